@@ -1,0 +1,73 @@
+"""Everything that audioprobe raises on purpose.
+
+Catch `AudioProbeError` to catch all of it. Each class also derives from the built-in exception that
+a careful caller would expect (`ValueError`, `OSError`, ...). A message says what was expected, what
+came, and what to do.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class AudioProbeError(Exception):
+    """Base of every error that audioprobe raises on purpose."""
+
+
+class InvalidInputError(AudioProbeError, ValueError):
+    """A value breaks a stated rule: a shape, a range, an empty list, a misspelt option."""
+
+
+class UnsupportedInputError(AudioProbeError, ValueError):
+    """A backend cannot take what it was given, and says what it can take."""
+
+
+class AudioReadError(AudioProbeError, OSError):
+    """A file could not be read as sound."""
+
+
+class BackendNotFoundError(AudioProbeError, LookupError):
+    """No installed backend has this name."""
+
+
+class MissingDependencyError(AudioProbeError, ImportError):
+    """A backend needs packages that are not installed; the message has the pip command."""
+
+
+class WeightsError(AudioProbeError, RuntimeError):
+    """Model weights are missing, damaged, or those of another model."""
+
+
+class RemoteError(AudioProbeError, RuntimeError):
+    """A remote service failed or answered with something unusable.
+
+    Attributes:
+        status: HTTP status code, or None where there was no answer.
+        retryable: True where asking again later may succeed.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retryable = retryable
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Turn a failing import into a `MissingDependencyError` that names the pip command.
+
+    Example:
+        ```python
+        with needs_extra("birdnet"):
+            from ai_edge_litert.interpreter import Interpreter
+        ```
+
+    Args:
+        extra: name of the extra of this distribution that brings the package.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"This backend needs the package {error.name!r}, which is not installed. "
+            f"Install it with: pip install 'audioprobe[{extra}]'"
+        ) from error

@@ -1,0 +1,1 @@
+"""Pure functions of arrays. Each module opens with its conventions."""

@@ -1,0 +1,245 @@
+"""What flows through the library: frozen dataclasses, validated where they are made.
+
+Units and shapes are stated once, here: samples are float32 in [-1, 1] nominally (louder is allowed),
+times are seconds, rates are hertz, log-likelihoods are nats.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from audioprobe.errors import InvalidInputError
+
+FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+Option: TypeAlias = str | int | float | bool | None | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentInfo:
+    """Which component took part, precisely enough to build it again.
+
+    Attributes:
+        kind: the protocol it meets, for example "encoder".
+        name: model or method, for example "BirdNET".
+        revision: what pins its weights or service version (a hash, a commit, a date).
+        options: every option that can change an answer; batch size and device do not.
+        parts: components inside this one, by role.
+    """
+
+    kind: str
+    name: str
+    revision: str = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    parts: Mapping[str, "ComponentInfo"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Waveform:
+    """One channel of sound.
+
+    Attributes:
+        samples: float32, shape (n_samples,), at least one sample, all finite.
+        sample_rate: Hz.
+
+    Raises:
+        InvalidInputError: if the samples are not such an array, or the rate is not positive.
+    """
+
+    samples: npt.NDArray[np.float32]
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        samples = np.asarray(self.samples)
+        if samples.ndim != 1:
+            raise InvalidInputError(
+                f"A waveform needs samples of shape (n_samples,), got shape {samples.shape}. "
+                "Mix or pick a channel first."
+            )
+        if not samples.size:
+            raise InvalidInputError("A waveform needs at least one sample, got none.")
+        if samples.dtype.kind != "f":
+            raise InvalidInputError(
+                f"A waveform needs float samples, nominally in [-1, 1], got {samples.dtype}. "
+                "Divide integers by their full scale (32768 for 16 bit) first."
+            )
+        finite = np.isfinite(samples)
+        if not finite.all():
+            n_bad = samples.size - int(np.count_nonzero(finite))
+            raise InvalidInputError(
+                f"A waveform needs finite samples, but {n_bad} of {samples.size} are NaN or "
+                "infinite. Repair or leave out the recording."
+            )
+        if self.sample_rate <= 0:
+            raise InvalidInputError(f"sample_rate must be positive (Hz), got {self.sample_rate}.")
+        object.__setattr__(self, "samples", np.ascontiguousarray(samples, dtype=np.float32))
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.samples.size / self.sample_rate
+
+    def digest(self) -> str:
+        """SHA-256 of rate and samples (hexadecimal): equal sound, equal digest."""
+        content = hashlib.sha256(f"{self.sample_rate}\n".encode())
+        content.update(memoryview(self.samples).cast("B"))
+        return content.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """One item of a data set: where its sound is, and what is known about it.
+
+    Attributes:
+        id: unique within a data set; results refer to it.
+        path: the sound file; None where `waveform` holds the sound.
+        labels: what annotators heard; None where nobody said, () where they heard nothing.
+        start: where the clip begins in its file, in seconds.
+        duration: its length in seconds; None means to the end of the file.
+        group: what clips share that must not be split (site, recorder, source recording).
+        waveform: sound that is in memory already.
+
+    Raises:
+        InvalidInputError: unless exactly one of `path` and `waveform` is given.
+    """
+
+    id: str
+    path: Path | None = None
+    labels: tuple[str, ...] | None = None
+    start: float = 0.0
+    duration: float | None = None
+    group: str | None = None
+    waveform: Waveform | None = None
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise InvalidInputError("A clip needs an id, got an empty one.")
+        if (self.path is None) == (self.waveform is None):
+            raise InvalidInputError(f"Clip {self.id!r} needs either a path or a waveform.")
+        if self.start < 0 or (self.duration is not None and self.duration <= 0):
+            raise InvalidInputError(
+                f"Clip {self.id!r} needs start >= 0 and duration > 0 seconds, "
+                f"got start={self.start}, duration={self.duration}."
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """An in-context demonstration: a sound or none, the question, the answer."""
+
+    question: str
+    answer: str
+    audio: Waveform | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompt:
+    """One question to a language model, with or without sound.
+
+    Attributes:
+        text: the question or instruction.
+        audio: the sound it is about; None asks in text alone.
+        examples: in-context demonstrations, in order.
+    """
+
+    text: str
+    audio: Waveform | None = None
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How text is drawn from a language model; greedy by default.
+
+    Attributes:
+        max_new_tokens: longest answer, in tokens.
+        temperature: 0 is greedy; above 0 samples.
+        top_p: nucleus mass in (0, 1].
+        top_k: candidates per step; None means all.
+        repetition_penalty: 1 is none.
+        seed: for sampling; results record it.
+    """
+
+    max_new_tokens: int = 400
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int | None = None
+    repetition_penalty: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise InvalidInputError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.repetition_penalty <= 0:
+            raise InvalidInputError(
+                "Decoding needs temperature >= 0, 0 < top_p <= 1 and repetition_penalty > 0, "
+                f"got {self.temperature}, {self.top_p} and {self.repetition_penalty}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a language model answered.
+
+    Attributes:
+        text: the answer, stripped of the prompt.
+        finish: "stop" where the model ended by itself, "length" where the limit ended it.
+        abstained: True where the model itself says that it recognises nothing.
+        details: what else it reported, for the record.
+    """
+
+    text: str
+    finish: Literal["stop", "length"] = "stop"
+    abstained: bool = False
+    details: Mapping[str, Option] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLikelihood:
+    """Log-probability of a continuation.
+
+    Attributes:
+        total: nats, at most 0.
+        n_tokens: how many tokens it is spread over.
+    """
+
+    total: float
+    n_tokens: int
+
+    @property
+    def per_token(self) -> float:
+        """Mean over the tokens, in nats."""
+        return self.total / self.n_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with what is needed to judge it; an undefined number is None, never 0.
+
+    Attributes:
+        value: the number, or None where it is undefined.
+        n: how many items (clips, or labels for a mean over labels) it rests on.
+        n_undefined: how many items were left out because they have no value.
+        low: lower end of the interval, or None where none was computed.
+        high: upper end of the interval.
+        method: how value and interval were computed.
+    """
+
+    value: float | None
+    n: int
+    n_undefined: int = 0
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "undefined"
+        interval = "" if self.low is None else f" [{self.low:.3f}, {self.high:.3f}]"
+        left_out = f" ({self.n_undefined} undefined)" if self.n_undefined else ""
+        return f"{self.value:.3f}{interval}{left_out}"
