@@ -1,0 +1,1 @@
+"""Sound files and waveforms: finding, reading, windows, resampling, filter bank."""

@@ -1,0 +1,96 @@
+"""Open a sound file, and refuse what is not the sound it claims to be.
+
+libsndfile decodes WAV, FLAC, OGG (Vorbis, Opus), MP3 and AIFF in this process; no ffmpeg is needed.
+"""
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import soundfile
+
+from audioprobe.errors import AudioReadError
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"})
+"""File endings that a folder is searched for, lower case."""
+
+_CHUNK_HEADER = 8  # bytes of a RIFF chunk header: four of name, four of little-endian size
+_UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF})  # written by programs that stream
+
+
+@contextmanager
+def open_sound(path: Path) -> Iterator[soundfile.SoundFile]:
+    """Open a file for reading.
+
+    Raises:
+        AudioReadError: if it is missing, empty, not sound, or shorter than its header says.
+    """
+    _refuse_missing(path)
+    _refuse_cut_wav(path)
+    try:
+        file = soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        raise AudioReadError(
+            f"{path}: not readable as sound ({_cause(error)}). Expected one of "
+            f"{', '.join(sorted(SUFFIXES))}; convert the file, or leave it out."
+        ) from error
+    with file:
+        if file.frames <= 0:
+            raise AudioReadError(f"{path}: a sound file without samples.")
+        try:
+            yield file
+        except soundfile.LibsndfileError as error:
+            raise AudioReadError(
+                f"{path}: damaged, decoding stopped ({_cause(error)}). Get the file again."
+            ) from error
+
+
+def _cause(error: Exception) -> str:
+    """The decoder's words without the path, which the message has already."""
+    return str(getattr(error, "error_string", error)).rstrip(". ")
+
+
+def _refuse_missing(path: Path) -> None:
+    if path.is_file():
+        if path.stat().st_size == 0:
+            raise AudioReadError(f"{path}: an empty file (0 bytes).")
+        return
+    if path.is_dir():
+        raise AudioReadError(f"{path}: a folder, expected a sound file.")
+    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, siblings, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise AudioReadError(f"{path}: no such file.{hint}")
+
+
+def _refuse_cut_wav(path: Path) -> None:
+    """Compare what a RIFF header promises with the bytes that are there.
+
+    libsndfile silently plays what is left of a cut file; an answer about half a recording would
+    then pass for one about the whole.
+    """
+    with path.open("rb") as stream:
+        if stream.read(4) != b"RIFF":
+            return
+        stream.seek(12)
+        promised = _data_chunk_size(stream)
+        if promised is None or promised in _UNKNOWN_SIZES:
+            return
+        present = path.stat().st_size - stream.tell()
+    if present < promised:
+        raise AudioReadError(
+            f"{path}: cut short, the header promises {promised} bytes of sound and {present} are "
+            "there. Get the file again."
+        )
+
+
+def _data_chunk_size(stream: BinaryIO) -> int | None:
+    """Size of the chunk that holds the samples, leaving the stream at its first byte."""
+    while len(header := stream.read(_CHUNK_HEADER)) == _CHUNK_HEADER:
+        size = int.from_bytes(header[4:], "little")
+        if header[:4] == b"data":
+            return size
+        stream.seek(size + size % 2, 1)
+    return None

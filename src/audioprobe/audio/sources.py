@@ -1,0 +1,82 @@
+"""Whatever a user passes as sound, as clips with unique ids."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import numpy as np
+
+from audioprobe.audio.files import SUFFIXES
+from audioprobe.errors import InvalidInputError
+from audioprobe.types import Clip, FloatArray, Waveform
+
+Source: TypeAlias = str | os.PathLike[str] | Clip | Waveform | tuple[FloatArray, int]
+"""A sound file, a folder of them, a clip, a waveform, or (samples, sample rate in Hz)."""
+
+
+def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
+    """One clip per sound, in the order given; folders are searched through, sorted by path.
+
+    A clip's id is its path as given (folder and name), or its position for sounds without one.
+    Files are not opened here: one that cannot be read is that clip's failure, not the run's.
+
+    Raises:
+        InvalidInputError: if nothing is given, a folder holds no sound, a path does not exist and
+            does not look like a sound file, or two clips have one id.
+    """
+    given = cast(Iterable[Source], [sources] if _is_one(sources) else sources)
+    clips = tuple(clip for n, source in enumerate(given, 1) for clip in _clips(source, n))
+    if not clips:
+        raise InvalidInputError("No sounds were given: pass files, a folder, clips or waveforms.")
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.id in seen:
+            raise InvalidInputError(f"Two clips have the id {clip.id!r}: pass each sound once.")
+        seen.add(clip.id)
+    return clips
+
+
+def _is_one(source: object) -> bool:
+    single = str | os.PathLike | Clip | Waveform | np.ndarray
+    return isinstance(source, single) or _is_array_and_rate(source)
+
+
+def _is_array_and_rate(source: object) -> bool:
+    return isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], np.ndarray)  # noqa: PLR2004
+
+
+def _clips(source: Source, position: int) -> Iterator[Clip]:
+    if isinstance(source, Clip):
+        yield source
+    elif isinstance(source, Waveform):
+        yield Clip(id=f"waveform-{position}", waveform=source)
+    elif isinstance(source, str | os.PathLike):
+        yield from _clips_at(Path(source))
+    elif _is_array_and_rate(source):
+        yield Clip(id=f"waveform-{position}", waveform=Waveform(*source))
+    else:
+        raise InvalidInputError(
+            "A sound is a path, a Clip, a Waveform or (samples, sample rate), got "
+            f"{type(source).__name__}. For an array, say its rate: Waveform(samples, 16000)."
+        )
+
+
+def _clips_at(path: Path) -> Iterator[Clip]:
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if _is_sound(p.relative_to(path)))
+        if not files:
+            raise InvalidInputError(
+                f"{path}: a folder without sound files. Looked for {', '.join(sorted(SUFFIXES))}, "
+                "also in folders below."
+            )
+        yield from (Clip(id=file.as_posix(), path=file) for file in files)
+    elif path.exists() or path.suffix.lower() in SUFFIXES:
+        yield Clip(id=path.as_posix(), path=path)
+    else:
+        raise InvalidInputError(f"{path}: no such file or folder.")
+
+
+def _is_sound(relative: Path) -> bool:
+    hidden = any(part.startswith(".") for part in relative.parts)
+    return not hidden and relative.suffix.lower() in SUFFIXES

@@ -1,0 +1,144 @@
+"""Backends by name, found through entry points and imported only when they are used.
+
+Built-in backends take the same road as those of other distributions. A distribution offers one by
+
+```toml
+[project.entry-points."audioprobe.encoders"]
+my-encoder = "my_package.encoder:MyEncoder [extra]"
+```
+
+where the extra, if any, names the optional dependencies that the backend needs.
+"""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+from packaging.requirements import Requirement
+
+from audioprobe.errors import BackendNotFoundError, InvalidInputError, MissingDependencyError
+
+Kind: TypeAlias = Literal["encoder", "language_model", "embedder", "scorer", "dataset"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """An installed backend, described without importing it.
+
+    Attributes:
+        kind: which protocol it is for.
+        name: what `load` takes.
+        distribution: name and version of the distribution that offers it.
+        target: module and attribute.
+        missing: requirements that are not met, () where it can be used.
+        install: the command that meets them, "" where none is needed.
+    """
+
+    kind: Kind
+    name: str
+    distribution: str
+    target: str
+    missing: tuple[str, ...]
+    install: str
+
+
+def available(kind: Kind | None = None) -> tuple[Backend, ...]:
+    """Installed backends, sorted by kind and name; none is imported.
+
+    Args:
+        kind: only these; None lists all.
+    """
+    kinds = KINDS if kind is None else (_known(kind),)
+    found = [_describe(k, point) for k in kinds for point in entry_points(group=_group(k))]
+    return tuple(sorted(found, key=lambda b: (KINDS.index(b.kind), b.name, b.distribution)))
+
+
+def load(kind: Kind, spec: str, /, **options: Any) -> Any:  # noqa: ANN401 - any component
+    """Build a backend by name.
+
+    Args:
+        kind: which protocol it is for.
+        spec: the name, or "name:argument", whose argument becomes the first one of the backend:
+            "ast:models/my-ast", "tag-captioner:birdnet".
+        options: keyword arguments of the backend.
+
+    Raises:
+        BackendNotFoundError: if no backend has this name; says which one is near.
+        MissingDependencyError: if packages that it needs are not installed.
+        InvalidInputError: if it does not take these options.
+    """
+    name, colon, argument = spec.partition(":")
+    point = _find(kind, name)
+    backend = _describe(kind, point)
+    if backend.missing:
+        raise MissingDependencyError(
+            f"The {_words(kind)} {name!r} needs {', '.join(backend.missing)}. "
+            f"Install with: {backend.install}"
+        )
+    factory = cast(Callable[..., Any], point.load())
+    try:
+        return factory(argument, **options) if colon else factory(**options)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise InvalidInputError(f"{spec!r} cannot be built with these options: {error}.") from error
+
+
+def _known(kind: str) -> Kind:
+    if kind not in KINDS:
+        raise InvalidInputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}.")
+    return cast(Kind, kind)
+
+
+def _group(kind: Kind) -> str:
+    return f"audioprobe.{kind}s"
+
+
+def _words(kind: Kind) -> str:
+    return kind.replace("_", " ")
+
+
+def _find(kind: Kind, name: str) -> EntryPoint:
+    points = {point.name: point for point in entry_points(group=_group(_known(kind)))}
+    if name in points:
+        return points[name]
+    near = difflib.get_close_matches(name, points, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise BackendNotFoundError(
+        f"There is no {_words(kind)} {name!r}.{hint} Installed: {', '.join(sorted(points))}."
+    )
+
+
+def _describe(kind: Kind, point: EntryPoint) -> Backend:
+    # Entry points from entry_points() know their distribution; only hand-made ones do not.
+    distribution = point.dist
+    label = f"{distribution.name} {distribution.version}" if distribution else "unknown"
+    missing = _missing(distribution, point.extras) if distribution else ()
+    install = ""
+    if missing and distribution:
+        install = f"pip install '{distribution.name}[{','.join(point.extras)}]'"
+    return Backend(kind, point.name, label, f"{point.module}:{point.attr}", missing, install)
+
+
+def _missing(distribution: Distribution, extras: list[str]) -> tuple[str, ...]:
+    """Requirements of the extras that are not installed in a fitting version."""
+    requirements = [Requirement(text) for text in distribution.requires or ()]
+    wanted = [
+        requirement
+        for requirement in requirements
+        for extra in extras
+        if requirement.marker
+        and requirement.marker.evaluate({"extra": extra})
+        and not requirement.marker.evaluate({"extra": ""})
+    ]
+    return tuple(sorted({f"{r.name}{r.specifier}" for r in wanted if not _is_met(r)}))
+
+
+def _is_met(requirement: Requirement) -> bool:
+    try:
+        return requirement.specifier.contains(version(requirement.name), prereleases=True)
+    except PackageNotFoundError:
+        return False

@@ -1,0 +1,98 @@
+"""Rows of text as a terminal table, Markdown or CSV.
+
+Captions come from models and names from strangers: whatever a cell holds is shown, never obeyed.
+"""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula
+_MARKDOWN_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"})
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A header and rows of cells, all text.
+
+    Attributes:
+        header: one name per column.
+        rows: one tuple per row, as long as the header.
+        numeric: positions of the columns to align right.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[int, ...] = ()
+
+    def to_text(self, width: int = 100) -> str:
+        """For a terminal of so many columns; long cells wrap."""
+        table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+        for position, name in enumerate(self.header):
+            justify = "right" if position in self.numeric else "left"
+            table.add_column(Text(printable(name)), justify=justify, overflow="fold")
+        for row in self.rows:
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        stream = io.StringIO()
+        Console(file=stream, width=width, color_system=None, legacy_windows=False).print(table)
+        return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n")
+
+    def to_markdown(self) -> str:
+        """As a Markdown table, with markup in cells escaped."""
+        ruler = ["---:" if n in self.numeric else "---" for n in range(len(self.header))]
+        lines = [[_markdown(name) for name in self.header], ruler]
+        lines += [[_markdown(cell) for cell in row] for row in self.rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+    def to_csv(self) -> str:
+        """As CSV (RFC 4180).
+
+        A cell outside the numeric columns that a spreadsheet would take for a formula is given a
+        leading apostrophe; JSON keeps the exact text.
+        """
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\r\n")
+        writer.writerow([_inert(name) for name in self.header])
+        for row in self.rows:
+            cells = [c if n in self.numeric else _inert(c) for n, c in enumerate(row)]
+            writer.writerow(cells)
+        return stream.getvalue()
+
+
+def printable(text: str) -> str:
+    """The text on one line, with control and invisible formatting characters made visible."""
+    return "".join(c if _is_plain(c) else _visible(c) for c in text)
+
+
+def _is_plain(character: str) -> bool:
+    # C: control, format (bidirectional overrides), surrogate (undecodable file names), unassigned.
+    category = unicodedata.category(character)
+    return not category.startswith("C") and category not in ("Zl", "Zp")
+
+
+def _visible(character: str) -> str:
+    if character in "\t\n\r":
+        return " "
+    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 127 else (  # noqa: PLR2004
+        f"\\x{ord(character):02x}"
+    )
+
+
+def _markdown(cell: str) -> str:
+    return printable(cell).translate(_MARKDOWN_SPECIAL)
+
+
+def _inert(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+
+
+def columns(names: Sequence[str], first: int) -> tuple[int, ...]:
+    """Positions of so many columns, beginning at `first`: for `Table.numeric`."""
+    return tuple(range(first, first + len(names)))

