@@ -33,6 +33,10 @@ class MissingDependencyError(AudioProbeError, ImportError):
     """A backend needs packages that are not installed; the message has the pip command."""
 
 
+class ContractError(AudioProbeError, AssertionError):
+    """A component does not keep the contract of its protocol; the message says which rule."""
+
+
 class WeightsError(AudioProbeError, RuntimeError):
     """Model weights are missing, damaged, or those of another model."""
 

@@ -32,17 +32,25 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[int, ...] = ()
 
-    def to_text(self, width: int = 100) -> str:
-        """For a terminal of so many columns; long cells wrap."""
+    def to_text(self, width: int = 100, most: int | None = None) -> str:
+        """For a terminal; long cells wrap.
+
+        Args:
+            width: columns of the terminal.
+            most: rows to show; None shows all. What is left out is counted in a last line.
+        """
         table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for position, name in enumerate(self.header):
             justify = "right" if position in self.numeric else "left"
             table.add_column(Text(printable(name)), justify=justify, overflow="fold")
-        for row in self.rows:
+        for row in self.rows[:most]:
             table.add_row(*(Text(printable(cell)) for cell in row))
         stream = io.StringIO()
         Console(file=stream, width=width, color_system=None, legacy_windows=False).print(table)
-        return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n")
+        n_hidden = len(self.rows) - len(self.rows[:most])
+        lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+        lines += [f"... and {n_hidden} more"] if n_hidden else []
+        return "\n".join(lines).strip("\n")
 
     def to_markdown(self) -> str:
         """As a Markdown table, with markup in cells escaped."""

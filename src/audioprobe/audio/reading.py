@@ -4,7 +4,7 @@ A window at a time is in memory, so a two-hour recording costs no more than a sh
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -13,7 +13,7 @@ import soundfile
 
 from audioprobe.audio.files import open_sound
 from audioprobe.errors import AudioReadError, InvalidInputError
-from audioprobe.types import Clip, Option, Waveform
+from audioprobe.types import Clip, Waveform
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 
@@ -45,10 +45,6 @@ class Reading:
         _refuse_other("pooling", self.pooling, ("max", "mean"))
         if not self.seconds > 0:
             raise InvalidInputError(f"seconds must be positive, got {self.seconds}.")
-
-    def options(self) -> dict[str, Option]:
-        """For the provenance of a result."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,1 +1,46 @@
-"""Pure functions of arrays. Each module opens with its conventions."""
+"""Pure functions of arrays. Each module opens with its conventions.
+
+Conventions:
+    Targets come first, then scores or predictions: shape (n_clips,) for one label, (n_clips,
+    n_labels) for many. Higher scores mean "more likely present". A number that is undefined is None
+    and is counted, never replaced by 0, -1 or NaN.
+"""
+
+from audioprobe.metrics.averaging import (
+    Metric,
+    macro,
+    micro_average_precision,
+    micro_f1,
+    micro_roc_auc,
+    per_label,
+)
+from audioprobe.metrics.ranking import average_precision, roc_auc
+from audioprobe.metrics.threshold import (
+    FixedThreshold,
+    OracleThreshold,
+    PrecisionRecallF1,
+    ThresholdPolicy,
+    TunedThreshold,
+    best_f1_threshold,
+    f1_per_label,
+    precision_recall_f1,
+)
+
+__all__ = [
+    "FixedThreshold",
+    "Metric",
+    "OracleThreshold",
+    "PrecisionRecallF1",
+    "ThresholdPolicy",
+    "TunedThreshold",
+    "average_precision",
+    "best_f1_threshold",
+    "f1_per_label",
+    "macro",
+    "micro_average_precision",
+    "micro_f1",
+    "micro_roc_auc",
+    "per_label",
+    "precision_recall_f1",
+    "roc_auc",
+]

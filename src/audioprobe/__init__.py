@@ -1,0 +1,67 @@
+"""Find out what audio language models really hear.
+
+Clips go in, an audio language model describes them, a scorer turns words into numbers per label, a
+metric turns numbers into estimates, a report shows them. Names are loaded when they are first used:
+importing this package loads neither numpy nor torch.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "audioprobe.types": (
+        "Clip",
+        "ComponentInfo",
+        "Decoding",
+        "Estimate",
+        "Example",
+        "LogLikelihood",
+        "Prompt",
+        "Response",
+        "Waveform",
+    ),
+    "audioprobe.protocols": (
+        "AudioEncoder",
+        "Component",
+        "Dataset",
+        "LanguageModel",
+        "LikelihoodModel",
+        "Scorer",
+        "Tagger",
+        "TextEmbedder",
+    ),
+    "audioprobe.errors": ("AudioProbeError",),
+    "audioprobe.results": ("ClassificationResult", "LabelScores"),
+    "audioprobe.evaluation": ("Evaluation",),
+    "audioprobe.registry": ("available", "load"),
+    "audioprobe.audio.reading": ("Reading",),
+    "audioprobe.encoders.ast": ("AST",),
+    "audioprobe.encoders.birdnet": ("BirdNET",),
+    "audioprobe.language_models.tag_captioner": ("TagCaptioner",),
+    "audioprobe.embedders.cached": ("CachedEmbedder",),
+    "audioprobe.embedders.openai": ("OpenAIEmbedder",),
+    "audioprobe.embedders.sentence_transformers": ("SentenceTransformerEmbedder",),
+    "audioprobe.scorers.embedding": ("EmbeddingScorer",),
+    "audioprobe.scorers.keyword": ("KeywordScorer",),
+    "audioprobe.classifiers.caption": ("CaptionClassifier",),
+    "audioprobe.datasets.recordings": ("Recordings",),
+}
+_SUBMODULES = ("metrics", "testing")
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted([*_HOME_OF, *_SUBMODULES])  # noqa: PLE0605 - the stub has the literal names
+
+
+def __getattr__(name: str) -> object:
+    if name in _SUBMODULES:
+        return import_module(f"audioprobe.{name}")
+    if name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'audioprobe' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,40 @@
+"""What `import audioprobe` offers; `__init__.py` loads each name when it is first used."""
+
+from audioprobe import metrics as metrics
+from audioprobe import testing as testing
+from audioprobe.audio.reading import Reading as Reading
+from audioprobe.classifiers.caption import CaptionClassifier as CaptionClassifier
+from audioprobe.datasets.recordings import Recordings as Recordings
+from audioprobe.embedders.cached import CachedEmbedder as CachedEmbedder
+from audioprobe.embedders.openai import OpenAIEmbedder as OpenAIEmbedder
+from audioprobe.embedders.sentence_transformers import SentenceTransformerEmbedder as SentenceTransformerEmbedder
+from audioprobe.encoders.ast import AST as AST
+from audioprobe.encoders.birdnet import BirdNET as BirdNET
+from audioprobe.errors import AudioProbeError as AudioProbeError
+from audioprobe.evaluation import Evaluation as Evaluation
+from audioprobe.language_models.tag_captioner import TagCaptioner as TagCaptioner
+from audioprobe.protocols import AudioEncoder as AudioEncoder
+from audioprobe.protocols import Component as Component
+from audioprobe.protocols import Dataset as Dataset
+from audioprobe.protocols import LanguageModel as LanguageModel
+from audioprobe.protocols import LikelihoodModel as LikelihoodModel
+from audioprobe.protocols import Scorer as Scorer
+from audioprobe.protocols import Tagger as Tagger
+from audioprobe.protocols import TextEmbedder as TextEmbedder
+from audioprobe.registry import available as available
+from audioprobe.registry import load as load
+from audioprobe.results import ClassificationResult as ClassificationResult
+from audioprobe.results import LabelScores as LabelScores
+from audioprobe.scorers.embedding import EmbeddingScorer as EmbeddingScorer
+from audioprobe.scorers.keyword import KeywordScorer as KeywordScorer
+from audioprobe.types import Clip as Clip
+from audioprobe.types import ComponentInfo as ComponentInfo
+from audioprobe.types import Decoding as Decoding
+from audioprobe.types import Estimate as Estimate
+from audioprobe.types import Example as Example
+from audioprobe.types import LogLikelihood as LogLikelihood
+from audioprobe.types import Prompt as Prompt
+from audioprobe.types import Response as Response
+from audioprobe.types import Waveform as Waveform
+
+__version__: str

@@ -1,0 +1,196 @@
+"""The Kaldi log-mel filter bank, as AST, CAV-MAE and LTU compute it, in torch.
+
+Settings of the original preprocessing (`kaldi.fbank(htk_compat=True, use_energy=False,
+window_type="hanning", num_mel_bins=128, dither=0.0, frame_shift=10)`), with Kaldi's defaults for the
+rest. Audio crosses as numpy; what comes out is a tensor of shape (..., n_frames, n_mels).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
+
+FRAME_LENGTH_MS = 25  # Kaldi's default
+FRAME_SHIFT_MS = 10  # LTU and AST pass it; also Kaldi's default
+PREEMPHASIS = 0.97  # Kaldi's default
+LOW_HZ = 20.0  # Kaldi's default; the upper end is half the sample rate
+LOG_FLOOR = float(np.finfo(np.float32).eps)  # ln of it is -15.94, the value of digital silence
+
+
+@dataclass(frozen=True)
+class FilterBank:
+    """Log-mel energies of 25 ms frames every 10 ms.
+
+    Attributes:
+        sample_rate: of the samples, Hz. 16 kHz for every published model here; LTU's training code
+            takes the file's own rate.
+        n_mels: number of triangular filters, evenly spaced on the mel scale from 20 Hz to half the
+            sample rate.
+    """
+
+    sample_rate: int = 16_000
+    n_mels: int = 128
+
+    @property
+    def frame_length(self) -> int:
+        """Samples in a frame: 400 at 16 kHz."""
+        return self.sample_rate * FRAME_LENGTH_MS // 1000
+
+    @property
+    def frame_shift(self) -> int:
+        """Samples from frame to frame: 160 at 16 kHz."""
+        return self.sample_rate * FRAME_SHIFT_MS // 1000
+
+    @property
+    def fft_length(self) -> int:
+        """The power of two that holds a frame: 512 at 16 kHz."""
+        return 1 << (self.frame_length - 1).bit_length()
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames that lie wholly inside the sound (Kaldi's snip_edges)."""
+        return max(0, 1 + (n_samples - self.frame_length) // self.frame_shift)
+
+    def __call__(self, samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
+        """Natural logarithm of the mel energies.
+
+        Args:
+            samples: float32, shape (n_samples,) or (n_clips, n_samples).
+
+        Returns:
+            float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels), at least ln(2**-23).
+
+        Raises:
+            UnsupportedInputError: if the sound is shorter than one frame.
+        """
+        waves = torch.as_tensor(samples, dtype=torch.float32)
+        if waves.ndim not in (1, 2):
+            raise InvalidInputError(
+                f"samples need shape (n_samples,) or (n_clips, n_samples), got {tuple(waves.shape)}."
+            )
+        n_samples = waves.shape[-1]
+        if n_samples < self.frame_length:
+            raise UnsupportedInputError(
+                f"A sound of {n_samples} samples at {self.sample_rate} Hz is shorter than one frame "
+                f"of {self.frame_length} samples ({FRAME_LENGTH_MS} ms)."
+            )
+        if waves.ndim == 1:
+            return self._log_mel(waves)
+        # Clip by clip: the frames of one fit the processor's cache, those of many do not.
+        features = torch.empty(len(waves), self.n_frames(n_samples), self.n_mels)
+        for n, wave in enumerate(waves):
+            features[n] = self._log_mel(wave)
+        return features
+
+    def _log_mel(self, wave: Tensor) -> Tensor:
+        frames = wave.unfold(0, self.frame_length, self.frame_shift)
+        centred = frames - frames.mean(dim=1, keepdim=True)
+        # Rounded as in the original (multiply, then subtract): a fused step would move the cells
+        # near the floor, which hold nothing but rounding. A frame's first sample has no
+        # predecessor: Kaldi lets it precede itself.
+        padded = wave.new_zeros(len(frames), self.fft_length)
+        work = padded[:, : self.frame_length]
+        torch.mul(centred[:, :-1], -PREEMPHASIS, out=work[:, 1:])
+        torch.mul(centred[:, 0], -PREEMPHASIS, out=work[:, 0])
+        work += centred
+        work *= self._window
+        spectrum = torch.view_as_real(torch.fft.rfft(padded)).flatten(1)
+        energies = spectrum.square_() @ self._mel_matrix
+        return energies.clamp_(min=LOG_FLOOR).log_()
+
+    @cached_property
+    def _window(self) -> Tensor:
+        """Symmetric Hann window, shape (frame_length,)."""
+        return torch.hann_window(self.frame_length, periodic=False)
+
+    @cached_property
+    def _mel_matrix(self) -> Tensor:
+        """Filter weights of squared real and imaginary parts, shape (2 * n_bins, n_mels)."""
+        # In float32 throughout: low filters are narrower than a bin, and where one only grazes a
+        # bin its weight is mostly rounding, which the originals share.
+        low, high = _mel(LOW_HZ), _mel(self.sample_rate / 2)
+        edges = torch.arange(self.n_mels + 2, dtype=torch.float32) * (
+            (high - low) / (self.n_mels + 1)
+        )
+        left, centre, right = (low + edges[n : n + self.n_mels, None] for n in range(3))
+        bins = torch.arange(self.fft_length // 2) * (self.sample_rate / self.fft_length)
+        mels = 1127.0 * (1.0 + bins / 700.0).log()
+        rising, falling = (mels - left) / (centre - left), (right - mels) / (right - centre)
+        weights = torch.minimum(rising, falling).clamp_(min=0).T
+        # Kaldi gives the bin at half the sample rate no weight.
+        weights = torch.cat([weights, weights.new_zeros(1, self.n_mels)])
+        return weights.repeat_interleave(2, dim=0)
+
+
+def _mel(hertz: float) -> float:
+    """HTK's mel scale."""
+    return 1127.0 * math.log1p(hertz / 700.0)
+
+
+@dataclass(frozen=True)
+class Spectrogram:
+    """Filter bank, length and normalisation that a model was trained with.
+
+    Attributes:
+        mean: subtracted from the log-mel energies.
+        scale: what the rest is divided by.
+        n_frames: length of the model's input, in frames of 10 ms.
+        remove_mean: whether the waveform's mean is subtracted first. The filter bank removes each
+            frame's mean anyway, so this only moves rounding.
+        bank: the filter bank.
+    """
+
+    mean: float
+    scale: float
+    n_frames: int = 1024
+    remove_mean: bool = False
+    bank: FilterBank = FilterBank()
+
+    def __call__(self, samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
+        """The model's input.
+
+        Longer sounds keep their first frames. Shorter ones are filled up with zeros *before*
+        normalising, as the originals do, so padding becomes -mean / scale: for LTU +1.133, far
+        louder than digital silence at -2.422.
+
+        Args:
+            samples: float32 at the bank's sample rate, shape (n_samples,) or (n_clips, n_samples).
+
+        Returns:
+            float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels).
+
+        Raises:
+            UnsupportedInputError: if the sound is shorter than one frame.
+        """
+        waves = torch.as_tensor(samples, dtype=torch.float32)
+        if self.remove_mean:
+            waves = waves - waves.mean(dim=-1, keepdim=True)
+        features = fit_length(self.bank(waves), self.n_frames)
+        return features.sub_(self.mean).div_(self.scale)
+
+
+def fit_length(features: Tensor, n_frames: int) -> Tensor:
+    """The first frames, filled up with zeros at the end.
+
+    Args:
+        features: shape (..., any, n_mels).
+        n_frames: frames wanted.
+
+    Returns:
+        A new tensor of shape (..., n_frames, n_mels).
+    """
+    missing = max(0, n_frames - features.shape[-2])
+    return torch.nn.functional.pad(features[..., :n_frames, :], (0, 0, 0, missing)).clone()
+
+
+# AST divides by twice the standard deviation (run.py and ASTFeatureExtractor); CAV-MAE, whose
+# encoder LTU uses, by one (finetune.py, inference_gradio.py).
+AST_AUDIOSET = Spectrogram(mean=-4.2677393, scale=2 * 4.5689974)
+AST_ESC50 = Spectrogram(mean=-6.6268077, scale=2 * 5.358466, n_frames=512)
+AST_SPEECH_COMMANDS = Spectrogram(mean=-6.845978, scale=2 * 5.5654526, n_frames=128)
+LTU = Spectrogram(mean=-5.081, scale=4.4849, remove_mean=True)

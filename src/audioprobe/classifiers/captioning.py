@@ -1,0 +1,173 @@
+"""Captions of many clips, a window at a time in memory, with whatever fails listed."""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from audioprobe.audio.reading import Reading, Window, read_windows
+from audioprobe.errors import (
+    AudioProbeError,
+    AudioReadError,
+    ContractError,
+    InvalidInputError,
+    RemoteError,
+    UnsupportedInputError,
+)
+from audioprobe.protocols import LanguageModel
+from audioprobe.results import Caption, Failure, Stage
+from audioprobe.types import Clip, Decoding, Prompt, Response
+
+# What one prompt can be the cause of; anything else is the run's fault and ends it.
+_OF_ONE_PROMPT = (InvalidInputError, UnsupportedInputError, RemoteError)
+
+
+@dataclass(slots=True)
+class Captions:
+    """What came of captioning clips.
+
+    Attributes:
+        captions: by clip id, windows in order; only clips of which every window was captioned.
+        failures: by clip id, the first cause.
+        digests: by clip id, SHA-256 of the sound that was read.
+    """
+
+    captions: dict[str, list[Caption]] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def fail(self, clip_id: str, stage: Stage, error: Exception) -> None:
+        """List a clip as failed, unless it is already, and drop what it has."""
+        if clip_id not in self.failures:
+            self.failures[clip_id] = Failure(clip_id, stage, type(error).__name__, str(error))
+        self.captions.pop(clip_id, None)
+        self.digests.pop(clip_id, None)
+
+    def add(self, clip_id: str, start: float, response: Response) -> None:
+        """Keep a window's caption; an empty one is a failure, for it says nothing."""
+        if clip_id in self.failures:
+            return
+        if response.text.strip():
+            caption = Caption(clip_id, start, response.text, response.abstained)
+            self.captions.setdefault(clip_id, []).append(caption)
+        else:
+            self.fail(clip_id, "caption", EmptyCaption("The model answered with no text."))
+
+
+class EmptyCaption(AudioProbeError):  # noqa: N818 - a name for a failure, never raised
+    """The model's answer held no text."""
+
+
+def caption_clips(
+    model: LanguageModel,
+    clips: Iterable[Clip],
+    question: str,
+    reading: Reading,
+    decoding: Decoding | None,
+) -> Iterator[Captions]:
+    """Ask the model about every window of every clip.
+
+    Yields:
+        The same growing record after each answer, so that progress can be shown.
+
+    Raises:
+        ContractError: if the model answers more or fewer prompts than it was given.
+        AudioProbeError: what is no single prompt's fault, such as missing weights.
+    """
+    record = Captions()
+    feed = _Feed(clips, question, reading, record)
+    while True:
+        try:
+            for response in model.generate(feed, decoding):
+                record.add(*feed.answered(), response)
+                yield record
+        except _OF_ONE_PROMPT as error:
+            if not feed.pending:
+                raise
+            yield from _one_by_one(model, feed, decoding, record)
+            if _is_final(error):
+                feed.abandon(error)
+            continue
+        feed.refuse_unanswered()
+        yield record
+        return
+
+
+def _one_by_one(
+    model: LanguageModel, feed: "_Feed", decoding: Decoding | None, record: Captions
+) -> Iterator[Captions]:
+    """Ask again for what was under way when a batch failed, to find the prompt that did it."""
+    while feed.pending:
+        clip_id, start, prompt = feed.pending.popleft()
+        try:
+            (response,) = model.generate([prompt], decoding)
+            record.add(clip_id, start, response)
+        except _OF_ONE_PROMPT as error:
+            record.fail(clip_id, "caption", error)
+            if _is_final(error):
+                feed.abandon(error)
+        yield record
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether a service has refused for good (a wrong key, a spent budget)."""
+    return isinstance(error, RemoteError) and not error.retryable
+
+
+class _Feed:
+    """An iterator of prompts that remembers which are under way, and survives the model's errors."""
+
+    def __init__(
+        self, clips: Iterable[Clip], question: str, reading: Reading, record: Captions
+    ) -> None:
+        self.pending: deque[tuple[str, float, Prompt]] = deque()
+        self._clips = iter(clips)
+        self._question = question
+        self._reading = reading
+        self._record = record
+        self._windows = self._read()
+
+    def __iter__(self) -> Iterator[Prompt]:
+        return self
+
+    def __next__(self) -> Prompt:
+        clip_id, window = next(self._windows)
+        prompt = Prompt(self._question, audio=window.waveform)
+        self.pending.append((clip_id, window.start, prompt))
+        return prompt
+
+    def _read(self) -> Iterator[tuple[str, Window]]:
+        for clip in self._clips:
+            content = hashlib.sha256()
+            try:
+                for window in read_windows(clip, self._reading):
+                    content.update(window.waveform.digest().encode())
+                    yield clip.id, window
+            except AudioReadError as error:
+                self._record.fail(clip.id, "read", error)
+            else:
+                self._record.digests[clip.id] = content.hexdigest()
+
+    def answered(self) -> tuple[str, float]:
+        """The window that the next response belongs to."""
+        if not self.pending:
+            raise ContractError("The language model answered more prompts than it was given.")
+        clip_id, start, _ = self.pending.popleft()
+        return clip_id, start
+
+    def refuse_unanswered(self) -> None:
+        """Raise if the model ended before it answered everything that it took."""
+        if self.pending:
+            raise ContractError(
+                f"The language model left {len(self.pending)} prompts unanswered, the first is "
+                f"about {self.pending[0][0]!r}. `audioprobe.testing` checks models for this."
+            )
+
+    def abandon(self, error: Exception) -> None:
+        """List everything that was not asked yet as failed for this reason."""
+        for clip_id, _, _ in self.pending:
+            self._record.fail(clip_id, "caption", error)
+        self.pending.clear()
+        self._windows = iter(())
+        for clip in self._clips:
+            self._record.fail(clip.id, "caption", error)

@@ -1,0 +1,1 @@
+"""Sound to features and tags, one backend per file."""

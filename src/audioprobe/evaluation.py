@@ -1,0 +1,169 @@
+"""Label scores against what annotators heard: numbers per label and over all labels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.metrics import (
+    ThresholdPolicy,
+    average_precision,
+    macro,
+    per_label,
+    precision_recall_f1,
+    roc_auc,
+)
+from audioprobe.tables import Table
+from audioprobe.types import BoolArray, Estimate, FloatArray
+
+HEADLINE_METRICS = ("AUC", "AP", "F1")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelEvaluation:
+    """One label's numbers; None is undefined, for want of positives or negatives.
+
+    Attributes:
+        label: its name.
+        n_positive: clips that have it.
+        auc: area under the ROC curve, in [0, 1].
+        average_precision: area under the step-wise precision-recall curve, in [0, 1].
+        f1: at `threshold`, in [0, 1]; None also where no threshold policy was chosen.
+        threshold: a score of at least this counts as "present".
+    """
+
+    label: str
+    n_positive: int
+    auc: float | None
+    average_precision: float | None
+    f1: float | None
+    threshold: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How well scores rank clips, with what was left out counted beside.
+
+    Attributes:
+        labels: one entry per label, in the order of the scores.
+        n_clips: clips that were scored and are counted here.
+        n_failed: clips that were asked for and have no score; they are in no number here.
+        threshold_policy: how F1's thresholds were chosen; None where F1 was not asked for.
+    """
+
+    labels: tuple[LabelEvaluation, ...]
+    n_clips: int
+    n_failed: int
+    threshold_policy: str | None
+
+    @property
+    def auc(self) -> Estimate:
+        """Macro mean over the labels whose AUC is defined."""
+        return macro(tuple(entry.auc for entry in self.labels))
+
+    @property
+    def average_precision(self) -> Estimate:
+        """Macro mean over the labels whose average precision is defined (mAP)."""
+        return macro(tuple(entry.average_precision for entry in self.labels))
+
+    @property
+    def f1(self) -> Estimate:
+        """Macro mean over the labels whose F1 is defined."""
+        return macro(tuple(entry.f1 for entry in self.labels))
+
+    def table(self) -> Table:
+        """A row per label and one for the macro mean."""
+        with_f1 = self.threshold_policy is not None
+        rows = [
+            (e.label, str(e.n_positive), *map(_number, (e.auc, e.average_precision)))
+            + ((_number(e.f1),) if with_f1 else ())
+            for e in self.labels
+        ]
+        means = (self.auc, self.average_precision, self.f1)[: 3 if with_f1 else 2]
+        rows.append(("macro mean", "", *map(str, means)))
+        f1_header = (f"F1, threshold {self.threshold_policy}",) if with_f1 else ()
+        header = ("label", "positives", "AUC", "AP", *f1_header)
+        return Table(header, tuple(rows), numeric=tuple(range(1, len(header))))
+
+    def to_markdown(self) -> str:
+        """The table, and a line that says what it rests on."""
+        return f"{self.table().to_markdown()}\n{self._basis()}\n"
+
+    def __str__(self) -> str:
+        return f"{self.table().to_text()}\n{self._basis()}"
+
+    def _basis(self) -> str:
+        return f"{self.n_clips} clips scored, {self.n_failed} failed and left out."
+
+
+def evaluate(
+    scores: FloatArray,
+    targets: BoolArray,
+    labels: tuple[str, ...],
+    *,
+    n_failed: int = 0,
+    threshold: ThresholdPolicy | None = None,
+) -> Evaluation:
+    """Compare scores with targets, label by label.
+
+    Args:
+        scores: shape (n_clips, n_labels), finite; higher means "more likely present".
+        targets: shape (n_clips, n_labels), True where an annotator heard the label.
+        labels: names of the columns.
+        n_failed: clips without a score, for the record.
+        threshold: how F1 decides; None leaves F1 out, for a cosine has no natural threshold.
+
+    Raises:
+        InvalidInputError: if shapes differ or scores are not finite.
+    """
+    if scores.shape != targets.shape or scores.shape[1:] != (len(labels),):
+        raise InvalidInputError(
+            f"scores and targets need shape (n_clips, {len(labels)}), got {scores.shape} and "
+            f"{targets.shape}."
+        )
+    aucs = per_label(roc_auc, targets, scores)
+    precisions = per_label(average_precision, targets, scores)
+    thresholds = threshold.thresholds(targets, scores) if threshold else (None,) * len(labels)
+    f1s = [
+        None if cut is None else precision_recall_f1(targets[:, n], scores[:, n] >= cut).f1
+        for n, cut in enumerate(thresholds)
+    ]
+    counts = targets.sum(axis=0).tolist()
+    entries = zip(labels, counts, aucs, precisions, f1s, thresholds, strict=True)
+    return Evaluation(
+        tuple(LabelEvaluation(*entry) for entry in entries),
+        n_clips=scores.shape[0],
+        n_failed=n_failed,
+        threshold_policy=threshold.name if threshold else None,
+    )
+
+
+def targets_of(
+    truth: Mapping[str, tuple[str, ...]], clip_ids: tuple[str, ...], labels: tuple[str, ...]
+) -> BoolArray:
+    """A target matrix from the labels of each clip.
+
+    Args:
+        truth: labels by clip id; may hold more clips and other labels than are asked for.
+        clip_ids: the rows.
+        labels: the columns.
+
+    Returns:
+        Shape (n_clips, n_labels).
+
+    Raises:
+        InvalidInputError: if a clip is not in `truth`.
+    """
+    unknown = [clip_id for clip_id in clip_ids if clip_id not in truth]
+    if unknown:
+        raise InvalidInputError(
+            f"No labels are given for {len(unknown)} of {len(clip_ids)} clips, the first is "
+            f"{unknown[0]!r}. Give () to a clip in which nothing was heard."
+        )
+    rows = [[label in truth[clip_id] for label in labels] for clip_id in clip_ids]
+    return np.array(rows, dtype=np.bool_).reshape(len(clip_ids), len(labels))
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

