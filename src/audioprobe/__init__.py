@@ -50,7 +50,7 @@ _HOMES = {
 _SUBMODULES = ("metrics", "testing")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted([*_HOME_OF, *_SUBMODULES])  # noqa: PLE0605 - the stub has the literal names
+__all__ = sorted([*_HOME_OF, *_SUBMODULES])  # noqa: PLE0605 - the stub has them literally
 
 
 def __getattr__(name: str) -> object:

@@ -7,7 +7,9 @@ from audioprobe.classifiers.caption import CaptionClassifier as CaptionClassifie
 from audioprobe.datasets.recordings import Recordings as Recordings
 from audioprobe.embedders.cached import CachedEmbedder as CachedEmbedder
 from audioprobe.embedders.openai import OpenAIEmbedder as OpenAIEmbedder
-from audioprobe.embedders.sentence_transformers import SentenceTransformerEmbedder as SentenceTransformerEmbedder
+from audioprobe.embedders.sentence_transformers import (
+    SentenceTransformerEmbedder as SentenceTransformerEmbedder,
+)
 from audioprobe.encoders.ast import AST as AST
 from audioprobe.encoders.birdnet import BirdNET as BirdNET
 from audioprobe.errors import AudioProbeError as AudioProbeError

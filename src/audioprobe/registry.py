@@ -78,7 +78,7 @@ def load(kind: Kind, spec: str, /, **options: Any) -> Any:  # noqa: ANN401 - any
             f"The {_words(kind)} {name!r} needs {', '.join(backend.missing)}. "
             f"Install with: {backend.install}"
         )
-    factory = cast(Callable[..., Any], point.load())
+    factory = cast("Callable[..., Any]", point.load())
     try:
         return factory(argument, **options) if colon else factory(**options)
     except TypeError as error:
@@ -90,7 +90,7 @@ def load(kind: Kind, spec: str, /, **options: Any) -> Any:  # noqa: ANN401 - any
 def _known(kind: str) -> Kind:
     if kind not in KINDS:
         raise InvalidInputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}.")
-    return cast(Kind, kind)
+    return kind
 
 
 def _group(kind: Kind) -> str:

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.evaluation import Evaluation, evaluate, targets_of
 from audioprobe.metrics import ThresholdPolicy
 from audioprobe.serialize import from_json, to_json
 from audioprobe.tables import Table, columns
-from audioprobe.types import BoolArray, ComponentInfo, FloatArray, Option
+from audioprobe.types import BoolArray, ComponentInfo, Float64Array, FloatArray, Option
 
 Stage: TypeAlias = Literal["read", "caption", "score"]
 
@@ -32,7 +31,7 @@ class LabelScores:
 
     clip_ids: tuple[str, ...]
     labels: tuple[str, ...]
-    values: npt.NDArray[np.float64]
+    values: Float64Array
 
     def __post_init__(self) -> None:
         shape = (len(self.clip_ids), len(self.labels))
@@ -140,7 +139,7 @@ class ClassificationResult:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Clips asked for, scored, failed; and those in no window of which anything was recognised."""
+        """Clips asked for, scored, failed; and scored ones in which nothing was recognised."""
         heard = {caption.clip_id for caption in self.captions if not caption.abstained}
         silent = sum(clip_id not in heard for clip_id in self.clip_ids)
         n_scored, n_failed = len(self.clip_ids), len(self.failures)
@@ -183,12 +182,16 @@ class ClassificationResult:
         )
 
     def table(self) -> Table:
-        """One row per scored clip: caption, best labels, their scores."""
+        """One row per scored clip: caption, best labels, their scores.
+
+        Where nothing was recognised no label is shown, for the scores are those of the words that
+        say so; `scores` has them all the same.
+        """
         n = min(_SHOWN_LABELS, len(self.labels))
         header = ("clip", "caption", *(f"label {k}" for k in range(1, n + 1)))
         captions = self.captions_by_clip()
         rows = [
-            (clip_id, _short(captions[clip_id]), *(f"{name} {value:.2f}" for name, value in best))
+            (clip_id, _short(captions[clip_id]), *_cells(best, captions[clip_id]))
             for clip_id, best in zip(self.clip_ids, self.label_scores.best(n), strict=True)
         ]
         return Table(header, tuple(rows))
@@ -233,15 +236,11 @@ class ClassificationResult:
             for clip_id, captions in self.captions_by_clip().items()
         }
         rows = [
-            (clip_id, texts[clip_id])
-            + tuple(repr(float(value)) for value in row)
-            + ("", "")
+            (clip_id, texts[clip_id], *tuple(repr(float(value)) for value in row), "", "")
             for clip_id, row in zip(self.clip_ids, self.scores, strict=True)
         ]
         blank = ("",) * len(self.labels)
-        rows += [
-            (f.clip_id, texts[f.clip_id], *blank, f.stage, f.message) for f in self.failures
-        ]
+        rows += [(f.clip_id, texts[f.clip_id], *blank, f.stage, f.message) for f in self.failures]
         return Table(header, tuple(rows), numeric=columns(self.labels, first=2)).to_csv()
 
     def to_json(self) -> str:
@@ -283,3 +282,9 @@ def _short(captions: tuple[Caption, ...]) -> str:
     first = min(captions, key=lambda caption: (caption.abstained, caption.start))
     more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
     return first.text + more
+
+
+def _cells(best: tuple[tuple[str, float], ...], captions: tuple[Caption, ...]) -> tuple[str, ...]:
+    if all(caption.abstained for caption in captions):
+        return ("–",) * len(best)
+    return tuple(f"{name} {value:.2f}" for name, value in best)

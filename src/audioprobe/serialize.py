@@ -50,11 +50,15 @@ def from_json(cls: type[T], text: str) -> T:
     return built
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
+def _plain(value: object) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, np.ndarray):
-        return {"dtype": value.dtype.str, "shape": list(value.shape), "data": value.ravel().tolist()}
+        return {
+            "dtype": value.dtype.str,
+            "shape": list(value.shape),
+            "data": value.ravel().tolist(),
+        }
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -66,30 +70,37 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
     raise InvalidInputError(f"A {type(value).__name__} is not data and cannot be written as JSON.")
 
 
-def _build(hint: Any, data: Any, where: str) -> Any:  # noqa: ANN401 - any annotation, any JSON
-    origin, arguments = get_origin(hint), get_args(hint)
+def _build(hint: Any, data: Any, where: str) -> Any:
+    origin = get_origin(hint)
     if is_dataclass(hint) and isinstance(hint, type):
         return _build_dataclass(hint, data, where)
+    if origin is not None or isinstance(hint, types.UnionType):
+        return _build_generic(hint, origin, data, where)
+    if hint is float and type(data) is int:
+        return float(data)
+    if hint is Path and isinstance(data, str):
+        return Path(data)
+    if type(data) is hint:
+        return data
+    raise InvalidInputError(f"{where}: expected {hint}, got {data!r:.80}.")
+
+
+def _build_generic(hint: Any, origin: Any, data: Any, where: str) -> Any:
+    arguments = get_args(hint)
     if origin in (Union, types.UnionType):
         return _build_union(arguments, data, where)
-    if origin is np.ndarray:
+    if origin is np.ndarray and isinstance(data, dict):
         return np.array(data["data"], dtype=np.dtype(data["dtype"])).reshape(data["shape"])
     if origin is Literal and data in arguments:
         return data
     if origin is tuple and isinstance(data, list):
         return _build_tuple(arguments, data, where)
-    if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(data, dict):
+    if origin is Mapping and isinstance(data, dict):
         return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in data.items()}
-    if hint is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
-    if hint is Path and isinstance(data, str):
-        return Path(data)
-    if isinstance(hint, type) and type(data) is hint:
-        return data
     raise InvalidInputError(f"{where}: expected {hint}, got {data!r:.80}.")
 
 
-def _build_dataclass(cls: Any, data: Any, where: str) -> Any:  # noqa: ANN401
+def _build_dataclass(cls: Any, data: Any, where: str) -> Any:
     if not isinstance(data, dict):
         raise InvalidInputError(f"{where}: expected {cls.__name__}, got {data!r:.80}.")
     hints = get_type_hints(cls)
@@ -102,7 +113,7 @@ def _build_dataclass(cls: Any, data: Any, where: str) -> Any:  # noqa: ANN401
     return cls(**{name: _build(hints[name], data[name], f"{where}.{name}") for name in names})
 
 
-def _build_union(hints: tuple[Any, ...], data: Any, where: str) -> Any:  # noqa: ANN401
+def _build_union(hints: tuple[Any, ...], data: Any, where: str) -> Any:
     if data is None and type(None) in hints:
         return None
     # An exact type first, so that an int in `int | float` stays one.
@@ -120,4 +131,7 @@ def _build_tuple(hints: tuple[Any, ...], data: Sequence[Any], where: str) -> tup
     each = [hints[0]] * len(data) if hints[-1] is Ellipsis else list(hints)
     if len(each) != len(data):
         raise InvalidInputError(f"{where}: expected {len(each)} items, got {len(data)}.")
-    return tuple(_build(hint, item, f"{where}[{n}]") for n, (hint, item) in enumerate(zip(each, data, strict=True)))
+    return tuple(
+        _build(hint, item, f"{where}[{n}]")
+        for n, (hint, item) in enumerate(zip(each, data, strict=True))
+    )

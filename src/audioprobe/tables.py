@@ -8,12 +8,14 @@ import io
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+_NARROWEST = 14  # characters: a long column wraps, it is not squeezed to nothing
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula
 _MARKDOWN_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"})
 
@@ -41,8 +43,14 @@ class Table:
         """
         table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for position, name in enumerate(self.header):
-            justify = "right" if position in self.numeric else "left"
-            table.add_column(Text(printable(name)), justify=justify, overflow="fold")
+            justify: Literal["left", "right"] = "right" if position in self.numeric else "left"
+            longest = max((len(row[position]) for row in self.rows), default=0)
+            table.add_column(
+                Text(printable(name)),
+                justify=justify,
+                overflow="fold",
+                min_width=min(max(longest, len(name)), _NARROWEST),
+            )
         for row in self.rows[:most]:
             table.add_row(*(Text(printable(cell)) for cell in row))
         stream = io.StringIO()
@@ -88,9 +96,7 @@ def _is_plain(character: str) -> bool:
 def _visible(character: str) -> str:
     if character in "\t\n\r":
         return " "
-    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 127 else (  # noqa: PLR2004
-        f"\\x{ord(character):02x}"
-    )
+    return ascii(character)[1:-1]
 
 
 def _markdown(cell: str) -> str:

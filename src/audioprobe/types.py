@@ -1,7 +1,7 @@
 """What flows through the library: frozen dataclasses, validated where they are made.
 
-Units and shapes are stated once, here: samples are float32 in [-1, 1] nominally (louder is allowed),
-times are seconds, rates are hertz, log-likelihoods are nats.
+Units and shapes are stated once, here: samples are float32, nominally in [-1, 1] (louder is
+allowed), times are seconds, rates are hertz, log-likelihoods are nats.
 """
 
 import hashlib
@@ -15,9 +15,10 @@ import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError
 
+Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
-Option: TypeAlias = str | int | float | bool | None | tuple[str, ...]
+Option: TypeAlias = str | int | float | bool | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Waveform:
     def digest(self) -> str:
         """SHA-256 of rate and samples (hexadecimal): equal sound, equal digest."""
         content = hashlib.sha256(f"{self.sample_rate}\n".encode())
-        content.update(memoryview(self.samples).cast("B"))
+        content.update(self.samples.tobytes())
         return content.hexdigest()
 
 

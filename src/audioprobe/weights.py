@@ -80,7 +80,8 @@ def resolve(name: str) -> Weights:
         return found
     try:
         return Weights(Path(snapshot_download(name, allow_patterns=_WANTED)), "hub")
-    except Exception as error:  # noqa: BLE001 - the hub client raises many unrelated classes
+    except Exception as error:
+        # The hub's client raises many unrelated classes; whichever it is, it is the cause told.
         raise WeightsError(_not_found(name, error)) from error
 
 
@@ -129,7 +130,7 @@ def refuse_differences(
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")  # noqa: PLR2004
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _looks_like_path(name: str) -> bool:

@@ -1,8 +1,8 @@
 """The Kaldi log-mel filter bank, as AST, CAV-MAE and LTU compute it, in torch.
 
-Settings of the original preprocessing (`kaldi.fbank(htk_compat=True, use_energy=False,
-window_type="hanning", num_mel_bins=128, dither=0.0, frame_shift=10)`), with Kaldi's defaults for the
-rest. Audio crosses as numpy; what comes out is a tensor of shape (..., n_frames, n_mels).
+Settings of the originals (`kaldi.fbank(htk_compat=True, use_energy=False,
+window_type="hanning", num_mel_bins=128, dither=0.0, frame_shift=10)`), with Kaldi's defaults for
+the rest. Audio crosses as numpy; what comes out is a tensor of shape (..., n_frames, n_mels).
 """
 
 import math
@@ -71,13 +71,14 @@ class FilterBank:
         waves = torch.as_tensor(samples, dtype=torch.float32)
         if waves.ndim not in (1, 2):
             raise InvalidInputError(
-                f"samples need shape (n_samples,) or (n_clips, n_samples), got {tuple(waves.shape)}."
+                "samples need shape (n_samples,) or (n_clips, n_samples), got "
+                f"{tuple(waves.shape)}."
             )
         n_samples = waves.shape[-1]
         if n_samples < self.frame_length:
             raise UnsupportedInputError(
-                f"A sound of {n_samples} samples at {self.sample_rate} Hz is shorter than one frame "
-                f"of {self.frame_length} samples ({FRAME_LENGTH_MS} ms)."
+                f"A sound of {n_samples} samples at {self.sample_rate} Hz is shorter than one "
+                f"frame of {self.frame_length} samples ({FRAME_LENGTH_MS} ms)."
             )
         if waves.ndim == 1:
             return self._log_mel(waves)

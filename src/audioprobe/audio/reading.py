@@ -75,7 +75,7 @@ def read_windows(clip: Clip, reading: Reading) -> Iterator[Window]:
         pieces = _pieces(iter([clip.waveform.samples[begin:end]]), reading, rate)
         yield from _checked(clip, pieces, rate)
         return
-    assert clip.path is not None  # noqa: S101 - a Clip has one of the two
+    assert clip.path is not None  # noqa: S101 - a clip has one of the two
     with open_sound(clip.path) as file:
         begin, end = _span(clip, file.frames, file.samplerate)
         blocks = _mono_blocks(file, begin, end, reading)
@@ -114,15 +114,15 @@ def _mono_blocks(
     file.seek(begin)
     left = end - begin
     while left > 0:
-        block = file.read(min(size, left), dtype="float32", always_2d=True)
+        block = np.asarray(file.read(min(size, left), dtype="float32", always_2d=True), np.float32)
         if len(block) < min(size, left):
             raise AudioReadError(
                 f"{file.name}: cut short, {end} samples promised and "
                 f"{end - left + len(block)} there. Get the file again."
             )
         left -= len(block)
-        first = reading.channels == "first" or block.shape[1] == 1
-        yield block[:, 0] if first else block.mean(axis=1, dtype=np.float32)
+        one = reading.channels == "first" or block.shape[1] == 1
+        yield block[:, 0] if one else block.mean(axis=1, dtype=np.float32)
 
 
 def _window_size(reading: Reading, rate: int) -> int:
@@ -154,9 +154,7 @@ def _pieces(
             previous = window
 
 
-def _checked(
-    clip: Clip, pieces: Iterator[tuple[int, Samples]], rate: int
-) -> Iterator[Window]:
+def _checked(clip: Clip, pieces: Iterator[tuple[int, Samples]], rate: int) -> Iterator[Window]:
     for first, samples in pieces:
         try:
             waveform = Waveform(samples, rate)

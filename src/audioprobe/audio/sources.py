@@ -25,7 +25,7 @@ def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
         InvalidInputError: if nothing is given, a folder holds no sound, a path does not exist and
             does not look like a sound file, or two clips have one id.
     """
-    given = cast(Iterable[Source], [sources] if _is_one(sources) else sources)
+    given = cast("Iterable[Source]", [sources] if _is_one(sources) else sources)
     clips = tuple(clip for n, source in enumerate(given, 1) for clip in _clips(source, n))
     if not clips:
         raise InvalidInputError("No sounds were given: pass files, a folder, clips or waveforms.")
@@ -38,12 +38,12 @@ def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
 
 
 def _is_one(source: object) -> bool:
-    single = str | os.PathLike | Clip | Waveform | np.ndarray
+    single = str | os.PathLike | Clip | Waveform | np.ndarray  # type: ignore[type-arg]
     return isinstance(source, single) or _is_array_and_rate(source)
 
 
 def _is_array_and_rate(source: object) -> bool:
-    return isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], np.ndarray)  # noqa: PLR2004
+    return isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], np.ndarray)
 
 
 def _clips(source: Source, position: int) -> Iterator[Clip]:

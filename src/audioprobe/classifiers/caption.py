@@ -16,7 +16,7 @@ from audioprobe.errors import AudioProbeError, InvalidInputError
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import load
 from audioprobe.results import Caption, ClassificationResult, LabelScores, Provenance
-from audioprobe.types import Clip, Decoding, FloatArray, Option
+from audioprobe.types import Clip, Decoding, Float64Array, FloatArray, Option
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."
 """LTU's own wording for classification (`inference_batch.py`), "Close" included."""
@@ -174,7 +174,7 @@ class CaptionClassifier:
 
     def _pooled(
         self, captions: Sequence[Caption], by_window: FloatArray, n_labels: int
-    ) -> tuple[tuple[str, ...], FloatArray]:
+    ) -> tuple[tuple[str, ...], Float64Array]:
         """Scores of windows to scores of clips; the windows of a clip stand together."""
         pool = np.max if self._reading.pooling == "max" else np.mean
         rows: dict[str, list[int]] = {}

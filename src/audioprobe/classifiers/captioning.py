@@ -54,7 +54,7 @@ class Captions:
             self.fail(clip_id, "caption", EmptyCaption("The model answered with no text."))
 
 
-class EmptyCaption(AudioProbeError):  # noqa: N818 - a name for a failure, never raised
+class EmptyCaption(AudioProbeError):  # noqa: N818 - the name of a failure, never raised
     """The model's answer held no text."""
 
 
@@ -115,7 +115,7 @@ def _is_final(error: Exception) -> bool:
 
 
 class _Feed:
-    """An iterator of prompts that remembers which are under way, and survives the model's errors."""
+    """Prompts, with a memory of those under way; an error in the model does not end it."""
 
     def __init__(
         self, clips: Iterable[Clip], question: str, reading: Reading, record: Captions

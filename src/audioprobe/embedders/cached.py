@@ -94,7 +94,7 @@ class CachedEmbedder:
             for start in range(0, len(keys), _PER_QUERY):
                 some = keys[start : start + _PER_QUERY]
                 marks = ",".join("?" * len(some))
-                query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608
+                query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"  # noqa: S608 - marks only
                 for key, blob in store.execute(query, some):
                     found[key] = self._vector(blob)
         return found
@@ -113,9 +113,8 @@ class CachedEmbedder:
     def _store(self) -> Iterator[sqlite3.Connection]:
         """A connection for one transaction; opening is cheap, and threads and forks stay apart."""
         try:
-            with closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as store:
-                with store:
-                    yield store
+            with closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as store, store:
+                yield store
         except sqlite3.DatabaseError as error:
             raise InvalidInputError(
                 f"{self._path}: not usable as a store of vectors ({error}). If it is damaged or "

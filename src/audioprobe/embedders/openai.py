@@ -2,13 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cached_property
 from urllib.parse import urlsplit
 
-import httpx
 import numpy as np
 import openai
 
@@ -148,22 +146,19 @@ class OpenAIEmbedder:
     def _embed_batch(self, texts: list[str], n_tokens: int) -> FloatArray:
         def ask() -> FloatArray:
             self.budget.charge(n_tokens)
-            with self._refusals():
-                answer = self._client.embeddings.with_raw_response.create(
-                    model=self._model,
-                    input=texts,
-                    encoding_format="float",
-                    dimensions=openai.omit if self._dimensions is None else self._dimensions,
-                )
-                return _vectors(answer.http_response.content, len(texts))
+            return _vectors(self._post(texts), len(texts))
 
         return attempt(ask, self._retry)
 
-    @contextmanager
-    def _refusals(self) -> Iterator[None]:
-        """Turn the client's errors into our own words, which never hold the key."""
+    def _post(self, texts: list[str]) -> bytes:
+        """The service's answer; its errors in our own words, which never hold the key."""
         try:
-            yield
+            answer = self._client.embeddings.with_raw_response.create(
+                model=self._model,
+                input=texts,
+                encoding_format="float",
+                dimensions=openai.omit if self._dimensions is None else self._dimensions,
+            )
         except openai.APIStatusError as error:
             refusal = self._refusal(error)
         except openai.APITimeoutError:
@@ -172,16 +167,16 @@ class OpenAIEmbedder:
             cause = type(error.__cause__ or error).__name__
             refusal = Refusal(f"No connection to the service ({cause}).", retryable=True)
         else:
-            return
-        # Raised here, after the handler, the refusal does not carry the client's error, whose
+            return answer.http_response.content
+        # Raised here, outside the handlers, the refusal does not carry the client's error, whose
         # request has the key in its headers.
         raise refusal
 
     def _refusal(self, error: openai.APIStatusError) -> Refusal:
         status = error.status_code
-        words = _message(error.response).replace(self._key, "[key]")[:_SHOWN]
+        words = _message(error).replace(self._key(), "[key]")[:_SHOWN]
         out_of_money = error.code == "insufficient_quota"
-        retryable = not out_of_money and (status in _RETRYABLE or status >= 500)  # noqa: PLR2004
+        retryable = not out_of_money and (status in _RETRYABLE or status >= 500)
         mend = {
             401: f" Check the key in the environment variable {self._api_key_env}.",
             403: " This key may not use this model.",
@@ -196,41 +191,31 @@ class OpenAIEmbedder:
             wait_s=wait,
         )
 
-    @property
     def _key(self) -> str:
         key = os.environ.get(self._api_key_env, "")
-        if key:
-            return key
-        if self._base_url is None:
-            raise RemoteError(
-                f"No key: set the environment variable {self._api_key_env}, or use a local "
-                "embedder (EmbeddingScorer.local())."
-            )
-        return "unset"  # the client insists on one; local services do not look at it
-
-    @property
-    def _client(self) -> openai.OpenAI:
-        # Made for each request and not kept: a kept client would hold the key.
-        return openai.OpenAI(
-            api_key=self._key,
-            base_url=self._base_url,
-            timeout=self._timeout_s,
-            max_retries=0,
-            http_client=self._connection,
+        if key or self._base_url is not None:
+            return key or "unset"  # the client insists on one; local services do not look at it
+        raise RemoteError(
+            f"No key: set the environment variable {self._api_key_env}, or use a local embedder "
+            "(EmbeddingScorer.local())."
         )
 
-    def __getstate__(self) -> dict[str, object]:
-        """Without connections and caches, so that it can be sent to other processes."""
-        kept = {k: v for k, v in self.__dict__.items() if k not in ("_connection", "_counter")}
-        return kept
+    @cached_property
+    def _client(self) -> openai.OpenAI:
+        return openai.OpenAI(
+            api_key=self._key(),
+            base_url=self._base_url,
+            timeout=self._timeout_s,
+            max_retries=0,  # ours count against the budget
+        )
 
     @cached_property
-    def _connection(self) -> httpx.Client:
-        return httpx.Client(timeout=self._timeout_s)
-
-    @cached_property
-    def _counter(self):  # type: ignore[no-untyped-def]
+    def _counter(self) -> tuple[Callable[[str], int], bool]:
         return token_counter(self._model)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without connection, key and token table, so that it can be sent to other processes."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_client", "_counter")}
 
 
 def _vectors(body: bytes, n_texts: int) -> FloatArray:
@@ -248,7 +233,7 @@ def _vectors(body: bytes, n_texts: int) -> FloatArray:
             f"Expected {n_texts} vectors, got {_count(body)} ({type(error).__name__}).",
             retryable=True,
         ) from error
-    if len(items) != n_texts or array.ndim != 2 or not array.shape[1]:  # noqa: PLR2004
+    if len(items) != n_texts or array.ndim != 2 or not array.shape[1]:
         raise Refusal(f"Expected {n_texts} vectors, got {_count(body)}.", retryable=True)
     if not np.isfinite(array).all():
         raise Refusal("The service answered with NaN or infinity.", retryable=True)
@@ -262,13 +247,11 @@ def _count(body: bytes) -> str:
         return f"{len(body)} bytes that are no such answer"
 
 
-def _message(response: httpx.Response) -> str:
+def _message(error: openai.APIStatusError) -> str:
     """What an error response says, as one line."""
-    try:
-        text = str(response.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        text = response.text
-    return " ".join(text.split())
+    body = error.body
+    text = body.get("message") if isinstance(body, dict) else None
+    return " ".join(str(text or error.response.text).split())
 
 
 def _without_secrets(url: str) -> str:

@@ -1,11 +1,13 @@
 """One request to a remote service: how often to try, how long to wait, how much to spend."""
 
 import email.utils
+import itertools
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from audioprobe.errors import RemoteError
@@ -31,8 +33,8 @@ class Retry:
     longest_wait_s: float = 120.0
 
 
-class Refusal(Exception):
-    """One attempt that failed, on its way to a retry or a `RemoteError`; never leaves this package."""
+class Refusal(Exception):  # noqa: N818 - what a service says, not yet an error of ours
+    """One attempt that failed, on its way to a retry or a `RemoteError`."""
 
     def __init__(
         self,
@@ -74,6 +76,15 @@ class Budget:
         """Price of the tokens sent, failed attempts included: an upper bound."""
         return self.n_tokens * self._price
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without the lock: a copy in another process counts for itself."""
+        return {k: v for k, v in self.__dict__.items() if k != "_lock"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Restore, with a lock of its own."""
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
     def charge(self, n_tokens: int) -> None:
         """Account for one request that is about to be sent.
 
@@ -102,20 +113,18 @@ def attempt(call: Callable[[], T], retry: Retry) -> T:
     Raises:
         RemoteError: when it failed for good; says how often it was tried.
     """
-    for n in range(1, retry.attempts + 1):
+    for n in itertools.count(1):
         try:
             return call()
         except Refusal as refusal:
-            wait = _wait(refusal, n, retry)
-            if wait is None or n == retry.attempts:
-                tried = f" (tried {n} times)" if n > 1 else ""
-                failure = RemoteError(
-                    f"{refusal}{tried}", status=refusal.status, retryable=refusal.retryable
-                )
-                # Outside the handler: the refusal's own chain holds the request and its key.
-                break
+            failed = refusal
+        # Outside the handler, so that what is raised does not carry the refusal's own chain.
+        wait = _wait(failed, n, retry)
+        if wait is None or n >= retry.attempts:
+            tried = f" (tried {n} times)" if n > 1 else ""
+            raise RemoteError(f"{failed}{tried}", status=failed.status, retryable=failed.retryable)
         time.sleep(wait)
-    raise failure
+    raise AssertionError  # unreachable: the loop has no end of its own
 
 
 def _wait(refusal: Refusal, n: int, retry: Retry) -> float | None:
@@ -124,12 +133,12 @@ def _wait(refusal: Refusal, n: int, retry: Retry) -> float | None:
         return None
     if refusal.wait_s is not None:
         return refusal.wait_s if refusal.wait_s <= retry.longest_wait_s else None
-    backoff = min(retry.first_wait_s * 2 ** (n - 1), _LONGEST_BACKOFF_S)
-    return backoff * random.uniform(1.0, 1.5)  # noqa: S311 - no secret depends on it
+    backoff = min(retry.first_wait_s * 2.0 ** (n - 1), _LONGEST_BACKOFF_S)
+    return backoff * random.uniform(1.0, 1.5)  # noqa: S311 - no secret rests on it
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a response asks to wait: `Retry-After-Ms`, or `Retry-After` as number or date."""
+    """Seconds that a response asks to wait, by `Retry-After-Ms` or `Retry-After`."""
     for name, factor in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is None:
@@ -137,7 +146,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         try:
             return max(0.0, float(value) * factor)
         except ValueError:
-            moment = email.utils.parsedate_tz(value)
-            if moment is not None:
-                return max(0.0, email.utils.mktime_tz(moment) - time.time())
+            return _seconds_until(value)
     return None
+
+
+def _seconds_until(date: str) -> float | None:
+    """From now to an HTTP date, at least 0; None for what is no date."""
+    try:
+        moment: datetime = email.utils.parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    seconds: float = moment.timestamp() - time.time()
+    return max(0.0, seconds)

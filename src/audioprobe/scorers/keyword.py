@@ -15,8 +15,8 @@ class KeywordScorer:
     """The share of a label's words that the caption holds, in [0, 1]; the best of its synonyms.
 
     Words are compared without case and without a plural ending, so "crow" is in "Crows call.", and
-    not in "a crowd". A score of 1 means that every word of the label was said, in any order. What it
-    misses is on purpose: "no rain" says rain.
+    not in "a crowd". A score of 1 means that every word of the label was said, in any order. It
+    understands nothing, on purpose: "no rain" says rain.
 
     Args:
         synonyms: other wordings by label.

@@ -4,10 +4,10 @@ Ten scripts (`eval_esc.py`, `eval_as.py`, ...) of the LTU repository, commit 200
 they cut captions and word labels. What they do is kept here as data, quirks included; nothing of it
 is a default of this library:
 
-- esc: everything before the *last* colon is dropped, so "Speech: a man speaks" loses "Speech".
+- esc: what stands before the *last* colon goes: "Speech: a man speaks" loses "Speech".
 - as, fsd50k, vggsound: the two characters after the marker "Audio caption" are dropped; without the
   marker, the first two *letters* are ("Sneezing" becomes "neezing" after the blank).
-- bj, dcase, tut, vs, and gtzan's kin: one character after the last colon is dropped in the same way.
+- bj, dcase, tut, vs: one character after the last colon is dropped in the same way.
 - Quotation marks are removed in some scripts and kept in others; the full stop is always embedded.
 - The mode "max" starts from zero, so negative cosines become 0. With text-embedding-ada-002 there
   are none; with local models there are, and ranks tie.
@@ -62,11 +62,11 @@ def pool_ltu(
 
 
 def _after_last_colon(caption: str) -> str:
-    return PREFIX + caption.split(":")[-1].lstrip().lower()
+    return PREFIX + caption.rsplit(":", maxsplit=1)[-1].lstrip().lower()
 
 
 def _after_last_colon_less_one(caption: str) -> str:
-    return PREFIX + caption.split(":")[-1][1:].lower()
+    return PREFIX + caption.rsplit(":", maxsplit=1)[-1][1:].lower()
 
 
 def _after_marker_less_two(caption: str) -> str:
@@ -86,7 +86,7 @@ def _comma_label(label: str) -> str:
 
 
 def _answer(reference: str) -> str:
-    return reference.split(":")[-1].lstrip()
+    return reference.rsplit(":", maxsplit=1)[-1].lstrip()
 
 
 def _one(reference: str) -> tuple[str, ...]:
@@ -94,11 +94,11 @@ def _one(reference: str) -> tuple[str, ...]:
 
 
 def _one_lower(reference: str) -> tuple[str, ...]:
-    return (reference.split(": ")[-1].lower(),)
+    return (reference.rsplit(": ", maxsplit=1)[-1].lower(),)
 
 
 def _several(reference: str) -> tuple[str, ...]:
-    return tuple(reference.split(": ")[-1].split("; "))
+    return tuple(reference.rsplit(": ", maxsplit=1)[-1].split("; "))
 
 
 def _without_commas(reference: str) -> tuple[str, ...]:

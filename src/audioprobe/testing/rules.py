@@ -17,7 +17,7 @@ _TOLERANCE = 1e-4  # float32 forward passes of other batch shapes differ by less
 _LOOK_AHEAD = 256  # items: more than a sensible batch, fewer than a data set
 
 
-def require(holds: bool, rule: str) -> None:  # noqa: FBT001 - reads as a sentence
+def require(holds: bool, rule: str) -> None:
     """Raise unless the rule holds.
 
     Raises:

@@ -1,0 +1,50 @@
+# `make demo` and `make test` do all the set-up they need.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check docs benchmarks clean
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
+
+demo: $(VENV)/.user  ## install, and classify the recordings that ship with the library
+	HF_HUB_OFFLINE=1 $(BIN)/audioprobe demo --out demo
+
+test: $(VENV)/.dev  ## install, and run every check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/pytest
+
+docs: $(VENV)/.dev  ## build the documentation into site/
+	$(BIN)/zensical build --clean --strict
+
+benchmarks: $(VENV)/.dev  ## print the ratios that docs/benchmarks.md quotes
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) demo site .cache build dist
+
+# torch comes first: where pip was told of a folder with a build for CPUs (find-links), that one is
+# taken; elsewhere the second line's installation picks the default one. An installed torch stays.
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -c "import torch" 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --no-index --no-deps torch 2>/dev/null || \
+	  echo "No build of torch at hand: pip chooses one."
+	@touch $@
+
+$(VENV)/.user: $(VENV)/.torch pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[birdnet,offline]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[birdnet,offline,dev,docs]'
+	@touch $@ $(VENV)/.user

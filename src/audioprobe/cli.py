@@ -1,0 +1,191 @@
+"""The command line: classify sounds, list backends, examine the machine."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from audioprobe import __version__
+from audioprobe.errors import AudioProbeError, InvalidInputError
+from audioprobe.registry import available, load
+from audioprobe.tables import Table, printable
+
+DEFAULT_MODEL = "tag-captioner:birdnet"
+DEFAULT_SCORER = "embedding"
+
+EXIT_FAILED = 1  # the run ended, but no clip could be scored
+EXIT_REFUSED = 2  # the input or the installation is at fault
+
+app = App(
+    name="audioprobe",
+    version=__version__,
+    help="Find out what audio language models really hear.",
+)
+
+ModelOption = Annotated[
+    str, Parameter(help="Who listens: a language model's NAME or NAME:ARGUMENT, see `backends`.")
+]
+ScorerOption = Annotated[
+    str,
+    Parameter(
+        help='Who compares captions with labels: "embedding" (all-MiniLM-L6-v2 on this '
+        'machine), "embedding:openai:text-embedding-ada-002", "keyword".'
+    ),
+]
+OutOption = Annotated[
+    Path | None, Parameter(help="Folder for result.json (everything) and scores.csv.")
+]
+JsonOption = Annotated[
+    bool, Parameter(help="Print the whole result as JSON, and no table.", negative=())
+]
+
+
+@app.command
+def classify(
+    sounds: Annotated[
+        list[str], Parameter(help="Sound files, or folders that are searched through.")
+    ],
+    /,
+    *,
+    labels: Annotated[str | None, Parameter(help="Class names, with commas between them.")] = None,
+    labels_file: Annotated[
+        Path | None, Parameter(help="A text file with one class name a line.")
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    scorer: ScorerOption = DEFAULT_SCORER,
+    out: OutOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Caption sounds and score the captions against labels.
+
+    Recordings longer than 10 s are heard in windows of 10 s, whose scores are pooled by their
+    maximum. A sound that cannot be read is listed with its cause. The exit status is 0 if a sound
+    was scored, 1 if none could be, 2 if something must be mended first.
+
+    Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
+    """
+    names = _labels(labels, labels_file)
+    return _classify(sounds, names, model, scorer, out, as_json=json)
+
+
+@app.command
+def demo(
+    *,
+    model: ModelOption = DEFAULT_MODEL,
+    scorer: ScorerOption = DEFAULT_SCORER,
+    out: OutOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Classify the 22 real recordings that ship with the library, and compare with their labels."""
+    from audioprobe.datasets.recordings import Recordings
+
+    recordings = Recordings()
+    return _classify(recordings.clips(), recordings.labels, model, scorer, out, as_json=json)
+
+
+@app.command
+def backends() -> int:
+    """List the installed backends, and what each unusable one needs."""
+    rows = tuple(
+        (b.kind.replace("_", " "), b.name, b.distribution, b.install or "ready")
+        for b in available()
+    )
+    _print(Table(("kind", "name", "from", "state, or how to make it ready"), rows))
+    return 0
+
+
+@app.command
+def doctor(
+    *,
+    offline: Annotated[
+        bool, Parameter(help="Do not try to reach the model hub.", negative=())
+    ] = False,
+) -> int:
+    """Examine machine, versions, weights and network, and say what to do about each problem.
+
+    The exit status is 0 if the demo can run here, 1 if not.
+    """
+    from audioprobe.doctor import examine
+
+    findings = examine(ask_network=not offline)
+    rows = tuple((f.subject, f.state, f.found, f.mend) for f in findings)
+    _print(Table(("what", "state", "found", "what to do"), rows))
+    return EXIT_FAILED if any(f.state == "problem" for f in findings) else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; errors raised on purpose are one line on standard error."""
+    try:
+        status = app(arguments, result_action="return_value")
+    except AudioProbeError as error:
+        sys.stderr.write(f"audioprobe: {printable(str(error))}\n")
+        status = EXIT_REFUSED
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _classify(
+    sounds: object,
+    labels: Sequence[str],
+    model: str,
+    scorer: str,
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    from audioprobe.classifiers.caption import CaptionClassifier
+
+    classifier = CaptionClassifier(load("language_model", model), load("scorer", scorer))
+    with _progress() as progress:
+        result = classifier(sounds, labels, progress=progress)  # type: ignore[arg-type]
+    if as_json:
+        _write(result.to_json())
+    else:
+        _write(result.to_text(width=_width()))
+        if result.truth and result.clip_ids:
+            _write(f"\n{result.evaluate()}")
+    if out is not None:
+        for path in result.save(out):
+            sys.stderr.write(f"wrote {printable(str(path))}\n")
+    return 0 if result.clip_ids else EXIT_FAILED
+
+
+def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
+    if (listed is None) == (file is None):
+        raise InvalidInputError("Give either --labels crow,drum,bell or --labels-file labels.txt.")
+    if listed is not None:
+        return tuple(label.strip() for label in listed.split(","))
+    assert file is not None  # noqa: S101 - one of the two is
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{file}: not a readable text file of labels ({error}).") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, so that standard output can be piped; none where that is a file."""
+    console = Console(stderr=True)
+    parts = (TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("clips", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _width() -> int:
+    return max(60, Console().width)
+
+
+def _print(table: Table) -> None:
+    _write(table.to_text(width=_width()))
+
+
+def _write(text: str) -> None:
+    # A terminal that is not UTF-8 gets escapes for what it cannot show, never a crash.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")

@@ -1,0 +1,1 @@
+"""Clips with labels, one data set per file."""

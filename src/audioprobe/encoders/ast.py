@@ -1,0 +1,171 @@
+"""Audio Spectrogram Transformer: features and AudioSet tags.
+
+Source: Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. The network is
+transformers' own; the spectrogram is ours, which equals `ASTFeatureExtractor` and is several times
+as fast.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification, AutoConfig
+
+from audioprobe.audio.filterbank import FilterBank, Spectrogram
+from audioprobe.audio.resample import resample
+from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.types import ComponentInfo, FloatArray, Waveform
+from audioprobe.weights import refuse_differences, resolve
+
+DEFAULT_MODEL = "MIT/ast-finetuned-audioset-10-10-0.4593"
+"""AudioSet, patch stride 10, mAP 0.459; 86.6 million parameters, on the hub under BSD-3-Clause."""
+
+N_SPECIAL_TOKENS = 2  # class and distillation token, before the patches
+
+
+class AST:
+    """AST as encoder and tagger.
+
+    Any sample rate is resampled to the model's (16 kHz). The model hears a fixed length (10.24 s);
+    longer sounds are cropped to their beginning and shorter ones padded, as in its training.
+
+    Args:
+        model: a local folder or a hub name.
+        batch_size: sounds per forward pass; does not change answers beyond rounding.
+        device: "cpu", "cuda", ...
+        dtype: "float32", or "bfloat16" where the device computes with it.
+
+    Raises:
+        WeightsError: if the weights are missing, damaged or those of another model.
+    """
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        batch_size: int = 4,
+        device: str = "cpu",
+        dtype: str = "float32",
+    ) -> None:
+        if dtype not in ("float32", "bfloat16"):
+            raise InvalidInputError(f'dtype must be "float32" or "bfloat16", got {dtype!r}.')
+        self._name = model
+        self._weights = resolve(model)
+        self._batch_size = batch_size
+        self._device = device
+        self._dtype = dtype
+        self._config: Any = _read_config(self._weights.folder)
+        self._spectrogram = _read_spectrogram(self._weights.folder, self._config)
+
+    @property
+    def info(self) -> ComponentInfo:
+        """Model, hash of the weights, number format."""
+        options = {"dtype": self._dtype}
+        return ComponentInfo("encoder", self._name, self._weights.revision(), options)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The model's classes: for the default, the 527 of AudioSet."""
+        names = self._config.id2label
+        return tuple(names[n] for n in range(len(names)))
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """Class names in lower case: "the sound of rain on surface"."""
+        return tuple(name.lower() for name in self.labels)
+
+    def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """Patch features after the last norm, averaged over frequency.
+
+        Returns:
+            float32, shape (n_frames, width): for the default (101, 768), a frame every 100 ms.
+        """
+        n_time = self._patches(self._config.max_length, self._config.time_stride)
+        for features in self._batches(waveforms):
+            with torch.inference_mode():
+                output = self._network.audio_spectrogram_transformer(features)
+            patches = output.last_hidden_state[:, N_SPECIAL_TOKENS:].float()
+            # Patches are ordered by frequency, then time.
+            by_time = patches.unflatten(1, (-1, n_time)).mean(dim=1)
+            yield from by_time.cpu().numpy()
+
+    def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """Probability of each label, float32 in [0, 1], shape (n_labels,), labels independent."""
+        for features in self._batches(waveforms):
+            with torch.inference_mode():
+                logits = self._network(features).logits.float()
+            yield from torch.sigmoid(logits).cpu().numpy()
+
+    def _patches(self, length: int, stride: int) -> int:
+        n_patches: int = (length - self._config.patch_size) // stride + 1
+        return n_patches
+
+    def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
+        dtype = getattr(torch, self._dtype)
+        features = map(self._features, waveforms)
+        while batch := list(islice(features, self._batch_size)):
+            yield torch.stack(batch).to(self._device, dtype)
+
+    def _features(self, waveform: Waveform) -> Tensor:
+        spectrogram = self._spectrogram
+        # Sound beyond the model's input is not computed only to be thrown away.
+        rate = spectrogram.bank.sample_rate
+        seconds = spectrogram.n_frames / 100 + 1
+        head = waveform.samples[: int(seconds * waveform.sample_rate)]
+        return spectrogram(resample(Waveform(head, waveform.sample_rate), rate).samples)
+
+    @cached_property
+    def _network(self) -> ASTForAudioClassification:
+        folder = self._weights.folder
+        try:
+            loaded: Any = ASTForAudioClassification.from_pretrained(
+                folder, output_loading_info=True, local_files_only=True, dtype=torch.float32
+            )
+        except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+            raise WeightsError(
+                f"{folder}: the weights could not be read ({error}). The file may be missing or "
+                "cut short: get it again."
+            ) from error
+        network, found = loaded
+        refuse_differences(
+            str(folder),
+            missing=found["missing_keys"],
+            unexpected=found["unexpected_keys"],
+            mismatched=[str(entry) for entry in found["mismatched_keys"]],
+        )
+        return network.eval().to(self._device, getattr(torch, self._dtype))
+
+
+def _read_config(folder: Path) -> ASTConfig:
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder}: no readable config.json ({error}).") from error
+    if not isinstance(config, ASTConfig):
+        raise WeightsError(
+            f"{folder}: expected an Audio Spectrogram Transformer, found {config.model_type!r}."
+        )
+    return config
+
+
+def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
+    """The preprocessing that the model's folder describes."""
+    try:
+        extractor = ASTFeatureExtractor.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder}: no readable preprocessor_config.json ({error}).") from error
+    if (extractor.max_length, extractor.num_mel_bins) != (config.max_length, config.num_mel_bins):
+        raise WeightsError(
+            f"{folder}: preprocessor and model disagree: {extractor.max_length} frames of "
+            f"{extractor.num_mel_bins} mels against {config.max_length} of {config.num_mel_bins}."
+        )
+    bank = FilterBank(extractor.sampling_rate, extractor.num_mel_bins)
+    if not extractor.do_normalize:
+        return Spectrogram(mean=0.0, scale=1.0, n_frames=extractor.max_length, bank=bank)
+    scale = 2 * extractor.std  # as ASTFeatureExtractor.normalize
+    return Spectrogram(extractor.mean, scale, extractor.max_length, bank=bank)
