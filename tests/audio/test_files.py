@@ -1,0 +1,143 @@
+"""Bad files are refused with their cause; good ones are read whatever their format."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audioprobe.audio.reading import Reading, read_waveform, read_windows
+from audioprobe.errors import AudioReadError
+from audioprobe.types import Clip
+
+RATE = 16_000
+
+
+def tone(seconds: float = 1.0, rate: int = RATE) -> np.ndarray:
+    return (0.4 * np.sin(2 * np.pi * 440 * np.arange(int(seconds * rate)) / rate)).astype("f4")
+
+
+def clip(path: Path) -> Clip:
+    return Clip(id=path.name, path=path)
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, tone(), RATE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "tolerance"),
+    [
+        (".wav", "PCM_16", 1e-4),
+        (".wav", "PCM_24", 1e-6),
+        (".wav", "FLOAT", 0.0),
+        (".wav", "PCM_U8", 1e-2),
+        (".flac", "PCM_24", 1e-6),
+        (".ogg", "VORBIS", 0.1),
+        (".mp3", "MPEG_LAYER_III", 0.1),
+        (".aiff", "PCM_16", 1e-4),
+    ],
+)
+def test_every_format_gives_the_sound_back(
+    tmp_path: Path, suffix: str, subtype: str, tolerance: float
+) -> None:
+    path = tmp_path / f"tone{suffix}"
+    soundfile.write(path, tone(), RATE, subtype=subtype)
+    heard = read_waveform(clip(path))
+    assert heard.sample_rate == RATE
+    assert heard.samples.size == pytest.approx(RATE, abs=1200)  # MP3 frames have 1152 samples
+    if suffix != ".mp3":
+        assert np.abs(heard.samples[:RATE] - tone()).max() <= tolerance
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 96_000, 192_000])
+def test_every_sample_rate_is_read_as_it_is(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, tone(0.5, rate), rate)
+    heard = read_waveform(clip(path))
+    assert (heard.sample_rate, heard.samples.size) == (rate, rate // 2)
+
+
+@pytest.mark.parametrize("n_channels", range(1, 9))
+def test_channels_are_mixed_by_their_mean_or_the_first_is_kept(
+    tmp_path: Path, n_channels: int
+) -> None:
+    channels = np.stack([tone() * (k + 1) / 10 for k in range(n_channels)], axis=1)
+    path = tmp_path / "many.wav"
+    soundfile.write(path, channels, RATE, subtype="FLOAT")
+    mixed = read_waveform(clip(path), Reading(channels="mean", length="whole"))
+    first = read_waveform(clip(path), Reading(channels="first", length="whole"))
+    np.testing.assert_allclose(mixed.samples, channels.mean(axis=1), atol=1e-7)
+    np.testing.assert_array_equal(first.samples, channels[:, 0])
+
+
+def test_a_name_that_is_not_ascii_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "Krähe – ворона 🐦.wav"
+    soundfile.write(path, tone(), RATE)
+    assert read_waveform(clip(path)).samples.size == RATE
+
+
+def test_a_missing_file_is_named_with_a_near_one(wav: Path) -> None:
+    with pytest.raises(AudioReadError, match=r"tome\.wav: no such file. Did you mean 'tone.wav'"):
+        read_waveform(clip(wav.with_name("tome.wav")))
+
+
+def test_text_that_calls_itself_wav_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.wav"
+    path.write_text("these are notes, not sounds\n" * 50)
+    with pytest.raises(AudioReadError, match="not readable as sound"):
+        read_waveform(clip(path))
+
+
+def test_an_empty_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    with pytest.raises(AudioReadError, match="empty file"):
+        read_waveform(clip(tmp_path / "empty.wav"))
+    with pytest.raises(AudioReadError, match="a folder"):
+        read_waveform(clip(tmp_path))
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.9, 0.999])
+def test_a_wav_that_was_cut_short_is_refused_and_not_half_heard(wav: Path, kept: float) -> None:
+    whole = wav.read_bytes()
+    wav.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(AudioReadError, match="cut short"):
+        read_waveform(clip(wav))
+
+
+def test_a_wav_of_a_streaming_program_with_unknown_size_is_read(wav: Path) -> None:
+    content = bytearray(wav.read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = struct.pack("<I", 0xFFFFFFFF)
+    wav.write_bytes(bytes(content))
+    assert read_waveform(clip(wav)).samples.size == RATE
+
+
+def test_a_flac_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "noise.flac"
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 5 * RATE)
+    soundfile.write(path, noise, RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(AudioReadError, match=r"cut short|damaged"):
+        list(read_windows(clip(path), Reading(seconds=1.0)))
+
+
+def test_a_file_without_samples_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "none.wav"
+    soundfile.write(path, np.zeros(0, "f4"), RATE)
+    with pytest.raises(AudioReadError, match="without samples"):
+        read_waveform(clip(path))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_are_refused_and_counted(tmp_path: Path, bad: float) -> None:
+    samples = tone()
+    samples[10:13] = bad
+    path = tmp_path / "bad.wav"
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    with pytest.raises(AudioReadError, match="3 of 16000 are NaN or infinite"):
+        read_waveform(clip(path))

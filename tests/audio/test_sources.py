@@ -1,0 +1,71 @@
+"""Whatever is passed as sound becomes clips with unique ids, or a clear error."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audioprobe.audio.sources import clips_of
+from audioprobe.errors import InvalidInputError
+from audioprobe.types import Clip, Waveform
+
+SOUND = Waveform(np.zeros(10, np.float32), 100)
+
+
+def test_a_folder_is_searched_through_and_sorted(tmp_path: Path) -> None:
+    for name in ("b/two.WAV", "a/one.flac", "a/note.txt", ".hidden/x.wav", "a/._one.flac"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    ids = [Path(clip.id).relative_to(tmp_path).as_posix() for clip in clips_of(tmp_path)]
+    assert ids == ["a/one.flac", "b/two.WAV"]
+
+
+def test_a_folder_without_sounds_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="without sound files"):
+        clips_of(tmp_path)
+
+
+def test_two_files_of_one_name_keep_apart(tmp_path: Path) -> None:
+    for name in ("a/x.wav", "b/x.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    assert len({clip.id for clip in clips_of([tmp_path / "a", tmp_path / "b"])}) == 2
+
+
+def test_one_file_twice_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"id 'a\.wav'"):
+        clips_of(["a.wav", "a.wav"])
+
+
+def test_clips_waveforms_and_arrays_are_taken_alone_or_together() -> None:
+    array = (np.zeros(5, np.float32), 100)
+    clip = Clip(id="mine", waveform=SOUND)
+    assert [c.id for c in clips_of([clip, SOUND, array])] == ["mine", "waveform-2", "waveform-3"]
+    assert [c.id for c in clips_of((clip, SOUND))] == ["mine", "waveform-2"]
+    assert clips_of(array)[0].waveform is not None
+    assert clips_of(clip) == (clip,)
+
+
+def test_an_array_without_a_rate_is_refused_with_the_way_to_say_it() -> None:
+    with pytest.raises(InvalidInputError, match=r"Waveform\(samples, 16000\)"):
+        clips_of(np.zeros(5, np.float32))  # type: ignore[arg-type]
+
+
+def test_nothing_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="No sounds"):
+        clips_of([])
+
+
+def test_a_misspelt_folder_is_refused_and_a_missing_file_is_left_to_the_run() -> None:
+    with pytest.raises(InvalidInputError, match="no such file or folder"):
+        clips_of("recrodings/")
+    assert clips_of("missing.wav")[0].id == "missing.wav"
+
+
+def test_a_clip_needs_one_source_of_sound_and_a_sane_span() -> None:
+    with pytest.raises(InvalidInputError, match="either a path or a waveform"):
+        Clip(id="x")
+    with pytest.raises(InvalidInputError, match="duration > 0"):
+        Clip(id="x", waveform=SOUND, duration=0.0)
+    with pytest.raises(InvalidInputError, match="an id"):
+        Clip(id="", waveform=SOUND)
