@@ -5,7 +5,6 @@ Captions come from models and names from strangers: whatever a cell holds is sho
 
 import csv
 import io
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -84,19 +83,12 @@ class Table:
 
 def printable(text: str) -> str:
     """The text on one line, with control and invisible formatting characters made visible."""
-    return "".join(c if _is_plain(c) else _visible(c) for c in text)
-
-
-def _is_plain(character: str) -> bool:
-    # C: control, format (bidirectional overrides), surrogate (undecodable file names), unassigned.
-    category = unicodedata.category(character)
-    return not category.startswith("C") and category not in ("Zl", "Zp")
+    return "".join(c if c.isprintable() else _visible(c) for c in text)
 
 
 def _visible(character: str) -> str:
-    if character in "\t\n\r":
-        return " "
-    return ascii(character)[1:-1]
+    """White space as a space, anything else (escapes, overrides, surrogates) as its code."""
+    return " " if character.isspace() else ascii(character)[1:-1]
 
 
 def _markdown(cell: str) -> str:

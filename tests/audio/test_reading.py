@@ -54,7 +54,13 @@ def test_a_file_has_the_windows_of_its_waveform(
 
 @pytest.mark.parametrize(
     ("length", "n_samples", "expected"),
-    [("crop", 50, 50), ("crop", 500, 200), ("pad", 50, 200), ("pad", 500, 200), ("whole", 500, 500)],
+    [
+        ("crop", 50, 50),
+        ("crop", 500, 200),
+        ("pad", 50, 200),
+        ("pad", 500, 200),
+        ("whole", 500, 500),
+    ],
 )
 def test_crop_pad_and_whole_give_one_piece_of_the_stated_length(
     length: str, n_samples: int, expected: int

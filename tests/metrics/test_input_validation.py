@@ -62,6 +62,7 @@ def test_metrics_of_one_label_refuse(
     ("targets", "scores", "message"),
     [
         ([[1], [0]], [[1.0]], r"the same shape, got \(2, 1\) and \(1, 1\)"),
+        (np.zeros((2, 3)), np.zeros((3, 2)), r"the same shape, got \(2, 3\) and \(3, 2\)"),
         ([1, 0], [1.0, 0.0], r"need shape \(n_clips, n_labels\), got shape \(2,\)"),
         (np.zeros((0, 3)), np.zeros((0, 3)), r"at least one value, got shape \(0, 3\)"),
         (np.zeros((3, 0)), np.zeros((3, 0)), r"at least one value, got shape \(3, 0\)"),

@@ -1,0 +1,141 @@
+"""Cosines: against the definition, with real sentence embeddings, and for strange texts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.scorers.embedding import EmbeddingScorer
+from audioprobe.testing import check_scorer
+from audioprobe.types import ComponentInfo, FloatArray
+
+
+class Letters:
+    """Counts of letters: an embedder that can be computed by head."""
+
+    info = ComponentInfo("embedder", "letters")
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        self.asked.append(list(texts))
+        rows = [[1.0 + text.count(letter) for letter in "abcdefgh"] for text in texts]
+        return np.array(rows, dtype=np.float32).reshape(len(texts), 8)
+
+
+class Zero(Letters):
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        return np.zeros((len(texts), 3))
+
+
+class Short(Letters):
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        return np.ones((len(texts) // 2, 3))
+
+
+def cosine(one: str, other: str) -> float:
+    a, b = Letters().embed([one, other]).astype(float)
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+words = st.text("abcdefgh ", min_size=1, max_size=10).filter(str.strip)
+
+
+@given(captions=st.lists(words, max_size=6), labels=st.lists(words, min_size=1, unique=True))
+def test_scores_are_cosines_of_the_templated_texts(captions: list[str], labels: list[str]) -> None:
+    scores = EmbeddingScorer(Letters(), template="a {} h").score(captions, labels)
+    expected = [
+        [cosine(f"a {caption.strip()} h", f"a {label} h") for label in labels]
+        for caption in captions
+    ]
+    np.testing.assert_allclose(scores, np.reshape(expected, scores.shape), atol=1e-6)
+
+
+@given(st.dictionaries(words, st.lists(words, max_size=3), min_size=1, max_size=4))
+def test_synonyms_are_pooled_by_the_named_rule(synonyms: dict[str, list[str]]) -> None:
+    labels = list(synonyms)
+    for pooling, pool in (("max", np.max), ("mean", np.mean)):
+        scorer = EmbeddingScorer(Letters(), template="{}", synonyms=synonyms, pooling=pooling)  # type: ignore[arg-type]
+        expected = [
+            pool([cosine("bad", w) for w in dict.fromkeys([label, *synonyms[label]])])  # type: ignore[operator]
+            for label in labels
+        ]
+        np.testing.assert_allclose(scorer.score(["bad"], labels)[0], expected, atol=1e-6)
+
+
+def test_each_distinct_text_is_embedded_once_and_labels_once_per_list() -> None:
+    embedder = Letters()
+    scorer = EmbeddingScorer(embedder, template="{}")
+    scorer.score([], ["a", "b"])
+    scorer.score(["c", "c", "d"], ["a", "b"])
+    scorer.score(["d"], ["a", "b"])
+    assert embedder.asked == [["a", "b"], [], ["c", "d"], ["d"]]
+
+
+def test_real_sentence_embeddings_keep_the_contract_and_know_that_a_crow_is_a_crow() -> None:
+    scorer = EmbeddingScorer.local()
+    check_scorer(scorer)
+    scores = scorer.score(["The sound of a carrion crow."], ["crow", "drum", "bell"])
+    assert scores.argmax() == 0
+
+
+def test_braces_in_captions_are_only_text() -> None:
+    scorer = EmbeddingScorer(Letters(), template="{}")
+    scores = scorer.score(["{0.__class__} {} %s"], ["a"])
+    assert scores.shape == (1, 1)
+
+
+@settings(deadline=None)
+@given(st.integers(5_000, 10_000))
+def test_ten_thousand_labels_are_no_trouble(n_labels: int) -> None:
+    labels = [f"label {n}" for n in range(n_labels)]
+    assert EmbeddingScorer(Letters()).score(["a"], labels).shape == (1, n_labels)
+
+
+@pytest.mark.parametrize(
+    ("captions", "labels", "words"),
+    [
+        (["a"], [], "At least one label"),
+        (["a"], ["b", " "], "empty one"),
+        (["a"], ["b", "b"], "more than once"),
+        (["a", ""], ["b"], "the first at position 1"),
+        ("abc", ["b"], "list of texts"),
+        (["a"], "abc", "list of texts"),
+    ],
+)
+def test_lists_that_have_no_answer_are_refused(
+    captions: Sequence[str], labels: Sequence[str], words: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        EmbeddingScorer(Letters()).score(captions, labels)
+
+
+@pytest.mark.parametrize(
+    ("embedder", "words"), [(Zero(), "no direction"), (Short(), "one row per")]
+)
+def test_an_embedder_that_answers_nonsense_is_found_out(embedder: Letters, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        EmbeddingScorer(embedder).score(["a", "b"], ["c", "d"])
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(InvalidInputError, match="exactly once"):
+        EmbeddingScorer(Letters(), template="sound of")
+    with pytest.raises(InvalidInputError, match="pooling"):
+        EmbeddingScorer(Letters(), pooling="sum")  # type: ignore[arg-type]
+
+
+def test_the_info_holds_whatever_changes_a_score() -> None:
+    plain = EmbeddingScorer(Letters())
+    assert plain.info.parts["embedder"].name == "letters"
+    others = [
+        EmbeddingScorer(Letters(), template="{}"),
+        EmbeddingScorer(Letters(), pooling="mean"),
+        EmbeddingScorer(Letters(), synonyms={"crow": ["raven"]}),
+        EmbeddingScorer(Letters(), compat="ltu"),
+    ]
+    assert all(other.info != plain.info for other in others)

@@ -1,0 +1,44 @@
+"""The transparent baseline: what it finds and what it does not, in plain sight."""
+
+import pytest
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.scorers.keyword import KeywordScorer
+from audioprobe.testing import check_scorer
+
+
+@pytest.mark.parametrize(
+    ("caption", "label", "score"),
+    [
+        ("Crows call in the distance.", "crow", 1.0),
+        ("A crow.", "crows", 1.0),
+        ("A crowd cheers.", "crow", 0.0),
+        ("CHURCH BELLS ring", "church bell", 1.0),
+        ("A bell rings.", "church bell", 0.5),
+        ("Two boxes and a dish", "box", 1.0),
+        ("Glass breaks.", "glass", 1.0),
+        ("Krähen rufen", "KRÄHEN", 1.0),
+        ("There is no rain.", "rain", 1.0),
+        ("!!!", "rain", 0.0),
+        ("rain", "!!!", 0.0),
+    ],
+)
+def test_the_share_of_the_labels_words_that_were_said(
+    caption: str, label: str, score: float
+) -> None:
+    assert KeywordScorer().score([caption], [label])[0, 0] == score
+
+
+def test_the_best_synonym_counts() -> None:
+    scorer = KeywordScorer(synonyms={"crow": ["corvid", "carrion bird"]})
+    assert scorer.score(["a corvid", "a bird", "a dog"], ["crow"]).tolist() == [[1.0], [0.5], [0.0]]
+    assert scorer.info != KeywordScorer().info
+
+
+def test_it_keeps_the_contract_of_scorers() -> None:
+    check_scorer(KeywordScorer())
+
+
+def test_an_empty_caption_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="empty caption"):
+        KeywordScorer().score([""], ["crow"])

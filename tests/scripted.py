@@ -1,0 +1,89 @@
+"""Components whose answers are known: real implementations of the protocols, for tests."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from audioprobe.types import (
+    ComponentInfo,
+    Decoding,
+    FloatArray,
+    LogLikelihood,
+    Prompt,
+    Response,
+    Waveform,
+)
+
+
+def sound(level: float = 0.1, seconds: float = 0.1, rate: int = 8000) -> Waveform:
+    """A constant: its level says which sound it is."""
+    return Waveform(np.full(int(seconds * rate), level, np.float32), rate)
+
+
+class ScriptedModel:
+    """Answers by a function of the prompt, in batches, as a local model does."""
+
+    def __init__(self, answer: Callable[[Prompt], Response], batch_size: int = 1) -> None:
+        self._answer = answer
+        self._batch_size = batch_size
+        self.n_asked = 0
+
+    @property
+    def info(self) -> ComponentInfo:
+        return ComponentInfo("language_model", "scripted")
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        batch: list[Prompt] = []
+        for prompt in prompts:
+            batch.append(prompt)
+            if len(batch) == self._batch_size:
+                yield from self._answers(batch)
+                batch = []
+        yield from self._answers(batch)
+
+    def _answers(self, batch: Sequence[Prompt]) -> list[Response]:
+        self.n_asked += len(batch)
+        return [self._answer(prompt) for prompt in batch]
+
+    def log_likelihood(
+        self, prompts: Iterable[Prompt], continuations: Sequence[str]
+    ) -> Iterator[Sequence[LogLikelihood]]:
+        for prompt in prompts:
+            yield [
+                LogLikelihood(-float(len(c) + len(prompt.text)), max(1, len(c.split())))
+                for c in continuations
+            ]
+
+
+class LevelTagger:
+    """Hears three things, by the level of a constant sound."""
+
+    labels = ("Corvus_Crow", "Rain", "Music, live")
+    phrases = ("a crow", "rain", "music")
+
+    @property
+    def info(self) -> ComponentInfo:
+        return ComponentInfo("encoder", "levels")
+
+    def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        for waveform in waveforms:
+            yield np.array([[waveform.samples.mean(), waveform.duration]])
+
+    def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        for waveform in waveforms:
+            level = float(np.clip(np.abs(waveform.samples).mean(), 0, 1))
+            yield np.array([level, level / 2, 1 - level])
+
+
+class CharacterEmbedder:
+    """Counts of letters."""
+
+    @property
+    def info(self) -> ComponentInfo:
+        return ComponentInfo("embedder", "characters")
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        rows = [[1.0 + text.count(letter) for letter in "abcdeghiknorw"] for text in texts]
+        return np.array(rows, dtype=np.float32).reshape(len(texts), 13)

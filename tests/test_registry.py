@@ -1,0 +1,109 @@
+"""Backends are found by name, described without import, and foreign ones are as good as ours."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from audioprobe.errors import (
+    BackendNotFoundError,
+    InvalidInputError,
+    MissingDependencyError,
+    needs_extra,
+)
+from audioprobe.registry import available, load
+
+PLUGIN = Path(__file__).parent / "data" / "plugin"
+
+
+def test_every_built_in_backend_is_listed_and_ready() -> None:
+    found = {(backend.kind, backend.name): backend for backend in available()}
+    assert {
+        ("encoder", "ast"),
+        ("encoder", "birdnet"),
+        ("language_model", "tag-captioner"),
+        ("embedder", "openai"),
+        ("embedder", "sentence-transformers"),
+        ("scorer", "embedding"),
+        ("scorer", "keyword"),
+        ("dataset", "recordings"),
+    } <= set(found)
+    assert not any(backend.missing for backend in found.values())
+    assert {b.kind for b in available("scorer")} == {"scorer"}
+
+
+def test_a_backend_is_built_with_argument_and_options() -> None:
+    embedder = load("embedder", "openai:text-embedding-3-small", dimensions=64)
+    assert (embedder.info.name, embedder.info.options) == (
+        "text-embedding-3-small",
+        {"dimensions": 64},
+    )
+
+
+def test_an_unknown_name_gets_a_suggestion_and_the_list() -> None:
+    with pytest.raises(BackendNotFoundError, match=r"Did you mean 'birdnet'.*ast, birdnet"):
+        load("encoder", "birdnett")
+    with pytest.raises(InvalidInputError, match="kind must be one of"):
+        load("encoders", "birdnet")  # type: ignore[arg-type]
+
+
+def test_an_option_that_the_backend_lacks_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="unexpected keyword argument 'colour'"):
+        load("scorer", "keyword", colour="red")
+
+
+def test_a_missing_package_is_named_with_its_pip_command() -> None:
+    with (
+        pytest.raises(MissingDependencyError, match=r"pip install 'audioprobe\[birdnet\]'"),
+        needs_extra("birdnet"),
+    ):
+        import nothing_of_this_name  # type: ignore[import-not-found]  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def site_with_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which pip installed the plugin, as a distribution of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target", folder]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options, PLUGIN], check=True)
+    return folder
+
+
+def _in_process_with(site: Path, code: str) -> str:
+    program = f"import sys; sys.path.insert(0, {str(site)!r})\n{code}"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_a_third_partys_backend_is_found_loaded_and_passes_its_contract(
+    site_with_plugin: Path,
+) -> None:
+    printed = _in_process_with(
+        site_with_plugin,
+        "from audioprobe import available, load\n"
+        "from audioprobe.testing import check_encoder\n"
+        "[hum] = [b for b in available('encoder') if b.name == 'hum']\n"
+        "print('hum' in sys.modules, hum.distribution, hum.missing)\n"
+        "check_encoder(load('encoder', 'hum:2.0'))\n"
+        "print(load('encoder', 'hum', gain=3).info.options)\n",
+    )
+    assert printed.splitlines() == ["False audioprobe-hum 0.3 ()", "{'gain': 3.0}"]
+
+
+def test_a_backend_whose_extra_is_not_installed_says_what_to_install(
+    site_with_plugin: Path,
+) -> None:
+    printed = _in_process_with(
+        site_with_plugin,
+        "from audioprobe import AudioProbeError, available, load\n"
+        "[loud] = [b for b in available('encoder') if b.name == 'loud-hum']\n"
+        "print(loud.missing, loud.install)\n"
+        "try: load('encoder', 'loud-hum')\n"
+        "except AudioProbeError as error: print(type(error).__name__, error)\n",
+    )
+    described, refused = printed.splitlines()
+    assert described == ("('a-package-that-nobody-has>=1',) pip install 'audioprobe-hum[loud]'")
+    assert refused.startswith("MissingDependencyError")
+    assert "pip install 'audioprobe-hum[loud]'" in refused

@@ -1,0 +1,65 @@
+"""Whatever a cell holds is shown and never obeyed."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audioprobe.tables import Table, printable
+
+cells = st.text(max_size=30)
+
+
+@given(st.lists(st.tuples(cells, cells), max_size=5))
+def test_no_cell_puts_a_control_character_on_the_terminal(rows: list[tuple[str, str]]) -> None:
+    shown = Table(("a", "b"), tuple(rows)).to_text()
+    assert all(character.isprintable() or character == "\n" for character in shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("[bold]markup[/bold] [link=x]y[/link]", "[bold]markup[/bold] [link=x]y[/link]"),
+        ("a\u202egpj.exe", "a\\u202egpj.exe"),
+        ("two\nlines", "two lines"),
+        ("bad\udcff name", "bad\\udcff name"),
+        ("Krähe 🐦", "Krähe 🐦"),
+    ],
+)
+def test_text_is_shown_as_it_is_with_the_invisible_made_visible(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert shown in Table(("x",), ((text,),)).to_text()
+
+
+@given(st.lists(st.tuples(cells, cells), max_size=5))
+def test_csv_comes_back_but_for_the_apostrophe_before_formulas(rows: list[tuple[str, str]]) -> None:
+    text = Table(("a", "b"), tuple(rows)).to_csv()
+    found = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    assert len(found) == len(rows)
+    for row, original in zip(found, rows, strict=True):
+        for cell, value in zip(row, original, strict=True):
+            assert cell in (value, f"'{value}")
+
+
+@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", '=HYPERLINK("x")'])
+def test_a_spreadsheet_sees_text_and_not_a_formula(formula: str) -> None:
+    table = Table(("caption", "score"), ((formula, "-0.5"),), numeric=(1,))
+    (row,) = list(csv.reader(io.StringIO(table.to_csv())))[1:]
+    assert row == [f"'{formula}", "-0.5"]
+
+
+@given(cells)
+def test_markdown_keeps_one_row_a_line_and_no_cell_opens_another(cell: str) -> None:
+    lines = Table(("x", "y"), ((cell, "z"),)).to_markdown().splitlines()
+    assert len(lines) == 3
+    unescaped = lines[2].replace("\\\\", "").replace("\\|", "")
+    assert unescaped.count("|") == 3
+
+
+def test_long_tables_say_how_much_they_hide() -> None:
+    table = Table(("x",), tuple((str(n),) for n in range(30)))
+    assert table.to_text(most=10).endswith("... and 20 more")
+    assert "more" not in table.to_text()

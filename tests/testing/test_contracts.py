@@ -1,0 +1,362 @@
+"""Each contract passes a sound component, and catches each way of breaking it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audioprobe.datasets.recordings import Recordings
+from audioprobe.errors import ContractError, InvalidInputError, UnsupportedInputError
+from audioprobe.scorers.keyword import KeywordScorer
+from audioprobe.testing import (
+    check_dataset,
+    check_embedder,
+    check_encoder,
+    check_language_model,
+    check_likelihood_model,
+    check_scorer,
+    check_tagger,
+)
+from audioprobe.types import (
+    Clip,
+    ComponentInfo,
+    Decoding,
+    FloatArray,
+    LogLikelihood,
+    Prompt,
+    Response,
+    Waveform,
+)
+from tests.scripted import CharacterEmbedder, LevelTagger, ScriptedModel, sound
+
+
+def describe(prompt: Prompt) -> Response:
+    rate = prompt.audio.sample_rate if prompt.audio else 0
+    return Response(f"{prompt.text} at {rate} Hz")
+
+
+def refuse_sound(prompt: Prompt) -> Response:
+    if prompt.audio is not None:
+        raise UnsupportedInputError("text alone, please")
+    return Response(prompt.text.upper())
+
+
+class Encoder:
+    """Right in all respects; each case below breaks one."""
+
+    info: Any = ComponentInfo("encoder", "levels")
+
+    def one(self, waveform: Waveform) -> FloatArray:
+        return np.array([[waveform.samples.std(), waveform.duration]])
+
+    def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        return map(self.one, waveforms)
+
+
+class Flat(Encoder):
+    def one(self, waveform: Waveform) -> FloatArray:
+        return super().one(waveform)[0]
+
+
+class NotFinite(Encoder):
+    def one(self, waveform: Waveform) -> FloatArray:
+        return np.full((1, 2), np.nan)
+
+
+class Widening(Encoder):
+    def one(self, waveform: Waveform) -> FloatArray:
+        return np.ones((1, waveform.sample_rate // 1000))
+
+
+class Lists(Encoder):
+    def one(self, waveform: Waveform) -> FloatArray:
+        return [[1.0]]  # type: ignore[return-value]
+
+
+class Integers(Encoder):
+    def one(self, waveform: Waveform) -> FloatArray:
+        return np.ones((1, 2), dtype=int)  # type: ignore[return-value]
+
+
+class Forgetful(Encoder):
+    def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        return map(self.one, list(waveforms)[1:])
+
+
+class Backwards(Encoder):
+    def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        return map(self.one, list(waveforms)[::-1])
+
+
+class Greedy(Encoder):
+    def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        return map(self.one, list(waveforms))
+
+
+class Neighbourly(Encoder):
+    def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        total = 0.0
+        for waveform in waveforms:
+            total += waveform.duration
+            yield self.one(waveform) + total
+
+
+class Random(Encoder):
+    def one(self, waveform: Waveform) -> FloatArray:
+        return np.random.default_rng().standard_normal((1, 2))
+
+
+class WrongKind(Encoder):
+    info = ComponentInfo("scorer", "levels")
+
+
+class NoData(Encoder):
+    info = ComponentInfo("encoder", "levels", options={"rate": 1.5, "other": None})
+    info = {"name": "levels"}
+
+
+def test_a_sound_encoder_passes() -> None:
+    check_encoder(Encoder())
+    check_encoder(LevelTagger())
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        (Flat, "2 dimensions, got 1"),
+        (NotFinite, "same answer twice|finite"),
+        (Widening, "widths are equal"),
+        (Integers, "floating point"),
+        (Forgetful, "one answer per item"),
+        (Backwards, "alone and in company|keeps the order"),
+        (Greedy, "streams"),
+        (Neighbourly, "alone and in company"),
+        (Random, "same answer twice"),
+        (WrongKind, "kind is 'encoder'"),
+        (NoData, "ComponentInfo"),
+    ],
+)
+def test_a_broken_encoder_is_caught(broken: type[Encoder], rule: str) -> None:
+    with pytest.raises(ContractError, match=rule):
+        check_encoder(broken())
+
+
+class Shouting(LevelTagger):
+    def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        return (tags * 3 for tags in super(Shouting, self).tag(waveforms))
+
+
+class Wordless(LevelTagger):
+    phrases = ("a crow",)  # type: ignore[assignment]
+
+
+class Stuttering(LevelTagger):
+    labels = ("Rain", "Rain", "Rain")
+
+
+class Partial(LevelTagger):
+    def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        return (tags[:2] for tags in super(Partial, self).tag(waveforms))
+
+
+def test_a_sound_tagger_passes() -> None:
+    check_tagger(LevelTagger())
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        (Shouting, r"\[0, 1\]"),
+        (Wordless, "one per label"),
+        (Stuttering, "all different"),
+        (Partial, "one probability per label"),
+    ],
+)
+def test_a_broken_tagger_is_caught(broken: type[LevelTagger], rule: str) -> None:
+    with pytest.raises(ContractError, match=rule):
+        check_tagger(broken())
+
+
+def test_sound_language_models_pass_with_any_batch_size() -> None:
+    for batch_size in (1, 3, 64):
+        check_language_model(ScriptedModel(describe, batch_size))
+        check_likelihood_model(ScriptedModel(describe, batch_size))
+        check_language_model(ScriptedModel(refuse_sound, batch_size), with_sound=False)
+
+
+class Mute(ScriptedModel):
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        return (r for n, r in enumerate(super(Mute, self).generate(prompts)) if n != 1)
+
+
+class Counting(ScriptedModel):
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        return (Response(f"{n} {p.text}") for n, p in enumerate(prompts))
+
+
+class Plain(ScriptedModel):
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        return (prompt.text for prompt in prompts)  # type: ignore[misc]
+
+
+class Certain(ScriptedModel):
+    def log_likelihood(
+        self, prompts: Iterable[Prompt], continuations: Sequence[str]
+    ) -> Iterator[Sequence[LogLikelihood]]:
+        return ([LogLikelihood(1.0, 1) for _ in continuations] for _ in prompts)
+
+
+class Positional(ScriptedModel):
+    def log_likelihood(
+        self, prompts: Iterable[Prompt], continuations: Sequence[str]
+    ) -> Iterator[Sequence[LogLikelihood]]:
+        return ([LogLikelihood(-1.0 - n, 1) for n, _ in enumerate(continuations)] for _ in prompts)
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        (Mute, "one answer per item"),
+        (Counting, "alone and in company"),
+        (Plain, "yields Response"),
+        (Certain, "at most 0 nats"),
+        (Positional, "order of continuations"),
+    ],
+)
+def test_a_broken_language_model_is_caught(broken: type[ScriptedModel], rule: str) -> None:
+    with pytest.raises(ContractError, match=rule):
+        check_likelihood_model(broken(describe))
+
+
+def test_a_text_model_that_swallows_a_sound_is_caught() -> None:
+    with pytest.raises(ContractError, match="refuses sound"):
+        check_language_model(ScriptedModel(describe), with_sound=False)
+
+
+class Reversed(CharacterEmbedder):
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        return super().embed(texts)[::-1]
+
+
+class Deaf(CharacterEmbedder):
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        return np.ones((len(texts), 3))
+
+
+class Centred(CharacterEmbedder):
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        vectors = super().embed(texts)
+        return vectors - vectors.mean(axis=0) if len(texts) else vectors
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [(Reversed, "alone and in company"), (Deaf, "differ"), (Centred, "alone and in company")],
+)
+def test_a_broken_embedder_is_caught(broken: type[CharacterEmbedder], rule: str) -> None:
+    check_embedder(CharacterEmbedder())
+    with pytest.raises(ContractError, match=rule):
+        check_embedder(broken())
+
+
+class Scorer(KeywordScorer):
+    """A sound scorer with one thing changed at a time."""
+
+
+class Turned(Scorer):
+    def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
+        return super().score(captions, labels).T
+
+
+class Softmax(Scorer):
+    def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
+        scores = np.exp(super().score(captions, labels))
+        return scores / max(1.0, scores.sum())
+
+
+class Sorting(Scorer):
+    def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
+        return super().score(captions, sorted(labels))
+
+
+class Lenient(Scorer):
+    def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
+        return (
+            np.zeros((len(captions), len(labels)))
+            if not labels
+            else super().score(captions, labels)
+        )
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        (Turned, "shape"),
+        (Softmax, "alone and in company"),
+        (Sorting, "order of the labels"),
+        (Lenient, "refuses no labels"),
+    ],
+)
+def test_a_broken_scorer_is_caught(broken: type[Scorer], rule: str) -> None:
+    with pytest.raises(ContractError, match=rule):
+        check_scorer(broken())
+
+
+class Toy:
+    """A data set of two splits."""
+
+    info = ComponentInfo("dataset", "toy")
+    labels = ("a", "b")
+    splits = ("train", "test")
+    _clips = {
+        "train": (Clip("1", waveform=sound(), labels=("a",), group="here"),),
+        "test": (Clip("2", waveform=sound(), labels=("b",), group="there"),),
+    }
+
+    def clips(self, split: str) -> Sequence[Clip]:
+        if split not in self._clips:
+            raise InvalidInputError("no such split")
+        return self._clips[split]
+
+
+class Leaking(Toy):
+    _clips = Toy._clips | {"test": (Clip("2", waveform=sound(), group="here"),)}
+
+
+class Repeating(Toy):
+    _clips = Toy._clips | {"test": (Clip("1", waveform=sound()),)}
+
+
+class Unknown(Toy):
+    _clips = Toy._clips | {"test": (Clip("2", waveform=sound(), labels=("c",)),)}
+
+
+class Generous(Toy):
+    def clips(self, split: str) -> Sequence[Clip]:
+        return self._clips.get(split, ())
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        (Leaking, "in one split only"),
+        (Repeating, "comes once"),
+        (Unknown, "are known"),
+        (Generous, "unknown split"),
+    ],
+)
+def test_a_broken_data_set_is_caught(broken: type[Toy], rule: str) -> None:
+    check_dataset(Toy())
+    with pytest.raises(ContractError, match=rule):
+        check_dataset(broken())
+
+
+def test_the_recordings_that_ship_keep_the_contract() -> None:
+    check_dataset(Recordings())
