@@ -5,6 +5,7 @@ transformers' own; the spectrogram is ours, which equals `ASTFeatureExtractor` a
 as fast.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
@@ -14,9 +15,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification, AutoConfig
+from transformers import ASTConfig, ASTForAudioClassification, AutoConfig
 
-from audioprobe.audio.filterbank import FilterBank, Spectrogram
+from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
 from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
@@ -154,18 +155,22 @@ def _read_config(folder: Path) -> ASTConfig:
 
 
 def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
-    """The preprocessing that the model's folder describes."""
+    """The preprocessing that the model's folder describes, by the keys of `ASTFeatureExtractor`."""
+    path = folder / "preprocessor_config.json"
     try:
-        extractor = ASTFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder}: no readable preprocessor_config.json ({error}).") from error
-    if (extractor.max_length, extractor.num_mel_bins) != (config.max_length, config.num_mel_bins):
+        raise WeightsError(f"{path}: not readable ({error}).") from error
+    length = settings.get("max_length", AST_AUDIOSET.n_frames)
+    n_mels = settings.get("num_mel_bins", AST_AUDIOSET.bank.n_mels)
+    if (length, n_mels) != (config.max_length, config.num_mel_bins):
         raise WeightsError(
-            f"{folder}: preprocessor and model disagree: {extractor.max_length} frames of "
-            f"{extractor.num_mel_bins} mels against {config.max_length} of {config.num_mel_bins}."
+            f"{folder}: preprocessor and model disagree: {length} frames of {n_mels} mels against "
+            f"{config.max_length} of {config.num_mel_bins}."
         )
-    bank = FilterBank(extractor.sampling_rate, extractor.num_mel_bins)
-    if not extractor.do_normalize:
-        return Spectrogram(mean=0.0, scale=1.0, n_frames=extractor.max_length, bank=bank)
-    scale = 2 * extractor.std  # as ASTFeatureExtractor.normalize
-    return Spectrogram(extractor.mean, scale, extractor.max_length, bank=bank)
+    bank = FilterBank(settings.get("sampling_rate", AST_AUDIOSET.bank.sample_rate), n_mels)
+    if not settings.get("do_normalize", True):
+        return Spectrogram(mean=0.0, scale=1.0, n_frames=length, bank=bank)
+    mean = settings.get("mean", AST_AUDIOSET.mean)
+    scale = 2 * settings["std"] if "std" in settings else AST_AUDIOSET.scale
+    return Spectrogram(mean, scale, length, bank=bank)
