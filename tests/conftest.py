@@ -13,7 +13,7 @@ _connect = socket.socket.connect
 _resolve = socket.getaddrinfo
 
 
-class NetworkBrake(OSError):
+class NetworkBrakeError(OSError):
     """A test tried to leave this machine."""
 
 
@@ -28,13 +28,13 @@ def _is_here(host: object) -> bool:
 
 def _braked_connect(self: socket.socket, address: object) -> None:
     if self.family != socket.AF_UNIX and isinstance(address, tuple) and not _is_here(address[0]):
-        raise NetworkBrake(f"a test tried to connect to {address!r}")
+        raise NetworkBrakeError(f"a test tried to connect to {address!r}")
     _connect(self, address)  # type: ignore[arg-type]
 
 
 def _braked_resolve(host: object, *args: object, **kwargs: object) -> object:
     if not _is_here(host):
-        raise NetworkBrake(f"a test tried to resolve {host!r}")
+        raise NetworkBrakeError(f"a test tried to resolve {host!r}")
     return _resolve(host, *args, **kwargs)  # type: ignore[arg-type]
 
 

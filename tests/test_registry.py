@@ -65,14 +65,18 @@ def test_a_missing_package_is_named_with_its_pip_command() -> None:
 def site_with_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which pip installed the plugin, as a distribution of its own."""
     folder = tmp_path_factory.mktemp("site")
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--target", folder]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, PLUGIN], check=True)
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--target", folder, PLUGIN], check=True
+    )
     return folder
 
 
 def _in_process_with(site: Path, code: str) -> str:
     program = f"import sys; sys.path.insert(0, {str(site)!r})\n{code}"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
     return result.stdout
 

@@ -39,4 +39,5 @@ from audioprobe.types import Prompt as Prompt
 from audioprobe.types import Response as Response
 from audioprobe.types import Waveform as Waveform
 
+__all__: list[str]
 __version__: str

@@ -9,15 +9,13 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.metrics import (
     ThresholdPolicy,
     average_precision,
+    f1_per_label,
     macro,
     per_label,
-    precision_recall_f1,
     roc_auc,
 )
 from audioprobe.tables import Table
 from audioprobe.types import BoolArray, Estimate, FloatArray
-
-HEADLINE_METRICS = ("AUC", "AP", "F1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +113,22 @@ def evaluate(
         threshold: how F1 decides; None leaves F1 out, for a cosine has no natural threshold.
 
     Raises:
-        InvalidInputError: if shapes differ or scores are not finite.
+        InvalidInputError: if shapes differ, scores are not finite, or there are none.
     """
     if scores.shape != targets.shape or scores.shape[1:] != (len(labels),):
         raise InvalidInputError(
             f"scores and targets need shape (n_clips, {len(labels)}), got {scores.shape} and "
             f"{targets.shape}."
         )
+    if not scores.size:
+        raise InvalidInputError(f"No clip was scored, {n_failed} failed: nothing to evaluate.")
     aucs = per_label(roc_auc, targets, scores)
     precisions = per_label(average_precision, targets, scores)
-    thresholds = threshold.thresholds(targets, scores) if threshold else (None,) * len(labels)
-    f1s = [
-        None if cut is None else precision_recall_f1(targets[:, n], scores[:, n] >= cut).f1
-        for n, cut in enumerate(thresholds)
-    ]
+    thresholds: tuple[float | None, ...] = (None,) * len(labels)
+    f1s = thresholds
+    if threshold is not None:
+        thresholds = threshold.thresholds(targets, scores)
+        f1s = f1_per_label(targets, scores, threshold)
     counts = targets.sum(axis=0).tolist()
     entries = zip(labels, counts, aucs, precisions, f1s, thresholds, strict=True)
     return Evaluation(

@@ -48,7 +48,7 @@ def test_clips_waveforms_and_arrays_are_taken_alone_or_together() -> None:
 
 def test_an_array_without_a_rate_is_refused_with_the_way_to_say_it() -> None:
     with pytest.raises(InvalidInputError, match=r"Waveform\(samples, 16000\)"):
-        clips_of(np.zeros(5, np.float32))  # type: ignore[arg-type]
+        clips_of(np.zeros(5, np.float32))
 
 
 def test_nothing_is_refused() -> None:

@@ -1,15 +1,17 @@
 """The wording follows the probabilities, and nothing else."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.scripted import CharacterEmbedder, LevelTagger, sound
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.language_models.tag_captioner import NOTHING, TagCaptioner
 from audioprobe.testing import check_language_model
-from audioprobe.types import Example, Prompt
-from tests.scripted import CharacterEmbedder, LevelTagger, sound
+from audioprobe.types import Example, FloatArray, Prompt, Waveform
 
 
 class FixedTagger(LevelTagger):
@@ -18,7 +20,7 @@ class FixedTagger(LevelTagger):
     def __init__(self, *probabilities: float) -> None:
         self._probabilities = np.array(probabilities)
 
-    def tag(self, waveforms):  # type: ignore[no-untyped-def]
+    def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
         return (self._probabilities for _ in waveforms)
 
 

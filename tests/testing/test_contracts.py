@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.scripted import CharacterEmbedder, LevelTagger, ScriptedModel, sound
 
 from audioprobe.datasets.recordings import Recordings
 from audioprobe.errors import ContractError, InvalidInputError, UnsupportedInputError
@@ -28,7 +29,6 @@ from audioprobe.types import (
     Response,
     Waveform,
 )
-from tests.scripted import CharacterEmbedder, LevelTagger, ScriptedModel, sound
 
 
 def describe(prompt: Prompt) -> Response:
@@ -56,7 +56,7 @@ class Encoder:
 
 class Flat(Encoder):
     def one(self, waveform: Waveform) -> FloatArray:
-        return super().one(waveform)[0]
+        return super().one(waveform).ravel()
 
 
 class NotFinite(Encoder):
@@ -76,7 +76,7 @@ class Lists(Encoder):
 
 class Integers(Encoder):
     def one(self, waveform: Waveform) -> FloatArray:
-        return np.ones((1, 2), dtype=int)  # type: ignore[return-value]
+        return np.ones((1, 2), dtype=int)
 
 
 class Forgetful(Encoder):
@@ -112,8 +112,7 @@ class WrongKind(Encoder):
 
 
 class NoData(Encoder):
-    info = ComponentInfo("encoder", "levels", options={"rate": 1.5, "other": None})
-    info = {"name": "levels"}
+    info: Any = {"name": "levels"}
 
 
 def test_a_sound_encoder_passes() -> None:
@@ -278,7 +277,7 @@ class Turned(Scorer):
 class Softmax(Scorer):
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
         scores = np.exp(super().score(captions, labels))
-        return scores / max(1.0, scores.sum())
+        return np.asarray(scores / max(1.0, scores.sum()))
 
 
 class Sorting(Scorer):

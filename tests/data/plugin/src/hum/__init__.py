@@ -1,7 +1,10 @@
 """A backend as a third party writes it: one class, one entry point, no base class."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
-from audioprobe.types import ComponentInfo
+
+from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
 
 class Hum:
@@ -14,7 +17,7 @@ class Hum:
     def info(self) -> ComponentInfo:
         return ComponentInfo("encoder", "hum", "1", {"gain": self._gain})
 
-    def encode(self, waveforms):
+    def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
         for waveform in waveforms:
             size = max(1, waveform.sample_rate // 10)
             n_frames = -(-waveform.samples.size // size)

