@@ -61,7 +61,7 @@ def test_synonyms_are_pooled_by_the_named_rule(synonyms: dict[str, list[str]]) -
     for pooling, pool in (("max", np.max), ("mean", np.mean)):
         scorer = EmbeddingScorer(Letters(), template="{}", synonyms=synonyms, pooling=pooling)  # type: ignore[arg-type]
         expected = [
-            pool([cosine("bad", w) for w in dict.fromkeys([label, *synonyms[label]])])  # type: ignore[operator]
+            pool([cosine("bad", w) for w in dict.fromkeys([label, *synonyms[label]])])
             for label in labels
         ]
         np.testing.assert_allclose(scorer.score(["bad"], labels)[0], expected, atol=1e-6)

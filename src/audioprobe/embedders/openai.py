@@ -1,6 +1,7 @@
 """Text embeddings from OpenAI, or from any service that speaks its protocol."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +59,7 @@ class OpenAIEmbedder:
         usd_per_million_tokens: price, where it is not that of `USD_PER_MILLION_TOKENS`.
 
     Raises:
-        InvalidInputError: for a spending limit without a price.
+        InvalidInputError: for a spending limit without a price, or secrets in the base URL.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class OpenAIEmbedder:
             )
         self._model = model
         self._dimensions = dimensions
-        self._base_url = base_url
+        self._base_url = None if base_url is None else _checked(base_url)
         self._api_key_env = api_key_env
         self._concurrency = concurrency
         self._timeout_s = timeout_s
@@ -98,7 +99,7 @@ class OpenAIEmbedder:
         if self._dimensions is not None:
             options["dimensions"] = self._dimensions
         if self._base_url is not None:
-            options["base_url"] = _without_secrets(self._base_url)
+            options["base_url"] = self._base_url
         return ComponentInfo("embedder", self._model, "", options)
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
@@ -202,6 +203,8 @@ class OpenAIEmbedder:
 
     @cached_property
     def _client(self) -> openai.OpenAI:
+        # At the level DEBUG the client's transport logs headers, and a service may echo the key.
+        logging.getLogger("httpcore2").setLevel(logging.WARNING)
         return openai.OpenAI(
             api_key=self._key(),
             base_url=self._base_url,
@@ -254,7 +257,14 @@ def _message(error: openai.APIStatusError) -> str:
     return " ".join(str(text or error.response.text).split())
 
 
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+def _checked(base_url: str) -> str:
+    """The address as it is, for it goes into records and into the client's own logs."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInputError("base_url must be an address such as http://localhost:8000/v1.")
+    if parts.username or parts.password or parts.query:
+        raise InvalidInputError(
+            "base_url must hold no user, password or query, since it is recorded: put the key into "
+            "the environment variable that api_key_env names."
+        )
+    return base_url
