@@ -11,7 +11,7 @@ help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
 
 demo: $(VENV)/.user  ## install, and classify the recordings that ship with the library
-	HF_HUB_OFFLINE=1 $(BIN)/audioprobe demo --out demo
+	HF_HUB_OFFLINE=1 $(BIN)/audioprobe demo --out demo --plot demo/scores.png
 
 test: $(VENV)/.dev  ## install, and run every check
 	$(BIN)/ruff check .
@@ -42,9 +42,9 @@ $(VENV)/.torch:
 	@touch $@
 
 $(VENV)/.user: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[birdnet,offline]'
+	$(BIN)/python -m pip install --quiet --editable '.[birdnet,offline,report]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[birdnet,offline,dev,docs]'
+	$(BIN)/python -m pip install --quiet --editable '.[birdnet,offline,report,dev,docs]'
 	@touch $@ $(VENV)/.user

@@ -40,6 +40,9 @@ ScorerOption = Annotated[
 OutOption = Annotated[
     Path | None, Parameter(help="Folder for result.json (everything) and scores.csv.")
 ]
+PlotOption = Annotated[
+    Path | None, Parameter(help="Draw the scores into this file (.png, .svg or .pdf).")
+]
 JsonOption = Annotated[
     bool, Parameter(help="Print the whole result as JSON, and no table.", negative=())
 ]
@@ -59,6 +62,7 @@ def classify(
     model: ModelOption = DEFAULT_MODEL,
     scorer: ScorerOption = DEFAULT_SCORER,
     out: OutOption = None,
+    plot: PlotOption = None,
     json: JsonOption = False,
 ) -> int:
     """Caption sounds and score the captions against labels.
@@ -70,7 +74,7 @@ def classify(
     Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
     """
     names = _labels(labels, labels_file)
-    return _classify(sounds, names, model, scorer, out, as_json=json)
+    return _classify(sounds, names, model, scorer, out=out, plot=plot, as_json=json)
 
 
 @app.command
@@ -79,13 +83,16 @@ def demo(
     model: ModelOption = DEFAULT_MODEL,
     scorer: ScorerOption = DEFAULT_SCORER,
     out: OutOption = None,
+    plot: PlotOption = None,
     json: JsonOption = False,
 ) -> int:
     """Classify the 22 real recordings that ship with the library, and compare with their labels."""
     from audioprobe.datasets.recordings import Recordings
 
     recordings = Recordings()
-    return _classify(recordings.clips(), recordings.labels, model, scorer, out, as_json=json)
+    return _classify(
+        recordings.clips(), recordings.labels, model, scorer, out=out, plot=plot, as_json=json
+    )
 
 
 @app.command
@@ -133,8 +140,9 @@ def _classify(
     labels: Sequence[str],
     model: str,
     scorer: str,
-    out: Path | None,
     *,
+    out: Path | None,
+    plot: Path | None,
     as_json: bool,
 ) -> int:
     from audioprobe.classifiers.caption import CaptionClassifier
@@ -148,9 +156,13 @@ def _classify(
         _write(result.to_text(width=_width()))
         if result.truth and result.clip_ids:
             _write(f"\n{result.evaluate()}")
-    if out is not None:
-        for path in result.save(out):
-            sys.stderr.write(f"wrote {printable(str(path))}\n")
+    written = [] if out is None else list(result.save(out))
+    if plot is not None and result.clip_ids:
+        from audioprobe.reports.score_map import save_score_map
+
+        written.append(save_score_map(result, plot))
+    for path in written:
+        sys.stderr.write(f"wrote {printable(str(path))}\n")
     return 0 if result.clip_ids else EXIT_FAILED
 
 

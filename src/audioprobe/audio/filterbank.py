@@ -83,10 +83,7 @@ class FilterBank:
         if waves.ndim == 1:
             return self._log_mel(waves)
         # Clip by clip: the frames of one fit the processor's cache, those of many do not.
-        features = torch.empty(len(waves), self.n_frames(n_samples), self.n_mels)
-        for n, wave in enumerate(waves):
-            features[n] = self._log_mel(wave)
-        return features
+        return torch.stack([self._log_mel(wave) for wave in waves])
 
     def _log_mel(self, wave: Tensor) -> Tensor:
         frames = wave.unfold(0, self.frame_length, self.frame_shift)
@@ -169,10 +166,12 @@ class Spectrogram:
             UnsupportedInputError: if the sound is shorter than one frame.
         """
         waves = torch.as_tensor(samples, dtype=torch.float32)
+        if waves.ndim == 2:
+            return torch.stack([self(wave) for wave in waves])
         if self.remove_mean:
-            waves = waves - waves.mean(dim=-1, keepdim=True)
+            waves = waves - waves.mean()
         features = fit_length(self.bank(waves), self.n_frames)
-        return features.sub_(self.mean).div_(self.scale)
+        return features.sub(self.mean).div_(self.scale)
 
 
 def fit_length(features: Tensor, n_frames: int) -> Tensor:
@@ -183,10 +182,12 @@ def fit_length(features: Tensor, n_frames: int) -> Tensor:
         n_frames: frames wanted.
 
     Returns:
-        A new tensor of shape (..., n_frames, n_mels).
+        Shape (..., n_frames, n_mels); a view where nothing is added.
     """
-    missing = max(0, n_frames - features.shape[-2])
-    return torch.nn.functional.pad(features[..., :n_frames, :], (0, 0, 0, missing)).clone()
+    missing = n_frames - features.shape[-2]
+    if missing <= 0:
+        return features[..., :n_frames, :]
+    return torch.nn.functional.pad(features, (0, 0, 0, missing))
 
 
 # AST divides by twice the standard deviation (run.py and ASTFeatureExtractor); CAV-MAE, whose

@@ -1,0 +1,87 @@
+"""Label scores as a picture: clips down, labels across, darker is a better match."""
+
+from pathlib import Path
+
+import numpy as np
+
+from audioprobe.errors import InvalidInputError, needs_extra
+from audioprobe.results import ClassificationResult
+from audioprobe.tables import printable
+
+with needs_extra("report"):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+FORMATS = (".png", ".svg", ".pdf")
+
+_CELL_INCHES = 0.32
+_MOST_INCHES = 60.0  # beyond, cells shrink
+_LONGEST_NAME = 40  # characters
+
+
+def save_score_map(result: ClassificationResult, path: str | Path) -> Path:
+    """Draw the scores of a result.
+
+    A ring marks what annotators heard, where the clips came with labels; a clip in which nothing
+    was recognised is left white, for its scores are those of the words that say so.
+
+    Args:
+        result: with at least one scored clip.
+        path: a file ending in .png, .svg or .pdf; its folder is made if need be.
+
+    Returns:
+        The path.
+
+    Raises:
+        InvalidInputError: for another ending, or a result without scores.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in FORMATS:
+        raise InvalidInputError(f"{target}: a picture ends in {', '.join(FORMATS)}.")
+    if not result.scores.size:
+        raise InvalidInputError("No clip was scored: there is nothing to draw.")
+    figure = _draw(result)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=150, bbox_inches="tight")
+    return target
+
+
+def _draw(result: ClassificationResult) -> Figure:
+    n_clips, n_labels = result.scores.shape
+    size = [min(_MOST_INCHES, 2 + _CELL_INCHES * n) for n in (n_labels, n_clips)]
+    figure = Figure(figsize=(size[0], size[1]))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    heard = {c.clip_id for c in result.captions if not c.abstained}
+    blank = np.array([clip_id not in heard for clip_id in result.clip_ids])[:, None]
+    values = np.ma.masked_array(result.scores, np.broadcast_to(blank, result.scores.shape))
+    image = axes.imshow(values, aspect="auto", cmap="Blues", interpolation="nearest")
+    rows, columns = _marks(result)
+    if rows:
+        ring = {"s": 60, "facecolors": "none", "edgecolors": "#d62728", "linewidths": 1.5}
+        axes.scatter(columns, rows, label="heard by annotators", **ring)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=8)
+    axes.set_yticks(range(n_clips), [_short(name) for name in result.clip_ids])
+    axes.set_xticks(range(n_labels), [_short(name) for name in result.labels], rotation=90)
+    for name in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        name.set_parse_math(False)  # a dollar sign in a file name is a dollar sign
+    axes.tick_params(length=0, labelsize=8)
+    figure.colorbar(image, ax=axes, label="score", shrink=0.6)
+    return figure
+
+
+def _marks(result: ClassificationResult) -> tuple[list[int], list[int]]:
+    """Rows and columns of the labels that annotators heard."""
+    column = {label: n for n, label in enumerate(result.labels)}
+    found = [
+        (row, column[label])
+        for row, clip_id in enumerate(result.clip_ids)
+        for label in result.truth.get(clip_id, ())
+        if label in column
+    ]
+    return [row for row, _ in found], [col for _, col in found]
+
+
+def _short(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= _LONGEST_NAME else f"…{text[-_LONGEST_NAME:]}"

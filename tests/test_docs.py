@@ -1,0 +1,110 @@
+"""Every code block in README and docs runs; names, extras and make targets in them exist."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audioprobe.datasets.recordings import FOLDER
+from tests.embedding_server import serve
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [code for name, code in FENCE.findall(page.read_text("utf-8")) if name == language]
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder as the pages assume it: recordings, and a remote service that is really local."""
+    shutil.copytree(FOLDER, tmp_path / "recordings")
+    monkeypatch.chdir(tmp_path)
+    with serve() as service:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-docs")
+        monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+        yield tmp_path
+
+
+def test_every_block_has_a_language_that_is_checked_here() -> None:
+    languages = {lang for page in PAGES for lang, _ in FENCE.findall(page.read_text("utf-8"))}
+    assert languages <= {"python", "bash", "toml", "text"}
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=name)
+def test_python_blocks_run_one_after_the_other(page: Path, workplace: Path) -> None:
+    scope: dict[str, object] = {"__name__": "__main__"}
+    for code in blocks(page, "python"):
+        exec(compile(code, name(page), "exec"), scope)  # the page is ours
+
+
+SHELL = [(p, line) for p in PAGES for b in blocks(p, "bash") for line in b.splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    ("page", "line"),
+    [c for c in SHELL if c[1].startswith("audioprobe ")],
+    ids=lambda v: str(v)[-60:],
+)
+def test_shell_commands_run(page: Path, line: str, workplace: Path) -> None:
+    program = [sys.executable, "-c", "from audioprobe.cli import main; main()"]
+    process = subprocess.run(
+        program + shlex.split(line)[1:],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+
+
+@pytest.mark.parametrize(("page", "line"), SHELL, ids=lambda v: str(v)[-60:])
+def test_other_commands_name_what_exists(page: Path, line: str) -> None:
+    command, *arguments = shlex.split(line)
+    assert command in ("audioprobe", "make", "pip")
+    if command == "make":
+        dry_run = ["make", "--dry-run", "--directory", str(ROOT), *arguments]
+        assert subprocess.run(dry_run, capture_output=True, check=False).returncode == 0
+    if command == "pip":
+        extras = re.findall(r"\[(.*)\]", arguments[-1])[0].split(",")
+        assert set(extras) <= set(PROJECT["optional-dependencies"])
+
+
+@pytest.mark.parametrize("block", [b for p in PAGES for b in blocks(p, "toml")])
+def test_toml_blocks_parse(block: str) -> None:
+    assert tomllib.loads(block)
+
+
+def test_the_example_classifies_a_folder(workplace: Path) -> None:
+    for example in EXAMPLES:
+        command = [sys.executable, str(example), "recordings", "crow,drum"]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stderr
+        assert "22 of 22 clips scored" in process.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_between_files_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_commands_quoted_beside_numbers_exist() -> None:
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    for path in re.findall(r"`(?:python|pytest) (\S+\.py)`", text):
+        assert (ROOT / path).is_file(), path

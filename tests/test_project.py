@@ -1,0 +1,63 @@
+"""Promises about the project itself: sizes, licences, data, versions."""
+
+import ast
+import csv
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import soundfile
+
+import audioprobe
+from audioprobe.datasets.recordings import FOLDER
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT / "src").as_posix())
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno <= 60, node.name
+
+
+def test_the_recordings_are_few_small_free_and_all_listed() -> None:
+    with (FOLDER / "recordings.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    sounds = [p for p in FOLDER.iterdir() if p.suffix in (".flac", ".ogg")]
+    assert {row["file"] for row in rows} == {p.name for p in sounds}
+    assert sum(p.stat().st_size for p in sounds) <= 1_500_000
+    assert all(row["licence"] == "CC0 1.0" and row["source"] and row["author"] for row in rows)
+    assert max(soundfile.info(p).duration for p in sounds) < 5
+    text = (FOLDER / "README.md").read_text("utf-8")
+    assert f"{len(rows)} short real recordings" in text
+    assert f"Each of the {len({row['label'] for row in rows})} labels" in text
+
+
+def test_test_data_stays_small_and_says_where_it_comes_from() -> None:
+    data = ROOT / "tests" / "data"
+    assert sum(p.stat().st_size for p in data.rglob("*") if p.is_file()) <= 15_000_000
+    for folder in (p for p in data.iterdir() if p.is_dir() and p.name != "plugin"):
+        assert (folder / "README.md").is_file(), folder
+
+
+def test_version_and_names_agree_everywhere() -> None:
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {audioprobe.__version__}\n" in citation
+    assert audioprobe.__version__ in (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert (ROOT / "src" / "audioprobe" / "py.typed").is_file()
+
+
+def test_every_dependency_has_a_lower_bound() -> None:
+    extras = PROJECT["optional-dependencies"].values()
+    for requirement in [*PROJECT["dependencies"], *(r for extra in extras for r in extra)]:
+        assert re.search(r">=\d", requirement), requirement
+
+
+def test_the_makefile_and_ci_agree_on_one_command() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
