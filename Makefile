@@ -34,6 +34,7 @@ clean:  ## remove what was made here
 # torch comes first: where pip was told of a folder with a build for CPUs (find-links), that one is
 # taken; elsewhere the second line's installation picks the default one. An installed torch stays.
 $(VENV)/.torch:
+	@echo "Installing into $(VENV): a minute or two, 2 to 3 GB ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -c "import torch" 2>/dev/null || \

@@ -58,8 +58,15 @@ def _draw(result: ClassificationResult) -> Figure:
     image = axes.imshow(values, aspect="auto", cmap="Blues", interpolation="nearest")
     rows, columns = _marks(result)
     if rows:
-        ring = {"s": 60, "facecolors": "none", "edgecolors": "#d62728", "linewidths": 1.5}
-        axes.scatter(columns, rows, label="heard by annotators", **ring)
+        axes.scatter(
+            columns,
+            rows,
+            s=60,
+            facecolors="none",
+            edgecolors="#d62728",
+            linewidths=1.5,
+            label="heard by annotators",
+        )
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=8)
     axes.set_yticks(range(n_clips), [_short(name) for name in result.clip_ids])
     axes.set_xticks(range(n_labels), [_short(name) for name in result.labels], rotation=90)
