@@ -17,7 +17,7 @@ test: $(VENV)/.dev  ## install, and run every check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/zensical build --clean --strict
 	$(BIN)/pytest
