@@ -3,7 +3,10 @@
 import ast
 import csv
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,22 @@ def test_every_dependency_has_a_lower_bound() -> None:
     extras = PROJECT["optional-dependencies"].values()
     for requirement in [*PROJECT["dependencies"], *(r for extra in extras for r in extra)]:
         assert re.search(r">=\d", requirement), requirement
+
+
+def test_the_wheel_holds_recordings_stub_and_type_marker_and_little_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    subprocess.run([*command, "--directory", tmp_path], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < 2_000_000
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {
+        "audioprobe/py.typed",
+        "audioprobe/__init__.pyi",
+        "audioprobe/recordings/crow.flac",
+        "audioprobe/recordings/recordings.csv",
+    } <= names
+    assert all(name.startswith("audioprobe") for name in names)
 
 
 def test_the_makefile_and_ci_agree_on_one_command() -> None:
