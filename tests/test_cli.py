@@ -2,27 +2,20 @@
 
 import csv
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.results import ClassificationResult
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from audioprobe.cli import main; main()", *arguments]
-    settings = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "120"} | environment
-    return subprocess.run(command, capture_output=True, text=True, env=settings, check=False)
+from tests.processes import run_cli
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("demo")
-    return run("demo", "--out", str(folder)), folder
+    return run_cli("demo", "--out", str(folder)), folder
 
 
 def test_the_demo_classifies_real_recordings_with_real_weights(
@@ -41,7 +34,7 @@ def test_the_demo_classifies_real_recordings_with_real_weights(
 
 
 def test_classify_prints_json_alone_on_request() -> None:
-    process = run(
+    process = run_cli(
         "classify",
         str(FOLDER / "crow.flac"),
         "--labels",
@@ -57,7 +50,7 @@ def test_classify_prints_json_alone_on_request() -> None:
 def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
     labels = tmp_path / "labels.txt"
     labels.write_text("crow\n\nbell, large\n", encoding="utf-8")
-    process = run(
+    process = run_cli(
         "classify", str(FOLDER / "crow.flac"), "--labels-file", str(labels), "--scorer", "keyword"
     )
     assert process.returncode == 0, process.stderr
@@ -82,7 +75,7 @@ def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
 def test_what_must_be_mended_first_is_one_line_and_status_2(
     arguments: tuple[str, ...], words: str
 ) -> None:
-    process = run(*arguments)
+    process = run_cli(*arguments)
     assert process.returncode == 2
     assert words in process.stderr
     # BirdNET's runtime announces itself on standard error, and cannot be told not to.
@@ -94,14 +87,16 @@ def test_what_must_be_mended_first_is_one_line_and_status_2(
 def test_a_run_without_any_score_lists_the_causes_and_has_status_1(tmp_path: Path) -> None:
     bad = tmp_path / "bad.wav"
     bad.write_text("not sound")
-    process = run("classify", str(bad), "missing.wav", "--labels", "crow", "--scorer", "keyword")
+    process = run_cli(
+        "classify", str(bad), "missing.wav", "--labels", "crow", "--scorer", "keyword"
+    )
     assert process.returncode == 1
     assert "not readable as sound" in " ".join(process.stdout.split())
     assert "0 of 2 clips scored, 2 failed" in process.stdout
 
 
 def test_a_remote_scorer_without_a_key_is_refused_before_the_captions() -> None:
-    process = run(
+    process = run_cli(
         "classify",
         str(FOLDER / "crow.flac"),
         "--labels",
@@ -115,20 +110,20 @@ def test_a_remote_scorer_without_a_key_is_refused_before_the_captions() -> None:
 
 
 def test_a_terminal_without_unicode_gets_escapes_and_no_crash() -> None:
-    process = run("backends", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    process = run_cli("backends", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert process.returncode == 0, process.stderr
     assert "tag-captioner" in process.stdout
 
 
 def test_backends_are_listed_with_their_state() -> None:
-    process = run("backends")
+    process = run_cli("backends")
     assert process.returncode == 0
     assert "birdnet" in process.stdout
     assert "ready" in process.stdout
 
 
 def test_doctor_finds_weights_and_tells_their_licence() -> None:
-    process = run("doctor", "--offline", OPENAI_API_KEY="sk-secret-of-the-test")
+    process = run_cli("doctor", "--offline", OPENAI_API_KEY="sk-secret-of-the-test")
     assert process.returncode == 0, process.stdout
     told = " ".join(process.stdout.split())
     assert "CC BY-NC-SA 4.0" in told
@@ -137,7 +132,7 @@ def test_doctor_finds_weights_and_tells_their_licence() -> None:
 
 
 def test_help_teaches_with_an_example() -> None:
-    process = run("classify", "--help")
+    process = run_cli("classify", "--help")
     assert "Example: audioprobe classify" in " ".join(process.stdout.split())
     for option in ("--labels", "--model", "--scorer", "--out", "--json"):
         assert option in process.stdout

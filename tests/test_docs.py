@@ -1,6 +1,5 @@
 """Every code block in README and docs runs; names, extras and make targets in them exist."""
 
-import os
 import re
 import shlex
 import shutil
@@ -14,6 +13,7 @@ import pytest
 
 from audioprobe.datasets.recordings import FOLDER
 from tests.embedding_server import serve
+from tests.processes import run_cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -62,14 +62,7 @@ SHELL = [(p, line) for p in PAGES for b in blocks(p, "bash") for line in b.split
     ids=lambda v: str(v)[-60:],
 )
 def test_shell_commands_run(page: Path, line: str, workplace: Path) -> None:
-    program = [sys.executable, "-c", "from audioprobe.cli import main; main()"]
-    process = subprocess.run(
-        program + shlex.split(line)[1:],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
-        check=False,
-    )
+    process = run_cli(*shlex.split(line)[1:])
     assert process.returncode == 0, process.stderr
 
 

@@ -1,9 +1,9 @@
 import socket
-import subprocess
-import sys
 import urllib.request
 
 import pytest
+
+from tests.processes import run_python
 
 
 def test_the_brake_stops_a_connection_by_name() -> None:
@@ -16,19 +16,29 @@ def test_the_brake_stops_a_connection_by_address() -> None:
         outside.connect(("192.0.2.1", 80))
 
 
+def test_the_brake_holds_in_processes_that_tests_start() -> None:
+    process = run_python("import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)")
+    assert "a test tried to" in process.stderr
+
+
+HEAVY = "[m for m in ('numpy', 'torch', 'transformers', 'openai') if m in sys.modules]"
+
+
 def test_importing_the_package_loads_neither_numpy_nor_torch() -> None:
-    code = (
-        "import sys, audioprobe; from audioprobe import AudioProbeError, available; available();"
-        "print([m for m in ('numpy', 'torch', 'transformers', 'openai') if m in sys.modules])"
-    )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-    assert printed.strip() == b"[]"
+    uses = "from audioprobe import AudioProbeError, available, load; available()"
+    process = run_python(f"import sys, audioprobe; {uses}; print({HEAVY})")
+    assert process.stdout.strip() == "[]", process.stderr
 
 
-def test_help_does_not_load_torch_either() -> None:
-    code = (
-        "import sys; from audioprobe.cli import app; app.help_print();"
-        "print([m for m in ('numpy', 'torch', 'openai') if m in sys.modules])"
+def test_help_does_not_load_them_either() -> None:
+    process = run_python(
+        f"import sys; from audioprobe.cli import app; app.help_print(); print({HEAVY})"
     )
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-    assert printed.strip().endswith(b"[]")
+    assert process.stdout.strip().endswith("[]"), process.stderr
+
+
+def test_a_backend_without_its_extra_says_what_to_install() -> None:
+    hidden = "import sys; sys.modules['ai_edge_litert'] = None; "
+    process = run_python(hidden + "from audioprobe import BirdNET")
+    assert "MissingDependencyError" in process.stderr
+    assert "pip install 'audioprobe[birdnet]'" in process.stderr

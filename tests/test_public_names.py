@@ -24,7 +24,7 @@ def test_every_name_can_be_loaded_and_is_documented(name: str) -> None:
     thing = getattr(audioprobe, name)
     assert thing.__doc__
     home = _names_in_stub()[name]
-    assert home == "audioprobe" or getattr(thing, "__module__", home) == home
+    assert home == "audioprobe" or getattr(thing, "__module__", home).startswith(home)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -15,7 +15,7 @@ from huggingface_hub import constants
 
 from audioprobe.errors import AudioProbeError
 from audioprobe.registry import available
-from audioprobe.weights import CARRIERS, find
+from audioprobe.weights import AST_AUDIOSET, CARRIERS, find
 
 _LIBRARIES = ("numpy", "torch", "transformers", "sentence-transformers", "soundfile", "openai")
 _TIMEOUT_S = 3.0
@@ -103,6 +103,12 @@ def _weights() -> Iterator[Finding]:
         else:
             found = f"{weights.folder} ({weights.origin}); licence {carrier.licence}"
             yield Finding(f"weights {name}", "ok", found)
+    ast = find(AST_AUDIOSET)
+    if ast is None:
+        mend = "Only needed for AST(): connect to the hub once, or name a folder."
+        yield Finding(f"weights {AST_AUDIOSET}", "note", "not on this machine", mend)
+    else:
+        yield Finding(f"weights {AST_AUDIOSET}", "ok", f"{ast.folder} ({ast.origin})")
     n_cached = sum(1 for _ in Path(constants.HF_HUB_CACHE).glob("models--*"))
     yield Finding("Hugging Face cache", "ok", f"{n_cached} models in {constants.HF_HUB_CACHE}")
 

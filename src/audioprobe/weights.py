@@ -50,6 +50,9 @@ CARRIERS = {
 }
 """Weights that come with packages, by model name."""
 
+AST_AUDIOSET = "MIT/ast-finetuned-audioset-10-10-0.4593"
+"""On the hub: patch stride 10, mAP 0.459 on AudioSet, 86.6 million parameters, BSD-3-Clause."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:

@@ -117,6 +117,7 @@ class OpenAIEmbedder:
         if not texts:
             width = self._dimensions or WIDTHS.get(self._model, 0)
             return np.empty((0, width), dtype=np.float32)
+        _ = self._client  # a missing key is told before tokens are counted
         batches = list(self._batches(texts))
         with ThreadPoolExecutor(self._concurrency) as pool:
             arrays = list(pool.map(lambda batch: self._embed_batch(*batch), batches))

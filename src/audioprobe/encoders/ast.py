@@ -17,14 +17,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 from transformers import ASTConfig, ASTForAudioClassification, AutoConfig
 
+from audioprobe import weights
 from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
 from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
-from audioprobe.weights import refuse_differences, resolve
-
-DEFAULT_MODEL = "MIT/ast-finetuned-audioset-10-10-0.4593"
-"""AudioSet, patch stride 10, mAP 0.459; 86.6 million parameters, on the hub under BSD-3-Clause."""
 
 N_SPECIAL_TOKENS = 2  # class and distillation token, before the patches
 
@@ -47,7 +44,7 @@ class AST:
 
     def __init__(
         self,
-        model: str = DEFAULT_MODEL,
+        model: str = weights.AST_AUDIOSET,
         *,
         batch_size: int = 4,
         device: str = "cpu",
@@ -56,7 +53,7 @@ class AST:
         if dtype not in ("float32", "bfloat16"):
             raise InvalidInputError(f'dtype must be "float32" or "bfloat16", got {dtype!r}.')
         self._name = model
-        self._weights = resolve(model)
+        self._weights = weights.resolve(model)
         self._batch_size = batch_size
         self._device = device
         self._dtype = dtype
@@ -133,7 +130,7 @@ class AST:
                 "cut short: get it again."
             ) from error
         network, found = loaded
-        refuse_differences(
+        weights.refuse_differences(
             str(folder),
             missing=found["missing_keys"],
             unexpected=found["unexpected_keys"],

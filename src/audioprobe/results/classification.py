@@ -1,107 +1,20 @@
-"""What comes out of a study: frozen, with provenance, and enough in it to be computed again."""
+"""The result of classifying clips: shown, evaluated, written, read back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
-from audioprobe.errors import InvalidInputError
 from audioprobe.evaluation import Evaluation, evaluate, targets_of
 from audioprobe.metrics import ThresholdPolicy
+from audioprobe.results.provenance import Provenance
+from audioprobe.results.scores import Caption, Failure, LabelScores
 from audioprobe.serialize import from_json, to_json
 from audioprobe.tables import Table, columns
-from audioprobe.types import BoolArray, ComponentInfo, Float64Array, FloatArray, Option
-
-Stage: TypeAlias = Literal["read", "caption", "score"]
+from audioprobe.types import BoolArray, FloatArray
 
 _SHOWN_LABELS = 3  # in the table of a result: more do not fit a line
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelScores:
-    """How well each label fits each clip.
-
-    Attributes:
-        clip_ids: the rows, unique.
-        labels: the columns, unique.
-        values: float64, shape (n_clips, n_labels), finite; higher is a better match.
-    """
-
-    clip_ids: tuple[str, ...]
-    labels: tuple[str, ...]
-    values: Float64Array
-
-    def __post_init__(self) -> None:
-        shape = (len(self.clip_ids), len(self.labels))
-        if self.values.shape != shape:
-            raise InvalidInputError(f"values need shape {shape}, got {self.values.shape}.")
-        if not np.isfinite(self.values).all():
-            raise InvalidInputError("Scores must be finite: list what has none as a failure.")
-
-    def best(self, n: int = 1) -> tuple[tuple[tuple[str, float], ...], ...]:
-        """For each clip its n best labels with their scores; ties keep the labels' order."""
-        order = np.argsort(-self.values, axis=1, kind="stable")[:, :n]
-        return tuple(
-            tuple((self.labels[k], float(row[k])) for k in ranks)
-            for row, ranks in zip(self.values, order, strict=True)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Caption:
-    """What a model said of a window of a clip.
-
-    Attributes:
-        clip_id: the clip.
-        start: where the window begins in the clip, seconds.
-        text: the answer as it came.
-        abstained: True where the model itself said that it recognises nothing.
-    """
-
-    clip_id: str
-    start: float
-    text: str
-    abstained: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A clip without scores, and why.
-
-    Attributes:
-        clip_id: the clip.
-        stage: where it failed: reading the sound, captioning it, or scoring the caption.
-        error: class of the error, or "EmptyCaption".
-        message: what was expected, what came, what to do.
-    """
-
-    clip_id: str
-    stage: Stage
-    error: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where a result comes from.
-
-    Attributes:
-        components: what took part, by role.
-        options: settings of the study itself (prompt, reading policy, decoding).
-        seed: for whatever samples.
-        data: SHA-256 over the sounds that were read, in order of the clips.
-        versions: of Python and of the libraries that can move a number.
-        created: UTC, ISO 8601.
-    """
-
-    components: Mapping[str, ComponentInfo]
-    options: Mapping[str, Option]
-    seed: int
-    data: str
-    versions: Mapping[str, str]
-    created: str = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
