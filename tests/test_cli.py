@@ -2,14 +2,18 @@
 
 import csv
 import json
+import signal
 import subprocess
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.results import ClassificationResult
-from tests.processes import run_cli
+from tests.processes import run_cli, start_cli
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +74,8 @@ def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
             "Did you mean 'embedding'",
         ),
         (("classify", "x.wav", "--labels-file", "none.txt"), "not a readable text file"),
+        (("classify", "x.wav", "--labels", "a", "--plot", "scores.txt"), "a picture ends in"),
+        (("classify", "x.wav", "--labels", "a", "--out", __file__), "cannot be a folder"),
     ],
 )
 def test_what_must_be_mended_first_is_one_line_and_status_2(
@@ -113,6 +119,22 @@ def test_a_terminal_without_unicode_gets_escapes_and_no_crash() -> None:
     process = run_cli("backends", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert process.returncode == 0, process.stderr
     assert "tag-captioner" in process.stdout
+
+
+def test_ctrl_c_ends_with_one_line_and_the_usual_status(tmp_path: Path) -> None:
+    many = tmp_path / "night.wav"
+    soundfile.write(many, np.zeros(8000 * 3600, "i2"), 8000)  # an hour: minutes of work
+    arguments = ("classify", str(many), "--labels", "crow", "--scorer", "keyword", "--out", "run")
+    process = start_cli(*arguments, cwd=tmp_path)
+    while not (tmp_path / "run").is_dir():
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == "audioprobe: interrupted, nothing was written."
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_backends_are_listed_with_their_state() -> None:

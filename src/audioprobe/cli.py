@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -15,16 +15,21 @@ from audioprobe.errors import AudioProbeError, InvalidInputError
 from audioprobe.registry import available, load
 from audioprobe.tables import Table, printable
 
+if TYPE_CHECKING:
+    from audioprobe.results import ClassificationResult
+
 DEFAULT_MODEL = "tag-captioner:birdnet"
 DEFAULT_SCORER = "embedding"
 
 EXIT_FAILED = 1  # the run ended, but no clip could be scored
 EXIT_REFUSED = 2  # the input or the installation is at fault
+EXIT_INTERRUPTED = 130  # as shells report Ctrl-C
 
 app = App(
     name="audioprobe",
     version=__version__,
     help="Find out what audio language models really hear.",
+    suppress_keyboard_interrupt=False,  # main tells of it
 )
 
 ModelOption = Annotated[
@@ -132,6 +137,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AudioProbeError as error:
         sys.stderr.write(f"audioprobe: {printable(str(error))}\n")
         status = EXIT_REFUSED
+    except KeyboardInterrupt:
+        sys.stderr.write("audioprobe: interrupted, nothing was written.\n")
+        status = EXIT_INTERRUPTED
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -147,6 +155,10 @@ def _classify(
 ) -> int:
     from audioprobe.classifiers.caption import CaptionClassifier
 
+    # What cannot be written is told before hours of captioning.
+    draw = None if plot is None else _drawer(plot)
+    if out is not None:
+        _make_folder(out)
     classifier = CaptionClassifier(load("language_model", model), load("scorer", scorer))
     with _progress() as progress:
         result = classifier(sounds, labels, progress=progress)  # type: ignore[arg-type]
@@ -157,13 +169,26 @@ def _classify(
         if result.truth and result.clip_ids:
             _write(f"\n{result.evaluate()}")
     written = [] if out is None else list(result.save(out))
-    if plot is not None and result.clip_ids:
-        from audioprobe.reports.score_map import save_score_map
-
-        written.append(save_score_map(result, plot))
+    if draw is not None and result.clip_ids:
+        written.append(draw(result))
     for path in written:
         sys.stderr.write(f"wrote {printable(str(path))}\n")
     return 0 if result.clip_ids else EXIT_FAILED
+
+
+def _drawer(plot: Path) -> "Callable[[ClassificationResult], Path]":
+    from audioprobe.reports.score_map import check_format, save_score_map
+
+    check_format(plot)
+    _make_folder(plot.parent)
+    return lambda result: save_score_map(result, plot)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(f"{folder}: cannot be a folder for results ({error}).") from error
 
 
 def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:

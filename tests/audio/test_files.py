@@ -1,5 +1,6 @@
 """Bad files are refused with their cause; good ones are read whatever their format."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -124,6 +125,16 @@ def test_a_flac_that_was_cut_short_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(AudioReadError, match=r"cut short|damaged"):
         list(read_windows(clip(path), Reading(seconds=1.0)))
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    soundfile.write(path, tone(60.0), RATE)
+    windows = read_windows(clip(path), Reading(seconds=1.0))
+    next(windows)
+    os.truncate(path, 200_000)
+    with pytest.raises(AudioReadError, match="960000 samples promised"):
+        list(windows)
 
 
 def test_a_file_without_samples_is_refused(tmp_path: Path) -> None:

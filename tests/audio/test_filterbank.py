@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,39 +26,74 @@ from audioprobe.audio.filterbank import (
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 
 GOLDEN = load_file(Path(__file__).parents[1] / "data/fbank/fbank.safetensors")
-MONO = ["chirp_12s_16k", "chirp_1s_16k", "chirp_dc_2s_16k", "noise_5s_16k", "silence_2s_16k"]
-
-# Cells near the logarithm's floor hold nothing but rounding, which differs between builds of the
-# FFT: chirps have such cells, noise has none.
-CHIRP_TOLERANCE = 5e-3
-NOISE_TOLERANCE = 2e-4
 
 
-def tolerance(signal: str) -> float:
-    return NOISE_TOLERANCE if signal.startswith("noise") else CHIRP_TOLERANCE
+def sweep(
+    n_samples: int, rate: int, start: float, end: float, gain: float, *, offset: float = 0.0
+) -> torch.Tensor:
+    """A sine whose pitch rises evenly from `start` to `end` Hz."""
+    time = np.arange(n_samples) / rate
+    cycles = start * time + (end - start) / (2 * n_samples / rate) * time * time
+    return torch.from_numpy((offset + gain * np.sin(2 * np.pi * cycles)).astype(np.float32))
+
+
+SIGNALS = {
+    "chirp_1s_16k": sweep(16_000, 16_000, 100, 7000, 0.5),
+    "chirp_10s_16k": sweep(160_000, 16_000, 50, 7500, 0.5),
+    "chirp_12s_16k": sweep(192_000, 16_000, 50, 7500, 0.5),  # longer than the model hears
+    "chirp_dc_2s_16k": sweep(32_000, 16_000, 200, 4000, 0.3, offset=0.2),
+    "exact_1024_frames_16k": sweep(164_080, 16_000, 300, 3000, 0.4),
+    "noise_5s_16k": torch.from_numpy(
+        (np.random.RandomState(0).standard_normal(80_000) * 0.1).astype(np.float32)
+    ),
+    "silence_2s_16k": torch.zeros(32_000),
+    "stereo_3s_44k1": GOLDEN["stereo_3s_44k1.resampled16k"][0],
+}
+
+
+def assert_equal_to_the_original(ours: torch.Tensor, signal: str, path: str, frames: str) -> None:
+    """Tight where there is sound; loose near the logarithm's floor, where only rounding is left.
+
+    That rounding differs between builds of the FFT, and the originals subtract a mean whose last
+    bits depend on the number of threads. Three quarters of a chirp's cells are of this kind, and
+    hardly any of noise.
+    """
+    original = GOLDEN[f"{signal}.{path}"]
+    error = (ours[GOLDEN[f"{signal}.{frames}"].long()] - original).abs()
+    assert error.max() <= (2e-4 if signal.startswith("noise") else 5e-3)
+    assert error.mean() <= 2e-5
+    loud = original * LTU.scale + LTU.mean > -8
+    assert loud.any()
+    assert error[loud].max() <= 1e-4
 
 
 def noise(n_samples: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(n_samples, generator=torch.Generator().manual_seed(seed)) * 0.1
 
 
-@pytest.mark.parametrize("signal", MONO)
+@pytest.mark.parametrize("signal", SIGNALS)
 def test_ltu_spectrograms_equal_the_originals(signal: str) -> None:
-    ours = LTU(GOLDEN[f"{signal}.waveform"][0])[GOLDEN[f"{signal}.frames"]]
-    error = (ours - GOLDEN[f"{signal}.gradio"]).abs()
-    assert error.max() <= tolerance(signal)
-    assert error.mean() <= 1e-5
-
-
-def test_the_demo_path_at_44_khz_equals_the_original_once_resampled() -> None:
-    ours = LTU(GOLDEN["stereo_3s_44k1.resampled16k"])[GOLDEN["stereo_3s_44k1.frames"]]
-    torch.testing.assert_close(ours, GOLDEN["stereo_3s_44k1.gradio"], atol=CHIRP_TOLERANCE, rtol=0)
+    assert_equal_to_the_original(LTU(SIGNALS[signal]), signal, "gradio", "frames")
 
 
 def test_the_training_path_takes_the_files_own_rate() -> None:
     at_44k = dataclasses.replace(LTU, bank=FilterBank(sample_rate=44_100))
-    ours = at_44k(GOLDEN["stereo_3s_44k1.waveform"][0])[GOLDEN["stereo_3s_44k1.frames_batch"]]
-    torch.testing.assert_close(ours, GOLDEN["stereo_3s_44k1.batch"], atol=CHIRP_TOLERANCE, rtol=0)
+    ours = at_44k(sweep(132_300, 44_100, 100, 15_000, 0.5, offset=0.05))
+    assert_equal_to_the_original(ours, "stereo_3s_44k1", "batch", "frames_batch")
+
+
+@pytest.mark.parametrize("preset", [LTU, AST_AUDIOSET])
+def test_the_number_of_threads_changes_nothing(preset: Spectrogram) -> None:
+    before = torch.get_num_threads()
+    try:
+        found = []
+        for n_threads in (1, 2, 4):
+            torch.set_num_threads(n_threads)
+            found.append(preset(SIGNALS["chirp_10s_16k"]))
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], atol=2e-6, rtol=0)
 
 
 def test_padding_is_loud_and_silence_is_not() -> None:
@@ -76,10 +112,22 @@ def test_ast_spectrograms_equal_those_of_transformers(seconds: float) -> None:
     assert error.mean() <= 1e-5
 
 
-def test_presets_have_the_lengths_of_their_data() -> None:
-    lengths = [preset(noise(16_000)).shape[0] for preset in (AST_AUDIOSET, AST_ESC50, LTU)]
-    assert lengths == [1024, 512, 1024]
-    assert AST_SPEECH_COMMANDS(noise(16_000)).shape == (128, 128)
+@pytest.mark.parametrize(
+    ("preset", "mean", "std", "n_frames"),
+    [
+        (AST_AUDIOSET, -4.2677393, 4.5689974, 1024),
+        (AST_ESC50, -6.6268077, 5.358466, 512),
+        (AST_SPEECH_COMMANDS, -6.845978, 5.5654526, 128),
+        (LTU, -5.081, 4.4849 / 2, 1024),  # one deviation, where the extractor divides by two
+    ],
+)
+def test_presets_normalise_as_published(
+    preset: Spectrogram, mean: float, std: float, n_frames: int
+) -> None:
+    wave = noise(16_000)
+    extractor = ASTFeatureExtractor(mean=mean, std=std, max_length=n_frames)
+    reference = extractor(wave.numpy(), sampling_rate=16_000, return_tensors="pt")
+    torch.testing.assert_close(preset(wave), reference["input_values"][0], atol=1e-3, rtol=0)
 
 
 @settings(deadline=None, max_examples=25)
@@ -120,6 +168,20 @@ def test_twice_as_loud_is_log_four_more() -> None:
     torch.testing.assert_close((loud - quiet)[above], torch.full((int(above.sum()),), math.log(4)))
 
 
+@pytest.mark.parametrize("n_frames", [1, 511, 512, 513, 1100])
+def test_blocks_of_frames_leave_no_seam(n_frames: int) -> None:
+    wave = noise(400 + 160 * (n_frames - 1))
+    whole = FilterBank()(wave)
+    one_by_one = torch.cat([FilterBank()(frame) for frame in wave.unfold(0, 400, 160)])
+    torch.testing.assert_close(whole, one_by_one, atol=2e-6, rtol=0)
+
+
+def test_only_what_the_model_hears_is_computed_but_the_mean_is_of_the_whole() -> None:
+    wave = torch.cat([noise(170_000), torch.ones(170_000)])
+    heard = dataclasses.replace(LTU, remove_mean=False)(wave - wave.numpy().mean())
+    assert torch.equal(LTU(wave), heard)
+
+
 def test_a_constant_offset_is_not_heard() -> None:
     torch.testing.assert_close(
         FilterBank()(noise(16_000)), FilterBank()(noise(16_000) + 0.2), atol=1e-3, rtol=0
@@ -141,11 +203,36 @@ def test_numpy_and_torch_are_taken_alike() -> None:
     assert torch.equal(FilterBank()(wave), FilterBank()(wave.numpy()))
 
 
+def test_read_only_backward_and_strided_arrays_are_taken_and_left_alone() -> None:
+    wave = noise(2000).numpy()
+    wave.setflags(write=False)
+    before = wave.copy()
+    assert torch.equal(LTU(wave), LTU(before))
+    assert torch.equal(LTU(wave[::-1]), LTU(wave[::-1].copy()))
+    assert torch.equal(LTU(wave[::2]), LTU(wave[::2].copy()))
+    batch = np.asfortranarray(np.stack([wave, -wave]))
+    assert torch.equal(LTU(batch), LTU(np.ascontiguousarray(batch)))
+    assert torch.equal(LTU(torch.tensor(before).repeat(3, 1).T.clone().T)[0], LTU(before))
+    np.testing.assert_array_equal(wave, before)
+
+
 def test_sounds_shorter_than_a_frame_and_wrong_shapes_are_refused() -> None:
     with pytest.raises(UnsupportedInputError, match=r"399 samples at 16000 Hz.*400 samples"):
         FilterBank()(np.zeros(399, np.float32))
     with pytest.raises(InvalidInputError, match="n_clips, n_samples"):
         FilterBank()(np.zeros((1, 1, 500), np.float32))
+
+
+@pytest.mark.parametrize("integers", [np.ones(500, np.int16), torch.ones(500, dtype=torch.int16)])
+def test_integers_are_refused_rather_than_taken_for_very_loud_sound(integers: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"floats.*int16"):
+        LTU(integers)
+
+
+@pytest.mark.parametrize(("rate", "n_mels"), [(0, 128), (99, 128), (16_000, 0)])
+def test_impossible_banks_are_refused(rate: int, n_mels: int) -> None:
+    with pytest.raises(InvalidInputError, match=f"got {rate} Hz and n_mels={n_mels}"):
+        FilterBank(rate, n_mels)
 
 
 @given(n_frames=st.integers(1, 30), wanted=st.integers(1, 30))

@@ -16,6 +16,8 @@ from audioprobe.testing import check_scorer
         ("CHURCH BELLS ring", "church bell", 1.0),
         ("A bell rings.", "church bell", 0.5),
         ("Two boxes and a dish", "box", 1.0),
+        ("Bells of churches", "church", 1.0),
+        ("Dishes clatter", "dish", 1.0),
         ("Glass breaks.", "glass", 1.0),
         ("Krähen rufen", "KRÄHEN", 1.0),
         ("There is no rain.", "rain", 1.0),

@@ -21,6 +21,7 @@ FRAME_SHIFT_MS = 10  # LTU and AST pass it; also Kaldi's default
 PREEMPHASIS = 0.97  # Kaldi's default
 LOW_HZ = 20.0  # Kaldi's default; the upper end is half the sample rate
 LOG_FLOOR = float(np.finfo(np.float32).eps)  # ln of it is -15.94, the value of digital silence
+BLOCK = 512  # frames at a time: 1 MiB of float32 at 16 kHz, which a processor's cache holds
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,20 @@ class FilterBank:
             takes the file's own rate.
         n_mels: number of triangular filters, evenly spaced on the mel scale from 20 Hz to half the
             sample rate.
+
+    Raises:
+        InvalidInputError: if a frame shift holds no sample, or there is no filter.
     """
 
     sample_rate: int = 16_000
     n_mels: int = 128
+
+    def __post_init__(self) -> None:
+        if self.sample_rate < 1000 // FRAME_SHIFT_MS or self.n_mels < 1:
+            raise InvalidInputError(
+                f"A filter bank needs a sample rate of at least {1000 // FRAME_SHIFT_MS} Hz and at "
+                f"least one filter, got {self.sample_rate} Hz and n_mels={self.n_mels}."
+            )
 
     @property
     def frame_length(self) -> int:
@@ -60,55 +71,60 @@ class FilterBank:
         """Natural logarithm of the mel energies.
 
         Args:
-            samples: float32, shape (n_samples,) or (n_clips, n_samples).
+            samples: floats, nominally in [-1, 1], shape (n_samples,) or (n_clips, n_samples).
 
         Returns:
             float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels), at least ln(2**-23).
+            A clip's rows are the same, bit for bit, whatever else is in the batch.
 
         Raises:
             UnsupportedInputError: if the sound is shorter than one frame.
+            InvalidInputError: for another shape, or for integers.
         """
-        waves = torch.as_tensor(samples, dtype=torch.float32)
-        if waves.ndim not in (1, 2):
-            raise InvalidInputError(
-                "samples need shape (n_samples,) or (n_clips, n_samples), got "
-                f"{tuple(waves.shape)}."
-            )
+        waves = _as_waves(samples)
         n_samples = waves.shape[-1]
         if n_samples < self.frame_length:
             raise UnsupportedInputError(
                 f"A sound of {n_samples} samples at {self.sample_rate} Hz is shorter than one "
                 f"frame of {self.frame_length} samples ({FRAME_LENGTH_MS} ms)."
             )
+        features = waves.new_empty(*waves.shape[:-1], self.n_frames(n_samples), self.n_mels)
         if waves.ndim == 1:
-            return self._log_mel(waves)
-        # Clip by clip: the frames of one fit the processor's cache, those of many do not.
-        return torch.stack([self._log_mel(wave) for wave in waves])
+            self._fill(features, waves)
+        else:
+            for rows, wave in zip(features, waves, strict=True):
+                self._fill(rows, wave)
+        return features
 
-    def _log_mel(self, wave: Tensor) -> Tensor:
+    def _fill(self, features: Tensor, wave: Tensor) -> None:
         frames = wave.unfold(0, self.frame_length, self.frame_shift)
+        for rows, block in zip(
+            torch.split(features, BLOCK), torch.split(frames, BLOCK), strict=True
+        ):
+            self._log_mel(block, out=rows)
+
+    def _log_mel(self, frames: Tensor, *, out: Tensor) -> None:
         centred = frames - frames.mean(dim=1, keepdim=True)
         # Rounded as in the original (multiply, then subtract): a fused step would move the cells
-        # near the floor, which hold nothing but rounding. A frame's first sample has no
-        # predecessor: Kaldi lets it precede itself.
-        padded = wave.new_zeros(len(frames), self.fft_length)
+        # near the floor, which hold nothing but rounding. A frame's first sample, which has no
+        # predecessor, does not matter: the window is zero there.
+        padded = frames.new_zeros(len(frames), self.fft_length)
         work = padded[:, : self.frame_length]
         torch.mul(centred[:, :-1], -PREEMPHASIS, out=work[:, 1:])
-        torch.mul(centred[:, 0], -PREEMPHASIS, out=work[:, 0])
         work += centred
         work *= self._window
-        spectrum = torch.view_as_real(torch.fft.rfft(padded)).flatten(1)
-        energies = spectrum.square_() @ self._mel_matrix
-        return energies.clamp_(min=LOG_FLOOR).log_()
+        squares = torch.view_as_real(torch.fft.rfft(padded)).flatten(1).square_()
+        torch.mm(squares[:, ::2] + squares[:, 1::2], self._mel_matrix, out=out)
+        out.clamp_(min=LOG_FLOOR).log_()
 
     @cached_property
     def _window(self) -> Tensor:
         """Symmetric Hann window, shape (frame_length,)."""
-        return torch.hann_window(self.frame_length, periodic=False)
+        return torch.hann_window(self.frame_length, periodic=False, dtype=torch.float32)
 
     @cached_property
     def _mel_matrix(self) -> Tensor:
-        """Filter weights of squared real and imaginary parts, shape (2 * n_bins, n_mels)."""
+        """Filter weights of the power spectrum, shape (fft_length / 2 + 1, n_mels)."""
         # In float32 throughout: low filters are narrower than a bin, and where one only grazes a
         # bin its weight is mostly rounding, which the originals share.
         low, high = _mel(LOW_HZ), _mel(self.sample_rate / 2)
@@ -116,13 +132,30 @@ class FilterBank:
             (high - low) / (self.n_mels + 1)
         )
         left, centre, right = (low + edges[n : n + self.n_mels, None] for n in range(3))
-        bins = torch.arange(self.fft_length // 2) * (self.sample_rate / self.fft_length)
+        bins = torch.arange(self.fft_length // 2, dtype=torch.float32)
+        bins *= self.sample_rate / self.fft_length
         mels = 1127.0 * (1.0 + bins / 700.0).log()
         rising, falling = (mels - left) / (centre - left), (right - mels) / (right - centre)
         weights = torch.minimum(rising, falling).clamp_(min=0).T
         # Kaldi gives the bin at half the sample rate no weight.
-        weights = torch.cat([weights, weights.new_zeros(1, self.n_mels)])
-        return weights.repeat_interleave(2, dim=0)
+        return torch.cat([weights, weights.new_zeros(1, self.n_mels)])
+
+
+def _as_waves(samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
+    if not isinstance(samples, Tensor):
+        if samples.dtype.kind != "f":
+            raise InvalidInputError(
+                f"samples need to be floats, nominally in [-1, 1], got {samples.dtype}. Divide "
+                "integers by their full scale (32768 for 16 bit) first."
+            )
+        # torch cannot share arrays that are read-only or run backwards: those are copied.
+        samples = torch.from_numpy(np.require(samples, np.float32, ["C", "W"]))
+    if not samples.is_floating_point() or samples.ndim not in (1, 2):
+        raise InvalidInputError(
+            "samples need to be floats of shape (n_samples,) or (n_clips, n_samples), got "
+            f"{samples.dtype} of shape {tuple(samples.shape)}."
+        )
+    return samples.float().contiguous()
 
 
 def _mel(hertz: float) -> float:
@@ -165,13 +198,15 @@ class Spectrogram:
         Raises:
             UnsupportedInputError: if the sound is shorter than one frame.
         """
-        waves = torch.as_tensor(samples, dtype=torch.float32)
-        if waves.ndim == 2:
-            return torch.stack([self(wave) for wave in waves])
+        waves = _as_waves(samples)
         if self.remove_mean:
-            waves = waves - waves.mean()
-        features = fit_length(self.bank(waves), self.n_frames)
-        return features.sub(self.mean).div_(self.scale)
+            # numpy's sum does not depend on the number of threads, torch's does; and where a chirp
+            # leaves nothing but rounding, the mean's last bits move a cell by up to 3e-3.
+            waves = waves - torch.from_numpy(waves.numpy().mean(axis=-1, keepdims=True))
+        # Frames beyond the model's input are not computed only to be thrown away.
+        last = (self.n_frames - 1) * self.bank.frame_shift + self.bank.frame_length
+        features = fit_length(self.bank(waves[..., :last]), self.n_frames)
+        return features.sub_(self.mean).div_(self.scale)
 
 
 def fit_length(features: Tensor, n_frames: int) -> Tensor:
@@ -190,8 +225,9 @@ def fit_length(features: Tensor, n_frames: int) -> Tensor:
     return torch.nn.functional.pad(features, (0, 0, 0, missing))
 
 
-# AST divides by twice the standard deviation (run.py and ASTFeatureExtractor); CAV-MAE, whose
-# encoder LTU uses, by one (finetune.py, inference_gradio.py).
+# AST divides by twice the standard deviation (`norm_stats` and `target_length` in run.py of
+# YuanGongND/ast, dataloader.py there, ASTFeatureExtractor); CAV-MAE, whose encoder LTU uses, by one
+# (inference_batch.py, inference_gradio.py and the training collator of YuanGongND/ltu).
 AST_AUDIOSET = Spectrogram(mean=-4.2677393, scale=2 * 4.5689974)
 AST_ESC50 = Spectrogram(mean=-6.6268077, scale=2 * 5.358466, n_frames=512)
 AST_SPEECH_COMMANDS = Spectrogram(mean=-6.845978, scale=2 * 5.5654526, n_frames=128)

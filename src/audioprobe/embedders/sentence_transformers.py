@@ -41,7 +41,11 @@ class SentenceTransformerEmbedder:
         return ComponentInfo("embedder", self._model, self._weights.revision())
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        """One vector per text, float32, shape (n_texts, width)."""
+        """One vector per text, float32, shape (n_texts, width).
+
+        The model cuts long texts at its limit: all-MiniLM-L6-v2 at 256 word pieces, which is
+        several captions.
+        """
         if not texts:
             return np.empty((0, self._width), dtype=np.float32)
         vectors: FloatArray = self._loaded.encode(

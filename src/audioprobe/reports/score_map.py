@@ -36,14 +36,23 @@ def save_score_map(result: ClassificationResult, path: str | Path) -> Path:
         InvalidInputError: for another ending, or a result without scores.
     """
     target = Path(path)
-    if target.suffix.lower() not in FORMATS:
-        raise InvalidInputError(f"{target}: a picture ends in {', '.join(FORMATS)}.")
+    check_format(target)
     if not result.scores.size:
         raise InvalidInputError("No clip was scored: there is nothing to draw.")
     figure = _draw(result)
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=150, bbox_inches="tight")
     return target
+
+
+def check_format(path: Path) -> None:
+    """Refuse a file that is no picture by its name.
+
+    Raises:
+        InvalidInputError: for an ending that is not in `FORMATS`.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise InvalidInputError(f"{path}: a picture ends in {', '.join(FORMATS)}.")
 
 
 def _draw(result: ClassificationResult) -> Figure:
