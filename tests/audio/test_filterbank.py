@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from tests.signals import chirp_10s, noise_5s, sweep
 from transformers import ASTFeatureExtractor
 
 from audioprobe.audio.filterbank import (
@@ -28,24 +29,13 @@ from audioprobe.errors import InvalidInputError, UnsupportedInputError
 GOLDEN = load_file(Path(__file__).parents[1] / "data/fbank/fbank.safetensors")
 
 
-def sweep(
-    n_samples: int, rate: int, start: float, end: float, gain: float, *, offset: float = 0.0
-) -> torch.Tensor:
-    """A sine whose pitch rises evenly from `start` to `end` Hz."""
-    time = np.arange(n_samples) / rate
-    cycles = start * time + (end - start) / (2 * n_samples / rate) * time * time
-    return torch.from_numpy((offset + gain * np.sin(2 * np.pi * cycles)).astype(np.float32))
-
-
 SIGNALS = {
     "chirp_1s_16k": sweep(16_000, 16_000, 100, 7000, 0.5),
-    "chirp_10s_16k": sweep(160_000, 16_000, 50, 7500, 0.5),
+    "chirp_10s_16k": chirp_10s(),
     "chirp_12s_16k": sweep(192_000, 16_000, 50, 7500, 0.5),  # longer than the model hears
     "chirp_dc_2s_16k": sweep(32_000, 16_000, 200, 4000, 0.3, offset=0.2),
     "exact_1024_frames_16k": sweep(164_080, 16_000, 300, 3000, 0.4),
-    "noise_5s_16k": torch.from_numpy(
-        (np.random.RandomState(0).standard_normal(80_000) * 0.1).astype(np.float32)
-    ),
+    "noise_5s_16k": noise_5s(),
     "silence_2s_16k": torch.zeros(32_000),
     "stereo_3s_44k1": GOLDEN["stereo_3s_44k1.resampled16k"][0],
 }

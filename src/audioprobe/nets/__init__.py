@@ -1,0 +1,1 @@
+"""Networks in torch: tensors in, tensors out; published names stay in `_upstream`."""

@@ -1,0 +1,77 @@
+"""A tiny LTU in the original format, and what the original code answers with it."""
+
+import json
+import zlib
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from audioprobe.audio.filterbank import LTU
+from audioprobe.nets.cavmae import CavMaeConfig
+from audioprobe.nets.checkpoints import assemble
+from audioprobe.nets.ltu import LtuConfig, LtuNet
+from tests.signals import chirp_10s, noise_5s
+
+FOLDER = Path(__file__).parent / "data" / "ltu"
+
+
+def tiny_config() -> LtuConfig:
+    given = json.loads((FOLDER / "tiny_config.json").read_text())
+    width = given["audio_embed_dim"]
+    audio = CavMaeConfig(width=width, n_heads=given["audio_num_heads"], mlp_width=4 * width)
+    llama = {key: value for key, value in given.items() if not key.startswith(("audio", "lora"))}
+    return LtuConfig(audio=audio, llama=llama, lora_rank=given["lora_r"])
+
+
+def tiny_base() -> dict[str, Tensor]:
+    return load_file(FOLDER / "tiny_base.safetensors")
+
+
+def tiny_trainable() -> dict[str, Tensor]:
+    return load_file(FOLDER / "tiny_trainable.safetensors")
+
+
+@cache
+def tiny_net() -> LtuNet:
+    return assemble(tiny_config(), tiny_base(), tiny_trainable(), source="tiny")
+
+
+def close(found: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:
+    """Equal; an independent float32 encoder differs from the original by 3e-6."""
+    torch.testing.assert_close(found, expected, atol=tolerance, rtol=0)
+
+
+@cache
+def golden() -> dict[str, Tensor]:
+    return load_file(FOLDER / "tiny_io.safetensors")
+
+
+@cache
+def spectrograms() -> Tensor:
+    return torch.stack([LTU(chirp_10s()), LTU(noise_5s())])
+
+
+def recipe_tensor(key: str, shape: tuple[int, ...]) -> Tensor:
+    """Weights by the recipe of the golden data, so that 86 million need not be stored."""
+    x = np.random.RandomState(zlib.crc32(key.encode()) & 0xFFFFFFFF).standard_normal(shape)
+    if len(shape) == 1 and key.endswith("weight"):
+        x = 1 + 0.1 * x
+    elif key.endswith("bias"):
+        x = 0.05 * x
+    elif "pos_embed" in key:
+        x = 0.3 * x
+    elif "modality_a" in key:
+        x = 0.2 * x
+    elif "patch_embed" in key:
+        x = x / np.sqrt(256)
+    elif key.endswith("attn.qkv.weight"):
+        x = 1.6 * x / np.sqrt(shape[-1])
+    elif key.endswith("attn.proj.weight"):
+        x = 0.4 * x / np.sqrt(shape[-1])
+    else:
+        x = x / np.sqrt(shape[-1])
+    return torch.from_numpy(x.astype(np.float32))
