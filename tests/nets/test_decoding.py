@@ -1,8 +1,10 @@
 """Generated ids equal the original's, and neither batches nor shared prefixes change anything."""
 
+import copy
+
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.golden_ltu import golden, spectrograms, tiny_net
 from torch import Tensor
@@ -68,15 +70,18 @@ mixed_prompts = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=25, deadline=None)
+@example(given_prompts=[([3], None), ([3], 0)], decoding=PENALISED)
 @given(given_prompts=mixed_prompts, decoding=st.sampled_from([GREEDY, PENALISED, SAMPLED]))
 def test_company_changes_no_answer(
     given_prompts: list[tuple[list[int], int | None]], decoding: Decoding
 ) -> None:
     """Prompts of unequal length, with and without sound; this is what the original gets wrong."""
     prompts = [prompt(which, torch.tensor([1, *ids])) for ids, which in given_prompts]
-    together = generate(tiny_net(), prompts, decoding, end=END)
-    alone = [generate(tiny_net(), [one], decoding, end=END)[0] for one in prompts]
+    # In double precision, for a random model has near ties that float32's rounding would decide.
+    net = copy.deepcopy(tiny_net()).double()
+    together = generate(net, prompts, decoding, end=END)
+    alone = [generate(net, [one], decoding, end=END)[0] for one in prompts]
     assert together == alone
 
 

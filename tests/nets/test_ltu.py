@@ -107,7 +107,7 @@ def test_the_encoder_of_true_size_equals_the_original() -> None:
     keys = {
         name: tuple(shape) for name, shape in published["ltu_7b"]["keys"].items() if "audio" in name
     }
-    names = rename(keys, n_blocks=12)
+    names = rename(keys)
     weights = {
         ours.removeprefix("prefix."): recipe_tensor(
             name.removeprefix("base_model.model.model."), keys[name]
@@ -136,7 +136,7 @@ def test_published_checkpoints_of_true_size_fit_without_allocating_them(size: st
     with torch.device("meta"):
         net = LtuNet(LtuConfig(llama={**LLAMA_SIZES[size], "num_attention_heads": 32}))
     expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-    names = rename(published["keys"], n_blocks=12)
+    names = rename(published["keys"])
     assert not names.unknown
     assert len(names.ours) + len(names.leftovers) == published["n_tensors"]
     trained = {ours: tuple(published["keys"][name]) for name, ours in names.ours.items()}

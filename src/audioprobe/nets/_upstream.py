@@ -7,12 +7,16 @@ norm2_a.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 _PEFT_PREFIX = "base_model.model."
 _AUDIO = "model.audio_encoder."
 _PROJECTION = "model.audio_proj.1."
+_SPECIFIC_BLOCK = re.compile(r"audio_encoder\.blocks_a\.(\d+)\.")
 
 _WHOLE = {
     "patch_embed_a.proj.weight": "patches.weight",
@@ -54,21 +58,23 @@ class Renamed:
     unknown: tuple[str, ...]
 
 
-def rename(published: Iterable[str], n_blocks: int) -> Renamed:
+def rename(published: Iterable[str]) -> Renamed:
     """Sort the names of a checkpoint.
 
     Args:
         published: its names, with or without peft's prefix.
-        n_blocks: transformer blocks of the audio encoder, the shared one included.
     """
+    names = list(published)
+    # The block that CAV-MAE shares with vision comes last, after those for sound alone.
+    n_specific = len({n for name in names for n in _SPECIFIC_BLOCK.findall(name)})
     ours: dict[str, str] = {}
     leftovers, unknown = [], []
-    for name in published:
+    for name in names:
         bare = name.removeprefix(_PEFT_PREFIX)
         if _LEFTOVERS.search(bare):
             leftovers.append(name)
             continue
-        found = _our_name(bare, n_blocks)
+        found = _our_name(bare, n_specific)
         if found is None:
             unknown.append(name)
         else:
@@ -76,26 +82,30 @@ def rename(published: Iterable[str], n_blocks: int) -> Renamed:
     return Renamed(ours, tuple(leftovers), tuple(unknown))
 
 
-def _our_name(bare: str, n_blocks: int) -> str | None:
+def renamed(published: Mapping[str, Value]) -> dict[str, Value]:
+    """The entries that have a place, under our names."""
+    return {ours: published[name] for name, ours in rename(published).ours.items()}
+
+
+def _our_name(bare: str, n_specific: int) -> str | None:
     if bare.startswith(_PROJECTION):
         return f"prefix.projection.{bare.removeprefix(_PROJECTION)}"
     if bare.startswith(_AUDIO):
-        inside = _audio_name(bare.removeprefix(_AUDIO), n_blocks)
+        inside = _audio_name(bare.removeprefix(_AUDIO), n_specific)
         return None if inside is None else f"prefix.encoder.{inside}"
     if bare.startswith(("model.layers.", "model.embed_tokens.", "model.norm.", "lm_head.")):
         return f"llama.{bare}"
     return None
 
 
-def _audio_name(inside: str, n_blocks: int) -> str | None:
+def _audio_name(inside: str, n_specific: int) -> str | None:
     if inside in _WHOLE:
         return _WHOLE[inside]
     found = re.fullmatch(r"blocks_([au])\.(\d+)\.(.+)\.(weight|bias)", inside)
     if found is None:
         return None
     kind, number, part, ending = found.groups()
-    # The shared block comes last, after those for sound alone.
-    position = int(number) if kind == "a" else n_blocks - 1 + int(number)
+    position = int(number) + (n_specific if kind == "u" else 0)
     part = part.removesuffix("_a") if kind == "u" else part
     name = part if part in ("norm1", "norm2") else _IN_BLOCK.get(part)
     return None if name is None else f"blocks.{position}.{name}.{ending}"

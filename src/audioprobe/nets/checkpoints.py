@@ -1,14 +1,50 @@
 """From published checkpoints to a network: every parameter accounted for, nothing guessed."""
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from audioprobe.errors import WeightsError
-from audioprobe.nets._upstream import rename
+from audioprobe.nets._upstream import rename, renamed
+from audioprobe.nets.cavmae import CavMaeConfig
 from audioprobe.nets.ltu import LtuConfig, LtuNet
 from audioprobe.weights import refuse_differences
+
+N_HEADS = 12  # of the audio encoder: no shape tells, and every published LTU has it
+
+
+def config_of(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -> LtuConfig:
+    """Sizes of the model that checkpoints hold.
+
+    Args:
+        llama: transformers' configuration of the language model.
+        checkpoints: in the order of loading; published names.
+
+    Raises:
+        WeightsError: if there is no audio encoder in them.
+    """
+    shapes = {
+        name: tuple(tensor.shape)
+        for checkpoint in checkpoints
+        for name, tensor in renamed(checkpoint).items()
+    }
+    if "prefix.projection.weight" not in shapes:
+        raise WeightsError(
+            "These checkpoints hold no audio projection (audio_proj.1.weight): LTU publishes it "
+            "with every trained checkpoint. Is this the trained file, and not the base?"
+        )
+    ranks = {shape[0] for name, shape in shapes.items() if "lora_A" in name}
+    blocks = {n for name in shapes for n in re.findall(r"^prefix\.encoder\.blocks\.(\d+)\.", name)}
+    audio = CavMaeConfig(
+        width=shapes["prefix.projection.weight"][1],
+        n_heads=N_HEADS,
+        n_blocks=len(blocks),
+        mlp_width=shapes.get("prefix.encoder.blocks.0.widen.weight", (0,))[0],
+    )
+    return LtuConfig(audio=audio, llama=dict(llama), lora_rank=max(ranks, default=0))
 
 
 def assemble(config: LtuConfig, *checkpoints: Mapping[str, Tensor], source: str) -> LtuNet:
@@ -26,21 +62,39 @@ def assemble(config: LtuConfig, *checkpoints: Mapping[str, Tensor], source: str)
     Raises:
         WeightsError: if a parameter is missing, unexpected, or of another shape.
     """
-    # Without memory of its own: the tensors of the checkpoints become its parameters.
-    with torch.device("meta"):
-        net = LtuNet(config)
-    expected = net.state_dict()
     found: dict[str, Tensor] = {}
     unknown: list[str] = []
     for checkpoint in checkpoints:
-        names = rename(checkpoint, config.audio.n_blocks)
+        names = rename(checkpoint)
         unknown += names.unknown
-        found |= {_adapted(ours, expected): checkpoint[name] for name, ours in names.ours.items()}
+        found |= {ours: checkpoint[name] for name, ours in names.ours.items()}
     _refuse_other_width(config, found, source)
+    return restore(config, found, source=source, unexpected=unknown)
+
+
+def restore(
+    config: LtuConfig, weights: Mapping[str, Tensor], *, source: str, unexpected: list[str]
+) -> LtuNet:
+    """Build an LTU from tensors under our own names.
+
+    Args:
+        config: sizes of the model.
+        weights: by parameter; projections with an adapter under their plain name.
+        source: name or path, for messages.
+        unexpected: names that have no place, to be told with the rest.
+
+    Raises:
+        WeightsError: if a parameter is missing, unexpected, or of another shape.
+    """
+    # Without memory of its own: the tensors given become its parameters.
+    with torch.device("meta"):
+        net = LtuNet(config)
+    expected = net.state_dict()
+    found = {_adapted(name, expected): tensor for name, tensor in weights.items()}
     refuse_differences(
         source,
         missing=expected.keys() - found.keys(),
-        unexpected=[*unknown, *(found.keys() - expected.keys())],
+        unexpected=[*unexpected, *(found.keys() - expected.keys())],
         mismatched=[
             f"{name}: {tuple(found[name].shape)} for {tuple(expected[name].shape)}"
             for name in expected.keys() & found.keys()
@@ -49,7 +103,12 @@ def assemble(config: LtuConfig, *checkpoints: Mapping[str, Tensor], source: str)
     )
     net.load_state_dict(found, assign=True)
     _restore_buffers(net)
-    return net.eval().requires_grad_(False)
+    return net.eval().requires_grad_(requires_grad=False)
+
+
+def weights_of(net: LtuNet) -> dict[str, Tensor]:
+    """The tensors of a network under our own names: what `restore` takes."""
+    return {name.replace(".base_layer.", "."): value for name, value in net.state_dict().items()}
 
 
 def _adapted(name: str, expected: Mapping[str, Tensor]) -> str:

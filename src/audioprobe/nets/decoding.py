@@ -7,10 +7,12 @@ and masked, at the positions that they would have alone: the company changes no 
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.nets.ltu import LtuNet
@@ -89,19 +91,31 @@ def _continue(
         # 0 is "all"; without it transformers falls back on 50.
         "top_k": decoding.top_k or 0,
     }
-    sequences = net.llama.generate(
+    llama: Any = net.llama  # `generate` comes from a mixin that type checkers do not find
+    sequences = llama.generate(
         input_ids=ids,
         inputs_embeds=_left_padded(embedded, 0.0),
         attention_mask=mask.to(ids.device),
         max_new_tokens=decoding.max_new_tokens,
         do_sample=decoding.temperature > 0,
-        repetition_penalty=decoding.repetition_penalty,
+        logits_processor=_penalty(decoding),
         bos_token_id=begin,
         eos_token_id=end,
         pad_token_id=end,
         **(sampling if decoding.temperature > 0 else {}),
     )
     return [_answer(row, end) for row in sequences[:, ids.shape[1] :].tolist()]
+
+
+def _penalty(decoding: Decoding) -> LogitsProcessorList:
+    """The repetition penalty, put in by hand.
+
+    `generate` would count a prompt's pads by the attention mask, sound included, and spare as many
+    tokens of its text.
+    """
+    if decoding.repetition_penalty == 1:
+        return LogitsProcessorList()
+    return LogitsProcessorList([RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty)])
 
 
 def _answer(new_ids: list[int], end: int) -> Answer:
