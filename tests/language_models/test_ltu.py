@@ -1,0 +1,236 @@
+"""LTU as a user loads it: an original checkpoint over a base folder, tiny, on stock libraries."""
+
+import json
+import pickle
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from tests.golden_ltu import golden, spectrograms, tiny_base, tiny_net, tiny_trainable
+from tests.signals import chirp_10s
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from audioprobe import CaptionClassifier, KeywordScorer
+from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
+from audioprobe.language_models.ltu import DEMO, LTU, PAPER, TEMPLATE, read_tensors
+from audioprobe.testing import check_likelihood_model
+from audioprobe.types import Decoding, Example, Prompt, Response, Waveform
+
+BRIEF = Decoding(max_new_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LLaMA's folder with a tokenizer of single characters."""
+    folder = tmp_path_factory.mktemp("vicuna_tiny")
+    characters = ["\n", *map(chr, range(32, 127))]
+    vocabulary = {token: n for n, token in enumerate(["<unk>", "<s>", "</s>", *characters])}
+    vocabulary |= {f"<{n}>": n for n in range(len(vocabulary), 200)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer.decoder = decoders.Fuse()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
+    ).save_pretrained(folder)
+    save_file(tiny_base(), folder / "model.safetensors")
+    config = json.loads((Path(__file__).parents[1] / "data/ltu/tiny_config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained file as published: a flat dictionary, saved by torch."""
+    path = tmp_path_factory.mktemp("published") / "ltu_tiny.bin"
+    torch.save(tiny_trainable(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ltu(base: Path, checkpoint: Path) -> LTU:
+    return LTU.from_pretrained(checkpoint, base=base)
+
+
+def noise(seconds: float, seed: int = 0) -> Waveform:
+    values = np.random.default_rng(seed).uniform(-0.3, 0.3, int(seconds * 16_000))
+    return Waveform(values.astype(np.float32), 16_000)
+
+
+def test_a_published_checkpoint_loads_and_hears_as_the_original(ltu: LTU) -> None:
+    tokens = ltu._hear(Waveform(chirp_10s().numpy(), 16_000))
+    torch.testing.assert_close(tokens, golden()["audio_tokens"][0], atol=1e-4, rtol=0)
+
+
+class Brief:
+    """The model with short answers, for contracts that ask often."""
+
+    def __init__(self, model: LTU) -> None:
+        self.info = model.info
+        self.log_likelihood = model.log_likelihood
+        self._model = model
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        return self._model.generate(prompts, decoding or BRIEF)
+
+
+def test_it_keeps_the_contract_of_likelihood_models(base: Path, checkpoint: Path) -> None:
+    # Double precision: a random model has near ties that float32's rounding would decide.
+    model = LTU.from_pretrained(checkpoint, base=base, batch_size=3)
+    model._net.double()
+    check_likelihood_model(Brief(model))
+
+
+def test_only_new_tokens_are_decoded_and_the_end_is_told(ltu: LTU) -> None:
+    (response,) = ltu.generate([Prompt("What is heard?", noise(1.0))], BRIEF)
+    assert "Instruction" not in response.text
+    assert response.finish == "length"
+    assert response.details == {}
+
+
+def test_likelihoods_equal_full_passes_of_the_network(ltu: LTU) -> None:
+    prompt = Prompt("Is it a crow?", noise(1.0))
+    (found,) = ltu.log_likelihood([prompt], ["yes", "no", "a crow"])
+    encoded = ltu._encode(prompt)
+    for text, likelihood in zip(["yes", "no", "a crow"], found, strict=True):
+        ids = [
+            *encoded.input_ids.tolist(),
+            *ltu._tokenizer(text, add_special_tokens=False).input_ids,
+        ]
+        whole = torch.tensor([ids])
+        assert encoded.audio_tokens is not None
+        with torch.inference_mode():
+            logits = tiny_net()(whole, encoded.audio_tokens[None])
+        scores = logits[0, :-1].log_softmax(-1).gather(-1, whole[0, 1:, None])
+        assert likelihood.total == pytest.approx(float(scores[-len(text) :].sum()), abs=1e-4)
+        assert likelihood.n_tokens == len(text)
+
+
+def test_one_sound_is_encoded_once_for_many_questions(ltu: LTU) -> None:
+    calls = []
+    handle = ltu._net.prefix.encoder.register_forward_hook(lambda *_: calls.append(1))
+    try:
+        sound = noise(2.0, seed=99)
+        list(ltu.generate([Prompt(f"Question {n}?", sound) for n in range(5)], BRIEF))
+    finally:
+        handle.remove()
+    assert len(calls) == 1
+
+
+def test_what_is_beyond_ten_seconds_is_not_heard_and_that_is_told(ltu: LTU) -> None:
+    long = noise(15.0)
+    (response,) = ltu.generate([Prompt("?", long)], BRIEF)
+    assert response.details == {"not heard (s)": 4.76}
+
+
+def test_text_examples_are_shown_in_the_same_template(ltu: LTU) -> None:
+    prompt = Prompt("Is a dog a bird?", examples=(Example("Is a crow a bird?", "Yes."),))
+    text = ltu._tokenizer.decode(ltu._encode(prompt).input_ids, skip_special_tokens=True)
+    first, second = (TEMPLATE.format(q) for q in ("Is a crow a bird?", "Is a dog a bird?"))
+    assert text == f"{first}Yes.\n\n{second}"
+
+
+def test_the_originals_decodings_are_presets() -> None:
+    assert (PAPER.top_k, PAPER.repetition_penalty) == (500, 1.1)
+    assert (DEMO.top_k, DEMO.repetition_penalty) == (50, 1.0)
+    assert PAPER.temperature == DEMO.temperature == 0.1
+
+
+def test_it_captions_for_a_classifier(ltu: LTU) -> None:
+    classifier = CaptionClassifier(ltu, KeywordScorer(), decoding=BRIEF)
+    result = classifier([noise(1.0), noise(2.0)], ["crow", "rain"])
+    assert len(result.captions) + len(result.failures) == 2
+    assert result.provenance.components["model"].options["base"].startswith("vicuna_tiny")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "error", "words"),
+    [
+        (Prompt(" "), InvalidInputError, "empty text"),
+        (Prompt("?", noise(0.01)), UnsupportedInputError, "shorter than one"),
+        (
+            Prompt("?", examples=(Example("?", "a", noise(1.0)),)),
+            UnsupportedInputError,
+            "one sound",
+        ),
+        (Prompt("long " * 500), UnsupportedInputError, "context of 2048"),
+    ],
+)
+def test_prompts_that_it_cannot_take_are_refused(
+    ltu: LTU, prompt: Prompt, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        list(ltu.generate([prompt], BRIEF))
+
+
+def test_a_full_fine_tune_needs_no_weights_of_the_base(
+    base: Path, tmp_path: Path, ltu: LTU
+) -> None:
+    whole = {f"base_model.model.{k}": v for k, v in tiny_base().items()} | tiny_trainable()
+    torch.save(whole, tmp_path / "full_ft.bin")
+    for file in base.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    full = LTU.from_pretrained(tmp_path / "full_ft.bin", base=tmp_path)
+    prompts = [Prompt("What is heard?", noise(1.0))]
+    assert list(full.generate(prompts, BRIEF)) == list(ltu.generate(prompts, BRIEF))
+
+
+def test_a_stage_one_checkpoint_without_lora_loads(base: Path, tmp_path: Path) -> None:
+    stage_one = {k: v for k, v in tiny_trainable().items() if "lora" not in k}
+    save_file(stage_one, tmp_path / "stage1.safetensors")
+    model = LTU.from_pretrained(tmp_path / "stage1.safetensors", base=base)
+    assert model._net.config.lora_rank == 0
+    assert list(model.generate([Prompt("?", noise(1.0))], BRIEF))
+
+
+def test_bad_checkpoints_are_refused_and_never_executed(base: Path, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "executed",))  # type: ignore[return-value]
+
+    evil = tmp_path / "evil.bin"
+    torch.save({"weight": Evil()}, evil)
+    with pytest.raises(WeightsError, match=r"evil\.bin"):
+        read_tensors(evil)
+    evil.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(WeightsError):
+        read_tensors(evil)
+    assert not (tmp_path / "executed").exists()
+    with pytest.raises(WeightsError, match="no such file"):
+        LTU.from_pretrained(tmp_path / "none.bin", base=base)
+    cut = tmp_path / "cut.safetensors"
+    save_file(tiny_trainable(), cut)
+    cut.write_bytes(cut.read_bytes()[:100_000])
+    with pytest.raises(WeightsError, match="could not be read"):
+        LTU.from_pretrained(cut, base=base)
+    torch.save([1, 2], tmp_path / "list.bin")
+    with pytest.raises(WeightsError, match="flat dictionary"):
+        read_tensors(tmp_path / "list.bin")
+
+
+def test_a_base_of_another_kind_or_a_base_in_place_of_the_checkpoint_is_refused(
+    base: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(WeightsError, match="expected a LLaMA, found 'gpt2'"):
+        LTU.from_pretrained(checkpoint, base=tmp_path)
+    with pytest.raises(WeightsError, match="no audio projection"):
+        LTU.from_pretrained(base / "model.safetensors", base=base)
+
+
+def test_half_precision_stays_close(base: Path, checkpoint: Path, ltu: LTU) -> None:
+    half = LTU.from_pretrained(checkpoint, base=base, dtype="bfloat16")
+    sound = Waveform(chirp_10s().numpy(), 16_000)
+    one, other = ltu._hear(sound).flatten(), half._hear(sound).float().flatten()
+    assert torch.cosine_similarity(one, other, dim=0) > 0.999
+    assert half.info != ltu.info
+    assert spectrograms().dtype == torch.float32
+    with pytest.raises(InvalidInputError, match="dtype"):
+        LTU.from_pretrained(checkpoint, base=base, dtype="int4")
