@@ -109,7 +109,20 @@ def test_a_file_name_that_is_no_utf8_is_saved_and_read_back(
     assert "udcff" in str(odd)
 
 
+def test_labels_that_are_named_like_a_column_are_told_apart() -> None:
+    odd = ClassificationResult(
+        LabelScores(("a",), ("clip", "cause"), np.array([[0.5, 0.25]])),
+        (Caption("a", 0.0, "x"),),
+        (),
+        Provenance({}, {}, 0, "", {}, "now"),
+    )
+    (row,) = csv.DictReader(io.StringIO(odd.to_csv(), newline=""))
+    assert (row["clip"], row["label clip"], row["label cause"]) == ("a", "0.5", "0.25")
+
+
 def test_scores_must_be_finite_and_of_the_right_shape() -> None:
+    with pytest.raises(InvalidInputError, match="clip_ids must be unique"):
+        LabelScores(("a", "a"), ("b",), np.zeros((2, 1)))
     with pytest.raises(InvalidInputError, match="finite"):
         LabelScores(("a",), ("b",), np.array([[np.nan]]))
     with pytest.raises(InvalidInputError, match=r"\(1, 1\)"):

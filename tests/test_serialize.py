@@ -90,6 +90,27 @@ def test_a_text_that_is_something_else_is_refused_with_the_place(text: str, word
         from_json(Estimate, text)
 
 
+@pytest.mark.parametrize(
+    "array",
+    [
+        '{"dtype": "<i4", "shape": [1], "data": [0.9]}',
+        '{"dtype": "O", "shape": [1], "data": [0.9]}',
+        '{"dtype": "<f8", "shape": [2], "data": [0.9]}',
+        '{"shape": [1], "data": [0.9]}',
+        '{"dtype": "<f8", "shape": [1], "data": ["x"]}',
+        "[1]",
+    ],
+)
+def test_an_array_that_was_tampered_with_is_refused(array: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"WithArray\.values"):
+        from_json(WithArray, f'{{"values": {array}}}')
+
+
+def test_a_text_of_nothing_but_brackets_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="Not JSON"):
+        from_json(Estimate, "[" * 200_000)
+
+
 def test_objects_are_not_data() -> None:
     with pytest.raises(InvalidInputError, match="not data"):
         to_json(ComponentInfo("k", "n", options={"o": object()}))  # type: ignore[dict-item]

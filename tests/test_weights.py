@@ -26,8 +26,13 @@ def test_the_cache_comes_before_a_package(tmp_path: Path, monkeypatch: pytest.Mo
     (model / "refs").mkdir(parents=True)
     (model / "refs" / "main").write_text(revision)
     (model / "snapshots" / revision).mkdir(parents=True)
-    (model / "snapshots" / revision / "config.json").write_text("{}")
+    snapshot = model / "snapshots" / revision
+    (snapshot / "config.json").write_text("{}")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    broken_off = find(MINILM)
+    assert broken_off is not None
+    assert broken_off.origin == "package"
+    (snapshot / "model.safetensors").touch()
     found = find(MINILM)
     assert found is not None
     assert found.origin == "cache"
@@ -35,6 +40,8 @@ def test_the_cache_comes_before_a_package(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_nothing_is_found_for_an_unknown_name_and_the_error_says_where_was_looked() -> None:
     assert find("nobody/no-such-model") is None
+    with pytest.raises(WeightsError, match="neither a folder nor a model's name"):
+        find("models/")
     with pytest.raises(WeightsError, match=r"HF_HUB_OFFLINE.*pass a local folder"):
         resolve("nobody/no-such-model")
 
@@ -51,6 +58,9 @@ def test_the_revision_is_a_hash_of_the_content(tmp_path: Path) -> None:
     first = resolve(str(tmp_path)).revision()
     (tmp_path / "README.md").write_text("changed")
     assert resolve(str(tmp_path)).revision() == first
+    (tmp_path / "config.json").write_text('{"pooling": "cls"}')
+    second = resolve(str(tmp_path)).revision()
+    assert second != first
     (tmp_path / "model.safetensors").write_bytes(b"other")
     assert resolve(str(tmp_path)).revision() != first
 

@@ -1,6 +1,7 @@
 """The command line: classify sounds, list backends, examine the machine."""
 
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,6 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AudioProbeError as error:
         sys.stderr.write(f"audioprobe: {printable(str(error))}\n")
         status = EXIT_REFUSED
+    except OSError as error:
+        sys.stderr.write(f"audioprobe: {printable(str(error))}\n")
+        status = EXIT_REFUSED
     except KeyboardInterrupt:
         sys.stderr.write("audioprobe: interrupted, nothing was written.\n")
         status = EXIT_INTERRUPTED
@@ -180,6 +184,8 @@ def _drawer(plot: Path) -> "Callable[[ClassificationResult], Path]":
     from audioprobe.reports.score_map import check_format, save_score_map
 
     check_format(plot)
+    if plot.is_dir():
+        raise InvalidInputError(f"{plot}: a folder, expected a file to draw into.")
     _make_folder(plot.parent)
     return lambda result: save_score_map(result, plot)
 
@@ -187,6 +193,8 @@ def _drawer(plot: Path) -> "Callable[[ClassificationResult], Path]":
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise InvalidInputError(f"{folder}: cannot be a folder for results ({error}).") from error
 
@@ -198,7 +206,7 @@ def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
         return tuple(label.strip() for label in listed.split(","))
     assert file is not None  # noqa: S101 - one of the two is
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{file}: not a readable text file of labels ({error}).") from error
     return tuple(line.strip() for line in lines if line.strip())

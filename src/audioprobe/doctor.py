@@ -55,8 +55,11 @@ def _machine() -> Finding:
 
 
 def _accelerator() -> Finding:
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        mend = "pip install --force-reinstall torch"
+        return Finding("accelerator", "problem", f"torch does not import ({error!s:.80})", mend)
     if torch.cuda.is_available():
         return Finding("accelerator", "ok", torch.cuda.get_device_name(0))
     return Finding(

@@ -47,12 +47,21 @@ class RemoteError(AudioProbeError, RuntimeError):
     Attributes:
         status: HTTP status code, or None where there was no answer.
         retryable: True where asking again later may succeed.
+        final: True where no other request would succeed either (a wrong key, a spent budget).
     """
 
-    def __init__(self, message: str, *, status: int | None = None, retryable: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retryable: bool = False,
+        final: bool = False,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.retryable = retryable
+        self.final = final
 
 
 @contextmanager

@@ -161,6 +161,9 @@ def targets_of(
             f"No labels are given for {len(unknown)} of {len(clip_ids)} clips, the first is "
             f"{unknown[0]!r}. Give () to a clip in which nothing was heard."
         )
+    plain = [clip_id for clip_id in clip_ids if isinstance(truth[clip_id], str)]
+    if plain:
+        raise InvalidInputError(f"Labels of {plain[0]!r} must be a tuple of texts, got a text.")
     rows = [[label in truth[clip_id] for label in labels] for clip_id in clip_ids]
     return np.array(rows, dtype=np.bool_).reshape(len(clip_ids), len(labels))
 

@@ -44,7 +44,7 @@ def from_json(cls: type[T], text: str) -> T:
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"Not JSON: {error}. Is the file complete?") from error
     built: T = _build(cls, data, cls.__name__)
     return built
@@ -89,8 +89,8 @@ def _build_generic(hint: Any, origin: Any, data: Any, where: str) -> Any:
     arguments = get_args(hint)
     if origin in (Union, types.UnionType):
         return _build_union(arguments, data, where)
-    if origin is np.ndarray and isinstance(data, dict):
-        return np.array(data["data"], dtype=np.dtype(data["dtype"])).reshape(data["shape"])
+    if origin is np.ndarray:
+        return _build_array(data, where)
     if origin is Literal and data in arguments:
         return data
     if origin is tuple and isinstance(data, list):
@@ -98,6 +98,18 @@ def _build_generic(hint: Any, origin: Any, data: Any, where: str) -> Any:
     if origin is Mapping and isinstance(data, dict):
         return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in data.items()}
     raise InvalidInputError(f"{where}: expected {hint}, got {data!r:.80}.")
+
+
+def _build_array(data: Any, where: str) -> Any:
+    """Only arrays of floats are written by this library, and only those are read."""
+    try:
+        dtype = np.dtype(data["dtype"])
+        values = np.array(data["data"], dtype=np.float64).reshape(data["shape"])
+    except (TypeError, KeyError, ValueError) as error:
+        raise InvalidInputError(f"{where}: not an array ({error!s:.100}).") from error
+    if dtype.kind != "f":
+        raise InvalidInputError(f"{where}: expected an array of floats, got {dtype}.")
+    return values.astype(dtype)
 
 
 def _build_dataclass(cls: Any, data: Any, where: str) -> Any:

@@ -5,6 +5,7 @@ allowed), times are seconds, rates are hertz, log-likelihoods are nats.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,8 @@ class Waveform:
                 f"A waveform needs float samples, nominally in [-1, 1], got {samples.dtype}. "
                 "Divide integers by their full scale (32768 for 16 bit) first."
             )
+        with np.errstate(over="ignore"):  # what float32 cannot hold is found just below
+            samples = np.ascontiguousarray(samples, dtype=np.float32)
         finite = np.isfinite(samples)
         if not finite.all():
             n_bad = samples.size - int(np.count_nonzero(finite))
@@ -78,7 +81,10 @@ class Waveform:
             )
         if self.sample_rate <= 0:
             raise InvalidInputError(f"sample_rate must be positive (Hz), got {self.sample_rate}.")
-        object.__setattr__(self, "samples", np.ascontiguousarray(samples, dtype=np.float32))
+        # A view that cannot be written to: what was checked stays as it is.
+        frozen = samples.view()
+        frozen.setflags(write=False)
+        object.__setattr__(self, "samples", frozen)
 
     @property
     def duration(self) -> float:
@@ -122,7 +128,16 @@ class Clip:
             raise InvalidInputError("A clip needs an id, got an empty one.")
         if (self.path is None) == (self.waveform is None):
             raise InvalidInputError(f"Clip {self.id!r} needs either a path or a waveform.")
-        if self.start < 0 or (self.duration is not None and self.duration <= 0):
+        if isinstance(self.labels, str):
+            raise InvalidInputError(
+                f"Clip {self.id!r}: labels must be a tuple of texts, got {self.labels!r:.60}."
+            )
+        length = 1.0 if self.duration is None else self.duration
+        if (
+            not (math.isfinite(self.start) and math.isfinite(length))
+            or self.start < 0
+            or length <= 0
+        ):
             raise InvalidInputError(
                 f"Clip {self.id!r} needs start >= 0 and duration > 0 seconds, "
                 f"got start={self.start}, duration={self.duration}."

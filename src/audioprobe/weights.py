@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from audioprobe.errors import WeightsError
 
 Origin = Literal["path", "cache", "package", "hub"]
 
-_SUFFIXES = (".safetensors", ".bin", ".tflite", ".gguf")
+# Whatever in a model's folder can change an answer: weights, configurations, vocabularies, labels.
+_SUFFIXES = (".safetensors", ".bin", ".tflite", ".gguf", ".json", ".txt", ".model", ".jinja")
+_WEIGHTS = (".safetensors", ".bin", ".tflite", ".gguf")
 _WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*/*.json", "*/*.safetensors"]
 
 
@@ -62,10 +64,11 @@ class Weights:
     origin: Origin
 
     def revision(self) -> str:
-        """The first 16 digits of the SHA-256 over the weight files, in order of their names."""
+        """The first 16 digits of the SHA-256 over names and contents of the model's files."""
         files = sorted(p for p in self.folder.rglob("*") if p.suffix in _SUFFIXES)
         # The stamps make a file that was replaced since the last call be read again.
-        return _digest(tuple((p, p.stat().st_mtime_ns, p.stat().st_size) for p in files))
+        stamps = tuple((p, p.stat().st_mtime_ns, p.stat().st_size) for p in files)
+        return _digest(self.folder, stamps)
 
 
 def resolve(name: str) -> Weights:
@@ -144,9 +147,13 @@ def _in_cache(name: str) -> Path | None:
     if "/" not in name:
         return None
     try:
-        return Path(snapshot_download(name, local_files_only=True))
+        folder = Path(snapshot_download(name, local_files_only=True))
+    except HFValidationError as error:
+        raise WeightsError(f"{name!r} is neither a folder nor a model's name: {error}") from error
     except (LocalEntryNotFoundError, FileNotFoundError):
         return None
+    # A download that was broken off leaves a folder without weights, which must not hide a package.
+    return folder if any(p.suffix in _WEIGHTS for p in folder.rglob("*")) else None
 
 
 def _in_package(name: str) -> Path | None:
@@ -172,9 +179,10 @@ def _not_found(name: str, error: Exception) -> str:
 
 
 @lru_cache(maxsize=64)
-def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+def _digest(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
     content = hashlib.sha256()
     for file, _, _ in files:
+        content.update(file.relative_to(folder).as_posix().encode("utf-8", "surrogateescape"))
         with file.open("rb") as stream:
             content.update(hashlib.file_digest(stream, "sha256").digest())
     return content.hexdigest()[:16]

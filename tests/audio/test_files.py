@@ -94,6 +94,12 @@ def test_text_that_calls_itself_wav_is_refused(tmp_path: Path) -> None:
         read_waveform(clip(path))
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(AudioReadError, match="neither a file nor a folder"):
+        read_waveform(clip(tmp_path / "pipe.wav"))
+
+
 def test_an_empty_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.wav").touch()
     with pytest.raises(AudioReadError, match="empty file"):
@@ -110,10 +116,23 @@ def test_a_wav_that_was_cut_short_is_refused_and_not_half_heard(wav: Path, kept:
         read_waveform(clip(wav))
 
 
-def test_a_wav_of_a_streaming_program_with_unknown_size_is_read(wav: Path) -> None:
+@pytest.mark.parametrize("kind", ["RF64", "RIFX"])
+def test_its_larger_and_its_big_endian_kind_too(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "tone.wav"
+    options = {"format": "RF64"} if kind == "RF64" else {"format": "WAV", "endian": "BIG"}
+    soundfile.write(path, tone(), RATE, subtype="PCM_16", **options)
+    assert path.read_bytes()[:4] == kind.encode()
+    assert read_waveform(clip(path)).samples.size == RATE
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(AudioReadError, match="cut short"):
+        read_waveform(clip(path))
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0x7FFFFFFF])
+def test_a_wav_of_a_streaming_program_with_unknown_size_is_read(wav: Path, size: int) -> None:
     content = bytearray(wav.read_bytes())
     at = content.index(b"data") + 4
-    content[at : at + 4] = struct.pack("<I", 0xFFFFFFFF)
+    content[at : at + 4] = struct.pack("<I", size)
     wav.write_bytes(bytes(content))
     assert read_waveform(clip(wav)).samples.size == RATE
 

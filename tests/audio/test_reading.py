@@ -85,7 +85,14 @@ def test_a_part_that_is_not_there_is_refused(start: float, duration: float | Non
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"channels": "left"}, {"length": "all"}, {"pooling": "sum"}, {"seconds": 0.0}]
+    "wrong",
+    [
+        {"channels": "left"},
+        {"length": "all"},
+        {"pooling": "sum"},
+        {"seconds": 0.0},
+        {"seconds": float("inf")},
+    ],
 )
 def test_an_unknown_policy_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidInputError):
@@ -135,6 +142,14 @@ def test_a_waveform_says_what_it_needs(samples: np.ndarray, words: str) -> None:
         Waveform(samples, RATE)
     with pytest.raises(InvalidInputError, match="sample_rate"):
         Waveform(np.zeros(3, np.float32), 0)
+
+
+def test_what_was_checked_cannot_be_changed_behind_the_waveform() -> None:
+    waveform = ramp(5)
+    with pytest.raises(ValueError, match="read-only"):
+        waveform.samples[0] = np.nan
+    with pytest.raises(InvalidInputError, match="NaN or infinite"):
+        Waveform(np.array([1e39]), RATE)
 
 
 def test_equal_sounds_have_equal_digests_and_others_do_not() -> None:

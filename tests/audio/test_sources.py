@@ -20,6 +20,20 @@ def test_a_folder_is_searched_through_and_sorted(tmp_path: Path) -> None:
     assert ids == ["a/one.flac", "b/two.WAV"]
 
 
+def test_linked_folders_are_searched_once_even_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.wav").touch()
+    (tmp_path / "tree" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "tree")
+    assert [Path(clip.id).name for clip in clips_of(tmp_path / "tree")] == ["x.wav"]
+
+
+def test_a_name_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="not a usable path"):
+        clips_of("x" * 5000 + ".wav")
+
+
 def test_a_folder_without_sounds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="without sound files"):
         clips_of(tmp_path)
@@ -65,7 +79,10 @@ def test_a_misspelt_folder_is_refused_and_a_missing_file_is_left_to_the_run() ->
 def test_a_clip_needs_one_source_of_sound_and_a_sane_span() -> None:
     with pytest.raises(InvalidInputError, match="either a path or a waveform"):
         Clip(id="x")
-    with pytest.raises(InvalidInputError, match="duration > 0"):
-        Clip(id="x", waveform=SOUND, duration=0.0)
+    for wrong in ({"duration": 0.0}, {"duration": float("nan")}, {"start": float("nan")}):
+        with pytest.raises(InvalidInputError, match="duration > 0"):
+            Clip(id="x", waveform=SOUND, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="tuple of texts"):
+        Clip(id="x", waveform=SOUND, labels="crow")  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="an id"):
         Clip(id="", waveform=SOUND)

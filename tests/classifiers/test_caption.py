@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def test_one_bad_window_fails_its_clip() -> None:
 def test_a_service_that_refuses_for_good_ends_the_asking_and_keeps_what_is_there() -> None:
     def runs_dry(prompt: Prompt) -> Response:
         if level(prompt) == 0.3:
-            raise RemoteError("out of credit", status=429)
+            raise RemoteError("out of credit", status=429, final=True)
         return describe(prompt)
 
     model = ScriptedModel(runs_dry, batch_size=1)
@@ -144,6 +145,71 @@ def test_a_service_that_refuses_for_good_ends_the_asking_and_keeps_what_is_there
     assert result.clip_ids == ("0",)
     assert [f.message for f in result.failures] == ["out of credit"] * 4
     assert model.n_asked == 3  # the first, the refused one, and that one again alone
+
+
+def five_windows() -> Clip:
+    return Clip(id="long", waveform=Waveform(np.full(4000, 0.1, np.float32), 8000))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_a_clip_in_the_middle_of_being_heard_is_not_scored_on_what_was_heard(
+    batch_size: int,
+) -> None:
+    model = ScriptedModel(describe, batch_size)
+    asked = 0
+
+    def two_answers(prompt: Prompt) -> Response:
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            raise RemoteError("no more money", final=True)
+        return describe(prompt)
+
+    model._answer = two_answers
+    classifier = CaptionClassifier(model, KeywordScorer(), reading=Reading(seconds=0.1))
+    result = classifier([five_windows(), sound(0.2)], LABELS)
+    assert result.clip_ids == ()
+    assert [f.clip_id for f in result.failures] == ["long", "waveform-2"]
+
+
+class Single(ScriptedModel):
+    """A service that refuses batches and answers single prompts."""
+
+    def _answers(self, batch: Sequence[Prompt]) -> list[Response]:
+        if len(batch) > 1:
+            raise RemoteError("413: too large", status=413)
+        return super()._answers(batch)
+
+
+def test_a_batch_that_is_too_large_is_asked_one_by_one_and_nothing_is_lost() -> None:
+    classifier = CaptionClassifier(
+        Single(describe, batch_size=2), KeywordScorer(), reading=Reading(seconds=0.1)
+    )
+    result = classifier([five_windows(), sound(0.2)], LABELS)
+    assert result.clip_ids == ("long", "waveform-2")
+    assert len(result.captions) == 6
+
+
+def test_the_hash_of_the_data_does_not_depend_on_the_batch() -> None:
+    def picky(prompt: Prompt) -> Response:
+        if level(prompt) == 0.3:
+            raise UnsupportedInputError("no")
+        return describe(prompt)
+
+    hashes = {
+        classify(ScriptedModel(picky, batch_size), 0.1, 0.3, 0.2).provenance.data
+        for batch_size in (1, 2, 16)
+    }
+    assert len(hashes) == 1
+
+
+def test_the_rest_of_a_failed_clip_is_not_asked_for() -> None:
+    def fails(prompt: Prompt) -> Response:
+        raise InvalidInputError("no")
+
+    model = ScriptedModel(fails)
+    CaptionClassifier(model, KeywordScorer(), reading=Reading(seconds=0.1))(five_windows(), LABELS)
+    assert model.n_asked == 2  # in the stream, and alone
 
 
 def test_a_passing_fault_fails_one_clip_only() -> None:
@@ -171,6 +237,26 @@ class Lossy(ScriptedModel):
         return (r for n, r in enumerate(super(Lossy, self).generate(prompts)) if n != 0)
 
 
+class Hasty(ScriptedModel):
+    """Ends after the first prompt, and never asks for the others."""
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        return super().generate(islice(prompts, 1))
+
+
+class Shy(ScriptedModel):
+    """Fails in company, and says nothing alone."""
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        if len(list(islice(prompts, 2))) > 1:
+            raise UnsupportedInputError("one at a time")
+        return iter(())
+
+
 class Chatty(ScriptedModel):
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
@@ -179,7 +265,15 @@ class Chatty(ScriptedModel):
             yield from (response, response)
 
 
-@pytest.mark.parametrize(("model", "words"), [(Lossy, "unanswered"), (Chatty, "more prompts")])
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (Lossy, "before it had answered"),
+        (Hasty, "before it had answered"),
+        (Shy, "0 responses"),
+        (Chatty, "more prompts"),
+    ],
+)
 def test_a_model_that_loses_count_is_found_out(model: type[ScriptedModel], words: str) -> None:
     with pytest.raises(ContractError, match=words):
         classify(model(describe), 0.1, 0.2)
@@ -203,6 +297,43 @@ def test_captions_outlive_a_scorer_that_fails_and_can_be_scored_later() -> None:
     np.testing.assert_array_equal(mended.scores, [[1, 0, 0], [0, 1, 0]])
     assert not mended.failures
     assert model.n_asked == 0
+
+
+class Numb(KeywordScorer):
+    """Gives no number for one caption, or another number of rows than asked."""
+
+    def __init__(self, *, short: bool = False) -> None:
+        super().__init__()
+        self._short = short
+
+    def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
+        scores = super().score(captions, labels)
+        if self._short:
+            return scores[:1]
+        scores[["rain" in caption for caption in captions]] = np.nan
+        return scores
+
+
+def test_a_caption_without_scores_fails_its_clip_and_no_other() -> None:
+    result = CaptionClassifier(ScriptedModel(describe), Numb())(clips(0.1, 0.2, 0.3), LABELS)
+    assert result.clip_ids == ("0", "2")
+    assert [(f.clip_id, f.stage, f.error) for f in result.failures] == [
+        ("1", "score", "ContractError")
+    ]
+    assert len(result.captions) == 3
+
+
+def test_a_scorer_that_loses_rows_is_found_out_and_the_captions_are_kept() -> None:
+    result = CaptionClassifier(ScriptedModel(describe), Numb(short=True))(clips(0.1, 0.2), LABELS)
+    assert len(result.captions) == len(result.failures) + len(result.clip_ids) == 2
+
+
+def test_wrong_labels_are_refused_when_scoring_again() -> None:
+    classifier = CaptionClassifier(ScriptedModel(describe), KeywordScorer())
+    result = classifier(clips(0.1), LABELS)
+    for labels in ("crow", [], ["crow", "crow"]):
+        with pytest.raises(InvalidInputError):
+            classifier.rescore(result, labels)
 
 
 def test_a_result_can_be_computed_again_from_what_it_stores() -> None:

@@ -77,6 +77,14 @@ def test_phrases_are_words_a_listener_would_say(birdnet: BirdNET) -> None:
     assert phrase["Corvus corone_Carrion Crow"] == "a carrion crow"
     assert phrase["Euphagus cyanocephalus_Brewer's Blackbird"] == "a Brewer's blackbird"
     assert phrase["Corvus brachyrhynchos_American Crow"] == "an American crow"
+    articles = {tuple(text.split()[:2]) for text in birdnet.phrases}
+    assert {
+        ("a", "Eurasian"),
+        ("a", "European"),
+        ("an", "upland"),
+        ("an", "ultramarine"),
+    } <= articles
+    assert not {("an", "Eurasian"), ("an", "European"), ("a", "upland")} & articles
     assert phrase["Engine_Engine"] == "an engine"
     assert phrase["Human vocal_Human vocal"] == "a human voice"
 

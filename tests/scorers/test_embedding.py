@@ -73,7 +73,7 @@ def test_each_distinct_text_is_embedded_once_and_labels_once_per_list() -> None:
     scorer.score([], ["a", "b"])
     scorer.score(["c", "c", "d"], ["a", "b"])
     scorer.score(["d"], ["a", "b"])
-    assert embedder.asked == [["a", "b"], [], ["c", "d"], ["d"]]
+    assert embedder.asked == [["a", "b"], ["c", "d"], ["d"]]
 
 
 def test_real_sentence_embeddings_keep_the_contract_and_know_that_a_crow_is_a_crow() -> None:
@@ -123,6 +123,8 @@ def test_an_embedder_that_answers_nonsense_is_found_out(embedder: Letters, words
 
 
 def test_options_are_checked() -> None:
+    with pytest.raises(InvalidInputError, match="must be a list"):
+        EmbeddingScorer(Letters(), synonyms={"crow": "raven"})
     with pytest.raises(InvalidInputError, match="exactly once"):
         EmbeddingScorer(Letters(), template="sound of")
     with pytest.raises(InvalidInputError, match="pooling"):

@@ -4,10 +4,12 @@ libsndfile decodes WAV, FLAC, OGG (Vorbis, Opus), MP3 and AIFF in this process; 
 """
 
 import difflib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import soundfile
 
@@ -16,8 +18,14 @@ from audioprobe.errors import AudioReadError
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"})
 """File endings that a folder is searched for, lower case."""
 
+_BYTE_ORDERS: dict[bytes, Literal["little", "big"]] = {
+    b"RIFF": "little",
+    b"RF64": "little",
+    b"RIFX": "big",
+}
 _CHUNK_HEADER = 8  # bytes of a RIFF chunk header: four of name, four of little-endian size
-_UNKNOWN_SIZES = frozenset({0, 0xFFFFFFFF, 0x7FFFFFFF})  # written by programs that stream
+_PLACEHOLDER = 0x7FFF_0000  # programs that stream write this size, or a larger one
+_NEAR_NAMES = 1000  # files of a folder that are looked through for a misspelt name
 
 
 @contextmanager
@@ -27,10 +35,14 @@ def open_sound(path: Path) -> Iterator[soundfile.SoundFile]:
     Raises:
         AudioReadError: if it is missing, empty, not sound, or shorter than its header says.
     """
-    _refuse_missing(path)
-    _refuse_cut_wav(path)
     try:
+        _refuse_missing(path)
+        _refuse_cut_wav(path)
         file = soundfile.SoundFile(path)
+    except AudioReadError:
+        raise
+    except OSError as error:
+        raise AudioReadError(f"{path!s:.200}: cannot be opened ({error.strerror}).") from error
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         raise AudioReadError(
             f"{path}: not readable as sound ({_cause(error)}). Expected one of "
@@ -59,24 +71,29 @@ def _refuse_missing(path: Path) -> None:
         return
     if path.is_dir():
         raise AudioReadError(f"{path}: a folder, expected a sound file.")
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    if path.exists():
+        raise AudioReadError(f"{path}: neither a file nor a folder.")
+    siblings: list[str] = []
+    if path.parent.is_dir():
+        siblings = [entry.name for entry in islice(os.scandir(path.parent), _NEAR_NAMES)]
     near = difflib.get_close_matches(path.name, siblings, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise AudioReadError(f"{path}: no such file.{hint}")
 
 
 def _refuse_cut_wav(path: Path) -> None:
-    """Compare what a RIFF header promises with the bytes that are there.
+    """Compare what the header of a WAV promises with the bytes that are there.
 
     libsndfile silently plays what is left of a cut file; an answer about half a recording would
     then pass for one about the whole.
     """
     with path.open("rb") as stream:
-        if stream.read(4) != b"RIFF":
+        order = _BYTE_ORDERS.get(stream.read(4))
+        if order is None:
             return
         stream.seek(12)
-        promised = _data_chunk_size(stream)
-        if promised is None or promised in _UNKNOWN_SIZES:
+        promised = _data_chunk_size(stream, order)
+        if promised is None or promised == 0 or _PLACEHOLDER <= promised < 2**32:
             return
         present = path.stat().st_size - stream.tell()
     if present < promised:
@@ -86,11 +103,16 @@ def _refuse_cut_wav(path: Path) -> None:
         )
 
 
-def _data_chunk_size(stream: BinaryIO) -> int | None:
+def _data_chunk_size(stream: BinaryIO, order: Literal["little", "big"]) -> int | None:
     """Size of the chunk that holds the samples, leaving the stream at its first byte."""
+    size_in_ds64: int | None = None
     while len(header := stream.read(_CHUNK_HEADER)) == _CHUNK_HEADER:
-        size = int.from_bytes(header[4:], "little")
+        size = int.from_bytes(header[4:], order)
         if header[:4] == b"data":
-            return size
-        stream.seek(size + size % 2, 1)
+            return size if size_in_ds64 is None else size_in_ds64
+        content = stream.read(size + size % 2) if header[:4] == b"ds64" else b""
+        if content:  # RF64: sizes beyond 32 bits; after that of the file comes that of the data
+            size_in_ds64 = int.from_bytes(content[8:16], order)
+        else:
+            stream.seek(size + size % 2, 1)
     return None

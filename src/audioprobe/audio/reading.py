@@ -3,6 +3,7 @@
 A window at a time is in memory, so a two-hour recording costs no more than a short one.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -43,8 +44,8 @@ class Reading:
         _refuse_other("channels", self.channels, ("mean", "first"))
         _refuse_other("length", self.length, ("windows", "crop", "pad", "whole"))
         _refuse_other("pooling", self.pooling, ("max", "mean"))
-        if not self.seconds > 0:
-            raise InvalidInputError(f"seconds must be positive, got {self.seconds}.")
+        if not 0 < self.seconds < math.inf:
+            raise InvalidInputError(f"seconds must be positive and finite, got {self.seconds}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

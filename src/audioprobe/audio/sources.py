@@ -63,8 +63,8 @@ def _clips(source: Source, position: int) -> Iterator[Clip]:
 
 
 def _clips_at(path: Path) -> Iterator[Clip]:
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if _is_sound(p.relative_to(path)))
+    if _is_folder(path):
+        files = sorted(_sounds_below(path))
         if not files:
             raise InvalidInputError(
                 f"{path}: a folder without sound files. Looked for {', '.join(sorted(SUFFIXES))}, "
@@ -75,6 +75,30 @@ def _clips_at(path: Path) -> Iterator[Clip]:
         yield Clip(id=path.as_posix(), path=path)
     else:
         raise InvalidInputError(f"{path}: no such file or folder.")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise InvalidInputError(f"{path!s:.200}: not a usable path ({error.strerror}).") from error
+
+
+def _sounds_below(folder: Path) -> Iterator[Path]:
+    """Sound files in a folder and those below, linked folders included, each folder once."""
+
+    def refuse(error: OSError) -> None:
+        raise InvalidInputError(f"{error.filename}: cannot be searched ({error.strerror}).")
+
+    seen: set[tuple[int, int]] = set()
+    for place, below, names in os.walk(folder, followlinks=True, onerror=refuse):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in seen:  # a link back up would never end
+            below.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        found = (Path(place, name) for name in names)
+        yield from (file for file in found if _is_sound(file.relative_to(folder)))
 
 
 def _is_sound(relative: Path) -> bool:

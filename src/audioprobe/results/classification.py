@@ -123,7 +123,7 @@ class ClassificationResult:
             parts.append(f"{counts['failed']} failed")
         if counts["unrecognised"]:
             parts.append(f"{counts['unrecognised']} in which the model recognised nothing")
-        if len(self.captions) > counts["clips"]:
+        if len(self.captions) > len({caption.clip_id for caption in self.captions}):
             parts.append(f"{len(self.captions)} windows pooled by {pooling}")
         return ", ".join(parts) + "."
 
@@ -143,7 +143,10 @@ class ClassificationResult:
 
     def to_csv(self) -> str:
         """One row per clip that was asked for; a failed one has its cause instead of scores."""
-        header = ("clip", "caption", *self.labels, "failed at", "cause")
+        fixed = ("clip", "caption", "failed at", "cause")
+        # A label of such a name is told apart, or programs would read one column for the other.
+        names = [f"label {name}" if name in fixed else name for name in self.labels]
+        header = ("clip", "caption", *names, "failed at", "cause")
         texts = {
             clip_id: " | ".join(caption.text for caption in captions)
             for clip_id, captions in self.captions_by_clip().items()

@@ -26,6 +26,9 @@ class LabelScores:
     values: Float64Array
 
     def __post_init__(self) -> None:
+        for what, names in (("clip_ids", self.clip_ids), ("labels", self.labels)):
+            if len(set(names)) < len(names):
+                raise InvalidInputError(f"{what} must be unique.")
         shape = (len(self.clip_ids), len(self.labels))
         if self.values.shape != shape:
             raise InvalidInputError(f"values need shape {shape}, got {self.values.shape}.")

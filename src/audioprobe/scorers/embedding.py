@@ -8,7 +8,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import TextEmbedder
 from audioprobe.registry import load
-from audioprobe.scorers.labels import check_texts, wordings
+from audioprobe.scorers.labels import check_texts, checked_synonyms, wordings
 from audioprobe.scorers.ltu import RECIPES, LtuRecipe
 from audioprobe.types import ComponentInfo, FloatArray
 
@@ -51,7 +51,7 @@ class EmbeddingScorer:
             raise InvalidInputError(f'pooling must be "max" or "mean", got {pooling!r}.')
         self._embedder = load("embedder", embedder) if isinstance(embedder, str) else embedder
         self._template = template
-        self._synonyms = {label: tuple(words) for label, words in (synonyms or {}).items()}
+        self._synonyms = checked_synonyms(synonyms)
         self._pooling = pooling
         self._compat = compat
         self._recipe = None if compat is None else _recipe(compat)
@@ -101,13 +101,18 @@ class EmbeddingScorer:
         """
         check_texts(captions if self._recipe is None else (), labels)
         if self._recipe is not None:
-            texts = [self._recipe.caption_text(caption) for caption in captions]
             names = [self._recipe.label_text(label) for label in labels]
-            cosines = self._directions(texts) @ self._label_directions(names).T
+            directions = self._label_directions(names)
+            if not captions:  # the width of no text is not known to every embedder
+                return np.empty((0, len(labels)))
+            texts = [self._recipe.caption_text(caption) for caption in captions]
+            cosines = self._directions(texts) @ directions.T
             return np.maximum(cosines, 0.0) if self._recipe.clips_negatives else cosines
         variants = [wordings(label, self._synonyms) for label in labels]
         names = [self._filled(wording) for variant in variants for wording in variant]
         directions = self._label_directions(names)
+        if not captions:
+            return np.empty((0, len(labels)))
         cosines = self._directions([self._filled(c.strip()) for c in captions]) @ directions.T
         starts = np.cumsum([0, *(len(variant) for variant in variants[:-1])])
         if self._pooling == "max":
@@ -122,9 +127,10 @@ class EmbeddingScorer:
 
     def _label_directions(self, texts: Sequence[str]) -> FloatArray:
         key = tuple(texts)
-        if self._label_vectors is None or self._label_vectors[0] != key:
-            self._label_vectors = (key, self._directions(key))
-        return self._label_vectors[1]
+        known = self._label_vectors
+        if known is None or known[0] != key:
+            known = self._label_vectors = (key, self._directions(key))
+        return known[1]
 
     def _directions(self, texts: Sequence[str]) -> FloatArray:
         """Unit vectors, float64, one per text; equal texts are embedded once."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from audioprobe.scorers.labels import check_texts, wordings
+from audioprobe.scorers.labels import check_texts, checked_synonyms, wordings
 from audioprobe.types import ComponentInfo, FloatArray
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -14,7 +14,7 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 class KeywordScorer:
     """The share of a label's words that the caption holds, in [0, 1]; the best of its synonyms.
 
-    Words are compared without case and without a plural ending, so "crow" is in "Crows call.", and
+    Words are compared without case, and in singular or plural, so "crow" is in "Crows call.", and
     not in "a crowd". A score of 1 means that every word of the label was said, in any order. It
     understands nothing, on purpose: "no rain" says rain.
 
@@ -23,7 +23,7 @@ class KeywordScorer:
     """
 
     def __init__(self, *, synonyms: Mapping[str, Sequence[str]] | None = None) -> None:
-        self._synonyms = {label: tuple(words) for label, words in (synonyms or {}).items()}
+        self._synonyms = checked_synonyms(synonyms)
 
     @property
     def info(self) -> ComponentInfo:
@@ -37,24 +37,31 @@ class KeywordScorer:
             InvalidInputError: for empty or repeated labels, or empty captions.
         """
         check_texts(captions, labels)
-        variants = [[_stems(w) for w in wordings(label, self._synonyms)] for label in labels]
+        variants = [[_words(text) for text in wordings(label, self._synonyms)] for label in labels]
         rows = [
-            [max(_share(variant, said) for variant in label) for label in variants]
-            for said in map(_stems, captions)
+            [max(_share(wording, said) for wording in label) for label in variants]
+            for said in (frozenset().union(*_words(caption)) for caption in captions)
         ]
         return np.array(rows, dtype=np.float64).reshape(len(captions), len(labels))
 
 
-def _stems(text: str) -> frozenset[str]:
-    return frozenset(_singular(word) for word in _WORD.findall(text.casefold()))
+def _words(text: str) -> list[frozenset[str]]:
+    """The words of a text, each with its possible singular forms."""
+    return [_forms(word) for word in _WORD.findall(text.casefold())]
 
 
-def _singular(word: str) -> str:
-    """Without an English plural ending; both sides get the same, so a wrong cut does no harm."""
-    if word.endswith(("ches", "shes", "sses", "xes")):
-        return word[:-2]
-    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+def _forms(word: str) -> frozenset[str]:
+    """The word without possessive, and what it would be the English plural of."""
+    word = word.removesuffix("'s")
+    forms = {word}
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        forms.add(word[:-1])
+    if word.endswith("es") and word[:-2].endswith(("s", "x", "z", "ch", "sh")):
+        forms.add(word[:-2])
+    if word.endswith("ies"):
+        forms.add(f"{word[:-3]}y")
+    return frozenset(forms)
 
 
-def _share(wanted: frozenset[str], said: frozenset[str]) -> float:
-    return len(wanted & said) / len(wanted) if wanted else 0.0
+def _share(wanted: Sequence[frozenset[str]], said: frozenset[str]) -> float:
+    return sum(bool(forms & said) for forms in wanted) / len(wanted) if wanted else 0.0

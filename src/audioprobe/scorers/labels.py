@@ -34,3 +34,17 @@ def check_texts(captions: Sequence[str], labels: Sequence[str]) -> None:
 def wordings(label: str, synonyms: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """The label and its synonyms, without repetition."""
     return tuple(dict.fromkeys([label, *synonyms.get(label, ())]))
+
+
+def checked_synonyms(
+    synonyms: Mapping[str, Sequence[str]] | None,
+) -> dict[str, tuple[str, ...]]:
+    """Synonyms by label, as given.
+
+    Raises:
+        InvalidInputError: for a plain string where a list is meant.
+    """
+    for label, words in (synonyms or {}).items():
+        if isinstance(words, str):
+            raise InvalidInputError(f"Synonyms of {label!r} must be a list, got {words!r:.60}.")
+    return {label: tuple(words) for label, words in (synonyms or {}).items()}
