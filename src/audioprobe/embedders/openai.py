@@ -1,25 +1,28 @@
 """Text embeddings from OpenAI, or from any service that speaks its protocol."""
 
-import json
-import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
-from urllib.parse import urlsplit
+from threading import Event
 
 import numpy as np
 import openai
 
-from audioprobe.embedders.requests import Budget, Refusal, Retry, attempt, retry_after
+from audioprobe.embedders.answers import vectors
+from audioprobe.embedders.batches import batches, check_texts
+from audioprobe.embedders.keys import checked_address, keep_out_of_logs, key_from, without
+from audioprobe.embedders.requests import (
+    Budget,
+    GivenUpError,
+    Refusal,
+    Retry,
+    attempt,
+    retry_after,
+)
 from audioprobe.embedders.tokens import token_counter
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.types import ComponentInfo, FloatArray
-
-# Limits of one request, from the service's reference of "Create embeddings".
-MAX_TEXTS = 2048
-MAX_TOKENS = 300_000
-MAX_TOKENS_PER_TEXT = 8191
 
 WIDTHS = {
     "text-embedding-ada-002": 1536,
@@ -33,8 +36,12 @@ USD_PER_MILLION_TOKENS = {
 }
 """List prices of 2025, to stop at a spending limit; they can be overridden."""
 
+DEFAULT_URL = "https://api.openai.com/v1"
+
+_FINAL = frozenset({401, 402, 403, 404})  # wrong key, no money, no right, no such model
 _RETRYABLE = frozenset({408, 409, 429})  # and everything from 500
 _SHOWN = 200  # characters of a service's message
+_NO_KEY = "unset"  # the client insists on one; local services do not look at it
 
 
 class OpenAIEmbedder:
@@ -48,7 +55,8 @@ class OpenAIEmbedder:
     Args:
         model: name at the service; text-embedding-ada-002 is the study's.
         dimensions: shorter vectors, for models that offer it.
-        base_url: another service of the same protocol.
+        base_url: another service of the same protocol; by default what the environment variable
+            OPENAI_BASE_URL names, and else OpenAI's.
         api_key_env: environment variable that holds the key; it is read at the first request and
             kept in no record. With a `base_url` it may be unset.
         concurrency: batches under way at once.
@@ -59,7 +67,8 @@ class OpenAIEmbedder:
         usd_per_million_tokens: price, where it is not that of `USD_PER_MILLION_TOKENS`.
 
     Raises:
-        InvalidInputError: for a spending limit without a price, or secrets in the base URL.
+        InvalidInputError: for a spending limit without a price, secrets in the base URL, or
+            numbers that make no sense.
     """
 
     def __init__(
@@ -76,6 +85,11 @@ class OpenAIEmbedder:
         max_usd: float | None = None,
         usd_per_million_tokens: float | None = None,
     ) -> None:
+        if concurrency < 1 or timeout_s <= 0 or (dimensions is not None and dimensions < 1):
+            raise InvalidInputError(
+                "The embedder needs concurrency >= 1, timeout_s > 0 and dimensions >= 1, got "
+                f"{concurrency}, {timeout_s} and {dimensions}."
+            )
         price = usd_per_million_tokens
         if price is None:
             price = USD_PER_MILLION_TOKENS.get(model)
@@ -85,7 +99,9 @@ class OpenAIEmbedder:
             )
         self._model = model
         self._dimensions = dimensions
-        self._base_url = None if base_url is None else _checked(base_url)
+        # The client would obey this variable too, and nothing would tell of it.
+        url = os.environ.get("OPENAI_BASE_URL") or None if base_url is None else base_url
+        self._base_url = None if url is None else checked_address(url)
         self._api_key_env = api_key_env
         self._concurrency = concurrency
         self._timeout_s = timeout_s
@@ -102,55 +118,74 @@ class OpenAIEmbedder:
             options["base_url"] = self._base_url
         return ComponentInfo("embedder", self._model, "", options)
 
+    @property
+    def token_count(self) -> str:
+        """How tokens are counted here: it sizes batches and limits, and changes no answer."""
+        _, is_exact = self._counter
+        return "tiktoken" if is_exact else "utf-8 bytes (upper bound)"
+
+    @property
+    def n_requests(self) -> int:
+        """Requests sent so far, repeated attempts included."""
+        return self.budget.n_requests
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens sent so far, as counted here."""
+        return self.budget.n_tokens
+
+    @property
+    def usd_spent(self) -> float:
+        """Price of those tokens: an upper bound, 0 for a model without a price."""
+        return self.budget.usd_spent
+
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """One vector per text, float32, shape (n_texts, width).
 
-        Without texts the width is that of a known model, and otherwise 0.
+        Without texts the width is that of a known model, and otherwise 0. When a batch fails for
+        good, no other is begun.
 
         Raises:
             InvalidInputError: for an empty text, or one longer than the service takes.
             RemoteError: when a batch failed for good, or a limit was reached.
         """
-        empty = [n for n, text in enumerate(texts) if not text]
-        if empty:
-            raise InvalidInputError(f"The service refuses empty texts, at positions {empty[:5]}.")
+        check_texts(texts)
         if not texts:
             width = self._dimensions or WIDTHS.get(self._model, 0)
             return np.empty((0, width), dtype=np.float32)
         _ = self._client  # a missing key is told before tokens are counted
-        batches = list(self._batches(texts))
-        with ThreadPoolExecutor(self._concurrency) as pool:
-            arrays = list(pool.map(lambda batch: self._embed_batch(*batch), batches))
+        count, is_exact = self._counter
+        arrays = self._embed_batches(list(batches(texts, count, is_exact=is_exact)))
         widths = {array.shape[1] for array in arrays}
         if len(widths) > 1:
             raise RemoteError(f"The service answered with vectors of unequal width: {widths}.")
         return np.concatenate(arrays)
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[str], int]]:
-        """Consecutive texts with their token count, within the limits of one request."""
-        count, is_exact = self._counter
-        batch: list[str] = []
-        n_tokens = 0
-        for position, text in enumerate(texts):
-            n = count(text)
-            if is_exact and n > MAX_TOKENS_PER_TEXT:
-                raise InvalidInputError(
-                    f"The text at position {position} has {n} tokens, the service takes "
-                    f"{MAX_TOKENS_PER_TEXT}. Shorten it."
-                )
-            if batch and (len(batch) == MAX_TEXTS or n_tokens + n > MAX_TOKENS):
-                yield batch, n_tokens
-                batch, n_tokens = [], 0
-            batch.append(text)
-            n_tokens += n
-        yield batch, n_tokens
+    def _embed_batches(self, found: Sequence[tuple[list[str], int]]) -> list[FloatArray]:
+        """Each batch's vectors, in order."""
+        stop = Event()
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            futures = [pool.submit(self._embed_batch, *batch, stop) for batch in found]
+            try:
+                for future in as_completed(futures):
+                    if not isinstance(future.exception(), GivenUpError):
+                        future.result()  # the first to fail speaks for all
+            finally:
+                stop.set()
+                for future in futures:
+                    future.cancel()
+        return [future.result() for future in futures]
 
-    def _embed_batch(self, texts: list[str], n_tokens: int) -> FloatArray:
+    def _embed_batch(self, texts: list[str], n_tokens: int, stop: Event) -> FloatArray:
         def ask() -> FloatArray:
             self.budget.charge(n_tokens)
-            return _vectors(self._post(texts), len(texts))
+            return vectors(self._post(texts), len(texts), self._dimensions)
 
-        return attempt(ask, self._retry)
+        try:
+            return attempt(ask, self._retry, stop)
+        except BaseException:
+            stop.set()
+            raise
 
     def _post(self, texts: list[str]) -> bytes:
         """The service's answer; its errors in our own words, which never hold the key."""
@@ -176,10 +211,12 @@ class OpenAIEmbedder:
 
     def _refusal(self, error: openai.APIStatusError) -> Refusal:
         status = error.status_code
-        words = _message(error).replace(self._key(), "[key]")[:_SHOWN]
-        out_of_money = error.code == "insufficient_quota"
+        # The client's key, not the environment's: that one may have changed since.
+        words = without(self._client.api_key, _message(error))[:_SHOWN]
+        out_of_money = "insufficient_quota" in (error.code, error.type)
         retryable = not out_of_money and (status in _RETRYABLE or status >= 500)
         mend = {
+            400: " Check the model name, `dimensions` and the texts.",
             401: f" Check the key in the environment variable {self._api_key_env}.",
             403: " This key may not use this model.",
             404: f" Check the model name {self._model!r} and the base URL.",
@@ -190,25 +227,24 @@ class OpenAIEmbedder:
             f"The embedding service answered {status}: {words!r}.{mend}{asked}",
             status=status,
             retryable=retryable,
+            final=out_of_money or status in _FINAL,
             wait_s=wait,
-        )
-
-    def _key(self) -> str:
-        key = os.environ.get(self._api_key_env, "")
-        if key or self._base_url is not None:
-            return key or "unset"  # the client insists on one; local services do not look at it
-        raise RemoteError(
-            f"No key: set the environment variable {self._api_key_env}, or use a local embedder "
-            "(EmbeddingScorer.local())."
         )
 
     @cached_property
     def _client(self) -> openai.OpenAI:
-        # At the level DEBUG the client's transport logs headers, and a service may echo the key.
-        logging.getLogger("httpcore2").setLevel(logging.WARNING)
+        key = key_from(self._api_key_env)
+        if key:
+            keep_out_of_logs(key)
+        elif self._base_url is None:
+            raise RemoteError(
+                f"No key: set the environment variable {self._api_key_env}, or use a local "
+                "embedder (EmbeddingScorer.local()).",
+                final=True,
+            )
         return openai.OpenAI(
-            api_key=self._key(),
-            base_url=self._base_url,
+            api_key=key or _NO_KEY,
+            base_url=self._base_url or DEFAULT_URL,
             timeout=self._timeout_s,
             max_retries=0,  # ours count against the budget
         )
@@ -222,50 +258,8 @@ class OpenAIEmbedder:
         return {k: v for k, v in self.__dict__.items() if k not in ("_client", "_counter")}
 
 
-def _vectors(body: bytes, n_texts: int) -> FloatArray:
-    """The vectors of an answer, in the order of the texts.
-
-    Raises:
-        Refusal: retryable, for anything but one finite vector per text.
-    """
-    try:
-        items = json.loads(body)["data"]
-        by_index = {int(item["index"]): item["embedding"] for item in items}
-        array = np.array([by_index[n] for n in range(n_texts)], dtype=np.float32)
-    except (ValueError, KeyError, TypeError) as error:
-        raise Refusal(
-            f"Expected {n_texts} vectors, got {_count(body)} ({type(error).__name__}).",
-            retryable=True,
-        ) from error
-    if len(items) != n_texts or array.ndim != 2 or not array.shape[1]:
-        raise Refusal(f"Expected {n_texts} vectors, got {_count(body)}.", retryable=True)
-    if not np.isfinite(array).all():
-        raise Refusal("The service answered with NaN or infinity.", retryable=True)
-    return array
-
-
-def _count(body: bytes) -> str:
-    try:
-        return f"{len(json.loads(body)['data'])}, or unequal ones"
-    except (ValueError, KeyError, TypeError):
-        return f"{len(body)} bytes that are no such answer"
-
-
 def _message(error: openai.APIStatusError) -> str:
     """What an error response says, as one line."""
     body = error.body
     text = body.get("message") if isinstance(body, dict) else None
     return " ".join(str(text or error.response.text).split())
-
-
-def _checked(base_url: str) -> str:
-    """The address as it is, for it goes into records and into the client's own logs."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidInputError("base_url must be an address such as http://localhost:8000/v1.")
-    if parts.username or parts.password or parts.query:
-        raise InvalidInputError(
-            "base_url must hold no user, password or query, since it is recorded: put the key into "
-            "the environment variable that api_key_env names."
-        )
-    return base_url

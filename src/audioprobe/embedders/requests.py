@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from audioprobe.errors import RemoteError
+from audioprobe.errors import InvalidInputError, RemoteError
 
 T = TypeVar("T")
 
@@ -26,11 +26,21 @@ class Retry:
         first_wait_s: before the second; doubles each time, and is spread by up to a half so that
             many clients do not come back at once.
         longest_wait_s: what a service may ask for by Retry-After; more ends the call.
+
+    Raises:
+        InvalidInputError: for less than one attempt, or negative times.
     """
 
     attempts: int = 6
     first_wait_s: float = 0.5
     longest_wait_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.first_wait_s < 0 or self.longest_wait_s < 0:
+            raise InvalidInputError(
+                "Retry needs attempts >= 1 and waits >= 0 seconds, got "
+                f"{self.attempts}, {self.first_wait_s} and {self.longest_wait_s}."
+            )
 
 
 class Refusal(Exception):  # noqa: N818 - what a service says, not yet an error of ours
@@ -42,12 +52,18 @@ class Refusal(Exception):  # noqa: N818 - what a service says, not yet an error 
         *,
         status: int | None = None,
         retryable: bool = False,
+        final: bool = False,
         wait_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.retryable = retryable
+        self.final = final
         self.wait_s = wait_s
+
+
+class GivenUpError(RemoteError):
+    """Not tried (again), because another request of the same call failed for good."""
 
 
 class Budget:
@@ -94,26 +110,37 @@ class Budget:
         with self._lock:
             if self._max_requests is not None and self.n_requests >= self._max_requests:
                 raise RemoteError(
-                    f"Stopped at the limit of {self._max_requests} requests (max_requests); "
-                    "raise it to go on. Nothing that is in a CachedEmbedder is asked again."
+                    f"Stopped at the limit of {self._max_requests} requests (max_requests), "
+                    f"{self.n_tokens} tokens are sent; raise it to go on. Nothing that is in a "
+                    "CachedEmbedder is asked again.",
+                    final=True,
                 )
             cost = (self.n_tokens + n_tokens) * self._price
             if self._max_usd is not None and cost > self._max_usd:
                 raise RemoteError(
                     f"Stopped before spending {cost:.4f} USD: the limit is {self._max_usd} "
-                    f"(max_usd), {self.usd_spent:.4f} are spent. Raise it to go on."
+                    f"(max_usd), {self.usd_spent:.4f} are spent. Raise it to go on.",
+                    final=True,
                 )
             self.n_requests += 1
             self.n_tokens += n_tokens
 
 
-def attempt(call: Callable[[], T], retry: Retry) -> T:
+def attempt(call: Callable[[], T], retry: Retry, stop: threading.Event) -> T:
     """Call until it succeeds, waiting as the service asks.
+
+    Args:
+        call: one attempt; raises `Refusal` where it fails.
+        retry: how often, how long.
+        stop: set by another thread: no attempt is begun, and the waiting ends.
 
     Raises:
         RemoteError: when it failed for good; says how often it was tried.
+        GivenUpError: when it was stopped.
     """
     for n in itertools.count(1):
+        if stop.is_set():
+            raise GivenUpError("Not tried: another request failed for good.")
         try:
             return call()
         except Refusal as refusal:
@@ -122,8 +149,13 @@ def attempt(call: Callable[[], T], retry: Retry) -> T:
         wait = _wait(failed, n, retry)
         if wait is None or n >= retry.attempts:
             tried = f" (tried {n} times)" if n > 1 else ""
-            raise RemoteError(f"{failed}{tried}", status=failed.status, retryable=failed.retryable)
-        time.sleep(wait)
+            raise RemoteError(
+                f"{failed}{tried}",
+                status=failed.status,
+                retryable=failed.retryable,
+                final=failed.final,
+            )
+        stop.wait(wait)
     raise AssertionError  # unreachable: the loop has no end of its own
 
 
@@ -146,7 +178,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         try:
             return max(0.0, float(value) * factor)
         except ValueError:
-            return _seconds_until(value)
+            seconds = _seconds_until(value)
+            if seconds is not None:
+                return seconds
     return None
 
 

@@ -8,7 +8,7 @@ import tiktoken
 _WAIT_S = 10.0  # tiktoken fetches its table at first use, and waits without a limit of its own
 
 
-def token_counter(model: str) -> tuple[Callable[[str], int], bool]:
+def token_counter(model: str, wait_s: float = _WAIT_S) -> tuple[Callable[[str], int], bool]:
     """A function that counts tokens, and whether it is exact.
 
     tiktoken counts exactly where its table is on this machine or can be fetched. Elsewhere bytes of
@@ -16,6 +16,7 @@ def token_counter(model: str) -> tuple[Callable[[str], int], bool]:
 
     Args:
         model: name at the service.
+        wait_s: how long to wait for the table.
     """
     found: list[tiktoken.Encoding] = []
 
@@ -28,7 +29,7 @@ def token_counter(model: str) -> tuple[Callable[[str], int], bool]:
 
     thread = threading.Thread(target=fetch, daemon=True, name="audioprobe-tiktoken")
     thread.start()
-    thread.join(_WAIT_S)
+    thread.join(wait_s)
     if not found:
         return _n_bytes, False
     encoding = found[0]
