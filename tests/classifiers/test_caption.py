@@ -107,6 +107,12 @@ def test_an_empty_answer_is_a_failure_and_not_a_zero() -> None:
     assert [f.error for f in result.failures] == ["EmptyCaption"]
 
 
+def test_a_caption_that_the_token_limit_cut_off_is_told() -> None:
+    result = classify(ScriptedModel(lambda p: Response("a crow and a", finish="length")), 0.1)
+    assert result.captions[0].finish == "length"
+    assert "1 of 1 captions cut off by the token limit" in result.summary()
+
+
 def test_windows_are_captioned_one_by_one_and_pooled_as_named() -> None:
     long = Waveform(np.repeat([0.1, 0.2], 800).astype(np.float32), 8000)
     for pooling, expected in (("max", [1, 1, 0]), ("mean", [0.5, 0.5, 0])):

@@ -47,7 +47,7 @@ class Captions:
         if clip_id in self.failures:
             return
         if response.text.strip():
-            caption = Caption(clip_id, start, response.text, response.abstained)
+            caption = Caption(clip_id, start, response.text, response.abstained, response.finish)
             self.captions.setdefault(clip_id, []).append(caption)
         else:
             self.fail(clip_id, "caption", EmptyCaption("The model answered with no text."))

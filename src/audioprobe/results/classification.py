@@ -125,6 +125,9 @@ class ClassificationResult:
             parts.append(f"{counts['unrecognised']} in which the model recognised nothing")
         if len(self.captions) > len({caption.clip_id for caption in self.captions}):
             parts.append(f"{len(self.captions)} windows pooled by {pooling}")
+        n_cut = sum(caption.finish == "length" for caption in self.captions)
+        if n_cut:
+            parts.append(f"{n_cut} of {len(self.captions)} captions cut off by the token limit")
         return ", ".join(parts) + "."
 
     def __str__(self) -> str:

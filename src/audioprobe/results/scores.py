@@ -53,12 +53,14 @@ class Caption:
         start: where the window begins in the clip, seconds.
         text: the answer as it came.
         abstained: True where the model itself said that it recognises nothing.
+        finish: "length" where the token limit cut the text off.
     """
 
     clip_id: str
     start: float
     text: str
     abstained: bool = False
+    finish: Literal["stop", "length"] = "stop"
 
 
 @dataclass(frozen=True, slots=True)
