@@ -135,10 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; errors raised on purpose are one line on standard error."""
     try:
         status = app(arguments, result_action="return_value")
-    except AudioProbeError as error:
-        sys.stderr.write(f"audioprobe: {printable(str(error))}\n")
-        status = EXIT_REFUSED
-    except OSError as error:
+    except (AudioProbeError, OSError) as error:
         sys.stderr.write(f"audioprobe: {printable(str(error))}\n")
         status = EXIT_REFUSED
     except KeyboardInterrupt:

@@ -14,7 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.types import Waveform
 
 FRAME_LENGTH_MS = 25  # Kaldi's default
 FRAME_SHIFT_MS = 10  # LTU and AST pass it; also Kaldi's default
@@ -207,6 +209,18 @@ class Spectrogram:
         last = (self.n_frames - 1) * self.bank.frame_shift + self.bank.frame_length
         features = fit_length(self.bank(waves[..., :last]), self.n_frames)
         return features.sub_(self.mean).div_(self.scale)
+
+    def of(self, waveform: Waveform) -> Tensor:
+        """The model's input for a sound of any rate, shape (n_frames, n_mels).
+
+        Sound beyond the model's input is not resampled only to be thrown away.
+
+        Raises:
+            UnsupportedInputError: if the sound is shorter than one frame.
+        """
+        seconds = self.n_frames * FRAME_SHIFT_MS / 1000 + 1
+        head = waveform.samples[: int(seconds * waveform.sample_rate)]
+        return self(resample(Waveform(head, waveform.sample_rate), self.bank.sample_rate).samples)
 
 
 def fit_length(features: Tensor, n_frames: int) -> Tensor:

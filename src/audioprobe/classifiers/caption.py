@@ -139,7 +139,7 @@ class CaptionClassifier:
             digest = record.digests[clip.id] if clip.id in record.captions else "failed"
             data.update(f"{clip.id}\t{digest}\n".encode("utf-8", "surrogatepass"))
         provenance = Provenance(
-            components={"model": self._model.info, "scorer": self._scorer.info},
+            components={"model": self._model.info},
             options=self._options(),
             seed=self._decoding.seed if self._decoding else 0,
             data=data.hexdigest(),

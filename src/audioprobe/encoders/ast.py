@@ -19,7 +19,6 @@ from transformers import ASTConfig, ASTForAudioClassification, AutoConfig
 
 from audioprobe import weights
 from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
-from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
@@ -105,17 +104,9 @@ class AST:
 
     def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
         dtype = getattr(torch, self._dtype)
-        features = map(self._features, waveforms)
+        features = map(self._spectrogram.of, waveforms)
         while batch := list(islice(features, self._batch_size)):
             yield torch.stack(batch).to(self._device, dtype)
-
-    def _features(self, waveform: Waveform) -> Tensor:
-        spectrogram = self._spectrogram
-        # Sound beyond the model's input is not computed only to be thrown away.
-        rate = spectrogram.bank.sample_rate
-        seconds = spectrogram.n_frames / 100 + 1
-        head = waveform.samples[: int(seconds * waveform.sample_rate)]
-        return spectrogram(resample(Waveform(head, waveform.sample_rate), rate).samples)
 
     @cached_property
     def _network(self) -> ASTForAudioClassification:

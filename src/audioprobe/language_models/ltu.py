@@ -19,7 +19,6 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from audioprobe.audio.filterbank import LTU as LTU_SPECTROGRAM
-from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
 from audioprobe.nets.checkpoints import assemble, config_of
 from audioprobe.nets.decoding import TokenPrompt, generate, log_likelihood
@@ -183,10 +182,7 @@ class LTU:
         if key in self._heard:
             self._heard.move_to_end(key)
             return self._heard[key]
-        head = waveform.samples[: int((SECONDS + 1) * waveform.sample_rate)]
-        rate = LTU_SPECTROGRAM.bank.sample_rate
-        samples = resample(Waveform(head, waveform.sample_rate), rate).samples
-        spectrogram = LTU_SPECTROGRAM(samples)[None]
+        spectrogram = LTU_SPECTROGRAM.of(waveform)[None]
         parameter = self._net.prefix.projection.weight
         with torch.inference_mode():
             tokens: Tensor = self._net.prefix(spectrogram.to(parameter.device, parameter.dtype))[0]

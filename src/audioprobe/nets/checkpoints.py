@@ -69,32 +69,15 @@ def assemble(config: LtuConfig, *checkpoints: Mapping[str, Tensor], source: str)
         unknown += names.unknown
         found |= {ours: checkpoint[name] for name, ours in names.ours.items()}
     _refuse_other_width(config, found, source)
-    return restore(config, found, source=source, unexpected=unknown)
-
-
-def restore(
-    config: LtuConfig, weights: Mapping[str, Tensor], *, source: str, unexpected: list[str]
-) -> LtuNet:
-    """Build an LTU from tensors under our own names.
-
-    Args:
-        config: sizes of the model.
-        weights: by parameter; projections with an adapter under their plain name.
-        source: name or path, for messages.
-        unexpected: names that have no place, to be told with the rest.
-
-    Raises:
-        WeightsError: if a parameter is missing, unexpected, or of another shape.
-    """
     # Without memory of its own: the tensors given become its parameters.
     with torch.device("meta"):
         net = LtuNet(config)
     expected = net.state_dict()
-    found = {_adapted(name, expected): tensor for name, tensor in weights.items()}
+    found = {_adapted(name, expected): tensor for name, tensor in found.items()}
     refuse_differences(
         source,
         missing=expected.keys() - found.keys(),
-        unexpected=[*unexpected, *(found.keys() - expected.keys())],
+        unexpected=[*unknown, *(found.keys() - expected.keys())],
         mismatched=[
             f"{name}: {tuple(found[name].shape)} for {tuple(expected[name].shape)}"
             for name in expected.keys() & found.keys()
@@ -104,11 +87,6 @@ def restore(
     net.load_state_dict(found, assign=True)
     _restore_buffers(net)
     return net.eval().requires_grad_(requires_grad=False)
-
-
-def weights_of(net: LtuNet) -> dict[str, Tensor]:
-    """The tensors of a network under our own names: what `restore` takes."""
-    return {name.replace(".base_layer.", "."): value for name, value in net.state_dict().items()}
 
 
 def _adapted(name: str, expected: Mapping[str, Tensor]) -> str:

@@ -61,8 +61,8 @@ def _draw(result: ClassificationResult) -> Figure:
     figure = Figure(figsize=(size[0], size[1]))
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    heard = {c.clip_id for c in result.captions if not c.abstained}
-    blank = np.array([clip_id not in heard for clip_id in result.clip_ids])[:, None]
+    recognised = result.recognised
+    blank = np.array([clip_id not in recognised for clip_id in result.clip_ids])[:, None]
     values = np.ma.masked_array(result.scores, np.broadcast_to(blank, result.scores.shape))
     image = axes.imshow(values, aspect="auto", cmap="Blues", interpolation="nearest")
     rows, columns = _marks(result)

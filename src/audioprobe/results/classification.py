@@ -53,11 +53,15 @@ class ClassificationResult:
     @property
     def counts(self) -> dict[str, int]:
         """Clips asked for, scored, failed; and scored ones in which nothing was recognised."""
-        heard = {caption.clip_id for caption in self.captions if not caption.abstained}
-        silent = sum(clip_id not in heard for clip_id in self.clip_ids)
+        silent = len(set(self.clip_ids) - self.recognised)
         n_scored, n_failed = len(self.clip_ids), len(self.failures)
         asked = n_scored + n_failed
         return {"clips": asked, "scored": n_scored, "failed": n_failed, "unrecognised": silent}
+
+    @property
+    def recognised(self) -> frozenset[str]:
+        """Ids of the clips in some window of which the model recognised something."""
+        return frozenset(c.clip_id for c in self.captions if not c.abstained)
 
     def captions_by_clip(self) -> dict[str, tuple[Caption, ...]]:
         """The captions of each clip, by window; () for a clip that was never captioned."""
@@ -102,9 +106,9 @@ class ClassificationResult:
         """
         n = min(_SHOWN_LABELS, len(self.labels))
         header = ("clip", "caption", *(f"label {k}" for k in range(1, n + 1)))
-        captions = self.captions_by_clip()
+        captions, recognised = self.captions_by_clip(), self.recognised
         rows = [
-            (clip_id, _short(captions[clip_id]), *_cells(best, captions[clip_id]))
+            (clip_id, _short(captions[clip_id]), *_cells(best, clip_id in recognised))
             for clip_id, best in zip(self.clip_ids, self.label_scores.best(n), strict=True)
         ]
         return Table(header, tuple(rows))
@@ -203,7 +207,7 @@ def _short(captions: tuple[Caption, ...]) -> str:
     return first.text + more
 
 
-def _cells(best: tuple[tuple[str, float], ...], captions: tuple[Caption, ...]) -> tuple[str, ...]:
-    if all(caption.abstained for caption in captions):
+def _cells(best: tuple[tuple[str, float], ...], is_recognised: bool) -> tuple[str, ...]:
+    if not is_recognised:
         return ("–",) * len(best)
     return tuple(f"{name} {value:.2f}" for name, value in best)
