@@ -126,8 +126,10 @@ def doctor(
     from audioprobe.doctor import examine
 
     findings = examine(ask_network=not offline)
-    rows = tuple((f.subject, f.state, f.found, f.mend) for f in findings)
-    _print(Table(("what", "state", "found", "what to do"), rows))
+    for finding in findings:  # no table: a path that is folded cannot be copied
+        _write(printable(f"{finding.state:9}{finding.subject}: {finding.found}"))
+        if finding.mend:
+            _write(printable(f"{'':9}-> {finding.mend}"))
     return EXIT_FAILED if any(f.state == "problem" for f in findings) else 0
 
 
