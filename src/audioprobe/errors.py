@@ -41,6 +41,10 @@ class WeightsError(AudioProbeError, RuntimeError):
     """Model weights are missing, damaged, or those of another model."""
 
 
+class OutOfMemoryError(AudioProbeError, MemoryError):
+    """One prompt alone does not fit into the memory; the message says what takes less of it."""
+
+
 class RemoteError(AudioProbeError, RuntimeError):
     """A remote service failed or answered with something unusable.
 

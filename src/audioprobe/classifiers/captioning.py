@@ -11,6 +11,7 @@ from audioprobe.errors import (
     AudioReadError,
     ContractError,
     InvalidInputError,
+    OutOfMemoryError,
     RemoteError,
     UnsupportedInputError,
 )
@@ -19,7 +20,7 @@ from audioprobe.results import Caption, Failure, Stage
 from audioprobe.types import Clip, Decoding, Prompt, Response
 
 # What one prompt can be the cause of; anything else is the run's fault and ends it.
-_OF_ONE_PROMPT = (InvalidInputError, UnsupportedInputError, RemoteError)
+_OF_ONE_PROMPT = (InvalidInputError, UnsupportedInputError, OutOfMemoryError, RemoteError)
 
 
 @dataclass(slots=True)
