@@ -36,7 +36,7 @@ def answer_in_batches(
     queue = iter(items)
     waiting: list[Item] = []
     while True:
-        waiting += islice(queue, size - len(waiting))
+        waiting += islice(queue, max(0, size - len(waiting)))
         if not waiting:
             return
         batch = waiting[:size]
