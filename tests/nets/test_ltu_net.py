@@ -24,7 +24,8 @@ from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.nets._upstream import rename
 from audioprobe.nets.cavmae import CavMaeConfig, CavMaeEncoder, sincos_positions
 from audioprobe.nets.checkpoints import assemble
-from audioprobe.nets.ltu import AudioPrefix, LtuConfig, LtuNet, next_token_loss
+from audioprobe.nets.ltu import LtuConfig, LtuNet, next_token_loss
+from audioprobe.nets.prefixes import CavMaePrefix
 
 EVERY_16TH = slice(None, None, 16)
 
@@ -102,7 +103,7 @@ def test_without_pads_positions_are_others_and_so_are_the_logits() -> None:
 def test_the_encoder_of_true_size_equals_the_original() -> None:
     expected = load_file(FOLDER / "encoder768_io.safetensors")
     with torch.device("meta"):
-        prefix = AudioPrefix(CavMaeConfig(), 4096)
+        prefix = CavMaePrefix(CavMaeConfig(), 4096)
     published = json.loads((FOLDER / "trainable_keys_real_sizes.json").read_text())
     keys = {
         name: tuple(shape) for name, shape in published["ltu_7b"]["keys"].items() if "audio" in name

@@ -1,4 +1,4 @@
-"""Names of parameters in published LTU checkpoints, and nowhere else.
+"""Names of parameters in published LTU and LTU-AS checkpoints, and nowhere else.
 
 A published checkpoint is one flat dictionary: the base directory without prefix, adapters and audio
 parameters with the prefix that peft gave them when LTU was trained. CAV-MAE's blocks own six norms
@@ -31,6 +31,19 @@ _IN_BLOCK = {
     "attn.proj": "output",
     "mlp.fc1": "widen",
     "mlp.fc2": "narrow",
+}
+
+# LTU-AS: two blocks named as in Whisper's own code.
+_TLTR_BLOCKS = {"time_tr": "over_time", "layer_tr": "over_layers"}
+_IN_TLTR_BLOCK = {
+    "attn_ln": "norm1",
+    "attn.query": "query",
+    "attn.key": "key",
+    "attn.value": "value",
+    "attn.out": "output",
+    "mlp_ln": "norm2",
+    "mlp.0": "widen",
+    "mlp.2": "narrow",
 }
 
 # What published files hold besides: buffers that newer LLaMAs compute, the norms that a block does
@@ -101,6 +114,11 @@ def _our_name(bare: str, n_specific: int) -> str | None:
 def _audio_name(inside: str, n_specific: int) -> str | None:
     if inside in _WHOLE:
         return _WHOLE[inside]
+    block, _, rest = inside.partition(".")
+    if block in _TLTR_BLOCKS:
+        part, _, ending = rest.rpartition(".")
+        name = _IN_TLTR_BLOCK.get(part)
+        return None if name is None else f"{_TLTR_BLOCKS[block]}.{name}.{ending}"
     found = re.fullmatch(r"blocks_([au])\.(\d+)\.(.+)\.(weight|bias)", inside)
     if found is None:
         return None

@@ -11,9 +11,11 @@ from audioprobe.errors import WeightsError
 from audioprobe.nets._upstream import rename, renamed
 from audioprobe.nets.cavmae import CavMaeConfig
 from audioprobe.nets.ltu import LtuConfig, LtuNet
+from audioprobe.nets.prefixes import AudioConfig
+from audioprobe.nets.tltr import TltrConfig
 from audioprobe.weights import refuse_differences
 
-N_HEADS = 12  # of the audio encoder: no shape tells, and every published LTU has it
+N_HEADS = 12  # of LTU's audio encoder: no shape tells, and every published LTU has it
 
 
 def config_of(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -> LtuConfig:
@@ -37,14 +39,22 @@ def config_of(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -> L
             "with every trained checkpoint. Is this the trained file, and not the base?"
         )
     ranks = {shape[0] for name, shape in shapes.items() if "lora_A" in name}
+    return LtuConfig(
+        audio=_audio_config(shapes), llama=dict(llama), lora_rank=max(ranks, default=0)
+    )
+
+
+def _audio_config(shapes: Mapping[str, tuple[int, ...]]) -> AudioConfig:
+    width = shapes["prefix.projection.weight"][1]
+    if any(name.startswith("prefix.encoder.over_time.") for name in shapes):
+        return TltrConfig(width=width)
     blocks = {n for name in shapes for n in re.findall(r"^prefix\.encoder\.blocks\.(\d+)\.", name)}
-    audio = CavMaeConfig(
-        width=shapes["prefix.projection.weight"][1],
+    return CavMaeConfig(
+        width=width,
         n_heads=N_HEADS,
         n_blocks=len(blocks),
         mlp_width=shapes.get("prefix.encoder.blocks.0.widen.weight", (0,))[0],
     )
-    return LtuConfig(audio=audio, llama=dict(llama), lora_rank=max(ranks, default=0))
 
 
 def assemble(config: LtuConfig, *checkpoints: Mapping[str, Tensor], source: str) -> LtuNet:

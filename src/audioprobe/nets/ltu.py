@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from audioprobe.nets.cavmae import NORM_EPS, CavMaeConfig, CavMaeEncoder
+from audioprobe.nets.cavmae import CavMaeConfig
+from audioprobe.nets.prefixes import AudioConfig, prefix_for
 
-TIME_POOLING = 2  # neighbouring time steps averaged: 64 steps become 32 tokens of 320 ms
-AUDIO_SCALE = 50.0  # divides the pooled tokens; eps makes the following norm feel it
 IGNORED = -100  # label of a token that is no target, as in transformers
 
 
@@ -26,7 +25,7 @@ class LtuConfig:
     """Everything that fixes the shapes of an LTU.
 
     Attributes:
-        audio: sizes of the audio encoder.
+        audio: sizes of the audio encoder; they tell LTU from LTU-AS.
         llama: transformers' configuration of the language model, as a dictionary.
         lora_rank: 0 is a model without LoRA.
         lora_alpha: the adapters are scaled by alpha / rank.
@@ -34,51 +33,12 @@ class LtuConfig:
         lora_dropout: in training only.
     """
 
-    audio: CavMaeConfig = field(default_factory=CavMaeConfig)
+    audio: AudioConfig = field(default_factory=CavMaeConfig)
     llama: Mapping[str, Any] = field(default_factory=dict)
     lora_rank: int = 8
     lora_alpha: int = 16
     lora_targets: tuple[str, ...] = ("q_proj", "v_proj")
     lora_dropout: float = 0.05
-
-
-class AudioPrefix(nn.Module):
-    """Encoder, pooling and projection: a spectrogram as tokens of the language model."""
-
-    def __init__(self, config: CavMaeConfig, hidden_size: int) -> None:
-        super().__init__()
-        self.encoder = CavMaeEncoder(config)
-        self.projection = nn.Linear(config.width, hidden_size)
-
-    @property
-    def n_tokens(self) -> int:
-        """Tokens per sound: 32 for the published sizes."""
-        return self.encoder.config.n_steps // TIME_POOLING
-
-    def pool(self, tokens: Tensor) -> Tensor:
-        """Mean over frequency, then over pairs of time steps.
-
-        Args:
-            tokens: shape (n_clips, n_bands * n_steps, width).
-
-        Returns:
-            Shape (n_clips, n_tokens, width).
-        """
-        config = self.encoder.config
-        n_clips, _, width = tokens.shape
-        by_step = tokens.reshape(n_clips, config.n_bands, config.n_steps, width).mean(dim=1)
-        return by_step.reshape(n_clips, -1, TIME_POOLING, width).mean(dim=2)
-
-    def project(self, pooled: Tensor) -> Tensor:
-        """Scale, normalise without parameters, project; shape (n_clips, n_tokens, hidden)."""
-        scaled = pooled / AUDIO_SCALE
-        normed = functional.layer_norm(scaled, scaled.shape[-1:], eps=NORM_EPS)
-        projected: Tensor = self.projection(normed)
-        return projected
-
-    def forward(self, spectrograms: Tensor) -> Tensor:
-        """Audio tokens, shape (n_clips, n_tokens, hidden)."""
-        return self.project(self.pool(self.encoder(spectrograms)))
 
 
 class LtuNet(nn.Module):
@@ -88,7 +48,7 @@ class LtuNet(nn.Module):
         super().__init__()
         self.config = config
         self.llama = LlamaForCausalLM(LlamaConfig(**config.llama))
-        self.prefix = AudioPrefix(config.audio, self.llama.config.hidden_size)
+        self.prefix = prefix_for(config.audio, self.llama.config.hidden_size)
         if config.lora_rank:
             inject_adapter_in_model(
                 LoraConfig(

@@ -1,0 +1,67 @@
+"""Whisper's log-mel spectrogram, as LTU-AS computes it.
+
+Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022, and its
+published code; the mel filters are transformers'.
+"""
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.audio_utils import mel_filter_bank
+
+from audioprobe.audio.filterbank import fit_length
+from audioprobe.audio.resample import resample
+from audioprobe.errors import UnsupportedInputError
+from audioprobe.types import Waveform
+
+SAMPLE_RATE = 16_000
+WINDOW = 400  # samples: 25 ms
+HOP = 160  # samples: 10 ms
+N_MELS = 80
+_FLOOR = 1e-10
+_RANGE = 8.0  # decades of power kept below the loudest cell
+
+
+def log_mel(waveform: Waveform, n_frames: int) -> Tensor:
+    """Spectrogram of a sound at any rate, shape (N_MELS, n_frames).
+
+    The loudest cell of the *whole* sound sets the floor; only then is the spectrogram cut to its
+    first frames, or filled up with zeros, as LTU-AS does.
+
+    Raises:
+        UnsupportedInputError: if the sound is too short for one window.
+    """
+    samples = resample(waveform, SAMPLE_RATE).samples
+    if samples.size <= WINDOW // 2:
+        raise UnsupportedInputError(
+            f"A sound of {samples.size / SAMPLE_RATE * 1000:.1f} ms is shorter than half a window "
+            f"({WINDOW / SAMPLE_RATE * 500} ms): nothing can be heard in it."
+        )
+    spectrum = torch.stft(
+        torch.from_numpy(samples.copy()),
+        WINDOW,
+        HOP,
+        window=torch.hann_window(WINDOW),
+        return_complex=True,
+    )
+    power = spectrum[:, :-1].abs() ** 2
+    log = (_filters() @ power).clamp(min=_FLOOR).log10()
+    log = torch.maximum(log, log.max() - _RANGE)
+    return fit_length(((log + 4.0) / 4.0).T, n_frames).T
+
+
+@cache
+def _filters() -> Tensor:
+    """Slaney's mel filters, shape (N_MELS, WINDOW / 2 + 1)."""
+    bank = mel_filter_bank(
+        WINDOW // 2 + 1,
+        N_MELS,
+        0.0,
+        SAMPLE_RATE / 2,
+        SAMPLE_RATE,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    return torch.from_numpy(bank.T.astype(np.float32))
