@@ -40,6 +40,7 @@ _HOMES = {
     "audioprobe.encoders.birdnet": ("BirdNET",),
     "audioprobe.language_models.ltu": ("LTU",),
     "audioprobe.language_models.tag_captioner": ("TagCaptioner",),
+    "audioprobe.language_models.transformers": ("TransformersLM",),
     "audioprobe.embedders.cached": ("CachedEmbedder",),
     "audioprobe.embedders.openai": ("OpenAIEmbedder",),
     "audioprobe.embedders.sentence_transformers": ("SentenceTransformerEmbedder",),

@@ -1,0 +1,186 @@
+"""Tiny random chat models, saved as their makers save them: config, weights, processor, tokenizer.
+
+Output weights are scaled up, so that the best token stands out and rounding decides nothing.
+"""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import torch
+import transformers as tf
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers import models as token_models
+
+SPECIAL = {
+    "audio_token": "<|AUDIO|>",
+    "audio_bos_token": "<|audio_bos|>",
+    "audio_eos_token": "<|audio_eos|>",
+    "image_token": "<|IMAGE|>",
+    "video_token": "<|VIDEO|>",
+    "vision_bos_token": "<|vision_bos|>",
+    "vision_eos_token": "<|vision_eos|>",
+    "boi_token": "<|boi|>",
+    "eoi_token": "<|eoi|>",
+    "boa_token": "<|boa|>",
+    "eoa_token": "<|eoa|>",
+}
+N_BYTES = 256
+PAD, START, END = N_BYTES, N_BYTES + 1, N_BYTES + 2
+IDS = {name: N_BYTES + 3 + n for n, name in enumerate(SPECIAL)}
+N_TOKENS = N_BYTES + 3 + len(SPECIAL)
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'audio' %}<|audio_bos|><|AUDIO|><|audio_eos|>"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""Turns as Qwen's models have them."""
+
+
+def tokenizer(template: str | None = CHATML) -> Any:
+    """Bytes, and the special tokens of all these models."""
+    tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "<|pad|>", "<|im_start|>", "<|im_end|>"]
+    tokens += SPECIAL.values()
+    made = Tokenizer(token_models.BPE({token: n for n, token in enumerate(tokens)}, []))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    wrapped: Any = tf.PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        pad_token="<|pad|>",
+        eos_token="<|im_end|>",
+        extra_special_tokens=SPECIAL | {"start_token": "<|im_start|>"},
+    )
+    wrapped.chat_template = template
+    return wrapped
+
+
+def decoder(**options: Any) -> dict[str, Any]:
+    """Sizes of a tiny language model."""
+    return {
+        "vocab_size": N_TOKENS,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 2048,
+        "eos_token_id": END,
+        "pad_token_id": PAD,
+        "bos_token_id": None,
+    } | options
+
+
+def whisper(**options: Any) -> dict[str, Any]:
+    """Sizes of a tiny encoder of Whisper's kind."""
+    return {
+        "d_model": 16,
+        "encoder_layers": 2,
+        "encoder_attention_heads": 2,
+        "encoder_ffn_dim": 32,
+        "num_mel_bins": 8,
+    } | options
+
+
+def save(model: Any, folder: Path, contrast: float = 40.0) -> None:
+    """Write a model with strong preferences, and a generation config that must not matter."""
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(contrast)
+    model.generation_config = tf.GenerationConfig(
+        eos_token_id=[END, PAD], do_sample=True, temperature=2.0, repetition_penalty=1.7
+    )
+    model.save_pretrained(folder)
+
+
+def llama(folder: Path, template: str | None = CHATML, **options: Any) -> None:
+    save(tf.LlamaForCausalLM(tf.LlamaConfig(**decoder(**options))), folder)
+    tokenizer(template).save_pretrained(folder)
+
+
+def qwen2_audio(folder: Path) -> None:
+    config = tf.Qwen2AudioConfig(
+        audio_config=whisper(max_source_positions=1500),
+        text_config=decoder(model_type="qwen2"),
+        audio_token_index=IDS["audio_token"],
+    )
+    save(tf.Qwen2AudioForConditionalGeneration(config), folder)
+    extractor = tf.WhisperFeatureExtractor(feature_size=8)
+    tf.Qwen2AudioProcessor(extractor, tokenizer(None)).save_pretrained(folder)
+
+
+def audio_flamingo(folder: Path) -> None:
+    config = tf.AudioFlamingo3Config(
+        audio_config=whisper(),
+        text_config=decoder(model_type="qwen2"),
+        audio_token_id=IDS["audio_token"],
+    )
+    save(tf.AudioFlamingo3ForConditionalGeneration(config), folder)
+    extractor = tf.WhisperFeatureExtractor(feature_size=8, return_attention_mask=True)
+    tf.AudioFlamingo3Processor(
+        extractor, tokenizer(), chat_template=CHATML, audio_token="<|AUDIO|>", max_audio_len=60
+    ).save_pretrained(folder)
+
+
+def qwen_omni(folder: Path) -> None:
+    """The whole omni model, whose thinker alone is wanted."""
+    rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0}
+    ids = {f"{name.removesuffix('_token')}_token_id": n for name, n in IDS.items()}
+    thinker = {
+        "audio_config": whisper(output_dim=32, n_window=50, max_source_positions=1500),
+        "vision_config": {
+            "depth": 1,
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_heads": 2,
+            "out_hidden_size": 32,
+            "fullatt_block_indexes": [0],
+        },
+        "text_config": decoder(rope_parameters=rope),
+        "audio_token_id": ids["audio_token_id"],
+        "image_token_id": ids["image_token_id"],
+        "video_token_id": ids["video_token_id"],
+        "audio_start_token_id": ids["audio_bos_token_id"],
+        "audio_end_token_id": ids["audio_eos_token_id"],
+        "vision_start_token_id": ids["vision_bos_token_id"],
+        "vision_end_token_id": ids["vision_eos_token_id"],
+    }
+    config = tf.Qwen2_5OmniConfig(thinker_config=thinker, enable_audio_output=False)
+    model: Any = tf.Qwen2_5OmniForConditionalGeneration(config)
+    with torch.no_grad():
+        model.thinker.lm_head.weight.mul_(40)
+    model.save_pretrained(folder)
+    made = tokenizer()
+    made.save_pretrained(folder)
+    extractor: Any = tf.WhisperFeatureExtractor(feature_size=8, chunk_length=60)
+    extractor.save_pretrained(folder)
+    _name_processor(folder, "Qwen2_5OmniProcessor")
+
+
+def _name_processor(folder: Path, name: str) -> None:
+    """As processors with parts for pictures are published; they cannot be built without them."""
+    path = folder / "preprocessor_config.json"
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps(settings | {"processor_class": name}))
+
+
+KINDS: dict[str, Callable[[Path], None]] = {
+    "qwen2-audio": qwen2_audio,
+    "audio-flamingo": audio_flamingo,
+    "qwen-omni": qwen_omni,
+    "llama": llama,
+}
+
+
+@cache
+def saved(kind: str) -> Path:
+    """The folder of a model, made once."""
+    torch.manual_seed(0)
+    folder = Path(mkdtemp(prefix=f"tiny-{kind}-")) / kind
+    KINDS[kind](folder)
+    return folder
