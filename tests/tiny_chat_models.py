@@ -1,10 +1,11 @@
 """Tiny random chat models, saved as their makers save them: config, weights, processor, tokenizer.
 
-Output weights are scaled up, so that the best token stands out and rounding decides nothing.
+Weights are large, so that the best token stands out and rounding decides nothing.
 """
 
+import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -88,12 +89,20 @@ def whisper(**options: Any) -> dict[str, Any]:
     } | options
 
 
-def save(model: Any, folder: Path, contrast: float = 40.0) -> None:
-    """Write a model with strong preferences, and a generation config that must not matter."""
+def enliven(model: Any) -> None:
+    """Random weights so large that every token read and sound heard matters."""
     with torch.no_grad():
-        model.get_output_embeddings().weight.mul_(contrast)
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(std=1.5 * (parameter.numel() / len(parameter)) ** -0.5)
+        model.get_output_embeddings().weight.mul_(3)
+
+
+def save(model: Any, folder: Path, ends: Sequence[int] = (END, PAD)) -> None:
+    """Write a model, with a generation config that must not matter."""
+    enliven(model)
     model.generation_config = tf.GenerationConfig(
-        eos_token_id=[END, PAD], do_sample=True, temperature=2.0, repetition_penalty=1.7
+        eos_token_id=list(ends), do_sample=True, temperature=2.0, repetition_penalty=1.7
     )
     model.save_pretrained(folder)
 
@@ -152,14 +161,125 @@ def qwen_omni(folder: Path) -> None:
     }
     config = tf.Qwen2_5OmniConfig(thinker_config=thinker, enable_audio_output=False)
     model: Any = tf.Qwen2_5OmniForConditionalGeneration(config)
-    with torch.no_grad():
-        model.thinker.lm_head.weight.mul_(40)
+    enliven(model.thinker)
     model.save_pretrained(folder)
     made = tokenizer()
     made.save_pretrained(folder)
     extractor: Any = tf.WhisperFeatureExtractor(feature_size=8, chunk_length=60)
     extractor.save_pretrained(folder)
     _name_processor(folder, "Qwen2_5OmniProcessor")
+
+
+def phi4(folder: Path) -> None:
+    sizes = decoder(num_key_value_heads=4, original_max_position_embeddings=2048)
+    config = tf.Phi4MultimodalConfig(
+        **sizes,
+        audio_config={
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_blocks": 2,
+            "num_attention_heads": 2,
+            "ext_pw_out_channel": 16,
+            "depthwise_separable_out_channel": 16,
+            "nemo_conv_channels": 8,
+            "input_size": 80,
+            "audio_token_id": IDS["audio_token"],
+        },
+        vision_config={
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_token_id": IDS["image_token"],
+        },
+    )
+    save(tf.Phi4MultimodalForCausalLM(config), folder)
+    tokenizer().save_pretrained(folder)
+    extractor: Any = tf.Phi4MultimodalFeatureExtractor()
+    extractor.save_pretrained(folder)
+    _name_processor(folder, "Phi4MultimodalProcessor")
+
+
+def voxtral(folder: Path) -> None:
+    """With the tokenizer file of mistral-common, which must be installed to load it."""
+    names = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]", "<pad>", "[BEGIN_AUDIO]"]
+    names += ["[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"]
+    names += ["[TOOL_CALLS]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CONTENT]", "[ARGS]"]
+    names += ["[CALL_ID]", "[TRANSCRIBE]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]"]
+    names += [
+        "[THINK]",
+        "[/THINK]",
+        "[IMG]",
+        "[AUDIO]",
+    ]  # 24, which the processor takes for granted
+    n_tokens = len(names) + N_BYTES
+    config = tf.VoxtralConfig(
+        audio_config=whisper(encoder_ffn_dim=64),
+        text_config=decoder(
+            model_type="llama", vocab_size=n_tokens, head_dim=8, eos_token_id=2, pad_token_id=5
+        ),
+        audio_token_id=names.index("[AUDIO]"),
+    )
+    save(tf.VoxtralForConditionalGeneration(config), folder, ends=[2])
+    table = {
+        "config": {
+            "pattern": r"[\s\S]",
+            "num_vocab_tokens": N_BYTES,
+            "default_vocab_size": n_tokens,
+            "default_num_special_tokens": len(names),
+            "version": "v7",
+        },
+        "vocab": [
+            {"rank": n, "token_bytes": base64.b64encode(bytes([n])).decode(), "token_str": None}
+            for n in range(N_BYTES)
+        ],
+        "special_tokens": [
+            {"rank": n, "token_str": name, "is_control": True} for n, name in enumerate(names)
+        ],
+        "audio": {
+            "sampling_rate": 16_000,
+            "frame_rate": 12.5,
+            "audio_encoding_config": {"num_mel_bins": 8, "hop_length": 160, "window_size": 400},
+            "chunk_length_s": 30.0,
+        },
+    }
+    (folder / "tekken.json").write_text(json.dumps(table))
+    extractor: Any = tf.WhisperFeatureExtractor(feature_size=8)
+    extractor.save_pretrained(folder)
+    _name_processor(folder, "VoxtralProcessor")
+
+
+def gemma3n_text(folder: Path) -> None:
+    """Windows that slide, and layers that share keys and values."""
+    config = tf.Gemma3nTextConfig(
+        **decoder(num_hidden_layers=4),
+        head_dim=8,
+        hidden_size_per_layer_input=8,
+        vocab_size_per_layer_input=N_TOKENS,
+        sliding_window=16,
+        layer_types=["sliding_attention", "full_attention"] * 2,
+        num_kv_shared_layers=2,
+        laurel_rank=4,
+        activation_sparsity_pattern=[0.0] * 4,
+        altup_num_inputs=2,
+    )
+    save(tf.Gemma3nForCausalLM(config), folder)
+    tokenizer().save_pretrained(folder)
+
+
+def mamba(folder: Path) -> None:
+    """A recurrent model, which has no cache of keys and values."""
+    config = tf.MambaConfig(
+        vocab_size=N_TOKENS,
+        hidden_size=32,
+        state_size=8,
+        num_hidden_layers=2,
+        eos_token_id=END,
+        pad_token_id=PAD,
+        bos_token_id=None,
+    )
+    save(tf.MambaForCausalLM(config), folder)
+    tokenizer(None).save_pretrained(folder)
 
 
 def _name_processor(folder: Path, name: str) -> None:
@@ -173,7 +293,11 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "qwen2-audio": qwen2_audio,
     "audio-flamingo": audio_flamingo,
     "qwen-omni": qwen_omni,
+    "phi4": phi4,
+    "voxtral": voxtral,
     "llama": llama,
+    "gemma3n-text": gemma3n_text,
+    "mamba": mamba,
 }
 
 

@@ -67,17 +67,23 @@ def load_model(folder: Path, dtype: str, device: str) -> Any:  # noqa: ANN401 - 
     return model.eval().requires_grad_(requires_grad=False).to(device)
 
 
-def load_processor(folder: Path, *, hears: bool) -> Any:  # noqa: ANN401 - processors and tokenizers
+def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processors and tokenizers
     """What turns text, or text and sound, into input: a processor, or a tokenizer.
+
+    Args:
+        folder: of the model's files.
+        model: the network, which says whether it hears.
 
     Raises:
         WeightsError: if its files are missing or damaged.
         MissingDependencyError: if transformers needs another package for it.
     """
     try:
-        if not hears:
+        config = type(AutoConfig.from_pretrained(folder, **_LOCAL))
+        # The text half of a model that hears names the same modalities, but has no processor.
+        if "audio" not in model.input_modalities or config not in PROCESSOR_MAPPING:
             return AutoTokenizer.from_pretrained(folder, **_LOCAL)
-        kind = PROCESSOR_MAPPING[type(AutoConfig.from_pretrained(folder, **_LOCAL))]
+        kind = PROCESSOR_MAPPING[config]
         if {"image_processor", "video_processor"} & set(kind.get_attributes()):
             return _without_eyes(folder, kind)
         return AutoProcessor.from_pretrained(folder, **_LOCAL)

@@ -63,9 +63,7 @@ class TransformersLM:
             raise InvalidInputError("system must be a text or None, got an empty text.")
         weights = resolve(str(model))
         self._net: Any = load_model(weights.folder, dtype, device)
-        modalities = self._net.input_modalities
-        hears = "audio" in ((modalities,) if isinstance(modalities, str) else modalities)
-        self._chat = Chat(load_processor(weights.folder, hears=hears), system)
+        self._chat = Chat(load_processor(weights.folder, self._net), system)
         self._ends = _ends(self._net, self._chat.tokenizer)
         self._batch_size = batch_size
         self._info = ComponentInfo(
@@ -178,7 +176,10 @@ class TransformersLM:
 
     def _choose_adapters(self, inputs: Mapping[str, Tensor]) -> None:
         """Granite Speech has an adapter for prompts with sound, which its `generate` switches."""
-        if getattr(self._net.config, "has_lora_adapter", False) and self._net._hf_peft_config_loaded:  # noqa: SLF001
+        if (
+            getattr(self._net.config, "has_lora_adapter", False)
+            and self._net._hf_peft_config_loaded
+        ):  # noqa: SLF001
             hears = "input_features" in inputs
             (self._net.enable_adapters if hears else self._net.disable_adapters)()
 
