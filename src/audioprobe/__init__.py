@@ -38,6 +38,7 @@ _HOMES = {
     "audioprobe.audio.reading": ("Reading",),
     "audioprobe.encoders.ast": ("AST",),
     "audioprobe.encoders.birdnet": ("BirdNET",),
+    "audioprobe.language_models.cascade": ("Cascade",),
     "audioprobe.language_models.ltu": ("LTU",),
     "audioprobe.language_models.tag_captioner": ("TagCaptioner",),
     "audioprobe.language_models.transformers": ("TransformersLM",),

@@ -1,13 +1,9 @@
 """A prompt as the tensors that a model of transformers takes, by the model's own chat template."""
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import soundfile
 import torch
 from jinja2 import TemplateError
 from torch import Tensor
@@ -17,18 +13,18 @@ from transformers.processing_utils import ProcessorMixin
 from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
 from audioprobe.language_models._hearing import Hearing
+from audioprobe.language_models._turns import (
+    Turn,
+    as_files,
+    holds_all,
+    in_line,
+    in_parts,
+    plain,
+    sounds_of,
+)
 from audioprobe.types import FloatArray, Prompt, Waveform
 
-Message = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Turn:
-    """One turn of a conversation."""
-
-    role: str
-    text: str
-    sound: FloatArray | None = None
+_FEWEST_TOKENS = 2  # of a sound; 80 ms for the models with an encoder of Whisper's kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +84,8 @@ class Chat:
         if self._renders_itself:
             return Encoded(self._encode_itself(turns), not_heard)
         if self._template is None:
-            return Encoded(dict(self.tokenizer(_plain(turns), return_tensors="pt")), not_heard)
-        return Encoded(self._process(self._render(turns), _sounds(turns)), not_heard)
+            return Encoded(dict(self.tokenizer(plain(turns), return_tensors="pt")), not_heard)
+        return Encoded(self._process(self._render(turns), sounds_of(turns)), not_heard)
 
     def continuation(self, text: str) -> list[int]:
         """Token ids of a text that follows a prompt, without special tokens.
@@ -145,11 +141,11 @@ class Chat:
         mark: str | None = getattr(self._processor, "audio_token", None)
         if mark and any(mark in turn.text for turn in turns):
             raise InvalidInputError(
-                f"A text holds {mark!r}, which is this model's placeholder of a sound: leave it out."
+                f"A text holds {mark!r}, this model's placeholder of a sound: leave it out."
             )
         n_sounds = sum(turn.sound is not None for turn in turns)
         fault = "it leaves out a part of the prompt"
-        for messages in (_in_parts(turns), _in_parts(turns, sparing=True), _in_line(turns, mark)):
+        for messages in (in_parts(turns), in_parts(turns, sparing=True), in_line(turns, mark)):
             try:
                 text: str = self._processor.apply_chat_template(
                     messages,
@@ -160,7 +156,7 @@ class Chat:
             except (TemplateError, TypeError, ValueError) as error:
                 fault = str(error)
                 continue
-            if _holds_all(text, messages, turns) and (not mark or text.count(mark) == n_sounds):
+            if holds_all(text, messages, turns) and (not mark or text.count(mark) == n_sounds):
                 return text
         raise UnsupportedInputError(
             f"The model's chat template cannot take this prompt: {fault}. Leave out the system "
@@ -183,9 +179,9 @@ class Chat:
     def _encode_itself(self, turns: Sequence[Turn]) -> dict[str, Tensor]:
         """By a processor or tokenizer with a template in code, which wants sounds as files."""
         messages = [
-            {"role": turn.role, "content": _as_files(turn, self._rate or 1)} for turn in turns
+            {"role": turn.role, "content": as_files(turn, self._rate or 1)} for turn in turns
         ]
-        sounds = _sounds(turns)
+        sounds = sounds_of(turns)
         with _refusal(sounds, self._rate or 1):
             inputs = dict(
                 self._processor.apply_chat_template(
@@ -195,15 +191,19 @@ class Chat:
         return self._checked(inputs, sounds)
 
     def _checked(self, inputs: dict[str, Tensor], sounds: list[FloatArray]) -> dict[str, Tensor]:
-        """Refuse a prompt of which a sound leaves no token: it was too short."""
+        """Refuse a prompt of which a sound leaves hardly a token: it was too short.
+
+        One alone is too few: Qwen2-Audio takes it for a placeholder that it still has to multiply.
+        """
         inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
         if not sounds:
             return inputs
         mark = self.tokenizer.convert_tokens_to_ids(self._processor.audio_token)
-        heard = (inputs["input_ids"][0] == mark).long()
-        n_runs = int((heard.diff(prepend=heard.new_zeros(1)) == 1).sum())
-        if n_runs < len(sounds) or not all(value.numel() for value in inputs.values()):
-            raise _too_short(sounds, self._rate or 1, "it leaves no token")
+        heard, counts = torch.unique_consecutive(inputs["input_ids"][0] == mark, return_counts=True)
+        lengths = counts[heard].tolist()
+        empty = any(not value.numel() for value in inputs.values())
+        if empty or len(lengths) < len(sounds) or min(lengths) < _FEWEST_TOKENS:
+            raise _too_short(sounds, self._rate or 1, "it leaves hardly a token")
         return inputs
 
 
@@ -246,55 +246,3 @@ def _overrides_templates(processor: Any) -> bool:  # noqa: ANN401
     own = getattr(type(processor), "apply_chat_template", None)
     known = (ProcessorMixin.apply_chat_template, PreTrainedTokenizerBase.apply_chat_template)
     return own not in known
-
-
-def _sounds(turns: Sequence[Turn]) -> list[FloatArray]:
-    return [turn.sound for turn in turns if turn.sound is not None]
-
-
-def _plain(turns: Sequence[Turn]) -> str:
-    """A conversation for a model that knows no turns: a line each, and an empty one between."""
-    ends = {"system": "\n\n", "user": "\n", "assistant": "\n\n"}
-    *before, last = turns
-    return "".join(turn.text + ends[turn.role] for turn in before) + last.text
-
-
-def _in_parts(turns: Sequence[Turn], *, sparing: bool = False) -> list[Message]:
-    """Each turn as a list of parts; if sparing, only those with a sound."""
-    messages: list[Message] = []
-    for turn in turns:
-        parts: list[Message] = [{"type": "text", "text": turn.text}]
-        if turn.sound is not None:
-            parts.insert(0, {"type": "audio", "audio": "sound"})
-        plain = sparing and turn.sound is None
-        messages.append({"role": turn.role, "content": turn.text if plain else parts})
-    return messages
-
-
-def _in_line(turns: Sequence[Turn], mark: str | None) -> list[Message]:
-    """Each turn as a text, with the placeholder of its sound before it."""
-    return [
-        {
-            "role": turn.role,
-            "content": turn.text if turn.sound is None else f"{mark}{turn.text}",
-        }
-        for turn in turns
-    ]
-
-
-def _holds_all(text: str, messages: list[Message], turns: Sequence[Turn]) -> bool:
-    """Whether a template wrote every turn, and none as a printed list."""
-    printed = any(
-        isinstance(message["content"], list) and str(message["content"]) in text
-        for message in messages
-    )
-    return not printed and all(turn.text.strip() in text for turn in turns)
-
-
-def _as_files(turn: Turn, rate: int) -> str | list[Message]:
-    if turn.sound is None:
-        return turn.text
-    stream = io.BytesIO()
-    soundfile.write(stream, np.asarray(turn.sound), rate, format="WAV", subtype="FLOAT")
-    content = base64.b64encode(stream.getvalue()).decode()
-    return [{"type": "audio", "base64": content}, {"type": "text", "text": turn.text}]

@@ -83,7 +83,7 @@ def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processor
         # The text half of a model that hears names the same modalities, but has no processor.
         if "audio" not in model.input_modalities or config not in PROCESSOR_MAPPING:
             return AutoTokenizer.from_pretrained(folder, **_LOCAL)
-        kind = PROCESSOR_MAPPING[config]
+        kind: Any = PROCESSOR_MAPPING[config]
         if {"image_processor", "video_processor"} & set(kind.get_attributes()):
             return _without_eyes(folder, kind)
         return AutoProcessor.from_pretrained(folder, **_LOCAL)

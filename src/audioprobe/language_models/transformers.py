@@ -176,10 +176,8 @@ class TransformersLM:
 
     def _choose_adapters(self, inputs: Mapping[str, Tensor]) -> None:
         """Granite Speech has an adapter for prompts with sound, which its `generate` switches."""
-        if (
-            getattr(self._net.config, "has_lora_adapter", False)
-            and self._net._hf_peft_config_loaded
-        ):  # noqa: SLF001
+        loaded = getattr(self._net, "_hf_peft_config_loaded", False)
+        if loaded and getattr(self._net.config, "has_lora_adapter", False):
             hears = "input_features" in inputs
             (self._net.enable_adapters if hears else self._net.disable_adapters)()
 

@@ -123,7 +123,7 @@ def _last_only(model: Any) -> dict[str, int]:  # noqa: ANN401
     return {"logits_to_keep": 1} if known else {}
 
 
-def _can_be_shared(cache: object) -> bool:
+def _can_be_shared(cache: Any) -> bool:  # noqa: ANN401
     """Whether a cache holds keys and values and nothing else."""
     return type(cache) is DynamicCache and all(
         type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers
