@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -138,36 +138,61 @@ def audio_flamingo(folder: Path) -> None:
 
 def qwen_omni(folder: Path) -> None:
     """The whole omni model, whose thinker alone is wanted."""
-    rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0}
-    ids = {f"{name.removesuffix('_token')}_token_id": n for name, n in IDS.items()}
-    thinker = {
-        "audio_config": whisper(output_dim=32, n_window=50, max_source_positions=1500),
-        "vision_config": {
-            "depth": 1,
-            "hidden_size": 16,
-            "intermediate_size": 16,
-            "num_heads": 2,
-            "out_hidden_size": 32,
-            "fullatt_block_indexes": [0],
-        },
-        "text_config": decoder(rope_parameters=rope),
-        "audio_token_id": ids["audio_token_id"],
-        "image_token_id": ids["image_token_id"],
-        "video_token_id": ids["video_token_id"],
-        "audio_start_token_id": ids["audio_bos_token_id"],
-        "audio_end_token_id": ids["audio_eos_token_id"],
-        "vision_start_token_id": ids["vision_bos_token_id"],
-        "vision_end_token_id": ids["vision_eos_token_id"],
-    }
+    thinker = omni_thinker(
+        audio={"n_window": 50},
+        vision={"fullatt_block_indexes": [0]},
+        text={"rope_parameters": ROPE},
+    )
     config = tf.Qwen2_5OmniConfig(thinker_config=thinker, enable_audio_output=False)
-    model: Any = tf.Qwen2_5OmniForConditionalGeneration(config)
+    save_omni(tf.Qwen2_5OmniForConditionalGeneration(config), folder, "Qwen2_5OmniProcessor")
+
+
+def qwen3_omni(folder: Path) -> None:
+    """The same of the third generation, with experts."""
+    thinker = omni_thinker(
+        audio={"n_window": 50, "n_window_infer": 200, "downsample_hidden_size": 8},
+        vision={"deepstack_visual_indexes": [0]},
+        text={
+            "rope_parameters": ROPE | {"mrope_interleaved": True},
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 16,
+            "head_dim": 8,
+        },
+    )
+    config = tf.Qwen3OmniMoeConfig(thinker_config=thinker, enable_audio_output=False)
+    save_omni(tf.Qwen3OmniMoeForConditionalGeneration(config), folder, "Qwen3OmniMoeProcessor")
+
+
+ROPE = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0}
+
+
+def omni_thinker(
+    audio: dict[str, Any], vision: dict[str, Any], text: dict[str, Any]
+) -> dict[str, Any]:
+    """Sizes of the part of an omni model that writes text."""
+    eye = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2}
+    return {
+        "audio_config": whisper(output_dim=32, max_source_positions=1500) | audio,
+        "vision_config": eye | {"out_hidden_size": 32} | vision,
+        "text_config": decoder() | text,
+        "audio_token_id": IDS["audio_token"],
+        "image_token_id": IDS["image_token"],
+        "video_token_id": IDS["video_token"],
+        "audio_start_token_id": IDS["audio_bos_token"],
+        "audio_end_token_id": IDS["audio_eos_token"],
+        "vision_start_token_id": IDS["vision_bos_token"],
+        "vision_end_token_id": IDS["vision_eos_token"],
+    }
+
+
+def save_omni(model: Any, folder: Path, processor: str) -> None:
     enliven(model.thinker)
     model.save_pretrained(folder)
-    made = tokenizer()
-    made.save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
     extractor: Any = tf.WhisperFeatureExtractor(feature_size=8, chunk_length=60)
     extractor.save_pretrained(folder)
-    _name_processor(folder, "Qwen2_5OmniProcessor")
+    _name_processor(folder, processor)
 
 
 def phi4(folder: Path) -> None:
@@ -282,6 +307,35 @@ def mamba(folder: Path) -> None:
     tokenizer(None).save_pretrained(folder)
 
 
+def granite_speech() -> Any:
+    """A network alone: its processor needs torchaudio, which does not exist for every torch."""
+    config = tf.GraniteSpeechConfig(
+        encoder_config={
+            "hidden_dim": 16,
+            "num_layers": 2,
+            "num_heads": 2,
+            "dim_head": 8,
+            "input_dim": 16,
+            "output_dim": 8,
+            "context_size": 20,
+            "max_pos_emb": 32,
+        },
+        text_config=decoder(model_type="granite"),
+        projector_config={
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 16,
+            "encoder_hidden_size": 16,
+        },
+        audio_token_index=IDS["audio_token"],
+        has_lora_adapter=False,
+    )
+    model: Any = tf.GraniteSpeechForConditionalGeneration(config)
+    enliven(model)
+    return model.eval()
+
+
 def _name_processor(folder: Path, name: str) -> None:
     """As processors with parts for pictures are published; they cannot be built without them."""
     path = folder / "preprocessor_config.json"
@@ -293,6 +347,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "qwen2-audio": qwen2_audio,
     "audio-flamingo": audio_flamingo,
     "qwen-omni": qwen_omni,
+    "qwen3-omni": qwen3_omni,
     "phi4": phi4,
     "voxtral": voxtral,
     "llama": llama,
@@ -301,10 +356,13 @@ KINDS: dict[str, Callable[[Path], None]] = {
 }
 
 
+_HOME = TemporaryDirectory(prefix="tiny-chat-models-")  # removed when the tests end
+
+
 @cache
 def saved(kind: str) -> Path:
     """The folder of a model, made once."""
     torch.manual_seed(0)
-    folder = Path(mkdtemp(prefix=f"tiny-{kind}-")) / kind
+    folder = Path(_HOME.name) / kind
     KINDS[kind](folder)
     return folder

@@ -190,7 +190,7 @@ def test_a_published_generation_config_decides_nothing() -> None:
     lm = model("llama")
     assert lm._net.generation_config.repetition_penalty is None
     assert lm._ends == (258, 256)  # but its end tokens count
-    assert list(lm.generate(TEXTS)) == list(lm.generate(TEXTS))
+    assert list(lm.generate(TEXTS, BRIEF)) == list(lm.generate(TEXTS, BRIEF))
 
 
 def test_an_answer_that_ends_by_itself_says_so() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 from tests.language_models.test_transformers_lm import BRIEF, EVERY, HEARING, model, noise
-from tests.tiny_chat_models import CHATML, llama, save, saved, tokenizer
+from tests.tiny_chat_models import CHATML, granite_speech, llama, saved, tokenizer
 from transformers import T5Config, T5ForConditionalGeneration
 
 from audioprobe.errors import (
@@ -245,15 +245,7 @@ def test_a_hearing_model_without_template_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Granite Speech needs torchaudio, which has no release for every torch."""
-    config = transformers.GraniteSpeechConfig(
-        encoder_config={"hidden_dim": 16, "num_layers": 2, "num_heads": 2, "input_dim": 16},
-        text_config={"model_type": "granite", "hidden_size": 16, "vocab_size": 300}
-        | {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2},
-        projector_config={"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-        | {"intermediate_size": 16, "encoder_hidden_size": 16},
-        has_lora_adapter=False,
-    )
-    save(transformers.GraniteSpeechForConditionalGeneration(config), tmp_path)
+    granite_speech().save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     settings = {"feature_extractor_type": "GraniteSpeechFeatureExtractor"}
     (tmp_path / "preprocessor_config.json").write_text(

@@ -8,7 +8,6 @@ import torch
 from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
-from transformers.processing_utils import ProcessorMixin
 
 from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
@@ -61,7 +60,7 @@ class Chat:
         self.tokenizer: Any = getattr(processor, "tokenizer", processor)
         self._template = _template_of(processor, self.tokenizer)
         self._hearing = Hearing(self._features)
-        self._renders_itself = _overrides_templates(processor)
+        self._renders_itself = _has_template_in_code(self.tokenizer)
         if self._rate is not None and self._template is None and not self._renders_itself:
             raise WeightsError(
                 "This model hears, but its files hold no chat template (chat_template.jinja), so "
@@ -242,7 +241,6 @@ def _template_of(processor: Any, tokenizer: Any) -> str | None:  # noqa: ANN401
     return template.get("default") if isinstance(template, dict) else template
 
 
-def _overrides_templates(processor: Any) -> bool:  # noqa: ANN401
-    own = getattr(type(processor), "apply_chat_template", None)
-    known = (ProcessorMixin.apply_chat_template, PreTrainedTokenizerBase.apply_chat_template)
-    return own not in known
+def _has_template_in_code(tokenizer: Any) -> bool:  # noqa: ANN401
+    """Whether a tokenizer writes conversations by itself, as mistral-common's does."""
+    return type(tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template
