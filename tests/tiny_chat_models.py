@@ -307,6 +307,19 @@ def mamba(folder: Path) -> None:
     tokenizer(None).save_pretrained(folder)
 
 
+def rwkv(folder: Path) -> None:
+    """A recurrent model that does not know masks: pads would count."""
+    config = tf.RwkvConfig(
+        vocab_size=N_TOKENS,
+        hidden_size=32,
+        num_hidden_layers=2,
+        eos_token_id=END,
+        bos_token_id=None,
+    )
+    save(tf.RwkvForCausalLM(config), folder)
+    tokenizer(None).save_pretrained(folder)
+
+
 def granite_speech() -> Any:
     """A network alone: its processor needs torchaudio, which does not exist for every torch."""
     config = tf.GraniteSpeechConfig(
@@ -353,6 +366,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "llama": llama,
     "gemma3n-text": gemma3n_text,
     "mamba": mamba,
+    "rwkv": rwkv,
 }
 
 
