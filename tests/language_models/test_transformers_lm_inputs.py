@@ -256,6 +256,15 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         TransformersLM(tmp_path)
 
 
+def test_voxtral_asks_for_the_package_that_writes_its_prompts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home = "audioprobe.language_models._loading.is_mistral_common_available"
+    monkeypatch.setattr(home, lambda: False)
+    with pytest.raises(MissingDependencyError, match="pip install mistral-common"):
+        TransformersLM(saved("voxtral"))
+
+
 def test_the_processor_is_the_models_own() -> None:
     processor = load_processor(saved("qwen-omni"), model("qwen-omni")._net)
     assert isinstance(processor, transformers.Qwen2_5OmniProcessor)

@@ -21,6 +21,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
 )
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+from transformers.utils import is_mistral_common_available
 
 from audioprobe.errors import MissingDependencyError, WeightsError
 from audioprobe.weights import refuse_differences
@@ -78,6 +79,12 @@ def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processor
         WeightsError: if its files are missing or damaged.
         MissingDependencyError: if transformers needs another package for it.
     """
+    written_in_code = (folder / "tekken.json").is_file() and not any(folder.glob("*.jinja"))
+    if written_in_code and not is_mistral_common_available():
+        raise MissingDependencyError(
+            f"{folder}: this model's prompts are written by mistral-common, which is not "
+            "installed. Install it with: pip install mistral-common"
+        )
     try:
         config = type(AutoConfig.from_pretrained(folder, **_LOCAL))
         # The text half of a model that hears names the same modalities, but has no processor.
