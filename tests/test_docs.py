@@ -14,6 +14,7 @@ import pytest
 from audioprobe.datasets.recordings import FOLDER
 from tests.embedding_server import serve
 from tests.processes import run_cli
+from tests.tiny_chat_models import saved
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -32,8 +33,14 @@ def name(page: Path) -> str:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder as the pages assume it: recordings, and a remote service that is really local."""
+    """A folder as the pages assume it: recordings, models, and a remote service.
+
+    The models are tiny and random, and the service is really local.
+    """
     shutil.copytree(FOLDER, tmp_path / "recordings")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "Qwen2-Audio-7B-Instruct").symlink_to(saved("qwen2-audio"))
+    (tmp_path / "models" / "Qwen2.5-7B-Instruct").symlink_to(saved("llama"))
     monkeypatch.chdir(tmp_path)
     with serve() as service:
         monkeypatch.setenv("OPENAI_API_KEY", "sk-docs")

@@ -4,21 +4,17 @@ Prompts of unequal length, with and without sound, stand in one batch with their
 and masked, at the positions that they would have alone: the company changes no answer.
 """
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
-from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 
-from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.errors import UnsupportedInputError
+from audioprobe.nets import likelihood
+from audioprobe.nets.generation import Answer, answer_each, continue_batch, left_padded
 from audioprobe.nets.ltu import LtuNet
 from audioprobe.types import Decoding, LogLikelihood
-
-CHUNK = 32  # continuations scored at once over copies of one prefix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,14 +33,6 @@ class TokenPrompt:
     def length(self) -> int:
         """Positions that it takes, those of the sound included."""
         return len(self.input_ids) + (0 if self.audio_tokens is None else len(self.audio_tokens))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """New token ids, and whether the model ended by itself."""
-
-    ids: tuple[int, ...]
-    ended: bool
 
 
 @torch.inference_mode()
@@ -67,61 +55,23 @@ def generate(
         UnsupportedInputError: if a prompt and its longest answer exceed the model's context.
     """
     _refuse_too_long(net, prompts, decoding.max_new_tokens)
-    if decoding.temperature == 0:
-        return _continue(net, prompts, decoding, end)
-    answers = []
-    for prompt in prompts:
-        with torch.random.fork_rng():
-            torch.manual_seed(decoding.seed)
-            answers += _continue(net, [prompt], decoding, end)
-    return answers
+
+    def answer(batch: Sequence[TokenPrompt]) -> list[Answer]:
+        return continue_batch(net.llama, _together(net, batch), decoding, (end,))
+
+    return answer_each(prompts, decoding, answer)
 
 
-def _continue(
-    net: LtuNet, prompts: Sequence[TokenPrompt], decoding: Decoding, end: int
-) -> list[Answer]:
-    begin = int(prompts[0].input_ids[0])
+def _together(net: LtuNet, prompts: Sequence[TokenPrompt]) -> dict[str, Tensor]:
     # Padded with the token that every prompt begins with, so that the penalty sees nothing new.
-    ids = _left_padded([prompt.input_ids for prompt in prompts], begin)
+    ids = left_padded([prompt.input_ids for prompt in prompts], int(prompts[0].input_ids[0]))
     embedded = [net.join(p.input_ids[None], _batch_of_one(p.audio_tokens))[0] for p in prompts]
-    mask = _left_padded([torch.ones(len(e), dtype=torch.long) for e in embedded], 0)
-    sampling = {
-        "temperature": decoding.temperature,
-        "top_p": decoding.top_p,
-        # 0 is "all"; without it transformers falls back on 50.
-        "top_k": decoding.top_k or 0,
+    mask = left_padded([torch.ones(len(e), dtype=torch.long) for e in embedded], 0)
+    return {
+        "input_ids": ids,
+        "inputs_embeds": left_padded(embedded, 0.0),
+        "attention_mask": mask.to(ids.device),
     }
-    llama: Any = net.llama  # `generate` comes from a mixin that type checkers do not find
-    sequences = llama.generate(
-        input_ids=ids,
-        inputs_embeds=_left_padded(embedded, 0.0),
-        attention_mask=mask.to(ids.device),
-        max_new_tokens=decoding.max_new_tokens,
-        do_sample=decoding.temperature > 0,
-        logits_processor=_penalty(decoding),
-        bos_token_id=begin,
-        eos_token_id=end,
-        pad_token_id=end,
-        **(sampling if decoding.temperature > 0 else {}),
-    )
-    return [_answer(row, end) for row in sequences[:, ids.shape[1] :].tolist()]
-
-
-def _penalty(decoding: Decoding) -> LogitsProcessorList:
-    """The repetition penalty, put in by hand.
-
-    `generate` would count a prompt's pads by the attention mask, sound included, and spare as many
-    tokens of its text.
-    """
-    if decoding.repetition_penalty == 1:
-        return LogitsProcessorList()
-    return LogitsProcessorList([RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty)])
-
-
-def _answer(new_ids: list[int], end: int) -> Answer:
-    if end in new_ids:
-        return Answer(tuple(new_ids[: new_ids.index(end)]), ended=True)
-    return Answer(tuple(new_ids), ended=False)
 
 
 @torch.inference_mode()
@@ -141,44 +91,9 @@ def log_likelihood(
         InvalidInputError: for a continuation without tokens.
         UnsupportedInputError: if prompt and continuation exceed the model's context.
     """
-    if any(not len(ids) for ids in continuations):
-        raise InvalidInputError("A continuation needs at least one token, got none.")
-    longest = max(map(len, continuations), default=0)
-    _refuse_too_long(net, [prompt], longest)
-    prefix = net.llama(
-        inputs_embeds=net.join(prompt.input_ids[None], _batch_of_one(prompt.audio_tokens)),
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    first = prefix.logits[0, -1].float().log_softmax(-1)
-    scored: list[LogLikelihood] = []
-    for start in range(0, len(continuations), CHUNK):
-        chunk = [torch.tensor(ids) for ids in continuations[start : start + CHUNK]]
-        scored += _score(net, chunk, first, prefix.past_key_values, prompt.length)
-    return scored
-
-
-def _score(
-    net: LtuNet, chunk: Sequence[Tensor], first: Tensor, cache: object, n_prefix: int
-) -> Iterator[LogLikelihood]:
-    """Scores of continuations over one encoded prefix, which stays as it is."""
-    ids = pad_sequence(list(chunk), batch_first=True).to(first.device)
-    repeated = copy.deepcopy(cache)
-    repeated.batch_repeat_interleave(len(chunk))  # type: ignore[attr-defined]
-    # Pads stand on the right, where no earlier token sees them.
-    positions = torch.arange(n_prefix, n_prefix + ids.shape[1], device=ids.device)
-    logits = net.llama(
-        input_ids=ids, past_key_values=repeated, position_ids=positions.expand_as(ids)
-    ).logits
-    later = logits[:, :-1].float().log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
-    for row, (token_ids, scores) in enumerate(zip(ids, later, strict=True)):
-        n_tokens = len(chunk[row])
-        total = first[token_ids[0]].double() + scores[: n_tokens - 1].double().sum()
-        yield LogLikelihood(float(total), n_tokens)
-
-
-def _left_padded(rows: Sequence[Tensor], value: float) -> Tensor:
-    return pad_sequence(list(rows), batch_first=True, padding_value=value, padding_side="left")
+    _refuse_too_long(net, [prompt], max(map(len, continuations), default=0))
+    joined = net.join(prompt.input_ids[None], _batch_of_one(prompt.audio_tokens))
+    return likelihood.log_likelihood(net.llama, {"inputs_embeds": joined}, continuations)
 
 
 def _batch_of_one(audio_tokens: Tensor | None) -> Tensor | None:

@@ -1,0 +1,105 @@
+"""Answers of any causal model of transformers as token ids, the same in every company."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+
+from audioprobe.types import Decoding
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """New token ids, and whether the model ended by itself."""
+
+    ids: tuple[int, ...]
+    ended: bool
+
+
+@torch.inference_mode()
+def answer_each(
+    prompts: Sequence[Item],
+    decoding: Decoding,
+    answer: Callable[[Sequence[Item]], Sequence[Answer]],
+) -> list[Answer]:
+    """Greedy answers in one batch; sampled ones prompt by prompt, each from the seed.
+
+    So sampled answers do not depend on the batch either.
+
+    Args:
+        prompts: at least one.
+        decoding: how to choose tokens.
+        answer: one answer per prompt.
+    """
+    if decoding.temperature == 0:
+        return list(answer(prompts))
+    answers: list[Answer] = []
+    for prompt in prompts:
+        with torch.random.fork_rng():
+            torch.manual_seed(decoding.seed)
+            answers += answer([prompt])
+    return answers
+
+
+def continue_batch(
+    model: Any,  # noqa: ANN401 - `generate` comes from a mixin that type checkers do not find
+    inputs: Mapping[str, Tensor],
+    decoding: Decoding,
+    ends: Sequence[int],
+) -> list[Answer]:
+    """Continue each row of a batch.
+
+    Args:
+        model: a causal model of transformers.
+        inputs: what it takes; `input_ids`, shape (n_prompts, n_text), padded on the left with
+            tokens of the same row, so that the repetition penalty sees nothing new.
+        decoding: how to choose tokens.
+        ends: ids that end an answer; () where the model has none.
+    """
+    ids = inputs["input_ids"]
+    sampling = {
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p,
+        # 0 is "all"; without it transformers falls back on 50.
+        "top_k": decoding.top_k or 0,
+    }
+    sequences = model.generate(
+        **inputs,
+        max_new_tokens=decoding.max_new_tokens,
+        do_sample=decoding.temperature > 0,
+        logits_processor=_penalty(decoding),
+        eos_token_id=list(ends) or None,
+        pad_token_id=ends[0] if ends else 0,
+        **(sampling if decoding.temperature > 0 else {}),
+    )
+    return [_answer(row, ends) for row in sequences[:, ids.shape[1] :].tolist()]
+
+
+def left_padded(rows: Sequence[Tensor], value: float) -> Tensor:
+    """One tensor of rows that end together."""
+    return pad_sequence(list(rows), batch_first=True, padding_value=value, padding_side="left")
+
+
+def _penalty(decoding: Decoding) -> LogitsProcessorList:
+    """The repetition penalty, put in by hand.
+
+    `generate` would count a prompt's pads by the attention mask, sound included, and spare as many
+    tokens of its text.
+    """
+    if decoding.repetition_penalty == 1:
+        return LogitsProcessorList()
+    penalty = float(decoding.repetition_penalty)
+    return LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty)])
+
+
+def _answer(new_ids: list[int], ends: Sequence[int]) -> Answer:
+    for position, token in enumerate(new_ids):
+        if token in ends:
+            return Answer(tuple(new_ids[:position]), ended=True)
+    return Answer(tuple(new_ids), ended=False)
