@@ -1,6 +1,7 @@
 """Components whose answers are known: real implementations of the protocols, for tests."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -20,12 +21,23 @@ def sound(level: float = 0.1, seconds: float = 0.1, rate: int = 8000) -> Wavefor
     return Waveform(np.full(int(seconds * rate), level, np.float32), rate)
 
 
+def _by_length(prompt: Prompt, continuation: str) -> LogLikelihood:
+    n_tokens = max(1, len(continuation.split()))
+    return LogLikelihood(-float(len(continuation) + len(prompt.text)), n_tokens)
+
+
 class ScriptedModel:
     """Answers by a function of the prompt, in batches, as a local model does."""
 
-    def __init__(self, answer: Callable[[Prompt], Response], batch_size: int = 1) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Prompt], Response] = lambda prompt: Response(prompt.text),
+        batch_size: int = 1,
+        likelihood: Callable[[Prompt, str], LogLikelihood] = _by_length,
+    ) -> None:
         self._answer = answer
         self._batch_size = batch_size
+        self._likelihood = likelihood
         self.n_asked = 0
 
     @property
@@ -35,13 +47,13 @@ class ScriptedModel:
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        batch: list[Prompt] = []
-        for prompt in prompts:
-            batch.append(prompt)
-            if len(batch) == self._batch_size:
-                yield from self._answers(batch)
-                batch = []
-        yield from self._answers(batch)
+        for batch in self._batches(prompts):
+            yield from self._answers(batch)
+
+    def _batches(self, prompts: Iterable[Prompt]) -> Iterator[list[Prompt]]:
+        queue = iter(prompts)
+        while batch := list(islice(queue, self._batch_size)):
+            yield batch
 
     def _answers(self, batch: Sequence[Prompt]) -> list[Response]:
         self.n_asked += len(batch)
@@ -50,11 +62,9 @@ class ScriptedModel:
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        for prompt in prompts:
-            yield [
-                LogLikelihood(-float(len(c) + len(prompt.text)), max(1, len(c.split())))
-                for c in continuations
-            ]
+        for batch in self._batches(prompts):
+            self.n_asked += len(batch)
+            yield from [[self._likelihood(p, c) for c in continuations] for p in batch]
 
 
 class LevelTagger:

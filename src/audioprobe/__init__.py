@@ -46,6 +46,7 @@ _HOMES = {
     "audioprobe.scorers.embedding": ("EmbeddingScorer",),
     "audioprobe.scorers.keyword": ("KeywordScorer",),
     "audioprobe.classifiers.caption": ("CaptionClassifier",),
+    "audioprobe.classifiers.likelihood": ("LikelihoodClassifier",),
     "audioprobe.datasets.recordings": ("Recordings",),
 }
 _SUBMODULES = ("metrics", "testing")

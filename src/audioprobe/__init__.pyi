@@ -4,6 +4,7 @@ from audioprobe import metrics as metrics
 from audioprobe import testing as testing
 from audioprobe.audio.reading import Reading as Reading
 from audioprobe.classifiers.caption import CaptionClassifier as CaptionClassifier
+from audioprobe.classifiers.likelihood import LikelihoodClassifier as LikelihoodClassifier
 from audioprobe.datasets.recordings import Recordings as Recordings
 from audioprobe.embedders.cached import CachedEmbedder as CachedEmbedder
 from audioprobe.embedders.openai import OpenAIEmbedder as OpenAIEmbedder

@@ -68,9 +68,12 @@ class Record(Generic[Kept]):
 
     def fail(self, clip_id: str, stage: Stage, error: Exception) -> None:
         """List a clip as failed, unless it is already, and drop what it has."""
-        if clip_id not in self.failures:
-            self.failures[clip_id] = Failure(clip_id, stage, type(error).__name__, str(error))
-        self.kept.pop(clip_id, None)
+        self.note(Failure(clip_id, stage, type(error).__name__, str(error)))
+
+    def note(self, failure: Failure) -> None:
+        """As `fail`, for a failure that was made elsewhere."""
+        self.failures.setdefault(failure.clip_id, failure)
+        self.kept.pop(failure.clip_id, None)
 
     def in_order(self, clips: Sequence[Clip]) -> "Record[Kept]":
         """The same in the order of the clips, whatever failed first."""
