@@ -20,7 +20,7 @@ def save_tiny_clap(folder: Path, *, fused: bool = False) -> None:
     audio = {
         "patch_embeds_hidden_size": 8,
         "hidden_size": 64,
-        "depths": [1, 1, 1, 1],
+        "depths": [2, 1, 1, 1],
         "num_attention_heads": [1, 2, 2, 4],
         "enable_fusion": fused,
         "patch_embed_input_channels": 1,

@@ -138,7 +138,7 @@ def exclude_exactly(network: nn.Module) -> None:
     transformers adds -100 to the attention of positions from other windows. exp(-100) = 4e-44 is a
     denormal number, with which processors multiply many times as slowly, and nothing that a sum
     with normal numbers would notice: answers stay the same, bit for bit, and the audio encoder
-    took 0.6 of the time on the processor that this was tried on. The masks are also made once instead of in every pass.
+    took 0.6 of the time where this was tried. The masks are also made once, not in every pass.
 
     Args:
         network: transformers' `ClapModel`; changed in place.
