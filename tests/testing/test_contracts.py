@@ -377,7 +377,7 @@ class Hoarding(JointLevels):
         return map(self.one, list(waveforms))
 
 
-class Centred(JointLevels):
+class Leaning(JointLevels):
     """A text's vector depends on the other texts."""
 
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
@@ -401,7 +401,7 @@ def test_a_sound_joint_encoder_passes() -> None:
         (Wide, "as wide as those of texts"),
         (Framed, "embed_audio: 1 dimensions, got 2"),
         (Hoarding, "embed_audio: streams"),
-        (Centred, "embed_texts: a text has the same vector alone"),
+        (Leaning, "embed_texts: a text has the same vector alone"),
         (Scaleless, "logit_scale"),
     ],
 )
