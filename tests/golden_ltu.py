@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from audioprobe.audio.filterbank import LTU
 from audioprobe.nets.cavmae import CavMaeConfig
@@ -75,3 +77,17 @@ def recipe_tensor(key: str, shape: tuple[int, ...]) -> Tensor:
     else:
         x = x / np.sqrt(shape[-1])
     return torch.from_numpy(x.astype(np.float32))
+
+
+def character_tokenizer() -> PreTrainedTokenizerFast:
+    """Single characters, for a vocabulary of 200; the beginning of the sequence comes first."""
+    characters = ["\n", *map(chr, range(32, 127))]
+    vocabulary = {token: n for n, token in enumerate(["<unk>", "<s>", "</s>", *characters])}
+    vocabulary |= {f"<{n}>": n for n in range(len(vocabulary), 200)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
+    )

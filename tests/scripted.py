@@ -1,6 +1,7 @@
 """Components whose answers are known: real implementations of the protocols, for tests."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -20,12 +21,23 @@ def sound(level: float = 0.1, seconds: float = 0.1, rate: int = 8000) -> Wavefor
     return Waveform(np.full(int(seconds * rate), level, np.float32), rate)
 
 
+def _by_length(prompt: Prompt, continuation: str) -> LogLikelihood:
+    n_tokens = max(1, len(continuation.split()))
+    return LogLikelihood(-float(len(continuation) + len(prompt.text)), n_tokens)
+
+
 class ScriptedModel:
     """Answers by a function of the prompt, in batches, as a local model does."""
 
-    def __init__(self, answer: Callable[[Prompt], Response], batch_size: int = 1) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Prompt], Response] = lambda prompt: Response(prompt.text),
+        batch_size: int = 1,
+        likelihood: Callable[[Prompt, str], LogLikelihood] = _by_length,
+    ) -> None:
         self._answer = answer
         self._batch_size = batch_size
+        self._likelihood = likelihood
         self.n_asked = 0
 
     @property
@@ -35,13 +47,13 @@ class ScriptedModel:
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        batch: list[Prompt] = []
-        for prompt in prompts:
-            batch.append(prompt)
-            if len(batch) == self._batch_size:
-                yield from self._answers(batch)
-                batch = []
-        yield from self._answers(batch)
+        for batch in self._batches(prompts):
+            yield from self._answers(batch)
+
+    def _batches(self, prompts: Iterable[Prompt]) -> Iterator[list[Prompt]]:
+        queue = iter(prompts)
+        while batch := list(islice(queue, self._batch_size)):
+            yield batch
 
     def _answers(self, batch: Sequence[Prompt]) -> list[Response]:
         self.n_asked += len(batch)
@@ -50,11 +62,9 @@ class ScriptedModel:
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        for prompt in prompts:
-            yield [
-                LogLikelihood(-float(len(c) + len(prompt.text)), max(1, len(c.split())))
-                for c in continuations
-            ]
+        for batch in self._batches(prompts):
+            self.n_asked += len(batch)
+            yield from [[self._likelihood(p, c) for c in continuations] for p in batch]
 
 
 class LevelTagger:
@@ -87,3 +97,40 @@ class CharacterEmbedder:
     def embed(self, texts: Sequence[str]) -> FloatArray:
         rows = [[1.0 + text.count(letter) for letter in "abcdeghiknorw"] for text in texts]
         return np.array(rows, dtype=np.float32).reshape(len(texts), 13)
+
+
+class JointLevels:
+    """Sounds by their level and texts by their words in one plane: directions from a table."""
+
+    ANGLES: Mapping[str, float] = {"crow": 0.0, "rain": 60.0, "dog": 90.0}
+
+    def __init__(self, scale: float = 2.0, batch_size: int = 1) -> None:
+        self.logit_scale = scale
+        self._batch_size = batch_size
+        self.texts: list[str] = []
+
+    @property
+    def info(self) -> ComponentInfo:
+        return ComponentInfo("encoder", "joint levels")
+
+    def one(self, waveform: Waveform) -> FloatArray:
+        """A level of 0.1 is 10 degrees; the length of the vector must not matter."""
+        return 3 * _direction(100 * float(waveform.samples[0]))
+
+    def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        queue = iter(waveforms)
+        while batch := list(islice(queue, self._batch_size)):
+            yield from [self.one(waveform) for waveform in batch]
+
+    def embed_texts(self, texts: Sequence[str]) -> FloatArray:
+        self.texts += texts
+        rows = [0.5 * _direction(self._angle(text)) for text in texts]
+        return np.array(rows).reshape(len(texts), 2)
+
+    def _angle(self, text: str) -> float:
+        known = [angle for word, angle in self.ANGLES.items() if word in text]
+        return known[0] if known else float(len(text))
+
+
+def _direction(degrees: float) -> FloatArray:
+    return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,63 @@ def test_labels_that_are_named_like_a_column_are_told_apart() -> None:
     )
     (row,) = csv.DictReader(io.StringIO(odd.to_csv(), newline=""))
     assert (row["clip"], row["label clip"], row["label cause"]) == ("a", "0.5", "0.25")
+
+
+@pytest.fixture
+def direct() -> ClassificationResult:
+    """A result without captions, by two measures."""
+    names = (("a", "b"), ("crow", "rain"))
+    return ClassificationResult(
+        LabelScores(*names, np.array([[0.5, -0.5], [0.25, 1.0]])),
+        (),
+        (Failure("c", "score", "OutOfMemoryError", "too long"),),
+        Provenance({}, {"pooling": "max", "rank_by": "cosine"}, 0, "", {}, "now"),
+        measure="cosine",
+        alternatives={"probability": LabelScores(*names, np.array([[0.75, 0.25], [0.125, 0.5]]))},
+    )
+
+
+def test_another_measure_takes_the_place_of_the_first(direct: ClassificationResult) -> None:
+    other = direct.ranked_by("probability")
+    np.testing.assert_array_equal(other.scores, [[0.75, 0.25], [0.125, 0.5]])
+    assert other.provenance.options == {"pooling": "max", "rank_by": "probability"}
+    assert list(other.measures) == ["probability", "cosine"]
+    assert other.ranked_by("cosine").to_json() == direct.to_json()
+    assert direct.ranked_by("cosine").to_json() == direct.to_json()
+    with pytest.raises(InvalidInputError, match=r"one of cosine, probability.*got 'match'"):
+        direct.ranked_by("match")
+
+
+def test_alternatives_are_of_the_same_clips_and_labels(direct: ClassificationResult) -> None:
+    for name, scores in (
+        ("cosine", direct.label_scores),
+        ("other", LabelScores(("a",), ("crow", "rain"), np.zeros((1, 2)))),
+    ):
+        with pytest.raises(InvalidInputError, match=f"alternative '{name}' needs"):
+            replace(direct, alternatives={name: scores})
+
+
+def test_without_captions_nothing_is_said_of_them(direct: ClassificationResult) -> None:
+    assert direct.counts == {"clips": 3, "scored": 2, "failed": 1}
+    assert direct.recognised == {"a", "b"}
+    assert direct.table().rows[0] == ("a", "crow 0.50", "rain -0.50")
+    assert direct.summary() == (
+        "2 of 3 clips scored, 1 failed, scores are cosine, windows of a clip pooled by max."
+    )
+
+
+def test_columns_of_the_csv_all_differ(direct: ClassificationResult) -> None:
+    names = (("a",), ("cause", "crow", "crow (b)"))
+    odd = replace(
+        direct,
+        label_scores=LabelScores(*names, np.array([[1.0, 2.0, 3.0]])),
+        alternatives={"b": LabelScores(*names, np.array([[4.0, 5.0, 6.0]]))},
+    )
+    header, row, failed = csv.reader(io.StringIO(odd.to_csv(), newline=""))
+    labels = ["label cause", "crow", "crow (b)", "cause (b)", "label crow (b)", "crow (b) (b)"]
+    assert header == ["clip", *labels, "failed at", "cause"]
+    assert row == ["a", "1.0", "2.0", "3.0", "4.0", "5.0", "6.0", "", ""]
+    assert failed == ["c", *[""] * 6, "score", "too long"]
 
 
 def test_scores_must_be_finite_and_of_the_right_shape() -> None:

@@ -25,6 +25,7 @@ _HOMES = {
         "AudioEncoder",
         "Component",
         "Dataset",
+        "JointEncoder",
         "LanguageModel",
         "LikelihoodModel",
         "Scorer",
@@ -38,6 +39,7 @@ _HOMES = {
     "audioprobe.audio.reading": ("Reading",),
     "audioprobe.encoders.ast": ("AST",),
     "audioprobe.encoders.birdnet": ("BirdNET",),
+    "audioprobe.encoders.clap": ("CLAP",),
     "audioprobe.language_models.cascade": ("Cascade",),
     "audioprobe.language_models.ltu": ("LTU",),
     "audioprobe.language_models.tag_captioner": ("TagCaptioner",),
@@ -48,6 +50,8 @@ _HOMES = {
     "audioprobe.scorers.embedding": ("EmbeddingScorer",),
     "audioprobe.scorers.keyword": ("KeywordScorer",),
     "audioprobe.classifiers.caption": ("CaptionClassifier",),
+    "audioprobe.classifiers.likelihood": ("LikelihoodClassifier",),
+    "audioprobe.classifiers.zero_shot": ("ZeroShotClassifier",),
     "audioprobe.datasets.recordings": ("Recordings",),
 }
 _SUBMODULES = ("metrics", "testing")

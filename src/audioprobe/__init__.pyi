@@ -4,6 +4,8 @@ from audioprobe import metrics as metrics
 from audioprobe import testing as testing
 from audioprobe.audio.reading import Reading as Reading
 from audioprobe.classifiers.caption import CaptionClassifier as CaptionClassifier
+from audioprobe.classifiers.likelihood import LikelihoodClassifier as LikelihoodClassifier
+from audioprobe.classifiers.zero_shot import ZeroShotClassifier as ZeroShotClassifier
 from audioprobe.datasets.recordings import Recordings as Recordings
 from audioprobe.embedders.cached import CachedEmbedder as CachedEmbedder
 from audioprobe.embedders.openai import OpenAIEmbedder as OpenAIEmbedder
@@ -12,6 +14,7 @@ from audioprobe.embedders.sentence_transformers import (
 )
 from audioprobe.encoders.ast import AST as AST
 from audioprobe.encoders.birdnet import BirdNET as BirdNET
+from audioprobe.encoders.clap import CLAP as CLAP
 from audioprobe.errors import AudioProbeError as AudioProbeError
 from audioprobe.evaluation import Evaluation as Evaluation
 from audioprobe.language_models.cascade import Cascade as Cascade
@@ -21,6 +24,7 @@ from audioprobe.language_models.transformers import TransformersLM as Transforme
 from audioprobe.protocols import AudioEncoder as AudioEncoder
 from audioprobe.protocols import Component as Component
 from audioprobe.protocols import Dataset as Dataset
+from audioprobe.protocols import JointEncoder as JointEncoder
 from audioprobe.protocols import LanguageModel as LanguageModel
 from audioprobe.protocols import LikelihoodModel as LikelihoodModel
 from audioprobe.protocols import Scorer as Scorer

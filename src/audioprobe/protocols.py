@@ -68,6 +68,35 @@ class Tagger(Component, Protocol):
 
 
 @runtime_checkable
+class JointEncoder(Component, Protocol):
+    """Sound and text to vectors of one space, where they can be compared (CLAP and its kin)."""
+
+    @property
+    def logit_scale(self) -> float:
+        """What cosines are multiplied by before a softmax over texts, as the model was trained."""
+        ...
+
+    def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """One vector per waveform, in order; any sample rate is taken.
+
+        Returns:
+            Shape (width,) each, not necessarily normalised.
+
+        Raises:
+            UnsupportedInputError: for a sound that this encoder cannot take.
+        """
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> FloatArray:
+        """One vector per text, in order; shape (n_texts, width), not necessarily normalised.
+
+        Raises:
+            InvalidInputError: for a text that the model cannot take.
+        """
+        ...
+
+
+@runtime_checkable
 class LanguageModel(Component, Protocol):
     """Prompts, with or without sound, to text."""
 

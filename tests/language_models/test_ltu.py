@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.golden_ltu import golden, spectrograms, tiny_base, tiny_net, tiny_trainable
+from tests.golden_ltu import (
+    character_tokenizer,
+    golden,
+    spectrograms,
+    tiny_base,
+    tiny_net,
+    tiny_trainable,
+)
 from tests.signals import chirp_10s
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
 
 from audioprobe import CaptionClassifier, KeywordScorer
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
@@ -27,16 +32,7 @@ BRIEF = Decoding(max_new_tokens=8)
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LLaMA's folder with a tokenizer of single characters."""
     folder = tmp_path_factory.mktemp("vicuna_tiny")
-    characters = ["\n", *map(chr, range(32, 127))]
-    vocabulary = {token: n for n, token in enumerate(["<unk>", "<s>", "</s>", *characters])}
-    vocabulary |= {f"<{n}>": n for n in range(len(vocabulary), 200)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    tokenizer.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 1)])
-    tokenizer.decoder = decoders.Fuse()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
-    ).save_pretrained(folder)
+    character_tokenizer().save_pretrained(folder)
     save_file(tiny_base(), folder / "model.safetensors")
     config = json.loads((Path(__file__).parents[1] / "data/ltu/tiny_config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.scripted import CharacterEmbedder, LevelTagger, ScriptedModel, sound
+from tests.scripted import CharacterEmbedder, JointLevels, LevelTagger, ScriptedModel, sound
 
 from audioprobe.datasets.recordings import Recordings
 from audioprobe.errors import ContractError, InvalidInputError, UnsupportedInputError
@@ -14,6 +14,7 @@ from audioprobe.testing import (
     check_dataset,
     check_embedder,
     check_encoder,
+    check_joint_encoder,
     check_language_model,
     check_likelihood_model,
     check_scorer,
@@ -359,3 +360,51 @@ def test_a_broken_data_set_is_caught(broken: type[Toy], rule: str) -> None:
 
 def test_the_recordings_that_ship_keep_the_contract() -> None:
     check_dataset(Recordings())
+
+
+class Wide(JointLevels):
+    def one(self, waveform: Waveform) -> FloatArray:
+        return np.ones(3)
+
+
+class Framed(JointLevels):
+    def one(self, waveform: Waveform) -> FloatArray:
+        return np.ones((1, 2))
+
+
+class Hoarding(JointLevels):
+    def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        return map(self.one, list(waveforms))
+
+
+class Leaning(JointLevels):
+    """A text's vector depends on the other texts."""
+
+    def embed_texts(self, texts: Sequence[str]) -> FloatArray:
+        vectors = super().embed_texts(texts)
+        return vectors - (vectors.mean(axis=0) if len(texts) else 0)
+
+
+class Scaleless(JointLevels):
+    def __init__(self) -> None:
+        super().__init__(scale=0.0)
+
+
+def test_a_sound_joint_encoder_passes() -> None:
+    check_joint_encoder(JointLevels())
+    check_joint_encoder(JointLevels(batch_size=3))
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        (Wide, "as wide as those of texts"),
+        (Framed, "embed_audio: 1 dimensions, got 2"),
+        (Hoarding, "embed_audio: streams"),
+        (Leaning, "embed_texts: a text has the same vector alone"),
+        (Scaleless, "logit_scale"),
+    ],
+)
+def test_a_broken_joint_encoder_is_caught(broken: type[JointLevels], rule: str) -> None:
+    with pytest.raises(ContractError, match=rule):
+        check_joint_encoder(broken())

@@ -1,38 +1,27 @@
 """The study's classifier: a model says what it hears, a scorer compares that with the labels."""
 
-import hashlib
-import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from audioprobe.audio.reading import Reading
+from audioprobe.audio.reading import Reading, Window
 from audioprobe.audio.sources import Source, clips_of
-from audioprobe.classifiers.captioning import Captions, caption_clips
+from audioprobe.classifiers.pooling import pooled
+from audioprobe.classifiers.provenance import now, provenance_of, truth_of, versions
+from audioprobe.classifiers.windows import Listener, Record, UnusableAnswer, hear
 from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, RemoteError
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import load
-from audioprobe.results import Caption, ClassificationResult, LabelScores, Provenance
-from audioprobe.types import Clip, Decoding, Float64Array, FloatArray, Option
+from audioprobe.results import Caption, ClassificationResult, Provenance
+from audioprobe.types import Decoding, FloatArray, Option, Prompt, Response
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."
 """LTU's own wording for classification (`inference_batch.py`), "Close" included."""
 
-_LIBRARIES = (
-    "ai-edge-litert",
-    "audioprobe",
-    "numpy",
-    "openai",
-    "scipy",
-    "sentence-transformers",
-    "soundfile",
-    "soxr",
-    "torch",
-    "transformers",
-)
+
+class EmptyCaption(UnusableAnswer):
+    """The model's answer held no text."""
 
 
 class CaptionClassifier:
@@ -95,13 +84,16 @@ class CaptionClassifier:
         clips = clips_of(sounds)
         # Wrong labels, a wrong key or missing weights come to light before hours of captioning.
         self._check_labels(labels)
-        record = Captions()
-        for record in caption_clips(
-            self._model, clips, self._question, self._reading, self._decoding
-        ):
-            if progress is not None:
-                progress(len(record.captions) + len(record.failures), len(clips))
-        return self._result(clips, record, tuple(labels))
+        record = hear(self._listener(), clips, self._reading, progress)
+        provenance = provenance_of(
+            {"model": self._model.info},
+            self._options(),
+            self._reading,
+            clips,
+            record,
+            seed=self._decoding.seed if self._decoding else 0,
+        )
+        return self._scored(record, tuple(labels), provenance, truth_of(clips))
 
     def rescore(
         self, result: ClassificationResult, labels: Sequence[str] | None = None
@@ -114,11 +106,11 @@ class CaptionClassifier:
         """
         chosen = result.labels if labels is None else labels
         self._check_labels(chosen)
-        record = Captions()
+        record: Record[Caption] = Record()
         record.failures = {f.clip_id: f for f in result.failures if f.stage != "score"}
         for caption in result.captions:
-            record.captions.setdefault(caption.clip_id, []).append(caption)
-        provenance = replace(result.provenance, versions=_versions(), created=_now())
+            record.kept.setdefault(caption.clip_id, []).append(caption)
+        provenance = replace(result.provenance, versions=versions(), created=now())
         return self._scored(record, tuple(chosen), provenance, result.truth)
 
     def _check_labels(self, labels: Sequence[str]) -> None:
@@ -126,48 +118,36 @@ class CaptionClassifier:
             raise InvalidInputError(f"labels must be a list of texts, got the text {labels!r:.60}.")
         self._scorer.score((), tuple(labels))
 
-    def _result(
-        self, clips: Sequence[Clip], record: Captions, labels: tuple[str, ...]
-    ) -> ClassificationResult:
-        in_order = Captions(
-            captions={c.id: record.captions[c.id] for c in clips if c.id in record.captions},
-            failures={c.id: record.failures[c.id] for c in clips if c.id in record.failures},
+    def _listener(self) -> Listener[Prompt, Response, Caption]:
+        return Listener(
+            "language model",
+            "prompt",
+            "caption",
+            ask=lambda prompts: self._model.generate(prompts, self._decoding),
+            item=lambda waveform: Prompt(self._question, audio=waveform),
+            keep=_caption,
         )
-        data = hashlib.sha256()
-        for clip in clips:
-            # Only of scored clips: how far a failed one was read depends on the batch.
-            digest = record.digests[clip.id] if clip.id in record.captions else "failed"
-            data.update(f"{clip.id}\t{digest}\n".encode("utf-8", "surrogatepass"))
-        provenance = Provenance(
-            components={"model": self._model.info},
-            options=self._options(),
-            seed=self._decoding.seed if self._decoding else 0,
-            data=data.hexdigest(),
-            versions=_versions(),
-            created=_now(),
-        )
-        truth = {clip.id: clip.labels for clip in clips if clip.labels is not None}
-        return self._scored(in_order, labels, provenance, truth)
 
     def _scored(
         self,
-        record: Captions,
+        record: Record[Caption],
         labels: tuple[str, ...],
         provenance: Provenance,
         truth: Mapping[str, tuple[str, ...]],
     ) -> ClassificationResult:
-        captions = tuple(c for clip_captions in record.captions.values() for c in clip_captions)
+        captions = tuple(c for clip_captions in record.kept.values() for c in clip_captions)
         provenance = replace(
             provenance,
             components={**provenance.components, "scorer": self._scorer.info},
             options={**provenance.options, "pooling": self._reading.pooling},
         )
         by_window = self._scores_of(captions, labels, record)
-        clip_ids, values = self._pooled(
-            [c for c in captions if c.clip_id not in record.failures], by_window, len(labels)
-        )
+        rows: dict[str, list[FloatArray]] = {}
+        for caption in captions:
+            if caption.clip_id not in record.failures:
+                rows.setdefault(caption.clip_id, []).append(by_window[caption])
         return ClassificationResult(
-            LabelScores(clip_ids, labels, values),
+            pooled(rows, labels, self._reading),
             captions,
             tuple(record.failures.values()),
             provenance,
@@ -175,7 +155,7 @@ class CaptionClassifier:
         )
 
     def _scores_of(
-        self, captions: Sequence[Caption], labels: tuple[str, ...], record: Captions
+        self, captions: Sequence[Caption], labels: tuple[str, ...], record: Record[Caption]
     ) -> dict[Caption, FloatArray]:
         """A row per caption; a clip whose caption cannot be scored fails.
 
@@ -203,35 +183,15 @@ class CaptionClassifier:
             )
         return rows
 
-    def _pooled(
-        self, captions: Sequence[Caption], by_window: Mapping[Caption, FloatArray], n_labels: int
-    ) -> tuple[tuple[str, ...], Float64Array]:
-        """Scores of windows to scores of clips; the windows of a clip stand together."""
-        pool = np.max if self._reading.pooling == "max" else np.mean
-        rows: dict[str, list[FloatArray]] = {}
-        for caption in captions:
-            rows.setdefault(caption.clip_id, []).append(by_window[caption])
-        values = [pool(windows, axis=0) for windows in rows.values()]
-        return tuple(rows), np.array(values, dtype=np.float64).reshape(len(rows), n_labels)
-
     def _options(self) -> dict[str, Option]:
         decoding = asdict(self._decoding) if self._decoding else {}
         return {
             "question": self._question,
-            **asdict(self._reading),
             **{f"decoding.{name}": value for name, value in decoding.items()},
         }
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
+def _caption(clip_id: str, window: Window, response: Response) -> Caption:
+    if not response.text.strip():  # it says nothing: a failure, not a score of no words
+        raise EmptyCaption("The model answered with no text.")
+    return Caption(clip_id, window.start, response.text, response.abstained, response.finish)

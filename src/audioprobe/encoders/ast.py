@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import ASTConfig, ASTForAudioClassification, AutoConfig
 
 from audioprobe import weights
 from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
 from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.nets.loading import load_network
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
 N_SPECIAL_TOKENS = 2  # class and distillation token, before the patches
@@ -110,24 +110,8 @@ class AST:
 
     @cached_property
     def _network(self) -> ASTForAudioClassification:
-        folder = self._weights.folder
-        try:
-            loaded: Any = ASTForAudioClassification.from_pretrained(
-                folder, output_loading_info=True, local_files_only=True, dtype=torch.float32
-            )
-        except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-            raise WeightsError(
-                f"{folder}: the weights could not be read ({error}). The file may be missing or "
-                "cut short: get it again."
-            ) from error
-        network, found = loaded
-        weights.refuse_differences(
-            str(folder),
-            missing=found["missing_keys"],
-            unexpected=found["unexpected_keys"],
-            mismatched=[str(entry) for entry in found["mismatched_keys"]],
-        )
-        return network.eval().to(self._device, getattr(torch, self._dtype))
+        network: Any = load_network(ASTForAudioClassification, self._weights.folder)
+        return network.to(self._device, getattr(torch, self._dtype))
 
 
 def _read_config(folder: Path) -> ASTConfig:

@@ -1,32 +1,44 @@
 """The result of classifying clips: shown, evaluated, written, read back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from audioprobe.errors import InvalidInputError
 from audioprobe.evaluation import Evaluation, evaluate, targets_of
 from audioprobe.metrics import ThresholdPolicy
 from audioprobe.results.provenance import Provenance
 from audioprobe.results.scores import Caption, Failure, LabelScores
+from audioprobe.results.sheet import score_sheet
 from audioprobe.serialize import from_json, to_json
-from audioprobe.tables import Table, columns
+from audioprobe.tables import Table
 from audioprobe.types import BoolArray, FloatArray
+
+MATCH = "match"
+"""The measure of results that go by captions: a scorer's match of caption and label."""
 
 _SHOWN_LABELS = 3  # in the table of a result: more do not fit a line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassificationResult:
-    """Label scores of clips, the captions they rest on, and what failed.
+    """Label scores of clips, the captions they rest on if any, and what failed.
 
     Attributes:
         label_scores: one row per clip that was scored.
-        captions: in the order of clips and windows, those of clips whose scoring failed included.
+        captions: in the order of clips and windows, those of clips whose scoring failed included;
+            () where labels are scored without captions.
         failures: one per clip that was asked for and has no scores.
         provenance: what made this.
         truth: labels by clip id, where the clips came with labels.
+        measure: what the scores are: "match" (of captions), "total" or "per_token" log-likelihood,
+            "cosine" or "probability".
+        alternatives: the same clips and labels by other measures; `ranked_by` swaps them.
+
+    Raises:
+        InvalidInputError: if an alternative has other clips or labels, or the measure's name.
     """
 
     label_scores: LabelScores
@@ -34,6 +46,17 @@ class ClassificationResult:
     failures: tuple[Failure, ...]
     provenance: Provenance
     truth: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    measure: str = MATCH
+    alternatives: Mapping[str, LabelScores] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, other in self.alternatives.items():
+            same = (other.clip_ids, other.labels) == (self.clip_ids, self.labels)
+            if name == self.measure or not same:
+                raise InvalidInputError(
+                    f"The alternative {name!r} needs a name of its own and the clips and labels of "
+                    f"the scores by {self.measure!r}."
+                )
 
     @property
     def scores(self) -> FloatArray:
@@ -51,16 +74,59 @@ class ClassificationResult:
         return self.label_scores.clip_ids
 
     @property
+    def measures(self) -> dict[str, LabelScores]:
+        """The scores by every measure that was taken, the chosen one first."""
+        return {self.measure: self.label_scores, **self.alternatives}
+
+    def ranked_by(self, measure: str) -> "ClassificationResult":
+        """The same result with another of its measures as `scores`; nothing is computed.
+
+        Args:
+            measure: one of `measures`.
+
+        Raises:
+            InvalidInputError: if it has no such measure.
+        """
+        others = self.measures
+        if measure not in others:
+            raise InvalidInputError(
+                f"measure must be one of {', '.join(others)}, which this result has, "
+                f"got {measure!r}."
+            )
+        chosen = others.pop(measure)
+        options = {**self.provenance.options, "rank_by": measure}
+        return replace(
+            self,
+            label_scores=chosen,
+            provenance=replace(self.provenance, options=options),
+            measure=measure,
+            alternatives=others,
+        )
+
+    @property
+    def by_captions(self) -> bool:
+        """Whether captions came between sound and scores, and can be shown."""
+        return self.measure == MATCH or bool(self.captions)
+
+    @property
     def counts(self) -> dict[str, int]:
-        """Clips asked for, scored, failed; and scored ones in which nothing was recognised."""
-        silent = len(set(self.clip_ids) - self.recognised)
+        """Clips asked for, scored, failed; and scored ones in which nothing was recognised.
+
+        The last is known, and told, only where the model said so in captions.
+        """
         n_scored, n_failed = len(self.clip_ids), len(self.failures)
-        asked = n_scored + n_failed
-        return {"clips": asked, "scored": n_scored, "failed": n_failed, "unrecognised": silent}
+        counts = {"clips": n_scored + n_failed, "scored": n_scored, "failed": n_failed}
+        silent = {"unrecognised": len(set(self.clip_ids) - self.recognised)}
+        return counts | (silent if self.by_captions else {})
 
     @property
     def recognised(self) -> frozenset[str]:
-        """Ids of the clips in some window of which the model recognised something."""
+        """Ids of the clips in some window of which the model recognised something.
+
+        Without captions, nobody said of any clip that nothing is recognised: all are here.
+        """
+        if not self.by_captions:
+            return frozenset(self.clip_ids)
         return frozenset(c.clip_id for c in self.captions if not c.abstained)
 
     def captions_by_clip(self) -> dict[str, tuple[Caption, ...]]:
@@ -99,19 +165,19 @@ class ClassificationResult:
         )
 
     def table(self) -> Table:
-        """One row per scored clip: caption, best labels, their scores.
+        """One row per scored clip: caption if any, best labels, their scores.
 
         Where nothing was recognised no label is shown, for the scores are those of the words that
         say so; `scores` has them all the same.
         """
         n = min(_SHOWN_LABELS, len(self.labels))
-        header = ("clip", "caption", *(f"label {k}" for k in range(1, n + 1)))
         captions, recognised = self.captions_by_clip(), self.recognised
-        rows = [
-            (clip_id, _short(captions[clip_id]), *_cells(best, clip_id in recognised))
-            for clip_id, best in zip(self.clip_ids, self.label_scores.best(n), strict=True)
-        ]
-        return Table(header, tuple(rows))
+        rows = []
+        for clip_id, best in zip(self.clip_ids, self.label_scores.best(n), strict=True):
+            said = (_short(captions[clip_id]),) if self.by_captions else ()
+            rows.append((clip_id, *said, *_cells(best, clip_id in recognised)))
+        before = ("clip", "caption") if self.by_captions else ("clip",)
+        return Table((*before, *(f"label {k}" for k in range(1, n + 1))), tuple(rows))
 
     def failure_table(self) -> Table:
         """One row per clip without scores."""
@@ -125,8 +191,10 @@ class ClassificationResult:
         parts = [f"{counts['scored']} of {counts['clips']} clips scored"]
         if counts["failed"]:
             parts.append(f"{counts['failed']} failed")
-        if counts["unrecognised"]:
+        if counts.get("unrecognised"):
             parts.append(f"{counts['unrecognised']} in which the model recognised nothing")
+        if not self.by_captions:
+            parts.append(f"scores are {self.measure}, windows of a clip pooled by {pooling}")
         if len(self.captions) > len({caption.clip_id for caption in self.captions}):
             parts.append(f"{len(self.captions)} windows pooled by {pooling}")
         n_cut = sum(caption.finish == "length" for caption in self.captions)
@@ -149,22 +217,16 @@ class ClassificationResult:
         return "\n\n".join([*parts, self.summary()])
 
     def to_csv(self) -> str:
-        """One row per clip that was asked for; a failed one has its cause instead of scores."""
-        fixed = ("clip", "caption", "failed at", "cause")
-        # A label of such a name is told apart, or programs would read one column for the other.
-        names = [f"label {name}" if name in fixed else name for name in self.labels]
-        header = ("clip", "caption", *names, "failed at", "cause")
+        """One row per clip that was asked for; a failed one has its cause instead of scores.
+
+        Columns of alternatives follow those of the chosen measure and have its name in brackets.
+        """
         texts = {
             clip_id: " | ".join(caption.text for caption in captions)
             for clip_id, captions in self.captions_by_clip().items()
         }
-        rows = [
-            (clip_id, texts[clip_id], *tuple(repr(float(value)) for value in row), "", "")
-            for clip_id, row in zip(self.clip_ids, self.scores, strict=True)
-        ]
-        blank = ("",) * len(self.labels)
-        rows += [(f.clip_id, texts[f.clip_id], *blank, f.stage, f.message) for f in self.failures]
-        return Table(header, tuple(rows), numeric=columns(self.labels, first=2)).to_csv()
+        shown = texts if self.by_captions else None
+        return score_sheet(self.label_scores, self.alternatives, shown, self.failures).to_csv()
 
     def to_json(self) -> str:
         """Everything, exactly; `from_json` reads it back."""

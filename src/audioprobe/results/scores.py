@@ -69,7 +69,7 @@ class Failure:
 
     Attributes:
         clip_id: the clip.
-        stage: where it failed: reading the sound, captioning it, or scoring the caption.
+        stage: where it failed: reading the sound, captioning it, or scoring caption or sound.
         error: class of the error, or "EmptyCaption".
         message: what was expected, what came, what to do.
     """

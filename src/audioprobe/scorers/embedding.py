@@ -8,7 +8,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import TextEmbedder
 from audioprobe.registry import load
-from audioprobe.scorers.labels import check_texts, checked_synonyms, wordings
+from audioprobe.scorers.labels import check_template, check_texts, checked_synonyms, wordings
 from audioprobe.scorers.ltu import RECIPES, LtuRecipe
 from audioprobe.types import ComponentInfo, FloatArray
 
@@ -45,8 +45,7 @@ class EmbeddingScorer:
         pooling: Literal["max", "mean"] = "max",
         compat: str | None = None,
     ) -> None:
-        if template.count("{}") != 1:
-            raise InvalidInputError(f'The template needs "{{}}" exactly once, got {template!r}.')
+        check_template(template)
         if pooling not in ("max", "mean"):
             raise InvalidInputError(f'pooling must be "max" or "mean", got {pooling!r}.')
         self._embedder = load("embedder", embedder) if isinstance(embedder, str) else embedder

@@ -31,6 +31,16 @@ def check_texts(captions: Sequence[str], labels: Sequence[str]) -> None:
         )
 
 
+def check_template(template: str) -> None:
+    """Refuse a template that has no single place for the text.
+
+    Raises:
+        InvalidInputError: unless "{}" is in it exactly once.
+    """
+    if template.count("{}") != 1:
+        raise InvalidInputError(f'The template needs "{{}}" exactly once, got {template!r}.')
+
+
 def wordings(label: str, synonyms: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """The label and its synonyms, without repetition."""
     return tuple(dict.fromkeys([label, *synonyms.get(label, ())]))

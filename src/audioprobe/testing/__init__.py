@@ -6,7 +6,7 @@ answer per item, in order, the same alone and in company.
 """
 
 from audioprobe.testing.datasets import check_dataset
-from audioprobe.testing.encoders import check_encoder, check_tagger
+from audioprobe.testing.encoders import check_encoder, check_joint_encoder, check_tagger
 from audioprobe.testing.language_models import check_language_model, check_likelihood_model
 from audioprobe.testing.texts import check_embedder, check_scorer
 
@@ -14,6 +14,7 @@ __all__ = [
     "check_dataset",
     "check_embedder",
     "check_encoder",
+    "check_joint_encoder",
     "check_language_model",
     "check_likelihood_model",
     "check_scorer",

@@ -1,6 +1,8 @@
 """Contracts of what takes sound to numbers."""
 
-from audioprobe.protocols import AudioEncoder, Tagger
+import math
+
+from audioprobe.protocols import AudioEncoder, JointEncoder, Tagger
 from audioprobe.testing.rules import (
     check_array,
     check_info,
@@ -10,6 +12,7 @@ from audioprobe.testing.rules import (
     example_sounds,
     require,
 )
+from audioprobe.testing.texts import check_vectors
 
 
 def check_encoder(encoder: AudioEncoder) -> None:
@@ -41,3 +44,25 @@ def check_tagger(tagger: Tagger) -> None:
         require(array.size == n_labels, "tag: one probability per label")
         require(bool(((array >= 0) & (array <= 1)).all()), "tag: probabilities lie in [0, 1]")
     check_laziness("tag", tagger.tag, example_sounds()[0])
+
+
+def check_joint_encoder(encoder: JointEncoder) -> None:
+    """One vector per sound and per text, of one width, alone as in company.
+
+    Raises:
+        ContractError: names the broken rule.
+    """
+    check_info(encoder, "encoder")
+    sounds = check_stream("embed_audio", encoder.embed_audio, example_sounds(), close)
+    texts = check_vectors("embed_texts", encoder.embed_texts)
+    for array in sounds:
+        check_array(array, "embed_audio", n_dimensions=1)
+        require(
+            array.shape == texts.shape[1:], "embed_audio: vectors are as wide as those of texts"
+        )
+    check_laziness("embed_audio", encoder.embed_audio, example_sounds()[0])
+    scale = encoder.logit_scale
+    require(
+        isinstance(scale, float) and 0 < scale < math.inf,
+        "logit_scale: a positive, finite float",
+    )

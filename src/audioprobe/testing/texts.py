@@ -1,5 +1,6 @@
 """Contracts of what takes text to vectors or scores."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import Scorer, TextEmbedder
 from audioprobe.testing.rules import check_array, check_info, check_refusal, close, require
+from audioprobe.types import FloatArray
 
 TEXTS = ("a crow calls", "rain on a tin roof", "a dog barks", "a crow calls", "wind {} 100%")
 
@@ -18,14 +20,20 @@ def check_embedder(embedder: TextEmbedder) -> None:
         ContractError: names the broken rule.
     """
     check_info(embedder, "embedder")
-    vectors = np.asarray(embedder.embed(TEXTS))
-    check_array(vectors, "embed", n_dimensions=2)
-    require(len(vectors) == len(TEXTS), "embed: one vector per text")
-    alone = np.concatenate([embedder.embed([text]) for text in TEXTS])
-    require(close(vectors, alone), "embed: a text has the same vector alone and in company")
-    require(close(vectors, embedder.embed(TEXTS[::-1])[::-1]), "embed: keeps the order")
-    require(not close(vectors[0], vectors[1]), "embed: different texts differ")
-    require(len(embedder.embed([])) == 0, "embed: takes an empty list")
+    check_vectors("embed", embedder.embed)
+
+
+def check_vectors(name: str, embed: Callable[[Sequence[str]], FloatArray]) -> FloatArray:
+    """What `check_embedder` says of texts, for whatever embeds them; returns some vectors."""
+    vectors = np.asarray(embed(TEXTS))
+    check_array(vectors, name, n_dimensions=2)
+    require(len(vectors) == len(TEXTS), f"{name}: one vector per text")
+    alone = np.concatenate([embed([text]) for text in TEXTS])
+    require(close(vectors, alone), f"{name}: a text has the same vector alone and in company")
+    require(close(vectors, embed(TEXTS[::-1])[::-1]), f"{name}: keeps the order")
+    require(not close(vectors[0], vectors[1]), f"{name}: different texts differ")
+    require(len(embed([])) == 0, f"{name}: takes an empty list")
+    return vectors
 
 
 def check_scorer(scorer: Scorer) -> None:

@@ -1,0 +1,85 @@
+"""What results of classifiers record about their making."""
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from audioprobe.audio.reading import Reading
+from audioprobe.classifiers.windows import Kept, Record
+from audioprobe.results import Provenance
+from audioprobe.types import Clip, ComponentInfo, Option
+
+_LIBRARIES = (
+    "ai-edge-litert",
+    "audioprobe",
+    "numpy",
+    "openai",
+    "scipy",
+    "sentence-transformers",
+    "soundfile",
+    "soxr",
+    "torch",
+    "transformers",
+)
+
+
+def provenance_of(
+    components: Mapping[str, ComponentInfo],
+    options: Mapping[str, Option],
+    reading: Reading,
+    clips: Sequence[Clip],
+    record: Record[Kept],
+    *,
+    seed: int = 0,
+) -> Provenance:
+    """Where a result comes from that was made just now.
+
+    Args:
+        components: what took part, by role.
+        options: of the study; those of `reading` are added.
+        reading: how recordings became windows.
+        clips: all that were asked for.
+        record: what came of them.
+        seed: for whatever samples.
+    """
+    return Provenance(
+        components=components,
+        options={**options, **asdict(reading)},
+        seed=seed,
+        data=_digest(clips, record),
+        versions=versions(),
+        created=now(),
+    )
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the installed libraries that can move a number."""
+    found = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def truth_of(clips: Sequence[Clip]) -> dict[str, tuple[str, ...]]:
+    """Labels by clip id, of the clips that came with labels."""
+    return {clip.id: clip.labels for clip in clips if clip.labels is not None}
+
+
+def _digest(clips: Sequence[Clip], record: Record[Kept]) -> str:
+    data = hashlib.sha256()
+    for clip in clips:
+        # Only of clips that were heard: how far a failed one was read depends on the batch.
+        digest = record.digests[clip.id] if clip.id in record.kept else "failed"
+        data.update(f"{clip.id}\t{digest}\n".encode("utf-8", "surrogatepass"))
+    return data.hexdigest()
