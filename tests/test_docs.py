@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from audioprobe.datasets.recordings import FOLDER
-from tests.embedding_server import serve
 from tests.processes import run_cli
+from tests.remote_service import serve
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

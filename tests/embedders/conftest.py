@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.embedders.remote import KEY
-from tests.embedding_server import Service, serve
+from tests.remote_service import Service, serve
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tests.embedding_server import Answer, Service, vector
+from tests.remote_service import Answer, Service, vector
 
 from audioprobe.embedders.openai import OpenAIEmbedder
-from audioprobe.embedders.requests import Retry
+from audioprobe.services.requests import Retry
 from audioprobe.types import FloatArray
 
 KEY = "sk-test-4f9a-do-not-leak"

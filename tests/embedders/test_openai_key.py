@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.embedders.remote import KEY, embedder, expected
-from tests.embedding_server import Answer, Service
+from tests.remote_service import Answer, Service
 
 from audioprobe.embedders.cached import CachedEmbedder
 from audioprobe.embedders.openai import OpenAIEmbedder
