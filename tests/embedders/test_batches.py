@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.embedders.remote import embedder
+from tests.remote import embedder
 from tests.remote_service import Service
 from tiktoken_ext import openai_public
 

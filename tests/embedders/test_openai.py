@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.embedders.remote import QUICK, embedder, expected, fail_first
+from tests.remote import QUICK, embedder, expected, fail_first
 from tests.remote_service import Answer, Service
 
 from audioprobe.embedders.batches import MAX_TEXTS

@@ -182,10 +182,12 @@ class Pace:
         if stop.is_set():
             raise GivenUpError("Not tried: another request failed for good.")
 
-    def __getstate__(self) -> float:
+    def __getstate__(self) -> dict[str, float]:
         """The gap alone: a copy in another process keeps its own time."""
-        return self._gap_s
+        return {"_gap_s": self._gap_s}
 
-    def __setstate__(self, state: float) -> None:
+    def __setstate__(self, state: dict[str, float]) -> None:
         """Restore, with a lock of its own."""
-        self._gap_s, self._lock, self._next = state, threading.Lock(), 0.0
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+        self._next = 0.0
