@@ -6,9 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import network_brake
-from tests.remote_service import Service, serve
-
-KEY = "sk-test-4f9a-do-not-leak"
+from tests.remote_service import KEY, Service, serve
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

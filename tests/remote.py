@@ -9,7 +9,6 @@ from audioprobe.embedders.openai import OpenAIEmbedder
 from audioprobe.language_models.openai_chat import OpenAIChat
 from audioprobe.services.requests import Retry
 from audioprobe.types import FloatArray
-from tests.conftest import KEY as KEY
 from tests.remote_service import Answer, Service, vector
 
 QUICK = Retry(attempts=4, first_wait_s=0.01, longest_wait_s=1.0)

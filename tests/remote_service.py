@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-WIDTH = 4
+KEY = "sk-test-4f9a-do-not-leak"
 TOKENS_PER_SECOND = 25
 
 

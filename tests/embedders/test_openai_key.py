@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.remote import KEY, embedder, everything_an_error_shows, expected
-from tests.remote_service import Answer, Service
+from tests.remote import embedder, everything_an_error_shows, expected
+from tests.remote_service import KEY, Answer, Service
 
 from audioprobe.embedders.cached import CachedEmbedder
 from audioprobe.embedders.openai import OpenAIEmbedder

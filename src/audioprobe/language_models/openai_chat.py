@@ -152,8 +152,9 @@ class OpenAIChat:
         Raises:
             InvalidInputError: for an empty text, or one that is no Unicode.
             UnsupportedInputError: for a decoding that OpenAI's own service has no fields for.
-            RemoteError: when there is no key; when a prompt failed for good or its answer has no text; final when the
-                endpoint is deaf, a limit was reached, or the service refuses everything.
+            RemoteError: when a prompt failed for good or its answer has no text; final where there
+                is no key, the endpoint is deaf, a limit was reached, or the service refuses
+                everything.
         """
         chosen = decoding or Decoding()
         fields = decoding_fields(chosen, is_openai=self._endpoint.is_openai)
