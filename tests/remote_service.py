@@ -126,7 +126,7 @@ def completion(service: Service, request: dict[str, Any]) -> dict[str, Any]:
     counted = [1.0 if service.hears == "constant" else s.size / rate for s, rate in sounds]
     n_prompt = sum(len(pieces(text_of(m))) + 4 for m in messages)
     n_prompt += sum(round(seconds * TOKENS_PER_SECOND) for seconds in counted)
-    limit = request.get("max_tokens", request.get("max_completion_tokens"))
+    limit: int = request["max_tokens"]
     tokens = pieces(text)
     body: dict[str, Any] = {
         "object": "chat.completion",

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.audio.wav import wav_bytes
-from audioprobe.types import Waveform
+from audioprobe.types import Float64Array, Waveform
 
 
-def read(content: bytes) -> tuple[np.ndarray, int]:  # type: ignore[type-arg]
-    return soundfile.read(io.BytesIO(content), dtype="float64")  # type: ignore[no-any-return]
+def read(content: bytes) -> Float64Array:
+    samples: Float64Array = soundfile.read(io.BytesIO(content), dtype="float64")[0]
+    return samples
 
 
 def test_it_is_a_file_of_sixteen_bits_and_one_channel() -> None:
@@ -25,7 +26,7 @@ def test_it_is_a_file_of_sixteen_bits_and_one_channel() -> None:
 def test_every_sixteen_bit_sample_comes_back_bit_for_bit() -> None:
     samples = (np.arange(-32768, 32768) / 32768).astype(np.float32)
     content, n_cut = wav_bytes(Waveform(samples, 8000))
-    np.testing.assert_array_equal(read(content)[0], samples)
+    np.testing.assert_array_equal(read(content), samples)
     assert n_cut == 0
 
 
@@ -35,5 +36,5 @@ def test_samples_are_rounded_to_the_nearest_step_and_cut_off_at_full_scale(
 ) -> None:
     content, n_cut = wav_bytes(Waveform(np.array(values, np.float32), 8000))
     limited = np.clip(values, -1, 32767 / 32768)
-    assert np.abs(read(content)[0] - limited).max() <= 0.5 / 32768
+    assert np.abs(read(content) - limited).max() <= 0.5 / 32768
     assert n_cut == sum(abs(value) > 1 + 0.5 / 32768 for value in values)

@@ -22,7 +22,7 @@ from tests.scripted import CharacterEmbedder, ScriptedModel, sound
 from audioprobe.embedders.cached import CachedEmbedder
 from audioprobe.errors import ContractError, InvalidInputError, RemoteError
 from audioprobe.language_models.cached import CachedModel
-from audioprobe.services.store import Store
+from audioprobe.services.store import Store, key_of, scope_of
 from audioprobe.testing import check_language_model
 from audioprobe.types import ComponentInfo, Decoding, Example, Prompt, Response
 
@@ -126,12 +126,10 @@ def test_answers_before_a_failure_are_given_and_kept_and_failures_are_not(tmp_pa
     prompts = [Prompt(text) for text in ("a", "b", "bad", "c")]
     inner = ScriptedModel(failing)
     for _ in range(2):
-        given_texts = []
+        stream = CachedModel(inner, path).generate(prompts)
+        assert [next(stream).text for _ in range(2)] == ["a", "b"]
         with pytest.raises(RemoteError, match="odd"):
-            given_texts += [
-                given_texts.append(r.text) for r in CachedModel(inner, path).generate(prompts)
-            ]
-        assert given_texts == ["a", "b"]
+            next(stream)
     assert inner.n_asked == 3  # "a" once, "bad" twice
 
 
@@ -190,17 +188,17 @@ def test_embeddings_and_responses_may_share_a_file(tmp_path: Path) -> None:
     assert (embedder.n_hits, model.n_hits) == (1, 1)
 
 
-def test_an_answer_of_another_form_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_of_another_form_is_told(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
-    model = CachedModel(CharacterModel(), path)
-    keys: list[bytes] = []
-    read = Store.read
-    monkeypatch.setattr(Store, "read", lambda self, k: keys.extend(k) or read(self, k))  # type: ignore[func-returns-value]
-    list(model.generate([Prompt("a")]))
-    path.unlink()
-    Store(path).write({keys[0]: b"\x00no response"})
-    with pytest.raises(InvalidInputError, match="damaged answer"):
-        list(CachedModel(CharacterModel(), path).generate([Prompt("a")]))
+    prompt = Prompt("a")
+    key = key_of(f"{scope_of(CharacterModel().info)}\nnull", prompt.digest())
+    list(CachedModel(CharacterModel(), path).generate([prompt]))
+    assert Store(path).read([key])
+    for odd in (b"\x00no response", b"{}", b"\xff"):
+        path.unlink()
+        Store(path).write({key: odd})
+        with pytest.raises(InvalidInputError, match="damaged answer"):
+            list(CachedModel(CharacterModel(), path).generate([prompt]))
 
 
 KILLED = """

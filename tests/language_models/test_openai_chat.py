@@ -346,7 +346,7 @@ def test_the_key_appears_nowhere(
         Answer(body=refused),
         Answer(body=choice({"content": "a"}, KEY)),
     ):
-        service.plan = lambda *_, answer=answer: answer  # type: ignore[misc]
+        service.plan = lambda *_, answer=answer: answer
         with pytest.raises(RemoteError) as caught:
             texts(model, PROMPTS[:1])
         shown.append(everything_an_error_shows(caught.value))

@@ -142,7 +142,8 @@ class Budget:
 
     def __getstate__(self) -> dict[str, object]:
         """Without the lock: a copy in another process counts for itself."""
-        return {k: v for k, v in self.__dict__.items() if k != "_changed"} | {"_n_under_way": 0}
+        state: dict[str, object] = {k: v for k, v in self.__dict__.items() if k != "_changed"}
+        return state | {"_n_under_way": 0}
 
     def __setstate__(self, state: dict[str, object]) -> None:
         """Restore, with a lock of its own."""
