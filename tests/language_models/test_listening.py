@@ -1,10 +1,12 @@
 """A deaf endpoint is found out before it is asked about sounds."""
 
 import pytest
+from tests.processes import run_cli
 from tests.remote import chat
 from tests.remote_service import Answer, Service
 from tests.scripted import sound
 
+from audioprobe.datasets.recordings import FOLDER
 from audioprobe.errors import RemoteError
 from audioprobe.types import Example, Prompt
 
@@ -92,3 +94,16 @@ def test_a_model_that_must_have_a_sound_is_judged_without_the_silent_question(
     service.hears = "constant"
     service.plan = lambda n, _: Answer() if with_sound(service, n) else REFUSED
     assert chat(service).hears().heard is True
+
+
+def test_on_the_command_line_nothing_is_scored_by_the_deaf(service: Service) -> None:
+    service.hears = False
+    process = run_cli(
+        "classify",
+        *(str(FOLDER / name) for name in ("crow.flac", "piano.flac")),
+        *("--labels", "crow", "--scorer", "keyword", "--model", "openai-chat:m"),
+        OPENAI_BASE_URL=service.url,
+    )
+    assert process.returncode == 1, process.stderr
+    assert "sounds do not reach it" in " ".join(process.stdout.split())
+    assert len(service.requests) == 3
