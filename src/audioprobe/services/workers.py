@@ -12,6 +12,7 @@ from audioprobe.services.requests import GivenUpError
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 _Waiting: TypeAlias = tuple[Hashable, "Future[Any]"]
+_Job: TypeAlias = tuple["Future[Any]", object, "_Call"]
 
 _AHEAD = 2  # items taken per worker: one under way, one for when another worker is slow
 
@@ -19,9 +20,9 @@ _AHEAD = 2  # items taken per worker: one under way, one for when another worker
 class Workers:
     """Threads that ask a slow service; they do not outlive the program.
 
-    Items are taken as they are needed, up to twice as many as there are workers. Where a stream
-    ends early, nothing new is begun; what is under way is let finish, and its answer is given when
-    the same is asked next, for it may have been paid for.
+    Items are taken as they are needed, up to twice as many as there are workers, and asked about in
+    their order. Where a stream ends early, nothing new is begun; what is under way is let finish,
+    and its answer is given when the same is asked next, for it may have been paid for.
 
     Args:
         concurrency: questions under way at once, over all streams.
@@ -37,8 +38,9 @@ class Workers:
         self._start()
 
     def _start(self) -> None:
-        self._free = threading.Semaphore(self._concurrency)
         self._lock = threading.Lock()
+        self._n_working = 0
+        self._pending: deque[_Job] = deque()
         self._unclaimed: OrderedDict[Hashable, Future[Any]] = OrderedDict()
 
     def answers(
@@ -87,13 +89,22 @@ class Workers:
         if left is not None and not _gave_up(left):
             return left
         future: Future[Any] = Future()
-        threading.Thread(
-            target=self._work, args=(future, item, call), daemon=True, name="audioprobe-request"
-        ).start()
+        with self._lock:
+            self._pending.append((future, item, call))
+            if self._n_working == self._concurrency:
+                return future
+            self._n_working += 1
+        threading.Thread(target=self._work, daemon=True, name="audioprobe-request").start()
         return future
 
-    def _work(self, future: "Future[Any]", item: object, call: "_Call") -> None:
-        with self._free:
+    def _work(self) -> None:
+        """Ask in the order of the items, until there is nothing to ask."""
+        while True:
+            with self._lock:
+                if not self._pending:
+                    self._n_working -= 1
+                    return
+                future, item, call = self._pending.popleft()
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(call.answer(item))
