@@ -120,3 +120,21 @@ def test_a_copy_starts_afresh() -> None:
     assert list(copy.answers([1, 2], double, hash)) == [2, 4]
     with pytest.raises(InvalidInputError, match="at least 1, got 0"):
         Workers(0)
+
+
+def test_what_waits_is_asked_in_order_while_the_first_is_slow() -> None:
+    seen: list[int] = []
+    go_on = threading.Event()
+
+    def ask(item: int, stop: threading.Event) -> int:
+        seen.append(item)
+        if item == 0:
+            go_on.wait(5)
+        elif item == 1:
+            time.sleep(0.1)  # until the two after it wait
+        elif item == 3:
+            go_on.set()
+        return item
+
+    assert list(Workers(2).answers(range(4), ask, hash)) == [0, 1, 2, 3]
+    assert seen == [0, 1, 2, 3]
