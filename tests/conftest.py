@@ -1,9 +1,22 @@
 """No test reaches beyond this machine: a brake makes an attempt fail, and a test proves it."""
 
 import os
+from collections.abc import Iterator
+
+import pytest
 
 from tests import network_brake
+from tests.remote_service import KEY, Service, serve
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 network_brake.install()
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """A running service, and the key that it is asked with."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with serve() as running:
+        yield running

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from audioprobe.datasets.recordings import FOLDER
-from tests.embedding_server import serve
 from tests.processes import run_cli
+from tests.remote_service import serve
 from tests.tiny_chat_models import saved
 
 ROOT = Path(__file__).parents[1]

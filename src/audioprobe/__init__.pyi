@@ -17,10 +17,13 @@ from audioprobe.encoders.birdnet import BirdNET as BirdNET
 from audioprobe.encoders.clap import CLAP as CLAP
 from audioprobe.errors import AudioProbeError as AudioProbeError
 from audioprobe.evaluation import Evaluation as Evaluation
+from audioprobe.language_models.cached import CachedModel as CachedModel
 from audioprobe.language_models.cascade import Cascade as Cascade
 from audioprobe.language_models.ltu import LTU as LTU
+from audioprobe.language_models.openai_chat import OpenAIChat as OpenAIChat
 from audioprobe.language_models.tag_captioner import TagCaptioner as TagCaptioner
 from audioprobe.language_models.transformers import TransformersLM as TransformersLM
+from audioprobe.language_models.vllm_chat import VllmChat as VllmChat
 from audioprobe.protocols import AudioEncoder as AudioEncoder
 from audioprobe.protocols import Component as Component
 from audioprobe.protocols import Dataset as Dataset

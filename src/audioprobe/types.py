@@ -167,6 +167,17 @@ class Prompt:
     audio: Waveform | None = None
     examples: tuple[Example, ...] = ()
 
+    def digest(self) -> str:
+        """SHA-256 of texts and sounds (hexadecimal): equal prompts, equal digest."""
+        turns = [(e.question, e.answer, e.audio) for e in self.examples]
+        content = hashlib.sha256()
+        for question, answer, audio in [*turns, (self.text, "", self.audio)]:
+            parts = (question, answer, audio.digest() if audio else "")
+            # Each behind its length, so that no two prompts read the same.
+            for part in (text.encode("utf-8", "surrogatepass") for text in parts):
+                content.update(b"%d\n%b" % (len(part), part))
+        return content.hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:

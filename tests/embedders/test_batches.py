@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.embedders.remote import embedder
-from tests.embedding_server import Service
+from tests.remote import embedder
+from tests.remote_service import Service
 from tiktoken_ext import openai_public
 
 from audioprobe.embedders.batches import MAX_TEXTS, MAX_TOKENS, MAX_TOKENS_PER_TEXT, batches

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.scripted import CharacterEmbedder
 
-from audioprobe.embedders.cached import SCHEMA_VERSION, CachedEmbedder
+from audioprobe.embedders.cached import CachedEmbedder
 from audioprobe.errors import ContractError, InvalidInputError, RemoteError
+from audioprobe.services.store import SCHEMA_VERSION
 from audioprobe.testing import check_embedder
 from audioprobe.types import ComponentInfo, FloatArray
 
@@ -220,7 +221,7 @@ def test_several_processes_share_one_store(tmp_path: Path) -> None:
         found = pool.starmap(_embed_many, tasks)
     assert found == [_embed_many(path, first) for _, first in tasks]
     with sqlite3.connect(path) as store:
-        assert store.execute("SELECT count(*) FROM vectors").fetchone() == (700,)
+        assert store.execute("SELECT count(*) FROM answers").fetchone() == (700,)
     store.close()
 
 
@@ -259,8 +260,8 @@ def test_a_newer_store_and_a_damaged_vector_are_refused(tmp_path: Path) -> None:
     store = sqlite3.connect(path)
     for damage in ("010203", "00000000", "0000c07f" * 13, ""):
         with store:
-            store.execute(f"UPDATE vectors SET vector = x'{damage}'")
-        with pytest.raises(InvalidInputError, match="damaged vector"):
+            store.execute(f"UPDATE answers SET answer = x'{damage}'")
+        with pytest.raises(InvalidInputError, match="damaged answer"):
             cached.embed(["a"])
     with store:
         store.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.embedders.remote import QUICK, embedder, expected, fail_first
-from tests.embedding_server import Answer, Service
+from tests.remote import QUICK, embedder, expected, fail_first
+from tests.remote_service import Answer, Service
 
 from audioprobe.embedders.batches import MAX_TEXTS
 from audioprobe.embedders.openai import OpenAIEmbedder
-from audioprobe.embedders.requests import Retry, retry_after
 from audioprobe.errors import InvalidInputError, RemoteError
+from audioprobe.services.requests import Retry, retry_after
 from audioprobe.testing import check_embedder
 
 

@@ -6,25 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.embedders.remote import KEY, embedder, expected
-from tests.embedding_server import Answer, Service
+from tests.remote import embedder, everything_an_error_shows, expected
+from tests.remote_service import KEY, Answer, Service
 
 from audioprobe.embedders.cached import CachedEmbedder
 from audioprobe.embedders.openai import OpenAIEmbedder
 from audioprobe.errors import AudioProbeError, InvalidInputError, RemoteError
 from audioprobe.serialize import to_json
-
-
-def everything_an_error_shows(error: BaseException) -> str:
-    seen, parts = set(), []
-    queue: list[BaseException | None] = [error]
-    while queue:
-        one = queue.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            parts += [str(one), repr(one), repr(one.args), repr(vars(one))]
-            queue += [one.__cause__, one.__context__]
-    return "\n".join(parts)
 
 
 def test_the_key_appears_nowhere(service: Service, caplog: pytest.LogCaptureFixture) -> None:

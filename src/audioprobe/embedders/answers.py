@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from audioprobe.embedders.requests import Refusal
+from audioprobe.services.requests import Refusal
 from audioprobe.types import FloatArray
 
 # OverflowError is a number beyond any float, RecursionError a body of nothing but brackets.

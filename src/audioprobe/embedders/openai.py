@@ -1,6 +1,5 @@
 """Text embeddings from OpenAI, or from any service that speaks its protocol."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
@@ -11,17 +10,11 @@ import openai
 
 from audioprobe.embedders.answers import vectors
 from audioprobe.embedders.batches import batches, check_texts
-from audioprobe.embedders.keys import checked_address, keep_out_of_logs, key_from, without
-from audioprobe.embedders.requests import (
-    Budget,
-    GivenUpError,
-    Refusal,
-    Retry,
-    attempt,
-    retry_after,
-)
 from audioprobe.embedders.tokens import token_counter
 from audioprobe.errors import InvalidInputError, RemoteError
+from audioprobe.services.budget import Budget
+from audioprobe.services.endpoint import Endpoint
+from audioprobe.services.requests import GivenUpError, Retry, attempt
 from audioprobe.types import ComponentInfo, FloatArray
 
 WIDTHS = {
@@ -35,13 +28,6 @@ USD_PER_MILLION_TOKENS = {
     "text-embedding-3-large": 0.13,
 }
 """List prices of 2025, to stop at a spending limit; they can be overridden."""
-
-DEFAULT_URL = "https://api.openai.com/v1"
-
-_FINAL = frozenset({401, 402, 403, 404})  # wrong key, no money, no right, no such model
-_RETRYABLE = frozenset({408, 409, 429})  # and everything from 500
-_SHOWN = 200  # characters of a service's message
-_NO_KEY = "unset"  # the client insists on one; local services do not look at it
 
 
 class OpenAIEmbedder:
@@ -99,12 +85,16 @@ class OpenAIEmbedder:
             )
         self._model = model
         self._dimensions = dimensions
-        # The client would obey this variable too, and nothing would tell of it.
-        url = os.environ.get("OPENAI_BASE_URL") or None if base_url is None else base_url
-        self._base_url = None if url is None else checked_address(url)
-        self._api_key_env = api_key_env
+        self._endpoint = Endpoint(
+            "embedding service",
+            model,
+            base_url=base_url,
+            api_key_env=api_key_env,
+            timeout_s=timeout_s,
+            advice={400: "Check the model name, `dimensions` and the texts."},
+            instead="a local embedder (EmbeddingScorer.local())",
+        )
         self._concurrency = concurrency
-        self._timeout_s = timeout_s
         self._retry = retry or Retry()
         self.budget = Budget(max_requests, max_usd, price or 0.0)
 
@@ -114,8 +104,8 @@ class OpenAIEmbedder:
         options: dict[str, str | int] = {}
         if self._dimensions is not None:
             options["dimensions"] = self._dimensions
-        if self._base_url is not None:
-            options["base_url"] = self._base_url
+        if self._endpoint.base_url is not None:
+            options["base_url"] = self._endpoint.base_url
         return ComponentInfo("embedder", self._model, "", options)
 
     @property
@@ -153,7 +143,7 @@ class OpenAIEmbedder:
         if not texts:
             width = self._dimensions or WIDTHS.get(self._model, 0)
             return np.empty((0, width), dtype=np.float32)
-        _ = self._client  # a missing key is told before tokens are counted
+        self._endpoint.check_key()  # told before tokens are counted
         count, is_exact = self._counter
         arrays = self._embed_batches(list(batches(texts, count, is_exact=is_exact)))
         widths = {array.shape[1] for array in arrays}
@@ -178,8 +168,8 @@ class OpenAIEmbedder:
 
     def _embed_batch(self, texts: list[str], n_tokens: int, stop: Event) -> FloatArray:
         def ask() -> FloatArray:
-            self.budget.charge(n_tokens)
-            return vectors(self._post(texts), len(texts), self._dimensions)
+            with self.budget.charge(n_tokens, stop=stop):
+                return vectors(self._post(texts), len(texts), self._dimensions)
 
         try:
             return attempt(ask, self._retry, stop)
@@ -188,78 +178,21 @@ class OpenAIEmbedder:
             raise
 
     def _post(self, texts: list[str]) -> bytes:
-        """The service's answer; its errors in our own words, which never hold the key."""
-        try:
-            answer = self._client.embeddings.with_raw_response.create(
+        def create(client: openai.OpenAI) -> bytes:
+            answer = client.embeddings.with_raw_response.create(
                 model=self._model,
                 input=texts,
                 encoding_format="float",
                 dimensions=openai.omit if self._dimensions is None else self._dimensions,
             )
-        except openai.APIStatusError as error:
-            refusal = self._refusal(error)
-        except openai.APITimeoutError:
-            refusal = Refusal(f"No answer within {self._timeout_s:g} s.", retryable=True)
-        except openai.APIConnectionError as error:
-            cause = type(error.__cause__ or error).__name__
-            refusal = Refusal(f"No connection to the service ({cause}).", retryable=True)
-        else:
             return answer.http_response.content
-        # Raised here, outside the handlers, the refusal does not carry the client's error, whose
-        # request has the key in its headers.
-        raise refusal
 
-    def _refusal(self, error: openai.APIStatusError) -> Refusal:
-        status = error.status_code
-        # The client's key, not the environment's: that one may have changed since.
-        words = without(self._client.api_key, _message(error))[:_SHOWN]
-        out_of_money = "insufficient_quota" in (error.code, error.type)
-        retryable = not out_of_money and (status in _RETRYABLE or status >= 500)
-        mend = {
-            400: " Check the model name, `dimensions` and the texts.",
-            401: f" Check the key in the environment variable {self._api_key_env}.",
-            403: " This key may not use this model.",
-            404: f" Check the model name {self._model!r} and the base URL.",
-        }.get(status, " The account is out of credit." if out_of_money else "")
-        wait = retry_after(error.response.headers)
-        asked = f" It asks to wait {wait:.0f} s." if wait else ""
-        return Refusal(
-            f"The embedding service answered {status}: {words!r}.{mend}{asked}",
-            status=status,
-            retryable=retryable,
-            final=out_of_money or status in _FINAL,
-            wait_s=wait,
-        )
-
-    @cached_property
-    def _client(self) -> openai.OpenAI:
-        key = key_from(self._api_key_env)
-        if key:
-            keep_out_of_logs(key)
-        elif self._base_url is None:
-            raise RemoteError(
-                f"No key: set the environment variable {self._api_key_env}, or use a local "
-                "embedder (EmbeddingScorer.local()).",
-                final=True,
-            )
-        return openai.OpenAI(
-            api_key=key or _NO_KEY,
-            base_url=self._base_url or DEFAULT_URL,
-            timeout=self._timeout_s,
-            max_retries=0,  # ours count against the budget
-        )
+        return self._endpoint.ask(create)
 
     @cached_property
     def _counter(self) -> tuple[Callable[[str], int], bool]:
         return token_counter(self._model)
 
     def __getstate__(self) -> dict[str, object]:
-        """Without connection, key and token table, so that it can be sent to other processes."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_client", "_counter")}
-
-
-def _message(error: openai.APIStatusError) -> str:
-    """What an error response says, as one line."""
-    body = error.body
-    text = body.get("message") if isinstance(body, dict) else None
-    return " ".join(str(text or error.response.text).split())
+        """Without the token table, so that it can be sent to other processes."""
+        return {k: v for k, v in self.__dict__.items() if k != "_counter"}

@@ -1,4 +1,4 @@
-"""One request to a remote service: how often to try, how long to wait, how much to spend."""
+"""One request to a remote service: how often to try, how long to wait."""
 
 import email.utils
 import itertools
@@ -64,66 +64,6 @@ class Refusal(Exception):  # noqa: N818 - what a service says, not yet an error 
 
 class GivenUpError(RemoteError):
     """Not tried (again), because another request of the same call failed for good."""
-
-
-class Budget:
-    """Requests and money spent, with limits that are checked before a request is sent.
-
-    Safe to use from several threads.
-
-    Args:
-        max_requests: None is no limit.
-        max_usd: None is no limit.
-        usd_per_million_tokens: price; 0 where nothing is paid.
-    """
-
-    def __init__(
-        self, max_requests: int | None, max_usd: float | None, usd_per_million_tokens: float
-    ) -> None:
-        self._lock = threading.Lock()
-        self._max_requests = max_requests
-        self._max_usd = max_usd
-        self._price = usd_per_million_tokens / 1e6
-        self.n_requests = 0
-        self.n_tokens = 0
-
-    @property
-    def usd_spent(self) -> float:
-        """Price of the tokens sent, failed attempts included: an upper bound."""
-        return self.n_tokens * self._price
-
-    def __getstate__(self) -> dict[str, object]:
-        """Without the lock: a copy in another process counts for itself."""
-        return {k: v for k, v in self.__dict__.items() if k != "_lock"}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        """Restore, with a lock of its own."""
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
-
-    def charge(self, n_tokens: int) -> None:
-        """Account for one request that is about to be sent.
-
-        Raises:
-            RemoteError: instead, if it would exceed a limit.
-        """
-        with self._lock:
-            if self._max_requests is not None and self.n_requests >= self._max_requests:
-                raise RemoteError(
-                    f"Stopped at the limit of {self._max_requests} requests (max_requests), "
-                    f"{self.n_tokens} tokens are sent; raise it to go on. Nothing that is in a "
-                    "CachedEmbedder is asked again.",
-                    final=True,
-                )
-            cost = (self.n_tokens + n_tokens) * self._price
-            if self._max_usd is not None and cost > self._max_usd:
-                raise RemoteError(
-                    f"Stopped before spending {cost:.4f} USD: the limit is {self._max_usd} "
-                    f"(max_usd), {self.usd_spent:.4f} are spent. Raise it to go on.",
-                    final=True,
-                )
-            self.n_requests += 1
-            self.n_tokens += n_tokens
 
 
 def attempt(call: Callable[[], T], retry: Retry, stop: threading.Event) -> T:

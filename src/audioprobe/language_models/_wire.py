@@ -1,0 +1,236 @@
+"""Prompts and answers as chat endpoints write them: JSON of OpenAI's form."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from audioprobe.audio.resample import resample
+from audioprobe.audio.wav import wav_bytes
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.services.requests import Refusal
+from audioprobe.types import Decoding, LogLikelihood, Option, Prompt, Response, Waveform
+
+_TOKENS_PER_SECOND = 50  # of sound: Whisper's encoder makes so many, no known model passes on more
+_SHORTEST_S = 30.0  # Whisper's window, which some models always fill
+_TOKENS_PER_TURN = 64  # what a chat template adds, generously
+
+
+@dataclass(slots=True)
+class Messages:
+    """A prompt on its way.
+
+    Attributes:
+        turns: the messages, as JSON.
+        n_tokens: a bound of what they count, high on purpose.
+        n_cut: samples that were louder than full scale.
+    """
+
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    n_tokens: int = 0
+    n_cut: int = 0
+
+    def say(self, role: str, text: str, audio: Waveform | None, rate: int | None) -> None:
+        """Add a turn; a sound stands before the text about it.
+
+        Raises:
+            InvalidInputError: for an empty text, or one that is no Unicode.
+        """
+        if not text.strip():
+            raise InvalidInputError(f"Every {role} turn needs a text, got an empty one.")
+        try:
+            self.n_tokens += len(text.encode("utf-8")) + _TOKENS_PER_TURN
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(
+                f"The {role} turn {text!r:.60} holds lone surrogates, which cannot be sent as "
+                "UTF-8. It may have been read in a wrong encoding."
+            ) from error
+        content: str | list[dict[str, Any]] = text
+        if audio is not None:
+            sound = audio if rate is None else resample(audio, rate)
+            file, n_cut = wav_bytes(sound)
+            data = {"data": base64.b64encode(file).decode(), "format": "wav"}
+            content = [
+                {"type": "input_audio", "input_audio": data},
+                {"type": "text", "text": text},
+            ]
+            self.n_cut += n_cut
+            self.n_tokens += int(max(sound.duration, _SHORTEST_S) * _TOKENS_PER_SECOND) + 1
+        self.turns.append({"role": role, "content": content})
+
+
+def messages_of(prompt: Prompt, system: str | None, rate: int | None) -> Messages:
+    """A prompt as turns: the system's, question and answer of each example, the question.
+
+    Args:
+        prompt: with or without sounds.
+        system: the first turn; None is none.
+        rate: Hz that sounds are resampled to; None keeps their own.
+
+    Raises:
+        InvalidInputError: for an empty text, or one that is no Unicode.
+        UnsupportedInputError: for a sound too short to be resampled.
+    """
+    messages = Messages()
+    if system is not None:
+        messages.say("system", system, None, None)
+    for example in prompt.examples:
+        messages.say("user", example.question, example.audio, rate)
+        messages.say("assistant", example.answer, None, None)
+    messages.say("user", prompt.text, prompt.audio, rate)
+    return messages
+
+
+def decoding_fields(decoding: Decoding, *, is_openai: bool) -> dict[str, Any]:
+    """How to decode, as fields of a request; only what matters is sent.
+
+    Raises:
+        UnsupportedInputError: for what OpenAI's own service has no field for.
+    """
+    # OpenAI renamed the limit; others know the old name at least.
+    limit = "max_completion_tokens" if is_openai else "max_tokens"
+    fields: dict[str, Any] = {
+        limit: decoding.max_new_tokens,
+        "temperature": decoding.temperature,
+        "seed": decoding.seed,
+    }
+    beyond: dict[str, Any] = {}
+    if decoding.temperature > 0:
+        fields["top_p"] = decoding.top_p
+        if decoding.top_k is not None:
+            beyond["top_k"] = decoding.top_k
+    if decoding.repetition_penalty != 1:
+        beyond["repetition_penalty"] = decoding.repetition_penalty
+    if beyond and is_openai:
+        raise UnsupportedInputError(
+            f"OpenAI's service has no {' and no '.join(beyond)}: leave them out of the decoding, "
+            "or ask a service that has them (vLLM and SGLang do)."
+        )
+    return fields | beyond
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """The JSON of an answer.
+
+    Raises:
+        Refusal: retryable, if it is none.
+    """
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(
+            f"Expected a chat completion, got {len(body)} bytes that are no JSON "
+            f"({type(error).__name__}).",
+            retryable=True,
+        ) from None
+    if not isinstance(answer, dict):
+        raise Refusal("Expected a chat completion, got other JSON.", retryable=True)
+    return answer
+
+
+def usage_of(answer: Mapping[str, Any]) -> dict[str, int]:
+    """What the service says that it counted: prompt_tokens, completion_tokens, audio_tokens."""
+    usage = answer.get("usage")
+    if not isinstance(usage, dict):
+        return {}
+    details = usage.get("prompt_tokens_details")
+    counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
+    counts["audio_tokens"] = details.get("audio_tokens") if isinstance(details, dict) else None
+    return {name: n for name, n in counts.items() if type(n) is int and n >= 0}
+
+
+def trial_of(answer: Mapping[str, Any]) -> Response:
+    """An answer of which only the counts matter, and whether its text differs from another's."""
+    try:
+        text = answer["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError):
+        text = None
+    return Response(text if isinstance(text, str) else "", details=dict(usage_of(answer)))
+
+
+def response_of(answer: Mapping[str, Any], model: str, said: Callable[[str], str]) -> Response:
+    """The text of an answer, if it has one.
+
+    Args:
+        answer: the JSON.
+        model: what was asked for; another name in the answer is recorded.
+        said: makes a service's words fit to be shown.
+
+    Raises:
+        Refusal: retryable, for what is no chat completion; not retryable, for an answer that was
+            withheld, refused, or has no text.
+    """
+    try:
+        choice = answer["choices"][0]
+        message = choice["message"]
+        text, finish = message.get("content"), choice.get("finish_reason")
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise Refusal(
+            f"Expected a chat completion with one choice, got none ({type(error).__name__}).",
+            retryable=True,
+        ) from None
+    if message.get("refusal"):
+        raise Refusal(f"The model refused: {said(str(message['refusal']))!r}.")
+    if finish == "content_filter":
+        raise Refusal("The service withheld the answer (finish_reason content_filter).")
+    if message.get("tool_calls") or message.get("function_call"):
+        raise Refusal("The model called a tool instead of answering. Ask for text alone.")
+    if finish not in ("stop", "length"):
+        raise Refusal(f"The answer ended in a way that is not known: {said(repr(finish))}.")
+    if not isinstance(text, str) or not text.strip():
+        raise Refusal(_no_text(message, finish))
+    details: dict[str, Option] = dict(usage_of(answer))
+    answered = answer.get("model")
+    if isinstance(answered, str) and answered != model:
+        details["model"] = said(answered)
+    return Response(text.strip(), finish, details=details)
+
+
+def _no_text(message: Mapping[str, Any], finish: str) -> str:
+    thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
+    if thought or finish == "length":
+        return (
+            "The model answered with no text: it ran into the limit, or thought only. Raise "
+            "max_new_tokens, or switch thinking off (extra_body)."
+        )
+    return f"The model answered with no text (finish_reason {finish!r})."
+
+
+def likelihood_of(answer: Mapping[str, Any], continuation: str) -> LogLikelihood:
+    """The log-likelihood of a continuation that ends the prompt, as vLLM reports it.
+
+    Args:
+        answer: with `prompt_logprobs`: one entry per token of the prompt (None for the first), of
+            token ids with `logprob`, `rank` and `decoded_token`.
+        continuation: the text that the prompt ends with.
+
+    Raises:
+        Refusal: if there are no such entries, or no token begins where the continuation does.
+    """
+    entries = answer.get("prompt_logprobs")
+    if not isinstance(entries, list) or not entries:
+        raise Refusal(
+            "The service answered without prompt_logprobs. vLLM gives them; another service needs "
+            "OpenAIChat, which has no likelihoods."
+        )
+    total, tail = 0.0, ""
+    for n, entry in enumerate(reversed(entries), 1):
+        try:
+            # The prompt's own token, and the most probable one where that is another.
+            token = max(entry.values(), key=lambda item: item["rank"])
+            total += token["logprob"]
+            tail = token["decoded_token"] + tail
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Refusal(
+                f"prompt_logprobs end before the continuation does, at {tail!r:.60} "
+                f"({type(error).__name__})."
+            ) from None
+        if tail == continuation:
+            return LogLikelihood(min(total, 0.0), n)
+        if not continuation.endswith(tail):
+            break
+    raise Refusal(
+        f"The prompt ends in the tokens {tail!r:.60}, which is not how {continuation!r:.60} ends: "
+        "the chat template changes it (spaces at its ends?), or a token reaches across its start."
+    )

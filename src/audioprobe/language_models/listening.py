@@ -1,0 +1,101 @@
+"""Whether a remote model hears at all: some endpoints drop a sound without a word."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from audioprobe.errors import RemoteError
+from audioprobe.types import Prompt, Response, Waveform
+
+QUESTION = "Describe this sound in a few words."
+_RATE = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a check of a model's hearing found.
+
+    Attributes:
+        heard: True where sounds reach the model, False where they are dropped, None where it cannot
+            be told.
+        evidence: what that rests on.
+    """
+
+    heard: bool | None
+    evidence: str
+
+
+def listen(ask: Callable[[Prompt], Response]) -> Hearing:
+    """Ask about a long noise, a short tone, and nothing, as far as it takes.
+
+    Counted tokens tell most: a sound that reaches a model is tokens of its prompt. A placeholder of
+    constant size would be too, so that the same count for both sounds is no proof; then the answers
+    must differ.
+
+    Args:
+        ask: one greedy answer; `details` holds the tokens that the service counted.
+
+    Raises:
+        RemoteError: if the service refuses a sound.
+    """
+    noise, tone = _sounds()
+    about_noise = ask(Prompt(QUESTION, noise))
+    if _count(about_noise, "audio_tokens"):
+        n = _count(about_noise, "audio_tokens")
+        return Hearing(True, f"The service counts {n} audio tokens for {noise.duration:g} s.")
+    about_tone = ask(Prompt(QUESTION, tone))
+    long, short = (_count(a, "prompt_tokens") for a in (about_noise, about_tone))
+    differ = about_noise.text != about_tone.text
+    if long is not None and short is not None and long != short:
+        return Hearing(
+            True,
+            f"The prompt counts {long} tokens with {noise.duration:g} s of sound and {short} with "
+            f"{tone.duration:g} s.",
+        )
+    silent = _without_sound(ask)
+    if long is None or silent is None:
+        return Hearing(
+            True if differ else None,
+            f"No counts to compare; answers to noise and tone {'differ' if differ else 'agree'}.",
+        )
+    if long == silent and not differ:
+        return Hearing(
+            False,
+            f"The prompt counts {long} tokens with a sound and without, and a noise and a tone get "
+            f"the same answer, {about_noise.text!r:.60}.",
+        )
+    if long == silent:
+        return Hearing(
+            None, f"The prompt counts {long} tokens with a sound and without, yet answers differ."
+        )
+    return Hearing(
+        True if differ else None,
+        f"Any sound counts {long - silent} tokens; answers to noise and tone "
+        f"{'differ' if differ else 'agree'}.",
+    )
+
+
+def _without_sound(ask: Callable[[Prompt], Response]) -> int | None:
+    """Tokens of the question alone; None where a model refuses to be asked without a sound."""
+    try:
+        return _count(ask(Prompt(QUESTION)), "prompt_tokens")
+    except RemoteError as error:
+        if error.final or error.retryable:
+            raise
+        return None
+
+
+def _count(response: Response, name: str) -> int | None:
+    n = response.details.get(name)
+    return n if isinstance(n, int) else None
+
+
+def _sounds() -> tuple[Waveform, Waveform]:
+    """Six seconds of noise, one second of a tone: unlike in length and in kind."""
+    noise = 0.2 * np.random.default_rng(0).standard_normal(6 * _RATE)
+    tone = 0.2 * np.sin(2 * np.pi * 440 * np.arange(_RATE) / _RATE)
+    return (
+        Waveform(np.clip(noise, -1, 1).astype(np.float32), _RATE),
+        Waveform(tone.astype(np.float32), _RATE),
+    )
