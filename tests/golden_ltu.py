@@ -16,6 +16,7 @@ from audioprobe.audio.filterbank import LTU
 from audioprobe.nets.cavmae import CavMaeConfig
 from audioprobe.nets.checkpoints import assemble
 from audioprobe.nets.ltu import LtuConfig, LtuNet
+from audioprobe.nets.prefixes import CavMaePrefix
 from tests.signals import chirp_10s, noise_5s
 
 FOLDER = Path(__file__).parent / "data" / "ltu"
@@ -40,6 +41,12 @@ def tiny_trainable() -> dict[str, Tensor]:
 @cache
 def tiny_net() -> LtuNet:
     return assemble(tiny_config(), tiny_base(), tiny_trainable(), source="tiny")
+
+
+def tiny_prefix() -> CavMaePrefix:
+    prefix = tiny_net().prefix
+    assert isinstance(prefix, CavMaePrefix)
+    return prefix
 
 
 def close(found: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:

@@ -1,10 +1,13 @@
 """Components whose answers are known: real implementations of the protocols, for tests."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
+from audioprobe.results import ClassificationResult
 from audioprobe.types import (
     ComponentInfo,
     Decoding,
@@ -134,3 +137,10 @@ class JointLevels:
 
 def _direction(degrees: float) -> FloatArray:
     return np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+
+
+def content(result: ClassificationResult) -> dict[str, Any]:
+    """All that a result stores, but for the second in which it was made."""
+    stored: dict[str, Any] = json.loads(result.to_json())
+    del stored["provenance"]["created"]
+    return stored

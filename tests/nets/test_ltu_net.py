@@ -14,6 +14,7 @@ from tests.golden_ltu import (
     tiny_base,
     tiny_config,
     tiny_net,
+    tiny_prefix,
     tiny_trainable,
 )
 from tests.signals import chirp_10s
@@ -41,7 +42,7 @@ def as_golden(found: Tensor, name: str) -> None:
 
 
 def test_encoder_stages_equal_the_originals() -> None:
-    encoder = tiny_net().prefix.encoder
+    encoder = tiny_prefix().encoder
     tokens = encoder.embed(spectrograms())
     as_golden(tokens[:, EVERY_16TH], "enc.patch_embed")
     tokens = tokens + encoder.positions + encoder.modality
@@ -54,7 +55,7 @@ def test_encoder_stages_equal_the_originals() -> None:
 
 
 def test_pooling_scaling_and_projection_equal_the_originals() -> None:
-    prefix = tiny_net().prefix
+    prefix = tiny_prefix()
     pooled = prefix.pool(prefix.encoder(spectrograms()))
     as_golden(pooled, "pool.time_pool")
     as_golden(pooled / 50, "pool.after_div50")
@@ -63,7 +64,7 @@ def test_pooling_scaling_and_projection_equal_the_originals() -> None:
 
 def test_norms_have_the_right_epsilon() -> None:
     """Inputs so small that a wrong epsilon shows; elsewhere it would not."""
-    encoder, probe = tiny_net().prefix.encoder, golden()["E.probe_in"]
+    encoder, probe = tiny_prefix().encoder, golden()["E.probe_in"]
     as_golden(encoder.norm(probe), "E.norm_a_out")
     as_golden(encoder.blocks[0](probe), "E.blocks_a.0_out")
     as_golden(encoder.blocks[11](probe), "E.blocks_u.0_out")

@@ -88,4 +88,6 @@ class ResidualBlock(nn.Module):
         # Whisper scales query and key by the fourth root each: together the usual scale.
         heard = functional.scaled_dot_product_attention(query, key, value)
         tokens = tokens + self.output(heard.transpose(1, 2).flatten(2))
-        return tokens + self.narrow(functional.gelu(self.widen(self.norm2(tokens))))
+        widened = functional.gelu(self.widen(self.norm2(tokens)))
+        narrowed: Tensor = tokens + self.narrow(widened)
+        return narrowed

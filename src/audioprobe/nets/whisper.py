@@ -48,4 +48,5 @@ class WhisperFeatures(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """Features for `TltrEncoder`, shape (n_clips, n_blocks, n_frames / 40, width)."""
         states = self.states(mel)[1:].transpose(0, 1)
-        return states.unflatten(2, (-1, STEP)).mean(dim=3)
+        n_clips, n_blocks, _, width = states.shape
+        return states.reshape(n_clips, n_blocks, -1, STEP, width).mean(dim=3)
