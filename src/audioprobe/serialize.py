@@ -80,7 +80,7 @@ def _build(hint: Any, data: Any, where: str) -> Any:
         return float(data)
     if hint is Path and isinstance(data, str):
         return Path(data)
-    if type(data) is hint:
+    if type(data) is hint or hint is Any:
         return data
     raise InvalidInputError(f"{where}: expected {hint}, got {data!r:.80}.")
 

@@ -71,12 +71,14 @@ class Weights:
         return _digest(self.folder, stamps)
 
 
-def resolve(name: str) -> Weights:
+def resolve(name: str, *, pickles: bool = False) -> Weights:
     """Find the folder of a model's files.
 
     Args:
         name: a local folder, a hub name such as "sentence-transformers/all-MiniLM-L6-v2", or a name
             in `CARRIERS`.
+        pickles: fetch ".bin" files too, for models that the hub has in no other form; whoever reads
+            them must read them as data.
 
     Raises:
         WeightsError: if it is nowhere to be found; says where was looked and what to do.
@@ -84,8 +86,9 @@ def resolve(name: str) -> Weights:
     found = find(name)
     if found is not None:
         return found
+    wanted = [*_WANTED, "*.bin"] if pickles else _WANTED
     try:
-        return Weights(Path(snapshot_download(name, allow_patterns=_WANTED)), "hub")
+        return Weights(Path(snapshot_download(name, allow_patterns=wanted)), "hub")
     except Exception as error:
         # The hub's client raises many unrelated classes; whichever it is, it is the cause told.
         raise WeightsError(_not_found(name, error)) from error

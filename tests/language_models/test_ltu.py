@@ -21,7 +21,8 @@ from tests.signals import chirp_10s
 
 from audioprobe import CaptionClassifier, KeywordScorer
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
-from audioprobe.language_models.ltu import DEMO, LTU, PAPER, TEMPLATE, read_tensors
+from audioprobe.language_models._files import read_tensors
+from audioprobe.language_models.ltu import DEMO, LTU, PAPER, TEMPLATE
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Decoding, Example, Prompt, Response, Waveform
 
@@ -58,7 +59,7 @@ def noise(seconds: float, seed: int = 0) -> Waveform:
 
 
 def test_a_published_checkpoint_loads_and_hears_as_the_original(ltu: LTU) -> None:
-    tokens = ltu._hear(Waveform(chirp_10s().numpy(), 16_000))
+    tokens = ltu._hear(Waveform(chirp_10s().numpy(), 16_000)).tokens
     torch.testing.assert_close(tokens, golden()["audio_tokens"][0], atol=1e-4, rtol=0)
 
 
@@ -224,7 +225,7 @@ def test_a_base_of_another_kind_or_a_base_in_place_of_the_checkpoint_is_refused(
 def test_half_precision_stays_close(base: Path, checkpoint: Path, ltu: LTU) -> None:
     half = LTU.from_pretrained(checkpoint, base=base, dtype="bfloat16")
     sound = Waveform(chirp_10s().numpy(), 16_000)
-    one, other = ltu._hear(sound).flatten(), half._hear(sound).float().flatten()
+    one, other = ltu._hear(sound).tokens.flatten(), half._hear(sound).tokens.float().flatten()
     assert torch.cosine_similarity(one, other, dim=0) > 0.999
     assert half.info != ltu.info
     assert spectrograms().dtype == torch.float32

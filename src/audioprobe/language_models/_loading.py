@@ -30,7 +30,7 @@ _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 _FAULTS = (SafetensorError, OSError, RuntimeError, ValueError, KeyError)
 
 
-def load_model(folder: Path, dtype: str, device: str) -> Any:  # noqa: ANN401 - any causal model
+def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: ANN401 - any causal model
     """The network in evaluation mode, with every parameter accounted for.
 
     Of an omni model, only the part that writes text is loaded.
@@ -46,7 +46,7 @@ def load_model(folder: Path, dtype: str, device: str) -> Any:  # noqa: ANN401 - 
         model, found = auto.from_pretrained(
             folder,
             config=config,
-            dtype=getattr(torch, dtype),
+            dtype=dtype,
             use_safetensors=True,
             output_loading_info=True,
             **_LOCAL,

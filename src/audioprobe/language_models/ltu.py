@@ -4,37 +4,43 @@ Source: Gong et al., ICLR 2024. The network is `audioprobe.nets.ltu`, equal to t
 1e-4; checkpoints are those that its authors publish, unchanged.
 """
 
-import hashlib
-import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
-from audioprobe.audio.filterbank import LTU as LTU_SPECTROGRAM
-from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
-from audioprobe.nets.checkpoints import assemble, config_of
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.language_models._ears import WHISPER, Ear, SpectrogramEar, WhisperEar, ear_for
+from audioprobe.language_models._ltu_files import read_ltu
 from audioprobe.nets.decoding import TokenPrompt, generate, log_likelihood
+from audioprobe.nets.dtypes import dtype_of
 from audioprobe.nets.ltu import LtuNet
+from audioprobe.nets.memory import answer_in_batches
+from audioprobe.nets.quantization import QUANTIZATIONS, Quantization, quantize
+from audioprobe.protocols import LanguageModel
 from audioprobe.types import (
     ComponentInfo,
     Decoding,
     LogLikelihood,
+    Option,
     Prompt,
     Response,
     Waveform,
 )
-from audioprobe.weights import resolve
 
 TEMPLATE = "### Instruction:\n{}\n\n### Response:\n"
-"""LTU's prompt (`alpaca_short.json`); the sound is not mentioned in it."""
+"""LTU's prompt (`alpaca_short`); the sound is not mentioned in it."""
+
+TRANSCRIPT_TEMPLATE = "### Instruction:\n{}\n\n### Input:\n{}\n\n### Response:\n"
+"""LTU-AS's prompt where words are spoken: they are its input."""
+
+TRANSCRIBE = "Write down the words that are spoken, and nothing else."
+"""What a transcriber is asked."""
 
 PAPER = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=500, repetition_penalty=1.1)
 """Decoding of LTU's published evaluation (`inference_batch.py`); it set no seed."""
@@ -42,13 +48,27 @@ PAPER = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=500, rep
 DEMO = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=50)
 """Decoding of LTU's demo (`inference_gradio.py`); top_k is transformers' former default."""
 
-SECONDS = 10.24  # 1024 frames of 10 ms: what the audio encoder hears
 _REMEMBERED = 64  # sounds whose tokens are kept: 0.5 MB each for LTU-7B
-_WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Heard:
+    """What the model has of a sound: its tokens, and the words spoken in it."""
+
+    tokens: Tensor
+    transcript: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """A prompt in tokens, and what of its sound was not heard."""
+
+    tokens: TokenPrompt
+    details: dict[str, Option]
 
 
 class LTU:
-    """An LTU that hears one sound per prompt, or reads text alone.
+    """An LTU or LTU-AS that hears one sound per prompt, or reads text alone.
 
     Build one with `from_pretrained`.
 
@@ -56,6 +76,8 @@ class LTU:
         net: the network.
         tokenizer: of the base model; it puts the beginning-of-sequence token first.
         info: what goes into the provenance of results.
+        ear: what prepares a sound for the network; None is LTU's filter bank.
+        transcriber: for LTU-AS, who writes down the spoken words.
         batch_size: prompts answered at once; does not change answers.
     """
 
@@ -65,63 +87,91 @@ class LTU:
         tokenizer: PreTrainedTokenizerBase,
         info: ComponentInfo,
         *,
+        ear: Ear | None = None,
+        transcriber: LanguageModel | None = None,
         batch_size: int = 8,
     ) -> None:
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
+        if transcriber is not None and not isinstance(ear, WhisperEar):
+            raise InvalidInputError(
+                "LTU takes no transcript, so it needs no transcriber: only LTU-AS was trained on "
+                "prompts with spoken words."
+            )
         self._net = net
         self._tokenizer: Any = tokenizer
         self._info = info
+        self._ear: Ear = ear or SpectrogramEar()
+        self._transcriber = transcriber
         self._batch_size = batch_size
-        self._heard: OrderedDict[str, Tensor] = OrderedDict()
+        self._heard: OrderedDict[str, _Heard] = OrderedDict()
 
     @classmethod
     def from_pretrained(
         cls,
-        checkpoint: str | Path,
+        name_or_path: str | Path,
         *,
-        base: str | Path,
+        base: str | Path | None = None,
+        whisper: str | Path | None = None,
+        transcriber: LanguageModel | None = None,
         dtype: str = "float32",
         device: str = "cpu",
+        quantization: Quantization | None = None,
         batch_size: int = 8,
     ) -> Self:
-        """Load a checkpoint as LTU's authors publish it.
+        """Load an LTU or an LTU-AS: a checkpoint as its authors publish it, or a converted folder.
 
         Args:
-            checkpoint: the trained file (".bin" or ".safetensors"): audio encoder, projection and
-                LoRA; or a full fine-tune with the language model in it.
-            base: folder or hub name of the LLaMA that it was trained on, with its tokenizer; for
-                LTU-7B the authors' `vicuna_ltu` folder, or lmsys/vicuna-7b-v1.1.
+            name_or_path: the trained file (".bin" or ".safetensors"): audio encoder, projection and
+                LoRA, or a full fine-tune with the language model in it; or a folder written by
+                `audioprobe convert`.
+            base: for a trained file, folder or hub name of the LLaMA that it was trained on, with
+                its tokenizer: the authors' `vicuna_ltu` folder, or "lmsys/vicuna-7b-v1.1".
+            whisper: for LTU-AS, folder or hub name of the Whisper that it hears by; None is the one
+                in the converted folder, or "openai/whisper-large".
+            transcriber: for LTU-AS, who writes down the spoken words that the prompt then quotes;
+                None leaves them out.
             dtype: "float32", "bfloat16" or "float16".
             device: "cpu", "cuda", ...
+            quantization: "8bit" or "4bit" keeps the language model's linear maps in that many bits
+                (extra `quantization`).
             batch_size: prompts answered at once.
 
         Raises:
             WeightsError: if a file is missing or damaged, or checkpoint and base do not belong
-                together.
+                together; for a published name, says what to get.
+            MissingDependencyError: if quantization is asked for and bitsandbytes is not installed.
         """
-        if dtype not in ("float32", "bfloat16", "float16"):
-            raise InvalidInputError(f"dtype must be float32, bfloat16 or float16, got {dtype!r}.")
-        folder = resolve(str(base)).folder
-        trained = read_tensors(Path(checkpoint))
-        llama = _read_llama_config(folder)
-        whole = any(name.endswith("embed_tokens.weight") for name in trained)
-        parts = [trained] if whole else [_read_folder(folder), trained]
-        net = assemble(config_of(llama, *parts), *parts, source=str(checkpoint))
-        net.to(device, getattr(torch, dtype))
-        info = ComponentInfo(
-            "language_model",
-            f"LTU {Path(checkpoint).stem}",
-            _digest(Path(checkpoint)),
-            {"base": Path(base).name, "dtype": dtype},
+        numbers = dtype_of(dtype)
+        if quantization not in (None, *QUANTIZATIONS):
+            raise InvalidInputError(
+                f"quantization must be None or one of {', '.join(QUANTIZATIONS)}, got "
+                f"{quantization!r}."
+            )
+        files = read_ltu(name_or_path, base)
+        sizes = files.net.config.audio
+        reads = whisper or files.whisper or WHISPER
+        ear = ear_for(sizes, reads, dtype=numbers, device=device)
+        files.net.to(numbers)
+        if quantization is not None:
+            quantize(files.net.llama, quantization, numbers)
+        files.net.to(device)
+        info = files.info({"dtype": dtype, "quantization": quantization, **ear.options})
+        return cls(
+            files.net,
+            files.tokenizer,
+            info,
+            ear=ear,
+            transcriber=transcriber,
+            batch_size=batch_size,
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        return cls(net, tokenizer, info, batch_size=batch_size)
 
     @property
     def info(self) -> ComponentInfo:
-        """Checkpoint, its hash, base and number format."""
-        return self._info
+        """Checkpoint, base, their hashes, number format; for LTU-AS, who transcribes."""
+        if self._transcriber is None:
+            return self._info
+        return replace(self._info, parts={"transcriber": self._transcriber.info})
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
@@ -136,17 +186,24 @@ class LTU:
             InvalidInputError: for an empty question.
             UnsupportedInputError: for examples with sound, for a sound shorter than 25 ms, or a
                 prompt beyond the model's context.
+            OutOfMemoryError: if a single prompt does not fit into the memory.
         """
         chosen = decoding or Decoding()
-        end = self._tokenizer.eos_token_id
-        queue = iter(prompts)
-        while batch := list(islice(queue, self._batch_size)):
-            encoded = [self._encode(prompt) for prompt in batch]
-            answers = generate(self._net, encoded, chosen, end=end)
-            for prompt, answer in zip(batch, answers, strict=True):
-                text = self._tokenizer.decode(list(answer.ids), skip_special_tokens=True)
-                finish = "stop" if answer.ended else "length"
-                yield Response(text.strip(), finish, details=_cropping(prompt.audio))  # type: ignore[arg-type]
+
+        def answer(batch: Sequence[_Question]) -> Iterator[Response]:
+            end = self._tokenizer.eos_token_id
+            tokens = [question.tokens for question in batch]
+            for question, new in zip(
+                batch, generate(self._net, tokens, chosen, end=end), strict=True
+            ):
+                text = self._tokenizer.decode(list(new.ids), skip_special_tokens=True)
+                finish: Literal["stop", "length"] = "stop" if new.ended else "length"
+                yield Response(text.strip(), finish, details=question.details)
+
+        questions = (
+            _Question(self._encode(prompt), self._cropping(prompt.audio)) for prompt in prompts
+        )
+        yield from answer_in_batches(questions, self._batch_size, answer)
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
@@ -172,88 +229,42 @@ class LTU:
             f"{TEMPLATE.replace('{}', example.question)}{example.answer}\n\n"
             for example in prompt.examples
         )
-        text = shown + TEMPLATE.replace("{}", prompt.text)
+        heard = None if prompt.audio is None else self._hear(prompt.audio)
+        text = shown + _ask(prompt.text, heard.transcript if heard else "")
         ids = torch.tensor(self._tokenizer(text).input_ids, device=self._net.llama.device)
-        return TokenPrompt(ids, None if prompt.audio is None else self._hear(prompt.audio))
+        return TokenPrompt(ids, heard.tokens if heard else None)
 
-    def _hear(self, waveform: Waveform) -> Tensor:
-        """Audio tokens of a sound; many questions about one sound encode it once."""
+    def _hear(self, waveform: Waveform) -> _Heard:
+        """Many questions about one sound encode it once."""
         key = waveform.digest()
         if key in self._heard:
             self._heard.move_to_end(key)
             return self._heard[key]
-        spectrogram = LTU_SPECTROGRAM.of(waveform)[None]
         parameter = self._net.prefix.projection.weight
+        given = self._ear(waveform).to(parameter.device, parameter.dtype)
         with torch.inference_mode():
-            tokens: Tensor = self._net.prefix(spectrogram.to(parameter.device, parameter.dtype))[0]
-        self._heard[key] = tokens
+            tokens: Tensor = self._net.prefix(given)[0]
+        heard = _Heard(tokens, self._transcribe(waveform))
+        self._heard[key] = heard
         if len(self._heard) > _REMEMBERED:
             self._heard.popitem(last=False)
-        return tokens
+        return heard
+
+    def _transcribe(self, waveform: Waveform) -> str:
+        if self._transcriber is None:
+            return ""
+        (response,) = self._transcriber.generate([Prompt(TRANSCRIBE, waveform)])
+        return "" if response.abstained else response.text.strip()
+
+    def _cropping(self, waveform: Waveform | None) -> dict[str, Option]:
+        """How much of a sound was not heard, in seconds; empty where all was."""
+        if waveform is None or waveform.duration <= self._ear.seconds:
+            return {}
+        return {"not heard (s)": round(waveform.duration - self._ear.seconds, 3)}
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The flat dictionary of a checkpoint file, as data: nothing in it is executed.
-
-    Raises:
-        WeightsError: if it is missing, damaged, or no dictionary of tensors.
-    """
-    if not path.is_file():
-        raise WeightsError(
-            f"{path}: no such file. Expected an LTU checkpoint (.bin, .safetensors)."
-        )
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (SafetensorError, RuntimeError, OSError, ValueError, EOFError) as error:
-        raise WeightsError(f"{path}: could not be read ({error!s:.200}). Get it again.") from error
-    except Exception as error:  # the unpickler's own class is private
-        raise WeightsError(
-            f"{path}: holds something other than tensors and was not opened ({error!s:.200})."
-        ) from error
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise WeightsError(f"{path}: expected a flat dictionary of tensors.")
-    return content
-
-
-def _read_folder(folder: Path) -> dict[str, Tensor]:
-    """All tensors of a base folder; safetensors are preferred where both are there."""
-    for suffix in _WEIGHT_SUFFIXES:
-        files = sorted(folder.glob(f"*{suffix}"))
-        if files:
-            tensors: dict[str, Tensor] = {}
-            for file in files:
-                tensors |= read_tensors(file)
-            return tensors
-    raise WeightsError(f"{folder}: holds no weights ({', '.join(_WEIGHT_SUFFIXES)}).")
-
-
-def _read_llama_config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not readable ({error}). Expected a LLaMA's folder.") from error
-    if config.get("model_type") != "llama":
-        raise WeightsError(f"{path}: expected a LLaMA, found {config.get('model_type')!r}.")
-    dropped = (
-        "architectures",
-        "model_type",
-        "transformers_version",
-        "torch_dtype",
-        "_name_or_path",
-    )
-    return {key: value for key, value in config.items() if key not in dropped}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-
-
-def _cropping(waveform: Waveform | None) -> dict[str, float]:
-    """How much of a sound was not heard, in seconds; empty where all was."""
-    if waveform is None or waveform.duration <= SECONDS:
-        return {}
-    return {"not heard (s)": round(waveform.duration - SECONDS, 3)}
+def _ask(question: str, transcript: str) -> str:
+    if not transcript:
+        return TEMPLATE.replace("{}", question)
+    before, between, after = TRANSCRIPT_TEMPLATE.split("{}")
+    return f"{before}{question}{between}{transcript}{after}"

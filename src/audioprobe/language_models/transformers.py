@@ -17,13 +17,12 @@ from torch import Tensor
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.language_models._chat import Chat, Encoded
 from audioprobe.language_models._loading import load_model, load_processor
+from audioprobe.nets.dtypes import dtype_of
 from audioprobe.nets.generation import Answer, answer_each, continue_batch, left_padded
 from audioprobe.nets.likelihood import PER_TOKEN, log_likelihood
 from audioprobe.nets.memory import answer_in_batches
 from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Prompt, Response
 from audioprobe.weights import resolve
-
-DTYPES = ("float32", "bfloat16", "float16")
 
 
 class TransformersLM:
@@ -55,14 +54,13 @@ class TransformersLM:
         batch_size: int = 8,
         system: str | None = None,
     ) -> None:
-        if dtype not in DTYPES:
-            raise InvalidInputError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.")
+        numbers = dtype_of(dtype)
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
         if system is not None and not system.strip():
             raise InvalidInputError("system must be a text or None, got an empty text.")
         weights = resolve(str(model))
-        self._net: Any = load_model(weights.folder, dtype, device)
+        self._net: Any = load_model(weights.folder, numbers, device)
         self._chat = Chat(load_processor(weights.folder, self._net), system)
         self._ends = _ends(self._net, self._chat.tokenizer)
         self._batch_size = batch_size

@@ -1,7 +1,7 @@
 """From published checkpoints to a network: every parameter accounted for, nothing guessed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from audioprobe.errors import WeightsError
 from audioprobe.nets._upstream import rename, renamed
+from audioprobe.nets.assignment import assign
 from audioprobe.nets.cavmae import CavMaeConfig
 from audioprobe.nets.ltu import LtuConfig, LtuNet
 from audioprobe.nets.prefixes import AudioConfig
 from audioprobe.nets.tltr import TltrConfig
-from audioprobe.weights import refuse_differences
 
 N_HEADS = 12  # of LTU's audio encoder: no shape tells, and every published LTU has it
 
@@ -73,33 +73,38 @@ def assemble(config: LtuConfig, *checkpoints: Mapping[str, Tensor], source: str)
         WeightsError: if a parameter is missing, unexpected, or of another shape.
     """
     found: dict[str, Tensor] = {}
-    unknown: list[str] = []
+    unknown: dict[str, Tensor] = {}
     for checkpoint in checkpoints:
         names = rename(checkpoint)
-        unknown += names.unknown
+        unknown |= {name: checkpoint[name] for name in names.unknown}
         found |= {ours: checkpoint[name] for name, ours in names.ours.items()}
     _refuse_other_width(config, found, source)
-    # Without memory of its own: the tensors given become its parameters.
+    return build(config, found | unknown, source=source)
+
+
+def build(config: LtuConfig, tensors: Mapping[str, Tensor], *, source: str) -> LtuNet:
+    """Build an LTU from the tensors of its own state dictionary.
+
+    Args:
+        config: sizes of the model.
+        tensors: by our names; they become the parameters, without a copy.
+        source: name or path, for messages.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        WeightsError: if a parameter is missing, unexpected, or of another shape.
+    """
     with torch.device("meta"):
         net = LtuNet(config)
-    expected = net.state_dict()
-    found = {_adapted(name, expected): tensor for name, tensor in found.items()}
-    refuse_differences(
-        source,
-        missing=expected.keys() - found.keys(),
-        unexpected=[*unknown, *(found.keys() - expected.keys())],
-        mismatched=[
-            f"{name}: {tuple(found[name].shape)} for {tuple(expected[name].shape)}"
-            for name in expected.keys() & found.keys()
-            if found[name].shape != expected[name].shape
-        ],
-    )
-    net.load_state_dict(found, assign=True)
+    names = net.state_dict().keys()
+    assign(net, {_adapted(name, names): value for name, value in tensors.items()}, source=source)
     _restore_buffers(net)
-    return net.eval().requires_grad_(requires_grad=False)
+    return net
 
 
-def _adapted(name: str, expected: Mapping[str, Tensor]) -> str:
+def _adapted(name: str, expected: Collection[str]) -> str:
     """Where peft keeps a projection that has an adapter."""
     module, _, parameter = name.rpartition(".")
     inner = f"{module}.base_layer.{parameter}"

@@ -1,0 +1,191 @@
+"""An LTU from files: as its authors publish them, or from a converted folder."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer
+
+from audioprobe.errors import WeightsError
+from audioprobe.language_models._files import read_folder, read_json, read_tensors
+from audioprobe.language_models.published import AUTHORS, published
+from audioprobe.nets.checkpoints import assemble, build, config_of
+from audioprobe.nets.ltu import LtuConfig, LtuNet
+from audioprobe.serialize import from_json
+from audioprobe.types import ComponentInfo, Option
+from audioprobe.weights import resolve
+
+CARD = "ltu.json"  # what tells a converted folder from others
+FORMAT = 1
+TOKENIZER, WHISPER = "tokenizer", "whisper"  # subfolders
+
+# Of a LLaMA's config.json: what describes the file, not the model.
+_NOT_SIZES = (
+    "architectures",
+    "model_type",
+    "transformers_version",
+    "torch_dtype",
+    "dtype",
+    "_name_or_path",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a model was made from.
+
+    Attributes:
+        checkpoint: name of the trained file.
+        sha256: of that file.
+        base: name of the LLaMA's folder, or its name on the hub.
+        base_revision: hash over the files of the base; "" where its weights are in the checkpoint.
+    """
+
+    checkpoint: str
+    sha256: str
+    base: str
+    base_revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a converted folder says of itself.
+
+    Attributes:
+        format: of the folder.
+        audioprobe: version that wrote it.
+        origin: what it was made from.
+        config: sizes of the network.
+    """
+
+    format: int
+    audioprobe: str
+    origin: Origin
+    config: LtuConfig
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LtuFiles:
+    """What was read, on the CPU, in the number formats of the files.
+
+    Attributes:
+        net: the network.
+        tokenizer: of the base; it puts the beginning-of-sequence token first.
+        origin: what the model was made from.
+        revision: hash of what was read.
+        whisper: the folder of an LTU-AS's Whisper, where it is known.
+    """
+
+    net: LtuNet
+    tokenizer: Any
+    origin: Origin
+    revision: str
+    whisper: Path | None = None
+
+    def info(self, options: Mapping[str, Option]) -> ComponentInfo:
+        """For the provenance of results."""
+        name = f"LTU {Path(self.origin.checkpoint).stem}"
+        return ComponentInfo(
+            "language_model", name, self.revision, {**asdict(self.origin), **options}
+        )
+
+
+def read_ltu(name: str | Path, base: str | Path | None) -> LtuFiles:
+    """Read a published checkpoint and its base, or a converted folder.
+
+    Args:
+        name: the trained file; or a converted folder, local or on the hub.
+        base: for a trained file, folder or hub name of the LLaMA.
+
+    Raises:
+        WeightsError: if something is missing or damaged, or does not belong together; says what a
+            published model needs.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return read_published(path, base)
+    if base is not None and not path.is_dir():
+        raise WeightsError(f"{name}: no such file. Expected {_known(str(name))}.")
+    if not path.is_dir() and (known := published(str(name))):
+        raise WeightsError(f"{known.needs()}")
+    return _read_converted(resolve(str(name)).folder)
+
+
+def read_published(checkpoint: Path, base: str | Path | None) -> LtuFiles:
+    """Read a trained file, and the LLaMA that it was trained on.
+
+    Raises:
+        WeightsError: as for `read_ltu`.
+    """
+    if base is None:
+        raise WeightsError(
+            f"{checkpoint.name}: a trained file needs base=..., folder or hub name of the LLaMA "
+            'that it was trained on: "lmsys/vicuna-7b-v1.1" for LTU-7B. (A folder written by '
+            "`audioprobe convert` needs none.)"
+        )
+    weights = resolve(str(base), pickles=True)
+    llama = _llama_config(weights.folder)
+    trained = read_tensors(checkpoint)
+    whole = any(name.endswith("embed_tokens.weight") for name in trained)
+    parts = [trained] if whole else [read_folder(weights.folder), trained]
+    config = config_of(llama, *parts)
+    net = assemble(config, *parts, source=str(checkpoint))
+    with checkpoint.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    name = Path(base).name if weights.origin == "path" else str(base)
+    origin = Origin(checkpoint.name, digest, name, "" if whole else weights.revision())
+    return LtuFiles(net, _read_tokenizer(weights.folder), origin, digest[:16])
+
+
+def _read_converted(folder: Path) -> LtuFiles:
+    if not (folder / CARD).is_file():
+        raise WeightsError(
+            f"{folder}: no {CARD}, so it is no converted LTU. Expected {_known(folder.name)}."
+        )
+    content = read_json(folder / CARD, "a folder written by `audioprobe convert`")
+    if content.get("format") != FORMAT:
+        raise WeightsError(
+            f"{folder / CARD}: format {content.get('format')!r}, and this version of audioprobe "
+            f"reads format {FORMAT}. Convert the checkpoint again."
+        )
+    card = from_json(Card, (folder / CARD).read_text(encoding="utf-8"))
+    net = build(card.config, read_folder(folder), source=str(folder))
+    whisper = folder / WHISPER
+    return LtuFiles(
+        net,
+        _read_tokenizer(folder / TOKENIZER),
+        card.origin,
+        resolve(str(folder)).revision(),
+        whisper if whisper.is_dir() else None,
+    )
+
+
+def _known(name: str) -> str:
+    """What a name can be."""
+    known = published(name)
+    needed = f" {known.needs()}" if known else f" The authors publish theirs at {AUTHORS}"
+    return (
+        "a trained file of LTU (.bin, .safetensors) with base=..., or a folder written by "
+        f"`audioprobe convert`.{needed}"
+    )
+
+
+def _read_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - transformers has no types
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise WeightsError(
+            f"{folder}: no tokenizer could be read ({error!s:.200}). Expected tokenizer.model or "
+            "tokenizer.json beside the weights of the base."
+        ) from error
+
+
+def _llama_config(folder: Path) -> dict[str, Any]:
+    config = read_json(folder / "config.json", "a LLaMA's folder")
+    if config.get("model_type") != "llama":
+        raise WeightsError(
+            f"{folder / 'config.json'}: expected a LLaMA, found {config.get('model_type')!r}."
+        )
+    return {key: value for key, value in config.items() if key not in _NOT_SIZES}
