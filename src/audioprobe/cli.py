@@ -102,6 +102,32 @@ def demo(
 
 
 @app.command
+def convert(
+    checkpoint: Annotated[Path, Parameter(help="The trained file (.bin or .safetensors).")],
+    /,
+    *,
+    base: Annotated[str, Parameter(help="Folder or hub name of the LLaMA that it was trained on.")],
+    out: Annotated[Path, Parameter(help="The folder to write; must not be there yet.")],
+    whisper: Annotated[
+        str | None,
+        Parameter(help="For LTU-AS: folder or hub name of its Whisper [openai/whisper-large]."),
+    ] = None,
+) -> int:
+    """Write a published LTU, its base included, as one folder of safetensors.
+
+    The folder loads in one call, `LTU.from_pretrained("OUT")`, or by `--model ltu:OUT`, and records
+    the origin and hash of what it was made from.
+
+    Example: audioprobe convert ltu_ori_paper.bin --base lmsys/vicuna-7b-v1.1 --out ltu-7b/
+    """
+    from audioprobe.language_models.conversion import convert_ltu
+
+    folder = convert_ltu(checkpoint, out, base=base, whisper=whisper)
+    _write(printable(f"wrote {folder}"))
+    return 0
+
+
+@app.command
 def backends() -> int:
     """List the installed backends, and what each unusable one needs."""
     rows = tuple(

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from huggingface_hub import constants
 
 from audioprobe.errors import AudioProbeError
+from audioprobe.language_models.published import PRECISIONS, PUBLISHED, SPARE_GIB
 from audioprobe.registry import available
 from audioprobe.weights import AST_AUDIOSET, CARRIERS, find
 
@@ -45,6 +46,7 @@ def examine(*, ask_network: bool = True) -> tuple[Finding, ...]:
         ask_network: whether to try to connect to the model hub (3 s at most).
     """
     findings = [_machine(), _accelerator(), _memory(), *_versions(), *_backends(), *_weights()]
+    findings += _large_models()
     findings += [_hub() if ask_network else Finding("model hub", "note", "not asked (--offline)")]
     return (*findings, _key())
 
@@ -68,12 +70,39 @@ def _accelerator() -> Finding:
 
 
 def _memory() -> Finding:
-    if not hasattr(os, "sysconf") or sys.platform == "darwin":
+    total = _gibibytes()
+    if total is None:
         return Finding("memory", "note", "not known on this system")
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     small = total < 4
     mend = "Close other programs before you load a large model." if small else ""
     return Finding("memory", "note" if small else "ok", f"{total:.0f} GiB", mend)
+
+
+def _gibibytes() -> float | None:
+    """Memory of the machine, None where it cannot be asked for."""
+    if not hasattr(os, "sysconf") or sys.platform == "darwin":
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _large_models() -> Iterator[Finding]:
+    """What the published LTUs would need here; their weights are on no hub to look for."""
+    where, there = _room()
+    for ltu in PUBLISHED:
+        fitting = [p for p in PRECISIONS if ltu.gibibytes(p) + SPARE_GIB <= there]
+        found = f"fits into the {where} as {', '.join(fitting)}" if fitting else "does not fit"
+        yield Finding(f"model {ltu.name}", "note", found, ltu.needs())
+
+
+def _room() -> tuple[str, float]:
+    """Where a model would be, and how much memory there is, in GiB; 0 where it is not known."""
+    try:
+        import torch
+    except (ImportError, OSError):  # told by _accelerator
+        return "memory", 0.0
+    if torch.cuda.is_available():
+        return "accelerator", torch.cuda.get_device_properties(0).total_memory / 2**30
+    return "memory", _gibibytes() or 0.0
 
 
 def _versions() -> Iterator[Finding]:

@@ -1,6 +1,5 @@
 """LTU as a user loads it: an original checkpoint over a base folder, tiny, on stock libraries."""
 
-import json
 import pickle
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tests.golden_ltu import (
-    character_tokenizer,
     golden,
     spectrograms,
     tiny_base,
@@ -27,25 +25,6 @@ from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Decoding, Example, Prompt, Response, Waveform
 
 BRIEF = Decoding(max_new_tokens=8)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LLaMA's folder with a tokenizer of single characters."""
-    folder = tmp_path_factory.mktemp("vicuna_tiny")
-    character_tokenizer().save_pretrained(folder)
-    save_file(tiny_base(), folder / "model.safetensors")
-    config = json.loads((Path(__file__).parents[1] / "data/ltu/tiny_config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained file as published: a flat dictionary, saved by torch."""
-    path = tmp_path_factory.mktemp("published") / "ltu_tiny.bin"
-    torch.save(tiny_trainable(), path)
-    return path
 
 
 @pytest.fixture(scope="module")

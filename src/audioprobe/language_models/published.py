@@ -5,12 +5,17 @@ Source: the README of the authors' repository, and the shapes in their checkpoin
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 AUTHORS = "https://github.com/YuanGongND/ltu"
 """Where the authors link their checkpoints (files of their own, no hub)."""
 
 Precision = Literal["float32", "bfloat16", "float16", "8bit", "4bit"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+SPARE_GIB = 2.0
+"""What answering takes besides the weights, in GiB: the keys and values of eight prompts of 500
+tokens in LTU-7B, as bfloat16."""
 
 # NF4 keeps one float32 scale for 64 weights.
 _BYTES: dict[Precision, float] = {
@@ -28,10 +33,10 @@ class PublishedLtu:
 
     Attributes:
         name: as its authors call it.
-        checkpoint: the file that they recommend.
-        checkpoint_mb: its size, in MB.
+        checkpoint: the file, or the folder with one, that they recommend.
+        checkpoint_mb: size of the file, in MB.
         base: the LLaMA that it was trained on, on the model hub.
-        n_parameters: in all, without Whisper.
+        n_parameters: in all, the encoder of Whisper included.
         n_quantised: of these, the ones that 8 and 4 bits apply to.
         whisper: whose encoder it hears by, on the model hub; "" for LTU, which has its own.
     """
@@ -53,12 +58,15 @@ class PublishedLtu:
 
     def needs(self) -> str:
         """What to get and how to load it, in a few sentences."""
-        sizes = ", ".join(f"{self.gibibytes(precision):.1f} as {precision}" for precision in _BYTES)
+        sizes = ", ".join(
+            f"{self.gibibytes(precision):.1f} as {precision}" for precision in PRECISIONS
+        )
         also = f", and the encoder of {self.whisper} from the hub" if self.whisper else ""
         return (
             f"{self.name} is published by its authors, not on a hub. Get {self.checkpoint} "
             f"({self.checkpoint_mb} MB; linked from {AUTHORS}) and its base {self.base}{also}; "
-            f'then LTU.from_pretrained("{self.checkpoint}", base="{self.base}"). '
+            f'then LTU.from_pretrained(FILE, base="{self.base}"), or convert both into one folder '
+            f"with `audioprobe convert FILE --base {self.base} --out FOLDER`. "
             f"Memory for the weights, in GiB: {sizes}."
         )
 
@@ -77,7 +85,7 @@ PUBLISHED = (
         "ltuas_long_noqa_a6.bin",
         200,
         _VICUNA_7B,
-        6_787_209_216,
+        7_423_993_856,
         _LINEAR_7B,
         "openai/whisper-large",
     ),
@@ -86,7 +94,7 @@ PUBLISHED = (
         "stage3_long_seq_exclude_noqa",
         210,
         _VICUNA_13B,
-        13_068_328_960,
+        13_705_113_600,
         _LINEAR_13B,
         "openai/whisper-large",
     ),

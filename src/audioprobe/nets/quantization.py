@@ -33,10 +33,18 @@ def quantize(llama: nn.Module, kind: Quantization, dtype: torch.dtype) -> None:
     with needs_extra("quantization"):
         import bitsandbytes  # noqa: PLC0415 - an extra that only this function needs
     linear = _eight_bit if kind == "8bit" else _four_bit
-    for name, module in list(llama.named_modules()):
-        if ".layers." in name and type(module) is nn.Linear and ".lora_" not in name:
-            parent, _, own = name.rpartition(".")
-            setattr(llama.get_submodule(parent), own, linear(bitsandbytes.nn, module, dtype))
+    for name, module in linear_maps(llama):
+        parent, _, own = name.rpartition(".")
+        setattr(llama.get_submodule(parent), own, linear(bitsandbytes.nn, module, dtype))
+
+
+def linear_maps(llama: nn.Module) -> list[tuple[str, nn.Linear]]:
+    """What is quantised, with its name: the linear maps of the blocks, adapters aside."""
+    return [
+        (name, module)
+        for name, module in llama.named_modules()
+        if ".layers." in name and type(module) is nn.Linear and ".lora_" not in name
+    ]
 
 
 def _eight_bit(bnb: Any, module: nn.Linear, _: torch.dtype) -> nn.Module:  # noqa: ANN401
