@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from audioprobe.datasets.recordings import FOLDER
+from audioprobe.language_models.conversion import convert_ltu
 from tests.processes import run_cli
 from tests.remote_service import serve
 from tests.tiny_chat_models import saved
+from tests.tiny_ltu import write_base, write_checkpoint, write_checkpoint_as, write_whisper
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -41,7 +43,12 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "Qwen2-Audio-7B-Instruct").symlink_to(saved("qwen2-audio"))
     (tmp_path / "models" / "Qwen2.5-7B-Instruct").symlink_to(saved("llama"))
+    write_checkpoint(tmp_path / "models" / "ltu_ori_paper.bin")
+    write_checkpoint_as(tmp_path / "models" / "ltuas_long_noqa_a6.bin")
+    write_base(tmp_path / "models" / "vicuna-7b-v1.1")
+    write_whisper(tmp_path / "models" / "whisper-large")
     monkeypatch.chdir(tmp_path)
+    convert_ltu("models/ltu_ori_paper.bin", "models/ltu-7b", base="models/vicuna-7b-v1.1")
     with serve() as service:
         monkeypatch.setenv("OPENAI_API_KEY", "sk-docs")
         monkeypatch.setenv("OPENAI_BASE_URL", service.url)

@@ -1,5 +1,7 @@
 """What is said of published LTUs follows from their shapes."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -49,3 +51,12 @@ def test_names_are_found_however_they_are_written() -> None:
     assert published("LTU 13b") is PUBLISHED[1]
     assert published("ltu_as_7B") is PUBLISHED[2]
     assert published("ltu") is None
+
+
+@pytest.mark.parametrize("ltu", PUBLISHED, ids=lambda ltu: ltu.name)
+def test_the_how_to_gives_the_same_figures(ltu: PublishedLtu) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "ltu-weights.md"
+    wanted = ("float32", "bfloat16", "8bit", "4bit")
+    sizes = " | ".join(f"{ltu.gibibytes(p):.1f}" for p in PRECISIONS if p in wanted)
+    assert f"| {ltu.name} | {sizes} |" in page.read_text("utf-8")
+    assert f"`{ltu.checkpoint}` | {ltu.checkpoint_mb} MB |" in page.read_text("utf-8")
