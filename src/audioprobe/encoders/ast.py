@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import ASTConfig, ASTForAudioClassification, AutoConfig
+from transformers import ASTConfig, ASTForAudioClassification
 
 from audioprobe import weights
 from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
-from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.nets.loading import load_network
+from audioprobe.errors import WeightsError
+from audioprobe.nets.dtypes import dtype_of
+from audioprobe.nets.loading import load_network, read_config
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
 N_SPECIAL_TOKENS = 2  # class and distillation token, before the patches
@@ -35,7 +36,7 @@ class AST:
         model: a local folder or a hub name.
         batch_size: sounds per forward pass; does not change answers beyond rounding.
         device: "cpu", "cuda", ...
-        dtype: "float32", or "bfloat16" where the device computes with it.
+        dtype: "float32", "bfloat16" or "float16".
 
     Raises:
         WeightsError: if the weights are missing, damaged or those of another model.
@@ -49,14 +50,15 @@ class AST:
         device: str = "cpu",
         dtype: str = "float32",
     ) -> None:
-        if dtype not in ("float32", "bfloat16"):
-            raise InvalidInputError(f'dtype must be "float32" or "bfloat16", got {dtype!r}.')
+        self._numbers = dtype_of(dtype)
         self._name = model
         self._weights = weights.resolve(model)
         self._batch_size = batch_size
         self._device = device
         self._dtype = dtype
-        self._config: Any = _read_config(self._weights.folder)
+        self._config: Any = read_config(
+            self._weights.folder, ASTConfig, "an Audio Spectrogram Transformer"
+        )
         self._spectrogram = _read_spectrogram(self._weights.folder, self._config)
 
     @property
@@ -103,27 +105,14 @@ class AST:
         return n_patches
 
     def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
-        dtype = getattr(torch, self._dtype)
         features = map(self._spectrogram.of, waveforms)
         while batch := list(islice(features, self._batch_size)):
-            yield torch.stack(batch).to(self._device, dtype)
+            yield torch.stack(batch).to(self._device, self._numbers)
 
     @cached_property
     def _network(self) -> ASTForAudioClassification:
         network: Any = load_network(ASTForAudioClassification, self._weights.folder)
-        return network.to(self._device, getattr(torch, self._dtype))
-
-
-def _read_config(folder: Path) -> ASTConfig:
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder}: no readable config.json ({error}).") from error
-    if not isinstance(config, ASTConfig):
-        raise WeightsError(
-            f"{folder}: expected an Audio Spectrogram Transformer, found {config.model_type!r}."
-        )
-    return config
+        return network.to(self._device, self._numbers)
 
 
 def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import (
-    AutoConfig,
     AutoTokenizer,
     ClapConfig,
     ClapFeatureExtractor,
@@ -27,7 +26,8 @@ from audioprobe import weights
 from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.nets.clap import ClapSpectrogram, exclude_exactly
-from audioprobe.nets.loading import load_network
+from audioprobe.nets.dtypes import dtype_of
+from audioprobe.nets.loading import load_network, read_config
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
 DEFAULT_MODEL = "laion/clap-htsat-unfused"
@@ -51,7 +51,7 @@ class CLAP:
         model: a local folder or a hub name.
         batch_size: sounds per forward pass; does not change answers beyond rounding.
         device: "cpu", "cuda", ...
-        dtype: "float32", or "bfloat16" where the device computes with it.
+        dtype: "float32", "bfloat16" or "float16".
 
     Raises:
         WeightsError: if the weights are missing, damaged or those of another model.
@@ -65,8 +65,7 @@ class CLAP:
         device: str = "cpu",
         dtype: str = "float32",
     ) -> None:
-        if dtype not in ("float32", "bfloat16"):
-            raise InvalidInputError(f'dtype must be "float32" or "bfloat16", got {dtype!r}.')
+        self._numbers = dtype_of(dtype)
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
         self._name = model
@@ -74,7 +73,7 @@ class CLAP:
         self._batch_size = batch_size
         self._device = device
         self._dtype = dtype
-        self._config: Any = _read_config(self._weights.folder)
+        self._config: Any = read_config(self._weights.folder, ClapConfig, "a CLAP")
         self._spectrogram = _read_spectrogram(self._weights.folder, self._config)
 
     @property
@@ -141,7 +140,7 @@ class CLAP:
     def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
         features = map(self._features, waveforms)
         while batch := list(islice(features, self._batch_size)):
-            yield torch.stack(batch).to(self._device, getattr(torch, self._dtype))
+            yield torch.stack(batch).to(self._device, self._numbers)
 
     def _features(self, waveform: Waveform) -> Tensor:
         spectrogram = self._spectrogram
@@ -177,17 +176,7 @@ class CLAP:
     def _network(self) -> Any:  # noqa: ANN401 - transformers annotates less than it gives
         network = load_network(ClapModel, self._weights.folder)
         exclude_exactly(network)
-        return network.to(self._device, getattr(torch, self._dtype))
-
-
-def _read_config(folder: Path) -> ClapConfig:
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder}: no readable config.json ({error}).") from error
-    if not isinstance(config, ClapConfig):
-        raise WeightsError(f"{folder}: expected a CLAP, found {config.model_type!r}.")
-    return config
+        return network.to(self._device, self._numbers)
 
 
 def _read_spectrogram(folder: Path, config: ClapConfig) -> ClapSpectrogram:

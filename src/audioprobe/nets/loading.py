@@ -1,13 +1,36 @@
 """Networks of transformers from a folder: whole, of the right shape, never unpickled."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
+from transformers import AutoConfig, PreTrainedConfig
 
 from audioprobe.errors import WeightsError
 from audioprobe.weights import refuse_differences
+
+Config = TypeVar("Config", bound=PreTrainedConfig)
+
+
+def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
+    """The configuration of a network.
+
+    Args:
+        folder: holds config.json.
+        kind: class of transformers that it must be of.
+        expected: what that is, with its article, for the message.
+
+    Raises:
+        WeightsError: if it is missing, damaged, or of another kind.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder}: no readable config.json ({error}).") from error
+    if not isinstance(config, kind):
+        raise WeightsError(f"{folder}: expected {expected}, found {config.model_type!r}.")
+    return config
 
 
 def load_network(kind: Any, folder: Path) -> Any:  # noqa: ANN401 - transformers has no types
