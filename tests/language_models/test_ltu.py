@@ -20,7 +20,7 @@ from tests.signals import chirp_10s
 from audioprobe import CaptionClassifier, KeywordScorer
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
 from audioprobe.language_models._files import read_tensors
-from audioprobe.language_models.ltu import DEMO, LTU, PAPER, TEMPLATE
+from audioprobe.language_models.ltu import DECODINGS, DEMO, LTU, PAPER, TEMPLATE
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Decoding, Example, Prompt, Response, Waveform
 
@@ -116,6 +116,17 @@ def test_the_originals_decodings_are_presets() -> None:
     assert (PAPER.top_k, PAPER.repetition_penalty) == (500, 1.1)
     assert (DEMO.top_k, DEMO.repetition_penalty) == (50, 1.0)
     assert PAPER.temperature == DEMO.temperature == 0.1
+    assert DECODINGS["paper"] is PAPER
+    assert DECODINGS["demo-as"].max_new_tokens == 500
+    assert DECODINGS["greedy"] == Decoding()
+
+
+def test_only_the_latest_sounds_are_remembered(ltu: LTU) -> None:
+    for seed in range(70):
+        ltu._hear(noise(0.1, seed=1000 + seed))
+    assert len(ltu._heard) == 64
+    assert noise(0.1, seed=1069).digest() in ltu._heard
+    assert noise(0.1, seed=1000).digest() not in ltu._heard
 
 
 def test_it_captions_for_a_classifier(ltu: LTU) -> None:

@@ -5,9 +5,10 @@ Source: Gong et al., ICLR 2024. The network is `audioprobe.nets.ltu`, equal to t
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import torch
@@ -47,6 +48,14 @@ PAPER = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=500, rep
 
 DEMO = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=50)
 """Decoding of LTU's demo (`inference_gradio.py`); top_k is transformers' former default."""
+
+DEMO_AS = replace(PAPER, max_new_tokens=500)
+"""Decoding of LTU-AS's demo; that of its published evaluation is `PAPER`."""
+
+DECODINGS: Mapping[str, Decoding] = MappingProxyType(
+    {"greedy": Decoding(), "paper": PAPER, "demo": DEMO, "demo-as": DEMO_AS}
+)
+"""The originals' settings, and the default, by name."""
 
 _REMEMBERED = 64  # sounds whose tokens are kept: 0.5 MB each for LTU-7B
 
