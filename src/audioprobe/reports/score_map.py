@@ -63,7 +63,7 @@ def _draw(result: ClassificationResult) -> Figure:
     axes = figure.add_subplot()
     recognised = result.recognised
     blank = np.array([clip_id not in recognised for clip_id in result.clip_ids])[:, None]
-    values = np.ma.masked_array(result.scores, np.broadcast_to(blank, result.scores.shape))
+    values = np.where(blank, np.nan, result.scores)  # drawn as nothing
     image = axes.imshow(values, aspect="auto", cmap="Blues", interpolation="nearest")
     rows, columns = _marks(result)
     if rows:
