@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from audioprobe.language_models.scripted import Scripted
 from audioprobe.results import ClassificationResult
 from audioprobe.types import (
     ComponentInfo,
-    Decoding,
     FloatArray,
     LogLikelihood,
     Prompt,
@@ -29,8 +29,8 @@ def _by_length(prompt: Prompt, continuation: str) -> LogLikelihood:
     return LogLikelihood(-float(len(continuation) + len(prompt.text)), n_tokens)
 
 
-class ScriptedModel:
-    """Answers by a function of the prompt, in batches, as a local model does."""
+class ScriptedModel(Scripted):
+    """Repeats the question, unless told otherwise."""
 
     def __init__(
         self,
@@ -38,36 +38,7 @@ class ScriptedModel:
         batch_size: int = 1,
         likelihood: Callable[[Prompt, str], LogLikelihood] = _by_length,
     ) -> None:
-        self._answer = answer
-        self._batch_size = batch_size
-        self._likelihood = likelihood
-        self.n_asked = 0
-
-    @property
-    def info(self) -> ComponentInfo:
-        return ComponentInfo("language_model", "scripted")
-
-    def generate(
-        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
-    ) -> Iterator[Response]:
-        for batch in self._batches(prompts):
-            yield from self._answers(batch)
-
-    def _batches(self, prompts: Iterable[Prompt]) -> Iterator[list[Prompt]]:
-        queue = iter(prompts)
-        while batch := list(islice(queue, self._batch_size)):
-            yield batch
-
-    def _answers(self, batch: Sequence[Prompt]) -> list[Response]:
-        self.n_asked += len(batch)
-        return [self._answer(prompt) for prompt in batch]
-
-    def log_likelihood(
-        self, prompts: Iterable[Prompt], continuations: Sequence[str]
-    ) -> Iterator[Sequence[LogLikelihood]]:
-        for batch in self._batches(prompts):
-            self.n_asked += len(batch)
-            yield from [[self._likelihood(p, c) for c in continuations] for p in batch]
+        super().__init__(answer, likelihood=likelihood, batch_size=batch_size)
 
 
 class LevelTagger:

@@ -44,6 +44,7 @@ _HOMES = {
     "audioprobe.language_models.cached": ("CachedModel",),
     "audioprobe.language_models.ltu": ("LTU",),
     "audioprobe.language_models.openai_chat": ("OpenAIChat",),
+    "audioprobe.language_models.scripted": ("Scripted",),
     "audioprobe.language_models.tag_captioner": ("TagCaptioner",),
     "audioprobe.language_models.transformers": ("TransformersLM",),
     "audioprobe.language_models.vllm_chat": ("VllmChat",),

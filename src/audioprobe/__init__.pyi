@@ -21,6 +21,7 @@ from audioprobe.language_models.cached import CachedModel as CachedModel
 from audioprobe.language_models.cascade import Cascade as Cascade
 from audioprobe.language_models.ltu import LTU as LTU
 from audioprobe.language_models.openai_chat import OpenAIChat as OpenAIChat
+from audioprobe.language_models.scripted import Scripted as Scripted
 from audioprobe.language_models.tag_captioner import TagCaptioner as TagCaptioner
 from audioprobe.language_models.transformers import TransformersLM as TransformersLM
 from audioprobe.language_models.vllm_chat import VllmChat as VllmChat

@@ -181,10 +181,11 @@ def test_a_clip_in_the_middle_of_being_heard_is_not_scored_on_what_was_heard(
 class Single(ScriptedModel):
     """A service that refuses batches and answers single prompts."""
 
-    def _answers(self, batch: Sequence[Prompt]) -> list[Response]:
-        if len(batch) > 1:
-            raise RemoteError("413: too large", status=413)
-        return super()._answers(batch)
+    def _batches(self, prompts: Iterable[Prompt]) -> Iterator[list[Prompt]]:
+        for batch in super()._batches(prompts):
+            if len(batch) > 1:
+                raise RemoteError("413: too large", status=413)
+            yield batch
 
 
 def test_a_batch_that_is_too_large_is_asked_one_by_one_and_nothing_is_lost() -> None:
