@@ -1,16 +1,19 @@
 """Generated ids equal the original's, and neither batches nor shared prefixes change anything."""
 
 import copy
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.golden_ltu import golden, spectrograms, tiny_net
+from tests.golden_ltu import close, golden, spectrograms, tiny_net
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.nets.decoding import TokenPrompt, generate, log_likelihood
+from audioprobe.nets.generation import options_of
 from audioprobe.types import Decoding
 
 END = 2
@@ -52,6 +55,34 @@ def test_ids_equal_the_originals(name: str, which: int | None, decoding: Decodin
     (answer,) = generate(tiny_net(), [prompt(which)], decoding, end=END)
     assert [answer.ids] == original(name)
     assert not answer.ended
+
+
+@pytest.mark.parametrize(
+    ("name", "decoding"),
+    [
+        ("D5.batch_cfg_scores_step0", replace(SAMPLED, temperature=0.1)),
+        # The demo's: transformers' former default of top_k, and no penalty.
+        ("D6.gradio_cfg_scores_step0", Decoding(24, temperature=0.1, top_p=0.95, top_k=50)),
+        ("D7.temp1_scores_step0", SAMPLED),
+    ],
+)
+def test_scores_that_tokens_are_drawn_by_equal_the_originals(name: str, decoding: Decoding) -> None:
+    """After penalty, temperature, top-k and top-p, in that order; -inf where cut."""
+    net, given = tiny_net(), prompt(0)
+    assert given.audio_tokens is not None
+    llama: Any = net.llama
+    with torch.inference_mode():
+        found = llama.generate(
+            input_ids=given.input_ids[None],
+            inputs_embeds=net.join(given.input_ids[None], given.audio_tokens[None]),
+            attention_mask=torch.ones(1, given.length, dtype=torch.long),
+            output_scores=True,
+            return_dict_in_generate=True,
+            **options_of(decoding, (END,)),
+        )
+    expected = golden()[name]
+    assert (expected == -torch.inf).any()
+    close(found.scores[0], expected)
 
 
 def test_batches_of_equal_prompts_equal_the_originals() -> None:

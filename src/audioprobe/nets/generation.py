@@ -62,23 +62,30 @@ def continue_batch(
         decoding: how to choose tokens.
         ends: ids that end an answer; () where the model has none.
     """
-    ids = inputs["input_ids"]
-    sampling = {
-        "temperature": decoding.temperature,
-        "top_p": decoding.top_p,
-        # 0 is "all"; without it transformers falls back on 50.
-        "top_k": decoding.top_k or 0,
+    n_text = inputs["input_ids"].shape[1]
+    sequences = model.generate(**inputs, **options_of(decoding, ends))
+    return [_answer(row, ends) for row in sequences[:, n_text:].tolist()]
+
+
+def options_of(decoding: Decoding, ends: Sequence[int]) -> dict[str, Any]:
+    """What a decoding is in the words of transformers' `generate`.
+
+    Args:
+        decoding: how to choose tokens.
+        ends: ids that end an answer.
+    """
+    options: dict[str, Any] = {
+        "max_new_tokens": decoding.max_new_tokens,
+        "do_sample": decoding.temperature > 0,
+        "logits_processor": _penalty(decoding),
+        "eos_token_id": list(ends) or None,
+        "pad_token_id": ends[0] if ends else 0,
     }
-    sequences = model.generate(
-        **inputs,
-        max_new_tokens=decoding.max_new_tokens,
-        do_sample=decoding.temperature > 0,
-        logits_processor=_penalty(decoding),
-        eos_token_id=list(ends) or None,
-        pad_token_id=ends[0] if ends else 0,
-        **(sampling if decoding.temperature > 0 else {}),
-    )
-    return [_answer(row, ends) for row in sequences[:, ids.shape[1] :].tolist()]
+    if decoding.temperature > 0:
+        # 0 is "all"; without it transformers falls back on 50.
+        options |= {"top_k": decoding.top_k or 0}
+        options |= {"temperature": decoding.temperature, "top_p": decoding.top_p}
+    return options
 
 
 def left_padded(rows: Sequence[Tensor], value: float) -> Tensor:
