@@ -40,6 +40,8 @@ TEMPLATE = "### Instruction:\n{}\n\n### Response:\n"
 TRANSCRIPT_TEMPLATE = "### Instruction:\n{}\n\n### Input:\n{}\n\n### Response:\n"
 """LTU-AS's prompt where words are spoken: they are its input."""
 
+_END_OF_PROMPT = "### Response:\n"
+
 TRANSCRIBE = "Write down the words that are spoken, and nothing else."
 """What a transcriber is asked."""
 
@@ -219,11 +221,13 @@ class LTU:
     ) -> Iterator[Sequence[LogLikelihood]]:
         """Log-likelihood of each continuation after each prompt, which is encoded once.
 
+        A continuation follows the prompt's line break directly, as answers did in training.
+
         Raises:
             InvalidInputError: for a continuation without tokens.
             UnsupportedInputError: as for `generate`.
         """
-        ids = [self._tokenizer(text, add_special_tokens=False).input_ids for text in continuations]
+        ids = [continuation_ids(self._tokenizer, text) for text in continuations]
         for prompt in prompts:
             yield log_likelihood(self._net, self._encode(prompt), ids)
 
@@ -270,6 +274,20 @@ class LTU:
         if waveform is None or waveform.duration <= self._ear.seconds:
             return {}
         return {"not heard (s)": round(waveform.duration - self._ear.seconds, 3)}
+
+
+def continuation_ids(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
+    """Token ids of an answer as it stands behind a prompt.
+
+    Tokenised by itself, an answer would begin with a space in LLaMA's vocabulary. One that would
+    merge with the line break before it is tokenised by itself nevertheless.
+    """
+    before = tokenizer(_END_OF_PROMPT).input_ids
+    whole: list[int] = tokenizer(_END_OF_PROMPT + text).input_ids
+    if whole[: len(before)] == before:
+        return whole[len(before) :]
+    alone: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+    return alone
 
 
 def _ask(question: str, transcript: str) -> str:

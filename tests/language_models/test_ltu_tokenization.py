@@ -1,0 +1,47 @@
+"""Text becomes the ids that the original made of it, from the files that a base of LTU has."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.golden_ltu import FOLDER
+from tests.llama_tokenizer import write_tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from audioprobe.language_models.ltu import TEMPLATE, continuation_ids
+
+GOLDEN = json.loads((FOLDER.parent / "ltu_tokenization" / "tokenization.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    folder: Path = write_tokenizer(tmp_path_factory.mktemp("vicuna"))
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+@pytest.mark.parametrize("example", GOLDEN["prompts"], ids=lambda e: e["instruction"][-30:])
+def test_prompts_have_the_originals_ids(
+    tokenizer: PreTrainedTokenizerBase, example: dict[str, object]
+) -> None:
+    assert TEMPLATE.replace("{}", str(example["instruction"])) == example["prompt"]
+    assert tokenizer(example["prompt"]).input_ids == example["input_ids"]
+
+
+def test_an_answer_continues_its_prompt_as_in_training(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    """Tokenised by itself it would begin with a space, which the model never saw there."""
+    example = GOLDEN["train_examples"][0]
+    answer, ids = example["example"]["output"], example["input_ids"]
+    expected = ids[ids.index(13291) + 3 : -1]  # after "Response", ":" and the line break
+    assert continuation_ids(tokenizer, answer) == expected
+    assert tokenizer(answer, add_special_tokens=False).input_ids != expected
+
+
+def test_decoding_new_ids_gives_the_answer(tokenizer: PreTrainedTokenizerBase) -> None:
+    ids = GOLDEN["decode"]["ids_with_eos"]
+    new = ids[len(GOLDEN["prompts"][0]["input_ids"]) :]
+    text = tokenizer.decode(new, skip_special_tokens=True)
+    assert text.strip() == "Audio caption: Dogs bark."
+    assert GOLDEN["decode"]["decoded_with_eos"].endswith(f"{text.strip()}</s>")
