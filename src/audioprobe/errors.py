@@ -41,6 +41,10 @@ class WeightsError(AudioProbeError, RuntimeError):
     """Model weights are missing, damaged, or those of another model."""
 
 
+class TrainingError(AudioProbeError, RuntimeError):
+    """A training cannot go on: it has diverged, or another process holds its folder."""
+
+
 class OutOfMemoryError(AudioProbeError, MemoryError):
     """One prompt alone does not fit into the memory; the message says what takes less of it."""
 

@@ -20,7 +20,8 @@ from tests.signals import chirp_10s
 from audioprobe import CaptionClassifier, KeywordScorer
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
 from audioprobe.language_models._files import read_tensors
-from audioprobe.language_models.ltu import DECODINGS, DEMO, LTU, PAPER, TEMPLATE
+from audioprobe.language_models.ltu import DECODINGS, DEMO, LTU, PAPER
+from audioprobe.language_models.ltu_prompt import TEMPLATE
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Decoding, Example, Prompt, Response, Waveform
 

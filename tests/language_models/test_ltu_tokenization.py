@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.golden_ltu import FOLDER
 from tests.llama_tokenizer import write_tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from audioprobe.language_models.ltu import TEMPLATE, continuation_ids
+from audioprobe.language_models.ltu_prompt import continuation_ids, tokenize, write_prompt
+from audioprobe.training.records import Record
+from audioprobe.training.sequences import encode
 
 GOLDEN = json.loads((FOLDER.parent / "ltu_tokenization" / "tokenization.json").read_text())
 
@@ -22,10 +25,11 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBa
 
 @pytest.mark.parametrize("example", GOLDEN["prompts"], ids=lambda e: e["instruction"][-30:])
 def test_prompts_have_the_originals_ids(
-    tokenizer: PreTrainedTokenizerBase, example: dict[str, object]
+    tokenizer: PreTrainedTokenizerBase, example: dict[str, Any]
 ) -> None:
-    assert TEMPLATE.replace("{}", str(example["instruction"])) == example["prompt"]
-    assert tokenizer(example["prompt"]).input_ids == example["input_ids"]
+    prompt = write_prompt(example["instruction"], example.get("input", ""))
+    assert prompt == example["prompt"]
+    assert tokenize(tokenizer, prompt) == example["input_ids"]
 
 
 def test_an_answer_continues_its_prompt_as_in_training(
@@ -45,3 +49,15 @@ def test_decoding_new_ids_gives_the_answer(tokenizer: PreTrainedTokenizerBase) -
     text = tokenizer.decode(new, skip_special_tokens=True)
     assert text.strip() == "Audio caption: Dogs bark."
     assert GOLDEN["decode"]["decoded_with_eos"].endswith(f"{text.strip()}</s>")
+
+
+@pytest.mark.parametrize("example", GOLDEN["train_examples"], ids=lambda e: str(e)[:60])
+def test_training_examples_have_the_originals_ids_and_targets(
+    tokenizer: PreTrainedTokenizerBase, example: dict[str, Any]
+) -> None:
+    """But for the first token as a target, which the original's loss passes over anyway."""
+    given = {name: example["example"][name] for name in ("instruction", "input", "output")}
+    encoded = encode(Record(**given), tokenizer, cutoff=example["cutoff_len"])
+    assert list(encoded.ids) == example["input_ids"]
+    labels = encoded.labels("all" if example["train_on_inputs"] else "answer")
+    assert labels[1:] == example["labels"][1:]

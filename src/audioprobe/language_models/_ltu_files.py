@@ -72,7 +72,7 @@ class LtuFiles:
 
     Attributes:
         net: the network.
-        tokenizer: of the base; it puts the beginning-of-sequence token first.
+        tokenizer: of the base.
         origin: what the model was made from.
         revision: hash of what was read.
         whisper: the folder of an LTU-AS's Whisper, where it is known.

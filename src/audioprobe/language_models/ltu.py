@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.language_models._ears import WHISPER, Ear, SpectrogramEar, WhisperEar, ear_for
 from audioprobe.language_models._ltu_files import read_ltu
+from audioprobe.language_models.ltu_prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.nets.decoding import TokenPrompt, generate, log_likelihood
 from audioprobe.nets.dtypes import dtype_of
 from audioprobe.nets.ltu import LtuNet
@@ -33,14 +34,6 @@ from audioprobe.types import (
     Response,
     Waveform,
 )
-
-TEMPLATE = "### Instruction:\n{}\n\n### Response:\n"
-"""LTU's prompt (`alpaca_short`); the sound is not mentioned in it."""
-
-TRANSCRIPT_TEMPLATE = "### Instruction:\n{}\n\n### Input:\n{}\n\n### Response:\n"
-"""LTU-AS's prompt where words are spoken: they are its input."""
-
-_END_OF_PROMPT = "### Response:\n"
 
 TRANSCRIBE = "Write down the words that are spoken, and nothing else."
 """What a transcriber is asked."""
@@ -85,7 +78,7 @@ class LTU:
 
     Args:
         net: the network.
-        tokenizer: of the base model; it puts the beginning-of-sequence token first.
+        tokenizer: of the base model.
         info: what goes into the provenance of results.
         ear: what prepares a sound for the network; None is LTU's filter bank.
         transcriber: for LTU-AS, who writes down the spoken words.
@@ -239,12 +232,11 @@ class LTU:
                 "LTU hears one sound per prompt: give examples in text, or leave them out."
             )
         shown = "".join(
-            f"{TEMPLATE.replace('{}', example.question)}{example.answer}\n\n"
-            for example in prompt.examples
+            f"{write_prompt(example.question)}{example.answer}\n\n" for example in prompt.examples
         )
         heard = None if prompt.audio is None else self._hear(prompt.audio)
-        text = shown + _ask(prompt.text, heard.transcript if heard else "")
-        ids = torch.tensor(self._tokenizer(text).input_ids, device=self._net.llama.device)
+        text = shown + write_prompt(prompt.text, heard.transcript if heard else "")
+        ids = torch.tensor(tokenize(self._tokenizer, text), device=self._net.llama.device)
         return TokenPrompt(ids, heard.tokens if heard else None)
 
     def _hear(self, waveform: Waveform) -> _Heard:
@@ -274,24 +266,3 @@ class LTU:
         if waveform is None or waveform.duration <= self._ear.seconds:
             return {}
         return {"not heard (s)": round(waveform.duration - self._ear.seconds, 3)}
-
-
-def continuation_ids(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
-    """Token ids of an answer as it stands behind a prompt.
-
-    Tokenised by itself, an answer would begin with a space in LLaMA's vocabulary. One that would
-    merge with the line break before it is tokenised by itself nevertheless.
-    """
-    before = tokenizer(_END_OF_PROMPT).input_ids
-    whole: list[int] = tokenizer(_END_OF_PROMPT + text).input_ids
-    if whole[: len(before)] == before:
-        return whole[len(before) :]
-    alone: list[int] = tokenizer(text, add_special_tokens=False).input_ids
-    return alone
-
-
-def _ask(question: str, transcript: str) -> str:
-    if not transcript:
-        return TEMPLATE.replace("{}", question)
-    before, between, after = TRANSCRIPT_TEMPLATE.split("{}")
-    return f"{before}{question}{between}{transcript}{after}"

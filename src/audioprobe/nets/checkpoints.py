@@ -99,7 +99,12 @@ def build(config: LtuConfig, tensors: Mapping[str, Tensor], *, source: str) -> L
     with torch.device("meta"):
         net = LtuNet(config)
     names = net.state_dict().keys()
-    assign(net, {_adapted(name, names): value for name, value in tensors.items()}, source=source)
+    found = {_adapted(name, names): value for name, value in tensors.items()}
+    shared = found.get("llama.model.embed_tokens.weight")
+    if net.llama.config.tie_word_embeddings and shared is not None:
+        found.setdefault("llama.lm_head.weight", shared)
+    assign(net, found, source=source)
+    net.llama.tie_weights()  # a new network's are tied, and `assign` gave each name its own
     _restore_buffers(net)
     return net
 

@@ -1,0 +1,201 @@
+"""One loop for every training: accelerate's devices and number formats, and exact resumption.
+
+A batch and the noise of a step depend on the step and the seed alone, so a training that was
+killed goes on to the weights that it would have reached.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from filelock import FileLock, Timeout
+from torch import nn
+
+from audioprobe.errors import InvalidInputError, TrainingError
+from audioprobe.training import snapshots
+
+STATE, LOG = "state.pt", "log.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to train.
+
+    Attributes:
+        steps: updates of the weights.
+        learning_rate: after the warm-up, of AdamW.
+        warmup: steps in which it rises from 0.
+        schedule: how it falls afterwards, to 0 at the last step, or not at all.
+        weight_decay: of AdamW.
+        clip_norm: longest gradient.
+        precision: "bfloat16" computes in it where torch finds that safe; weights are float32.
+        save_every: steps between two states on disk.
+        seed: of dropout and other noise.
+    """
+
+    steps: int
+    learning_rate: float
+    warmup: int = 100
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    save_every: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.save_every < 1 or self.warmup < 0:
+            raise InvalidInputError(
+                f"A plan needs steps and save_every of at least 1, warmup of at least 0: {self}."
+            )
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise InvalidInputError(f"learning_rate must be above 0, got {self.learning_rate}.")
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        falls = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}
+        return self.learning_rate * falls[self.schedule]
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is saved besides weights: where it is, and what it logged."""
+
+    step: int = 0
+    log: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(
+    objective: nn.Module,
+    batch_at: Callable[[int, int, int], Any],
+    plan: Plan,
+    folder: str | Path,
+    *,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> list[dict[str, float]]:
+    """Train what of a module requires gradients, resuming what the folder holds.
+
+    Args:
+        objective: its forward pass takes a batch and returns the loss, a scalar.
+        batch_at: the batch of (step, process, number of processes); the same whenever it is asked.
+        plan: how.
+        folder: of this training alone: its state, and a log with one JSON line a step.
+        progress: called with steps done, steps in all, and the loss.
+
+    Returns:
+        The log: step, loss, learning rate, gradient norm and seconds of every step.
+
+    Raises:
+        InvalidInputError: if nothing requires gradients, or the folder holds a training by another
+            plan.
+        TrainingError: if a loss or gradient is not finite; the last good state stays. Or if another
+            process trains in this folder.
+    """
+    if not any(parameter.requires_grad for parameter in objective.parameters()):
+        raise InvalidInputError("Nothing to train: no parameter requires a gradient.")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder), torch.random.fork_rng():
+        return _fit(objective, batch_at, plan, folder, progress or (lambda *_: None))
+
+
+def _fit(
+    objective: nn.Module,
+    batch_at: Callable[[int, int, int], Any],
+    plan: Plan,
+    folder: Path,
+    progress: Callable[[int, int, float], None],
+) -> list[dict[str, float]]:
+    accelerator = Accelerator(mixed_precision="bf16" if plan.precision == "bfloat16" else "no")
+    trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    run = _restore(folder / STATE, objective, optimizer, plan)
+    model, driven = accelerator.prepare(objective, optimizer)
+    model.train()
+    while run.step < plan.steps:
+        began = time.perf_counter()
+        torch.manual_seed(plan.seed * 1_000_003 + run.step)
+        for group in optimizer.param_groups:
+            group["lr"] = plan.rate(run.step)
+        batch = batch_at(run.step, accelerator.process_index, accelerator.num_processes)
+        loss = model(batch)
+        accelerator.backward(loss)
+        norm = float(accelerator.clip_grad_norm_(trained, plan.clip_norm))
+        shown = float(accelerator.reduce(loss.detach(), "mean"))
+        if not (math.isfinite(shown) and math.isfinite(norm)):
+            raise TrainingError(
+                f"{folder}: loss {shown} and gradient norm {norm} at step {run.step}: the training "
+                f"has diverged. The state before is kept. Lower the learning rate (it was "
+                f"{plan.rate(run.step):.2g}), or look at the batch of this step."
+            )
+        driven.step()
+        driven.zero_grad()
+        entry = {"step": run.step, "loss": shown, "rate": plan.rate(run.step), "norm": norm}
+        run.log.append({**entry, "seconds": time.perf_counter() - began})
+        run.step += 1
+        due = run.step % plan.save_every == 0 or run.step == plan.steps
+        if due and accelerator.is_main_process:
+            _save(folder, objective, optimizer, plan, run)
+        progress(run.step, plan.steps, shown)
+    objective.eval()
+    return run.log
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise TrainingError(
+            f"{folder}: another process trains in this folder. Wait for it, or name another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _save(
+    folder: Path, objective: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan, run: _Run
+) -> None:
+    state = {
+        "plan": json.dumps(asdict(plan)),
+        "step": run.step,
+        "log": run.log,
+        "weights": snapshots.trained(objective),
+        "optimizer": optimizer.state_dict(),
+    }
+    snapshots.save(folder / STATE, state)
+    partial = folder / f"{LOG}.partial"
+    partial.write_text("".join(json.dumps(entry) + "\n" for entry in run.log), encoding="utf-8")
+    partial.replace(folder / LOG)
+
+
+def _restore(
+    path: Path, objective: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan
+) -> _Run:
+    if not path.is_file():
+        return _Run()
+    state = snapshots.load(path)
+    weights = snapshots.trained(objective)
+    if json.loads(state["plan"]) != asdict(plan) or state["weights"].keys() != weights.keys():
+        raise InvalidInputError(
+            f"{path.parent}: holds a training by another plan, or of other parameters. Go on with "
+            "that plan, or name another folder."
+        )
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            tensor.copy_(state["weights"][name])
+    optimizer.load_state_dict(state["optimizer"])
+    return _Run(state["step"], state["log"])

@@ -1,0 +1,59 @@
+"""The state of a training on disk: whole or not there, and nothing in it that could run code."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audioprobe.errors import WeightsError
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a state, so that a crash at any moment leaves the old file or the new one.
+
+    Args:
+        path: the file; its folder exists.
+        state: tensors, numbers, texts, and dictionaries and lists of them.
+
+    Raises:
+        OSError: if the disk is full or not writable; the old file is as it was.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with partial.open("wb") as stream:
+            torch.save(dict(state), stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read what `save` wrote, as data.
+
+    Raises:
+        WeightsError: if the file is damaged or holds something else.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler's own class is private
+        raise WeightsError(
+            f"{path}: could not be read ({error!s:.200}). Delete it to begin from the start."
+        ) from error
+    return state
+
+
+def trained(module: torch.nn.Module) -> dict[str, Tensor]:
+    """The parameters that are being trained, by name."""
+    return {
+        name: parameter.detach()
+        for name, parameter in module.named_parameters()
+        if parameter.requires_grad
+    }
