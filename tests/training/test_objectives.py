@@ -9,13 +9,17 @@ from tests.golden_ltu import (
     close,
     golden,
     spectrograms,
+    tiny_base,
+    tiny_config,
     tiny_net,
+    tiny_trainable,
 )
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.language_models.ltu_prompt import tokenize, write_prompt
 from audioprobe.nets.cavmae import CavMaeConfig, CavMaeEncoder
+from audioprobe.nets.checkpoints import assemble
 from audioprobe.nets.ltu import IGNORED, next_token_loss
 from audioprobe.training.objectives import AnswerLoss, LabelLoss
 from audioprobe.training.parts import PARTS, Part, train_only
@@ -132,23 +136,15 @@ def test_labels_of_an_encoder_can_be_learned() -> None:
 
 @pytest.mark.parametrize("parts", [[part] for part in PARTS] + [["encoder", "projector", "lora"]])
 def test_the_parts_named_train_and_no_others(parts: list[Part]) -> None:
-    net = tiny_net()
-    try:
-        trained = train_only(net, parts)
-        names = {name for name, p in net.named_parameters() if p.requires_grad}
-        assert len(trained) == len(names)
-        assert {
-            "encoder"
-            if "prefix.encoder" in name
-            else "projector"
-            if "prefix" in name
-            else "lora"
-            if "lora" in name
-            else "llm"
-            for name in names
-        } == set(parts)
-        for unknown in (["projection"], []):
-            with pytest.raises(InvalidInputError, match="Name some of encoder"):
-                train_only(net, unknown)  # type: ignore[arg-type]
-    finally:
-        net.requires_grad_(requires_grad=False)
+    net = assemble(tiny_config(), tiny_base(), tiny_trainable(), source="tiny")
+    trained = train_only(net, parts)
+    names = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
+    assert len(trained) == len(names)
+    places = {"prefix.encoder": "encoder", "prefix.projection": "projector", "lora_": "lora"}
+    found = {
+        next((part for place, part in places.items() if place in name), "llm") for name in names
+    }
+    assert found == set(parts)
+    for unknown in (["projection"], []):
+        with pytest.raises(InvalidInputError, match="Name some of encoder"):
+            train_only(net, unknown)  # type: ignore[arg-type]
