@@ -17,7 +17,7 @@ from tests.golden_ltu import (
 )
 from tests.signals import chirp_10s
 
-from audioprobe import CaptionClassifier, KeywordScorer
+from audioprobe import CaptionClassifier, ClassificationResult, KeywordScorer, Reading
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
 from audioprobe.language_models._files import read_tensors
 from audioprobe.language_models.ltu import DECODINGS, DEMO, LTU, PAPER
@@ -135,6 +135,45 @@ def test_it_captions_for_a_classifier(ltu: LTU) -> None:
     result = classifier([noise(1.0), noise(2.0)], ["crow", "rain"])
     assert len(result.captions) + len(result.failures) == 2
     assert result.provenance.components["model"].options["base"].startswith("vicuna_tiny")  # type: ignore[union-attr]
+
+
+def test_what_was_not_heard_is_on_record_beside_the_caption(ltu: LTU) -> None:
+    reading = Reading(seconds=15.0)
+    classifier = CaptionClassifier(ltu, KeywordScorer(), decoding=BRIEF, reading=reading)
+    result = classifier([noise(15.0)], ["crow"])
+    assert [caption.details for caption in result.captions] == [{"not heard (s)": 4.76}]
+    copy = ClassificationResult.from_json(result.to_json())
+    assert copy.captions == result.captions
+
+
+def test_continuations_may_share_a_beginning_and_must_not_be_empty(ltu: LTU) -> None:
+    labels = ["crow", "crow calling", "cro", "crow"]
+    prompt = Prompt("Which?", noise(1.0))
+    (together,) = ltu.log_likelihood([prompt], labels)
+    for label, found in zip(labels, together, strict=True):
+        ((alone,),) = ltu.log_likelihood([prompt], [label])
+        assert found.total == pytest.approx(alone.total, abs=1e-4)
+    assert together[1].total < together[0].total < together[2].total
+    with pytest.raises(InvalidInputError, match="at least one token"):
+        list(ltu.log_likelihood([prompt], ["crow", ""]))
+    assert list(ltu.log_likelihood([prompt], [])) == [[]]
+
+
+def test_a_batch_beyond_the_memory_is_halved_and_answers_stay(ltu: LTU) -> None:
+    """The shortage is made: every pass over more than one prompt fails as a GPU's would."""
+    prompts = [Prompt(f"Question {n}?", noise(1.0, seed=n)) for n in range(3)]
+    expected = list(ltu.generate(prompts, BRIEF))
+
+    def fail(_: object, given: tuple[torch.Tensor, ...]) -> None:
+        if len(given[0]) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    handle = ltu._net.llama.lm_head.register_forward_pre_hook(fail)
+    try:
+        with pytest.warns(UserWarning, match="going on with batches of 1"):
+            assert list(ltu.generate(prompts, BRIEF)) == expected
+    finally:
+        handle.remove()
 
 
 @pytest.mark.parametrize(

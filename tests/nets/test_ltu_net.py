@@ -202,3 +202,13 @@ def test_sizes_that_cannot_be_are_refused() -> None:
     encoder = CavMaeEncoder(CavMaeConfig(width=12, n_heads=1, n_blocks=1, mlp_width=12))
     with pytest.raises(InvalidInputError, match=r"\(n_clips, 1024, 128\)"):
         encoder(torch.zeros(1, 128, 1024))
+
+
+def test_a_language_model_whose_embeddings_are_its_output_stays_so() -> None:
+    config = tiny_config()
+    tied = LtuConfig(config.audio, {**config.llama, "tie_word_embeddings": True}, config.lora_rank)
+    base = {name: tensor for name, tensor in tiny_base().items() if name != "lm_head.weight"}
+    net = assemble(tied, base, tiny_trainable(), source="tied")
+    assert net.llama.lm_head.weight is net.llama.model.embed_tokens.weight
+    with pytest.raises(WeightsError, match=r"missing .*lm_head"):
+        assemble(config, base, tiny_trainable(), source="untied")

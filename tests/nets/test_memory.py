@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprobe.errors import OutOfMemoryError
@@ -31,6 +31,7 @@ SHORTAGES = (
 
 
 @pytest.mark.filterwarnings("ignore:A batch of")
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers()), st.integers(1, 9), st.integers(1, 9), st.sampled_from(SHORTAGES))
 def test_answers_are_the_same_whatever_fits(
     items: list[int], size: int, most: int, error: Exception

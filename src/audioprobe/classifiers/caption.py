@@ -194,4 +194,5 @@ class CaptionClassifier:
 def _caption(clip_id: str, window: Window, response: Response) -> Caption:
     if not response.text.strip():  # it says nothing: a failure, not a score of no words
         raise EmptyCaption("The model answered with no text.")
-    return Caption(clip_id, window.start, response.text, response.abstained, response.finish)
+    told = (response.text, response.abstained, response.finish, response.details)
+    return Caption(clip_id, window.start, *told)

@@ -1,12 +1,13 @@
 """Label scores of clips, the captions they rest on, and clips that have none."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.types import Float64Array
+from audioprobe.types import Float64Array, Option
 
 Stage: TypeAlias = Literal["read", "caption", "score"]
 
@@ -54,6 +55,8 @@ class Caption:
         text: the answer as it came.
         abstained: True where the model itself said that it recognises nothing.
         finish: "length" where the token limit cut the text off.
+        details: what else the model told of this answer, such as "not heard (s)": how much of the
+            window was cut off, because the model hears less.
     """
 
     clip_id: str
@@ -61,6 +64,7 @@ class Caption:
     text: str
     abstained: bool = False
     finish: Literal["stop", "length"] = "stop"
+    details: Mapping[str, Option] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
