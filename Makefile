@@ -47,5 +47,5 @@ $(VENV)/.user: $(VENV)/.torch pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[birdnet,offline,quantization,report,dev,docs]'
+	$(BIN)/python -m pip install --quiet --editable '.[birdnet,gguf,offline,quantization,report,dev,docs]'
 	@touch $@ $(VENV)/.user

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from huggingface_hub import cached_assets_path
+from huggingface_hub import cached_assets_path, constants
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from audioprobe.errors import WeightsError, needs_extra
@@ -35,7 +35,12 @@ def plain_folder(weights: Weights) -> Path:
         raise WeightsError(
             f"{weights.folder}: holds {len(packed)} GGUF files; name a folder with one of them."
         )
-    plain = cached_assets_path("audioprobe", namespace="gguf", subfolder=weights.revision())
+    plain = cached_assets_path(
+        "audioprobe",
+        namespace="gguf",
+        subfolder=weights.revision(),
+        assets_dir=constants.HF_ASSETS_CACHE,
+    )
     if not (plain / "config.json").is_file():
         _unpack(packed[0], plain)
     return plain

@@ -10,6 +10,7 @@ from transformers import AutoTokenizer
 
 from audioprobe.errors import WeightsError
 from audioprobe.language_models._files import read_folder, read_json, read_tensors
+from audioprobe.language_models._gguf import plain_folder
 from audioprobe.language_models.published import AUTHORS, published
 from audioprobe.nets.checkpoints import assemble, build, config_of
 from audioprobe.nets.ltu import LtuConfig, LtuNet
@@ -126,17 +127,18 @@ def read_published(checkpoint: Path, base: str | Path | None) -> LtuFiles:
             "`audioprobe convert` needs none.)"
         )
     weights = resolve(str(base), pickles=True)
-    llama = _llama_config(weights.folder)
+    folder = plain_folder(weights)
+    llama = _llama_config(folder)
     trained = read_tensors(checkpoint)
     whole = any(name.endswith("embed_tokens.weight") for name in trained)
-    parts = [trained] if whole else [read_folder(weights.folder), trained]
+    parts = [trained] if whole else [read_folder(folder), trained]
     config = config_of(llama, *parts)
     net = assemble(config, *parts, source=str(checkpoint))
     with checkpoint.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     name = Path(base).name if weights.origin == "path" else str(base)
     origin = Origin(checkpoint.name, digest, name, "" if whole else weights.revision())
-    return LtuFiles(net, _read_tokenizer(weights.folder), origin, digest[:16])
+    return LtuFiles(net, _read_tokenizer(folder), origin, digest[:16])
 
 
 def _read_converted(folder: Path) -> LtuFiles:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.language_models._chat import Chat, Encoded
+from audioprobe.language_models._gguf import plain_folder
 from audioprobe.language_models._loading import load_model, load_processor
 from audioprobe.nets.dtypes import dtype_of
 from audioprobe.nets.generation import Answer, answer_each, continue_batch, left_padded
@@ -34,7 +35,7 @@ class TransformersLM:
     code that comes with them is never run.
 
     Args:
-        model: a local folder or a hub name.
+        model: a local folder or a hub name; models of text alone may also come as one GGUF file.
         dtype: "float32", "bfloat16" or "float16"; a model takes 4, 2 or 2 bytes per parameter.
         device: "cpu", "cuda", ...
         batch_size: prompts answered at once; does not change answers beyond rounding.
@@ -60,8 +61,9 @@ class TransformersLM:
         if system is not None and not system.strip():
             raise InvalidInputError("system must be a text or None, got an empty text.")
         weights = resolve(str(model))
-        self._net: Any = load_model(weights.folder, numbers, device)
-        self._chat = Chat(load_processor(weights.folder, self._net), system)
+        folder = plain_folder(weights)
+        self._net: Any = load_model(folder, numbers, device)
+        self._chat = Chat(load_processor(folder, self._net), system)
         self._ends = _ends(self._net, self._chat.tokenizer)
         self._batch_size = batch_size
         self._info = ComponentInfo(
