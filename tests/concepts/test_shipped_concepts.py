@@ -143,6 +143,10 @@ def test_glosses_in_comments_are_those_of_the_synsets() -> None:
         assert EXCERPT.synset(offset).gloss.startswith(gloss.removesuffix(" ...")), offset
 
 
+def test_names_are_found_in_any_case() -> None:
+    assert CONCEPTS.named("french HORN") is CONCEPTS["french-horn"]
+
+
 def test_labels_of_the_recordings_are_concepts() -> None:
     labels = set(Recordings().labels) - {"record scratch"}  # no noun of WordNet
     assert {CONCEPTS.named(label).name for label in labels} == labels

@@ -56,6 +56,12 @@ def test_ancestors_come_once_and_the_nearest_first() -> None:
     assert names.index("animal") < names.index("mammal")  # by way of the domestic animal
 
 
+def test_ancestors_end_even_if_a_damaged_file_goes_in_circles(tmp_path: Path) -> None:
+    circle = THING.replace(" 000 |", " 001 @ 00000001 n 0000 |")
+    nouns = WordNet(_files(tmp_path, data=RIVER + STREAM + circle))
+    assert nouns.ancestors("00000001") == ("00000002", "00000003", "00000001")
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -63,6 +69,7 @@ def test_ancestors_come_once_and_the_nearest_first() -> None:
         RIVER.replace(" n 02 ", " v 02 "),  # a verb
         RIVER.replace(" n 02 ", " n xx "),  # no number of words
         RIVER.replace(" n 02 ", " n 03 "),  # fewer words than stated
+        RIVER.replace(" n 02 Blue_River 0 Old_Blue 1 ", " n 00 "),  # no word
         RIVER.replace(" 003 ", " 004 "),  # fewer pointers than stated
         RIVER.replace(" 003 ", " 002 "),  # more pointers than stated
         RIVER[:60] + "\n",  # cut short

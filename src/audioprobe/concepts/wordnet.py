@@ -160,7 +160,7 @@ def _parse_synset(line: str) -> Synset:
     rest = fields[4 + 2 * n_words :]
     n_pointers = int(rest[0])
     pointers = [tuple(rest[1 + 4 * n : 5 + 4 * n]) for n in range(n_pointers)]
-    if len(words) != n_words or not words or len(rest) != 1 + 4 * n_pointers:
+    if not words or len(rest) != 1 + 4 * n_pointers:
         raise ValueError("counts and fields disagree")
     return Synset(
         offset=fields[0],
