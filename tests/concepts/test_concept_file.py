@@ -131,6 +131,7 @@ REFUSED = [
     ("[rungs]", "rungs = 1\n[others]", "unknown keys ['others']"),
     (FILE, "concepts = 1", "'concepts' must be a table, got 1"),
     (FILE, "[rungs]", "lacks ['concepts']"),
+    (FILE, "[concepts]", "at least one concept is needed"),
     (FILE, "[concepts]\nowl = 1", "'owl' must be a table, got 1"),
     ('kind = "weather"', "", "'rain' has unknown keys [] and lacks ['kind']"),
     ('kind = "weather"', 'kind = "weather"\nbasis = "x"', "'rain' has unknown keys ['basis']"),

@@ -15,7 +15,7 @@ from audioprobe.concepts.concept import AudioSetClass, Concept, Rung, Synonym
 from audioprobe.errors import InvalidInputError
 
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-SYNSET = re.compile(r"\d{8}")
+SYNSET = re.compile(r"[0-9]{8}")
 # AudioSet's own: ids of Freebase (/m/, /g/), and made for it (/t/).
 AUDIOSET_ID = re.compile(r"/[mgt]/\w+")
 RUNG_KEYS = {"phrase": True, "synset": True, "above": False}
@@ -55,6 +55,8 @@ class _File:
         self._keys(tables, {"rungs": False, "concepts": True}, "the file")
         self._rungs = self._entries(tables.get("rungs", {}), RUNG_KEYS, "rungs")
         self._concepts = self._entries(tables["concepts"], CONCEPT_KEYS, "concepts")
+        if not self._concepts:
+            raise InvalidInputError(f"{name}: at least one concept is needed, got none.")
         self._nodes: dict[str, Rung] = {}
         self._above: dict[str, frozenset[str]] = {}
 

@@ -153,7 +153,7 @@ def _parse_synset(line: str) -> Synset:
     """Offset file type n_words [word id]... n_pointers [symbol offset pos ends]... | gloss."""
     head, separator, gloss = line.partition(" | ")
     fields = head.split()
-    if not separator or not re.fullmatch(r"\d{8}", fields[0]) or fields[2] != "n":
+    if not separator or not re.fullmatch(r"[0-9]{8}", fields[0]) or fields[2] != "n":
         raise ValueError("not a noun synset")
     n_words = int(fields[3], 16)  # the only hexadecimal count of the format
     words = fields[4 : 4 + 2 * n_words : 2]
