@@ -62,7 +62,7 @@ def test_every_dependency_has_a_lower_bound() -> None:
         assert re.search(r">=\d", requirement), requirement
 
 
-def test_the_wheel_holds_recordings_stub_and_type_marker_and_little_else(tmp_path: Path) -> None:
+def test_the_wheel_holds_data_stub_and_type_marker_and_little_else(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
     subprocess.run([*command, "--directory", tmp_path], cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -72,6 +72,7 @@ def test_the_wheel_holds_recordings_stub_and_type_marker_and_little_else(tmp_pat
     assert {
         "audioprobe/py.typed",
         "audioprobe/__init__.pyi",
+        "audioprobe/concepts/concepts.toml",
         "audioprobe/recordings/crow.flac",
         "audioprobe/recordings/recordings.csv",
     } <= names

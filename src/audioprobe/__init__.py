@@ -56,6 +56,7 @@ _HOMES = {
     "audioprobe.classifiers.caption": ("CaptionClassifier",),
     "audioprobe.classifiers.likelihood": ("LikelihoodClassifier",),
     "audioprobe.classifiers.zero_shot": ("ZeroShotClassifier",),
+    "audioprobe.concepts": ("Concept", "Concepts"),
     "audioprobe.datasets.recordings": ("Recordings",),
 }
 _SUBMODULES = ("metrics", "testing")

@@ -6,6 +6,8 @@ from audioprobe.audio.reading import Reading as Reading
 from audioprobe.classifiers.caption import CaptionClassifier as CaptionClassifier
 from audioprobe.classifiers.likelihood import LikelihoodClassifier as LikelihoodClassifier
 from audioprobe.classifiers.zero_shot import ZeroShotClassifier as ZeroShotClassifier
+from audioprobe.concepts import Concept as Concept
+from audioprobe.concepts import Concepts as Concepts
 from audioprobe.datasets.recordings import Recordings as Recordings
 from audioprobe.embedders.cached import CachedEmbedder as CachedEmbedder
 from audioprobe.embedders.openai import OpenAIEmbedder as OpenAIEmbedder

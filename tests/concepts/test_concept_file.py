@@ -1,0 +1,178 @@
+"""A concept file of one's own: what it gives, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from audioprobe import Concepts
+from audioprobe.errors import InvalidInputError
+
+FILE = """
+[rungs]
+animal = { phrase = "an animal", synset = "00015388" }
+instrument = { phrase = "a musical instrument", synset = "03800933" }
+stringed = { phrase = "a stringed instrument", synset = "04338517", above = ["instrument"] }
+percussion = { phrase = "a percussion instrument", synset = "03915437", above = ["instrument"] }
+
+[concepts.bird]
+phrase = "a bird"
+synset = "01503061"
+kind = "animal"
+ladder = ["animal"]
+basic = "animal"
+
+[concepts.owl]
+phrase = "an owl"
+synset = "01621127"
+kind = "animal"
+ladder = ["bird", "animal"]
+basic = "bird"
+synonyms.wordnet = ["hooter"]
+synonyms.curated = ["night bird"]
+audioset = { id = "/m/09d5_", name = "Owl" }
+
+[concepts.piano]
+phrase = "a piano"
+synset = "03928116"
+kind = "instrument"
+ladder = ["percussion", "instrument"]
+basic = "instrument"
+also = ["stringed"]
+
+[concepts.rain]
+phrase = "rain"
+synset = "11501381"
+lemma = "rainfall"
+kind = "weather"
+"""
+
+
+def _concepts(folder: Path, old: str = "", new: str = "") -> Concepts:
+    assert old in FILE
+    file = folder / "mine.toml"
+    file.write_text(FILE.replace(old, new, 1) if old else FILE, "utf-8")
+    return Concepts.from_file(file)
+
+
+def test_a_concept_has_what_its_file_says(tmp_path: Path) -> None:
+    owl = _concepts(tmp_path)["owl"]
+    assert (owl.phrase, owl.name, owl.synset, owl.kind) == ("an owl", "owl", "01621127", "animal")
+    assert owl.names == ("owl", "hooter", "night bird")
+    assert [synonym.source for synonym in owl.synonyms] == ["wordnet", "curated"]
+    assert [rung.phrase for rung in owl.ladder] == ["a bird", "an animal"]
+    assert owl.basic is owl.ladder[0]
+    assert owl.audioset is not None
+    assert (owl.audioset.id, owl.audioset.name) == ("/m/09d5_", "Owl")
+
+
+def test_what_is_not_said_is_none_or_empty(tmp_path: Path) -> None:
+    rain = _concepts(tmp_path)["rain"]
+    assert (rain.phrase, rain.name, rain.lemma) == ("rain", "rain", "rainfall")
+    assert (rain.ladder, rain.ancestors, rain.synonyms) == ((), frozenset(), ())
+    assert rain.basic is None
+    assert rain.audioset is None
+
+
+def test_ancestors_are_everything_above_the_ladder_and_beside_it(tmp_path: Path) -> None:
+    concepts = _concepts(tmp_path)
+    assert {rung.id for rung in concepts["piano"].ancestors} == {
+        "percussion",
+        "stringed",
+        "instrument",
+    }
+    assert {rung.id for rung in concepts["owl"].ancestors} == {"bird", "animal"}
+    # Only the lowest rung is given here; what lies above it follows.
+    short = _concepts(tmp_path, 'ladder = ["bird", "animal"]', 'ladder = ["bird"]')
+    assert short["owl"].ancestors == concepts["owl"].ancestors
+
+
+def test_concepts_are_found_by_id_name_kind_and_rung(tmp_path: Path) -> None:
+    concepts = _concepts(tmp_path)
+    assert [concept.id for concept in concepts] == ["bird", "owl", "piano", "rain"]
+    assert len(concepts) == 4
+    assert "owl" in concepts
+    assert "animal" not in concepts  # a rung only
+    assert concepts.named("Night Bird") is concepts["owl"]
+    assert concepts.kinds == ("animal", "instrument", "weather")
+    assert concepts.of_kind("animal") == (concepts["bird"], concepts["owl"])
+    assert concepts.under("animal") == (concepts["bird"], concepts["owl"])
+    assert concepts.under("bird") == (concepts["owl"],)
+    assert concepts.under("stringed") == (concepts["piano"],)
+    assert {rung.id for rung in concepts.rungs} == {
+        "animal",
+        "bird",
+        "instrument",
+        "percussion",
+        "stringed",
+    }
+
+
+def test_what_is_not_there_is_refused_with_a_hint(tmp_path: Path) -> None:
+    concepts = _concepts(tmp_path)
+    with pytest.raises(InvalidInputError, match=r"No concept has the id 'pianno'.*'piano'"):
+        concepts["pianno"]
+    with pytest.raises(InvalidInputError, match=r"No concept is called 'hoot'.*'hooter'"):
+        concepts.named("hoot")
+    with pytest.raises(InvalidInputError, match=r"kind 'animals'.*'animal'"):
+        concepts.of_kind("animals")
+    with pytest.raises(InvalidInputError, match="No rung has the id 'owl'"):
+        concepts.under("owl")
+
+
+def test_the_revision_changes_with_the_file(tmp_path: Path) -> None:
+    revision = _concepts(tmp_path).revision
+    assert _concepts(tmp_path).revision == revision
+    assert _concepts(tmp_path, "an owl", "the owl").revision != revision
+    assert len(revision) == 16
+
+
+REFUSED = [
+    ("[rungs]", "[rung]", "the file has unknown keys ['rung']"),
+    ("[rungs]", "rungs = 1\n[others]", "unknown keys ['others']"),
+    (FILE, "concepts = 1", "'concepts' must be a table, got 1"),
+    (FILE, "[rungs]", "lacks ['concepts']"),
+    (FILE, "[concepts]", "at least one concept is needed"),
+    (FILE, "[concepts]\nowl = 1", "'owl' must be a table, got 1"),
+    ('kind = "weather"', "", "'rain' has unknown keys [] and lacks ['kind']"),
+    ('kind = "weather"', 'kind = "weather"\nbasis = "x"', "'rain' has unknown keys ['basis']"),
+    ("11501381", "1501381", "'rain' needs a synset of eight digits, got '1501381'"),
+    ("11501381", "03928116", "'rain' has the synset '03928116', which 'piano' has already"),
+    ('"an owl"', '" an owl"', "'owl' needs a text without stray spaces as phrase"),
+    ('"an owl"', "3", "'owl' needs a text without stray spaces as phrase, got 3"),
+    ('"an owl"', '""', "'owl' needs a text without stray spaces as phrase"),
+    ('"an owl"', '"a bird"', "'owl' has the name 'bird', which 'bird' has already"),
+    ('"night bird"', '"Piano"', "'piano' has the name 'piano', which 'owl' has already"),
+    ('"night bird"', '"animal"', "'owl' has the name 'animal', which 'animal' has already"),
+    ('"night bird"', '"owl"', "'owl' has the name 'owl', which 'owl' has already"),
+    ('["hooter"]', '"hooter"', "'owl' needs a list of texts as wordnet, got 'hooter'"),
+    ("synonyms.wordnet", "synonyms.thesaurus", "synonyms of 'owl' has unknown keys ['thesaurus']"),
+    ('name = "Owl"', 'title = "Owl"', "audioset of 'owl' has unknown keys ['title']"),
+    ("/m/09d5_", "09d5_", "'owl' needs an AudioSet id such as '/m/04s8yn', got '09d5_'"),
+    ("[concepts.rain]", "[concepts.Rain]", "'Rain' needs an id of lower-case letters"),
+    ("[concepts.rain]", "[concepts.stringed]", "'stringed' is both a rung and a concept"),
+    ('"bird", "animal"]', '"brid", "animal"]', "'owl' has 'brid' in ladder, which is neither"),
+    ('["bird", "animal"]', '["animal", "bird"]', "'bird' is not above 'animal'"),
+    ('["bird", "animal"]', '["bird", "bird"]', "'owl' has something twice in ladder"),
+    ('["animal"]', '["animal", "owl"]', "lies above itself: bird < owl < bird"),
+    ('basic = "bird"', "", "'owl' needs a text without stray spaces as basic, got None"),
+    ('basic = "bird"', 'basic = "instrument"', "'owl' has the basic level 'instrument', which is"),
+    ('kind = "weather"', 'kind = "weather"\nbasic = "animal"', "'rain' has the basic level"),
+    ('also = ["stringed"]', "", "'stringed' is a rung that lies above no concept"),
+    ("[rungs]", "[rungs", "Cannot read"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "why"), REFUSED, ids=[why for *_, why in REFUSED])
+def test_a_file_that_breaks_a_rule_is_refused(tmp_path: Path, old: str, new: str, why: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        _concepts(tmp_path, old, new)
+    assert why in str(caught.value)
+    assert "mine.toml" in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"Cannot read .*none\.toml"):
+        Concepts.from_file(tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')
+    with pytest.raises(InvalidInputError, match=r"Cannot read .*latin\.toml"):
+        Concepts.from_file(tmp_path / "latin.toml")

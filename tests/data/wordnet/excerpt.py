@@ -1,0 +1,42 @@
+"""Cut the excerpt of WordNet that the tests need: python tests/data/wordnet/excerpt.py FOLDER.
+
+FOLDER holds `data.noun` and `index.noun` of WordNet 3.0, as /usr/share/wordnet of Debian's
+wordnet-base does. Lines are copied as they are, the copyright notice included.
+"""
+
+import sys
+from pathlib import Path
+
+from audioprobe.concepts import Concepts, WordNet
+from audioprobe.concepts.wordnet import DATA, INDEX
+
+HERE = Path(__file__).parent
+
+
+def words(concepts: Concepts) -> set[str]:
+    """The words of concepts and rungs that stand for their synsets, as the index writes them."""
+    found = {concept.lemma for concept in concepts}
+    found |= {rung.name for rung in concepts.rungs if rung.id not in concepts}
+    return {word.lower().replace(" ", "_") for word in found}
+
+
+def synsets(concepts: Concepts, wordnet: WordNet) -> set[str]:
+    """Offsets of concepts and rungs, of the first senses of concepts' words, and all above them."""
+    found = {rung.synset for rung in concepts.rungs}
+    for concept in concepts:
+        found |= {concept.synset, wordnet.senses(concept.lemma)[0]}
+    return found.union(*(wordnet.ancestors(offset) for offset in found))
+
+
+def cut(source: Path, target: Path, keep: set[str]) -> None:
+    """Copy the notice, and the lines that begin with one of these words."""
+    with source.open(encoding="utf-8", newline="") as stream:
+        lines = [line for line in stream if line.startswith("  ") or line.split(" ", 1)[0] in keep]
+    target.write_text("".join(lines), encoding="utf-8", newline="")
+
+
+if __name__ == "__main__":
+    full = WordNet(sys.argv[1])
+    shipped = Concepts.shipped()
+    cut(full.folder / DATA, HERE / DATA, synsets(shipped, full))
+    cut(full.folder / INDEX, HERE / INDEX, words(shipped))
