@@ -116,7 +116,7 @@ def _fit(
     folder: Path,
     progress: Callable[[int, int, float], None],
 ) -> list[dict[str, float]]:
-    accelerator = Accelerator(mixed_precision="bf16" if plan.precision == "bfloat16" else "no")
+    accelerator: Any = Accelerator(mixed_precision="bf16" if plan.precision == "bfloat16" else "no")
     trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     run = _restore(folder / STATE, objective, optimizer, plan)
