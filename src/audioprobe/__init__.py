@@ -58,6 +58,7 @@ _HOMES = {
     "audioprobe.classifiers.zero_shot": ("ZeroShotClassifier",),
     "audioprobe.concepts": ("Concept", "Concepts"),
     "audioprobe.datasets.recordings": ("Recordings",),
+    "audioprobe.datasets.synthetic.dataset": ("Synthetic",),
 }
 _SUBMODULES = ("metrics", "testing")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

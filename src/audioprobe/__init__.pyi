@@ -9,6 +9,7 @@ from audioprobe.classifiers.zero_shot import ZeroShotClassifier as ZeroShotClass
 from audioprobe.concepts import Concept as Concept
 from audioprobe.concepts import Concepts as Concepts
 from audioprobe.datasets.recordings import Recordings as Recordings
+from audioprobe.datasets.synthetic.dataset import Synthetic as Synthetic
 from audioprobe.embedders.cached import CachedEmbedder as CachedEmbedder
 from audioprobe.embedders.openai import OpenAIEmbedder as OpenAIEmbedder
 from audioprobe.embedders.sentence_transformers import (

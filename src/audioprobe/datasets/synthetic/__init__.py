@@ -1,0 +1,1 @@
+"""Synthetic sounds of everyday sources, each linked to its concept."""
