@@ -1,7 +1,7 @@
 """Spectrograms of a data set on disk, computed once and read in any order."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ class Pool:
             )
         return done
 
-    def _save(self, card: dict[str, object], rows: Any) -> None:  # noqa: ANN401
+    def _save(self, card: Mapping[str, object], rows: Any) -> None:  # noqa: ANN401
         """The card last: it says what of the arrays is whole."""
         self._spectrograms.flush()
         rows.flush()
