@@ -1,0 +1,87 @@
+"""Laws of augmentation: what each change keeps, and what it changes by how much."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audioprobe.audio.augmentation import gain, mix, shift, speed
+from audioprobe.errors import InvalidInputError
+from audioprobe.types import Waveform
+
+SEEDS = st.integers(0, 2**32)
+RATE = 16_000
+
+
+def noise(seed: int, n: int = 4000, rate: int = RATE) -> Waveform:
+    values = 0.1 * np.random.default_rng(seed).standard_normal(n)
+    return Waveform(values.astype(np.float32), rate)
+
+
+def tone(hertz: float) -> Waveform:
+    time = np.arange(RATE) / RATE
+    return Waveform((0.5 * np.sin(2 * np.pi * hertz * time)).astype(np.float32), RATE)
+
+
+def power_db(samples: np.ndarray) -> float:
+    return float(10 * np.log10(np.mean(samples.astype(np.float64) ** 2)))
+
+
+@given(SEEDS, st.floats(-40, 40))
+def test_gain_is_exact_in_decibels(seed: int, decibels: float) -> None:
+    sound = noise(seed)
+    louder = gain(sound, np.random.default_rng(seed), (decibels, decibels))
+    assert power_db(louder.samples) - power_db(sound.samples) == pytest.approx(decibels, abs=1e-3)
+
+
+@given(SEEDS, st.floats(-20, 40), st.integers(10, 9000), st.sampled_from([8000, 16_000, 48_000]))
+def test_the_ratio_to_the_background_is_exact(seed: int, snr: float, n: int, rate: int) -> None:
+    sound, behind = noise(seed), noise(seed + 1, n, rate)
+    mixed = mix(sound, behind, np.random.default_rng(seed), (snr, snr))
+    rest = mixed.samples.astype(np.float64) - sound.samples
+    assert mixed.samples.size == sound.samples.size
+    assert power_db(sound.samples) - power_db(rest) == pytest.approx(snr, abs=0.1)
+
+
+@given(SEEDS, st.floats(-0.5, 0.5))
+def test_shifted_sound_is_the_same_sound_later(seed: int, seconds: float) -> None:
+    sound = noise(seed)
+    moved = shift(sound, np.random.default_rng(seed), (seconds, seconds)).samples
+    step = round(seconds * RATE)
+    assert moved.size == sound.samples.size
+    kept = max(0, moved.size - abs(step))
+    assert np.count_nonzero(moved) <= kept
+    first, old = max(0, step), max(0, -step)
+    assert np.array_equal(moved[first : first + kept], sound.samples[old : old + kept])
+
+
+@pytest.mark.parametrize("factor", [0.8, 0.95, 1.0, 1.3])
+def test_speed_moves_the_pitch_by_its_factor_and_keeps_the_length(factor: float) -> None:
+    played = speed(tone(1000), np.random.default_rng(0), (factor, factor)).samples
+    assert played.size == RATE
+    peak = np.argmax(np.abs(np.fft.rfft(played[: RATE // 2])))
+    assert peak * 2 == pytest.approx(1000 * factor, abs=4)
+
+
+@settings(max_examples=10)
+@given(SEEDS)
+def test_the_same_seed_gives_the_same_change_and_another_another(seed: int) -> None:
+    sound, behind = noise(1, 3 * RATE), noise(2)
+    for change in (gain, shift, speed, lambda s, rng: mix(s, behind, rng)):
+        one, same, other = (
+            change(sound, np.random.default_rng(s)).samples for s in (seed, seed, seed + 1)
+        )
+        assert np.array_equal(one, same)
+        assert not np.array_equal(one, other)
+
+
+def test_what_cannot_be_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    silence = Waveform(np.zeros(100, np.float32), RATE)
+    for one, other in ((silence, noise(0)), (noise(0), silence)):
+        with pytest.raises(InvalidInputError, match="Silence"):
+            mix(one, other, rng)
+    with pytest.raises(InvalidInputError, match="speed"):
+        speed(noise(0), rng, (5, 5))
+    with pytest.raises(InvalidInputError, match="low to high"):
+        gain(noise(0), rng, (1, 0))
