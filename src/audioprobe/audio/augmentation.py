@@ -76,7 +76,8 @@ def mix(
     if min(powers) == 0:
         raise InvalidInputError("Silence cannot be mixed at a signal-to-noise ratio: leave it out.")
     factor = (powers[0] / powers[1]) ** 0.5 * 10 ** (-_within(rng, snr_db) / 20)
-    return Waveform(waveform.samples + np.float32(factor) * behind, waveform.sample_rate)
+    mixed = waveform.samples + (factor * behind).astype(np.float32)
+    return Waveform(mixed, waveform.sample_rate)
 
 
 def _within(rng: np.random.Generator, allowed: Range) -> float:
