@@ -41,12 +41,15 @@ def oscillate(pitch: Float64Array, weights: Sequence[float]) -> Float64Array:
     Returns:
         Shape (n,).
     """
-    phase = 2 * np.pi * np.cumsum(pitch) / RATE
+    turn = np.exp(2j * np.pi * np.cumsum(pitch) / RATE)
+    harmonic = np.ones_like(turn)
     total = np.zeros(len(pitch))
     for number, weight in enumerate(weights, 1):
-        if weight and number * pitch.min() < RATE / 2:
-            audible = number * pitch < RATE / 2
-            total += weight * audible * np.sin(number * phase)
+        if number * pitch.min() >= RATE / 2:
+            break
+        harmonic *= turn  # a product costs less than a sine
+        if weight:
+            total += weight * (number * pitch < RATE / 2) * harmonic.imag
     return total
 
 
@@ -104,13 +107,25 @@ def ring(
     frequencies: npt.ArrayLike, decays: npt.ArrayLike, gains: npt.ArrayLike, n: int
 ) -> Float64Array:
     """A struck body: its modes, each with its own decay (60 dB, in seconds); shape (n,)."""
-    time = np.arange(n) / RATE
     total = np.zeros(n)
     modes = np.stack([np.asarray(part, float) for part in (frequencies, decays, gains)], axis=1)
     for frequency, seconds, gain in modes:
         if frequency < RATE / 2:
-            total += gain * np.sin(2 * np.pi * frequency * time) * decay(n, seconds)
+            m = min(n, samples(seconds))  # down by 60 dB, it ends
+            total[:m] += gain * _resonance(frequency, seconds, m)
+    soft = min(n, samples(0.002))
+    total[:soft] *= np.linspace(0, 1, soft)
     return total
+
+
+def _resonance(frequency: float, seconds: float, n: int) -> Float64Array:
+    """What a resonator of two poles answers to an impulse: a sine that decays."""
+    angle, radius = 2 * np.pi * frequency / RATE, 10 ** (-3 / RATE / seconds)
+    impulse = np.zeros(n)
+    impulse[0] = np.sin(angle)
+    poles = [1.0, -2 * radius * np.cos(angle), radius**2]
+    answer: Float64Array = lfilter([1.0], poles, impulse)
+    return answer
 
 
 def pluck(pitch: float, n: int, rng: np.random.Generator, seconds: float) -> Float64Array:
