@@ -49,7 +49,7 @@ def oscillate(pitch: Float64Array, weights: Sequence[float]) -> Float64Array:
             break
         harmonic *= turn  # a product costs less than a sine
         if weight:
-            total += weight * (number * pitch < RATE / 2) * harmonic.imag
+            total += weight * (number * pitch < RATE / 2) * np.imag(harmonic)
     return total
 
 
