@@ -9,6 +9,7 @@ from tests.scripted import sound
 from audioprobe import CaptionClassifier, KeywordScorer, LikelihoodClassifier, Scripted, load
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.errors import ContractError, InvalidInputError
+from audioprobe.language_models.cached import CachedModel
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import LogLikelihood, Prompt, Response
 
@@ -35,10 +36,26 @@ def test_answers_come_from_a_function_a_table_or_one_text() -> None:
 
 def test_likelihoods_are_indifferent_unless_scripted() -> None:
     labels = ["crow", "heavy rain"]
+    assert list(Scripted("-").log_likelihood([Prompt("?")], [])) == [[]]
     result = LikelihoodClassifier(Scripted("-"), rank_by="per_token")([sound()], labels)
     assert result.scores.tolist() == [[-1.0, -1.0]]
     model = Scripted("-", likelihood=lambda _, text: LogLikelihood(-float(len(text)), 1))
     assert LikelihoodClassifier(model)([sound()], labels).scores.tolist() == [[-4.0, -10.0]]
+
+
+def test_scripts_that_differ_are_told_apart_and_share_no_stored_answer(tmp_path: Path) -> None:
+    scripts = ("rain", "wind", {"?": "rain"}, {"?": "wind"})
+    assert len({str(Scripted(script).info) for script in scripts}) == len(scripts)
+    answers = [
+        response.text
+        for script in scripts
+        for response in CachedModel(Scripted(script), tmp_path / "s").generate([Prompt("?")])
+    ]
+    assert answers == ["rain", "wind", "rain", "wind"]
+    table = {"?": "rain"}
+    model = Scripted(table)
+    table["?"] = "wind"  # no longer the model's
+    assert [response.text for response in model.generate([Prompt("?")])] == ["rain"]
 
 
 def test_a_dry_run_needs_no_model(tmp_path: Path) -> None:
@@ -65,6 +82,12 @@ def test_what_the_function_raises_is_passed_on_and_other_answers_are_refused() -
         list(Scripted(lambda _: 3).generate([Prompt("?")]))  # type: ignore[arg-type,return-value]
     with pytest.raises(InvalidInputError, match=r"no answer to 'Who\?', only to 'What\?'"):
         list(Scripted({"What?": "rain"}).generate([Prompt("Who?")]))
+    rated = Scripted("a", likelihood=lambda *_: -1.0)  # type: ignore[arg-type]
+    with pytest.raises(ContractError, match="rated a continuation with a float"):
+        list(rated.log_likelihood([Prompt("?")], ["crow"]))
+    for wrong in (3, {"What?": 3}):
+        with pytest.raises(InvalidInputError, match="function, texts by question or a text"):
+            Scripted(wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="empty text"):
         Scripted(" ")
     with pytest.raises(InvalidInputError, match="batch_size"):

@@ -1,10 +1,13 @@
 """A model whose answers are given: for tests, documents, and dry runs of a study."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import cast
 
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Prompt, Response
+from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Option, Prompt, Response
 
 Answer = Callable[[Prompt], Response | str]
 Likelihood = Callable[[Prompt, str], LogLikelihood]
@@ -23,12 +26,14 @@ class Scripted:
     Args:
         answer: called with each prompt; or answers by question; or one answer to everything.
         likelihood: called with a prompt and a continuation; by default every word costs one nat.
-        name: for the provenance of results, for a function has no hash to tell it by.
+        name: for the provenance of results, for a function has no hash to tell it by: two of them
+            are one model to `CachedModel`, unless their names or revisions differ.
         revision: the same.
         batch_size: prompts pulled at once, as a local model does.
 
     Raises:
-        InvalidInputError: for an empty answer to everything, or a batch_size under 1.
+        InvalidInputError: for an empty answer to everything, what is no script, or a batch_size
+            under 1.
 
     Example:
         ```python
@@ -49,15 +54,15 @@ class Scripted:
             raise InvalidInputError("A scripted model needs an answer, got an empty text.")
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
-        self._answer = _function(answer)
+        self._answer, options = _read(answer)
         self._likelihood = likelihood
         self._batch_size = batch_size
-        self._info = ComponentInfo("language_model", name, revision)
+        self._info = ComponentInfo("language_model", name, revision, options)
         self.n_asked = 0
 
     @property
     def info(self) -> ComponentInfo:
-        """Name and revision, as they were given."""
+        """Name and revision, as they were given; a text, or the hash of a table, as an option."""
         return self._info
 
     def generate(
@@ -80,9 +85,16 @@ class Scripted:
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """What the function says of each continuation after each prompt."""
+        """What the function says of each continuation after each prompt.
+
+        Raises:
+            ContractError: if it says something other than a `LogLikelihood`.
+        """
         for batch in self._batches(prompts):
-            yield from [[self._likelihood(p, text) for text in continuations] for p in batch]
+            yield from [
+                [_rated(self._likelihood(prompt, text)) for text in continuations]
+                for prompt in batch
+            ]
 
     def _batches(self, prompts: Iterable[Prompt]) -> Iterator[list[Prompt]]:
         queue = iter(prompts)
@@ -91,12 +103,22 @@ class Scripted:
             yield batch
 
 
-def _function(answer: Answer | Mapping[str, str] | str) -> Answer:
-    if isinstance(answer, str):
-        return lambda _: answer
-    if isinstance(answer, Mapping):
-        return lambda prompt: _looked_up(answer, prompt.text)
-    return answer
+def _read(script: object) -> tuple[Answer, dict[str, Option]]:
+    """A script as a function, and what tells it from others."""
+    if isinstance(script, str):
+        return (lambda _: script), {"answer": script}
+    if isinstance(script, Mapping) and all(
+        isinstance(t, str) for row in script.items() for t in row
+    ):
+        table = dict(script)
+        content = json.dumps(table, sort_keys=True).encode()
+        options: dict[str, Option] = {"answers": hashlib.sha256(content).hexdigest()}
+        return (lambda prompt: _looked_up(table, prompt.text)), options
+    if callable(script):
+        return cast("Answer", script), {}
+    raise InvalidInputError(
+        f"A script is a function, texts by question or a text, got {script!r:.60}."
+    )
 
 
 def _looked_up(answers: Mapping[str, str], question: str) -> str:
@@ -115,4 +137,12 @@ def _response(given: object) -> Response:
         return given
     raise ContractError(
         f"The script answered with a {type(given).__name__}: expected a text or a Response."
+    )
+
+
+def _rated(given: object) -> LogLikelihood:
+    if isinstance(given, LogLikelihood):
+        return given
+    raise ContractError(
+        f"The script rated a continuation with a {type(given).__name__}: expected a LogLikelihood."
     )
