@@ -11,7 +11,7 @@ from audioprobe.evaluation import Evaluation, evaluate, targets_of
 from audioprobe.metrics import ThresholdPolicy
 from audioprobe.results.provenance import Provenance
 from audioprobe.results.scores import Caption, Failure, LabelScores
-from audioprobe.results.sheet import score_sheet
+from audioprobe.results.sheet import said_of, score_sheet
 from audioprobe.serialize import from_json, to_json
 from audioprobe.tables import Table
 from audioprobe.types import BoolArray, FloatArray
@@ -219,14 +219,11 @@ class ClassificationResult:
     def to_csv(self) -> str:
         """One row per clip that was asked for; a failed one has its cause instead of scores.
 
+        What a model told beside its captions, such as how much it did not hear, is in "details".
         Columns of alternatives follow those of the chosen measure and have its name in brackets.
         """
-        texts = {
-            clip_id: " | ".join(caption.text for caption in captions)
-            for clip_id, captions in self.captions_by_clip().items()
-        }
-        shown = texts if self.by_captions else None
-        return score_sheet(self.label_scores, self.alternatives, shown, self.failures).to_csv()
+        told = said_of(self.captions_by_clip()) if self.by_captions else {}
+        return score_sheet(self.label_scores, self.alternatives, told, self.failures).to_csv()
 
     def to_json(self) -> str:
         """Everything, exactly; `from_json` reads it back."""

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from audioprobe.results.scores import Failure, LabelScores
+from audioprobe.results.scores import Caption, Failure, LabelScores
 from audioprobe.tables import Table, columns
 
 
 def score_sheet(
     scores: LabelScores,
     alternatives: Mapping[str, LabelScores],
-    captions: Mapping[str, str] | None,
+    told: Mapping[str, Mapping[str, str]],
     failures: Sequence[Failure],
 ) -> Table:
     """One row per clip that was asked for; a failed one has its cause instead of scores.
@@ -17,25 +17,47 @@ def score_sheet(
     Args:
         scores: whose columns are named like the labels.
         alternatives: by measure; their columns have its name in brackets.
-        captions: what was said of each clip, failed ones included; None where there are none.
+        told: what stands before the scores: columns of texts by clip, failed clips included.
         failures: clips without scores.
     """
-    before = ("clip",) if captions is None else ("clip", "caption")
+    before = ("clip", *told)
     after = ("failed at", "cause")
-    names = _names(scores.labels, alternatives, ("clip", "caption", *after))
+    names = _names(scores.labels, alternatives, ("clip", "caption", "details", *after))
     tables = (scores, *alternatives.values())
     rows = []
     for position, clip_id in enumerate(scores.clip_ids):
         numbers = (repr(float(value)) for table in tables for value in table.values[position])
-        rows.append((*_first(clip_id, captions), *numbers, "", ""))
+        rows.append((*_first(clip_id, told), *numbers, "", ""))
     blank = ("",) * len(names)
-    rows += [(*_first(f.clip_id, captions), *blank, f.stage, f.message) for f in failures]
+    rows += [(*_first(f.clip_id, told), *blank, f.stage, f.message) for f in failures]
     header = (*before, *names, *after)
     return Table(header, tuple(rows), numeric=columns(names, first=len(before)))
 
 
-def _first(clip_id: str, captions: Mapping[str, str] | None) -> tuple[str, ...]:
-    return (clip_id,) if captions is None else (clip_id, captions[clip_id])
+def said_of(captions: Mapping[str, Sequence[Caption]]) -> dict[str, dict[str, str]]:
+    """Columns of what was said of each clip, its windows set apart by " | ".
+
+    Args:
+        captions: of each clip, by window; () for a clip that was never captioned.
+
+    Returns:
+        "caption" and, where a model told more than its answers, "details".
+    """
+    texts = {clip_id: _joined([c.text for c in said]) for clip_id, said in captions.items()}
+    details = {clip_id: _joined([_details(c) for c in said]) for clip_id, said in captions.items()}
+    return {"caption": texts} | ({"details": details} if any(details.values()) else {})
+
+
+def _joined(windows: Sequence[str]) -> str:
+    return " | ".join(windows) if any(windows) else ""
+
+
+def _details(caption: Caption) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in caption.details.items())
+
+
+def _first(clip_id: str, told: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    return (clip_id, *(texts[clip_id] for texts in told.values()))
 
 
 def _names(
