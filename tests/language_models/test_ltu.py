@@ -18,7 +18,12 @@ from tests.golden_ltu import (
 from tests.signals import chirp_10s
 
 from audioprobe import CaptionClassifier, ClassificationResult, KeywordScorer, Reading
-from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
+from audioprobe.errors import (
+    InvalidInputError,
+    OutOfMemoryError,
+    UnsupportedInputError,
+    WeightsError,
+)
 from audioprobe.language_models._files import read_tensors
 from audioprobe.language_models.ltu import DECODINGS, DEMO, LTU, PAPER
 from audioprobe.language_models.ltu_prompt import TEMPLATE
@@ -73,9 +78,10 @@ def test_only_new_tokens_are_decoded_and_the_end_is_told(ltu: LTU) -> None:
 
 def test_likelihoods_equal_full_passes_of_the_network(ltu: LTU) -> None:
     prompt = Prompt("Is it a crow?", noise(1.0))
-    (found,) = ltu.log_likelihood([prompt], ["yes", "no", "a crow"])
+    texts = ["yes", "crow", "crow calling", "a crow"]  # the second begins the third
+    (found,) = ltu.log_likelihood([prompt], texts)
     encoded = ltu._encode(prompt)
-    for text, likelihood in zip(["yes", "no", "a crow"], found, strict=True):
+    for text, likelihood in zip(texts, found, strict=True):
         ids = [
             *encoded.input_ids.tolist(),
             *ltu._tokenizer(text, add_special_tokens=False).input_ids,
@@ -104,6 +110,8 @@ def test_what_is_beyond_ten_seconds_is_not_heard_and_that_is_told(ltu: LTU) -> N
     long = noise(15.0)
     (response,) = ltu.generate([Prompt("?", long)], BRIEF)
     assert response.details == {"not heard (s)": 4.76}
+    with pytest.warns(UserWarning, match=r"not heard \(s\): 4\.76"):
+        list(ltu.log_likelihood([Prompt("?", long)], ["a"]))
 
 
 def test_text_examples_are_shown_in_the_same_template(ltu: LTU) -> None:
@@ -144,6 +152,7 @@ def test_what_was_not_heard_is_on_record_beside_the_caption(ltu: LTU) -> None:
     assert [caption.details for caption in result.captions] == [{"not heard (s)": 4.76}]
     copy = ClassificationResult.from_json(result.to_json())
     assert copy.captions == result.captions
+    assert "not heard (s): 4.76" in result.to_csv()
 
 
 def test_continuations_may_share_a_beginning_and_must_not_be_empty(ltu: LTU) -> None:
@@ -172,6 +181,24 @@ def test_a_batch_beyond_the_memory_is_halved_and_answers_stay(ltu: LTU) -> None:
     try:
         with pytest.warns(UserWarning, match="going on with batches of 1"):
             assert list(ltu.generate(prompts, BRIEF)) == expected
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("where", ["prefix", "llama"])
+def test_one_prompt_beyond_the_memory_is_told_with_what_would_fit(ltu: LTU, where: str) -> None:
+    """The shortage is made: in the audio half, or in the language model."""
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    prompt = Prompt("?", noise(1.0, seed=77))
+    ltu._heard.clear()
+    handle = getattr(ltu._net, where).register_forward_pre_hook(fail)
+    try:
+        for stream in (ltu.generate([prompt], BRIEF), ltu.log_likelihood([prompt], ["crow"])):
+            with pytest.raises(OutOfMemoryError, match="What takes less"):
+                list(stream)
     finally:
         handle.remove()
 

@@ -4,6 +4,7 @@ Source: Gong et al., ICLR 2024. The network is `audioprobe.nets.ltu`, equal to t
 1e-4; checkpoints are those that its authors publish, unchanged.
 """
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from audioprobe.language_models.ltu_prompt import continuation_ids, tokenize, wr
 from audioprobe.nets.decoding import TokenPrompt, generate, log_likelihood
 from audioprobe.nets.dtypes import dtype_of
 from audioprobe.nets.ltu import LtuNet
-from audioprobe.nets.memory import answer_in_batches
+from audioprobe.nets.memory import answer_in_batches, answer_one
 from audioprobe.nets.quantization import QUANTIZATIONS, Quantization, quantize
 from audioprobe.protocols import LanguageModel
 from audioprobe.types import (
@@ -214,14 +215,18 @@ class LTU:
     ) -> Iterator[Sequence[LogLikelihood]]:
         """Log-likelihood of each continuation after each prompt, which is encoded once.
 
-        A continuation follows the prompt's line break directly, as answers did in training.
+        A continuation follows the prompt's line break directly, as answers did in training. A
+        sound that is cut off is told by a warning, for a likelihood has no place for it.
 
         Raises:
             InvalidInputError: for a continuation without tokens.
             UnsupportedInputError: as for `generate`.
+            OutOfMemoryError: if a single prompt does not fit into the memory.
         """
         ids = [continuation_ids(self._tokenizer, text) for text in continuations]
         for prompt in prompts:
+            for where, seconds in self._cropping(prompt.audio).items():
+                warnings.warn(f"{where}: {seconds}. The sound is too long.", stacklevel=2)
             yield log_likelihood(self._net, self._encode(prompt), ids)
 
     def _encode(self, prompt: Prompt) -> TokenPrompt:
@@ -245,15 +250,20 @@ class LTU:
         if key in self._heard:
             self._heard.move_to_end(key)
             return self._heard[key]
-        parameter = self._net.prefix.projection.weight
-        given = self._ear(waveform).to(parameter.device, parameter.dtype)
-        with torch.inference_mode():
-            tokens: Tensor = self._net.prefix(given)[0]
+        tokens = answer_one(lambda: self._tokens_of(waveform))
         heard = _Heard(tokens, self._transcribe(waveform))
         self._heard[key] = heard
         if len(self._heard) > _REMEMBERED:
             self._heard.popitem(last=False)
         return heard
+
+    @torch.inference_mode()
+    def _tokens_of(self, waveform: Waveform) -> Tensor:
+        """Shape (n_tokens, hidden)."""
+        parameter = self._net.prefix.projection.weight
+        given = self._ear(waveform).to(parameter.device, parameter.dtype)
+        tokens: Tensor = self._net.prefix(given)[0]
+        return tokens
 
     def _transcribe(self, waveform: Waveform) -> str:
         if self._transcriber is None:

@@ -112,6 +112,7 @@ class TransformersLM:
         Raises:
             InvalidInputError: for an empty continuation.
             UnsupportedInputError: as for `generate`.
+            OutOfMemoryError: if a single prompt does not fit into the memory.
         """
         ids = [self._chat.continuation(text) for text in continuations]
         longest = max(map(len, ids), default=0)

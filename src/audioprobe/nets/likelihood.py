@@ -8,6 +8,7 @@ import copy
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.nets.memory import answer_in_batches
+from audioprobe.nets.memory import answer_in_batches, answer_one
 from audioprobe.types import LogLikelihood
 
 CHUNK = 32  # continuations scored at once over copies of one prefix
@@ -51,16 +52,16 @@ def log_likelihood(
 
     Raises:
         InvalidInputError: for a continuation without tokens.
-        OutOfMemoryError: if a single continuation does not fit.
+        OutOfMemoryError: if the prompt, or it and a single continuation, does not fit.
     """
     if any(not len(ids) for ids in continuations):
         raise InvalidInputError("A continuation needs at least one token, got none.")
     if not continuations:
         return []
-    outputs = model(**inputs, use_cache=True, **_last_only(model))
+    outputs = answer_one(lambda: model(**inputs, use_cache=True, **_last_only(model)))
     cache = getattr(outputs, "past_key_values", None)
     if not _can_be_shared(cache):
-        return [_score_whole(model, inputs, ids) for ids in continuations]
+        return [answer_one(partial(_score_whole, model, inputs, ids)) for ids in continuations]
     given = inputs.get("inputs_embeds", inputs.get("input_ids"))
     assert given is not None  # noqa: S101 - the caller's promise
     prefix = _Prefix(

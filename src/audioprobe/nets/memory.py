@@ -16,6 +16,24 @@ Answer = TypeVar("Answer")
 # What torch says on a CPU, where it raises no class of its own.
 _CPU_MESSAGES = ("can't allocate memory", "not enough memory", "bad allocation")
 
+_NOT_EVEN_ONE = (
+    "Even one prompt does not fit into the memory. What takes less of it: a shorter prompt, fewer "
+    'new tokens, dtype="bfloat16" (half of float32), quantization (a quarter of bfloat16, on a '
+    "GPU), a smaller model."
+)
+
+
+def answer_one(answer: Callable[[], Answer]) -> Answer:
+    """What is computed for one prompt, which cannot be halved.
+
+    Raises:
+        OutOfMemoryError: if it does not fit; says what would.
+    """
+    answers = _try(lambda _: [answer()], ())
+    if answers is None:
+        raise OutOfMemoryError(_NOT_EVEN_ONE)
+    return answers[0]
+
 
 def answer_in_batches(
     items: Iterable[Item], size: int, answer: Callable[[Sequence[Item]], Iterable[Answer]]
@@ -43,11 +61,7 @@ def answer_in_batches(
         answers = _try(answer, batch)
         if answers is None:
             if len(batch) == 1:
-                raise OutOfMemoryError(
-                    "Even one prompt does not fit into the memory. What takes less of it: a "
-                    'shorter prompt, fewer new tokens, dtype="bfloat16" (half of float32), '
-                    "quantization (a quarter of bfloat16, on a GPU), a smaller model."
-                )
+                raise OutOfMemoryError(_NOT_EVEN_ONE)
             size = len(batch) // 2
             warnings.warn(
                 f"A batch of {len(batch)} does not fit into the memory; going on with batches of "
