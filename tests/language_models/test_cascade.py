@@ -184,6 +184,12 @@ def test_bad_options_and_empty_questions_are_refused() -> None:
         list(cascade.generate([Prompt(" ", sound())]))
 
 
+def test_a_captioner_of_text_alone_refuses_the_sound() -> None:
+    cascade = Cascade(f"transformers:{saved('llama')}", Reader())
+    with pytest.raises(UnsupportedInputError, match="reads text alone"):
+        ask(cascade, Prompt("What?", sound()))
+
+
 def test_equal_sounds_in_other_objects_count_as_one() -> None:
     captioner = ScriptedModel(level)
     copies = [Waveform(sound(0.4).samples.copy(), 8000) for _ in range(5)]

@@ -5,15 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from tests.golden_ltu import FOLDER
 from tests.llama_tokenizer import write_tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from audioprobe.language_models.ltu_prompt import continuation_ids, tokenize, write_prompt
+from audioprobe.nets.ltu import IGNORED
 from audioprobe.training.records import Record
-from audioprobe.training.sequences import encode
+from audioprobe.training.sequences import collate, encode
 
-GOLDEN = json.loads((FOLDER.parent / "ltu_tokenization" / "tokenization.json").read_text())
+DATA = FOLDER.parent / "ltu_tokenization"
+GOLDEN = json.loads((DATA / "tokenization.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +65,19 @@ def test_training_examples_have_the_originals_ids_and_targets(
     assert list(encoded.ids) == example["input_ids"]
     labels = encoded.labels("all" if example["train_on_inputs"] else "answer")
     assert labels[1:] == example["labels"][1:]
+
+
+def test_a_batch_holds_the_originals_ids_and_targets(tokenizer: PreTrainedTokenizerBase) -> None:
+    """The original pads on the left, up to a multiple of eight; ours on the right."""
+    original = load_file(DATA / "collated_batch.safetensors")
+    texts = [e["example"] for e in GOLDEN["train_examples"][:3]]
+    records = [Record(e["instruction"], e["output"], input=e["input"]) for e in texts]
+    batch = collate([encode(r, tokenizer) for r in records], {}, loss="all", pad=0)
+    n_sound = original["attention_mask"].shape[1] - original["input_ids"].shape[1]
+    for row, length in enumerate(batch.lengths):
+        assert int(original["attention_mask"][row, n_sound:].sum()) == length
+        expected = {name: original[name][row, -length:] for name in ("input_ids", "labels")}
+        assert torch.equal(batch.ids[row, :length], expected["input_ids"])
+        assert torch.equal(batch.labels[row, 1:length], expected["labels"][1:])
+        assert (original["labels"][row, :-length] == IGNORED).all()
+        assert (batch.labels[row, length:] == IGNORED).all()

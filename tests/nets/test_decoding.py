@@ -12,7 +12,7 @@ from tests.golden_ltu import close, golden, spectrograms, tiny_net
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
-from audioprobe.nets.decoding import TokenPrompt, generate, log_likelihood
+from audioprobe.nets.decoding import TokenPrompt, _together, generate, log_likelihood
 from audioprobe.nets.generation import options_of
 from audioprobe.types import Decoding
 
@@ -68,14 +68,10 @@ def test_ids_equal_the_originals(name: str, which: int | None, decoding: Decodin
 )
 def test_scores_that_tokens_are_drawn_by_equal_the_originals(name: str, decoding: Decoding) -> None:
     """After penalty, temperature, top-k and top-p, in that order; -inf where cut."""
-    net, given = tiny_net(), prompt(0)
-    assert given.audio_tokens is not None
-    llama: Any = net.llama
+    llama: Any = tiny_net().llama
     with torch.inference_mode():
         found = llama.generate(
-            input_ids=given.input_ids[None],
-            inputs_embeds=net.join(given.input_ids[None], given.audio_tokens[None]),
-            attention_mask=torch.ones(1, given.length, dtype=torch.long),
+            **_together(tiny_net(), [prompt(0)]),
             output_scores=True,
             return_dict_in_generate=True,
             **options_of(decoding, (END,)),
