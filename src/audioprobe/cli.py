@@ -204,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"audioprobe: {printable(str(error))}\n")
         status = EXIT_REFUSED
     except KeyboardInterrupt:
-        sys.stderr.write("audioprobe: interrupted, nothing was written.\n")
+        sys.stderr.write("audioprobe: interrupted.\n")
         status = EXIT_INTERRUPTED
     sys.exit(status if isinstance(status, int) else 0)
 

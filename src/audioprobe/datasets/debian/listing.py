@@ -6,7 +6,7 @@ from pathlib import Path
 from audioprobe.datasets.debian import table
 from audioprobe.datasets.debian.fetch import Fetched
 from audioprobe.datasets.debian.sounds import DebianSounds
-from audioprobe.datasets.debian.table import SPLITS, Sound
+from audioprobe.datasets.debian.table import SPLITS, Package, Sound
 from audioprobe.tables import Table, columns, printable
 
 
@@ -23,8 +23,7 @@ def contents(names: Iterable[str] | None = None, *, width: int = 100) -> str:
     chosen = table.chosen(names)
     known = {package.name for package in chosen}
     listed = [sound for sound in table.sounds() if sound.package in known]
-    rows = tuple((p.name, p.split, f"{p.size / 1e6:.1f}", p.licence) for p in chosen)
-    parts = [Table(("package", "split", "MB", "licence"), rows, numeric=(2,)).to_text(width)]
+    parts = [of_packages(chosen).to_text(width)]
     for doubtful, title in ((False, "Recordings"), (True, "Recordings whose label is in doubt")):
         some = [sound for sound in listed if sound.doubtful == doubtful]
         minutes = sum(sound.seconds for sound in some) / 60
@@ -33,13 +32,19 @@ def contents(names: Iterable[str] | None = None, *, width: int = 100) -> str:
     return "\n\n".join(parts)
 
 
+def of_packages(packages: Iterable[Package]) -> Table:
+    """One row per package: split, megabytes to fetch, licence of the recordings."""
+    rows = tuple((p.name, p.split, f"{p.size / 1e6:.1f}", p.licence) for p in packages)
+    return Table(("package", "split", "MB", "licence"), rows, numeric=(2,))
+
+
 def by_concept(sounds: Iterable[Sound]) -> Table:
-    """One row per concept: recordings in each split, packages, and minutes of sound."""
+    """One row per concept: recordings in each split, packages, and seconds of sound."""
     found: dict[str, list[Sound]] = {}
     for sound in sounds:
         for label in sound.labels:
             found.setdefault(label, []).append(sound)
-    header = ("concept", *SPLITS, "packages", "minutes")
+    header = ("concept", *SPLITS, "packages", "seconds")
     rows = tuple((label, *_counts(heard)) for label, heard in sorted(found.items()))
     return Table(header, rows, numeric=columns(header[1:], 1))
 
@@ -69,6 +74,6 @@ def report(folder: Path, outcomes: Sequence[Fetched]) -> tuple[str, bool]:
 
 def _counts(heard: Sequence[Sound]) -> tuple[str, ...]:
     splits = [table.packages()[sound.package].split for sound in heard]
-    minutes = sum(sound.seconds for sound in heard) / 60
+    seconds = sum(sound.seconds for sound in heard)
     n_packages = len({sound.package for sound in heard})
-    return (*(str(splits.count(s)) for s in SPLITS), str(n_packages), f"{minutes:.1f}")
+    return (*(str(splits.count(s)) for s in SPLITS), str(n_packages), f"{seconds:.1f}")
