@@ -144,7 +144,7 @@ def fetch_sounds(
     packages: Annotated[str | None, Parameter(help="Names, with commas between [all].")] = None,
     summary: Annotated[bool, Parameter(help="Only print what there is.", negative=())] = False,
 ) -> int:
-    """Fetch real recordings from Debian packages, 1.3 GB in all, for `DebianSounds`.
+    """Fetch real recordings from Debian packages, 1.4 GB in all, for `DebianSounds`.
 
     Needs apt-get and dpkg-deb, but no root: nothing is installed. Packages in the folder are kept,
     so an interrupted run goes on. The exit status is 1 if a recording is missing.

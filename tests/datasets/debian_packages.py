@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import shutil
+import struct
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +37,14 @@ cp "{served}/$name.deb" "./${{name}}_1.0_all.deb"
 
 # package: split and its files, each with a concept and the pitch of its sound in hertz
 PACKAGES: dict[str, tuple[str, dict[str, tuple[str, int]]]] = {
-    "farm": ("train", {"cow.wav": ("cow", 200), "more/dog.wav": ("dog", 300)}),
+    "farm": (
+        "train",
+        {
+            "cow.wav": ("cow", 200),
+            "more/dog.wav": ("dog", 300),
+            "all.rcc/sounds/hen.wav": ("chicken", 600),
+        },
+    ),
     "street": ("validation", {"dog.wav": ("dog", 400)}),
     "forest": ("test", {"dog.wav": ("dog", 300), "sea lion.wav": ("sea-lion", 500)}),
 }
@@ -59,10 +68,36 @@ def lay_out_sonic_pi(folder: Path) -> None:
                 shutil.copy(FOLDER / row["file"], place / f"{row['sonic_pi_sample']}.flac")
 
 
-def lay_out(root: Path, name: str) -> None:
-    """A package as it lies on a disk after unpacking, with a file that nobody labelled."""
+def write_resources(path: Path, contents: dict[str, bytes], *, packed: bool = False) -> None:
+    """A Qt resource file of version 3 that holds these files in one folder, "sounds"."""
+    names, data, nodes = b"", b"", []
+    for name, content in (("", b""), ("sounds", b""), *contents.items()):
+        payload = struct.pack(">I", len(content)) + zlib.compress(content) if packed else content
+        folder = name in ("", "sounds")
+        second = {"": 1, "sounds": 2}.get(name, len(data))
+        n_children = len(contents) if name == "sounds" else int(name == "")
+        flags = 2 if folder else int(packed)
+        nodes.append(struct.pack(">IHII8x", len(names), flags, n_children, second))
+        names += struct.pack(">HI", len(name), 0) + name.encode("utf-16-be")
+        data += b"" if folder else struct.pack(">I", len(payload)) + payload
+    tree = b"".join(nodes)
+    offsets = (24, 24 + len(tree), 24 + len(tree) + len(data))
+    header = struct.pack(">4sIIIII", b"qres", 3, *offsets, 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(header + tree + data + names)
+
+
+def lay_out(root: Path, name: str, *, fetched: bool = True) -> None:
+    """A package as it lies on a disk after fetching, or as it is unpacked before.
+
+    There is a file that nobody labelled in it. Fetching turns a resource file into a folder.
+    """
     for file, (_, hertz) in PACKAGES[name][1].items():
         tone(root / "usr/share" / name / file, hertz)
+    for folder in () if fetched else list((root / "usr/share" / name).glob("*.rcc")):
+        contents = {path.name: path.read_bytes() for path in folder.rglob("*.wav")}
+        shutil.rmtree(folder)
+        write_resources(folder, contents)
     tone(root / "usr/share" / name / "jingle.wav", 700)
     notice = root / "usr/share/doc" / name / "copyright"
     notice.parent.mkdir(parents=True)

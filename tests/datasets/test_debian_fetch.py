@@ -28,7 +28,7 @@ pytestmark = needs_dpkg
 def offered(served: Path, tmp_path: Path) -> Path:
     """Every package of the small tables, on offer."""
     for name in PACKAGES:
-        lay_out(tmp_path / "made" / name, name)
+        lay_out(tmp_path / "made" / name, name, fetched=False)
         build(tmp_path / "made" / name, name, served / f"{name}.deb")
     return served
 
@@ -46,7 +46,7 @@ def test_labelled_recordings_and_the_copyright_are_kept(offered: Path, tmp_path:
     assert told[-1] == (3000, 3000)
     text, complete = listing.report(tmp_path / "out", outcomes)
     assert complete
-    assert "5 of 5 recordings" in text
+    assert "6 of 6 recordings" in text
     assert "the same sound: farm/more/dog.wav, forest/dog.wav" in text
 
 
@@ -112,6 +112,16 @@ def test_a_link_out_of_the_package_is_not_followed(served: Path, tmp_path: Path)
     fetch(tmp_path / "out", ["farm"])
     sounds = DebianSounds(tmp_path / "out", packages=["farm"], doubtful=True)
     assert sounds.missing == {"farm/cow.wav": "the package has no such file"}
+
+
+@pytest.mark.usefixtures("small_tables")
+def test_a_damaged_resource_file_is_refused(served: Path, tmp_path: Path) -> None:
+    lay_out(tmp_path / "farm", "farm", fetched=False)
+    (tmp_path / "farm/usr/share/farm/all.rcc").write_bytes(b"qres")
+    build(tmp_path / "farm", "farm", served / "farm.deb")
+    with pytest.raises(RemoteError, match=r"all\.rcc: not a readable resource file"):
+        fetch(tmp_path / "out", ["farm"])
+    assert not (tmp_path / "out/farm").exists()
 
 
 def test_a_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

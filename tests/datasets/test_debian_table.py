@@ -13,7 +13,7 @@ from audioprobe.datasets.debian import listing, table
 from audioprobe.errors import InvalidInputError
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "debian-sounds.md"
-FREE = ("GPL", "CC-BY", "CC0", "BSD")
+FREE = ("GPL", "CC-BY", "CC0", "BSD", "Free-Art")
 
 
 def split_of(sound: table.Sound) -> str:
@@ -22,7 +22,7 @@ def split_of(sound: table.Sound) -> str:
 
 def test_each_package_has_a_version_a_free_licence_a_split_and_a_reason() -> None:
     packages = table.packages().values()
-    assert len(packages) == 20
+    assert len(packages) == 21
     for package in packages:
         assert package.version, package.name
         assert package.reason, package.name

@@ -16,7 +16,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from audioprobe.datasets.debian import table
+from audioprobe.datasets.debian import resources, table
 from audioprobe.datasets.debian.table import Package
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
 
@@ -174,6 +174,8 @@ def _keep_labelled(package: Package, unpacked: Path, kept: Path) -> None:
         for sound in table.sounds()
         if sound.package == package.name
     ]
+    kept.mkdir()
+    _open_resources(files, unpacked)
     for file in (notice, *files):
         source = unpacked / file
         # A link that leads out of the package would bring in a file of this machine.
@@ -181,7 +183,30 @@ def _keep_labelled(package: Package, unpacked: Path, kept: Path) -> None:
             place = kept / file
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, place)
-    kept.mkdir(exist_ok=True)
+
+
+def _open_resources(files: Sequence[str], unpacked: Path) -> None:
+    """Put a folder of its labelled files in the place of each resource file."""
+    inside: dict[str, set[str]] = {}
+    for file in files:
+        archive, mark, rest = file.partition(f"{resources.SUFFIX}/")
+        if mark:
+            inside.setdefault(f"{archive}{resources.SUFFIX}", set()).add(rest)
+    for archive, wanted in inside.items():
+        path = unpacked / archive
+        if not path.is_file():
+            continue  # what it should hold is then missing, and listed as such
+        try:
+            found = {
+                name: data for name, data in resources.files(path.read_bytes()) if name in wanted
+            }
+        except ValueError as error:
+            raise RemoteError(f"{archive}: not a readable resource file ({error}).") from error
+        path.unlink()
+        for name, data in found.items():
+            place = path / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
 
 
 def _tool(name: str) -> str:
