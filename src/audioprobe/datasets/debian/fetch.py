@@ -233,4 +233,4 @@ def _last_line(message: str) -> str:
     """What apt-get and dpkg-deb say last, errors before warnings."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E:", "dpkg-deb: error"))]
-    return (errors or lines or ["it said nothing."])[-1]
+    return f"{(errors or lines or ['it said nothing'])[-1].rstrip('.')}."
