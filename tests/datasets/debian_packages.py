@@ -23,6 +23,10 @@ needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-d
 APT_GET = """#!/bin/sh
 for name; do :; done
 echo "$@" >> "{served}/asked"
+if [ -e "{served}/slow" ]; then
+    echo half > "$name.deb"
+    exec sleep 60
+fi
 if [ -e "{served}/trouble" ]; then
     echo half > "$name.deb.partial"
     cat "{served}/trouble" >&2

@@ -1,6 +1,8 @@
 """Fetching: whole or not at all, what is there is kept, and every trouble is told."""
 
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from tests.datasets.debian_packages import (
     served,
     small_tables,
 )
-from tests.processes import run_cli
+from tests.processes import run_cli, start_cli
 
 from audioprobe import DebianSounds
 from audioprobe.datasets.debian import listing
@@ -167,6 +169,20 @@ def test_the_command_says_what_is_wrong_in_one_line(served: Path, tmp_path: Path
     assert process.stderr.startswith("audioprobe: xboard: apt-get could not fetch it")
     assert process.stderr.count("\n") == 1
     assert run_cli("fetch-sounds", "--packages", "nonsense").returncode == 2
+
+
+def test_ctrl_c_ends_the_download_and_leaves_no_half_package(served: Path, tmp_path: Path) -> None:
+    (served / "slow").touch()
+    process = start_cli("fetch-sounds", "--packages", "xboard", "--out", "o", cwd=tmp_path)
+    while not (served / "asked").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert (process.returncode, told) == (130, "audioprobe: interrupted.\n")
+    assert time.monotonic() - begun < 20, "apt-get was ended too"
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {".lock"}
 
 
 def test_the_summary_needs_no_network(served: Path) -> None:

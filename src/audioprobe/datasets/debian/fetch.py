@@ -104,7 +104,10 @@ def _fetch_one(package: Package, folder: Path, grown: Callable[[int], None]) -> 
     target = folder / package.name
     if target.is_dir():
         return Fetched(package.name, "kept")
-    with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=folder) as work:
+    # An interrupted dpkg-deb may still write for a moment: what stays is removed by the next fetch.
+    with tempfile.TemporaryDirectory(
+        prefix=_PARTIAL, dir=folder, ignore_cleanup_errors=True
+    ) as work:
         archive = _download(package, Path(work), grown)
         if archive is None:
             return Fetched(package.name, "unknown")
