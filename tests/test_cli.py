@@ -134,7 +134,7 @@ def test_ctrl_c_ends_with_one_line_and_the_usual_status(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert told.splitlines()[-1] == "audioprobe: interrupted, nothing was written."
+    assert told.splitlines()[-1] == "audioprobe: interrupted."
     assert list((tmp_path / "run").iterdir()) == []
 
 

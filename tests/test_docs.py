@@ -13,6 +13,7 @@ import pytest
 
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.language_models.conversion import convert_ltu
+from tests.datasets.debian_packages import lay_out_sonic_pi
 from tests.processes import run_cli
 from tests.remote_service import serve
 from tests.tiny_chat_models import saved
@@ -39,6 +40,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     The models are tiny and random, and the service is really local.
     """
     shutil.copytree(FOLDER, tmp_path / "recordings")
+    lay_out_sonic_pi(tmp_path / "sounds")
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "Qwen2-Audio-7B-Instruct").symlink_to(saved("qwen2-audio"))
     (tmp_path / "models" / "Qwen2.5-7B-Instruct").symlink_to(saved("llama"))

@@ -73,6 +73,8 @@ def test_the_wheel_holds_data_stub_and_type_marker_and_little_else(tmp_path: Pat
         "audioprobe/py.typed",
         "audioprobe/__init__.pyi",
         "audioprobe/concepts/concepts.toml",
+        "audioprobe/datasets/debian/labels.csv",
+        "audioprobe/datasets/debian/packages.csv",
         "audioprobe/recordings/crow.flac",
         "audioprobe/recordings/recordings.csv",
     } <= names

@@ -57,6 +57,7 @@ _HOMES = {
     "audioprobe.classifiers.likelihood": ("LikelihoodClassifier",),
     "audioprobe.classifiers.zero_shot": ("ZeroShotClassifier",),
     "audioprobe.concepts": ("Concept", "Concepts"),
+    "audioprobe.datasets.debian.sounds": ("DebianSounds",),
     "audioprobe.datasets.recordings": ("Recordings",),
     "audioprobe.datasets.synthetic.dataset": ("Synthetic",),
 }

@@ -8,6 +8,7 @@ from audioprobe.classifiers.likelihood import LikelihoodClassifier as Likelihood
 from audioprobe.classifiers.zero_shot import ZeroShotClassifier as ZeroShotClassifier
 from audioprobe.concepts import Concept as Concept
 from audioprobe.concepts import Concepts as Concepts
+from audioprobe.datasets.debian.sounds import DebianSounds as DebianSounds
 from audioprobe.datasets.recordings import Recordings as Recordings
 from audioprobe.datasets.synthetic.dataset import Synthetic as Synthetic
 from audioprobe.embedders.cached import CachedEmbedder as CachedEmbedder

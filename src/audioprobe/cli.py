@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from audioprobe import __version__
 from audioprobe.errors import AudioProbeError, InvalidInputError
@@ -128,6 +136,35 @@ def convert(
 
 
 @app.command
+def fetch_sounds(
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="Folder to fetch to [in the user's cache directory].")
+    ] = None,
+    packages: Annotated[str | None, Parameter(help="Names, with commas between [all].")] = None,
+    summary: Annotated[bool, Parameter(help="Only print what there is.", negative=())] = False,
+) -> int:
+    """Fetch real recordings from Debian packages, 1.4 GB in all, for `DebianSounds`.
+
+    Needs apt-get and dpkg-deb, but no root: nothing is installed. Packages in the folder are kept,
+    so an interrupted run goes on. The exit status is 1 if a recording is missing.
+
+    Example: audioprobe fetch-sounds --packages scratch,xboard --out sounds/
+    """
+    from audioprobe.datasets.debian import fetch, listing, table
+
+    names = None if packages is None else [name.strip() for name in packages.split(",")]
+    if summary:
+        _write(listing.contents(names, width=_width()))
+        return 0
+    folder = out or table.default_folder()
+    with _progress("bytes", DownloadColumn()) as progress:
+        text, complete = listing.report(folder, fetch.fetch(folder, names, progress=progress))
+    _write(text)
+    return 0 if complete else EXIT_FAILED
+
+
+@app.command
 def backends() -> int:
     """List the installed backends, and what each unusable one needs."""
     rows = tuple(
@@ -167,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"audioprobe: {printable(str(error))}\n")
         status = EXIT_REFUSED
     except KeyboardInterrupt:
-        sys.stderr.write("audioprobe: interrupted, nothing was written.\n")
+        sys.stderr.write("audioprobe: interrupted.\n")
         status = EXIT_INTERRUPTED
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -238,12 +275,14 @@ def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
+def _progress(
+    what: str = "clips", count: ProgressColumn | None = None
+) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error, so that standard output can be piped; none where that is a file."""
     console = Console(stderr=True)
-    parts = (TextColumn("clips"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    parts = (TextColumn(what), BarColumn(), count or MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*parts, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("clips", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

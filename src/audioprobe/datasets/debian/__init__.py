@@ -1,0 +1,1 @@
+"""Real recordings from Debian packages: fetched by whoever needs them, labelled here."""

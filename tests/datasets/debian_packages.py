@@ -1,0 +1,173 @@
+"""Small Debian packages, and a stand-in for apt-get that serves them from a folder."""
+
+import csv
+import hashlib
+import shutil
+import struct
+import subprocess
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audioprobe.datasets.debian import table
+from audioprobe.datasets.recordings import FOLDER
+
+RATE = 8000
+needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not here")
+
+# As apt-get would: it copies a package into the current folder, or says why not.
+APT_GET = """#!/bin/sh
+for name; do :; done
+echo "$@" >> "{served}/asked"
+if [ -e "{served}/slow" ]; then
+    echo half > "$name.deb"
+    exec sleep 60
+fi
+if [ -e "{served}/trouble" ]; then
+    echo half > "$name.deb.partial"
+    cat "{served}/trouble" >&2
+    exit 100
+fi
+if [ ! -e "{served}/$name.deb" ]; then
+    echo "E: Unable to locate package $name" >&2
+    exit 100
+fi
+cp "{served}/$name.deb" "./${{name}}_1.0_all.deb"
+"""
+
+# package: split and its files, each with a concept and the pitch of its sound in hertz
+PACKAGES: dict[str, tuple[str, dict[str, tuple[str, int]]]] = {
+    "farm": (
+        "train",
+        {
+            "cow.wav": ("cow", 200),
+            "more/dog.wav": ("dog", 300),
+            "all.rcc/sounds/hen.wav": ("chicken", 600),
+        },
+    ),
+    "street": ("validation", {"dog.wav": ("dog", 400)}),
+    "forest": ("test", {"dog.wav": ("dog", 300), "sea lion.wav": ("sea-lion", 500)}),
+}
+
+
+def tone(path: Path, hertz: int) -> None:
+    """A second of sound between two halves of silence."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sounding = 0.5 * np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE)
+    soundfile.write(path, np.pad(sounding, RATE // 2), RATE, subtype="PCM_16")
+
+
+def lay_out_sonic_pi(folder: Path) -> None:
+    """`sonic-pi-samples` as fetched, as far as its recordings ship with the library unchanged."""
+    package = table.packages()["sonic-pi-samples"]
+    place = folder / package.name / package.folder
+    place.mkdir(parents=True)
+    with (FOLDER / "recordings.csv").open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            if not row["changes"]:
+                shutil.copy(FOLDER / row["file"], place / f"{row['sonic_pi_sample']}.flac")
+
+
+def write_resources(path: Path, contents: dict[str, bytes], *, packed: bool = False) -> None:
+    """A Qt resource file of version 3 that holds these files in one folder, "sounds"."""
+    names, data, nodes = b"", b"", []
+    for name, content in (("", b""), ("sounds", b""), *contents.items()):
+        payload = struct.pack(">I", len(content)) + zlib.compress(content) if packed else content
+        folder = name in ("", "sounds")
+        second = {"": 1, "sounds": 2}.get(name, len(data))
+        n_children = len(contents) if name == "sounds" else int(name == "")
+        flags = 2 if folder else int(packed)
+        nodes.append(struct.pack(">IHII8x", len(names), flags, n_children, second))
+        names += struct.pack(">HI", len(name), 0) + name.encode("utf-16-be")
+        data += b"" if folder else struct.pack(">I", len(payload)) + payload
+    tree = b"".join(nodes)
+    offsets = (24, 24 + len(tree), 24 + len(tree) + len(data))
+    header = struct.pack(">4sIIIII", b"qres", 3, *offsets, 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(header + tree + data + names)
+
+
+def lay_out(root: Path, name: str, *, fetched: bool = True) -> None:
+    """A package as it lies on a disk after fetching, or as it is unpacked before.
+
+    There is a file that nobody labelled in it. Fetching turns a resource file into a folder.
+    """
+    for file, (_, hertz) in PACKAGES[name][1].items():
+        tone(root / "usr/share" / name / file, hertz)
+    for folder in () if fetched else list((root / "usr/share" / name).glob("*.rcc")):
+        contents = {path.name: path.read_bytes() for path in folder.rglob("*.wav")}
+        shutil.rmtree(folder)
+        write_resources(folder, contents)
+    tone(root / "usr/share" / name / "jingle.wav", 700)
+    notice = root / "usr/share/doc" / name / "copyright"
+    notice.parent.mkdir(parents=True)
+    notice.write_text("License: CC0-1.0\n")
+
+
+def build(root: Path, name: str, target: Path) -> None:
+    """A real Debian package of what is below `root`."""
+    control = root / "DEBIAN" / "control"
+    control.parent.mkdir()
+    control.write_text(
+        f"Package: {name}\nVersion: 1.0\nArchitecture: all\nMaintainer: A Tester <a@b.invalid>\n"
+        "Description: sounds\n"
+    )
+    command = ["dpkg-deb", "--root-owner-group", "--build", str(root), str(target)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def write_tables(folder: Path) -> tuple[Path, Path]:
+    """Tables of `PACKAGES`, with the hashes that `lay_out` gives."""
+    packages, labels = folder / "packages.csv", folder / "labels.csv"
+    with packages.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["package", "version", "size", "folder", "licence", "split", "reason"])
+        for name, (split, _) in PACKAGES.items():
+            writer.writerow([name, "1.0", 1000, f"usr/share/{name}", "CC0-1.0", split, "a test"])
+    with labels.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(
+            ["package", "file", "concepts", "doubtful", "start", "seconds", "sha256", "note"]
+        )
+        for name, (_, files) in PACKAGES.items():
+            for file, (concept, hertz) in files.items():
+                tone(folder / "one.wav", hertz)
+                digest = hashlib.sha256((folder / "one.wav").read_bytes()).hexdigest()[:16]
+                doubt = ("yes", "barks or moos") if file == "cow.wav" else ("", "")
+                writer.writerow([name, file, concept, doubt[0], 0.5, 1.0, digest, doubt[1]])
+    return packages, labels
+
+
+def clear() -> None:
+    """Make the tables be read anew."""
+    for read in (table.packages, table.sounds, table.revision):
+        read.cache_clear()
+
+
+@pytest.fixture
+def small_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tables of three packages instead of those that ship with the library."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    monkeypatch.setattr(table, "TABLES", write_tables(folder))
+    clear()
+    yield
+    clear()
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the stand-in for apt-get serves packages from."""
+    folder = tmp_path / "served"
+    programs = tmp_path / "programs"
+    folder.mkdir()
+    programs.mkdir()
+    script = programs / "apt-get"
+    script.write_text(APT_GET.format(served=folder))
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    return folder

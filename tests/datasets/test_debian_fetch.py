@@ -1,0 +1,193 @@
+"""Fetching: whole or not at all, what is there is kept, and every trouble is told."""
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from tests.datasets.debian_packages import (
+    PACKAGES,
+    build,
+    lay_out,
+    needs_dpkg,
+    served,
+    small_tables,
+)
+from tests.processes import run_cli, start_cli
+
+from audioprobe import DebianSounds
+from audioprobe.datasets.debian import listing
+from audioprobe.datasets.debian.fetch import fetch
+from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
+
+__all__ = ["served", "small_tables"]
+pytestmark = needs_dpkg
+
+
+@pytest.fixture
+def offered(served: Path, tmp_path: Path) -> Path:
+    """Every package of the small tables, on offer."""
+    for name in PACKAGES:
+        lay_out(tmp_path / "made" / name, name, fetched=False)
+        build(tmp_path / "made" / name, name, served / f"{name}.deb")
+    return served
+
+
+@pytest.mark.usefixtures("small_tables")
+def test_labelled_recordings_and_the_copyright_are_kept(offered: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    outcomes = fetch(tmp_path / "out", progress=lambda done, total: told.append((done, total)))
+    assert [outcome.state for outcome in outcomes] == ["fetched"] * 3
+    sounds = DebianSounds(tmp_path / "out", doubtful=True)
+    assert not sounds.missing
+    assert (tmp_path / "out/farm/usr/share/doc/farm/copyright").read_text().startswith("License")
+    assert not list((tmp_path / "out").rglob("jingle.wav"))
+    assert not list((tmp_path / "out").glob(".partial-*"))
+    assert told[-1] == (3000, 3000)
+    text, complete = listing.report(tmp_path / "out", outcomes)
+    assert complete
+    assert "6 of 6 recordings" in text
+    assert "the same sound: farm/more/dog.wav, forest/dog.wav" in text
+
+
+@pytest.mark.usefixtures("small_tables")
+def test_what_is_there_is_kept_and_not_asked_for_again(offered: Path, tmp_path: Path) -> None:
+    fetch(tmp_path / "out", ["farm"])
+    (offered / "asked").unlink()
+    assert [o.state for o in fetch(tmp_path / "out", ["farm"])] == ["kept"]
+    assert not (offered / "asked").exists()
+
+
+@pytest.mark.usefixtures("small_tables")
+def test_an_interrupted_fetch_never_looks_whole(offered: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    lay_out(out / ".partial-abc" / "kept", "farm")
+    (offered / "trouble").write_text("E: Failed to fetch farm: Could not resolve 'mirror'\n")
+    with pytest.raises(
+        RemoteError, match=r"farm: .*Could not resolve .*run the same command again"
+    ):
+        fetch(out, ["farm"])
+    assert {path.name for path in out.iterdir()} == {".lock"}
+    (offered / "trouble").unlink()
+    assert [o.state for o in fetch(out, ["farm"])] == ["fetched"]
+
+
+@pytest.mark.usefixtures("small_tables")
+def test_a_full_disk_is_told_as_such(offered: Path, tmp_path: Path) -> None:
+    (offered / "trouble").write_text("E: Write error - write (28: No space left on device)\n")
+    with pytest.raises(OSError, match="make room") as caught:
+        fetch(tmp_path / "out", ["farm"])
+    assert not isinstance(caught.value, RemoteError)
+    assert not (tmp_path / "out/farm").exists()
+
+
+@pytest.mark.usefixtures("small_tables")
+def test_a_damaged_package_is_refused(offered: Path, tmp_path: Path) -> None:
+    whole = (offered / "farm.deb").read_bytes()
+    (offered / "farm.deb").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RemoteError, match="dpkg-deb could not unpack"):
+        fetch(tmp_path / "out", ["farm"])
+    assert not (tmp_path / "out/farm").exists()
+
+
+@pytest.mark.usefixtures("small_tables")
+def test_packages_that_the_index_lacks_are_listed(offered: Path, tmp_path: Path) -> None:
+    (offered / "farm.deb").unlink()
+    outcomes = fetch(tmp_path / "out")
+    assert [o.state for o in outcomes] == ["unknown", "fetched", "fetched"]
+    text, complete = listing.report(tmp_path / "out", outcomes)
+    assert not complete
+    assert "unknown  farm\n" in text
+    assert "3 of 3 recordings" in text
+
+
+@pytest.mark.usefixtures("small_tables")
+def test_a_link_out_of_the_package_is_not_followed(served: Path, tmp_path: Path) -> None:
+    lay_out(tmp_path / "farm", "farm")
+    secret = tmp_path / "secret.wav"
+    shutil.copy(tmp_path / "farm/usr/share/farm/cow.wav", secret)
+    (tmp_path / "farm/usr/share/farm/cow.wav").unlink()
+    (tmp_path / "farm/usr/share/farm/cow.wav").symlink_to(secret)
+    build(tmp_path / "farm", "farm", served / "farm.deb")
+    fetch(tmp_path / "out", ["farm"])
+    sounds = DebianSounds(tmp_path / "out", packages=["farm"], doubtful=True)
+    assert sounds.missing == {"farm/cow.wav": "the package has no such file"}
+
+
+@pytest.mark.usefixtures("small_tables")
+def test_a_damaged_resource_file_is_refused(served: Path, tmp_path: Path) -> None:
+    lay_out(tmp_path / "farm", "farm", fetched=False)
+    (tmp_path / "farm/usr/share/farm/all.rcc").write_bytes(b"qres")
+    build(tmp_path / "farm", "farm", served / "farm.deb")
+    with pytest.raises(RemoteError, match=r"all\.rcc: not a readable resource file"):
+        fetch(tmp_path / "out", ["farm"])
+    assert not (tmp_path / "out/farm").exists()
+
+
+def test_a_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingDependencyError, match="apt-get was not found"):
+        fetch(tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_used_is_refused(served: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for folder in (file, file / "below"):
+        with pytest.raises(InvalidInputError, match="cannot be written to"):
+            fetch(folder)
+    (tmp_path / "out").mkdir()
+    with (
+        FileLock(tmp_path / "out" / ".lock"),
+        pytest.raises(InvalidInputError, match="another process"),
+    ):
+        fetch(tmp_path / "out")
+
+
+def test_the_command_lists_what_is_not_as_labelled(served: Path, tmp_path: Path) -> None:
+    package = tmp_path / "xboard"
+    place = package / "usr/share/games/xboard/sounds"
+    lay_out(package, "farm")
+    place.mkdir(parents=True)
+    shutil.copy(package / "usr/share/farm/cow.wav", place / "gong.wav")
+    build(package, "xboard", served / "xboard.deb")
+    process = run_cli("fetch-sounds", "--packages", "xboard, scratch", "--out", str(tmp_path / "o"))
+    assert process.returncode == 1, process.stderr
+    lines = process.stdout.splitlines()
+    assert lines[:2] == ["fetched  xboard", "unknown  scratch"]
+    assert any("missing  xboard/gong.wav: another file than was labelled" in x for x in lines)
+    assert "missing  xboard/cymbal.wav: the package has no such file" in lines
+    assert lines[-1].startswith("0 of 5 recordings are in")
+
+
+def test_the_command_says_what_is_wrong_in_one_line(served: Path, tmp_path: Path) -> None:
+    (served / "trouble").write_text("E: Failed to fetch it  Connection refused\n")
+    process = run_cli("fetch-sounds", "--packages", "xboard", "--out", str(tmp_path / "o"))
+    assert process.returncode == 2
+    assert process.stderr.startswith("audioprobe: xboard: apt-get could not fetch it")
+    assert process.stderr.count("\n") == 1
+    assert run_cli("fetch-sounds", "--packages", "nonsense").returncode == 2
+
+
+def test_ctrl_c_ends_the_download_and_leaves_no_half_package(served: Path, tmp_path: Path) -> None:
+    (served / "slow").touch()
+    process = start_cli("fetch-sounds", "--packages", "xboard", "--out", "o", cwd=tmp_path)
+    while not (served / "asked").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert (process.returncode, told) == (130, "audioprobe: interrupted.\n")
+    assert time.monotonic() - begun < 20, "apt-get was ended too"
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {".lock"}
+
+
+def test_the_summary_needs_no_network(served: Path) -> None:
+    process = run_cli("fetch-sounds", "--summary", "--packages", "scratch")
+    assert process.returncode == 0
+    assert "CC-BY-SA-3.0" in process.stdout
+    assert "laughter" in process.stdout
+    assert not (served / "asked").exists()
