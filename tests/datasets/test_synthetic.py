@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from audioprobe import Concepts, Synthetic
 from audioprobe.audio.filterbank import LTU
 from audioprobe.datasets.synthetic.blocks import RATE, band, noise, oscillate, repeat, swell
-from audioprobe.datasets.synthetic.scenes import LOUDEST, make_scene
+from audioprobe.datasets.synthetic.palettes import Procedural
+from audioprobe.datasets.synthetic.scenes import LOUDEST, make_scene, plan
 from audioprobe.datasets.synthetic.sources import SOURCES
 from audioprobe.errors import InvalidInputError
 from audioprobe.testing import check_dataset
@@ -63,11 +64,26 @@ def test_the_truth_is_sorted_loud_and_within_the_scene(number: int) -> None:
     assert all(0 <= h.onset < h.offset <= 3.0 for h in scene.heard)
 
 
+def test_the_truth_is_known_without_the_sound() -> None:
+    scenes = Synthetic(seconds=2.0, bare=0.5)
+    alone = []
+    for number in range(12):
+        truth, scene = scenes.truth("test", number), scenes.scene("test", number)
+        assert [h.concept for h in truth] == [h.concept for h in scene.heard]
+        if np.isinf(scene.snr_db):
+            alone.append(len(scene.sound))
+        else:
+            assert truth == scene.heard
+    assert 2 < len(alone) < 10
+    assert len(set(alone)) == len(alone), "each as long as it naturally sounds"
+
+
 def test_a_source_is_heard_where_the_truth_says() -> None:
     """A steady source, early or late, against silence elsewhere."""
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        scene = make_scene(rng, ("siren", "vacuum-cleaner"), 6.0, snr_db=60.0)
+        heard = plan(rng, ("siren", "vacuum-cleaner"), 6.0)
+        scene = make_scene(rng, Procedural(), heard, 6.0, snr_db=60.0)
         first = scene.heard[0]
         before = scene.sound[: int(first.onset * RATE)]
         during = scene.sound[int(first.onset * RATE) : int(first.offset * RATE)]
@@ -78,8 +94,11 @@ def test_a_source_is_heard_where_the_truth_says() -> None:
 @pytest.mark.parametrize("snr_db", [0.0, 20.0])
 def test_the_background_is_as_loud_as_asked(snr_db: float) -> None:
     """The same draw without background leaves the sources, up to the last gain."""
-    noisy = make_scene(np.random.default_rng(7), ["organ"], 4.0, snr_db=snr_db).sound
-    clean = make_scene(np.random.default_rng(7), ["organ"], 4.0, snr_db=200.0).sound
+    heard = plan(np.random.default_rng(7), ["organ"], 4.0)
+    noisy, clean = (
+        make_scene(np.random.default_rng(7), Procedural(), heard, 4.0, snr_db=level).sound
+        for level in (snr_db, 200.0)
+    )
     gain = float(noisy @ clean / (clean @ clean))
     found = 20 * np.log10(rms(gain * clean) / rms(noisy - gain * clean))
     assert found == pytest.approx(snr_db, abs=0.3)
@@ -139,11 +158,11 @@ def test_building_blocks_do_what_they_say() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"sources": ["crow", "unicorn"]}, "unicorn"),
-        ({"sources": []}, "none given"),
+        ({"palette": ["crow", "unicorn"]}, "unicorn"),
+        ({"palette": []}, "none given"),
         ({"n_clips": 0}, "n_clips >= 1"),
         ({"most": 0}, "1 <= most"),
-        ({"sources": ["crow"], "most": 2}, "number of sources"),
+        ({"palette": ["crow"], "most": 2}, "number of sources"),
         ({"snr_db": (10.0, 0.0)}, "rising"),
     ],
 )

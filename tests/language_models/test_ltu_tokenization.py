@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from audioprobe.language_models.ltu_prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.nets.ltu import IGNORED
 from audioprobe.training.records import Record
-from audioprobe.training.sequences import collate, encode
+from audioprobe.training.sequences import PAD, collate, encode
 
 DATA = FOLDER.parent / "ltu_tokenization"
 GOLDEN = json.loads((DATA / "tokenization.json").read_text())
@@ -72,9 +72,9 @@ def test_a_batch_holds_the_originals_ids_and_targets(tokenizer: PreTrainedTokeni
     original = load_file(DATA / "collated_batch.safetensors")
     texts = [e["example"] for e in GOLDEN["train_examples"][:3]]
     records = [Record(e["instruction"], e["output"], input=e["input"]) for e in texts]
-    batch = collate([encode(r, tokenizer) for r in records], {}, loss="all", pad=0)
+    (batch,) = collate([encode(r, tokenizer) for r in records], {}, loss="all", pad=0, per_row=1)
     n_sound = original["attention_mask"].shape[1] - original["input_ids"].shape[1]
-    for row, length in enumerate(batch.lengths):
+    for row, length in enumerate((batch.segments != PAD).sum(1).tolist()):
         assert int(original["attention_mask"][row, n_sound:].sum()) == length
         expected = {name: original[name][row, -length:] for name in ("input_ids", "labels")}
         assert torch.equal(batch.ids[row, :length], expected["input_ids"])

@@ -12,23 +12,32 @@ from audioprobe import Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics import macro, per_label, roc_auc
 from audioprobe.nets.cavmae import CavMaeConfig
-from audioprobe.training.encoder import masked, rows_at, scores, train_encoder
+from audioprobe.training.encoder import Lesson, new_classifier, rows_at, scores, train_encoder
 from audioprobe.training.loop import Plan
+from audioprobe.training.objectives import LabelLoss
 from audioprobe.training.pool import Pool
+from audioprobe.training.views import masked
 
 SOURCES = ("owl", "siren", "cricket", "rain")
 SMALL = CavMaeConfig(width=32, n_heads=2, n_blocks=1, mlp_width=64)
-QUICK = Plan(steps=60, learning_rate=1e-2, warmup=10, save_every=30)
+PLAN = Plan(steps=60, learning_rate=1e-2, warmup=10, save_every=30)
+QUICK = Lesson(PLAN, loss="softmax", single=True, views=False, batch_size=16)
 
 
 def data(n_clips: int) -> Synthetic:
-    return Synthetic(n_clips=n_clips, most=1, sources=SOURCES, seconds=8.0, snr_db=(20.0, 40.0))
+    return Synthetic(n_clips=n_clips, most=1, palette=SOURCES, seconds=8.0, snr_db=(20.0, 40.0))
 
 
 @pytest.fixture(scope="module")
 def pools(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pool, Pool]:
     folder = tmp_path_factory.mktemp("pools")
     return Pool(data(64), "train", folder / "train"), Pool(data(32), "test", folder / "test")
+
+
+def taught(pool: Pool, folder: Path) -> LabelLoss:
+    objective = new_classifier(SMALL, pool.labels.shape[1], seed=0)
+    train_encoder(objective, pool, QUICK, folder)
+    return objective
 
 
 def auc(objective: object, pool: Pool) -> float:
@@ -42,18 +51,18 @@ def test_it_learns_and_shuffled_labels_teach_nothing(
     pools: tuple[Pool, Pool], tmp_path: Path
 ) -> None:
     train, test = pools
-    assert auc(train_encoder(SMALL, train, QUICK, tmp_path / "true", batch_size=16), test) > 0.8
+    assert auc(taught(train, tmp_path / "true"), test) > 0.8
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
     true, train.labels = train.labels, train.labels[order]
     try:
-        fooled = train_encoder(SMALL, train, QUICK, tmp_path / "shuffled", batch_size=16)
+        fooled = taught(train, tmp_path / "shuffled")
     finally:
         train.labels = true
     assert auc(fooled, test) < 0.7
 
 
 def brief(n_clips: int) -> Synthetic:
-    return Synthetic(n_clips=n_clips, most=1, sources=("owl", "clock"), seconds=1.0)
+    return Synthetic(n_clips=n_clips, most=1, palette=("owl", "clock"), seconds=1.0)
 
 
 def test_a_pool_is_filled_once_and_an_interrupted_one_goes_on(tmp_path: Path) -> None:
@@ -68,8 +77,8 @@ def test_a_pool_is_filled_once_and_an_interrupted_one_goes_on(tmp_path: Path) ->
             raise StopError
 
     with pytest.raises(StopError):
-        Pool(brief(70), "test", tmp_path / "broken", stop)
-    again = Pool(brief(70), "test", tmp_path / "broken", lambda done, _: seen.append(done))
+        Pool(brief(70), "test", tmp_path / "broken", progress=stop)
+    again = Pool(brief(70), "test", tmp_path / "broken", progress=lambda done, _: seen.append(done))
     assert seen == list(range(65, 71)), "what was saved is not computed again"
     rows = torch.arange(70)
     assert torch.equal(again.spectrograms(rows), whole.spectrograms(rows))

@@ -21,7 +21,7 @@ from audioprobe.language_models.ltu_prompt import tokenize, write_prompt
 from audioprobe.nets.cavmae import CavMaeConfig, CavMaeEncoder
 from audioprobe.nets.checkpoints import assemble
 from audioprobe.nets.ltu import IGNORED, next_token_loss
-from audioprobe.training.objectives import AnswerLoss, LabelLoss
+from audioprobe.training.objectives import AnswerLoss, LabelBatch, LabelLoss
 from audioprobe.training.parts import PARTS, Part, train_only
 from audioprobe.training.records import Record
 from audioprobe.training.sequences import Example, collate, encode
@@ -111,11 +111,14 @@ def test_the_originals_loss_is_found_on_its_own_targets() -> None:
 
 
 def test_a_sound_is_encoded_once_for_all_its_questions() -> None:
-    batch = collate([Example((1, 5, 6), 2, "a")] * 4, sounds(), loss="all", pad=0)
-    assert batch.sounds is not None
-    assert batch.sounds.shape == (1, 1024, 128)
-    assert batch.heard == (0, 0, 0, 0)
-    assert collate([Example((1, 5, 6), 2, "")], {}, loss="all", pad=0).sounds is None
+    (rows,) = collate([Example((1, 5, 6), 2, "a")] * 4, sounds(), loss="all", pad=0)
+    assert rows.sounds is not None
+    assert rows.sounds.shape == (1, 1024, 128)
+    assert rows.ids.shape == (1, 12)
+    assert rows.segments[0].tolist() == [n for n in range(4) for _ in range(3)]
+    (text,) = collate([Example((1, 5, 6), 2, "")] * 4, {}, loss="all", pad=0, per_row=3)
+    assert text.sounds is None
+    assert text.ids.shape == (2, 9)
 
 
 def test_labels_of_an_encoder_can_be_learned() -> None:
@@ -125,12 +128,12 @@ def test_labels_of_an_encoder_can_be_learned() -> None:
     clips = torch.randn(2, 1024, 128, generator=torch.Generator().manual_seed(1))
     given_labels = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-3)
-    before = float(objective((clips, given_labels)).detach())
+    before = float(objective(LabelBatch(clips, given_labels)).detach())
     for _ in range(30):
         optimizer.zero_grad()
-        objective((clips, given_labels)).backward()
+        objective(LabelBatch(clips, given_labels)).backward()
         optimizer.step()
-    assert float(objective((clips, given_labels)).detach()) < before / 3
+    assert float(objective(LabelBatch(clips, given_labels)).detach()) < before / 3
     assert (objective.logits(clips) > 0).float().equal(given_labels)
 
 

@@ -4,9 +4,10 @@ Each draws from a generator, evenly within a range; a range of one value, (6, 6)
 What went in stays as it was.
 """
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import soxr
 
 from audioprobe.audio.resample import QUALITY, resample
@@ -14,6 +15,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.types import Waveform
 
 Range: TypeAlias = tuple[float, float]
+Samples = TypeVar("Samples", bound=npt.NDArray[np.floating])
 
 
 def gain(waveform: Waveform, rng: np.random.Generator, decibels: Range = (-12.0, 6.0)) -> Waveform:
@@ -45,11 +47,22 @@ def speed(waveform: Waveform, rng: np.random.Generator, factors: Range = (0.9, 1
     factor = _within(rng, factors)
     if not 0.25 <= factor <= 4:
         raise InvalidInputError(f"A speed must be 0.25 to 4 times the old one, got {factor}.")
-    rate = waveform.sample_rate
-    played = soxr.resample(waveform.samples, rate * factor, rate, quality=QUALITY)
+    sound = played(waveform.samples, waveform.sample_rate, factor)
     fitted = np.zeros_like(waveform.samples)
-    fitted[: played.size] = played[: fitted.size]
-    return Waveform(fitted, rate)
+    fitted[: sound.size] = sound[: fitted.size]
+    return Waveform(fitted, waveform.sample_rate)
+
+
+def played(samples: Samples, rate: int, factor: float) -> Samples:
+    """Samples as a tape plays them, faster and higher (factor above 1); the length changes too.
+
+    Args:
+        samples: shape (n_samples,).
+        rate: their sample rate, in Hz.
+        factor: speed.
+    """
+    sound: Samples = soxr.resample(samples, rate * factor, rate, quality=QUALITY)
+    return sound
 
 
 def mix(

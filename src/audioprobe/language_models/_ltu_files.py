@@ -1,6 +1,7 @@
 """An LTU from files: as its authors publish them, or from a converted folder."""
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from audioprobe.errors import WeightsError
 from audioprobe.language_models._files import read_folder, read_json, read_tensors
 from audioprobe.language_models._gguf import plain_folder
 from audioprobe.language_models.published import AUTHORS, published
-from audioprobe.nets.checkpoints import assemble, build, config_of
+from audioprobe.nets.checkpoints import assemble, build, config_of, join, untrained
 from audioprobe.nets.ltu import LtuConfig, LtuNet
 from audioprobe.serialize import from_json
 from audioprobe.types import ComponentInfo, Option
@@ -21,6 +22,8 @@ from audioprobe.weights import resolve
 CARD = "ltu.json"  # what tells a converted folder from others
 FORMAT = 1
 TOKENIZER, WHISPER = "tokenizer", "whisper"  # subfolders
+ADAPTER = "adapter.safetensors"  # what was trained, without the base
+MINI = Path(__file__).parent.parent / "mini"
 
 # Of a LLaMA's config.json: what describes the file, not the model.
 _NOT_SIZES = (
@@ -104,14 +107,14 @@ def read_ltu(name: str | Path, base: str | Path | None) -> LtuFiles:
         WeightsError: if something is missing or damaged, or does not belong together; says what a
             published model needs.
     """
-    path = Path(name).expanduser()
+    path = MINI if name == MINI.name else Path(name).expanduser()
     if path.is_file():
         return read_published(path, base)
     if base is not None and not path.is_dir():
         raise WeightsError(f"{name}: no such file. Expected {_known(str(name))}.")
     if not path.is_dir() and (known := published(str(name))):
         raise WeightsError(f"{known.needs()}")
-    return _read_converted(resolve(str(name)).folder)
+    return _read_converted(resolve(str(path if path.is_dir() else name)).folder)
 
 
 def read_published(checkpoint: Path, base: str | Path | None) -> LtuFiles:
@@ -141,6 +144,25 @@ def read_published(checkpoint: Path, base: str | Path | None) -> LtuFiles:
     return LtuFiles(net, _read_tokenizer(folder), origin, digest[:16])
 
 
+def begin_ltu(base: str | Path, sizes: Mapping[str, Any], *, seed: int) -> LtuFiles:
+    """An LTU to be trained: a LLaMA that was, with an audio half and adapters that were not.
+
+    Args:
+        base: folder or hub name of the LLaMA.
+        sizes: of `LtuConfig`, apart from the LLaMA's.
+        seed: of what is new.
+
+    Raises:
+        WeightsError: if the base is not there, or is no LLaMA.
+    """
+    weights = resolve(str(base), pickles=True)
+    folder = plain_folder(weights)
+    config = LtuConfig(llama=_llama_config(folder), **sizes)
+    net = join(config, read_folder(folder), untrained(config, seed), source=str(base))
+    name = Path(base).name if weights.origin == "path" else str(base)
+    return LtuFiles(net, _read_tokenizer(folder), Origin("", "", name, weights.revision()), "")
+
+
 def _read_converted(folder: Path) -> LtuFiles:
     if not (folder / CARD).is_file():
         raise WeightsError(
@@ -153,6 +175,8 @@ def _read_converted(folder: Path) -> LtuFiles:
             f"reads format {FORMAT}. Convert the checkpoint again."
         )
     card = from_json(Card, (folder / CARD).read_text(encoding="utf-8"))
+    if (folder / ADAPTER).is_file():
+        return _read_adapter(folder, card)
     net = build(card.config, read_folder(folder), source=str(folder))
     whisper = folder / WHISPER
     return LtuFiles(
@@ -162,6 +186,23 @@ def _read_converted(folder: Path) -> LtuFiles:
         resolve(str(folder)).revision(),
         whisper if whisper.is_dir() else None,
     )
+
+
+def _read_adapter(folder: Path, card: Card) -> LtuFiles:
+    """What was trained, over the base that the card names."""
+    base = resolve(card.origin.base)
+    if base.revision() != card.origin.base_revision:
+        warnings.warn(
+            f"{folder.name} was trained on {card.origin.base} with the revision "
+            f"{card.origin.base_revision}, and {base.folder} holds {base.revision()}: answers will "
+            "differ from those that it was examined by.",
+            stacklevel=2,
+        )
+    plain = plain_folder(base)
+    trained = {name: tensor.float() for name, tensor in read_tensors(folder / ADAPTER).items()}
+    net = join(card.config, read_folder(plain), trained, source=str(folder))
+    revision = resolve(str(folder)).revision()
+    return LtuFiles(net, _read_tokenizer(plain), card.origin, f"{revision}-{base.revision()}")
 
 
 def _known(name: str) -> str:

@@ -89,9 +89,17 @@ class CavMaeEncoder(nn.Module):
         tokens: Tensor = self.patches(images).flatten(2).transpose(1, 2)
         return tokens
 
-    def forward(self, spectrograms: Tensor) -> Tensor:
-        """Tokens after the last norm, shape (n_clips, n_bands * n_steps, width)."""
+    def forward(self, spectrograms: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Tokens after the last norm, shape (n_clips, n_bands * n_steps, width).
+
+        Args:
+            spectrograms: shape (n_clips, n_frames, n_mels), normalised.
+            kept: tokens of each clip to go on with, shape (n_clips, n_kept), as masked
+                autoencoders do in training; None is all.
+        """
         tokens = self.embed(spectrograms) + self.positions + self.modality
+        if kept is not None:
+            tokens = tokens.gather(1, kept[:, :, None].expand(-1, -1, tokens.shape[2]))
         for block in self.blocks:
             tokens = block(tokens)
         normed: Tensor = self.norm(tokens)

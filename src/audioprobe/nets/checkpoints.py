@@ -1,18 +1,19 @@
 """From published checkpoints to a network: every parameter accounted for, nothing guessed."""
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audioprobe.errors import WeightsError
 from audioprobe.nets._upstream import rename, renamed
 from audioprobe.nets.assignment import assign
 from audioprobe.nets.cavmae import CavMaeConfig
 from audioprobe.nets.ltu import LtuConfig, LtuNet
-from audioprobe.nets.prefixes import AudioConfig
+from audioprobe.nets.prefixes import AudioConfig, prefix_for
 from audioprobe.nets.tltr import TltrConfig
 
 N_HEADS = 12  # of LTU's audio encoder: no shape tells, and every published LTU has it
@@ -107,6 +108,55 @@ def build(config: LtuConfig, tensors: Mapping[str, Tensor], *, source: str) -> L
     net.llama.tie_weights()  # a new network's are tied, and `assign` gave each name its own
     _restore_buffers(net)
     return net
+
+
+def join(
+    config: LtuConfig, base: Mapping[str, Tensor], trained: Mapping[str, Tensor], *, source: str
+) -> LtuNet:
+    """Build an LTU from a LLaMA and what was trained on it.
+
+    Args:
+        config: sizes of the model.
+        base: tensors of the LLaMA, by published names; audio parameters in it are left out.
+        trained: audio half and adapters, by our names.
+        source: name or path, for messages.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        WeightsError: if a parameter is missing, unexpected, or of another shape.
+    """
+    names = rename(base)
+    llama = {ours: base[name] for name, ours in names.ours.items() if ours.startswith("llama.")}
+    llama |= {name: base[name] for name in names.unknown}
+    return build(config, {**llama, **trained}, source=source)
+
+
+def untrained(config: LtuConfig, seed: int) -> dict[str, Tensor]:
+    """Audio half and adapters of an LTU that hears nothing yet and reads as its LLaMA does.
+
+    Args:
+        config: sizes of the model.
+        seed: of the audio half and the adapters, which begin as torch and peft begin theirs.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        prefix = prefix_for(config.audio, int(config.llama["hidden_size"])).state_dict()
+        return {f"prefix.{name}": tensor for name, tensor in prefix.items()} | _adapters(config)
+
+
+def _adapters(config: LtuConfig) -> dict[str, Tensor]:
+    """As peft: the first map is random, the second 0, so that together they change nothing."""
+    with torch.device("meta"):
+        net = LtuNet(config)
+    found = {}
+    for name, parameter in net.named_parameters():
+        if "lora_" in name:
+            found[name] = torch.zeros(parameter.shape)
+        if "lora_A" in name:
+            nn.init.kaiming_uniform_(found[name], a=math.sqrt(5))
+    return found
 
 
 def _adapted(name: str, expected: Collection[str]) -> str:

@@ -1,55 +1,101 @@
 """An audio encoder, trained as a classifier before a language model listens through it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from audioprobe.errors import InvalidInputError
 from audioprobe.nets.cavmae import CavMaeConfig, CavMaeEncoder
 from audioprobe.training.loop import Plan, fit
-from audioprobe.training.objectives import LabelLoss
+from audioprobe.training.objectives import LabelBatch, LabelKind, LabelLoss
 from audioprobe.training.pool import Pool
+from audioprobe.training.views import kept_patches, view
 
-_TIME_MASK, _MEL_MASK = 192, 32  # widest masks, in frames and mels, as for AST (Gong et al., 2021)
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """How an encoder is taught to classify.
+
+    A new encoder finds nothing to hold on to in mixtures: let it begin with single sources, without
+    changed views, and the labels competing.
+
+    Attributes:
+        plan: steps and learning rate; its seed also draws order and views.
+        loss: "softmax" lets labels compete, "sigmoid" tells each by itself.
+        single: only clips of one label.
+        views: show changed views of the clips.
+        seen: share of the patches that the encoder sees of a clip; fewer are faster.
+        batch_size: clips per step and process.
+    """
+
+    plan: Plan
+    loss: LabelKind = "sigmoid"
+    single: bool = False
+    views: bool = True
+    seen: float = 1.0
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seen <= 1 or self.batch_size < 1:
+            raise InvalidInputError(
+                f"A lesson needs 0 < seen <= 1 and batch_size >= 1, got {self.seen} and "
+                f"{self.batch_size}."
+            )
+
+
+def new_classifier(config: CavMaeConfig, n_labels: int, seed: int) -> LabelLoss:
+    """An encoder and its head with random weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return LabelLoss(CavMaeEncoder(config), n_labels)
 
 
 def train_encoder(
-    config: CavMaeConfig,
+    objective: LabelLoss,
     pool: Pool,
-    plan: Plan,
+    lesson: Lesson,
     folder: str | Path,
     *,
-    batch_size: int = 32,
     progress: Callable[[int, int, float], None] | None = None,
-) -> LabelLoss:
+) -> list[dict[str, float]]:
     """Train an encoder and its head on the labels of a pool, resuming what the folder holds.
 
     Args:
-        config: sizes of the encoder.
+        objective: changed in place; in evaluation mode afterwards.
         pool: what to learn from.
-        plan: how; its seed also draws the first weights, the order and the masks.
+        lesson: how.
         folder: of this training alone.
-        batch_size: clips per step and process.
         progress: called with steps done, steps in all, and the loss.
 
     Returns:
-        Encoder and head, in evaluation mode.
+        The log of `fit`.
 
     Raises:
-        InvalidInputError, TrainingError: as `fit`.
+        InvalidInputError, TrainingError: as `fit`; and if no clip has a single label, where only
+            such clips are wanted.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(plan.seed)
-        objective = LabelLoss(CavMaeEncoder(config), pool.labels.shape[1])
+    config, seed = objective.encoder.config, lesson.plan.seed
+    n_labels = pool.labels.sum(dim=1)
+    chosen = torch.nonzero((n_labels == 1) if lesson.single else (n_labels >= 0))[:, 0]
+    if not len(chosen):
+        raise InvalidInputError("No clip has a single label: the lesson has nothing to teach.")
+    objective.kind = lesson.loss
+    n_patches = config.n_bands * config.n_steps
+    n_seen = max(1, round(lesson.seen * n_patches))
 
-    def batch_at(step: int, process: int, n_processes: int) -> tuple[Tensor, Tensor]:
-        rows = rows_at(len(pool), batch_size, step * n_processes + process, plan.seed)
-        generator = torch.Generator().manual_seed(plan.seed * 7_919 + step)
-        return masked(pool.spectrograms(rows), generator), pool.labels[rows].float()
+    def batch_at(step: int, process: int, n_processes: int) -> LabelBatch:
+        number = step * n_processes + process
+        rows = chosen[rows_at(len(chosen), lesson.batch_size, number, seed)]
+        generator = torch.Generator().manual_seed(seed * 7_919 + number)
+        heard, labels = pool.spectrograms(rows), pool.labels[rows].float()
+        if lesson.views:
+            heard, labels = view(heard, labels, generator)
+        return LabelBatch(heard, labels, kept_patches(len(rows), n_patches, n_seen, generator))
 
-    fit(objective, batch_at, plan, folder, progress=progress)
-    return objective
+    return fit(objective, batch_at, lesson.plan, folder, progress=progress)
 
 
 @torch.inference_mode()
@@ -75,21 +121,3 @@ def rows_at(n_rows: int, batch_size: int, number: int, seed: int) -> Tensor:
         for k in {place // n_rows for place in places}
     }
     return torch.stack([orders[place // n_rows][place % n_rows] for place in places])
-
-
-def masked(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-    """A stretch of time and a band of mels of each clip set to the mean, 0 (Park et al., 2019).
-
-    Args:
-        spectrograms: shape (n_clips, n_frames, n_mels), normalised.
-        generator: for widths and places.
-    """
-    n_clips, n_frames, n_mels = spectrograms.shape
-    hidden = torch.zeros(n_clips, n_frames, n_mels, dtype=torch.bool)
-    for size, widest, axis in ((n_frames, _TIME_MASK, 1), (n_mels, _MEL_MASK, 2)):
-        width = torch.rand(n_clips, generator=generator) * min(widest, size)
-        start = torch.rand(n_clips, generator=generator) * (size - width)
-        place = torch.arange(size)
-        inside = (place >= start[:, None]) & (place < (start + width)[:, None])
-        hidden |= inside[:, :, None] if axis == 1 else inside[:, None, :]
-    return spectrograms.masked_fill(hidden, 0.0)

@@ -1,20 +1,23 @@
 """What is minimised: losses of batches, as modules, so that one loop trains them all."""
 
+from typing import Literal, NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
 
 from audioprobe.nets.cavmae import CavMaeEncoder
 from audioprobe.nets.ltu import IGNORED, LtuNet
-from audioprobe.training.sequences import Batch
+from audioprobe.training.sequences import PAD, Batch, Rows
+
+SOUND = PAD - 1  # segment of the sound, which is no example
 
 
 class AnswerLoss(nn.Module):
     """Mean cross-entropy of the targets in a batch, in nats, as `next_token_loss` has it.
 
-    Prompts with and without sound share a batch; each sound is encoded once, whatever the number of
-    questions about it, and only positions with a target reach the vocabulary.
+    Prompts with and without sound share a batch; each sound is encoded and read once, whatever the
+    number of questions about it, and only positions with a target reach the vocabulary.
     """
 
     def __init__(self, net: LtuNet) -> None:
@@ -23,45 +26,85 @@ class AnswerLoss(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss, a scalar."""
-        heard = None if batch.sounds is None else self.net.prefix(batch.sounds)
-        rows, labels = [], []
-        for n, length in enumerate(batch.lengths):
-            sound = None if heard is None or batch.heard[n] < 0 else heard[batch.heard[n]][None]
-            rows.append(self.net.join(batch.ids[n : n + 1, :length], sound)[0])
-            unseen = batch.labels.new_full((len(rows[-1]) - length,), IGNORED)
-            labels.append(torch.cat([unseen, batch.labels[n, :length]]))
-        mask = pad_sequence([label.new_ones(len(label)) for label in labels], True, 0)
-        hidden = self.net.llama.model(
-            inputs_embeds=pad_sequence(rows, True), attention_mask=mask
-        ).last_hidden_state
-        targets = pad_sequence(labels, True, IGNORED)[:, 1:]
+        found = [self._hidden(rows) for rows in batch]
+        logits = self.net.llama.lm_head(torch.cat([hidden for hidden, _ in found]))
+        return functional.cross_entropy(logits.float(), torch.cat([ids for _, ids in found]))
+
+    def _hidden(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """States before the targets, shape (n_targets, width), and the targets."""
+        heard = None if rows.sounds is None else self.net.prefix(rows.sounds)
+        n_audio = 0 if heard is None else heard.shape[1]
+        outputs = self.net.llama.model(
+            inputs_embeds=self.net.join(rows.ids, heard),
+            attention_mask=_visible(rows.segments, n_audio),
+            position_ids=_places(rows.positions, n_audio),
+        )
+        targets = rows.labels[:, 1:]
         wanted = targets != IGNORED
-        logits = self.net.llama.lm_head(hidden[:, :-1][wanted])
-        return functional.cross_entropy(logits.float(), targets[wanted])
+        return outputs.last_hidden_state[:, n_audio:-1][wanted], targets[wanted]
+
+
+def _visible(segments: Tensor, n_audio: int) -> Tensor:
+    """Who sees whom: what is before it in its own example, and all of the sound."""
+    whose = functional.pad(segments, (n_audio, 0), value=SOUND)
+    n_tokens = whose.shape[1]
+    earlier = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=whose.device).tril()
+    ours = (whose[:, :, None] == whose[:, None, :]) | (whose[:, None, :] == SOUND)
+    return (earlier & ours)[:, None]
+
+
+def _places(positions: Tensor, n_audio: int) -> Tensor:
+    """Every example stands right behind the sound."""
+    audio = torch.arange(n_audio, device=positions.device).expand(len(positions), -1)
+    return torch.cat([audio, positions + n_audio], dim=1)
+
+
+class LabelBatch(NamedTuple):
+    """Clips and what is heard in them.
+
+    Attributes:
+        spectrograms: shape (n_clips, n_frames, n_mels), normalised.
+        labels: in [0, 1], shape (n_clips, n_labels).
+        kept: patches that the encoder sees, shape (n_clips, n_kept); None is all.
+    """
+
+    spectrograms: Tensor
+    labels: Tensor
+    kept: Tensor | None = None
+
+
+LabelKind = Literal["softmax", "sigmoid"]
 
 
 class LabelLoss(nn.Module):
-    """Binary cross-entropy of labels that an encoder's mean token is to tell.
+    """Cross-entropy of labels that an encoder's mean token is to tell, in nats.
 
     Args:
         encoder: trained with the head.
-        n_labels: labels, independent of each other.
+        n_labels: how many.
+
+    Attributes:
+        kind: "softmax" lets labels compete, several sharing the probability; "sigmoid" tells each
+            by itself.
     """
 
     def __init__(self, encoder: CavMaeEncoder, n_labels: int) -> None:
         super().__init__()
         self.encoder = encoder
+        self.kind: LabelKind = "sigmoid"
         self.head = nn.Sequential(
             nn.LayerNorm(encoder.config.width), nn.Linear(encoder.config.width, n_labels)
         )
 
-    def logits(self, spectrograms: Tensor) -> Tensor:
-        """Shape (n_clips, n_labels)."""
-        logits: Tensor = self.head(self.encoder(spectrograms).mean(dim=1))
+    def logits(self, spectrograms: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Shape (n_clips, n_labels); `kept` as for the encoder."""
+        logits: Tensor = self.head(self.encoder(spectrograms, kept).mean(dim=1))
         return logits
 
-    def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """The loss, a scalar; of spectrograms, and labels in [0, 1], shape (n_clips, n_labels)."""
-        spectrograms, labels = batch
-        logits = self.logits(spectrograms).float()
-        return functional.binary_cross_entropy_with_logits(logits, labels)
+    def forward(self, batch: LabelBatch) -> Tensor:
+        """The loss, a scalar."""
+        logits = self.logits(batch.spectrograms, batch.kept).float()
+        if self.kind == "softmax":
+            shares = batch.labels / batch.labels.sum(dim=1, keepdim=True).clamp_min(1.0)
+            return functional.cross_entropy(logits, shares)
+        return functional.binary_cross_entropy_with_logits(logits, batch.labels)

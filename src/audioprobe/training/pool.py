@@ -1,7 +1,9 @@
 """Spectrograms of a data set on disk, computed once and read in any order."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from audioprobe.audio.reading import read_waveform
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import Dataset
 from audioprobe.serialize import to_json
+from audioprobe.types import Clip
 
 _SHAPE = (1024, 128)  # frames and mels: what LTU's encoder hears
 _SAVE_EVERY = 64
@@ -27,6 +30,7 @@ class Pool:
         dataset: where the clips come from; clips without labels are refused.
         split: of the data set.
         folder: of this pool alone. What an interrupted run has computed is kept.
+        workers: processes that read clips and compute spectrograms; 1 is this one alone.
         progress: called with clips done and in all, while the pool is filled.
 
     Attributes:
@@ -41,6 +45,8 @@ class Pool:
         dataset: Dataset,
         split: str,
         folder: str | Path,
+        *,
+        workers: int = 1,
         progress: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
         self._folder = Path(folder)
@@ -51,12 +57,11 @@ class Pool:
         names = {label: n for n, label in enumerate(dataset.labels)}
         self._spectrograms = self._array("spectrograms", np.float16, (len(clips), *_SHAPE))
         rows = self._array("labels", np.uint8, (len(clips), len(names)))
-        for number in range(done, len(clips)):
-            clip = clips[number]
-            if clip.labels is None:
-                raise InvalidInputError(f"Clip {clip.id!r} has no labels to learn from.")
-            self._spectrograms[number] = LTU.of(read_waveform(clip)).numpy()
-            rows[number, [names[label] for label in clip.labels]] = 1
+        missing = range(done, len(clips))
+        heard = zip(missing, _heard(clips, missing, workers), strict=True)
+        for number, (labels, spectrogram) in heard:
+            self._spectrograms[number] = spectrogram
+            rows[number, [names[label] for label in labels]] = 1
             if (number + 1) % _SAVE_EVERY == 0 or number + 1 == len(clips):
                 self._save(card | {"done": number + 1}, rows)
             progress(number + 1, len(clips))
@@ -97,3 +102,35 @@ class Pool:
         partial = self._folder / "pool.json.partial"
         partial.write_text(json.dumps(card), encoding="utf-8")
         partial.replace(self._folder / "pool.json")
+
+
+_Heard = tuple[tuple[str, ...], npt.NDArray[np.float16]]
+
+
+def _heard(clips: Sequence[Clip], numbers: range, workers: int) -> Iterator[_Heard]:
+    """Labels and spectrogram of each clip, in order."""
+    if workers == 1:
+        yield from (_hear(clips[number]) for number in numbers)
+        return
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=_begin, initargs=(clips,)
+    ) as pool:
+        yield from pool.map(_hear_number, numbers, chunksize=8)
+
+
+def _hear(clip: Clip) -> _Heard:
+    if clip.labels is None:
+        raise InvalidInputError(f"Clip {clip.id!r} has no labels to learn from.")
+    return clip.labels, LTU.of(read_waveform(clip)).numpy().astype(np.float16)
+
+
+_CLIPS: list[Sequence[Clip]] = []  # of a worker: sent once, not with every number
+
+
+def _begin(clips: Sequence[Clip]) -> None:
+    torch.set_num_threads(1)
+    _CLIPS.append(clips)
+
+
+def _hear_number(number: int) -> _Heard:
+    return _hear(_CLIPS[0][number])

@@ -1,110 +1,171 @@
 """Questions to learn from: about words, and about synthetic scenes whose truth is known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from audioprobe.concepts import Concept
-from audioprobe.datasets.synthetic.scenes import Scene
+from audioprobe.datasets.synthetic.scenes import Heard
 from audioprobe.training.records import Record
-from audioprobe.training.relations import Relation
+from audioprobe.training.relations import Relation, related
 
 CAPTION = "Close-ended question: Write an audio caption describing the sound."
 """LTU's own evaluation prompt, word for word."""
 
-_LABELS = "Closed-ended question: Classify the sound events in the audio clip."  # of OpenAQA
-_IN_WORDS = (
-    "Is {concept} {rung}?",
-    "Would you say that {concept} is {rung}?",
-    "Does {concept} count as {rung}?",
-)
-_IN_SOUND = (
-    "Is the sound in this recording made by {rung}?",
-    "Does what you hear come from {rung}?",
-    "Listen: is this the sound of {rung}?",
-)
+LABELS = "Closed-ended question: Classify the sound events in the audio clip."
+"""A question of LTU's training data (OpenAQA), word for word."""
+
+_IN_WORDS = {
+    "hypernym": (
+        "Is {concept} {phrase}?",
+        "Would you say that {concept} is {phrase}?",
+        "Does {concept} count as {phrase}?",
+    ),
+    "synonym": (
+        "Is {phrase} the same as {concept}?",
+        "Is {phrase} another name for {concept}?",
+    ),
+}
+_IN_SOUND = {
+    "hypernym": (
+        "Is the sound in this recording made by {phrase}?",
+        "Does what you hear come from {phrase}?",
+        "Listen: is this the sound of {phrase}?",
+    ),
+    "synonym": (
+        "Could one call what is heard here {phrase}?",
+        "Is {phrase} a name for what makes this sound?",
+    ),
+}
+_CHOICE_IN_WORDS = "Which of these is {concept}: {options}?"
+_CHOICE_IN_SOUND = "Which of these do you hear: {options}?"
 _PRESENCE = (
     "Is there the sound of {concept} in this recording?",
     "Can you hear {concept}?",
 )
+_OPEN = ("What do you hear?", "What makes the sound in this recording?")
 _FIRST = "Which sound comes first?"
+_LAST = "Which sound comes last?"
+_LOUDEST = "Which sound is the loudest?"
+_HOW_MANY = "How many different sounds are there?"
+_NUMBERS = ("One.", "Two.", "Three.")
 _OPENINGS = ("The sound of {}.", "{}.", "One can hear {}.")
+_LOUDER_DB = 4.0  # than any other source, to be called the loudest
 
 
 def in_words(relation: Relation, rng: np.random.Generator) -> Record:
     """The question of a relation, asked of the word."""
-    question = str(rng.choice(_IN_WORDS)).format(
-        concept=relation.concept.phrase, rung=relation.rung.phrase
+    question = _one_of(_IN_WORDS[relation.kind], rng).format(
+        concept=relation.concept.phrase, phrase=relation.phrase
     )
-    return Record(question, _yes_or_no(holds=relation.holds), dataset="concepts", task="words")
+    return _words(f"{relation.kind} in words", question, _yes_or_no(holds=relation.holds))
 
 
 def in_sound(relation: Relation, audio_id: str, rng: np.random.Generator) -> Record:
     """The same asked of a clip in which the concept is heard, without naming it."""
-    question = str(rng.choice(_IN_SOUND)).format(rung=relation.rung.phrase)
-    return Record(
-        question, _yes_or_no(holds=relation.holds), audio_id, dataset="synthetic", task="sound"
-    )
+    question = _one_of(_IN_SOUND[relation.kind], rng).format(phrase=relation.phrase)
+    answer = _yes_or_no(holds=relation.holds)
+    return _sound(f"{relation.kind} in sound", question, answer, audio_id)
+
+
+def choice(
+    relation: Relation,
+    others: Sequence[str],
+    rng: np.random.Generator,
+    audio_id: str = "",
+) -> Record:
+    """Which of four: the phrase of a relation that holds, among others.
+
+    Args:
+        relation: one that holds.
+        others: phrases that would be wrong; three of them are taken.
+        rng: for which, and for their order.
+        audio_id: of a clip in which the concept is heard; "" asks of the word.
+    """
+    wrong = [str(phrase) for phrase in rng.choice(list(others), 3, replace=False)]
+    options = [str(phrase) for phrase in rng.permutation([relation.phrase, *wrong])]
+    listed = f"{', '.join(options[:-1])} or {options[-1]}"
+    answer = _sentence(f"{relation.phrase}.")
+    if audio_id:
+        question = _CHOICE_IN_SOUND.format(options=listed)
+        return _sound("choice in sound", question, answer, audio_id)
+    question = _CHOICE_IN_WORDS.format(concept=relation.concept.phrase, options=listed)
+    return _words("choice in words", question, answer)
 
 
 def about_scene(
-    scene: Scene, audio_id: str, phrases: Mapping[str, str], rng: np.random.Generator
+    heard: Sequence[Heard], audio_id: str, concepts: Sequence[Concept], rng: np.random.Generator
 ) -> tuple[Record, ...]:
     """Questions about a scene: its caption, its labels, what is in it and what is not.
 
     Args:
-        scene: with its truth.
+        heard: its sources, by onset.
         audio_id: of its sound.
-        phrases: of every source that may be asked for, by id: "a crow".
+        concepts: every source that may be asked for.
         rng: for wordings and for what is not there.
 
     Returns:
-        Caption, labels, one source that is there and one that is not; where several follow each
-        other, which comes first.
+        Caption, labels, an open question, the number of sources, one source that is there and one
+        that is not; of several, which is the loudest, and where they follow each other, which comes
+        first and last.
     """
-    there = [phrases[heard.concept] for heard in scene.heard]
-    absent = [p for name, p in phrases.items() if all(name != h.concept for h in scene.heard)]
+    by_id = {concept.id: concept for concept in concepts}
+    present = [by_id[source.concept] for source in heard]
+    there = [concept.phrase for concept in present]
     asked = [
-        ("caption", CAPTION, f"Audio caption: {_caption(scene, there, rng)}"),
-        ("labels", _LABELS, f"Labels: {'; '.join(map(_name, there))}"),
-        ("presence", _present(str(rng.choice(there)), rng), _yes_or_no(holds=True)),
+        ("caption", CAPTION, f"Audio caption: {_caption(heard, there, rng)}"),
+        ("labels", LABELS, f"Labels: {'; '.join(concept.name for concept in present)}"),
+        ("open", _one_of(_OPEN, rng), f"{_sentence(_listed(there, ' and '))}."),
+        ("number", _HOW_MANY, _NUMBERS[len(heard) - 1]),
+        ("presence", _present(_one_of(there, rng), rng), _yes_or_no(holds=True)),
     ]
+    absent = [c.phrase for c in concepts if not any(related(c, other) for other in present)]
     if absent:
-        asked.append(("presence", _present(str(rng.choice(absent)), rng), _yes_or_no(holds=False)))
-    if _follow(scene):
+        asked.append(("presence", _present(_one_of(absent, rng), rng), _yes_or_no(holds=False)))
+    levels = sorted((source.level_db for source in heard), reverse=True)
+    if len(heard) > 1 and levels[0] - levels[1] > _LOUDER_DB:
+        loudest = max(range(len(heard)), key=lambda n: heard[n].level_db)
+        asked.append(("loudness", _LOUDEST, f"{_sentence(there[loudest])}."))
+    if _follow(heard):
         asked.append(("order", _FIRST, f"{_sentence(there[0])}."))
-    return tuple(
-        Record(question, answer, audio_id, dataset="synthetic", task=task)
-        for task, question, answer in asked
-    )
+        asked.append(("order", _LAST, f"{_sentence(there[-1])}."))
+    return tuple(_sound(task, question, answer, audio_id) for task, question, answer in asked)
 
 
-def phrases_of(concepts: Sequence[Concept]) -> dict[str, str]:
-    """How each concept is said, by its id."""
-    return {concept.id: concept.phrase for concept in concepts}
-
-
-def _caption(scene: Scene, there: Sequence[str], rng: np.random.Generator) -> str:
+def _caption(heard: Sequence[Heard], there: Sequence[str], rng: np.random.Generator) -> str:
     """One sentence; sources in the order of their beginnings."""
-    link = ", then " if _follow(scene) else " and "
-    said = link.join(there) if len(there) < 3 else f"{', '.join(there[:-1])}{link}{there[-1]}"
-    return _sentence(str(rng.choice(_OPENINGS)).format(said))
+    link = ", then " if _follow(heard) else " and "
+    return _sentence(_one_of(_OPENINGS, rng).format(_listed(there, link)))
 
 
-def _follow(scene: Scene) -> bool:
+def _listed(phrases: Sequence[str], link: str) -> str:
+    if len(phrases) < 3:
+        return link.join(phrases)
+    return f"{', '.join(phrases[:-1])}{link}{phrases[-1]}"
+
+
+def _follow(heard: Sequence[Heard]) -> bool:
     """Whether each source begins after the middle of the one before it."""
-    pairs = zip(scene.heard, scene.heard[1:], strict=False)
-    return len(scene.heard) > 1 and all(
-        later.onset > (earlier.onset + earlier.offset) / 2 for earlier, later in pairs
+    return len(heard) > 1 and all(
+        later.onset > (earlier.onset + earlier.offset) / 2 for earlier, later in pairwise(heard)
     )
+
+
+def _one_of(texts: Sequence[str], rng: np.random.Generator) -> str:
+    return texts[int(rng.integers(len(texts)))]
+
+
+def _words(task: str, question: str, answer: str) -> Record:
+    return Record(question, answer, dataset="concepts", task=task)
+
+
+def _sound(task: str, question: str, answer: str, audio_id: str) -> Record:
+    return Record(question, answer, audio_id, dataset="synthetic", task=task)
 
 
 def _present(phrase: str, rng: np.random.Generator) -> str:
-    return str(rng.choice(_PRESENCE)).format(concept=phrase)
-
-
-def _name(phrase: str) -> str:
-    return phrase.removeprefix("an ").removeprefix("a ").removeprefix("the ")
+    return _one_of(_PRESENCE, rng).format(concept=phrase)
 
 
 def _sentence(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What to ask of concepts: pairs of a concept and a class above it, as many wrong as right."""
+"""What to ask of concepts: pairs with a class above them or another name, half of them wrong."""
 
 import hashlib
 from collections import Counter
@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from audioprobe.concepts import Concept, Concepts, Rung
+from audioprobe.concepts.concept import ARTICLES
 from audioprobe.errors import InvalidInputError
 
 Holding = Literal["taught", "text", "unseen"]
@@ -37,34 +38,39 @@ SORTED_WELL = frozenset({"animal", "instrument", "tool"})
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A concept, a class, and whether the one is of the other.
+    """A concept, a class or a name, and whether the one is of the other.
 
     Attributes:
         concept: what is asked about.
-        rung: the class.
+        kind: "hypernym" asks for a class, "synonym" for another name.
+        target: id of the class, or the name.
+        phrase: how it is said, with its article: "a bird".
         holds: the right answer.
         holding: "taught" pairs may be asked in words and in sound while a model is trained, "text"
             ones in words alone, so that sound can be tested, and "unseen" ones not at all.
     """
 
     concept: Concept
-    rung: Rung
+    kind: Literal["hypernym", "synonym"]
+    target: str
+    phrase: str
     holds: bool
     holding: Holding
 
 
-def relations(
+def hypernyms(
     concepts: Concepts,
     chosen: Iterable[str],
     *,
     held_out: float = 0.15,
     seed: int = 0,
 ) -> tuple[Relation, ...]:
-    """Balanced pairs: within every class as many that hold as do not, in every holding.
+    """Balanced pairs of a concept and a class.
 
-    So whoever knows a class's base rate and never listens is right half of the time. A wrong pair
-    takes a concept of the same branch where there is one (a dog, for "bird"), or else of a kind
-    that has no member in the class at all: an edge that WordNet lacks is no reason for a "no".
+    Within every class, and every holding of it, as many hold as do not; so whoever knows a class's
+    base rate and never listens is right half of the time. A wrong pair takes a concept of the same
+    branch where there is one (a dog, for "bird"), or else of a kind that has no member in the class
+    at all: an edge that WordNet lacks is no reason for a "no".
 
     Args:
         concepts: where classes and kinds come from.
@@ -75,9 +81,7 @@ def relations(
     Raises:
         InvalidInputError: for a share that leaves nothing to teach, or an unknown concept.
     """
-    if not 0 <= held_out < 0.5:
-        raise InvalidInputError(f"held_out must be in [0, 0.5), got {held_out}.")
-    asked = [concepts[name] for name in dict.fromkeys(chosen)]
+    asked = _asked(concepts, chosen, held_out)
     rungs = {rung.id: rung for concept in asked for rung in concept.ladder if rung.id not in VAGUE}
     found: list[Relation] = []
     used: Counter[str] = Counter()
@@ -90,9 +94,68 @@ def relations(
         wrongs += _least_used(far, len(members) - len(wrongs), used, rng)
         for n, (right, wrong) in enumerate(zip(members, wrongs, strict=False)):
             holding = _holding(f"{seed} {rung.id} {right.id} {n}", held_out)
-            found.append(Relation(right, rung, holds=True, holding=holding))
-            found.append(Relation(wrong, rung, holds=False, holding=holding))
+            for concept, holds in ((right, True), (wrong, False)):
+                found.append(Relation(concept, "hypernym", rung.id, rung.phrase, holds, holding))
     return tuple(found)
+
+
+def synonyms(
+    concepts: Concepts,
+    chosen: Iterable[str],
+    *,
+    held_out: float = 0.15,
+    seed: int = 0,
+) -> tuple[Relation, ...]:
+    """Balanced pairs of a concept and another name: each with its concept and with a wrong one.
+
+    The wrong one is of the same kind where there is one that the name does not fit.
+
+    Args:
+        concepts: where names and kinds come from.
+        chosen: ids of the concepts to ask about.
+        held_out: as for `hypernyms`.
+        seed: as for `hypernyms`.
+
+    Raises:
+        InvalidInputError: as for `hypernyms`.
+    """
+    asked = _asked(concepts, chosen, held_out)
+    found: list[Relation] = []
+    used: Counter[str] = Counter()
+    for right in asked:
+        others = [c for c in asked if c is not right and not related(c, right)]
+        near = [c for c in others if c.kind == right.kind] or others
+        for synonym in right.synonyms:
+            rng = np.random.default_rng(_number(f"{seed} {synonym.name}"))
+            holding = _holding(f"{seed} {right.id} called {synonym.name}", held_out)
+            phrase = _phrase(synonym.name, right)
+            found.extend(
+                Relation(concept, "synonym", synonym.name, phrase, concept is right, holding)
+                for concept in (right, *_least_used(near, 1, used, rng))
+            )
+    return tuple(found)
+
+
+def _asked(concepts: Concepts, chosen: Iterable[str], held_out: float) -> list[Concept]:
+    if not 0 <= held_out < 0.5:
+        raise InvalidInputError(f"held_out must be in [0, 0.5), got {held_out}.")
+    return [concepts[name] for name in dict.fromkeys(chosen)]
+
+
+def related(one: Concept, other: Concept) -> bool:
+    """Whether the one is the other or a kind of it, either way round.
+
+    What is said of a bird may well be said of a crow.
+    """
+    above = {rung.id for rung in one.ancestors} | {one.id}
+    return other.id in above or one.id in {rung.id for rung in other.ancestors}
+
+
+def _phrase(name: str, concept: Concept) -> str:
+    """A synonym takes an article where the concept itself has one."""
+    if not concept.phrase.startswith(ARTICLES):
+        return name
+    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
 
 
 def _outsiders(

@@ -1,8 +1,8 @@
 """Records as token ids with targets, the way LTU's trainer makes them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from audioprobe.training.records import Record
 
 CUTOFF = 108
 """Tokens of a sequence in LTU's training, sound not counted; longer ones are cut."""
+
+PAD = -1
+"""Segment of tokens that are of no example."""
 
 Loss = Literal["all", "answer"]
 
@@ -68,26 +71,38 @@ def encode(record: Record, tokenizer: Any, *, cutoff: int = CUTOFF) -> Example: 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Examples side by side, padded on the right, where no earlier token sees the pads.
+class Rows:
+    """Examples one after the other in rows, padded on the right.
+
+    Those of a row share its sound and do not see each other, so that a sound is encoded and read
+    once for all its questions.
 
     Attributes:
-        ids: shape (n_examples, n_tokens).
+        ids: shape (n_rows, n_tokens).
         labels: the same; `IGNORED` where there is no target.
-        lengths: tokens of each example.
-        sounds: shape (n_sounds, ...): input of the audio half, each sound once.
-        heard: by example, its row in `sounds`, or -1 for text alone.
+        segments: the same; which example of the row a token is of, `PAD` for none.
+        positions: the same; place of a token in its example.
+        sounds: shape (n_rows, ...): input of the audio half; None for text alone.
     """
 
     ids: Tensor
     labels: Tensor
-    lengths: tuple[int, ...]
+    segments: Tensor
+    positions: Tensor
     sounds: Tensor | None
-    heard: tuple[int, ...]
+
+
+Batch: TypeAlias = tuple[Rows, ...]
+"""Rows with sound, and rows without."""
 
 
 def collate(
-    examples: Sequence[Example], sounds: dict[str, Tensor], *, loss: Loss, pad: int
+    examples: Sequence[Example],
+    sounds: Mapping[str, Tensor],
+    *,
+    loss: Loss,
+    pad: int,
+    per_row: int = 8,
 ) -> Batch:
     """Put examples into one batch.
 
@@ -96,13 +111,34 @@ def collate(
         sounds: input of the audio half by `audio_id`, for every one that the examples name.
         loss: where the targets are.
         pad: id to fill up with.
+        per_row: most examples in a row.
     """
-    names = list(dict.fromkeys(example.audio_id for example in examples if example.audio_id))
-    rows = {name: row for row, name in enumerate(names)}
-    return Batch(
-        pad_sequence([torch.tensor(e.ids) for e in examples], True, pad),
-        pad_sequence([torch.tensor(e.labels(loss)) for e in examples], True, IGNORED),
-        tuple(len(example.ids) for example in examples),
-        torch.stack([sounds[name] for name in names]) if names else None,
-        tuple(rows.get(example.audio_id, -1) for example in examples),
+    groups: dict[str, list[Example]] = {}
+    for example in examples:
+        groups.setdefault(example.audio_id, []).append(example)
+    about = [(name, group) for name, group in groups.items() if name]
+    found = []
+    for kind in (about, [("", groups.get("", []))]):
+        rows = [(name, some) for name, group in kind for some in _runs(group, per_row)]
+        if rows:
+            heard = torch.stack([sounds[name] for name, _ in rows]) if rows[0][0] else None
+            found.append(_rows([some for _, some in rows], heard, loss, pad))
+    return tuple(found)
+
+
+def _runs(group: Sequence[Example], size: int) -> Iterable[Sequence[Example]]:
+    return (group[at : at + size] for at in range(0, len(group), size))
+
+
+def _rows(groups: Sequence[Sequence[Example]], sounds: Tensor | None, loss: Loss, pad: int) -> Rows:
+    def padded(of: Callable[[int, Example], Iterable[int]], fill: int) -> Tensor:
+        rows = [[value for n, e in enumerate(group) for value in of(n, e)] for group in groups]
+        return pad_sequence([torch.tensor(row) for row in rows], True, fill)
+
+    return Rows(
+        padded(lambda _, example: example.ids, pad),
+        padded(lambda _, example: example.labels(loss), IGNORED),
+        padded(lambda n, example: [n] * len(example.ids), PAD),
+        padded(lambda _, example: range(len(example.ids)), 0),
+        sounds,
     )

@@ -1,20 +1,20 @@
 """A data set of synthetic scenes, made when they are asked for."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import overload
 
 import numpy as np
 
 from audioprobe.concepts import Concepts
 from audioprobe.datasets.synthetic.blocks import RATE
-from audioprobe.datasets.synthetic.scenes import Scene, make_scene
-from audioprobe.datasets.synthetic.sources import SOURCES
+from audioprobe.datasets.synthetic.palettes import Palette, Procedural
+from audioprobe.datasets.synthetic.scenes import Heard, Scene, make_bare, make_scene, plan
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip, ComponentInfo, Option, Waveform
 
 SPLITS = ("train", "validation", "test")
-REVISION = "1"  # goes up with every change to what is heard
+REVISION = "2"  # goes up with every change to what is heard
 
 
 class _Scenes(Sequence[Clip]):
@@ -46,8 +46,10 @@ class Synthetic:
     Args:
         n_clips: scenes per split.
         most: sources in a scene, from 1 to so many.
-        sources: ids of concepts to choose from; None is all of `SOURCES`.
+        palette: what scenes are made of; ids of concepts choose among the synthesised sources, and
+            None takes all of these.
         seconds: length of a scene.
+        bare: share of scenes that are one source alone, for as long as it naturally sounds.
         snr_db: range from which the loudness of sources against the background is drawn.
         seed: another seed is another data set.
 
@@ -60,27 +62,27 @@ class Synthetic:
         *,
         n_clips: int = 1000,
         most: int = 3,
-        sources: Sequence[str] | None = None,
+        palette: Palette | Sequence[str] | None = None,
         seconds: float = 10.0,
+        bare: float = 0.0,
         snr_db: tuple[float, float] = (0.0, 40.0),
         seed: int = 0,
     ) -> None:
-        chosen = tuple(SOURCES) if sources is None else tuple(dict.fromkeys(sources))
-        unknown = [source for source in chosen if source not in SOURCES]
-        if unknown or not chosen:
-            raise InvalidInputError(
-                f"Unknown sources: {', '.join(unknown) or 'none given'}. There are "
-                f"{', '.join(sorted(SOURCES))}."
-            )
-        if n_clips < 1 or not 1 <= most <= len(chosen) or seconds < 1 or snr_db[0] > snr_db[1]:
+        if palette is None or isinstance(palette, Sequence):
+            palette = Procedural(palette)
+        n_concepts = len(palette.concepts)
+        if n_clips < 1 or not 1 <= most <= n_concepts or seconds < 1 or snr_db[0] > snr_db[1]:
             raise InvalidInputError(
                 "Need n_clips >= 1, 1 <= most <= number of sources, seconds >= 1 and a rising "
                 f"range of snr_db, got {n_clips}, {most}, {seconds} and {snr_db}."
             )
+        if not 0 <= bare <= 1:
+            raise InvalidInputError(f"bare is a share, from 0 to 1, got {bare}.")
         self._n_clips = n_clips
         self._most = most
-        self._sources = chosen
+        self.palette: Palette = palette
         self._seconds = seconds
+        self._bare = bare
         self._snr_db = snr_db
         self._seed = seed
 
@@ -90,18 +92,20 @@ class Synthetic:
         options: dict[str, Option] = {
             "n_clips": self._n_clips,
             "most": self._most,
-            "sources": self._sources,
             "seconds": self._seconds,
+            "bare": self._bare,
             "snr_db": f"{self._snr_db[0]:g} to {self._snr_db[1]:g}",
             "seed": self._seed,
         }
-        return ComponentInfo("dataset", "synthetic", REVISION, options)
+        return ComponentInfo(
+            "dataset", "synthetic", REVISION, options, {"palette": self.palette.info}
+        )
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Names of the concepts, in the order of the sources."""
+        """Names of the concepts, in the order of the palette."""
         concepts = Concepts.shipped()
-        return tuple(concepts[source].name for source in self._sources)
+        return tuple(concepts[name].name for name in self.palette.concepts)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -115,7 +119,7 @@ class Synthetic:
             InvalidInputError: for an unknown split.
         """
         self._check(split)
-        return _Scenes(self._n_clips, lambda number: self._clip(split, number))
+        return _Scenes(self._n_clips, partial(self._clip, split))
 
     def scene(self, split: str, number: int) -> Scene:
         """One scene, with times and levels of its sources.
@@ -127,18 +131,42 @@ class Synthetic:
         Raises:
             InvalidInputError: for an unknown split, or a number below 0.
         """
+        heard, rng = self._planned(split, number)
+        if heard is None:
+            return make_bare(rng, self.palette, str(rng.choice(self.palette.concepts)))
+        snr_db = float(rng.uniform(*self._snr_db))
+        return make_scene(rng, self.palette, heard, self._seconds, snr_db=snr_db)
+
+    def truth(self, split: str, number: int) -> tuple[Heard, ...]:
+        """What is heard in a scene, without making its sound.
+
+        A source alone may end before the time that is told here.
+
+        Raises:
+            InvalidInputError: as for `scene`.
+        """
+        heard, rng = self._planned(split, number)
+        if heard is not None:
+            return heard
+        return (Heard(str(rng.choice(self.palette.concepts)), 0.0, self._seconds, 0.0),)
+
+    def _planned(
+        self, split: str, number: int
+    ) -> tuple[tuple[Heard, ...] | None, np.random.Generator]:
+        """What is to be heard, or None for a source alone; and the generator for all the rest."""
         self._check(split)
         if number < 0:
             raise InvalidInputError(f"Scenes are numbered from 0, got {number}.")
         rng = np.random.default_rng([self._seed, SPLITS.index(split), number])
+        if rng.random() < self._bare:
+            return None, rng
         n_sources = int(rng.integers(1, self._most + 1))
-        chosen = rng.choice(len(self._sources), n_sources, replace=False)
-        concepts = [self._sources[k] for k in chosen]
-        return make_scene(rng, concepts, self._seconds, snr_db=float(rng.uniform(*self._snr_db)))
+        concepts = rng.choice(self.palette.concepts, n_sources, replace=False)
+        return plan(rng, [str(concept) for concept in concepts], self._seconds), rng
 
     def _clip(self, split: str, number: int) -> Clip:
         scene = self.scene(split, number)
-        names = dict(zip(self._sources, self.labels, strict=True))
+        names = dict(zip(self.palette.concepts, self.labels, strict=True))
         return Clip(
             id=f"{split}-{number:06d}",
             waveform=Waveform(scene.sound, RATE),

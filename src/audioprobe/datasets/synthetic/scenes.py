@@ -7,7 +7,7 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from audioprobe.datasets.synthetic.blocks import RATE, band, noise, samples, swell
-from audioprobe.datasets.synthetic.sources import SOURCES
+from audioprobe.datasets.synthetic.palettes import Palette
 from audioprobe.types import Float64Array, FloatArray
 
 LOUDEST = 0.95  # peak of a finished scene, at most
@@ -37,7 +37,7 @@ class Scene:
     Attributes:
         sound: shape (n_samples,), float32 in [-1, 1], at `RATE`.
         heard: its sources, by onset.
-        snr_db: RMS of all sources against that of the background.
+        snr_db: RMS of all sources against that of the background; infinite where there is none.
     """
 
     sound: FloatArray
@@ -45,36 +45,66 @@ class Scene:
     snr_db: float
 
 
+def plan(rng: np.random.Generator, concepts: Sequence[str], seconds: float) -> tuple[Heard, ...]:
+    """Draw when sources are to sound, and how loud; by onset.
+
+    Args:
+        rng: everything is drawn from it.
+        concepts: ids, all different.
+        seconds: length of the scene.
+    """
+    levels = np.concatenate([[0.0], rng.uniform(-12, 0, len(concepts) - 1)])
+    rng.shuffle(levels)
+    spans = _spans(rng, len(concepts), seconds)
+    heard = [
+        Heard(concept, samples(onset) / RATE if onset else 0.0, offset, float(level))
+        for concept, (onset, offset), level in zip(concepts, spans, levels, strict=True)
+    ]
+    return tuple(sorted(heard, key=lambda h: (h.onset, h.concept)))
+
+
 def make_scene(
-    rng: np.random.Generator, concepts: Sequence[str], seconds: float, *, snr_db: float
+    rng: np.random.Generator,
+    palette: Palette,
+    heard: Sequence[Heard],
+    seconds: float,
+    *,
+    snr_db: float,
 ) -> Scene:
-    """Draw a scene of given sources.
+    """Make a scene as it was planned.
 
     Args:
         rng: everything else is drawn from it.
-        concepts: ids in `SOURCES`, all different.
+        palette: what makes the sources.
+        heard: the sources, each in the palette.
         seconds: its length.
         snr_db: loudness of the sources against the background.
     """
     n = samples(seconds)
-    spans = _spans(rng, len(concepts), seconds)
-    levels = np.concatenate([[0.0], rng.uniform(-12, 0, len(concepts) - 1)])
-    rng.shuffle(levels)
     mixture = np.zeros(n)
-    heard = []
-    for concept, (onset, offset), level in zip(concepts, spans, levels, strict=True):
-        first, last = samples(onset) if onset else 0, min(n, samples(offset))
-        own = SOURCES[concept](rng, last - first)
-        own *= swell(len(own), 0.02, 0.1) * 10 ** (level / 20) / _rms(own)
+    for source in heard:
+        first, last = round(source.onset * RATE), min(n, samples(source.offset))
+        own = palette.fill(source.concept, rng, last - first)
+        own = own * swell(len(own), 0.02, 0.1) * 10 ** (source.level_db / 20) / _rms(own)
         mixture[first:last] += own
-        heard.append(Heard(concept, first / RATE, last / RATE, float(level)))
     mixture = _place(rng, mixture)
     background = _background(rng, n)
     background *= _rms(mixture) / _rms(background) * 10 ** (-snr_db / 20)
-    sound = mixture + background
+    return Scene(_finish(rng, mixture + background), tuple(heard), snr_db)
+
+
+def make_bare(rng: np.random.Generator, palette: Palette, concept: str) -> Scene:
+    """Draw one source by itself, for as long as it naturally sounds: no place, no background."""
+    sound = palette.alone(concept, rng)
+    heard = (Heard(concept, 0.0, len(sound) / RATE, 0.0),)
+    return Scene(_finish(rng, sound), heard, np.inf)
+
+
+def _finish(rng: np.random.Generator, sound: Float64Array) -> FloatArray:
+    """At a random level."""
     peak = rng.uniform(0.1, LOUDEST)
-    finished = (sound * peak / (np.abs(sound).max() + 1e-12)).astype(np.float32)
-    return Scene(finished, tuple(sorted(heard, key=lambda h: (h.onset, h.concept))), snr_db)
+    finished: FloatArray = (sound * peak / (np.abs(sound).max() + 1e-12)).astype(np.float32)
+    return finished
 
 
 def _spans(rng: np.random.Generator, n_sources: int, seconds: float) -> list[tuple[float, float]]:

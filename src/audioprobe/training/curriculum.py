@@ -1,0 +1,180 @@
+"""From a LLaMA to an LTU: an encoder learns to classify, then the model learns to answer.
+
+Every part is kept in its own folder as soon as it is done, so a training that was stopped anywhere
+goes on there, to the weights that it would have reached.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from audioprobe.datasets.debian.sounds import DebianSounds
+from audioprobe.datasets.synthetic.dataset import Synthetic
+from audioprobe.datasets.synthetic.palettes import Blend, Palette, Procedural, Recorded
+from audioprobe.errors import InvalidInputError
+from audioprobe.language_models._ltu_files import LtuFiles, begin_ltu
+from audioprobe.language_models.adapter import save_adapter
+from audioprobe.nets.prefixes import CavMaePrefix
+from audioprobe.serialize import to_json
+from audioprobe.training.encoder import new_classifier, train_encoder
+from audioprobe.training.loop import fit
+from audioprobe.training.material import Material
+from audioprobe.training.objectives import AnswerLoss, LabelLoss
+from audioprobe.training.parts import train_only
+from audioprobe.training.pool import Pool
+from audioprobe.training.recipe import Recipe, Sounds, Stage
+from audioprobe.training.sequences import Batch, collate
+
+RECIPE, MODEL = "recipe.json", "ltu"
+TRAIN = "train"  # split of scenes and recordings
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, what of it is done, and all of it."""
+
+
+class Curriculum:
+    """The training of a recipe in a folder.
+
+    Args:
+        recipe: what to do.
+        folder: of this training alone.
+        recordings: folder of `DebianSounds`; needed where the recipe wants recordings.
+        workers: processes that make scenes.
+        progress: told how far it is.
+
+    Raises:
+        InvalidInputError: if the folder holds a training of another recipe, or there are no
+            recordings where some are wanted.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: str | Path,
+        *,
+        recordings: str | Path | None = None,
+        workers: int = 1,
+        progress: Progress = lambda *_: None,
+    ) -> None:
+        self.recipe = recipe
+        self.folder = Path(folder)
+        self.scenes = scenes_of(recipe.sounds, recordings)
+        self._workers = workers
+        self._progress = progress
+        self._pin()
+
+    def train(self) -> Path:
+        """All of it, or what is left of it.
+
+        Returns:
+            The folder of the model, for `LTU.from_pretrained`.
+
+        Raises:
+            InvalidInputError, TrainingError: as `fit`.
+            WeightsError: if the base is not there.
+        """
+        pool = self.pool()
+        encoder = self.teach_encoder(pool)
+        files = self.begin(encoder)
+        material = self.material(TRAIN, len(pool))
+        for stage in self.recipe.stages:
+            self.teach(files, material, pool, stage)
+        out = self.folder / MODEL
+        return out if out.exists() else save_adapter(files, out, name=self.folder.name)
+
+    def pool(self) -> Pool:
+        """Spectrograms of the training scenes."""
+        return Pool(
+            self.scenes,
+            TRAIN,
+            self.folder / "scenes",
+            workers=self._workers,
+            progress=lambda done, total: self._progress("scenes", done, total),
+        )
+
+    def teach_encoder(self, pool: Pool) -> LabelLoss:
+        """The encoder with its head, after all lessons."""
+        recipe = self.recipe
+        objective = new_classifier(recipe.encoder, pool.labels.shape[1], recipe.seed)
+        for number, lesson in enumerate(recipe.lessons, 1):
+            train_encoder(
+                objective,
+                pool,
+                lesson,
+                self.folder / f"encoder-{number}",
+                progress=lambda done, total, _: self._progress("encoder", done, total),
+            )
+        return objective
+
+    def begin(self, encoder: LabelLoss) -> LtuFiles:
+        """The model before its first stage: an encoder that hears, a LLaMA that reads."""
+        sizes = {"audio": self.recipe.encoder} | {
+            f"lora_{name}": value for name, value in asdict(self.recipe.lora).items()
+        }
+        files = begin_ltu(self.recipe.base, sizes, seed=self.recipe.seed)
+        prefix = files.net.prefix
+        assert isinstance(prefix, CavMaePrefix)  # noqa: S101 - of the recipe's sizes
+        prefix.encoder.load_state_dict(encoder.encoder.state_dict())
+        return files
+
+    def material(self, split: str, n_scenes: int) -> Material:
+        """What can be asked about the scenes of a split."""
+        recipe = self.recipe
+        return Material(self.scenes, split, n_scenes, held_out=recipe.held_out, seed=recipe.seed)
+
+    def teach(self, files: LtuFiles, material: Material, pool: Pool, stage: Stage) -> None:
+        """One stage; changes the model."""
+        train_only(files.net, stage.parts)
+        objective = AnswerLoss(files.net)
+
+        def batch_at(step: int, process: int, n_processes: int) -> Batch:
+            number = stage.plan.seed * 1_000_000 + step * n_processes + process
+            examples = material.examples(stage, number, files.tokenizer)
+            names = sorted({e.audio_id for e in examples if e.audio_id})
+            rows = torch.tensor([int(name) for name in names], dtype=torch.long)
+            heard = dict(zip(names, pool.spectrograms(rows), strict=True))
+            return collate(examples, heard, loss=stage.loss, pad=files.tokenizer.pad_token_id)
+
+        fit(
+            objective,
+            batch_at,
+            stage.plan,
+            self.folder / stage.name,
+            progress=lambda done, total, _: self._progress(stage.name, done, total),
+        )
+
+    def _pin(self) -> None:
+        """One folder, one recipe."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path, text = self.folder / RECIPE, to_json(self.recipe) + "\n"
+        if not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != text:
+            raise InvalidInputError(
+                f"{self.folder}: holds a training of another recipe. Go on with that one, or name "
+                "another folder."
+            )
+
+
+def scenes_of(sounds: Sounds, recordings: str | Path | None = None) -> Synthetic:
+    """The scenes of a recipe.
+
+    Args:
+        sounds: what they are made of.
+        recordings: folder of `DebianSounds`.
+
+    Raises:
+        InvalidInputError: if recordings are wanted and none are in the folder.
+    """
+    palette: Palette = Procedural(sounds.sources or None)
+    if sounds.recordings:
+        palette = Blend(palette, Recorded(DebianSounds(recordings), TRAIN))
+    return Synthetic(
+        n_clips=sounds.n_train,
+        most=sounds.most,
+        palette=palette,
+        bare=sounds.bare,
+        seed=sounds.seed,
+    )

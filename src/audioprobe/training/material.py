@@ -1,0 +1,125 @@
+"""What a language model is asked in a step: drawn from scenes, relations and the step's number."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from audioprobe.concepts import Concepts
+from audioprobe.datasets.synthetic.dataset import Synthetic
+from audioprobe.training import questions
+from audioprobe.training.encoder import rows_at
+from audioprobe.training.recipe import Stage
+from audioprobe.training.records import Record
+from audioprobe.training.relations import Relation, hypernyms, synonyms
+from audioprobe.training.sequences import Example, encode
+
+Pair = tuple[Relation, Relation]
+"""The same question with both answers: of a concept for which it holds, and of another."""
+
+
+class Material:
+    """Questions about the scenes of a split, and about the concepts in them.
+
+    The `audio_id` of a record is the number of its scene.
+
+    Args:
+        scenes: with their truth.
+        split: of the scenes.
+        n_scenes: how many of them.
+        held_out: share of relations in each of "text" and "unseen".
+        seed: of the held-out relations, and of everything that is drawn.
+
+    Attributes:
+        pairs: all relations of the concepts that are heard, the held-out ones too.
+    """
+
+    def __init__(
+        self, scenes: Synthetic, split: str, n_scenes: int, *, held_out: float, seed: int
+    ) -> None:
+        everything = Concepts.shipped()
+        self._seed = seed
+        self._truths = [scenes.truth(split, number) for number in range(n_scenes)]
+        self._heard = [everything[name] for name in scenes.palette.concepts]
+        self._alone: dict[str, list[int]] = {}
+        for number, truth in enumerate(self._truths):
+            if len(truth) == 1:
+                self._alone.setdefault(truth[0].concept, []).append(number)
+        ids = scenes.palette.concepts
+        self.pairs: tuple[Pair, ...] = (
+            *_paired(hypernyms(everything, ids, held_out=held_out, seed=seed)),
+            *_paired(synonyms(everything, ids, held_out=held_out, seed=seed)),
+        )
+        self._basic = {
+            relation.concept.id: relation
+            for pair in self.pairs
+            for relation in pair
+            if relation.concept.basic is not None
+            and relation.holds
+            and relation.target == relation.concept.basic.id
+        }
+
+    def records(self, stage: Stage, number: int) -> tuple[Record, ...]:
+        """The questions of a step.
+
+        Args:
+            stage: how many of which.
+            number: of the step; the same number asks the same.
+        """
+        rng = np.random.default_rng([self._seed, number])
+        found: list[Record] = []
+        for row in rows_at(len(self._truths), stage.scenes, number, self._seed).tolist():
+            found += self._about(row, stage, rng)
+        taught = [pair for pair in self.pairs if self._in_sound(pair)]
+        for pair in _drawn(taught, stage.pairs, rng):
+            for relation in pair:
+                found += self._heard_relation(relation, rng)
+        known = [pair for pair in self.pairs if pair[0].holding != "unseen"]
+        for pair in _drawn(known, stage.words, rng):
+            found += [questions.in_words(relation, rng) for relation in pair]
+            found += self._choice(pair[0], "", rng)
+        return tuple(found)
+
+    def examples(self, stage: Stage, number: int, tokenizer: Any) -> list[Example]:  # noqa: ANN401
+        """The same in tokens of a base model."""
+        return [encode(r, tokenizer, cutoff=stage.cutoff) for r in self.records(stage, number)]
+
+    def _about(self, row: int, stage: Stage, rng: np.random.Generator) -> list[Record]:
+        asked = questions.about_scene(self._truths[row], str(row), self._heard, rng)
+        wanted = [r for r in asked if not stage.tasks or r.task in stage.tasks]
+        order = rng.permutation(len(wanted))[: stage.per_scene]
+        return [wanted[k] for k in sorted(order.tolist())]
+
+    def _heard_relation(self, relation: Relation, rng: np.random.Generator) -> list[Record]:
+        """Asked of a clip of its concept; together with a choice and a caption."""
+        rows = self._alone[relation.concept.id]
+        row = rows[int(rng.integers(len(rows)))]
+        asked = [questions.in_sound(relation, str(row), rng)]
+        asked += self._choice(self._basic.get(relation.concept.id), str(row), rng)
+        about = questions.about_scene(self._truths[row], str(row), self._heard, rng)
+        return asked + [record for record in about if record.task in ("caption", "labels")]
+
+    def _choice(
+        self, relation: Relation | None, audio_id: str, rng: np.random.Generator
+    ) -> list[Record]:
+        """One, where the concept has a class to choose that may be taught this way."""
+        basic = None if relation is None else self._basic.get(relation.concept.id)
+        allowed = ("taught",) if audio_id else ("taught", "text")
+        if basic is None or basic.holding not in allowed:
+            return []
+        above = {rung.id for rung in basic.concept.ancestors}
+        others = {r.phrase for r in self._basic.values() if r.target not in above}
+        return [questions.choice(basic, sorted(others), rng, audio_id)]
+
+    def _in_sound(self, pair: Pair) -> bool:
+        """Both concepts can be heard alone, and the relation is taught."""
+        heard = all(relation.concept.id in self._alone for relation in pair)
+        return heard and pair[0].holding == "taught"
+
+
+def _paired(relations: Sequence[Relation]) -> Iterator[Pair]:
+    yield from zip(relations[::2], relations[1::2], strict=True)
+
+
+def _drawn(pairs: Sequence[Pair], n: int, rng: np.random.Generator) -> list[Pair]:
+    return [pairs[int(k)] for k in rng.integers(len(pairs), size=n)] if pairs else []

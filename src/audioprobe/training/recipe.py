@@ -1,0 +1,169 @@
+"""Recipes: everything that a training depends on, in one file of TOML."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.nets.cavmae import CavMaeConfig
+from audioprobe.training.encoder import Lesson
+from audioprobe.training.loop import Plan
+from audioprobe.training.parts import Part
+from audioprobe.training.sequences import CUTOFF, Loss
+
+SHIPPED = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True, slots=True)
+class Sounds:
+    """Scenes to learn from.
+
+    Attributes:
+        n_train: scenes in all.
+        n_validation: scenes that training is looked at with.
+        most: sources in a scene, from 1 to so many.
+        bare: share of scenes that are one source alone, without place and background.
+        sources: ids of concepts to synthesise; empty takes all that can be.
+        recordings: whether recorded sources are used beside synthesised ones.
+        seed: another one makes other scenes.
+    """
+
+    n_train: int = 20_000
+    n_validation: int = 500
+    most: int = 3
+    bare: float = 0.25
+    sources: tuple[str, ...] = ()
+    recordings: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """Sizes of the adapters, as in `LtuConfig`."""
+
+    rank: int = 8
+    alpha: int = 16
+    targets: tuple[str, ...] = ("q_proj", "v_proj")
+    dropout: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of the language model's curriculum.
+
+    Attributes:
+        name: of its folder.
+        parts: what trains.
+        plan: steps and learning rate.
+        scenes: scenes that a step asks about.
+        per_scene: questions about each of them.
+        tasks: of which kinds; empty is all of `questions.about_scene`.
+        pairs: pairs of a right and a wrong relation that a step asks in sound, each of a clip with
+            one source.
+        words: pairs that a step asks in words.
+        loss: "answer" or, as LTU has it, "all".
+        cutoff: most tokens of question and answer.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    plan: Plan
+    scenes: int = 6
+    per_scene: int = 4
+    tasks: tuple[str, ...] = ()
+    pairs: int = 0
+    words: int = 0
+    loss: Loss = "answer"
+    cutoff: int = CUTOFF
+
+    def __post_init__(self) -> None:
+        if min(self.scenes, self.pairs, self.words) < 0 or self.per_scene < 1:
+            raise InvalidInputError(f"Stage {self.name!r}: counts cannot be negative: {self}.")
+        if not self.scenes + self.pairs + self.words:
+            raise InvalidInputError(f"Stage {self.name!r} asks nothing: give it scenes or words.")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How an LTU is made from nothing but a LLaMA.
+
+    Attributes:
+        base: folder or hub name of the LLaMA.
+        sounds: what to learn from.
+        lessons: how the encoder learns to classify, one after the other.
+        stages: how the model learns to answer, one after the other.
+        encoder: sizes of the audio encoder.
+        lora: sizes of the adapters.
+        held_out: share of relations in each of "text" and "unseen"; see `relations`.
+        seed: of the first weights and of the held-out relations.
+    """
+
+    base: str
+    sounds: Sounds
+    lessons: tuple[Lesson, ...]
+    stages: tuple[Stage, ...]
+    encoder: CavMaeConfig = field(default_factory=CavMaeConfig)
+    lora: Lora = field(default_factory=Lora)
+    held_out: float = 0.15
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        names = [stage.name for stage in self.stages]
+        if not self.lessons or not names or len(set(names)) < len(names):
+            raise InvalidInputError(
+                f"A recipe needs lessons, and stages of different names, got {names}."
+            )
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the recipes that ship with the library."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
+
+
+def read_recipe(name: str | Path) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        name: a file, or the name of a recipe that ships with the library.
+
+    Raises:
+        InvalidInputError: if it is not there, not TOML, has an unknown key, or a value that cannot
+            be; names the place.
+    """
+    path = SHIPPED / f"{name}.toml" if str(name) in shipped() else Path(name).expanduser()
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidInputError(
+            f"{name}: neither a file nor one of the recipes {', '.join(shipped())}."
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInputError(f"{path}: not readable as TOML ({error}).") from error
+    try:
+        recipe = TypeAdapter(Recipe).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidInputError(f"{path}: {where}: {first['msg']}.") from error
+    _refuse_unknown(data, recipe, str(path))
+    return recipe
+
+
+def _refuse_unknown(data: Any, value: object, where: str) -> None:  # noqa: ANN401 - parsed TOML
+    """A misspelt key would otherwise leave a default in its place."""
+    if isinstance(value, tuple) and isinstance(data, list):
+        for n, (item, built) in enumerate(zip(data, value, strict=True)):
+            _refuse_unknown(item, built, f"{where}[{n}]")
+    if not (is_dataclass(value) and isinstance(data, Mapping)):
+        return
+    known = {f.name for f in fields(value)}
+    for key, item in data.items():
+        if key not in known:
+            raise InvalidInputError(
+                f"{where}: unknown key {key!r}. There are {', '.join(sorted(known))}."
+            )
+        _refuse_unknown(item, getattr(value, key), f"{where}.{key}")
