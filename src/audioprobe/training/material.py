@@ -109,6 +109,8 @@ class Material:
             return []
         above = {rung.id for rung in basic.concept.ancestors}
         others = {r.phrase for r in self._basic.values() if r.target not in above}
+        if len(others) < questions.N_OPTIONS - 1:
+            return []
         return [questions.choice(basic, sorted(others), rng, audio_id)]
 
     def _in_sound(self, pair: Pair) -> bool:

@@ -51,6 +51,9 @@ _LOUDEST = "Which sound is the loudest?"
 _HOW_MANY = "How many different sounds are there?"
 _NUMBERS = ("One.", "Two.", "Three.")
 _OPENINGS = ("The sound of {}.", "{}.", "One can hear {}.")
+N_OPTIONS = 4
+"""Of a choice."""
+
 _LOUDER_DB = 4.0  # than any other source, to be called the loudest
 
 
@@ -83,7 +86,7 @@ def choice(
         rng: for which, and for their order.
         audio_id: of a clip in which the concept is heard; "" asks of the word.
     """
-    wrong = [str(phrase) for phrase in rng.choice(list(others), 3, replace=False)]
+    wrong = [str(phrase) for phrase in rng.choice(list(others), N_OPTIONS - 1, replace=False)]
     options = [str(phrase) for phrase in rng.permutation([relation.phrase, *wrong])]
     listed = f"{', '.join(options[:-1])} or {options[-1]}"
     answer = _sentence(f"{relation.phrase}.")
