@@ -2,27 +2,18 @@
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import DownloadColumn
 
 from audioprobe import __version__
 from audioprobe.errors import AudioProbeError, InvalidInputError
 from audioprobe.registry import available, load
 from audioprobe.tables import Table, printable
+from audioprobe.terminal import progress_bar, stage_bars, terminal_width, write
 
 if TYPE_CHECKING:
     from audioprobe.results import ClassificationResult
@@ -131,7 +122,7 @@ def convert(
     from audioprobe.language_models.conversion import convert_ltu
 
     folder = convert_ltu(checkpoint, out, base=base, whisper=whisper)
-    _write(printable(f"wrote {folder}"))
+    write(printable(f"wrote {folder}"))
     return 0
 
 
@@ -155,13 +146,43 @@ def fetch_sounds(
 
     names = None if packages is None else [name.strip() for name in packages.split(",")]
     if summary:
-        _write(listing.contents(names, width=_width()))
+        write(listing.contents(names, width=terminal_width()))
         return 0
     folder = out or table.default_folder()
-    with _progress("bytes", DownloadColumn()) as progress:
+    with progress_bar("bytes", DownloadColumn()) as progress:
         text, complete = listing.report(folder, fetch.fetch(folder, names, progress=progress))
-    _write(text)
+    write(text)
     return 0 if complete else EXIT_FAILED
+
+
+@app.command
+def train(
+    recipe: Annotated[str, Parameter(help="A file of TOML, or the name of one that ships: mini.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder of this training; one that was stopped goes on.")],
+    recordings: Annotated[
+        Path | None, Parameter(help="Folder of `fetch-sounds` [in the user's cache directory].")
+    ] = None,
+    workers: Annotated[int, Parameter(help="Processes that make scenes.")] = 2,
+) -> int:
+    """Train a small LTU from nothing but a LLaMA: encoder first, then the model in stages.
+
+    The model is in OUT/ltu, for `LTU.from_pretrained`. Stopped anywhere, the same command goes on
+    to the weights that it would have reached. "quick" shows every part at work in a minute or two;
+    "mini" takes hours, and needs the recordings of `fetch-sounds`.
+
+    Example: audioprobe train quick --out quick/
+    """
+    from audioprobe.training.curriculum import Curriculum
+    from audioprobe.training.recipe import read_recipe
+
+    chosen = read_recipe(recipe)
+    with stage_bars() as bars:
+        training = Curriculum(chosen, out, recordings=recordings, workers=workers, progress=bars)
+        folder = training.train()
+    write(printable(f"wrote {folder}"))
+    return 0
 
 
 @app.command
@@ -171,7 +192,8 @@ def backends() -> int:
         (b.kind.replace("_", " "), b.name, b.distribution, b.install or "ready")
         for b in available()
     )
-    _print(Table(("kind", "name", "from", "state, or how to make it ready"), rows))
+    table = Table(("kind", "name", "from", "state, or how to make it ready"), rows)
+    write(table.to_text(terminal_width()))
     return 0
 
 
@@ -190,9 +212,9 @@ def doctor(
 
     findings = examine(ask_network=not offline)
     for finding in findings:  # no table: a path that is folded cannot be copied
-        _write(printable(f"{finding.state:9}{finding.subject}: {finding.found}"))
+        write(printable(f"{finding.state:9}{finding.subject}: {finding.found}"))
         if finding.mend:
-            _write(printable(f"{'':9}-> {finding.mend}"))
+            write(printable(f"{'':9}-> {finding.mend}"))
     return EXIT_FAILED if any(f.state == "problem" for f in findings) else 0
 
 
@@ -226,14 +248,14 @@ def _classify(
     if out is not None:
         _make_folder(out)
     classifier = CaptionClassifier(load("language_model", model), load("scorer", scorer))
-    with _progress() as progress:
+    with progress_bar() as progress:
         result = classifier(sounds, labels, progress=progress)  # type: ignore[arg-type]
     if as_json:
-        _write(result.to_json())
+        write(result.to_json())
     else:
-        _write(result.to_text(width=_width()))
+        write(result.to_text(width=terminal_width()))
         if result.truth and result.clip_ids:
-            _write(f"\n{result.evaluate()}")
+            write(f"\n{result.evaluate()}")
     written = [] if out is None else list(result.save(out))
     if draw is not None and result.clip_ids:
         written.append(draw(result))
@@ -272,29 +294,3 @@ def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{file}: not a readable text file of labels ({error}).") from error
     return tuple(line.strip() for line in lines if line.strip())
-
-
-@contextmanager
-def _progress(
-    what: str = "clips", count: ProgressColumn | None = None
-) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, so that standard output can be piped; none where that is a file."""
-    console = Console(stderr=True)
-    parts = (TextColumn(what), BarColumn(), count or MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _width() -> int:
-    return max(60, Console().width)
-
-
-def _print(table: Table) -> None:
-    _write(table.to_text(width=_width()))
-
-
-def _write(text: str) -> None:
-    # A terminal that is not UTF-8 gets escapes for what it cannot show, never a crash.
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")

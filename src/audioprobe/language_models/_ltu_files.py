@@ -35,6 +35,8 @@ _NOT_SIZES = (
     "_name_or_path",
 )
 
+_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -101,7 +103,8 @@ def read_ltu(name: str | Path, base: str | Path | None) -> LtuFiles:
 
     Args:
         name: the trained file; or a converted folder, local or on the hub.
-        base: for a trained file, folder or hub name of the LLaMA.
+        base: for a trained file, folder or hub name of the LLaMA; a folder of adapters has its own
+            base on its card, which this replaces.
 
     Raises:
         WeightsError: if something is missing or damaged, or does not belong together; says what a
@@ -114,7 +117,7 @@ def read_ltu(name: str | Path, base: str | Path | None) -> LtuFiles:
         raise WeightsError(f"{name}: no such file. Expected {_known(str(name))}.")
     if not path.is_dir() and (known := published(str(name))):
         raise WeightsError(f"{known.needs()}")
-    return _read_converted(resolve(str(path if path.is_dir() else name)).folder)
+    return _read_converted(resolve(str(path if path.is_dir() else name)).folder, base)
 
 
 def read_published(checkpoint: Path, base: str | Path | None) -> LtuFiles:
@@ -163,7 +166,7 @@ def begin_ltu(base: str | Path, sizes: Mapping[str, Any], *, seed: int) -> LtuFi
     return LtuFiles(net, _read_tokenizer(folder), Origin("", "", name, weights.revision()), "")
 
 
-def _read_converted(folder: Path) -> LtuFiles:
+def _read_converted(folder: Path, base: str | Path | None) -> LtuFiles:
     if not (folder / CARD).is_file():
         raise WeightsError(
             f"{folder}: no {CARD}, so it is no converted LTU. Expected {_known(folder.name)}."
@@ -176,7 +179,7 @@ def _read_converted(folder: Path) -> LtuFiles:
         )
     card = from_json(Card, (folder / CARD).read_text(encoding="utf-8"))
     if (folder / ADAPTER).is_file():
-        return _read_adapter(folder, card)
+        return _read_adapter(folder, card, base)
     net = build(card.config, read_folder(folder), source=str(folder))
     whisper = folder / WHISPER
     return LtuFiles(
@@ -188,9 +191,11 @@ def _read_converted(folder: Path) -> LtuFiles:
     )
 
 
-def _read_adapter(folder: Path, card: Card) -> LtuFiles:
-    """What was trained, over the base that the card names."""
-    base = resolve(card.origin.base)
+def _read_adapter(folder: Path, card: Card, named: str | Path | None) -> LtuFiles:
+    """What was trained, over the base that the card names, or that is named instead."""
+    base = resolve(str(named or card.origin.base))
+    plain = plain_folder(base)
+    _refuse_other_sizes(card.config.llama, _llama_config(plain), folder.name, str(base.folder))
     if base.revision() != card.origin.base_revision:
         warnings.warn(
             f"{folder.name} was trained on {card.origin.base} with the revision "
@@ -198,11 +203,25 @@ def _read_adapter(folder: Path, card: Card) -> LtuFiles:
             "differ from those that it was examined by.",
             stacklevel=2,
         )
-    plain = plain_folder(base)
     trained = {name: tensor.float() for name, tensor in read_tensors(folder / ADAPTER).items()}
     net = join(card.config, read_folder(plain), trained, source=str(folder))
     revision = resolve(str(folder)).revision()
     return LtuFiles(net, _read_tokenizer(plain), card.origin, f"{revision}-{base.revision()}")
+
+
+def _refuse_other_sizes(
+    trained: Mapping[str, Any], found: Mapping[str, Any], name: str, where: str
+) -> None:
+    differ = [
+        f"{size} {found.get(size)} instead of {trained.get(size)}"
+        for size in _SIZES
+        if found.get(size) != trained.get(size)
+    ]
+    if differ:
+        raise WeightsError(
+            f"{where}: not the base of {name}: {', '.join(differ)}. Name the one that it was "
+            "trained on."
+        )
 
 
 def _known(name: str) -> str:

@@ -135,7 +135,7 @@ class Curriculum:
             names = sorted({e.audio_id for e in examples if e.audio_id})
             rows = torch.tensor([int(name) for name in names], dtype=torch.long)
             heard = dict(zip(names, pool.spectrograms(rows), strict=True))
-            return collate(examples, heard, loss=stage.loss, pad=files.tokenizer.pad_token_id)
+            return collate(examples, heard, loss=stage.loss, pad=files.tokenizer.eos_token_id)
 
         fit(
             objective,

@@ -120,4 +120,5 @@ def rows_at(n_rows: int, batch_size: int, number: int, seed: int) -> Tensor:
         k: torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed * 104_729 + k))
         for k in {place // n_rows for place in places}
     }
-    return torch.stack([orders[place // n_rows][place % n_rows] for place in places])
+    rows = [int(orders[place // n_rows][place % n_rows]) for place in places]
+    return torch.tensor(rows, dtype=torch.long)

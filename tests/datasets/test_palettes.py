@@ -1,0 +1,101 @@
+"""Recorded sources sound in scenes as synthesised ones do, and stay within their split."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from audioprobe import Synthetic
+from audioprobe.datasets.synthetic.blocks import RATE
+from audioprobe.datasets.synthetic.palettes import Blend, Procedural, Recorded
+from audioprobe.errors import InvalidInputError
+from audioprobe.testing import check_dataset
+from audioprobe.types import Clip, ComponentInfo, Waveform
+
+
+class Tones:
+    """Steady tones whose pitch tells which clip was drawn."""
+
+    info = ComponentInfo("dataset", "tones", "1")
+    splits = ("train", "test")
+
+    def __init__(self, seconds: float = 0.5) -> None:
+        self._seconds = seconds
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return ("crow", "church bell", "unicorn")
+
+    def clips(self, split: str) -> Sequence[Clip]:
+        if split == "test":
+            return [self._clip("t", 3000.0, ("crow",), "c")]
+        few = [self._clip("one", 400.0, ("crow",), "a")]
+        many = [self._clip(f"other{n}", 1000.0, ("crow",), "b") for n in range(9)]
+        odd = [
+            self._clip("bell", 2000.0, ("church bell",), None),
+            self._clip("both", 5000.0, ("crow", "church bell"), "a"),
+            self._clip("unknown", 6000.0, ("unicorn",), "a"),
+        ]
+        return [*few, *many, *odd]
+
+    def _clip(self, name: str, hertz: float, labels: tuple[str, ...], group: str | None) -> Clip:
+        time = np.arange(int(self._seconds * RATE)) / RATE
+        samples = np.sin(2 * np.pi * hertz * time).astype(np.float32)
+        return Clip(id=name, waveform=Waveform(samples, RATE), labels=labels, group=group)
+
+
+def pitch(sound: np.ndarray) -> float:
+    return float(np.abs(np.fft.rfft(sound)).argmax() * RATE / len(sound))
+
+
+def test_clips_of_one_known_label_are_drawn_and_each_group_as_often() -> None:
+    palette = Recorded(Tones(), "train")
+    assert palette.concepts == ("church-bell", "crow")
+    found = [pitch(palette.alone("crow", np.random.default_rng(n))) for n in range(60)]
+    low = [hertz for hertz in found if hertz < 600]
+    assert 20 <= len(low) <= 40, "one clip of a group counts as much as nine of another"
+    assert all(300 < hertz < 1300 for hertz in found), "nothing of the test split or two labels"
+    assert len({round(hertz) for hertz in low}) > 10, "at many speeds"
+
+
+def test_recordings_fill_a_scene_or_are_cut_to_it() -> None:
+    short, long = Recorded(Tones(0.5), "train"), Recorded(Tones(20.0), "train")
+    filled = [short.fill("crow", np.random.default_rng(n), 3 * RATE) for n in range(30)]
+    assert all(sound.shape == (3 * RATE,) for sound in filled)
+    heard = [float((np.abs(sound) > 1e-3).mean()) for sound in filled]
+    assert min(heard) < 0.25, "sometimes once"
+    assert max(heard) > 0.4, "sometimes again and again"
+    assert all(np.abs(sound).max() > 0.5 for sound in filled)
+    assert long.fill("crow", np.random.default_rng(0), RATE).shape == (RATE,)
+    assert len(long.alone("crow", np.random.default_rng(0))) == 10 * RATE
+    again = short.fill("crow", np.random.default_rng(3), 3 * RATE)
+    np.testing.assert_array_equal(again, filled[3])
+
+
+def test_a_blend_draws_from_all_that_have_a_concept() -> None:
+    blend = Blend(Procedural(["crow", "rain"]), Recorded(Tones(), "train"))
+    assert blend.concepts == ("church-bell", "crow", "rain")
+    lengths = {len(blend.alone("crow", np.random.default_rng(n))) > RATE for n in range(20)}
+    assert lengths == {True, False}
+    assert len(blend.fill("rain", np.random.default_rng(0), 100)) == 100
+    names = [part.name for part in blend.info.parts.values()]
+    assert names == ["procedural", "recorded"]
+
+
+def test_scenes_of_recordings_keep_the_contract_of_data_sets() -> None:
+    scenes = Synthetic(n_clips=3, palette=Recorded(Tones(), "train"), seconds=2.0, most=2, bare=0.5)
+    check_dataset(scenes)
+    assert scenes.labels == ("church bell", "crow")
+    other = Synthetic(n_clips=3, palette=Recorded(Tones(), "test"), seconds=2.0, most=1)
+    assert scenes.info != other.info, "what was recorded is part of what a scene depends on"
+
+
+def test_palettes_without_sources_are_refused() -> None:
+    class Empty(Tones):
+        def clips(self, split: str) -> Sequence[Clip]:
+            return [self._clip("unknown", 600.0, ("unicorn",), "a")]
+
+    with pytest.raises(InvalidInputError, match="no clip has exactly one label"):
+        Recorded(Empty(), "train")
+    with pytest.raises(InvalidInputError, match="at least one palette"):
+        Blend()

@@ -1,0 +1,138 @@
+"""A whole curriculum, on a tiny LLaMA: it goes on where it was stopped, and its model loads."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.tiny_ltu import write_base
+
+from audioprobe import LTU, Prompt
+from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.language_models.adapter import save_adapter
+from audioprobe.nets.cavmae import CavMaeConfig
+from audioprobe.training.curriculum import Curriculum, scenes_of
+from audioprobe.training.encoder import Lesson
+from audioprobe.training.loop import Plan
+from audioprobe.training.recipe import Recipe, Sounds, Stage
+from audioprobe.training.relations import Relation
+
+PLAN = Plan(steps=3, learning_rate=1e-3, warmup=1, save_every=1)
+SOURCES = ("crow", "siren", "cricket", "bell", "rain")
+
+
+def recipe(base: Path) -> Recipe:
+    stage = Stage("closed", ("encoder", "projector", "lora"), PLAN, 2, 2, (), 1, 1, cutoff=200)
+    return Recipe(
+        base=str(base),
+        sounds=Sounds(n_train=12, most=2, sources=SOURCES, recordings=False),
+        lessons=(Lesson(PLAN, batch_size=4, seen=0.5),),
+        stages=(Stage("projector", ("projector",), PLAN, 2, 2, cutoff=200), stage),
+        encoder=CavMaeConfig(width=24, n_heads=2, n_blocks=1, mlp_width=24),
+    )
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("base"), with_sound=False)
+
+
+@pytest.fixture(scope="module")
+def trained(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    Curriculum(recipe(base), folder).train()
+    return folder
+
+
+class StopError(Exception):
+    """Whatever may end a training."""
+
+
+@pytest.mark.parametrize("where", ["scenes 7", "encoder 2", "projector 1", "closed 2"])
+def test_stopped_anywhere_it_reaches_the_same_weights(
+    where: str, base: Path, trained: Path, tmp_path: Path
+) -> None:
+    def stop(what: str, done: int, _: int) -> None:
+        if where == f"{what} {done}":
+            raise StopError
+
+    with pytest.raises(StopError):
+        Curriculum(recipe(base), tmp_path, progress=stop).train()
+    found = load_file(Curriculum(recipe(base), tmp_path).train() / "adapter.safetensors")
+    expected = load_file(trained / "ltu" / "adapter.safetensors")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_the_model_loads_over_its_base_and_answers(trained: Path, base: Path) -> None:
+    with pytest.raises(WeightsError, match="not on this machine"):
+        LTU.from_pretrained(trained / "ltu")  # the card knows a folder by its name alone
+    model = LTU.from_pretrained(trained / "ltu", base=base)
+    clip = scenes_of(recipe(base).sounds).clips("test")[0]
+    (answer,) = model.generate([Prompt("What is heard?", audio=clip.waveform)])
+    assert answer.finish in ("stop", "length")
+    assert model.info.options["base_revision"]
+    assert model.info.options["sha256"]
+
+
+def test_every_stage_changes_what_it_trains_and_nothing_else(trained: Path, base: Path) -> None:
+    files = {
+        stage: torch.load(trained / stage / "state.pt", weights_only=True)["weights"]
+        for stage in ("projector", "closed")
+    }
+    assert all("projection" in name for name in files["projector"])
+    parts = {
+        part: any(part in name for name in files["closed"])
+        for part in ("encoder", "projection", "lora_", "embed_tokens")
+    }
+    assert parts == {"encoder": True, "projection": True, "lora_": True, "embed_tokens": False}
+
+
+def test_a_folder_is_of_one_recipe_and_a_model_is_not_overwritten(
+    trained: Path, base: Path
+) -> None:
+    with pytest.raises(InvalidInputError, match="another recipe"):
+        Curriculum(replace(recipe(base), seed=1), trained)
+    curriculum = Curriculum(recipe(base), trained)
+    files = curriculum.begin(curriculum.teach_encoder(curriculum.pool()))
+    with pytest.raises(InvalidInputError, match="is there already"):
+        save_adapter(files, trained / "ltu", name="again")
+
+
+def test_a_model_on_a_base_of_another_size_is_refused(trained: Path, tmp_path: Path) -> None:
+    other = write_base(tmp_path / "other", with_sound=False)
+    config = json.loads((other / "config.json").read_text())
+    config["num_hidden_layers"] += 1
+    (other / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match=r"not the base of ltu: num_hidden_layers \d instead of"):
+        LTU.from_pretrained(trained / "ltu", base=other)
+    config["num_hidden_layers"] -= 1
+    (other / "config.json").write_text(json.dumps(config, indent=1))
+    with pytest.warns(UserWarning, match="was trained on"):  # of the same sizes, but another one
+        LTU.from_pretrained(trained / "ltu", base=other)
+
+
+def test_recordings_that_are_not_there_are_told_at_once(base: Path, tmp_path: Path) -> None:
+    wanted = replace(recipe(base), sounds=Sounds(recordings=True))
+    with pytest.raises(InvalidInputError, match="fetch-sounds"):
+        Curriculum(wanted, tmp_path / "run", recordings=tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_held_out_is_asked(base: Path, tmp_path: Path) -> None:
+    """Neither in sound what is for words alone, nor anywhere what is for neither."""
+    made = Curriculum(replace(recipe(base), held_out=0.3), tmp_path)
+    material = made.material("train", 12)
+    stage = Stage("s", ("lora",), PLAN, scenes=0, pairs=3, words=3)
+    asked = {record for n in range(80) for record in material.records(stage, n)}
+    held: list[Relation] = [r for pair in material.pairs for r in pair if r.holding == "unseen"]
+    assert held
+    in_words = [
+        record for record in asked if record.task in ("hypernym in words", "synonym in words")
+    ]
+    assert len(in_words) > 10
+    for relation in held:
+        words = (relation.concept.phrase, relation.phrase)
+        assert not any(all(w in record.instruction for w in words) for record in in_words)
