@@ -4,7 +4,7 @@ Each draws from a generator, evenly within a range; a range of one value, (6, 6)
 What went in stays as it was.
 """
 
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,8 @@ def played(samples: Samples, rate: int, factor: float) -> Samples:
         rate: their sample rate, in Hz.
         factor: speed.
     """
-    sound: Samples = soxr.resample(samples, rate * factor, rate, quality=QUALITY)
+    resampled: Any = soxr.resample(samples, rate * factor, rate, quality=QUALITY)
+    sound: Samples = resampled
     return sound
 
 

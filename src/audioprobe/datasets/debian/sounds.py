@@ -66,7 +66,7 @@ class DebianSounds:
             if sound.package in self._packages and (self._doubtful or not sound.doubtful)
         )
 
-    @cached_property
+    @property
     def labels(self) -> tuple[str, ...]:
         """Names of all concepts that were chosen, sorted."""
         return tuple(sorted({label for sound in self.sounds for label in sound.labels}))

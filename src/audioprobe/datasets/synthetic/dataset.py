@@ -1,7 +1,7 @@
 """A data set of synthetic scenes, made when they are asked for."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import overload
 
 import numpy as np
@@ -101,7 +101,7 @@ class Synthetic:
             "dataset", "synthetic", REVISION, options, {"palette": self.palette.info}
         )
 
-    @cached_property
+    @property
     def labels(self) -> tuple[str, ...]:
         """Names of the concepts, in the order of the palette."""
         concepts = Concepts.shipped()

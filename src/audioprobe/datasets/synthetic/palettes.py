@@ -1,7 +1,6 @@
 """What scenes are made of: synthesised sources, recorded ones, or both."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -103,13 +102,9 @@ class Recorded:
                 f"{dataset.info.name}, split {split!r}: no clip has exactly one label that is the "
                 "name of a concept."
             )
+        self.concepts: tuple[str, ...] = tuple(sorted(self._clips))
         self._dataset, self._split = dataset, split
         self._read: dict[str, Float64Array] = {}
-
-    @cached_property
-    def concepts(self) -> tuple[str, ...]:
-        """Ids of what was recorded, sorted."""
-        return tuple(sorted(self._clips))
 
     @property
     def info(self) -> ComponentInfo:
@@ -162,11 +157,8 @@ class Blend:
         if not palettes:
             raise InvalidInputError("A blend needs at least one palette.")
         self._palettes = palettes
-
-    @cached_property
-    def concepts(self) -> tuple[str, ...]:
-        """Ids that any of them has, sorted."""
-        return tuple(sorted({name for palette in self._palettes for name in palette.concepts}))
+        known = {name for palette in palettes for name in palette.concepts}
+        self.concepts: tuple[str, ...] = tuple(sorted(known))
 
     @property
     def info(self) -> ComponentInfo:
