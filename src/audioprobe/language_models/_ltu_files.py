@@ -17,7 +17,7 @@ from audioprobe.nets.checkpoints import assemble, build, config_of, join, untrai
 from audioprobe.nets.ltu import LtuConfig, LtuNet
 from audioprobe.serialize import from_json
 from audioprobe.types import ComponentInfo, Option
-from audioprobe.weights import resolve
+from audioprobe.weights import Weights, resolve
 
 CARD = "ltu.json"  # what tells a converted folder from others
 FORMAT = 1
@@ -142,8 +142,9 @@ def read_published(checkpoint: Path, base: str | Path | None) -> LtuFiles:
     net = assemble(config, *parts, source=str(checkpoint))
     with checkpoint.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    name = Path(base).name if weights.origin == "path" else str(base)
-    origin = Origin(checkpoint.name, digest, name, "" if whole else weights.revision())
+    origin = Origin(
+        checkpoint.name, digest, _base_name(base, weights), "" if whole else weights.revision()
+    )
     return LtuFiles(net, _read_tokenizer(folder), origin, digest[:16])
 
 
@@ -162,8 +163,13 @@ def begin_ltu(base: str | Path, sizes: Mapping[str, Any], *, seed: int) -> LtuFi
     folder = plain_folder(weights)
     config = LtuConfig(llama=_llama_config(folder), **sizes)
     net = join(config, read_folder(folder), untrained(config, seed), source=str(base))
-    name = Path(base).name if weights.origin == "path" else str(base)
-    return LtuFiles(net, _read_tokenizer(folder), Origin("", "", name, weights.revision()), "")
+    origin = Origin("", "", _base_name(base, weights), weights.revision())
+    return LtuFiles(net, _read_tokenizer(folder), origin, "")
+
+
+def _base_name(base: str | Path, weights: Weights) -> str:
+    """What a card calls a base: a folder by its last name, for the rest is this machine's."""
+    return Path(base).name if weights.origin == "path" else str(base)
 
 
 def _read_converted(folder: Path, base: str | Path | None) -> LtuFiles:

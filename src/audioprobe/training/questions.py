@@ -88,7 +88,7 @@ def choice(
     """
     wrong = [str(phrase) for phrase in rng.choice(list(others), N_OPTIONS - 1, replace=False)]
     options = [str(phrase) for phrase in rng.permutation([relation.phrase, *wrong])]
-    listed = f"{', '.join(options[:-1])} or {options[-1]}"
+    listed = _listed(options, " or ")
     answer = _sentence(f"{relation.phrase}.")
     if audio_id:
         question = _CHOICE_IN_SOUND.format(options=listed)

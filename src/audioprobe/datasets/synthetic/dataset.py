@@ -131,9 +131,9 @@ class Synthetic:
         Raises:
             InvalidInputError: for an unknown split, or a number below 0.
         """
-        heard, rng = self._planned(split, number)
-        if heard is None:
-            return make_bare(rng, self.palette, str(rng.choice(self.palette.concepts)))
+        heard, bare, rng = self._planned(split, number)
+        if bare:
+            return make_bare(rng, self.palette, heard[0].concept)
         snr_db = float(rng.uniform(*self._snr_db))
         return make_scene(rng, self.palette, heard, self._seconds, snr_db=snr_db)
 
@@ -145,32 +145,30 @@ class Synthetic:
         Raises:
             InvalidInputError: as for `scene`.
         """
-        heard, rng = self._planned(split, number)
-        if heard is not None:
-            return heard
-        return (Heard(str(rng.choice(self.palette.concepts)), 0.0, self._seconds, 0.0),)
+        return self._planned(split, number)[0]
 
     def _planned(
         self, split: str, number: int
-    ) -> tuple[tuple[Heard, ...] | None, np.random.Generator]:
-        """What is to be heard, or None for a source alone; and the generator for all the rest."""
+    ) -> tuple[tuple[Heard, ...], bool, np.random.Generator]:
+        """What is to be heard, whether it is bare, and the generator for all the rest."""
         self._check(split)
         if number < 0:
             raise InvalidInputError(f"Scenes are numbered from 0, got {number}.")
         rng = np.random.default_rng([self._seed, SPLITS.index(split), number])
         if rng.random() < self._bare:
-            return None, rng
+            alone = Heard(str(rng.choice(self.palette.concepts)), 0.0, self._seconds, 0.0)
+            return (alone,), True, rng
         n_sources = int(rng.integers(1, self._most + 1))
         concepts = rng.choice(self.palette.concepts, n_sources, replace=False)
-        return plan(rng, [str(concept) for concept in concepts], self._seconds), rng
+        return plan(rng, [str(concept) for concept in concepts], self._seconds), False, rng
 
     def _clip(self, split: str, number: int) -> Clip:
         scene = self.scene(split, number)
-        names = dict(zip(self.palette.concepts, self.labels, strict=True))
+        concepts = Concepts.shipped()
         return Clip(
             id=f"{split}-{number:06d}",
             waveform=Waveform(scene.sound, RATE),
-            labels=tuple(names[heard.concept] for heard in scene.heard),
+            labels=tuple(concepts[heard.concept].name for heard in scene.heard),
         )
 
     def _check(self, split: str) -> None:
