@@ -9,7 +9,8 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.nets.cavmae import CavMaeConfig, CavMaeEncoder
-from audioprobe.training.loop import Plan, fit
+from audioprobe.training import snapshots
+from audioprobe.training.loop import STATE, Plan, fit
 from audioprobe.training.objectives import LabelBatch, LabelKind, LabelLoss
 from audioprobe.training.pool import Pool
 from audioprobe.training.views import kept_patches, view
@@ -51,6 +52,18 @@ def new_classifier(config: CavMaeConfig, n_labels: int, seed: int) -> LabelLoss:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return LabelLoss(CavMaeEncoder(config), n_labels)
+
+
+def read_classifier(config: CavMaeConfig, n_labels: int, folder: str | Path) -> LabelLoss:
+    """The encoder and its head that a training left in its folder.
+
+    Raises:
+        WeightsError: if there is no state, or it is damaged.
+        RuntimeError: if it is of other sizes.
+    """
+    objective = new_classifier(config, n_labels, seed=0)
+    objective.load_state_dict(snapshots.load(Path(folder) / STATE)["weights"], strict=False)
+    return objective.eval()
 
 
 def train_encoder(

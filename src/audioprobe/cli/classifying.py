@@ -1,0 +1,153 @@
+"""Commands that classify sounds."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.errors import InvalidInputError
+from audioprobe.registry import load
+from audioprobe.tables import printable
+from audioprobe.terminal import progress_bar, terminal_width, write
+
+if TYPE_CHECKING:
+    from audioprobe.results import ClassificationResult
+
+DEFAULT_MODEL = "tag-captioner:birdnet"
+DEFAULT_SCORER = "embedding"
+
+ModelOption = Annotated[
+    str, Parameter(help="Who listens: a language model's NAME or NAME:ARGUMENT, see `backends`.")
+]
+ScorerOption = Annotated[
+    str,
+    Parameter(
+        help='Who compares captions with labels: "embedding" (all-MiniLM-L6-v2 on this '
+        'machine), "embedding:openai:text-embedding-ada-002", "keyword".'
+    ),
+]
+OutOption = Annotated[
+    Path | None, Parameter(help="Folder for result.json (everything) and scores.csv.")
+]
+PlotOption = Annotated[
+    Path | None, Parameter(help="Draw the scores into this file (.png, .svg or .pdf).")
+]
+JsonOption = Annotated[
+    bool, Parameter(help="Print the whole result as JSON, and no table.", negative=())
+]
+
+
+@app.command
+def classify(
+    sounds: Annotated[
+        list[str], Parameter(help="Sound files, or folders that are searched through.")
+    ],
+    /,
+    *,
+    labels: Annotated[str | None, Parameter(help="Class names, with commas between them.")] = None,
+    labels_file: Annotated[
+        Path | None, Parameter(help="A text file with one class name a line.")
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    scorer: ScorerOption = DEFAULT_SCORER,
+    out: OutOption = None,
+    plot: PlotOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Caption sounds and score the captions against labels.
+
+    Recordings longer than 10 s are heard in windows of 10 s, whose scores are pooled by their
+    maximum. A sound that cannot be read is listed with its cause. The exit status is 0 if a sound
+    was scored, 1 if none could be, 2 if something must be mended first.
+
+    Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
+    """
+    names = _labels(labels, labels_file)
+    return _classify(sounds, names, model, scorer, out=out, plot=plot, as_json=json)
+
+
+@app.command
+def demo(
+    *,
+    model: ModelOption = DEFAULT_MODEL,
+    scorer: ScorerOption = DEFAULT_SCORER,
+    out: OutOption = None,
+    plot: PlotOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Classify the 22 real recordings that ship with the library, and compare with their labels."""
+    from audioprobe.datasets.recordings import Recordings
+
+    recordings = Recordings()
+    return _classify(
+        recordings.clips(), recordings.labels, model, scorer, out=out, plot=plot, as_json=json
+    )
+
+
+def _classify(
+    sounds: object,
+    labels: Sequence[str],
+    model: str,
+    scorer: str,
+    *,
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> int:
+    from audioprobe.classifiers.caption import CaptionClassifier
+
+    # What cannot be written is told before hours of captioning.
+    draw = None if plot is None else _drawer(plot)
+    if out is not None:
+        _make_folder(out)
+    classifier = CaptionClassifier(load("language_model", model), load("scorer", scorer))
+    with progress_bar() as progress:
+        result = classifier(sounds, labels, progress=progress)  # type: ignore[arg-type]
+    if as_json:
+        write(result.to_json())
+    else:
+        write(result.to_text(width=terminal_width()))
+        if result.truth and result.clip_ids:
+            write(f"\n{result.evaluate()}")
+    written = [] if out is None else list(result.save(out))
+    if draw is not None and result.clip_ids:
+        written.append(draw(result))
+    for path in written:
+        sys.stderr.write(f"wrote {printable(str(path))}\n")
+    return 0 if result.clip_ids else EXIT_FAILED
+
+
+def _drawer(plot: Path) -> "Callable[[ClassificationResult], Path]":
+    from audioprobe.reports.score_map import check_format, save_score_map
+
+    check_format(plot)
+    if plot.is_dir():
+        raise InvalidInputError(f"{plot}: a folder, expected a file to draw into.")
+    _make_folder(plot.parent)
+    return lambda result: save_score_map(result, plot)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InvalidInputError(f"{folder}: cannot be a folder for results ({error}).") from error
+
+
+def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
+    if (listed is None) == (file is None):
+        raise InvalidInputError("Give either --labels crow,drum,bell or --labels-file labels.txt.")
+    if listed is not None:
+        return tuple(label.strip() for label in listed.split(","))
+    assert file is not None  # noqa: S101 - one of the two is
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{file}: not a readable text file of labels ({error}).") from error
+    return tuple(line.strip() for line in lines if line.strip())

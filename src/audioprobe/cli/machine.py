@@ -1,0 +1,70 @@
+"""Commands about what is installed, and what it needs."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.registry import available
+from audioprobe.tables import Table, printable
+from audioprobe.terminal import terminal_width, write
+
+
+@app.command
+def convert(
+    checkpoint: Annotated[Path, Parameter(help="The trained file (.bin or .safetensors).")],
+    /,
+    *,
+    base: Annotated[str, Parameter(help="Folder or hub name of the LLaMA that it was trained on.")],
+    out: Annotated[Path, Parameter(help="The folder to write; must not be there yet.")],
+    whisper: Annotated[
+        str | None,
+        Parameter(help="For LTU-AS: folder or hub name of its Whisper [openai/whisper-large]."),
+    ] = None,
+) -> int:
+    """Write a published LTU, its base included, as one folder of safetensors.
+
+    The folder loads in one call, `LTU.from_pretrained("OUT")`, or by `--model ltu:OUT`, and records
+    the origin and hash of what it was made from.
+
+    Example: audioprobe convert ltu_ori_paper.bin --base lmsys/vicuna-7b-v1.1 --out ltu-7b/
+    """
+    from audioprobe.language_models.conversion import convert_ltu
+
+    folder = convert_ltu(checkpoint, out, base=base, whisper=whisper)
+    write(printable(f"wrote {folder}"))
+    return 0
+
+
+@app.command
+def backends() -> int:
+    """List the installed backends, and what each unusable one needs."""
+    rows = tuple(
+        (b.kind.replace("_", " "), b.name, b.distribution, b.install or "ready")
+        for b in available()
+    )
+    table = Table(("kind", "name", "from", "state, or how to make it ready"), rows)
+    write(table.to_text(terminal_width()))
+    return 0
+
+
+@app.command
+def doctor(
+    *,
+    offline: Annotated[
+        bool, Parameter(help="Do not try to reach the model hub.", negative=())
+    ] = False,
+) -> int:
+    """Examine machine, versions, weights and network, and say what to do about each problem.
+
+    The exit status is 0 if the demo can run here, 1 if not.
+    """
+    from audioprobe.doctor import examine
+
+    findings = examine(ask_network=not offline)
+    for finding in findings:  # no table: a path that is folded cannot be copied
+        write(printable(f"{finding.state:9}{finding.subject}: {finding.found}"))
+        if finding.mend:
+            write(printable(f"{'':9}-> {finding.mend}"))
+    return EXIT_FAILED if any(f.state == "problem" for f in findings) else 0

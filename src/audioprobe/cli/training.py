@@ -1,0 +1,105 @@
+"""Commands that fetch what to learn from, train, and examine."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.progress import DownloadColumn
+
+from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.tables import printable
+from audioprobe.terminal import progress_bar, stage_bars, terminal_width, write
+
+RecordingsOption = Annotated[
+    Path | None, Parameter(help="Folder of `fetch-sounds` [in the user's cache directory].")
+]
+
+
+@app.command
+def fetch_sounds(
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="Folder to fetch to [in the user's cache directory].")
+    ] = None,
+    packages: Annotated[str | None, Parameter(help="Names, with commas between [all].")] = None,
+    summary: Annotated[bool, Parameter(help="Only print what there is.", negative=())] = False,
+) -> int:
+    """Fetch real recordings from Debian packages, 1.4 GB in all, for `DebianSounds`.
+
+    Needs apt-get and dpkg-deb, but no root: nothing is installed. Packages in the folder are kept,
+    so an interrupted run goes on. The exit status is 1 if a recording is missing.
+
+    Example: audioprobe fetch-sounds --packages scratch,xboard --out sounds/
+    """
+    from audioprobe.datasets.debian import fetch, listing, table
+
+    names = None if packages is None else [name.strip() for name in packages.split(",")]
+    if summary:
+        write(listing.contents(names, width=terminal_width()))
+        return 0
+    folder = out or table.default_folder()
+    with progress_bar("bytes", DownloadColumn()) as progress:
+        text, complete = listing.report(folder, fetch.fetch(folder, names, progress=progress))
+    write(text)
+    return 0 if complete else EXIT_FAILED
+
+
+@app.command
+def train(
+    recipe: Annotated[str, Parameter(help="A file of TOML, or the name of one that ships: mini.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder of this training; one that was stopped goes on.")],
+    recordings: RecordingsOption = None,
+    workers: Annotated[int, Parameter(help="Processes that make scenes.")] = 2,
+) -> int:
+    """Train a small LTU from nothing but a LLaMA: encoder first, then the model in stages.
+
+    The model is in OUT/ltu, for `LTU.from_pretrained`. Stopped anywhere, the same command goes on
+    to the weights that it would have reached. "quick" shows every part at work in a minute or two;
+    "mini" takes hours, and needs the recordings of `fetch-sounds`.
+
+    Example: audioprobe train quick --out quick/
+    """
+    from audioprobe.training.curriculum import Curriculum
+    from audioprobe.training.recipe import read_recipe
+
+    chosen = read_recipe(recipe)
+    with stage_bars() as bars:
+        training = Curriculum(chosen, out, recordings=recordings, workers=workers, progress=bars)
+        folder = training.train()
+    write(printable(f"wrote {folder}"))
+    return 0
+
+
+@app.command
+def examine(
+    folder: Annotated[Path, Parameter(help="Of a training that has ended.")],
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(help="Folder for what is found [FOLDER/exam].")] = None,
+    recordings: RecordingsOption = None,
+) -> int:
+    """Measure what a training has made, on scenes and recordings that it never saw.
+
+    Every number comes with an interval, and where questions could be guessed, with what a guesser
+    reaches who never listens. Parts that are in the folder are not measured again, so a stopped
+    exam goes on.
+
+    Example: audioprobe examine quick/
+    """
+    from audioprobe.exam.exam import Exam
+    from audioprobe.exam.measures import table_of
+    from audioprobe.scorers.embedding import EmbeddingScorer
+
+    with stage_bars() as bars:
+        exam = Exam(
+            folder,
+            out or folder / "exam",
+            EmbeddingScorer.local(),
+            recordings=recordings,
+            progress=bars,
+        )
+        findings = exam()
+    write(table_of(findings).to_text(terminal_width()))
+    return 0

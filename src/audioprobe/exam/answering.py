@@ -1,0 +1,136 @@
+"""Does the model answer yes and no rightly? The same relations in words and in sound."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from audioprobe.exam.measures import Measure
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.resampled import mean
+from audioprobe.protocols import LikelihoodModel
+from audioprobe.training.material import Pair
+from audioprobe.training.questions import in_sound, in_words
+from audioprobe.training.relations import Relation
+from audioprobe.types import Clip, Estimate, Prompt
+
+_ANSWERS = ("Yes.", "No.")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One question with its answer.
+
+    Attributes:
+        relation: what was asked.
+        yes: how much likelier "Yes." was than "No.", in nats.
+    """
+
+    relation: Relation
+    yes: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the likelier answer was right; a tie is a "No."."""
+        return (self.yes > 0) == self.relation.holds
+
+
+def ask_words(model: LikelihoodModel, relations: Sequence[Relation], seed: int) -> list[Trial]:
+    """Each relation once, asked of the word."""
+    rng = np.random.default_rng(seed)
+    prompts = [Prompt(in_words(relation, rng).instruction) for relation in relations]
+    return _asked(model, prompts, relations)
+
+
+def ask_sounds(
+    model: LikelihoodModel,
+    relations: Sequence[Relation],
+    clips: Mapping[str, Sequence[Clip]],
+    seed: int,
+) -> list[Trial]:
+    """Each relation once of every clip of its concept.
+
+    Args:
+        model: asked.
+        relations: of concepts that have clips.
+        clips: with a waveform each, by the id of the concept that is heard in them.
+        seed: of the wordings.
+    """
+    rng = np.random.default_rng(seed)
+    asked = [
+        (clip.id, in_sound(relation, clip.id, rng).instruction, clip.waveform, relation)
+        for relation in relations
+        for clip in clips[relation.concept.id]
+    ]
+    asked.sort(key=lambda item: item[0])  # the questions about a sound together: encoded once
+    prompts = [Prompt(question, audio=sound) for _, question, sound, _ in asked]
+    return _asked(model, prompts, [relation for *_, relation in asked])
+
+
+def accuracy(trials: Sequence[Trial], bootstrap: Bootstrap) -> Estimate:
+    """Share of right answers; concepts are resampled."""
+    right = np.array([trial.right for trial in trials], float)
+    groups = [trial.relation.concept.id for trial in trials]
+    return bootstrap.estimate(mean(right), len(trials), groups=groups)
+
+
+def blind(trials: Sequence[Trial], bootstrap: Bootstrap) -> Estimate:
+    """What a guesser reaches who always gives the more frequent right answer of each target."""
+    asked: Counter[tuple[str, bool]] = Counter()
+    asked.update((t.relation.target, t.relation.holds) for t in trials)
+    guesses = [
+        asked[t.relation.target, t.relation.holds]
+        / (asked[t.relation.target, True] + asked[t.relation.target, False])
+        for t in trials
+    ]
+    best = [max(share, 1 - share) for share in guesses]
+    groups = [trial.relation.concept.id for trial in trials]
+    return bootstrap.estimate(mean(best), len(trials), groups=groups)
+
+
+def measured(name: str, trials: Sequence[Trial], bootstrap: Bootstrap) -> Measure:
+    """Accuracy beside the blind guesser's."""
+    return Measure(name, accuracy(trials, bootstrap), blind(trials, bootstrap))
+
+
+def gap(words: Sequence[Trial], sounds: Sequence[Trial], bootstrap: Bootstrap) -> Estimate:
+    """Accuracy in words minus accuracy in sound, over the same relations; concepts are resampled.
+
+    Args:
+        words: one trial per relation.
+        sounds: as many trials for every relation of `words`.
+        bootstrap: how intervals are computed.
+    """
+    in_text = {_key(trial.relation): trial.right for trial in words}
+    differences = [float(in_text[_key(trial.relation)]) - trial.right for trial in sounds]
+    groups = [trial.relation.concept.id for trial in sounds]
+    return bootstrap.estimate(mean(differences), len(sounds), groups=groups)
+
+
+def relations_of(
+    pairs: Sequence[Pair], *, kind: str, holdings: Sequence[str], concepts: Sequence[str]
+) -> list[Relation]:
+    """Both relations of those pairs whose concepts are all among the given ones."""
+    return [
+        relation
+        for pair in pairs
+        if pair[0].kind == kind
+        and pair[0].holding in holdings
+        and all(relation.concept.id in concepts for relation in pair)
+        for relation in pair
+    ]
+
+
+def _asked(
+    model: LikelihoodModel, prompts: Sequence[Prompt], relations: Sequence[Relation]
+) -> list[Trial]:
+    answers = model.log_likelihood(prompts, _ANSWERS)
+    return [
+        Trial(relation, yes.total - no.total)
+        for relation, (yes, no) in zip(relations, answers, strict=True)
+    ]
+
+
+def _key(relation: Relation) -> tuple[str, str, str, bool]:
+    return relation.concept.id, relation.kind, relation.target, relation.holds

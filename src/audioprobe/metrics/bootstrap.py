@@ -1,0 +1,184 @@
+"""Intervals by resampling: what else could have been measured, had other clips been recorded?
+
+Conventions:
+    A statistic is a function of counts, which say how often each item is in a resample: numbers of
+    shape (n_resamples, n_items). It returns shape (n_resamples,), with NaN where a resample leaves
+    it undefined; such resamples are left out of the interval and counted in its method. So many
+    resamples are computed at once, and two statistics of the same counts are paired.
+
+    Items that share a group (a site, a recorder, a concept) are drawn together, for they are not
+    independent: the interval then tells of other groups, not of other items of the same ones.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.types import Estimate, Float64Array
+
+Statistic: TypeAlias = Callable[[Float64Array], Float64Array]
+Method = Literal["percentile", "bca"]
+
+_CHUNK = 4_000_000  # counts in memory at once
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """How intervals are computed.
+
+    Attributes:
+        n_resamples: how many; 2,000 settle the second digit of a 95 % interval.
+        level: share of the resamples in the interval, in (0, 1).
+        method: "percentile" takes quantiles of the resamples; "bca" corrects them for bias and
+            acceleration (Efron 1987), for which the statistic is also taken without each group.
+        seed: of the resamples.
+    """
+
+    n_resamples: int = 2000
+    level: float = 0.95
+    method: Method = "percentile"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_resamples < 1 or not 0 < self.level < 1 or self.method not in get_args(Method):
+            raise InvalidInputError(
+                "A bootstrap needs n_resamples >= 1, 0 < level < 1 and the method percentile or "
+                f"bca, got {self.n_resamples}, {self.level} and {self.method!r}."
+            )
+
+    def estimate(
+        self,
+        statistic: Statistic,
+        n_items: int,
+        *,
+        groups: Sequence[Hashable] | None = None,
+        strata: Sequence[Hashable] | None = None,
+    ) -> Estimate:
+        """A statistic of all items, with its interval.
+
+        Args:
+            statistic: of counts; see the conventions above.
+            n_items: how many there are.
+            groups: of each item; None lets each be its own.
+            strata: of each item, to be drawn within: each resample has as many groups of every
+                stratum as there are, so that none of a rare class is without any.
+
+        Returns:
+            Its value is None where the statistic of all items is undefined; it has no interval
+            where there is a single group, or no resample is defined.
+
+        Raises:
+            InvalidInputError: if groups or strata are not one per item, or a group is in two
+                strata.
+        """
+        drawn = _Groups.of(n_items, groups, strata)
+        value = float(statistic(np.ones((1, n_items)))[0])
+        drawn_things = "items" if groups is None else "groups"
+        what = f"{self.method} bootstrap of {drawn.n_groups} {drawn_things}"
+        if np.isnan(value):
+            return Estimate(None, n=0, n_undefined=n_items, method=what)
+        if drawn.n_groups < 2:
+            return Estimate(value, n=n_items, method="no interval: a single group")
+        found = np.concatenate([statistic(c) for c in drawn.resamples(self.n_resamples, self.seed)])
+        defined = found[~np.isnan(found)]
+        what += f", {self.n_resamples} resamples, seed {self.seed}, {self.level:.0%}"
+        if len(defined) < len(found):
+            what += f", {len(found) - len(defined)} resamples undefined and left out"
+        if not len(defined):
+            return Estimate(value, n=n_items, method=what)
+        ends = ((1 - self.level) / 2, (1 + self.level) / 2)
+        if self.method == "bca":
+            without = np.concatenate([statistic(counts) for counts in drawn.left_out()])
+            ends = _corrected(ends, value, defined, without)
+        low, high = np.quantile(defined, ends)
+        return Estimate(value, n_items, low=float(low), high=float(high), method=what)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """What is drawn: which group each item is in, and which groups each stratum has."""
+
+    of_item: np.ndarray
+    strata: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(
+        cls,
+        n_items: int,
+        groups: Sequence[Hashable] | None,
+        strata: Sequence[Hashable] | None,
+    ) -> "_Groups":
+        groups = range(n_items) if groups is None else groups
+        strata = [None] * n_items if strata is None else strata
+        if n_items < 1 or len(groups) != n_items or len(strata) != n_items:
+            raise InvalidInputError(
+                f"A bootstrap needs at least one item, and a group and a stratum for each, got "
+                f"{n_items} items, {len(groups)} groups and {len(strata)} strata."
+            )
+        numbers: dict[Hashable, int] = {}
+        home: dict[Hashable, Hashable] = {}
+        for group, stratum in zip(groups, strata, strict=True):
+            numbers.setdefault(group, len(numbers))
+            if home.setdefault(group, stratum) != stratum:
+                raise InvalidInputError(
+                    f"Group {group!r} is in the strata {home[group]!r} and {stratum!r}, but is "
+                    "drawn as a whole. Give its items one stratum."
+                )
+        members: dict[Hashable, list[int]] = {}
+        for group, stratum in home.items():
+            members.setdefault(stratum, []).append(numbers[group])
+        return cls(
+            np.array([numbers[group] for group in groups]),
+            tuple(np.array(some) for some in members.values()),
+        )
+
+    @property
+    def n_groups(self) -> int:
+        return sum(map(len, self.strata))
+
+    def resamples(self, n: int, seed: int) -> Iterator[Float64Array]:
+        """Counts in chunks, the same whatever their size."""
+        # A generator for each stratum: their draws do not depend on what is drawn beside them.
+        rngs = [np.random.default_rng([seed, number]) for number in range(len(self.strata))]
+        for rows in self._chunks(n):
+            counts = np.zeros((rows, self.n_groups))
+            for rng, some in zip(rngs, self.strata, strict=True):
+                shares = np.full(len(some), 1 / len(some))
+                counts[:, some] = rng.multinomial(len(some), shares, size=rows)
+            yield counts[:, self.of_item]
+
+    def left_out(self) -> Iterator[Float64Array]:
+        """Counts without each group in turn, in chunks."""
+        at = 0
+        for rows in self._chunks(self.n_groups):
+            yield (self.of_item != np.arange(at, at + rows)[:, None]).astype(np.float64)
+            at += rows
+
+    def _chunks(self, n: int) -> Iterator[int]:
+        most = max(1, _CHUNK // len(self.of_item))
+        for at in range(0, n, most):
+            yield min(most, n - at)
+
+
+def _corrected(
+    ends: tuple[float, float], value: float, resampled: Float64Array, without: Float64Array
+) -> tuple[float, float]:
+    """BCa: the quantiles to take instead, by bias and acceleration (Efron 1987)."""
+    below = float(np.mean(resampled < value) + np.mean(resampled == value) / 2)
+    # A share of 0 or 1 has no normal score: half a resample stays on either side.
+    margin = 0.5 / len(resampled)
+    bias = _NORMAL.inv_cdf(min(max(below, margin), 1 - margin))
+    pull = np.nanmean(without) - without[~np.isnan(without)]
+    spread = float(np.sum(pull**2)) ** 1.5
+    acceleration = float(np.sum(pull**3)) / (6 * spread) if spread else 0.0
+
+    def moved(end: float) -> float:
+        score = bias + _NORMAL.inv_cdf(end)
+        return _NORMAL.cdf(bias + score / (1 - acceleration * score))
+
+    return moved(ends[0]), moved(ends[1])

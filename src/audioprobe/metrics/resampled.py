@@ -1,0 +1,134 @@
+"""Metrics of many resamples at once, for `Bootstrap`.
+
+Conventions:
+    Targets (True/False or 1/0) and scores (finite floats) have shape (n_clips, n_labels). Each
+    function returns a statistic: counts of clips, shape (n_resamples, n_clips), to macro means,
+    shape (n_resamples,). A mean is taken over the labels that a resample defines, as in
+    `averaging.macro`, and NaN stands where there is none. With every count 1 a statistic equals
+    the metric of the same name. Ties are exact.
+"""
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.bootstrap import Statistic
+from audioprobe.metrics.validation import validate, validate_predictions
+from audioprobe.types import BoolArray, Float64Array, FloatArray
+
+
+def mean(values: npt.ArrayLike) -> Statistic:
+    """Mean of one finite number per item, such as 1 for a right answer and 0 for a wrong one.
+
+    Raises:
+        InvalidInputError: if values are not finite numbers of shape (n_items,).
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise InvalidInputError(f"A mean needs finite values of shape (n_items,), got {values!r}.")
+
+    def statistic(counts: Float64Array) -> Float64Array:
+        return _over(counts @ array, counts.sum(axis=1))
+
+    return statistic
+
+
+def macro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
+    """Mean over labels of the area under the ROC curve; see `ranking.roc_auc`.
+
+    Raises:
+        InvalidInputError: if shapes differ or are not (n_clips, n_labels), one is empty, targets
+            are not binary, or scores are not finite.
+    """
+    truth, values = validate(targets, scores, n_dimensions=2)
+    columns = [_Column(*column) for column in zip(truth.T, values.T, strict=True)]
+
+    def statistic(counts: Float64Array) -> Float64Array:
+        by_clip = np.ascontiguousarray(counts.T)
+        return _macro([column.roc_auc(by_clip) for column in columns])
+
+    return statistic
+
+
+def macro_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
+    """Mean over labels of average precision; see `ranking.average_precision`.
+
+    Raises:
+        InvalidInputError: as for `macro_roc_auc`.
+    """
+    truth, values = validate(targets, scores, n_dimensions=2)
+    columns = [_Column(*column) for column in zip(truth.T, values.T, strict=True)]
+
+    def statistic(counts: Float64Array) -> Float64Array:
+        by_clip = np.ascontiguousarray(counts.T)
+        return _macro([column.average_precision(by_clip) for column in columns])
+
+    return statistic
+
+
+def macro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Statistic:
+    """Mean over labels of F1; see `threshold.precision_recall_f1`.
+
+    Raises:
+        InvalidInputError: if shapes differ or are not (n_clips, n_labels), one is empty, or either
+            is not binary.
+    """
+    truth, said = validate_predictions(targets, predictions, n_dimensions=2)
+    hits, present = (truth & said).astype(np.float64), truth.astype(np.float64)
+    marks = present + said
+
+    def statistic(counts: Float64Array) -> Float64Array:
+        f1 = _over(2 * (counts @ hits), counts @ marks)
+        f1[counts @ present == 0] = np.nan
+        return _macro(list(f1.T))
+
+    return statistic
+
+
+class _Column:
+    """One label, its clips in the order of falling scores, so that tied ones stand together."""
+
+    def __init__(self, targets: BoolArray, scores: FloatArray) -> None:
+        self._order = np.argsort(-scores, kind="stable")
+        self._present = targets[self._order]
+        ordered = scores[self._order]
+        self._cuts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+
+    def roc_auc(self, counts: Float64Array) -> Float64Array:
+        """Counts have shape (n_clips, n_resamples) here."""
+        positives, negatives = self._at_cuts(counts)
+        # Positives above a cut, and half of those at it, outscore its negatives.
+        ahead = np.cumsum(positives, axis=0) - positives / 2
+        wins = np.einsum("cr,cr->r", negatives, ahead)
+        return _over(wins, positives.sum(axis=0) * negatives.sum(axis=0))
+
+    def average_precision(self, counts: Float64Array) -> Float64Array:
+        """Counts have shape (n_clips, n_resamples) here."""
+        positives, negatives = self._at_cuts(counts)
+        hits = np.cumsum(positives, axis=0)
+        found = hits + np.cumsum(negatives, axis=0)
+        # Nothing is found where nothing was drawn, and nothing is gained there.
+        precision = np.divide(hits, found, out=np.zeros_like(hits), where=found > 0)
+        return _over(np.einsum("cr,cr->r", positives, precision), hits[-1])
+
+    def _at_cuts(self, counts: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Positives and negatives at each distinct score, shape (n_cuts, n_resamples)."""
+        ordered = counts[self._order]
+        present = ordered * self._present[:, None]
+        absent = ordered - present
+        if len(self._cuts) == len(ordered):
+            return present, absent
+        return np.add.reduceat(present, self._cuts), np.add.reduceat(absent, self._cuts)
+
+
+def _over(above: Float64Array, below: Float64Array) -> Float64Array:
+    """A quotient, NaN where it is undefined."""
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+
+
+def _macro(columns: list[Float64Array]) -> Float64Array:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice")  # is NaN, as it should be
+        return np.asarray(np.nanmean(columns, axis=0), dtype=np.float64)

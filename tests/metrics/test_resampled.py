@@ -1,0 +1,83 @@
+"""Metrics of many resamples at once: equal to scikit-learn's on each of them."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.metrics import average_precision, f1_per_label, macro, per_label, roc_auc
+from audioprobe.metrics.resampled import (
+    macro_average_precision,
+    macro_f1,
+    macro_roc_auc,
+    mean,
+)
+from audioprobe.metrics.threshold import FixedThreshold
+
+CLIPS, LABELS = 40, 3
+
+
+def material(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Targets, tied scores, and counts of five resamples."""
+    rng = np.random.default_rng(seed)
+    targets = rng.random((CLIPS, LABELS)) < (0.5, 0.2, 0.05)
+    scores = np.round(rng.random((CLIPS, LABELS)) + 0.3 * targets, 1)
+    return targets, scores, rng.multinomial(CLIPS, np.full(CLIPS, 1 / CLIPS), size=5).astype(float)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000))
+def test_each_resample_is_scored_as_scikit_learn_scores_its_rows(seed: int) -> None:
+    targets, scores, counts = material(seed)
+    found = {
+        name: statistic(counts)
+        for name, statistic in {
+            "auc": macro_roc_auc(targets, scores),
+            "ap": macro_average_precision(targets, scores),
+            "f1": macro_f1(targets, scores >= 0.8),
+        }.items()
+    }
+    for number, row in enumerate(counts.astype(int)):
+        drawn = np.repeat(np.arange(CLIPS), row)
+        truth, values = targets[drawn], scores[drawn]
+        present = [k for k in range(LABELS) if truth[:, k].any()]
+        both = [k for k in present if not truth[:, k].all()]
+        expected = {
+            "auc": [sklearn.roc_auc_score(truth[:, k], values[:, k]) for k in both],
+            "ap": [sklearn.average_precision_score(truth[:, k], values[:, k]) for k in present],
+            "f1": [sklearn.f1_score(truth[:, k], values[:, k] >= 0.8) for k in present],
+        }
+        for name, each in expected.items():
+            assert found[name][number] == pytest.approx(np.mean(each), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_every_count_one_they_are_the_metrics_of_the_library(seed: int) -> None:
+    targets, scores, _ = material(seed)
+    once = np.ones((1, CLIPS))
+    f1 = f1_per_label(targets, scores, FixedThreshold(0.8))
+    for statistic, each in (
+        (macro_roc_auc(targets, scores), per_label(roc_auc, targets, scores)),
+        (macro_average_precision(targets, scores), per_label(average_precision, targets, scores)),
+        (macro_f1(targets, scores >= 0.8), f1),
+    ):
+        assert statistic(once)[0] == pytest.approx(macro(each).value, abs=1e-12)
+
+
+def test_what_no_label_defines_is_nan_without_a_warning() -> None:
+    targets, scores = np.zeros((4, 2), bool), np.ones((4, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for statistic in (macro_roc_auc, macro_average_precision):
+            assert np.isnan(statistic(targets, scores)(np.ones((2, 4)))).all()
+        assert np.isnan(macro_f1(targets, targets)(np.ones((2, 4)))).all()
+
+
+def test_a_mean_of_what_is_no_number_is_refused() -> None:
+    for values in ([1.0, np.nan], [[1.0]]):
+        with pytest.raises(InvalidInputError, match="finite values of shape"):
+            mean(values)
