@@ -62,16 +62,10 @@ def test_an_unreadable_file_is_missing_too(folder: Path) -> None:
     assert "cannot be read" in DebianSounds(folder).missing["street/dog.wav"]
 
 
-def test_a_sound_that_comes_again_is_found_across_packages(folder: Path) -> None:
-    (again,) = DebianSounds(folder).duplicates()
-    assert again == ("farm/more/dog.wav", "forest/dog.wav")
-
-
 def test_chosen_packages_alone_are_taken(folder: Path) -> None:
     sounds = DebianSounds(folder, packages=["street"])
     assert [len(sounds.clips(split)) for split in sounds.splits] == [0, 1, 0]
     assert sounds.labels == ("dog",)
-    assert sounds.duplicates() == ()
 
 
 def test_a_folder_without_packages_says_how_to_fetch_them(tmp_path: Path) -> None:

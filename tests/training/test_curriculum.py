@@ -8,30 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.tiny_ltu import write_base
+from tests.tiny_recipe import PLAN, recipe
 
 from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.language_models.adapter import save_adapter
-from audioprobe.nets.cavmae import CavMaeConfig
 from audioprobe.training.curriculum import Curriculum, scenes_of
-from audioprobe.training.encoder import Lesson
-from audioprobe.training.loop import Plan
-from audioprobe.training.recipe import Recipe, Sounds, Stage
+from audioprobe.training.recipe import Sounds, Stage
 from audioprobe.training.relations import Relation
-
-PLAN = Plan(steps=3, learning_rate=1e-3, warmup=1, save_every=1)
-SOURCES = ("crow", "siren", "cricket", "bell", "rain")
-
-
-def recipe(base: Path) -> Recipe:
-    stage = Stage("closed", ("encoder", "projector", "lora"), PLAN, 2, 2, (), 1, 1, cutoff=200)
-    return Recipe(
-        base=str(base),
-        sounds=Sounds(n_train=12, most=2, sources=SOURCES, recordings=False),
-        lessons=(Lesson(PLAN, batch_size=4, seen=0.5),),
-        stages=(Stage("projector", ("projector",), PLAN, 2, 2, cutoff=200), stage),
-        encoder=CavMaeConfig(width=24, n_heads=2, n_blocks=1, mlp_width=24),
-    )
 
 
 @pytest.fixture(scope="module")

@@ -77,11 +77,11 @@ class Exam:
         self._folder, self._out = Path(folder), Path(out)
         self._recipe = _recipe_of(self._folder)
         self._scorer = scorer
-        self._recordings = recordings
         self._scope = scope or Scope()
         self._bootstrap = bootstrap or Bootstrap()
         self._progress = progress
-        self._known = scenes_of(self._recipe.sounds, recordings)
+        self._recordings = DebianSounds(recordings) if self._recipe.sounds.recordings else None
+        self._known = scenes_of(self._recipe.sounds, self._recordings)
         self._scenes = sounds.unseen(self._recipe.sounds)
         found = sounds.alone(self._scenes, SPLIT, self._scope.n_each)
         self._numbers = found
@@ -97,7 +97,7 @@ class Exam:
             "labels": self._labels,
             "captions": self._captions,
         }
-        if self._recipe.sounds.recordings:
+        if self._recordings is not None:
             parts["recordings"] = self._unfamiliar
         self._out.mkdir(parents=True, exist_ok=True)
         found = tuple(self._kept(name, measure) for name, measure in parts.items())
@@ -121,7 +121,7 @@ class Exam:
         last = self._folder / f"encoder-{len(recipe.lessons)}"
         classifier = read_classifier(recipe.encoder, len(labels), last)
         groups = {"single sources": self._alone(), f"up to {recipe.sounds.most}": self._mixed()}
-        if recipe.sounds.recordings:
+        if self._recordings is not None:
             groups["recordings of other packages"] = self._strange()
         measures = []
         for what, clips in groups.items():
@@ -249,7 +249,8 @@ class Exam:
         return self._clips(range(self._scope.n_scenes))
 
     def _strange(self) -> list[Clip]:
-        return list(DebianSounds(self._recordings).clips(SPLIT))
+        assert self._recordings is not None  # noqa: S101 - asked where the recipe has recordings
+        return list(self._recordings.clips(SPLIT))
 
     def _clips(self, numbers: Sequence[int]) -> list[Clip]:
         return sounds.clips_at(self._scenes, SPLIT, numbers)

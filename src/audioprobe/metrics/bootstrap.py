@@ -69,14 +69,16 @@ class Bootstrap:
                 stratum as there are, so that none of a rare class is without any.
 
         Returns:
-            Its value is None where the statistic of all items is undefined; it has no interval
-            where there is a single group, or no resample is defined.
+            Its value is None where there are no items, or their statistic is undefined; it has
+            no interval where there is a single group, or no resample is defined.
 
         Raises:
             InvalidInputError: if groups or strata are not one per item, or a group is in two
                 strata.
         """
         drawn = _Groups.of(n_items, groups, strata)
+        if not n_items:
+            return Estimate(None, n=0, method="no items")
         value = float(statistic(np.ones((1, n_items)))[0])
         drawn_things = "items" if groups is None else "groups"
         what = f"{self.method} bootstrap of {drawn.n_groups} {drawn_things}"
@@ -115,10 +117,10 @@ class _Groups:
     ) -> "_Groups":
         groups = range(n_items) if groups is None else groups
         strata = [None] * n_items if strata is None else strata
-        if n_items < 1 or len(groups) != n_items or len(strata) != n_items:
+        if len(groups) != n_items or len(strata) != n_items:
             raise InvalidInputError(
-                f"A bootstrap needs at least one item, and a group and a stratum for each, got "
-                f"{n_items} items, {len(groups)} groups and {len(strata)} strata."
+                f"A bootstrap needs a group and a stratum for each item, got {n_items} items, "
+                f"{len(groups)} groups and {len(strata)} strata."
             )
         numbers: dict[Hashable, int] = {}
         home: dict[Hashable, Hashable] = {}

@@ -4,6 +4,7 @@ Every part is kept in its own folder as soon as it is done, so a training that w
 goes on there, to the weights that it would have reached.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +12,15 @@ from pathlib import Path
 import torch
 
 from audioprobe.datasets.debian.sounds import DebianSounds
+from audioprobe.datasets.leaks import refuse_leaks
 from audioprobe.datasets.synthetic.dataset import Synthetic
 from audioprobe.datasets.synthetic.palettes import Blend, Palette, Procedural, Recorded
 from audioprobe.errors import InvalidInputError
 from audioprobe.language_models._ltu_files import LtuFiles, begin_ltu
 from audioprobe.language_models.adapter import save_adapter
+from audioprobe.language_models.ltu import LTU
 from audioprobe.nets.prefixes import CavMaePrefix
+from audioprobe.protocols import Dataset
 from audioprobe.serialize import to_json
 from audioprobe.training.encoder import new_classifier, train_encoder
 from audioprobe.training.loop import fit
@@ -24,10 +28,12 @@ from audioprobe.training.material import Material
 from audioprobe.training.objectives import AnswerLoss, LabelLoss
 from audioprobe.training.parts import train_only
 from audioprobe.training.pool import Pool
+from audioprobe.training.questions import CAPTION
 from audioprobe.training.recipe import Recipe, Sounds, Stage
 from audioprobe.training.sequences import Batch, collate
+from audioprobe.types import Prompt
 
-RECIPE, MODEL = "recipe.json", "ltu"
+RECIPE, MODEL, CAPTIONS = "recipe.json", "ltu", "captions.jsonl"
 TRAIN = "train"  # split of scenes and recordings
 
 Progress = Callable[[str, int, int], None]
@@ -60,7 +66,8 @@ class Curriculum:
     ) -> None:
         self.recipe = recipe
         self.folder = Path(folder)
-        self.scenes = scenes_of(recipe.sounds, recordings)
+        self._recordings = DebianSounds(recordings) if recipe.sounds.recordings else None
+        self.scenes = scenes_of(recipe.sounds, self._recordings)
         self._workers = workers
         self._progress = progress
         self._pin()
@@ -75,12 +82,16 @@ class Curriculum:
             InvalidInputError, TrainingError: as `fit`.
             WeightsError: if the base is not there.
         """
+        if self._recordings is not None:
+            _refuse_missing(self._recordings)
+            refuse_leaks(self._recordings)
         pool = self.pool()
         encoder = self.teach_encoder(pool)
         files = self.begin(encoder)
         material = self.material(TRAIN, len(pool))
         for stage in self.recipe.stages:
             self.teach(files, material, pool, stage)
+            self.look(files, stage)
         out = self.folder / MODEL
         return out if out.exists() else save_adapter(files, out, name=self.folder.name)
 
@@ -145,6 +156,28 @@ class Curriculum:
             progress=lambda done, total, _: self._progress(stage.name, done, total),
         )
 
+    def look(self, files: LtuFiles, stage: Stage) -> None:
+        """Let the model caption scenes that it does not train on, into the stage's folder.
+
+        A line of JSON per scene: its id, what is in it, and the caption.
+        """
+        path = self.folder / stage.name / CAPTIONS
+        if path.is_file():
+            return
+        n_scenes = self.recipe.sounds.n_validation
+        made = self.scenes.clips("validation")
+        clips = [made[number] for number in range(n_scenes)]
+        model = LTU(files.net, files.tokenizer, files.info({}))
+        prompts = (Prompt(CAPTION, audio=clip.waveform) for clip in clips)
+        lines = []
+        for clip, answer in zip(clips, model.generate(prompts), strict=True):
+            said = {"clip": clip.id, "labels": clip.labels, "caption": answer.text}
+            lines.append(json.dumps(said) + "\n")
+            self._progress(f"captions after {stage.name}", len(lines), n_scenes)
+        partial = path.with_suffix(".partial")
+        partial.write_text("".join(lines), encoding="utf-8")
+        partial.replace(path)
+
     def _pin(self) -> None:
         """One folder, one recipe."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -158,19 +191,16 @@ class Curriculum:
             )
 
 
-def scenes_of(sounds: Sounds, recordings: str | Path | None = None) -> Synthetic:
+def scenes_of(sounds: Sounds, recordings: Dataset | None = None) -> Synthetic:
     """The scenes of a recipe.
 
     Args:
         sounds: what they are made of.
-        recordings: folder of `DebianSounds`.
-
-    Raises:
-        InvalidInputError: if recordings are wanted and none are in the folder.
+        recordings: those of its split for training are sources too; None takes none.
     """
     palette: Palette = Procedural(sounds.sources or None)
-    if sounds.recordings:
-        palette = Blend(palette, Recorded(DebianSounds(recordings), TRAIN))
+    if recordings is not None:
+        palette = Blend(palette, Recorded(recordings, TRAIN))
     return Synthetic(
         n_clips=sounds.n_train,
         most=sounds.most,
@@ -178,3 +208,14 @@ def scenes_of(sounds: Sounds, recordings: str | Path | None = None) -> Synthetic
         bare=sounds.bare,
         seed=sounds.seed,
     )
+
+
+def _refuse_missing(recordings: DebianSounds) -> None:
+    """A training of hours that lacks what its recipe names would be another one."""
+    lost = recordings.missing_from(TRAIN)
+    if lost:
+        name, why = next(iter(lost.items()))
+        raise InvalidInputError(
+            f"{recordings.folder}: {len(lost)} recordings to train with are missing, the first is "
+            f"{name}: {why}. Fetch them with: audioprobe fetch-sounds --out {recordings.folder}"
+        )

@@ -24,7 +24,7 @@ class Sounds:
 
     Attributes:
         n_train: scenes in all.
-        n_validation: scenes that training is looked at with.
+        n_validation: scenes that are captioned after each stage.
         most: sources in a scene, from 1 to so many.
         bare: share of scenes that are one source alone, without place and background.
         sources: ids of concepts to synthesise; empty takes all that can be.
@@ -33,7 +33,7 @@ class Sounds:
     """
 
     n_train: int = 20_000
-    n_validation: int = 500
+    n_validation: int = 24
     most: int = 3
     bare: float = 0.25
     sources: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from audioprobe.datasets.debian import table
 from audioprobe.datasets.debian.fetch import Fetched
 from audioprobe.datasets.debian.sounds import DebianSounds
 from audioprobe.datasets.debian.table import SPLITS, Package, Sound
+from audioprobe.datasets.leaks import duplicates
 from audioprobe.tables import Table, columns, printable
 
 
@@ -65,7 +66,7 @@ def report(folder: Path, outcomes: Sequence[Fetched]) -> tuple[str, bool]:
     if there:
         sounds = DebianSounds(folder, packages=there, doubtful=True)
         lines += [f"missing  {name}: {cause}" for name, cause in sounds.missing.items()]
-        lines += [f"the same sound: {', '.join(ids)}" for ids in sounds.duplicates()]
+        lines += [f"the same sound: {', '.join(ids)}" for ids in duplicates(sounds)]
         n_there = len(sounds.sounds) - len(sounds.missing)
         lines.append(f"{n_there} of {len(sounds.sounds)} recordings are in {folder}")
         complete = complete and not sounds.missing

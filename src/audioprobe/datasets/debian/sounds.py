@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from audioprobe.audio.reading import read_waveform
 from audioprobe.datasets.debian import table
 from audioprobe.datasets.debian.table import SPLITS, Sound
 from audioprobe.errors import InvalidInputError
@@ -82,6 +81,11 @@ class DebianSounds:
         causes = {sound.id: self._cause(sound) for sound in self.sounds}
         return {name: cause for name, cause in causes.items() if cause}
 
+    def missing_from(self, split: str) -> dict[str, str]:
+        """What of `missing` belongs to a split."""
+        split_of = {sound.id: self._packages[sound.package].split for sound in self.sounds}
+        return {name: why for name, why in self.missing.items() if split_of[name] == split}
+
     def clips(self, split: str = "train") -> tuple[Clip, ...]:
         """The recordings of a split that are there, in the order of the table.
 
@@ -97,20 +101,6 @@ class DebianSounds:
             for sound in self.sounds
             if self._packages[sound.package].split == split and sound.id not in self.missing
         )
-
-    def duplicates(self) -> tuple[tuple[str, ...], ...]:
-        """Ids of recordings that sound exactly the same, one tuple for each sound that comes again.
-
-        Every clip of every split is decoded for it.
-
-        Raises:
-            AudioReadError: if a clip cannot be read.
-        """
-        ids: dict[str, list[str]] = {}
-        for split in SPLITS:
-            for clip in self.clips(split):
-                ids.setdefault(read_waveform(clip).digest(), []).append(clip.id)
-        return tuple(tuple(same) for same in ids.values() if len(same) > 1)
 
     def _path(self, sound: Sound) -> Path:
         package = self._packages[sound.package]

@@ -1,0 +1,52 @@
+"""Whether a data set's splits are apart: no sound twice, no group in two of them."""
+
+from collections.abc import Sequence
+
+from audioprobe.audio.reading import read_waveform
+from audioprobe.errors import InvalidInputError
+from audioprobe.protocols import Dataset
+
+_SHOWN = 3
+
+
+def duplicates(dataset: Dataset) -> tuple[tuple[str, ...], ...]:
+    """Ids of clips that sound exactly the same, one tuple for each sound that comes again.
+
+    Every clip of every split is decoded for it; what is compared is the hash of the samples.
+
+    Raises:
+        AudioReadError: if a clip cannot be read.
+    """
+    ids: dict[str, list[str]] = {}
+    for split in dataset.splits:
+        for clip in dataset.clips(split):
+            ids.setdefault(read_waveform(clip).digest(), []).append(clip.id)
+    return tuple(tuple(same) for same in ids.values() if len(same) > 1)
+
+
+def refuse_leaks(dataset: Dataset) -> None:
+    """Refuse a data set in which two splits share a group or a sound.
+
+    What is learned from one split could then be recognised in the other, rather than known.
+
+    Raises:
+        InvalidInputError: names groups, or clips, and their splits.
+        AudioReadError: if a clip cannot be read.
+    """
+    split_of = {clip.id: split for split in dataset.splits for clip in dataset.clips(split)}
+    groups: dict[str, list[str]] = {}
+    for split in dataset.splits:
+        for group in dict.fromkeys(clip.group for clip in dataset.clips(split)):
+            if group is not None:
+                groups.setdefault(group, []).append(split)
+    _refuse("groups are", [f"{g} ({', '.join(s)})" for g, s in groups.items() if len(s) > 1])
+    shared = [ids for ids in duplicates(dataset) if len({split_of[name] for name in ids}) > 1]
+    _refuse("sounds are", [", ".join(f"{n} ({split_of[n]})" for n in ids) for ids in shared])
+
+
+def _refuse(what: str, leaks: Sequence[str]) -> None:
+    if leaks:
+        shown = "; ".join(leaks[:_SHOWN]) + ("; ..." if len(leaks) > _SHOWN else "")
+        raise InvalidInputError(
+            f"{len(leaks)} {what} in more than one split: {shown}. Keep each in one of them."
+        )
