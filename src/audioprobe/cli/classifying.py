@@ -10,14 +10,15 @@ from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app
 from audioprobe.errors import InvalidInputError
-from audioprobe.registry import load
+from audioprobe.registry import available, load
 from audioprobe.tables import printable
 from audioprobe.terminal import progress_bar, terminal_width, write
 
 if TYPE_CHECKING:
     from audioprobe.results import ClassificationResult
 
-DEFAULT_MODEL = "tag-captioner:birdnet"
+DEFAULT_MODEL = "ltu:mini"
+BESIDE = "tag-captioner:birdnet"
 DEFAULT_SCORER = "embedding"
 
 ModelOption = Annotated[
@@ -67,58 +68,89 @@ def classify(
     Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
     """
     names = _labels(labels, labels_file)
-    return _classify(sounds, names, model, scorer, out=out, plot=plot, as_json=json)
+    output = _Output(out, plot, json)
+    return output.write(_classified(sounds, names, model, scorer))
 
 
 @app.command
 def demo(
     *,
     model: ModelOption = DEFAULT_MODEL,
+    beside: Annotated[
+        str | None,
+        Parameter(help="Another listener, whose captions stand beside [BirdNET, if it is there]."),
+    ] = None,
     scorer: ScorerOption = DEFAULT_SCORER,
     out: OutOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Classify the 22 real recordings that ship with the library, and compare with their labels."""
+    """Classify the 22 real recordings that ship with the library, and compare with their labels.
+
+    The small LTU of the library listens. It never heard these recordings, and few like them: see
+    its card for what to expect.
+    """
     from audioprobe.datasets.recordings import Recordings
+    from audioprobe.results.comparison import captions_beside
 
-    recordings = Recordings()
-    return _classify(
-        recordings.clips(), recordings.labels, model, scorer, out=out, plot=plot, as_json=json
-    )
+    recordings, output = Recordings(), _Output(out, plot, json)
+    result = _classified(recordings.clips(), recordings.labels, model, scorer)
+    peer = None if json else _peer(beside)
+    if peer is None:
+        return output.write(result)
+    other = _classified(recordings.clips(), recordings.labels, peer, scorer)
+    write(captions_beside({model: result, peer: other}).to_text(terminal_width()))
+    write(f"\nBy the captions of {printable(peer)}:\n\n{other.evaluate()}")
+    write(f"\nBy the captions of {printable(model)}:\n")
+    return output.write(result)
 
 
-def _classify(
-    sounds: object,
-    labels: Sequence[str],
-    model: str,
-    scorer: str,
-    *,
-    out: Path | None,
-    plot: Path | None,
-    as_json: bool,
-) -> int:
+def _peer(named: str | None) -> str | None:
+    """BirdNET where nothing is named; None where its extra is not installed."""
+    if named is not None:
+        return named
+    ready = {backend.name for backend in available() if not backend.install}
+    return BESIDE if "birdnet" in ready else None
+
+
+def _classified(
+    sounds: object, labels: Sequence[str], model: str, scorer: str
+) -> "ClassificationResult":
     from audioprobe.classifiers.caption import CaptionClassifier
 
-    # What cannot be written is told before hours of captioning.
-    draw = None if plot is None else _drawer(plot)
-    if out is not None:
-        _make_folder(out)
     classifier = CaptionClassifier(load("language_model", model), load("scorer", scorer))
     with progress_bar() as progress:
-        result = classifier(sounds, labels, progress=progress)  # type: ignore[arg-type]
-    if as_json:
-        write(result.to_json())
-    else:
-        write(result.to_text(width=terminal_width()))
-        if result.truth and result.clip_ids:
-            write(f"\n{result.evaluate()}")
-    written = [] if out is None else list(result.save(out))
-    if draw is not None and result.clip_ids:
-        written.append(draw(result))
-    for path in written:
-        sys.stderr.write(f"wrote {printable(str(path))}\n")
-    return 0 if result.clip_ids else EXIT_FAILED
+        return classifier(sounds, labels, progress=progress)  # type: ignore[arg-type]
+
+
+class _Output:
+    """Where a result goes. What cannot be written is told before hours of captioning."""
+
+    def __init__(self, out: Path | None, plot: Path | None, as_json: bool) -> None:
+        self._draw = None if plot is None else _drawer(plot)
+        if out is not None:
+            _make_folder(out)
+        self._out = out
+        self._as_json = as_json
+
+    def write(self, result: "ClassificationResult") -> int:
+        """Print and save it.
+
+        Returns:
+            The exit status.
+        """
+        if self._as_json:
+            write(result.to_json())
+        else:
+            write(result.to_text(width=terminal_width()))
+            if result.truth and result.clip_ids:
+                write(f"\n{result.evaluate()}")
+        written = [] if self._out is None else list(result.save(self._out))
+        if self._draw is not None and result.clip_ids:
+            written.append(self._draw(result))
+        for path in written:
+            sys.stderr.write(f"wrote {printable(str(path))}\n")
+        return 0 if result.clip_ids else EXIT_FAILED
 
 
 def _drawer(plot: Path) -> "Callable[[ClassificationResult], Path]":
