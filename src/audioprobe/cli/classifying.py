@@ -17,7 +17,7 @@ from audioprobe.terminal import progress_bar, terminal_width, write
 if TYPE_CHECKING:
     from audioprobe.results import ClassificationResult
 
-DEFAULT_MODEL = "ltu:mini"
+DEFAULT_MODEL = "tag-captioner:birdnet"
 BESIDE = "tag-captioner:birdnet"
 DEFAULT_SCORER = "embedding"
 
@@ -85,17 +85,13 @@ def demo(
     plot: PlotOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Classify the 22 real recordings that ship with the library, and compare with their labels.
-
-    The small LTU of the library listens. It never heard these recordings, and few like them: see
-    its card for what to expect.
-    """
+    """Classify the 22 real recordings that ship with the library, and compare with their labels."""
     from audioprobe.datasets.recordings import Recordings
     from audioprobe.results.comparison import captions_beside
 
     recordings, output = Recordings(), _Output(out, plot, json)
     result = _classified(recordings.clips(), recordings.labels, model, scorer)
-    peer = None if json else _peer(beside)
+    peer = None if json else _peer(beside, model)
     if peer is None:
         return output.write(result)
     other = _classified(recordings.clips(), recordings.labels, peer, scorer)
@@ -105,12 +101,12 @@ def demo(
     return output.write(result)
 
 
-def _peer(named: str | None) -> str | None:
-    """BirdNET where nothing is named; None where its extra is not installed."""
+def _peer(named: str | None, model: str) -> str | None:
+    """BirdNET where nothing is named, it listens not already, and its extra is installed."""
     if named is not None:
         return named
     ready = {backend.name for backend in available() if not backend.install}
-    return BESIDE if "birdnet" in ready else None
+    return BESIDE if "birdnet" in ready and model != BESIDE else None
 
 
 def _classified(

@@ -1,0 +1,69 @@
+"""The curves of a training as a picture: the loss of every step, part by part."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from audioprobe.errors import InvalidInputError, needs_extra
+from audioprobe.reports.score_map import check_format
+
+with needs_extra("report"):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+_SMOOTH = 25  # steps
+
+
+def read_log(path: str | Path) -> tuple[Mapping[str, float], ...]:
+    """The steps of a training's log, one JSON object a line.
+
+    Raises:
+        InvalidInputError: if the file is no such log.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        return tuple(json.loads(line) for line in lines)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"{path}: not a log of a training ({error!s:.100}).") from error
+
+
+def save_curves(
+    logs: Mapping[str, Sequence[Mapping[str, float]]], path: str | Path, *, smooth: int = _SMOOTH
+) -> Path:
+    """Draw the loss of each part over its steps, thin, and its running mean, thick.
+
+    Args:
+        logs: entries with "step" and "loss" (nats), by the name of the part.
+        path: a file ending in .png, .svg or .pdf; its folder is made if need be.
+        smooth: steps of the running mean.
+
+    Returns:
+        The path.
+
+    Raises:
+        InvalidInputError: for another ending, or no log.
+    """
+    target = Path(path)
+    check_format(target)
+    if not logs or not all(logs.values()):
+        raise InvalidInputError("No steps to draw: give a log for each part of a training.")
+    figure = Figure(figsize=(3.2 * len(logs), 2.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    for number, (name, log) in enumerate(logs.items(), 1):
+        axes = figure.add_subplot(1, len(logs), number)
+        steps = np.array([entry["step"] for entry in log])
+        losses = np.array([entry["loss"] for entry in log])
+        axes.plot(steps, losses, color="#9ecae1", linewidth=0.6)
+        width = max(1, min(smooth, len(losses)))
+        means = np.convolve(losses, np.ones(width) / width, mode="valid")
+        axes.plot(steps[width - 1 :], means, color="#08519c", linewidth=1.5)
+        axes.set_title(name, fontsize=9, parse_math=False)
+        axes.set_xlabel("step", fontsize=8)
+        axes.set_ylim(bottom=0)
+        axes.tick_params(labelsize=7)
+    figure.axes[0].set_ylabel("loss (nats)", fontsize=8)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=150)
+    return target
