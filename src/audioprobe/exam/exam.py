@@ -27,6 +27,8 @@ from audioprobe.training.relations import Relation, hypernyms
 from audioprobe.types import Clip
 
 SPLIT = "test"  # of scenes and recordings
+PARTS = ("encoder", "words", "sound", "labels", "captions", "recordings")
+LABELS = "labels.txt"  # names of what the training has taught
 
 Progress = Callable[[str, int, int], None]
 """Called with the part, what of it is done, and all of it."""
@@ -90,16 +92,20 @@ class Exam:
 
     def __call__(self) -> tuple[Findings, ...]:
         """All parts; writes each as JSON, and all of them as a table in Markdown."""
-        parts: dict[str, Callable[[], Sequence[Measure]]] = {
-            "encoder": self._encoder,
-            "words": self._words,
-            "sound": self._sound,
-            "labels": self._labels,
-            "captions": self._captions,
-        }
-        if self._recordings is not None:
-            parts["recordings"] = self._unfamiliar
+        ways = (
+            self._encoder,
+            self._words,
+            self._sound,
+            self._labels,
+            self._captions,
+            self._unfamiliar,
+        )
+        parts = dict(zip(PARTS, ways, strict=True))
+        if self._recordings is None:
+            del parts["recordings"]
         self._out.mkdir(parents=True, exist_ok=True)
+        known = "".join(f"{label}\n" for label in self._known.labels)
+        (self._out / LABELS).write_text(known, encoding="utf-8")
         found = tuple(self._kept(name, measure) for name, measure in parts.items())
         text = table_of(found).to_markdown()
         (self._out / "exam.md").write_text(text + "\n", encoding="utf-8")
