@@ -4,6 +4,7 @@ Usage: python scripts/ship_mini.py TRAINING
 """
 
 import csv
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from audioprobe.training.loop import LOG
 from audioprobe.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
+EXAM = re.compile("(<!-- exam -->).*(<!-- /exam -->)", re.DOTALL)
 EVERY = 10  # steps between the rows of the log in the docs
 
 
@@ -42,6 +44,12 @@ def ship(training: Path) -> None:
     logs |= {stage.name: read_log(training / stage.name / LOG) for stage in recipe.stages}
     save_curves(logs, ROOT / "docs" / "images" / "mini-curves.png")
     write_log(logs, ROOT / "docs" / "mini-log.csv")
+    table = table_of(found).to_markdown()
+    page = ROOT / "docs" / "small-ltu.md"
+    page.write_text(
+        EXAM.sub(lambda m: f"{m[1]}\n{table}{m[2]}", page.read_text(encoding="utf-8")),
+        encoding="utf-8",
+    )
     card = (Path(__file__).parent / "mini_card.md").read_text(encoding="utf-8")
     labels = (training / "exam" / LABELS).read_text(encoding="utf-8").splitlines()
     (MINI / "README.md").write_text(
@@ -54,7 +62,7 @@ def ship(training: Path) -> None:
             bare=f"{recipe.sounds.bare:.0%}",
             megabytes=(MINI / ADAPTER).stat().st_size / 1e6,
             seconds=timing(logs),
-            table=table_of(found).to_markdown(),
+            table=table,
         ),
         encoding="utf-8",
     )

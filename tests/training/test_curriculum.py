@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.datasets.debian_packages import PACKAGES, lay_out, small_tables
 from tests.tiny_ltu import write_base
-from tests.tiny_recipe import PLAN, recipe
+from tests.tiny_recipe import PLAN, SOURCES, recipe
 
 from audioprobe import LTU, Prompt
-from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.language_models.adapter import save_adapter
 from audioprobe.training.curriculum import Curriculum, scenes_of
 from audioprobe.training.recipe import Sounds, Stage
 from audioprobe.training.relations import Relation
+
+__all__ = ["small_tables"]
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +123,30 @@ def test_nothing_held_out_is_asked(base: Path, tmp_path: Path) -> None:
     for relation in held:
         words = (relation.concept.phrase, relation.phrase)
         assert not any(all(w in record.instruction for w in words) for record in in_words)
+
+
+def test_two_trainings_in_one_folder_are_refused_from_the_first_scene(
+    base: Path, tmp_path: Path
+) -> None:
+    def begin_another(what: str, *_: int) -> None:
+        if what == "scenes":
+            Curriculum(recipe(base), tmp_path).train()
+
+    with pytest.raises(TrainingError, match="another process trains in this folder"):
+        Curriculum(recipe(base), tmp_path, progress=begin_another).train()
+
+
+def test_missing_and_leaking_recordings_are_refused_before_the_first_scene(
+    base: Path, tmp_path: Path, small_tables: None
+) -> None:
+    for name in PACKAGES:
+        lay_out(tmp_path / "sounds" / name, name)
+    wanted = replace(recipe(base), sounds=Sounds(n_train=4, most=1, sources=SOURCES))
+    with pytest.raises(InvalidInputError, match=r"dog\.wav \(train\), forest/dog\.wav \(test\)"):
+        Curriculum(wanted, tmp_path / "leak", recordings=tmp_path / "sounds").train()
+    (tmp_path / "sounds/farm/usr/share/farm/more/dog.wav").unlink()
+    with pytest.raises(
+        InvalidInputError, match=r"1 recordings to train with are missing.*dog\.wav"
+    ):
+        Curriculum(wanted, tmp_path / "lost", recordings=tmp_path / "sounds").train()
+    assert not (tmp_path / "leak/scenes").exists()

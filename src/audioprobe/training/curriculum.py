@@ -23,7 +23,7 @@ from audioprobe.nets.prefixes import CavMaePrefix
 from audioprobe.protocols import Dataset
 from audioprobe.serialize import to_json
 from audioprobe.training.encoder import new_classifier, train_encoder
-from audioprobe.training.loop import fit
+from audioprobe.training.loop import alone, fit
 from audioprobe.training.material import Material
 from audioprobe.training.objectives import AnswerLoss, LabelLoss
 from audioprobe.training.parts import train_only
@@ -79,21 +79,12 @@ class Curriculum:
             The folder of the model, for `LTU.from_pretrained`.
 
         Raises:
-            InvalidInputError, TrainingError: as `fit`.
+            InvalidInputError, TrainingError: as `fit`; if recordings to train with are missing,
+                or a sound or package is in two splits; if another process trains here.
             WeightsError: if the base is not there.
         """
-        if self._recordings is not None:
-            _refuse_missing(self._recordings)
-            refuse_leaks(self._recordings)
-        pool = self.pool()
-        encoder = self.teach_encoder(pool)
-        files = self.begin(encoder)
-        material = self.material(TRAIN, len(pool))
-        for stage in self.recipe.stages:
-            self.teach(files, material, pool, stage)
-            self.look(files, stage)
-        out = self.folder / MODEL
-        return out if out.exists() else save_adapter(files, out, name=self.folder.name)
+        with alone(self.folder):
+            return self._train()
 
     def pool(self) -> Pool:
         """Spectrograms of the training scenes."""
@@ -177,6 +168,20 @@ class Curriculum:
         partial = path.with_suffix(".partial")
         partial.write_text("".join(lines), encoding="utf-8")
         partial.replace(path)
+
+    def _train(self) -> Path:
+        if self._recordings is not None:
+            _refuse_missing(self._recordings)
+            refuse_leaks(self._recordings)
+        pool = self.pool()
+        encoder = self.teach_encoder(pool)
+        files = self.begin(encoder)
+        material = self.material(TRAIN, len(pool))
+        for stage in self.recipe.stages:
+            self.teach(files, material, pool, stage)
+            self.look(files, stage)
+        out = self.folder / MODEL
+        return out if out.exists() else save_adapter(files, out, name=self.folder.name)
 
     def _pin(self) -> None:
         """One folder, one recipe."""

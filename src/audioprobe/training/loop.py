@@ -105,7 +105,7 @@ def fit(
         raise InvalidInputError("Nothing to train: no parameter requires a gradient.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder), torch.random.fork_rng():
+    with alone(folder), torch.random.fork_rng():
         return _fit(objective, batch_at, plan, folder, progress or (lambda *_: None))
 
 
@@ -152,7 +152,12 @@ def _fit(
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder, which exists.
+
+    Raises:
+        TrainingError: if one does.
+    """
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=0)
