@@ -1,0 +1,1 @@
+"""What models are asked: prompts as files with names and versions, and a ladder of them."""
