@@ -10,7 +10,7 @@ from pathlib import Path
 from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError
 from audioprobe.protocols import LanguageModel
 from audioprobe.serialize import from_json, to_json
-from audioprobe.services.store import Store, key_of, scope_of
+from audioprobe.services.store import Answers, Store, key_of, scope_of
 from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
 
 _KNOWN_AHEAD = 64  # answers held back while the inner model is busy, before it gets a pause
@@ -28,7 +28,8 @@ class CachedModel:
 
     Args:
         inner: the model.
-        path: the store; made, with its folder, if need be.
+        store: the path of a store, made with its folder if need be; or whatever keeps answers like
+            one, such as the journal of a run.
 
     Attributes:
         n_hits: prompts that the store had, so far.
@@ -39,9 +40,9 @@ class CachedModel:
             as it is.
     """
 
-    def __init__(self, inner: LanguageModel, path: str | Path) -> None:
+    def __init__(self, inner: LanguageModel, store: str | Path | Answers) -> None:
         self._inner = inner
-        self._store = Store(path)
+        self._store: Answers = Store(store) if isinstance(store, str | Path) else store
         self._lock = threading.Lock()
         self.n_hits = 0
         self.n_misses = 0

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.serialize import to_json
@@ -21,6 +22,24 @@ WITHOUT ROWID
 _FROM_VERSION_1 = "INSERT INTO answers SELECT key, vector, crc32(vector) FROM vectors"
 _BUSY_S = 60.0  # another process writes a chunk in milliseconds
 _PER_QUERY = 500  # variables in one statement; sqlite's lowest limit is 999
+
+
+class Answers(Protocol):
+    """Whatever keeps answers by key, for good: the first answer to a key stays."""
+
+    path: Path
+
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The answers to those keys that there are."""
+        ...
+
+    def write(self, answers: Mapping[bytes, bytes]) -> None:
+        """Keep answers, all or none; on disk when it returns."""
+        ...
+
+    def damaged(self) -> InvalidInputError:
+        """The error to raise for an answer that cannot be what was written."""
+        ...
 
 
 class Store:

@@ -1,0 +1,120 @@
+"""The folder of a run: what was wanted, what it rests on, and whatever came of it."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.runs.journal import Journal
+
+CONFIG, MANIFEST, RESPONSES = "config.toml", "manifest.json", "responses.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A folder of one run, held by one process at a time; open it by `open_run`.
+
+    Attributes:
+        path: the folder.
+        journal: the answers so far.
+    """
+
+    path: Path
+    journal: Journal
+
+    def write(self, name: str, content: str) -> Path:
+        """A file of the run, complete or as it was before."""
+        return write_whole(self.path / name, content.encode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def open_run(path: str | Path, config: str, manifest: Mapping[str, object]) -> Iterator[RunFolder]:
+    """Begin a run, or go on with one.
+
+    Args:
+        path: the folder; made if need be.
+        config: text of the configuration.
+        manifest: what pins everything else that can move a result (components, data, versions of
+            the format); plain JSON data.
+
+    Raises:
+        InvalidInputError: if the folder holds a run by another configuration or manifest (names
+            what differs), something that is no run, a damaged journal, or a run under way in
+            another process.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(f"{folder}: cannot be a folder for a run ({error}).") from error
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InvalidInputError(
+            f"{folder}: another process works in this folder. Wait for it, or name another folder."
+        ) from error
+    try:
+        _pin(folder, config, manifest)
+        yield RunFolder(folder, Journal(folder / RESPONSES))
+    finally:
+        lock.release()
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file under another name, and rename it when it is on disk.
+
+    Raises:
+        OSError: if the disk is full or not writable; the file is as it was.
+    """
+    partial = path.with_name(f".{path.name}.unfinished")
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _pin(folder: Path, config: str, manifest: Mapping[str, object]) -> None:
+    """The manifest last: a folder without one holds nothing yet."""
+    if not (folder / MANIFEST).is_file():
+        if (folder / RESPONSES).exists():
+            raise InvalidInputError(
+                f"{folder}: has {RESPONSES} and no {MANIFEST}, so it is no run of this library. "
+                "Name another folder."
+            )
+        write_whole(folder / CONFIG, config.encode())
+        write_whole(folder / MANIFEST, _text(manifest).encode())
+        return
+    if (folder / CONFIG).read_text(encoding="utf-8") != config:
+        raise InvalidInputError(
+            f"{folder}: holds a run of another configuration. Go on with {folder / CONFIG}, or "
+            "name another folder; answers are not asked again where both share a cache."
+        )
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInputError(f"{folder / MANIFEST}: not JSON ({error}).") from error
+    wanted = json.loads(_text(manifest))
+    differing = [k for k in sorted({*found, *wanted}) if found.get(k) != wanted.get(k)]
+    if differing:
+        first = differing[0]
+        raise InvalidInputError(
+            f"{folder}: holds a run of the same configuration over something else: "
+            f"{', '.join(differing)} differ, {first} was {found.get(first)!r:.120} and is "
+            f"{wanted.get(first)!r:.120}. Name another folder."
+        )
+
+
+def _text(manifest: Mapping[str, object]) -> str:
+    return json.dumps(manifest, indent=2, sort_keys=True, allow_nan=False) + "\n"

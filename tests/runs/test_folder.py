@@ -1,0 +1,68 @@
+"""One folder holds one run: others are refused, and say what differs."""
+
+from pathlib import Path
+
+import pytest
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.runs.folder import open_run, write_whole
+
+MANIFEST = {"model": {"name": "x"}, "data": "123"}
+
+
+def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
+    with open_run(tmp_path / "run", "a = 1\n", MANIFEST) as run:
+        run.journal.write({b"k": b"1"})
+        run.write("scores.csv", "a,b\n")
+    with open_run(tmp_path / "run", "a = 1\n", MANIFEST) as run:
+        assert len(run.journal) == 1
+    assert (tmp_path / "run/scores.csv").read_text() == "a,b\n"
+
+
+def test_other_runs_are_refused(tmp_path: Path) -> None:
+    with open_run(tmp_path, "a = 1\n", MANIFEST):
+        pass
+    with (
+        pytest.raises(InvalidInputError, match="another configuration"),
+        open_run(tmp_path, "", {}),
+    ):
+        pass
+    other = MANIFEST | {"data": "456", "more": 1}
+    with (
+        pytest.raises(InvalidInputError, match="data, more differ, data was '123' and is '456'"),
+        open_run(tmp_path, "a = 1\n", other),
+    ):
+        pass
+
+
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
+    with (
+        open_run(tmp_path, "", {}),
+        pytest.raises(InvalidInputError, match="another process works in this folder"),
+        open_run(tmp_path, "", {}),
+    ):
+        pass
+
+
+def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "responses.jsonl").write_text("mine")
+    with (
+        pytest.raises(InvalidInputError, match="no run of this library"),
+        open_run(tmp_path, "", {}),
+    ):
+        pass
+    assert (tmp_path / "responses.jsonl").read_text() == "mine"
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InvalidInputError, match="cannot be a folder"),
+        open_run(tmp_path / "file", "", {}),
+    ):
+        pass
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    path = write_whole(tmp_path / "a.txt", b"old")
+    with pytest.raises(TypeError):
+        write_whole(path, "not bytes")  # type: ignore[arg-type]
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
