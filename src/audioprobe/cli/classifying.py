@@ -112,11 +112,16 @@ def _peer(named: str | None, model: str) -> str | None:
 def _classified(
     sounds: object, labels: Sequence[str], model: str, scorer: str
 ) -> "ClassificationResult":
+    from audioprobe.audio.sources import clips_of
     from audioprobe.classifiers.caption import CaptionClassifier
+    from audioprobe.scorers.labels import check_texts
 
+    # What is wrong with the input is told before a model is loaded.
+    clips = clips_of(sounds)  # type: ignore[arg-type]
+    check_texts((), labels)
     classifier = CaptionClassifier(load("language_model", model), load("scorer", scorer))
     with progress_bar() as progress:
-        return classifier(sounds, labels, progress=progress)  # type: ignore[arg-type]
+        return classifier(clips, labels, progress=progress)
 
 
 class _Output:
