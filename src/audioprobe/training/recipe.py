@@ -1,13 +1,9 @@
 """Recipes: everything that a training depends on, in one file of TOML."""
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
+from audioprobe.configs import find_config, read_config
 from audioprobe.errors import InvalidInputError
 from audioprobe.nets.cavmae import CavMaeConfig
 from audioprobe.training.encoder import Lesson
@@ -134,36 +130,4 @@ def read_recipe(name: str | Path) -> Recipe:
         InvalidInputError: if it is not there, not TOML, has an unknown key, or a value that cannot
             be; names the place.
     """
-    path = SHIPPED / f"{name}.toml" if str(name) in shipped() else Path(name).expanduser()
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InvalidInputError(
-            f"{name}: neither a file nor one of the recipes {', '.join(shipped())}."
-        ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInputError(f"{path}: not readable as TOML ({error}).") from error
-    try:
-        recipe = TypeAdapter(Recipe).validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InvalidInputError(f"{path}: {where}: {first['msg']}.") from error
-    _refuse_unknown(data, recipe, str(path))
-    return recipe
-
-
-def _refuse_unknown(data: Any, value: object, where: str) -> None:  # noqa: ANN401 - parsed TOML
-    """A misspelt key would otherwise leave a default in its place."""
-    if isinstance(value, tuple) and isinstance(data, list):
-        for n, (item, built) in enumerate(zip(data, value, strict=True)):
-            _refuse_unknown(item, built, f"{where}[{n}]")
-    if not (is_dataclass(value) and isinstance(data, Mapping)):
-        return
-    known = {f.name for f in fields(value)}
-    for key, item in data.items():
-        if key not in known:
-            raise InvalidInputError(
-                f"{where}: unknown key {key!r}. There are {', '.join(sorted(known))}."
-            )
-        _refuse_unknown(item, getattr(value, key), f"{where}.{key}")
+    return read_config(Recipe, find_config(name, SHIPPED))

@@ -1,0 +1,79 @@
+"""Configurations: frozen dataclasses from files of TOML, in which nothing can be misspelt."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from audioprobe.errors import InvalidInputError
+
+T = TypeVar("T")
+
+
+def find_config(name: str | Path, shipped: Path) -> Path:
+    """The file of a configuration: one that ships with the library by its name, or any other.
+
+    Args:
+        name: a name without ".toml", or a path.
+        shipped: the folder of those that ship.
+
+    Raises:
+        InvalidInputError: if there is neither; lists those that ship.
+    """
+    names = {path.stem: path for path in sorted(shipped.glob("*.toml"))}
+    path = names.get(str(name), Path(name).expanduser())
+    if not path.is_file():
+        near = difflib.get_close_matches(str(name), names, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InvalidInputError(
+            f"{name}: neither a file nor one of {', '.join(names)}, which ship.{hint}"
+        )
+    return path
+
+
+def read_config(cls: type[T], path: str | Path) -> T:
+    """Read a configuration.
+
+    Args:
+        cls: the frozen dataclass that it is.
+        path: the file.
+
+    Raises:
+        InvalidInputError: if it cannot be read, is not TOML, has an unknown key (suggests the
+            nearest), or a value that cannot be; names file and key.
+    """
+    file = Path(path)
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInputError(f"{file}: not readable as TOML ({error}).") from error
+    try:
+        config: T = TypeAdapter(cls).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidInputError(f"{file}: {where}: {first['msg']}.") from error
+    _refuse_unknown(data, config, str(file))
+    return config
+
+
+def _refuse_unknown(data: Any, value: object, where: str) -> None:  # noqa: ANN401 - parsed TOML
+    """A misspelt key would otherwise leave a default in its place."""
+    if isinstance(value, tuple) and isinstance(data, list):
+        for n, (item, built) in enumerate(zip(data, value, strict=True), 1):
+            _refuse_unknown(item, built, f"{where}, number {n}")
+    if not (is_dataclass(value) and isinstance(data, Mapping)):
+        return
+    known = [f.name for f in fields(value)]
+    for key, item in data.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise InvalidInputError(
+                f"{where}: unknown key {key!r}.{hint} There are {', '.join(sorted(known))}."
+            )
+        _refuse_unknown(item, getattr(value, key), f"{where}: {key}")
