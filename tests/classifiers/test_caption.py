@@ -25,7 +25,7 @@ from audioprobe.language_models.tag_captioner import TagCaptioner
 from audioprobe.protocols import LanguageModel
 from audioprobe.results import ClassificationResult
 from audioprobe.scorers.keyword import KeywordScorer
-from audioprobe.types import Clip, Decoding, FloatArray, Prompt, Response, Waveform
+from audioprobe.types import Clip, Decoding, Example, FloatArray, Prompt, Response, Waveform
 
 LABELS = ["crow", "rain", "dog"]
 WORDS = {0.1: "a crow calls", 0.2: "rain falls", 0.3: "a dog and a crow", 0.4: "nothing much"}
@@ -421,3 +421,21 @@ def test_a_tagger_and_real_files_work_together(tmp_path: Path) -> None:
         "The sound of a crow, possibly rain or music.",
         "The sound of music.",
     ]
+
+
+def test_examples_are_shown_before_every_question_and_recorded() -> None:
+    shown = [Example("What?", "A crow."), Example("What?", "Rain.", audio=sound(0.2))]
+
+    def tell(prompt: Prompt) -> Response:
+        return Response(" ".join(example.answer for example in prompt.examples))
+
+    result = classify(ScriptedModel(tell), 0.4, 0.4, examples=shown)
+    assert {caption.text for caption in result.captions} == {"A crow. Rain."}
+    recorded = result.provenance.options["examples"]
+    assert recorded == (
+        "What? -> A crow. | no sound",
+        f"What? -> Rain. | {sound(0.2).digest()}",
+    )
+    assert "examples" not in classify(ScriptedModel(describe), 0.1).provenance.options
+    copy = ClassificationResult.from_json(result.to_json())
+    assert copy.provenance.options["examples"] == recorded

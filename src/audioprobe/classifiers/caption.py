@@ -14,7 +14,7 @@ from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError,
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import load
 from audioprobe.results import Caption, ClassificationResult, Provenance
-from audioprobe.types import Decoding, FloatArray, Option, Prompt, Response
+from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."
 """LTU's own wording for classification (`inference_batch.py`), "Close" included."""
@@ -36,6 +36,7 @@ class CaptionClassifier:
         scorer: compares captions with labels, or its name; by default cosine similarity of
             all-MiniLM-L6-v2 embeddings.
         question: asked of every window.
+        examples: shown before every question.
         reading: how recordings become windows of one channel.
         decoding: None means the model's default, which is greedy.
 
@@ -52,6 +53,7 @@ class CaptionClassifier:
         scorer: Scorer | str = "embedding",
         *,
         question: str = CAPTION_QUESTION,
+        examples: Sequence[Example] = (),
         reading: Reading | None = None,
         decoding: Decoding | None = None,
     ) -> None:
@@ -60,6 +62,7 @@ class CaptionClassifier:
         )
         self._scorer: Scorer = load("scorer", scorer) if isinstance(scorer, str) else scorer
         self._question = question
+        self._examples = tuple(examples)
         self._reading = reading or Reading()
         self._decoding = decoding
 
@@ -124,7 +127,7 @@ class CaptionClassifier:
             "prompt",
             "caption",
             ask=lambda prompts: self._model.generate(prompts, self._decoding),
-            item=lambda waveform: Prompt(self._question, audio=waveform),
+            item=lambda waveform: Prompt(self._question, waveform, self._examples),
             keep=_caption,
         )
 
@@ -187,8 +190,17 @@ class CaptionClassifier:
         decoding = asdict(self._decoding) if self._decoding else {}
         return {
             "question": self._question,
+            **self._shown(),
             **{f"decoding.{name}": value for name, value in decoding.items()},
         }
+
+    def _shown(self) -> dict[str, Option]:
+        """The examples, by their texts and the hashes of their sounds."""
+        if not self._examples:
+            return {}
+        told = ("no sound" if e.audio is None else e.audio.digest() for e in self._examples)
+        texts = (f"{e.question} -> {e.answer}" for e in self._examples)
+        return {"examples": tuple(map(" | ".join, zip(texts, told, strict=True)))}
 
 
 def _caption(clip_id: str, window: Window, response: Response) -> Caption:
