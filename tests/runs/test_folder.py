@@ -1,5 +1,6 @@
 """One folder holds one run: others are refused, and say what differs."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
     with open_run(tmp_path / "run", "a = 1\n", MANIFEST) as run:
         run.journal.write({b"k": b"1"})
         run.write("scores.csv", "a,b\n")
-    with open_run(tmp_path / "run", "a = 1\n", MANIFEST) as run:
+    with open_run(tmp_path / "run", "a = 1\n", MANIFEST, {"time": "now"}) as run:
         assert len(run.journal) == 1
+    manifest = json.loads((tmp_path / "run/manifest.json").read_text())
+    assert manifest == {"pinned": MANIFEST, "starts": [{}, {"time": "now"}]}
     assert (tmp_path / "run/scores.csv").read_text() == "a,b\n"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -33,18 +35,23 @@ class RunFolder:
 
 
 @contextmanager
-def open_run(path: str | Path, config: str, manifest: Mapping[str, object]) -> Iterator[RunFolder]:
+def open_run(
+    path: str | Path,
+    config: str,
+    pinned: Mapping[str, object],
+    start: Mapping[str, object] = MappingProxyType({}),
+) -> Iterator[RunFolder]:
     """Begin a run, or go on with one.
 
     Args:
         path: the folder; made if need be.
         config: text of the configuration.
-        manifest: what pins everything else that can move a result (components, data, versions of
-            the format); plain JSON data.
+        pinned: what else decides about a result (components, data, prompts); plain JSON data.
+        start: what is only recorded, for every start anew (versions, time); plain JSON data.
 
     Raises:
-        InvalidInputError: if the folder holds a run by another configuration or manifest (names
-            what differs), something that is no run, a damaged journal, or a run under way in
+        InvalidInputError: if the folder holds a run by another configuration or of something else
+            pinned (names what differs), what is no run, a damaged journal, or a run under way in
             another process.
     """
     folder = Path(path)
@@ -60,7 +67,7 @@ def open_run(path: str | Path, config: str, manifest: Mapping[str, object]) -> I
             f"{folder}: another process works in this folder. Wait for it, or name another folder."
         ) from error
     try:
-        _pin(folder, config, manifest)
+        _pin(folder, config, pinned, start)
         yield RunFolder(folder, Journal(folder / RESPONSES))
     finally:
         lock.release()
@@ -85,8 +92,11 @@ def write_whole(path: Path, content: bytes) -> Path:
     return path
 
 
-def _pin(folder: Path, config: str, manifest: Mapping[str, object]) -> None:
+def _pin(
+    folder: Path, config: str, pinned: Mapping[str, object], start: Mapping[str, object]
+) -> None:
     """The manifest last: a folder without one holds nothing yet."""
+    wanted = json.loads(_text(pinned))
     if not (folder / MANIFEST).is_file():
         if (folder / RESPONSES).exists():
             raise InvalidInputError(
@@ -94,6 +104,7 @@ def _pin(folder: Path, config: str, manifest: Mapping[str, object]) -> None:
                 "Name another folder."
             )
         write_whole(folder / CONFIG, config.encode())
+        manifest = {"pinned": wanted, "starts": [dict(start)]}
         write_whole(folder / MANIFEST, _text(manifest).encode())
         return
     if (folder / CONFIG).read_text(encoding="utf-8") != config:
@@ -101,11 +112,8 @@ def _pin(folder: Path, config: str, manifest: Mapping[str, object]) -> None:
             f"{folder}: holds a run of another configuration. Go on with {folder / CONFIG}, or "
             "name another folder; answers are not asked again where both share a cache."
         )
-    try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InvalidInputError(f"{folder / MANIFEST}: not JSON ({error}).") from error
-    wanted = json.loads(_text(manifest))
+    manifest = _read(folder / MANIFEST)
+    found = manifest["pinned"]
     differing = [k for k in sorted({*found, *wanted}) if found.get(k) != wanted.get(k)]
     if differing:
         first = differing[0]
@@ -114,7 +122,19 @@ def _pin(folder: Path, config: str, manifest: Mapping[str, object]) -> None:
             f"{', '.join(differing)} differ, {first} was {found.get(first)!r:.120} and is "
             f"{wanted.get(first)!r:.120}. Name another folder."
         )
+    manifest["starts"].append(dict(start))
+    write_whole(folder / MANIFEST, _text(manifest).encode())
 
 
-def _text(manifest: Mapping[str, object]) -> str:
-    return json.dumps(manifest, indent=2, sort_keys=True, allow_nan=False) + "\n"
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInputError(f"{path}: not JSON ({error}).") from error
+    if not isinstance(manifest, dict) or set(manifest) != {"pinned", "starts"}:
+        raise InvalidInputError(f"{path}: not the manifest of a run. Name another folder.")
+    return manifest
+
+
+def _text(content: Mapping[str, object]) -> str:
+    return json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"

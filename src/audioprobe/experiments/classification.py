@@ -1,0 +1,183 @@
+"""In-context classification: every rung asked of every clip, kept as it is answered."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from audioprobe.classifiers.caption import CaptionClassifier
+from audioprobe.classifiers.provenance import now, versions
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.config import Classification
+from audioprobe.experiments.materials import (
+    Heard,
+    Question,
+    built,
+    heard,
+    question_of,
+    rung_of,
+    templates,
+)
+from audioprobe.language_models.cached import CachedModel
+from audioprobe.protocols import LanguageModel, Scorer
+from audioprobe.results import ClassificationResult
+from audioprobe.runs.folder import RunFolder, open_run
+from audioprobe.serialize import to_json
+
+FORMAT = 1
+RESULTS = "results"
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being asked, clips done, and clips in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One rung asked of one data set.
+
+    Attributes:
+        sounds: name of the data set's part of the run.
+        rung: name of the rung.
+        familiar: whether the model learned from such sound.
+        result: captions and scores, with truth and failures.
+    """
+
+    sounds: str
+    rung: str
+    familiar: bool | None
+    result: ClassificationResult
+
+
+class ClassificationRun:
+    """A run, prepared: what will be asked is known before any model is loaded.
+
+    Args:
+        config: what is wanted.
+        text: the configuration as it was written, which goes into the folder.
+
+    Attributes:
+        questions: for each part of the sounds, what is asked of it.
+
+    Raises:
+        InvalidInputError: if data, labels, prompts or examples are not there.
+    """
+
+    def __init__(self, config: Classification, text: str) -> None:
+        self.config = config
+        self._text = text
+        self._sounds = [heard(sound) for sound in config.sounds]
+        known = templates(config)
+        self._rungs = [(asked, rung_of(asked, known)) for asked in config.rungs]
+        names = [rung.name for _, rung in self._rungs]
+        if len(set(names)) < len(names):
+            raise InvalidInputError(f"Two rungs are the same: {', '.join(names)}.")
+        self.questions: list[tuple[Heard, Sequence[Question]]] = [
+            (
+                sounds,
+                [question_of(asked, rung, sounds, config.seed) for asked, rung in self._rungs],
+            )
+            for sounds in self._sounds
+        ]
+
+    def __call__(self, folder: str | Path, progress: Progress = lambda *_: None) -> list[Cell]:
+        """Ask everything that was not answered yet.
+
+        Args:
+            folder: of this run; one that was stopped goes on.
+            progress: told how far it is.
+
+        Returns:
+            A cell for each part of the sounds and each rung, in order.
+
+        Raises:
+            InvalidInputError: if the folder holds another run, or another process works in it.
+            AudioProbeError: for what no single clip is the cause of, such as missing weights.
+        """
+        model: LanguageModel = built("language_model", self.config.model)  # type: ignore[assignment]
+        scorer: Scorer = built("scorer", self.config.scorer)  # type: ignore[assignment]
+        with open_run(folder, self._text, self._pinned(model, scorer), started()) as run:
+            if self.config.cache:
+                model = CachedModel(model, Path(self.config.cache).expanduser())
+            model = CachedModel(model, run.journal)
+            cells = []
+            for sounds, questions in self.questions:
+                for question in questions:
+                    classifier = CaptionClassifier(
+                        model, scorer, question=question.text, examples=question.examples
+                    )
+                    cells.append(_cell(classifier, sounds, question, progress))
+                    _keep(run, cells[-1])
+            return cells
+
+    def _pinned(self, model: LanguageModel, scorer: Scorer) -> dict[str, object]:
+        """What, besides the configuration's text, a result depends on."""
+        asked = {
+            f"{sounds.name}: {question.name}": _hash(question)
+            for sounds, questions in self.questions
+            for question in questions
+        }
+        return {
+            "format": FORMAT,
+            "model": json.loads(to_json(model.info)),
+            "scorer": json.loads(to_json(scorer.info)),
+            "data": {sounds.name: json.loads(to_json(sounds.info)) for sounds in self._sounds},
+            "clips": {sounds.name: _ids(sounds) for sounds in self._sounds},
+            "questions": asked,
+            "prompts": {rung.name: asdict(rung.template) for _, rung in self._rungs},
+            "seed": self.config.seed,
+        }
+
+
+def _cell(
+    classifier: CaptionClassifier, sounds: Heard, question: Question, progress: Progress
+) -> Cell:
+    def tell(done: int, total: int) -> None:
+        progress(f"{sounds.name}: {question.name}", done, total)
+
+    result = classifier(sounds.clips, sounds.labels, progress=tell)
+    return Cell(sounds.name, question.name, sounds.familiar, result)
+
+
+def _keep(run: RunFolder, cell: Cell) -> None:
+    name = f"{cell.sounds}, {cell.rung}".replace(", ", "--").replace(" ", "-")
+    (run.path / RESULTS).mkdir(exist_ok=True)
+    run.write(f"{RESULTS}/{name}.json", cell.result.to_json())
+    run.write(f"{RESULTS}/{name}.csv", cell.result.to_csv())
+
+
+def started() -> dict[str, object]:
+    """What is recorded of every start of a run."""
+    return {"time": now(), "versions": versions(), "commit": commit()}
+
+
+def commit() -> str:
+    """The commit of the working directory, with "+" where files differ; "" where there is none."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""
+
+
+def _hash(question: Question) -> str:
+    content = hashlib.sha256(question.text.encode())
+    for example in question.examples:
+        sound = "" if example.audio is None else example.audio.digest()
+        content.update(f"\n{example.question}\n{example.answer}\n{sound}".encode())
+    return content.hexdigest()[:16]
+
+
+def _ids(sounds: Heard) -> str:
+    """Names and labels of the clips, in order."""
+    content = hashlib.sha256()
+    for clip in sounds.clips:
+        content.update(f"{clip.id}\t{clip.start}\t{clip.labels}\n".encode("utf-8", "surrogatepass"))
+    return content.hexdigest()[:16]

@@ -1,0 +1,132 @@
+"""What a run of in-context classification depends on, as one file of TOML."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from audioprobe.configs import find_config, read_config
+from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.prompts.ladder import Control
+
+SHIPPED = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component by its name.
+
+    Attributes:
+        name: as `audioprobe backends` lists it, "NAME" or "NAME:ARGUMENT".
+        options: its keyword arguments.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What is classified.
+
+    Attributes:
+        name: of the results, unique in the run.
+        dataset: where the clips come from.
+        split: of the data set.
+        labels: class names; empty takes those of the data set that some clip of the split has.
+        most: clips to take, the first ones; 0 takes all.
+        familiar: whether the model learned from such sound, for the drop between data sets; None
+            where nobody knows.
+    """
+
+    name: str
+    dataset: Part
+    split: str
+    labels: tuple[str, ...] = ()
+    most: int = 0
+    familiar: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A rung of the ladder.
+
+    Attributes:
+        prompt: name of a prompt.
+        control: see `prompts.ladder.Rung`.
+        examples: how many examples are shown.
+        sounds: whether they come with sound.
+        examples_split: of the data set, where examples are drawn from; never the one classified.
+        descriptions: a CSV file with the columns label and description; "" where the prompt has no
+            place for any.
+        absent: the same for classes that are not asked about.
+    """
+
+    prompt: str
+    control: Control = "none"
+    examples: int = 0
+    sounds: bool = False
+    examples_split: str = ""
+    descriptions: str = ""
+    absent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """A run of in-context classification.
+
+    Attributes:
+        kind: "classification".
+        model: who listens.
+        sounds: what is classified; every rung is asked of all of it.
+        rungs: what is asked; comparisons are with the first.
+        scorer: compares captions with labels.
+        prompts: a file of prompts; "" takes those that ship.
+        cache: a store that runs share, so that no prompt is ever answered twice; "" has none.
+        bootstrap: how intervals are computed.
+        seed: of examples and controls.
+    """
+
+    kind: Literal["classification"]
+    model: Part
+    sounds: tuple[Sound, ...]
+    rungs: tuple[Asked, ...]
+    scorer: Part = field(default_factory=lambda: Part("embedding"))
+    prompts: str = ""
+    cache: str = ""
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        names = [sound.name for sound in self.sounds]
+        if not names or len(set(names)) < len(names) or not self.rungs:
+            raise InvalidInputError(
+                f"A run needs sounds of different names, and at least one rung; got {names} and "
+                f"{len(self.rungs)} rungs."
+            )
+        for sound in self.sounds:
+            if not sound.name.replace("-", "").replace("_", "").isalnum():
+                raise InvalidInputError(
+                    f"The name {sound.name!r} becomes a file name: use letters, digits, - and _."
+                )
+        for rung in self.rungs:
+            if rung.examples and not rung.examples_split:
+                raise InvalidInputError(
+                    f"The rung {rung.prompt!r} shows examples: name the split to draw them from "
+                    "(examples_split)."
+                )
+            if rung.examples_split in {sound.split for sound in self.sounds} - {""}:
+                raise InvalidInputError(
+                    f"The rung {rung.prompt!r} draws examples from the split "
+                    f"{rung.examples_split!r}, which is classified. Name another split."
+                )
+
+
+def read_classification(name: str | Path) -> Classification:
+    """Read a configuration, by its path or the name of one that ships.
+
+    Raises:
+        InvalidInputError: as `configs.read_config`.
+    """
+    return read_config(Classification, find_config(name, SHIPPED))

@@ -1,0 +1,146 @@
+"""What a configuration names, built: components, clips, prompts."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from audioprobe.audio.reading import read_waveform
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.config import Asked, Classification, Part, Sound
+from audioprobe.prompts.ladder import Rung, shipped
+from audioprobe.prompts.template import Template, read_templates
+from audioprobe.protocols import Dataset
+from audioprobe.registry import Kind, load
+from audioprobe.types import Clip, ComponentInfo, Example
+
+_COLUMNS = ["label", "description"]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The clips of one data set.
+
+    Attributes:
+        name: of the results.
+        info: of the data set.
+        dataset: for examples from its other splits.
+        clips: in order.
+        labels: class names.
+        familiar: as in the configuration.
+    """
+
+    name: str
+    info: ComponentInfo
+    dataset: Dataset
+    clips: tuple[Clip, ...]
+    labels: tuple[str, ...]
+    familiar: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A rung of the ladder, ready to be asked of the clips of one data set.
+
+    Attributes:
+        name: of the rung.
+        text: the question.
+        examples: shown before it.
+    """
+
+    name: str
+    text: str
+    examples: tuple[Example, ...]
+
+
+def built(kind: Kind, part: Part) -> object:
+    """A backend by its name.
+
+    Raises:
+        AudioProbeError: as `registry.load`.
+    """
+    return load(kind, part.name, **part.options)
+
+
+def heard(sound: Sound) -> Heard:
+    """The clips that are to be classified.
+
+    Raises:
+        InvalidInputError: if there are none, or none of them has a label that is asked about.
+    """
+    dataset: Dataset = built("dataset", sound.dataset)  # type: ignore[assignment]
+    clips = tuple(dataset.clips(sound.split))
+    clips = clips[: sound.most] if sound.most else clips
+    if not clips:
+        raise InvalidInputError(f"{sound.name}: the split {sound.split!r} has no clips.")
+    present = {label for clip in clips for label in clip.labels or ()}
+    labels = sound.labels or tuple(label for label in dataset.labels if label in present)
+    if not present & set(labels):
+        raise InvalidInputError(
+            f"{sound.name}: no clip has one of the labels {', '.join(labels[:5]) or '(none)'}. "
+            f"The clips have {', '.join(sorted(present)[:5]) or 'none'}."
+        )
+    return Heard(sound.name, dataset.info, dataset, clips, labels, sound.familiar)
+
+
+def templates(config: Classification) -> dict[str, Template]:
+    """The prompts of a run: those of its file, or those that ship."""
+    return read_templates(config.prompts) if config.prompts else shipped()
+
+
+def rung_of(asked: Asked, known: dict[str, Template]) -> Rung:
+    """A rung with its prompt.
+
+    Raises:
+        InvalidInputError: if there is no such prompt, or the control does not fit it.
+    """
+    if asked.prompt not in known:
+        raise InvalidInputError(
+            f"There is no prompt {asked.prompt!r}. There are {', '.join(known)}."
+        )
+    return Rung(known[asked.prompt], asked.control, asked.examples, asked.sounds)
+
+
+def question_of(asked: Asked, rung: Rung, sounds: Heard, seed: int) -> Question:
+    """What is asked of the clips of a data set.
+
+    Raises:
+        InvalidInputError: if descriptions are missing, or there are too few examples.
+    """
+    text = rung.question(
+        sounds.labels,
+        _descriptions(asked.descriptions),
+        _descriptions(asked.absent),
+        seed=seed,
+    )
+    if not rung.n_examples:
+        return Question(rung.name, text, ())
+    shots = sounds.dataset.clips(asked.examples_split)
+    drawn = rung.examples(_labels(shots, sounds.labels), text, seed=seed)
+    examples = tuple(
+        replace(example, audio=read_waveform(shots[number])) if rung.sounds else example
+        for number, example in drawn
+    )
+    return Question(rung.name, text, examples)
+
+
+def _labels(shots: Sequence[Clip], asked: Sequence[str]) -> list[tuple[str, ...]]:
+    """What of the labels that are asked about is in each clip."""
+    return [tuple(label for label in asked if label in (clip.labels or ())) for clip in shots]
+
+
+def _descriptions(path: str) -> dict[str, str]:
+    """A text per label; none where no file is named."""
+    if not path:
+        return {}
+    file = Path(path).expanduser()
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if reader.fieldnames != _COLUMNS:
+                raise InvalidInputError(
+                    f"{file}: needs the columns label,description, has {reader.fieldnames}."
+                )
+            return {row["label"]: row["description"] for row in reader}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{file}: not readable as CSV ({error}).") from error
