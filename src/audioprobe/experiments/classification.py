@@ -3,7 +3,7 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,12 +42,14 @@ class Cell:
         rung: name of the rung.
         familiar: whether the model learned from such sound.
         result: captions and scores, with truth and failures.
+        groups: of the clips that have one, by id: what intervals resample.
     """
 
     sounds: str
     rung: str
     familiar: bool | None
     result: ClassificationResult
+    groups: Mapping[str, str]
 
 
 class ClassificationRun:
@@ -137,7 +139,8 @@ def _cell(
         progress(f"{sounds.name}: {question.name}", done, total)
 
     result = classifier(sounds.clips, sounds.labels, progress=tell)
-    return Cell(sounds.name, question.name, sounds.familiar, result)
+    groups = {clip.id: clip.group for clip in sounds.clips if clip.group is not None}
+    return Cell(sounds.name, question.name, sounds.familiar, result, groups)
 
 
 def _keep(run: RunFolder, cell: Cell) -> None:

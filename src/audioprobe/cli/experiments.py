@@ -1,0 +1,67 @@
+"""The command that runs an experiment from its configuration."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.tables import printable
+from audioprobe.terminal import stage_bars, terminal_width, write
+
+if TYPE_CHECKING:
+    from audioprobe.experiments.classification import ClassificationRun
+
+_SHOWN = 600  # characters of a prompt
+
+
+@app.command
+def run(
+    config: Annotated[str, Parameter(help="A file of TOML, or the name of one that ships.")],
+    /,
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="Folder of the run [runs/NAME]; one that was stopped goes on.")
+    ] = None,
+    dry_run: Annotated[
+        bool, Parameter(help="Only show what would be asked, and how often.", negative=())
+    ] = False,
+) -> int:
+    """Run an experiment: every prompt asked of every clip, scored, with intervals.
+
+    Each answer is in OUT/responses.jsonl before the next question is asked. Stopped at any moment,
+    the same command goes on and asks nothing twice.
+
+    Example: audioprobe run recordings --out runs/recordings
+    """
+    from audioprobe.configs import find_config
+    from audioprobe.experiments.classification import ClassificationRun
+    from audioprobe.experiments.config import SHIPPED, read_classification
+    from audioprobe.experiments.summary import scored, summary
+
+    path = find_config(config, SHIPPED)
+    prepared = ClassificationRun(read_classification(path), path.read_text(encoding="utf-8"))
+    if dry_run:
+        _show(prepared)
+        return 0
+    folder = out or Path("runs") / path.stem
+    with stage_bars() as bars:
+        cells = prepared(folder, progress=bars)
+    scores = scored(cells, prepared.config.bootstrap)
+    table = summary(scores)
+    (folder / "summary.md").write_text(table.to_markdown(), encoding="utf-8")
+    write(table.to_text(terminal_width()))
+    write(printable(f"\neverything is in {folder}"))
+    return 0 if any(score.n_clips for score in scores) else EXIT_FAILED
+
+
+def _show(prepared: "ClassificationRun") -> None:
+    """What would be asked of each part of the sounds."""
+    for sounds, questions in prepared.questions:
+        write(f"{printable(sounds.name)}: {len(sounds.clips)} clips, {len(sounds.labels)} labels")
+        for question in questions:
+            text = question.text[:_SHOWN] + ("..." if len(question.text) > _SHOWN else "")
+            write(f"\n  {question.name}, with {len(question.examples)} examples:")
+            write("\n".join(f"    {printable(line)}" for line in text.splitlines()))
+    n_calls = sum(len(s.clips) * len(questions) for s, questions in prepared.questions)
+    write(f"\n{n_calls} calls or more: a clip over 10 s is heard in windows of 10 s")
