@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from audioprobe.disk import write_whole, writing
 from audioprobe.errors import InvalidInputError
-from audioprobe.runs.folder import open_run, write_whole
+from audioprobe.runs.folder import open_run
 
 MANIFEST = {"model": {"name": "x"}, "data": "123"}
 
@@ -64,8 +65,8 @@ def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
-    path = write_whole(tmp_path / "a.txt", b"old")
-    with pytest.raises(TypeError):
-        write_whole(path, "not bytes")  # type: ignore[arg-type]
+    path = write_whole(tmp_path / "a.txt", "old")
+    with pytest.raises(TypeError), writing(path) as stream:
+        stream.write("not bytes")  # type: ignore[call-overload]
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audioprobe.disk import write_whole
 from audioprobe.errors import InvalidInputError
 from audioprobe.evaluation import Evaluation, evaluate, targets_of
 from audioprobe.metrics import ThresholdPolicy
@@ -250,12 +251,7 @@ class ClassificationResult:
         target.mkdir(parents=True, exist_ok=True)
         written = []
         for name, text in (("result.json", self.to_json()), ("scores.csv", self.to_csv())):
-            path = target / name
-            unfinished = target / f".{name}.unfinished"
-            # File names that are not UTF-8 reach us as surrogates, which UTF-8 cannot hold.
-            unfinished.write_bytes(text.encode("utf-8", "backslashreplace"))
-            unfinished.replace(path)
-            written.append(path)
+            written.append(write_whole(target / name, text))
         return written[0], written[1]
 
 

@@ -1,7 +1,6 @@
 """The folder of a run: what was wanted, what it rests on, and whatever came of it."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,8 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from audioprobe.disk import held, write_whole
 from audioprobe.errors import InvalidInputError
 from audioprobe.runs.journal import Journal
 
@@ -31,7 +29,7 @@ class RunFolder:
 
     def write(self, name: str, content: str) -> Path:
         """A file of the run, complete or as it was before."""
-        return write_whole(self.path / name, content.encode("utf-8", "backslashreplace"))
+        return write_whole(self.path / name, content)
 
 
 @contextmanager
@@ -59,37 +57,12 @@ def open_run(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInputError(f"{folder}: cannot be a folder for a run ({error}).") from error
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InvalidInputError(
-            f"{folder}: another process works in this folder. Wait for it, or name another folder."
-        ) from error
-    try:
+    refusal = InvalidInputError(
+        f"{folder}: another process works in this folder. Wait for it, or name another folder."
+    )
+    with held(folder / "lock", refusal):
         _pin(folder, config, pinned, start)
         yield RunFolder(folder, Journal(folder / RESPONSES))
-    finally:
-        lock.release()
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file under another name, and rename it when it is on disk.
-
-    Raises:
-        OSError: if the disk is full or not writable; the file is as it was.
-    """
-    partial = path.with_name(f".{path.name}.unfinished")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _pin(
@@ -103,9 +76,9 @@ def _pin(
                 f"{folder}: has {RESPONSES} and no {MANIFEST}, so it is no run of this library. "
                 "Name another folder."
             )
-        write_whole(folder / CONFIG, config.encode())
+        write_whole(folder / CONFIG, config)
         manifest = {"pinned": wanted, "starts": [dict(start)]}
-        write_whole(folder / MANIFEST, _text(manifest).encode())
+        write_whole(folder / MANIFEST, _text(manifest))
         return
     if (folder / CONFIG).read_text(encoding="utf-8") != config:
         raise InvalidInputError(
@@ -123,7 +96,7 @@ def _pin(
             f"{wanted.get(first)!r:.120}. Name another folder."
         )
     manifest["starts"].append(dict(start))
-    write_whole(folder / MANIFEST, _text(manifest).encode())
+    write_whole(folder / MANIFEST, _text(manifest))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from audioprobe.datasets.debian.sounds import DebianSounds
 from audioprobe.datasets.leaks import refuse_leaks
 from audioprobe.datasets.synthetic.dataset import Synthetic
 from audioprobe.datasets.synthetic.palettes import Blend, Palette, Procedural, Recorded
+from audioprobe.disk import write_whole
 from audioprobe.errors import InvalidInputError
 from audioprobe.language_models._ltu_files import LtuFiles, begin_ltu
 from audioprobe.language_models.adapter import save_adapter
@@ -112,10 +113,7 @@ class Curriculum:
 
     def begin(self, encoder: LabelLoss) -> LtuFiles:
         """The model before its first stage: an encoder that hears, a LLaMA that reads."""
-        sizes = {"audio": self.recipe.encoder} | {
-            f"lora_{name}": value for name, value in asdict(self.recipe.lora).items()
-        }
-        files = begin_ltu(self.recipe.base, sizes, seed=self.recipe.seed)
+        files = untaught(self.recipe)
         prefix = files.net.prefix
         assert isinstance(prefix, CavMaePrefix)  # noqa: S101 - of the recipe's sizes
         prefix.encoder.load_state_dict(encoder.encoder.state_dict())
@@ -165,9 +163,7 @@ class Curriculum:
             said = {"clip": clip.id, "labels": clip.labels, "caption": answer.text}
             lines.append(json.dumps(said) + "\n")
             self._progress(f"captions after {stage.name}", len(lines), n_scenes)
-        partial = path.with_suffix(".partial")
-        partial.write_text("".join(lines), encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, "".join(lines))
 
     def _train(self) -> Path:
         if self._recordings is not None:
@@ -194,6 +190,16 @@ class Curriculum:
                 f"{self.folder}: holds a training of another recipe. Go on with that one, or name "
                 "another folder."
             )
+
+
+def untaught(recipe: Recipe) -> LtuFiles:
+    """The model of a recipe that has learned nothing: its LLaMA reads, its adapters do nothing.
+
+    Raises:
+        WeightsError: if the base is not there.
+    """
+    lora = {f"lora_{name}": value for name, value in asdict(recipe.lora).items()}
+    return begin_ltu(recipe.base, {"audio": recipe.encoder, **lora}, seed=recipe.seed)
 
 
 def scenes_of(sounds: Sounds, recordings: Dataset | None = None) -> Synthetic:

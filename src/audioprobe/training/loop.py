@@ -7,17 +7,17 @@ killed goes on to the weights that it would have reached.
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
-from filelock import FileLock, Timeout
 from torch import nn
 
+from audioprobe.disk import held, write_whole
 from audioprobe.errors import InvalidInputError, TrainingError
 from audioprobe.training import snapshots
 
@@ -151,24 +151,16 @@ def _fit(
     return run.log
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> AbstractContextManager[None]:
     """Keep other processes from training in a folder, which exists.
 
     Raises:
         TrainingError: if one does.
     """
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise TrainingError(
-            f"{folder}: another process trains in this folder. Wait for it, or name another folder."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    refusal = TrainingError(
+        f"{folder}: another process trains in this folder. Wait for it, or name another folder."
+    )
+    return held(folder / "lock", refusal)
 
 
 def _save(
@@ -182,9 +174,7 @@ def _save(
         "optimizer": optimizer.state_dict(),
     }
     snapshots.save(folder / STATE, state)
-    partial = folder / f"{LOG}.partial"
-    partial.write_text("".join(json.dumps(entry) + "\n" for entry in run.log), encoding="utf-8")
-    partial.replace(folder / LOG)
+    write_whole(folder / LOG, "".join(json.dumps(entry) + "\n" for entry in run.log))
 
 
 def _restore(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from audioprobe.audio.filterbank import LTU
 from audioprobe.audio.reading import read_waveform
+from audioprobe.disk import write_whole
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import Dataset
 from audioprobe.serialize import to_json
@@ -99,9 +100,7 @@ class Pool:
         """The card last: it says what of the arrays is whole."""
         self._spectrograms.flush()
         rows.flush()
-        partial = self._folder / "pool.json.partial"
-        partial.write_text(json.dumps(card), encoding="utf-8")
-        partial.replace(self._folder / "pool.json")
+        write_whole(self._folder / "pool.json", json.dumps(card))
 
 
 _Heard = tuple[tuple[str, ...], npt.NDArray[np.float16]]

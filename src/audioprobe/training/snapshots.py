@@ -1,14 +1,13 @@
 """The state of a training on disk: whole or not there, and nothing in it that could run code."""
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from audioprobe.disk import writing
 from audioprobe.errors import WeightsError
 
 
@@ -22,17 +21,8 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
     Raises:
         OSError: if the disk is full or not writable; the old file is as it was.
     """
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open("wb") as stream:
-            torch.save(dict(state), stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
+    with writing(path) as stream:
+        torch.save(dict(state), stream)
 
 
 def load(path: Path) -> dict[str, Any]:

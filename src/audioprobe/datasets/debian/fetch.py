@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
-
 from audioprobe.datasets.debian import resources, table
 from audioprobe.datasets.debian.table import Package
+from audioprobe.disk import held
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
 
 TOOLS = ("apt-get", "dpkg-deb")
@@ -71,11 +70,9 @@ def fetch(
     folder = Path(folder).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        with lock:
+        refusal = InvalidInputError(f"{folder}: another process is fetching into it.")
+        with held(folder / ".lock", refusal):
             return _fetch_all(wanted, folder, progress)
-    except Timeout as error:
-        raise InvalidInputError(f"{folder}: another process is fetching into it.") from error
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise InvalidInputError(f"{folder}: cannot be written to ({error.strerror}).") from error
 
