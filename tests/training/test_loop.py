@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,17 @@ def test_learning_rates_rise_and_fall(schedule: str, middle: float) -> None:
 def test_plans_that_cannot_be_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError):
         Plan(**{"steps": 5, "learning_rate": 1.0, **options})  # type: ignore[arg-type]
+
+
+def test_trainings_of_both_precisions_share_a_process(tmp_path: Path) -> None:
+    """Neither changes what the other reaches."""
+
+    def losses(precision: str, name: str) -> list[float]:
+        plan = replace(PLAN, precision=precision)  # type: ignore[arg-type]
+        torch.manual_seed(0)
+        return [entry["loss"] for entry in fit(Line(), batch_at, plan, tmp_path / name)]
+
+    first, low, again = losses("float32", "a"), losses("bfloat16", "b"), losses("float32", "c")
+    assert first == again
+    assert low != first
+    assert low == pytest.approx(first, rel=0.05)

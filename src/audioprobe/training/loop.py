@@ -116,7 +116,9 @@ def _fit(
     folder: Path,
     progress: Callable[[int, int, float], None],
 ) -> list[dict[str, float]]:
-    accelerator: Any = Accelerator(mixed_precision="bf16" if plan.precision == "bfloat16" else "no")
+    # The precision of an Accelerator is that of the whole process: each plan has its own instead.
+    accelerator: Any = Accelerator(mixed_precision="no")
+    lowered = plan.precision == "bfloat16"
     trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     run = _restore(folder / STATE, objective, optimizer, plan)
@@ -128,7 +130,8 @@ def _fit(
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(run.step)
         batch = batch_at(run.step, accelerator.process_index, accelerator.num_processes)
-        loss = model(batch)
+        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=lowered):
+            loss = model(batch).float()
         accelerator.backward(loss)
         norm = float(accelerator.clip_grad_norm_(trained, plan.clip_norm))
         shown = float(accelerator.reduce(loss.detach(), "mean"))
