@@ -111,15 +111,16 @@ class Rung:
             raise InvalidInputError(
                 f"{self.name}: {self.n_examples} examples are wanted and there are {len(shots)}."
             )
-        drawn = np.random.default_rng(seed).permutation(len(shots))[: self.n_examples].tolist()
-        said = [tuple(shots[number]) for number in drawn]
-        if self.control == "wrong":
-            right, said = said, [*said[1:], *said[:1]]
-            if any(one == other for one, other in zip(right, said, strict=True)):
-                raise InvalidInputError(
-                    f"{self.name}: of the examples that were drawn, two in a row have the same "
-                    "labels, so not all can be wrong. Name another seed, or examples that differ."
-                )
+        order: list[int] = np.random.default_rng(seed).permutation(len(shots)).tolist()
+        drawn = order[: self.n_examples]
+        right = [tuple(shots[number]) for number in drawn]
+        wrong = self.control == "wrong"
+        said = [*right[1:], *right[:1]] if wrong else right
+        if wrong and any(one == other for one, other in zip(right, said, strict=True)):
+            raise InvalidInputError(
+                f"{self.name}: of the examples that were drawn, two in a row have the same "
+                "labels, so not all can be wrong. Name another seed, or examples that differ."
+            )
         return [
             (number, Example(question, caption_of(labels)))
             for number, labels in zip(drawn, said, strict=True)
