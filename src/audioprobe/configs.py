@@ -1,6 +1,5 @@
 """Configurations: frozen dataclasses from files of TOML, in which nothing can be misspelt."""
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -9,9 +8,14 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, did_you_mean
 
 T = TypeVar("T")
+
+
+def configs_in(folder: Path) -> dict[str, Path]:
+    """The configurations of a folder, by name, sorted."""
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def find_config(name: str | Path, shipped: Path) -> Path:
@@ -24,15 +28,26 @@ def find_config(name: str | Path, shipped: Path) -> Path:
     Raises:
         InvalidInputError: if there is neither; lists those that ship.
     """
-    names = {path.stem: path for path in sorted(shipped.glob("*.toml"))}
+    names = configs_in(shipped)
     path = names.get(str(name), Path(name).expanduser())
     if not path.is_file():
-        near = difflib.get_close_matches(str(name), names, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(str(name), names)
         raise InvalidInputError(
             f"{name}: neither a file nor one of {', '.join(names)}, which ship.{hint}"
         )
     return path
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a file of TOML.
+
+    Raises:
+        InvalidInputError: if it cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInputError(f"{path}: not readable as TOML ({error}).") from error
 
 
 def read_config(cls: type[T], path: str | Path) -> T:
@@ -47,10 +62,7 @@ def read_config(cls: type[T], path: str | Path) -> T:
             nearest), or a value that cannot be; names file and key.
     """
     file = Path(path)
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInputError(f"{file}: not readable as TOML ({error}).") from error
+    data = read_toml(file)
     try:
         config: T = TypeAdapter(cls).validate_python(data)
     except ValidationError as error:
@@ -71,8 +83,7 @@ def _refuse_unknown(data: Any, value: object, where: str) -> None:  # noqa: ANN4
     known = [f.name for f in fields(value)]
     for key, item in data.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(key, known)
             raise InvalidInputError(
                 f"{where}: unknown key {key!r}.{hint} There are {', '.join(sorted(known))}."
             )

@@ -5,7 +5,8 @@ a careful caller would expect (`ValueError`, `OSError`, ...). A message says wha
 came, and what to do.
 """
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -70,6 +71,18 @@ class RemoteError(AudioProbeError, RuntimeError):
         self.status = status
         self.retryable = retryable
         self.final = final
+
+
+def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
+    """A hint for a message: " Did you mean 'crow'?", or "" where nothing known is near.
+
+    Args:
+        word: what was given.
+        known: what there is.
+        most: suggestions.
+    """
+    near = difflib.get_close_matches(word, list(known), most)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 @contextmanager

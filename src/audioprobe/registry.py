@@ -10,7 +10,6 @@ my-encoder = "my_package.encoder:MyEncoder [extra]"
 where the extra, if any, names the optional dependencies that the backend needs.
 """
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
@@ -18,7 +17,12 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 
 from packaging.requirements import Requirement
 
-from audioprobe.errors import BackendNotFoundError, InvalidInputError, MissingDependencyError
+from audioprobe.errors import (
+    BackendNotFoundError,
+    InvalidInputError,
+    MissingDependencyError,
+    did_you_mean,
+)
 
 Kind: TypeAlias = Literal["encoder", "language_model", "embedder", "scorer", "dataset"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -105,8 +109,7 @@ def _find(kind: Kind, name: str) -> EntryPoint:
     points = {point.name: point for point in entry_points(group=_group(_known(kind)))}
     if name in points:
         return points[name]
-    near = difflib.get_close_matches(name, points, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, points)
     raise BackendNotFoundError(
         f"There is no {_words(kind)} {name!r}.{hint} Installed: {', '.join(sorted(points))}."
     )

@@ -3,7 +3,6 @@
 libsndfile decodes WAV, FLAC, OGG (Vorbis, Opus), MP3 and AIFF in this process; no ffmpeg is needed.
 """
 
-import difflib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import BinaryIO, Literal
 
 import soundfile
 
-from audioprobe.errors import AudioReadError
+from audioprobe.errors import AudioReadError, did_you_mean
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"})
 """File endings that a folder is searched for, lower case."""
@@ -76,9 +75,7 @@ def _refuse_missing(path: Path) -> None:
     siblings: list[str] = []
     if path.parent.is_dir():
         siblings = [entry.name for entry in islice(os.scandir(path.parent), _NEAR_NAMES)]
-    near = difflib.get_close_matches(path.name, siblings, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise AudioReadError(f"{path}: no such file.{hint}")
+    raise AudioReadError(f"{path}: no such file.{did_you_mean(path.name, siblings)}")
 
 
 def _refuse_cut_wav(path: Path) -> None:

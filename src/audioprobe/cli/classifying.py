@@ -15,6 +15,7 @@ from audioprobe.tables import printable
 from audioprobe.terminal import progress_bar, terminal_width, write
 
 if TYPE_CHECKING:
+    from audioprobe.protocols import Scorer
     from audioprobe.results import ClassificationResult
 
 DEFAULT_MODEL = "tag-captioner:birdnet"
@@ -90,11 +91,12 @@ def demo(
     from audioprobe.results.comparison import captions_beside
 
     recordings, output = Recordings(), _Output(out, plot, json)
-    result = _classified(recordings.clips(), recordings.labels, model, scorer)
+    judge = load("scorer", scorer)  # once, for both listeners
+    result = _classified(recordings.clips(), recordings.labels, model, judge)
     peer = None if json else _peer(beside, model)
     if peer is None:
         return output.write(result)
-    other = _classified(recordings.clips(), recordings.labels, peer, scorer)
+    other = _classified(recordings.clips(), recordings.labels, peer, judge)
     write(captions_beside({model: result, peer: other}).to_text(terminal_width()))
     write(f"\nBy the captions of {printable(peer)}:\n\n{other.evaluate()}")
     write(f"\nBy the captions of {printable(model)}:\n")
@@ -110,7 +112,7 @@ def _peer(named: str | None, model: str) -> str | None:
 
 
 def _classified(
-    sounds: object, labels: Sequence[str], model: str, scorer: str
+    sounds: object, labels: Sequence[str], model: str, scorer: "Scorer | str"
 ) -> "ClassificationResult":
     from audioprobe.audio.sources import clips_of
     from audioprobe.classifiers.caption import CaptionClassifier
@@ -119,7 +121,7 @@ def _classified(
     # What is wrong with the input is told before a model is loaded.
     clips = clips_of(sounds)  # type: ignore[arg-type]
     check_texts((), labels)
-    classifier = CaptionClassifier(load("language_model", model), load("scorer", scorer))
+    classifier = CaptionClassifier(model, scorer)
     with progress_bar() as progress:
         return classifier(clips, labels, progress=progress)
 

@@ -1,15 +1,15 @@
 """Concepts to choose from: those that ship with the library, or a file of one's own."""
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from audioprobe.concepts.concept import Concept, Rung
 from audioprobe.concepts.reading import read
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, did_you_mean
 
 SHIPPED = Path(__file__).parent / "concepts.toml"
+_NEAR = 3  # suggestions
 
 
 class Concepts:
@@ -60,7 +60,7 @@ class Concepts:
 
     def __getitem__(self, concept_id: str) -> Concept:
         if concept_id not in self._by_id:
-            near = _near(concept_id, self._by_id)
+            near = did_you_mean(concept_id, self._by_id, _NEAR)
             raise InvalidInputError(f"No concept has the id {concept_id!r}.{near}")
         return self._by_id[concept_id]
 
@@ -72,7 +72,9 @@ class Concepts:
         """
         found = self._by_name.get(name.casefold())
         if found is None:
-            raise InvalidInputError(f"No concept is called {name!r}.{_near(name, self._by_name)}")
+            raise InvalidInputError(
+                f"No concept is called {name!r}.{did_you_mean(name, self._by_name, _NEAR)}"
+            )
         return found
 
     @property
@@ -99,15 +101,12 @@ class Concepts:
         """
         known = [rung.id for rung in self.rungs]
         if rung_id not in known:
-            raise InvalidInputError(f"No rung has the id {rung_id!r}.{_near(rung_id, known)}")
+            raise InvalidInputError(
+                f"No rung has the id {rung_id!r}.{did_you_mean(rung_id, known, _NEAR)}"
+            )
         return tuple(c for c in self if any(rung.id == rung_id for rung in c.ancestors))
 
 
 @cache
 def _shipped() -> Concepts:
     return Concepts.from_file(SHIPPED)
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=3)
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -33,13 +33,14 @@ def refuse_leaks(dataset: Dataset) -> None:
         InvalidInputError: names groups, or clips, and their splits.
         AudioReadError: if a clip cannot be read.
     """
-    split_of = {clip.id: split for split in dataset.splits for clip in dataset.clips(split)}
-    groups: dict[str, list[str]] = {}
+    split_of: dict[str, str] = {}
+    splits_of: dict[str, dict[str, None]] = {}  # of a group, in order
     for split in dataset.splits:
-        for group in dict.fromkeys(clip.group for clip in dataset.clips(split)):
-            if group is not None:
-                groups.setdefault(group, []).append(split)
-    _refuse("groups are", [f"{g} ({', '.join(s)})" for g, s in groups.items() if len(s) > 1])
+        for clip in dataset.clips(split):
+            split_of[clip.id] = split
+            if clip.group is not None:
+                splits_of.setdefault(clip.group, {})[split] = None
+    _refuse("groups are", [f"{g} ({', '.join(s)})" for g, s in splits_of.items() if len(s) > 1])
     shared = [ids for ids in duplicates(dataset) if len({split_of[name] for name in ids}) > 1]
     _refuse("sounds are", [", ".join(f"{n} ({split_of[n]})" for n in ids) for ids in shared])
 

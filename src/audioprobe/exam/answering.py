@@ -70,23 +70,16 @@ def ask_sounds(
 
 def accuracy(trials: Sequence[Trial], bootstrap: Bootstrap) -> Estimate:
     """Share of right answers; concepts are resampled."""
-    right = np.array([trial.right for trial in trials], float)
-    groups = [trial.relation.concept.id for trial in trials]
-    return bootstrap.estimate(mean(right), len(trials), groups=groups)
+    return _over_concepts([float(trial.right) for trial in trials], trials, bootstrap)
 
 
 def blind(trials: Sequence[Trial], bootstrap: Bootstrap) -> Estimate:
     """What a guesser reaches who always gives the more frequent right answer of each target."""
-    asked: Counter[tuple[str, bool]] = Counter()
-    asked.update((t.relation.target, t.relation.holds) for t in trials)
-    guesses = [
-        asked[t.relation.target, t.relation.holds]
-        / (asked[t.relation.target, True] + asked[t.relation.target, False])
-        for t in trials
-    ]
-    best = [max(share, 1 - share) for share in guesses]
-    groups = [trial.relation.concept.id for trial in trials]
-    return bootstrap.estimate(mean(best), len(trials), groups=groups)
+    targets = [trial.relation.target for trial in trials]
+    asked = Counter(targets)
+    yes = Counter(trial.relation.target for trial in trials if trial.relation.holds)
+    best = [max(yes[target], asked[target] - yes[target]) / asked[target] for target in targets]
+    return _over_concepts(best, trials, bootstrap)
 
 
 def measured(name: str, trials: Sequence[Trial], bootstrap: Bootstrap) -> Measure:
@@ -104,8 +97,7 @@ def gap(words: Sequence[Trial], sounds: Sequence[Trial], bootstrap: Bootstrap) -
     """
     in_text = {_key(trial.relation): trial.right for trial in words}
     differences = [float(in_text[_key(trial.relation)]) - trial.right for trial in sounds]
-    groups = [trial.relation.concept.id for trial in sounds]
-    return bootstrap.estimate(mean(differences), len(sounds), groups=groups)
+    return _over_concepts(differences, sounds, bootstrap)
 
 
 def relations_of(
@@ -130,6 +122,14 @@ def _asked(
         Trial(relation, yes.total - no.total)
         for relation, (yes, no) in zip(relations, answers, strict=True)
     ]
+
+
+def _over_concepts(
+    values: Sequence[float], trials: Sequence[Trial], bootstrap: Bootstrap
+) -> Estimate:
+    """Mean of a value per trial; trials of one concept are drawn together."""
+    groups = [trial.relation.concept.id for trial in trials]
+    return bootstrap.estimate(mean(values), len(trials), groups=groups)
 
 
 def _key(relation: Relation) -> tuple[str, str, str, bool]:

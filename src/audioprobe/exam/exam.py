@@ -1,7 +1,8 @@
 """The exam of a training: everything that is measured, part by part, each kept when it is done."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,17 @@ from audioprobe.audio.filterbank import LTU as FILTERBANK
 from audioprobe.audio.reading import read_waveform
 from audioprobe.concepts import Concepts
 from audioprobe.datasets.debian.sounds import DebianSounds
+from audioprobe.disk import write_whole
 from audioprobe.errors import InvalidInputError
 from audioprobe.exam import answering, hearing, sounds
 from audioprobe.exam.measures import Findings, Measure, table_of
-from audioprobe.language_models._ltu_files import begin_ltu
 from audioprobe.language_models.ltu import LTU
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.protocols import Scorer
-from audioprobe.serialize import from_json
-from audioprobe.training.curriculum import MODEL, RECIPE, scenes_of
+from audioprobe.serialize import from_json, to_json
+from audioprobe.training.curriculum import MODEL, RECIPE, scenes_of, untaught
 from audioprobe.training.encoder import read_classifier
-from audioprobe.training.material import Material
+from audioprobe.training.material import Material, Pair
 from audioprobe.training.recipe import Recipe
 from audioprobe.training.relations import Relation, hypernyms
 from audioprobe.types import Clip
@@ -85,10 +86,7 @@ class Exam:
         self._recordings = DebianSounds(recordings) if self._recipe.sounds.recordings else None
         self._known = scenes_of(self._recipe.sounds, self._recordings)
         self._scenes = sounds.unseen(self._recipe.sounds)
-        found = sounds.alone(self._scenes, SPLIT, self._scope.n_each)
-        self._numbers = found
-        self._model: LTU | None = None
-        self._before: LTU | None = None
+        self._numbers = sounds.alone(self._scenes, SPLIT, self._scope.n_each)
 
     def __call__(self) -> tuple[Findings, ...]:
         """All parts; writes each as JSON, and all of them as a table in Markdown."""
@@ -116,9 +114,7 @@ class Exam:
         if path.is_file():
             return from_json(Findings, path.read_text(encoding="utf-8"))
         found = Findings(name, tuple(measure()))
-        partial = path.with_suffix(".partial")
-        partial.write_text(found.to_json() + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, to_json(found) + "\n")
         return found
 
     def _encoder(self) -> list[Measure]:
@@ -126,7 +122,7 @@ class Exam:
         recipe, labels = self._recipe, self._known.labels
         last = self._folder / f"encoder-{len(recipe.lessons)}"
         classifier = read_classifier(recipe.encoder, len(labels), last)
-        groups = {"single sources": self._alone(), f"up to {recipe.sounds.most}": self._mixed()}
+        groups = {"single sources": self._alone, f"up to {recipe.sounds.most}": self._mixed}
         if self._recordings is not None:
             groups["recordings of other packages"] = self._strange()
         measures = []
@@ -144,7 +140,7 @@ class Exam:
 
     def _words(self) -> list[Measure]:
         """Before and after, of relations that were taught and that were not."""
-        pairs = self._material().pairs
+        pairs = self._pairs
         heard = self._known.palette.concepts
         asked: dict[str, list[Relation]] = {
             "taught": _of(pairs, ("taught", "text"), heard),
@@ -152,7 +148,7 @@ class Exam:
             "of concepts never taught": self._strangers(),
         }
         measures = []
-        for when, model in (("before", self._base()), ("after", self._ltu())):
+        for when, model in (("before", self._base()), ("after", self._ltu)):
             for n, (what, relations) in enumerate(asked.items(), 1):
                 trials = answering.ask_words(model, relations, self._recipe.seed)
                 name = f"yes or no, hypernyms {what}, {when}"
@@ -164,7 +160,7 @@ class Exam:
         """Of single sources; what is held out in sound, beside the same in words."""
         heard, n = self._scenes.palette.concepts, self._scope.n_asked
         clips = {name: self._clips(numbers[:n]) for name, numbers in self._numbers.items()}
-        model, pairs = self._ltu(), self._material().pairs
+        model, pairs = self._ltu, self._pairs
         measures = []
         for done, (holding, what) in enumerate(
             (("taught", "taught"), ("text", "taught in words alone"), ("unseen", "never taught")), 1
@@ -182,12 +178,11 @@ class Exam:
 
     def _labels(self) -> list[Measure]:
         """Likelihoods of all labels of the training."""
-        groups = {"single sources": self._alone(), "one and more sources": self._mixed()}
+        groups = {"single sources": self._alone, "one and more sources": self._mixed}
         return [self._ranked(clips, self._known.labels, what) for what, clips in groups.items()]
 
     def _captions(self) -> list[Measure]:
-        clips = self._alone()
-        return self._said(clips, self._scenes.labels, "single sources")
+        return self._said(self._alone, self._scenes.labels, "single sources")
 
     def _unfamiliar(self) -> list[Measure]:
         """Recordings of packages that were kept apart."""
@@ -205,9 +200,7 @@ class Exam:
         def progress(done: int, total: int) -> None:
             self._progress(f"likelihoods, {what}", done, total)
 
-        found = hearing.by_likelihood(
-            self._ltu(), clips, labels, self._bootstrap, progress=progress
-        )
+        found = hearing.by_likelihood(self._ltu, clips, labels, self._bootstrap, progress=progress)
         return Measure(f"{found.name}, {what}", found.estimate)
 
     def _said(self, clips: Sequence[Clip], labels: Sequence[str], what: str) -> list[Measure]:
@@ -215,32 +208,26 @@ class Exam:
             self._progress(f"captions, {what}", done, total)
 
         found = hearing.by_caption(
-            self._ltu(), clips, labels, self._scorer, self._bootstrap, progress=progress
+            self._ltu, clips, labels, self._scorer, self._bootstrap, progress=progress
         )
         return [Measure(f"{measure.name}, {what}", measure.estimate) for measure in found]
 
+    @cached_property
     def _ltu(self) -> LTU:
-        if self._model is None:
-            self._model = LTU.from_pretrained(
-                self._folder / MODEL, base=self._recipe.base, batch_size=16
-            )
-        return self._model
+        folder = self._folder / MODEL
+        return LTU.from_pretrained(folder, base=self._recipe.base, batch_size=16)
 
     def _base(self) -> LTU:
         """Its LLaMA with adapters that do nothing yet, asked in the same way."""
-        if self._before is None:
-            recipe = self._recipe
-            sizes = {"audio": recipe.encoder} | {
-                f"lora_{name}": value for name, value in asdict(recipe.lora).items()
-            }
-            files = begin_ltu(recipe.base, sizes, seed=recipe.seed)
-            self._before = LTU(files.net.eval(), files.tokenizer, files.info({}))
-        return self._before
+        files = untaught(self._recipe)
+        return LTU(files.net.eval(), files.tokenizer, files.info({}))
 
-    def _material(self) -> Material:
-        """For its relations: no scene is needed."""
+    @cached_property
+    def _pairs(self) -> tuple[Pair, ...]:
+        """All relations of what was taught; no scene is needed for them."""
         recipe = self._recipe
-        return Material(self._known, SPLIT, 0, held_out=recipe.held_out, seed=recipe.seed)
+        known = Material(self._known, SPLIT, 0, held_out=recipe.held_out, seed=recipe.seed)
+        return known.pairs
 
     def _strangers(self) -> list[Relation]:
         """Hypernyms of concepts that the training never named."""
@@ -248,9 +235,11 @@ class Exam:
         others = [concept.id for concept in everything if concept.id not in known]
         return list(hypernyms(everything, others, held_out=0.0, seed=self._recipe.seed))
 
+    @cached_property
     def _alone(self) -> list[Clip]:
         return self._clips([n for numbers in self._numbers.values() for n in numbers])
 
+    @cached_property
     def _mixed(self) -> list[Clip]:
         return self._clips(range(self._scope.n_scenes))
 
@@ -262,9 +251,7 @@ class Exam:
         return sounds.clips_at(self._scenes, SPLIT, numbers)
 
 
-def _of(
-    pairs: Sequence[tuple[Relation, Relation]], holdings: Sequence[str], concepts: Sequence[str]
-) -> list[Relation]:
+def _of(pairs: Sequence[Pair], holdings: Sequence[str], concepts: Sequence[str]) -> list[Relation]:
     return answering.relations_of(pairs, kind="hypernym", holdings=holdings, concepts=concepts)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from audioprobe.classifiers.caption import CaptionClassifier
 from audioprobe.classifiers.likelihood import LikelihoodClassifier
 from audioprobe.errors import InvalidInputError
+from audioprobe.evaluation import targets_of
 from audioprobe.exam.measures import Measure
 from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap
@@ -34,9 +35,8 @@ def auc_of(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> Esti
         `n` counts the labels, as in `macro`.
     """
     strata = [row.tobytes() for row in targets]
-    found = bootstrap.estimate(macro_roc_auc(targets, scores), len(targets), strata=strata)
     point = macro(per_label(roc_auc, targets, scores))
-    return replace(found, n=point.n, n_undefined=point.n_undefined)
+    return bootstrap.around(point, macro_roc_auc(targets, scores), len(targets), strata=strata)
 
 
 def by_likelihood(
@@ -68,11 +68,10 @@ def by_caption(
         AUC by the scorer, and the share of clips whose caption holds every word of the label.
     """
     result = CaptionClassifier(model, scorer, question=CAPTION)(clips, labels, progress=progress)
-    said = result.captions_by_clip()
-    truth = result.truth or {}
+    said, truth = result.captions_by_clip(), result.truth
     keywords = KeywordScorer()
     named = [
-        max(float(keywords.score([c.text for c in said[name]], list(truth[name])).max()), 0) >= 1
+        keywords.score([c.text for c in said[name]], truth[name]).max() >= 1
         for name in result.clip_ids
     ]
     strata = [truth[name] for name in result.clip_ids]
@@ -92,6 +91,5 @@ def _auc(result: ClassificationResult, bootstrap: Bootstrap) -> Estimate:
             f"{len(result.failures)} clips of the exam failed, the first is {first.clip_id}: "
             f"{first.message}"
         )
-    truth = result.truth or {}
-    targets = np.array([[x in truth[name] for x in result.labels] for name in result.clip_ids])
+    targets = targets_of(result.truth, result.clip_ids, result.labels)
     return auc_of(targets, result.scores, bootstrap)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audioprobe.serialize import to_json
 from audioprobe.tables import Table
 from audioprobe.types import Estimate
 
@@ -35,10 +34,6 @@ class Findings:
 
     part: str
     measures: tuple[Measure, ...]
-
-    def to_json(self) -> str:
-        """Everything, exactly."""
-        return to_json(self)
 
 
 def table_of(findings: Sequence[Findings]) -> Table:

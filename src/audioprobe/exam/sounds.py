@@ -1,13 +1,15 @@
 """What an exam is held on: scenes that were never trained on, of every source as many."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from audioprobe.datasets.synthetic.dataset import Synthetic
-from audioprobe.datasets.synthetic.palettes import Procedural
 from audioprobe.errors import InvalidInputError
+from audioprobe.training.curriculum import scenes_of
 from audioprobe.training.recipe import Sounds
 from audioprobe.types import Clip
 
+_ENDLESS = 10**9  # scenes are made when they are asked for
 _FAR = 200  # times as many scenes as are wanted are looked through for single sources
 
 
@@ -16,13 +18,7 @@ def unseen(sounds: Sounds) -> Synthetic:
 
     Recorded sources are left out: those of the training would be familiar in every scene.
     """
-    return Synthetic(
-        n_clips=10**9,
-        most=sounds.most,
-        palette=Procedural(sounds.sources or None),
-        bare=sounds.bare,
-        seed=sounds.seed,
-    )
+    return scenes_of(replace(sounds, n_train=_ENDLESS))
 
 
 def alone(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[int]]:

@@ -124,7 +124,7 @@ class ClassificationRun:
             "format": FORMAT,
             "model": json.loads(to_json(model.info)),
             "scorer": json.loads(to_json(scorer.info)),
-            "data": {sounds.name: json.loads(to_json(sounds.info)) for sounds in self._sounds},
+            "data": {s.name: json.loads(to_json(s.dataset.info)) for s in self._sounds},
             "clips": {sounds.name: _ids(sounds) for sounds in self._sounds},
             "questions": asked,
             "prompts": {rung.name: asdict(rung.template) for _, rung in self._rungs},

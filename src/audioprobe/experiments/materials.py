@@ -12,7 +12,7 @@ from audioprobe.prompts.ladder import Rung, shipped
 from audioprobe.prompts.template import Template, read_templates
 from audioprobe.protocols import Dataset
 from audioprobe.registry import Kind, load
-from audioprobe.types import Clip, ComponentInfo, Example
+from audioprobe.types import Clip, Example
 
 _COLUMNS = ["label", "description"]
 
@@ -23,15 +23,13 @@ class Heard:
 
     Attributes:
         name: of the results.
-        info: of the data set.
-        dataset: for examples from its other splits.
+        dataset: also for examples from its other splits.
         clips: in order.
         labels: class names.
         familiar: as in the configuration.
     """
 
     name: str
-    info: ComponentInfo
     dataset: Dataset
     clips: tuple[Clip, ...]
     labels: tuple[str, ...]
@@ -80,7 +78,7 @@ def heard(sound: Sound) -> Heard:
             f"{sound.name}: no clip has one of the labels {', '.join(labels[:5]) or '(none)'}. "
             f"The clips have {', '.join(sorted(present)[:5]) or 'none'}."
         )
-    return Heard(sound.name, dataset.info, dataset, clips, labels, sound.familiar)
+    return Heard(sound.name, dataset, clips, labels, sound.familiar)
 
 
 def templates(config: Classification) -> dict[str, Template]:

@@ -1,7 +1,7 @@
 """What a run found: every cell with its interval, and every rung against the first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -82,8 +82,7 @@ def _score(cell: Cell, gain: Estimate | None, bootstrap: Bootstrap) -> CellScore
     targets, groups = _targets(cell, result.clip_ids), _groups(cell, result.clip_ids)
 
     def estimated(statistic: Statistic, point: Estimate) -> Estimate:
-        found = bootstrap.estimate(statistic, len(targets), groups=groups)
-        return replace(found, n=point.n, n_undefined=point.n_undefined)
+        return bootstrap.around(point, statistic, len(targets), groups=groups)
 
     return CellScore(
         cell.sounds,

@@ -11,7 +11,7 @@ Conventions:
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal, TypeAlias, get_args
 
@@ -99,6 +99,32 @@ class Bootstrap:
             ends = _corrected(ends, value, defined, without)
         low, high = np.quantile(defined, ends)
         return Estimate(value, n_items, low=float(low), high=float(high), method=what)
+
+    def around(
+        self,
+        point: Estimate,
+        statistic: Statistic,
+        n_items: int,
+        *,
+        groups: Sequence[Hashable] | None = None,
+        strata: Sequence[Hashable] | None = None,
+    ) -> Estimate:
+        """As `estimate`, counted like an estimate that has no interval yet.
+
+        A macro mean rests on labels, and its interval on clips.
+
+        Args:
+            point: whose `n` and `n_undefined` are kept.
+            statistic: as for `estimate`, like the other arguments.
+            n_items: of the statistic.
+            groups: of each item.
+            strata: of each item.
+
+        Raises:
+            InvalidInputError: as `estimate`.
+        """
+        found = self.estimate(statistic, n_items, groups=groups, strata=strata)
+        return replace(found, n=point.n, n_undefined=point.n_undefined)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ Conventions:
 """
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -42,14 +43,7 @@ def macro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
         InvalidInputError: if shapes differ or are not (n_clips, n_labels), one is empty, targets
             are not binary, or scores are not finite.
     """
-    truth, values = validate(targets, scores, n_dimensions=2)
-    columns = [_Column(*column) for column in zip(truth.T, values.T, strict=True)]
-
-    def statistic(counts: Float64Array) -> Float64Array:
-        by_clip = np.ascontiguousarray(counts.T)
-        return _macro([column.roc_auc(by_clip) for column in columns])
-
-    return statistic
+    return _macro_ranking(targets, scores, _Column.roc_auc)
 
 
 def macro_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
@@ -58,14 +52,7 @@ def macro_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> St
     Raises:
         InvalidInputError: as for `macro_roc_auc`.
     """
-    truth, values = validate(targets, scores, n_dimensions=2)
-    columns = [_Column(*column) for column in zip(truth.T, values.T, strict=True)]
-
-    def statistic(counts: Float64Array) -> Float64Array:
-        by_clip = np.ascontiguousarray(counts.T)
-        return _macro([column.average_precision(by_clip) for column in columns])
-
-    return statistic
+    return _macro_ranking(targets, scores, _Column.average_precision)
 
 
 def macro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Statistic:
@@ -121,6 +108,21 @@ class _Column:
         if len(self._cuts) == len(ordered):
             return present, absent
         return np.add.reduceat(present, self._cuts), np.add.reduceat(absent, self._cuts)
+
+
+def _macro_ranking(
+    targets: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    metric: Callable[[_Column, Float64Array], Float64Array],
+) -> Statistic:
+    truth, values = validate(targets, scores, n_dimensions=2)
+    columns = [_Column(*column) for column in zip(truth.T, values.T, strict=True)]
+
+    def statistic(counts: Float64Array) -> Float64Array:
+        by_clip = np.ascontiguousarray(counts.T)
+        return _macro([metric(column, by_clip) for column in columns])
+
+    return statistic
 
 
 def _over(above: Float64Array, below: Float64Array) -> Float64Array:

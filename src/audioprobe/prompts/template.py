@@ -1,13 +1,12 @@
 """Prompts as data: texts with placeholders in braces, filled strictly."""
 
-import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.configs import read_toml
+from audioprobe.errors import InvalidInputError, did_you_mean
 
 _KEYS = ("name", "version", "text")
 
@@ -66,8 +65,7 @@ class Template:
         """
         for place in self.places:
             if place not in values:
-                near = difflib.get_close_matches(place, values, 1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
+                hint = did_you_mean(place, values)
                 raise InvalidInputError(
                     f"Prompt {self.name!r}: nothing to put into {{{place}}}.{hint} There are "
                     f"{', '.join(sorted(values)) or 'no values'}."
@@ -86,10 +84,7 @@ def read_templates(path: str | Path) -> dict[str, Template]:
             twice; says where.
     """
     file = Path(path)
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInputError(f"{file}: not readable as TOML ({error}).") from error
+    data = read_toml(file)
     entries = data.pop("prompt", None)
     if data or not isinstance(entries, list) or not entries:
         raise InvalidInputError(f"{file}: expected nothing but tables [[prompt]], at least one.")

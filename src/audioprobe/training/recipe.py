@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audioprobe.configs import find_config, read_config
+from audioprobe.configs import configs_in, find_config, read_config
 from audioprobe.errors import InvalidInputError
 from audioprobe.nets.cavmae import CavMaeConfig
 from audioprobe.training.encoder import Lesson
@@ -117,7 +117,7 @@ class Recipe:
 
 def shipped() -> tuple[str, ...]:
     """Names of the recipes that ship with the library."""
-    return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
+    return tuple(configs_in(SHIPPED))
 
 
 def read_recipe(name: str | Path) -> Recipe:
