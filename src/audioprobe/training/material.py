@@ -50,6 +50,9 @@ class Material:
             *_paired(hypernyms(everything, ids, held_out=held_out, seed=seed)),
             *_paired(synonyms(everything, ids, held_out=held_out, seed=seed)),
         )
+        self._taught: dict[str, list[Relation]] = {}
+        for relation in (each for pair in self.pairs if self._in_sound(pair) for each in pair):
+            self._taught.setdefault(relation.concept.id, []).append(relation)
         self._basic = {
             relation.concept.id: relation
             for pair in self.pairs
@@ -73,11 +76,14 @@ class Material:
         taught = [pair for pair in self.pairs if self._in_sound(pair)]
         for pair in _drawn(taught, stage.pairs, rng):
             for relation in pair:
-                found += self._heard_relation(relation, rng)
+                found += self._heard_relations([relation], rng)
         known = [pair for pair in self.pairs if pair[0].holding != "unseen"]
         for pair in _drawn(known, stage.words, rng):
             found += [questions.in_words(relation, rng) for relation in pair]
             found += self._choice(pair[0], "", rng)
+        concepts = list(self._taught)
+        for index in rng.integers(len(concepts), size=stage.alone if concepts else 0).tolist():
+            found += self._heard_relations(self._taught[concepts[index]], rng)
         return tuple(found)
 
     def examples(self, stage: Stage, number: int, tokenizer: Any) -> list[Example]:  # noqa: ANN401
@@ -90,12 +96,15 @@ class Material:
         order = rng.permutation(len(wanted))[: stage.per_scene]
         return [wanted[k] for k in sorted(order.tolist())]
 
-    def _heard_relation(self, relation: Relation, rng: np.random.Generator) -> list[Record]:
-        """Asked of a clip of its concept; together with a choice and a caption."""
-        rows = self._alone[relation.concept.id]
+    def _heard_relations(
+        self, relations: Sequence[Relation], rng: np.random.Generator
+    ) -> list[Record]:
+        """All of one concept, asked of one clip of it; together with a choice and a caption."""
+        concept = relations[0].concept.id
+        rows = self._alone[concept]
         row = rows[int(rng.integers(len(rows)))]
-        asked = [questions.in_sound(relation, str(row), rng)]
-        asked += self._choice(self._basic.get(relation.concept.id), str(row), rng)
+        asked = [questions.in_sound(relation, str(row), rng) for relation in relations]
+        asked += self._choice(self._basic.get(concept), str(row), rng)
         about = questions.about_scene(self._truths[row], str(row), self._heard, rng)
         return asked + [record for record in about if record.task in ("caption", "labels")]
 

@@ -60,6 +60,8 @@ class Stage:
         tasks: of which kinds; empty is all of `questions.about_scene`.
         pairs: pairs of a right and a wrong relation that a step asks in sound, each of a clip with
             one source.
+        alone: clips with one source that a step asks about every taught relation of it; as each
+            concept is drawn alike, every question is answered with yes as often as with no.
         words: pairs that a step asks in words.
         loss: "answer" or, as LTU has it, "all".
         cutoff: most tokens of question and answer.
@@ -72,14 +74,15 @@ class Stage:
     per_scene: int = 4
     tasks: tuple[str, ...] = ()
     pairs: int = 0
+    alone: int = 0
     words: int = 0
     loss: Loss = "answer"
     cutoff: int = CUTOFF
 
     def __post_init__(self) -> None:
-        if min(self.scenes, self.pairs, self.words) < 0 or self.per_scene < 1:
+        if min(self.scenes, self.pairs, self.alone, self.words) < 0 or self.per_scene < 1:
             raise InvalidInputError(f"Stage {self.name!r}: counts cannot be negative: {self}.")
-        if not self.scenes + self.pairs + self.words:
+        if not self.scenes + self.pairs + self.alone + self.words:
             raise InvalidInputError(f"Stage {self.name!r} asks nothing: give it scenes or words.")
 
 

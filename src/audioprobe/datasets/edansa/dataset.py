@@ -1,0 +1,124 @@
+"""EDANSA-2019 in the layout of its release."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from audioprobe.datasets.edansa.taxonomy import edansa_labels
+from audioprobe.datasets.listed import Listed
+from audioprobe.datasets.tables import Row, read_rows
+from audioprobe.errors import InvalidInputError
+from audioprobe.types import Clip
+
+SITES: Mapping[str, Mapping[str, str]] = {
+    "release": {},
+    "baseline": {"valid": "test", "test": "valid"},
+}
+"""Two published versions of which sites validate and which test: that of the release's table, and
+that of its authors' later model, with both exchanged. Training sites are the same."""
+
+SHORTEST = 2.0
+"""Seconds; the authors' baseline leaves out what is shorter (`SAMPLE_LENGTH_LIMIT`)."""
+
+_COLUMNS = ("set", "region", "Site ID", "Date", "Length", "Clip Path")
+
+
+class Edansa(Listed):
+    """Clips of up to 10 s from 76 sites on the North Slope of Alaska; no site is in two splits.
+
+    What of the table is no clip is in `left_out`, with its cause. 379 of the training rows are not
+    of 2019, and 1,688 rows are shorter than 10 s.
+
+    Args:
+        folder: with `labels.csv` and `data/`, as the archive unpacks to.
+        table: the table, where it lies elsewhere.
+        sites: which sites are in "valid" and which in "test": "release" or "baseline", see `SITES`.
+        shortest: rows of less than so many seconds are left out; 0 takes all.
+        unlabelled: take the two rows that no label is set in, as clips in which nothing is heard;
+            by default they are left out, for silence has a label of its own.
+        years: only rows of these years; empty takes all.
+        names: labels as "plain" text for prompts, or by the "columns" of the table.
+
+    Raises:
+        InvalidInputError: if the table is not there or is another one, or an option is unknown.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        table: str | Path | None = None,
+        sites: Literal["release", "baseline"] = "release",
+        shortest: float = SHORTEST,
+        unlabelled: bool = False,
+        years: Sequence[int] = (),
+        names: Literal["plain", "columns"] = "plain",
+    ) -> None:
+        if sites not in SITES or names not in ("plain", "columns"):
+            raise InvalidInputError(
+                f"sites must be one of {', '.join(SITES)} and names plain or columns, got "
+                f"{sites!r} and {names!r}."
+            )
+        self.folder = Path(folder).expanduser()
+        self._labels = {
+            label.column: label.name if names == "plain" else label.column
+            for label in edansa_labels()
+        }
+        path = self.folder / "labels.csv" if table is None else Path(table).expanduser()
+        clips: dict[str, list[Clip]] = {"train": [], "valid": [], "test": []}
+        left_out: dict[str, str] = {}
+        exchanged: Mapping[str, str] = SITES[sites]
+        for row in read_rows(path, [*_COLUMNS, *self._labels]):
+            cause = _cause(row, shortest, unlabelled, years, self._labels)
+            if cause:
+                left_out[row["Clip Path"]] = cause
+            else:
+                clips[exchanged.get(row["set"], row["set"])].append(self._clip(row))
+        super().__init__(
+            "EDANSA-2019",
+            clips,
+            tuple(self._labels.values()),
+            left_out=left_out,
+            options={
+                "sites": sites,
+                "shortest": shortest,
+                "unlabelled": unlabelled,
+                "years": tuple(map(str, years)),
+                "names": names,
+            },
+        )
+
+    def _clip(self, row: Row) -> Clip:
+        return Clip(
+            id=row["Clip Path"],
+            path=self.folder / "data" / row["Clip Path"],
+            labels=tuple(name for column, name in self._labels.items() if row[column] == "1"),
+            group=f"{row['region']} {row['Site ID']}",
+        )
+
+
+def _cause(
+    row: Row, shortest: float, unlabelled: bool, years: Sequence[int], labels: dict[str, str]
+) -> str:
+    """Why a row is no clip; empty where it is one."""
+    if seconds(row["Length"]) < shortest:
+        return f"shorter than {shortest:g} s"
+    if not unlabelled and not any(row[column] == "1" for column in labels):
+        return "no label is set"
+    year = int(row["Date"].rpartition("/")[2])
+    return f"of {year}" if years and year not in years else ""
+
+
+def seconds(length: str) -> float:
+    """Seconds of "HH:MM:SS.ffffff".
+
+    Raises:
+        InvalidInputError: if it is no such time.
+    """
+    try:
+        hours, minutes, rest = length.split(":")
+        whole = timedelta(hours=int(hours), minutes=int(minutes), seconds=float(rest))
+    except ValueError:
+        raise InvalidInputError(f"Expected HH:MM:SS.ffffff, got {length!r}.") from None
+    return whole.total_seconds()

@@ -1,0 +1,42 @@
+"""UrbanSound8K: 8,732 excerpts in 10 classes (Salamon et al. 2014), in its published layout."""
+
+from pathlib import Path
+
+from audioprobe.datasets.listed import Listed
+from audioprobe.datasets.tables import read_rows
+from audioprobe.types import Clip
+
+_COLUMNS = ("slice_file_name", "fsID", "salience", "fold", "class")
+_FOREGROUND = "1"
+
+
+class UrbanSound8K(Listed):
+    """Splits are the ten folds, "fold-1" to "fold-10", which its authors ask never to be shuffled.
+
+    The group is the recording on Freesound that an excerpt was cut from.
+
+    Args:
+        folder: with `metadata/UrbanSound8K.csv` and `audio/fold1` and so on.
+        foreground: only excerpts whose source is in the foreground, by its annotators.
+
+    Raises:
+        InvalidInputError: if the table is not there or is another one.
+    """
+
+    def __init__(self, folder: str | Path, *, foreground: bool = False) -> None:
+        self.folder = Path(folder).expanduser()
+        rows = read_rows(self.folder / "metadata" / "UrbanSound8K.csv", _COLUMNS)
+        rows = [row for row in rows if not foreground or row["salience"] == _FOREGROUND]
+        folds = sorted({int(row["fold"]) for row in rows})
+        clips: dict[str, list[Clip]] = {f"fold-{fold}": [] for fold in folds}
+        for row in rows:
+            clips[f"fold-{int(row['fold'])}"].append(
+                Clip(
+                    id=row["slice_file_name"],
+                    path=self.folder / "audio" / f"fold{row['fold']}" / row["slice_file_name"],
+                    labels=(row["class"].replace("_", " "),),
+                    group=row["fsID"],
+                )
+            )
+        labels = sorted({row["class"].replace("_", " ") for row in rows})
+        super().__init__("UrbanSound8K", clips, labels, options={"foreground": foreground})

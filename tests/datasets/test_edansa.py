@@ -1,0 +1,116 @@
+"""EDANSA by its real table: every row accounted for, both published splits, closed hierarchy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.datasets.layouts import edansa, edansa_table
+
+from audioprobe.datasets.edansa.dataset import Edansa, seconds
+from audioprobe.datasets.edansa.taxonomy import edansa_hierarchy, edansa_labels
+from audioprobe.errors import InvalidInputError
+from audioprobe.evaluation import targets_of
+
+SPLITS = ("train", "valid", "test")
+ROWS = 10_771
+# Of all rows, from the study of the table that the project rests on.
+POSITIVES = {
+    "Anth": (1817, 817, 442), "Grous": (213, 84, 137), "Car": (2, 0, 0), "Corv": (16, 9, 0),
+    "Fly": (1, 0, 61), "Helo": (4, 0, 2), "Sil": (1022, 140, 359), "Wind": (2740, 745, 1254),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return edansa_table(tmp_path_factory.mktemp("edansa"))
+
+
+def everything(table: Path, **options: object) -> Edansa:
+    whole = {"shortest": 0, "unlabelled": True, "names": "columns"} | options
+    return Edansa(table.parent, **whole)  # type: ignore[arg-type]
+
+
+def test_every_row_is_a_clip_or_is_left_out_with_a_cause(table: Path) -> None:
+    whole, default = everything(table), Edansa(table.parent)
+    sizes = {split: len(whole.listed(split)) for split in SPLITS}
+    assert sizes == {"train": 6645, "valid": 1873, "test": 2253}
+    n_clips = sum(len(default.listed(split)) for split in SPLITS)
+    causes = list(default.left_out.values())
+    assert n_clips + len(causes) == ROWS
+    assert (causes.count("shorter than 2 s"), causes.count("no label is set")) == (117, 2)
+    assert not whole.left_out
+
+
+def test_positives_per_label_and_split_are_those_of_the_table(table: Path) -> None:
+    data = everything(table)
+    counts = [data.counts(split) for split in SPLITS]
+    assert len(data.labels) == 28
+    for label, expected in POSITIVES.items():
+        assert tuple(count[label] for count in counts) == expected, label
+
+
+def test_no_site_is_in_two_splits_by_either_version(table: Path) -> None:
+    for sites in ("release", "baseline"):
+        data = everything(table, sites=sites)
+        groups = [{clip.group for clip in data.listed(split)} for split in SPLITS]
+        assert sum(map(len, groups)) == len(set().union(*groups))
+    release, baseline = everything(table), everything(table, sites="baseline")
+    tested, validated = release.listed("test"), baseline.listed("valid")
+    assert [clip.id for clip in tested] == [clip.id for clip in validated]
+    assert {"prudhoe 12", "anwr 50"} <= {clip.group for clip in release.listed("valid")}
+
+
+def test_the_hierarchy_is_closed_in_every_row(table: Path) -> None:
+    data, hierarchy = everything(table), edansa_hierarchy(columns=True)
+    clips = [clip for split in SPLITS for clip in data.listed(split)]
+    truth = {clip.id: clip.labels or () for clip in clips}
+    targets = targets_of(truth, tuple(truth), data.labels)
+    assert len(hierarchy.edges) == 24
+    assert np.array_equal(hierarchy.closed(targets, data.labels), targets)
+
+
+def test_parents_follow_from_the_codes() -> None:
+    by_code = {label.code: label for label in edansa_labels()}
+    for label in edansa_labels():
+        digits = label.code.split(".")
+        last = max((n for n, digit in enumerate(digits[1:], 1) if digit != "0"), default=0)
+        above = ".".join([*digits[:last], *["0"] * (3 - last)])
+        assert label.parent == (by_code[above].column if last else ""), label.column
+
+
+def test_years_are_a_choice(table: Path) -> None:
+    left_out = everything(table, years=[2019]).left_out
+    assert len(left_out) == 379
+    assert set(left_out.values()) <= {"of 2018", "of 2020", "of 2021"}
+
+
+def test_clips_whose_files_are_there_are_clips(tmp_path: Path) -> None:
+    data = Edansa(edansa(tmp_path))
+    assert [len(data.clips(split)) for split in SPLITS] == [2, 2, 2]
+    (tmp_path / "data" / data.clips("test")[0].id).unlink()
+    again = Edansa(tmp_path)
+    assert (len(again.clips("test")), len(again.missing)) == (1, 1)
+    assert again.info.options["missing"] == 1
+
+
+def test_a_table_without_sounds_says_so(table: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"none of the .* files .* is there"):
+        Edansa(table.parent).clips("test")
+
+
+def test_names_are_unique_and_said_as_words() -> None:
+    names = [label.name for label in edansa_labels()]
+    assert len(set(names)) == 28
+    assert not any(set(name) & set("()/_") for name in names)
+
+
+@pytest.mark.parametrize("wrong", [{"sites": "mine"}, {"names": "long"}])
+def test_unknown_options_are_refused(table: Path, wrong: dict[str, str]) -> None:
+    with pytest.raises(InvalidInputError, match="sites must be one of"):
+        everything(table, **wrong)
+
+
+def test_lengths_are_read_as_the_table_writes_them() -> None:
+    assert seconds("00:01:07.067625") == 67.067625
+    with pytest.raises(InvalidInputError, match="HH:MM"):
+        seconds("ten")

@@ -1,0 +1,154 @@
+"""Published data sets in their layouts: clips, labels, groups, splits, what is missing."""
+
+from pathlib import Path
+
+import pytest
+from tests.datasets.layouts import audioset, esc50, fsd50k, sound, table, urbansound8k
+
+from audioprobe.concepts.ontology import Node, Ontology
+from audioprobe.datasets.audioset import AudioSet
+from audioprobe.datasets.esc50 import Esc50
+from audioprobe.datasets.folder import Folder
+from audioprobe.datasets.fsd50k import Fsd50k
+from audioprobe.datasets.listed import Listed
+from audioprobe.datasets.mapped import Mapped, read_mapping
+from audioprobe.datasets.recordings import Recordings
+from audioprobe.datasets.urbansound8k import UrbanSound8K
+from audioprobe.errors import InvalidInputError
+from audioprobe.protocols import Dataset
+from audioprobe.registry import load
+from audioprobe.types import Clip
+
+
+def told(data: Dataset, split: str) -> list[tuple[str, tuple[str, ...] | None, str | None]]:
+    return [(clip.id, clip.labels, clip.group) for clip in data.clips(split)]
+
+
+def test_esc50(tmp_path: Path) -> None:
+    data = Esc50(esc50(tmp_path))
+    assert (data.splits, data.labels) == (("fold-1", "fold-2"), ("dog", "vacuum cleaner"))
+    assert told(data, "fold-2") == [("2-5-A-36.wav", ("vacuum cleaner",), "5")]
+    assert Esc50(tmp_path, esc10=True).labels == ("dog",)
+
+
+def test_urbansound8k(tmp_path: Path) -> None:
+    data = UrbanSound8K(urbansound8k(tmp_path))
+    assert data.splits == ("fold-5", "fold-10")
+    assert told(data, "fold-5") == [("100032-3-0-0.wav", ("dog bark",), "100032")]
+    assert UrbanSound8K(tmp_path, foreground=True).splits == ("fold-5",)
+
+
+def test_fsd50k(tmp_path: Path) -> None:
+    data = Fsd50k(fsd50k(tmp_path))
+    assert told(data, "train") == [("64760", ("Electric guitar", "Guitar", "Music"), "user 64760")]
+    assert told(data, "val")[0][1] == ("Accelerating, revving, vroom",)
+    assert told(data, "eval") == [("37199", ("Music",), None)]
+
+
+def audioset_of(folder: Path, **options: object) -> AudioSet:
+    return AudioSet(
+        folder / "audio",
+        segments=[folder / "eval_segments.csv"],
+        classes=folder / "class_labels_indices.csv",
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def test_audioset_lists_what_has_vanished(tmp_path: Path) -> None:
+    data = audioset_of(audioset(tmp_path))
+    assert told(data, "eval") == [
+        ("--4gqARaEJE_0", ("Crow", "Rain"), "--4gqARaEJE"),
+        ("-0BIyqJj9ZU_30", ("Rain",), "-0BIyqJj9ZU"),
+    ]
+    assert list(data.missing) == ["vanished111_20"]
+
+
+def test_labels_rise_to_classes_above_on_request(tmp_path: Path) -> None:
+    folder = audioset(tmp_path)
+    data = audioset_of(folder, ontology=folder / "ontology.json", propagate=True)
+    assert data.clips("eval")[0].labels == ("Animal", "Bird", "Crow", "Rain")
+    with pytest.raises(InvalidInputError, match=r"ontology\.json"):
+        audioset_of(folder, propagate=True)
+
+
+def test_a_copy_that_went_through_a_spreadsheet_is_refused(tmp_path: Path) -> None:
+    folder = audioset(tmp_path)
+    spilled = '--4gqARaEJE, 0.000, 10.000, """/m/04s8yn", "/m/06mb1"""\n'
+    (folder / "eval_segments.csv").write_text(spilled)
+    with pytest.raises(InvalidInputError, match=r"line 1: .*spreadsheet"):
+        audioset_of(folder)
+
+
+def test_a_segment_of_an_unknown_class_is_refused(tmp_path: Path) -> None:
+    folder = audioset(tmp_path)
+    (folder / "eval_segments.csv").write_text('--4gqARaEJE, 0.000, 10.000, "/m/none"\n')
+    with pytest.raises(InvalidInputError, match="'/m/none', no class"):
+        audioset_of(folder)
+
+
+def test_an_ontology_has_no_circles_and_no_strangers() -> None:
+    one, other = Node("a", "A", "", ("b",), ()), Node("b", "B", "", ("a",), ())
+    with pytest.raises(InvalidInputError, match="above itself"):
+        Ontology([one, other])
+    with pytest.raises(InvalidInputError, match="'b' is not there"):
+        Ontology([one])
+
+
+def test_an_ontology_knows_everything_above(tmp_path: Path) -> None:
+    ontology = Ontology.from_json(audioset(tmp_path) / "ontology.json")
+    assert ontology.ancestors("/m/04s8yn") == ("/m/015p6", "/t/wild", "/m/0jbk")
+    assert (len(ontology), ontology.by_name["Rain"].id) == (5, "/m/06mb1")
+    with pytest.raises(InvalidInputError, match="not AudioSet's ontology"):
+        Ontology.from_json(tmp_path / "class_labels_indices.csv")
+
+
+def test_a_folder_per_label(tmp_path: Path) -> None:
+    for name in ("crow/one.wav", "crow/deep/two.WAV", "rain/three.wav", ".hidden/four.wav"):
+        sound(tmp_path / name)
+    (tmp_path / "crow" / "notes.txt").write_text("?")
+    data = Folder(tmp_path)
+    assert data.labels == ("crow", "rain")
+    assert [clip.id for clip in data.clips("all")] == [
+        "crow/deep/two.WAV", "crow/one.wav", "rain/three.wav",
+    ]  # fmt: skip
+
+
+def test_folders_of_splits(tmp_path: Path) -> None:
+    sound(tmp_path / "test" / "crow" / "one.wav")
+    data = load("dataset", f"folder:{tmp_path}", splits=True)
+    assert told(data, "test") == [("test/crow/one.wav", ("crow",), None)]
+    with pytest.raises(InvalidInputError, match="splits test, got 'train'"):
+        data.clips("train")
+
+
+def test_a_folder_without_sounds_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="LABEL/FILE"):
+        Folder(tmp_path)
+    with pytest.raises(InvalidInputError, match="expected a folder"):
+        Folder(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("build", [Esc50, UrbanSound8K, Fsd50k])
+def test_a_folder_half_unpacked_names_what_lacks(build: type[Listed], tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"\.csv: cannot be read as a table"):
+        build(tmp_path)  # type: ignore[call-arg, arg-type]
+
+
+def test_the_same_id_twice_or_an_unknown_label_is_refused() -> None:
+    clip = Clip("one", Path("one.wav"), ("crow",))
+    with pytest.raises(InvalidInputError, match="'one'"):
+        Listed("mine", {"a": [clip], "b": [clip]}, ["crow"])
+    with pytest.raises(InvalidInputError, match="not known, such as 'crow'"):
+        Listed("mine", {"a": [clip]}, ["rain"])
+
+
+def test_mapped_labels_are_renamed_joined_and_dropped(tmp_path: Path) -> None:
+    path = table(tmp_path / "names.csv", ("label", "name"), [("crow", "bird"), ("drum", "music")])
+    data = Mapped(Recordings(), read_mapping(path))
+    assert data.labels == ("bird", "music")
+    labels = {clip.id: clip.labels for clip in data.clips("all")}
+    assert labels["crow.flac"] == ("bird",)
+    assert () in labels.values()
+    assert data.info.parts["dataset"] == Recordings().info
+    with pytest.raises(InvalidInputError, match="Did you mean 'crow'"):
+        Mapped(Recordings(), {"crows": "bird"})
