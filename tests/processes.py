@@ -27,7 +27,7 @@ def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     return run_python(CLI, *arguments, **environment)
 
 
-def start_cli(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+def start_cli(*arguments: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
     """Start `audioprobe` with these arguments, and do not wait."""
     return subprocess.Popen(
         [sys.executable, "-c", BRAKED + CLI, *arguments],
@@ -35,5 +35,5 @@ def start_cli(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env=os.environ | SETTINGS,
+        env=os.environ | SETTINGS | environment,
     )

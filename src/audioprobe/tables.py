@@ -16,6 +16,12 @@ from rich.text import Text
 
 _NARROWEST = 14  # characters: a long column wraps, it is not squeezed to nothing
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula
+_LATEX_SPECIAL = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
+    | {"–": "--", "—": "---"}
+)
 _MARKDOWN_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"})
 
 
@@ -66,6 +72,14 @@ class Table:
         lines += [[_markdown(cell) for cell in row] for row in self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
+    def to_latex(self) -> str:
+        """As a LaTeX tabular (packages booktabs and inputenc), with special characters escaped."""
+        align = "".join("r" if n in self.numeric else "l" for n in range(len(self.header)))
+        lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.header, *self.rows)]
+        lines[1:1] = [r"\midrule"]
+        body = "\n".join([r"\toprule", *lines, r"\bottomrule"])
+        return f"\\begin{{tabular}}{{{align}}}\n{body}\n\\end{{tabular}}\n"
+
     def to_csv(self) -> str:
         """As CSV (RFC 4180).
 
@@ -93,6 +107,10 @@ def _visible(character: str) -> str:
 
 def _markdown(cell: str) -> str:
     return printable(cell).translate(_MARKDOWN_SPECIAL)
+
+
+def _latex(cell: str) -> str:
+    return printable(cell).translate(_LATEX_SPECIAL)
 
 
 def _inert(cell: str) -> str:

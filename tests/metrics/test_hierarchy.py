@@ -56,9 +56,8 @@ def test_the_right_branch_earns_credit() -> None:
 def test_the_best_label_is_so_far_off() -> None:
     truth = np.concatenate([row("grouse"), row("rain"), row()])
     scores = np.concatenate([row("loon"), row("rain"), row("rain")]).astype(float)
-    assert TREE.distances_of_best(truth, scores, LABELS) == pytest.approx(
-        [2, 0, np.nan], nan_ok=True
-    )
+    found = TREE.distances_of_best(truth, scores, LABELS)
+    assert found == pytest.approx([2, 0, np.nan], nan_ok=True)
 
 
 def test_what_cannot_be_a_hierarchy_is_refused() -> None:

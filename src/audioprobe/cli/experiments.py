@@ -23,21 +23,26 @@ def run(
     out: Annotated[
         Path | None, Parameter(help="Folder of the run [runs/NAME]; one that was stopped goes on.")
     ] = None,
+    embed_audio: Annotated[
+        bool, Parameter(help="Put the sounds that the report shows into it.", negative=())
+    ] = False,
     dry_run: Annotated[
         bool, Parameter(help="Only show what would be asked, and how often.", negative=())
     ] = False,
 ) -> int:
     """Run an experiment: every prompt asked of every clip, scored, with intervals.
 
-    Each answer is in OUT/responses.jsonl before the next question is asked. Stopped at any moment,
-    the same command goes on and asks nothing twice.
+    OUT/report.html shows what came of it, OUT/summary.md and .tex have its tables, and
+    OUT/scores.parquet has every score. Each answer is in OUT/responses.jsonl before the next
+    question is asked: stopped at any moment, the same command goes on and asks nothing twice.
 
     Example: audioprobe run recordings --out runs/recordings
     """
     from audioprobe.configs import find_config
     from audioprobe.experiments.classification import ClassificationRun
     from audioprobe.experiments.config import SHIPPED, read_classification
-    from audioprobe.experiments.summary import scored, summary
+    from audioprobe.experiments.outcome import write_outcome
+    from audioprobe.experiments.summary import headline
 
     path = find_config(config, SHIPPED)
     prepared = ClassificationRun(read_classification(path), path.read_text(encoding="utf-8"))
@@ -47,11 +52,9 @@ def run(
     folder = out or Path("runs") / path.stem
     with stage_bars() as bars:
         cells = prepared(folder, progress=bars)
-    scores = scored(cells, prepared.config.bootstrap)
-    table = summary(scores)
-    (folder / "summary.md").write_text(table.to_markdown(), encoding="utf-8")
-    write(table.to_text(terminal_width()))
-    write(printable(f"\neverything is in {folder}"))
+    scores = write_outcome(prepared, cells, folder, path.stem, embed=embed_audio)
+    write(headline(scores).to_text(terminal_width()))
+    write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
     return 0 if any(score.n_clips for score in scores) else EXIT_FAILED
 
 

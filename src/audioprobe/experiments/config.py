@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from audioprobe.configs import find_config, read_config
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.prompts.ladder import Control
 
@@ -36,6 +36,10 @@ class Sound:
         split: of the data set.
         labels: class names; empty takes those of the data set that some clip of the split has.
         most: clips to take, the first ones; 0 takes all.
+        mapping: a table with the columns label (of the data set) and name, see `datasets.mapped`,
+            by its path or the name of one that ships; "" keeps the labels as they are.
+        thresholds_from: name of the sounds whose scores the thresholds of F1 are tuned on; "" tunes
+            them on the scored clips themselves, which is an upper bound and is called so.
         familiar: whether the model learned from such sound, for the drop between data sets; None
             where nobody knows.
     """
@@ -45,6 +49,8 @@ class Sound:
     split: str
     labels: tuple[str, ...] = ()
     most: int = 0
+    mapping: str = ""
+    thresholds_from: str = ""
     familiar: bool | None = None
 
 
@@ -58,8 +64,8 @@ class Asked:
         examples: how many examples are shown.
         sounds: whether they come with sound.
         examples_split: of the data set, where examples are drawn from; never the one classified.
-        descriptions: a CSV file with the columns label and description; "" where the prompt has no
-            place for any.
+        descriptions: a table with the columns label and description, by its path or the name of one
+            that ships; "" where the prompt has no place for any.
         absent: the same for classes that are not asked about.
     """
 
@@ -109,6 +115,12 @@ class Classification:
             if not sound.name.replace("-", "").replace("_", "").isalnum():
                 raise InvalidInputError(
                     f"The name {sound.name!r} becomes a file name: use letters, digits, - and _."
+                )
+            tuned = sound.thresholds_from
+            if tuned and (tuned == sound.name or tuned not in names):
+                raise InvalidInputError(
+                    f"{sound.name}: thresholds_from must name other sounds of the run, got "
+                    f"{tuned!r}.{did_you_mean(tuned, names)}"
                 )
         for rung in self.rungs:
             if rung.examples and not rung.examples_split:

@@ -1,11 +1,12 @@
 """What a configuration names, built: components, clips, prompts."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audioprobe.audio.reading import read_waveform
+from audioprobe.datasets.mapped import Mapped, read_mapping
+from audioprobe.datasets.tables import read_rows
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.config import Asked, Classification, Part, Sound
 from audioprobe.prompts.ladder import Rung, shipped
@@ -14,7 +15,8 @@ from audioprobe.protocols import Dataset
 from audioprobe.registry import Kind, load
 from audioprobe.types import Clip, Example
 
-_COLUMNS = ["label", "description"]
+DESCRIPTIONS = Path(__file__).parent / "descriptions"
+MAPPINGS = Path(__file__).parent / "mappings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ def heard(sound: Sound) -> Heard:
         InvalidInputError: if there are none, or none of them has a label that is asked about.
     """
     dataset: Dataset = built("dataset", sound.dataset)  # type: ignore[assignment]
+    if sound.mapping:
+        dataset = Mapped(dataset, read_mapping(shipped_table(sound.mapping, MAPPINGS)))
     clips = tuple(dataset.clips(sound.split))
     clips = clips[: sound.most] if sound.most else clips
     if not clips:
@@ -131,14 +135,11 @@ def _descriptions(path: str) -> dict[str, str]:
     """A text per label; none where no file is named."""
     if not path:
         return {}
-    file = Path(path).expanduser()
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if reader.fieldnames != _COLUMNS:
-                raise InvalidInputError(
-                    f"{file}: needs the columns label,description, has {reader.fieldnames}."
-                )
-            return {row["label"]: row["description"] for row in reader}
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{file}: not readable as CSV ({error}).") from error
+    rows = read_rows(shipped_table(path, DESCRIPTIONS), ("label", "description"))
+    return {row["label"]: row["description"] for row in rows}
+
+
+def shipped_table(name: str, folder: Path) -> Path:
+    """A table that ships with the library by its name, or any other by its path."""
+    inside = folder / f"{name}.csv"
+    return inside if inside.is_file() else Path(name).expanduser()

@@ -1,129 +1,90 @@
-"""What a run found: every cell with its interval, and every rung against the first."""
+"""What a run found, as tables."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
-
-from audioprobe.experiments.classification import Cell
-from audioprobe.metrics.averaging import macro, per_label
-from audioprobe.metrics.bootstrap import Bootstrap, Statistic
-from audioprobe.metrics.ranking import average_precision, roc_auc
-from audioprobe.metrics.resampled import macro_average_precision, macro_roc_auc
+from audioprobe.experiments.scoring import CellScore, Drop, Gain
 from audioprobe.tables import Table
-from audioprobe.types import BoolArray, Estimate, Float64Array
 
-
-@dataclass(frozen=True, slots=True)
-class CellScore:
-    """The numbers of one cell.
-
-    Attributes:
-        sounds: name of the part of the sounds.
-        rung: name of the rung.
-        auc: macro mean over the labels whose AUC is defined; groups are resampled.
-        average_precision: the same of average precision.
-        gain: AUC minus that of the first rung on the same clips, paired; None for the first.
-        n_clips: clips scored.
-        n_failed: clips without scores.
-    """
-
-    sounds: str
-    rung: str
-    auc: Estimate
-    average_precision: Estimate
-    gain: Estimate | None
-    n_clips: int
-    n_failed: int
-
-
-def scored(cells: Sequence[Cell], bootstrap: Bootstrap) -> tuple[CellScore, ...]:
-    """Score every cell, and compare it with the first of its sounds.
-
-    A clip counts in a comparison where both cells have scores for it.
-
-    Args:
-        cells: of a run, in its order.
-        bootstrap: how intervals are computed.
-    """
-    first: dict[str, Cell] = {}
-    found = []
-    for cell in cells:
-        base = first.setdefault(cell.sounds, cell)
-        gain = None if base is cell else _gain(base, cell, bootstrap)
-        found.append(_score(cell, gain, bootstrap))
-    return tuple(found)
+NONE = "–"
 
 
 def summary(scores: Sequence[CellScore]) -> Table:
     """A row per cell."""
-    header = ("sounds", "rung", "AUC", "AP", "AUC against the first rung", "clips", "failed")
+    policies = " or ".join(dict.fromkeys(score.threshold_policy for score in scores))
+    header = (
+        "sounds",
+        "rung",
+        "AUC",
+        "AP",
+        f"F1, threshold {policies}",
+        "AUC minus the first rung's",
+        "p (Holm)",
+        "80 % power from",
+        "clips",
+        "failed",
+        "not annotated",
+        "nothing recognised",
+    )
     rows = tuple(
         (
             score.sounds,
             score.rung,
             str(score.auc),
             str(score.average_precision),
-            "–" if score.gain is None else str(score.gain),
+            str(score.f1),
+            *_gained(score.gain),
             str(score.n_clips),
             str(score.n_failed),
+            str(score.n_unannotated),
+            str(score.n_abstained),
         )
         for score in scores
     )
-    return Table(header, rows, numeric=(5, 6))
+    return Table(header, rows, numeric=tuple(range(6, len(header))))
 
 
-def _score(cell: Cell, gain: Estimate | None, bootstrap: Bootstrap) -> CellScore:
-    result = cell.result
-    n_failed = len(result.failures)
-    if not result.clip_ids:
-        nothing = Estimate(None, n=0, method="no clip was scored")
-        return CellScore(cell.sounds, cell.rung, nothing, nothing, gain, 0, n_failed)
-    targets, groups = _targets(cell, result.clip_ids), _groups(cell, result.clip_ids)
-
-    def estimated(statistic: Statistic, point: Estimate) -> Estimate:
-        return bootstrap.around(point, statistic, len(targets), groups=groups)
-
-    return CellScore(
-        cell.sounds,
-        cell.rung,
-        estimated(
-            macro_roc_auc(targets, result.scores),
-            macro(per_label(roc_auc, targets, result.scores)),
-        ),
-        estimated(
-            macro_average_precision(targets, result.scores),
-            macro(per_label(average_precision, targets, result.scores)),
-        ),
-        gain,
-        len(result.clip_ids),
-        n_failed,
+def headline(scores: Sequence[CellScore]) -> Table:
+    """The same in what fits a terminal."""
+    header = ("sounds", "rung", "AUC", "minus the first rung's", "clips", "failed")
+    rows = tuple(
+        (s.sounds, s.rung, str(s.auc), _gained(s.gain)[0], str(s.n_clips), str(s.n_failed))
+        for s in scores
     )
+    return Table(header, rows, numeric=(4, 5))
 
 
-def _gain(base: Cell, cell: Cell, bootstrap: Bootstrap) -> Estimate:
-    """The difference of both AUCs in the same resamples."""
-    rows = {name: n for n, name in enumerate(base.result.clip_ids)}
-    common = [name for name in cell.result.clip_ids if name in rows]
-    if not common:
-        return Estimate(None, n=0, method="no clip was scored in both")
-    targets = _targets(cell, common)
-    own = {name: n for n, name in enumerate(cell.result.clip_ids)}
-    after = macro_roc_auc(targets, cell.result.scores[[own[name] for name in common]])
-    before = macro_roc_auc(targets, base.result.scores[[rows[name] for name in common]])
-
-    def difference(counts: Float64Array) -> Float64Array:
-        return after(counts) - before(counts)
-
-    return bootstrap.estimate(difference, len(common), groups=_groups(cell, common))
-
-
-def _targets(cell: Cell, clip_ids: Sequence[str]) -> BoolArray:
-    truth = cell.result.truth
-    rows = [[label in truth.get(name, ()) for label in cell.result.labels] for name in clip_ids]
-    return np.array(rows, dtype=np.bool_)
+def labels_table(score: CellScore) -> Table:
+    """A row per label of a cell."""
+    header = ("label", "positives", "AUC", "AP", f"F1, threshold {score.threshold_policy}")
+    rows = tuple(
+        (
+            entry.label,
+            str(entry.n_positive),
+            str(entry.auc),
+            str(entry.average_precision),
+            "undefined" if entry.f1 is None else f"{entry.f1:.3f}",
+        )
+        for entry in score.labels
+    )
+    return Table(header, rows, numeric=(1, 2, 3, 4))
 
 
-def _groups(cell: Cell, clip_ids: Sequence[str]) -> list[str]:
-    """A clip without a group is its own."""
-    return [f"group {cell.groups[n]}" if n in cell.groups else f"clip {n}" for n in clip_ids]
+def drops_table(drops: Sequence[Drop]) -> Table:
+    """A row per rung and pair of sounds."""
+    header = ("rung", "familiar", "unfamiliar", "AUC, unfamiliar minus familiar")
+    rows = tuple((d.rung, d.familiar, d.unfamiliar, str(d.difference)) for d in drops)
+    return Table(header, rows)
+
+
+def p_text(p_value: float | None) -> str:
+    """A p-value to three digits; never 0."""
+    if p_value is None:
+        return NONE
+    return "< .001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _gained(gain: Gain | None) -> tuple[str, str, str]:
+    if gain is None:
+        return NONE, NONE, NONE
+    detectable = NONE if gain.detectable is None else f"{gain.detectable:.3f}"
+    return str(gain.difference), p_text(gain.adjusted), detectable

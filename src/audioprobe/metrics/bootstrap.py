@@ -100,6 +100,20 @@ class Bootstrap:
         low, high = np.quantile(defined, ends)
         return Estimate(value, n_items, low=float(low), high=float(high), method=what)
 
+    def resamples(
+        self,
+        n_items: int,
+        *,
+        groups: Sequence[Hashable] | None = None,
+        strata: Sequence[Hashable] | None = None,
+    ) -> Iterator[Float64Array]:
+        """The counts themselves, in chunks of shape (some, n_items); in all `n_resamples` rows.
+
+        Raises:
+            InvalidInputError: as `estimate`.
+        """
+        return _Groups.of(n_items, groups, strata).resamples(self.n_resamples, self.seed)
+
     def around(
         self,
         point: Estimate,

@@ -126,7 +126,8 @@ class Hierarchy:
 
     def _climb(self, label: str) -> dict[str, int]:
         """Steps from a label to each of its ancestors, itself among them."""
-        found, level, steps = {label: 0}, [label], 0
+        found: dict[str, int] = {label: 0}
+        level, steps = [label], 0
         while level:
             steps += 1
             above = [parent for each in level for parent in self._parents[each]]

@@ -1,0 +1,233 @@
+"""The report of a run of in-context classification: one page to look at, read and listen to."""
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from audioprobe.audio.reading import read_waveform
+from audioprobe.audio.wav import wav_bytes
+from audioprobe.errors import AudioReadError
+from audioprobe.experiments.classification import Cell
+from audioprobe.experiments.scoring import Annotated, CellScore, Drop
+from audioprobe.experiments.summary import drops_table, labels_table, summary
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.curves import confusion_of_best, macro_roc_curve
+from audioprobe.reports.figures import Row, confusion, forest, roc, to_svg
+from audioprobe.reports.html import Card, Cards, Drawing, Grid, Item, Page, Section
+from audioprobe.reports.spectrogram import to_data_uri
+from audioprobe.types import Clip, Float64Array, Waveform
+
+N_WORST = 12
+"""Clips shown of each cell."""
+
+SOUNDS = "sounds"
+"""Folder of the run for sounds that were in memory."""
+
+N_BAND = 200
+"""Resamples behind the band of a ROC curve; numbers rest on the configuration's own."""
+
+
+class ReportMaker:
+    """Makes the page of a run.
+
+    Args:
+        clips: of all sounds, by the name of the sounds and the id of the clip.
+        folder: of the run; sounds are linked to from there.
+        embed: put the sounds of the clips that are shown into the page, instead of links.
+    """
+
+    def __init__(
+        self, clips: Mapping[str, Mapping[str, Clip]], folder: Path, *, embed: bool = False
+    ) -> None:
+        self._clips = clips
+        self._folder = folder.resolve()
+        self._embed = embed
+        self._seen: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def __call__(
+        self,
+        title: str,
+        lead: str,
+        *,
+        cells: Sequence[Cell],
+        scores: Sequence[CellScore],
+        drops: Sequence[Drop],
+        bootstrap: Bootstrap,
+        made: Sequence[Item] = (),
+    ) -> Page:
+        """All sections; those without anything to show are left out.
+
+        Args:
+            title: of the page.
+            lead: below it.
+            cells: of the run.
+            scores: of each cell.
+            drops: between familiar and unfamiliar sound.
+            bootstrap: how intervals were computed.
+            made: what the numbers rest on.
+        """
+        pairs = list(zip(cells, scores, strict=True))
+        sections = [
+            Section("Results", [Grid("Every cell", summary(scores))], _BASIS),
+            Section("What each rung gains", _ladders(scores), _GAINS),
+            Section("Familiar and unfamiliar sound", _drops(drops)),
+            Section("ROC curves", _curves(cells, bootstrap), "Mean over labels; bands are 95 %."),
+            Section(
+                "Labels", [Grid(_name(s), labels_table(s), True, n == 0) for n, s in _some(scores)]
+            ),
+            Section("What is taken for what", _confusions(cells), _CONFUSION),
+            Section("The worst clips", [self._worst(*pair) for pair in pairs], _WORST),
+            Section("What failed", _failures(cells)),
+            Section("How it was made", made),
+        ]
+        return Page(title, lead, [section for section in sections if section.items])
+
+    def _worst(self, cell: Cell, score: CellScore) -> Cards:
+        one = Annotated(cell)
+        order: list[int] = []
+        if one.ids:
+            order = np.argsort(-_wrongness(one), kind="stable")[:N_WORST].tolist()
+        cards = tuple(self._card(one, n) for n in order)
+        return Cards(_name(score), cards)
+
+    def _card(self, one: Annotated, number: int) -> Card:
+        cell, name = one.cell, one.ids[number]
+        row = one.scores[number]
+        best = np.argsort(-row, kind="stable")[:3]
+        picture, sound = self._look(cell.sounds, name)
+        return Card(
+            name,
+            tuple(c.text for c in cell.result.captions_by_clip()[name]) or ("(no caption)",),
+            ", ".join(cell.result.truth[name]) or "(nothing)",
+            ", ".join(f"{cell.result.labels[k]} {row[k]:.3f}" for k in best),
+            picture,
+            sound,
+        )
+
+    def _look(self, sounds: str, name: str) -> tuple[str, str]:
+        """Spectrogram and sound of a clip, as URIs; a clip that can no longer be read has none."""
+        if (sounds, name) not in self._seen:
+            clip = self._clips[sounds][name]
+            try:
+                waveform = read_waveform(clip)
+            except AudioReadError:  # it was read when it was captioned; the file has gone since
+                self._seen[sounds, name] = ("", "")
+                return "", ""
+            picture = to_data_uri(waveform)
+            sound = _data(waveform) if self._embed else self._link(clip)
+            self._seen[sounds, name] = (picture, sound)
+        return self._seen[sounds, name]
+
+    def _link(self, clip: Clip) -> str:
+        """To its file; a sound that has none gets one in the folder of the run."""
+        if clip.waveform is not None:
+            name = f"{SOUNDS}/{clip.waveform.digest()[:16]}.wav"
+            (self._folder / SOUNDS).mkdir(exist_ok=True)
+            (self._folder / name).write_bytes(wav_bytes(clip.waveform)[0])
+            return name
+        assert clip.path is not None  # noqa: S101 - a clip has one or the other
+        where = quote(Path(os.path.relpath(clip.path.resolve(), self._folder)).as_posix())
+        end = "" if clip.duration is None else f",{clip.start + clip.duration:g}"
+        return f"{where}#t={clip.start:g}{end}" if clip.start or end else where
+
+
+def _data(waveform: Waveform) -> str:
+    return f"data:audio/wav;base64,{base64.b64encode(wav_bytes(waveform)[0]).decode()}"
+
+
+def _name(score: CellScore) -> str:
+    return f"{score.sounds}: {score.rung}"
+
+
+def _some(scores: Sequence[CellScore]) -> list[tuple[int, CellScore]]:
+    return [(n, score) for n, score in enumerate(scores) if score.labels]
+
+
+def _ladders(scores: Sequence[CellScore]) -> list[Item]:
+    items: list[Item] = []
+    for sounds in dict.fromkeys(score.sounds for score in scores):
+        rows = [
+            Row(s.rung, s.gain.difference, muted=s.rung.endswith(_CONTROLS))
+            for s in scores
+            if s.sounds == sounds and s.gain is not None
+        ]
+        if rows:
+            caption = f"{sounds}: macro AUC minus that of the first rung, on the same clips."
+            figure = forest(rows, "difference of macro AUC")
+            items.append(Drawing(to_svg(figure, caption), f"{caption} Diamonds are controls."))
+    return items
+
+
+def _drops(drops: Sequence[Drop]) -> list[Item]:
+    if not drops:
+        return []
+    rows = [Row(f"{d.rung}: {d.unfamiliar} minus {d.familiar}", d.difference) for d in drops]
+    caption = "Macro AUC on unfamiliar sound minus macro AUC on familiar sound."
+    drawing = Drawing(to_svg(forest(rows, "difference of macro AUC"), caption), caption)
+    return [drawing, Grid("In numbers", drops_table(drops))]
+
+
+def _curves(cells: Sequence[Cell], bootstrap: Bootstrap) -> list[Item]:
+    items: list[Item] = []
+    band = Bootstrap(N_BAND, level=bootstrap.level, seed=bootstrap.seed)
+    for sounds in dict.fromkeys(cell.sounds for cell in cells):
+        found = {}
+        for one in (Annotated(cell) for cell in cells if cell.sounds == sounds):
+            if one.ids:
+                curve = macro_roc_curve(one.targets, one.scores, bootstrap=band, groups=one.groups)
+                if curve is not None:
+                    found[one.cell.rung] = curve
+        if found:
+            caption = f"{sounds}: mean ROC curves, {N_BAND} resamples."
+            items.append(Drawing(to_svg(roc(found), caption), caption))
+    return items
+
+
+def _confusions(cells: Sequence[Cell]) -> list[Item]:
+    items: list[Item] = []
+    for one in map(Annotated, cells):
+        if one.ids and one.targets.any():
+            counts: Float64Array = confusion_of_best(one.targets, one.scores)
+            caption = f"{one.cell.sounds}: {one.cell.rung}"
+            figure = confusion(counts, one.cell.result.labels)
+            items.append(Drawing(to_svg(figure, caption), caption))
+    return items
+
+
+def _failures(cells: Sequence[Cell]) -> list[Item]:
+    return [
+        Grid(f"{cell.sounds}: {cell.rung}", cell.result.failure_table(), True, False)
+        for cell in cells
+        if cell.result.failures
+    ]
+
+
+def _wrongness(one: Annotated) -> Float64Array:
+    """How far the best wrong label is above the worst right one, in ranks among the clip's labels.
+
+    A clip without labels, or with all of them, is -inf: nothing of it can be wrong.
+    """
+    ranks = np.argsort(np.argsort(-one.scores, axis=1, kind="stable"), axis=1).astype(np.float64)
+    right = np.where(one.targets, ranks, -np.inf).max(axis=1)
+    wrong = np.where(one.targets, np.inf, ranks).min(axis=1)
+    found: Float64Array = np.where(np.isfinite(right) & np.isfinite(wrong), right - wrong, -np.inf)
+    return found
+
+
+_CONTROLS = (", shuffled", ", absent", ", wrong")
+_BASIS = (
+    "AUC and AP are macro means over the labels for which they are defined, with intervals of "
+    "resampled groups. Clips that failed, that nobody annotated, and in which the model itself "
+    "recognised nothing are counted at the right; only the first two are left out of the numbers."
+)
+_GAINS = (
+    "Paired with the first rung, clip by clip; p-values are of permutations of whole groups, "
+    "corrected for the number of rungs (Holm). A difference below that in the column "
+    "“80 % power from” would probably have gone unseen."
+)
+_CONFUSION = "Of each label's clips, which label was best; a clip of several labels is shared."
+_WORST = "Clips in which a label that is not there was ranked furthest above one that is."

@@ -1,0 +1,143 @@
+"""Figures of reports, as SVG text for a page or as files."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from audioprobe.errors import needs_extra
+from audioprobe.metrics.curves import RocCurve
+from audioprobe.tables import printable
+from audioprobe.types import Estimate, Float64Array
+
+with needs_extra("report"):
+    import matplotlib as mpl
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+_ROW_INCHES = 0.32
+_CELL_INCHES = 0.3
+_INK, _LINE, _BAND = "#1f3b57", "#9aa7b3", "#c9d8e6"
+_CONTROL = "#b07d2b"
+# Text stays text: it can be searched, and read aloud. A fixed salt gives the same picture the same
+# bytes.
+_SVG: dict[Any, str] = {"svg.fonttype": "none", "svg.hashsalt": "audioprobe"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a forest plot.
+
+    Attributes:
+        name: to its left.
+        estimate: drawn with its interval; an undefined one is told in words.
+        muted: drawn as a control.
+    """
+
+    name: str
+    estimate: Estimate
+    muted: bool = False
+
+
+def forest(rows: Sequence[Row], axis: str, reference: float = 0.0) -> Figure:
+    """Estimates with their intervals, one below the other.
+
+    Args:
+        rows: from top to bottom.
+        axis: what is drawn, with its unit.
+        reference: where a line is drawn: no difference, or chance.
+    """
+    figure, axes = _blank(6.5, 0.9 + _ROW_INCHES * len(rows))
+    axes.axvline(reference, color=_LINE, linewidth=1, linestyle="--")
+    for height, row in enumerate(reversed(rows)):
+        _estimate(axes, row, height, reference)
+    axes.set_yticks(range(len(rows)), [printable(row.name) for row in reversed(rows)])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(axis)
+    _plain(axes)
+    return figure
+
+
+def roc(curves: Mapping[str, RocCurve]) -> Figure:
+    """Mean ROC curves with their bands, by name."""
+    figure, axes = _blank(5.2, 4.6)
+    axes.plot([0, 1], [0, 1], color=_LINE, linewidth=1, linestyle="--")
+    for number, (name, curve) in enumerate(curves.items()):
+        color = f"C{number % 10}"
+        axes.plot(
+            curve.false_positive_rate, curve.true_positive_rate, color=color, label=printable(name)
+        )
+        if curve.low is not None and curve.high is not None:
+            axes.fill_between(
+                curve.false_positive_rate, curve.low, curve.high, color=color, alpha=0.15, lw=0
+            )
+    axes.set_xlabel("false-positive rate")
+    axes.set_ylabel("true-positive rate, mean over labels")
+    axes.set_aspect("equal")
+    legend = axes.legend(loc="lower right", frameon=False, fontsize=8)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    _plain(axes)
+    return figure
+
+
+def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
+    """Right labels down, best labels across, as shares of each row; empty rows stay white."""
+    size = 2 + _CELL_INCHES * len(labels)
+    figure, axes = _blank(size, size)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [printable(label) for label in labels]
+    axes.set_yticks(range(len(labels)), names)
+    axes.set_xticks(range(len(labels)), names, rotation=90)
+    axes.set_ylabel("heard by annotators")
+    axes.set_xlabel("best label")
+    axes.tick_params(length=0)
+    _plain(axes)
+    figure.colorbar(image, ax=axes, label="share of clips", shrink=0.7)
+    return figure
+
+
+def to_svg(figure: Figure, title: str) -> str:
+    """A figure as an `<svg>` element with a title for those who do not see it."""
+    stream = io.StringIO()
+    with mpl.rc_context(_SVG):
+        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    label = f'<svg role="img" aria-label="{_attribute(title)}"'
+    return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL).replace("<svg", label, 1)
+
+
+def _attribute(text: str) -> str:
+    return re.sub(r'[<>&"]', " ", printable(text))
+
+
+def _blank(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _estimate(axes: Axes, row: Row, height: int, reference: float) -> None:
+    color = _CONTROL if row.muted else _INK
+    found = row.estimate
+    if found.value is None:
+        axes.text(reference, height, " undefined", color=color, va="center", fontsize=8)
+        return
+    if found.low is not None and found.high is not None:
+        axes.plot([found.low, found.high], [height, height], color=color, linewidth=1.5)
+    marker = "o" if not row.muted else "D"
+    axes.plot([found.value], [height], marker, color=color, markersize=5)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        text.set_parse_math(False)  # a dollar sign in a name is a dollar sign

@@ -1,0 +1,79 @@
+"""Configurations that ship: each is read, and runs on a folder of the layout that it names."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.datasets.layouts import audioset, edansa
+
+from audioprobe.configs import configs_in
+from audioprobe.datasets.edansa.taxonomy import edansa_labels
+from audioprobe.datasets.mapped import read_mapping
+from audioprobe.datasets.tables import read_rows
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.classification import ClassificationRun
+from audioprobe.experiments.config import SHIPPED, read_classification
+from audioprobe.experiments.materials import DESCRIPTIONS, MAPPINGS
+from audioprobe.experiments.scoring import drops
+
+CLASSES = Path(__file__).parents[1] / "data" / "audioset" / "class_labels_indices.csv"
+REPLACED = {
+    "ltu:models/ltu-13b": "scripted:a bird and some wind",
+    "ltu:mini": "scripted:a bird and some wind",
+    "tag-captioner:birdnet": "scripted:a bird and some wind",
+    'name = "embedding:openai:text-embedding-ada-002"': 'name = "keyword"',
+    'name = "embedding"': 'name = "keyword"',
+    "seed = 0\n": "seed = 0\nbootstrap = { n_resamples = 20 }\n",
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the data where the configurations look for them."""
+    edansa(tmp_path / "data" / "EDANSA-2019", per_split=3)
+    folder = tmp_path / "data" / "audioset"
+    folder.mkdir()
+    audioset(folder)
+    shutil.copy(CLASSES, folder)
+    (folder / "audio" / "eval").rename(folder / "eval")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", list(configs_in(SHIPPED)))
+def test_it_runs_on_data_of_the_layout_that_it_names(name: str, home: Path) -> None:
+    text = (SHIPPED / f"{name}.toml").read_text()
+    for old, new in REPLACED.items():
+        text = text.replace(old, new)
+    path = home / f"{name}.toml"
+    path.write_text(text)
+    config = read_classification(path)
+    cells = ClassificationRun(config, text)(home / "run")
+    assert len(cells) == len(config.sounds) * len(config.rungs)
+    assert all(cell.result.clip_ids for cell in cells)
+    if name == "familiar-unfamiliar":
+        assert len(drops(cells, config.bootstrap)) == len(config.rungs)
+
+
+def test_every_label_of_edansa_is_described() -> None:
+    names = [label.name for label in edansa_labels()]
+    for table in ("edansa", "edansa-acoustic"):
+        rows = read_rows(DESCRIPTIONS / f"{table}.csv", ("label", "description"))
+        assert [row["label"] for row in rows] == names
+    absent = read_rows(DESCRIPTIONS / "absent.csv", ("label", "description"))
+    assert len({row["label"] for row in absent} - set(names)) >= len(names)
+
+
+def test_both_mappings_lead_to_the_same_names() -> None:
+    one, other = (read_mapping(MAPPINGS / f"{n}-common.csv") for n in ("edansa", "audioset"))
+    assert set(one.values()) == set(other.values())
+    known = {row["display_name"] for row in read_rows(CLASSES)}
+    assert set(other) <= known
+
+
+def test_thresholds_from_unknown_sounds_are_refused(home: Path) -> None:
+    text = (SHIPPED / "edansa.toml").read_text().replace('from = "valid"', 'from = "vaild"')
+    (home / "mine.toml").write_text(text)
+    with pytest.raises(InvalidInputError, match=r"thresholds_from.*Did you mean 'valid'"):
+        read_classification(home / "mine.toml")

@@ -1,0 +1,108 @@
+"""A run that is killed, again and again, ends as one that was left alone."""
+
+import random
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.experiments.slow_backend import install
+from tests.processes import run_cli, start_cli
+
+CONFIG = """
+kind = "classification"
+bootstrap = { n_resamples = 50 }
+
+[model]
+name = "slow"
+
+[scorer]
+name = "keyword"
+
+[[sounds]]
+name = "shipped"
+dataset = { name = "recordings" }
+split = "all"
+
+[[rungs]]
+prompt = "caption"
+
+[[rungs]]
+prompt = "labels"
+"""
+N_QUESTIONS = 44
+N_KILLS = 6
+
+
+def kept(folder: Path) -> int:
+    path = folder / "responses.jsonl"
+    return len(path.read_bytes().splitlines()) if path.is_file() else 0
+
+
+def kill_after(process: subprocess.Popen[str], folder: Path, n_more: int) -> None:
+    """As soon as so many more answers are kept, somewhere within the next question."""
+    wanted = kept(folder) + n_more
+    while kept(folder) < wanted and process.poll() is None:
+        time.sleep(0.002)
+    time.sleep(random.random() * 0.02)
+    process.kill()
+    process.communicate()
+
+
+def test_a_killed_run_loses_nothing_and_ends_the_same(tmp_path: Path) -> None:
+    log, alone_log = tmp_path / "asked", tmp_path / "asked-alone"
+    environment = install(tmp_path / "backend", log, 0.02)
+    config = tmp_path / "killed.toml"
+    config.write_text(CONFIG)
+    folder, alone = tmp_path / "killed", tmp_path / "alone"
+    for _ in range(N_KILLS):
+        process = start_cli("run", str(config), "--out", str(folder), cwd=tmp_path, **environment)
+        kill_after(process, folder, random.randint(1, 6))
+    assert 0 < kept(folder) <= N_QUESTIONS
+    last = run_cli("run", str(config), "--out", str(folder), **environment)
+    assert last.returncode == 0, last.stderr
+    whole = run_cli(
+        "run", str(config), "--out", str(alone), **environment | {"SLOW_LOG": str(alone_log)}
+    )
+    assert whole.returncode == 0, whole.stderr
+    asked = Counter(log.read_text().split())
+    assert set(asked) == set(alone_log.read_text().split())
+    # What was answered but not yet kept when it was killed is asked again: one question a kill.
+    assert N_QUESTIONS <= sum(asked.values()) <= N_QUESTIONS + N_KILLS
+    for name in ("scores.parquet", "summary.md", "summary.tex"):
+        assert (folder / name).read_bytes() == (alone / name).read_bytes(), name
+    assert kept(folder) == N_QUESTIONS
+
+
+def test_a_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
+    environment = install(tmp_path / "backend", tmp_path / "asked", 1.0)
+    config = tmp_path / "held.toml"
+    config.write_text(CONFIG)
+    folder = tmp_path / "held"
+    first = start_cli("run", str(config), "--out", str(folder), cwd=tmp_path, **environment)
+    try:
+        while not kept(folder) and first.poll() is None:
+            time.sleep(0.01)
+        second = run_cli("run", str(config), "--out", str(folder), **environment)
+        assert second.returncode == 2
+        assert "another process works in this folder" in second.stderr
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_a_damaged_line_is_named_and_a_torn_last_one_is_asked_again(tmp_path: Path) -> None:
+    environment = install(tmp_path / "backend", tmp_path / "asked", 0.0)
+    config = tmp_path / "torn.toml"
+    config.write_text(CONFIG)
+    command = ("run", str(config), "--out", str(tmp_path / "torn"))
+    assert run_cli(*command, **environment).returncode == 0
+    journal = tmp_path / "torn" / "responses.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-20])
+    assert run_cli(*command, **environment).returncode == 0
+    assert journal.read_bytes() == whole
+    journal.write_bytes(whole.replace(b"a crow", b"a cow!", 1))
+    process = run_cli(*command, **environment)
+    assert process.returncode == 2
+    assert "is not what was written" in process.stderr
