@@ -21,7 +21,7 @@ class Slow:
         for prompt in prompts:
             digest = prompt.digest()
             with Path(os.environ["SLOW_LOG"]).open("a") as log:
-                log.write(digest + "\\n")
+                log.write(f"{digest} {os.getpid()}\\n")
             time.sleep(float(os.environ["SLOW_SECONDS"]))
             yield Response(("a crow", "some rain", "a drum and a bell")[int(digest[0], 16) % 3])
 '''

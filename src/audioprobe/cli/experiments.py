@@ -23,6 +23,11 @@ def run(
     out: Annotated[
         Path | None, Parameter(help="Folder of the run [runs/NAME]; one that was stopped goes on.")
     ] = None,
+    on: Annotated[
+        str,
+        Parameter(help='Ask on a Ray cluster: "ray" on this machine, or "ray://HOST:PORT".'),
+    ] = "",
+    workers: Annotated[int, Parameter(help="Models that a cluster holds at once.")] = 2,
     embed_audio: Annotated[
         bool, Parameter(help="Put the sounds that the report shows into it.", negative=())
     ] = False,
@@ -51,7 +56,7 @@ def run(
         return 0
     folder = out or Path("runs") / path.stem
     with stage_bars() as bars:
-        cells = prepared(folder, progress=bars)
+        cells = prepared(folder, progress=bars, on=on, n_workers=workers)
     scores = write_outcome(prepared, cells, folder, path.stem, embed=embed_audio)
     write(headline(scores).to_text(terminal_width()))
     write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))

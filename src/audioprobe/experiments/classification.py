@@ -83,12 +83,21 @@ class ClassificationRun:
             for sounds in self._sounds
         ]
 
-    def __call__(self, folder: str | Path, progress: Progress = lambda *_: None) -> list[Cell]:
+    def __call__(
+        self,
+        folder: str | Path,
+        progress: Progress = lambda *_: None,
+        *,
+        on: str = "",
+        n_workers: int = 2,
+    ) -> list[Cell]:
         """Ask everything that was not answered yet.
 
         Args:
             folder: of this run; one that was stopped goes on.
             progress: told how far it is.
+            on: a Ray cluster that asks, see `cluster.answer_on`; "" asks in this process.
+            n_workers: actors of the cluster that hold the model.
 
         Returns:
             A cell for each part of the sounds and each rung, in order.
@@ -96,10 +105,22 @@ class ClassificationRun:
         Raises:
             InvalidInputError: if the folder holds another run, or another process works in it.
             AudioProbeError: for what no single clip is the cause of, such as missing weights.
+            MissingDependencyError: if a cluster is named and the extra `ray` is not installed.
         """
         model: LanguageModel = built("language_model", self.config.model)  # type: ignore[assignment]
         scorer: Scorer = built("scorer", self.config.scorer)  # type: ignore[assignment]
         with open_run(folder, self._text, self._pinned(model, scorer), started()) as run:
+            if on:
+                from audioprobe.experiments.cluster import answer_on  # noqa: PLC0415 - an extra
+
+                answer_on(
+                    on,
+                    self.config.model,
+                    self.questions,
+                    run.journal,
+                    n_workers=n_workers,
+                    progress=progress,
+                )
             if self.config.cache:
                 model = CachedModel(model, Path(self.config.cache).expanduser())
             model = CachedModel(model, run.journal)

@@ -40,6 +40,10 @@ class Journal:
         """The answers to those keys that there are."""
         return {key: self._answers[key] for key in keys if key in self._answers}
 
+    def everything(self) -> dict[bytes, bytes]:
+        """All answers, by key."""
+        return dict(self._answers)
+
     def write(self, answers: Mapping[bytes, bytes]) -> None:
         """Keep answers; a key that has one already keeps it.
 

@@ -1,0 +1,38 @@
+"""One score matrix, three threshold policies: how far an oracle flatters F1.
+
+Usage: python examples/threshold_policies.py tests/data/edansa_baseline/scores.npz
+"""
+
+import sys
+
+import numpy as np
+
+from audioprobe.evaluation import Evaluation, evaluate
+from audioprobe.metrics import FixedThreshold, OracleThreshold, TunedThreshold
+from audioprobe.tables import Table
+
+
+def main(path: str) -> None:
+    """Print F1 of each label under each policy, and the macro means."""
+    with np.load(path, allow_pickle=False) as data:
+        labels = tuple(data["labels"].tolist())
+        valid, test = data["valid_thousandths"] / 1000, data["test_thousandths"] / 1000
+        valid_truth, test_truth = data["valid_targets"], data["test_targets"]
+    policies = (
+        FixedThreshold(0.0),  # logits: a probability of one half
+        TunedThreshold.fit(valid_truth, valid, on="valid"),
+        OracleThreshold(),
+    )
+    found: list[Evaluation] = [
+        evaluate(test, test_truth, labels, threshold=policy) for policy in policies
+    ]
+    rows = [
+        (label, *(f"{each.labels[n].f1:.3f}" for each in found)) for n, label in enumerate(labels)
+    ]
+    rows.append(("macro mean", *(f"{each.f1.value:.3f}" for each in found)))
+    header = ("label", *(f"F1, {policy.name}" for policy in policies))
+    sys.stdout.write(Table(header, tuple(rows), (1, 2, 3)).to_markdown())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
