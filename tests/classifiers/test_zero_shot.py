@@ -207,7 +207,7 @@ def test_wrong_labels_and_options_are_refused() -> None:
 
 def test_clap_is_built_by_name_and_recordings_are_heard(tmp_path: Path) -> None:
     save_tiny_clap(tmp_path)
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[int, ...]] = []
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, 15 * 8000).astype(np.float32)
     sounds = [Waveform(noise, 8000), sound(0.1)]
     result = ZeroShotClassifier(f"clap:{tmp_path}")(
@@ -220,4 +220,4 @@ def test_clap_is_built_by_name_and_recordings_are_heard(tmp_path: Path) -> None:
     one, two, other = vectors @ texts.T
     np.testing.assert_allclose(result.scores, [np.maximum(one, two), other], atol=1e-5)
     assert result.provenance.components["encoder"] == encoder.info
-    assert seen[-1] == (2, 2)
+    assert seen[-1] == (2, 2, 0)

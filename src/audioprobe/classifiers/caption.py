@@ -1,6 +1,6 @@
 """The study's classifier: a model says what it hears, a scorer compares that with the labels."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ from audioprobe.audio.reading import Reading, Window
 from audioprobe.audio.sources import Source, clips_of
 from audioprobe.classifiers.pooling import pooled
 from audioprobe.classifiers.provenance import now, provenance_of, truth_of, versions
-from audioprobe.classifiers.windows import Listener, Record, UnusableAnswer, hear
+from audioprobe.classifiers.windows import Listener, Progress, Record, UnusableAnswer, hear
 from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, RemoteError
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import load
@@ -71,14 +71,14 @@ class CaptionClassifier:
         sounds: Source | Iterable[Source],
         labels: Sequence[str],
         *,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> ClassificationResult:
         """Classify sounds.
 
         Args:
             sounds: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names, as a listener would say them.
-            progress: called with the number of clips done and in all.
+            progress: called with the number of clips done, in all, and failed.
 
         Raises:
             InvalidInputError: for no sounds, or for labels that the scorer refuses.

@@ -1,7 +1,7 @@
 """Labels by their probability: how likely is the model to say this, having heard that?"""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -11,7 +11,7 @@ from audioprobe.audio.reading import Reading, Window
 from audioprobe.audio.sources import Source, clips_of
 from audioprobe.classifiers.pooling import pooled
 from audioprobe.classifiers.provenance import provenance_of, truth_of
-from audioprobe.classifiers.windows import Listener, Record, UnusableAnswer, hear, stream
+from audioprobe.classifiers.windows import Listener, Progress, Record, UnusableAnswer, hear, stream
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.registry import load
@@ -116,14 +116,14 @@ class LikelihoodClassifier:
         sounds: Source | Iterable[Source],
         labels: Sequence[str],
         *,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> ClassificationResult:
         """Classify sounds.
 
         Args:
             sounds: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names, as the model would say them.
-            progress: called with the number of clips done and in all.
+            progress: called with the number of clips done, in all, and failed.
 
         Returns:
             Scores in nats, differences of nats where a prior is subtracted.

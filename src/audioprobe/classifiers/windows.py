@@ -23,6 +23,9 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Kept = TypeVar("Kept")
 
+Progress = Callable[[int, int, int], None]
+"""Called with the number of clips done (failed ones among them), in all, and failed."""
+
 # What one item can be the cause of; anything else is the run's fault and ends it.
 _OF_ONE_ITEM = (InvalidInputError, UnsupportedInputError, OutOfMemoryError, RemoteError)
 
@@ -88,7 +91,7 @@ def hear(
     listener: Listener[Item, Answer, Kept],
     clips: Sequence[Clip],
     reading: Reading,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Record[Kept]:
     """Ask about every window of every clip, and tell how far it is.
 
@@ -96,7 +99,7 @@ def hear(
         listener: who answers.
         clips: with unique ids.
         reading: how they are cut into windows.
-        progress: called with the number of clips done and in all.
+        progress: told how far it is.
 
     Raises:
         ContractError: if it answers more or fewer items than it was given.
@@ -105,7 +108,8 @@ def hear(
     record: Record[Kept] = Record()
     for _ in stream(listener, clips, reading, record):
         if progress is not None:
-            progress(len(record.kept) + len(record.failures), len(clips))
+            n_failed = len(record.failures)
+            progress(len(record.kept) + n_failed, len(clips), n_failed)
     return record.in_order(clips)
 
 

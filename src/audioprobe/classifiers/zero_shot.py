@@ -1,6 +1,6 @@
 """Labels by direct comparison: sound and label as vectors of one space, no words in between."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -9,7 +9,7 @@ from audioprobe.audio.reading import Reading, Window
 from audioprobe.audio.sources import Source, clips_of
 from audioprobe.classifiers.pooling import pooled
 from audioprobe.classifiers.provenance import provenance_of, truth_of
-from audioprobe.classifiers.windows import Listener, UnusableAnswer, hear
+from audioprobe.classifiers.windows import Listener, Progress, UnusableAnswer, hear
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import load
@@ -82,14 +82,14 @@ class ZeroShotClassifier:
         sounds: Source | Iterable[Source],
         labels: Sequence[str],
         *,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> ClassificationResult:
         """Classify sounds.
 
         Args:
             sounds: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names, as a caption would say them.
-            progress: called with the number of clips done and in all.
+            progress: called with the number of clips done, in all, and failed.
 
         Raises:
             InvalidInputError: for no sounds, for no, empty or repeated labels, or for a label that

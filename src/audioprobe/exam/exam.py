@@ -197,14 +197,14 @@ class Exam:
         ]
 
     def _ranked(self, clips: Sequence[Clip], labels: Sequence[str], what: str) -> Measure:
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, _: int) -> None:
             self._progress(f"likelihoods, {what}", done, total)
 
         found = hearing.by_likelihood(self._ltu, clips, labels, self._bootstrap, progress=progress)
         return Measure(f"{found.name}, {what}", found.estimate)
 
     def _said(self, clips: Sequence[Clip], labels: Sequence[str], what: str) -> list[Measure]:
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, _: int) -> None:
             self._progress(f"captions, {what}", done, total)
 
         found = hearing.by_caption(

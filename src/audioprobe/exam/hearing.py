@@ -1,12 +1,13 @@
 """Does the model name what sounds? By likelihoods of labels, and by captions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from audioprobe.classifiers.caption import CaptionClassifier
 from audioprobe.classifiers.likelihood import LikelihoodClassifier
+from audioprobe.classifiers.windows import Progress
 from audioprobe.errors import InvalidInputError
 from audioprobe.evaluation import targets_of
 from audioprobe.exam.measures import Measure
@@ -19,8 +20,6 @@ from audioprobe.results import ClassificationResult
 from audioprobe.scorers.keyword import KeywordScorer
 from audioprobe.training.questions import CAPTION, LABELS
 from audioprobe.types import BoolArray, Clip, Estimate, FloatArray
-
-Progress = Callable[[int, int], None]
 
 
 def auc_of(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> Estimate:

@@ -25,12 +25,13 @@ from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.results import ClassificationResult
 from audioprobe.runs.folder import RunFolder, open_run
 from audioprobe.serialize import to_json
+from audioprobe.services.budget import Budget
 
 FORMAT = 1
 RESULTS = "results"
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being asked, clips done, and clips in all."""
+Progress = Callable[[str, int, int, str], None]
+"""Called with what is being asked, clips done, clips in all, and a note on failures and money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ class ClassificationRun:
             AudioProbeError: for what no single clip is the cause of, such as missing weights.
             MissingDependencyError: if a cluster is named and the extra `ray` is not installed.
         """
-        model: LanguageModel = built("language_model", self.config.model)  # type: ignore[assignment]
+        source: LanguageModel = built("language_model", self.config.model)  # type: ignore[assignment]
+        model = source
         scorer: Scorer = built("scorer", self.config.scorer)  # type: ignore[assignment]
         with open_run(folder, self._text, self._pinned(model, scorer), started()) as run:
             if on:
@@ -130,7 +132,8 @@ class ClassificationRun:
                     classifier = CaptionClassifier(
                         model, scorer, question=question.text, examples=question.examples
                     )
-                    cells.append(_cell(classifier, sounds, question, progress))
+                    told = _told(progress, f"{sounds.name}: {question.name}", source)
+                    cells.append(_cell(classifier, sounds, question, told))
                     _keep(run, cells[-1])
             return cells
 
@@ -153,13 +156,26 @@ class ClassificationRun:
         }
 
 
-def _cell(
-    classifier: CaptionClassifier, sounds: Heard, question: Question, progress: Progress
-) -> Cell:
-    def tell(done: int, total: int) -> None:
-        progress(f"{sounds.name}: {question.name}", done, total)
+def _told(progress: Progress, what: str, model: LanguageModel) -> Callable[[int, int, int], None]:
+    """Progress with a note: how many failed, and what a paid service has cost so far."""
+    budget = getattr(model, "budget", None)
 
-    result = classifier(sounds.clips, sounds.labels, progress=tell)
+    def tell(done: int, total: int, n_failed: int) -> None:
+        notes = [f"{n_failed} failed"] if n_failed else []
+        if isinstance(budget, Budget):
+            notes.append(f"{budget.n_requests} requests, {budget.usd_spent:.2f} USD")
+        progress(what, done, total, ", ".join(notes))
+
+    return tell
+
+
+def _cell(
+    classifier: CaptionClassifier,
+    sounds: Heard,
+    question: Question,
+    progress: Callable[[int, int, int], None],
+) -> Cell:
+    result = classifier(sounds.clips, sounds.labels, progress=progress)
     groups = {clip.id: clip.group for clip in sounds.clips if clip.group is not None}
     return Cell(sounds.name, question.name, sounds.familiar, result, groups)
 

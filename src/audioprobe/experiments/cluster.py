@@ -6,6 +6,7 @@ a cluster goes through: where the answers came from changes nothing. An actor th
 and the clip that it had is asked again.
 """
 
+import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ with needs_extra("ray"):
 LOCAL = "ray"
 """The address that starts a cluster on this machine."""
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int, str], None]
 
 
 @dataclass
@@ -106,6 +107,7 @@ def answer_on(
         for _ in each:
             rows += [{"question": number, "clip": pickle.dumps(clip)} for clip in sounds.clips]
             number += 1
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     ray.init(address=None if address == LOCAL else address, log_to_driver=False)
     try:
         known = ray.put(journal.everything())
@@ -117,6 +119,6 @@ def answer_on(
         )
         for done, row in enumerate(data.iter_rows(), 1):
             journal.write(pickle.loads(row["answers"]))  # noqa: S301 - written by our actor
-            progress("asked on Ray", done, len(rows))
+            progress("asked on Ray", done, len(rows), "")
     finally:
         ray.shutdown()
