@@ -8,6 +8,7 @@ import time
 
 from audioprobe import LTU, Prompt, Recordings, Synthetic
 from audioprobe.audio.reading import read_waveform
+from audioprobe.language_models._ltu_files import read_ltu
 from audioprobe.training.questions import CAPTION
 from side_by_side import finish, ratio, report
 
@@ -17,11 +18,11 @@ def main() -> None:
     scenes = [clip.waveform for clip in Synthetic(n_clips=10).clips("test")]
     sounds = [read_waveform(clip) for clip in Recordings().clips()] + scenes
     prompts = [Prompt(CAPTION, sound) for sound in sounds]
-    model = LTU.from_pretrained("mini")
+    files = read_ltu("mini", None)
 
     def captions(batch_size: int) -> list[str]:
-        fresh = LTU(model.net, model.tokenizer, model.info, batch_size=batch_size)
-        return [answer.text for answer in fresh.generate(prompts)]
+        model = LTU(files.net, files.tokenizer, files.info({}), batch_size=batch_size)
+        return [answer.text for answer in model.generate(prompts)]
 
     together, alone = captions(16), captions(1)
     began = time.perf_counter()

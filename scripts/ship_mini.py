@@ -31,7 +31,7 @@ def ship(training: Path) -> None:
     shutil.rmtree(MINI, ignore_errors=True)
     (MINI / "exam").mkdir(parents=True)
     for name in (ADAPTER, CARD):
-        shutil.copy(training / MODEL / name, MINI / name)
+        shutil.copyfile(training / MODEL / name, MINI / name)  # readable by everybody
     shutil.copy(training / RECIPE, MINI / RECIPE)
     shutil.copy(ROOT / "LICENSE", MINI / "LICENSE")
     found = []

@@ -119,8 +119,7 @@ def _backends() -> Iterator[Finding]:
     for backend in available():
         if backend.missing:
             lacking = f"not usable: {', '.join(backend.missing)} missing"
-            state: Literal["problem", "note"] = "problem" if backend.name == "birdnet" else "note"
-            yield Finding(f"{backend.kind} {backend.name}", state, lacking, backend.install)
+            yield Finding(f"{backend.kind} {backend.name}", "note", lacking, backend.install)
 
 
 def _weights() -> Iterator[Finding]:

@@ -32,7 +32,7 @@ class CaptionClassifier:
     cause and has no row of scores.
 
     Args:
-        model: a language model that takes sound, or its name: "tag-captioner:birdnet".
+        model: a language model that takes sound, or its name: "ltu:mini".
         scorer: compares captions with labels, or its name; by default cosine similarity of
             all-MiniLM-L6-v2 embeddings.
         question: asked of every window.
@@ -42,7 +42,7 @@ class CaptionClassifier:
 
     Example:
         ```python
-        classifier = CaptionClassifier("tag-captioner:birdnet")
+        classifier = CaptionClassifier("ltu:mini")
         result = classifier("recordings/", labels=["crow", "drum", "bell"])
         ```
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from audioprobe.protocols import Scorer
     from audioprobe.results import ClassificationResult
 
-DEFAULT_MODEL = "tag-captioner:birdnet"
+DEFAULT_MODEL = "ltu:mini"
 BESIDE = "tag-captioner:birdnet"
 DEFAULT_SCORER = "embedding"
 
