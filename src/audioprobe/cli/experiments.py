@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from audioprobe.experiments.classification import ClassificationRun
 
 _SHOWN = 600  # characters of a prompt
+_PER_TOKEN = 4  # characters of English, roughly, whatever the tokenizer
 
 
 @app.command
@@ -72,4 +73,6 @@ def _show(prepared: "ClassificationRun") -> None:
             write(f"\n  {question.name}, with {len(question.examples)} examples:")
             write("\n".join(f"    {printable(line)}" for line in text.splitlines()))
     n_calls = sum(len(s.clips) * len(questions) for s, questions in prepared.questions)
+    n_characters = sum(len(s.clips) * q.n_characters for s, qs in prepared.questions for q in qs)
     write(f"\n{n_calls} calls or more: a clip over 10 s is heard in windows of 10 s")
+    write(f"about {n_characters // _PER_TOKEN:,} tokens of text are sent, and what sounds take")

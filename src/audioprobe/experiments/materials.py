@@ -52,6 +52,12 @@ class Question:
     text: str
     examples: tuple[Example, ...]
 
+    @property
+    def n_characters(self) -> int:
+        """Of text in one call."""
+        shown = sum(len(e.question) + len(e.answer) for e in self.examples)
+        return len(self.text) + shown
+
 
 def built(kind: Kind, part: Part) -> object:
     """A backend by its name.

@@ -8,6 +8,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import TextEmbedder
 from audioprobe.registry import load
+from audioprobe.scorers.directions import directions
 from audioprobe.scorers.labels import check_template, check_texts, checked_synonyms, wordings
 from audioprobe.scorers.ltu import RECIPES, LtuRecipe
 from audioprobe.types import ComponentInfo, FloatArray
@@ -105,14 +106,16 @@ class EmbeddingScorer:
             if not captions:  # the width of no text is not known to every embedder
                 return np.empty((0, len(labels)))
             texts = [self._recipe.caption_text(caption) for caption in captions]
-            cosines = self._directions(texts) @ directions.T
+            cosines = directions(self._embedder, texts) @ directions.T
             return np.maximum(cosines, 0.0) if self._recipe.clips_negatives else cosines
         variants = [wordings(label, self._synonyms) for label in labels]
         names = [self._filled(wording) for variant in variants for wording in variant]
         directions = self._label_directions(names)
         if not captions:
             return np.empty((0, len(labels)))
-        cosines = self._directions([self._filled(c.strip()) for c in captions]) @ directions.T
+        cosines = (
+            directions(self._embedder, [self._filled(c.strip()) for c in captions]) @ directions.T
+        )
         starts = np.cumsum([0, *(len(variant) for variant in variants[:-1])])
         if self._pooling == "max":
             best: FloatArray = np.maximum.reduceat(cosines, starts, axis=1)
@@ -128,25 +131,8 @@ class EmbeddingScorer:
         key = tuple(texts)
         known = self._label_vectors
         if known is None or known[0] != key:
-            known = self._label_vectors = (key, self._directions(key))
+            known = self._label_vectors = (key, directions(self._embedder, key))
         return known[1]
-
-    def _directions(self, texts: Sequence[str]) -> FloatArray:
-        """Unit vectors, float64, one per text; equal texts are embedded once."""
-        unique = list(dict.fromkeys(texts))
-        position = {text: n for n, text in enumerate(unique)}
-        vectors = np.asarray(self._embedder.embed(unique), dtype=np.float64)
-        if vectors.ndim != 2 or len(vectors) != len(unique):
-            raise InvalidInputError(
-                f"The embedder {self._embedder.info.name!r} was given {len(unique)} texts and "
-                f"answered with an array of shape {vectors.shape}: expected one row per text."
-            )
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not (np.isfinite(lengths) & (lengths > 0)).all():
-            bad = unique[int(np.argmin(np.isfinite(lengths) & (lengths > 0)))]
-            raise InvalidInputError(f"The text {bad!r:.80} has no direction in embedding space.")
-        directions: FloatArray = vectors / lengths
-        return directions[[position[text] for text in texts]]
 
 
 def _recipe(compat: str) -> LtuRecipe:

@@ -1,0 +1,48 @@
+"""Captions near their references score high, those of other clips score what chance gives."""
+
+import pytest
+
+from audioprobe.embedders.sentence_transformers import SentenceTransformerEmbedder
+from audioprobe.errors import InvalidInputError
+from audioprobe.scorers.caption_quality import caption_quality
+
+REFERENCES = {
+    "one": ("A dog barks twice.", "Barking of a dog"),
+    "two": ("Heavy rain falls on a roof.",),
+    "three": ("A violin plays a slow melody.",),
+    "four": ("An engine idles.",),
+}
+GOOD = {"one": "A dog is barking.", "two": "Rain on a rooftop.", "three": "Someone plays violin."}
+
+
+@pytest.fixture(scope="module")
+def embedder() -> SentenceTransformerEmbedder:
+    return SentenceTransformerEmbedder()
+
+
+def test_good_captions_are_far_above_chance(embedder: SentenceTransformerEmbedder) -> None:
+    found = caption_quality(GOOD, REFERENCES, embedder)
+    assert found.similarity.value is not None
+    assert found.chance is not None
+    assert found.chance.value is not None
+    assert found.similarity.value > 0.6 > 0.3 > found.chance.value  # noqa: PLR0133 - a chain
+    assert found.missing == ("four",)
+    assert found.similarity.n == 3
+    assert list(found.by_clip) == ["one", "two", "three"]
+
+
+def test_a_caption_equal_to_its_only_reference_scores_one(
+    embedder: SentenceTransformerEmbedder,
+) -> None:
+    found = caption_quality({"two": REFERENCES["two"][0]}, REFERENCES, embedder)
+    assert found.similarity.value == pytest.approx(1.0, abs=1e-5)
+    assert found.chance is None
+
+
+def test_without_references_there_is_nothing_to_compare(
+    embedder: SentenceTransformerEmbedder,
+) -> None:
+    with pytest.raises(InvalidInputError, match="both a caption and references"):
+        caption_quality({"five": "rain"}, REFERENCES, embedder)
+    with pytest.raises(InvalidInputError, match="at least one reference"):
+        caption_quality(GOOD, {"one": ()}, embedder)
