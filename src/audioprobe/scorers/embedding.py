@@ -102,20 +102,18 @@ class EmbeddingScorer:
         check_texts(captions if self._recipe is None else (), labels)
         if self._recipe is not None:
             names = [self._recipe.label_text(label) for label in labels]
-            directions = self._label_directions(names)
+            wanted = self._label_directions(names)
             if not captions:  # the width of no text is not known to every embedder
                 return np.empty((0, len(labels)))
             texts = [self._recipe.caption_text(caption) for caption in captions]
-            cosines = directions(self._embedder, texts) @ directions.T
+            cosines = directions(self._embedder, texts) @ wanted.T
             return np.maximum(cosines, 0.0) if self._recipe.clips_negatives else cosines
         variants = [wordings(label, self._synonyms) for label in labels]
         names = [self._filled(wording) for variant in variants for wording in variant]
-        directions = self._label_directions(names)
+        wanted = self._label_directions(names)
         if not captions:
             return np.empty((0, len(labels)))
-        cosines = (
-            directions(self._embedder, [self._filled(c.strip()) for c in captions]) @ directions.T
-        )
+        cosines = directions(self._embedder, [self._filled(c.strip()) for c in captions]) @ wanted.T
         starts = np.cumsum([0, *(len(variant) for variant in variants[:-1])])
         if self._pooling == "max":
             best: FloatArray = np.maximum.reduceat(cosines, starts, axis=1)
