@@ -33,7 +33,11 @@ familiar = true
 name = "made"
 dataset = {{ name = "synthetic", options = {{ n_clips = 4, palette = ["crow", "rain", "bell"] }} }}
 split = "test"
-labels = ["crow", "rain", {label}]
+
+[[sounds]]
+name = "same"
+dataset = {{ name = "manifest", options = {{ table = {table} }} }}
+split = "all"
 familiar = false
 
 [[rungs]]
@@ -61,9 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writerow(("path", "labels"))
         labels = ("crow", f"rain;{EVIL}", "rain", "rain")
         writer.writerows(zip(names, labels, strict=True))
-    text = CONFIG.format(
-        answer=quoted(f"a crow {EVIL}"), table=quoted(str(home / "clips.csv")), label=quoted(EVIL)
-    )
+    text = CONFIG.format(answer=quoted(f"a crow {EVIL}"), table=quoted(str(home / "clips.csv")))
     (home / "mine.toml").write_text(text)
     with pytest.raises(SystemExit) as ended:
         main(["run", str(home / "mine.toml"), "--out", str(home / "run")])
@@ -128,6 +130,6 @@ def test_the_report_is_light_and_embeds_sounds_on_request(folder: Path, tmp_path
 
 def test_tables_are_there_for_papers(folder: Path) -> None:
     latex = (folder / "summary.tex").read_text()
-    assert latex.count(r"\\") == 5
+    assert latex.count(r"\\") == 7
     assert not re.search(r"(?<!\\)[%$#_&](?![ ])", latex.replace(" & ", " "))
     assert "## mine: caption" in (folder / "summary.md").read_text()

@@ -1,6 +1,7 @@
 """Cells are scored with intervals over groups, and compared clip by clip with the first rung."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from audioprobe.experiments.config import Asked, Classification, Part, Sound
 from audioprobe.experiments.scoring import Annotated, drops, scored
 from audioprobe.experiments.summary import drops_table, labels_table, p_text, summary
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.results import ClassificationResult, Failure, LabelScores, Provenance
 
 LABELS = ("crow", "rain")
@@ -126,6 +128,17 @@ def test_groups_with_a_rare_label_are_drawn_apart() -> None:
     assert by_group["group A"] == by_group["group B"] != by_group["group C"]
     (score,) = scored([cell("caption", RIGHT, truth=rare)], config())
     assert "undefined" not in score.auc.method
+
+
+def test_with_a_hierarchy_the_best_label_is_so_many_steps_off() -> None:
+    tree = Hierarchy({"sound": (), "crow": ("sound",), "rain": ("sound",)})
+    always_crow = np.tile([1.0, 0.0], (20, 1))
+    (score,) = scored([replace(cell("caption", always_crow), hierarchy=tree)], config())
+    assert score.steps is not None
+    assert score.steps.value == 1.0  # right half of the time, and two steps off otherwise
+    assert "steps" in summary([score]).header[8]
+    (plain,) = scored([cell("caption", RIGHT)], config())
+    assert plain.steps is None
 
 
 def test_p_values_are_never_0() -> None:

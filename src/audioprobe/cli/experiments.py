@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.errors import InvalidInputError
 from audioprobe.tables import printable
 from audioprobe.terminal import stage_bars, terminal_width, write
 
@@ -62,6 +63,34 @@ def run(
     write(headline(scores).to_text(terminal_width()))
     write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
     return 0 if any(score.n_clips for score in scores) else EXIT_FAILED
+
+
+@app.command
+def compare(
+    first: Annotated[Path, Parameter(help="A result.json, or one of a run's results/*.json.")],
+    second: Annotated[Path, Parameter(help="Another, of the same clips and labels.")],
+    /,
+) -> int:
+    """Is one result better than another on the same clips, and could it have been seen?
+
+    Differences are first minus second: of AUC by label (DeLong, with Holm's and Benjamini and
+    Hochberg's corrections), of the macro AUC (permutation), and of the share of clips whose best
+    label is right (McNemar).
+
+    Example: audioprobe compare run/results/test--caption.json run/results/test--labels.json
+    """
+    from audioprobe.results import ClassificationResult
+    from audioprobe.results.paired import compare as compared
+
+    try:
+        texts = [path.read_text(encoding="utf-8") for path in (first, second)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"Not a readable result ({error}).") from error
+    one, other = map(ClassificationResult.from_json, texts)
+    found = compared(one, other)
+    write(found.table().to_text(terminal_width()))
+    write(f"\n{len(found.clip_ids)} clips compared, {found.n_left_out} left out")
+    return 0
 
 
 def _show(prepared: "ClassificationRun") -> None:

@@ -3,45 +3,58 @@
 from collections.abc import Sequence
 
 from audioprobe.audio.reading import read_waveform
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import AudioReadError, InvalidInputError
 from audioprobe.protocols import Dataset
 
 _SHOWN = 3
 
 
-def duplicates(dataset: Dataset) -> tuple[tuple[str, ...], ...]:
+def duplicates(
+    dataset: Dataset, splits: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], ...]:
     """Ids of clips that sound exactly the same, one tuple for each sound that comes again.
 
-    Every clip of every split is decoded for it; what is compared is the hash of the samples.
+    Every clip is decoded for it; what is compared is the hash of the samples. A clip that cannot be
+    read takes no part.
 
-    Raises:
-        AudioReadError: if a clip cannot be read.
+    Args:
+        dataset: with one or more splits.
+        splits: those to look at; None takes all.
     """
     ids: dict[str, list[str]] = {}
-    for split in dataset.splits:
+    for split in dataset.splits if splits is None else splits:
         for clip in dataset.clips(split):
-            ids.setdefault(read_waveform(clip).digest(), []).append(clip.id)
+            try:
+                digest = read_waveform(clip).digest()
+            except AudioReadError:  # what cannot be heard cannot leak; its use will tell of it
+                continue
+            ids.setdefault(digest, []).append(clip.id)
     return tuple(tuple(same) for same in ids.values() if len(same) > 1)
 
 
-def refuse_leaks(dataset: Dataset) -> None:
+def refuse_leaks(dataset: Dataset, splits: Sequence[str] | None = None) -> None:
     """Refuse a data set in which two splits share a group or a sound.
 
-    What is learned from one split could then be recognised in the other, rather than known.
+    What is learned from one split could then be recognised in the other, rather than known. A clip
+    that cannot be read takes no part.
+
+    Args:
+        dataset: with two or more splits.
+        splits: those to compare; None takes all.
 
     Raises:
         InvalidInputError: names groups, or clips, and their splits.
-        AudioReadError: if a clip cannot be read.
     """
     split_of: dict[str, str] = {}
     splits_of: dict[str, dict[str, None]] = {}  # of a group, in order
-    for split in dataset.splits:
+    for split in dataset.splits if splits is None else splits:
         for clip in dataset.clips(split):
             split_of[clip.id] = split
             if clip.group is not None:
                 splits_of.setdefault(clip.group, {})[split] = None
     _refuse("groups are", [f"{g} ({', '.join(s)})" for g, s in splits_of.items() if len(s) > 1])
-    shared = [ids for ids in duplicates(dataset) if len({split_of[name] for name in ids}) > 1]
+    again = duplicates(dataset, splits)
+    shared = [ids for ids in again if len({split_of[name] for name in ids}) > 1]
     _refuse("sounds are", [", ".join(f"{n} ({split_of[n]})" for n in ids) for ids in shared])
 
 

@@ -17,10 +17,12 @@ from audioprobe.experiments.materials import (
     built,
     heard,
     question_of,
+    refuse_leaking,
     rung_of,
     templates,
 )
 from audioprobe.language_models.cached import CachedModel
+from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.results import ClassificationResult
 from audioprobe.runs.folder import RunFolder, open_run
@@ -44,6 +46,7 @@ class Cell:
         familiar: whether the model learned from such sound.
         result: captions and scores, with truth and failures.
         groups: of the clips that have one, by id: what intervals resample.
+        hierarchy: of the labels, where the data set has one.
     """
 
     sounds: str
@@ -51,6 +54,7 @@ class Cell:
     familiar: bool | None
     result: ClassificationResult
     groups: Mapping[str, str]
+    hierarchy: Hierarchy | None = None
 
 
 class ClassificationRun:
@@ -104,10 +108,12 @@ class ClassificationRun:
             A cell for each part of the sounds and each rung, in order.
 
         Raises:
-            InvalidInputError: if the folder holds another run, or another process works in it.
+            InvalidInputError: if the folder holds another run, another process works in it, or
+                splits leak into each other.
             AudioProbeError: for what no single clip is the cause of, such as missing weights.
             MissingDependencyError: if a cluster is named and the extra `ray` is not installed.
         """
+        refuse_leaking(self.config)
         source: LanguageModel = built("language_model", self.config.model)  # type: ignore[assignment]
         model = source
         scorer: Scorer = built("scorer", self.config.scorer)  # type: ignore[assignment]
@@ -177,7 +183,8 @@ def _cell(
 ) -> Cell:
     result = classifier(sounds.clips, sounds.labels, progress=progress)
     groups = {clip.id: clip.group for clip in sounds.clips if clip.group is not None}
-    return Cell(sounds.name, question.name, sounds.familiar, result, groups)
+    hierarchy = getattr(sounds.dataset, "hierarchy", None)
+    return Cell(sounds.name, question.name, sounds.familiar, result, groups, hierarchy)
 
 
 def _keep(run: RunFolder, cell: Cell) -> None:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audioprobe.audio.reading import read_waveform
+from audioprobe.datasets.leaks import refuse_leaks
 from audioprobe.datasets.mapped import Mapped, read_mapping
 from audioprobe.datasets.tables import read_rows
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.experiments.config import Asked, Classification, Part, Sound
 from audioprobe.prompts.ladder import Rung, shipped
 from audioprobe.prompts.template import Template, read_templates
@@ -82,6 +83,12 @@ def heard(sound: Sound) -> Heard:
     if not clips:
         raise InvalidInputError(f"{sound.name}: the split {sound.split!r} has no clips.")
     present = {label for clip in clips for label in clip.labels or ()}
+    unknown = [label for label in sound.labels if label not in dataset.labels]
+    if unknown:
+        raise InvalidInputError(
+            f"{sound.name}: the data set has no label {unknown[0]!r}."
+            f"{did_you_mean(unknown[0], dataset.labels)}"
+        )
     labels = sound.labels or tuple(label for label in dataset.labels if label in present)
     if not present & set(labels):
         raise InvalidInputError(
@@ -89,6 +96,27 @@ def heard(sound: Sound) -> Heard:
             f"The clips have {', '.join(sorted(present)[:5]) or 'none'}."
         )
     return Heard(sound.name, dataset, clips, labels, sound.familiar)
+
+
+def refuse_leaking(config: Classification) -> None:
+    """Refuse splits that share a group or a sound where one learns from the other.
+
+    Examples are drawn from one split and shown with another; thresholds are tuned on one and used
+    on another.
+
+    Raises:
+        InvalidInputError: names groups, or clips, and their splits.
+    """
+    shown = {rung.examples_split for rung in config.rungs if rung.examples}
+    by_name = {sound.name: sound for sound in config.sounds}
+    for sound in config.sounds:
+        others = set(shown)
+        tuned_on = by_name.get(sound.thresholds_from)
+        if tuned_on is not None and tuned_on.dataset == sound.dataset:
+            others.add(tuned_on.split)
+        if others - {sound.split}:
+            dataset: Dataset = built("dataset", sound.dataset)  # type: ignore[assignment]
+            refuse_leaks(dataset, sorted({sound.split, *others}))
 
 
 def templates(config: Classification) -> dict[str, Template]:

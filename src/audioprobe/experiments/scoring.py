@@ -19,7 +19,7 @@ from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.paired import holm, permutation, smallest_detectable
 from audioprobe.metrics.ranking import average_precision, roc_auc
-from audioprobe.metrics.resampled import macro_average_precision, macro_f1, macro_roc_auc
+from audioprobe.metrics.resampled import macro_average_precision, macro_f1, macro_roc_auc, mean
 from audioprobe.metrics.threshold import f1_per_label
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
@@ -80,6 +80,8 @@ class CellScore:
         threshold_policy: how its thresholds were chosen.
         gain: against the first rung; None for the first itself.
         labels: one entry per label.
+        steps: mean distance of the best label from the nearest right one, over clips with labels;
+            None where the data set has no hierarchy.
         n_clips: clips that the numbers rest on.
         n_failed: clips without scores.
         n_unannotated: clips with scores that nobody has annotated.
@@ -95,6 +97,7 @@ class CellScore:
     threshold_policy: str
     gain: Gain | None
     labels: tuple[LabelScore, ...]
+    steps: Estimate | None
     n_clips: int
     n_failed: int
     n_unannotated: int
@@ -212,6 +215,7 @@ def _score(
         policy.name,
         gain,
         labels,
+        _steps(one, bootstrap) if n_clips else None,
         n_clips=n_clips,
         n_failed=len(cell.result.failures),
         n_unannotated=len(cell.result.clip_ids) - n_clips,
@@ -257,6 +261,17 @@ def _numbers(
         f1,
         tuple(labels),
     )
+
+
+def _steps(one: Annotated, bootstrap: Bootstrap) -> Estimate | None:
+    hierarchy = one.cell.hierarchy
+    if hierarchy is None:
+        return None
+    steps = hierarchy.distances_of_best(one.targets, one.scores, one.cell.result.labels)
+    known = ~np.isnan(steps)
+    groups = [group for group, there in zip(one.groups, known, strict=True) if there]
+    found = bootstrap.estimate(mean(steps[known]), int(known.sum()), groups=groups)
+    return replace(found, n_undefined=int((~known).sum()))
 
 
 def _policy(other: Annotated | None) -> ThresholdPolicy:

@@ -10,6 +10,7 @@ NONE = "–"
 
 def summary(scores: Sequence[CellScore]) -> Table:
     """A row per cell."""
+    known = any(score.steps is not None for score in scores)
     policies = " or ".join(dict.fromkeys(score.threshold_policy for score in scores))
     header = (
         "sounds",
@@ -20,6 +21,7 @@ def summary(scores: Sequence[CellScore]) -> Table:
         "AUC minus the first rung's",
         "p (Holm)",
         "80 % power from",
+        *(("steps from best label to a right one",) if known else ()),
         "clips",
         "failed",
         "not annotated",
@@ -33,6 +35,7 @@ def summary(scores: Sequence[CellScore]) -> Table:
             str(score.average_precision),
             str(score.f1),
             *_gained(score.gain),
+            *((NONE if score.steps is None else str(score.steps),) if known else ()),
             str(score.n_clips),
             str(score.n_failed),
             str(score.n_unannotated),

@@ -5,10 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from audioprobe.datasets.edansa.taxonomy import edansa_labels
+from audioprobe.datasets.edansa.taxonomy import edansa_hierarchy, edansa_labels
 from audioprobe.datasets.listed import Listed
 from audioprobe.datasets.tables import Row, read_rows
 from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.types import Clip
 
 SITES: Mapping[str, Mapping[str, str]] = {
@@ -61,6 +62,7 @@ class Edansa(Listed):
                 f"{sites!r} and {names!r}."
             )
         self.folder = Path(folder).expanduser()
+        self._columns = names == "columns"
         self._labels = {
             label.column: label.name if names == "plain" else label.column
             for label in edansa_labels()
@@ -88,6 +90,11 @@ class Edansa(Listed):
                 "names": names,
             },
         )
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """What lies above each label."""
+        return edansa_hierarchy(columns=self._columns)
 
     def _clip(self, row: Row) -> Clip:
         return Clip(
