@@ -3,6 +3,7 @@
 import csv
 import json
 import lzma
+import random
 import wave
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,13 +12,13 @@ TABLE = Path(__file__).parents[1] / "data" / "edansa" / "labels.csv.xz"
 
 
 def sound(path: Path, seconds: float = 0.1, sample_rate: int = 8000) -> Path:
-    """A silent WAV file, with the folders above it."""
+    """A WAV file of noise that no other path has, with the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as stream:
         stream.setnchannels(1)
         stream.setsampwidth(2)
         stream.setframerate(sample_rate)
-        stream.writeframes(bytes(2 * int(seconds * sample_rate)))
+        stream.writeframes(random.Random(str(path)).randbytes(2 * int(seconds * sample_rate)))
     return path
 
 

@@ -65,6 +65,18 @@ def test_every_label_of_edansa_is_described() -> None:
     assert len({row["label"] for row in absent} - set(names)) >= len(names)
 
 
+def test_descriptions_come_from_the_ontology_too(home: Path) -> None:
+    folder = home / "data" / "audioset"
+    text = (SHIPPED / "audioset.toml").read_text()
+    for old, new in REPLACED.items():
+        text = text.replace(old, new)
+    text += '[[rungs]]\nprompt = "descriptions"\ndescriptions = "data/audioset/ontology.json"\n'
+    (home / "mine.toml").write_text(text)
+    assert (folder / "ontology.json").is_file()
+    run = ClassificationRun(read_classification(home / "mine.toml"), text)
+    assert "Crow: Crow" in run.questions[0][1][-1].text
+
+
 def test_both_mappings_lead_to_the_same_names() -> None:
     one, other = (read_mapping(MAPPINGS / f"{n}-common.csv") for n in ("edansa", "audioset"))
     assert set(one.values()) == set(other.values())

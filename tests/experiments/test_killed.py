@@ -91,6 +91,21 @@ def test_a_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
         first.communicate()
 
 
+def test_another_scorer_asks_nothing_again_where_runs_share_a_cache(tmp_path: Path) -> None:
+    log = tmp_path / "asked"
+    environment = install(tmp_path / "backend", log, 0.0)
+    for name, labels in (("one", ""), ("two", 'labels = ["crow", "bell"]')):
+        text = CONFIG.replace("[model]", f'cache = "{tmp_path}/shared.sqlite"\n[model]', 1)
+        config = tmp_path / f"{name}.toml"
+        config.write_text(text.replace('split = "all"', f'split = "all"\n{labels}'))
+        process = run_cli("run", str(config), "--out", str(tmp_path / name), **environment)
+        assert process.returncode == 0, process.stderr
+    asked = [line.split()[0] for line in log.read_text().splitlines()]
+    # Only the rung that lists the labels asks something else.
+    assert len(asked) == N_QUESTIONS + N_QUESTIONS // 2
+    assert len(set(asked)) == len(asked)
+
+
 def test_a_damaged_line_is_named_and_a_torn_last_one_is_asked_again(tmp_path: Path) -> None:
     environment = install(tmp_path / "backend", tmp_path / "asked", 0.0)
     config = tmp_path / "torn.toml"

@@ -65,7 +65,7 @@ class Asked:
         sounds: whether they come with sound.
         examples_split: of the data set, where examples are drawn from; never the one classified.
         descriptions: a table with the columns label and description, by its path or the name of one
-            that ships; "" where the prompt has no place for any.
+            that ships, or AudioSet's ontology.json; "" where the prompt has no place for any.
         absent: the same for classes that are not asked about.
     """
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from audioprobe.audio.reading import read_waveform
+from audioprobe.concepts.ontology import Ontology
 from audioprobe.datasets.leaks import refuse_leaks
 from audioprobe.datasets.mapped import Mapped, read_mapping
 from audioprobe.datasets.tables import read_rows
@@ -169,6 +170,8 @@ def _descriptions(path: str) -> dict[str, str]:
     """A text per label; none where no file is named."""
     if not path:
         return {}
+    if path.endswith(".json"):
+        return {node.name: node.description for node in Ontology.from_json(path)}
     rows = read_rows(shipped_table(path, DESCRIPTIONS), ("label", "description"))
     return {row["label"]: row["description"] for row in rows}
 
