@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from audioprobe.experiments.annotated import Annotated
 from audioprobe.experiments.classification import Cell
 from audioprobe.experiments.config import Asked, Classification, Part, Sound
-from audioprobe.experiments.scoring import Annotated, drops, scored
+from audioprobe.experiments.scoring import drops, scored
 from audioprobe.experiments.summary import drops_table, labels_table, p_text, summary
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.hierarchy import Hierarchy

@@ -11,8 +11,9 @@ import numpy as np
 from audioprobe.audio.reading import read_waveform
 from audioprobe.audio.wav import wav_bytes
 from audioprobe.errors import AudioReadError
+from audioprobe.experiments.annotated import Annotated
 from audioprobe.experiments.classification import Cell
-from audioprobe.experiments.scoring import Annotated, CellScore, Drop
+from audioprobe.experiments.scoring import CellScore, Drop
 from audioprobe.experiments.summary import drops_table, labels_table, summary
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.curves import confusion_of_best, macro_roc_curve

@@ -3,15 +3,13 @@
 A clip that nobody has annotated takes part in no number, and is counted.
 """
 
-from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
 
-from audioprobe.evaluation import targets_of
+from audioprobe.experiments.annotated import Annotated
 from audioprobe.experiments.classification import Cell
 from audioprobe.experiments.config import Classification
 from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
@@ -21,10 +19,7 @@ from audioprobe.metrics.paired import holm, permutation, smallest_detectable
 from audioprobe.metrics.ranking import average_precision, roc_auc
 from audioprobe.metrics.resampled import macro_average_precision, macro_f1, macro_roc_auc, mean
 from audioprobe.metrics.threshold import f1_per_label
-from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
-
-RARE = 5
-"""A label in no more groups than so many is rare: resamples are drawn so that they keep as many."""
+from audioprobe.types import Estimate, Float64Array
 
 N_PERMUTATIONS = 2000
 
@@ -119,49 +114,6 @@ class Drop:
     familiar: str
     unfamiliar: str
     difference: Estimate
-
-
-@dataclass(frozen=True, eq=False)
-class Annotated:
-    """The clips of a cell that have both scores and annotations, in order."""
-
-    cell: Cell
-
-    @cached_property
-    def ids(self) -> tuple[str, ...]:
-        """Which clips."""
-        return tuple(name for name in self.cell.result.clip_ids if name in self.cell.result.truth)
-
-    @cached_property
-    def targets(self) -> BoolArray:
-        """Shape (n_clips, n_labels)."""
-        return targets_of(self.cell.result.truth, self.ids, self.cell.result.labels)
-
-    @cached_property
-    def scores(self) -> FloatArray:
-        """Shape (n_clips, n_labels)."""
-        return self.cell.result.scores[self.rows(self.ids)]
-
-    @cached_property
-    def groups(self) -> list[str]:
-        """What is resampled together; a clip without a group is its own."""
-        groups = self.cell.groups
-        return [f"group {groups[n]}" if n in groups else f"clip {n}" for n in self.ids]
-
-    @cached_property
-    def strata(self) -> list[Hashable]:
-        """Which of the rare labels a clip's group has; groups of each kind are drawn apart."""
-        having = [{self.groups[row] for row in np.flatnonzero(column)} for column in self.targets.T]
-        rare = [n for n, groups in enumerate(having) if 0 < len(groups) <= RARE]
-        kinds = {g: frozenset(n for n in rare if g in having[n]) for g in set(self.groups)}
-        # A kind that a single group has would always be drawn: it joins the others.
-        sizes = Counter(kinds.values())
-        return [kinds[g] if sizes[kinds[g]] > 1 else frozenset() for g in self.groups]
-
-    def rows(self, ids: Sequence[str]) -> list[int]:
-        """Where clips stand in the result."""
-        where = {name: n for n, name in enumerate(self.cell.result.clip_ids)}
-        return [where[name] for name in ids]
 
 
 def scored(cells: Sequence[Cell], config: Classification) -> tuple[CellScore, ...]:
