@@ -30,7 +30,7 @@ def test_the_demo_classifies_real_recordings_with_real_weights(
     assert "22 of 22 clips scored" in process.stdout
     assert "The sound of an American crow." in process.stdout
     result = ClassificationResult.from_json((folder / "result.json").read_text())
-    assert result.provenance.components["model"].name == "mini"
+    assert result.provenance.components["model"].name == "LTU mini"
     named = {best[0][0] for best in result.label_scores.best(1)}
     assert {"drum", "cymbal", "finger snap"} <= named
     with (folder / "scores.csv").open(newline="", encoding="utf-8") as stream:

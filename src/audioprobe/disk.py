@@ -1,6 +1,7 @@
 """Files that are whole or as they were before, and folders that one process holds at a time."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-from audioprobe.errors import AudioProbeError
+from audioprobe.errors import AudioProbeError, InvalidInputError
 
 
 @contextmanager
@@ -47,6 +48,33 @@ def write_whole(path: Path, text: str) -> Path:
     with writing(path) as stream:
         stream.write(text.encode("utf-8", "backslashreplace"))
     return path
+
+
+@contextmanager
+def new_folder(out: str | Path) -> Iterator[Path]:
+    """A folder that gets its name when all of it is written.
+
+    It is written as `OUT.partial`, which goes when the block fails; what a kill leaves of it, the
+    next attempt replaces.
+
+    Args:
+        out: must not exist yet.
+
+    Raises:
+        InvalidInputError: if it is there already.
+    """
+    folder = Path(out).expanduser()
+    if folder.exists():
+        raise InvalidInputError(f"{folder}: is there already. Name a folder that is not.")
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    partial.rename(folder)
 
 
 @contextmanager

@@ -9,13 +9,14 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+from audioprobe import __version__
 from audioprobe.errors import WeightsError
 from audioprobe.language_models._files import read_folder, read_json, read_tensors
 from audioprobe.language_models._gguf import plain_folder
 from audioprobe.language_models.published import AUTHORS, published
 from audioprobe.nets.checkpoints import assemble, build, config_of, join, untrained
 from audioprobe.nets.ltu import LtuConfig, LtuNet
-from audioprobe.serialize import from_json
+from audioprobe.serialize import from_json, to_json
 from audioprobe.types import ComponentInfo, Option
 from audioprobe.weights import Weights, resolve
 
@@ -96,6 +97,12 @@ class LtuFiles:
         return ComponentInfo(
             "language_model", name, self.revision, {**asdict(self.origin), **options}
         )
+
+
+def write_card(folder: Path, origin: Origin, config: LtuConfig) -> None:
+    """What a folder says of itself, beside its weights."""
+    card = Card(FORMAT, __version__, origin, config)
+    (folder / CARD).write_text(to_json(card) + "\n", encoding="utf-8")
 
 
 def read_ltu(name: str | Path, base: str | Path | None) -> LtuFiles:

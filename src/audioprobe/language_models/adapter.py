@@ -8,11 +8,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from audioprobe import __version__
-from audioprobe.errors import InvalidInputError
-from audioprobe.language_models._ltu_files import ADAPTER, CARD, FORMAT, Card, LtuFiles
+from audioprobe.disk import new_folder
+from audioprobe.language_models._ltu_files import ADAPTER, LtuFiles, write_card
 from audioprobe.nets.ltu import LtuNet
-from audioprobe.serialize import to_json
 
 
 def trainable_parts(net: LtuNet) -> dict[str, Tensor]:
@@ -38,19 +36,13 @@ def save_adapter(files: LtuFiles, out: str | Path, *, name: str) -> Path:
     Raises:
         InvalidInputError: if `out` is there already.
     """
-    folder = Path(out)
-    if folder.exists():
-        raise InvalidInputError(f"{folder}: is there already. Name a folder that is not.")
-    partial = folder.with_name(f"{folder.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
     halves = {
         key: tensor.to(torch.float16).contiguous()
         for key, tensor in trainable_parts(files.net).items()
     }
-    save_file(halves, partial / ADAPTER)
-    digest = hashlib.sha256((partial / ADAPTER).read_bytes()).hexdigest()
-    origin = replace(files.origin, checkpoint=name, sha256=digest)
-    card = Card(FORMAT, __version__, origin, files.net.config)
-    (partial / CARD).write_text(to_json(card) + "\n", encoding="utf-8")
-    partial.rename(folder)
-    return folder
+    with new_folder(out) as folder:
+        save_file(halves, folder / ADAPTER)
+        digest = hashlib.sha256((folder / ADAPTER).read_bytes()).hexdigest()
+        origin = replace(files.origin, checkpoint=name, sha256=digest)
+        write_card(folder, origin, files.net.config)
+    return Path(out)

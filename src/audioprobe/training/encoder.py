@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.nets.cavmae import CavMaeConfig, CavMaeEncoder
 from audioprobe.training import snapshots
 from audioprobe.training.loop import STATE, Plan, fit
@@ -58,11 +58,13 @@ def read_classifier(config: CavMaeConfig, n_labels: int, folder: str | Path) -> 
     """The encoder and its head that a training left in its folder.
 
     Raises:
-        WeightsError: if there is no state, or it is damaged.
+        WeightsError: if there is no state, it is damaged, or it is of something else.
         RuntimeError: if it is of other sizes.
     """
     objective = new_classifier(config, n_labels, seed=0)
-    objective.load_state_dict(snapshots.load(Path(folder) / STATE)["weights"], strict=False)
+    path = Path(folder) / STATE
+    if not snapshots.restore(objective, snapshots.load(path)["weights"]):
+        raise WeightsError(f"{path}: not the state of an encoder with its head.")
     return objective.eval()
 
 

@@ -186,14 +186,11 @@ def _restore(
     if not path.is_file():
         return _Run()
     state = snapshots.load(path)
-    weights = snapshots.trained(objective)
-    if json.loads(state["plan"]) != asdict(plan) or state["weights"].keys() != weights.keys():
+    same_plan = json.loads(state["plan"]) == asdict(plan)
+    if not same_plan or not snapshots.restore(objective, state["weights"]):
         raise InvalidInputError(
             f"{path.parent}: holds a training by another plan, or of other parameters. Go on with "
             "that plan, or name another folder."
         )
-    with torch.no_grad():
-        for name, tensor in weights.items():
-            tensor.copy_(state["weights"][name])
     optimizer.load_state_dict(state["optimizer"])
     return _Run(state["step"], state["log"])

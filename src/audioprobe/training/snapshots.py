@@ -40,6 +40,24 @@ def load(path: Path) -> dict[str, Any]:
     return state
 
 
+def restore(module: torch.nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    """Put saved weights into the parameters that are being trained.
+
+    Returns:
+        False, and nothing is changed, if they are of other names.
+
+    Raises:
+        RuntimeError: if they are of other sizes.
+    """
+    own = trained(module)
+    if own.keys() != weights.keys():
+        return False
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(weights[name])
+    return True
+
+
 def trained(module: torch.nn.Module) -> dict[str, Tensor]:
     """The parameters that are being trained, by name."""
     return {
