@@ -142,9 +142,13 @@ def test_a_conversion_that_fails_leaves_no_folder_under_the_name(
     with pytest.raises(WeightsError):
         convert_ltu(checkpoint_as, out, base=base_as, whisper=base)
     assert not out.exists()
-    assert (tmp_path / "ltu.partial").is_dir()
+    partial = tmp_path / "ltu.partial"
+    assert not partial.exists()
+    partial.mkdir()
+    (partial / "torn.safetensors").write_text("left by a kill")
     assert convert_ltu(checkpoint, out, base=base).is_dir()
-    assert not (tmp_path / "ltu.partial").exists()
+    assert not partial.exists()
+    assert not (out / "torn.safetensors").exists()
 
 
 def test_what_a_converted_folder_lacks_is_told(converted: Path, tmp_path: Path) -> None:
