@@ -15,7 +15,7 @@ from audioprobe.training.curriculum import RECIPE
 from audioprobe.training.questions import CAPTION, LABELS
 from audioprobe.training.recipe import Recipe, read_recipe
 
-SOURCES = ("crow", "siren", "church-bell", "rain", "cricket", "drum")
+SOURCES = ("crow", "siren", "church-bell", "rain", "cricket", "snare-drum")
 
 
 @pytest.fixture(scope="module")
