@@ -113,7 +113,7 @@ class ClassificationRun:
             AudioProbeError: for what no single clip is the cause of, such as missing weights.
             MissingDependencyError: if a cluster is named and the extra `ray` is not installed.
         """
-        refuse_leaking(self.config)
+        refuse_leaking(self.config, self._sounds)
         source: LanguageModel = built("language_model", self.config.model)  # type: ignore[assignment]
         model = source
         scorer: Scorer = built("scorer", self.config.scorer)  # type: ignore[assignment]

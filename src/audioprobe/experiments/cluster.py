@@ -8,13 +8,14 @@ and the clip that it had is asked again.
 
 import os
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from audioprobe.classifiers.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError, needs_extra
+from audioprobe.experiments.classification import Progress
 from audioprobe.experiments.config import Part
 from audioprobe.experiments.materials import Heard, Question, built
 from audioprobe.language_models.cached import CachedModel
@@ -28,8 +29,6 @@ with needs_extra("ray"):
 
 LOCAL = "ray"
 """The address that starts a cluster on this machine."""
-
-Progress = Callable[[str, int, int, str], None]
 
 
 @dataclass

@@ -99,25 +99,28 @@ def heard(sound: Sound) -> Heard:
     return Heard(sound.name, dataset, clips, labels, sound.familiar)
 
 
-def refuse_leaking(config: Classification) -> None:
+def refuse_leaking(config: Classification, sounds: Sequence[Heard]) -> None:
     """Refuse splits that share a group or a sound where one learns from the other.
 
     Examples are drawn from one split and shown with another; thresholds are tuned on one and used
     on another.
+
+    Args:
+        config: of the run.
+        sounds: what was built of its sounds, in order.
 
     Raises:
         InvalidInputError: names groups, or clips, and their splits.
     """
     shown = {rung.examples_split for rung in config.rungs if rung.examples}
     by_name = {sound.name: sound for sound in config.sounds}
-    for sound in config.sounds:
+    for sound, built_of_it in zip(config.sounds, sounds, strict=True):
         others = set(shown)
         tuned_on = by_name.get(sound.thresholds_from)
         if tuned_on is not None and tuned_on.dataset == sound.dataset:
             others.add(tuned_on.split)
         if others - {sound.split}:
-            dataset: Dataset = built("dataset", sound.dataset)  # type: ignore[assignment]
-            refuse_leaks(dataset, sorted({sound.split, *others}))
+            refuse_leaks(built_of_it.dataset, sorted({sound.split, *others}))
 
 
 def templates(config: Classification) -> dict[str, Template]:

@@ -234,11 +234,12 @@ def _policy(other: Annotated | None) -> ThresholdPolicy:
 
 def _gain(base: Annotated, one: Annotated, bootstrap: Bootstrap) -> Gain:
     """The difference of both AUCs in the same resamples."""
-    common = [name for name in one.ids if name in set(base.ids)]
+    in_base = set(base.ids)
+    kept = [n for n, name in enumerate(one.ids) if name in in_base]
+    common = [one.ids[n] for n in kept]
     if not common:
         nothing = Estimate(None, n=0, method="no annotated clip was scored in both")
         return Gain(nothing, None, None, None)
-    kept = [one.ids.index(name) for name in common]
     targets = one.targets[kept]
     groups, strata = [one.groups[n] for n in kept], [one.strata[n] for n in kept]
     after = one.cell.result.scores[one.rows(common)]

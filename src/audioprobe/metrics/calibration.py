@@ -46,12 +46,9 @@ def reliability(
     Raises:
         InvalidInputError: if shapes differ, there are no items, or a probability is none.
     """
-    truth, said = validate(targets, probabilities, n_dimensions=1)
-    if n_bins < 1 or said.min() < 0 or said.max() > 1:
-        raise InvalidInputError(
-            f"Calibration needs probabilities in [0, 1] and n_bins >= 1, got {said.min():g} to "
-            f"{said.max():g} and {n_bins}. Cosines and log-likelihoods are no probabilities."
-        )
+    truth, said = _validated(targets, probabilities)
+    if n_bins < 1:
+        raise InvalidInputError(f"Calibration needs n_bins >= 1, got {n_bins}.")
     where = np.minimum((said * n_bins).astype(np.int64), n_bins - 1)
     return tuple(_bin(number, n_bins, truth, said, where == number) for number in np.unique(where))
 
@@ -74,9 +71,20 @@ def brier(targets: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     Raises:
         InvalidInputError: as `reliability`.
     """
-    reliability(targets, probabilities)  # refuses what is no probability
-    truth, said = validate(targets, probabilities, n_dimensions=1)
+    truth, said = _validated(targets, probabilities)
     return float(np.mean((said - truth) ** 2))
+
+
+def _validated(
+    targets: npt.ArrayLike, probabilities: npt.ArrayLike
+) -> tuple[BoolArray, FloatArray]:
+    truth, said = validate(targets, probabilities, n_dimensions=1)
+    if said.min() < 0 or said.max() > 1:
+        raise InvalidInputError(
+            f"Calibration needs probabilities in [0, 1], got {said.min():g} to {said.max():g}. "
+            "Cosines and log-likelihoods are no probabilities."
+        )
+    return truth, said
 
 
 def _bin(number: int, n_bins: int, truth: BoolArray, said: FloatArray, inside: BoolArray) -> Bin:
