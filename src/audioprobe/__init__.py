@@ -57,9 +57,16 @@ _HOMES = {
     "audioprobe.classifiers.likelihood": ("LikelihoodClassifier",),
     "audioprobe.classifiers.zero_shot": ("ZeroShotClassifier",),
     "audioprobe.concepts": ("Concept", "Concepts"),
+    "audioprobe.datasets.audioset": ("AudioSet",),
     "audioprobe.datasets.debian.sounds": ("DebianSounds",),
+    "audioprobe.datasets.edansa.dataset": ("EDANSA",),
+    "audioprobe.datasets.esc50": ("ESC50",),
+    "audioprobe.datasets.folder": ("Folder",),
+    "audioprobe.datasets.fsd50k": ("FSD50K",),
+    "audioprobe.datasets.manifest": ("Manifest",),
     "audioprobe.datasets.recordings": ("Recordings",),
     "audioprobe.datasets.synthetic.dataset": ("Synthetic",),
+    "audioprobe.datasets.urbansound8k": ("UrbanSound8K",),
 }
 _SUBMODULES = ("metrics", "testing")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

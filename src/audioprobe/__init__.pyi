@@ -8,9 +8,16 @@ from audioprobe.classifiers.likelihood import LikelihoodClassifier as Likelihood
 from audioprobe.classifiers.zero_shot import ZeroShotClassifier as ZeroShotClassifier
 from audioprobe.concepts import Concept as Concept
 from audioprobe.concepts import Concepts as Concepts
+from audioprobe.datasets.audioset import AudioSet as AudioSet
 from audioprobe.datasets.debian.sounds import DebianSounds as DebianSounds
+from audioprobe.datasets.edansa.dataset import EDANSA as EDANSA
+from audioprobe.datasets.esc50 import ESC50 as ESC50
+from audioprobe.datasets.folder import Folder as Folder
+from audioprobe.datasets.fsd50k import FSD50K as FSD50K
+from audioprobe.datasets.manifest import Manifest as Manifest
 from audioprobe.datasets.recordings import Recordings as Recordings
 from audioprobe.datasets.synthetic.dataset import Synthetic as Synthetic
+from audioprobe.datasets.urbansound8k import UrbanSound8K as UrbanSound8K
 from audioprobe.embedders.cached import CachedEmbedder as CachedEmbedder
 from audioprobe.embedders.openai import OpenAIEmbedder as OpenAIEmbedder
 from audioprobe.embedders.sentence_transformers import (

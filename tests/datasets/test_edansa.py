@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.datasets.layouts import edansa, edansa_table
 
-from audioprobe.datasets.edansa.dataset import Edansa, seconds
+from audioprobe.datasets.edansa.dataset import EDANSA, seconds
 from audioprobe.datasets.edansa.taxonomy import edansa_hierarchy, edansa_labels
 from audioprobe.errors import InvalidInputError
 from audioprobe.evaluation import targets_of
@@ -25,13 +25,13 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return edansa_table(tmp_path_factory.mktemp("edansa"))
 
 
-def everything(table: Path, **options: object) -> Edansa:
+def everything(table: Path, **options: object) -> EDANSA:
     whole = {"shortest": 0, "unlabelled": True, "names": "columns"} | options
-    return Edansa(table.parent, **whole)  # type: ignore[arg-type]
+    return EDANSA(table.parent, **whole)  # type: ignore[arg-type]
 
 
 def test_every_row_is_a_clip_or_is_left_out_with_a_cause(table: Path) -> None:
-    whole, default = everything(table), Edansa(table.parent)
+    whole, default = everything(table), EDANSA(table.parent)
     sizes = {split: len(whole.listed(split)) for split in SPLITS}
     assert sizes == {"train": 6645, "valid": 1873, "test": 2253}
     n_clips = sum(len(default.listed(split)) for split in SPLITS)
@@ -85,17 +85,17 @@ def test_years_are_a_choice(table: Path) -> None:
 
 
 def test_clips_whose_files_are_there_are_clips(tmp_path: Path) -> None:
-    data = Edansa(edansa(tmp_path))
+    data = EDANSA(edansa(tmp_path))
     assert [len(data.clips(split)) for split in SPLITS] == [2, 2, 2]
     (tmp_path / "data" / data.clips("test")[0].id).unlink()
-    again = Edansa(tmp_path)
+    again = EDANSA(tmp_path)
     assert (len(again.clips("test")), len(again.missing)) == (1, 1)
     assert again.info.options["missing"] == 1
 
 
 def test_a_table_without_sounds_says_so(table: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"none of the .* files .* is there"):
-        Edansa(table.parent).clips("test")
+        EDANSA(table.parent).clips("test")
 
 
 def test_names_are_unique_and_said_as_words() -> None:

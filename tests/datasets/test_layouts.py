@@ -7,9 +7,9 @@ from tests.datasets.layouts import audioset, esc50, fsd50k, sound, table, urbans
 
 from audioprobe.concepts.ontology import Node, Ontology
 from audioprobe.datasets.audioset import AudioSet
-from audioprobe.datasets.esc50 import Esc50
+from audioprobe.datasets.esc50 import ESC50
 from audioprobe.datasets.folder import Folder
-from audioprobe.datasets.fsd50k import Fsd50k
+from audioprobe.datasets.fsd50k import FSD50K
 from audioprobe.datasets.listed import Listed
 from audioprobe.datasets.mapped import Mapped, read_mapping
 from audioprobe.datasets.recordings import Recordings
@@ -25,10 +25,10 @@ def told(data: Dataset, split: str) -> list[tuple[str, tuple[str, ...] | None, s
 
 
 def test_esc50(tmp_path: Path) -> None:
-    data = Esc50(esc50(tmp_path))
+    data = ESC50(esc50(tmp_path))
     assert (data.splits, data.labels) == (("fold-1", "fold-2"), ("dog", "vacuum cleaner"))
     assert told(data, "fold-2") == [("2-5-A-36.wav", ("vacuum cleaner",), "5")]
-    assert Esc50(tmp_path, esc10=True).labels == ("dog",)
+    assert ESC50(tmp_path, esc10=True).labels == ("dog",)
 
 
 def test_urbansound8k(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_urbansound8k(tmp_path: Path) -> None:
 
 
 def test_fsd50k(tmp_path: Path) -> None:
-    data = Fsd50k(fsd50k(tmp_path))
+    data = FSD50K(fsd50k(tmp_path))
     assert told(data, "train") == [("64760", ("Electric guitar", "Guitar", "Music"), "user 64760")]
     assert told(data, "val")[0][1] == ("Accelerating, revving, vroom",)
     assert told(data, "eval") == [("37199", ("Music",), None)]
@@ -128,7 +128,7 @@ def test_a_folder_without_sounds_is_refused(tmp_path: Path) -> None:
         Folder(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("build", [Esc50, UrbanSound8K, Fsd50k])
+@pytest.mark.parametrize("build", [ESC50, UrbanSound8K, FSD50K])
 def test_a_folder_half_unpacked_names_what_lacks(build: type[Listed], tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"\.csv: cannot be read as a table"):
         build(tmp_path)  # type: ignore[call-arg, arg-type]

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.experiments.slow_backend import install
-from tests.processes import run_cli, start_cli
+from tests.processes import CLI, run_cli, run_python, start_cli
 
 CONFIG = """
 kind = "classification"
@@ -72,6 +72,39 @@ def test_a_killed_run_loses_nothing_and_ends_the_same(tmp_path: Path) -> None:
     for name in ("scores.parquet", "summary.md", "summary.tex"):
         assert (folder / name).read_bytes() == (alone / name).read_bytes(), name
     assert kept(folder) == N_QUESTIONS
+
+
+FULL_DISK = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error of the write instead
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[-1]),) * 2)
+sys.argv.pop()
+"""
+
+
+def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    log = tmp_path / "asked"
+    environment = install(tmp_path / "backend", log, 0.0)
+    config = tmp_path / "full.toml"
+    config.write_text(CONFIG)
+    alone, folder = tmp_path / "alone", tmp_path / "full"
+    assert run_cli("run", str(config), "--out", str(alone), **environment).returncode == 0
+    log.unlink()
+    # No file may grow beyond half of what the journal needs.
+    most = str((alone / "responses.jsonl").stat().st_size // 2)
+    full = run_python(
+        FULL_DISK + CLI, "run", str(config), "--out", str(folder), most, **environment
+    )
+    assert full.returncode == 2, full.stderr
+    assert "responses.jsonl" in full.stderr
+    assert "Traceback" not in full.stderr
+    n_kept = kept(folder)
+    assert 0 < n_kept < N_QUESTIONS
+    assert run_cli("run", str(config), "--out", str(folder), **environment).returncode == 0
+    for name in ("scores.parquet", "responses.jsonl"):
+        assert (folder / name).read_bytes() == (alone / name).read_bytes(), name
+    # Only the question whose answer found no room is asked again.
+    assert len(log.read_text().splitlines()) <= N_QUESTIONS + 1
 
 
 def test_a_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ split = "test"
 
 [[sounds]]
 name = "same"
+thresholds_from = "mine"
 dataset = {{ name = "manifest", options = {{ table = {table} }} }}
 split = "all"
 familiar = false
@@ -113,6 +114,7 @@ def test_failures_and_the_drop_have_their_places(folder: Path) -> None:
         headings = page.locator("h2").all_text_contents()
         assert "What failed" in headings
         assert "Familiar and unfamiliar sound" in headings
+        assert "Probabilities" in headings
         *_, failed, made = page.locator("section").all_text_contents()
         assert "broken.flac" in failed
         assert "missing 1" in made

@@ -137,9 +137,14 @@ def test_with_a_hierarchy_the_best_label_is_so_many_steps_off() -> None:
     (score,) = scored([replace(cell("caption", always_crow), hierarchy=tree)], config())
     assert score.steps is not None
     assert score.steps.value == 1.0  # right half of the time, and two steps off otherwise
-    assert "steps" in summary([score]).header[8]
+    # Both labels are said everywhere: three with the parent, and two of them are there.
+    assert score.credited_f1 is not None
+    assert score.credited_f1.value == pytest.approx(2 * 2 / (2 + 3))
+    assert "parents credited" in summary([score]).header[8]
+    assert "steps" in summary([score]).header[9]
     (plain,) = scored([cell("caption", RIGHT)], config())
     assert plain.steps is None
+    assert plain.credited_f1 is None
 
 
 def test_p_values_are_never_0() -> None:

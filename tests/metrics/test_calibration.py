@@ -3,10 +3,18 @@
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.calibration import brier, expected_calibration_error, reliability
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.calibration import (
+    Platt,
+    brier,
+    expected_calibration_error,
+    reliability,
+    resampled_calibration_error,
+)
 
 RNG = np.random.default_rng(0)
 SAID = RNG.random(2000)
@@ -37,3 +45,36 @@ def test_the_last_bin_has_its_upper_edge_and_empty_ones_are_left_out() -> None:
 def test_cosines_are_no_probabilities() -> None:
     with pytest.raises(InvalidInputError, match="no probabilities"):
         reliability([1, 0], [-0.1, 0.5])
+
+
+def test_a_logistic_curve_is_that_of_scikit_learn_and_true_to_its_word() -> None:
+    logits = RNG.normal(size=4000)
+    there = RNG.random(4000) < 1 / (1 + np.exp(-(3 * logits - 1)))
+    scores = 0.2 + logits / 50  # as narrow as cosines are
+    curve = Platt.fit(there, scores)
+    reference = LogisticRegression(C=np.inf, tol=1e-10).fit(logits[:, None], there)
+    expected = reference.predict_proba(logits[:, None])[:, 1]
+    assert curve(scores) == pytest.approx(expected, abs=2e-3)  # Platt's targets are a little soft
+    assert expected_calibration_error(there, curve(scores)) < 0.02
+
+
+def test_a_curve_stays_finite_where_all_is_separable_and_needs_both_answers() -> None:
+    curve = Platt.fit([0, 0, 1, 1], [0.0, 0.1, 0.8, 0.9])
+    assert np.isfinite([curve.slope, curve.offset]).all()
+    low, high = curve([0.0, 0.9])
+    assert low < 0.3
+    assert high > 0.7
+    with pytest.raises(InvalidInputError, match="both answers"):
+        Platt.fit([1, 1], [0.1, 0.2])
+
+
+def test_the_error_of_resamples_is_the_error_of_the_clips_drawn() -> None:
+    truth, said = TRUE.reshape(-1, 4), SAID.reshape(-1, 4)
+    statistic = resampled_calibration_error(truth, said)
+    drawn = RNG.integers(len(truth), size=len(truth))
+    counts = np.stack([np.ones(len(truth)), np.bincount(drawn, minlength=len(truth))])
+    whole, resample = statistic(counts.astype(np.float64))
+    assert whole == pytest.approx(expected_calibration_error(TRUE, SAID))
+    again = expected_calibration_error(truth[drawn].ravel(), said[drawn].ravel())
+    assert resample == pytest.approx(again)
+    assert Bootstrap(50).estimate(statistic, len(truth)).low is not None

@@ -15,6 +15,7 @@ from audioprobe.metrics.resampled import (
     macro_f1,
     macro_roc_auc,
     mean,
+    ratio,
 )
 from audioprobe.metrics.threshold import FixedThreshold
 
@@ -81,3 +82,12 @@ def test_a_mean_of_what_is_no_number_is_refused() -> None:
     for values in ([1.0, np.nan], [[1.0]]):
         with pytest.raises(InvalidInputError, match="finite values of shape"):
             mean(values)
+
+
+def test_a_ratio_is_of_sums_and_undefined_where_nothing_was_drawn() -> None:
+    counts = np.array([[1.0, 1.0, 1.0], [0.0, 2.0, 0.0], [0.0, 0.0, 3.0]])
+    found = ratio([1, 2, 0], [2, 2, 0])(counts)
+    assert found[:2].tolist() == [0.75, 1.0]
+    assert np.isnan(found[2])
+    with pytest.raises(InvalidInputError, match="ratio needs finite values"):
+        ratio([1.0], [1.0, 2.0])

@@ -9,7 +9,7 @@ from audioprobe.types import Clip
 _COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
 
 
-class Esc50(Listed):
+class ESC50(Listed):
     """Splits are the five folds, "fold-1" to "fold-5"; the group is the source on Freesound.
 
     Args:

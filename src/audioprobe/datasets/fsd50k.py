@@ -12,7 +12,7 @@ _TABLES = {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}
 _UPLOADERS = "FSD50K.metadata/{}_clips_info_FSD50K.json"
 
 
-class Fsd50k(Listed):
+class FSD50K(Listed):
     """Splits are "train", "val" and "eval"; the group is the uploader, where the metadata is there.
 
     Labels are propagated to their parents, as published. Their names are those of the tables with

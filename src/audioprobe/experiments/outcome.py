@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audioprobe.disk import write_whole
+from audioprobe.experiments.calibrated import calibrated
 from audioprobe.experiments.classification import Cell, ClassificationRun
 from audioprobe.experiments.report import ReportMaker
 from audioprobe.experiments.scoring import CellScore, drops, scored
@@ -54,6 +55,7 @@ def write_outcome(
         cells=cells,
         scores=scores,
         drops=drops(cells, run.config.bootstrap),
+        judged=calibrated(cells, run.config),
         bootstrap=run.config.bootstrap,
         made=[Grid("Sounds", _sounds(run)), Grid("Questions", _questions(run), False, False)],
     )

@@ -12,12 +12,13 @@ from audioprobe.audio.reading import read_waveform
 from audioprobe.audio.wav import wav_bytes
 from audioprobe.errors import AudioReadError
 from audioprobe.experiments.annotated import Annotated
+from audioprobe.experiments.calibrated import Calibrated
 from audioprobe.experiments.classification import Cell
 from audioprobe.experiments.scoring import CellScore, Drop
-from audioprobe.experiments.summary import drops_table, labels_table, summary
+from audioprobe.experiments.summary import calibration_table, drops_table, labels_table, summary
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.curves import confusion_of_best, macro_roc_curve
-from audioprobe.reports.figures import Row, confusion, forest, roc, to_svg
+from audioprobe.reports.figures import Row, confusion, forest, reliability, roc, to_svg
 from audioprobe.reports.html import Card, Cards, Drawing, Grid, Item, Page, Section
 from audioprobe.reports.spectrogram import to_data_uri
 from audioprobe.types import Clip, Float64Array, Waveform
@@ -57,6 +58,7 @@ class ReportMaker:
         cells: Sequence[Cell],
         scores: Sequence[CellScore],
         drops: Sequence[Drop],
+        judged: Sequence[Calibrated],
         bootstrap: Bootstrap,
         made: Sequence[Item] = (),
     ) -> Page:
@@ -68,6 +70,7 @@ class ReportMaker:
             cells: of the run.
             scores: of each cell.
             drops: between familiar and unfamiliar sound.
+            judged: scores as probabilities, where there were sounds to tune on.
             bootstrap: how intervals were computed.
             made: what the numbers rest on.
         """
@@ -80,6 +83,7 @@ class ReportMaker:
             Section(
                 "Labels", [Grid(_name(s), labels_table(s), True, n == 0) for n, s in _some(scores)]
             ),
+            Section("Probabilities", _probabilities(judged), _CALIBRATION),
             Section("What is taken for what", _confusions(cells), _CONFUSION),
             Section("The worst clips", [self._worst(*pair) for pair in pairs], _WORST),
             Section("What failed", _failures(cells)),
@@ -188,6 +192,15 @@ def _curves(cells: Sequence[Cell], bootstrap: Bootstrap) -> list[Item]:
     return items
 
 
+def _probabilities(judged: Sequence[Calibrated]) -> list[Item]:
+    items: list[Item] = []
+    for sounds in dict.fromkeys(one.sounds for one in judged):
+        own = {one.rung: one.bins for one in judged if one.sounds == sounds}
+        caption = f"{sounds}: what was said and what was there, in ten bins."
+        items.append(Drawing(to_svg(reliability(own), caption), caption))
+    return [*items, Grid("In numbers", calibration_table(judged))] if items else []
+
+
 def _confusions(cells: Sequence[Cell]) -> list[Item]:
     items: list[Item] = []
     for one in map(Annotated, cells):
@@ -229,6 +242,10 @@ _GAINS = (
     "Paired with the first rung, clip by clip; p-values are of permutations of whole groups, "
     "corrected for the number of rungs (Holm). A difference below that in the column "
     "“80 % power from” would probably have gone unseen."
+)
+_CALIBRATION = (
+    "Scores made probabilities by one logistic curve for all labels (Platt), fitted on the sounds "
+    "that thresholds come from. Where dots lie below the line, too much is claimed."
 )
 _CONFUSION = "Of each label's clips, which label was best; a clip of several labels is shared."
 _WORST = "Clips in which a label that is not there was ranked furthest above one that is."

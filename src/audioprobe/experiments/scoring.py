@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-import numpy as np
-
 from audioprobe.experiments.annotated import Annotated
+from audioprobe.experiments.branches import credited, decided, steps_off
 from audioprobe.experiments.classification import Cell
 from audioprobe.experiments.config import Classification
 from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
@@ -17,7 +16,11 @@ from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.paired import holm, permutation, smallest_detectable
 from audioprobe.metrics.ranking import average_precision, roc_auc
-from audioprobe.metrics.resampled import macro_average_precision, macro_f1, macro_roc_auc, mean
+from audioprobe.metrics.resampled import (
+    macro_average_precision,
+    macro_f1,
+    macro_roc_auc,
+)
 from audioprobe.metrics.threshold import f1_per_label
 from audioprobe.types import Estimate, Float64Array
 
@@ -77,6 +80,8 @@ class CellScore:
         labels: one entry per label.
         steps: mean distance of the best label from the nearest right one, over clips with labels;
             None where the data set has no hierarchy.
+        credited_f1: F1 over all pairs of clip and label at the same thresholds, where "bird" for a
+            grouse earns what the two share; None where the data set has no hierarchy.
         n_clips: clips that the numbers rest on.
         n_failed: clips without scores.
         n_unannotated: clips with scores that nobody has annotated.
@@ -93,6 +98,7 @@ class CellScore:
     gain: Gain | None
     labels: tuple[LabelScore, ...]
     steps: Estimate | None
+    credited_f1: Estimate | None
     n_clips: int
     n_failed: int
     n_unannotated: int
@@ -167,7 +173,8 @@ def _score(
         policy.name,
         gain,
         labels,
-        _steps(one, bootstrap) if n_clips else None,
+        steps_off(one, bootstrap) if n_clips else None,
+        credited(one, policy, bootstrap) if n_clips else None,
         n_clips=n_clips,
         n_failed=len(cell.result.failures),
         n_unannotated=len(cell.result.clip_ids) - n_clips,
@@ -201,11 +208,9 @@ def _numbers(
         )
         for n, label in enumerate(one.cell.result.labels)
     ]
-    limits = policy.thresholds(targets, scores)
-    with_limit = [n for n, limit in enumerate(limits) if limit is not None]
     f1 = macro(f1s)
+    with_limit, said = decided(one, policy)
     if with_limit:
-        said = scores[:, with_limit] >= np.array([limits[n] for n in with_limit], dtype=np.float64)
         f1 = estimated(macro_f1(targets[:, with_limit], said), f1)
     return (
         estimated(macro_roc_auc(targets, scores), macro(aucs)),
@@ -213,17 +218,6 @@ def _numbers(
         f1,
         tuple(labels),
     )
-
-
-def _steps(one: Annotated, bootstrap: Bootstrap) -> Estimate | None:
-    hierarchy = one.cell.hierarchy
-    if hierarchy is None:
-        return None
-    steps = hierarchy.distances_of_best(one.targets, one.scores, one.cell.result.labels)
-    known = ~np.isnan(steps)
-    groups = [group for group, there in zip(one.groups, known, strict=True) if there]
-    found = bootstrap.estimate(mean(steps[known]), int(known.sum()), groups=groups)
-    return replace(found, n_undefined=int((~known).sum()))
 
 
 def _policy(other: Annotated | None) -> ThresholdPolicy:

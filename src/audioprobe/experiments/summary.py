@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from audioprobe.experiments.calibrated import Calibrated
 from audioprobe.experiments.scoring import CellScore, Drop, Gain
 from audioprobe.tables import Table
+from audioprobe.types import Estimate
 
 NONE = "–"
 
@@ -21,7 +23,7 @@ def summary(scores: Sequence[CellScore]) -> Table:
         "AUC minus the first rung's",
         "p (Holm)",
         "80 % power from",
-        *(("steps from best label to a right one",) if known else ()),
+        *(("F1, parents credited", "steps from best label to a right one") if known else ()),
         "clips",
         "failed",
         "not annotated",
@@ -35,7 +37,7 @@ def summary(scores: Sequence[CellScore]) -> Table:
             str(score.average_precision),
             str(score.f1),
             *_gained(score.gain),
-            *((NONE if score.steps is None else str(score.steps),) if known else ()),
+            *(map(_maybe, (score.credited_f1, score.steps)) if known else ()),
             str(score.n_clips),
             str(score.n_failed),
             str(score.n_unannotated),
@@ -79,11 +81,23 @@ def drops_table(drops: Sequence[Drop]) -> Table:
     return Table(header, rows)
 
 
+def calibration_table(judged: Sequence[Calibrated]) -> Table:
+    """A row per cell whose scores were made probabilities."""
+    header = ("sounds", "rung", "curve fitted on", "expected calibration error")
+    return Table(
+        header, tuple((one.sounds, one.rung, one.tuned_on, str(one.error)) for one in judged)
+    )
+
+
 def p_text(p_value: float | None) -> str:
     """A p-value to three digits; never 0."""
     if p_value is None:
         return NONE
     return "< .001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _maybe(estimate: Estimate | None) -> str:
+    return NONE if estimate is None else str(estimate)
 
 
 def _gained(gain: Gain | None) -> tuple[str, str, str]:

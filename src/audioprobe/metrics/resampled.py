@@ -36,6 +36,26 @@ def mean(values: npt.ArrayLike) -> Statistic:
     return statistic
 
 
+def ratio(above: npt.ArrayLike, below: npt.ArrayLike) -> Statistic:
+    """Sum of one number per item over the sum of another, such as hits over trials.
+
+    Raises:
+        InvalidInputError: if either is not finite numbers of shape (n_items,), or shapes differ.
+    """
+    first, second = (np.asarray(values, dtype=np.float64) for values in (above, below))
+    finite = np.isfinite(first).all() and np.isfinite(second).all()
+    if first.ndim != 1 or first.shape != second.shape or not finite:
+        raise InvalidInputError(
+            "A ratio needs finite values of one shape (n_items,), got shapes "
+            f"{first.shape} and {second.shape}."
+        )
+
+    def statistic(counts: Float64Array) -> Float64Array:
+        return _over(counts @ first, counts @ second)
+
+    return statistic
+
+
 def macro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
     """Mean over labels of the area under the ROC curve; see `ranking.roc_auc`.
 

@@ -4,11 +4,12 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from audioprobe.errors import needs_extra
+from audioprobe.metrics.calibration import Bin
 from audioprobe.metrics.curves import RocCurve
 from audioprobe.tables import printable
 from audioprobe.types import Estimate, Float64Array
@@ -78,9 +79,24 @@ def roc(curves: Mapping[str, RocCurve]) -> Figure:
     axes.set_xlabel("false-positive rate")
     axes.set_ylabel("true-positive rate, mean over labels")
     axes.set_aspect("equal")
-    legend = axes.legend(loc="lower right", frameon=False, fontsize=8)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    _legend(axes)
+    _plain(axes)
+    return figure
+
+
+def reliability(curves: Mapping[str, Sequence[Bin]]) -> Figure:
+    """Share of positives over what was said, by name; the area of a dot is its share of items."""
+    figure, axes = _blank(5.2, 4.6)
+    axes.plot([0, 1], [0, 1], color=_LINE, linewidth=1, linestyle="--")
+    for number, (name, bins) in enumerate(curves.items()):
+        said, true = [b.said for b in bins], [b.true for b in bins]
+        total = sum(b.n for b in bins)
+        axes.plot(said, true, color=f"C{number % 10}", linewidth=1, label=printable(name))
+        axes.scatter(said, true, s=[8 + 160 * b.n / total for b in bins], color=f"C{number % 10}")
+    axes.set_xlabel("probability said")
+    axes.set_ylabel("share that was there")
+    axes.set_aspect("equal")
+    _legend(axes, left=True)
     _plain(axes)
     return figure
 
@@ -122,6 +138,12 @@ def _blank(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
+
+
+def _legend(axes: Axes, *, left: bool = False) -> None:
+    place: Literal["upper left", "lower right"] = "upper left" if left else "lower right"
+    for text in axes.legend(loc=place, frameon=False, fontsize=8).get_texts():
+        text.set_parse_math(False)
 
 
 def _estimate(axes: Axes, row: Row, height: int, reference: float) -> None:

@@ -56,16 +56,17 @@ class Journal:
         new = {key: answer for key, answer in answers.items() if key not in self._answers}
         if not new:
             return
-        with self.path.open("ab") as stream:
-            whole = stream.seek(0, os.SEEK_END)
-            try:
+        whole = self.path.stat().st_size
+        try:
+            with self.path.open("ab") as stream:
                 stream.write(b"".join(_line(key, answer) for key, answer in new.items()))
                 stream.flush()
                 os.fsync(stream.fileno())
-            except OSError:
-                with suppress(OSError):  # a torn line is dropped when the file is read again
-                    stream.truncate(whole)
-                raise
+        except OSError as error:
+            with suppress(OSError):  # a torn line is dropped when the file is read again
+                os.truncate(self.path, whole)
+            told = f"{error.strerror}; {len(self)} answers are kept. Make room and start again"
+            raise OSError(error.errno, told, str(self.path)) from error
         self._answers |= new
 
     def damaged(self) -> InvalidInputError:

@@ -25,7 +25,7 @@ SHORTEST = 2.0
 _COLUMNS = ("set", "region", "Site ID", "Date", "Length", "Clip Path")
 
 
-class Edansa(Listed):
+class EDANSA(Listed):
     """Clips of up to 10 s from 76 sites on the North Slope of Alaska; no site is in two splits.
 
     What of the table is no clip is in `left_out`, with its cause. 379 of the training rows are not
