@@ -133,9 +133,9 @@ def resampled_calibration_error(
     excess = np.stack([((said - truth) * (where == n)).sum(axis=1) for n in range(n_bins)], axis=1)
 
     def statistic(counts: Float64Array) -> Float64Array:
-        n_items = counts.sum(axis=1) * truth.shape[1]
+        n_items: Float64Array = counts.sum(axis=1) * truth.shape[1]
         total: Float64Array = np.abs(counts @ excess).sum(axis=1)
-        found: Float64Array = np.full_like(total, np.nan)
+        found = np.full_like(total, np.nan)
         return np.divide(total, n_items, out=found, where=n_items > 0)
 
     return statistic
