@@ -49,8 +49,13 @@ def tiny_prefix() -> CavMaePrefix:
     return prefix
 
 
-def close(found: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:
-    """Equal; an independent float32 encoder differs from the original by 3e-6."""
+def close(found: Tensor, expected: Tensor, tolerance: float = 1e-3) -> None:
+    """Equal, as far as processors agree.
+
+    On the kind of processor that made the golden data, the encoder differs from the original by
+    3e-6. On others, transforms in float32 round otherwise; a chirp leaves most bins of the spectrum
+    all but empty, their logarithms differ by 3e-5, and what follows by up to 6e-4.
+    """
     torch.testing.assert_close(found, expected, atol=tolerance, rtol=0)
 
 

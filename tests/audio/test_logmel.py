@@ -17,7 +17,7 @@ from audioprobe.types import Waveform
 def test_spectrograms_equal_the_originals(name: str) -> None:
     found = log_mel(Waveform(SOUNDS[name].numpy(), 16_000), 1000)
     assert found.shape == (80, 1000)
-    close(found[None, :, ::10], whisper_golden()[f"{name}.mel"], 1e-5)
+    close(found[None, :, ::10], whisper_golden()[f"{name}.mel"], 1e-4)
 
 
 def test_a_sound_of_thirty_seconds_is_as_transformers_hears_it() -> None:

@@ -8,12 +8,13 @@ import numpy as np
 from audioprobe.audio.reading import Reading, Window
 from audioprobe.audio.sources import Source, clips_of
 from audioprobe.classifiers.pooling import pooled
-from audioprobe.classifiers.provenance import now, provenance_of, truth_of, versions
+from audioprobe.classifiers.provenance import provenance_of, truth_of
 from audioprobe.classifiers.windows import Listener, Progress, Record, UnusableAnswer, hear
 from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, RemoteError
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import load
 from audioprobe.results import Caption, ClassificationResult, Provenance
+from audioprobe.results.provenance import now, versions
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."

@@ -1,29 +1,14 @@
 """What results of classifiers record about their making."""
 
 import hashlib
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 from audioprobe.audio.reading import Reading
 from audioprobe.classifiers.windows import Kept, Record
 from audioprobe.results import Provenance
+from audioprobe.results.provenance import now, versions
 from audioprobe.types import Clip, ComponentInfo, Option
-
-_LIBRARIES = (
-    "ai-edge-litert",
-    "audioprobe",
-    "numpy",
-    "openai",
-    "scipy",
-    "sentence-transformers",
-    "soundfile",
-    "soxr",
-    "torch",
-    "transformers",
-)
 
 
 def provenance_of(
@@ -53,22 +38,6 @@ def provenance_of(
         versions=versions(),
         created=now(),
     )
-
-
-def now() -> str:
-    """UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of the installed libraries that can move a number."""
-    found = {"python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def truth_of(clips: Sequence[Clip]) -> dict[str, tuple[str, ...]]:

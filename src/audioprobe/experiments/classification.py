@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from audioprobe.classifiers.caption import CaptionClassifier
-from audioprobe.classifiers.provenance import now, versions
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.config import Classification
 from audioprobe.experiments.materials import (
@@ -25,6 +24,7 @@ from audioprobe.language_models.cached import CachedModel
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.results import ClassificationResult
+from audioprobe.results.provenance import now, versions
 from audioprobe.runs.folder import RunFolder, open_run
 from audioprobe.serialize import to_json
 from audioprobe.services.budget import Budget

@@ -137,6 +137,42 @@ def permutation(
     return Test(Estimate(found, n=len(truth), method=name), p_value, None, name)
 
 
+def sign_flips(
+    differences: npt.ArrayLike,
+    *,
+    groups: Sequence[object] | None = None,
+    n_permutations: int = 2000,
+    seed: int = 0,
+) -> Test:
+    """Mean of paired differences, tested by flipping the signs of whole groups.
+
+    Args:
+        differences: shape (n_items,), finite.
+        groups: of each item; None lets each be its own.
+        n_permutations: how many; the smallest p-value is 1 / (n_permutations + 1).
+        seed: of the flips.
+
+    Raises:
+        InvalidInputError: if differences are not so, or there is not one group per item.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    owners = list(range(len(values))) if groups is None else list(groups)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise InvalidInputError("Expected finite differences of shape (n_items,), at least one.")
+    if len(owners) != len(values):
+        raise InvalidInputError(
+            f"Expected a group for each of {len(values)} items, got {len(owners)}."
+        )
+    numbers = {group: n for n, group in enumerate(dict.fromkeys(owners))}
+    sums = np.bincount([numbers[group] for group in owners], weights=values)
+    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(n_permutations, len(sums)))
+    n_as_far = int(np.count_nonzero(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-12))
+    name = f"sign flips of {len(numbers)} {'items' if groups is None else 'groups'}"
+    name += f", {n_permutations} times, seed {seed}"
+    mean = Estimate(float(values.mean()), n=len(values), method=name)
+    return Test(mean, (n_as_far + 1) / (n_permutations + 1), None, name)
+
+
 def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> Test:
     """Difference of two shares of right answers, by the exact test (McNemar 1947).
 

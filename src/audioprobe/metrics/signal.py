@@ -6,6 +6,7 @@ Conventions:
     Undefined is None.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -80,6 +81,22 @@ def d_prime(targets: npt.ArrayLike, answers: npt.ArrayLike) -> Statistic:
     Raises:
         InvalidInputError: as `detection`.
     """
+    return _of_both(targets, answers, lambda hit, alarm: hit - alarm)
+
+
+def criterion(targets: npt.ArrayLike, answers: npt.ArrayLike) -> Statistic:
+    """The criterion of many resamples at once, for `Bootstrap`; see `detection`.
+
+    Raises:
+        InvalidInputError: as `detection`.
+    """
+    return _of_both(targets, answers, lambda hit, alarm: -(hit + alarm) / 2)
+
+
+def _of_both(
+    targets: npt.ArrayLike, answers: npt.ArrayLike, combined: Callable[[float, float], float]
+) -> Statistic:
+    """What comes of the normal scores of hits and false alarms."""
     right, said = validate_predictions(targets, answers, n_dimensions=1)
     marks = np.stack([right & said, right, ~right & said, ~right], axis=1).astype(np.float64)
 
@@ -87,7 +104,7 @@ def d_prime(targets: npt.ArrayLike, answers: npt.ArrayLike) -> Statistic:
         hits, n_yes, alarms, n_no = (counts @ marks).T
         found = np.full(len(counts), np.nan)
         for row in np.flatnonzero((n_yes > 0) & (n_no > 0)):
-            found[row] = _score(hits[row], n_yes[row]) - _score(alarms[row], n_no[row])
+            found[row] = combined(_score(hits[row], n_yes[row]), _score(alarms[row], n_no[row]))
         return found
 
     return statistic

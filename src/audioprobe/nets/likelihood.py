@@ -59,7 +59,7 @@ def log_likelihood(
     if not continuations:
         return []
     outputs = answer_one(lambda: model(**inputs, use_cache=True, **_last_only(model)))
-    cache = getattr(outputs, "past_key_values", None)
+    cache = getattr(outputs, _cache_name(model), None)
     if not _can_be_shared(cache):
         return [answer_one(partial(_score_whole, model, inputs, ids)) for ids in continuations]
     given = inputs.get("inputs_embeds", inputs.get("input_ids"))
@@ -86,16 +86,21 @@ def _score(
     ids = pad_sequence([torch.tensor(list(row)) for row in chunk], batch_first=True).to(device)
     repeated = copy.deepcopy(prefix.cache)
     repeated.batch_repeat_interleave(len(chunk))
-    options = {}
+    options = {_cache_name(model): repeated}
     if "position_ids" in inspect.signature(model.forward).parameters:
         # Pads stand on the right, where no earlier token sees them.
         after = torch.arange(ids.shape[1], device=device) + prefix.position
         options["position_ids"] = after.expand_as(ids)
-    logits = model(input_ids=ids, past_key_values=repeated, use_cache=True, **options).logits
+    logits = model(input_ids=ids, use_cache=True, **options).logits
     later = _scores(logits[:, :-1], ids[:, 1:])
     for row, scores in zip(chunk, later, strict=True):
         total = prefix.first[row[0]].double() + scores[: len(row) - 1].double().sum()
         yield LogLikelihood(min(0.0, float(total)), len(row))
+
+
+def _cache_name(model: Any) -> str:  # noqa: ANN401
+    """What keys and values of earlier tokens are called: transformers 5.24 renamed them."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 def _score_whole(
