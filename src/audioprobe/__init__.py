@@ -57,6 +57,8 @@ _HOMES = {
     "audioprobe.classifiers.likelihood": ("LikelihoodClassifier",),
     "audioprobe.classifiers.zero_shot": ("ZeroShotClassifier",),
     "audioprobe.concepts": ("Concept", "Concepts"),
+    "audioprobe.probes.concept_probe": ("ConceptProbe",),
+    "audioprobe.probes.outcome": ("ProbeOutcome",),
     "audioprobe.datasets.audioset": ("AudioSet",),
     "audioprobe.datasets.debian.sounds": ("DebianSounds",),
     "audioprobe.datasets.edansa.dataset": ("EDANSA",),

@@ -36,6 +36,8 @@ from audioprobe.language_models.scripted import Scripted as Scripted
 from audioprobe.language_models.tag_captioner import TagCaptioner as TagCaptioner
 from audioprobe.language_models.transformers import TransformersLM as TransformersLM
 from audioprobe.language_models.vllm_chat import VllmChat as VllmChat
+from audioprobe.probes.concept_probe import ConceptProbe as ConceptProbe
+from audioprobe.probes.outcome import ProbeOutcome as ProbeOutcome
 from audioprobe.protocols import AudioEncoder as AudioEncoder
 from audioprobe.protocols import Component as Component
 from audioprobe.protocols import Dataset as Dataset

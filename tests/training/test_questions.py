@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprobe import Concepts, Synthetic
+from audioprobe.concepts.vague import VAGUE
 from audioprobe.datasets.synthetic.scenes import Heard
 from audioprobe.datasets.synthetic.sources import SOURCES
 from audioprobe.errors import InvalidInputError
 from audioprobe.training.questions import CAPTION, about_scene, choice, in_sound, in_words
 from audioprobe.training.records import Record
-from audioprobe.training.relations import VAGUE, Relation, hypernyms, synonyms
+from audioprobe.training.relations import Relation, hypernyms, synonyms
 
 CONCEPTS = Concepts.shipped()
 HEARD = [CONCEPTS[source] for source in SOURCES]

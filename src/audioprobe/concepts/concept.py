@@ -98,3 +98,10 @@ def without_article(phrase: str) -> str:
         if phrase.startswith(article):
             return phrase[len(article) :]
     return phrase
+
+
+def like(phrase: str, name: str) -> str:
+    """Another name, with an article where the phrase has one: "a coach", like "a bus"."""
+    if not phrase.startswith(ARTICLES):
+        return name
+    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"

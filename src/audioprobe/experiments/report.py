@@ -1,16 +1,10 @@
 """The report of a run of in-context classification: one page to look at, read and listen to."""
 
-import base64
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
-from audioprobe.audio.reading import read_waveform
-from audioprobe.audio.wav import wav_bytes
-from audioprobe.errors import AudioReadError
 from audioprobe.experiments.annotated import Annotated
 from audioprobe.experiments.calibrated import Calibrated
 from audioprobe.experiments.classification import Cell
@@ -20,14 +14,11 @@ from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.curves import confusion_of_best, macro_roc_curve
 from audioprobe.reports.figures import Row, confusion, forest, reliability, roc, to_svg
 from audioprobe.reports.html import Card, Cards, Drawing, Grid, Item, Page, Section
-from audioprobe.reports.spectrogram import to_data_uri
-from audioprobe.types import Clip, Float64Array, Waveform
+from audioprobe.reports.sounds import Sounds
+from audioprobe.types import Clip, Float64Array
 
 N_WORST = 12
 """Clips shown of each cell."""
-
-SOUNDS = "sounds"
-"""Folder of the run for sounds that were in memory."""
 
 N_BAND = 200
 """Resamples behind the band of a ROC curve; numbers rest on the configuration's own."""
@@ -46,9 +37,7 @@ class ReportMaker:
         self, clips: Mapping[str, Mapping[str, Clip]], folder: Path, *, embed: bool = False
     ) -> None:
         self._clips = clips
-        self._folder = folder.resolve()
-        self._embed = embed
-        self._seen: dict[tuple[str, str], tuple[str, str]] = {}
+        self._sounds = Sounds(folder, embed=embed)
 
     def __call__(
         self,
@@ -103,7 +92,7 @@ class ReportMaker:
         cell, name = one.cell, one.ids[number]
         row = one.scores[number]
         best = np.argsort(-row, kind="stable")[:3]
-        picture, sound = self._look(cell.sounds, name)
+        picture, sound = self._sounds(self._clips[cell.sounds][name])
         return Card(
             name,
             tuple(c.text for c in cell.result.captions_by_clip()[name]) or ("(no caption)",),
@@ -112,36 +101,6 @@ class ReportMaker:
             picture,
             sound,
         )
-
-    def _look(self, sounds: str, name: str) -> tuple[str, str]:
-        """Spectrogram and sound of a clip, as URIs; a clip that can no longer be read has none."""
-        if (sounds, name) not in self._seen:
-            clip = self._clips[sounds][name]
-            try:
-                waveform = read_waveform(clip)
-            except AudioReadError:  # it was read when it was captioned; the file has gone since
-                self._seen[sounds, name] = ("", "")
-                return "", ""
-            picture = to_data_uri(waveform)
-            sound = _data(waveform) if self._embed else self._link(clip)
-            self._seen[sounds, name] = (picture, sound)
-        return self._seen[sounds, name]
-
-    def _link(self, clip: Clip) -> str:
-        """To its file; a sound that has none gets one in the folder of the run."""
-        if clip.waveform is not None:
-            name = f"{SOUNDS}/{clip.waveform.digest()[:16]}.wav"
-            (self._folder / SOUNDS).mkdir(exist_ok=True)
-            (self._folder / name).write_bytes(wav_bytes(clip.waveform)[0])
-            return name
-        assert clip.path is not None  # noqa: S101 - a clip has one or the other
-        where = quote(Path(os.path.relpath(clip.path.resolve(), self._folder)).as_posix())
-        end = "" if clip.duration is None else f",{clip.start + clip.duration:g}"
-        return f"{where}#t={clip.start:g}{end}" if clip.start or end else where
-
-
-def _data(waveform: Waveform) -> str:
-    return f"data:audio/wav;base64,{base64.b64encode(wav_bytes(waveform)[0]).decode()}"
 
 
 def _name(score: CellScore) -> str:

@@ -9,31 +9,11 @@ from typing import Literal
 import numpy as np
 
 from audioprobe.concepts import Concept, Concepts, Rung
-from audioprobe.concepts.concept import ARTICLES
+from audioprobe.concepts.concept import like
+from audioprobe.concepts.vague import SORTED_WELL, VAGUE
 from audioprobe.errors import InvalidInputError
 
 Holding = Literal["taught", "text", "unseen"]
-
-VAGUE = frozenset(
-    {
-        "approval",
-        "chemical-reaction",
-        "communication",
-        "container",
-        "device",
-        "equipment",
-        "event",
-        "noise",
-        "signaling-device",
-        "sound",
-        "wave",
-    }
-)
-"""Rungs that people would also grant to what WordNet puts elsewhere: nothing is asked of them."""
-
-
-SORTED_WELL = frozenset({"animal", "instrument", "tool"})
-"""Kinds in which WordNet's classes are those of people; elsewhere it calls a train no vehicle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +108,7 @@ def synonyms(
         for synonym in right.synonyms:
             rng = np.random.default_rng(_number(f"{seed} {synonym.name}"))
             holding = _holding(f"{seed} {right.id} called {synonym.name}", held_out)
-            phrase = _phrase(synonym.name, right)
+            phrase = like(right.phrase, synonym.name)
             found.extend(
                 Relation(concept, "synonym", synonym.name, phrase, concept is right, holding)
                 for concept in (right, *_least_used(near, 1, used, rng))
@@ -149,13 +129,6 @@ def related(one: Concept, other: Concept) -> bool:
     """
     above = {rung.id for rung in one.ancestors} | {one.id}
     return other.id in above or one.id in {rung.id for rung in other.ancestors}
-
-
-def _phrase(name: str, concept: Concept) -> str:
-    """A synonym takes an article where the concept itself has one."""
-    if not concept.phrase.startswith(ARTICLES):
-        return name
-    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
 
 
 def _outsiders(

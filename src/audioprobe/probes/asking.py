@@ -1,0 +1,224 @@
+"""Questions to a model: each once, those about a sound together, each failure its own."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from audioprobe.errors import AudioReadError
+from audioprobe.probes.answers import chosen, yes_or_no
+from audioprobe.probes.questions import WITH_SOUND, YES_NO, Question
+from audioprobe.probes.streaming import Answer, Ask, Failed, ask_each
+from audioprobe.probes.trial import Trial
+from audioprobe.protocols import LanguageModel, LikelihoodModel
+from audioprobe.types import Decoding, Prompt, Response, Waveform
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with what is being asked, how much of it is done, all of it, and a note on failures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a model is asked; the defaults suit the small LTU.
+
+    Attributes:
+        wordings: name of a set that ships ("plain", "instructed"), or a file of one's own.
+        text: ask for free answers.
+        likelihoods: ask for the model's own probabilities, where it has any.
+        max_new_tokens: of a free answer.
+        yes: what "yes" reads like as an answer.
+        no: what "no" reads like.
+        option: how an option reads as an answer, with {}.
+    """
+
+    wordings: str = "plain"
+    text: bool = True
+    likelihoods: bool = True
+    max_new_tokens: int = 12
+    yes: str = "Yes."
+    no: str = "No."
+    option: str = "{}."
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a model is asked.
+
+    Attributes:
+        text: whether it writes free answers.
+        likelihoods: whether its own probabilities are asked for, where it has any.
+        decoding: of free answers.
+        words: what "yes" and "no" read like as an answer.
+        option: how an option reads as an answer, with {}.
+        caption: the question that asks for a caption.
+        around_caption: how a caption stands before a question, with {caption} and {question}.
+    """
+
+    text: bool
+    likelihoods: bool
+    decoding: Decoding
+    words: tuple[str, str]
+    option: str
+    caption: str
+    around_caption: str
+
+
+@dataclass(slots=True)
+class Asker:
+    """Asks every question of a probe.
+
+    Attributes:
+        model: who is asked.
+        sounds: by the key that questions have; reading one may fail.
+        manner: how.
+        progress: told how far it is.
+        captions: of clips, filled as they are asked for.
+        n_calls: prompts that the model was given, likelihoods and free answers apart.
+    """
+
+    model: LanguageModel
+    sounds: Mapping[str, Callable[[], Waveform]]
+    manner: Manner
+    progress: Progress = lambda *_: None
+    captions: dict[str, str | Failed] = field(default_factory=dict)
+    n_calls: dict[str, int] = field(default_factory=dict)
+    _heard: dict[str, Waveform | Failed] = field(default_factory=dict)
+
+    def __call__(self, questions: Sequence[Question]) -> tuple[Trial, ...]:
+        """A trial for each question, in order.
+
+        Raises:
+            ContractError: if the model answers more or fewer prompts than it was given.
+            AudioProbeError: for what no single question is the cause of, such as missing weights.
+        """
+        self._caption(questions)
+        prompts = {(q.text, q.sound, q.clip if q.condition == "caption" else "") for q in questions}
+        keys = sorted(prompts, key=lambda key: (key[1], key[2]))  # those of a sound together
+        said = self._said(keys) if self.manner.text else {}
+        rated = self._rated(questions) if self.manner.likelihoods else {}
+        return tuple(self._trial(question, said, rated) for question in questions)
+
+    def _caption(self, questions: Sequence[Question]) -> None:
+        clips = sorted({q.clip for q in questions if q.condition == "caption"} - {*self.captions})
+        found = self._asked(
+            "captions",
+            [(self.manner.caption, clip, "") for clip in clips],
+            self.model.generate,
+        )
+        for clip, response in zip(clips, found, strict=True):
+            if isinstance(response, Failed):
+                self.captions[clip] = response
+            elif response.abstained or not response.text.strip():
+                self.captions[clip] = Failed("the model gave no caption")
+            else:
+                self.captions[clip] = response.text.strip()
+
+    def _said(self, keys: Sequence["_Key"]) -> dict["_Key", Response | Failed]:
+        def ask(prompts: Iterable[Prompt]) -> Iterator[Response]:
+            return self.model.generate(prompts, self.manner.decoding)
+
+        return dict(zip(keys, self._asked("answers", keys, ask), strict=True))
+
+    def _rated(self, questions: Sequence[Question]) -> dict[tuple["_Key", str], float | Failed]:
+        """Log-likelihoods by prompt and continuation, with those of the same prompt unheard."""
+        model = self.model
+        if not isinstance(model, LikelihoodModel):
+            return {}
+        wanted: dict[tuple[str, ...], dict[_Key, None]] = {}
+        for question in questions:
+            texts = tuple(
+                sorted(self._continuation(option, question) for option in question.options)
+            )
+            keys = wanted.setdefault(texts, {})
+            keys[_key(question)] = None
+            if _has_prior(question):
+                keys[question.text, "", ""] = None
+        found: dict[tuple[_Key, str], float | Failed] = {}
+        for n, (texts, keys) in enumerate(wanted.items()):
+            ordered = sorted(keys, key=lambda key: (key[1], key[2]))
+            ask = partial(model.log_likelihood, continuations=texts)
+            answers = self._asked(f"likelihoods {n + 1}/{len(wanted)}", ordered, ask)
+            for key, answer in zip(ordered, answers, strict=True):
+                for k, text in enumerate(texts):
+                    found[key, text] = answer if isinstance(answer, Failed) else answer[k].total
+        return found
+
+    def _continuation(self, option: str, question: Question) -> str:
+        if question.options == YES_NO:
+            return self.manner.words[YES_NO.index(option)]
+        written = self.manner.option.format(option)
+        return written[:1].upper() + written[1:]
+
+    def _trial(
+        self,
+        question: Question,
+        said: Mapping["_Key", Response | Failed],
+        rated: Mapping[tuple["_Key", str], float | Failed],
+    ) -> Trial:
+        key = _key(question)
+        response = said.get(key)
+        texts = [self._continuation(option, question) for option in question.options]
+        own = [rated[key, text] for text in texts] if (key, texts[0]) in rated else []
+        failed = [one.why for one in (response, *own) if isinstance(one, Failed)]
+        if failed:
+            return Trial(question, failure=failed[0])
+        before = [rated.get(((question.text, "", ""), text)) for text in texts]
+        prior = [x for x in before if isinstance(x, float)] if _has_prior(question) else []
+        text = response.text if isinstance(response, Response) else None
+        return Trial(
+            question,
+            text,
+            None if text is None else read(text, question),
+            tuple(x for x in own if isinstance(x, float)),
+            tuple(prior) if len(prior) == len(texts) else (),
+        )
+
+    def _asked(self, what: str, keys: Sequence["_Key"], ask: Ask[Answer]) -> list[Answer | Failed]:
+        """One answer or failure per key, in order."""
+
+        def told(done: int, n_failed: int) -> None:
+            self.progress(what, done, len(keys), f"{n_failed} failed" if n_failed else "")
+
+        self.n_calls[what] = self.n_calls.get(what, 0) + len(keys)
+        return ask_each(ask, [partial(self._prompt, key) for key in keys], told)
+
+    def _prompt(self, key: "_Key") -> Prompt | Failed:
+        text, sound, captioned = key
+        if captioned:
+            caption = self.captions[captioned]
+            if isinstance(caption, Failed):
+                return caption
+            return Prompt(self.manner.around_caption.format(caption=caption, question=text))
+        if not sound:
+            return Prompt(text)
+        heard = self._sound(sound)
+        return heard if isinstance(heard, Failed) else Prompt(text, audio=heard)
+
+    def _sound(self, key: str) -> Waveform | Failed:
+        """The last one is kept: the questions about a sound follow each other."""
+        if key not in self._heard:
+            self._heard.clear()
+            try:
+                self._heard[key] = self.sounds[key]()
+            except AudioReadError as error:
+                self._heard[key] = Failed(str(error))
+        return self._heard[key]
+
+
+_Key = tuple[str, str, str]
+"""A question, the key of the sound that is played, and the clip whose caption is told."""
+
+
+def read(text: str, question: Question) -> int | None:
+    """Position of the option that a free answer names; None where it names none, or several."""
+    if question.options == YES_NO:
+        answer = yes_or_no(text)
+        return None if answer == "invalid" else YES_NO.index(answer)
+    return chosen(text, question.options)
+
+
+def _key(question: Question) -> _Key:
+    return question.text, question.sound, question.clip if question.condition == "caption" else ""
+
+
+def _has_prior(question: Question) -> bool:
+    return question.condition in WITH_SOUND

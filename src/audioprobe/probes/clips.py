@@ -1,0 +1,74 @@
+"""Which clip is of which concept."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from audioprobe.concepts.concept import without_article
+from audioprobe.probes.relations.subject import Subject, Subjects
+from audioprobe.types import Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Clips by concept, and what could not be sorted.
+
+    Attributes:
+        by_concept: clips in their order, by the id of the concept; concepts without clips are left
+            out.
+        unsorted: ids of clips that name no concept, or several, with what they name.
+        silent: ids of concepts that no clip is of.
+    """
+
+    by_concept: Mapping[str, tuple[Clip, ...]]
+    unsorted: Mapping[str, str]
+    silent: tuple[str, ...]
+
+
+def sort_clips(clips: Iterable[Clip], subjects: Subjects) -> Sorted:
+    """Sort clips by what they are labelled with, or else by the names of their files.
+
+    A clip counts for a concept if its only label is the concept's id, name or synonym. A clip that
+    nobody has annotated is taken by the name of its file without numbers at its end ("crow-2.wav"),
+    or else by that of its folder.
+
+    Args:
+        clips: in any order.
+        subjects: whose names count.
+    """
+    known = {name: s for s in reversed(subjects.subjects) for name in names_of(s)}
+    found: dict[str, list[Clip]] = {}
+    unsorted: dict[str, str] = {}
+    for clip in clips:
+        names = _named(clip)
+        subject = next((known[_plain(name)] for name in names if _plain(name) in known), None)
+        several = clip.labels is not None and len(clip.labels) > 1
+        if subject is None or several:
+            unsorted[clip.id] = ", ".join(clip.labels or names) or "(nothing)"
+        else:
+            found.setdefault(subject.id, []).append(clip)
+    order = [subject.id for subject in subjects.subjects]
+    return Sorted(
+        {name: tuple(found[name]) for name in order if name in found},
+        unsorted,
+        tuple(name for name in order if name not in found),
+    )
+
+
+def names_of(subject: Subject) -> tuple[str, ...]:
+    """Everything that a label may call it, in lower case."""
+    phrases = (subject.phrase, *subject.synonyms)
+    names = (subject.id, *phrases, *(without_article(phrase) for phrase in phrases))
+    return tuple(dict.fromkeys(_plain(name) for name in names))
+
+
+def _named(clip: Clip) -> tuple[str, ...]:
+    if clip.labels is not None:
+        return clip.labels
+    if clip.path is None:
+        return ()
+    return re.sub(r"[\W\d_]+$", "", clip.path.stem), clip.path.parent.name
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()

@@ -1,0 +1,268 @@
+"""What a probe found: every trial, and whatever can be computed from them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audioprobe.disk import write_whole
+from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.probes.consistency import Consistency, consistency
+from audioprobe.probes.gap import Gap, gap, recognised
+from audioprobe.probes.ladder import Climb, ladder
+from audioprobe.probes.questions import CONDITIONS, Condition
+from audioprobe.probes.statistics import HEADER, Score, score, table_cells
+from audioprobe.probes.trial import ReadAs, Trial
+from audioprobe.probes.verdict import Verdict, verdict
+from audioprobe.results.provenance import Provenance
+from audioprobe.serialize import from_json, to_json
+from audioprobe.tables import Table
+
+DIMENSIONS = (
+    "condition",
+    "relation",
+    "level",
+    "concept",
+    "target",
+    "negatives",
+    "form",
+    "wording",
+    "order",
+    "familiar",
+    "recognised",
+)
+"""What trials differ by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the sound of a clip is.
+
+    Attributes:
+        concept: id of the concept that is heard.
+        path: of the file; "" for a sound that was in memory.
+        start: seconds.
+        duration: seconds; None to the end.
+    """
+
+    concept: str
+    path: str
+    start: float = 0.0
+    duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOutcome:
+    """The trials of a probe, with where they come from.
+
+    Attributes:
+        trials: all of them.
+        clips: that were played, by id.
+        captions: of clips, where they were asked for.
+        familiar: ids of concepts that the model learned from such sound; others count as
+            unfamiliar where any is named.
+        unmatched: right pairs that found no wrong one and were not asked: concept, target, and how
+            wrong ones were to be drawn.
+        unsorted: clips that name no concept, or several, with what they name.
+        silent: concepts without clips.
+        n_calls: prompts given to the model, by what was asked.
+        bootstrap: how intervals are computed: concepts are resampled.
+        provenance: components, options, seed, versions.
+    """
+
+    trials: tuple[Trial, ...]
+    clips: Mapping[str, Place]
+    captions: Mapping[str, str]
+    familiar: tuple[str, ...]
+    unmatched: tuple[tuple[str, str, str], ...]
+    unsorted: Mapping[str, str]
+    silent: tuple[str, ...]
+    n_calls: Mapping[str, int]
+    bootstrap: Bootstrap
+    provenance: Provenance
+
+    @property
+    def reading(self) -> ReadAs:
+        """How answers are read unless one says otherwise: by likelihood, where there are any."""
+        return "likelihood" if any(trial.likelihoods for trial in self.trials) else "text"
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Those that were asked under."""
+        there = {trial.question.condition for trial in self.trials}
+        return tuple(condition for condition in CONDITIONS if condition in there)
+
+    def where(self, reading: ReadAs | None = None, **wanted: object) -> tuple[Trial, ...]:
+        """The trials that have certain values, such as `condition="audio", relation="hypernym"`.
+
+        Raises:
+            InvalidInputError: for an unknown dimension.
+        """
+        _check(wanted)
+        values = self._values(reading or self.reading)
+        return tuple(
+            trial
+            for trial in self.trials
+            if all(values(trial, name) == value for name, value in wanted.items())
+        )
+
+    def score(self, reading: ReadAs | None = None, **wanted: object) -> Score:
+        """Accuracy, yes-rate, d' and criterion of the trials that have certain values; see `where`.
+
+        Raises:
+            InvalidInputError: for an unknown dimension.
+        """
+        chosen = reading or self.reading
+        return score(self.where(chosen, **wanted), chosen, self.bootstrap)
+
+    def by(
+        self, *names: str, reading: ReadAs | None = None, **wanted: object
+    ) -> dict[tuple[object, ...], Score]:
+        """Scores for each combination of values, in order of appearance.
+
+        Args:
+            names: "condition", "relation", "level", "concept", "target", "negatives", "form",
+                "wording", "order", "familiar" or "recognised".
+            reading: how answers are read; None takes `reading`.
+            wanted: only trials that have these values; see `where`.
+
+        Raises:
+            InvalidInputError: for an unknown name.
+        """
+        _check(names)
+        chosen = reading or self.reading
+        values = self._values(chosen)
+        parts: dict[tuple[object, ...], list[Trial]] = {}
+        for trial in self.where(chosen, **wanted):
+            parts.setdefault(tuple(values(trial, name) for name in names), []).append(trial)
+        return {key: score(part, chosen, self.bootstrap) for key, part in parts.items()}
+
+    def modality_gap(
+        self,
+        reading: ReadAs | None = None,
+        *,
+        first: Condition = "text",
+        second: Condition = "audio",
+    ) -> Gap:
+        """Accuracy in words minus accuracy in sound, over the same questions; see `gap.Gap`."""
+        return gap(self.trials, reading or self.reading, self.bootstrap, first=first, second=second)
+
+    def audio_reliance(self, reading: ReadAs | None = None) -> Gap:
+        """Accuracy with the clip minus accuracy with a clip of another concept."""
+        return self.modality_gap(reading, first="audio", second="wrong clip")
+
+    def given_recognised(self, reading: ReadAs | None = None) -> Score:
+        """Classes and names in sound, of the clips whose concept was recognised.
+
+        Where this is high and the accuracy over all clips is not, perception fails; where this is
+        low, what is heard does not reach what is known.
+        """
+        chosen = reading or self.reading
+        values = self._values(chosen)
+        trials = [
+            trial
+            for trial in self.where(chosen, condition="audio", recognised=True)
+            if values(trial, "relation") != "identity"
+        ]
+        return score(trials, chosen, self.bootstrap)
+
+    def ladder(
+        self, condition: Condition = "audio", reading: ReadAs | None = None
+    ) -> tuple[Climb, ...]:
+        """How far up a model follows, concept by concept."""
+        return ladder(self.trials, reading or self.reading, condition)
+
+    def consistency(
+        self, condition: Condition = "audio", reading: ReadAs | None = None
+    ) -> Consistency:
+        """How alike the answers to paraphrases are."""
+        chosen = reading or self.reading
+        return consistency(self.where(chosen, condition=condition), chosen, self.bootstrap)
+
+    def verdict(self, reading: ReadAs | None = None) -> Verdict:
+        """Which kind of listener this is, as far as intervals allow a name."""
+        return verdict(self.trials, reading or self.reading, self.bootstrap)
+
+    def table(self, *names: str, reading: ReadAs | None = None, **wanted: object) -> Table:
+        """`by` as a table; without names, a row per condition, relation and form."""
+        columns = names or ("condition", "relation", "form")
+        rows = tuple(
+            (*(_told(value) for value in key), *table_cells(found))
+            for key, found in self.by(*columns, reading=reading, **wanted).items()
+        )
+        n = len(columns)
+        return Table((*columns, *HEADER), rows, numeric=tuple(range(n, n + len(HEADER))))
+
+    def __str__(self) -> str:
+        found = self.verdict()
+        return f"{self.table().to_text()}\n\n{self.modality_gap()}\n{found.name} ({found.grounds})"
+
+    def to_json(self) -> str:
+        """Everything, to be read by `from_json`."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ProbeOutcome":
+        """An outcome that `to_json` has written.
+
+        Raises:
+            InvalidInputError: if it is none.
+        """
+        return from_json(cls, text)
+
+    def to_html(self, path: str | Path, *, embed: bool = False) -> Path:
+        """A page to look at and to listen to, in one file; sounds are linked to (extra `report`).
+
+        Args:
+            path: of the page.
+            embed: put the sounds into it, instead of links.
+        """
+        from audioprobe.probes.page import page_of  # noqa: PLC0415 - an extra
+        from audioprobe.reports.html import to_html  # noqa: PLC0415 - an extra
+
+        return write_whole(Path(path), to_html(page_of(self, Path(path).parent, embed=embed)))
+
+    def _values(self, reading: ReadAs) -> "_Values":
+        return _Values(frozenset(self.familiar), recognised(self.trials, reading))
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """What trials differ by."""
+
+    familiar: frozenset[str]
+    recognised: Mapping[str, bool]
+
+    def __call__(self, trial: Trial, name: str) -> object:
+        question = trial.question
+        if name in ("condition", "form", "wording", "order"):
+            return getattr(question, name)
+        if name == "familiar":
+            return question.pair.concept in self.familiar if self.familiar else None
+        if name == "recognised":
+            return self.recognised.get(question.clip)
+        return getattr(question.pair, name)
+
+
+def _check(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in DIMENSIONS:
+            raise InvalidInputError(
+                f"Trials differ by {', '.join(DIMENSIONS)}; got {name!r}."
+                f"{did_you_mean(name, DIMENSIONS)}"
+            )
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return "unknown"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def failures_of(trials: Sequence[Trial]) -> dict[str, int]:
+    """Causes of trials without an answer, and how many each has."""
+    found: dict[str, int] = {}
+    for trial in trials:
+        if trial.failure:
+            found[trial.failure] = found.get(trial.failure, 0) + 1
+    return found

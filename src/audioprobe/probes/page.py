@@ -1,0 +1,258 @@
+"""The page of a probe: conditions, ladders, words against sound, and every trial with its sound."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from audioprobe.probes.gap import Gap
+from audioprobe.probes.outcome import ProbeOutcome, failures_of
+from audioprobe.probes.statistics import without_counts
+from audioprobe.probes.trial import Trial
+from audioprobe.reports.figures import Row, forest, to_svg
+from audioprobe.reports.html import Card, Cards, Drawing, Grid, Item, Page, Section
+from audioprobe.reports.sounds import Sounds
+from audioprobe.tables import Table
+from audioprobe.types import Clip
+
+_SHOWN = 6  # wrong answers on a card
+_CONTROLS = ("wrong clip", "silence", "noise", "no audio")
+
+
+def page_of(outcome: ProbeOutcome, folder: Path, *, embed: bool = False) -> Page:
+    """All sections; those without anything to show are left out.
+
+    Args:
+        outcome: of a probe.
+        folder: of the page; sounds are linked to from there.
+        embed: put the sounds into the page, instead of links.
+    """
+    found = outcome.verdict()
+    model = outcome.provenance.components["language_model"]
+    n_calls = sum(outcome.n_calls.values())
+    lead = (
+        f"{model.name}: {found.name}. It was asked {len(outcome.trials)} questions, by {n_calls} "
+        f"prompts; answers are read by {outcome.reading}."
+    )
+    sections = [
+        Section("Conditions", [*_conditions(outcome), _grid(outcome)], _BASIS),
+        Section("Words against sound", _gaps(outcome), _GAP),
+        Section("Levels and concepts", _parts(outcome)),
+        Section("The ladder", _ladders(outcome), _LADDER),
+        Section("Wordings", _wordings(outcome), _WORDINGS),
+        Section("Every trial", [*_sounds(outcome, Sounds(folder, embed=embed)), _trials(outcome)]),
+        Section("What is missing", _missing(outcome)),
+        Section("How it was made", [_made(outcome)]),
+    ]
+    shown = [section for section in sections if section.items]
+    return Page(f"Concept probe: {model.name}", f"{lead} {found.grounds}.", shown)
+
+
+def _conditions(outcome: ProbeOutcome) -> list[Item]:
+    items: list[Item] = []
+    for form in dict.fromkeys(trial.question.form for trial in outcome.trials):
+        rows = [
+            Row(f"{relation}, {condition}", without_counts(score.accuracy), condition in _CONTROLS)
+            for (relation, condition), score in outcome.by(
+                "relation", "condition", form=form
+            ).items()
+        ]
+        caption = f"Accuracy, {form}; the line is chance, diamonds are controls."
+        drawing = forest(rows, "accuracy", 0.25 if form == "choice" else 0.5)
+        items.append(Drawing(to_svg(drawing, caption), caption))
+    return items
+
+
+def _grid(outcome: ProbeOutcome) -> Grid:
+    return Grid("In numbers", outcome.table("relation", "condition", "form"), True)
+
+
+def _gaps(outcome: ProbeOutcome) -> list[Item]:
+    gaps = [
+        outcome.modality_gap(first="text", second=condition)
+        for condition in outcome.conditions
+        if condition != "text"
+    ]
+    if "audio" in outcome.conditions:
+        gaps += [
+            outcome.modality_gap(first="audio", second=condition)
+            for condition in outcome.conditions
+            if condition in ("wrong clip", "caption")
+        ]
+    told = [one for one in gaps if one.mcnemar is not None]
+    if not told:
+        return []
+    caption = "Accuracy under the first condition minus accuracy under the second, same questions."
+    rows = [Row(f"{g.first} minus {g.second}", g.difference, g.second in _CONTROLS) for g in told]
+    items: list[Item] = [Drawing(to_svg(forest(rows, "difference"), caption), caption)]
+    items.append(Grid("In numbers", _gap_table(told)))
+    return items
+
+
+def _gap_table(gaps: Sequence[Gap]) -> Table:
+    header = (
+        "conditions",
+        "difference",
+        "of it perception",
+        "of it reasoning",
+        "of it untold",
+        "p, concepts",
+        "p, McNemar",
+        "both right",
+        "only the first",
+        "only the second",
+        "neither",
+        "without partner",
+    )
+    rows = tuple(
+        (
+            f"{g.first} minus {g.second}",
+            str(g.difference),
+            str(g.perception),
+            str(g.reasoning),
+            str(g.untold),
+            *(
+                "–" if test is None or test.p_value is None else f"{test.p_value:.3g}"
+                for test in (g.permutation, g.mcnemar)
+            ),
+            *map(str, g.table),
+            str(g.n_left_out),
+        )
+        for g in gaps
+    )
+    return Table(header, rows, tuple(range(5, len(header))))
+
+
+def _parts(outcome: ProbeOutcome) -> list[Item]:
+    names: list[tuple[str, ...]] = [
+        ("relation", "level", "condition"),
+        ("condition", "concept"),
+        ("condition", "target"),
+        ("relation", "negatives", "condition"),
+    ]
+    if outcome.familiar:
+        names.append(("relation", "familiar", "condition"))
+    if "audio" in outcome.conditions:
+        names.append(("relation", "recognised", "condition"))
+    return [
+        Grid(f"By {', '.join(some)}", outcome.table(*some, form="yes-no"), True, n == 0)
+        for n, some in enumerate(names)
+    ]
+
+
+def _ladders(outcome: ProbeOutcome) -> list[Item]:
+    rows = tuple(
+        (
+            climb.concept,
+            climb.condition,
+            ", ".join(
+                f"{rung} {share:.0%}" for rung, share in zip(climb.rungs, climb.yes, strict=True)
+            ),
+            f"{climb.depth} of {len(climb.rungs)}",
+            str(climb.contradictions),
+        )
+        for condition in outcome.conditions
+        if condition in ("text", "audio", "caption")
+        for climb in outcome.ladder(condition)
+    )
+    header = ("concept", "condition", "yes, from below", "followed up to", "contradictions")
+    return [Grid("Every concept", Table(header, rows, (3, 4)), True)] if rows else []
+
+
+def _wordings(outcome: ProbeOutcome) -> list[Item]:
+    rows = []
+    for condition in outcome.conditions:
+        found = outcome.consistency(condition)
+        shares = (found.between_concepts, found.between_wordings)
+        told = ("–" if share is None else f"{share:.1%}" for share in shares)
+        rows.append((condition, str(found.agreement), *told, str(found.n)))
+    header = (
+        "condition",
+        "all wordings agree",
+        "variance between concepts",
+        "between wordings",
+        "n",
+    )
+    tables = [Grid("Paraphrases", Table(header, tuple(rows), (2, 3, 4)))]
+    return [*tables, Grid("By wording", outcome.table("relation", "form", "wording"), True, False)]
+
+
+def _sounds(outcome: ProbeOutcome, sounds: Sounds) -> list[Item]:
+    cards = tuple(_card(outcome, name, sounds) for name in outcome.clips)
+    return [Cards("Sounds, with what was said wrongly of them", cards)] if cards else []
+
+
+def _card(outcome: ProbeOutcome, name: str, sounds: Sounds) -> Card:
+    place = outcome.clips[name]
+    picture, sound = "", ""
+    if place.path:
+        picture, sound = sounds(Clip(name, Path(place.path), None, place.start, place.duration))
+    own = [t for t in outcome.where(condition="audio") if t.question.clip == name]
+    wrong = [t for t in own if t.right(outcome.reading) is False]
+    said = tuple(f"{t.question.text} {_answer(t, outcome)}" for t in wrong[:_SHOWN])
+    caption = outcome.captions.get(name, "")
+    best = f"{len(wrong)} of {len(own)} questions answered wrongly"
+    return Card(name, (caption, *said) if caption else said, place.concept, best, picture, sound)
+
+
+def _trials(outcome: ProbeOutcome) -> Grid:
+    header = ("concept", "condition", "clip", "played", "question", "right", "answer", "said")
+    rows = tuple(
+        (
+            trial.question.pair.concept,
+            trial.question.condition,
+            trial.question.clip,
+            trial.question.sound,
+            trial.question.text,
+            trial.question.options[trial.question.right],
+            _answer(trial, outcome),
+            trial.failure or trial.said or "",
+        )
+        for trial in outcome.trials
+    )
+    return Grid("All of them", Table(header, rows), True, False)
+
+
+def _answer(trial: Trial, outcome: ProbeOutcome) -> str:
+    chosen = trial.chosen(outcome.reading)
+    return "(unread)" if chosen is None else trial.question.options[chosen]
+
+
+def _missing(outcome: ProbeOutcome) -> list[Item]:
+    tables = {
+        "Failures": Table(
+            ("cause", "trials"),
+            tuple((cause, str(n)) for cause, n in failures_of(outcome.trials).items()),
+            (1,),
+        ),
+        "Right pairs without a wrong one, not asked": Table(
+            ("concept", "target", "negatives"), outcome.unmatched
+        ),
+        "Clips of no concept, or of several": Table(
+            ("clip", "names"), tuple(outcome.unsorted.items())
+        ),
+        "Concepts without clips": Table(("concept",), tuple((c,) for c in outcome.silent)),
+    }
+    return [Grid(name, table, True, False) for name, table in tables.items() if table.rows]
+
+
+def _made(outcome: ProbeOutcome) -> Grid:
+    made = outcome.provenance
+    rows = [
+        (role, f"{info.name} {info.revision}".strip()) for role, info in made.components.items()
+    ]
+    rows += [(name, str(value)) for name, value in made.options.items()]
+    rows += [(f"prompts: {what}", str(n)) for what, n in outcome.n_calls.items()]
+    rows += [("seed", str(made.seed)), *made.versions.items()]
+    return Grid("Components and options", Table(("what", "value"), tuple(rows)), False, False)
+
+
+_BASIS = (
+    "Every right pair has a wrong one for the same target, so that a yes-sayer and a guesser who "
+    "knows base rates are right half of the time. Intervals resample concepts. Accuracy is among "
+    "answers that could be read; unread and failed ones are counted at the right."
+)
+_GAP = (
+    "A difference is split by whether the concept of the clip was recognised: what is lost where "
+    "it was not is perception, what is lost where it was is reasoning."
+)
+_LADDER = "Share of “yes” for the concept itself and each class above it, in right pairs."
+_WORDINGS = "Whether all wordings of a question get the same answer, and where answers differ."

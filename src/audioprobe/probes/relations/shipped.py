@@ -1,0 +1,31 @@
+"""Concepts from a file of concepts: by default those that ship with the library."""
+
+from audioprobe.concepts import Concept, Concepts
+from audioprobe.concepts.concept import like
+from audioprobe.concepts.vague import SORTED_WELL, VAGUE
+from audioprobe.probes.relations.subject import Subject, Subjects, Target
+
+
+def from_concepts(concepts: Concepts | None = None) -> Subjects:
+    """The concepts of a file, without the classes that people would not sort sounds by.
+
+    Args:
+        concepts: None takes those that ship.
+    """
+    chosen = Concepts.shipped() if concepts is None else concepts
+    subjects = tuple(_subject(concept) for concept in chosen)
+    return Subjects("concepts", chosen.revision, subjects, SORTED_WELL)
+
+
+def _subject(concept: Concept) -> Subject:
+    ladder = tuple(Target(r.id, r.phrase) for r in concept.ladder if r.id not in VAGUE)
+    basic = "" if concept.basic is None or concept.basic.id in VAGUE else concept.basic.id
+    return Subject(
+        concept.id,
+        concept.phrase,
+        concept.kind,
+        tuple(like(concept.phrase, synonym.name) for synonym in concept.synonyms),
+        ladder,
+        frozenset(rung.id for rung in concept.ancestors),
+        basic,
+    )

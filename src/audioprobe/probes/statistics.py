@@ -1,0 +1,164 @@
+"""Numbers of trials: how often right, how often yes, and what a guesser would reach.
+
+Trials of one concept are not independent, so intervals resample concepts. An answer that cannot be
+read is neither right nor wrong: it is left out of accuracy, counted, and wrong in `strict`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from audioprobe.metrics.bootstrap import Bootstrap, Statistic
+from audioprobe.metrics.resampled import mean
+from audioprobe.metrics.signal import criterion, d_prime
+from audioprobe.probes.questions import Question
+from audioprobe.probes.trial import ReadAs, Trial
+from audioprobe.types import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What came of some trials.
+
+    Attributes:
+        accuracy: share of right answers among those that could be read, in [0, 1].
+        strict: the same among all trials: unread and failed ones count as wrong.
+        yes_rate: share of "yes" among answers to questions of yes or no; undefined without any.
+        d_prime: whether yes is told from no; see `metrics.signal`.
+        criterion: above 0 leans to "no", below 0 to "yes".
+        blind: what a guesser reaches who knows how often each target is right, and never listens.
+        n_trials: all of them.
+        n_invalid: answers that could not be read, or ties.
+        n_failed: trials without an answer.
+    """
+
+    accuracy: Estimate
+    strict: Estimate
+    yes_rate: Estimate
+    d_prime: Estimate
+    criterion: Estimate
+    blind: Estimate
+    n_trials: int
+    n_invalid: int
+    n_failed: int
+
+
+def score(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> Score:
+    """All numbers of some trials.
+
+    Args:
+        trials: those that were not asked in this reading are passed over.
+        reading: how answers are read.
+        bootstrap: how intervals are computed.
+    """
+    asked = [trial for trial in trials if trial.asked(reading)]
+    rights = [trial.right(reading) for trial in asked]
+    read = [trial for trial, right in zip(asked, rights, strict=True) if right is not None]
+    n_failed = sum(bool(trial.failure) for trial in asked)
+    yes_no = [trial for trial in read if trial.said_yes(reading) is not None]
+    truth = [trial.question.right == 0 for trial in yes_no]
+    said = [bool(trial.said_yes(reading)) for trial in yes_no]
+
+    def estimated(statistic: Statistic | None, some: Sequence[Trial]) -> Estimate:
+        n_left_out = len(asked) - len(some)
+        if statistic is None:
+            return Estimate(None, n=0, n_undefined=n_left_out, method="no such answers")
+        found = bootstrap.estimate(statistic, len(some), groups=concepts_of(some))
+        return replace(found, n_undefined=found.n_undefined + n_left_out)
+
+    return Score(
+        accuracy=estimated(mean([float(bool(r)) for r in rights if r is not None]), read)
+        if read
+        else estimated(None, ()),
+        strict=estimated(mean([float(bool(right)) for right in rights]), asked)
+        if asked
+        else estimated(None, ()),
+        yes_rate=estimated(mean([float(s) for s in said]) if said else None, yes_no),
+        d_prime=estimated(d_prime(truth, said) if said else None, yes_no),
+        criterion=estimated(criterion(truth, said) if said else None, yes_no),
+        blind=estimated(mean(blind_guesses([t.question for t in read])) if read else None, read),
+        n_trials=len(asked),
+        n_invalid=len(asked) - len(read) - n_failed,
+        n_failed=n_failed,
+    )
+
+
+def concepts_of(trials: Sequence[Trial]) -> list[str]:
+    """The concept of each trial: what intervals resample."""
+    return [trial.question.pair.concept for trial in trials]
+
+
+def blind_guesses(questions: Sequence[Question]) -> list[float]:
+    """How often a guesser is right at each question who knows base rates and never listens.
+
+    Base rates are those of all other questions about the same target in the same form and wording,
+    a right pair and its matched wrong one left out together (cross-validation). Where options tie,
+    one of them is drawn. On balanced pairs that is one half everywhere.
+    """
+    offered: Counter[tuple[object, ...]] = Counter()
+    right: Counter[tuple[object, ...]] = Counter()
+    own_offered: Counter[tuple[object, ...]] = Counter()
+    own_right: Counter[tuple[object, ...]] = Counter()
+    for question in questions:
+        match = question.pair.negatives, question.pair.relation, question.pair.match
+        for n, option in enumerate(question.options):
+            key = (*_kind(question), option)
+            offered[key] += 1
+            right[key] += n == question.right
+            own_offered[key, match] += 1
+            own_right[key, match] += n == question.right
+    found = []
+    for question in questions:
+        match = question.pair.negatives, question.pair.relation, question.pair.match
+        rates = []
+        for option in question.options:
+            key = (*_kind(question), option)
+            n = offered[key] - own_offered[key, match]
+            n_right = right[key] - own_right[key, match]
+            rates.append(n_right / n if n else 1 / len(question.options))
+        best = max(rates)
+        drawn = [n for n, rate in enumerate(rates) if rate >= best - 1e-12]
+        found.append((question.right in drawn) / len(drawn))
+    return found
+
+
+def _kind(question: Question) -> tuple[object, ...]:
+    """Questions of yes or no have a base rate for each target; of a choice, for each option."""
+    target = question.pair.target if question.form != "choice" else ""
+    return question.pair.relation, target, question.form, question.wording
+
+
+def table_cells(found: Score) -> tuple[str, ...]:
+    """The numbers of a row: see `HEADER`."""
+    return (
+        str(found.accuracy),
+        str(found.strict),
+        "–" if found.blind.value is None else f"{found.blind.value:.3f}",
+        str(found.yes_rate),
+        str(found.d_prime),
+        str(found.criterion),
+        str(found.n_trials),
+        str(found.n_invalid),
+        str(found.n_failed),
+    )
+
+
+HEADER = (
+    "accuracy",
+    "accuracy, unread as wrong",
+    "blind guesser",
+    "yes-rate",
+    "d′",
+    "criterion",
+    "trials",
+    "unread",
+    "failed",
+)
+
+
+def without_counts(estimate: Estimate) -> Estimate:
+    """The same where what was left out is told elsewhere."""
+    return replace(estimate, n_undefined=0)
+
+
+Scores = Mapping[str, Score]

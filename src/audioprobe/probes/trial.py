@@ -1,0 +1,71 @@
+"""One question with its answer, read in up to three ways."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.probes.questions import Question
+
+ReadAs: TypeAlias = Literal["text", "likelihood", "calibrated"]
+READINGS: tuple[ReadAs, ...] = get_args(ReadAs)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A question and what a model made of it.
+
+    Attributes:
+        question: what was asked.
+        said: the free answer; None where none was asked for, or it failed.
+        read: position of the option that it names; None where it cannot be read.
+        likelihoods: log-probability of each option, in nats; () where none was asked for.
+        prior: the same without any sound; () where the question has no sound to leave out.
+        failure: why there is no answer; "" where there is one.
+    """
+
+    question: Question
+    said: str | None = None
+    read: int | None = None
+    likelihoods: tuple[float, ...] = ()
+    prior: tuple[float, ...] = ()
+    failure: str = ""
+
+    def asked(self, reading: ReadAs) -> bool:
+        """Whether there was something to read, or should have been.
+
+        Raises:
+            InvalidInputError: for an unknown reading.
+        """
+        if reading not in READINGS:
+            raise InvalidInputError(f"Expected one of {', '.join(READINGS)}, got {reading!r}.")
+        if self.failure:
+            return True
+        if reading == "text":
+            return self.said is not None
+        return bool(self.likelihoods) and (reading == "likelihood" or bool(self.prior))
+
+    def chosen(self, reading: ReadAs) -> int | None:
+        """Position of the option that was chosen; None where it is invalid, failed, or tied.
+
+        "text" is the free answer, "likelihood" the most probable option, "calibrated" the one whose
+        log-probability grows most by the sound (or shrinks least).
+        """
+        if reading == "text":
+            return self.read
+        if not self.likelihoods or (reading == "calibrated" and not self.prior):
+            return None
+        values = list(self.likelihoods)
+        if reading == "calibrated":
+            values = [value - before for value, before in zip(values, self.prior, strict=True)]
+        best = max(values)
+        return values.index(best) if values.count(best) == 1 else None
+
+    def right(self, reading: ReadAs) -> bool | None:
+        """Whether the right option was chosen; None where none was."""
+        chosen = self.chosen(reading)
+        return None if chosen is None else chosen == self.question.right
+
+    def said_yes(self, reading: ReadAs) -> bool | None:
+        """Whether "yes" was said; None for a choice, or where nothing was."""
+        chosen = self.chosen(reading)
+        return None if chosen is None or self.question.form == "choice" else chosen == 0

@@ -1,0 +1,94 @@
+"""Pairs are balanced within every target, and wrong pairs are certainly wrong."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.probes.listeners import ASKED, BY_ID, SUBJECTS
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.probes.pairs import (
+    NEGATIVES,
+    RELATIONS,
+    Negatives,
+    RelationKind,
+    balanced_pairs,
+    wrong_targets,
+)
+from audioprobe.probes.relations.shipped import from_concepts
+from audioprobe.probes.relations.subject import Subject, Subjects, Target
+
+SHIPPED = from_concepts()
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.sampled_from(ASKED), min_size=6, unique=True),
+    st.sampled_from(RELATIONS),
+    st.sampled_from(NEGATIVES),
+    st.integers(0, 5),
+)
+def test_each_target_is_right_as_often_as_wrong(
+    chosen: list[str], relation: RelationKind, negatives: Negatives, seed: int
+) -> None:
+    try:
+        drawn = balanced_pairs(SUBJECTS.only(chosen), relation, negatives, seed=seed)
+    except InvalidInputError:
+        return  # nothing that could be matched
+    counts = Counter((pair.target, pair.holds) for pair in drawn.pairs)
+    for target in {pair.target for pair in drawn.pairs}:
+        assert counts[target, True] == counts[target, False]
+    for pair in drawn.pairs:
+        subject = BY_ID[pair.concept]
+        true_of_it = {subject.id, *subject.synonyms, *(rung.id for rung in subject.ladder)}
+        assert (pair.target in true_of_it) == pair.holds
+        assert pair.target not in subject.above or pair.holds
+
+
+def test_every_right_pair_is_asked_or_listed() -> None:
+    for negatives in NEGATIVES:
+        drawn = balanced_pairs(SHIPPED, "hypernym", negatives)
+        n_right = sum(pair.holds for pair in drawn.pairs)
+        n_rungs = sum(len(subject.ladder) for subject in SHIPPED.subjects)
+        assert n_right + len(drawn.unmatched) == n_rungs
+
+
+def test_adversarial_ones_share_the_next_class_and_siblings_lie_on_another_branch() -> None:
+    adversarial = balanced_pairs(SUBJECTS, "hypernym", "adversarial")
+    asked = {(p.concept, p.target): p.holds for p in adversarial.pairs}
+    for concept, target in (k for k, holds in asked.items() if not holds and k[1] == "bird"):
+        assert "animal" in BY_ID[concept].above, (concept, target)
+    siblings = balanced_pairs(SUBJECTS, "hypernym", "sibling")
+    for pair in siblings.pairs:
+        assert pair.holds or pair.target not in BY_ID[pair.concept].above
+    popular = balanced_pairs(SUBJECTS, "hypernym", "popular", popularity={"rain": 9, "dog": 8})
+    wrong = Counter(p.concept for p in popular.pairs if not p.holds)
+    assert wrong.most_common(1)[0][0] in ("rain", "dog")
+
+
+def test_where_wordnet_lacks_an_edge_no_wrong_pair_is_made_of_it() -> None:
+    train = Subject("train", "a train", "vehicle")
+    car = Subject("car", "a car", "vehicle", (), (Target("v", "a vehicle"),), frozenset({"v"}))
+    crow = Subject("crow", "a crow", "animal")
+    strict = Subjects("mine", "1", (train, car, crow), sorted_well=frozenset())
+    assert {p.concept for p in balanced_pairs(strict, "hypernym").pairs} == {"car", "crow"}
+    trusting = Subjects("mine", "1", (train, car))
+    assert {p.concept for p in balanced_pairs(trusting, "hypernym").pairs} == {"car", "train"}
+
+
+def test_wrong_options_are_wrong() -> None:
+    targets = {target.id for target in wrong_targets(SUBJECTS, "hypernym", "crow")}
+    assert "musical-instrument" in targets
+    assert not targets & {"bird", "animal"}
+
+
+def test_what_cannot_be_drawn_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="Did you mean 'sibling'"):
+        balanced_pairs(SUBJECTS, "hypernym", "siblings")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="none of 1 concepts has a hypernym"):
+        balanced_pairs(SUBJECTS.only(["crow"]), "hypernym")
+    with pytest.raises(InvalidInputError, match="no concept 'kraken'"):
+        SUBJECTS.only(["kraken"])
+    with pytest.raises(InvalidInputError, match="different rungs"):
+        Subject("crow", "a crow", ladder=(Target("bird", "a bird"),))

@@ -1,0 +1,51 @@
+"""The page and the command of a probe, in a real browser and a real process."""
+
+from pathlib import Path
+
+from tests.browser import opened
+from tests.probes.listeners import CLIPS, SUBJECTS, listener
+from tests.processes import run_cli
+
+from audioprobe import Clip
+from audioprobe.datasets.recordings import FOLDER
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.probes.concept_probe import ConceptProbe
+
+EVIL = '<img src=x onerror=alert(1)><script>alert(2)</script>"'
+
+
+def test_the_page_shows_all_and_runs_nothing_foreign(tmp_path: Path) -> None:
+    named = Clip(EVIL, path=FOLDER / "crow.flac", labels=("crow",))
+    clips = [named, *CLIPS[1:]]
+    probe = ConceptProbe(listener(name=EVIL), concepts=SUBJECTS, bootstrap=Bootstrap(50))
+    page_file = probe("hypernym", clips).to_html(tmp_path / "report.html")
+    with opened(page_file) as (page, complaints):
+        assert complaints == []
+        assert page.locator("script").count() == 1
+        assert page.locator("td img, dd img, h1 img").count() == 0
+        headings = page.locator("h2").all_text_contents()
+        assert {"Conditions", "Words against sound", "The ladder", "Every trial"} <= set(headings)
+        assert EVIL in page.locator(".cards h3").all_text_contents()
+        page.locator(".cards summary").first.click()
+        assert page.locator(".cards audio").count() == 1  # sounds in memory have no file to play
+
+
+def test_the_command_shows_questions_asks_them_and_goes_on(tmp_path: Path) -> None:
+    out = str(tmp_path / "probe")
+    dry = run_cli("probe", "--dry-run", "--out", out)
+    assert dry.returncode == 0, dry.stderr
+    assert "questions; equal ones are asked once" in dry.stdout
+    assert not Path(out).exists()
+    command = ("probe", "--model", "scripted:Yes.", "--conditions", "text,audio", "--out", out)
+    first = run_cli(*command)
+    assert first.returncode == 0, first.stderr
+    # A script rates all words alike, and a tie is no answer.
+    assert "not told apart by these trials" in first.stdout
+    trials = (Path(out) / "trials.json").read_text()
+    assert (Path(out) / "report.html").is_file()
+    again = run_cli(*command)
+    assert again.stdout.splitlines()[-6:] == first.stdout.splitlines()[-6:]
+    assert len((Path(out) / "trials.json").read_text()) == len(trials)
+    wrong = run_cli("probe", "--model", "scripted:Yes.", "--pairs", "hypernyms", "--out", out)
+    assert wrong.returncode == 2
+    assert "Did you mean 'hypernym'" in wrong.stderr
