@@ -1,0 +1,121 @@
+"""Relations of one's own: a table of concepts and what lies above them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from audioprobe.concepts.concept import ARTICLES, like
+from audioprobe.datasets.tables import fingerprint, read_rows
+from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.hierarchy import Hierarchy
+from audioprobe.probes.relations.subject import Subject, Subjects, Target
+
+HYPERNYM, SYNONYM = "hypernym", "synonym"
+
+
+def from_table(path: str | Path) -> Subjects:
+    """Concepts of a CSV, TSV, JSONL or Parquet file.
+
+    Two columns are a concept and a class above it, in this order, whatever they are called. With a
+    column "relation" beside "concept" and "target", a row may be "hypernym" or "synonym". A class
+    may have classes above it in turn; one that has something above it is asked about, too. Several
+    classes above a concept are its ladder level by level.
+
+    Args:
+        path: of the table. "a crow" and "weather" are taken as they stand, for only who writes them
+            knows which take an article; names, in the report, are without it.
+
+    Raises:
+        InvalidInputError: if it cannot be read, has other columns or relations, or a concept lies
+            above itself; names the circle.
+    """
+    rows = read_rows(path)
+    triples = [_triple(row, f"{path}, row {number}") for number, row in enumerate(rows, 1)]
+    parents: dict[str, list[str]] = {}
+    synonyms: dict[str, list[str]] = {}
+    for concept, relation, target in triples:
+        parents.setdefault(concept, [])
+        if relation == SYNONYM:
+            synonyms.setdefault(concept, []).append(target)
+        else:
+            parents[concept].append(target)
+    revision = fingerprint("\t".join(triple) for triple in triples)
+    return Subjects(Path(path).name, revision, _subjects(parents, synonyms))
+
+
+def from_hierarchy(
+    name: str, hierarchy: Hierarchy, phrases: Mapping[str, str] | None = None
+) -> Subjects:
+    """The labels of a data set with a hierarchy, such as EDANSA's.
+
+    Args:
+        name: of the source.
+        hierarchy: of the labels.
+        phrases: how labels are said, with their articles; others get "a" or "an".
+    """
+    said = {label: (phrases or {}).get(label, like("a thing", label)) for label in hierarchy.labels}
+    parents: dict[str, list[str]] = {said[label]: [] for label in hierarchy.labels}
+    for label, above in hierarchy.edges:
+        parents[said[label]].append(said[above])
+    revision = fingerprint(f"{a}\t{b}" for a, above in parents.items() for b in above)
+    return Subjects(name, revision, _subjects(parents, {}))
+
+
+def _triple(row: Mapping[str, object], where: str) -> tuple[str, str, str]:
+    if {"concept", "target"} <= set(row):
+        values = (row["concept"], row.get("relation") or HYPERNYM, row["target"])
+    elif len(row) == 2:
+        concept, target = row.values()
+        values = (concept, HYPERNYM, target)
+    else:
+        raise InvalidInputError(
+            f"{where}: expected two columns, or concept, relation and target; got {', '.join(row)}."
+        )
+    concept, relation, target = (str(value or "").strip() for value in values)
+    if not concept or not target or relation not in (HYPERNYM, SYNONYM):
+        raise InvalidInputError(
+            f"{where}: expected a concept, {HYPERNYM!r} or {SYNONYM!r}, and a target; got "
+            f"{concept!r}, {relation!r} and {target!r}."
+        )
+    return concept, relation, target
+
+
+def _subjects(
+    parents: Mapping[str, Sequence[str]], synonyms: Mapping[str, Sequence[str]]
+) -> tuple[Subject, ...]:
+    found = []
+    for concept in parents:
+        ladder = tuple(Target(_id(phrase), phrase) for phrase in _climbed(concept, parents))
+        above = frozenset(rung.id for rung in ladder)
+        names = tuple(synonyms.get(concept, ()))
+        found.append(Subject(_id(concept), concept, "", names, ladder, above))
+    return tuple(found)
+
+
+def _climbed(concept: str, parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Everything above a concept, level by level."""
+    found: dict[str, str] = {}  # with whatever it was reached from
+    level = [(concept, above) for above in parents[concept]]
+    while level:
+        for below, above in level:
+            found.setdefault(above, below)
+        if concept in found:
+            raise InvalidInputError(
+                f"{concept} lies above itself: {' < '.join(_circle(concept, found))}."
+            )
+        new = dict.fromkeys(above for _, above in level)
+        level = [(a, up) for a in new for up in parents.get(a, ()) if up not in found]
+    return tuple(found)
+
+
+def _circle(concept: str, found: Mapping[str, str]) -> list[str]:
+    way = [concept]
+    while len(way) == 1 or way[-1] != concept:
+        way.append(found[way[-1]])
+    return way[::-1]
+
+
+def _id(phrase: str) -> str:
+    for article in ARTICLES:
+        if phrase.startswith(article):
+            return phrase[len(article) :].replace(" ", "-")
+    return phrase.replace(" ", "-")
