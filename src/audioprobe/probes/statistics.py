@@ -5,7 +5,7 @@ read is neither right nor wrong: it is left out of accuracy, counted, and wrong 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
@@ -159,6 +159,3 @@ HEADER = (
 def without_counts(estimate: Estimate) -> Estimate:
     """The same where what was left out is told elsewhere."""
     return replace(estimate, n_undefined=0)
-
-
-Scores = Mapping[str, Score]
