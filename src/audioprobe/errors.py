@@ -73,6 +73,10 @@ class RemoteError(AudioProbeError, RuntimeError):
         self.final = final
 
 
+OF_ONE_ITEM = (InvalidInputError, UnsupportedInputError, OutOfMemoryError, RemoteError)
+"""What one prompt or sound can be the cause of; anything else is the run's fault and ends it."""
+
+
 def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
     """A hint for a message: " Did you mean 'crow'?", or "" where nothing known is near.
 

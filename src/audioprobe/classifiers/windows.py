@@ -8,13 +8,11 @@ from typing import Generic, TypeVar
 
 from audioprobe.audio.reading import Reading, Window, read_windows
 from audioprobe.errors import (
+    OF_ONE_ITEM,
     AudioProbeError,
     AudioReadError,
     ContractError,
-    InvalidInputError,
-    OutOfMemoryError,
     RemoteError,
-    UnsupportedInputError,
 )
 from audioprobe.results import Failure, Stage
 from audioprobe.types import Clip, Waveform
@@ -25,9 +23,6 @@ Kept = TypeVar("Kept")
 
 Progress = Callable[[int, int, int], None]
 """Called with the number of clips done (failed ones among them), in all, and failed."""
-
-# What one item can be the cause of; anything else is the run's fault and ends it.
-_OF_ONE_ITEM = (InvalidInputError, UnsupportedInputError, OutOfMemoryError, RemoteError)
 
 
 class UnusableAnswer(AudioProbeError):  # noqa: N818 - subclasses are named as failures
@@ -133,7 +128,7 @@ def stream(
             for answer in listener.ask(feed):
                 feed.keep(*feed.answered(), answer)
                 yield
-        except _OF_ONE_ITEM:
+        except OF_ONE_ITEM:
             if not feed.pending:
                 raise
             yield from _one_by_one(feed)
@@ -150,7 +145,7 @@ def _one_by_one(feed: "_Feed[Item, Answer, Kept]") -> Iterator[None]:
         clip_id, window, item = feed.pending.popleft()
         try:
             answers = list(listener.ask(iter([item])))
-        except _OF_ONE_ITEM as error:
+        except OF_ONE_ITEM as error:
             feed.fail(clip_id, error)
             if isinstance(error, RemoteError) and error.final:
                 feed.abandon(error)

@@ -102,6 +102,9 @@ def without_article(phrase: str) -> str:
 
 def like(phrase: str, name: str) -> str:
     """Another name, with an article where the phrase has one: "a coach", like "a bus"."""
-    if not phrase.startswith(ARTICLES):
-        return name
+    return with_article(name) if phrase.startswith(ARTICLES) else name
+
+
+def with_article(name: str) -> str:
+    """The name with "a", or with "an" before a vowel."""
     return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"

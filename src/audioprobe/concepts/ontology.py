@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from audioprobe.climbing import climb
 from audioprobe.errors import InvalidInputError
 
 
@@ -100,9 +101,4 @@ class Ontology:
 
     def ancestors(self, node_id: str) -> tuple[str, ...]:
         """Ids of all nodes above, the nearest first, each once."""
-        found: dict[str, None] = {}
-        level = list(self.parents(node_id))
-        while level:
-            found |= dict.fromkeys(level)
-            level = [p for each in level for p in self._parents[each] if p not in found]
-        return tuple(found)
+        return tuple(climb(self[node_id].id, self._parents.__getitem__))

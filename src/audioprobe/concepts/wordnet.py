@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from audioprobe.climbing import climb
 from audioprobe.errors import InvalidInputError
 
 DATA = "data.noun"
@@ -97,13 +98,7 @@ class WordNet:
 
     def ancestors(self, offset: str) -> tuple[str, ...]:
         """Offsets of everything above a synset, the nearest first."""
-        found: dict[str, None] = {}
-        level = self.synset(offset).hypernyms
-        while level:
-            new = [above for above in level if above not in found]
-            found.update(dict.fromkeys(new))
-            level = tuple(up for above in dict.fromkeys(new) for up in self.synset(above).hypernyms)
-        return tuple(found)
+        return tuple(climb(offset, lambda synset: self.synset(synset).hypernyms))
 
     def _damaged(self, file: str, line: str) -> InvalidInputError:
         return InvalidInputError(

@@ -1,6 +1,7 @@
 """Numbers that know which label lies above which."""
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -10,8 +11,11 @@ from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.resampled import mean, ratio
 from audioprobe.types import BoolArray, Estimate
 
+Decisions: TypeAlias = tuple[list[int], BoolArray]
+"""Labels that have a threshold, and which of them each clip is said to have."""
 
-def decided(one: Annotated, policy: ThresholdPolicy) -> tuple[list[int], BoolArray]:
+
+def decided(one: Annotated, policy: ThresholdPolicy) -> Decisions:
     """The labels that have a threshold, and which of them each clip is said to have."""
     limits = policy.thresholds(one.targets, one.scores)
     with_limit = [n for n, limit in enumerate(limits) if limit is not None]
@@ -20,10 +24,10 @@ def decided(one: Annotated, policy: ThresholdPolicy) -> tuple[list[int], BoolArr
     return with_limit, said
 
 
-def credited(one: Annotated, policy: ThresholdPolicy, bootstrap: Bootstrap) -> Estimate | None:
+def credited(one: Annotated, decisions: Decisions, bootstrap: Bootstrap) -> Estimate | None:
     """F1 over all pairs of clip and label, parents on both sides; None without a hierarchy."""
     hierarchy = one.cell.hierarchy
-    with_limit, said = decided(one, policy)
+    with_limit, said = decisions
     if hierarchy is None or not with_limit:
         return None
     # Parents that are no label of the run have columns too, or there were nothing to share.

@@ -43,14 +43,14 @@ def calibrated(cells: Sequence[Cell], config: Classification) -> tuple[Calibrate
         config: which sounds thresholds, and so curves, come from; and how intervals are computed.
     """
     annotated = {(cell.sounds, cell.rung): Annotated(cell) for cell in cells}
+    tuned_on = {sound.name: sound.thresholds_from for sound in config.sounds}
     found = []
-    for sound in config.sounds:
-        for (name, rung), one in annotated.items():
-            other = annotated.get((sound.thresholds_from, rung))
-            if name != sound.name or other is None or not one.ids or not other.ids:
-                continue
-            if other.targets.any() and not other.targets.all():
-                found.append(_judged(one, other, config))
+    for (sounds, rung), one in annotated.items():
+        other = annotated.get((tuned_on.get(sounds, ""), rung))
+        if other is None or not one.ids or not other.ids:
+            continue
+        if other.targets.any() and not other.targets.all():
+            found.append(_judged(one, other, config))
     return tuple(found)
 
 

@@ -26,14 +26,12 @@ from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.results import ClassificationResult
 from audioprobe.results.provenance import now, versions
 from audioprobe.runs.folder import RunFolder, open_run
+from audioprobe.runs.progress import Progress
 from audioprobe.serialize import to_json
 from audioprobe.services.budget import Budget
 
 FORMAT = 1
 RESULTS = "results"
-
-Progress = Callable[[str, int, int, str], None]
-"""Called with what is being asked, clips done, clips in all, and a note on failures and money."""
 
 
 @dataclass(frozen=True, slots=True)

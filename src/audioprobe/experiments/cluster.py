@@ -15,11 +15,11 @@ from typing import Any
 
 from audioprobe.classifiers.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError, needs_extra
-from audioprobe.experiments.classification import Progress
 from audioprobe.experiments.config import Part
 from audioprobe.experiments.materials import Heard, Question, built
 from audioprobe.language_models.cached import CachedModel
 from audioprobe.runs.journal import Journal
+from audioprobe.runs.progress import Progress
 from audioprobe.scorers.keyword import KeywordScorer
 from audioprobe.types import Clip
 

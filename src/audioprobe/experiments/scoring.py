@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 from audioprobe.experiments.annotated import Annotated
-from audioprobe.experiments.branches import credited, decided, steps_off
+from audioprobe.experiments.branches import Decisions, credited, decided, steps_off
 from audioprobe.experiments.classification import Cell
 from audioprobe.experiments.config import Classification
 from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
@@ -158,8 +158,11 @@ def _score(
     one: Annotated, gain: Gain | None, policy: ThresholdPolicy, bootstrap: Bootstrap
 ) -> CellScore:
     cell, n_clips = one.cell, len(one.ids)
+    steps = credit = None
     if n_clips:
-        auc, precision, f1, labels = _numbers(one, policy, bootstrap)
+        decisions = decided(one, policy)
+        auc, precision, f1, labels = _numbers(one, policy, decisions, bootstrap)
+        steps, credit = steps_off(one, bootstrap), credited(one, decisions, bootstrap)
     else:
         auc = precision = f1 = Estimate(None, n=0, method="no annotated clip was scored")
         labels = ()
@@ -173,8 +176,8 @@ def _score(
         policy.name,
         gain,
         labels,
-        steps_off(one, bootstrap) if n_clips else None,
-        credited(one, policy, bootstrap) if n_clips else None,
+        steps,
+        credit,
         n_clips=n_clips,
         n_failed=len(cell.result.failures),
         n_unannotated=len(cell.result.clip_ids) - n_clips,
@@ -183,7 +186,7 @@ def _score(
 
 
 def _numbers(
-    one: Annotated, policy: ThresholdPolicy, bootstrap: Bootstrap
+    one: Annotated, policy: ThresholdPolicy, decisions: Decisions, bootstrap: Bootstrap
 ) -> tuple[Estimate, Estimate, Estimate, tuple[LabelScore, ...]]:
     targets, scores = one.targets, one.scores
 
@@ -209,7 +212,7 @@ def _numbers(
         for n, label in enumerate(one.cell.result.labels)
     ]
     f1 = macro(f1s)
-    with_limit, said = decided(one, policy)
+    with_limit, said = decisions
     if with_limit:
         f1 = estimated(macro_f1(targets[:, with_limit], said), f1)
     return (

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from audioprobe.climbing import climb
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.threshold import PrecisionRecallF1, precision_recall_f1
 from audioprobe.metrics.validation import validate, validate_predictions
@@ -126,16 +127,10 @@ class Hierarchy:
 
     def _climb(self, label: str) -> dict[str, int]:
         """Steps from a label to each of its ancestors, itself among them."""
-        found: dict[str, int] = {label: 0}
-        level, steps = [label], 0
-        while level:
-            steps += 1
-            above = [parent for each in level for parent in self._parents[each]]
-            if label in above:
-                raise InvalidInputError(f"{label!r} lies above itself.")
-            level = [parent for parent in dict.fromkeys(above) if parent not in found]
-            found |= dict.fromkeys(level, steps)
-        return found
+        above = climb(label, self._parents.__getitem__)
+        if label in above:
+            raise InvalidInputError(f"{label!r} lies above itself.")
+        return {label: 0, **above}
 
     def _reach(self, labels: Sequence[str]) -> npt.NDArray[np.int64]:
         """1 where the column is the row or lies above it."""

@@ -9,11 +9,10 @@ from audioprobe.probes.answers import chosen, yes_or_no
 from audioprobe.probes.questions import WITH_SOUND, YES_NO, Question
 from audioprobe.probes.streaming import Answer, Ask, Failed, ask_each
 from audioprobe.probes.trial import Trial
+from audioprobe.prompts.ladder import shipped
 from audioprobe.protocols import LanguageModel, LikelihoodModel
+from audioprobe.runs.progress import Progress
 from audioprobe.types import Decoding, Prompt, Response, Waveform
-
-Progress = Callable[[str, int, int, str], None]
-"""Called with what is being asked, how much of it is done, all of it, and a note on failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +38,6 @@ class Manners:
     option: str = "{}."
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a model is asked.
-
-    Attributes:
-        text: whether it writes free answers.
-        likelihoods: whether its own probabilities are asked for, where it has any.
-        decoding: of free answers.
-        words: what "yes" and "no" read like as an answer.
-        option: how an option reads as an answer, with {}.
-        caption: the question that asks for a caption.
-        around_caption: how a caption stands before a question, with {caption} and {question}.
-    """
-
-    text: bool
-    likelihoods: bool
-    decoding: Decoding
-    words: tuple[str, str]
-    option: str
-    caption: str
-    around_caption: str
-
-
 @dataclass(slots=True)
 class Asker:
     """Asks every question of a probe.
@@ -69,7 +45,8 @@ class Asker:
     Attributes:
         model: who is asked.
         sounds: by the key that questions have; reading one may fail.
-        manner: how.
+        manners: how.
+        around_caption: how a caption stands before a question, with {caption} and {question}.
         progress: told how far it is.
         captions: of clips, filled as they are asked for.
         n_calls: prompts that the model was given, likelihoods and free answers apart.
@@ -77,7 +54,8 @@ class Asker:
 
     model: LanguageModel
     sounds: Mapping[str, Callable[[], Waveform]]
-    manner: Manner
+    manners: Manners
+    around_caption: str
     progress: Progress = lambda *_: None
     captions: dict[str, str | Failed] = field(default_factory=dict)
     n_calls: dict[str, int] = field(default_factory=dict)
@@ -91,17 +69,15 @@ class Asker:
             AudioProbeError: for what no single question is the cause of, such as missing weights.
         """
         self._caption(questions)
-        prompts = {(q.text, q.sound, q.clip if q.condition == "caption" else "") for q in questions}
-        keys = sorted(prompts, key=lambda key: (key[1], key[2]))  # those of a sound together
-        said = self._said(keys) if self.manner.text else {}
-        rated = self._rated(questions) if self.manner.likelihoods else {}
+        said = self._said(_by_sound(map(_key, questions))) if self.manners.text else {}
+        rated = self._rated(questions) if self.manners.likelihoods else {}
         return tuple(self._trial(question, said, rated) for question in questions)
 
     def _caption(self, questions: Sequence[Question]) -> None:
         clips = sorted({q.clip for q in questions if q.condition == "caption"} - {*self.captions})
         found = self._asked(
             "captions",
-            [(self.manner.caption, clip, "") for clip in clips],
+            [(shipped()["caption"].text, clip, "") for clip in clips],
             self.model.generate,
         )
         for clip, response in zip(clips, found, strict=True):
@@ -113,8 +89,10 @@ class Asker:
                 self.captions[clip] = response.text.strip()
 
     def _said(self, keys: Sequence["_Key"]) -> dict["_Key", Response | Failed]:
+        decoding = Decoding(max_new_tokens=self.manners.max_new_tokens)
+
         def ask(prompts: Iterable[Prompt]) -> Iterator[Response]:
-            return self.model.generate(prompts, self.manner.decoding)
+            return self.model.generate(prompts, decoding)
 
         return dict(zip(keys, self._asked("answers", keys, ask), strict=True))
 
@@ -134,7 +112,7 @@ class Asker:
                 keys[question.text, "", ""] = None
         found: dict[tuple[_Key, str], float | Failed] = {}
         for n, (texts, keys) in enumerate(wanted.items()):
-            ordered = sorted(keys, key=lambda key: (key[1], key[2]))
+            ordered = _by_sound(keys)
             ask = partial(model.log_likelihood, continuations=texts)
             answers = self._asked(f"likelihoods {n + 1}/{len(wanted)}", ordered, ask)
             for key, answer in zip(ordered, answers, strict=True):
@@ -144,8 +122,8 @@ class Asker:
 
     def _continuation(self, option: str, question: Question) -> str:
         if question.options == YES_NO:
-            return self.manner.words[YES_NO.index(option)]
-        written = self.manner.option.format(option)
+            return self.manners.yes if option == YES_NO[0] else self.manners.no
+        written = self.manners.option.format(option)
         return written[:1].upper() + written[1:]
 
     def _trial(
@@ -187,7 +165,7 @@ class Asker:
             caption = self.captions[captioned]
             if isinstance(caption, Failed):
                 return caption
-            return Prompt(self.manner.around_caption.format(caption=caption, question=text))
+            return Prompt(self.around_caption.format(caption=caption, question=text))
         if not sound:
             return Prompt(text)
         heard = self._sound(sound)
@@ -218,6 +196,11 @@ def read(text: str, question: Question) -> int | None:
 
 def _key(question: Question) -> _Key:
     return question.text, question.sound, question.clip if question.condition == "caption" else ""
+
+
+def _by_sound(keys: Iterable[_Key]) -> list[_Key]:
+    """Each once, those of a sound together."""
+    return sorted(dict.fromkeys(keys), key=lambda key: (key[1], key[2]))
 
 
 def _has_prior(question: Question) -> bool:

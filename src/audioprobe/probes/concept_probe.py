@@ -10,7 +10,7 @@ from audioprobe.audio.sources import Source, clips_of
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probes.asking import Asker, Manner, Manners, Progress
+from audioprobe.probes.asking import Asker, Manners
 from audioprobe.probes.clips import Sorted, sort_clips
 from audioprobe.probes.outcome import Place, ProbeOutcome
 from audioprobe.probes.pairs import (
@@ -34,11 +34,11 @@ from audioprobe.probes.relations.shipped import from_concepts
 from audioprobe.probes.relations.subject import Subjects
 from audioprobe.probes.streaming import Failed
 from audioprobe.probes.wording import FORMS, Form, Wordings, read_wordings
-from audioprobe.prompts.ladder import shipped
 from audioprobe.protocols import LanguageModel
 from audioprobe.registry import load
 from audioprobe.results.provenance import Provenance, now, versions
-from audioprobe.types import Clip, Decoding, Option, Waveform
+from audioprobe.runs.progress import Progress
+from audioprobe.types import Clip, Option, Waveform
 
 OF_SOUND: tuple[Condition, ...] = tuple(c for c in CONDITIONS if c not in ("text", "spoken word"))
 
@@ -127,7 +127,8 @@ class ConceptProbe:
             AudioProbeError: for what no single question is the cause of, such as missing weights.
         """
         asked = self.prepared(pairs, clips, spoken=spoken)
-        asker = Asker(self._model, asked.sounds, self._manner(), progress)
+        around = self._plan.wordings.caption
+        asker = Asker(self._model, asked.sounds, self._manners, around, progress)
         trials = asker(asked.questions)
         played = {c.id: (name, c) for name, own in asked.clips.by_concept.items() for c in own}
         used = dict.fromkeys(q.clip for q in asked.questions if q.clip)
@@ -225,18 +226,6 @@ class ConceptProbe:
         sounds |= {name: partial(itself, wave) for name, wave in words.items()}
         clips = [clip for own in found.by_concept.values() for clip in own]
         return sounds | {clip.id: partial(first_window, clip) for clip in clips}
-
-    def _manner(self) -> Manner:
-        manners = self._manners
-        return Manner(
-            manners.text,
-            manners.likelihoods,
-            Decoding(max_new_tokens=manners.max_new_tokens),
-            (manners.yes, manners.no),
-            manners.option,
-            shipped()["caption"].text,
-            self._plan.wordings.caption,
-        )
 
     def _provenance(self, asked: Prepared) -> Provenance:
         wordings: Wordings = self._plan.wordings

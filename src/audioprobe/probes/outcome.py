@@ -1,10 +1,10 @@
 """What a probe found: every trial, and whatever can be computed from them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audioprobe.disk import write_whole
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probes.consistency import Consistency, consistency
@@ -99,12 +99,7 @@ class ProbeOutcome:
             InvalidInputError: for an unknown dimension.
         """
         _check(wanted)
-        values = self._values(reading or self.reading)
-        return tuple(
-            trial
-            for trial in self.trials
-            if all(values(trial, name) == value for name, value in wanted.items())
-        )
+        return self._where(self._values(reading or self.reading), wanted)
 
     def score(self, reading: ReadAs | None = None, **wanted: object) -> Score:
         """Accuracy, yes-rate, d' and criterion of the trials that have certain values; see `where`.
@@ -129,11 +124,11 @@ class ProbeOutcome:
         Raises:
             InvalidInputError: for an unknown name.
         """
-        _check(names)
+        _check([*names, *wanted])
         chosen = reading or self.reading
         values = self._values(chosen)
         parts: dict[tuple[object, ...], list[Trial]] = {}
-        for trial in self.where(chosen, **wanted):
+        for trial in self._where(values, wanted):
             parts.setdefault(tuple(values(trial, name) for name in names), []).append(trial)
         return {key: score(part, chosen, self.bootstrap) for key, part in parts.items()}
 
@@ -158,11 +153,10 @@ class ProbeOutcome:
         low, what is heard does not reach what is known.
         """
         chosen = reading or self.reading
-        values = self._values(chosen)
         trials = [
             trial
             for trial in self.where(chosen, condition="audio", recognised=True)
-            if values(trial, "relation") != "identity"
+            if trial.question.pair.relation != "identity"
         ]
         return score(trials, chosen, self.bootstrap)
 
@@ -218,9 +212,16 @@ class ProbeOutcome:
             embed: put the sounds into it, instead of links.
         """
         from audioprobe.probes.page import page_of  # noqa: PLC0415 - an extra
-        from audioprobe.reports.html import to_html  # noqa: PLC0415 - an extra
+        from audioprobe.reports.html import write_page  # noqa: PLC0415 - an extra
 
-        return write_whole(Path(path), to_html(page_of(self, Path(path).parent, embed=embed)))
+        return write_page(page_of(self, Path(path).parent, embed=embed), Path(path))
+
+    def _where(self, values: "_Values", wanted: Mapping[str, object]) -> tuple[Trial, ...]:
+        return tuple(
+            trial
+            for trial in self.trials
+            if all(values(trial, name) == value for name, value in wanted.items())
+        )
 
     def _values(self, reading: ReadAs) -> "_Values":
         return _Values(frozenset(self.familiar), recognised(self.trials, reading))
@@ -261,8 +262,4 @@ def _told(value: object) -> str:
 
 def failures_of(trials: Sequence[Trial]) -> dict[str, int]:
     """Causes of trials without an answer, and how many each has."""
-    found: dict[str, int] = {}
-    for trial in trials:
-        if trial.failure:
-            found[trial.failure] = found.get(trial.failure, 0) + 1
-    return found
+    return Counter(trial.failure for trial in trials if trial.failure)

@@ -6,7 +6,7 @@ from pathlib import Path
 from audioprobe.probes.gap import Gap
 from audioprobe.probes.outcome import ProbeOutcome, failures_of
 from audioprobe.probes.statistics import without_counts
-from audioprobe.probes.trial import Trial
+from audioprobe.probes.trial import ReadAs, Trial
 from audioprobe.reports.figures import Row, forest, to_svg
 from audioprobe.reports.html import Card, Cards, Drawing, Grid, Item, Page, Section
 from audioprobe.reports.sounds import Sounds
@@ -176,24 +176,28 @@ def _wordings(outcome: ProbeOutcome) -> list[Item]:
 
 
 def _sounds(outcome: ProbeOutcome, sounds: Sounds) -> list[Item]:
-    cards = tuple(_card(outcome, name, sounds) for name in outcome.clips)
+    own: dict[str, list[Trial]] = {name: [] for name in outcome.clips}
+    for trial in outcome.where(condition="audio"):
+        own[trial.question.clip].append(trial)
+    cards = tuple(_card(outcome, name, trials, sounds) for name, trials in own.items())
     return [Cards("Sounds, with what was said wrongly of them", cards)] if cards else []
 
 
-def _card(outcome: ProbeOutcome, name: str, sounds: Sounds) -> Card:
+def _card(outcome: ProbeOutcome, name: str, own: Sequence[Trial], sounds: Sounds) -> Card:
+    reading = outcome.reading
     place = outcome.clips[name]
     picture, sound = "", ""
     if place.path:
         picture, sound = sounds(Clip(name, Path(place.path), None, place.start, place.duration))
-    own = [t for t in outcome.where(condition="audio") if t.question.clip == name]
-    wrong = [t for t in own if t.right(outcome.reading) is False]
-    said = tuple(f"{t.question.text} {_answer(t, outcome)}" for t in wrong[:_SHOWN])
+    wrong = [t for t in own if t.right(reading) is False]
+    said = tuple(f"{t.question.text} {_answer(t, reading)}" for t in wrong[:_SHOWN])
     caption = outcome.captions.get(name, "")
     best = f"{len(wrong)} of {len(own)} questions answered wrongly"
     return Card(name, (caption, *said) if caption else said, place.concept, best, picture, sound)
 
 
 def _trials(outcome: ProbeOutcome) -> Grid:
+    reading = outcome.reading
     header = ("concept", "condition", "clip", "played", "question", "right", "answer", "said")
     rows = tuple(
         (
@@ -203,7 +207,7 @@ def _trials(outcome: ProbeOutcome) -> Grid:
             trial.question.sound,
             trial.question.text,
             trial.question.options[trial.question.right],
-            _answer(trial, outcome),
+            _answer(trial, reading),
             trial.failure or trial.said or "",
         )
         for trial in outcome.trials
@@ -211,8 +215,8 @@ def _trials(outcome: ProbeOutcome) -> Grid:
     return Grid("All of them", Table(header, rows), True, False)
 
 
-def _answer(trial: Trial, outcome: ProbeOutcome) -> str:
-    chosen = trial.chosen(outcome.reading)
+def _answer(trial: Trial, reading: ReadAs) -> str:
+    chosen = trial.chosen(reading)
     return "(unread)" if chosen is None else trial.question.options[chosen]
 
 

@@ -1,8 +1,7 @@
 """What is asked: pairs of a concept and a class or name, each with a matched wrong one."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
@@ -11,6 +10,7 @@ import numpy as np
 
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.probes.relations.subject import Subject, Subjects, Target
+from audioprobe.stable import stable_number
 
 RelationKind: TypeAlias = Literal["identity", "synonym", "hypernym"]
 Negatives: TypeAlias = Literal["random", "popular", "sibling", "adversarial"]
@@ -190,11 +190,10 @@ def _outsiders(
     sure = [s for s in subjects.subjects if _certain(subjects, relation, target, members, s)]
     if negatives in ("random", "popular"):
         return sure
-    near: dict[str, Callable[[], set[str]]] = {
-        "sibling": lambda: _same_depth(subjects, target, members, relation),
-        "adversarial": lambda: {_next_up(member, target, relation) for member in members} - {""},
-    }
-    wanted = near[negatives]()
+    if negatives == "sibling":
+        wanted = _same_depth(subjects, target, members, relation)
+    else:
+        wanted = {_next_up(member, target, relation) for member in members} - {""}
     return [subject for subject in sure if wanted & subject.above]
 
 
@@ -264,7 +263,7 @@ def _ordered(
     key: str,
 ) -> list[Subject]:
     """The most popular first, or else those first that were drawn least, at random."""
-    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big"))
+    rng = np.random.default_rng(stable_number(key))
     mixed = [some[k] for k in rng.permutation(len(some))]
     if popularity is not None:
         return sorted(mixed, key=lambda subject: -popularity.get(subject.id, 0))

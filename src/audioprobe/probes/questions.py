@@ -1,6 +1,5 @@
 """The same question under every condition, in every form, with its right answer."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
@@ -8,6 +7,7 @@ from typing import Literal, TypeAlias, get_args
 from audioprobe.probes.pairs import ConceptPair, Pairs, wrong_targets
 from audioprobe.probes.relations.subject import Subjects
 from audioprobe.probes.wording import Form, Wordings, listed
+from audioprobe.stable import stable_number
 
 Condition: TypeAlias = Literal[
     "text", "audio", "caption", "wrong clip", "silence", "noise", "no audio", "spoken word"
@@ -165,11 +165,11 @@ class _Writer:
         pair, seed = asked.pair, self._plan.seed
         wrong = {t.phrase for t in wrong_targets(self._subjects, pair.relation, pair.concept)}
         key = f"{seed} {pair.key}"
-        drawn = sorted(wrong, key=lambda phrase: _number(f"{key} {phrase}"))[: N_OPTIONS - 1]
+        drawn = sorted(wrong, key=lambda phrase: stable_number(f"{key} {phrase}"))[: N_OPTIONS - 1]
         if len(drawn) < N_OPTIONS - 1:
             return
         for order in range(self._plan.n_orders):
-            place = (_number(key) + order) % N_OPTIONS
+            place = (stable_number(key) + order) % N_OPTIONS
             options = (*drawn[:place], pair.target_phrase, *drawn[place:])
             yield replace(asked, options=options, right=place, order=order)
 
@@ -198,7 +198,7 @@ class _Writer:
         concepts = sorted(name for name in self._clips if name != pair.concept)
         others = [name for concept in concepts for name in self._clips[concept]]
         key = f"{self._plan.seed} {clip} {pair.key}"
-        return others[_number(key) % len(others)] if others else ""
+        return others[stable_number(key) % len(others)] if others else ""
 
 
 def _question(
@@ -227,8 +227,3 @@ def _question(
         asked.options,
         asked.right,
     )
-
-
-def _number(key: str) -> int:
-    """The same on every machine, unlike `hash`."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")

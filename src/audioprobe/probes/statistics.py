@@ -67,12 +67,10 @@ def score(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> Sco
         return replace(found, n_undefined=found.n_undefined + n_left_out)
 
     return Score(
-        accuracy=estimated(mean([float(bool(r)) for r in rights if r is not None]), read)
-        if read
-        else estimated(None, ()),
-        strict=estimated(mean([float(bool(right)) for right in rights]), asked)
-        if asked
-        else estimated(None, ()),
+        accuracy=estimated(
+            mean([float(r) for r in rights if r is not None]) if read else None, read
+        ),
+        strict=estimated(mean([float(bool(r)) for r in rights]) if asked else None, asked),
         yes_rate=estimated(mean([float(s) for s in said]) if said else None, yes_no),
         d_prime=estimated(d_prime(truth, said) if said else None, yes_no),
         criterion=estimated(criterion(truth, said) if said else None, yes_no),
@@ -100,7 +98,7 @@ def blind_guesses(questions: Sequence[Question]) -> list[float]:
     own_offered: Counter[tuple[object, ...]] = Counter()
     own_right: Counter[tuple[object, ...]] = Counter()
     for question in questions:
-        match = question.pair.negatives, question.pair.relation, question.pair.match
+        match = _match(question)
         for n, option in enumerate(question.options):
             key = (*_kind(question), option)
             offered[key] += 1
@@ -109,7 +107,7 @@ def blind_guesses(questions: Sequence[Question]) -> list[float]:
             own_right[key, match] += n == question.right
     found = []
     for question in questions:
-        match = question.pair.negatives, question.pair.relation, question.pair.match
+        match = _match(question)
         rates = []
         for option in question.options:
             key = (*_kind(question), option)
@@ -120,6 +118,11 @@ def blind_guesses(questions: Sequence[Question]) -> list[float]:
         drawn = [n for n, rate in enumerate(rates) if rate >= best - 1e-12]
         found.append((question.right in drawn) / len(drawn))
     return found
+
+
+def _match(question: Question) -> tuple[object, ...]:
+    """What a right pair and its wrong one have in common."""
+    return question.pair.negatives, question.pair.relation, question.pair.match
 
 
 def _kind(question: Question) -> tuple[object, ...]:

@@ -4,17 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from audioprobe.errors import (
-    ContractError,
-    InvalidInputError,
-    OutOfMemoryError,
-    RemoteError,
-    UnsupportedInputError,
-)
+from audioprobe.errors import OF_ONE_ITEM, ContractError, RemoteError
 from audioprobe.types import Prompt
 
-# What one prompt can be the cause of; anything else is the run's fault and ends it.
-_OF_ONE = (InvalidInputError, UnsupportedInputError, OutOfMemoryError, RemoteError)
 _ALONE = 16  # prompts asked one by one after a failure, before a batch is tried again
 
 Answer = TypeVar("Answer")
@@ -76,7 +68,7 @@ class _Asking(Generic[Answer]):
         try:
             for answer in self._ask(self._prompts()):
                 self._keep(answer)
-        except _OF_ONE as error:
+        except OF_ONE_ITEM as error:
             _refuse_final(error)
             self._alone = _ALONE
             return
@@ -98,7 +90,7 @@ class _Asking(Generic[Answer]):
     def _single(self, prompt: Prompt) -> Answer | Failed:
         try:
             answers = list(self._ask(iter([prompt])))
-        except _OF_ONE as error:
+        except OF_ONE_ITEM as error:
             _refuse_final(error)
             return Failed(str(error))
         if len(answers) != 1:

@@ -65,8 +65,7 @@ def forest(rows: Sequence[Row], axis: str, reference: float = 0.0) -> Figure:
 
 def roc(curves: Mapping[str, RocCurve]) -> Figure:
     """Mean ROC curves with their bands, by name."""
-    figure, axes = _blank(5.2, 4.6)
-    axes.plot([0, 1], [0, 1], color=_LINE, linewidth=1, linestyle="--")
+    figure, axes = _square("false-positive rate", "true-positive rate, mean over labels")
     for number, (name, curve) in enumerate(curves.items()):
         color = f"C{number % 10}"
         axes.plot(
@@ -76,9 +75,6 @@ def roc(curves: Mapping[str, RocCurve]) -> Figure:
             axes.fill_between(
                 curve.false_positive_rate, curve.low, curve.high, color=color, alpha=0.15, lw=0
             )
-    axes.set_xlabel("false-positive rate")
-    axes.set_ylabel("true-positive rate, mean over labels")
-    axes.set_aspect("equal")
     _legend(axes)
     _plain(axes)
     return figure
@@ -86,16 +82,12 @@ def roc(curves: Mapping[str, RocCurve]) -> Figure:
 
 def reliability(curves: Mapping[str, Sequence[Bin]]) -> Figure:
     """Share of positives over what was said, by name; the area of a dot is its share of items."""
-    figure, axes = _blank(5.2, 4.6)
-    axes.plot([0, 1], [0, 1], color=_LINE, linewidth=1, linestyle="--")
+    figure, axes = _square("probability said", "share that was there")
     for number, (name, bins) in enumerate(curves.items()):
         said, true = [b.said for b in bins], [b.true for b in bins]
         total = sum(b.n for b in bins)
         axes.plot(said, true, color=f"C{number % 10}", linewidth=1, label=printable(name))
         axes.scatter(said, true, s=[8 + 160 * b.n / total for b in bins], color=f"C{number % 10}")
-    axes.set_xlabel("probability said")
-    axes.set_ylabel("share that was there")
-    axes.set_aspect("equal")
     _legend(axes, left=True)
     _plain(axes)
     return figure
@@ -138,6 +130,16 @@ def _blank(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
+
+
+def _square(across: str, up: str) -> tuple[Figure, Axes]:
+    """Two shares against each other, with the line on which they are equal."""
+    figure, axes = _blank(5.2, 4.6)
+    axes.plot([0, 1], [0, 1], color=_LINE, linewidth=1, linestyle="--")
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.set_aspect("equal")
+    return figure, axes
 
 
 def _legend(axes: Axes, *, left: bool = False) -> None:

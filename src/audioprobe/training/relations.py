@@ -1,6 +1,5 @@
 """What to ask of concepts: pairs with a class above them or another name, half of them wrong."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from audioprobe.concepts import Concept, Concepts, Rung
 from audioprobe.concepts.concept import like
 from audioprobe.concepts.vague import SORTED_WELL, VAGUE
 from audioprobe.errors import InvalidInputError
+from audioprobe.stable import stable_number
 
 Holding = Literal["taught", "text", "unseen"]
 
@@ -68,7 +68,7 @@ def hypernyms(
     for rung in sorted(rungs.values(), key=lambda rung: rung.id):
         members = [concept for concept in asked if rung in concept.ancestors]
         near, far = _outsiders(concepts, rung, members, asked)
-        rng = np.random.default_rng(_number(f"{seed} {rung.id}"))
+        rng = np.random.default_rng(stable_number(f"{seed} {rung.id}"))
         # From both, so that neither is a sign of the answer.
         wrongs = _least_used(near, (len(members) + 1) // 2, used, rng)
         wrongs += _least_used(far, len(members) - len(wrongs), used, rng)
@@ -106,7 +106,7 @@ def synonyms(
         others = [c for c in asked if c is not right and not related(c, right)]
         near = [c for c in others if c.kind == right.kind] or others
         for synonym in right.synonyms:
-            rng = np.random.default_rng(_number(f"{seed} {synonym.name}"))
+            rng = np.random.default_rng(stable_number(f"{seed} {synonym.name}"))
             holding = _holding(f"{seed} {right.id} called {synonym.name}", held_out)
             phrase = like(right.phrase, synonym.name)
             found.extend(
@@ -163,12 +163,7 @@ def _above(rung: Rung, members: Sequence[Concept]) -> frozenset[Rung]:
 
 
 def _holding(key: str, held_out: float) -> Holding:
-    share = _number(key) / 2**64
+    share = stable_number(key) / 2**64
     if share < held_out:
         return "unseen"
     return "text" if share < 2 * held_out else "taught"
-
-
-def _number(key: str) -> int:
-    """The same on every machine, unlike `hash`."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")

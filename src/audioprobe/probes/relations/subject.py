@@ -1,5 +1,6 @@
 """A concept as a probe asks about it, wherever it comes from."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -76,7 +77,7 @@ class Subjects:
 
     def __post_init__(self) -> None:
         names = [subject.id for subject in self.subjects]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, n in Counter(names).items() if n > 1)
         if twice:
             raise InvalidInputError(f"{self.name}: two concepts have the id {twice[0]!r}.")
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from audioprobe.concepts.concept import ARTICLES, like
+from audioprobe.climbing import climb
+from audioprobe.concepts.concept import with_article, without_article
 from audioprobe.datasets.tables import fingerprint, read_rows
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.hierarchy import Hierarchy
@@ -52,7 +53,7 @@ def from_hierarchy(
         hierarchy: of the labels.
         phrases: how labels are said, with their articles; others get "a" or "an".
     """
-    said = {label: (phrases or {}).get(label, like("a thing", label)) for label in hierarchy.labels}
+    said = {label: (phrases or {}).get(label, with_article(label)) for label in hierarchy.labels}
     parents: dict[str, list[str]] = {said[label]: [] for label in hierarchy.labels}
     for label, above in hierarchy.edges:
         parents[said[label]].append(said[above])
@@ -93,29 +94,16 @@ def _subjects(
 
 def _climbed(concept: str, parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Everything above a concept, level by level."""
-    found: dict[str, str] = {}  # with whatever it was reached from
-    level = [(concept, above) for above in parents[concept]]
-    while level:
-        for below, above in level:
-            found.setdefault(above, below)
-        if concept in found:
-            raise InvalidInputError(
-                f"{concept} lies above itself: {' < '.join(_circle(concept, found))}."
-            )
-        new = dict.fromkeys(above for _, above in level)
-        level = [(a, up) for a in new for up in parents.get(a, ()) if up not in found]
-    return tuple(found)
-
-
-def _circle(concept: str, found: Mapping[str, str]) -> list[str]:
-    way = [concept]
-    while len(way) == 1 or way[-1] != concept:
-        way.append(found[way[-1]])
-    return way[::-1]
+    steps = climb(concept, lambda node: parents.get(node, ()))
+    if concept in steps:
+        way = [concept]
+        for n in range(steps[concept] - 1, 0, -1):  # from above it down to it
+            below = (node for node in steps if steps[node] == n)
+            way.append(next(node for node in below if way[-1] in parents[node]))
+        circle = " < ".join([concept, *way[::-1]])
+        raise InvalidInputError(f"{concept} lies above itself: {circle}.")
+    return tuple(steps)
 
 
 def _id(phrase: str) -> str:
-    for article in ARTICLES:
-        if phrase.startswith(article):
-            return phrase[len(article) :].replace(" ", "-")
-    return phrase.replace(" ", "-")
+    return without_article(phrase).replace(" ", "-")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from audioprobe.concepts.concept import like
+from audioprobe.concepts.concept import with_article
 from audioprobe.concepts.wordnet import WordNet
 from audioprobe.errors import InvalidInputError
 from audioprobe.probes.relations.subject import Subject, Subjects, Target
@@ -107,4 +107,4 @@ def _subject(name: str, offset: str, nouns: WordNet, phrases: Mapping[str, str])
 
 
 def _said(word: str, phrases: Mapping[str, str]) -> str:
-    return phrases.get(word, like("a thing", word))
+    return phrases.get(word, with_article(word))
