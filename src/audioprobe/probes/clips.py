@@ -1,6 +1,7 @@
 """Which clip is of which concept."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -28,15 +29,17 @@ class Sorted:
 def sort_clips(clips: Iterable[Clip], subjects: Subjects) -> Sorted:
     """Sort clips by what they are labelled with, or else by the names of their files.
 
-    A clip counts for a concept if its only label is the concept's id, name or synonym. A clip that
-    nobody has annotated is taken by the name of its file without numbers at its end ("crow-2.wav"),
-    or else by that of its folder.
+    A clip counts for a concept if its only label is the concept's id, name or synonym, or a label
+    that only this concept has in a data set. A clip that nobody has annotated is taken by the name
+    of its file without numbers at its end ("crow-2.wav"), or else by that of its folder.
 
     Args:
         clips: in any order.
         subjects: whose names count.
     """
-    known = {name: s for s in reversed(subjects.subjects) for name in names_of(s)}
+    known = _labelled(subjects) | {
+        name: s for s in reversed(subjects.subjects) for name in names_of(s)
+    }
     found: dict[str, list[Clip]] = {}
     unsorted: dict[str, str] = {}
     for clip in clips:
@@ -53,6 +56,13 @@ def sort_clips(clips: Iterable[Clip], subjects: Subjects) -> Sorted:
         unsorted,
         tuple(name for name in order if name not in found),
     )
+
+
+def _labelled(subjects: Subjects) -> dict[str, Subject]:
+    """Concepts by the labels of data sets, where no two share one: a bark is of many dogs."""
+    shared = Counter(_plain(subject.label) for subject in subjects.subjects)
+    by_label = {_plain(subject.label): subject for subject in subjects.subjects if subject.label}
+    return {label: subject for label, subject in by_label.items() if shared[label] == 1}
 
 
 def names_of(subject: Subject) -> tuple[str, ...]:

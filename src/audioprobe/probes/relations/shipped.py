@@ -28,4 +28,5 @@ def _subject(concept: Concept) -> Subject:
         ladder,
         frozenset(rung.id for rung in concept.ancestors),
         basic,
+        "" if concept.audioset is None else concept.audioset.name,
     )

@@ -33,6 +33,8 @@ class Subject:
         ladder: classes above it that are asked for, the nearest first; may be empty.
         above: ids of everything that lies above it; those on the ladder are among them.
         basic: id of the rung of the ladder at which people sort such things; "" where nobody says.
+        label: what AudioSet or another data set calls it ("Pigeon, dove"), for clips that are
+            labelled so; "" where that is no more than its names.
 
     Raises:
         InvalidInputError: if a rung of the ladder is not among `above`, or stands there twice.
@@ -45,6 +47,7 @@ class Subject:
     ladder: tuple[Target, ...] = ()
     above: frozenset[str] = frozenset()
     basic: str = ""
+    label: str = ""
 
     def __post_init__(self) -> None:
         rungs = [rung.id for rung in self.ladder]

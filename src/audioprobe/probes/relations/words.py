@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Protocol
 
 from audioprobe.concepts.concept import with_article
-from audioprobe.concepts.wordnet import WordNet
+from audioprobe.concepts.wordnet import Synset, WordNet
 from audioprobe.errors import InvalidInputError
 from audioprobe.probes.relations.subject import Subject, Subjects, Target
 
@@ -30,6 +31,31 @@ ABSTRACT = frozenset(
 """First words of synsets at WordNet's top, which nobody is asked for."""
 
 
+class Nouns(Protocol):
+    """Nouns with senses and what lies above them: WordNet's files, or another lexicon."""
+
+    @property
+    def version(self) -> str:
+        """What pins them."""
+        ...
+
+    def __contains__(self, offset: object) -> bool:
+        """Whether a synset is there."""
+        ...
+
+    def synset(self, offset: str) -> Synset:
+        """A synset by its offset or other id."""
+        ...
+
+    def senses(self, word: str) -> tuple[str, ...]:
+        """Offsets of a noun's synsets; () for an unknown word."""
+        ...
+
+    def ancestors(self, offset: str) -> tuple[str, ...]:
+        """Offsets of everything above a synset, the nearest first."""
+        ...
+
+
 def from_wordnet(
     words: Sequence[str],
     wordnet: WordNet | None = None,
@@ -51,15 +77,31 @@ def from_wordnet(
         InvalidInputError: for a word that WordNet lacks, one of several senses without a pin (shows
             their glosses), or a pin that is none of its senses.
     """
-    nouns = WordNet() if wordnet is None else wordnet
+    return from_nouns("wordnet", WordNet() if wordnet is None else wordnet, words, phrases)
+
+
+def from_nouns(
+    name: str, nouns: Nouns, words: Sequence[str], phrases: Mapping[str, str]
+) -> Subjects:
+    """Nouns of any lexicon; otherwise as `from_wordnet`.
+
+    Args:
+        name: of the source.
+        nouns: the lexicon.
+        words: as for `from_wordnet`.
+        phrases: as for `from_wordnet`.
+
+    Raises:
+        InvalidInputError: as for `from_wordnet`.
+    """
     found: dict[str, Subject] = {}
     for word in words:
         offset = _pinned(word, nouns)
         found.setdefault(offset, _subject(word.partition("#")[0], offset, nouns, phrases))
-    return Subjects("wordnet", nouns.version, tuple(found.values()))
+    return Subjects(name, nouns.version, tuple(found.values()))
 
 
-def _pinned(word: str, nouns: WordNet) -> str:
+def _pinned(word: str, nouns: Nouns) -> str:
     name, _, pin = word.partition("#")
     senses = nouns.senses(name)
     if not senses:
@@ -81,14 +123,14 @@ def _pinned(word: str, nouns: WordNet) -> str:
     raise InvalidInputError(f"{name!r}: {what}. Pin the one that is meant:\n{listed}")
 
 
-def _glossed(offset: str, nouns: WordNet) -> str:
+def _glossed(offset: str, nouns: Nouns) -> str:
     if offset not in nouns:
         return "(not in these files)"
     synset = nouns.synset(offset)
     return f"{', '.join(synset.words)}: {synset.gloss}"
 
 
-def _subject(name: str, offset: str, nouns: WordNet, phrases: Mapping[str, str]) -> Subject:
+def _subject(name: str, offset: str, nouns: Nouns, phrases: Mapping[str, str]) -> Subject:
     synset = nouns.synset(offset)
     above = nouns.ancestors(offset)
     first = {up: nouns.synset(up).words[0] for up in above}
