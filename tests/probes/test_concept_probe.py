@@ -216,6 +216,23 @@ def test_clips_and_concepts_that_do_not_meet_are_listed() -> None:
         probe("hypernym", [strange])
 
 
+def test_a_set_of_pairs_may_be_empty_but_not_all_of_them() -> None:
+    few = SUBJECTS.only(["rooster", "violin", "rain"])
+    probe = ConceptProbe(listener(), concepts=few, negatives=("random", "adversarial"))
+    found = probe("synonym")
+    assert {t.question.pair.negatives for t in found.trials} == {"random"}
+    assert {"adversarial"} == {how for _, _, how in found.unmatched}
+    with pytest.raises(InvalidInputError, match="none of 1 concepts has a hypernym with a wrong"):
+        ConceptProbe(listener(), concepts=SUBJECTS.only(["crow"]))()
+
+
+def test_where_all_likelihoods_tie_words_are_read() -> None:
+    found = outcome(Scripted("Yes."))  # a script rates all words alike
+    assert any(trial.likelihoods for trial in found.trials)
+    assert found.reading == "text"
+    assert found.verdict().name == "says yes whatever is asked"
+
+
 def test_what_cannot_be_asked_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="Did you mean 'audio'"):
         ConceptProbe(listener(), conditions=("audoi",))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from audioprobe.probes.clips import sort_clips
 from audioprobe.probes.pairs import balanced_pairs
 from audioprobe.probes.relations.audioset import (
     SHIPPED,
+    Edges,
     edge_kinds,
     from_ontology,
     read_edges,
@@ -41,7 +42,7 @@ def ontology() -> Ontology:
     )
 
 
-EDGES = {
+EDGES: Edges = {
     ("/m/015p6", "/m/0jbk"): "is-a",
     ("/m/015p6", "/m/01280g"): "grouping",
     ("/m/01280g", "/m/0jbk"): "is-a",

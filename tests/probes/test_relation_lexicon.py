@@ -23,7 +23,8 @@ NOUNS = {  # word: (synset, above it, gloss)
 
 
 def lexicon_file(folder: Path) -> Path:
-    entries, synsets = [], {}
+    entries: list[str] = []
+    synsets: dict[str, str] = {}
     for word, (number, above, gloss) in NOUNS.items():
         entries.append(_entry(word, [number]))
         link = f'<SynsetRelation relType="hypernym" target="toy-{above}-n"/>' if above else ""
@@ -55,11 +56,12 @@ def _entry(word: str, numbers: list[str]) -> str:
 @pytest.fixture(scope="module", autouse=True)
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("wn")
-    before = wn.config.data_directory
-    wn.config.data_directory = folder
+    config = vars(wn)["config"]  # the package does not export it to type checkers
+    before = config.data_directory
+    config.data_directory = folder
     wn.add(lexicon_file(folder), progress_handler=None)
     yield
-    wn.config.data_directory = before
+    config.data_directory = before
 
 
 def test_concepts_have_names_and_everything_above_them() -> None:

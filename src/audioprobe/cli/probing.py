@@ -83,7 +83,7 @@ def _kept(model: str, out: Path) -> "LanguageModel":
 
 
 def _show(asker: "ConceptProbe", pairs: Any, clips: Any) -> int:  # noqa: ANN401
-    questions = asker.prepared(pairs, clips).questions
+    questions = asker.questionnaire(pairs, clips).questions
     for question in questions[:: max(1, len(questions) // _SHOWN)]:
         write(printable(f"{question.condition}: {question.text} [{question.sound}]"))
     write(f"\n{len(questions)} questions; equal ones are asked once")

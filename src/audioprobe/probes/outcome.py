@@ -83,8 +83,9 @@ class ProbeOutcome:
 
     @property
     def reading(self) -> ReadAs:
-        """How answers are read unless one says otherwise: by likelihood, where there are any."""
-        return "likelihood" if any(trial.likelihoods for trial in self.trials) else "text"
+        """How answers are read unless one says otherwise: by likelihood, where one decides."""
+        decided = any(trial.chosen("likelihood") is not None for trial in self.trials)
+        return "likelihood" if decided else "text"
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

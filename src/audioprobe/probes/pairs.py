@@ -95,7 +95,7 @@ def balanced_pairs(
         first_match: number of the first match.
 
     Raises:
-        InvalidInputError: for an unknown relation or way to draw, or if nothing can be asked.
+        InvalidInputError: for an unknown relation or way to draw.
     """
     for name, known in ((relation, RELATIONS), (negatives, NEGATIVES)):
         if name not in known:
@@ -118,11 +118,6 @@ def balanced_pairs(
         for right, other in zip(members, wrong, strict=False):
             match = first_match + len(pairs) // 2
             pairs += _matched(right, other, target, relation, negatives=negatives, match=match)
-    if not pairs:
-        raise InvalidInputError(
-            f"{subjects.name}: none of {len(subjects.subjects)} concepts has a {relation} with a "
-            f"wrong one to match ({negatives}). Give more concepts, or draw at random."
-        )
     return Pairs(tuple(pairs), tuple(unmatched))
 
 
