@@ -1,5 +1,6 @@
 """Configurations: frozen dataclasses from files of TOML, in which nothing can be misspelt."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -62,14 +63,30 @@ def read_config(cls: type[T], path: str | Path) -> T:
             nearest), or a value that cannot be; names file and key.
     """
     file = Path(path)
-    data = read_toml(file)
+    return parse_config(cls, read_toml(file), str(file))
+
+
+def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
+    """A configuration from the tables of a file of TOML.
+
+    Args:
+        cls: the frozen dataclass that it is.
+        data: the tables.
+        source: where they come from, for messages.
+
+    Raises:
+        InvalidInputError: for an unknown key (suggests the nearest), or a value that cannot be;
+            names source and key.
+    """
     try:
         config: T = TypeAdapter(cls).validate_python(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise InvalidInputError(f"{file}: {where}: {first['msg']}.") from error
-    _refuse_unknown(data, config, str(file))
+        known = re.findall("'([^']*)'", str(first.get("ctx", {}).get("expected", "")))
+        hint = did_you_mean(str(first["input"]), known)
+        raise InvalidInputError(f"{source}: {where}: {first['msg']}.{hint}") from error
+    _refuse_unknown(data, config, source)
     return config
 
 

@@ -41,11 +41,15 @@ def test_the_command_shows_questions_asks_them_and_goes_on(tmp_path: Path) -> No
     assert first.returncode == 0, first.stderr
     # A script rates all words alike, and a tie is no answer: words are read.
     assert "says yes whatever is asked" in first.stdout
-    trials = (Path(out) / "trials.json").read_text()
+    results = ("trials.parquet", "summary.md", "config.toml", "responses.jsonl")
+    before = {name: (Path(out) / name).read_bytes() for name in results}
     assert (Path(out) / "report.html").is_file()
     again = run_cli(*command)
-    assert again.stdout.splitlines()[-6:] == first.stdout.splitlines()[-6:]
-    assert len((Path(out) / "trials.json").read_text()) == len(trials)
+    assert again.stdout == first.stdout
+    assert {name: (Path(out) / name).read_bytes() for name in results} == before
+    other = run_cli(*command, "--seed", "1")
+    assert other.returncode == 2
+    assert "holds a run of another configuration" in other.stderr
     wrong = run_cli("probe", "--model", "scripted:Yes.", "--pairs", "hypernyms", "--out", out)
     assert wrong.returncode == 2
     assert "Did you mean 'hypernym'" in wrong.stderr

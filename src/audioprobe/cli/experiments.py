@@ -37,29 +37,49 @@ def run(
         bool, Parameter(help="Only show what would be asked, and how often.", negative=())
     ] = False,
 ) -> int:
-    """Run an experiment: every prompt asked of every clip, scored, with intervals.
+    """Run an experiment: captions scored against labels, or concepts asked in words and in sound.
 
     OUT/report.html shows what came of it, OUT/summary.md and .tex have its tables, and
-    OUT/scores.parquet has every score. Each answer is in OUT/responses.jsonl before the next
-    question is asked: stopped at any moment, the same command goes on and asks nothing twice.
+    OUT/scores.parquet or OUT/trials.parquet has everything. Each answer is in OUT/responses.jsonl
+    before the next question is asked: stopped at any moment, the same command goes on and asks
+    nothing twice.
 
     Example: audioprobe run recordings --out runs/recordings
     """
-    from audioprobe.configs import find_config
+    from audioprobe.cli.probing import run_probe
+    from audioprobe.configs import find_config, read_toml
+    from audioprobe.experiments.config import SHIPPED
+
+    path = find_config(config, SHIPPED)
+    folder = out or Path("runs") / path.stem
+    kind = read_toml(path).get("kind")
+    if kind == "probe":
+        if on:
+            raise InvalidInputError("Concept probes ask in this process: leave out --on.")
+        text = path.read_text(encoding="utf-8")
+        return run_probe(text, str(path), folder, embed=embed_audio, dry_run=dry_run)
+    if kind != "classification":
+        raise InvalidInputError(
+            f"{path}: expected kind = 'classification' or 'probe', got {kind!r}."
+        )
+    return _classify(path, folder, on, workers, embed=embed_audio, dry_run=dry_run)
+
+
+def _classify(
+    path: Path, folder: Path, on: str, n_workers: int, *, embed: bool, dry_run: bool
+) -> int:
     from audioprobe.experiments.classification import ClassificationRun
-    from audioprobe.experiments.config import SHIPPED, read_classification
+    from audioprobe.experiments.config import read_classification
     from audioprobe.experiments.outcome import write_outcome
     from audioprobe.experiments.summary import headline
 
-    path = find_config(config, SHIPPED)
     prepared = ClassificationRun(read_classification(path), path.read_text(encoding="utf-8"))
     if dry_run:
         _show(prepared)
         return 0
-    folder = out or Path("runs") / path.stem
     with stage_bars() as bars:
-        cells = prepared(folder, progress=bars, on=on, n_workers=workers)
-    scores = write_outcome(prepared, cells, folder, path.stem, embed=embed_audio)
+        cells = prepared(folder, progress=bars, on=on, n_workers=n_workers)
+    scores = write_outcome(prepared, cells, folder, path.stem, embed=embed)
     write(headline(scores).to_text(terminal_width()))
     write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
     return 0 if any(score.n_clips for score in scores) else EXIT_FAILED

@@ -1,6 +1,5 @@
-"""The command that asks a model about concepts, in words and in sound."""
+"""Asking a model about concepts, in words and in sound: by a command, or from a configuration."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +10,12 @@ from audioprobe.tables import printable
 from audioprobe.terminal import stage_bars, terminal_width, write
 
 if TYPE_CHECKING:
-    from audioprobe.probes.concept_probe import ConceptProbe
-    from audioprobe.probes.outcome import ProbeOutcome
-    from audioprobe.protocols import LanguageModel
+    from collections.abc import Sequence
+
+    from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 
 SHIPPED = "shipped"
-_SHOWN = 20  # questions of a dry run
+_SHOWN = 20  # questions of a dry run, of each listener and sounds
 
 
 @app.command
@@ -39,10 +38,16 @@ def probe(
     wordings: Annotated[
         str, Parameter(help="plain, instructed (for chat models), or a file of TOML.")
     ] = "plain",
+    spoken: Annotated[
+        str, Parameter(help="espeak-ng, or a folder of recorded words, to ask by spoken words too.")
+    ] = "",
     n_clips: Annotated[int, Parameter(help="Clips of each concept at most; 0 takes all.")] = 2,
-    out: Annotated[
-        Path, Parameter(help="Folder for report.html, trials.json and the answers so far.")
-    ] = Path("probe"),
+    out: Annotated[Path, Parameter(help="Folder of the run; one that was stopped goes on.")] = Path(
+        "probe"
+    ),
+    embed_audio: Annotated[
+        bool, Parameter(help="Put the sounds that the report shows into it.", negative=())
+    ] = False,
     seed: Annotated[int, Parameter(help="Of wrong pairs, orders and noise.")] = 0,
     dry_run: Annotated[
         bool, Parameter(help="Only show some questions, and how many there are.", negative=())
@@ -52,63 +57,96 @@ def probe(
 
     Every right pair (a crow, a bird) has a wrong one for the same class, so that saying yes, or
     guessing by base rates, is right half of the time. OUT/report.html compares the conditions, and
-    names the kind of listener. Stopped at any moment, the same command goes on.
+    names the kind of listener. Stopped at any moment, the same command goes on. OUT/config.toml
+    says the same as these options: a copy of it, for more models and sounds, goes to `audioprobe
+    run`.
 
     Example: audioprobe probe --model ltu:mini --pairs hypernym --out probe
     """
-    from audioprobe.datasets.recordings import Recordings
-    from audioprobe.probes.asking import Manners
-    from audioprobe.probes.concept_probe import ConceptProbe
+    import tomli_w
 
-    sounds = Recordings().clips() if clips == SHIPPED else clips or None
-    asker = ConceptProbe(
-        "scripted:yes" if dry_run else _kept(model, out),
-        conditions=_split(conditions) or None,  # type: ignore[arg-type]
-        forms=_split(forms),  # type: ignore[arg-type]
-        negatives=_split(negatives),  # type: ignore[arg-type]
-        manners=Manners(wordings=wordings),
-        n_clips=n_clips,
-        seed=seed,
-    )
-    return (_show if dry_run else partial(_ask, out))(asker, _split(pairs), sounds)
-
-
-def _kept(model: str, out: Path) -> "LanguageModel":
-    """The model, with its answers in the folder: a stopped probe goes on."""
-    from audioprobe.language_models.cached_likelihoods import cached
-    from audioprobe.registry import load
-
-    out.mkdir(parents=True, exist_ok=True)
-    return cached(load("language_model", model), out / "answers.sqlite")
+    config: dict[str, Any] = {
+        "kind": "probe",
+        "seed": seed,
+        "pairs": _split(pairs),
+        "forms": _split(forms),
+        "negatives": _split(negatives),
+        "n_clips": n_clips,
+        "spoken": spoken,
+        "listeners": [
+            {
+                "name": "model",
+                "model": {"name": model},
+                "conditions": _split(conditions),
+                "manners": {"wordings": wordings},
+            }
+        ],
+        "sounds": _sounds(clips),
+    }
+    text = tomli_w.dumps(config)
+    return run_probe(text, "options", out, embed=embed_audio, dry_run=dry_run)
 
 
-def _show(asker: "ConceptProbe", pairs: Any, clips: Any) -> int:  # noqa: ANN401
-    questions = asker.questionnaire(pairs, clips).questions
-    for question in questions[:: max(1, len(questions) // _SHOWN)]:
-        write(printable(f"{question.condition}: {question.text} [{question.sound}]"))
-    write(f"\n{len(questions)} questions; equal ones are asked once")
-    return 0
+def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: bool) -> int:
+    """Run, or go on with, concept probes.
 
+    Args:
+        text: the configuration.
+        source: where it comes from, for messages and titles.
+        folder: of the run.
+        embed: put sounds into the pages.
+        dry_run: only show questions.
+    """
+    import tomllib
 
-def _ask(out: Path, asker: "ConceptProbe", pairs: Any, clips: Any) -> int:  # noqa: ANN401
-    from audioprobe.disk import write_whole
+    from audioprobe.configs import parse_config
+    from audioprobe.experiments.probing.config import Probe
+    from audioprobe.experiments.probing.run import ProbeRun
+
+    prepared = ProbeRun(parse_config(Probe, tomllib.loads(text), source), text)
+    if dry_run:
+        _show(prepared)
+        return 0
+    from audioprobe.experiments.probing.outcome import write_outcome
 
     with stage_bars() as bars:
-        outcome = asker(pairs, clips, progress=bars)
-    write_whole(out / "trials.json", outcome.to_json())
-    outcome.to_html(out / "report.html")
-    _tell(outcome)
-    write(printable(f"\nlook at {out / 'report.html'}"))
-    return 0 if any(not trial.failure for trial in outcome.trials) else EXIT_FAILED
+        cells = prepared(folder, bars)
+    write_outcome(prepared, cells, folder, Path(source).stem, embed=embed)
+    _tell(cells)
+    write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
+    answered = any(not trial.failure for cell in cells for trial in cell.outcome.trials)
+    return 0 if answered else EXIT_FAILED
 
 
-def _tell(outcome: "ProbeOutcome") -> None:
-    found = outcome.verdict()
+def _sounds(clips: str) -> list[dict[str, Any]]:
+    if clips == SHIPPED:
+        return [{"name": "recordings", "dataset": {"name": "recordings"}}]
+    return [{"name": "sounds", "folder": clips}] if clips else []
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _show(prepared: "ProbeRun") -> None:
+    n_questions = 0
+    for one in prepared.planned:
+        questions = one.asked.questions
+        n_questions += len(questions)
+        write(printable(f"{one.listener.name}, {one.sounds}:"))
+        for question in questions[:: max(1, len(questions) // _SHOWN)]:
+            write(printable(f"  {question.condition}: {question.text} [{question.sound}]"))
+    write(f"\n{n_questions} questions; equal ones are asked once")
+
+
+def _tell(cells: "Sequence[ProbeCell]") -> None:
+    from audioprobe.experiments.probing.summary import headline
+
     width = terminal_width()
-    write(outcome.table("relation", "condition").to_text(width))
-    write(f"\n{outcome.modality_gap()}")
-    write(f"\n{printable(found.name)}\n({found.grounds})")
-
-
-def _split(names: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in names.split(",") if name.strip())
+    for cell in cells:
+        found = cell.outcome.verdict()
+        write(printable(f"{cell.listener}, {cell.sounds}: {found.name}"))
+        write(cell.outcome.table("relation", "condition").to_text(width))
+        write(f"{cell.outcome.modality_gap()}\n")
+    if len(cells) > 1:
+        write(headline(cells).to_text(width))

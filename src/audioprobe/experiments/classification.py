@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,11 +19,11 @@ from audioprobe.experiments.materials import (
     rung_of,
     templates,
 )
+from audioprobe.experiments.record import digest_of, started
 from audioprobe.language_models.cached import CachedModel
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.results import ClassificationResult
-from audioprobe.results.provenance import now, versions
 from audioprobe.runs.folder import RunFolder, open_run
 from audioprobe.runs.progress import Progress
 from audioprobe.serialize import to_json
@@ -153,7 +152,7 @@ class ClassificationRun:
             "model": json.loads(to_json(model.info)),
             "scorer": json.loads(to_json(scorer.info)),
             "data": {s.name: json.loads(to_json(s.dataset.info)) for s in self._sounds},
-            "clips": {sounds.name: _ids(sounds) for sounds in self._sounds},
+            "clips": {sounds.name: digest_of(sounds.clips) for sounds in self._sounds},
             "questions": asked,
             "prompts": {rung.name: asdict(rung.template) for _, rung in self._rungs},
             "seed": self.config.seed,
@@ -192,37 +191,9 @@ def _keep(run: RunFolder, cell: Cell) -> None:
     run.write(f"{RESULTS}/{name}.csv", cell.result.to_csv())
 
 
-def started() -> dict[str, object]:
-    """What is recorded of every start of a run."""
-    return {"time": now(), "versions": versions(), "commit": commit()}
-
-
-def commit() -> str:
-    """The commit of the working directory, with "+" where files differ; "" where there is none."""
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
-
-
 def _hash(question: Question) -> str:
     content = hashlib.sha256(question.text.encode())
     for example in question.examples:
         sound = "" if example.audio is None else example.audio.digest()
         content.update(f"\n{example.question}\n{example.answer}\n{sound}".encode())
-    return content.hexdigest()[:16]
-
-
-def _ids(sounds: Heard) -> str:
-    """Names and labels of the clips, in order."""
-    content = hashlib.sha256()
-    for clip in sounds.clips:
-        content.update(f"{clip.id}\t{clip.start}\t{clip.labels}\n".encode("utf-8", "surrogatepass"))
     return content.hexdigest()[:16]

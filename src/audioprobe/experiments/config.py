@@ -1,6 +1,6 @@
 """What a run of in-context classification depends on, as one file of TOML."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -106,16 +106,13 @@ class Classification:
 
     def __post_init__(self) -> None:
         names = [sound.name for sound in self.sounds]
-        if not names or len(set(names)) < len(names) or not self.rungs:
+        if not names or not self.rungs:
             raise InvalidInputError(
-                f"A run needs sounds of different names, and at least one rung; got {names} and "
+                f"A run needs sounds and at least one rung; got {len(names)} sounds and "
                 f"{len(self.rungs)} rungs."
             )
+        refuse_bad_names("sounds", names)
         for sound in self.sounds:
-            if not sound.name.replace("-", "").replace("_", "").isalnum():
-                raise InvalidInputError(
-                    f"The name {sound.name!r} becomes a file name: use letters, digits, - and _."
-                )
             tuned = sound.thresholds_from
             if tuned and (tuned == sound.name or tuned not in names):
                 raise InvalidInputError(
@@ -133,6 +130,21 @@ class Classification:
                     f"The rung {rung.prompt!r} draws examples from the split "
                     f"{rung.examples_split!r}, which is classified. Name another split."
                 )
+
+
+def refuse_bad_names(what: str, names: Sequence[str]) -> None:
+    """Names become file names, and tell results apart.
+
+    Raises:
+        InvalidInputError: if two are the same, or one has other characters than a file name should.
+    """
+    if len(set(names)) < len(names):
+        raise InvalidInputError(f"A run needs {what} of different names, got {', '.join(names)}.")
+    for name in names:
+        if not name.replace("-", "").replace("_", "").isalnum():
+            raise InvalidInputError(
+                f"The name {name!r} becomes a file name: use letters, digits, - and _."
+            )
 
 
 def read_classification(name: str | Path) -> Classification:

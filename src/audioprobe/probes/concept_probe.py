@@ -5,21 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from audioprobe.audio.sources import Source
 from audioprobe.concepts import Concepts
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probes.asking import Asker, Manners
-from audioprobe.probes.outcome import Place, ProbeOutcome
+from audioprobe.probes.asking import Manners
+from audioprobe.probes.interview import interview
+from audioprobe.probes.outcome import ProbeOutcome
 from audioprobe.probes.pairs import Negatives, RelationKind
-from audioprobe.probes.prepared import Prepared
 from audioprobe.probes.questionnaire import Questionnaire
 from audioprobe.probes.questions import Condition, Plan
 from audioprobe.probes.relations.shipped import from_concepts
 from audioprobe.probes.relations.subject import Subjects
-from audioprobe.probes.streaming import Failed
 from audioprobe.probes.wording import Form, read_wordings
 from audioprobe.protocols import LanguageModel
 from audioprobe.registry import load
-from audioprobe.results.provenance import Provenance, now, versions
 from audioprobe.runs.progress import Progress
-from audioprobe.types import Clip, Option, Waveform
+from audioprobe.types import Waveform
 
 
 class ConceptProbe:
@@ -69,11 +67,10 @@ class ConceptProbe:
             load("language_model", model) if isinstance(model, str) else model
         )
         self._manners = manners or Manners()
-        self._wordings = read_wordings(self._manners.wordings)
-        self._seed = seed
+        wordings = read_wordings(self._manners.wordings)
         self.questionnaire = Questionnaire(
             concepts if isinstance(concepts, Subjects) else from_concepts(concepts),
-            Plan(self._wordings, tuple(conditions or ()), tuple(forms), n_orders, n_clips, seed),
+            Plan(wordings, tuple(conditions or ()), tuple(forms), n_orders, n_clips, seed),
             negatives,
         )
         self._bootstrap = bootstrap or Bootstrap()
@@ -105,58 +102,12 @@ class ConceptProbe:
             AudioProbeError: for what no single question is the cause of, such as missing weights.
         """
         asked = self.questionnaire(pairs, clips, spoken=spoken)
-        return self.ask(asked, familiar=familiar, progress=progress)
-
-    def ask(
-        self,
-        asked: Prepared,
-        *,
-        familiar: Iterable[str] = (),
-        progress: Progress = lambda *_: None,
-    ) -> ProbeOutcome:
-        """Ask what was prepared by `questionnaire`.
-
-        Args:
-            asked: questions and sounds.
-            familiar: as for a call.
-            progress: told how far it is.
-
-        Raises:
-            AudioProbeError: for what no single question is the cause of, such as missing weights.
-        """
-        asker = Asker(self._model, asked.sounds, self._manners, self._wordings.caption, progress)
-        trials = asker(asked.questions)
-        played = {c.id: (name, c) for name, own in asked.clips.by_concept.items() for c in own}
-        used = dict.fromkeys(q.clip for q in asked.questions if q.clip)
-        return ProbeOutcome(
-            trials,
-            {clip: _place(*played[clip]) for clip in used},
-            {clip: text for clip, text in asker.captions.items() if not isinstance(text, Failed)},
-            tuple(familiar),
-            asked.unmatched,
-            asked.clips.unsorted,
-            asked.clips.silent,
-            asker.n_calls,
+        return interview(
+            self._model,
+            self.questionnaire,
+            asked,
+            self._manners,
             self._bootstrap,
-            self._provenance(asked),
+            familiar=familiar,
+            progress=progress,
         )
-
-    def _provenance(self, asked: Prepared) -> Provenance:
-        manners = self._manners
-        options: dict[str, Option] = self.questionnaire.options | {
-            "answers": (manners.yes, manners.no, manners.option),
-            "max_new_tokens": manners.max_new_tokens,
-        }
-        return Provenance(
-            {"language_model": self._model.info},
-            options,
-            self._seed,
-            asked.digest(),
-            versions(),
-            now(),
-        )
-
-
-def _place(concept: str, clip: Clip) -> Place:
-    path = "" if clip.path is None else str(clip.path.resolve())
-    return Place(concept, path, clip.start, clip.duration)

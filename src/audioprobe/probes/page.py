@@ -1,7 +1,8 @@
 """The page of a probe: conditions, ladders, words against sound, and every trial with its sound."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from audioprobe.probes.gap import Gap
 from audioprobe.probes.outcome import ProbeOutcome, failures_of
@@ -14,16 +15,24 @@ from audioprobe.tables import Table
 from audioprobe.types import Clip
 
 _SHOWN = 6  # wrong answers on a card
-_CONTROLS = ("wrong clip", "silence", "noise", "no audio")
+CONTROLS = ("wrong clip", "silence", "noise", "no audio")
+"""Conditions without the right sound, which are drawn apart."""
 
 
-def page_of(outcome: ProbeOutcome, folder: Path, *, embed: bool = False) -> Page:
+def page_of(
+    outcome: ProbeOutcome,
+    folder: Path,
+    *,
+    embed: bool = False,
+    clips: Mapping[str, Clip] = MappingProxyType({}),
+) -> Page:
     """All sections; those without anything to show are left out.
 
     Args:
         outcome: of a probe.
         folder: of the page; sounds are linked to from there.
         embed: put the sounds into the page, instead of links.
+        clips: by id, where they are at hand; sounds in memory can be heard only with these.
     """
     found = outcome.verdict()
     model = outcome.provenance.components["language_model"]
@@ -32,13 +41,14 @@ def page_of(outcome: ProbeOutcome, folder: Path, *, embed: bool = False) -> Page
         f"{model.name}: {found.name}. It was asked {len(outcome.trials)} questions, by {n_calls} "
         f"prompts; answers are read by {outcome.reading}."
     )
+    cards = _sounds(outcome, Sounds(folder, embed=embed), clips)
     sections = [
         Section("Conditions", [*_conditions(outcome), _grid(outcome)], _BASIS),
         Section("Words against sound", _gaps(outcome), _GAP),
         Section("Levels and concepts", _parts(outcome)),
         Section("The ladder", _ladders(outcome), _LADDER),
         Section("Wordings", _wordings(outcome), _WORDINGS),
-        Section("Every trial", [*_sounds(outcome, Sounds(folder, embed=embed)), _trials(outcome)]),
+        Section("Every trial", [*cards, _trials(outcome)]),
         Section("What is missing", _missing(outcome)),
         Section("How it was made", [_made(outcome)]),
     ]
@@ -50,7 +60,7 @@ def _conditions(outcome: ProbeOutcome) -> list[Item]:
     items: list[Item] = []
     for form in dict.fromkeys(trial.question.form for trial in outcome.trials):
         rows = [
-            Row(f"{relation}, {condition}", without_counts(score.accuracy), condition in _CONTROLS)
+            Row(f"{relation}, {condition}", without_counts(score.accuracy), condition in CONTROLS)
             for (relation, condition), score in outcome.by(
                 "relation", "condition", form=form
             ).items()
@@ -81,7 +91,7 @@ def _gaps(outcome: ProbeOutcome) -> list[Item]:
     if not told:
         return []
     caption = "Accuracy under the first condition minus accuracy under the second, same questions."
-    rows = [Row(f"{g.first} minus {g.second}", g.difference, g.second in _CONTROLS) for g in told]
+    rows = [Row(f"{g.first} minus {g.second}", g.difference, g.second in CONTROLS) for g in told]
     items: list[Item] = [Drawing(to_svg(forest(rows, "difference"), caption), caption)]
     items.append(Grid("In numbers", _gap_table(told)))
     return items
@@ -175,25 +185,37 @@ def _wordings(outcome: ProbeOutcome) -> list[Item]:
     return [*tables, Grid("By wording", outcome.table("relation", "form", "wording"), True, False)]
 
 
-def _sounds(outcome: ProbeOutcome, sounds: Sounds) -> list[Item]:
+def _sounds(outcome: ProbeOutcome, sounds: Sounds, clips: Mapping[str, Clip]) -> list[Item]:
     own: dict[str, list[Trial]] = {name: [] for name in outcome.clips}
     for trial in outcome.where(condition="audio"):
         own[trial.question.clip].append(trial)
-    cards = tuple(_card(outcome, name, trials, sounds) for name, trials in own.items())
+    cards = tuple(
+        _card(outcome, name, trials, _heard(outcome, name, clips, sounds))
+        for name, trials in own.items()
+    )
     return [Cards("Sounds, with what was said wrongly of them", cards)] if cards else []
 
 
-def _card(outcome: ProbeOutcome, name: str, own: Sequence[Trial], sounds: Sounds) -> Card:
-    reading = outcome.reading
+def _heard(
+    outcome: ProbeOutcome, name: str, clips: Mapping[str, Clip], sounds: Sounds
+) -> tuple[str, str]:
+    """Picture and sound of a clip; "" where it was in memory and is gone."""
     place = outcome.clips[name]
-    picture, sound = "", ""
-    if place.path:
-        picture, sound = sounds(Clip(name, Path(place.path), None, place.start, place.duration))
+    if name in clips:
+        return sounds(clips[name])
+    if not place.path:
+        return "", ""
+    return sounds(Clip(name, Path(place.path), None, place.start, place.duration))
+
+
+def _card(outcome: ProbeOutcome, name: str, own: Sequence[Trial], shown: tuple[str, str]) -> Card:
+    reading = outcome.reading
     wrong = [t for t in own if t.right(reading) is False]
     said = tuple(f"{t.question.text} {_answer(t, reading)}" for t in wrong[:_SHOWN])
     caption = outcome.captions.get(name, "")
     best = f"{len(wrong)} of {len(own)} questions answered wrongly"
-    return Card(name, (caption, *said) if caption else said, place.concept, best, picture, sound)
+    concept = outcome.clips[name].concept
+    return Card(name, (caption, *said) if caption else said, concept, best, *shown)
 
 
 def _trials(outcome: ProbeOutcome) -> Grid:

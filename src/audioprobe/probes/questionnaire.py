@@ -42,6 +42,9 @@ class Questionnaire:
             those that need clips, and with spoken words those.
         negatives: how wrong pairs are drawn; each way gives a balanced set of its own.
 
+    Attributes:
+        plan: as it was given.
+
     Raises:
         InvalidInputError: for an unknown condition or form.
     """
@@ -52,13 +55,13 @@ class Questionnaire:
         _known("condition", plan.conditions, CONDITIONS)
         _known("form", plan.forms, FORMS)
         self._subjects = subjects
-        self._plan = plan
+        self.plan = plan
         self._negatives = tuple(negatives)
 
     @property
     def options(self) -> dict[str, Option]:
         """What a result depends on, besides the clips."""
-        plan = self._plan
+        plan = self.plan
         return {
             "concepts": f"{self._subjects.name} {self._subjects.revision}",
             "wordings": f"{plan.wordings.name} {plan.wordings.version}",
@@ -91,7 +94,7 @@ class Questionnaire:
             subjects,
             {name: [clip.id for clip in own] for name, own in found.by_concept.items()},
             {name: f"(spoken) {name}" for name in spoken or {}},
-            replace(self._plan, conditions=conditions),
+            replace(self.plan, conditions=conditions),
         )
         if not questions:
             raise InvalidInputError("Nothing is left to ask: give more concepts, clips or forms.")
@@ -100,20 +103,20 @@ class Questionnaire:
         )
 
     def _under(self, with_clips: bool, with_words: bool) -> tuple[Condition, ...]:
-        if not self._plan.conditions:
+        if not self.plan.conditions:
             return (
                 "text",
                 *(OF_SOUND if with_clips else ()),
                 *(("spoken word",) if with_words else ()),
             )
-        needy = [c for c in self._plan.conditions if c in OF_SOUND and not with_clips]
-        needy += [c for c in self._plan.conditions if c == "spoken word" and not with_words]
+        needy = [c for c in self.plan.conditions if c in OF_SOUND and not with_clips]
+        needy += [c for c in self.plan.conditions if c == "spoken word" and not with_words]
         if needy:
             raise InvalidInputError(
                 f"The condition {needy[0]!r} needs "
                 f"{'recorded words' if needy[0] == 'spoken word' else 'clips'}: give some."
             )
-        return self._plan.conditions
+        return self.plan.conditions
 
     def _drawn(self, subjects: Subjects, relations: Sequence[RelationKind], found: Sorted) -> Pairs:
         """All sets of pairs, matches numbered through; a set may be empty, but not all."""
@@ -127,7 +130,7 @@ class Questionnaire:
                     relation,
                     negatives,
                     popularity=popularity,
-                    seed=self._plan.seed,
+                    seed=self.plan.seed,
                     first_match=len(pairs) // 2,
                 )
                 pairs += drawn.pairs
@@ -145,7 +148,7 @@ class Questionnaire:
     ) -> dict[str, Callable[[], Waveform]]:
         sounds: dict[str, Callable[[], Waveform]] = {
             SILENCE: lambda: Waveform(np.zeros(10 * RATE, np.float32), RATE),
-            NOISE: partial(noise, self._plan.seed),
+            NOISE: partial(noise, self.plan.seed),
         }
         sounds |= {name: partial(itself, wave) for name, wave in words.items()}
         clips = [clip for own in found.by_concept.values() for clip in own]

@@ -88,7 +88,20 @@ class Cards:
     open: bool = False
 
 
-Item: TypeAlias = Grid | Drawing | Cards
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Other pages of the same folder.
+
+    Attributes:
+        name: of what they show.
+        links: what each is called, and its address relative to the page.
+    """
+
+    name: str
+    links: tuple[tuple[str, str], ...]
+
+
+Item: TypeAlias = Grid | Drawing | Cards | Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +141,7 @@ def to_html(page: Page) -> str:
     )
     environment.globals["printable"] = printable
     macros = environment.get_template("items.html").module
-    shapes = {Grid: "grid", Drawing: "drawing", Cards: "cards"}
+    shapes = {Grid: "grid", Drawing: "drawing", Cards: "cards", Links: "links"}
 
     def draw(item: Item) -> Markup:
         macro = getattr(macros, shapes[type(item)])

@@ -1,0 +1,1 @@
+"""Concept probes of several models and sounds, from a file, kept in a folder that goes on."""

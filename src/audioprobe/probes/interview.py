@@ -1,0 +1,68 @@
+"""A prepared questionnaire, asked of a model."""
+
+from collections.abc import Iterable
+
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.probes.asking import Asker, Manners
+from audioprobe.probes.outcome import Place, ProbeOutcome
+from audioprobe.probes.prepared import Prepared
+from audioprobe.probes.questionnaire import Questionnaire
+from audioprobe.probes.streaming import Failed
+from audioprobe.protocols import LanguageModel
+from audioprobe.results.provenance import Provenance, now, versions
+from audioprobe.runs.progress import Progress
+from audioprobe.types import Clip, Option
+
+
+def interview(
+    model: LanguageModel,
+    questionnaire: Questionnaire,
+    asked: Prepared,
+    manners: Manners,
+    bootstrap: Bootstrap,
+    *,
+    familiar: Iterable[str] = (),
+    progress: Progress = lambda *_: None,
+) -> ProbeOutcome:
+    """Ask everything.
+
+    Args:
+        model: who is asked.
+        questionnaire: where the questions come from.
+        asked: what it gave.
+        manners: how the model is asked.
+        bootstrap: how intervals are computed.
+        familiar: ids of concepts that the model learned from such sound.
+        progress: told how far it is.
+
+    Raises:
+        AudioProbeError: for what no single question is the cause of, such as missing weights.
+    """
+    plan = questionnaire.plan
+    asker = Asker(model, asked.sounds, manners, plan.wordings.caption, progress)
+    trials = asker(asked.questions)
+    played = {c.id: (name, c) for name, own in asked.clips.by_concept.items() for c in own}
+    used = dict.fromkeys(q.clip for q in asked.questions if q.clip)
+    options: dict[str, Option] = questionnaire.options | {
+        "answers": (manners.yes, manners.no, manners.option),
+        "max_new_tokens": manners.max_new_tokens,
+    }
+    return ProbeOutcome(
+        trials,
+        {clip: _place(*played[clip]) for clip in used},
+        {clip: text for clip, text in asker.captions.items() if not isinstance(text, Failed)},
+        tuple(familiar),
+        asked.unmatched,
+        asked.clips.unsorted,
+        asked.clips.silent,
+        asker.n_calls,
+        bootstrap,
+        Provenance(
+            {"language_model": model.info}, options, plan.seed, asked.digest(), versions(), now()
+        ),
+    )
+
+
+def _place(concept: str, clip: Clip) -> Place:
+    path = "" if clip.path is None else str(clip.path.resolve())
+    return Place(concept, path, clip.start, clip.duration)
