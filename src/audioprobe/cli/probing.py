@@ -73,18 +73,16 @@ def probe(
         "negatives": _split(negatives),
         "n_clips": n_clips,
         "spoken": spoken,
-        "listeners": [
-            {
-                "name": "model",
-                "model": {"name": model},
-                "conditions": _split(conditions),
-                "manners": {"wordings": wordings},
-            }
-        ],
+        "listeners": [_listener(model, conditions, wordings)],
         "sounds": _sounds(clips),
     }
     text = tomli_w.dumps(config)
     return run_probe(text, "options", out, embed=embed_audio, dry_run=dry_run)
+
+
+def _listener(model: str, conditions: str, wordings: str) -> dict[str, Any]:
+    asked = {"conditions": _split(conditions), "manners": {"wordings": wordings}}
+    return {"name": "model", "model": {"name": model}, **asked}
 
 
 def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: bool) -> int:

@@ -32,10 +32,11 @@ from audioprobe.training.pool import Pool
 from audioprobe.training.questions import CAPTION
 from audioprobe.training.recipe import Recipe, Sounds, Stage
 from audioprobe.training.sequences import Batch, collate
-from audioprobe.types import Prompt
+from audioprobe.types import Decoding, Prompt
 
 RECIPE, MODEL, CAPTIONS = "recipe.json", "ltu", "captions.jsonl"
 TRAIN = "train"  # split of scenes and recordings
+_BRIEF = Decoding(max_new_tokens=40)  # twice a caption of the curriculum; the untaught ramble
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, what of it is done, and all of it."""
@@ -159,7 +160,7 @@ class Curriculum:
         model = LTU(files.net, files.tokenizer, files.info({}))
         prompts = (Prompt(CAPTION, audio=clip.waveform) for clip in clips)
         lines = []
-        for clip, answer in zip(clips, model.generate(prompts), strict=True):
+        for clip, answer in zip(clips, model.generate(prompts, _BRIEF), strict=True):
             said = {"clip": clip.id, "labels": clip.labels, "caption": answer.text}
             lines.append(json.dumps(said) + "\n")
             self._progress(f"captions after {stage.name}", len(lines), n_scenes)
