@@ -20,7 +20,7 @@ test: $(VENV)/.dev  ## install, and run every check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/zensical build --clean --strict
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 docs: $(VENV)/.dev  ## build the documentation into site/
 	$(BIN)/zensical build --clean --strict

@@ -41,7 +41,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", list(configs_in(SHIPPED)))
+CLASSIFICATIONS = [n for n, p in configs_in(SHIPPED).items() if "[[rungs]]" in p.read_text()]
+
+
+@pytest.mark.parametrize("name", CLASSIFICATIONS)
 def test_it_runs_on_data_of_the_layout_that_it_names(name: str, home: Path) -> None:
     text = (SHIPPED / f"{name}.toml").read_text()
     for old, new in REPLACED.items():

@@ -179,6 +179,15 @@ def test_a_model_that_says_nothing_is_unread_not_wrong() -> None:
     assert captions.n_failed == captions.n_trials > 0
 
 
+def test_a_model_with_one_word_for_everything_is_unread_too() -> None:
+    found = outcome(Scripted("banana"))
+    score = found.score(condition="text")
+    assert score.accuracy.value is None
+    assert score.n_invalid == score.n_trials > 0
+    assert found.modality_gap().difference.value is None
+    assert found.verdict().name == "not told apart by these trials"
+
+
 def test_what_one_sound_does_fails_alone() -> None:
     def picky(prompt: Prompt) -> str:
         if prompt.audio is not None and prompt.audio.samples.max() > 0.299:

@@ -25,6 +25,11 @@ def test_the_page_shows_all_and_runs_nothing_foreign(tmp_path: Path) -> None:
         assert page.locator("td img, dd img, h1 img").count() == 0
         headings = page.locator("h2").all_text_contents()
         assert {"Conditions", "Words against sound", "The ladder", "Every trial"} <= set(headings)
+        ladder = page.locator("figure[aria-label], figure svg[aria-label*='upwards']")
+        assert ladder.count() == 2  # in words and in sound
+        cells = page.locator("details", has_text="Text by audio").locator("td.number")
+        n_paired = sum(int(text) for text in cells.all_text_contents()[-4:])
+        assert n_paired > 0
         assert EVIL in page.locator(".cards h3").all_text_contents()
         page.locator(".cards summary").first.click()
         assert page.locator(".cards audio").count() == 1  # sounds in memory have no file to play

@@ -96,8 +96,10 @@ class ReportMaker:
         return Card(
             name,
             tuple(c.text for c in cell.result.captions_by_clip()[name]) or ("(no caption)",),
-            ", ".join(cell.result.truth[name]) or "(nothing)",
-            ", ".join(f"{cell.result.labels[k]} {row[k]:.3f}" for k in best),
+            (
+                ("heard by annotators", ", ".join(cell.result.truth[name]) or "(nothing)"),
+                ("best labels", ", ".join(f"{cell.result.labels[k]} {row[k]:.3f}" for k in best)),
+            ),
             picture,
             sound,
         )

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from audioprobe.probes.browsing import sound_cards, trial_grid
 from audioprobe.probes.gap import Gap
 from audioprobe.probes.outcome import ProbeOutcome, failures_of
+from audioprobe.probes.questions import Condition
 from audioprobe.probes.statistics import without_counts
-from audioprobe.probes.trial import ReadAs, Trial
-from audioprobe.reports.figures import Row, forest, to_svg
-from audioprobe.reports.html import Card, Cards, Drawing, Grid, Item, Page, Section
+from audioprobe.reports.figures import Row, forest, steps, to_svg
+from audioprobe.reports.html import Drawing, Grid, Item, Page, Section
 from audioprobe.reports.sounds import Sounds
 from audioprobe.tables import Table
 from audioprobe.types import Clip
 
-_SHOWN = 6  # wrong answers on a card
 CONTROLS = ("wrong clip", "silence", "noise", "no audio")
 """Conditions without the right sound, which are drawn apart."""
 
@@ -41,14 +41,14 @@ def page_of(
         f"{model.name}: {found.name}. It was asked {len(outcome.trials)} questions, by {n_calls} "
         f"prompts; answers are read by {outcome.reading}."
     )
-    cards = _sounds(outcome, Sounds(folder, embed=embed), clips)
+    cards = sound_cards(outcome, Sounds(folder, embed=embed), clips)
     sections = [
         Section("Conditions", [*_conditions(outcome), _grid(outcome)], _BASIS),
         Section("Words against sound", _gaps(outcome), _GAP),
         Section("Levels and concepts", _parts(outcome)),
         Section("The ladder", _ladders(outcome), _LADDER),
         Section("Wordings", _wordings(outcome), _WORDINGS),
-        Section("Every trial", [*cards, _trials(outcome)]),
+        Section("Every trial", [*cards, trial_grid(outcome)]),
         Section("What is missing", _missing(outcome)),
         Section("How it was made", [_made(outcome)]),
     ]
@@ -94,7 +94,16 @@ def _gaps(outcome: ProbeOutcome) -> list[Item]:
     rows = [Row(f"{g.first} minus {g.second}", g.difference, g.second in CONTROLS) for g in told]
     items: list[Item] = [Drawing(to_svg(forest(rows, "difference"), caption), caption)]
     items.append(Grid("In numbers", _gap_table(told)))
+    items += [_contingency(g) for g in told if (g.first, g.second) == ("text", "audio")]
     return items
+
+
+def _contingency(gap: Gap) -> Grid:
+    """The same questions, right or wrong under both conditions."""
+    both, first, second, neither = map(str, gap.table)
+    header = ("trials", f"{gap.second} right", f"{gap.second} wrong")
+    rows = ((f"{gap.first} right", both, first), (f"{gap.first} wrong", second, neither))
+    return Grid(f"{gap.first.capitalize()} by {gap.second}", Table(header, rows, (1, 2)))
 
 
 def _gap_table(gaps: Sequence[Gap]) -> Table:
@@ -149,6 +158,11 @@ def _parts(outcome: ProbeOutcome) -> list[Item]:
 
 
 def _ladders(outcome: ProbeOutcome) -> list[Item]:
+    drawings = [
+        _climbs(outcome, condition)
+        for condition in outcome.conditions
+        if condition in ("text", "audio") and outcome.ladder(condition)
+    ]
     rows = tuple(
         (
             climb.concept,
@@ -164,7 +178,14 @@ def _ladders(outcome: ProbeOutcome) -> list[Item]:
         for climb in outcome.ladder(condition)
     )
     header = ("concept", "condition", "yes, from below", "followed up to", "contradictions")
-    return [Grid("Every concept", Table(header, rows, (3, 4)), True)] if rows else []
+    return [*drawings, Grid("Every concept", Table(header, rows, (3, 4)), True)] if rows else []
+
+
+def _climbs(outcome: ProbeOutcome, condition: Condition) -> Drawing:
+    climbs = outcome.ladder(condition)
+    cells = {c.concept: list(zip(c.rungs, c.yes, strict=True)) for c in climbs}
+    caption = f"Share of “yes” from each concept upwards, {condition}."
+    return Drawing(to_svg(steps(cells, "share of “yes”"), caption), caption)
 
 
 def _wordings(outcome: ProbeOutcome) -> list[Item]:
@@ -183,63 +204,6 @@ def _wordings(outcome: ProbeOutcome) -> list[Item]:
     )
     tables = [Grid("Paraphrases", Table(header, tuple(rows), (2, 3, 4)))]
     return [*tables, Grid("By wording", outcome.table("relation", "form", "wording"), True, False)]
-
-
-def _sounds(outcome: ProbeOutcome, sounds: Sounds, clips: Mapping[str, Clip]) -> list[Item]:
-    own: dict[str, list[Trial]] = {name: [] for name in outcome.clips}
-    for trial in outcome.where(condition="audio"):
-        own[trial.question.clip].append(trial)
-    cards = tuple(
-        _card(outcome, name, trials, _heard(outcome, name, clips, sounds))
-        for name, trials in own.items()
-    )
-    return [Cards("Sounds, with what was said wrongly of them", cards)] if cards else []
-
-
-def _heard(
-    outcome: ProbeOutcome, name: str, clips: Mapping[str, Clip], sounds: Sounds
-) -> tuple[str, str]:
-    """Picture and sound of a clip; "" where it was in memory and is gone."""
-    place = outcome.clips[name]
-    if name in clips:
-        return sounds(clips[name])
-    if not place.path:
-        return "", ""
-    return sounds(Clip(name, Path(place.path), None, place.start, place.duration))
-
-
-def _card(outcome: ProbeOutcome, name: str, own: Sequence[Trial], shown: tuple[str, str]) -> Card:
-    reading = outcome.reading
-    wrong = [t for t in own if t.right(reading) is False]
-    said = tuple(f"{t.question.text} {_answer(t, reading)}" for t in wrong[:_SHOWN])
-    caption = outcome.captions.get(name, "")
-    best = f"{len(wrong)} of {len(own)} questions answered wrongly"
-    concept = outcome.clips[name].concept
-    return Card(name, (caption, *said) if caption else said, concept, best, *shown)
-
-
-def _trials(outcome: ProbeOutcome) -> Grid:
-    reading = outcome.reading
-    header = ("concept", "condition", "clip", "played", "question", "right", "answer", "said")
-    rows = tuple(
-        (
-            trial.question.pair.concept,
-            trial.question.condition,
-            trial.question.clip,
-            trial.question.sound,
-            trial.question.text,
-            trial.question.options[trial.question.right],
-            _answer(trial, reading),
-            trial.failure or trial.said or "",
-        )
-        for trial in outcome.trials
-    )
-    return Grid("All of them", Table(header, rows), True, False)
-
-
-def _answer(trial: Trial, reading: ReadAs) -> str:
-    chosen = trial.chosen(reading)
-    return "(unread)" if chosen is None else trial.question.options[chosen]
 
 
 def _missing(outcome: ProbeOutcome) -> list[Item]:

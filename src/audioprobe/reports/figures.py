@@ -111,6 +111,33 @@ def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
     return figure
 
 
+def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str) -> Figure:
+    """What is climbed step by step: a row of named cells each, as dark as their share.
+
+    Args:
+        rows: cells with their shares from 0 to 1, from left to right, by the name of the row.
+        share: of what, for the scale.
+    """
+    most = max(len(cells) for cells in rows.values())
+    figure, axes = _blank(1.6 + 1.5 * most, 0.9 + _ROW_INCHES * len(rows))
+    shares = np.full((len(rows), most), np.nan)
+    for height, cells in enumerate(rows.values()):
+        for across, (name, value) in enumerate(cells):
+            shares[height, across] = value
+            ink = "white" if value > 0.6 else "black"
+            text = f"{printable(name)} {value:.0%}"
+            label = axes.text(across, height, text, color=ink, ha="center", va="center", fontsize=7)
+            label.set_parse_math(False)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_yticks(range(len(rows)), [printable(name) for name in rows])
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    _plain(axes)
+    axes.spines[["bottom", "left"]].set_visible(False)
+    figure.colorbar(image, ax=axes, label=share, shrink=0.7)
+    return figure
+
+
 def to_svg(figure: Figure, title: str) -> str:
     """A figure as an `<svg>` element with a title for those who do not see it."""
     stream = io.StringIO()

@@ -58,17 +58,15 @@ class Card:
 
     Attributes:
         clip: its id.
-        said: captions, by window.
-        truth: what annotators heard.
-        best: its best labels, with scores.
+        said: captions by window, or answers.
+        facts: what else there is to know, each with its name.
         picture: a data URI of its spectrogram; "" shows none.
         sound: a URI of its sound; "" has no player.
     """
 
     clip: str
     said: tuple[str, ...]
-    truth: str
-    best: str
+    facts: tuple[tuple[str, str], ...]
     picture: str = ""
     sound: str = ""
 

@@ -1,0 +1,81 @@
+"""Every trial of a probe to browse: cards with sounds, and a row for each."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from audioprobe.probes.outcome import ProbeOutcome
+from audioprobe.probes.trial import ReadAs, Trial
+from audioprobe.reports.html import Card, Cards, Grid, Item
+from audioprobe.reports.sounds import Sounds
+from audioprobe.tables import Table
+from audioprobe.types import Clip
+
+_SHOWN = 6  # wrong answers on a card
+
+
+def sound_cards(outcome: ProbeOutcome, sounds: Sounds, clips: Mapping[str, Clip]) -> list[Item]:
+    """A card for each clip that was played; none where no sound was.
+
+    Args:
+        outcome: of a probe.
+        sounds: makes pictures and links.
+        clips: by id, where they are at hand.
+    """
+    own: dict[str, list[Trial]] = {name: [] for name in outcome.clips}
+    for trial in outcome.where(condition="audio"):
+        own[trial.question.clip].append(trial)
+    cards = tuple(
+        _card(outcome, name, trials, _heard(outcome, name, clips, sounds))
+        for name, trials in own.items()
+    )
+    return [Cards("Sounds, with what was said wrongly of them", cards)] if cards else []
+
+
+def _heard(
+    outcome: ProbeOutcome, name: str, clips: Mapping[str, Clip], sounds: Sounds
+) -> tuple[str, str]:
+    """Picture and sound of a clip; "" where it was in memory and is gone."""
+    place = outcome.clips[name]
+    if name in clips:
+        return sounds(clips[name])
+    if not place.path:
+        return "", ""
+    return sounds(Clip(name, Path(place.path), None, place.start, place.duration))
+
+
+def _card(outcome: ProbeOutcome, name: str, own: Sequence[Trial], shown: tuple[str, str]) -> Card:
+    reading = outcome.reading
+    wrong = [t for t in own if t.right(reading) is False]
+    said = tuple(f"{t.question.text} {_answer(t, reading)}" for t in wrong[:_SHOWN])
+    caption = outcome.captions.get(name, "")
+    n_unread = sum(t.right(reading) is None for t in own)
+    facts = (
+        ("concept", outcome.clips[name].concept),
+        ("wrong answers", f"{len(wrong)} of {len(own)}, {n_unread} unread"),
+    )
+    return Card(name, (caption, *said) if caption else said, facts, *shown)
+
+
+def trial_grid(outcome: ProbeOutcome) -> Grid:
+    """A row for each trial."""
+    reading = outcome.reading
+    header = ("concept", "condition", "clip", "played", "question", "right", "answer", "said")
+    rows = tuple(
+        (
+            trial.question.pair.concept,
+            trial.question.condition,
+            trial.question.clip,
+            trial.question.sound,
+            trial.question.text,
+            trial.question.options[trial.question.right],
+            _answer(trial, reading),
+            trial.failure or trial.said or "",
+        )
+        for trial in outcome.trials
+    )
+    return Grid("All of them", Table(header, rows), True, False)
+
+
+def _answer(trial: Trial, reading: ReadAs) -> str:
+    chosen = trial.chosen(reading)
+    return "(unread)" if chosen is None else trial.question.options[chosen]
