@@ -26,9 +26,14 @@ class AnswerLoss(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss, a scalar."""
+        logits, targets = self.logits(batch)
+        return functional.cross_entropy(logits, targets)
+
+    def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits before the targets, shape (n_targets, n_vocabulary), and the targets."""
         found = [self._hidden(rows) for rows in batch]
         logits = self.net.llama.lm_head(torch.cat([hidden for hidden, _ in found]))
-        return functional.cross_entropy(logits.float(), torch.cat([ids for _, ids in found]))
+        return logits.float(), torch.cat([ids for _, ids in found])
 
     def _hidden(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """States before the targets, shape (n_targets, width), and the targets."""

@@ -33,15 +33,16 @@ def train_only(net: LtuNet, parts: Iterable[Part]) -> list[nn.Parameter]:
         )
     chosen: dict[Part, list[nn.Parameter]] = {part: [] for part in PARTS}
     for name, parameter in net.named_parameters():
-        chosen[_part_of(name)].append(parameter)
-        parameter.requires_grad = _part_of(name) in wanted
+        chosen[part_of(name)].append(parameter)
+        parameter.requires_grad = part_of(name) in wanted
     missing = sorted(part for part in wanted if not chosen[part])
     if missing:
         raise InvalidInputError(f"This network has no {', '.join(missing)} to train.")
     return [parameter for part in PARTS if part in wanted for parameter in chosen[part]]
 
 
-def _part_of(name: str) -> Part:
+def part_of(name: str) -> Part:
+    """The part that a parameter belongs to, by its name in the network."""
     if name.startswith("prefix.encoder."):
         return "encoder"
     if name.startswith("prefix."):

@@ -1,0 +1,66 @@
+"""What trains, by names put together: "encoder+projector+lora", "projector+last-2-layers"."""
+
+import re
+from typing import cast
+
+from torch import nn
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.nets.ltu import LtuNet
+from audioprobe.training.parts import PARTS, Part, part_of, train_only
+
+ALL: tuple[Part, ...] = ("encoder", "projector", "lora")
+"""What LTU's own later stages train, and call "all"."""
+
+_LAST = re.compile(r"last-([1-9]\d*)-layers?")
+
+
+def let_train(net: LtuNet, names: str) -> list[nn.Parameter]:
+    """Let what is named require gradients, and freeze everything else.
+
+    Args:
+        net: changed in place.
+        names: some of "encoder", "projector", "lora" (the adapters), "llm" (the language model's
+            own weights), "all" (encoder, projector and adapters), and "last-N-layers" (the
+            language model's own weights in its last N layers), joined by "+".
+
+    Returns:
+        The parameters that train, in the order of the network.
+
+    Raises:
+        InvalidInputError: for nothing, an unknown name, a part that this network lacks, or more
+            layers than it has.
+    """
+    parts: set[Part] = set()
+    n_layers = 0
+    for name in names.split("+"):
+        last = _LAST.fullmatch(name.strip())
+        if last:
+            n_layers = max(n_layers, int(last.group(1)))
+        elif name.strip() == "all":
+            parts.update(ALL)
+        elif name.strip() in PARTS:
+            parts.add(cast("Part", name.strip()))
+        else:
+            raise InvalidInputError(
+                f"Expected some of {', '.join(PARTS)}, all, last-N-layers, joined by '+', got "
+                f"{names!r}."
+            )
+    net.requires_grad_(requires_grad=False)
+    if parts:
+        train_only(net, parts)
+    _let_last(net, n_layers)
+    return [parameter for parameter in net.parameters() if parameter.requires_grad]
+
+
+def _let_last(net: LtuNet, n_layers: int) -> None:
+    """The language model's own weights: adapters train only by name."""
+    layers = net.llama.model.layers
+    if n_layers > len(layers):
+        raise InvalidInputError(
+            f"The language model has {len(layers)} layers, got last-{n_layers}-layers."
+        )
+    for layer in layers[len(layers) - n_layers :]:
+        for name, parameter in layer.named_parameters():
+            if part_of(name) == "llm":
+                parameter.requires_grad = True

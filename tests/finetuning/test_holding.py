@@ -1,0 +1,218 @@
+"""What holds forgetting does what its definition says, where the answer is known."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import log_softmax, rel_entr
+from torch import Tensor, nn
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.finetuning.holding import (
+    Distilled,
+    Ewc,
+    Penalised,
+    fisher,
+    interpolate,
+    l2_sp,
+    online,
+)
+from audioprobe.training import snapshots
+from audioprobe.training.objectives import AnswerLoss
+from audioprobe.training.parts import train_only
+from audioprobe.training.sequences import Batch, collate, encode
+from tests.golden_ltu import spectrograms, tiny_net
+from tests.training.test_objectives import RECORD, TOKENIZER
+
+POSITIVE = st.floats(0.1, 10)
+ANY = st.floats(-5, 5)
+
+
+def value(found: Tensor) -> float:
+    return float(found.detach())
+
+
+class Point(nn.Module):
+    """Weights of a model that is nothing but these."""
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor(values, dtype=torch.float64))
+
+
+def minimised(point: Point, loss: Callable[[], Tensor]) -> npt.NDArray[np.float64]:
+    optimizer = torch.optim.LBFGS(
+        point.parameters(), max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-14
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return point.weights.detach().numpy()
+
+
+@settings(max_examples=30, deadline=None)
+@given(began=ANY, wanted=ANY, bend=POSITIVE, importance=POSITIVE, strength=POSITIVE)
+def test_a_quadratic_has_its_closed_form(
+    began: float, wanted: float, bend: float, importance: float, strength: float
+) -> None:
+    for weight in (1.0, importance):
+        point = Point(began)
+        held = Ewc(point, {"weights": torch.tensor([weight])}, strength)
+        if weight == 1.0:
+            held = l2_sp(point, strength)
+
+        def loss(point: Point = point, held: Ewc = held) -> Tensor:
+            return bend / 2 * ((point.weights - wanted) ** 2).sum() + held()
+
+        found = minimised(point, loss)
+        pull = strength * weight
+        assert found[0] == pytest.approx((bend * wanted + pull * began) / (bend + pull), abs=1e-6)
+
+
+def test_a_second_task_ends_where_both_together_would() -> None:
+    """Squared losses with uncorrelated inputs: importances are all there is to know of the first.
+
+    With the sum of squared inputs as importance and strength 1, the optimum is that of both tasks
+    at once; without it, it is that of the second.
+    """
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(40, 3)), rng.normal(size=(30, 3))
+    first = np.linalg.qr(first)[0] * np.array([3.0, 1.0, 0.2])
+    targets = first @ [1.0, -2.0, 0.5], second @ [0.0, 1.0, 3.0] + rng.normal(size=30)
+    alone = np.linalg.lstsq(first, targets[0], rcond=None)[0]
+    point = Point(*alone)
+    importance = {"weights": torch.from_numpy((first**2).sum(axis=0))}
+    held = Ewc(point, importance, 1.0)
+    inputs, wanted = torch.from_numpy(second), torch.from_numpy(targets[1])
+    found = minimised(point, lambda: ((inputs @ point.weights - wanted) ** 2).sum() / 2 + held())
+    both = np.linalg.lstsq(np.vstack([first, second]), np.concatenate(targets), rcond=None)[0]
+    assert found == pytest.approx(both, abs=1e-6)
+    unheld = np.linalg.lstsq(second, targets[1], rcond=None)[0]
+    assert np.abs(unheld - both).max() > 0.1
+
+
+class Logistic(Point):
+    """Negative log-likelihood of labels 0 and 1."""
+
+    def forward(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        inputs, labels = batch
+        return nn.functional.binary_cross_entropy_with_logits(inputs @ self.weights, labels)
+
+
+def test_importances_are_means_of_squared_gradients() -> None:
+    rng = np.random.default_rng(1)
+    inputs, labels = rng.normal(size=(50, 2)), rng.integers(2, size=50).astype(np.float64)
+    model = Logistic(0.3, -0.7)
+    examples = [(torch.from_numpy(inputs[[n]]), torch.from_numpy(labels[[n]])) for n in range(50)]
+    found = fisher(model, examples)["weights"].numpy()
+    said = 1 / (1 + np.exp(-(inputs @ [0.3, -0.7])))
+    assert found == pytest.approx((((said - labels)[:, None] * inputs) ** 2).mean(axis=0))
+    together = fisher(model, [(torch.from_numpy(inputs), torch.from_numpy(labels))])["weights"]
+    assert (together.numpy() < found).all()  # squares of means: why a batch must be one example
+    assert model.weights.grad is None
+    with pytest.raises(InvalidInputError, match="at least one example"):
+        fisher(model, [])
+
+
+def test_tasks_held_apart_are_one_penalty_if_nothing_fades() -> None:
+    point = Point(1.0, 2.0)
+    one, two = ({"weights": torch.tensor(v)} for v in ([1.0, 4.0], [0.5, 0.0]))
+    apart = [Ewc(point, one, 3.0), Ewc(point, two, 3.0)]
+    merged = Ewc(point, online(one, two, 1.0), 3.0)
+    fading = Ewc(point, online(one, two, 0.5), 3.0)
+    with torch.no_grad():
+        point.weights.add_(torch.tensor([0.7, -0.2], dtype=torch.float64))
+    together = value(merged())
+    assert together == pytest.approx(sum(value(each()) for each in apart))
+    assert value(fading()) < together
+    with pytest.raises(InvalidInputError, match="decay from 0 to 1"):
+        online(one, two, 1.5)
+
+
+def test_weights_lie_on_the_way_between() -> None:
+    point = Point(1.0, 2.0)
+    before = {name: weights.clone() for name, weights in snapshots.trained(point).items()}
+    with torch.no_grad():
+        point.weights.copy_(torch.tensor([3.0, -2.0]))
+    interpolate(point, before, 0.25)
+    assert point.weights.tolist() == [1.5, 1.0]
+    interpolate(point, before, 0.0)
+    assert point.weights.tolist() == [1.0, 2.0]
+    with pytest.raises(InvalidInputError, match="share from 0 to 1"):
+        interpolate(point, before, 2.0)
+    with pytest.raises(InvalidInputError, match="of the same parameters"):
+        interpolate(point, {}, 0.5)
+
+
+def tiny() -> AnswerLoss:
+    net = tiny_net()
+    train_only(net, ("projector", "lora"))
+    return AnswerLoss(net)
+
+
+def batch() -> Batch:
+    examples = [encode(RECORD, TOKENIZER)]
+    return collate(examples, {"a": spectrograms()[0]}, loss="answer", pad=0)
+
+
+def test_a_teacher_changes_nothing_until_something_moves() -> None:
+    torch.manual_seed(0)
+    loss = tiny()
+    distilled = Distilled(loss, 0.7, temperature=3.0).eval()
+    assert value(distilled(batch())) == pytest.approx(value(loss(batch())))
+    with torch.no_grad():
+        for weights in snapshots.trained(loss).values():
+            weights.add_(0.1)
+    logits, _ = loss.logits(batch())
+    before, _ = distilled.teacher.logits(batch())
+    now, then = (
+        np.exp(log_softmax(x.detach().double().numpy() / 3.0, axis=1)) for x in (logits, before)
+    )
+    apart = rel_entr(then, now).sum(axis=1).mean()
+    assert apart > 1e-4
+    expected = value(loss(batch())) + 0.7 * 9 * apart
+    assert value(distilled(batch())) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_teacher_neither_learns_nor_drops_anything() -> None:
+    distilled = Distilled(tiny(), 1.0).train()
+    assert not distilled.teacher.training
+    assert distilled.objective.training
+    names = set(snapshots.trained(distilled))
+    assert names
+    assert all(name.startswith("objective.") for name in names)
+    distilled(batch()).backward()
+    assert all(weights.grad is None for weights in distilled.teacher.parameters())
+
+
+def test_a_penalty_is_added_to_any_loss() -> None:
+    loss = tiny().eval()
+    held = Penalised(loss, [l2_sp(loss, 2.0)]).eval()
+    assert value(held(batch())) == pytest.approx(value(loss(batch())))
+    n_weights = sum(w.numel() for w in snapshots.trained(loss).values())
+    with torch.no_grad():
+        for weights in snapshots.trained(loss).values():
+            weights.add_(0.01)
+    expected = value(loss(batch())) + n_weights * 0.01**2
+    assert value(held(batch())) == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_cannot_hold_is_refused() -> None:
+    frozen = Point(1.0).requires_grad_(requires_grad=False)
+    with pytest.raises(InvalidInputError, match="something must"):
+        l2_sp(frozen, 1.0)
+    with pytest.raises(InvalidInputError, match="at least 0"):
+        l2_sp(Point(1.0), -1.0)
+    with pytest.raises(InvalidInputError, match="Importances must be those"):
+        Ewc(Point(1.0), {"other": torch.ones(1)}, 1.0)
+    with pytest.raises(InvalidInputError, match="temperature above 0"):
+        Distilled(tiny(), 1.0, temperature=0.0)
