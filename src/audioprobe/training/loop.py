@@ -19,6 +19,7 @@ from torch import nn
 
 from audioprobe.disk import held, write_whole
 from audioprobe.errors import InvalidInputError, TrainingError
+from audioprobe.nets.dtypes import computes_in_bfloat16
 from audioprobe.training import snapshots
 
 STATE, LOG = "state.pt", "log.jsonl"
@@ -35,7 +36,8 @@ class Plan:
         schedule: how it falls afterwards, to 0 at the last step, or not at all.
         weight_decay: of AdamW.
         clip_norm: longest gradient.
-        precision: "bfloat16" computes in it where torch finds that safe; weights are float32.
+        precision: "bfloat16" computes in it where torch finds that safe, on devices that have it
+            (others compute in float32, which is faster there); weights are float32.
         save_every: steps between two states on disk.
         seed: of dropout and other noise.
     """
@@ -118,7 +120,7 @@ def _fit(
 ) -> list[dict[str, float]]:
     # The precision of an Accelerator is that of the whole process: each plan has its own instead.
     accelerator: Any = Accelerator(mixed_precision="no")
-    lowered = plan.precision == "bfloat16"
+    lowered = plan.precision == "bfloat16" and computes_in_bfloat16(accelerator.device.type)
     trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     run = _restore(folder / STATE, objective, optimizer, plan)
