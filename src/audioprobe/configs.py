@@ -83,8 +83,9 @@ def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        known = re.findall("'([^']*)'", str(first.get("ctx", {}).get("expected", "")))
-        hint = did_you_mean(str(first["input"]), known)
+        told = first.get("ctx", {})
+        known = re.findall("'([^']*)'", str(told.get("expected_tags", told.get("expected", ""))))
+        hint = did_you_mean(str(told.get("tag", first["input"])), known)
         raise InvalidInputError(f"{source}: {where}: {first['msg']}.{hint}") from error
     _refuse_unknown(data, config, source)
     return config

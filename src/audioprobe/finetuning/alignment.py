@@ -9,12 +9,11 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.nets.ltu import LtuNet
-from audioprobe.training.sequences import Batch
 
 Distance = Literal["cosine", "mse"]
 
@@ -115,51 +114,6 @@ class HiddenStates:
             )
         found: Tensor = states[self._layer]
         return found
-
-
-class AlignedBatch(NamedTuple):
-    """Questions with their answers, and sounds with a text about each.
-
-    Attributes:
-        answers: what the model is to say.
-        sounds: input of the audio half, shape (n_sounds, ...).
-        texts: about them.
-    """
-
-    answers: Batch
-    sounds: Tensor
-    texts: Texts
-
-
-class Aligned(nn.Module):
-    """Answers, with a tie between sound and text beside them.
-
-    Args:
-        objective: takes the answers of a batch.
-        net: that it trains.
-        alignment: the tie.
-        weight: of the tie; 0 or more.
-
-    Raises:
-        InvalidInputError: for a weight below 0.
-    """
-
-    def __init__(
-        self, objective: nn.Module, net: LtuNet, alignment: Alignment, weight: float
-    ) -> None:
-        super().__init__()
-        if not weight >= 0:
-            raise InvalidInputError(f"A weight must be at least 0, got {weight}.")
-        self.objective = objective
-        self._net = [net]  # its parameters are the objective's
-        self._alignment, self._weight = alignment, weight
-
-    def forward(self, batch: AlignedBatch) -> Tensor:
-        """The loss, a scalar."""
-        (net,) = self._net
-        tie = self._alignment(net, net.prefix(batch.sounds), batch.texts)
-        loss: Tensor = self.objective(batch.answers) + self._weight * tie
-        return loss
 
 
 def embedded(net: LtuNet, texts: Texts) -> Tensor:

@@ -4,7 +4,7 @@ Rehearsal is a matter of batches (`rehearsal`), early stopping one of the loop (
 """
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -112,62 +112,37 @@ def online(
     return {name: decay * before[name] + value for name, value in after.items()}
 
 
-class Penalised(nn.Module):
-    """A loss with penalties.
+class Teacher(nn.Module):
+    """Staying close to what the model said before, at every target of a batch.
 
-    Args:
-        objective: takes a batch and gives a scalar.
-        penalties: added to it.
-    """
-
-    def __init__(self, objective: nn.Module, penalties: Sequence[Penalty]) -> None:
-        super().__init__()
-        self.objective = objective
-        self._penalties = tuple(penalties)
-
-    def forward(self, batch: Any) -> Tensor:  # noqa: ANN401 - whatever the objective takes
-        """The loss, a scalar."""
-        loss: Tensor = self.objective(batch)
-        for penalty in self._penalties:
-            loss = loss + penalty()
-        return loss
-
-
-class Distilled(nn.Module):
-    """Answers, and staying close to what the model said before, at every target of a batch.
-
-    Adds weight * T^2 * KL(before || now) at temperature T. Source: Hinton et al., "Distilling the
-    knowledge in a neural network", 2015; Li & Hoiem, "Learning without forgetting", ECCV 2016.
+    T^2 * KL(before || now) at temperature T. Source: Hinton et al., "Distilling the knowledge in a
+    neural network", 2015; Li & Hoiem, "Learning without forgetting", ECCV 2016.
 
     Args:
         objective: of the network that trains; a frozen copy of it, as it is now, is the teacher.
-        weight: of the second part.
         temperature: above 0.
 
     Raises:
-        InvalidInputError: for a weight below 0 or a temperature of 0 or less.
+        InvalidInputError: for a temperature of 0 or less.
     """
 
-    def __init__(self, objective: AnswerLoss, weight: float, temperature: float = 2.0) -> None:
+    def __init__(self, objective: AnswerLoss, temperature: float = 2.0) -> None:
         super().__init__()
-        if weight < 0 or temperature <= 0:
-            raise InvalidInputError(
-                f"Expected a weight of at least 0 and a temperature above 0, got {weight} and "
-                f"{temperature}."
-            )
-        self.objective = objective
+        if not temperature > 0:
+            raise InvalidInputError(f"A temperature must be above 0, got {temperature}.")
         self.teacher = copy.deepcopy(objective).requires_grad_(requires_grad=False)
-        self._weight, self._temperature = weight, temperature
+        self._pupil = [objective]  # its parameters are registered where it trains
+        self._temperature = temperature
 
-    def train(self, mode: bool = True) -> "Distilled":
+    def train(self, mode: bool = True) -> "Teacher":
         """The teacher never has dropout."""
         super().train(mode)
         self.teacher.eval()
         return self
 
     def forward(self, batch: Batch) -> Tensor:
-        """The loss, a scalar."""
-        logits, targets = self.objective.logits(batch)
+        """The divergence in nats, a scalar: mean over targets."""
+        logits, _ = self._pupil[0].logits(batch)
         with torch.no_grad():
             before, _ = self.teacher.logits(batch)
         heat = self._temperature
@@ -177,7 +152,7 @@ class Distilled(nn.Module):
             reduction="batchmean",
             log_target=True,
         )
-        return functional.cross_entropy(logits, targets) + self._weight * heat**2 * apart
+        return heat**2 * apart
 
 
 def interpolate(module: nn.Module, before: Mapping[str, Tensor], share: float) -> None:

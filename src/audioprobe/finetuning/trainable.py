@@ -20,9 +20,9 @@ def let_train(net: LtuNet, names: str) -> list[nn.Parameter]:
 
     Args:
         net: changed in place.
-        names: some of "encoder", "projector", "lora" (the adapters), "llm" (the language model's
-            own weights), "all" (encoder, projector and adapters), and "last-N-layers" (the
-            language model's own weights in its last N layers), joined by "+".
+        names: some of "encoder", "projector", "gate" (see `nets.gate`), "lora" (the adapters),
+            "llm" (the language model's own weights), "all" (encoder, projector and adapters), and
+            "last-N-layers" (the language model's own weights in its last N layers), joined by "+".
 
     Returns:
         The parameters that train, in the order of the network.

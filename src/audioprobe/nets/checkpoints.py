@@ -12,6 +12,8 @@ from audioprobe.errors import WeightsError
 from audioprobe.nets._upstream import rename, renamed
 from audioprobe.nets.assignment import assign
 from audioprobe.nets.cavmae import CavMaeConfig
+from audioprobe.nets.gate import NAME as GATE
+from audioprobe.nets.gate import gate_in
 from audioprobe.nets.ltu import LtuConfig, LtuNet
 from audioprobe.nets.prefixes import AudioConfig, prefix_for
 from audioprobe.nets.tltr import TltrConfig
@@ -99,6 +101,7 @@ def build(config: LtuConfig, tensors: Mapping[str, Tensor], *, source: str) -> L
     """
     with torch.device("meta"):
         net = LtuNet(config)
+        net.prefix.gate = gate_in(tensors, f"prefix.{GATE}")
     names = net.state_dict().keys()
     found = {_adapted(name, names): value for name, value in tensors.items()}
     shared = found.get("llama.model.embed_tokens.weight")

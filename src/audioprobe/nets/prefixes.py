@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioprobe.nets.cavmae import NORM_EPS, CavMaeConfig, CavMaeEncoder
+from audioprobe.nets.gate import Gate
 from audioprobe.nets.tltr import TltrConfig, TltrEncoder
 
 AudioConfig: TypeAlias = CavMaeConfig | TltrConfig
@@ -15,13 +16,20 @@ AUDIO_SCALE = 50.0  # divides the pooled tokens; eps makes the following norm fe
 
 
 class CavMaePrefix(nn.Module):
-    """LTU's: a spectrogram to 32 tokens (for the published sizes)."""
+    """LTU's: a spectrogram to 32 tokens (for the published sizes).
+
+    Attributes:
+        gate: what tokens go through at last; None in LTU, see `nets.gate`.
+    """
+
+    gate: Gate | None
 
     def __init__(self, config: CavMaeConfig, hidden_size: int) -> None:
         super().__init__()
         self.encoder = CavMaeEncoder(config)
         self.projection = nn.Linear(config.width, hidden_size)
         self.n_tokens = config.n_steps // TIME_POOLING
+        self.gate = None
 
     def pool(self, tokens: Tensor) -> Tensor:
         """Mean over frequency, then over pairs of time steps.
@@ -43,21 +51,28 @@ class CavMaePrefix(nn.Module):
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Audio tokens, shape (n_clips, n_tokens, hidden)."""
-        return self.project(self.pool(self.encoder(spectrograms)))
+        return _through(self.gate, self.project(self.pool(self.encoder(spectrograms))))
 
 
 class TltrPrefix(nn.Module):
-    """LTU-AS's: features of Whisper to 25 tokens (for the published sizes)."""
+    """LTU-AS's: features of Whisper to 25 tokens (for the published sizes).
+
+    Attributes:
+        gate: as of `CavMaePrefix`.
+    """
+
+    gate: Gate | None
 
     def __init__(self, config: TltrConfig, hidden_size: int) -> None:
         super().__init__()
         self.encoder = TltrEncoder(config)
         self.projection = nn.Linear(config.width, hidden_size)
         self.n_tokens = config.n_steps
+        self.gate = None
 
     def forward(self, features: Tensor) -> Tensor:
         """Audio tokens, shape (n_clips, n_tokens, hidden)."""
-        return _projected(self.encoder(features), self.projection)
+        return _through(self.gate, _projected(self.encoder(features), self.projection))
 
 
 def prefix_for(config: AudioConfig, hidden_size: int) -> CavMaePrefix | TltrPrefix:
@@ -72,3 +87,7 @@ def _projected(tokens: Tensor, projection: nn.Linear) -> Tensor:
     normed = functional.layer_norm(tokens, tokens.shape[-1:], eps=NORM_EPS)
     projected: Tensor = projection(normed)
     return projected
+
+
+def _through(gate: Gate | None, tokens: Tensor) -> Tensor:
+    return tokens if gate is None else gate(tokens)

@@ -58,13 +58,13 @@ def read_classifier(config: CavMaeConfig, n_labels: int, folder: str | Path) -> 
     """The encoder and its head that a training left in its folder.
 
     Raises:
-        WeightsError: if there is no state, it is damaged, or it is of something else.
-        RuntimeError: if it is of other sizes.
+        WeightsError: if there is no state, it is damaged, or it is of something else or of other
+            sizes.
     """
     objective = new_classifier(config, n_labels, seed=0)
     path = Path(folder) / STATE
     if not snapshots.restore(objective, snapshots.load(path)["weights"]):
-        raise WeightsError(f"{path}: not the state of an encoder with its head.")
+        raise WeightsError(f"{path}: not the state of an encoder with its head, of these sizes.")
     return objective.eval()
 
 

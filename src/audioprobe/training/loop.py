@@ -7,15 +7,15 @@ killed goes on to the weights that it would have reached.
 import json
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from accelerate import Accelerator
-from torch import nn
+from accelerate import Accelerator, PartialState
+from torch import Tensor, nn
 
 from audioprobe.disk import held, write_whole
 from audioprobe.errors import InvalidInputError, TrainingError
@@ -83,6 +83,7 @@ def fit(
     plan: Plan,
     folder: str | Path,
     *,
+    accept: Callable[[int], bool] | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> list[dict[str, float]]:
     """Train what of a module requires gradients, resuming what the folder holds.
@@ -92,10 +93,13 @@ def fit(
         batch_at: the batch of (step, process, number of processes); the same whenever it is asked.
         plan: how.
         folder: of this training alone: its state, and a log with one JSON line a step.
+        accept: asked, with the number of steps done, before a state is saved; False ends the
+            training at the state before. Its answer must depend on the weights alone.
         progress: called with steps done, steps in all, and the loss.
 
     Returns:
-        The log: step, loss, learning rate, gradient norm and seconds of every step.
+        The log: step, loss, learning rate, gradient norm and seconds of every step up to the
+        weights that stay.
 
     Raises:
         InvalidInputError: if nothing requires gradients, or the folder holds a training by another
@@ -107,8 +111,11 @@ def fit(
         raise InvalidInputError("Nothing to train: no parameter requires a gradient.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder), torch.random.fork_rng():
-        return _fit(objective, batch_at, plan, folder, progress or (lambda *_: None))
+    # Of several processes that train together, the first holds the folder for all.
+    holding = alone(folder) if PartialState().is_main_process else nullcontext()
+    with holding, torch.random.fork_rng():
+        told = progress or (lambda *_: None)
+        return _fit(objective, batch_at, plan, folder, accept=accept, progress=told)
 
 
 def _fit(
@@ -116,6 +123,8 @@ def _fit(
     batch_at: Callable[[int, int, int], Any],
     plan: Plan,
     folder: Path,
+    *,
+    accept: Callable[[int], bool] | None,
     progress: Callable[[int, int, float], None],
 ) -> list[dict[str, float]]:
     # The precision of an Accelerator is that of the whole process: each plan has its own instead.
@@ -123,6 +132,7 @@ def _fit(
     lowered = plan.precision == "bfloat16" and computes_in_bfloat16(accelerator.device.type)
     trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    initial = {} if accept is None else snapshots.copied(objective)
     run = _restore(folder / STATE, objective, optimizer, plan)
     model, driven = accelerator.prepare(objective, optimizer)
     model.train()
@@ -149,6 +159,12 @@ def _fit(
         run.log.append({**entry, "seconds": time.perf_counter() - began})
         run.step += 1
         due = run.step % plan.save_every == 0 or run.step == plan.steps
+        if due and accept is not None:
+            objective.eval()
+            if not accept(run.step):
+                run = _go_back(folder / STATE, objective, initial)
+                break
+            model.train()
         if due and accelerator.is_main_process:
             _save(folder, objective, optimizer, plan, run)
         progress(run.step, plan.steps, shown)
@@ -182,6 +198,16 @@ def _save(
     write_whole(folder / LOG, "".join(json.dumps(entry) + "\n" for entry in run.log))
 
 
+def _go_back(path: Path, objective: nn.Module, initial: Mapping[str, Tensor]) -> _Run:
+    """To the state that was saved last, or else to where it began."""
+    if not path.is_file():
+        snapshots.restore(objective, initial)
+        return _Run()
+    state = snapshots.load(path)
+    snapshots.restore(objective, state["weights"])
+    return _Run(state["step"], state["log"])
+
+
 def _restore(
     path: Path, objective: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan
 ) -> _Run:
@@ -191,8 +217,8 @@ def _restore(
     same_plan = json.loads(state["plan"]) == asdict(plan)
     if not same_plan or not snapshots.restore(objective, state["weights"]):
         raise InvalidInputError(
-            f"{path.parent}: holds a training by another plan, or of other parameters. Go on with "
-            "that plan, or name another folder."
+            f"{path.parent}: holds a training by another plan, or of other parameters or sizes. Go "
+            "on with that plan, or name another folder."
         )
     optimizer.load_state_dict(state["optimizer"])
     return _Run(state["step"], state["log"])

@@ -6,9 +6,10 @@ from typing import Literal, get_args
 from torch import nn
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.nets.gate import NAME as GATE
 from audioprobe.nets.ltu import LtuNet
 
-Part = Literal["encoder", "projector", "lora", "llm"]
+Part = Literal["encoder", "projector", "gate", "lora", "llm"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 
@@ -17,8 +18,9 @@ def train_only(net: LtuNet, parts: Iterable[Part]) -> list[nn.Parameter]:
 
     Args:
         net: changed in place.
-        parts: "encoder" of sound, "projector", "lora" (the adapters), "llm" (the language model
-            itself). LTU's first stage trains the projector, the others encoder, projector and LoRA.
+        parts: "encoder" of sound, "projector", "gate" (see `nets.gate`), "lora" (the adapters),
+            "llm" (the language model itself). LTU's first stage trains the projector, the others
+            encoder, projector and LoRA.
 
     Returns:
         The parameters that train.
@@ -45,6 +47,8 @@ def part_of(name: str) -> Part:
     """The part that a parameter belongs to, by its name in the network."""
     if name.startswith("prefix.encoder."):
         return "encoder"
+    if name.startswith(f"prefix.{GATE}."):
+        return "gate"
     if name.startswith("prefix."):
         return "projector"
     return "lora" if "lora_" in name else "llm"

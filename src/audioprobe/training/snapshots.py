@@ -44,13 +44,12 @@ def restore(module: torch.nn.Module, weights: Mapping[str, Tensor]) -> bool:
     """Put saved weights into the parameters that are being trained.
 
     Returns:
-        False, and nothing is changed, if they are of other names.
-
-    Raises:
-        RuntimeError: if they are of other sizes.
+        False, and nothing is changed, if they are of other names or sizes.
     """
     own = trained(module)
     if own.keys() != weights.keys():
+        return False
+    if any(own[name].shape != tensor.shape for name, tensor in weights.items()):
         return False
     with torch.no_grad():
         for name, tensor in own.items():
@@ -65,3 +64,8 @@ def trained(module: torch.nn.Module) -> dict[str, Tensor]:
         for name, parameter in module.named_parameters()
         if parameter.requires_grad
     }
+
+
+def copied(module: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of the parameters that are being trained, by name, as they are now."""
+    return {name: weights.clone() for name, weights in trained(module).items()}

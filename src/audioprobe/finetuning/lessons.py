@@ -1,0 +1,194 @@
+"""What a step of fine-tuning asks: of new sounds, of what was there before, of classes in pairs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.finetuning.alignment import Texts
+from audioprobe.finetuning.objective import About, Lot
+from audioprobe.finetuning.sounds import Sounds, said_of
+from audioprobe.finetuning.strategy import (
+    Before,
+    Distillation,
+    Paired,
+    Rehearsal,
+    Strategy,
+)
+from audioprobe.language_models.ltu_prompt import continuation_ids
+from audioprobe.stable import stable_number
+from audioprobe.training import questions
+from audioprobe.training.encoder import rows_at
+from audioprobe.training.records import Record
+from audioprobe.training.relations import Relation
+from audioprobe.training.sequences import CUTOFF, Batch, Example, collate, encode
+
+Pair = tuple[Relation, Relation]
+"""The same question of two concepts: right of the first, wrong of the second."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lessons:
+    """Everything that a step can draw from.
+
+    Attributes:
+        tokenizer: of the base model.
+        taught: new sounds.
+        earlier: sounds that the model learned from before; None where there are none.
+        texts: passages to be kept in mind, in tokens.
+        pairs: questions about classes, for `strategy.Paired`.
+        cutoff: most tokens of question and answer.
+        seed: of what is drawn.
+    """
+
+    tokenizer: Any
+    taught: Sounds
+    earlier: Sounds | None = None
+    texts: tuple[Example, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    cutoff: int = CUTOFF
+    seed: int = 0
+
+    def check(self, strategy: Strategy) -> None:
+        """Refuse a strategy that needs what is not there.
+
+        Raises:
+            InvalidInputError: says what it needs.
+        """
+        rehearsal, paired = strategy.part(Rehearsal), strategy.part(Paired)
+        wants_texts = strategy.part(Distillation) or (rehearsal and rehearsal.texts)
+        if wants_texts and not self.texts:
+            raise InvalidInputError("The strategy keeps texts in mind, and there are none.")
+        if rehearsal and rehearsal.sounds and self.earlier is None:
+            raise InvalidInputError(
+                "The strategy rehearses sounds of before, and there are none: name some, or set "
+                "its sounds to 0."
+            )
+        if paired and not any(self._askable(paired)):
+            raise InvalidInputError(
+                "The strategy asks pairs of concepts, and none of them can be asked"
+                f"{' of a sound' if 'sound' in paired.ways else ''}: of {len(self.pairs)} pairs "
+                "none has clips of both concepts."
+            )
+
+    def lot(self, strategy: Strategy, number: int, *, tied: bool) -> Lot:
+        """What a step learns from; the same number gives the same.
+
+        Args:
+            strategy: how many of what.
+            number: of the step.
+            tied: whether sounds are tied to text.
+        """
+        examples: list[Example] = []
+        heard: dict[str, Tensor] = {}
+        rows = rows_at(len(self.taught), strategy.clips, number, self.seed)
+        for row, sound in zip(rows.tolist(), self.taught.pool.spectrograms(rows), strict=True):
+            examples.append(self._about(self.taught, row, f"taught {row}", number))
+            heard[f"taught {row}"] = sound
+        rehearsal, paired = strategy.part(Rehearsal), strategy.part(Paired)
+        if rehearsal is not None:
+            examples += self._passages(rehearsal.texts, number)
+            examples += self._earlier(rehearsal.sounds, number, heard)
+        if paired is not None:
+            examples += self._asked(paired, number, heard)
+        about = self._texts_about(rows) if tied and len(rows) else None
+        distilled = strategy.part(Distillation)
+        kept = self._passages(distilled.texts, number) if distilled is not None else ()
+        return Lot(self._batch(examples, heard), about, self._batch(kept, {}) if kept else None)
+
+    def of_before(self, task: Before, n_examples: int) -> Iterator[Batch]:
+        """Batches of one example each, by which importances are estimated.
+
+        Raises:
+            InvalidInputError: if there is nothing of the kind.
+        """
+        if task == "texts":
+            if not self.texts:
+                raise InvalidInputError("There are no texts whose importance could be estimated.")
+            for example in self.texts[:n_examples]:
+                yield self._batch([example], {})
+            return
+        if self.earlier is None:
+            raise InvalidInputError("There are no earlier sounds to estimate importances by.")
+        rows = rows_at(len(self.earlier), n_examples, 0, self.seed)
+        for row, sound in zip(rows.tolist(), self.earlier.pool.spectrograms(rows), strict=True):
+            name = f"earlier {row}"
+            yield self._batch([self._about(self.earlier, row, name, 0)], {name: sound})
+
+    def _about(self, sounds: Sounds, row: int, name: str, number: int) -> Example:
+        """Its caption, or the next time its labels."""
+        if (number + row) % 2:
+            answer = f"Labels: {'; '.join(sounds.labels[row])}"
+            record = Record(questions.LABELS, answer, name, task="labels")
+        else:
+            answer = f"Audio caption: {said_of(sounds.phrases[row])}"
+            record = Record(questions.CAPTION, answer, name, task="caption")
+        return encode(record, self.tokenizer, cutoff=self.cutoff)
+
+    def _passages(self, n: int, number: int) -> list[Example]:
+        rows = rows_at(len(self.texts), n, number, self.seed).tolist() if n else ()
+        return [self.texts[row] for row in rows]
+
+    def _earlier(self, n: int, number: int, heard: dict[str, Tensor]) -> list[Example]:
+        if self.earlier is None or not n:
+            return []
+        rows = rows_at(len(self.earlier), n, number, self.seed)
+        found = []
+        for row, sound in zip(rows.tolist(), self.earlier.pool.spectrograms(rows), strict=True):
+            heard[f"earlier {row}"] = sound
+            found.append(self._about(self.earlier, row, f"earlier {row}", number))
+        return found
+
+    def _askable(self, paired: Paired) -> list[Pair]:
+        """Pairs of which both concepts can be heard, where they are asked of sounds."""
+        if "sound" not in paired.ways:
+            return list(self.pairs)
+        there = self.taught.alone
+        return [pair for pair in self.pairs if all(r.concept.id in there for r in pair)]
+
+    def _asked(self, paired: Paired, number: int, heard: dict[str, Tensor]) -> list[Example]:
+        rng = np.random.default_rng([self.seed, number])
+        askable = self._askable(paired)
+        found: list[Record] = []
+        for k in rng.integers(len(askable), size=paired.pairs).tolist():
+            for relation in askable[k]:
+                asked = shuffled(relation, self.seed) if paired.shuffled else relation
+                if "words" in paired.ways:
+                    found.append(questions.in_words(asked, rng))
+                if "sound" in paired.ways:
+                    rows = self.taught.alone[asked.concept.id]
+                    row = rows[int(rng.integers(len(rows)))]
+                    heard[f"taught {row}"] = self.taught.pool.spectrograms(torch.tensor([row]))[0]
+                    found.append(questions.in_sound(asked, f"taught {row}", rng))
+        return [encode(record, self.tokenizer, cutoff=self.cutoff) for record in found]
+
+    def _texts_about(self, rows: Tensor) -> About:
+        labels = ["; ".join(self.taught.labels[row]) for row in rows.tolist()]
+        captions = [said_of(self.taught.phrases[row]) for row in rows.tolist()]
+        sounds = self.taught.pool.spectrograms(rows)
+        return About(
+            sounds,
+            texts_in_tokens(self.tokenizer, labels),
+            texts_in_tokens(self.tokenizer, captions),
+        )
+
+    def _batch(self, examples: Sequence[Example], heard: Mapping[str, Tensor]) -> Batch:
+        return collate(examples, heard, loss="answer", pad=self.tokenizer.eos_token_id)
+
+
+def texts_in_tokens(tokenizer: Any, texts: Sequence[str]) -> Texts:  # noqa: ANN401
+    """Texts as an answer would have them, filled up to one length."""
+    ids = [torch.tensor(continuation_ids(tokenizer, text)) for text in texts]
+    there = [torch.ones(len(each), dtype=torch.bool) for each in ids]
+    return Texts(pad_sequence(ids, True, 0), pad_sequence(there, True, False))
+
+
+def shuffled(relation: Relation, seed: int) -> Relation:
+    """The same question with an answer that was drawn, whatever is true."""
+    key = f"{seed} {relation.concept.id} {relation.kind} {relation.target}"
+    return replace(relation, holds=bool(stable_number(key) % 2))

@@ -1,0 +1,83 @@
+"""Sounds to learn from, with what is said of each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audioprobe.concepts import Concepts
+from audioprobe.concepts.concept import with_article
+from audioprobe.datasets.listed import Listed
+from audioprobe.errors import InvalidInputError
+from audioprobe.training.pool import Pool
+from audioprobe.types import Clip
+
+ALL = "all"
+"""Split of a data set that has no other."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sounds:
+    """Spectrograms with what is heard in each.
+
+    Attributes:
+        pool: spectrograms.
+        labels: names of what is heard, by clip.
+        phrases: the same as they are said, with articles: "a crow".
+        alone: rows of clips with one label that is the name of a concept, by its id.
+    """
+
+    pool: Pool
+    labels: tuple[tuple[str, ...], ...]
+    phrases: tuple[tuple[str, ...], ...]
+    alone: dict[str, tuple[int, ...]]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def sounds_of(
+    name: str,
+    clips: Sequence[Clip],
+    folder: str | Path,
+    *,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> Sounds:
+    """Spectrograms of clips, computed once into a folder.
+
+    Args:
+        name: of the sounds.
+        clips: with at least one label each.
+        folder: of these alone.
+        progress: told how many are done, and how many there are.
+
+    Raises:
+        InvalidInputError: if there are no clips, one has no labels, or the folder holds others.
+    """
+    silent = [clip.id for clip in clips if not clip.labels]
+    if not clips or silent:
+        raise InvalidInputError(
+            f"{name}: {len(silent)} of {len(clips)} clips have no label to learn"
+            f"{f', the first is {silent[0]!r}' if silent else ''}. Leave them out."
+        )
+    labels = tuple(tuple(clip.labels or ()) for clip in clips)
+    known = sorted({label for some in labels for label in some})
+    pool = Pool(Listed(name, {ALL: clips}, known), ALL, folder, progress=progress)
+    ids = {concept.name: concept.id for concept in Concepts.shipped()}
+    alone: dict[str, list[int]] = {}
+    for row, some in enumerate(labels):
+        if len(some) == 1 and some[0] in ids:
+            alone.setdefault(ids[some[0]], []).append(row)
+    phrases = tuple(tuple(phrase_of(label) for label in some) for some in labels)
+    return Sounds(pool, labels, phrases, {name: tuple(rows) for name, rows in alone.items()})
+
+
+def phrase_of(label: str) -> str:
+    """A label as it is said after "the sound of": that of its concept, or with an article."""
+    by_name = {concept.name: concept.phrase for concept in Concepts.shipped()}
+    return by_name.get(label) or with_article(label)
+
+
+def said_of(phrases: Sequence[str]) -> str:
+    """A caption: "The sound of a crow and rain."."""
+    *before, last = phrases
+    return f"The sound of {', '.join(before)}{' and ' if before else ''}{last}."
