@@ -14,7 +14,9 @@ from audioprobe.metrics.averaging import (
     micro_roc_auc,
     per_label,
 )
+from audioprobe.metrics.pareto import front
 from audioprobe.metrics.ranking import average_precision, roc_auc
+from audioprobe.metrics.similarity import linear_cka
 from audioprobe.metrics.threshold import (
     FixedThreshold,
     OracleThreshold,
@@ -36,6 +38,8 @@ __all__ = [
     "average_precision",
     "best_f1_threshold",
     "f1_per_label",
+    "front",
+    "linear_cka",
     "macro",
     "micro_average_precision",
     "micro_f1",

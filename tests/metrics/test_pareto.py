@@ -1,0 +1,64 @@
+"""The front is what comparing every point with every other one leaves."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.pareto import front
+
+# Few numbers, so that ties are many.
+NUMBERS = st.integers(-3, 3).map(float) | st.just(math.inf) | st.just(-math.inf) | st.just(-0.0)
+POINTS = st.lists(st.tuples(*[NUMBERS | st.none() | st.just(math.nan)] * 2), max_size=12)
+
+
+def defined(point: tuple[float | None, float | None]) -> bool:
+    return all(value is not None and not math.isnan(value) for value in point)
+
+
+def by_hand(points: list[tuple[float | None, float | None]]) -> list[bool]:
+    rivals = [(g, c) for g, c in points if g is not None and c is not None and defined((g, c))]
+    return [
+        gain is not None
+        and loss is not None
+        and defined((gain, loss))
+        and not any(g >= gain and c <= loss and (g, c) != (gain, loss) for g, c in rivals)
+        for gain, loss in points
+    ]
+
+
+@given(POINTS)
+def test_it_is_what_all_comparisons_leave(
+    points: list[tuple[float | None, float | None]],
+) -> None:
+    found = front([gain for gain, _ in points], [loss for _, loss in points])
+    assert found.tolist() == by_hand(points)
+
+
+@given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=30))
+def test_there_is_always_one_and_the_best_of_each_is_on_it(
+    points: list[tuple[float, float]],
+) -> None:
+    found = front([gain for gain, _ in points], [loss for _, loss in points])
+    assert found.tolist() == by_hand([*points])
+    chosen = [point for point, on_it in zip(points, found, strict=True) if on_it]
+    assert max(gain for gain, _ in chosen) == max(gain for gain, _ in points)
+    assert min(loss for _, loss in chosen) == min(loss for _, loss in points)
+
+
+def test_equal_points_are_on_it_together_and_undefined_ones_never() -> None:
+    gains = [1.0, 1.0, 1.0, 0.0, None, 5.0, 0.5]
+    losses = [2.0, 2.0, 3.0, 0.0, -9.0, math.nan, 2.0]
+    assert front(gains, losses).tolist() == [True, True, False, True, False, False, False]
+
+
+def test_nothing_has_no_front() -> None:
+    assert front([], []).tolist() == []
+    assert front([None], [1.0]).tolist() == [False]
+
+
+def test_what_is_not_one_gain_and_one_loss_each_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="same shape"):
+        front([1.0, 2.0], [1.0])

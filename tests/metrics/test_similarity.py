@@ -1,0 +1,119 @@
+"""CKA is what its definition says, and blind to what it should be blind to."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.similarity import linear_cka
+
+SEEDS = st.integers(0, 10_000)
+
+
+def drawn(seed: int, n_items: int = 12, width: int = 5) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n_items, width))
+
+
+def defined(first: np.ndarray, second: np.ndarray, unbiased: bool) -> float:
+    """HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)), each as its paper prints it."""
+    hsic = _unbiased_hsic if unbiased else _hsic
+    k, l = first @ first.T, second @ second.T  # noqa: E741 - as in the papers
+    return float(hsic(k, l) / np.sqrt(hsic(k, k) * hsic(l, l)))
+
+
+def _hsic(k: np.ndarray, l: np.ndarray) -> float:  # noqa: E741
+    n = len(k)
+    h = np.eye(n) - np.ones((n, n)) / n
+    return float(np.trace(k @ h @ l @ h) / (n - 1) ** 2)
+
+
+def _unbiased_hsic(k: np.ndarray, l: np.ndarray) -> float:  # noqa: E741
+    n, one = len(k), np.ones(len(k))
+    k, l = k - np.diag(np.diag(k)), l - np.diag(np.diag(l))  # noqa: E741
+    total = np.trace(k @ l) + (one @ k @ one) * (one @ l @ one) / ((n - 1) * (n - 2))
+    return float((total - 2 / (n - 2) * (one @ k @ l @ one)) / (n * (n - 3)))
+
+
+@given(SEEDS, st.integers(4, 20), st.integers(1, 8), st.integers(1, 8), st.booleans())
+def test_it_is_its_definition_by_kernel_matrices(
+    seed: int, n_items: int, width_a: int, width_b: int, unbiased: bool
+) -> None:
+    first, second = drawn(seed, n_items, width_a) + 1, drawn(seed + 1, n_items, width_b)
+    second[:, :1] += first[:, :1]
+    found = linear_cka(first, second, unbiased=unbiased)
+    assert found == pytest.approx(defined(first, second, unbiased), abs=1e-9)
+
+
+def test_it_is_the_formula_of_features_too() -> None:
+    first, second = drawn(0, 30, 4), drawn(0, 30, 4)[:, :2] + drawn(1, 30, 2)
+    x, y = first - first.mean(axis=0), second - second.mean(axis=0)
+    expected = np.linalg.norm(y.T @ x) ** 2 / np.linalg.norm(x.T @ x) / np.linalg.norm(y.T @ y)
+    assert linear_cka(first, second) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_a_representation_is_like_itself(unbiased: bool) -> None:
+    assert linear_cka(drawn(0), drawn(0), unbiased=unbiased) == pytest.approx(1.0)
+
+
+@settings(deadline=None)
+@given(SEEDS, st.floats(-150, 150), st.floats(-100, 100), st.booleans())
+def test_turning_scaling_and_shifting_change_nothing(
+    seed: int, exponent: float, shift: float, unbiased: bool
+) -> None:
+    first, second = drawn(seed), drawn(seed) ** 2
+    turn, _ = np.linalg.qr(drawn(seed + 1, 5, 5))
+    turned = (second @ turn + shift) * 10.0**exponent
+    straight = linear_cka(first, second, unbiased=unbiased)
+    assert straight is not None
+    assert straight < 0.99
+    assert linear_cka(first, turned, unbiased=unbiased) == pytest.approx(straight, abs=1e-9)
+
+
+def test_another_linear_map_changes_it() -> None:
+    stretched = drawn(0) * [100, 1, 1, 1, 1]
+    found = linear_cka(drawn(0), stretched)
+    assert found is not None
+    assert found < 0.9
+
+
+@given(SEEDS, st.booleans())
+def test_both_sides_and_the_order_of_items_are_alike(seed: int, unbiased: bool) -> None:
+    first, second = drawn(seed), drawn(seed + 1, width=3)
+    found = linear_cka(first, second, unbiased=unbiased)
+    assert linear_cka(second, first, unbiased=unbiased) == pytest.approx(found)
+    order = np.random.default_rng(seed).permutation(len(first))
+    again = linear_cka(first[order], second[order], unbiased=unbiased)
+    assert again == pytest.approx(found, abs=1e-12)
+
+
+def test_noise_looks_alike_only_where_there_are_few_items_and_only_to_the_biased_one() -> None:
+    pairs = [(drawn(seed, 20, 200), drawn(seed + 100, 20, 200)) for seed in range(20)]
+    biased = [linear_cka(*pair) for pair in pairs]
+    assert min(value for value in biased if value is not None) > 0.8
+    unbiased = [value for p in pairs if (value := linear_cka(*p, unbiased=True)) is not None]
+    assert len(unbiased) == len(pairs)
+    assert abs(np.mean(unbiased)) < 0.05
+    assert min(unbiased) < 0 < max(unbiased)
+
+
+def test_what_is_the_same_for_all_items_is_like_nothing() -> None:
+    constant = np.full((12, 5), 0.1, dtype=np.float32)
+    for unbiased in (False, True):
+        assert linear_cka(constant, drawn(0), unbiased=unbiased) is None
+        assert linear_cka(drawn(0), constant, unbiased=unbiased) is None
+        assert linear_cka(np.zeros((12, 1)), drawn(0), unbiased=unbiased) is None
+    equally_far = np.eye(12)
+    assert linear_cka(equally_far, drawn(0)) is not None
+    assert linear_cka(equally_far, drawn(0), unbiased=True) is None
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="same items twice, got 12 and 11"):
+        linear_cka(drawn(0), drawn(0)[1:])
+    with pytest.raises(InvalidInputError, match="at least 4 items, got 3"):
+        linear_cka(drawn(0, 3), drawn(1, 3), unbiased=True)
+    for bad in (np.ones(12), np.full((12, 5), np.nan), np.ones((0, 5))):
+        with pytest.raises(InvalidInputError, match="finite numbers of shape"):
+            linear_cka(bad, drawn(0))
