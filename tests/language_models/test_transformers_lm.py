@@ -134,6 +134,32 @@ def test_the_prompt_is_encoded_once_for_all_continuations(kind: str) -> None:
     assert rows == [lm._encode(HEARD[0], 1).length, 80]
 
 
+@pytest.mark.parametrize("kind", ["qwen2-audio", "audio-flamingo", "qwen-omni", "voxtral"])
+def test_questions_about_a_sound_that_follow_each_other_encode_it_once(kind: str) -> None:
+    lm = TransformersLM(saved(kind), batch_size=1)
+    (tower,) = (m for name, m in lm._net.named_modules() if name.endswith("audio_tower"))
+    inside = next(m for m in tower.modules() if isinstance(m, torch.nn.Conv1d | torch.nn.Conv2d))
+    calls: list[int] = []
+    handle = inside.register_forward_hook(lambda *_: calls.append(1))
+    sounds = noise(1.0), noise(1.0, 2)
+    in_turn = [Prompt(f"Question {n}?", sound) for n in range(2) for sound in sounds]
+    in_order = [in_turn[n] for n in (0, 2, 1, 3)]
+    heard: list[bool] = []
+    try:
+        for ask in (lambda p: lm.log_likelihood(p, ["yes", "no"]), lambda p: lm.generate(p, BRIEF)):
+            mixed = list(ask(in_turn))
+            n_mixed = len(calls)
+            calls.clear()
+            together = list(ask(in_order))
+            assert len(calls) == n_mixed / 2 > 0
+            assert together == [mixed[n] for n in (0, 2, 1, 3)]
+            calls.clear()
+            heard.append(mixed[0] != mixed[1])
+    finally:
+        handle.remove()
+    assert any(heard)
+
+
 class Brief:
     """The model with short answers, for contracts that ask often."""
 

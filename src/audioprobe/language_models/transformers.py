@@ -22,6 +22,7 @@ from audioprobe.nets.dtypes import dtype_of
 from audioprobe.nets.generation import Answer, answer_each, continue_batch, left_padded
 from audioprobe.nets.likelihood import PER_TOKEN, log_likelihood
 from audioprobe.nets.memory import answer_in_batches
+from audioprobe.nets.once import encode_once
 from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Prompt, Response
 from audioprobe.weights import resolve
 
@@ -31,8 +32,9 @@ class TransformersLM:
 
     Sounds are resampled to the model's rate. In-context examples become turns of the conversation,
     with their sounds where the model takes several. What the model's processor cuts off a long
-    sound is told in `Response.details` as "not heard (s)". Weights are read as safetensors, and
-    code that comes with them is never run.
+    sound is told in `Response.details` as "not heard (s)". Questions about a sound that follow each
+    other encode it once. Weights are read as safetensors, and code that comes with them is never
+    run.
 
     Args:
         model: a local folder or a hub name; models of text alone may also come as one GGUF file.
@@ -63,6 +65,7 @@ class TransformersLM:
         weights = resolve(str(model))
         folder = plain_folder(weights)
         self._net: Any = load_model(folder, numbers, device)
+        encode_once(self._net)
         self._chat = Chat(load_processor(folder, self._net), system)
         self._ends = _ends(self._net, self._chat.tokenizer)
         self._batch_size = batch_size
