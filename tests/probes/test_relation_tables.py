@@ -10,6 +10,7 @@ from audioprobe.datasets.edansa.taxonomy import edansa_hierarchy
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probes.pairs import balanced_pairs
+from audioprobe.probes.relations.edansa import from_edansa
 from audioprobe.probes.relations.tables import from_hierarchy, from_table
 
 
@@ -53,13 +54,21 @@ def test_a_circle_is_shown_and_other_columns_are_refused(tmp_path: Path) -> None
 
 
 def test_edansa_is_asked_with_its_own_classes() -> None:
-    found = from_hierarchy("edansa", edansa_hierarchy())
-    assert len(found.subjects) == 28
-    by_id = {subject.id: subject for subject in found.subjects}
-    grouse = next(subject for name, subject in by_id.items() if "grouse" in name)
-    assert any("bird" in rung.id for rung in grouse.ladder)
+    found = from_edansa()
+    assert {subject.label for subject in found.subjects} == set(edansa_hierarchy().labels)
+    by_label = {subject.label: subject for subject in found.subjects}
+    grouse = by_label["grouse or ptarmigan"]
+    assert [rung.phrase for rung in grouse.ladder] == ["a bird", "an animal"]
+    assert by_label["rain"].phrase == "rain"
+    assert by_label["truck"].ladder[-1].phrase == "something made by people"
     pairs = balanced_pairs(found, "hypernym").pairs
     assert sum(pair.holds for pair in pairs) * 2 == len(pairs)
+
+
+def test_labels_that_are_said_alike_are_refused() -> None:
+    alike = Hierarchy({"a": (), "b": ()})
+    with pytest.raises(InvalidInputError, match="mine: two labels are said alike: 'a thing'"):
+        from_hierarchy("mine", alike, {"a": "a thing", "b": "a thing"})
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12))

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audioprobe.concepts.concept import without_article
@@ -29,9 +29,10 @@ class Sorted:
 def sort_clips(clips: Iterable[Clip], subjects: Subjects) -> Sorted:
     """Sort clips by what they are labelled with, or else by the names of their files.
 
-    A clip counts for a concept if its only label is the concept's id, name or synonym, or a label
-    that only this concept has in a data set. A clip that nobody has annotated is taken by the name
-    of its file without numbers at its end ("crow-2.wav"), or else by that of its folder.
+    A clip counts for a concept if it is labelled with its id, name or synonym, or with a label that
+    only this concept has in a data set, and besides only with what lies above it: "grouse", "bird"
+    and "animal" are a grouse. A clip that nobody has annotated is taken by the name of its file
+    without numbers at its end ("crow-2.wav"), or else by that of its folder.
 
     Args:
         clips: in any order.
@@ -40,14 +41,23 @@ def sort_clips(clips: Iterable[Clip], subjects: Subjects) -> Sorted:
     known = _labelled(subjects) | {
         name: s for s in reversed(subjects.subjects) for name in names_of(s)
     }
+    classes = {
+        _plain(name): rung.id
+        for subject in subjects.subjects
+        for rung in subject.ladder
+        for name in (rung.id, rung.phrase, without_article(rung.phrase))
+    }
     found: dict[str, list[Clip]] = {}
     unsorted: dict[str, str] = {}
     for clip in clips:
-        names = _named(clip)
-        subject = next((known[_plain(name)] for name in names if _plain(name) in known), None)
-        several = clip.labels is not None and len(clip.labels) > 1
-        if subject is None or several:
-            unsorted[clip.id] = ", ".join(clip.labels or names) or "(nothing)"
+        if clip.labels is None:
+            names = _of_file(clip)
+            subject = next((known[name] for name in map(_plain, names) if name in known), None)
+        else:
+            names = clip.labels
+            subject = _lowest([_plain(name) for name in names], known, classes)
+        if subject is None:
+            unsorted[clip.id] = ", ".join(names) or "(nothing)"
         else:
             found.setdefault(subject.id, []).append(clip)
     order = [subject.id for subject in subjects.subjects]
@@ -56,6 +66,18 @@ def sort_clips(clips: Iterable[Clip], subjects: Subjects) -> Sorted:
         unsorted,
         tuple(name for name in order if name not in found),
     )
+
+
+def _lowest(
+    names: Sequence[str], known: Mapping[str, Subject], classes: Mapping[str, str]
+) -> Subject | None:
+    """The one concept among labels that all others lie above; None where there is none."""
+    if any(name not in known and name not in classes for name in names):
+        return None
+    own = {known[name].id: known[name] for name in names if name in known}
+    above = {rung for subject in own.values() for rung in subject.above}
+    lowest = {known[name].id if name in known else classes[name] for name in names} - above
+    return own.get(lowest.pop()) if len(lowest) == 1 else None
 
 
 def _labelled(subjects: Subjects) -> dict[str, Subject]:
@@ -72,9 +94,7 @@ def names_of(subject: Subject) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_plain(name) for name in names))
 
 
-def _named(clip: Clip) -> tuple[str, ...]:
-    if clip.labels is not None:
-        return clip.labels
+def _of_file(clip: Clip) -> tuple[str, ...]:
     if clip.path is None:
         return ()
     return re.sub(r"[\W\d_]+$", "", clip.path.stem), clip.path.parent.name

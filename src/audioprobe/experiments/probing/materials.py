@@ -7,7 +7,6 @@ from audioprobe.audio.sources import clips_of
 from audioprobe.concepts import Concepts
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.concepts.wordnet import WordNet
-from audioprobe.datasets.edansa.taxonomy import edansa_hierarchy
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.materials import built
 from audioprobe.experiments.probing.config import WORDS, ConceptSource, Listener, Played, Probe
@@ -15,9 +14,10 @@ from audioprobe.probes.prepared import Prepared
 from audioprobe.probes.questionnaire import Questionnaire
 from audioprobe.probes.questions import Plan
 from audioprobe.probes.relations.audioset import from_ontology
+from audioprobe.probes.relations.edansa import from_edansa
 from audioprobe.probes.relations.shipped import from_concepts
 from audioprobe.probes.relations.subject import Subjects
-from audioprobe.probes.relations.tables import from_hierarchy, from_table
+from audioprobe.probes.relations.tables import from_table
 from audioprobe.probes.relations.words import from_wordnet
 from audioprobe.probes.spoken import spoken_words
 from audioprobe.probes.wording import read_wordings
@@ -98,7 +98,7 @@ _SOURCES: Mapping[str, Callable[[ConceptSource], Subjects]] = {
     "wordnet": _of_wordnet,
     "wn": _of_wn,
     "audioset": lambda wanted: from_ontology(Ontology.from_json(wanted.path), wanted.edges or None),
-    "edansa": lambda _: from_hierarchy("edansa", edansa_hierarchy()),
+    "edansa": lambda _: from_edansa(),
 }
 
 

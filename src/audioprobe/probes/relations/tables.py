@@ -1,6 +1,8 @@
 """Relations of one's own: a table of concepts and what lies above them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from audioprobe.climbing import climb
@@ -52,13 +54,21 @@ def from_hierarchy(
         name: of the source.
         hierarchy: of the labels.
         phrases: how labels are said, with their articles; others get "a" or "an".
+
+    Raises:
+        InvalidInputError: if two labels are said alike.
     """
     said = {label: (phrases or {}).get(label, with_article(label)) for label in hierarchy.labels}
+    alike = sorted(phrase for phrase, n in Counter(said.values()).items() if n > 1)
+    if alike:
+        raise InvalidInputError(f"{name}: two labels are said alike: {alike[0]!r}.")
     parents: dict[str, list[str]] = {said[label]: [] for label in hierarchy.labels}
     for label, above in hierarchy.edges:
         parents[said[label]].append(said[above])
     revision = fingerprint(f"{a}\t{b}" for a, above in parents.items() for b in above)
-    return Subjects(name, revision, _subjects(parents, {}))
+    found = _subjects(parents, {})
+    named = tuple(replace(s, label=label) for s, label in zip(found, said, strict=True))
+    return Subjects(name, revision, named)
 
 
 def _triple(row: Mapping[str, object], where: str) -> tuple[str, str, str]:
