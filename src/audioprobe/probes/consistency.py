@@ -8,7 +8,7 @@ import numpy as np
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.resampled import mean
 from audioprobe.probes.trial import ReadAs, Trial
-from audioprobe.types import Estimate
+from audioprobe.types import Estimate, Float64Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Consistency:
             resampled. Questions of a single wording, or with an unread one, are left out.
         between_concepts: share of the variance of right and wrong that lies between concepts, in
             [0, 1]; None where all answers are alike.
-        between_wordings: the same between wordings.
+        between_wordings: the same between the wordings of a relation.
         n: questions of several wordings.
     """
 
@@ -33,7 +33,8 @@ class Consistency:
 def consistency(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> Consistency:
     """Compare the wordings of each question of yes or no.
 
-    The shares are eta squared: sum of squares between groups over the whole.
+    The shares are eta squared: sum of squares between groups over the whole. Wordings are those of
+    a relation, so what sets relations apart is no difference of wordings.
 
     Args:
         trials: of one condition.
@@ -57,19 +58,29 @@ def consistency(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) 
     right = [(trial, trial.right(reading)) for trial in asked]
     read = [(trial, float(value)) for trial, value in right if value is not None]
     values = np.array([value for _, value in read])
-    by_concept = [trial.question.pair.concept for trial, _ in read]
-    by_wording = [f"{t.question.pair.relation} {t.question.wording}" for t, _ in read]
+    concepts = [trial.question.pair.concept for trial, _ in read]
+    relations = [trial.question.pair.relation for trial, _ in read]
+    wordings = [f"{t.question.pair.relation} {t.question.wording}" for t, _ in read]
     return Consistency(
-        agreement, _share(values, by_concept), _share(values, by_wording), len(several)
+        agreement,
+        _share(values, concepts, [""] * len(read)),
+        _share(values, wordings, relations),
+        len(several),
     )
 
 
-def _share(values: np.ndarray, groups: Sequence[str]) -> float | None:
+def _share(values: Float64Array, groups: Sequence[str], around: Sequence[str]) -> float | None:
+    """Squares of the means of groups around the means of what they are parts of, over all."""
     total = float(((values - values.mean()) ** 2).sum()) if values.size else 0.0
     if not total:
         return None
+    return float(((_means(values, groups) - _means(values, around)) ** 2).sum()) / total
+
+
+def _means(values: Float64Array, groups: Sequence[str]) -> Float64Array:
+    """For each value the mean of its group."""
     numbers = {group: n for n, group in enumerate(dict.fromkeys(groups))}
     of_item = np.array([numbers[group] for group in groups])
-    sizes = np.bincount(of_item)
-    means = np.bincount(of_item, weights=values) / sizes
-    return float((sizes * (means - values.mean()) ** 2).sum()) / total
+    means = np.bincount(of_item, weights=values) / np.bincount(of_item)
+    found: Float64Array = means[of_item]
+    return found
