@@ -12,6 +12,8 @@ from tests.experiments.slow_backend import install
 from tests.probes.listeners import CLIPS, SUBJECTS, listener, yes_sayer
 from tests.processes import run_cli, start_cli
 
+from audioprobe import Waveform
+from audioprobe.audio.wav import wav_bytes
 from audioprobe.configs import parse_config
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.probing.comparing import against_first, drops
@@ -112,6 +114,37 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_was_left_alone(tmp_path: Path
     assert len(once) <= len(asked) <= len(once) + 2  # at most one question again, each kill
     for name in ("trials.parquet", "summary.md", "summary.tex"):
         assert (killed / name).read_bytes() == (alone / name).read_bytes(), name
+
+
+def test_runs_that_share_a_cache_ask_nothing_twice(tmp_path: Path) -> None:
+    log = tmp_path / "asked"
+    environment = install(tmp_path / "backend", log, 0.0)
+    config = written(tmp_path, "slow")
+    config.write_text(f'cache = "{tmp_path}/shared.sqlite"\n{config.read_text()}')
+    counts = []
+    for name in ("one", "two"):
+        done = run_cli("run", str(config), "--out", str(tmp_path / name), **environment)
+        assert done.returncode == 0, done.stderr
+        counts.append(len(log.read_text().splitlines()))
+    assert counts[0] == counts[1] > 0
+    trials = [(tmp_path / name / "trials.parquet").read_bytes() for name in ("one", "two")]
+    assert trials[0] == trials[1]
+
+
+def test_spoken_words_are_pinned_with_the_questions(tmp_path: Path) -> None:
+    words = tmp_path / "words"
+    words.mkdir()
+    text = f'kind = "probe"\nspoken = "{words}"\nconcepts = {{ only = ["crow", "violin"] }}\n'
+    text += '[[listeners]]\nname = "one"\nmodel = { name = "scripted:Yes." }\n'
+    text += 'conditions = ["text", "spoken word"]\n'
+    digests = []
+    for level in (0.1, 0.1, 0.2):
+        for name in ("crow", "violin"):
+            wave = Waveform(np.full(800, level, np.float32), 8000)
+            (words / f"{name}.wav").write_bytes(wav_bytes(wave)[0])
+        (planned,) = ProbeRun(parse_config(Probe, parsed(text), "t"), text).planned
+        digests.append(planned.asked.digest())
+    assert digests[0] == digests[1] != digests[2]
 
 
 def cell(model: LanguageModel, name: str, sounds: str, *, familiar: bool | None) -> ProbeCell:

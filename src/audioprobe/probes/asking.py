@@ -69,8 +69,9 @@ class Asker:
             AudioProbeError: for what no single question is the cause of, such as missing weights.
         """
         self._caption(questions)
-        said = self._said(_by_sound(map(_key, questions))) if self.manners.text else {}
-        rated = self._rated(questions) if self.manners.likelihoods else {}
+        asked = [question for question in questions if not self._untold(question)]
+        said = self._said(_by_sound(map(self._key, asked))) if self.manners.text else {}
+        rated = self._rated(asked) if self.manners.likelihoods else {}
         return tuple(self._trial(question, said, rated) for question in questions)
 
     def _caption(self, questions: Sequence[Question]) -> None:
@@ -87,6 +88,16 @@ class Asker:
                 self.captions[clip] = Failed("the model gave no caption")
             else:
                 self.captions[clip] = response.text.strip()
+
+    def _untold(self, question: Question) -> Failed | None:
+        """Why there is no caption to ask about."""
+        caption = self.captions[question.clip] if question.condition == "caption" else None
+        return caption if isinstance(caption, Failed) else None
+
+    def _key(self, question: Question) -> "_Key":
+        """Equal for equal prompts: clips that are captioned alike are asked about once."""
+        caption = self.captions[question.clip] if question.condition == "caption" else ""
+        return question.text, question.sound, "" if isinstance(caption, Failed) else caption
 
     def _said(self, keys: Sequence["_Key"]) -> dict["_Key", Response | Failed]:
         decoding = Decoding(max_new_tokens=self.manners.max_new_tokens)
@@ -107,7 +118,7 @@ class Asker:
                 sorted(self._continuation(option, question) for option in question.options)
             )
             keys = wanted.setdefault(texts, {})
-            keys[_key(question)] = None
+            keys[self._key(question)] = None
             if _has_prior(question):
                 keys[question.text, "", ""] = None
         found: dict[tuple[_Key, str], float | Failed] = {}
@@ -132,7 +143,9 @@ class Asker:
         said: Mapping["_Key", Response | Failed],
         rated: Mapping[tuple["_Key", str], float | Failed],
     ) -> Trial:
-        key = _key(question)
+        if untold := self._untold(question):
+            return Trial(question, failure=untold.why)
+        key = self._key(question)
         response = said.get(key)
         texts = [self._continuation(option, question) for option in question.options]
         own = [rated[key, text] for text in texts] if (key, texts[0]) in rated else []
@@ -160,11 +173,8 @@ class Asker:
         return ask_each(ask, [partial(self._prompt, key) for key in keys], told)
 
     def _prompt(self, key: "_Key") -> Prompt | Failed:
-        text, sound, captioned = key
-        if captioned:
-            caption = self.captions[captioned]
-            if isinstance(caption, Failed):
-                return caption
+        text, sound, caption = key
+        if caption:
             return Prompt(self.around_caption.format(caption=caption, question=text))
         if not sound:
             return Prompt(text)
@@ -183,7 +193,7 @@ class Asker:
 
 
 _Key = tuple[str, str, str]
-"""A question, the key of the sound that is played, and the clip whose caption is told."""
+"""A question, the key of the sound that is played, and the caption that is told."""
 
 
 def read(text: str, question: Question) -> int | None:
@@ -192,10 +202,6 @@ def read(text: str, question: Question) -> int | None:
         answer = yes_or_no(text)
         return None if answer == "invalid" else YES_NO.index(answer)
     return chosen(text, question.options)
-
-
-def _key(question: Question) -> _Key:
-    return question.text, question.sound, question.clip if question.condition == "caption" else ""
 
 
 def _by_sound(keys: Iterable[_Key]) -> list[_Key]:

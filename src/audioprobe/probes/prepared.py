@@ -35,11 +35,14 @@ class Prepared:
     sounds: Mapping[str, Callable[[], Waveform]]
 
     def digest(self) -> str:
-        """SHA-256 over questions, right answers and names of sounds (hexadecimal)."""
+        """SHA-256 over questions, right answers, names of clips and spoken words (hexadecimal)."""
         content = hashlib.sha256()
         for question in self.questions:
             row = (question.text, question.sound, question.clip, question.options, question.right)
             content.update(repr(row).encode("utf-8", "surrogatepass"))
+        spoken = {q.sound for q in self.questions if q.condition == "spoken word"}
+        for name in sorted(spoken):
+            content.update(self.sounds[name]().digest().encode())
         return content.hexdigest()
 
 
