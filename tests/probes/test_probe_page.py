@@ -2,14 +2,19 @@
 
 from pathlib import Path
 
+import pytest
 from tests.browser import opened
-from tests.probes.listeners import CLIPS, SUBJECTS, listener
+from tests.probes.listeners import CLIPS, SUBJECTS, knows_names, listener, misheard, yes_sayer
 from tests.processes import run_cli
 
 from audioprobe import Clip
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.probes.asking import Manners
 from audioprobe.probes.concept_probe import ConceptProbe
+from audioprobe.probes.page import page_of
+from audioprobe.protocols import LanguageModel
+from audioprobe.reports.html import Grid
 
 EVIL = '<img src=x onerror=alert(1)><script>alert(2)</script>"'
 
@@ -33,6 +38,43 @@ def test_the_page_shows_all_and_runs_nothing_foreign(tmp_path: Path) -> None:
         assert EVIL in page.locator(".cards h3").all_text_contents()
         page.locator(".cards summary").first.click()
         assert page.locator(".cards audio").count() == 1  # sounds in memory have no file to play
+
+
+KINDS = {
+    "hears and reasons": listener(),
+    "deaf: no answer changes with the sound, but reasons in words": listener(ear=lambda _: ""),
+    "says yes whatever is asked": yes_sayer(),
+    "hears but does not reason": listener(mind=knows_names),
+    "reasons but does not hear": listener(ear=misheard),
+}
+
+
+@pytest.mark.parametrize(("name", "model"), KINDS.items())
+def test_the_report_tells_five_listeners_apart_by_name(
+    name: str, model: LanguageModel, tmp_path: Path
+) -> None:
+    probe = ConceptProbe(model, concepts=SUBJECTS, conditions=("text", "audio"))
+    page = page_of(probe("hypernym", CLIPS), tmp_path)
+    assert [one for one in KINDS if f": {one}. It was asked" in page.lead] == [name]
+
+
+def test_the_page_reads_the_same_trials_in_every_way(tmp_path: Path) -> None:
+    probe = ConceptProbe(listener(), concepts=SUBJECTS, bootstrap=Bootstrap(50))
+    sections = {s.title: s for s in page_of(probe("hypernym", CLIPS), tmp_path).sections}
+    (ways,) = sections["Ways to read an answer"].items
+    assert isinstance(ways, Grid)
+    told = {(row[0], row[2]) for row in ways.table.rows}
+    assert {("text", "audio"), ("likelihood", "audio"), ("calibrated", "audio")} <= told
+    assert ("calibrated", "no audio") not in told  # it has no sound to leave out
+    trials = sections["Every trial"].items[-1]
+    assert isinstance(trials, Grid)
+    shares = {
+        row[trials.table.header.index("probability of the right one")] for row in trials.table.rows
+    }
+    assert {float(share) for share in shares} <= {0.052, 0.948}  # -0.1 against -3 nats
+    words = ConceptProbe(yes_sayer(), concepts=SUBJECTS, manners=Manners(text=False))
+    alone = page_of(words("hypernym"), tmp_path)
+    assert "Ways to read an answer" not in [section.title for section in alone.sections]
 
 
 def test_the_command_shows_questions_asks_them_and_goes_on(tmp_path: Path) -> None:

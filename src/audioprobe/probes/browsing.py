@@ -59,7 +59,17 @@ def _card(outcome: ProbeOutcome, name: str, own: Sequence[Trial], shown: tuple[s
 def trial_grid(outcome: ProbeOutcome) -> Grid:
     """A row for each trial."""
     reading = outcome.reading
-    header = ("concept", "condition", "clip", "played", "question", "right", "answer", "said")
+    header = (
+        "concept",
+        "condition",
+        "clip",
+        "played",
+        "question",
+        "right",
+        "answer",
+        "probability of the right one",
+        "said",
+    )
     rows = tuple(
         (
             trial.question.pair.concept,
@@ -69,13 +79,19 @@ def trial_grid(outcome: ProbeOutcome) -> Grid:
             trial.question.text,
             trial.question.options[trial.question.right],
             _answer(trial, reading),
+            _probability(trial),
             trial.failure or trial.said or "",
         )
         for trial in outcome.trials
     )
-    return Grid("All of them", Table(header, rows), True, False)
+    return Grid("All of them", Table(header, rows, (7,)), True, False)
 
 
 def _answer(trial: Trial, reading: ReadAs) -> str:
     chosen = trial.chosen(reading)
     return "(unread)" if chosen is None else trial.question.options[chosen]
+
+
+def _probability(trial: Trial) -> str:
+    shares = trial.probabilities
+    return f"{shares[trial.question.right]:.3f}" if shares else "–"

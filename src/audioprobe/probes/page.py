@@ -8,7 +8,8 @@ from audioprobe.probes.browsing import sound_cards, trial_grid
 from audioprobe.probes.gap import Gap
 from audioprobe.probes.outcome import ProbeOutcome, failures_of
 from audioprobe.probes.questions import Condition
-from audioprobe.probes.statistics import without_counts
+from audioprobe.probes.statistics import HEADER, table_cells, without_counts
+from audioprobe.probes.trial import READINGS
 from audioprobe.reports.figures import Row, forest, steps, to_svg
 from audioprobe.reports.html import Drawing, Grid, Item, Page, Section
 from audioprobe.reports.sounds import Sounds
@@ -44,6 +45,7 @@ def page_of(
     cards = sound_cards(outcome, Sounds(folder, embed=embed), clips)
     sections = [
         Section("Conditions", [*_conditions(outcome), _grid(outcome)], _BASIS),
+        Section("Ways to read an answer", _readings(outcome), _READINGS),
         Section("Words against sound", _gaps(outcome), _GAP),
         Section("Levels and concepts", _parts(outcome)),
         Section("The ladder", _ladders(outcome), _LADDER),
@@ -73,6 +75,23 @@ def _conditions(outcome: ProbeOutcome) -> list[Item]:
 
 def _grid(outcome: ProbeOutcome) -> Grid:
     return Grid("In numbers", outcome.table("relation", "condition", "form"), True)
+
+
+def _readings(outcome: ProbeOutcome) -> list[Item]:
+    """The same trials by free text, by likelihood and calibrated; nothing where one is all."""
+    names = ("relation", "condition", "form")
+    found = {reading: outcome.by(*names, reading=reading) for reading in READINGS}
+    rows = tuple(
+        (reading, *map(str, key), *table_cells(score))
+        for reading, scores in found.items()
+        for key, score in scores.items()
+        if score.n_trials
+    )
+    if len({row[0] for row in rows}) < 2:
+        return []
+    n = 1 + len(names)
+    table = Table(("read by", *names, *HEADER), rows, tuple(range(n, n + len(HEADER))))
+    return [Grid("Every way", table, True, False)]
 
 
 def _gaps(outcome: ProbeOutcome) -> list[Item]:
@@ -239,6 +258,10 @@ _BASIS = (
     "Every right pair has a wrong one for the same target, so that a yes-sayer and a guesser who "
     "knows base rates are right half of the time. Intervals resample concepts. Accuracy is among "
     "answers that could be read; unread and failed ones are counted at the right."
+)
+_READINGS = (
+    "Free text is read by rules. Likelihood takes the more probable option. Calibrated takes the "
+    "one that gains most by the sound, against the same question without any."
 )
 _GAP = (
     "A difference is split by whether the concept of the clip was recognised: what is lost where "

@@ -1,5 +1,6 @@
 """One question with its answer, read in up to three ways."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -29,6 +30,15 @@ class Trial:
     likelihoods: tuple[float, ...] = ()
     prior: tuple[float, ...] = ()
     failure: str = ""
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """Of each option, if it must be one of them; () without likelihoods."""
+        if not self.likelihoods:
+            return ()
+        best = max(self.likelihoods)
+        weights = [math.exp(value - best) for value in self.likelihoods]
+        return tuple(weight / sum(weights) for weight in weights)
 
     def asked(self, reading: ReadAs) -> bool:
         """Whether there was something to read, or should have been.
