@@ -8,17 +8,25 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 from tests.browser import opened
+from tests.datasets.layouts import edansa_table, sound, table
 from tests.experiments.slow_backend import install
 from tests.probes.listeners import CLIPS, SUBJECTS, listener, yes_sayer
 from tests.processes import run_cli, start_cli
+from tests.tiny_chat_models import saved
+from tests.tiny_ltu import write_base, write_checkpoint
 
-from audioprobe import Waveform
+from audioprobe import Concepts, Waveform
 from audioprobe.audio.wav import wav_bytes
 from audioprobe.configs import parse_config
+from audioprobe.datasets.edansa.dataset import EDANSA
+from audioprobe.datasets.mapped import read_mapping
 from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.config import SHIPPED
+from audioprobe.experiments.materials import MAPPINGS
 from audioprobe.experiments.probing.comparing import against_first, drops
 from audioprobe.experiments.probing.config import Probe, read_probe
 from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
+from audioprobe.language_models.conversion import convert_ltu
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probes.concept_probe import ConceptProbe
 from audioprobe.probes.outcome import ProbeOutcome
@@ -204,6 +212,7 @@ def parsed(text: str) -> dict[str, list[object]]:
         ('name = "second"', 'name = "first"', "listeners of different names"),
         ('name = "second"', 'name = "../second"', "becomes a file name"),
         ('split = "test"', 'split = "test"\nfolder = "there"', "either a data set or a folder"),
+        ('dataset = { name = "recordings" }', 'folder = "x"\nmapping = "y"', "a folder has none"),
         ('split = "test"', 'split = "tset"', "tset"),
         ('conditions = ["text"]', 'conditions = ["txt"]', "Did you mean 'text'"),
         ('kind = "probe"', 'kind = "prob"', "expected kind = 'classification' or 'probe'"),
@@ -241,6 +250,81 @@ def test_the_configuration_that_ships_has_all_conditions_and_both_kinds_of_sound
                 key = question.condition, question.pair.target, question.wording
                 rights.setdefault(key, []).append(question.right == 0)
         assert all(np.mean(holds) == 0.5 for holds in rights.values())
+
+
+AUDIOSET = {
+    "/m/04s8yn": "Crow",
+    "/m/06mb1": "Rain",
+    "/m/0bt9lr": "Dog",
+    "/m/07y_7": "Violin, fiddle",
+}
+EDANSA_COLUMNS = {
+    "grouse": ("Bio", "Bird", "Grous"),
+    "insect": ("Bio", "Bug"),
+    "wind": ("Geo", "Wind"),
+    "aircraft": ("Anth", "Airc"),
+}
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folders that the study's configuration names, with a few clips, and two tiny models."""
+    folder = tmp_path / "data" / "audioset"
+    classes = [(n, mid, name) for n, (mid, name) in enumerate(AUDIOSET.items())]
+    table(folder / "class_labels_indices.csv", ("index", "mid", "display_name"), classes)
+    rows = [f'{n:011d}, 0.000, 10.000, "{mid}"' for n, mid, _ in classes]
+    (folder / "eval_segments.csv").write_text(
+        "\n".join(["# one", "# two", "# three", *rows]) + "\n"
+    )
+    for n, _, _ in classes:
+        sound(folder / "eval" / f"{n:011d}.wav")
+    home = tmp_path / "data" / "EDANSA-2019"
+    home.mkdir()
+    data = EDANSA(edansa_table(home).parent, names="columns")
+    for columns in EDANSA_COLUMNS.values():
+        clip = next(clip for clip in data.listed("test") if clip.labels == columns)
+        assert clip.path is not None
+        sound(clip.path)
+    write_base(tmp_path / "base")
+    write_checkpoint(tmp_path / "ltu.bin")
+    convert_ltu(tmp_path / "ltu.bin", tmp_path / "models" / "ltu-13b", base=tmp_path / "base")
+    (tmp_path / "models" / "Qwen2-Audio-7B-Instruct").symlink_to(saved("qwen2-audio"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_the_study_is_ready_for_whoever_has_weights_and_sound(study: Path) -> None:
+    text = (SHIPPED / "concepts-study.toml").read_text()
+    for old, new in {
+        'forms = ["yes-no", "negated", "choice"]': 'forms = ["yes-no"]',
+        'negatives = ["random", "adversarial"]': 'negatives = ["random"]',
+        'pairs = ["hypernym", "synonym"]': 'pairs = ["hypernym"]',
+        '"{}" }': '"{}", max_new_tokens = 2 }\nconditions = ["text", "audio"]',
+        "n_orders = 4\n": "n_orders = 4\nbootstrap = { n_resamples = 20 }\n",
+    }.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    text = text.replace(
+        'name = "ltu:models/ltu-13b" }',
+        'name = "ltu:models/ltu-13b" }\nmanners = { text = false }\nconditions = ["text", "audio"]',
+    )
+    cells = ProbeRun(parse_config(Probe, parsed(text), "study"), text)(study / "run")
+    concepts = {cell.sounds: {p.concept for p in cell.outcome.clips.values()} for cell in cells}
+    assert concepts == {"audioset": {"crow", "rain", "dog", "violin"}, "edansa": {*EDANSA_COLUMNS}}
+    assert len(cells) == 4
+    assert not any(trial.failure for cell in cells for trial in cell.outcome.trials)
+    assert {(c.first, c.second) for c in drops(cells, FEW)} == {
+        ("ltu-13b--edansa", "ltu-13b--audioset"),
+        ("qwen2-audio--edansa", "qwen2-audio--audioset"),
+    }
+
+
+def test_names_that_edansas_labels_become_are_concepts_or_classes() -> None:
+    names = set(read_mapping(MAPPINGS / "edansa-concepts.csv").values())
+    shipped = Concepts.shipped()
+    rungs = {rung.name for rung in shipped.rungs}
+    assert {n for n in names if n not in {c.name for c in shipped}} <= rungs
 
 
 def test_in_words_alone_no_sounds_are_needed(tmp_path: Path) -> None:

@@ -87,8 +87,15 @@ def test_clips_with_the_labels_of_the_data_set_are_found() -> None:
         Clip("1", Path("1.wav"), ("Pigeon, dove",)),
         Clip("2", Path("2.wav"), ("Motor vehicle (road)",)),
     ]
+    # Upwards by any edge, and the sound that it makes; a yip is none of a crow.
+    labels = ("Animal", "Wild animals", "Bird", "Crow", "Caw"), ("Animal", "Crow", "Yip")
+    clips += [Clip(f"{3 + n}", Path("3.wav"), names) for n, names in enumerate(labels)]
+    clips.append(Clip("5", Path("5.wav"), ("Sounds of things", "Vehicle", "Motor vehicle (road)")))
     found = sort_clips(clips, from_ontology(ontology(), EDGES))
-    assert set(found.by_concept) == {"/m/0h0rv", "/m/012f08"}
+    assert set(found.by_concept) == {"/m/04s8yn", "/m/0h0rv", "/m/012f08"}
+    assert [clip.id for clip in found.by_concept["/m/04s8yn"]] == ["3"]
+    assert [clip.id for clip in found.by_concept["/m/012f08"]] == ["2", "5"]
+    assert set(found.unsorted) == {"4"}
 
 
 def test_edges_are_counted_by_kind(tmp_path: Path) -> None:

@@ -30,9 +30,10 @@ def sort_clips(clips: Iterable[Clip], subjects: Subjects) -> Sorted:
     """Sort clips by what they are labelled with, or else by the names of their files.
 
     A clip counts for a concept if it is labelled with its id, name or synonym, or with a label that
-    only this concept has in a data set, and besides only with what lies above it: "grouse", "bird"
-    and "animal" are a grouse. A clip that nobody has annotated is taken by the name of its file
-    without numbers at its end ("crow-2.wav"), or else by that of its folder.
+    only this concept has in a data set, and besides only with what lies above it ("grouse", "bird"
+    and "animal" are a grouse) and what a data set labels it with, too (`Subject.also`). A clip that
+    nobody has annotated is taken by the name of its file without numbers at its end ("crow-2.wav"),
+    or else by that of its folder.
 
     Args:
         clips: in any order.
@@ -71,13 +72,20 @@ def sort_clips(clips: Iterable[Clip], subjects: Subjects) -> Sorted:
 def _lowest(
     names: Sequence[str], known: Mapping[str, Subject], classes: Mapping[str, str]
 ) -> Subject | None:
-    """The one concept among labels that all others lie above; None where there is none."""
-    if any(name not in known and name not in classes for name in names):
-        return None
+    """The one concept among labels that accounts for all others; None where there is none."""
     own = {known[name].id: known[name] for name in names if name in known}
     above = {rung for subject in own.values() for rung in subject.above}
-    lowest = {known[name].id if name in known else classes[name] for name in names} - above
-    return own.get(lowest.pop()) if len(lowest) == 1 else None
+    lowest = [subject for name, subject in own.items() if name not in above]
+    if len(lowest) != 1:
+        return None
+    (found,) = lowest
+    its_own = {found.id, *found.above}
+    also = {_plain(name) for name in found.also}
+    for name in names:
+        meant = known[name].id if name in known else classes.get(name, "")
+        if meant not in its_own and name not in also:
+            return None
+    return found
 
 
 def _labelled(subjects: Subjects) -> dict[str, Subject]:

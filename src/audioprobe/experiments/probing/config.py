@@ -25,6 +25,9 @@ class Played:
         name: of the results, unique in the run.
         dataset: where the clips come from; None takes the folder.
         split: of the data set.
+        mapping: a table with the columns label (of the data set) and name (of a concept or class),
+            by its path or the name of one that ships; a label that is not in it is passed over. ""
+            keeps the labels as they are.
         folder: of sounds named after what is heard in them, instead of a data set.
         most: clips to take, the first ones; 0 takes all.
         familiar: whether the models learned from such sound; None where nobody knows.
@@ -33,6 +36,7 @@ class Played:
     name: str
     dataset: Part | None = None
     split: str = "all"
+    mapping: str = ""
     folder: str = ""
     most: int = 0
     familiar: bool | None = None
@@ -121,6 +125,10 @@ class Probe:
             if (played.dataset is None) == (not played.folder):
                 raise InvalidInputError(
                     f"{played.name}: expected either a data set or a folder of sounds."
+                )
+            if played.mapping and played.folder:
+                raise InvalidInputError(
+                    f"{played.name}: a mapping renames labels of a data set, and a folder has none."
                 )
         for listener in self.listeners:
             for name in listener.sounds:

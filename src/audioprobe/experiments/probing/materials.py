@@ -7,8 +7,9 @@ from audioprobe.audio.sources import clips_of
 from audioprobe.concepts import Concepts
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.concepts.wordnet import WordNet
+from audioprobe.datasets.mapped import Mapped, read_mapping
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.materials import built
+from audioprobe.experiments.materials import MAPPINGS, built, shipped_table
 from audioprobe.experiments.probing.config import WORDS, ConceptSource, Listener, Played, Probe
 from audioprobe.probes.prepared import Prepared
 from audioprobe.probes.questionnaire import Questionnaire
@@ -113,6 +114,8 @@ def heard(played: Played) -> Heard:
         info = ComponentInfo("dataset", "folder", options={"path": played.folder})
     else:
         dataset: Dataset = built("dataset", played.dataset)  # type: ignore[assignment]
+        if played.mapping:
+            dataset = Mapped(dataset, read_mapping(shipped_table(played.mapping, MAPPINGS)))
         clips, info = tuple(dataset.clips(played.split)), dataset.info
     clips = clips[: played.most] if played.most else clips
     if not clips:

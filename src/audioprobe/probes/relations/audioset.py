@@ -123,8 +123,9 @@ def from_ontology(
         if ladder:
             root = next(name for name in above if not ontology.parents(name))
             kind = FAMILIES.get(root, ontology[root].name.lower())
-            phrase, label = said[node.id], node.name
-            found.append(Subject(node.id, phrase, kind, (), ladder, frozenset(above), label=label))
+            phrase, label, also = said[node.id], node.name, _also(ontology, kinds, node)
+            up = frozenset(above)
+            found.append(Subject(node.id, phrase, kind, (), ladder, up, label=label, also=also))
     if not found:
         raise InvalidInputError(
             f"None of {len(ontology)} nodes is a kind of another. Give edges with the kind 'is-a'."
@@ -199,6 +200,12 @@ def _only_is_a(ontology: Ontology, kinds: Edges) -> Ontology:
         if kind == "is-a" and child in known and parent in ontology.ancestors(child):
             children.setdefault(parent, []).append(child)
     return Ontology(replace(node, children=tuple(children.get(node.id, ()))) for node in ontology)
+
+
+def _also(ontology: Ontology, kinds: Edges, node: Node) -> tuple[str, ...]:
+    """Names of what lies above by any edge, and of the sounds that it makes."""
+    made = [child for child in node.children if kinds.get((child, node.id)) == "made-by"]
+    return tuple(ontology[name].name for name in (*ontology.ancestors(node.id), *made))
 
 
 def _said(node: Node) -> str:

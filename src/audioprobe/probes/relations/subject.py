@@ -35,6 +35,8 @@ class Subject:
         basic: id of the rung of the ladder at which people sort such things; "" where nobody says.
         label: what AudioSet or another data set calls it ("Pigeon, dove"), for clips that are
             labelled so; "" where that is no more than its names.
+        also: what else a data set labels its clips with: the sounds that it makes ("Bark" of a
+            dog), and groups that it is in.
 
     Raises:
         InvalidInputError: if a rung of the ladder is not among `above`, or stands there twice.
@@ -48,6 +50,7 @@ class Subject:
     above: frozenset[str] = frozenset()
     basic: str = ""
     label: str = ""
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         rungs = [rung.id for rung in self.ladder]
