@@ -97,14 +97,14 @@ class HiddenStates:
         Raises:
             InvalidInputError: if the language model has no such layer.
         """
-        heard = self._states(net, tokens).mean(dim=1)
+        heard = self._states(net, tokens).float().mean(dim=1)
         with torch.no_grad():
             read = _mean(self._states(net, _embed(net, texts), texts.there), texts.there)
         return self._distance(heard, read)
 
     def _states(self, net: LtuNet, inputs: Tensor, there: Tensor | None = None) -> Tensor:
         states = net.llama.model(
-            inputs_embeds=inputs,
+            inputs_embeds=inputs.to(net.llama.get_input_embeddings().weight.dtype),
             attention_mask=None if there is None else there.long(),
             output_hidden_states=True,
         ).hidden_states
@@ -141,8 +141,9 @@ def _embed(net: LtuNet, texts: Texts) -> Tensor:
 
 
 def _mean(states: Tensor, there: Tensor) -> Tensor:
-    weights = there.to(states)[..., None]
-    return (states * weights).sum(dim=1) / weights.sum(dim=1)
+    """In float32, whatever the language model computes in."""
+    weights = there.float()[..., None]
+    return (states.float() * weights).sum(dim=1) / weights.sum(dim=1)
 
 
 def _same(texts: Texts) -> Tensor:

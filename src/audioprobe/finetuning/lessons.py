@@ -19,6 +19,7 @@ from audioprobe.finetuning.strategy import (
     Paired,
     Rehearsal,
     Strategy,
+    Way,
 )
 from audioprobe.language_models.ltu_prompt import continuation_ids
 from audioprobe.stable import stable_number
@@ -42,6 +43,8 @@ class Lessons:
         earlier: sounds that the model learned from before; None where there are none.
         texts: passages to be kept in mind, in tokens.
         pairs: questions about classes, for `strategy.Paired`.
+        in_sound: ids of concepts of which these may be asked in sound; None takes all that are
+            heard alone.
         cutoff: most tokens of question and answer.
         seed: of what is drawn.
     """
@@ -51,6 +54,7 @@ class Lessons:
     earlier: Sounds | None = None
     texts: tuple[Example, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    in_sound: frozenset[str] | None = None
     cutoff: int = CUTOFF
     seed: int = 0
 
@@ -69,12 +73,12 @@ class Lessons:
                 "The strategy rehearses sounds of before, and there are none: name some, or set "
                 "its sounds to 0."
             )
-        if paired and not any(self._askable(paired)):
-            raise InvalidInputError(
-                "The strategy asks pairs of concepts, and none of them can be asked"
-                f"{' of a sound' if 'sound' in paired.ways else ''}: of {len(self.pairs)} pairs "
-                "none has clips of both concepts."
-            )
+        for way in paired.ways if paired else ():
+            if not self._askable(way):
+                raise InvalidInputError(
+                    f"The strategy asks pairs of concepts in {way}, and none of {len(self.pairs)} "
+                    "can be: give some, of which both concepts can be heard where sounds are asked."
+                )
 
     def lot(self, strategy: Strategy, number: int, *, tied: bool) -> Lot:
         """What a step learns from; the same number gives the same.
@@ -144,28 +148,37 @@ class Lessons:
             found.append(self._about(self.earlier, row, f"earlier {row}", number))
         return found
 
-    def _askable(self, paired: Paired) -> list[Pair]:
+    def _askable(self, way: Way) -> list[Pair]:
         """Pairs of which both concepts can be heard, where they are asked of sounds."""
-        if "sound" not in paired.ways:
+        if way == "words":
             return list(self.pairs)
-        there = self.taught.alone
+        there = set(self.taught.alone)
+        if self.in_sound is not None:
+            there &= self.in_sound
         return [pair for pair in self.pairs if all(r.concept.id in there for r in pair)]
 
     def _asked(self, paired: Paired, number: int, heard: dict[str, Tensor]) -> list[Example]:
         rng = np.random.default_rng([self.seed, number])
-        askable = self._askable(paired)
         found: list[Record] = []
-        for k in rng.integers(len(askable), size=paired.pairs).tolist():
-            for relation in askable[k]:
-                asked = shuffled(relation, self.seed) if paired.shuffled else relation
-                if "words" in paired.ways:
-                    found.append(questions.in_words(asked, rng))
-                if "sound" in paired.ways:
-                    rows = self.taught.alone[asked.concept.id]
-                    row = rows[int(rng.integers(len(rows)))]
-                    heard[f"taught {row}"] = self.taught.pool.spectrograms(torch.tensor([row]))[0]
-                    found.append(questions.in_sound(asked, f"taught {row}", rng))
+        for way in paired.ways:
+            askable = self._askable(way)
+            for k in rng.integers(len(askable), size=paired.pairs).tolist():
+                for relation in askable[k]:
+                    asked = shuffled(relation, self.seed) if paired.shuffled else relation
+                    if way == "words":
+                        found.append(questions.in_words(asked, rng))
+                    else:
+                        found.append(self._of_sound(asked, rng, heard))
         return [encode(record, self.tokenizer, cutoff=self.cutoff) for record in found]
+
+    def _of_sound(
+        self, relation: Relation, rng: np.random.Generator, heard: dict[str, Tensor]
+    ) -> Record:
+        """A question about a clip of the concept, whose sound is added."""
+        rows = self.taught.alone[relation.concept.id]
+        row = rows[int(rng.integers(len(rows)))]
+        heard[f"taught {row}"] = self.taught.pool.spectrograms(torch.tensor([row]))[0]
+        return questions.in_sound(relation, f"taught {row}", rng)
 
     def _texts_about(self, rows: Tensor) -> About:
         labels = ["; ".join(self.taught.labels[row]) for row in rows.tolist()]

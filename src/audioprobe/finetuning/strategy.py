@@ -16,6 +16,9 @@ from audioprobe.training.loop import Plan
 Before: TypeAlias = Literal["texts", "earlier"]
 """What is to be kept: texts, or sounds that the model learned from earlier."""
 
+Way: TypeAlias = Literal["words", "sound"]
+"""What a question about a class is asked of."""
+
 
 @dataclass(frozen=True, slots=True)
 class L2SP:
@@ -171,15 +174,15 @@ class Paired:
     """Questions about classes of concepts, asked in words, of sounds, or both.
 
     Attributes:
-        pairs: a right and a wrong question each, in every step.
-        ways: "words" and "sound".
+        pairs: a right and a wrong question each, in every step and every way.
+        ways: what is asked: words, sounds, or both.
         shuffled: answers drawn anew at random, once: a control from which nothing can be learned
             but the form.
     """
 
     kind: Literal["paired"]
     pairs: int = 2
-    ways: tuple[Literal["words", "sound"], ...] = ("words", "sound")
+    ways: tuple[Way, ...] = ("words", "sound")
     shuffled: bool = False
 
     def __post_init__(self) -> None:

@@ -1,0 +1,1 @@
+"""A study of fine-tuning from a file: what each strategy gains, forgets and carries over."""

@@ -1,0 +1,159 @@
+"""One training of a study: fine-tuned, measured, and compared with the model before."""
+
+import shutil
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from audioprobe.disk import write_whole, writing
+from audioprobe.errors import AudioProbeError
+from audioprobe.experiments.finetuning.config import Study
+from audioprobe.experiments.finetuning.design import Cell
+from audioprobe.experiments.finetuning.findings import BEFORE, Findings, Measured
+from audioprobe.experiments.finetuning.materials import Materials, lessons_of, watched_by
+from audioprobe.experiments.finetuning.measuring import Measurer
+from audioprobe.experiments.materials import built
+from audioprobe.finetuning.drift import Float32Array, layer_similarity, weight_drift
+from audioprobe.finetuning.strategy import EarlyStopping
+from audioprobe.finetuning.tuner import finetune
+from audioprobe.language_models._ltu_files import LtuFiles, read_ltu
+from audioprobe.runs.progress import Progress
+from audioprobe.serialize import from_json, to_json
+
+CELLS, TRAINING, SOUNDS, STATES = "cells", "training", "sounds", "before.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Lab:
+    """Where the trainings of a study happen.
+
+    Attributes:
+        study: what is wanted.
+        materials: what it draws from.
+        folder: of the run.
+        progress: told how far it is.
+    """
+
+    study: Study
+    materials: Materials
+    folder: Path
+    progress: Progress = lambda *_: None
+
+    def before(self) -> Findings:
+        """The model as it is; measured once and kept, with the states that others compare with."""
+        path = self._path(BEFORE)
+        if path.is_file() and (self.folder / STATES).is_file():
+            return from_json(Findings, path.read_text(encoding="utf-8"))
+        began = time.perf_counter()
+        files, measurer = self._model(), self._measurer(BEFORE)
+        whole = measurer.whole(files)
+        measured = Measured(whole.heard, whole.texts, whole.probe, measurer.quizzed(files))
+        _save_states(self.folder / STATES, measurer.states(files))
+        took = round(time.perf_counter() - began, 1)
+        return self._kept(Findings(BEFORE, BEFORE, measured=measured, seconds=took))
+
+    def has(self, cell: Cell) -> bool:
+        """Whether it was trained and measured."""
+        return self._path(cell.name).is_file()
+
+    def __call__(self, cell: Cell) -> Findings:
+        """What came of a cell; one that is kept is not trained again."""
+        if self.has(cell):
+            return from_json(Findings, self._path(cell.name).read_text(encoding="utf-8"))
+        began = time.perf_counter()
+        try:
+            found = self._tuned(cell)
+        except AudioProbeError as error:
+            found = replace(_named(cell), failure=str(error))
+        kept = self._kept(replace(found, seconds=round(time.perf_counter() - began, 1)))
+        shutil.rmtree(self.folder / TRAINING / cell.name, ignore_errors=True)
+        return kept
+
+    def _tuned(self, cell: Cell) -> Findings:
+        files, measurer = self._model(), self._measurer(cell.name)
+
+        def told(done: int, total: int, loss: float) -> None:
+            self.progress(f"{cell.name}: training", done, total, f"loss {loss:.3f}")
+
+        stops = cell.strategy.part(EarlyStopping) is not None
+        tuned = finetune(
+            files,
+            lessons_of(
+                self.study,
+                self.materials,
+                self.folder / SOUNDS,
+                files.tokenizer,
+                transfer=cell.transfer,
+            ),
+            cell.strategy,
+            self.folder / TRAINING / cell.name,
+            watched=watched_by(self.materials, files.tokenizer, self.study.cutoff) if stops else (),
+            progress=told,
+        )
+        drift = weight_drift(tuned.before, files.net)
+        if cell.transfer:
+            measured = Measured(quiz=measurer.quizzed(files))
+            alike: dict[str, tuple[float | None, ...]] = {}
+        else:
+            measured = measurer.whole(files)
+            now = measurer.states(files)
+            alike = {k: layer_similarity(self._states[k], now[k]) for k in now}
+        return replace(
+            _named(cell),
+            measured=measured,
+            losses=tuple(round(entry["loss"], 5) for entry in tuned.log),
+            stopped=tuned.stopped,
+            drift=drift,
+            similarity=alike,
+        )
+
+    @cached_property
+    def _states(self) -> dict[str, list[Float32Array]]:
+        return _read_states(self.folder / STATES)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / CELLS / f"{name}.json"
+
+    def _model(self) -> LtuFiles:
+        return read_ltu(self.study.model.name, self.study.model.base or None)
+
+    def _measurer(self, name: str) -> Measurer:
+        scorer = built("scorer", self.study.scorer)
+
+        def told(what: str, done: int, total: int, note: str) -> None:
+            self.progress(f"{name}: {what}", done, total, note)
+
+        return Measurer(self.study, self.materials, scorer, told)  # type: ignore[arg-type]
+
+    def _kept(self, findings: Findings) -> Findings:
+        path = self._path(findings.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, to_json(findings, indent=None) + "\n")
+        return findings
+
+
+def _named(cell: Cell) -> Findings:
+    """What is known of a training before it began."""
+    return Findings(
+        cell.name,
+        cell.configuration,
+        cell.trained,
+        cell.holding,
+        cell.alignment,
+        cell.seed,
+        cell.transfer,
+    )
+
+
+def _save_states(path: Path, found: dict[str, list[Float32Array]]) -> None:
+    arrays = {name: np.stack(layers) for name, layers in found.items()}
+    with writing(path) as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+
+def _read_states(path: Path) -> dict[str, list[Float32Array]]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: list(arrays[name]) for name in arrays.files}

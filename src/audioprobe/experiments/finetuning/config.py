@@ -1,0 +1,257 @@
+"""What a study of fine-tuning depends on, as one file of TOML."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from audioprobe.configs import find_config, read_config
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.config import SHIPPED, Part
+from audioprobe.finetuning.strategy import Hold, Tie, name_of
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.training.loop import Plan
+
+Half: TypeAlias = Literal["all", "first", "second"]
+Design: TypeAlias = Literal["fraction", "full", "star"]
+SETS = ("taught", "inside", "outside", "earlier", "rehearsed")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model that is fine-tuned.
+
+    Attributes:
+        name: as for `LTU.from_pretrained`.
+        base: as there; "" takes the one that the model names.
+    """
+
+    name: str = "mini"
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Clips of a data set.
+
+    Attributes:
+        dataset: where they come from.
+        split: of the data set.
+        half: "first" and "second" divide the clips of every label between two portions of the same
+            data set, the odd one to the first; for sounds of one origin that have no splits.
+        least: clips that a label must have; clips of rarer labels are left out.
+        each: most clips of a label; 0 takes all.
+        most: most clips in all, the first ones; 0 takes all.
+    """
+
+    dataset: Part
+    split: str = "all"
+    half: Half = "all"
+    least: int = 1
+    each: int = 0
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What trains, and how fast: a level of the first factor.
+
+    Attributes:
+        parts: as for `trainable.let_train`: "projector+lora".
+        learning_rate: of it; takes the place of the plan's.
+        name: of the level; "" takes the parts.
+    """
+
+    parts: str
+    learning_rate: float
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """Of the level."""
+        return self.name or self.parts
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How forgetting is held: a level of the second factor.
+
+    Attributes:
+        parts: ways that are put together; () holds nothing.
+        name: of the level; "" puts it together from the parts.
+    """
+
+    parts: tuple[Hold, ...] = ()
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """Of the level."""
+        return self.name or name_of(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """How sound is tied to text: a level of the third factor.
+
+    Attributes:
+        parts: ties that are put together; () has none.
+        name: of the level; "" puts it together from the parts.
+    """
+
+    parts: tuple[Tie, ...] = ()
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """Of the level."""
+        return self.name or name_of(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A strategy beyond the design.
+
+    Attributes:
+        trained: name of a level of what trains.
+        holding: how forgetting is held.
+        alignment: how sound is tied to text.
+    """
+
+    trained: str
+    holding: Held = field(default_factory=Held)
+    alignment: Aligned = field(default_factory=Aligned)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Classes with invented names, taught in words or in sound, and asked in the other.
+
+    Nobody can know them before, so whatever is known afterwards was taught, or carried over.
+
+    Attributes:
+        trained: name of a level of what trains.
+        steps: of each training.
+        pairs: of a right and a wrong question, in every step, in each way of asking.
+        names: invented, a word each; as many classes are asked about.
+    """
+
+    trained: str
+    steps: int = 40
+    pairs: int = 4
+    names: tuple[str, ...] = ("blick", "dax", "fep", "toma", "wug", "zorn")
+
+
+@dataclass(frozen=True, slots=True)
+class Quiz:
+    """How much is measured.
+
+    Attributes:
+        wordings: of the concept probe: a file, or the name of one that ships.
+        concepts: most concepts that the probe asks about; 0 takes all that are heard.
+        passages: most texts by which reading is measured; 0 takes all.
+        tokens: of a caption, at most.
+    """
+
+    wordings: str = "brief"
+    concepts: int = 0
+    passages: int = 0
+    tokens: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study of fine-tuning.
+
+    Attributes:
+        kind: "finetuning".
+        taught: what the model learns from.
+        inside: other sounds of that origin: what is gained.
+        outside: sounds of another origin.
+        earlier: sounds of the kind that the model knew before.
+        rehearsed: sounds of that kind for rehearsal and importances, not those of `earlier`; None
+            has none.
+        trained: levels of what trains; the first is the baseline of its effects.
+        plan: steps of a training; the seed is that of the cell.
+        holding: levels of how forgetting is held; the first is the baseline.
+        alignment: levels of how sound is tied to text; the first is the baseline.
+        design: "full" crosses all levels; "fraction" crosses what trains with what holds, and goes
+            through the ties along the diagonals, so that every level meets every other of each
+            factor about as often; "star" changes one factor at a time.
+        extras: strategies beyond the design.
+        transfer: classes with invented names; None has none.
+        model: what is fine-tuned.
+        clips: sounds that a step learns from.
+        cutoff: most tokens of question and answer.
+        texts: to keep in mind: a file, or the name of a set that ships.
+        measured: by which reading is measured; the same.
+        quiz: how much is measured.
+        scorer: compares captions with labels.
+        seeds: each strategy is trained once by each.
+        bootstrap: how intervals are computed.
+        seed: of whatever is drawn besides trainings.
+    """
+
+    kind: Literal["finetuning"]
+    taught: Portion
+    inside: Portion
+    outside: Portion
+    earlier: Portion
+    trained: tuple[Trained, ...]
+    plan: Plan
+    rehearsed: Portion | None = None
+    holding: tuple[Held, ...] = (Held(),)
+    alignment: tuple[Aligned, ...] = (Aligned(),)
+    design: Design = "fraction"
+    extras: tuple[Extra, ...] = ()
+    transfer: Transfer | None = None
+    model: Model = field(default_factory=Model)
+    clips: int = 4
+    cutoff: int = 108
+    texts: str = "held"
+    measured: str = "measured"
+    quiz: Quiz = field(default_factory=Quiz)
+    scorer: Part = field(default_factory=lambda: Part("embedding"))
+    seeds: tuple[int, ...] = (0, 1, 2)
+    bootstrap: Bootstrap = field(default_factory=Bootstrap)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        levels = {
+            "trained": [level.label for level in self.trained],
+            "holding": [level.label for level in self.holding],
+            "alignment": [level.label for level in self.alignment],
+            "seeds": [str(seed) for seed in self.seeds],
+        }
+        for what, names in levels.items():
+            if not names or len(set(names)) < len(names):
+                raise InvalidInputError(
+                    f"A study needs {what} of different names, at least one; got "
+                    f"{', '.join(names) or 'none'}. Name those that are called alike."
+                )
+        wanted = [extra.trained for extra in self.extras]
+        wanted += [self.transfer.trained] if self.transfer else []
+        for name in wanted:
+            self.level(name)
+
+    def level(self, name: str) -> Trained:
+        """The level of what trains that has a name.
+
+        Raises:
+            InvalidInputError: if there is none.
+        """
+        for level in self.trained:
+            if level.label == name:
+                return level
+        raise InvalidInputError(
+            f"Nothing that trains is called {name!r}; there are "
+            f"{', '.join(level.label for level in self.trained)}."
+        )
+
+
+def read_study(name: str | Path) -> Study:
+    """Read a configuration, by its path or the name of one that ships.
+
+    Raises:
+        InvalidInputError: as `configs.read_config`.
+    """
+    return read_config(Study, find_config(name, SHIPPED))

@@ -1,0 +1,105 @@
+"""Which strategies a study tries: cells of a design, each by every seed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.finetuning.config import Aligned, Held, Study, Trained
+from audioprobe.finetuning.strategy import Paired, Strategy
+
+TRANSFER = "transfer"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One training of a study.
+
+    Attributes:
+        trained: level of what trains.
+        holding: level of how forgetting is held.
+        alignment: level of how sound is tied to text; for transfer, what is taught in.
+        seed: of the training.
+        strategy: all of it.
+        transfer: whether classes with invented names are taught, and nothing else.
+    """
+
+    trained: str
+    holding: str
+    alignment: str
+    seed: int
+    strategy: Strategy
+    transfer: bool = False
+
+    @property
+    def configuration(self) -> str:
+        """The same for every seed."""
+        if self.transfer:
+            return f"{TRANSFER}--{self.alignment}"
+        return f"{self.trained}--{self.holding}--{self.alignment}"
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"{self.configuration}--{self.seed}"
+
+
+def cells_of(study: Study) -> tuple[Cell, ...]:
+    """All trainings, seed by seed, so that one that is broken off has whole replicates.
+
+    Raises:
+        InvalidInputError: if two strategies have one name.
+    """
+    once = [_cell(study, *levels) for levels in _designed(study)]
+    once += [_cell(study, study.level(e.trained), e.holding, e.alignment) for e in study.extras]
+    once += list(_transfer(study))
+    names = [cell.configuration for cell in once]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidInputError(f"Two strategies of the study are called {twice[0]!r}.")
+    return tuple(_seeded(cell, seed) for seed in study.seeds for cell in once)
+
+
+def _designed(study: Study) -> Iterator[tuple[Trained, Held, Aligned]]:
+    trained, holding, alignment = study.trained, study.holding, study.alignment
+    if study.design == "full":
+        yield from product(trained, holding, alignment)
+    elif study.design == "fraction":
+        for i, level in enumerate(trained):
+            for j, held in enumerate(holding):
+                yield level, held, alignment[(i + j) % len(alignment)]
+    else:
+        yield trained[0], holding[0], alignment[0]
+        yield from ((level, holding[0], alignment[0]) for level in trained[1:])
+        yield from ((trained[0], held, alignment[0]) for held in holding[1:])
+        yield from ((trained[0], holding[0], tied) for tied in alignment[1:])
+
+
+def _cell(study: Study, trained: Trained, held: Held, tied: Aligned) -> Cell:
+    plan = replace(study.plan, learning_rate=trained.learning_rate)
+    strategy = Strategy(trained.parts, plan, held.parts, tied.parts, study.clips)
+    return Cell(trained.label, held.label, tied.label, 0, strategy)
+
+
+def _transfer(study: Study) -> Iterator[Cell]:
+    """What is taught in words, in sound, in both, and in both with answers drawn at random."""
+    wanted = study.transfer
+    if wanted is None:
+        return
+    level = study.level(wanted.trained)
+    plan = replace(study.plan, learning_rate=level.learning_rate, steps=wanted.steps)
+    n = wanted.pairs
+    arms = {
+        "words": Paired("paired", n, ("words",)),
+        "sound": Paired("paired", n, ("sound",)),
+        "words+sound": Paired("paired", n),
+        "shuffled": Paired("paired", n, shuffled=True),
+    }
+    for name, paired in arms.items():
+        strategy = Strategy(level.parts, plan, (), (paired,), clips=0)
+        yield Cell(level.label, "none", name, 0, strategy, transfer=True)
+
+
+def _seeded(cell: Cell, seed: int) -> Cell:
+    plan = replace(cell.strategy.plan, seed=seed)
+    return replace(cell, seed=seed, strategy=replace(cell.strategy, plan=plan))

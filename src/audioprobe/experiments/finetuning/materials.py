@@ -1,0 +1,247 @@
+"""What a study of fine-tuning names, built: clips, lessons, and what is measured by."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audioprobe.audio.reading import read_waveform
+from audioprobe.concepts import Concepts
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.finetuning.config import SETS, Portion, Study
+from audioprobe.experiments.finetuning.invented import invented
+from audioprobe.experiments.materials import built
+from audioprobe.finetuning.lessons import Lessons, Pair
+from audioprobe.finetuning.sounds import Sounds, sounds_of
+from audioprobe.finetuning.texts import TextSet, examples_of, read_texts, refuse_leaks
+from audioprobe.probes.clips import sort_clips
+from audioprobe.probes.pairs import ConceptPair, balanced_pairs
+from audioprobe.probes.prepared import Prepared
+from audioprobe.probes.questionnaire import Questionnaire
+from audioprobe.probes.questions import Plan
+from audioprobe.probes.relations.shipped import from_concepts
+from audioprobe.probes.relations.subject import Subjects
+from audioprobe.probes.wording import read_wordings
+from audioprobe.protocols import Dataset
+from audioprobe.runs.progress import Progress
+from audioprobe.stable import stable_number
+from audioprobe.training.relations import Relation
+from audioprobe.training.sequences import Example
+from audioprobe.types import Clip, ComponentInfo
+
+_WATCHED = 5  # every fifth passage is held apart, for early stopping
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Materials:
+    """Everything that a study draws from, before any model is loaded.
+
+    Attributes:
+        clips: of each portion, by its name; see `config.SETS`.
+        infos: the data set of each portion.
+        probe: the concept probe: questions about classes, in words and of the sounds of `inside`.
+        pairs: questions about real classes that may be taught, about taught concepts alone.
+        quiz: the same about classes with invented names; None without transfer.
+        coined: questions about invented classes, which may be taught.
+        halves: ids of the concepts of which invented classes are taught in sound.
+        held: passages to be kept in mind.
+        watched: passages of the same set, held apart.
+        measured: passages by which reading is measured.
+        texts: the two sets of texts, by name.
+    """
+
+    clips: Mapping[str, tuple[Clip, ...]]
+    infos: Mapping[str, ComponentInfo]
+    probe: Prepared
+    pairs: tuple[Pair, ...]
+    quiz: Prepared | None
+    coined: tuple[Pair, ...]
+    halves: frozenset[str]
+    held: tuple[str, ...]
+    watched: tuple[str, ...]
+    measured: tuple[str, ...]
+    texts: Mapping[str, TextSet]
+
+
+def materials_of(study: Study) -> Materials:
+    """Build what a study names.
+
+    Raises:
+        InvalidInputError: if a portion has no clips, sounds that are learned from are heard again
+            where something is measured, or texts give away what the probe asks.
+    """
+    portions = {name: getattr(study, name) for name in SETS if getattr(study, name) is not None}
+    datasets = {name: _dataset(portion) for name, portion in portions.items()}
+    clips = {name: portion_of(name, portions[name], datasets[name]) for name in portions}
+    _refuse_shared(clips)
+    subjects = _heard_both(clips, study)
+    taught = frozenset(_half(subjects, study.seed))
+    plan = Plan(read_wordings(study.quiz.wordings), n_clips=1, seed=study.seed)
+    probe = Questionnaire(subjects, plan)("hypernym", _of(clips["inside"], subjects))
+    quiz = None
+    coined: tuple[Pair, ...] = ()
+    if study.transfer is not None:
+        made = invented(subjects, study.transfer.names)
+        quiz = Questionnaire(made, plan)("hypernym", _of(clips["inside"], made))
+        coined = _pairs(balanced_pairs(made, "hypernym", seed=study.seed).pairs)
+    held, measured = read_texts(study.texts), read_texts(study.measured)
+    _refuse_giveaways(probe, (*held.passages, *measured.passages))
+    most = study.quiz.passages or len(measured.passages)
+    mine = balanced_pairs(subjects.only(sorted(taught)), "hypernym", seed=study.seed)
+    return Materials(
+        clips,
+        {name: dataset.info for name, dataset in datasets.items()},
+        probe,
+        _pairs(mine.pairs),
+        quiz,
+        coined,
+        taught,
+        tuple(p for n, p in enumerate(held.passages) if n % _WATCHED),
+        held.passages[::_WATCHED],
+        measured.passages[:most],
+        {study.texts: held, study.measured: measured},
+    )
+
+
+def portion_of(name: str, portion: Portion, dataset: Dataset) -> tuple[Clip, ...]:
+    """The clips of a portion, in the order of the data set.
+
+    Raises:
+        InvalidInputError: if none is left.
+    """
+    every = dataset.clips(portion.split)
+    clips = [clip for clip in every[: portion.most or len(every)] if clip.labels]
+    by_label: dict[str, list[Clip]] = {}
+    for clip in clips:
+        by_label.setdefault((clip.labels or ("",))[0], []).append(clip)
+    kept: set[str] = set()
+    for some in by_label.values():
+        if len(some) < portion.least:
+            continue
+        drawn = sorted(some, key=lambda clip: stable_number(clip.id))
+        first, second = drawn[::2], drawn[1::2]
+        chosen = {"all": drawn, "first": first, "second": second}[portion.half]
+        kept.update(clip.id for clip in chosen[: portion.each or len(chosen)])
+    found = tuple(clip for clip in clips if clip.id in kept)
+    if not found:
+        raise InvalidInputError(
+            f"{name}: no clip is left of the split {portion.split!r} ({len(clips)} have labels, "
+            f"{portion.least} of each label are wanted)."
+        )
+    return found
+
+
+def lessons_of(
+    study: Study,
+    materials: Materials,
+    folder: Path,
+    tokenizer: Any,  # noqa: ANN401 - transformers has no types
+    *,
+    transfer: bool,
+) -> Lessons:
+    """What trainings draw from, with spectrograms in a folder that cells share."""
+    rehearsed = None
+    if "rehearsed" in materials.clips:
+        rehearsed = sounds_in(materials, "rehearsed", folder)
+    return Lessons(
+        tokenizer,
+        sounds_in(materials, "taught", folder),
+        rehearsed,
+        tuple(examples_of(materials.held, tokenizer, cutoff=study.cutoff)),
+        materials.coined if transfer else materials.pairs,
+        materials.halves if transfer else None,
+        study.cutoff,
+        study.seed,
+    )
+
+
+def sounds_in(
+    materials: Materials, name: str, folder: Path, progress: Progress = lambda *_: None
+) -> Sounds:
+    """Spectrograms of a portion; computed by whoever asks first."""
+
+    def told(done: int, total: int) -> None:
+        progress(f"spectrograms, {name}", done, total, "")
+
+    return sounds_of(name, materials.clips[name], folder / name, progress=told)
+
+
+def watched_by(
+    materials: Materials,
+    tokenizer: Any,  # noqa: ANN401 - transformers has no types
+    cutoff: int,
+) -> list[Example]:
+    """Passages held apart, in tokens."""
+    return list(examples_of(materials.watched, tokenizer, cutoff=cutoff))
+
+
+def _dataset(portion: Portion) -> Dataset:
+    found: Dataset = built("dataset", portion.dataset)  # type: ignore[assignment]
+    return found
+
+
+def _refuse_shared(clips: Mapping[str, Sequence[Clip]]) -> None:
+    """What is learned from must not be measured by: neither the clip nor the same samples."""
+    learned = {
+        read_waveform(clip).digest(): clip.id
+        for name in ("taught", "rehearsed")
+        for clip in clips.get(name, ())
+    }
+    for name in ("inside", "outside", "earlier"):
+        for clip in clips[name]:
+            same = learned.get(read_waveform(clip).digest())
+            if same is not None:
+                raise InvalidInputError(
+                    f"{name}: the clip {clip.id!r} sounds the same as {same!r}, which is learned "
+                    "from. Take other splits, or halves of the data set."
+                )
+
+
+def _heard_both(clips: Mapping[str, Sequence[Clip]], study: Study) -> Subjects:
+    """Concepts that are heard where the model learns and where it is measured."""
+    everything = from_concepts()
+    names = [set(sort_clips(clips[name], everything).by_concept) for name in ("taught", "inside")]
+    both = [s.id for s in everything.subjects if s.id in names[0] & names[1]]
+    if len(both) < 2:
+        raise InvalidInputError(
+            f"{len(both)} concepts are heard both in what is taught and in other sounds of its "
+            "origin (inside); a probe needs at least two."
+        )
+    drawn = sorted(both, key=lambda name: stable_number(f"{study.seed} {name}"))
+    chosen = set(drawn[: study.quiz.concepts or len(drawn)])
+    return everything.only([name for name in both if name in chosen])
+
+
+def _of(clips: Iterable[Clip], subjects: Subjects) -> tuple[Clip, ...]:
+    """The first clip of each concept: others would be left unasked."""
+    found = sort_clips(clips, subjects)
+    return tuple(own[0] for own in found.by_concept.values())
+
+
+def _half(subjects: Subjects, seed: int) -> list[str]:
+    """Every second concept of each kind, in an order that was drawn."""
+    by_kind: dict[str, list[str]] = {}
+    for subject in subjects.subjects:
+        by_kind.setdefault(subject.kind, []).append(subject.id)
+    found: list[str] = []
+    for names in by_kind.values():
+        found += sorted(names, key=lambda name: stable_number(f"half {seed} {name}"))[::2]
+    return found
+
+
+def _pairs(pairs: Sequence[ConceptPair]) -> tuple[Pair, ...]:
+    concepts = Concepts.shipped()
+    made = [
+        Relation(concepts[p.concept], "hypernym", p.target, p.target_phrase, p.holds, "taught")
+        for p in pairs
+    ]
+    return tuple(zip(made[::2], made[1::2], strict=True))
+
+
+def _refuse_giveaways(probe: Prepared, passages: Sequence[str]) -> None:
+    facts = {
+        (q.pair.phrase, q.pair.target_phrase)
+        for q in probe.questions
+        if q.pair.holds and q.pair.relation != "identity"
+    }
+    refuse_leaks(passages, sorted({q.text for q in probe.questions}), sorted(facts))

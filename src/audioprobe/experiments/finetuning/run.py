@@ -1,0 +1,140 @@
+"""A study of fine-tuning: every training is kept as it ends, and a run that was stopped goes on."""
+
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from audioprobe.configs import parse_config
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.finetuning.cell import SOUNDS, Lab
+from audioprobe.experiments.finetuning.config import Study
+from audioprobe.experiments.finetuning.design import Cell, cells_of
+from audioprobe.experiments.finetuning.findings import Findings
+from audioprobe.experiments.finetuning.materials import Materials, materials_of, sounds_in
+from audioprobe.experiments.record import digest_of, started
+from audioprobe.language_models._ltu_files import read_ltu
+from audioprobe.runs.folder import open_run
+from audioprobe.runs.progress import Progress
+from audioprobe.serialize import to_json
+
+FORMAT = 1
+
+
+class FinetuningRun:
+    """A run, prepared: every training is known before any begins.
+
+    Args:
+        config: what is wanted.
+        text: the configuration as it was written, which goes into the folder.
+
+    Attributes:
+        cells: all trainings, in order.
+        materials: what they draw from.
+
+    Raises:
+        InvalidInputError: as `design.cells_of` and `materials.materials_of`.
+    """
+
+    def __init__(self, config: Study, text: str) -> None:
+        self.config = config
+        self._text = text
+        self.cells: Sequence[Cell] = cells_of(config)
+        self.materials: Materials = materials_of(config)
+
+    def __call__(
+        self,
+        folder: str | Path,
+        progress: Progress = lambda *_: None,
+        *,
+        n_workers: int = 1,
+        most: int = 0,
+    ) -> list[Findings]:
+        """Train and measure whatever was not yet.
+
+        Args:
+            folder: of this run; one that was stopped goes on.
+            progress: told how far it is.
+            n_workers: trainings at once, each in a process of its own; they share the cores.
+            most: trainings to add in this call; 0 adds all that are left.
+
+        Returns:
+            The model before, then all trainings that there are, in the order of the design.
+
+        Raises:
+            InvalidInputError: if the folder holds another run, or another process works in it; or
+                for fewer than one worker.
+            AudioProbeError: if the model cannot be loaded, or be measured as it is.
+        """
+        if n_workers < 1 or most < 0:
+            raise InvalidInputError(f"Expected workers of at least 1, got {n_workers}.")
+        folder = Path(folder)
+        with open_run(folder, self._text, self._pinned(), started()):
+            lab = Lab(self.config, self.materials, folder, progress)
+            found = [lab.before()]
+            for name in ("taught", "rehearsed"):
+                if name in self.materials.clips:
+                    sounds_in(self.materials, name, folder / SOUNDS, progress)
+            left = [number for number, cell in enumerate(self.cells) if not lab.has(cell)]
+            left = left[: most or len(left)]
+            for done, name in enumerate(self._trained(lab, left, n_workers), 1):
+                progress("trainings", done, len(left), name)
+            return found + [lab(cell) for cell in self.cells if lab.has(cell)]
+
+    def _trained(self, lab: Lab, left: Sequence[int], n_workers: int) -> Iterator[str]:
+        """Names of trainings, as they end."""
+        if n_workers == 1:
+            for number in left:
+                yield lab(self.cells[number]).name
+            return
+        threads = max(1, (os.cpu_count() or 1) // n_workers)
+        with ProcessPoolExecutor(
+            n_workers,
+            get_context("spawn"),
+            initializer=_begin,
+            initargs=(self._text, lab.folder, threads),
+        ) as pool:
+            for task in as_completed([pool.submit(_train, number) for number in left]):
+                yield task.result()
+
+    def _pinned(self) -> dict[str, object]:
+        """What, besides the configuration's text, a result depends on."""
+        model, made = self.config.model, self.materials
+        files = read_ltu(model.name, model.base or None)
+        return {
+            "format": FORMAT,
+            "model": json.loads(to_json(files.info({}))),
+            "data": {name: json.loads(to_json(info)) for name, info in made.infos.items()},
+            "clips": {name: digest_of(clips) for name, clips in made.clips.items()},
+            "texts": {name: texts.revision for name, texts in made.texts.items()},
+            "questions": made.probe.digest(),
+            "quiz": made.quiz.digest() if made.quiz else "",
+        }
+
+
+def parse_study(text: str, source: str) -> Study:
+    """A study from the text of its file.
+
+    Raises:
+        InvalidInputError: as `configs.parse_config`.
+    """
+    return parse_config(Study, tomllib.loads(text), source)
+
+
+_LABS: list[tuple[Lab, Sequence[Cell]]] = []  # of a worker: built once, not with every training
+
+
+def _begin(text: str, folder: Path, threads: int) -> None:
+    torch.set_num_threads(threads)
+    study = parse_study(text, "the study")
+    _LABS.append((Lab(study, materials_of(study), folder), cells_of(study)))
+
+
+def _train(number: int) -> str:
+    ((lab, cells),) = _LABS
+    return lab(cells[number]).name
