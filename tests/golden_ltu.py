@@ -39,7 +39,14 @@ def tiny_trainable() -> dict[str, Tensor]:
 
 
 @cache
+@torch.inference_mode(mode=False)
 def tiny_net() -> LtuNet:
+    """Shared by all tests: none may change it."""
+    return new_net()
+
+
+def new_net() -> LtuNet:
+    """The same, for a test that changes it."""
     return assemble(tiny_config(), tiny_base(), tiny_trainable(), source="tiny")
 
 
@@ -65,6 +72,7 @@ def golden() -> dict[str, Tensor]:
 
 
 @cache
+@torch.inference_mode(mode=False)  # whoever asks first, gradients may flow through it later
 def spectrograms() -> Tensor:
     return torch.stack([LTU(chirp_10s()), LTU(noise_5s())])
 

@@ -2,24 +2,23 @@
 
 import pytest
 import torch
+from accelerate.utils import send_to_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.golden_ltu import (
     character_tokenizer,
     close,
     golden,
+    new_net,
     spectrograms,
-    tiny_base,
-    tiny_config,
     tiny_net,
-    tiny_trainable,
 )
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.language_models.ltu_prompt import tokenize, write_prompt
 from audioprobe.nets.cavmae import CavMaeConfig, CavMaeEncoder
-from audioprobe.nets.checkpoints import assemble
+from audioprobe.nets.gate import begin_gate
 from audioprobe.nets.ltu import IGNORED, next_token_loss
 from audioprobe.training.objectives import AnswerLoss, LabelBatch, LabelLoss
 from audioprobe.training.parts import PARTS, Part, train_only
@@ -139,11 +138,14 @@ def test_labels_of_an_encoder_can_be_learned() -> None:
 
 @pytest.mark.parametrize("parts", [[part] for part in PARTS] + [["encoder", "projector", "lora"]])
 def test_the_parts_named_train_and_no_others(parts: list[Part]) -> None:
-    net = assemble(tiny_config(), tiny_base(), tiny_trainable(), source="tiny")
+    net = new_net()
+    if "gate" in parts:
+        net.prefix.gate = begin_gate(torch.ones(2, 64), 8, seed=0)
     trained = train_only(net, parts)
     names = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
     assert len(trained) == len(names)
     places = {"prefix.encoder": "encoder", "prefix.projection": "projector", "lora_": "lora"}
+    places["prefix.gate"] = "gate"
     found = {
         next((part for place, part in places.items() if place in name), "llm") for name in names
     }
@@ -151,3 +153,14 @@ def test_the_parts_named_train_and_no_others(parts: list[Part]) -> None:
     for unknown in (["projection"], []):
         with pytest.raises(InvalidInputError, match="Name some of encoder"):
             train_only(net, unknown)  # type: ignore[arg-type]
+
+
+def test_a_batch_goes_to_a_device_whole() -> None:
+    """As the loop sends it there; nothing is left behind."""
+    batch = collate(
+        [Example((1, 5, 6), 2, "a"), Example((1, 5), 1, "")], sounds(), loss="all", pad=0
+    )
+    for rows in send_to_device(batch, torch.device("meta")):
+        parts = (rows.ids, rows.labels, rows.segments, rows.positions, rows.sounds)
+        assert all(part.is_meta for part in parts if part is not None)
+    assert [rows.sounds is None for rows in send_to_device(batch, "cpu")] == [False, True]

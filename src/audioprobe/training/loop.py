@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import send_to_device
 from torch import Tensor, nn
 
 from audioprobe.disk import held, write_whole
@@ -102,20 +103,30 @@ def fit(
         weights that stay.
 
     Raises:
-        InvalidInputError: if nothing requires gradients, or the folder holds a training by another
-            plan.
-        TrainingError: if a loss or gradient is not finite; the last good state stays. Or if another
-            process trains in this folder.
+        InvalidInputError: if nothing requires gradients, nothing that does has a part in a loss, or
+            the folder holds a training by another plan.
+        TrainingError: if a loss, a gradient or a weight is not finite; the last good state stays.
+            Or if another process trains in this folder.
     """
     if not any(parameter.requires_grad for parameter in objective.parameters()):
         raise InvalidInputError("Nothing to train: no parameter requires a gradient.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    accelerator = _accelerator()
     # Of several processes that train together, the first holds the folder for all.
-    holding = alone(folder) if PartialState().is_main_process else nullcontext()
+    holding = alone(folder) if accelerator.is_main_process else nullcontext()
     with holding, torch.random.fork_rng():
         told = progress or (lambda *_: None)
-        return _fit(objective, batch_at, plan, folder, accept=accept, progress=told)
+        log = _fit(objective, batch_at, plan, folder, accelerator, accept=accept, progress=told)
+        accelerator.wait_for_everyone()  # so that the state is on disk when the others go on
+        return log
+
+
+def _accelerator() -> Any:  # noqa: ANN401 - accelerate has no types
+    # A step need not reach every parameter: if it hears nothing, what hears has no gradient.
+    reached = DistributedDataParallelKwargs(find_unused_parameters=True)
+    # The precision of an Accelerator is that of the whole process: each plan has its own instead.
+    return Accelerator(mixed_precision="no", kwargs_handlers=[reached])
 
 
 def _fit(
@@ -123,12 +134,11 @@ def _fit(
     batch_at: Callable[[int, int, int], Any],
     plan: Plan,
     folder: Path,
+    accelerator: Any,  # noqa: ANN401
     *,
     accept: Callable[[int], bool] | None,
     progress: Callable[[int, int, float], None],
 ) -> list[dict[str, float]]:
-    # The precision of an Accelerator is that of the whole process: each plan has its own instead.
-    accelerator: Any = Accelerator(mixed_precision="no")
     lowered = plan.precision == "bfloat16" and computes_in_bfloat16(accelerator.device.type)
     trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
@@ -143,25 +153,28 @@ def _fit(
             group["lr"] = plan.rate(run.step)
         batch = batch_at(run.step, accelerator.process_index, accelerator.num_processes)
         with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=lowered):
-            loss = model(batch).float()
+            loss = model(send_to_device(batch, accelerator.device)).float()
+        if not loss.requires_grad:
+            raise InvalidInputError(
+                f"{folder}: nothing that trains has a part in the loss of step {run.step}. Let "
+                "more train, or learn from something else."
+            )
         accelerator.backward(loss)
         norm = float(accelerator.clip_grad_norm_(trained, plan.clip_norm))
         shown = float(accelerator.reduce(loss.detach(), "mean"))
         if not (math.isfinite(shown) and math.isfinite(norm)):
-            raise TrainingError(
-                f"{folder}: loss {shown} and gradient norm {norm} at step {run.step}: the training "
-                f"has diverged. The state before is kept. Lower the learning rate (it was "
-                f"{plan.rate(run.step):.2g}), or look at the batch of this step."
-            )
+            raise _diverged(folder, f"loss {shown} and gradient norm {norm}", plan, run.step)
         driven.step()
         driven.zero_grad()
         entry = {"step": run.step, "loss": shown, "rate": plan.rate(run.step), "norm": norm}
         run.log.append({**entry, "seconds": time.perf_counter() - began})
         run.step += 1
         due = run.step % plan.save_every == 0 or run.step == plan.steps
+        if due and not all(bool(parameter.isfinite().all()) for parameter in trained):
+            raise _diverged(folder, "weights that are not finite", plan, run.step - 1)
         if due and accept is not None:
             objective.eval()
-            if not accept(run.step):
+            if not _agreed(accelerator, accepted=accept(run.step)):
                 run = _go_back(folder / STATE, objective, initial)
                 break
             model.train()
@@ -170,6 +183,20 @@ def _fit(
         progress(run.step, plan.steps, shown)
     objective.eval()
     return run.log
+
+
+def _diverged(folder: Path, what: str, plan: Plan, step: int) -> TrainingError:
+    return TrainingError(
+        f"{folder}: {what} at step {step}: the training has diverged. The state before is kept. "
+        f"Lower the learning rate (it was {plan.rate(step):.2g}), or look at the batch of this "
+        "step."
+    )
+
+
+def _agreed(accelerator: Any, *, accepted: bool) -> bool:  # noqa: ANN401
+    """Whether all processes accept: they go on together, or none does."""
+    said = torch.tensor(float(accepted), device=accelerator.device)
+    return float(accelerator.reduce(said, "mean")) == 1.0
 
 
 def alone(folder: Path) -> AbstractContextManager[None]:

@@ -91,6 +91,16 @@ class Rows:
     positions: Tensor
     sounds: Tensor | None
 
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "Rows":
+        """The same on a device, as tensors have it."""
+        texts = (self.ids, self.labels, self.segments, self.positions)
+        ids, labels, segments, positions = (
+            tensor.to(device, non_blocking=non_blocking) for tensor in texts
+        )
+        heard = self.sounds
+        sounds = None if heard is None else heard.to(device, non_blocking=non_blocking)
+        return Rows(ids, labels, segments, positions, sounds)
+
 
 Batch: TypeAlias = tuple[Rows, ...]
 """Rows with sound, and rows without."""

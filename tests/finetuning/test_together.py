@@ -1,0 +1,124 @@
+"""Processes that train together end with the same weights, and with those that one would reach."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from audioprobe.finetuning import tuner
+from audioprobe.finetuning.lessons import Lessons
+from audioprobe.finetuning.objective import Combined, Lot
+from audioprobe.finetuning.trainable import let_train
+from audioprobe.training.loop import fit
+from audioprobe.training.objectives import AnswerLoss
+from tests.finetuning.together import (
+    CASES,
+    EVERYTHING,
+    LINE,
+    Plain,
+    begun,
+    halves,
+    results,
+    run_together,
+)
+from tests.tiny_ltu import write_base
+from tests.tiny_tuning import tiny_files, tiny_lessons
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two processes trained."""
+    folder = tmp_path_factory.mktemp("together")
+    for name in ("base", "out"):
+        (folder / name).mkdir()
+    write_base(folder / "base", with_sound=False)
+    tiny_lessons(folder / "sounds")
+    run_together(folder / "out", folder / "base", folder / "sounds")
+    return folder
+
+
+def close(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, atol=2e-5, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("name", [*CASES, "line"])
+def test_all_processes_end_with_the_same_weights(home: Path, name: str) -> None:
+    one, other = results(home / "out", name)
+    assert one["weights"].keys() == other["weights"].keys()
+    assert one["weights"]
+    for parameter, tensor in one["weights"].items():
+        assert torch.equal(tensor, other["weights"][parameter]), parameter
+    losses = [[(entry["loss"], entry["norm"]) for entry in each["log"]] for each in (one, other)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(("name", "parts"), [("everything", "prefix"), ("words", "lora")])
+def test_weights_move(home: Path, name: str, parts: str) -> None:
+    found = results(home / "out", name)[0]
+    moved = [n for n, w in found["weights"].items() if not torch.equal(w, found["before"][n])]
+    assert any(parts in n for n in moved)
+    assert len(found["log"]) == CASES[name].plan.steps
+
+
+def test_what_no_step_reaches_stays(home: Path) -> None:
+    found = results(home / "out", "words")[0]
+    heard = [n for n in found["weights"] if n.startswith("prefix.")]
+    assert heard
+    assert all(torch.equal(found["weights"][n], found["before"][n]) for n in heard)
+
+
+def test_both_stop_at_a_look_or_neither(home: Path) -> None:
+    for found in results(home / "out", "stopped"):
+        assert found["log"] == []
+        assert all(torch.equal(w, found["before"][n]) for n, w in found["weights"].items())
+    for found in results(home / "out", "looked at"):
+        assert len(found["log"]) == 2
+
+
+def test_two_reach_what_one_reaches_on_batches_twice_as_large(home: Path, tmp_path: Path) -> None:
+    line = Plain()
+    log = fit(line, halves, LINE, tmp_path)
+    found = results(home / "out", "line")[0]
+    close(found["weights"], {name: p.detach() for name, p in line.named_parameters()})
+    losses = [entry["loss"] for entry in log]
+    assert [entry["loss"] for entry in found["log"]] == pytest.approx(losses, rel=1e-4)
+
+
+class Mean(nn.Module):
+    """Of the losses of several lots."""
+
+    def __init__(self, combined: Combined) -> None:
+        super().__init__()
+        self.combined = combined
+
+    def forward(self, lots: list[Lot]) -> Tensor:
+        return torch.stack([self.combined(lot) for lot in lots]).mean()
+
+
+def test_a_fine_tuning_by_two_is_one_on_the_lots_of_both(home: Path, tmp_path: Path) -> None:
+    lessons: Lessons = tiny_lessons(home / "sounds")
+    net = tiny_files(home / "base", dropout=0.0).net
+    tuner._open_gate(net, lessons, EVERYTHING)
+    let_train(net, f"{EVERYTHING.trains}+gate")
+    objective = tuner._objective(AnswerLoss(net), lessons, EVERYTHING)
+    lots = tuner._batches(lessons, EVERYTHING)
+
+    def both(step: int, process: int, n_processes: int) -> list[Lot]:
+        return [lots(step, number, 2) for number in range(2)]
+
+    fit(Mean(objective), both, EVERYTHING.plan, tmp_path)
+    own = {name: p.detach() for name, p in net.named_parameters() if p.requires_grad}
+    close(results(home / "out", "everything")[0]["weights"], own)
+
+
+def test_one_process_goes_on_with_the_state_of_two(home: Path) -> None:
+    out = home / "out"
+    there: dict[str, Any] = results(out, "everything")[0]
+    again = begun(EVERYTHING, home / "base", home / "sounds", out / "everything")
+    assert again["log"] == there["log"]
+    for name, tensor in there["weights"].items():
+        assert torch.equal(again["weights"][name], tensor), name
