@@ -9,8 +9,6 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import (
-    Aligned,
-    AlignedBatch,
     Alignment,
     Contrastive,
     Embedded,
@@ -20,9 +18,8 @@ from audioprobe.finetuning.alignment import (
     embedded,
 )
 from audioprobe.finetuning.trainable import let_train
-from audioprobe.training.objectives import AnswerLoss
-from tests.finetuning.test_holding import batch, tiny, value
-from tests.golden_ltu import spectrograms, tiny_net
+from tests.finetuning.test_holding import value
+from tests.golden_ltu import new_net, spectrograms, tiny_net
 
 NET = tiny_net().eval()
 WIDTH = NET.llama.config.hidden_size
@@ -98,21 +95,26 @@ def test_sound_that_is_its_text_has_distance_nothing() -> None:
 
 @pytest.mark.parametrize("tie", TIES, ids=lambda tie: type(tie).__name__)
 def test_training_draws_sound_to_its_text_and_leaves_text_alone(tie: Alignment) -> None:
-    net = tiny_net()
+    net = new_net()
     let_train(net, "all+llm")
-    aligned = Aligned(AnswerLoss(net), net, tie, 1.0).eval()
-    asked = AlignedBatch(batch(), spectrograms()[:2], Texts(TEXTS.ids[:2], TEXTS.there[:2]))
+    sounds, texts = spectrograms()[:2], Texts(TEXTS.ids[:2], TEXTS.there[:2])
     own = [p for n, p in net.named_parameters() if n.startswith("prefix.projection")]
-    before = value(tie(net, net.prefix(asked.sounds), asked.texts))
-    plain = value(aligned.objective(asked.answers))
-    assert value(aligned(asked)) == pytest.approx(plain + before, rel=1e-5)
-    heard = net.prefix(asked.sounds)
-    tie(net, heard, asked.texts).backward()  # type: ignore[no-untyped-call]
+    loss = tie(net, net.prefix(sounds), texts)
+    loss.backward()  # type: ignore[no-untyped-call]
     embeddings = net.llama.get_input_embeddings().weight.grad
     assert embeddings is None or not embeddings.any(), "the side of the text does not move"
     optimizer = torch.optim.SGD(own, lr=1e-2)
     optimizer.step()
-    assert value(tie(net, net.prefix(asked.sounds), asked.texts)) < before
+    assert value(tie(net, net.prefix(sounds), texts)) < value(loss)
+
+
+@pytest.mark.parametrize("tie", TIES, ids=lambda tie: type(tie).__name__)
+def test_a_language_model_in_half_precision_is_tied_too(tie: Alignment) -> None:
+    """As bases are published; what trains is in whole precision."""
+    net = new_net()
+    net.llama.to(torch.bfloat16)
+    whole = value(tie(NET, tokens(), TEXTS))
+    assert value(tie(net, tokens(), TEXTS)) == pytest.approx(whole, rel=0.05)
 
 
 def test_what_cannot_be_tied_is_refused() -> None:
@@ -122,5 +124,3 @@ def test_what_cannot_be_tied_is_refused() -> None:
         HiddenStates(7)(NET, tokens(), TEXTS)
     with pytest.raises(InvalidInputError, match="cosine or mse"):
         distance_of("cosinus")  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match="at least 0"):
-        Aligned(tiny(), NET, Contrastive(), -1.0)

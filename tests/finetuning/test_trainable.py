@@ -5,11 +5,11 @@ import pytest
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.trainable import let_train
 from audioprobe.training.parts import part_of
-from tests.golden_ltu import tiny_net
+from tests.golden_ltu import new_net
 
 
 def trains(names: str) -> set[str]:
-    net = tiny_net()
+    net = new_net()
     found = let_train(net, names)
     own = {name for name, p in net.named_parameters() if p.requires_grad}
     assert len(found) == len(own)
@@ -51,4 +51,4 @@ def test_last_layers_are_the_language_models_own_weights() -> None:
 )
 def test_what_there_is_not_is_refused(names: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        let_train(tiny_net(), names)
+        let_train(new_net(), names)
