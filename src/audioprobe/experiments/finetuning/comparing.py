@@ -1,0 +1,271 @@
+"""A model after training against the same before: on the same clips, passages and questions.
+
+Replicates by other seeds are averaged item by item. Intervals resample items (clips, passages, or
+concepts with all their questions), so they tell what other items would have given; what other seeds
+give stands beside.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measured
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.paired import sign_flips
+from audioprobe.metrics.resampled import macro_roc_auc, mean, ratio
+from audioprobe.types import BoolArray, Estimate, Float64Array
+
+Measure: TypeAlias = Literal[
+    "inside AUC",
+    "outside AUC",
+    "earlier AUC",
+    "loss of text",
+    "accuracy in words",
+    "accuracy in sound",
+    "words minus sound",
+]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+UNITS: Mapping[Measure, str] = {
+    "inside AUC": "macro AUC of captions, other sounds of the origin that was taught",
+    "outside AUC": "macro AUC of captions, sounds of another origin",
+    "earlier AUC": "macro AUC of captions, sounds of the kind known before",
+    "loss of text": "nats per token; above 0 is forgotten",
+    "accuracy in words": "share of right answers about classes, asked of the word",
+    "accuracy in sound": "share of right answers about classes, asked of the sound",
+    "words minus sound": "difference of both accuracies, over the same questions",
+}
+_FLIPS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """After minus before.
+
+    Attributes:
+        estimate: mean over replicates, with an interval over items.
+        p_value: of no change: before and after exchanged item by item; None where it is undefined.
+        by_seed: of each replicate, in order; None where one failed or is undefined.
+    """
+
+    estimate: Estimate
+    p_value: float | None
+    by_seed: tuple[float | None, ...]
+
+
+NOTHING = Estimate(None, n=0, method="no training of this strategy ended")
+
+
+def changes(
+    before: Measured, replicates: Sequence[Measured | None], bootstrap: Bootstrap
+) -> dict[Measure, Change]:
+    """What training changed, measure by measure.
+
+    Args:
+        before: the model as it was.
+        replicates: after training, one per seed; None for one that failed.
+        bootstrap: how intervals are computed; its seed is that of the tests.
+    """
+    there = [one for one in replicates if one is not None]
+    found = {}
+    for measure in MEASURES:
+        compare = _WAYS[measure]
+        if not there:
+            found[measure] = Change(NOTHING, None, (None,) * len(replicates))
+            continue
+        estimate, p_value = compare(before, there, bootstrap)
+        alone = [None if one is None else compare(before, [one], None) for one in replicates]
+        by_seed = tuple(None if one is None else one[0].value for one in alone)
+        found[measure] = Change(estimate, p_value, by_seed)
+    return found
+
+
+def level_of(
+    measured: Sequence[Measured], measure: Measure, bootstrap: Bootstrap | None = None
+) -> Estimate:
+    """The measure itself, not its change: mean over replicates, with an interval over items."""
+    first = measured[0]
+    if measure in _PORTIONS:
+        heard = [one.heard[_PORTIONS[measure]] for one in measured]
+        targets, values = _common(heard)
+        return _estimate(_mean_auc(targets, values), len(targets), bootstrap)
+    if measure == "loss of text":
+        tokens = [float(text.n_tokens) for text in first.texts]
+        nats = np.mean([[text.nats for text in one.texts] for one in measured], axis=0)
+        return _estimate(ratio(nats, tokens), len(tokens), bootstrap)
+    values_of, concepts = _rights(measured, measure)
+    return _estimate(mean(values_of), len(values_of), bootstrap, concepts)
+
+
+_Compared = tuple[Estimate, float | None]
+
+
+def _estimate(
+    statistic: Callable[[Float64Array], Float64Array],
+    n: int,
+    bootstrap: Bootstrap | None,
+    groups: Sequence[str] | None = None,
+) -> Estimate:
+    """Without a bootstrap, the number alone."""
+    if bootstrap is not None:
+        return bootstrap.estimate(statistic, n, groups=groups)
+    value = float(statistic(np.ones((1, n)))[0]) if n else float("nan")
+    return Estimate(None if np.isnan(value) else value, n=n)
+
+
+_PORTIONS: Mapping[str, str] = {
+    "inside AUC": "inside",
+    "outside AUC": "outside",
+    "earlier AUC": "earlier",
+}
+
+
+def _of_captions(portion: str) -> Callable[..., _Compared]:
+    def compare(
+        before: Measured, after: Sequence[Measured], bootstrap: Bootstrap | None
+    ) -> _Compared:
+        targets, (old, *new) = _common([before.heard[portion], *(a.heard[portion] for a in after)])
+        was, now = macro_roc_auc(targets, old), _mean_auc(targets, new)
+        found = _estimate(lambda counts: now(counts) - was(counts), len(targets), bootstrap)
+        return found, _exchanged(targets, old, new, bootstrap)
+
+    return compare
+
+
+def _mean_auc(
+    targets: BoolArray, values: Sequence[Float64Array]
+) -> Callable[[Float64Array], Float64Array]:
+    each = [macro_roc_auc(targets, one) for one in values]
+    return lambda counts: np.mean([one(counts) for one in each], axis=0)
+
+
+def _common(heard: Sequence[Captioned]) -> tuple[BoolArray, list[Float64Array]]:
+    """Targets and scores of the clips that all of them have, in order."""
+    shared = set.intersection(*(set(one.clips) for one in heard))
+    rows = [[n for n, clip in enumerate(one.clips) if clip in shared] for one in heard]
+    values = [one.values()[row] for one, row in zip(heard, rows, strict=True)]
+    return heard[0].targets()[rows[0]], values
+
+
+def _exchanged(
+    targets: BoolArray,
+    old: Float64Array,
+    new: Sequence[Float64Array],
+    bootstrap: Bootstrap | None,
+) -> float | None:
+    """Two-sided p-value: before and after exchanged clip by clip, in all replicates at once."""
+    if bootstrap is None or not len(targets):
+        return None
+    rng = np.random.default_rng(bootstrap.seed)
+    flips = rng.integers(2, size=(_FLIPS, len(targets))).astype(bool)
+    flips[0] = False
+
+    def aucs(one: Float64Array, other: Float64Array) -> Float64Array:
+        return _macro_aucs(targets, np.where(flips[:, :, None], other, one))
+
+    differences = np.mean([aucs(after, old) - aucs(old, after) for after in new], axis=0)
+    if np.isnan(differences).any():
+        return None
+    return float(np.mean(np.abs(differences) >= abs(differences[0]) - 1e-12))
+
+
+def _macro_aucs(targets: BoolArray, scores: Float64Array) -> Float64Array:
+    """Macro AUC of many score matrices at once; scores have shape (n, n_clips, n_labels)."""
+    found = []
+    for label in range(targets.shape[1]):
+        there, own = targets[:, label], scores[:, :, label]
+        if there.any() and not there.all():
+            apart = own[:, there][:, :, None] - own[:, ~there][:, None, :]
+            found.append(((apart > 0) + 0.5 * (apart == 0)).mean(axis=(1, 2)))
+    if not found:
+        return np.full(len(scores), np.nan)
+    return np.asarray(np.mean(found, axis=0), dtype=np.float64)
+
+
+def _of_texts(
+    before: Measured, after: Sequence[Measured], bootstrap: Bootstrap | None
+) -> _Compared:
+    tokens = np.array([text.n_tokens for text in before.texts], dtype=np.float64)
+    was = np.array([text.nats for text in before.texts])
+    now = np.mean([[text.nats for text in one.texts] for one in after], axis=0)
+    found = _estimate(ratio(now - was, tokens), len(tokens), bootstrap)
+    if bootstrap is None:
+        return found, None
+    return found, sign_flips(now - was, seed=bootstrap.seed).p_value
+
+
+def _of_answers(measure: Measure) -> Callable[..., _Compared]:
+    def compare(
+        before: Measured, after: Sequence[Measured], bootstrap: Bootstrap | None
+    ) -> _Compared:
+        return difference(
+            {key: (answer, value) for key, answer, value in _valued(before.probe, measure)},
+            [
+                {key: (answer, value) for key, answer, value in _valued(one.probe, measure)}
+                for one in after
+            ],
+            bootstrap,
+        )
+
+    return compare
+
+
+_Values = Mapping[tuple[object, ...], tuple[Answer, float]]
+
+
+def difference(was: _Values, now: Sequence[_Values], bootstrap: Bootstrap | None) -> _Compared:
+    """Mean of the new values minus the old, over what all of them have; concepts are resampled."""
+    keys = [key for key in was if all(key in one for one in now)]
+    if not keys:
+        return Estimate(None, n=0, method="no question that was answered each time"), None
+    groups = [was[key][0].concept for key in keys]
+    apart = np.array([np.mean([one[key][1] for one in now]) - was[key][1] for key in keys])
+    found = _estimate(mean(apart), len(keys), bootstrap, groups)
+    if bootstrap is None:
+        return found, None
+    return found, sign_flips(apart, groups=groups, seed=bootstrap.seed).p_value
+
+
+def _valued(
+    answers: Sequence[Answer], measure: Measure
+) -> list[tuple[tuple[object, ...], Answer, float]]:
+    """Answers with 1 for a right and 0 for a wrong one; for the gap, words minus sound."""
+    condition = {"accuracy in words": "text", "accuracy in sound": "audio"}.get(measure)
+    if condition is not None:
+        return [
+            (a.key, a, float(a.right))
+            for a in answers
+            if a.condition == condition and a.right is not None
+        ]
+    words = {
+        _asked(a): float(a.right) for a in answers if a.condition == "text" and a.right is not None
+    }
+    return [
+        (a.key, a, words[_asked(a)] - float(a.right))
+        for a in answers
+        if a.condition == "audio" and a.right is not None and _asked(a) in words
+    ]
+
+
+def _asked(answer: Answer) -> tuple[object, ...]:
+    """The same in words and in sound."""
+    return answer.concept, answer.target, answer.relation, answer.match
+
+
+def _rights(measured: Sequence[Measured], measure: Measure) -> tuple[Float64Array, list[str]]:
+    each = [{key: (a, v) for key, a, v in _valued(one.probe, measure)} for one in measured]
+    keys = [key for key in each[0] if all(key in one for one in each)]
+    values = np.array([np.mean([one[key][1] for one in each]) for key in keys])
+    return values, [each[0][key][0].concept for key in keys]
+
+
+_WAYS: Mapping[Measure, Callable[..., _Compared]] = {
+    "inside AUC": _of_captions("inside"),
+    "outside AUC": _of_captions("outside"),
+    "earlier AUC": _of_captions("earlier"),
+    "loss of text": _of_texts,
+    "accuracy in words": _of_answers("accuracy in words"),
+    "accuracy in sound": _of_answers("accuracy in sound"),
+    "words minus sound": _of_answers("words minus sound"),
+}

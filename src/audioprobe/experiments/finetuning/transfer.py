@@ -1,0 +1,150 @@
+"""What carries over between words and sound: invented classes, taught in the one, asked in both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audioprobe.experiments.finetuning.comparing import difference
+from audioprobe.experiments.finetuning.findings import Answer, Findings
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.resampled import mean
+from audioprobe.types import Estimate
+
+CONTROL = "shuffled"
+"""The arm in which answers were drawn at random."""
+
+ASKED = ("words", "sound")
+HALVES = ("taught in sound", "not taught in sound")
+"""Of concepts: of those in the first, classes are taught in sound where sound is taught at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """One way to teach, asked in one way about one half of the concepts.
+
+    Attributes:
+        arm: what was taught in: "words", "sound", "words+sound", or `CONTROL`.
+        asked: of the word or of the sound.
+        half: of `HALVES`.
+        accuracy: afterwards; concepts are resampled, replicates averaged.
+        change: minus the same questions before.
+        p_change: of no change: signs flipped concept by concept.
+        beyond: minus the same questions in the control; of the control itself None.
+        p_beyond: of no difference from the control.
+    """
+
+    arm: str
+    asked: str
+    half: str
+    accuracy: Estimate
+    change: Estimate
+    p_change: float | None
+    beyond: Estimate | None
+    p_beyond: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What was carried over.
+
+    Attributes:
+        before: accuracy of the model as it was, by (asked, half).
+        carried: all arms.
+        n_replicates: trainings that ended, by arm.
+        failures: why others have no value.
+    """
+
+    before: dict[tuple[str, str], Estimate]
+    carried: tuple[Carried, ...]
+    n_replicates: dict[str, int]
+    failures: tuple[str, ...]
+
+
+def transferred(
+    before: Sequence[Answer],
+    trainings: Sequence[Findings],
+    halves: frozenset[str],
+    bootstrap: Bootstrap,
+) -> Transferred | None:
+    """Compare all arms; None where nothing was taught.
+
+    Args:
+        before: answers of the model as it was.
+        trainings: of all arms.
+        halves: ids of the concepts of which classes are taught in sound.
+        bootstrap: how intervals are computed; its seed is that of the tests.
+    """
+    arms: dict[str, list[Sequence[Answer]]] = {}
+    for one in trainings:
+        arms.setdefault(one.alignment, [])
+        if one.measured is not None:
+            arms[one.alignment].append(one.measured.quiz)
+    if not any(arms.values()):
+        return None
+    found = []
+    for arm, replicates in arms.items():
+        for asked in ASKED:
+            for half in HALVES:
+                was = _part(before, asked, half, halves)
+                now = [_part(one, asked, half, halves) for one in replicates]
+                control = [_part(one, asked, half, halves) for one in arms.get(CONTROL, [])]
+                if was and now:
+                    found.append(_carried((arm, asked, half), was, now, control, bootstrap))
+    return Transferred(
+        {
+            (asked, half): _accuracy([_part(before, asked, half, halves)], bootstrap)
+            for asked in ASKED
+            for half in HALVES
+        },
+        tuple(found),
+        {arm: len(replicates) for arm, replicates in arms.items()},
+        tuple(one.failure for one in trainings if one.failure),
+    )
+
+
+_Part = dict[tuple[object, ...], tuple[Answer, float]]
+
+
+def _part(answers: Sequence[Answer], asked: str, half: str, halves: frozenset[str]) -> _Part:
+    condition = {"words": "text", "sound": "audio"}[asked]
+    wanted = half == HALVES[0]
+    return {
+        answer.key: (answer, float(answer.right))
+        for answer in answers
+        if answer.condition == condition
+        and answer.right is not None
+        and (answer.concept in halves) == wanted
+    }
+
+
+def _carried(
+    what: tuple[str, str, str],
+    was: _Part,
+    now: Sequence[_Part],
+    control: Sequence[_Part],
+    bootstrap: Bootstrap,
+) -> Carried:
+    change, p_change = difference(was, now, bootstrap)
+    beyond: Estimate | None = None
+    p_beyond: float | None = None
+    if what[0] != CONTROL and control:
+        beyond, p_beyond = difference(_averaged(control), [_averaged(now)], bootstrap)
+    return Carried(*what, _accuracy(now, bootstrap), change, p_change, beyond, p_beyond)
+
+
+def _averaged(replicates: Sequence[_Part]) -> _Part:
+    """Mean over replicates of each question that all of them answered."""
+    first, *others = replicates
+    return {
+        key: (answer, (value + sum(one[key][1] for one in others)) / len(replicates))
+        for key, (answer, value) in first.items()
+        if all(key in one for one in others)
+    }
+
+
+def _accuracy(replicates: Sequence[_Part], bootstrap: Bootstrap) -> Estimate:
+    each = _averaged(replicates)
+    if not each:
+        return Estimate(None, n=0, method="no question was answered")
+    values = [value for _, value in each.values()]
+    groups = [answer.concept for answer, _ in each.values()]
+    return bootstrap.estimate(mean(values), len(values), groups=groups)
