@@ -267,6 +267,6 @@ class Estimate:
     def __str__(self) -> str:
         if self.value is None:
             return "undefined"
-        interval = "" if self.low is None else f" [{self.low:.3f}, {self.high:.3f}]"
+        interval = "" if self.low is None else f" [{self.low:z.3f}, {self.high:z.3f}]"
         left_out = f" ({self.n_undefined} undefined)" if self.n_undefined else ""
-        return f"{self.value:.3f}{interval}{left_out}"
+        return f"{self.value:z.3f}{interval}{left_out}"

@@ -45,11 +45,11 @@ def consistency(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) 
     asked = [trial for trial in trials if trial.asked(reading) and trial.question.form == "yes-no"]
     for trial in asked:
         pair = trial.question.pair
-        key = pair.key, pair.negatives, pair.match, trial.question.condition, trial.question.clip
+        key = *pair.key, pair.negatives, pair.match, trial.question.condition, trial.question.clip
         answers.setdefault(key, []).append(trial.chosen(reading))
     several = {k: a for k, a in answers.items() if len(a) > 1 and None not in a}
     same = [float(len(set(found)) == 1) for found in several.values()]
-    groups = [str(key[0]) for key in several]
+    groups = [concept for (concept, *_) in several]
     agreement = (
         bootstrap.estimate(mean(same), len(same), groups=groups)
         if same

@@ -55,7 +55,7 @@ def page_of(
         Section("How it was made", [_made(outcome)]),
     ]
     shown = [section for section in sections if section.items]
-    return Page(f"Concept probe: {model.name}", f"{lead} {found.grounds}.", shown)
+    return Page(f"Concept probe: {model.name}", f"{lead} Grounds: {found.grounds}.", shown)
 
 
 def _conditions(outcome: ProbeOutcome) -> list[Item]:
@@ -113,8 +113,18 @@ def _gaps(outcome: ProbeOutcome) -> list[Item]:
     rows = [Row(f"{g.first} minus {g.second}", g.difference, g.second in CONTROLS) for g in told]
     items: list[Item] = [Drawing(to_svg(forest(rows, "difference"), caption), caption)]
     items.append(Grid("In numbers", _gap_table(told)))
+    items += _conditional(outcome)
     items += [_contingency(g) for g in told if (g.first, g.second) == ("text", "audio")]
     return items
+
+
+def _conditional(outcome: ProbeOutcome) -> list[Item]:
+    """Classes and names in sound, by whether the concept of the clip was recognised."""
+    found = outcome.table("relation", "recognised", condition="audio", form="yes-no")
+    rows = tuple(row for row in found.rows if row[0] != "identity")
+    names = ("relation", "recognised", *HEADER)
+    table = Table(names, rows, tuple(range(2, len(names))))
+    return [Grid("In sound, by whether the concept was recognised", table)] if rows else []
 
 
 def _contingency(gap: Gap) -> Grid:

@@ -22,6 +22,7 @@ with needs_extra("report"):
 
 _ROW_INCHES = 0.32
 _CELL_INCHES = 0.3
+_LETTER_INCHES = 0.08  # of a cell's text, with its share of what is beside the cells
 _INK, _LINE, _BAND = "#1f3b57", "#9aa7b3", "#c9d8e6"
 _CONTROL = "#b07d2b"
 # Text stays text: it can be searched, and read aloud. A fixed salt gives the same picture the same
@@ -119,7 +120,9 @@ def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str) -> Figure
         share: of what, for the scale.
     """
     most = max(len(cells) for cells in rows.values())
-    figure, axes = _blank(1.6 + 1.5 * most, 0.9 + _ROW_INCHES * len(rows))
+    longest = max(len(printable(name)) for cells in rows.values() for name, _ in cells)
+    wide = 1.6 + most * max(1.5, _LETTER_INCHES * (longest + len(" 100% ")))
+    figure, axes = _blank(wide, 0.9 + _ROW_INCHES * len(rows))
     shares = np.full((len(rows), most), np.nan)
     for height, cells in enumerate(rows.values()):
         for across, (name, value) in enumerate(cells):
