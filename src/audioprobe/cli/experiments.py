@@ -29,7 +29,9 @@ def run(
         str,
         Parameter(help='Ask on a Ray cluster: "ray" on this machine, or "ray://HOST:PORT".'),
     ] = "",
-    workers: Annotated[int, Parameter(help="Models that a cluster holds at once.")] = 2,
+    workers: Annotated[
+        int, Parameter(help="Models that a cluster holds at once, or trainings at once.")
+    ] = 2,
     embed_audio: Annotated[
         bool, Parameter(help="Put the sounds that the report shows into it.", negative=())
     ] = False,
@@ -37,7 +39,7 @@ def run(
         bool, Parameter(help="Only show what would be asked, and how often.", negative=())
     ] = False,
 ) -> int:
-    """Run an experiment: captions scored against labels, or concepts asked in words and in sound.
+    """Run an experiment: captions scored, concepts asked in words and in sound, or models tuned.
 
     OUT/report.html shows what came of it, OUT/summary.md and .tex have its tables, and
     OUT/scores.parquet or OUT/trials.parquet has everything. Each answer is in OUT/responses.jsonl
@@ -46,6 +48,7 @@ def run(
 
     Example: audioprobe run recordings --out runs/recordings
     """
+    from audioprobe.cli.finetuning import run_study
     from audioprobe.cli.probing import run_probe
     from audioprobe.configs import find_config, read_toml
     from audioprobe.experiments.config import SHIPPED
@@ -58,9 +61,14 @@ def run(
             raise InvalidInputError("Concept probes ask in this process: leave out --on.")
         text = path.read_text(encoding="utf-8")
         return run_probe(text, str(path), folder, embed=embed_audio, dry_run=dry_run)
+    if kind == "finetuning":
+        if on:
+            raise InvalidInputError("Studies of fine-tuning train on this machine: leave out --on.")
+        text = path.read_text(encoding="utf-8")
+        return run_study(text, str(path), folder, n_workers=workers, dry_run=dry_run)
     if kind != "classification":
         raise InvalidInputError(
-            f"{path}: expected kind = 'classification' or 'probe', got {kind!r}."
+            f"{path}: expected kind = 'classification', 'probe' or 'finetuning', got {kind!r}."
         )
     return _classify(path, folder, on, workers, embed=embed_audio, dry_run=dry_run)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import torch
+from accelerate.utils import send_to_device
 from torch import Tensor
 
 from audioprobe.audio.filterbank import LTU as FILTERBANK
@@ -60,7 +61,7 @@ def _asked(
     batch = collate(
         examples, sounds, loss="answer", pad=files.tokenizer.eos_token_id, per_row=_PER_ROW
     )
-    logits, _ = AnswerLoss(files.net).eval().logits(batch)
+    logits, _ = AnswerLoss(files.net).eval().logits(send_to_device(batch, files.net.llama.device))
     leads = (logits[:, yes[n_same]] - logits[:, no[n_same]]).tolist()
     # Rows with sound come first in a batch; a part has either.
     return (_answer(question, lead) for question, lead in zip(questions, leads, strict=True))

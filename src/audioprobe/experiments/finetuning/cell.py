@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from accelerate import PartialState
 
 from audioprobe.disk import write_whole, writing
 from audioprobe.errors import AudioProbeError
@@ -20,6 +21,7 @@ from audioprobe.finetuning.drift import Float32Array, layer_similarity, weight_d
 from audioprobe.finetuning.strategy import EarlyStopping
 from audioprobe.finetuning.tuner import finetune
 from audioprobe.language_models._ltu_files import LtuFiles, read_ltu
+from audioprobe.nets.dtypes import dtype_of
 from audioprobe.runs.progress import Progress
 from audioprobe.serialize import from_json, to_json
 
@@ -29,6 +31,9 @@ CELLS, TRAINING, SOUNDS, STATES = "cells", "training", "sounds", "before.npz"
 @dataclass(frozen=True, eq=False)
 class Lab:
     """Where the trainings of a study happen.
+
+    Several processes that were started together (by accelerate) train each model together; the
+    first of them measures.
 
     Attributes:
         study: what is wanted.
@@ -47,13 +52,18 @@ class Lab:
         path = self._path(BEFORE)
         if path.is_file() and (self.folder / STATES).is_file():
             return from_json(Findings, path.read_text(encoding="utf-8"))
+        if not PartialState().is_main_process:
+            PartialState().wait_for_everyone()
+            return self.before()
         began = time.perf_counter()
         files, measurer = self._model(), self._measurer(BEFORE)
         whole = measurer.whole(files)
         measured = Measured(whole.heard, whole.texts, whole.probe, measurer.quizzed(files))
         _save_states(self.folder / STATES, measurer.states(files))
         took = round(time.perf_counter() - began, 1)
-        return self._kept(Findings(BEFORE, BEFORE, measured=measured, seconds=took))
+        kept = self._kept(Findings(BEFORE, BEFORE, measured=measured, seconds=took))
+        PartialState().wait_for_everyone()
+        return kept
 
     def has(self, cell: Cell) -> bool:
         """Whether it was trained and measured."""
@@ -68,9 +78,12 @@ class Lab:
             found = self._tuned(cell)
         except AudioProbeError as error:
             found = replace(_named(cell), failure=str(error))
-        kept = self._kept(replace(found, seconds=round(time.perf_counter() - began, 1)))
-        shutil.rmtree(self.folder / TRAINING / cell.name, ignore_errors=True)
-        return kept
+        found = replace(found, seconds=round(time.perf_counter() - began, 1))
+        if PartialState().is_main_process:
+            self._kept(found)
+            shutil.rmtree(self.folder / TRAINING / cell.name, ignore_errors=True)
+        PartialState().wait_for_everyone()
+        return found
 
     def _tuned(self, cell: Cell) -> Findings:
         files, measurer = self._model(), self._measurer(cell.name)
@@ -93,6 +106,8 @@ class Lab:
             watched=watched_by(self.materials, files.tokenizer, self.study.cutoff) if stops else (),
             progress=told,
         )
+        if not PartialState().is_main_process:
+            return _named(cell)
         drift = weight_drift(tuned.before, files.net)
         if cell.transfer:
             measured = Measured(quiz=measurer.quizzed(files))
@@ -118,7 +133,11 @@ class Lab:
         return self.folder / CELLS / f"{name}.json"
 
     def _model(self) -> LtuFiles:
-        return read_ltu(self.study.model.name, self.study.model.base or None)
+        wanted = self.study.model
+        files = read_ltu(wanted.name, wanted.base or None)
+        device = wanted.device or PartialState().device
+        files.net.to(device, dtype_of(wanted.dtype))
+        return files
 
     def _measurer(self, name: str) -> Measurer:
         scorer = built("scorer", self.study.scorer)

@@ -23,10 +23,14 @@ class Model:
     Attributes:
         name: as for `LTU.from_pretrained`.
         base: as there; "" takes the one that the model names.
+        dtype: "float32", "bfloat16" or "float16".
+        device: "cpu", "cuda", ...; "" takes a GPU where there is one.
     """
 
     name: str = "mini"
     base: str = ""
+    dtype: str = "float32"
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,5 +111,6 @@ def _model(files: LtuFiles) -> LTU:
 @torch.inference_mode()
 def _tokens(files: LtuFiles, clips: Sequence[Clip]) -> Tensor:
     """Audio tokens of clips, shape (n_clips, n_tokens, hidden)."""
-    heard = [FILTERBANK.of(read_waveform(clip)) for clip in clips]
+    weight = files.net.prefix.projection.weight
+    heard = [FILTERBANK.of(read_waveform(clip)).to(weight) for clip in clips]
     return torch.cat([files.net.prefix(one[None]) for one in heard])

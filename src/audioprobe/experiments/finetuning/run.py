@@ -5,10 +5,12 @@ import os
 import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 
 from audioprobe.configs import parse_config
 from audioprobe.errors import InvalidInputError
@@ -73,13 +75,21 @@ class FinetuningRun:
         """
         if n_workers < 1 or most < 0:
             raise InvalidInputError(f"Expected workers of at least 1, got {n_workers}.")
-        folder = Path(folder)
-        with open_run(folder, self._text, self._pinned(), started()):
+        folder, together = Path(folder), PartialState()
+        if together.num_processes > 1 and n_workers > 1:
+            raise InvalidInputError(
+                f"{together.num_processes} processes train together: give one worker."
+            )
+        holding: AbstractContextManager[object] = nullcontext()
+        if together.is_main_process:
+            holding = open_run(folder, self._text, self._pinned(), started())
+        with holding:
+            with together.main_process_first():
+                for name in ("taught", "rehearsed"):
+                    if name in self.materials.clips:
+                        sounds_in(self.materials, name, folder / SOUNDS, progress)
             lab = Lab(self.config, self.materials, folder, progress)
             found = [lab.before()]
-            for name in ("taught", "rehearsed"):
-                if name in self.materials.clips:
-                    sounds_in(self.materials, name, folder / SOUNDS, progress)
             left = [number for number, cell in enumerate(self.cells) if not lab.has(cell)]
             left = left[: most or len(left)]
             for done, name in enumerate(self._trained(lab, left, n_workers), 1):

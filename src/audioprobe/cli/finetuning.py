@@ -1,0 +1,59 @@
+"""How the command `run` runs a study of fine-tuning."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audioprobe.cli.app import EXIT_FAILED
+from audioprobe.tables import printable
+from audioprobe.terminal import stage_bars, terminal_width, write
+
+if TYPE_CHECKING:
+    from audioprobe.experiments.finetuning.run import FinetuningRun
+
+
+def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: bool) -> int:
+    """Run, or go on with, a study of fine-tuning.
+
+    Args:
+        text: the configuration.
+        source: where it comes from, for messages and titles.
+        folder: of the run.
+        n_workers: trainings at once.
+        dry_run: only list the trainings.
+    """
+    from audioprobe.experiments.finetuning.run import FinetuningRun, parse_study
+
+    prepared = FinetuningRun(parse_study(text, source), text)
+    if dry_run:
+        _show(prepared)
+        return 0
+    from accelerate import PartialState
+
+    from audioprobe.experiments.finetuning.outcome import write_outcome
+    from audioprobe.experiments.finetuning.summary import headline
+    from audioprobe.experiments.finetuning.verdicts import verdicts_of
+
+    with stage_bars() as bars:
+        findings = prepared(folder, bars, n_workers=n_workers)
+    if not PartialState().is_main_process:
+        return 0
+    found = write_outcome(prepared, findings, folder, Path(source).stem)
+    write(headline(found).to_text(terminal_width()))
+    for verdict in verdicts_of(found):
+        write(printable(f"\n{verdict.question} {verdict.answer}"))
+    write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
+    return 0 if any(one.measured for one in findings[1:]) else EXIT_FAILED
+
+
+def _show(prepared: "FinetuningRun") -> None:
+    """Every training once, and what all of them draw from."""
+    made = prepared.materials
+    for name, clips in made.clips.items():
+        n_labels = len({label for clip in clips for label in clip.labels or ()})
+        write(printable(f"{name}: {len(clips)} clips of {n_labels} labels"))
+    n_questions = sum(q.pair.relation != "identity" for q in made.probe.questions)
+    write(f"concept probe: {n_questions} questions; reading: {len(made.measured)} passages\n")
+    for name, n_seeds in Counter(cell.configuration for cell in prepared.cells).items():
+        write(printable(f"  {name} ({n_seeds} seeds)"))
+    write(f"\n{len(prepared.cells)} trainings")

@@ -1,0 +1,193 @@
+"""The open questions, answered in the words that intervals allow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audioprobe.experiments.finetuning.comparing import Measure
+from audioprobe.experiments.finetuning.synthesis import FactorEffect, Synthesis, Tried
+from audioprobe.experiments.finetuning.transfer import CONTROL, HALVES, Carried, Transferred
+from audioprobe.types import Estimate
+
+_ALPHA = 0.05
+_NOTHING_YET = "No training has ended that could tell."
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A question with its answer.
+
+    Attributes:
+        question: as the study asks it.
+        answer: in words, no stronger than intervals and corrected tests allow.
+        evidence: the numbers behind it.
+    """
+
+    question: str
+    answer: str
+    evidence: str
+
+
+def verdicts_of(found: Synthesis) -> tuple[Verdict, ...]:
+    """All of them; one that nothing speaks to yet says so."""
+    return (
+        _gained(found),
+        _forgotten(found),
+        _general(found),
+        _aligned(found),
+        _carried(found.transfer),
+    )
+
+
+def _gained(found: Synthesis) -> Verdict:
+    question = "What is gained by fine-tuning?"
+    better = _clear(found.tried, "inside AUC", above=True)
+    worse = _clear(found.tried, "inside AUC", above=False)
+    if not found.tried:
+        return Verdict(question, _NOTHING_YET, "")
+    spread = _clear(found.tried, "outside AUC", above=True)
+    answer = (
+        f"On other sounds of the origin that was taught, {len(better)} of {len(found.tried)} "
+        f"strategies name better than before, and {len(worse)} worse; the others are not told "
+        f"apart from no change. On sounds of another origin, {len(spread)} name better."
+    )
+    return Verdict(question, answer, _best(found.tried, "inside AUC"))
+
+
+def _forgotten(found: Synthesis) -> Verdict:
+    question = "What causes forgetting, and what holds it?"
+    effects = found.effects.get("loss of text", ())
+    if not effects:
+        return Verdict(question, _NOTHING_YET, "")
+    worse = _clear(found.tried, "loss of text", above=True)
+    blamed = _told(effects, "trained", "raises the loss of text", "lowers it")
+    holding = _told(effects, "holding", "raises it", "lowers it")
+    answer = (
+        f"{len(worse)} of {len(found.tried)} strategies read text worse than the model before. "
+        f"Of what trains: {blamed}. Of what holds: {holding}."
+    )
+    links = [link for link in found.links if link.measure == "loss of text"]
+    moved = "; ".join(f"{link.moved}: rho {link.rho}" for link in links) or "no drift to compare"
+    return Verdict(question, answer, f"{_listed(effects)}. Forgetting goes with drift: {moved}.")
+
+
+def _general(found: Synthesis) -> Verdict:
+    question = "Does sound stay behind words, whatever is trained?"
+    gaps = [(one, one.levels.get("words minus sound")) for one in found.tried]
+    known = [(one, gap) for one, gap in gaps if gap is not None and gap.value is not None]
+    if not known:
+        return Verdict(question, _NOTHING_YET, "")
+    behind = [one for one, gap in known if gap.low is not None and gap.low > 0]
+    closed = _clear(found.tried, "words minus sound", above=False)
+    smallest, least = min(known, key=lambda item: item[1].value or 0.0)
+    answer = (
+        f"In {len(behind)} of {len(known)} strategies sound is clearly answered worse than words "
+        f"about the same classes; {len(closed)} narrow the gap. This is one model of one size."
+    )
+    before = found.before["words minus sound"]
+    return Verdict(
+        question, answer, f"Gap before {before}; smallest after: {least} ({smallest.name})."
+    )
+
+
+def _aligned(found: Synthesis) -> Verdict:
+    question = "Which tie of sound and text repairs it?"
+    effects = found.effects.get("accuracy in sound", ())
+    if not any(e.effect.factor == "alignment" for e in effects):
+        return Verdict(question, "Only one tie was tried, or none.", "")
+    told = _told(effects, "alignment", "raises the accuracy in sound", "lowers it")
+    own = [e for e in effects if e.effect.factor == "alignment"]
+    return Verdict(question, f"Against no tie: {told}.", _listed(own))
+
+
+def _carried(found: Transferred | None) -> Verdict:
+    question = "Does what is taught in words arrive in sound, and the other way round?"
+    if found is None:
+        return Verdict(question, _NOTHING_YET, "")
+    words = [c for c in found.carried if c.arm == "words"]
+    sound = [c for c in found.carried if c.arm == "sound"]
+    both = [c for c in found.carried if c.arm == "words+sound"]
+    parts = [
+        _arrival("Taught in words alone", words, "words", "learned there"),
+        _arrival("asked in sound", words, "sound", "carried over"),
+        _arrival("Taught in sound alone", sound, "sound", "learned there"),
+        _arrival("asked in words", sound, "words", "carried over"),
+        _arrival(
+            "Taught in words, and in sound of one half; of the other half asked in sound",
+            both,
+            "sound",
+            "carried over",
+            HALVES[1],
+        ),
+    ]
+    evidence = "; ".join(
+        f"{c.arm}, asked in {c.asked}, {c.half}: {c.accuracy}, change {c.change}, beyond the "
+        f"control {c.beyond if c.beyond is not None else '–'}"
+        for c in found.carried
+        if c.arm != CONTROL
+    )
+    return Verdict(question, " ".join(part for part in parts if part), evidence)
+
+
+def _arrival(what: str, some: Sequence[Carried], asked: str, verb: str, half: str = "") -> str:
+    """Whether it is above the same before and above the control, with whole intervals."""
+    own = [c for c in some if c.asked == asked and half in ("", c.half)]
+    if not own:
+        return ""
+    clear = [c for c in own if _above(c.change) and (c.beyond is None or _above(c.beyond))]
+    if len(clear) == len(own):
+        return f"{what}: {verb}."
+    if clear:
+        return f"{what}: {verb} for concepts {clear[0].half}, not clearly for the others."
+    return f"{what}: nothing that could be told from chance and control."
+
+
+def _above(estimate: Estimate) -> bool:
+    return estimate.low is not None and estimate.low > 0
+
+
+def _clear(tried: Sequence[Tried], measure: Measure, *, above: bool) -> list[Tried]:
+    """Strategies whose change has its whole interval on one side of 0."""
+
+    def is_clear(estimate: Estimate) -> bool:
+        if estimate.low is None or estimate.high is None:
+            return False
+        return estimate.low > 0 if above else estimate.high < 0
+
+    return [one for one in tried if is_clear(one.changes[measure].estimate)]
+
+
+def _best(tried: Sequence[Tried], measure: Measure) -> str:
+    known = [one for one in tried if one.changes[measure].estimate.value is not None]
+    if not known:
+        return ""
+
+    def value(one: Tried) -> float:
+        return one.changes[measure].estimate.value or 0.0
+
+    top, low = max(known, key=value), min(known, key=value)
+    return (
+        f"{measure}: most by {top.name}, {top.changes[measure].estimate}; least by {low.name}, "
+        f"{low.changes[measure].estimate}."
+    )
+
+
+def _told(effects: Sequence[FactorEffect], factor: str, raises: str, lowers: str) -> str:
+    """Levels of a factor whose corrected test is below .05, by direction."""
+    own = [e for e in effects if e.effect.factor == factor]
+    clear = [e for e in own if e.corrected is not None and e.corrected < _ALPHA]
+    up = [e.effect.level for e in clear if (e.effect.estimate.value or 0.0) > 0]
+    down = [e.effect.level for e in clear if (e.effect.estimate.value or 0.0) < 0]
+    parts = [f"{', '.join(up)} {raises}"] if up else []
+    parts += [f"{', '.join(down)} {lowers}"] if down else []
+    others = len(own) - len(clear)
+    if others:
+        parts.append(f"{others} of {len(own)} not told apart from the first level")
+    return "; ".join(parts) or "there is one level only"
+
+
+def _listed(effects: Sequence[FactorEffect]) -> str:
+    return "; ".join(
+        f"{e.effect.level} {e.effect.estimate}"
+        + (f" (corrected p {e.corrected:.2g})" if e.corrected is not None else "")
+        for e in effects
+    )
