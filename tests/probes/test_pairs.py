@@ -54,6 +54,15 @@ def test_every_right_pair_is_asked_or_listed() -> None:
         assert n_right + len(drawn.unmatched) == n_rungs
 
 
+def rungs(subject: Subject) -> list[str]:
+    return [rung.id for rung in subject.ladder]
+
+
+def height(subject: Subject, rung: str) -> int:
+    """Rungs above it."""
+    return len(rungs(subject)) - 1 - rungs(subject).index(rung)
+
+
 def test_adversarial_ones_share_the_next_class_and_siblings_lie_on_another_branch() -> None:
     adversarial = balanced_pairs(SUBJECTS, "hypernym", "adversarial")
     asked = {(p.concept, p.target): p.holds for p in adversarial.pairs}
@@ -61,7 +70,10 @@ def test_adversarial_ones_share_the_next_class_and_siblings_lie_on_another_branc
         assert "animal" in BY_ID[concept].above, (concept, target)
     siblings = balanced_pairs(SUBJECTS, "hypernym", "sibling")
     for pair in siblings.pairs:
-        assert pair.holds or pair.target not in BY_ID[pair.concept].above
+        wrong_one = BY_ID[pair.concept]
+        assert pair.holds or pair.target not in wrong_one.above
+        depths = {height(s, pair.target) for s in SUBJECTS.subjects if pair.target in rungs(s)}
+        assert pair.holds or depths & {height(wrong_one, rung) for rung in rungs(wrong_one)}
     popular = balanced_pairs(SUBJECTS, "hypernym", "popular", popularity={"rain": 9, "dog": 8})
     wrong = Counter(p.concept for p in popular.pairs if not p.holds)
     assert wrong.most_common(1)[0][0] in ("rain", "dog")

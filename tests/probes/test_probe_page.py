@@ -83,6 +83,11 @@ def test_the_command_shows_questions_asks_them_and_goes_on(tmp_path: Path) -> No
     assert dry.returncode == 0, dry.stderr
     assert "questions; equal ones are asked once" in dry.stdout
     assert not Path(out).exists()
+    own = run_cli("probe", "--pairs", "hypernym", "--clips", str(FOLDER), "--dry-run", "--out", out)
+    assert f"[{FOLDER}/burp.flac]" in own.stdout
+    words = run_cli("probe", "--clips", "", "--dry-run", "--out", out)
+    assert "text: " in words.stdout
+    assert "audio: " not in words.stdout
     command = ("probe", "--model", "scripted:Yes.", "--conditions", "text,audio", "--out", out)
     first = run_cli(*command)
     assert first.returncode == 0, first.stderr
