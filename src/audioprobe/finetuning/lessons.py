@@ -84,25 +84,28 @@ class Lessons:
         """What a step learns from; the same number gives the same.
 
         Args:
-            strategy: how many of what.
-            number: of the step.
+            strategy: how many of what; another seed of its plan draws otherwise.
+            number: of the lot, from 0.
             tied: whether sounds are tied to text.
         """
         examples: list[Example] = []
         heard: dict[str, Tensor] = {}
-        rows = rows_at(len(self.taught), strategy.clips, number, self.seed)
-        for row, sound in zip(rows.tolist(), self.taught.pool.spectrograms(rows), strict=True):
-            examples.append(self._about(self.taught, row, f"taught {row}", number))
+        seed = self.seed * 1_000_003 + strategy.plan.seed
+        rows: list[int] = []
+        for row, time, sound in _some(self.taught, strategy.clips, number, seed):
+            examples.append(self._about(self.taught, row, f"taught {row}", time))
             heard[f"taught {row}"] = sound
+            rows.append(row)
         rehearsal, paired = strategy.part(Rehearsal), strategy.part(Paired)
         if rehearsal is not None:
-            examples += self._passages(rehearsal.texts, number)
-            examples += self._earlier(rehearsal.sounds, number, heard)
+            examples += self._passages(rehearsal.texts, number, seed)
+            examples += self._earlier(rehearsal.sounds, number, seed, heard)
         if paired is not None:
-            examples += self._asked(paired, number, heard)
-        about = self._texts_about(rows) if tied and len(rows) else None
+            rng = np.random.default_rng([self.seed, strategy.plan.seed, number])
+            examples += self._asked(paired, rng, heard)
+        about = self._texts_about(rows) if tied and rows else None
         distilled = strategy.part(Distillation)
-        kept = self._passages(distilled.texts, number) if distilled is not None else ()
+        kept = self._passages(distilled.texts, number, seed) if distilled is not None else ()
         return Lot(self._batch(examples, heard), about, self._batch(kept, {}) if kept else None)
 
     def of_before(self, task: Before, n_examples: int) -> Iterator[Batch]:
@@ -119,14 +122,13 @@ class Lessons:
             return
         if self.earlier is None:
             raise InvalidInputError("There are no earlier sounds to estimate importances by.")
-        rows = rows_at(len(self.earlier), n_examples, 0, self.seed)
-        for row, sound in zip(rows.tolist(), self.earlier.pool.spectrograms(rows), strict=True):
+        for row, time, sound in _some(self.earlier, n_examples, 0, self.seed):
             name = f"earlier {row}"
-            yield self._batch([self._about(self.earlier, row, name, 0)], {name: sound})
+            yield self._batch([self._about(self.earlier, row, name, time)], {name: sound})
 
-    def _about(self, sounds: Sounds, row: int, name: str, number: int) -> Example:
-        """Its caption, or the next time its labels."""
-        if (number + row) % 2:
+    def _about(self, sounds: Sounds, row: int, name: str, time: int) -> Example:
+        """Its caption, or the next time its labels; every other sound the other way round."""
+        if (time + row) % 2:
             answer = f"Labels: {'; '.join(sounds.labels[row])}"
             record = Record(questions.LABELS, answer, name, task="labels")
         else:
@@ -134,18 +136,17 @@ class Lessons:
             record = Record(questions.CAPTION, answer, name, task="caption")
         return encode(record, self.tokenizer, cutoff=self.cutoff)
 
-    def _passages(self, n: int, number: int) -> list[Example]:
-        rows = rows_at(len(self.texts), n, number, self.seed).tolist() if n else ()
+    def _passages(self, n: int, number: int, seed: int) -> list[Example]:
+        rows = rows_at(len(self.texts), n, number, seed).tolist() if n else ()
         return [self.texts[row] for row in rows]
 
-    def _earlier(self, n: int, number: int, heard: dict[str, Tensor]) -> list[Example]:
+    def _earlier(self, n: int, number: int, seed: int, heard: dict[str, Tensor]) -> list[Example]:
         if self.earlier is None or not n:
             return []
-        rows = rows_at(len(self.earlier), n, number, self.seed)
         found = []
-        for row, sound in zip(rows.tolist(), self.earlier.pool.spectrograms(rows), strict=True):
+        for row, time, sound in _some(self.earlier, n, number, seed):
             heard[f"earlier {row}"] = sound
-            found.append(self._about(self.earlier, row, f"earlier {row}", number))
+            found.append(self._about(self.earlier, row, f"earlier {row}", time))
         return found
 
     def _askable(self, way: Way) -> list[Pair]:
@@ -157,8 +158,9 @@ class Lessons:
             there &= self.in_sound
         return [pair for pair in self.pairs if all(r.concept.id in there for r in pair)]
 
-    def _asked(self, paired: Paired, number: int, heard: dict[str, Tensor]) -> list[Example]:
-        rng = np.random.default_rng([self.seed, number])
+    def _asked(
+        self, paired: Paired, rng: np.random.Generator, heard: dict[str, Tensor]
+    ) -> list[Example]:
         found: list[Record] = []
         for way in paired.ways:
             askable = self._askable(way)
@@ -180,10 +182,10 @@ class Lessons:
         heard[f"taught {row}"] = self.taught.pool.spectrograms(torch.tensor([row]))[0]
         return questions.in_sound(relation, f"taught {row}", rng)
 
-    def _texts_about(self, rows: Tensor) -> About:
-        labels = ["; ".join(self.taught.labels[row]) for row in rows.tolist()]
-        captions = [said_of(self.taught.phrases[row]) for row in rows.tolist()]
-        sounds = self.taught.pool.spectrograms(rows)
+    def _texts_about(self, rows: Sequence[int]) -> About:
+        labels = ["; ".join(self.taught.labels[row]) for row in rows]
+        captions = [said_of(self.taught.phrases[row]) for row in rows]
+        sounds = self.taught.pool.spectrograms(torch.tensor(rows))
         return About(
             sounds,
             texts_in_tokens(self.tokenizer, labels),
@@ -192,6 +194,15 @@ class Lessons:
 
     def _batch(self, examples: Sequence[Example], heard: Mapping[str, Tensor]) -> Batch:
         return collate(examples, heard, loss="answer", pad=self.tokenizer.eos_token_id)
+
+
+def _some(sounds: Sounds, n: int, number: int, seed: int) -> Iterator[tuple[int, int, Tensor]]:
+    """Rows of sounds, how often each came before, and what is heard in it."""
+    rows = rows_at(len(sounds), n, number, seed)
+    for k, (row, sound) in enumerate(
+        zip(rows.tolist(), sounds.pool.spectrograms(rows), strict=True)
+    ):
+        yield row, (number * n + k) // len(sounds), sound
 
 
 def texts_in_tokens(tokenizer: Any, texts: Sequence[str]) -> Texts:  # noqa: ANN401

@@ -112,8 +112,7 @@ def _batches(lessons: Lessons, strategy: Strategy) -> Callable[[int, int, int], 
     tied = bool(_ties(strategy))
 
     def batch_at(step: int, process: int, n_processes: int) -> Lot:
-        number = strategy.plan.seed * 1_000_000 + step * n_processes + process
-        return lessons.lot(strategy, number, tied=tied)
+        return lessons.lot(strategy, step * n_processes + process, tied=tied)
 
     return batch_at
 
