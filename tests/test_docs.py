@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from audioprobe.configs import parse_config
 from audioprobe.datasets.recordings import FOLDER
+from audioprobe.experiments.config import Classification
+from audioprobe.experiments.probing.config import Probe
 from audioprobe.language_models.conversion import convert_ltu
 from audioprobe.weights import CARRIERS
 from tests.datasets.debian_packages import lay_out_sonic_pi
@@ -97,9 +100,18 @@ def test_other_commands_name_what_exists(page: Path, line: str) -> None:
             assert line in [c.install.split(" && ")[0] for c in CARRIERS.values()]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_nothing_is_left_to_be_filled_in(page: Path) -> None:
+    assert re.findall(r"@@.*|\b(?:TODO|TBD|FIXME|XXX)\b.*", page.read_text("utf-8")) == []
+
+
 @pytest.mark.parametrize("block", [b for p in PAGES for b in blocks(p, "toml")])
 def test_toml_blocks_parse(block: str) -> None:
-    assert tomllib.loads(block)
+    tables = tomllib.loads(block)
+    assert tables
+    kind = {"classification": Classification, "probe": Probe}.get(str(tables.get("kind")))
+    if kind is not None:
+        parse_config(kind, tables, "a page")
 
 
 def test_the_example_classifies_a_folder(workplace: Path) -> None:
