@@ -1,5 +1,6 @@
 """What a model gains, forgets and carries over: measured the same way before and after."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 from audioprobe.audio.filterbank import LTU as FILTERBANK
 from audioprobe.audio.reading import Reading, read_waveform
 from audioprobe.classifiers.caption import CaptionClassifier
+from audioprobe.errors import TrainingError
 from audioprobe.experiments.finetuning.asking import answered
 from audioprobe.experiments.finetuning.config import Study
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measured
@@ -50,11 +52,22 @@ class Measurer:
     progress: Progress = lambda *_: None
 
     def whole(self, files: LtuFiles) -> Measured:
-        """Captions, reading, and the concept probe."""
+        """Captions, reading, and the concept probe.
+
+        Raises:
+            TrainingError: if a passage has no finite loss: such weights say nothing.
+        """
+        texts = losses_of(files.net, self._passages(files))
+        broken = [one.nats for one in texts if not math.isfinite(one.nats)]
+        if broken:
+            raise TrainingError(
+                f"{len(broken)} of {len(texts)} passages have the loss {broken[0]}: the weights "
+                "have overflowed. Lower the learning rate."
+            )
         model = _model(files)
         return Measured(
             {name: self._captioned(model, name) for name in HEARD},
-            losses_of(files.net, self._passages(files)),
+            texts,
             answered(files, self.materials.probe, self.progress),
         )
 

@@ -1,0 +1,142 @@
+"""Which trainings a study asks for."""
+
+from collections import Counter
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.config import Part
+from audioprobe.experiments.finetuning.config import (
+    Aligned,
+    Extra,
+    Held,
+    Portion,
+    Study,
+    Trained,
+    Transfer,
+    read_study,
+)
+from audioprobe.experiments.finetuning.design import cells_of
+from audioprobe.finetuning.strategy import ContrastiveTie, EmbeddingTie, Paired, Rehearsal, WiseFT
+from audioprobe.training.loop import Plan
+
+SOUNDS = Portion(Part("recordings"))
+TRAINED = tuple(Trained(p, 1e-3) for p in ("projector", "lora", "encoder", "projector+lora", "all"))
+HELD = (Held(), Held((Rehearsal("rehearsal"),)), Held((WiseFT("wise-ft"),)), Held((), "other"))
+ALIGNED = (
+    Aligned(),
+    Aligned((ContrastiveTie("contrastive"),)),
+    Aligned((EmbeddingTie("embedding"),)),
+    Aligned((), "other"),
+)
+
+
+def study(**changed: object) -> Study:
+    given: dict[str, object] = {
+        "kind": "finetuning",
+        **dict.fromkeys(("taught", "inside", "outside", "earlier"), SOUNDS),
+        "trained": TRAINED,
+        "plan": Plan(3, 1.0),
+        "holding": HELD,
+        "alignment": ALIGNED,
+        **changed,
+    }
+    return Study(**given)  # type: ignore[arg-type]
+
+
+def test_a_full_design_crosses_everything() -> None:
+    cells = cells_of(study(design="full", seeds=(0, 1)))
+    assert len(cells) == 5 * 4 * 4 * 2
+    names = {c.configuration for c in cells}
+    assert names == {
+        f"{t.label}--{h.label}--{a.label}" for t, h, a in product(TRAINED, HELD, ALIGNED)
+    }
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4))
+def test_a_fraction_lets_levels_meet_evenly(n_trained: int, n_held: int, n_aligned: int) -> None:
+    """What trains meets what holds once each; ties meet either as evenly as numbers allow."""
+    cells = cells_of(
+        study(
+            trained=TRAINED[:n_trained],
+            holding=HELD[:n_held],
+            alignment=ALIGNED[:n_aligned],
+            seeds=(0,),
+        )
+    )
+    assert len(cells) == n_trained * n_held
+    assert len({(c.trained, c.holding) for c in cells}) == len(cells)
+    for factor, n_levels in (("trained", n_trained), ("holding", n_held)):
+        met = Counter((getattr(c, factor), c.alignment) for c in cells)
+        for level in range(n_levels):
+            name = (TRAINED[level] if factor == "trained" else HELD[level]).label
+            counts = [met[name, tie.label] for tie in ALIGNED[:n_aligned]]
+            assert max(counts) - min(counts) <= 1
+
+
+def test_a_star_changes_one_factor_at_a_time() -> None:
+    cells = cells_of(study(design="star", seeds=(0,)))
+    assert len(cells) == 1 + 4 + 3 + 3
+    first = cells[0]
+    for cell in cells[1:]:
+        apart = [getattr(cell, f) != getattr(first, f) for f in ("trained", "holding", "alignment")]
+        assert sum(apart) == 1
+
+
+def test_each_strategy_is_trained_once_by_each_seed_and_whole_replicates_come_first() -> None:
+    cells = cells_of(study(seeds=(3, 5)))
+    half = len(cells) // 2
+    assert {c.seed for c in cells[:half]} == {3}
+    assert {c.strategy.plan.seed for c in cells[half:]} == {5}
+    assert len({c.name for c in cells}) == len(cells)
+    assert {c.strategy.plan.learning_rate for c in cells} == {1e-3}
+
+
+def test_transfer_has_its_arms_and_a_control() -> None:
+    cells = [
+        c
+        for c in cells_of(study(transfer=Transfer("projector", steps=7), seeds=(0,)))
+        if c.transfer
+    ]
+    ways = {c.alignment: c.strategy.alignment[0] for c in cells}
+    assert list(ways) == ["words", "sound", "words+sound", "shuffled"]
+    assert all(isinstance(way, Paired) for way in ways.values())
+    assert [way.ways for way in ways.values() if isinstance(way, Paired)] == [
+        ("words",),
+        ("sound",),
+        ("words", "sound"),
+        ("words", "sound"),
+    ]
+    assert [c.strategy.alignment[0].shuffled for c in cells] == [False] * 3 + [True]  # type: ignore[union-attr]
+    assert {(c.strategy.plan.steps, c.strategy.clips) for c in cells} == {(7, 0)}
+
+
+def test_the_study_that_ships_has_what_its_questions_need() -> None:
+    shipped = read_study("finetuning-study")
+    cells = cells_of(shipped)
+    assert len(shipped.seeds) >= 3
+    assert len({c.trained for c in cells}) >= 5
+    assert len({c.holding for c in cells}) >= 4
+    assert len({c.alignment for c in cells if not c.transfer}) >= 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"trained": (TRAINED[0], TRAINED[0])}, "trained of different names"),
+        ({"seeds": ()}, "seeds of different names, at least one; got none"),
+        ({"extras": (Extra("nothing"),)}, "Nothing that trains is called 'nothing'"),
+        ({"transfer": Transfer("lorra")}, "called 'lorra'"),
+    ],
+)
+def test_what_cannot_be_is_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        study(**changed)
+
+
+def test_two_strategies_of_one_name_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="called 'projector--none--none'"):
+        cells_of(study(extras=(Extra("projector"),)))

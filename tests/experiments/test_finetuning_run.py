@@ -1,0 +1,112 @@
+"""A run of a study: every training is kept, and a run that was stopped ends the same."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.experiments.tiny_study import CONCEPTS, study
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.finetuning.findings import Findings
+from audioprobe.experiments.finetuning.run import FinetuningRun
+
+
+class StopError(Exception):
+    """Whatever may end a run."""
+
+
+def told(findings: list[Findings]) -> list[Findings]:
+    """Without how long it took."""
+    return [replace(one, seconds=0.0) for one in findings]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[FinetuningRun, Path, list[Findings]]:
+    home = tmp_path_factory.mktemp("study")
+    run = FinetuningRun(*study(home))
+    return run, home, run(home / "run")
+
+
+def test_every_training_leaves_its_findings(
+    made: tuple[FinetuningRun, Path, list[Findings]],
+) -> None:
+    run, home, found = made
+    assert [one.name for one in found] == ["before", *(cell.name for cell in run.cells)]
+    assert all(not one.failure for one in found)
+    for one in found[1:]:
+        assert len(one.losses) == 2
+        assert any(part.absolute > 0 for part in one.drift)
+        assert one.measured is not None
+        if one.transfer:
+            assert {a.target for a in one.measured.quiz} == {"blick", "dax"}
+            continue
+        heard = one.measured.heard
+        assert {name: len(c.clips) for name, c in heard.items()} == dict.fromkeys(heard, 8)
+        assert set(heard["inside"].labels) == set(CONCEPTS)
+        assert {a.condition for a in one.measured.probe} == {"text", "audio"}
+        assert len(one.measured.texts) == 3
+        assert {len(layers) for layers in one.similarity.values()} == {3}
+    assert not list((home / "run" / "training").glob("*"))
+    whole = [one for one in found if one.trained == "all+llm"]
+    assert {part.part for part in whole[0].drift} == {"encoder", "projector", "lora", "llm"}
+
+
+def test_the_same_findings_however_they_come_about(
+    made: tuple[FinetuningRun, Path, list[Findings]], tmp_path: Path
+) -> None:
+    """Stopped in the middle of a training and between two, then two at once."""
+    run, _, expected = made
+
+    def stop(what: str, done: int, total: int, _: str) -> None:
+        if (what, done) == ("all+llm--none--none--0: training", 1):
+            raise StopError
+
+    with pytest.raises(StopError):
+        run(tmp_path, stop)
+    assert sum(1 for _ in (tmp_path / "cells").glob("*.json")) == 2  # before, and one training
+    assert len(run(tmp_path, most=1)) == 3
+    assert told(run(tmp_path, n_workers=2)) == told(expected)
+
+
+def test_a_finished_run_trains_nothing_again(
+    made: tuple[FinetuningRun, Path, list[Findings]],
+) -> None:
+    run, home, expected = made
+    stages: list[str] = []
+    assert run(home / "run", lambda what, *_: stages.append(what)) == expected
+    assert not any("training" in what for what in stages)
+
+
+def test_a_training_that_diverges_is_a_finding_with_its_cause(tmp_path: Path) -> None:
+    """A tie that overflows at once; the trainings after it go on."""
+    wild = [{"parts": [{"kind": "contrastive", "temperature": 1e-40}]}, {}]
+    once = [{"parts": "projector+lora", "learning_rate": 1e-3}]
+    run = FinetuningRun(*study(tmp_path, trained=once, holding=[{}], alignment=wild))
+    _, failed, *_ = found = run(tmp_path / "run", most=2)
+    assert failed.measured is None
+    assert failed.losses == ()
+    assert "at step 0: the training has diverged" in failed.failure
+    assert found[2].measured is not None
+    assert run(tmp_path / "run", most=1)[1] == failed, "it is not tried again"
+
+
+def test_a_folder_of_another_study_is_refused(
+    made: tuple[FinetuningRun, Path, list[Findings]], tmp_path: Path
+) -> None:
+    _, home, _ = made
+    other = FinetuningRun(*study(tmp_path, seeds=[7]))
+    with pytest.raises(InvalidInputError, match="a run of another configuration"):
+        other(home / "run")
+    with pytest.raises(InvalidInputError, match="workers of at least 1"):
+        other(tmp_path / "new", n_workers=0)
+
+
+def test_the_manifest_says_what_all_rests_on(
+    made: tuple[FinetuningRun, Path, list[Findings]],
+) -> None:
+    _, home, _ = made
+    pinned = json.loads((home / "run" / "manifest.json").read_text())["pinned"]
+    assert pinned["model"]["options"]["base"] == "base"
+    assert set(pinned["clips"]) == {"taught", "inside", "outside", "earlier", "rehearsed"}
+    assert set(pinned["texts"]) == {"held", "measured"}
