@@ -23,7 +23,7 @@ with needs_extra("report"):
 _ROW_INCHES = 0.32
 _CELL_INCHES = 0.3
 _LETTER_INCHES = 0.08  # of a cell's text, with its share of what is beside the cells
-_INK, _LINE, _BAND = "#1f3b57", "#9aa7b3", "#c9d8e6"
+INK, LINE = "#1f3b57", "#9aa7b3"
 _CONTROL = "#b07d2b"
 # Text stays text: it can be searched, and read aloud. A fixed salt gives the same picture the same
 # bytes.
@@ -53,14 +53,14 @@ def forest(rows: Sequence[Row], axis: str, reference: float = 0.0) -> Figure:
         axis: what is drawn, with its unit.
         reference: where a line is drawn: no difference, or chance.
     """
-    figure, axes = _blank(6.5, 0.9 + _ROW_INCHES * len(rows))
-    axes.axvline(reference, color=_LINE, linewidth=1, linestyle="--")
+    figure, axes = blank(6.5, 0.9 + _ROW_INCHES * len(rows))
+    axes.axvline(reference, color=LINE, linewidth=1, linestyle="--")
     for height, row in enumerate(reversed(rows)):
         _estimate(axes, row, height, reference)
     axes.set_yticks(range(len(rows)), [printable(row.name) for row in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(axis)
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -77,7 +77,7 @@ def roc(curves: Mapping[str, RocCurve]) -> Figure:
                 curve.false_positive_rate, curve.low, curve.high, color=color, alpha=0.15, lw=0
             )
     _legend(axes)
-    _plain(axes)
+    plain(axes)
     return figure
 
 
@@ -90,14 +90,14 @@ def reliability(curves: Mapping[str, Sequence[Bin]]) -> Figure:
         axes.plot(said, true, color=f"C{number % 10}", linewidth=1, label=printable(name))
         axes.scatter(said, true, s=[8 + 160 * b.n / total for b in bins], color=f"C{number % 10}")
     _legend(axes, left=True)
-    _plain(axes)
+    plain(axes)
     return figure
 
 
 def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
     """Right labels down, best labels across, as shares of each row; empty rows stay white."""
     size = 2 + _CELL_INCHES * len(labels)
-    figure, axes = _blank(size, size)
+    figure, axes = blank(size, size)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -107,7 +107,7 @@ def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
     axes.set_ylabel("heard by annotators")
     axes.set_xlabel("best label")
     axes.tick_params(length=0)
-    _plain(axes)
+    plain(axes)
     figure.colorbar(image, ax=axes, label="share of clips", shrink=0.7)
     return figure
 
@@ -122,7 +122,7 @@ def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str) -> Figure
     most = max(len(cells) for cells in rows.values())
     longest = max(len(printable(name)) for cells in rows.values() for name, _ in cells)
     wide = 1.6 + most * max(1.5, _LETTER_INCHES * (longest + len(" 100% ")))
-    figure, axes = _blank(wide, 0.9 + _ROW_INCHES * len(rows))
+    figure, axes = blank(wide, 0.9 + _ROW_INCHES * len(rows))
     shares = np.full((len(rows), most), np.nan)
     for height, cells in enumerate(rows.values()):
         for across, (name, value) in enumerate(cells):
@@ -135,7 +135,7 @@ def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str) -> Figure
     axes.set_yticks(range(len(rows)), [printable(name) for name in rows])
     axes.set_xticks([])
     axes.tick_params(length=0)
-    _plain(axes)
+    plain(axes)
     axes.spines[["bottom", "left"]].set_visible(False)
     figure.colorbar(image, ax=axes, label=share, shrink=0.7)
     return figure
@@ -152,20 +152,29 @@ def to_svg(figure: Figure, title: str) -> str:
     return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL).replace("<svg", label, 1)
 
 
-def _attribute(text: str) -> str:
-    return re.sub(r'[<>&"]', " ", printable(text))
-
-
-def _blank(width: float, height: float) -> tuple[Figure, Axes]:
+def blank(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes; sizes in inches."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 
+def plain(axes: Axes) -> None:
+    """Without a frame, and with names as they are."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        text.set_parse_math(False)  # a dollar sign in a name is a dollar sign
+
+
+def _attribute(text: str) -> str:
+    return re.sub(r'[<>&"]', " ", printable(text))
+
+
 def _square(across: str, up: str) -> tuple[Figure, Axes]:
     """Two shares against each other, with the line on which they are equal."""
-    figure, axes = _blank(5.2, 4.6)
-    axes.plot([0, 1], [0, 1], color=_LINE, linewidth=1, linestyle="--")
+    figure, axes = blank(5.2, 4.6)
+    axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle="--")
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.set_aspect("equal")
@@ -179,7 +188,7 @@ def _legend(axes: Axes, *, left: bool = False) -> None:
 
 
 def _estimate(axes: Axes, row: Row, height: int, reference: float) -> None:
-    color = _CONTROL if row.muted else _INK
+    color = _CONTROL if row.muted else INK
     found = row.estimate
     if found.value is None:
         axes.text(reference, height, " undefined", color=color, va="center", fontsize=8)
@@ -188,10 +197,3 @@ def _estimate(axes: Axes, row: Row, height: int, reference: float) -> None:
         axes.plot([found.low, found.high], [height, height], color=color, linewidth=1.5)
     marker = "o" if not row.muted else "D"
     axes.plot([found.value], [height], marker, color=color, markersize=5)
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        text.set_parse_math(False)  # a dollar sign in a name is a dollar sign

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+from scipy import stats
 
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measured
 from audioprobe.metrics.bootstrap import Bootstrap
@@ -31,7 +32,7 @@ UNITS: Mapping[Measure, str] = {
     "inside AUC": "macro AUC of captions, other sounds of the origin that was taught",
     "outside AUC": "macro AUC of captions, sounds of another origin",
     "earlier AUC": "macro AUC of captions, sounds of the kind known before",
-    "loss of text": "nats per token; above 0 is forgotten",
+    "loss of text": "nats per token of passages; what is added to it is forgotten",
     "accuracy in words": "share of right answers about classes, asked of the word",
     "accuracy in sound": "share of right answers about classes, asked of the sound",
     "words minus sound": "difference of both accuracies, over the same questions",
@@ -55,6 +56,7 @@ class Change:
 
 
 NOTHING = Estimate(None, n=0, method="no training of this strategy ended")
+_UNHEARD = Estimate(None, n=0, method="no clip that has scores each time")
 
 
 def changes(
@@ -87,8 +89,9 @@ def level_of(
     """The measure itself, not its change: mean over replicates, with an interval over items."""
     first = measured[0]
     if measure in _PORTIONS:
-        heard = [one.heard[_PORTIONS[measure]] for one in measured]
-        targets, values = _common(heard)
+        targets, values = _common([one.heard[_PORTIONS[measure]] for one in measured])
+        if not len(targets):
+            return _UNHEARD
         return _estimate(_mean_auc(targets, values), len(targets), bootstrap)
     if measure == "loss of text":
         tokens = [float(text.n_tokens) for text in first.texts]
@@ -126,6 +129,8 @@ def _of_captions(portion: str) -> Callable[..., _Compared]:
         before: Measured, after: Sequence[Measured], bootstrap: Bootstrap | None
     ) -> _Compared:
         targets, (old, *new) = _common([before.heard[portion], *(a.heard[portion] for a in after)])
+        if not len(targets):
+            return _UNHEARD, None
         was, now = macro_roc_auc(targets, old), _mean_auc(targets, new)
         found = _estimate(lambda counts: now(counts) - was(counts), len(targets), bootstrap)
         return found, _exchanged(targets, old, new, bootstrap)
@@ -176,8 +181,9 @@ def _macro_aucs(targets: BoolArray, scores: Float64Array) -> Float64Array:
     for label in range(targets.shape[1]):
         there, own = targets[:, label], scores[:, :, label]
         if there.any() and not there.all():
-            apart = own[:, there][:, :, None] - own[:, ~there][:, None, :]
-            found.append(((apart > 0) + 0.5 * (apart == 0)).mean(axis=(1, 2)))
+            n_there, n_pairs = there.sum(), there.sum() * (~there).sum()
+            ranks = stats.rankdata(own, axis=1)[:, there].sum(axis=1)
+            found.append((ranks - n_there * (n_there + 1) / 2) / n_pairs)
     if not found:
         return np.full(len(scores), np.nan)
     return np.asarray(np.mean(found, axis=0), dtype=np.float64)

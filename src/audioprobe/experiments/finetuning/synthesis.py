@@ -14,7 +14,7 @@ from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.effects import Effect, main_effects
 from audioprobe.metrics.paired import holm
 from audioprobe.metrics.pareto import front
-from audioprobe.types import BoolArray, Estimate
+from audioprobe.types import BoolArray, Estimate, Float64Array
 
 FACTORS = ("trained", "holding", "alignment")
 
@@ -97,6 +97,7 @@ class Synthesis:
         n_trainings: that ended.
         n_wanted: that the study asks for.
         seconds: that all of them took, one after the other.
+        failures: names of trainings that failed, and why; they are among those that ended.
     """
 
     before: dict[Measure, Estimate]
@@ -107,6 +108,7 @@ class Synthesis:
     n_trainings: int
     n_wanted: int
     seconds: float
+    failures: tuple[tuple[str, str], ...] = ()
 
 
 def synthesised(
@@ -135,6 +137,7 @@ def synthesised(
         len(trainings),
         n_wanted,
         sum(one.seconds for one in findings),
+        tuple((one.name, one.failure) for one in trainings if one.failure),
     )
 
 
@@ -248,15 +251,26 @@ def _link(
 ) -> Link:
     groups = [name for name, _, _ in both]
     one, other = (np.array([row[n] for row in both], dtype=np.float64) for n in (1, 2))
-    value = float(stats.spearmanr(one, other).statistic)
-    found = []
-    for counts in bootstrap.resamples(len(both), groups=groups):
-        for row in counts.astype(int):
-            drawn = np.repeat(np.arange(len(both)), row)
-            if len({*one[drawn]}) > 1 and len({*other[drawn]}) > 1:
-                found.append(float(stats.spearmanr(one[drawn], other[drawn]).statistic))
-    low, high = np.quantile(found, [(1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2])
     method = f"Spearman, {len(set(groups))} strategies resampled with all their trainings"
-    return Link(
-        what, measure, Estimate(value, len(both), 0, float(low), float(high), method), len(both)
-    )
+    value = _spearman(one, other)
+    if value is None:
+        undefined = Estimate(None, n=0, n_undefined=len(both), method="all of them are the same")
+        return Link(what, measure, undefined, len(both))
+    drawn = [
+        np.repeat(np.arange(len(both)), row)
+        for counts in bootstrap.resamples(len(both), groups=groups)
+        for row in counts.astype(int)
+    ]
+    found = [rho for some in drawn if (rho := _spearman(one[some], other[some])) is not None]
+    low = high = None
+    if found:
+        ends = ((1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2)
+        low, high = map(float, np.quantile(found, ends))
+    return Link(what, measure, Estimate(value, len(both), 0, low, high, method), len(both))
+
+
+def _spearman(one: Float64Array, other: Float64Array) -> float | None:
+    """None where all of either are equal: there is no order then."""
+    if len({*one.tolist()}) < 2 or len({*other.tolist()}) < 2:
+        return None
+    return float(stats.spearmanr(one, other).statistic)

@@ -1,0 +1,273 @@
+"""The report of a study of fine-tuning: one page with all that its trainings gave so far."""
+
+from collections.abc import Sequence
+
+from audioprobe.experiments.finetuning.comparing import MEASURES, UNITS
+from audioprobe.experiments.finetuning.config import SETS, Portion, Study
+from audioprobe.experiments.finetuning.summary import (
+    baseline_of,
+    before_table,
+    called,
+    drift_table,
+    effects_table,
+    failures_table,
+    links_table,
+    strategies_table,
+    transfer_table,
+)
+from audioprobe.experiments.finetuning.synthesis import FACTORS, Synthesis, Tried
+from audioprobe.experiments.finetuning.transfer import ASKED, CONTROL, HALVES, Transferred
+from audioprobe.experiments.finetuning.verdicts import Verdict
+from audioprobe.probes.statistics import without_counts
+from audioprobe.reports.figures import Row, forest, to_svg
+from audioprobe.reports.html import Drawing, Grid, Item, Page, Section
+from audioprobe.reports.planes import Point, lines, matrix, plane
+from audioprobe.tables import Table
+
+_HOUR = 3600
+
+
+def report_of(study: Study, synthesis: Synthesis, verdicts: Sequence[Verdict], name: str) -> Page:
+    """All sections; those without anything to show are left out.
+
+    Args:
+        study: what was wanted.
+        synthesis: what came of it so far.
+        verdicts: its questions, answered.
+        name: in the title.
+    """
+    found = synthesis
+    answers = Table(
+        ("question", "answer", "evidence"),
+        tuple((v.question, v.answer, v.evidence) for v in verdicts),
+    )
+    sections = [
+        Section("Verdicts", _grids(("Questions and answers", answers)), _VERDICTS),
+        Section("The model before", [Grid("Every measure", before_table(found))], _BEFORE),
+        Section("Gain and forgetting", _gain(found), _GAIN),
+        Section("Against the model before", _against(found), _AGAINST),
+        Section("What each choice does", _choices(found), _CHOICES),
+        Section("Transfer", _transfer(found), _TRANSFER),
+        Section("Training", _training(found), _TRAINING),
+        Section("What moved", _moved(found), _MOVED),
+        Section("Trainings that failed", _grids(("Why", failures_table(found))), _FAILED),
+        Section("How it was made", [Grid("Model, data and trainings", _made(study, found))]),
+    ]
+    return Page(f"Fine-tuning: {name}", _lead(found), [one for one in sections if one.items])
+
+
+def _lead(found: Synthesis) -> str:
+    n, wanted, failed = found.n_trainings, found.n_wanted, len(found.failures)
+    if not n:
+        return (
+            f"0 of {wanted} trainings have ended; there is nothing yet but the model as it was "
+            "before."
+        )
+    of_them = f", {failed} of them in failure" if failed else ""
+    if n < wanted:
+        return (
+            f"{n} of {wanted} trainings have ended{of_them}; all that is said here rests on these, "
+            "and may change with the others."
+        )
+    return f"All {wanted} trainings have ended{of_them}."
+
+
+def _grids(*named: tuple[str, Table]) -> list[Item]:
+    """Tables that have rows."""
+    return [Grid(name, table) for name, table in named if table.rows]
+
+
+def _gain(found: Synthesis) -> list[Item]:
+    if not found.tried:
+        return []
+    points = [
+        Point(
+            called(one),
+            one.changes["inside AUC"].estimate,
+            one.changes["loss of text"].estimate,
+            one.trained,
+            bool(one.best),
+        )
+        for one in found.tried
+    ]
+    caption = (
+        "What each strategy gains inside (to the right is better) and loses of text (down is "
+        "better). Colours and shapes are what trained; a dark rim is the Pareto front. Numbers "
+        "are those of the table below."
+    )
+    figure = plane(
+        points, "change of inside AUC, macro", "change of the loss of text, nats per token"
+    )
+    table = strategies_table(found)
+    return [Drawing(to_svg(figure, caption), caption), Grid("Every strategy", table, filter=True)]
+
+
+def _against(found: Synthesis) -> list[Item]:
+    items: list[Item] = []
+    for measure in MEASURES if found.tried else ():
+        rows = [
+            Row(f"{number}: {called(one)}", one.changes[measure].estimate)
+            for number, one in enumerate(found.tried, 1)
+        ]
+        caption = f"Change of {measure}: {UNITS[measure]}."
+        items.append(Drawing(to_svg(forest(rows, f"change of {measure}"), caption), caption))
+    return items
+
+
+def _choices(found: Synthesis) -> list[Item]:
+    items: list[Item] = []
+    for measure, effects in found.effects.items():
+        if not effects:
+            continue
+        rows = [
+            Row(f"{one.effect.factor}: {one.effect.level}", without_counts(one.effect.estimate))
+            for factor in FACTORS
+            for one in effects
+            if one.effect.factor == factor
+        ]
+        firsts = ", ".join(f"{factor}: {baseline_of(found, factor)}" for factor in FACTORS)
+        caption = f"Effect on the change of {measure}. Compared with {firsts}."
+        items.append(Drawing(to_svg(forest(rows, f"effect on {measure}"), caption), caption))
+    return [*items, Grid("In numbers", effects_table(found), filter=True)] if items else []
+
+
+def _transfer(found: Synthesis) -> list[Item]:
+    some = found.transfer
+    if some is None or not some.carried:
+        return []
+    arms = list(dict.fromkeys(one.arm for one in some.carried))
+    caption = (
+        "Change of the share of right answers about invented classes, by what they were taught in "
+        "(down) and asked in (across)."
+    )
+    items: list[Item] = [_squares(some, arms, caption, beyond=False)]
+    others = [arm for arm in arms if arm != CONTROL]
+    if any(one.beyond is not None for one in some.carried):
+        caption = f"The same beyond the control ({CONTROL}), in which answers were random."
+        items.append(_squares(some, others, caption, beyond=True))
+    return [*items, Grid("In numbers", transfer_table(found))]
+
+
+def _squares(found: Transferred, arms: Sequence[str], caption: str, *, beyond: bool) -> Drawing:
+    cells = {
+        (one.arm, one.asked, one.half): one.beyond if beyond else one.change
+        for one in found.carried
+    }
+    across = [(asked, half) for asked in ASKED for half in HALVES]
+    figure = matrix(
+        [f"taught in {arm}" if arm != CONTROL else f"control: {arm}" for arm in arms],
+        [f"in {asked}: {half}" for asked, half in across],
+        [[cells.get((arm, *what)) for what in across] for arm in arms],
+        "difference of accuracy",
+    )
+    return Drawing(to_svg(figure, caption), caption)
+
+
+def _training(found: Synthesis) -> list[Item]:
+    curves = {
+        level: [losses for one in some for losses in one.losses if losses]
+        for level, some in _by_trained(found).items()
+    }
+    curves = {level: some for level, some in curves.items() if some}
+    if not curves:
+        return []
+    caption = "Loss of every step by what trained: each training thin, their mean thick."
+    figure = lines(curves, "step", "loss, nats", first=1)
+    return [Drawing(to_svg(figure, caption), caption)]
+
+
+def _moved(found: Synthesis) -> list[Item]:
+    items: list[Item] = []
+    for kind in dict.fromkeys(kind for one in found.tried for kind in one.similarity):
+        curves = {
+            level: [one.similarity[kind] for one in some if kind in one.similarity]
+            for level, some in _by_trained(found).items()
+        }
+        caption = (
+            f"How alike the states of {kind} stayed to those before, layer by layer, by what "
+            "trained: each strategy thin, their mean thick. 1 is unchanged; 0 are the embeddings."
+        )
+        known = {level: some for level, some in curves.items() if some}
+        figure = lines(known, "layer", f"CKA with before, {kind}")
+        items.append(Drawing(to_svg(figure, caption), caption))
+    items += _grids(("Of every strategy", drift_table(found)))
+    return items + _grids(("Does more drift go with more change?", links_table(found)))
+
+
+def _by_trained(found: Synthesis) -> dict[str, list[Tried]]:
+    levels: dict[str, list[Tried]] = {}
+    for one in found.tried:
+        levels.setdefault(one.trained, []).append(one)
+    return levels
+
+
+def _made(study: Study, found: Synthesis) -> Table:
+    model, plan = study.model, study.plan
+    portions: dict[str, Portion | None] = {name: getattr(study, name) for name in SETS}
+    rows = [("model", f"{model.name}, over {model.base}" if model.base else model.name)]
+    rows += [(f"sounds: {name}", _portion(one)) for name, one in portions.items() if one]
+    rows += [
+        ("texts to be kept in mind", study.texts),
+        ("texts that reading is measured by", study.measured),
+        ("design", study.design),
+        ("seeds", ", ".join(map(str, study.seeds))),
+        ("steps of a training", str(plan.steps)),
+        ("sounds in a step", str(study.clips)),
+        *((f"learning rate: {one.label}", f"{one.learning_rate:g}") for one in study.trained),
+    ]
+    if study.transfer:
+        rows.append(("steps of a training of invented classes", str(study.transfer.steps)))
+    rows += [
+        ("trainings that ended", f"{found.n_trainings} of {found.n_wanted}"),
+        ("of them failed", str(len(found.failures))),
+        ("hours, one after the other", f"{found.seconds / _HOUR:.2f}"),
+        (
+            "intervals",
+            f"{study.bootstrap.n_resamples} resamples, {study.bootstrap.level:.0%}, "
+            f"seed {study.bootstrap.seed}",
+        ),
+    ]
+    return Table(("what", "value"), tuple(rows))
+
+
+def _portion(one: Portion) -> str:
+    options = ", ".join(f"{key} {value}" for key, value in one.dataset.options.items())
+    half = "" if one.half == "all" else f", {one.half} half"
+    return f"{one.dataset.name}{f' ({options})' if options else ''}, split {one.split}{half}"
+
+
+_VERDICTS = "What the numbers below allow to say, and no more than that."
+_BEFORE = (
+    "The model as it was, which all trainings begin with. Intervals resample clips, passages, or "
+    "concepts with all their questions."
+)
+_GAIN = (
+    "After training minus before, on the same items, mean over seeds. Intervals resample clips and "
+    "passages: they tell what other items would have given, and nothing of other seeds or models. "
+    "p-values are of each strategy alone, not corrected for how many there are."
+)
+_AGAINST = (
+    "After training minus before, on the same items, mean over seeds; the line is no change. "
+    "Intervals resample clips, passages, or concepts, and tell nothing of other seeds or models."
+)
+_CHOICES = (
+    "What a level changes against the first level of its factor, all else being equal, by least "
+    "squares over single trainings. Intervals tell what other seeds of this design would give, as "
+    "far as choices add up; they tell nothing of other items or models. p-values are corrected for "
+    "all levels of a measure (Holm)."
+)
+_TRANSFER = (
+    "Classes with invented names were taught in one way and asked about in both; of half of the "
+    "concepts, classes were taught in sound where sound was taught at all. Intervals resample "
+    "concepts; they tell nothing of other seeds or models."
+)
+_TRAINING = (
+    "Losses of the steps that stayed, with whatever a strategy adds to them, so that their heights "
+    "are comparable within a strategy alone."
+)
+_MOVED = (
+    "How far weights moved, relative to their size before, and how alike the states of layers "
+    "stayed (linear CKA, of the same items). Correlations are of ranks over trainings; their "
+    "intervals resample strategies. What goes together need not cause each other."
+)
+_FAILED = "They have no values, and count nowhere as a change of 0."
