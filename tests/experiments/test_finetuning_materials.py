@@ -93,7 +93,7 @@ def test_invented_classes_are_kinds_with_names_that_nobody_knows() -> None:
     with pytest.raises(InvalidInputError, match="different words"):
         invented(subjects, ("blick", "blick"))
     with pytest.raises(InvalidInputError, match="there are 1 and 2"):
-        invented(subjects.only(CONCEPTS[:4]), ("blick", "dax"))
+        invented(subjects.only(CONCEPTS[:5]), ("blick", "dax"))
 
 
 def test_questions_that_share_a_sequence_are_answered_as_one_by_one(tmp_path: Path) -> None:

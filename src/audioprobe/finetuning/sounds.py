@@ -8,6 +8,8 @@ from audioprobe.concepts import Concepts
 from audioprobe.concepts.concept import with_article
 from audioprobe.datasets.listed import Listed
 from audioprobe.errors import InvalidInputError
+from audioprobe.probes.clips import sort_clips
+from audioprobe.probes.relations.shipped import from_concepts
 from audioprobe.training.pool import Pool
 from audioprobe.types import Clip
 
@@ -23,7 +25,7 @@ class Sounds:
         pool: spectrograms.
         labels: names of what is heard, by clip.
         phrases: the same as they are said, with articles: "a crow".
-        alone: rows of clips with one label that is the name of a concept, by its id.
+        alone: rows of clips in which one concept is heard, by its id; see `probes.clips`.
     """
 
     pool: Pool
@@ -62,13 +64,13 @@ def sounds_of(
     labels = tuple(tuple(clip.labels or ()) for clip in clips)
     known = sorted({label for some in labels for label in some})
     pool = Pool(Listed(name, {ALL: clips}, known), ALL, folder, progress=progress)
-    ids = {concept.name: concept.id for concept in Concepts.shipped()}
-    alone: dict[str, list[int]] = {}
-    for row, some in enumerate(labels):
-        if len(some) == 1 and some[0] in ids:
-            alone.setdefault(ids[some[0]], []).append(row)
+    rows = {clip.id: row for row, clip in enumerate(clips)}
+    alone = {
+        concept: tuple(rows[clip.id] for clip in own)
+        for concept, own in sort_clips(clips, from_concepts()).by_concept.items()
+    }
     phrases = tuple(tuple(phrase_of(label) for label in some) for some in labels)
-    return Sounds(pool, labels, phrases, {name: tuple(rows) for name, rows in alone.items()})
+    return Sounds(pool, labels, phrases, alone)
 
 
 def phrase_of(label: str) -> str:

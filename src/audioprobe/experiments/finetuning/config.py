@@ -40,15 +40,19 @@ class Portion:
     Attributes:
         dataset: where they come from.
         split: of the data set.
+        mapping: a table with the columns label (of the data set) and name, see `datasets.mapped`,
+            by its path or the name of one that ships; "" keeps the labels as they are.
         half: "first" and "second" divide the clips of every label between two portions of the same
             data set, the odd one to the first; for sounds of one origin that have no splits.
-        least: clips that a label must have; clips of rarer labels are left out.
+        least: clips that a label must have; clips of rarer labels are left out. Of several labels
+            of a clip, the rarest counts.
         each: most clips of a label; 0 takes all.
         most: most clips in all, the first ones; 0 takes all.
     """
 
     dataset: Part
     split: str = "all"
+    mapping: str = ""
     half: Half = "all"
     least: int = 1
     each: int = 0

@@ -7,18 +7,19 @@ from audioprobe.concepts.concept import with_article
 from audioprobe.errors import InvalidInputError
 from audioprobe.probes.relations.subject import Subject, Subjects, Target
 
-_LEAST = 4  # concepts of a class: two to be taught in sound, two to be asked about
+_LEAST = 3  # concepts of a class: two to be taught in sound, and one to be asked about
 
 
 def invented(subjects: Subjects, names: Sequence[str]) -> Subjects:
     """The same concepts, each kind of which is a class with a name that nobody knows.
 
     Args:
-        subjects: with kinds; those of kinds with fewer than four concepts are in no class.
+        subjects: with kinds; those of kinds with fewer than three concepts are in no class.
         names: a word each; the largest kinds get the first ones.
 
     Raises:
-        InvalidInputError: if names are not different words, or no kind has four concepts.
+        InvalidInputError: if names are not different words, or fewer than two kinds have three
+            concepts.
     """
     if len(set(names)) < len(names) or not all(name.isalpha() for name in names):
         raise InvalidInputError(f"Invented names must be different words, got {', '.join(names)}.")

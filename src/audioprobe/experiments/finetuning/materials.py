@@ -1,5 +1,6 @@
 """What a study of fine-tuning names, built: clips, lessons, and what is measured by."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 from audioprobe.audio.reading import read_waveform
 from audioprobe.concepts import Concepts
+from audioprobe.datasets.mapped import Mapped, read_mapping
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.finetuning.config import SETS, Portion, Study
 from audioprobe.experiments.finetuning.invented import invented
-from audioprobe.experiments.materials import built
+from audioprobe.experiments.materials import MAPPINGS, built, shipped_table
 from audioprobe.finetuning.lessons import Lessons, Pair
 from audioprobe.finetuning.sounds import Sounds, sounds_of
 from audioprobe.finetuning.texts import TextSet, examples_of, read_texts, refuse_leaks
@@ -111,9 +113,11 @@ def portion_of(name: str, portion: Portion, dataset: Dataset) -> tuple[Clip, ...
     """
     every = dataset.clips(portion.split)
     clips = [clip for clip in every[: portion.most or len(every)] if clip.labels]
+    often = Counter(label for clip in clips for label in clip.labels or ())
     by_label: dict[str, list[Clip]] = {}
     for clip in clips:
-        by_label.setdefault((clip.labels or ("",))[0], []).append(clip)
+        rarest = min(clip.labels or (), key=lambda label: (often[label], label))
+        by_label.setdefault(rarest, []).append(clip)
     kept: set[str] = set()
     for some in by_label.values():
         if len(some) < portion.least:
@@ -177,6 +181,8 @@ def watched_by(
 
 def _dataset(portion: Portion) -> Dataset:
     found: Dataset = built("dataset", portion.dataset)  # type: ignore[assignment]
+    if portion.mapping:
+        return Mapped(found, read_mapping(shipped_table(portion.mapping, MAPPINGS)))
     return found
 
 

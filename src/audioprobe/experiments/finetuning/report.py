@@ -82,13 +82,13 @@ def _gain(found: Synthesis) -> list[Item]:
         return []
     points = [
         Point(
-            called(one),
+            f"{number}: {called(one)}",
             one.changes["inside AUC"].estimate,
             one.changes["loss of text"].estimate,
             one.trained,
             bool(one.best),
         )
-        for one in found.tried
+        for number, one in enumerate(found.tried, 1)
     ]
     caption = (
         "What each strategy gains inside (to the right is better) and loses of text (down is "
@@ -156,7 +156,7 @@ def _squares(found: Transferred, arms: Sequence[str], caption: str, *, beyond: b
     across = [(asked, half) for asked in ASKED for half in HALVES]
     figure = matrix(
         [f"taught in {arm}" if arm != CONTROL else f"control: {arm}" for arm in arms],
-        [f"in {asked}: {half}" for asked, half in across],
+        [f"asked in {asked}; {half}" for asked, half in across],
         [[cells.get((arm, *what)) for what in across] for arm in arms],
         "difference of accuracy",
     )
@@ -185,7 +185,8 @@ def _moved(found: Synthesis) -> list[Item]:
         }
         caption = (
             f"How alike the states of {kind} stayed to those before, layer by layer, by what "
-            "trained: each strategy thin, their mean thick. 1 is unchanged; 0 are the embeddings."
+            "trained: each strategy thin, their mean thick. 1 is unchanged. Layer 0 are the "
+            "embeddings."
         )
         known = {level: some for level, some in curves.items() if some}
         figure = lines(known, "layer", f"CKA with before, {kind}")

@@ -23,12 +23,8 @@ def strategies_table(found: Synthesis) -> Table:
     last = ("seeds", "failed", "stopped", "on the front")
     first = ("number", *FACTORS)
     rows = tuple(_row(number, one) for number, one in enumerate(found.tried, 1))
-    numeric = tuple(len(first) + n for n in range(1, len(each), 2))
-    return Table(
-        (*first, *each, *last),
-        rows,
-        (0, *numeric, *columns(last[1:3], len(first) + len(each) + 1)),
-    )
+    numbers = columns((*each, *last[:-1]), len(first))
+    return Table((*first, *each, *last), rows, (0, *numbers))
 
 
 def effects_table(found: Synthesis) -> Table:
@@ -112,7 +108,7 @@ def transfer_table(found: Synthesis) -> Table:
     )
     some = found.transfer
     rows = tuple(_carried(some, one) for one in some.carried) if some else ()
-    return Table(header, rows, numeric=(6, 8, 9))
+    return Table(header, rows, numeric=columns(header[3:], 3))
 
 
 def before_table(found: Synthesis) -> Table:
