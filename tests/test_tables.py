@@ -63,3 +63,8 @@ def test_long_tables_say_how_much_they_hide() -> None:
     table = Table(("x",), tuple((str(n),) for n in range(30)))
     assert table.to_text(most=10).endswith("... and 20 more")
     assert "more" not in table.to_text()
+
+
+def test_some_columns_keep_their_order_and_their_side() -> None:
+    table = Table(("name", "text", "n"), (("crow", "a bird", "2"),), numeric=(2,))
+    assert table.only(("n", "name", "else")) == Table(("name", "n"), (("crow", "2"),), numeric=(1,))

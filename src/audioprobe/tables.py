@@ -39,6 +39,15 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[int, ...] = ()
 
+    def only(self, names: Sequence[str]) -> "Table":
+        """The columns of these names, in the order of the table: what fits a terminal."""
+        kept = [n for n, name in enumerate(self.header) if name in names]
+        return Table(
+            tuple(self.header[n] for n in kept),
+            tuple(tuple(row[n] for n in kept) for row in self.rows),
+            tuple(place for place, n in enumerate(kept) if n in self.numeric),
+        )
+
     def to_text(self, width: int = 100, most: int | None = None) -> str:
         """For a terminal; long cells wrap.
 

@@ -73,6 +73,9 @@ def test_every_listener_is_asked_about_its_sounds_and_all_is_kept(tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert "first, recordings: says yes whatever is asked" in done.stdout
     assert "second, recordings: says no whatever is asked" in done.stdout
+    heads = [line for line in done.stdout.splitlines() if "condition" in line]
+    assert len(heads) == 3
+    assert all(line.split()[-2:] == ["unread", "failed"] for line in heads)  # nothing is cut off
     rows = parquet.read_table(folder / "trials.parquet").to_pylist()
     cells = {(row["listener"], row["sounds"]) for row in rows}
     assert cells == {

@@ -139,12 +139,14 @@ def _show(prepared: "ProbeRun") -> None:
 
 def _tell(cells: "Sequence[ProbeCell]") -> None:
     from audioprobe.experiments.probing.summary import headline
+    from audioprobe.probes.statistics import BRIEF
 
     width = terminal_width()
     for cell in cells:
         found = cell.outcome.verdict()
         write(printable(f"{cell.listener}, {cell.sounds}: {found.name}"))
-        write(cell.outcome.table("relation", "condition").to_text(width))
+        table = cell.outcome.table("relation", "condition")
+        write(table.only(("relation", "condition", *BRIEF)).to_text(width))
         write(f"{cell.outcome.modality_gap()}\n")
     if len(cells) > 1:
         write(headline(cells).to_text(width))

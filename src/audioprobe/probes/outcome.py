@@ -11,7 +11,7 @@ from audioprobe.probes.consistency import Consistency, consistency
 from audioprobe.probes.gap import Gap, gap, recognised
 from audioprobe.probes.ladder import Climb, ladder
 from audioprobe.probes.questions import CONDITIONS, Condition
-from audioprobe.probes.statistics import HEADER, Score, score, table_cells
+from audioprobe.probes.statistics import BRIEF, HEADER, Score, score, table_cells
 from audioprobe.probes.trial import ReadAs, Trial
 from audioprobe.probes.verdict import Verdict, verdict
 from audioprobe.results.provenance import Provenance
@@ -190,7 +190,8 @@ class ProbeOutcome:
 
     def __str__(self) -> str:
         found = self.verdict()
-        return f"{self.table().to_text()}\n\n{self.modality_gap()}\n{found.name} ({found.grounds})"
+        table = self.table().only(("condition", "relation", "form", *BRIEF)).to_text()
+        return f"{table}\n\n{self.modality_gap()}\n{found.name} ({found.grounds})"
 
     def to_json(self) -> str:
         """Everything, to be read by `from_json`."""

@@ -275,7 +275,8 @@ _READINGS = (
 )
 _GAP = (
     "A difference is split by whether the concept of the clip was recognised: what is lost where "
-    "it was not is perception, what is lost where it was is reasoning."
+    "it was not is perception, what is lost where it was is reasoning. The parts add up, so each "
+    "grows with its number of clips, too; a table below has the rates."
 )
 _LADDER = "Share of “yes” for the concept itself and each class above it, in right pairs."
 _WORDINGS = "Whether all wordings of a question get the same answer, and where answers differ."

@@ -158,6 +158,9 @@ HEADER = (
     "failed",
 )
 
+BRIEF = ("accuracy", "yes-rate", "unread", "failed")
+"""Of them, what a terminal shows."""
+
 
 def without_counts(estimate: Estimate) -> Estimate:
     """The same where what was left out is told elsewhere."""

@@ -77,9 +77,14 @@ def _contrasts(found: Sequence[Contrast]) -> list[Item]:
     if not found:
         return []
     rows = [
-        Row(f"{c.first} minus {c.second}: {c.relation}, {c.condition}", c.difference) for c in found
+        Row(
+            f"{c.first} minus {c.second}: {c.relation}, {c.condition}",
+            c.difference,
+            c.condition in CONTROLS,
+        )
+        for c in found
     ]
-    caption = "Differences of accuracy."
+    caption = "Differences of accuracy; diamonds are controls."
     drawing = Drawing(to_svg(forest(rows, "difference of accuracy"), caption), caption)
     return [drawing, Grid("In numbers", contrasts_table(found))]
 

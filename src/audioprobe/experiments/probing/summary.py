@@ -36,9 +36,8 @@ def summary(cells: Sequence[ProbeCell]) -> Table:
 
 def headline(cells: Sequence[ProbeCell]) -> Table:
     """The same in what fits a terminal."""
-    whole, kept = summary(cells), (0, 1, 2, 3, 5, 10)
-    rows = tuple(tuple(row[n] for n in kept) for row in whole.rows)
-    return Table(tuple(whole.header[n] for n in kept), rows)
+    shown = ("listener", "sounds", "in words", "in sound", "words minus sound")
+    return summary(cells).only(shown)
 
 
 def contrasts_table(found: Sequence[Contrast]) -> Table:
