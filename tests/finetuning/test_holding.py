@@ -23,6 +23,7 @@ from audioprobe.finetuning.holding import (
 from audioprobe.training import snapshots
 from audioprobe.training.objectives import AnswerLoss
 from audioprobe.training.parts import train_only
+from audioprobe.training.records import Record
 from audioprobe.training.sequences import Batch, collate, encode
 from tests.golden_ltu import new_net, spectrograms
 from tests.training.test_objectives import RECORD, TOKENIZER
@@ -120,6 +121,17 @@ def test_importances_are_means_of_squared_gradients() -> None:
     assert model.weights.grad is None
     with pytest.raises(InvalidInputError, match="at least one example"):
         fisher(model, [])
+
+
+def test_what_a_task_does_not_reach_has_no_importance_for_it() -> None:
+    """Nothing that hears has a part in the reading of texts."""
+    net = new_net()
+    train_only(net, ("projector",))
+    text = collate([encode(Record("Why?", "Because."), TOKENIZER)], {}, loss="answer", pad=0)
+    found = fisher(AnswerLoss(net), [text])
+    assert found.keys() == snapshots.trained(AnswerLoss(net)).keys()
+    assert not any(importance.any() for importance in found.values())
+    assert any(importance.any() for importance in fisher(AnswerLoss(net), [batch()]).values())
 
 
 def test_tasks_held_apart_are_one_penalty_if_nothing_fades() -> None:

@@ -79,13 +79,14 @@ def fisher(objective: nn.Module, batches: Iterable[Any]) -> dict[str, Tensor]:
     was_training, n_batches = objective.training, 0
     objective.eval()
     for batch in batches:
-        found = torch.autograd.grad(
-            objective(batch), [parameter for _, parameter in named], allow_unused=True
-        )
+        n_batches += 1
+        loss = objective(batch)
+        if not loss.requires_grad:  # as texts have no part in what hears: importance 0
+            continue
+        found = torch.autograd.grad(loss, [weights for _, weights in named], allow_unused=True)
         for (name, _), gradient in zip(named, found, strict=True):
             if gradient is not None:
                 sums[name] += gradient**2
-        n_batches += 1
     objective.train(was_training)
     if not n_batches:
         raise InvalidInputError("Importances need at least one example.")
