@@ -13,6 +13,7 @@ from tests.data.wordnet.excerpt import synsets
 from audioprobe import Concept, Concepts, Recordings
 from audioprobe.concepts import WordNet, disagreements
 from audioprobe.concepts.collection import SHIPPED
+from audioprobe.concepts.vague import DOUBTFUL
 from audioprobe.concepts.wordnet import find_folder
 from audioprobe.errors import InvalidInputError
 
@@ -141,6 +142,15 @@ def test_glosses_in_comments_are_those_of_the_synsets() -> None:
     assert len(comments) == len(CONCEPTS)
     for offset, gloss in comments:
         assert EXCERPT.synset(offset).gloss.startswith(gloss.removesuffix(" ...")), offset
+
+
+def test_what_is_doubtful_is_known_and_not_what_wordnet_says() -> None:
+    named = {c.id for c in CONCEPTS} | {rung.id for rung in CONCEPTS.rungs}
+    for target, concepts in DOUBTFUL.items():
+        assert target in named
+        for concept in concepts:
+            assert target not in {rung.id for rung in CONCEPTS[concept].ancestors}, concept
+            assert target != concept
 
 
 def test_names_are_found_in_any_case() -> None:

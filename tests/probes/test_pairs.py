@@ -89,6 +89,20 @@ def test_where_wordnet_lacks_an_edge_no_wrong_pair_is_made_of_it() -> None:
     assert {p.concept for p in balanced_pairs(trusting, "hypernym").pairs} == {"car", "train"}
 
 
+def test_what_people_would_grant_is_neither_asked_nor_denied() -> None:
+    for negatives in NEGATIVES:
+        drawn = balanced_pairs(SHIPPED, "hypernym", negatives).pairs
+        asked = {(pair.concept, pair.target) for pair in drawn}
+        assert not asked & {
+            ("bell", "musical-instrument"),
+            ("washing-machine", "machine"),
+            ("baby", "animal"),
+            ("organ", "internal-organ"),
+        }
+    heard = {(p.concept, p.target) for p in balanced_pairs(SHIPPED, "identity").pairs}
+    assert not heard & {("ambulance", "siren"), ("car", "engine"), ("siren", "ambulance")}
+
+
 def test_wrong_options_are_wrong() -> None:
     targets = {target.id for target in wrong_targets(SUBJECTS, "hypernym", "crow")}
     assert "musical-instrument" in targets

@@ -2,12 +2,15 @@
 
 from audioprobe.concepts import Concept, Concepts
 from audioprobe.concepts.concept import like
-from audioprobe.concepts.vague import SORTED_WELL, VAGUE
+from audioprobe.concepts.vague import DOUBTFUL, SORTED_WELL, VAGUE
 from audioprobe.probes.relations.subject import Subject, Subjects, Target
 
 
 def from_concepts(concepts: Concepts | None = None) -> Subjects:
     """The concepts of a file, without the classes that people would not sort sounds by.
+
+    What people might grant a concept though WordNet does not (a bell, a musical instrument) counts
+    as above it: it is neither asked for nor denied.
 
     Args:
         concepts: None takes those that ship.
@@ -19,6 +22,7 @@ def from_concepts(concepts: Concepts | None = None) -> Subjects:
 
 def _subject(concept: Concept) -> Subject:
     ladder = tuple(Target(r.id, r.phrase) for r in concept.ladder if r.id not in VAGUE)
+    doubtful = {name for name, concepts in DOUBTFUL.items() if concept.id in concepts}
     basic = "" if concept.basic is None or concept.basic.id in VAGUE else concept.basic.id
     return Subject(
         concept.id,
@@ -26,7 +30,7 @@ def _subject(concept: Concept) -> Subject:
         concept.kind,
         tuple(like(concept.phrase, synonym.name) for synonym in concept.synonyms),
         ladder,
-        frozenset(rung.id for rung in concept.ancestors),
+        frozenset(rung.id for rung in concept.ancestors) | doubtful,
         basic,
         "" if concept.audioset is None else concept.audioset.name,
     )
