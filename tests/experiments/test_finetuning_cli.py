@@ -1,0 +1,93 @@
+"""The command that runs a study of fine-tuning, alone and in processes that train together."""
+
+from pathlib import Path
+
+import pytest
+import tomli_w
+from tests.datasets.layouts import audioset, edansa
+from tests.experiments.tiny_study import config, model
+from tests.processes import run_cli
+
+from audioprobe.configs import parse_config, read_toml
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.config import SHIPPED
+from audioprobe.experiments.finetuning.config import Study, read_study
+from audioprobe.experiments.finetuning.design import cells_of
+from audioprobe.experiments.finetuning.materials import materials_of
+
+
+def written(folder: Path, **changed: object) -> Path:
+    path = folder / "tiny.toml"
+    path.write_text(tomli_w.dumps({**config(folder), **changed}), encoding="utf-8")
+    return path
+
+
+def test_a_dry_run_lists_every_training(tmp_path: Path) -> None:
+    done = run_cli("run", str(written(tmp_path, seeds=[0, 1])), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "taught: 8 clips of 8 labels" in done.stdout
+    assert "all+llm--none--none (2 seeds)" in done.stdout
+    assert "transfer--words (2 seeds)" in done.stdout
+    assert "16 trainings" in done.stdout
+
+
+def test_a_run_leaves_tables_and_a_page(tmp_path: Path) -> None:
+    small = {"holding": [{}], "alignment": [{}], "trained": config(tmp_path / "x")["trained"][:1]}  # type: ignore[index]
+    path = written(tmp_path, **small)
+    folder = tmp_path / "run"
+    done = run_cli("run", str(path), "--out", str(folder), "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert "Does sound stay behind words" in done.stdout
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "projector+lora--none--none" in page or "projector+lora" in page
+    assert "Transfer" in page
+    assert (folder / "summary.md").read_text(encoding="utf-8").startswith("**What is gained")
+    assert (folder / "strategies.tex").is_file()
+    refused = run_cli("run", str(path), "--out", str(folder), "--on", "ray")
+    assert refused.returncode != 0
+    assert "leave out --on" in refused.stderr
+
+
+def test_the_study_of_larger_models_reads_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EDANSA and AudioSet in the layouts that they are published in, with a few clips each."""
+    monkeypatch.chdir(tmp_path)
+    edansa(tmp_path / "data" / "EDANSA-2019", per_split=500)
+    folder = tmp_path / "data" / "audioset"
+    folder.mkdir(parents=True)
+    audioset(folder)
+    study = read_study("finetuning-edansa")
+    assert len({cell.trained for cell in cells_of(study)}) == 5
+    text = read_toml(SHIPPED / "finetuning-edansa.toml")
+    del text["transfer"]  # a few clips are too few kinds of concepts
+    for name in ("earlier", "rehearsed"):
+        text[name] = {
+            "dataset": {"name": "recordings"},
+            "half": {"earlier": "first"}.get(name, "second"),
+        }
+    text["outside"] = text["earlier"]
+    made = materials_of(parse_config(Study, text, "edansa"))
+    assert {"bird"} < {label for clip in made.clips["taught"] for label in clip.labels or ()}
+    assert made.probe.questions
+
+
+def test_a_model_that_is_no_ltu_is_refused(tmp_path: Path) -> None:
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    path = written(tmp_path, model={"name": str(strange)})
+    done = run_cli("run", str(path), "--out", str(tmp_path / "run"))
+    assert done.returncode != 0
+    assert "no converted LTU" in done.stderr
+
+
+def test_a_base_of_other_sizes_is_refused(tmp_path: Path) -> None:
+    name, _ = model(tmp_path / "one")
+    path = written(
+        tmp_path, model={"name": str(name), "base": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+    )
+    done = run_cli("run", str(path), "--out", str(tmp_path / "run"))
+    assert done.returncode != 0
+    assert "not the base of tiny: hidden_size 576 instead of" in done.stderr
+    with pytest.raises(InvalidInputError, match="neither a file nor one of"):
+        read_study("finetuning-stduy")
