@@ -114,10 +114,10 @@ def test_a_strong_pull_keeps_weights_where_they_began(tune: Tuning, kind: str) -
     they leave. A falling learning rate ends the swinging.
     """
     plan: dict[str, Any] = {
-        "steps": 24,
+        "steps": 16,
         "learning_rate": 3e-3,
         "trains": "projector",
-        "save_every": 24,
+        "save_every": 16,
     }
     free = apart(tune.weights(**plan), tune.began)
     held = apart(tune.weights(part(kind, strength=1e9), **plan), tune.began)
@@ -238,7 +238,7 @@ def test_killed_anywhere_it_reaches_the_same_weights(tune: Tuning, tmp_path: Pat
     parts += [part("cross-attention"), {"kind": "wise-ft", "share": 0.5}]
     chosen = strategy("encoder+projector+lora", *parts, steps=4, save_every=2)
     net, whole = tune(chosen)
-    for kills in ((1,), (2, 3), (3, 4)):
+    for kills in ((1, 4), (2, 3)):
         folder = tmp_path / str(kills)
         for step in kills:
             with pytest.raises(KilledError):

@@ -19,24 +19,24 @@ from audioprobe.training.loop import Plan, fit
 from tests.processes import ROOT, SETTINGS
 from tests.tiny_tuning import strategy, tiny_files, tiny_lessons, watched
 
+LOOKS = {"kind": "early-stopping", "every": 2, "rise": 100.0}
 EVERYTHING = strategy(
     "encoder+projector+lora",
     {"kind": "ewc", "strength": 1.0, "of": ["texts", "earlier"], "n_examples": 2},
     {"kind": "rehearsal", "texts": 1, "sounds": 1},
     {"kind": "distillation", "texts": 1},
+    LOOKS,
     {"kind": "contrastive"},
     {"kind": "hidden-states"},
     {"kind": "cross-attention", "width": 8},
     steps=3,
     seed=1,
 )
-STOPPED = {"kind": "early-stopping", "every": 1, "rise": -100.0}
 CASES = {
     "everything": EVERYTHING,
     # A step hears nothing, so what hears has no gradient.
     "words": strategy("projector+lora", {"kind": "paired", "ways": ["words"]}, clips=0, steps=2),
-    "stopped": strategy("projector+lora", STOPPED),
-    "looked at": strategy("projector+lora", STOPPED | {"rise": 100.0}, steps=2),
+    "stopped": strategy("projector+lora", LOOKS | {"rise": -100.0}),
 }
 LINE = Plan(steps=12, learning_rate=1e-2, warmup=2, save_every=5)
 
