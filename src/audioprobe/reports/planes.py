@@ -1,15 +1,16 @@
 """Figures of many choices at once: what each gains and costs, tables as pictures, and curves."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
-from typing import Any
+from itertools import cycle, pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from audioprobe.errors import needs_extra
 from audioprobe.reports.figures import INK, LINE, blank, plain
+from audioprobe.reports.labels import put_labels
 from audioprobe.tables import printable
 from audioprobe.types import Estimate, Float64Array
 
@@ -17,17 +18,18 @@ with needs_extra("report"):
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
-    from matplotlib.transforms import Bbox
 
 # Told apart by people with any kind of colour blindness (Okabe and Ito 2008), and by their shapes.
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#555555")
 _MARKERS = "os^DvPX"
 _STROKES = ("-", "--", "-.", ":")
-_MOST_NAMED = 8  # points; more of them have numbers
-_LONGEST = 34  # characters of a name in a picture
-_COLUMN = 15  # characters of a line above a column
+_MOST_NAMED, _LONGEST_NAMED = 8, 18  # points, and characters of a name; else they have numbers
+_LONGEST = 44  # characters of a name in a picture
+_COLUMN = 17  # characters of a line above a column
 _SMALL = 7  # points of type
 _MISSING = "–"
+
+_Stroke: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +54,28 @@ class Point:
 def plane(points: Sequence[Point], across: str, up: str) -> Figure:
     """Choices by two of their changes; what is gained goes right, what is lost goes up.
 
-    Up to eight points have their names, more have numbers from 1, in order. The stairs join the
-    front: along them, more is gained only where more is lost. A star is where all began, (0, 0).
+    Up to eight points have their names, if these are short; else all have numbers from 1, in order,
+    and names belong into a table beside. The stairs join the front: along them, more is gained only
+    where more is lost. A star is where all began, (0, 0).
 
     Args:
         points: in the order of their numbers.
         across: what is gained, with its unit.
         up: what is lost, with its unit.
     """
-    figure, axes = blank(6.4, 5.2)
+    figure, axes = blank(7.2, 5.6)
     axes.axhline(0, color=LINE, linewidth=1, linestyle="--", zorder=0)
     axes.axvline(0, color=LINE, linewidth=1, linestyle="--", zorder=0)
     axes.scatter([0], [0], marker="*", s=170, color="black", label="before", zorder=5)
-    names = [p.name if len(points) <= _MOST_NAMED else str(n) for n, p in enumerate(points, 1)]
+    names = [p.name for p in points]
+    if len(points) > _MOST_NAMED or max(map(len, names), default=0) > _LONGEST_NAMED:
+        names = [str(number) for number in range(1, len(points) + 1)]
     drawn = [(name, p, *where) for name, p in zip(names, points, strict=True) if (where := _at(p))]
     groups = list(dict.fromkeys(p.group for p in points))
     for number, group in enumerate(groups):
         own = [(p, x, y) for _, p, x, y in drawn if p.group == group]
         _cloud(axes, own, group, number)
-    _stairs(axes, sorted((x, y) for _, p, x, y in drawn if p.best))
+    stairs = _stairs(axes, sorted((x, y) for _, p, x, y in drawn if p.best))
     missing = [_short(n) for n, p in zip(names, points, strict=True) if _at(p) is None]
     axes.set_xlabel(across)
     axes.set_ylabel(up)
@@ -82,7 +87,8 @@ def plane(points: Sequence[Point], across: str, up: str) -> Figure:
         told.set(fontsize=_SMALL, va="top", parse_math=False)
     plain(axes)
     _beside(axes)
-    _label(axes, [(name, x, y) for name, _, x, y in drawn])
+    labels = [(_short(name), x, y) for name, _, x, y in drawn]
+    put_labels(axes, labels, [(0.0, 0.0)], stairs)
     return figure
 
 
@@ -112,8 +118,8 @@ def matrix(
     axes.set_facecolor("#f1f1f1")
     for down, row in enumerate(cells):
         for right, cell in enumerate(row):
-            far = abs(values[down, right] - reference) > 0.65 * most
-            _cell(axes, (right, down), cell, "white" if far else "black")
+            shade = image.cmap(image.norm(values[down, right]))
+            _cell(axes, (right, down), cell, _ink_on(np.asarray(shade)))
     axes.set_yticks(range(len(rows)), [_short(name) for name in rows])
     above = [textwrap.fill(_short(name), _COLUMN) for name in columns]
     axes.set_xticks(range(len(columns)), above)
@@ -124,7 +130,9 @@ def matrix(
     axes.tick_params(which="both", length=0)
     plain(axes)
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, label=scale).ax.tick_params(labelsize=_SMALL)
+    bar = figure.colorbar(image, ax=axes)
+    bar.set_label(scale, labelpad=8)
+    bar.ax.tick_params(labelsize=_SMALL)
     return figure
 
 
@@ -189,54 +197,16 @@ def _cloud(axes: Axes, own: Sequence[tuple[Point, float, float]], group: str, nu
     )
 
 
-def _stairs(axes: Axes, best: Sequence[tuple[float, float]]) -> None:
+def _stairs(axes: Axes, best: Sequence[tuple[float, float]]) -> list[_Stroke]:
     """For what is gained between two points, as much is lost as at the one to the right."""
-    if best:
-        xs, ys = zip(*best, strict=True)
-        axes.step(xs, ys, where="pre", color=INK, linewidth=1.2, zorder=2, label="Pareto front")
-
-
-def _label(axes: Axes, labels: Sequence[tuple[str, float, float]]) -> None:
-    """Put each label where it covers least: no point, and no label that is there already."""
-    dots = [tuple(axes.transData.transform((x, y))) for _, x, y in labels]
-    dots.append(tuple(axes.transData.transform((0, 0))))
-    unit = axes.figure.dpi / 72
-    taken = [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in dots]
-    for (name, x, y), (left, low) in zip(labels, dots, strict=False):
-        text = _short(name)
-        wide, high = (0.62 * _SMALL * len(text) + 2) * unit, (_SMALL + 1) * unit
-        boxes = [
-            (dx, dy, Bbox.from_bounds(left + dx - wide / 2, low + dy - high / 2, wide, high))
-            for dx, dy in _places(wide, high, unit)
-        ]
-        dx, dy, box = min(boxes, key=lambda one: _covered(one[2], taken, axes.bbox))
-        taken.append(box)
-        told = axes.annotate(text, (x, y), (dx / unit, dy / unit), textcoords="offset points")
-        told.set(fontsize=_SMALL, ha="center", va="center", zorder=6, parse_math=False)
-        if np.hypot(dx, dy) > wide / 2 + 14 * unit:
-            axes.annotate(
-                "",
-                (x, y),
-                (dx / unit, dy / unit),
-                textcoords="offset points",
-                arrowprops={"arrowstyle": "-", "color": LINE, "linewidth": 0.5, "shrinkA": 4},
-            )
-
-
-def _places(wide: float, high: float, unit: float) -> Iterator[tuple[float, float]]:
-    """Where a label may stand beside its point, the nearest first."""
-    for away in (5, 12, 20, 30):
-        across, above = wide / 2 + away * unit, high / 2 + away * unit
-        yield from ((across, 0), (0, above), (-across, 0), (0, -above))
-        yield from ((across, above), (-across, above), (across, -above), (-across, -above))
-
-
-def _covered(box: Bbox, taken: Sequence[Bbox], inside: Any) -> float:  # noqa: ANN401 - any box
-    shared = [Bbox.intersection(box, other) for other in taken]
-    over = sum(one.width * one.height for one in shared if one is not None)
-    there = Bbox.intersection(box, inside)
-    outside = box.width * box.height - (there.width * there.height if there else 0.0)
-    return float(over + outside)
+    if not best:
+        return []
+    xs, ys = zip(*best, strict=True)
+    axes.step(xs, ys, where="pre", color=INK, linewidth=1.2, zorder=2, label="Pareto front")
+    steps: list[_Stroke] = []
+    for (x, y), (right, up) in pairwise(best):
+        steps += [((x, y), (x, up)), ((x, up), (right, up))]
+    return steps
 
 
 def _number(cell: Estimate | None) -> float:
@@ -256,6 +226,15 @@ def _cell(axes: Axes, place: tuple[int, int], cell: Estimate | None, ink: str) -
     if has_ends:
         ends = f"[{cell.low:z.2f}, {cell.high:z.2f}]"
         axes.text(right, down + 0.24, ends, ha="center", va="center", color=ink, fontsize=_SMALL)
+
+
+def _ink_on(shade: Float64Array) -> str:
+    """Black or white, whichever stands out more (relative luminance, as WCAG 2 has it)."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shade[:3].tolist()
+    ]
+    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "white" if (1.05 / (light + 0.05)) > (light + 0.05) / 0.05 else "black"
 
 
 def _stacked(replicates: Sequence[Sequence[float | None]]) -> Float64Array:

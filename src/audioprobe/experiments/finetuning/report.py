@@ -82,13 +82,13 @@ def _gain(found: Synthesis) -> list[Item]:
         return []
     points = [
         Point(
-            f"{number}: {called(one)}",
+            called(one),
             one.changes["inside AUC"].estimate,
             one.changes["loss of text"].estimate,
             one.trained,
             bool(one.best),
         )
-        for number, one in enumerate(found.tried, 1)
+        for one in found.tried
     ]
     caption = (
         "What each strategy gains inside (to the right is better) and loses of text (down is "
