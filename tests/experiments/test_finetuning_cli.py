@@ -1,11 +1,13 @@
 """The command that runs a study of fine-tuning, alone and in processes that train together."""
 
+import json
 from pathlib import Path
 
 import pytest
 import tomli_w
 from tests.datasets.layouts import audioset, edansa
 from tests.experiments.tiny_study import config, model
+from tests.finetuning.together import run_together
 from tests.processes import run_cli
 
 from audioprobe.configs import parse_config, read_toml
@@ -46,6 +48,26 @@ def test_a_run_leaves_tables_and_a_page(tmp_path: Path) -> None:
     refused = run_cli("run", str(path), "--out", str(folder), "--on", "ray")
     assert refused.returncode != 0
     assert "leave out --on" in refused.stderr
+
+
+def test_two_processes_train_together_and_the_first_measures(tmp_path: Path) -> None:
+    """As `accelerate launch` starts them."""
+    few = config(tmp_path / "x")
+    trained = few["trained"][:1]  # type: ignore[index]
+    path = written(tmp_path, holding=[{}], alignment=[{}], trained=trained, clips=1)
+    folder = tmp_path / "run"
+    command = ("-m", "audioprobe", "run", str(path), "--out", str(folder), "--workers", "1")
+    told = run_together(*command)
+    assert sum("everything is in" in text for text in told) == 1
+    cells = {file.stem: json.loads(file.read_text()) for file in (folder / "cells").glob("*.json")}
+    assert len(cells) == 6  # before, one strategy, four ways to teach
+    first = cells["projector+lora--none--none--0"]
+    assert first["measured"]["probe"]
+    assert not first["failure"]
+    assert len(first["losses"]) == 2
+    refused = tmp_path / "refused"
+    with pytest.raises(AssertionError, match="2 processes train together: give one worker"):
+        run_together("-m", "audioprobe", "run", str(path), "--out", str(refused), "--workers", "2")
 
 
 def test_the_study_of_larger_models_reads_its_data(

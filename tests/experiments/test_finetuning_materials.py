@@ -70,7 +70,7 @@ def test_a_sound_that_is_learned_from_and_measured_by_is_refused(tmp_path: Path)
 def test_a_text_that_gives_an_answer_away_is_refused(tmp_path: Path) -> None:
     leaking = tmp_path / "mine.txt"
     leaking.write_text("It was late. Everyone knows that a crow is a bird.\n\nNothing else.\n")
-    with pytest.raises(InvalidInputError, match="a crow.*a bird"):
+    with pytest.raises(InvalidInputError, match=r"a crow.*a bird"):
         materials_of(study(tmp_path, texts=str(leaking))[0])
 
 

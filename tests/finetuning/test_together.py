@@ -35,7 +35,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).mkdir()
     write_base(folder / "base", with_sound=False)
     tiny_lessons(folder / "sounds")
-    run_together(folder / "out", folder / "base", folder / "sounds")
+    places = (str(folder / name) for name in ("out", "base", "sounds"))
+    run_together("-m", "tests.finetuning.together", *places)
     return folder
 
 

@@ -178,6 +178,23 @@ def test_a_finished_tuning_is_not_repeated(base: Path, lessons: Lessons, tmp_pat
 
 
 @pytest.mark.parametrize(
+    "other",
+    [
+        strategy("projector", {"kind": "l2-sp", "strength": 1.0}),
+        strategy("projector", {"kind": "l2-sp", "strength": 3.0}, steps=2),
+    ],
+)
+def test_a_folder_of_another_strategy_is_refused(
+    base: Path, lessons: Lessons, tmp_path: Path, other: Strategy
+) -> None:
+    """The same parameters by the same plan would be taken for what was asked for."""
+    first = strategy("projector", {"kind": "l2-sp", "strength": 3.0}, steps=1)
+    finetune(tiny_files(base), lessons, first, tmp_path)
+    with pytest.raises(InvalidInputError, match="by another strategy"):
+        finetune(tiny_files(base), lessons, other, tmp_path)
+
+
+@pytest.mark.parametrize(
     ("chosen", "message"),
     [
         (strategy(""), "joined by '\\+', got ''"),

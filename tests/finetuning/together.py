@@ -60,8 +60,12 @@ def halves(step: int, process: int, n_processes: int) -> Tensor:
     return whole.chunk(n_processes)[process]
 
 
-def run_together(out: Path, base: Path, sounds: Path, *, n_processes: int = 2) -> None:
-    """Start so many processes, each of which does `main`, and wait for them."""
+def run_together(*arguments: str, n_processes: int = 2) -> list[str]:
+    """Start python with these arguments so often, as processes that train together.
+
+    Returns:
+        What each of them printed, when all have ended well.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -69,7 +73,7 @@ def run_together(out: Path, base: Path, sounds: Path, *, n_processes: int = 2) -
     shared |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | SETTINGS
     if sys.platform == "linux":
         shared["GLOO_SOCKET_IFNAME"] = "lo"  # the name of a machine may lead nowhere
-    command = [sys.executable, "-m", "tests.finetuning.together", str(out), str(base), str(sounds)]
+    command = [sys.executable, *arguments]
     started = [
         subprocess.Popen(
             command,
@@ -88,6 +92,7 @@ def run_together(out: Path, base: Path, sounds: Path, *, n_processes: int = 2) -
             process.kill()
     for process, text in zip(started, told, strict=True):
         assert process.returncode == 0, text
+    return told
 
 
 def results(out: Path, name: str) -> list[dict[str, Any]]:

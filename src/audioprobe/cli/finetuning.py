@@ -28,15 +28,14 @@ def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: 
     if dry_run:
         _show(prepared)
         return 0
-    from accelerate import PartialState
-
     from audioprobe.experiments.finetuning.outcome import write_outcome
     from audioprobe.experiments.finetuning.summary import headline
     from audioprobe.experiments.finetuning.verdicts import verdicts_of
+    from audioprobe.training.loop import together
 
     with stage_bars() as bars:
         findings = prepared(folder, bars, n_workers=n_workers)
-    if not PartialState().is_main_process:
+    if not together().is_main_process:
         return 0
     found = write_outcome(prepared, findings, folder, Path(source).stem)
     write(headline(found).to_text(terminal_width()))

@@ -187,7 +187,7 @@ class Paired:
 
     def __post_init__(self) -> None:
         _at_least(1, "Paired training", pairs=self.pairs)
-        if not self.ways:
+        if not self.ways or len(set(self.ways)) < len(self.ways):
             raise InvalidInputError('Paired training needs ways to ask: "words", "sound" or both.')
 
 

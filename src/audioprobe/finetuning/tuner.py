@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from audioprobe.disk import write_whole
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import Contrastive, Embedded, HiddenStates, embedded
 from audioprobe.finetuning.holding import (
@@ -37,10 +38,13 @@ from audioprobe.language_models._ltu_files import LtuFiles
 from audioprobe.nets.gate import NAME as GATE
 from audioprobe.nets.gate import begin_gate
 from audioprobe.nets.ltu import LtuNet
+from audioprobe.serialize import to_json
 from audioprobe.training import snapshots
-from audioprobe.training.loop import fit
+from audioprobe.training.loop import fit, together
 from audioprobe.training.objectives import AnswerLoss
 from audioprobe.training.sequences import Example
+
+STRATEGY = "strategy.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,11 +82,12 @@ def finetune(
         progress: told steps done, steps in all, and the loss.
 
     Raises:
-        InvalidInputError: if nothing would train, a part is named that the network lacks, or the
-            strategy needs texts, sounds or pairs that are not there.
+        InvalidInputError: if nothing would train, a part is named that the network lacks, the
+            strategy needs texts, sounds or pairs that are not there, or the folder holds a
+            fine-tuning by another strategy.
         TrainingError: as `loop.fit`: if a loss is not finite, the state before stays in the folder.
     """
-    net = files.net
+    net, folder = files.net, Path(folder)
     lessons.check(strategy)
     stopping = strategy.part(EarlyStopping)
     if stopping is not None and not watched:
@@ -93,6 +98,7 @@ def finetune(
     before = snapshots.copied(net)
     objective = _objective(AnswerLoss(net), lessons, strategy)
     plan = strategy.plan if stopping is None else replace(strategy.plan, save_every=stopping.every)
+    _pin(folder, strategy)
     log = fit(
         objective,
         _batches(lessons, strategy),
@@ -115,6 +121,20 @@ def _batches(lessons: Lessons, strategy: Strategy) -> Callable[[int, int, int], 
         return lessons.lot(strategy, step * n_processes + process, tied=tied)
 
     return batch_at
+
+
+def _pin(folder: Path, strategy: Strategy) -> None:
+    """One folder, one strategy: a state alone does not tell what it was made by."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, text = folder / STRATEGY, to_json(strategy) + "\n"
+    if not path.is_file():
+        if together().is_main_process:
+            write_whole(path, text)
+    elif path.read_text(encoding="utf-8") != text:
+        raise InvalidInputError(
+            f"{folder}: holds a fine-tuning by another strategy. Go on with that one, or name "
+            "another folder."
+        )
 
 
 def _open_gate(net: LtuNet, lessons: Lessons, strategy: Strategy) -> None:

@@ -112,7 +112,7 @@ def fit(
         raise InvalidInputError("Nothing to train: no parameter requires a gradient.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    accelerator = _accelerator()
+    accelerator = together()
     # Of several processes that train together, the first holds the folder for all.
     holding = alone(folder) if accelerator.is_main_process else nullcontext()
     with holding, torch.random.fork_rng():
@@ -122,7 +122,8 @@ def fit(
         return log
 
 
-def _accelerator() -> Any:  # noqa: ANN401 - accelerate has no types
+def together() -> Any:  # noqa: ANN401 - accelerate has no types
+    """The processes that train together, as accelerate's `Accelerator`; mostly this one alone."""
     # A step need not reach every parameter: if it hears nothing, what hears has no gradient.
     reached = DistributedDataParallelKwargs(find_unused_parameters=True)
     # The precision of an Accelerator is that of the whole process: each plan has its own instead.

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from accelerate import PartialState
 
 from audioprobe.disk import write_whole, writing
 from audioprobe.errors import AudioProbeError
@@ -24,6 +23,7 @@ from audioprobe.language_models._ltu_files import LtuFiles, read_ltu
 from audioprobe.nets.dtypes import dtype_of
 from audioprobe.runs.progress import Progress
 from audioprobe.serialize import from_json, to_json
+from audioprobe.training.loop import together
 
 CELLS, TRAINING, SOUNDS, STATES = "cells", "training", "sounds", "before.npz"
 
@@ -52,8 +52,8 @@ class Lab:
         path = self._path(BEFORE)
         if path.is_file() and (self.folder / STATES).is_file():
             return from_json(Findings, path.read_text(encoding="utf-8"))
-        if not PartialState().is_main_process:
-            PartialState().wait_for_everyone()
+        if not together().is_main_process:
+            together().wait_for_everyone()
             return self.before()
         began = time.perf_counter()
         files, measurer = self._model(), self._measurer(BEFORE)
@@ -62,7 +62,7 @@ class Lab:
         _save_states(self.folder / STATES, measurer.states(files))
         took = round(time.perf_counter() - began, 1)
         kept = self._kept(Findings(BEFORE, BEFORE, measured=measured, seconds=took))
-        PartialState().wait_for_everyone()
+        together().wait_for_everyone()
         return kept
 
     def has(self, cell: Cell) -> bool:
@@ -79,10 +79,10 @@ class Lab:
         except AudioProbeError as error:
             found = replace(_named(cell), failure=str(error))
         found = replace(found, seconds=round(time.perf_counter() - began, 1))
-        if PartialState().is_main_process:
+        if together().is_main_process:
             self._kept(found)
             shutil.rmtree(self.folder / TRAINING / cell.name, ignore_errors=True)
-        PartialState().wait_for_everyone()
+        together().wait_for_everyone()
         return found
 
     def _tuned(self, cell: Cell) -> Findings:
@@ -106,7 +106,7 @@ class Lab:
             watched=watched_by(self.materials, files.tokenizer, self.study.cutoff) if stops else (),
             progress=told,
         )
-        if not PartialState().is_main_process:
+        if not together().is_main_process:
             return _named(cell)
         drift = weight_drift(tuned.before, files.net)
         if cell.transfer:
@@ -135,7 +135,7 @@ class Lab:
     def _model(self) -> LtuFiles:
         wanted = self.study.model
         files = read_ltu(wanted.name, wanted.base or None)
-        device = wanted.device or PartialState().device
+        device = wanted.device or together().device
         files.net.to(device, dtype_of(wanted.dtype))
         return files
 

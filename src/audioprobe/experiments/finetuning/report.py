@@ -234,7 +234,9 @@ def _made(study: Study, found: Synthesis) -> Table:
 def _portion(one: Portion) -> str:
     options = ", ".join(f"{key} {value}" for key, value in one.dataset.options.items())
     half = "" if one.half == "all" else f", {one.half} half"
-    return f"{one.dataset.name}{f' ({options})' if options else ''}, split {one.split}{half}"
+    renamed = f", labels by {one.mapping}" if one.mapping else ""
+    inside = f" ({options})" if options else ""
+    return f"{one.dataset.name}{inside}, split {one.split}{half}{renamed}"
 
 
 _VERDICTS = "What the numbers below allow to say, and no more than that."
@@ -260,7 +262,7 @@ _CHOICES = (
 _TRANSFER = (
     "Classes with invented names were taught in one way and asked about in both; of half of the "
     "concepts, classes were taught in sound where sound was taught at all. Intervals resample "
-    "concepts; they tell nothing of other seeds or models."
+    "concepts; they tell nothing of other seeds or models. p-values are of each row alone."
 )
 _TRAINING = (
     "Losses of the steps that stayed, with whatever a strategy adds to them, so that their heights "

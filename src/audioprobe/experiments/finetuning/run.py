@@ -10,7 +10,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from accelerate import PartialState
 
 from audioprobe.configs import parse_config
 from audioprobe.errors import InvalidInputError
@@ -24,6 +23,7 @@ from audioprobe.language_models._ltu_files import read_ltu
 from audioprobe.runs.folder import open_run
 from audioprobe.runs.progress import Progress
 from audioprobe.serialize import to_json
+from audioprobe.training.loop import together
 
 FORMAT = 1
 
@@ -75,16 +75,16 @@ class FinetuningRun:
         """
         if n_workers < 1 or most < 0:
             raise InvalidInputError(f"Expected workers of at least 1, got {n_workers}.")
-        folder, together = Path(folder), PartialState()
-        if together.num_processes > 1 and n_workers > 1:
+        folder, processes = Path(folder), together()
+        if processes.num_processes > 1 and n_workers > 1:
             raise InvalidInputError(
-                f"{together.num_processes} processes train together: give one worker."
+                f"{processes.num_processes} processes train together: give one worker."
             )
         holding: AbstractContextManager[object] = nullcontext()
-        if together.is_main_process:
+        if processes.is_main_process:
             holding = open_run(folder, self._text, self._pinned(), started())
         with holding:
-            with together.main_process_first():
+            with processes.main_process_first():
                 for name in ("taught", "rehearsed"):
                     if name in self.materials.clips:
                         sounds_in(self.materials, name, folder / SOUNDS, progress)
