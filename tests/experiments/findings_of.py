@@ -22,6 +22,7 @@ from audioprobe.experiments.finetuning.findings import (
     Findings,
     Measured,
 )
+from audioprobe.experiments.finetuning.synthesis import Synthesis, synthesised
 from audioprobe.finetuning.drift import WeightDrift
 from audioprobe.finetuning.strategy import EWC, ContrastiveTie
 from audioprobe.finetuning.texts import TextLoss
@@ -150,6 +151,11 @@ def named(cell: Cell) -> Findings:
 def everything(cells: Sequence[Cell] = CELLS) -> list[Findings]:
     """All of a study, with one training that failed."""
     return [before(), *(failed(c) if c.name == FAILED else after(c) for c in cells)]
+
+
+def found(findings: Sequence[Findings]) -> Synthesis:
+    """What a study says of them."""
+    return synthesised(STUDY, findings, HALVES, len(CELLS))
 
 
 def _rows(scores: Float64Array) -> tuple[tuple[float, ...], ...]:

@@ -1,6 +1,7 @@
 """Labels beside points that cover neither points nor each other, as far as there is room."""
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -10,7 +11,9 @@ from audioprobe.types import Float64Array
 
 with needs_extra("report"):
     from matplotlib.axes import Axes
-    from matplotlib.transforms import Bbox, BboxBase
+
+Stroke: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
+"""A line from point to point."""
 
 _TYPE = 7  # points
 _DOT = 4.5  # points, from the middle of a mark to its edge
@@ -24,7 +27,7 @@ def put_labels(
     axes: Axes,
     labels: Sequence[tuple[str, float, float]],
     marks: Sequence[tuple[float, float]] = (),
-    strokes: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
+    strokes: Sequence[Stroke] = (),
 ) -> None:
     """Write each label where it covers least; limits of the axes must be final.
 
@@ -32,29 +35,20 @@ def put_labels(
         axes: with all that is drawn.
         labels: text, and the point that it is of.
         marks: other points that are better not covered.
-        strokes: lines from point to point that are better not covered.
+        strokes: lines that are better not covered.
     """
-    unit = axes.figure.dpi / 72
+    unit, inside = axes.figure.dpi / 72, np.array(axes.bbox.extents)
     points = _pixels(axes, [*((x, y) for _, x, y in labels), *marks])
-    taken: list[BboxBase] = [
-        Bbox.from_bounds(x - _DOT * unit, y - _DOT * unit, 2 * _DOT * unit, 2 * _DOT * unit)
-        for x, y in points
-    ]
-    inked = _along(axes, strokes)
-    for (text, x, y), (left, low) in zip(labels, points, strict=False):
+    taken = np.hstack([points - _DOT * unit, points + _DOT * unit])
+    inked = np.concatenate([np.zeros((0, 2)), *(_along(axes, stroke) for stroke in strokes)])
+    for (text, x, y), point in zip(labels, points, strict=False):
         wide, high = (_LETTER * _TYPE * len(text) + 1) * unit, _TYPE * unit
-        around = [
-            (
-                across,
-                up,
-                Bbox.from_bounds(left + across - wide / 2, low + up - high / 2, wide, high),
-            )
-            for across, up in _places(wide, high, unit)
-        ]
-        costs = [_cost(box, taken, inked, axes.bbox, unit) for _, _, box in around]
-        across, up, box = around[int(np.argmin(costs))]
-        taken.append(box)
-        _write(axes, text, (x, y), (across / unit, up / unit), wide / unit)
+        size, away = np.array([wide, high]), np.array(list(_places(wide, high, unit)))
+        boxes = np.hstack([point + away - size / 2, point + away + size / 2])
+        best = int(np.argmin([_cost(box, taken, inked, inside, unit) for box in boxes]))
+        taken = np.vstack([taken, boxes[best]])
+        across, up = (away[best] / unit).tolist()
+        _write(axes, text, (x, y), (across, up), wide / unit)
 
 
 def _write(
@@ -77,27 +71,27 @@ def _places(wide: float, high: float, unit: float) -> Iterator[tuple[float, floa
 
 
 def _cost(
-    box: BboxBase, taken: Sequence[BboxBase], inked: Float64Array, inside: BboxBase, unit: float
+    box: Float64Array, taken: Float64Array, inked: Float64Array, inside: Float64Array, unit: float
 ) -> float:
     """Area of other things that is covered, and of itself that is outside."""
-    over = sum(_area(Bbox.intersection(box, other)) for other in taken)
-    outside = _area(box) - _area(Bbox.intersection(box, inside))
-    there = (inked > box.min).all(axis=1) & (inked < box.max).all(axis=1)
-    return over + outside + float(np.count_nonzero(there)) * _STEP * unit**2
+    over = float(_shared(box, taken).sum())
+    outside = float(np.prod(box[2:] - box[:2]) - _shared(box, inside[None]).sum())
+    crossed = (inked > box[:2]).all(axis=1) & (inked < box[2:]).all(axis=1)
+    return over + outside + float(np.count_nonzero(crossed)) * _STEP * unit**2
 
 
-def _area(box: BboxBase | None) -> float:
-    return 0.0 if box is None else float(box.width * box.height)
+def _shared(box: Float64Array, others: Float64Array) -> Float64Array:
+    """Area that a box has in common with each of others; ends are left, low, right, high."""
+    sizes = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    found: Float64Array = np.prod(np.clip(sizes, 0, None), axis=1)
+    return found
 
 
-def _pixels(axes: Axes, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in map(axes.transData.transform, points)]
+def _pixels(axes: Axes, points: Sequence[tuple[float, float]]) -> Float64Array:
+    return np.asarray(axes.transData.transform(np.reshape(points, (-1, 2))), dtype=np.float64)
 
 
-def _along(
-    axes: Axes, strokes: Sequence[tuple[tuple[float, float], tuple[float, float]]]
-) -> Float64Array:
-    """Places on lines, in pixels, shape (n_places, 2)."""
-    shares = np.linspace(0, 1, _ALONG)[:, None]
-    ends = [np.array(_pixels(axes, stroke)) for stroke in strokes]
-    return np.concatenate([np.zeros((0, 2)), *(a + shares * (b - a) for a, b in ends)])
+def _along(axes: Axes, stroke: Stroke) -> Float64Array:
+    """Places on a line, in pixels, shape (n_places, 2)."""
+    begin, end = _pixels(axes, stroke)
+    return np.linspace(begin, end, _ALONG)

@@ -4,13 +4,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from audioprobe.errors import needs_extra
 from audioprobe.reports.figures import INK, LINE, blank, plain
-from audioprobe.reports.labels import put_labels
+from audioprobe.reports.labels import Stroke, put_labels
 from audioprobe.tables import printable
 from audioprobe.types import Estimate, Float64Array
 
@@ -28,8 +28,6 @@ _LONGEST = 44  # characters of a name in a picture
 _COLUMN = 17  # characters of a line above a column
 _SMALL = 7  # points of type
 _MISSING = "–"
-
-_Stroke: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +195,13 @@ def _cloud(axes: Axes, own: Sequence[tuple[Point, float, float]], group: str, nu
     )
 
 
-def _stairs(axes: Axes, best: Sequence[tuple[float, float]]) -> list[_Stroke]:
+def _stairs(axes: Axes, best: Sequence[tuple[float, float]]) -> list[Stroke]:
     """For what is gained between two points, as much is lost as at the one to the right."""
     if not best:
         return []
     xs, ys = zip(*best, strict=True)
     axes.step(xs, ys, where="pre", color=INK, linewidth=1.2, zorder=2, label="Pareto front")
-    steps: list[_Stroke] = []
+    steps: list[Stroke] = []
     for (x, y), (right, up) in pairwise(best):
         steps += [((x, y), (x, up)), ((x, up), (right, up))]
     return steps
