@@ -107,17 +107,13 @@ def _carried(found: Transferred | None) -> Verdict:
     sound = [c for c in found.carried if c.arm == "sound"]
     both = [c for c in found.carried if c.arm == "words+sound"]
     parts = [
-        _arrival("Taught in words alone", words, "words", "learned there"),
-        _arrival("asked in sound", words, "sound", "carried over"),
-        _arrival("Taught in sound alone", sound, "sound", "learned there"),
-        _arrival("asked in words", sound, "words", "carried over"),
-        _arrival(
-            "Taught in words, and in sound of one half; of the other half asked in sound",
-            both,
-            "sound",
-            "carried over",
-            HALVES[1],
-        ),
+        f"Taught in words alone, new classes are then known in words {_known(words, 'words')}, and "
+        f"in sound {_known(words, 'sound')}.",
+        "Taught in sound of half of the concepts, they are known in sound of that half "
+        f"{_known(sound, 'sound', HALVES[0])}, in sound of the other half "
+        f"{_known(sound, 'sound', HALVES[1])}, and in words {_known(sound, 'words')}.",
+        "Taught in both, they are known in sound of the half of which words alone were taught "
+        f"{_known(both, 'sound', HALVES[1])}.",
     ]
     evidence = "; ".join(
         f"{c.arm}, asked in {c.asked}, {c.half}: {c.accuracy}, change {c.change}, beyond the "
@@ -125,20 +121,18 @@ def _carried(found: Transferred | None) -> Verdict:
         for c in found.carried
         if c.arm != CONTROL
     )
-    return Verdict(question, " ".join(part for part in parts if part), evidence)
+    return Verdict(question, " ".join(parts), evidence)
 
 
-def _arrival(what: str, some: Sequence[Carried], asked: str, verb: str, half: str = "") -> str:
+def _known(some: Sequence[Carried], asked: str, half: str = "") -> str:
     """Whether it is above the same before and above the control, with whole intervals."""
     own = [c for c in some if c.asked == asked and half in ("", c.half)]
     if not own:
-        return ""
+        return "(not tried)"
     clear = [c for c in own if _above(c.change) and (c.beyond is None or _above(c.beyond))]
     if len(clear) == len(own):
-        return f"{what}: {verb}."
-    if clear:
-        return f"{what}: {verb} for concepts {clear[0].half}, not clearly for the others."
-    return f"{what}: nothing that could be told from chance and control."
+        return "clearly"
+    return "(of one half) clearly" if clear else "not clearly"
 
 
 def _above(estimate: Estimate) -> bool:
