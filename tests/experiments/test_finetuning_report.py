@@ -170,7 +170,12 @@ def test_the_page_shows_everything_in_order(whole: Synthesis) -> None:
     drawings = {t: sum(isinstance(i, Drawing) for i in s.items) for t, s in by_title.items()}
     assert drawings["Against the model before"] == len(MEASURES)
     assert drawings["What each choice does"] == len(MEASURES)
-    assert drawings["Transfer"] == 2
+    changed, beyond = [i.svg for i in by_title["Transfer"].items if isinstance(i, Drawing)]
+    for one in whole.transfer.carried if whole.transfer else ():
+        assert f">{one.change.value:z.2f}<" in changed
+        assert one.beyond is None or f">{one.beyond.value:z.2f}<" in beyond
+    assert "control: shuffled" in changed
+    assert "control: shuffled" not in beyond
     assert drawings["What moved"] == 2
     (made,) = by_title["How it was made"].items
     assert isinstance(made, Grid)

@@ -262,7 +262,7 @@ def _asked(answer: Answer) -> tuple[object, ...]:
 def _rights(measured: Sequence[Measured], measure: Measure) -> tuple[Float64Array, list[str]]:
     each = [{key: (a, v) for key, a, v in _valued(one.probe, measure)} for one in measured]
     keys = [key for key in each[0] if all(key in one for one in each)]
-    values = np.array([np.mean([one[key][1] for one in each]) for key in keys])
+    values = np.array([np.mean([one[key][1] for one in each]) for key in keys], dtype=np.float64)
     return values, [each[0][key][0].concept for key in keys]
 
 
