@@ -75,6 +75,11 @@ def test_a_text_that_gives_an_answer_away_is_refused(tmp_path: Path) -> None:
         materials_of(study(tmp_path, texts=str(leaking))[0])
 
 
+def test_several_wordings_of_a_question_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="plain: a study asks each question in one wording"):
+        materials_of(study(tmp_path, quiz={"wordings": "plain"})[0])
+
+
 def test_a_study_needs_concepts_that_are_taught_and_asked(tmp_path: Path) -> None:
     table = noises(tmp_path / "other", 1)
     strange = {"dataset": {"name": "manifest", "options": {"table": str(table)}}}
@@ -119,6 +124,18 @@ def test_questions_that_share_a_sequence_are_answered_as_one_by_one(tmp_path: Pa
         key = (pair.concept, pair.target, pair.relation, pair.match, q.condition, q.clip)
         assert by_key[key].yes == pytest.approx(yes.total - no.total, abs=1e-3)
         assert by_key[key].holds == pair.holds
+
+
+def test_a_model_that_decides_nothing_has_no_answers(tmp_path: Path) -> None:
+    """Ties, and what is no number, are neither yes nor no."""
+    wanted, _ = study(tmp_path)
+    made = materials_of(wanted)
+    for value in (0.0, float("nan")):
+        files = read_ltu(wanted.model.name, wanted.model.base)
+        with torch.no_grad():
+            files.net.llama.lm_head.weight.fill_(value)
+        found = answered(files, made.probe)
+        assert {answer.yes for answer in found} == {None}
 
 
 def test_a_clip_that_cannot_be_read_has_no_answers(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Questions of yes or no, many at once: those about a sound share one sequence."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -83,7 +84,9 @@ def _heard(asked: Prepared, clip: str) -> Tensor | None:
 
 
 def _answer(question: Question, lead: float | None) -> Answer:
+    """A tie, and what is no number, is no answer."""
     pair = question.pair
+    told = None if lead is None or not math.isfinite(lead) else round(lead, _DIGITS)
     return Answer(
         pair.concept,
         pair.target,
@@ -92,5 +95,5 @@ def _answer(question: Question, lead: float | None) -> Answer:
         pair.match,
         question.condition,
         question.clip,
-        round(lead, _DIGITS) if lead else None,
+        told or None,
     )

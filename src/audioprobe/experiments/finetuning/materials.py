@@ -23,7 +23,7 @@ from audioprobe.probes.questionnaire import Questionnaire
 from audioprobe.probes.questions import Plan
 from audioprobe.probes.relations.shipped import from_concepts
 from audioprobe.probes.relations.subject import Subjects
-from audioprobe.probes.wording import read_wordings
+from audioprobe.probes.wording import Wordings, read_wordings
 from audioprobe.protocols import Dataset
 from audioprobe.runs.progress import Progress
 from audioprobe.stable import stable_number
@@ -78,7 +78,7 @@ def materials_of(study: Study) -> Materials:
     _refuse_shared(clips)
     subjects = _heard_both(clips, study)
     taught = frozenset(_half(subjects, study.seed))
-    plan = Plan(read_wordings(study.quiz.wordings), n_clips=1, seed=study.seed)
+    plan = Plan(_one_wording(study.quiz.wordings), n_clips=1, seed=study.seed)
     probe = Questionnaire(subjects, plan)("hypernym", _of(clips["inside"], subjects))
     quiz = None
     coined: tuple[Pair, ...] = ()
@@ -177,6 +177,17 @@ def watched_by(
 ) -> list[Example]:
     """Passages held apart, in tokens."""
     return list(examples_of(materials.watched, tokenizer, cutoff=cutoff))
+
+
+def _one_wording(name: str) -> Wordings:
+    """Wordings in which every question has one: an answer is paired with itself before by it."""
+    found = read_wordings(name)
+    if len(found.hypernym.sound) > 1:
+        raise InvalidInputError(
+            f"{name}: a study asks each question in one wording, got {len(found.hypernym.sound)}. "
+            "Take brief, or a file with the first of each."
+        )
+    return found
 
 
 def _dataset(portion: Portion) -> Dataset:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from audioprobe.experiments.finetuning.comparing import Measure
 from audioprobe.experiments.finetuning.synthesis import FactorEffect, Synthesis, Tried
 from audioprobe.experiments.finetuning.transfer import CONTROL, HALVES, Carried, Transferred
+from audioprobe.probes.statistics import without_counts
 from audioprobe.types import Estimate
 
 _ALPHA = 0.05
@@ -181,7 +182,7 @@ def _told(effects: Sequence[FactorEffect], factor: str, raises: str, lowers: str
 
 def _listed(effects: Sequence[FactorEffect]) -> str:
     return "; ".join(
-        f"{e.effect.level} {e.effect.estimate}"
+        f"{e.effect.level} {without_counts(e.effect.estimate)}"
         + (f" (corrected p {e.corrected:.2g})" if e.corrected is not None else "")
         for e in effects
     )
