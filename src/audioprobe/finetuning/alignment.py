@@ -104,7 +104,7 @@ class HiddenStates:
 
     def _states(self, net: LtuNet, inputs: Tensor, there: Tensor | None = None) -> Tensor:
         states = net.llama.model(
-            inputs_embeds=inputs.to(net.llama.get_input_embeddings().weight.dtype),
+            inputs_embeds=inputs.to(net.llama.dtype),
             attention_mask=None if there is None else there.long(),
             output_hidden_states=True,
         ).hidden_states

@@ -106,7 +106,7 @@ def states(net: LtuNet, ids: Sequence[Tensor], audio: Tensor | None = None) -> l
             f"Expected audio tokens of shape ({len(ids)}, n_audio, hidden), got "
             f"{tuple(audio.shape)}."
         )
-    device = net.llama.get_input_embeddings().weight.device
+    device = net.llama.device
     n_audio = 0 if audio is None else audio.shape[1]
     found: list[list[Tensor]] = []
     with _evaluating(net), torch.inference_mode():

@@ -207,7 +207,7 @@ def refuse_leaks(texts: Sequence[str], questions: Sequence[str], facts: Facts) -
 
 
 def _losses(net: LtuNet, examples: Sequence[Example]) -> Iterator[TextLoss]:
-    device = net.llama.get_input_embeddings().weight.device
+    device = net.llama.device
     ids = pad_sequence([torch.tensor(x.ids) for x in examples], True).to(device)
     labels = pad_sequence([torch.tensor(x.labels("answer")) for x in examples], True, IGNORED)
     targets = labels[:, 1:].to(device)

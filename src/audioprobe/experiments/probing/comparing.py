@@ -73,8 +73,9 @@ def _each(
     found = []
     readings = one.outcome.reading, other.outcome.reading
     there = [{_part(t) for t in cell.outcome.trials} for cell in (one, other)]
+    asked: list[RelationKind] = [t.question.pair.relation for t in one.outcome.trials]
     for condition in CONDITIONS:
-        for relation in dict.fromkeys(t.question.pair.relation for t in one.outcome.trials):
+        for relation in dict.fromkeys(asked):
             if {(condition, relation)} <= there[0] & there[1]:
                 first, second = (
                     [t for t in cell.outcome.trials if _part(t) == (condition, relation)]
