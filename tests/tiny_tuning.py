@@ -8,12 +8,13 @@ import torch
 
 from audioprobe import Concepts, Synthetic
 from audioprobe.configs import parse_config
-from audioprobe.finetuning.lessons import Lessons, Pair
+from audioprobe.finetuning.lessons import Lessons
 from audioprobe.finetuning.sounds import Sounds, sounds_of
 from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.texts import examples_of
 from audioprobe.language_models._ltu_files import LtuFiles, begin_ltu
 from audioprobe.nets.cavmae import CavMaeConfig
+from audioprobe.training.material import Pair
 from audioprobe.training.relations import Relation
 from audioprobe.training.sequences import Example
 from tests.golden_ltu import character_tokenizer

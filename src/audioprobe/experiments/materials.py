@@ -70,15 +70,30 @@ def built(kind: Kind, part: Part) -> object:
     return load(kind, part.name, **part.options)
 
 
+def dataset_of(part: Part, mapping: str = "") -> Dataset:
+    """A data set by its name, its labels renamed where a mapping says so.
+
+    Args:
+        part: the data set.
+        mapping: a table, see `datasets.mapped`, by its path or the name of one that ships; "" keeps
+            the labels as they are.
+
+    Raises:
+        AudioProbeError: as `registry.load` and `datasets.mapped`.
+    """
+    dataset: Dataset = built("dataset", part)  # type: ignore[assignment]
+    if mapping:
+        return Mapped(dataset, read_mapping(shipped_table(mapping, MAPPINGS)))
+    return dataset
+
+
 def heard(sound: Sound) -> Heard:
     """The clips that are to be classified.
 
     Raises:
         InvalidInputError: if there are none, or none of them has a label that is asked about.
     """
-    dataset: Dataset = built("dataset", sound.dataset)  # type: ignore[assignment]
-    if sound.mapping:
-        dataset = Mapped(dataset, read_mapping(shipped_table(sound.mapping, MAPPINGS)))
+    dataset = dataset_of(sound.dataset, sound.mapping)
     clips = tuple(dataset.clips(sound.split))
     clips = clips[: sound.most] if sound.most else clips
     if not clips:

@@ -1,6 +1,6 @@
 """How forgetting is held: penalties on what moves, a frozen teacher, and weights between both ends.
 
-Rehearsal is a matter of batches (`rehearsal`), early stopping one of the loop (`training.loop`).
+Rehearsal is a matter of batches (`lessons`), early stopping one of the loop (`training.loop`).
 """
 
 import copy

@@ -25,12 +25,10 @@ from audioprobe.language_models.ltu_prompt import continuation_ids
 from audioprobe.stable import stable_number
 from audioprobe.training import questions
 from audioprobe.training.encoder import rows_at
+from audioprobe.training.material import Pair
 from audioprobe.training.records import Record
 from audioprobe.training.relations import Relation
 from audioprobe.training.sequences import CUTOFF, Batch, Example, collate, encode
-
-Pair = tuple[Relation, Relation]
-"""The same question of two concepts: right of the first, wrong of the second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.probes.clips import sort_clips
 from audioprobe.probes.relations.shipped import from_concepts
 from audioprobe.training.pool import Pool
+from audioprobe.training.questions import listed
 from audioprobe.types import Clip
 
 ALL = "all"
@@ -24,7 +25,7 @@ class Sounds:
     Attributes:
         pool: spectrograms.
         labels: names of what is heard, by clip.
-        phrases: the same as they are said, with articles: "a crow".
+        phrases: the same as they are said after "the sound of", with articles: "a crow".
         alone: rows of clips in which one concept is heard, by its id; see `probes.clips`.
     """
 
@@ -69,17 +70,13 @@ def sounds_of(
         concept: tuple(rows[clip.id] for clip in own)
         for concept, own in sort_clips(clips, from_concepts()).by_concept.items()
     }
-    phrases = tuple(tuple(phrase_of(label) for label in some) for some in labels)
+    phrase = {concept.name: concept.phrase for concept in Concepts.shipped()}
+    phrases = tuple(
+        tuple(phrase.get(label) or with_article(label) for label in some) for some in labels
+    )
     return Sounds(pool, labels, phrases, alone)
-
-
-def phrase_of(label: str) -> str:
-    """A label as it is said after "the sound of": that of its concept, or with an article."""
-    by_name = {concept.name: concept.phrase for concept in Concepts.shipped()}
-    return by_name.get(label) or with_article(label)
 
 
 def said_of(phrases: Sequence[str]) -> str:
     """A caption: "The sound of a crow and rain."."""
-    *before, last = phrases
-    return f"The sound of {', '.join(before)}{' and ' if before else ''}{last}."
+    return f"The sound of {listed(phrases, ' and ')}."

@@ -88,12 +88,12 @@ def choice(
     """
     wrong = [str(phrase) for phrase in rng.choice(list(others), N_OPTIONS - 1, replace=False)]
     options = [str(phrase) for phrase in rng.permutation([relation.phrase, *wrong])]
-    listed = _listed(options, " or ")
+    offered = listed(options, " or ")
     answer = _sentence(f"{relation.phrase}.")
     if audio_id:
-        question = _CHOICE_IN_SOUND.format(options=listed)
+        question = _CHOICE_IN_SOUND.format(options=offered)
         return _sound("choice in sound", question, answer, audio_id)
-    question = _CHOICE_IN_WORDS.format(concept=relation.concept.phrase, options=listed)
+    question = _CHOICE_IN_WORDS.format(concept=relation.concept.phrase, options=offered)
     return _words("choice in words", question, answer)
 
 
@@ -119,7 +119,7 @@ def about_scene(
     asked = [
         ("caption", CAPTION, f"Audio caption: {_caption(heard, there, rng)}"),
         ("labels", LABELS, f"Labels: {'; '.join(concept.name for concept in present)}"),
-        ("open", _one_of(_OPEN, rng), f"{_sentence(_listed(there, ' and '))}."),
+        ("open", _one_of(_OPEN, rng), f"{_sentence(listed(there, ' and '))}."),
         ("number", _HOW_MANY, _NUMBERS[len(heard) - 1]),
         ("presence", _present(_one_of(there, rng), rng), _yes_or_no(holds=True)),
     ]
@@ -139,10 +139,11 @@ def about_scene(
 def _caption(heard: Sequence[Heard], there: Sequence[str], rng: np.random.Generator) -> str:
     """One sentence; sources in the order of their beginnings."""
     link = ", then " if _follow(heard) else " and "
-    return _sentence(_one_of(_OPENINGS, rng).format(_listed(there, link)))
+    return _sentence(_one_of(_OPENINGS, rng).format(listed(there, link)))
 
 
-def _listed(phrases: Sequence[str], link: str) -> str:
+def listed(phrases: Sequence[str], link: str) -> str:
+    """Phrases as one says them: commas, and the link before the last."""
     if len(phrases) < 3:
         return link.join(phrases)
     return f"{', '.join(phrases[:-1])}{link}{phrases[-1]}"

@@ -21,6 +21,7 @@ from audioprobe.finetuning.strategy import EarlyStopping
 from audioprobe.finetuning.tuner import finetune
 from audioprobe.language_models._ltu_files import LtuFiles, read_ltu
 from audioprobe.nets.dtypes import dtype_of
+from audioprobe.protocols import Scorer
 from audioprobe.runs.progress import Progress
 from audioprobe.serialize import from_json, to_json
 from audioprobe.training.loop import together
@@ -49,21 +50,21 @@ class Lab:
 
     def before(self) -> Findings:
         """The model as it is; measured once and kept, with the states that others compare with."""
-        path = self._path(BEFORE)
-        if path.is_file() and (self.folder / STATES).is_file():
-            return from_json(Findings, path.read_text(encoding="utf-8"))
-        if not together().is_main_process:
-            together().wait_for_everyone()
-            return self.before()
+        with together().main_process_first():
+            if self._path(BEFORE).is_file() and (self.folder / STATES).is_file():
+                return self._read(BEFORE)
+            return self._before()
+
+    def _before(self) -> Findings:
         began = time.perf_counter()
         files, measurer = self._model(), self._measurer(BEFORE)
         whole = measurer.whole(files)
         measured = Measured(whole.heard, whole.texts, whole.probe, measurer.quizzed(files))
         _save_states(self.folder / STATES, measurer.states(files))
         took = round(time.perf_counter() - began, 1)
-        kept = self._kept(Findings(BEFORE, BEFORE, measured=measured, seconds=took))
-        together().wait_for_everyone()
-        return kept
+        found = Findings(BEFORE, BEFORE, measured=measured, seconds=took)
+        self._keep(found)
+        return found
 
     def has(self, cell: Cell) -> bool:
         """Whether it was trained and measured."""
@@ -72,7 +73,7 @@ class Lab:
     def __call__(self, cell: Cell) -> Findings:
         """What came of a cell; one that is kept is not trained again."""
         if self.has(cell):
-            return from_json(Findings, self._path(cell.name).read_text(encoding="utf-8"))
+            return self._read(cell.name)
         began = time.perf_counter()
         try:
             found = self._tuned(cell)
@@ -80,7 +81,7 @@ class Lab:
             found = replace(_named(cell), failure=str(error))
         found = replace(found, seconds=round(time.perf_counter() - began, 1))
         if together().is_main_process:
-            self._kept(found)
+            self._keep(found)
             shutil.rmtree(self.folder / TRAINING / cell.name, ignore_errors=True)
         together().wait_for_everyone()
         return found
@@ -139,19 +140,25 @@ class Lab:
         files.net.to(device, dtype_of(wanted.dtype))
         return files
 
-    def _measurer(self, name: str) -> Measurer:
-        scorer = built("scorer", self.study.scorer)
+    @cached_property
+    def _scorer(self) -> Scorer:
+        """Its embedder is loaded once, not with every training."""
+        found: Scorer = built("scorer", self.study.scorer)  # type: ignore[assignment]
+        return found
 
+    def _measurer(self, name: str) -> Measurer:
         def told(what: str, done: int, total: int, note: str) -> None:
             self.progress(f"{name}: {what}", done, total, note)
 
-        return Measurer(self.study, self.materials, scorer, told)  # type: ignore[arg-type]
+        return Measurer(self.study, self.materials, self._scorer, told)
 
-    def _kept(self, findings: Findings) -> Findings:
+    def _read(self, name: str) -> Findings:
+        return from_json(Findings, self._path(name).read_text(encoding="utf-8"))
+
+    def _keep(self, findings: Findings) -> None:
         path = self._path(findings.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, to_json(findings, indent=None) + "\n")
-        return findings
 
 
 def _named(cell: Cell) -> Findings:

@@ -8,12 +8,11 @@ from typing import Any
 
 from audioprobe.audio.reading import read_waveform
 from audioprobe.concepts import Concepts
-from audioprobe.datasets.mapped import Mapped, read_mapping
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.finetuning.config import SETS, Portion, Study
 from audioprobe.experiments.finetuning.invented import invented
-from audioprobe.experiments.materials import MAPPINGS, built, shipped_table
-from audioprobe.finetuning.lessons import Lessons, Pair
+from audioprobe.experiments.materials import dataset_of
+from audioprobe.finetuning.lessons import Lessons
 from audioprobe.finetuning.sounds import Sounds, sounds_of
 from audioprobe.finetuning.texts import TextSet, examples_of, read_texts, refuse_leaks
 from audioprobe.probes.clips import sort_clips
@@ -27,6 +26,7 @@ from audioprobe.probes.wording import Wordings, read_wordings
 from audioprobe.protocols import Dataset
 from audioprobe.runs.progress import Progress
 from audioprobe.stable import stable_number
+from audioprobe.training.material import Pair
 from audioprobe.training.relations import Relation
 from audioprobe.training.sequences import Example
 from audioprobe.types import Clip, ComponentInfo
@@ -73,7 +73,7 @@ def materials_of(study: Study) -> Materials:
             where something is measured, or texts give away what the probe asks.
     """
     portions = {name: getattr(study, name) for name in SETS if getattr(study, name) is not None}
-    datasets = {name: _dataset(portion) for name, portion in portions.items()}
+    datasets = {name: dataset_of(p.dataset, p.mapping) for name, p in portions.items()}
     clips = {name: portion_of(name, portions[name], datasets[name]) for name in portions}
     _refuse_shared(clips)
     subjects = _heard_both(clips, study)
@@ -187,13 +187,6 @@ def _one_wording(name: str) -> Wordings:
             f"{name}: a study asks each question in one wording, got {len(found.hypernym.sound)}. "
             "Take brief, or a file with the first of each."
         )
-    return found
-
-
-def _dataset(portion: Portion) -> Dataset:
-    found: Dataset = built("dataset", portion.dataset)  # type: ignore[assignment]
-    if portion.mapping:
-        return Mapped(found, read_mapping(shipped_table(portion.mapping, MAPPINGS)))
     return found
 
 

@@ -7,9 +7,8 @@ from audioprobe.audio.sources import clips_of
 from audioprobe.concepts import Concepts
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.concepts.wordnet import WordNet
-from audioprobe.datasets.mapped import Mapped, read_mapping
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.materials import MAPPINGS, built, shipped_table
+from audioprobe.experiments.materials import dataset_of
 from audioprobe.experiments.probing.config import WORDS, ConceptSource, Listener, Played, Probe
 from audioprobe.probes.prepared import Prepared
 from audioprobe.probes.questionnaire import Questionnaire
@@ -22,7 +21,6 @@ from audioprobe.probes.relations.tables import from_table
 from audioprobe.probes.relations.words import from_wordnet
 from audioprobe.probes.spoken import spoken_words
 from audioprobe.probes.wording import read_wordings
-from audioprobe.protocols import Dataset
 from audioprobe.types import Clip, ComponentInfo, Waveform
 
 
@@ -113,9 +111,7 @@ def heard(played: Played) -> Heard:
         clips = clips_of(played.folder)
         info = ComponentInfo("dataset", "folder", options={"path": played.folder})
     else:
-        dataset: Dataset = built("dataset", played.dataset)  # type: ignore[assignment]
-        if played.mapping:
-            dataset = Mapped(dataset, read_mapping(shipped_table(played.mapping, MAPPINGS)))
+        dataset = dataset_of(played.dataset, played.mapping)
         clips, info = tuple(dataset.clips(played.split)), dataset.info
     clips = clips[: played.most] if played.most else clips
     if not clips:
