@@ -112,6 +112,13 @@ def test_transfer_has_its_arms_and_a_control() -> None:
     ]
     assert [c.strategy.alignment[0].shuffled for c in cells] == [False] * 3 + [True]  # type: ignore[union-attr]
     assert {(c.strategy.plan.steps, c.strategy.clips) for c in cells} == {(7, 0)}
+    assert {c.strategy.plan.learning_rate for c in cells} == {1e-3}
+
+
+def test_transfer_may_have_a_rate_of_its_own() -> None:
+    wanted = study(transfer=Transfer("projector", learning_rate=3e-3), seeds=(0,))
+    rates = {(c.transfer, c.strategy.plan.learning_rate) for c in cells_of(wanted)}
+    assert rates == {(False, 1e-3), (True, 3e-3)}
 
 
 def test_the_study_that_ships_has_what_its_questions_need() -> None:

@@ -105,7 +105,7 @@ def test_a_fine_tuning_by_two_is_one_on_the_lots_of_both(home: Path, tmp_path: P
     net = tiny_files(home / "base", dropout=0.0).net
     tuner._open_gate(net, lessons, EVERYTHING)
     let_train(net, f"{EVERYTHING.trains}+gate")
-    objective = tuner._objective(AnswerLoss(net), lessons, EVERYTHING)
+    objective = tuner._objective(AnswerLoss(net, per="example"), lessons, EVERYTHING)
     lots = tuner._batches(lessons, EVERYTHING)
 
     def both(step: int, process: int, n_processes: int) -> list[Lot]:

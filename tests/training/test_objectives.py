@@ -82,20 +82,23 @@ examples = st.lists(
 @settings(max_examples=15, deadline=None)
 @given(examples, st.sampled_from(["all", "answer"]))
 def test_a_batch_has_the_loss_of_its_examples(given_examples: list[Example], loss: str) -> None:
-    """Weighted by targets; prompts of other lengths, with and without sound, change nothing."""
+    """By targets, or each the same; prompts of other lengths and with sound change nothing."""
     net = tiny_net()
     with torch.inference_mode():
         batch = collate(given_examples, sounds(), loss=loss, pad=0)  # type: ignore[arg-type]
         found = AnswerLoss(net)(batch)
-        total, count = 0.0, 0
+        each = AnswerLoss(net, per="example")(batch)
+        total, count, means = 0.0, 0, []
         for example in given_examples:
             heard = net.prefix(sounds()[example.audio_id][None]) if example.audio_id else None
             labels = torch.tensor([example.labels(loss)])  # type: ignore[arg-type]
             n_targets = int((labels[:, 1:] != IGNORED).sum())
             logits = net(torch.tensor([example.ids]), heard)
-            total += float(next_token_loss(logits, labels)) * n_targets
+            means.append(float(next_token_loss(logits, labels)))
+            total += means[-1] * n_targets
             count += n_targets
     assert float(found) == pytest.approx(total / count, abs=1e-4)
+    assert float(each) == pytest.approx(sum(means) / len(means), abs=1e-4)
 
 
 def test_the_originals_loss_is_found_on_its_own_targets() -> None:

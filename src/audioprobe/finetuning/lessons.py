@@ -100,7 +100,7 @@ class Lessons:
             examples += self._earlier(rehearsal.sounds, number, seed, heard)
         if paired is not None:
             rng = np.random.default_rng([self.seed, strategy.plan.seed, number])
-            examples += self._asked(paired, rng, heard)
+            examples += self._asked(paired, seed, rng, heard)
         about = self._texts_about(rows) if tied and rows else None
         distilled = strategy.part(Distillation)
         kept = self._passages(distilled.texts, number, seed) if distilled is not None else ()
@@ -157,14 +157,14 @@ class Lessons:
         return [pair for pair in self.pairs if all(r.concept.id in there for r in pair)]
 
     def _asked(
-        self, paired: Paired, rng: np.random.Generator, heard: dict[str, Tensor]
+        self, paired: Paired, seed: int, rng: np.random.Generator, heard: dict[str, Tensor]
     ) -> list[Example]:
         found: list[Record] = []
         for way in paired.ways:
             askable = self._askable(way)
             for k in rng.integers(len(askable), size=paired.pairs).tolist():
                 for relation in askable[k]:
-                    asked = shuffled(relation, self.seed) if paired.shuffled else relation
+                    asked = shuffled(relation, seed) if paired.shuffled else relation
                     if way == "words":
                         found.append(questions.in_words(asked, rng))
                     else:

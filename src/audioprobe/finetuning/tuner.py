@@ -96,7 +96,7 @@ def finetune(
     gated = net.prefix.gate is not None and strategy.part(CrossAttention) is not None
     let_train(net, f"{strategy.trains}+{GATE}" if gated else strategy.trains)
     before = snapshots.copied(net)
-    objective = _objective(AnswerLoss(net), lessons, strategy)
+    objective = _objective(AnswerLoss(net, per="example"), lessons, strategy)
     plan = strategy.plan if stopping is None else replace(strategy.plan, save_every=stopping.every)
     _pin(folder, strategy)
     log = fit(

@@ -14,20 +14,30 @@ SOUND = PAD - 1  # segment of the sound, which is no example
 
 
 class AnswerLoss(nn.Module):
-    """Mean cross-entropy of the targets in a batch, in nats, as `next_token_loss` has it.
+    """Mean cross-entropy of the targets in a batch, in nats.
 
     Prompts with and without sound share a batch; each sound is encoded and read once, whatever the
     number of questions about it, and only positions with a target reach the vocabulary.
+
+    Args:
+        net: trained.
+        per: what counts the same. "token" is LTU's mean, as `next_token_loss` has it: a passage of
+            a hundred tokens outweighs ten answers. "example" takes the mean of each example first.
     """
 
-    def __init__(self, net: LtuNet) -> None:
+    def __init__(self, net: LtuNet, *, per: Literal["token", "example"] = "token") -> None:
         super().__init__()
         self.net = net
+        self._per = per
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss, a scalar."""
         logits, targets = self.logits(batch)
-        return functional.cross_entropy(logits, targets)
+        if self._per == "token":
+            return functional.cross_entropy(logits, targets)
+        nats = functional.cross_entropy(logits, targets, reduction="none")
+        shares = torch.cat([_shares(rows) for rows in batch])
+        return (shares * nats).sum() / shares.sum()
 
     def logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits before the targets, shape (n_targets, n_vocabulary), and the targets."""
@@ -47,6 +57,14 @@ class AnswerLoss(nn.Module):
         targets = rows.labels[:, 1:]
         wanted = targets != IGNORED
         return outputs.last_hidden_state[:, n_audio:-1][wanted], targets[wanted]
+
+
+def _shares(rows: Rows) -> Tensor:
+    """One over the number of targets of its example, for every target of some rows."""
+    wanted = rows.labels[:, 1:] != IGNORED
+    row, place = wanted.nonzero(as_tuple=True)
+    example = row * (int(rows.segments.max()) + 1) + rows.segments[row, place + 1]
+    return 1 / torch.bincount(example)[example]
 
 
 def _visible(segments: Tensor, n_audio: int) -> Tensor:

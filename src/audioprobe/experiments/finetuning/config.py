@@ -140,12 +140,14 @@ class Transfer:
         trained: name of a level of what trains.
         steps: of each training.
         pairs: of a right and a wrong question, in every step, in each way of asking.
+        learning_rate: to learn classes that are new altogether; None takes that of the level.
         names: invented, a word each; as many classes are asked about.
     """
 
     trained: str
     steps: int = 40
     pairs: int = 4
+    learning_rate: float | None = None
     names: tuple[str, ...] = ("blick", "dax", "fep", "toma", "wug", "zorn")
 
 

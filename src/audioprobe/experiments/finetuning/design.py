@@ -87,7 +87,8 @@ def _transfer(study: Study) -> Iterator[Cell]:
     if wanted is None:
         return
     level = study.level(wanted.trained)
-    plan = replace(study.plan, learning_rate=level.learning_rate, steps=wanted.steps)
+    rate = level.learning_rate if wanted.learning_rate is None else wanted.learning_rate
+    plan = replace(study.plan, learning_rate=rate, steps=wanted.steps)
     n = wanted.pairs
     arms = {
         "words": Paired("paired", n, ("words",)),
