@@ -45,9 +45,33 @@ def test_a_run_leaves_tables_and_a_page(tmp_path: Path) -> None:
     assert "Transfer" in page
     assert (folder / "summary.md").read_text(encoding="utf-8").startswith("**What is gained")
     assert (folder / "strategies.tex").is_file()
+    _reported_alike(folder, tmp_path)
     refused = run_cli("run", str(path), "--out", str(folder), "--on", "ray")
     assert refused.returncode != 0
     assert "leave out --on" in refused.stderr
+
+
+def _reported_alike(folder: Path, home: Path) -> None:
+    """The report of a run, computed elsewhere from what it keeps, is the same to the byte."""
+    moved, out = home / "moved", home / "again" / "here"
+    (moved / "cells").mkdir(parents=True)
+    for name in ("config.toml", "manifest.json", *(f.name for f in (folder / "cells").iterdir())):
+        place = "cells" if (folder / "cells" / name).is_file() else ""
+        (moved / place / name).write_bytes((folder / place / name).read_bytes())
+    done = run_cli("report", str(moved), "--out", str(out), "--name", "tiny")
+    assert done.returncode == 0, done.stderr
+    assert "Does sound stay behind words" in done.stdout
+    names = {path.name for path in out.iterdir()}
+    assert {"report.html", "summary.md", "strategies.tex"} <= names
+    for name in names:
+        assert (out / name).read_bytes() == (folder / name).read_bytes(), name
+    assert {path.name for path in moved.iterdir()} == {"cells", "config.toml", "manifest.json"}
+
+
+def test_a_report_of_no_study_is_refused(tmp_path: Path) -> None:
+    done = run_cli("report", str(tmp_path))
+    assert done.returncode != 0
+    assert "not the folder of a study of fine-tuning" in done.stderr
 
 
 def test_two_processes_train_together_and_the_first_measures(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A run of a study: every training is kept, and a run that was stopped ends the same."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.experiments.tiny_study import CONCEPTS, study
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.finetuning.findings import Findings
+from audioprobe.experiments.finetuning.kept import read_record
 from audioprobe.experiments.finetuning.run import FinetuningRun
 
 
@@ -76,6 +78,42 @@ def test_a_finished_run_trains_nothing_again(
     stages: list[str] = []
     assert run(home / "run", lambda what, *_: stages.append(what)) == expected
     assert not any("training" in what for what in stages)
+
+
+def test_what_others_compare_with_is_computed_anew_where_it_was_not_taken_along(
+    made: tuple[FinetuningRun, Path, list[Findings]], tmp_path: Path
+) -> None:
+    """Findings alone are carried from one machine to the next: nothing that they hold changes."""
+    run, home, expected = made
+    folder = tmp_path / "run"
+    shutil.copytree(home / "run", folder)
+    (folder / "before.npz").unlink()
+    last = folder / "cells" / "all+llm--none--none--0.json"
+    last.unlink()
+    found = run(folder)
+    assert found[0] == expected[0]
+    assert told(found) == told(expected)
+
+
+def test_a_study_is_read_from_its_folder_alone(
+    made: tuple[FinetuningRun, Path, list[Findings]], tmp_path: Path
+) -> None:
+    run, home, expected = made
+    record = read_record(home / "run")
+    assert record.study == run.config
+    assert list(record.findings) == expected
+    assert record.in_sound == run.materials.halves
+    folder = tmp_path / "run"
+    shutil.copytree(home / "run", folder)
+    (folder / "cells" / f"{run.cells[1].name}.json").unlink()
+    assert list(read_record(folder).findings) == [expected[0], expected[1], *expected[3:]]
+    cell = folder / "cells" / f"{run.cells[2].name}.json"
+    cell.write_bytes(cell.read_bytes()[:-9])
+    with pytest.raises(InvalidInputError, match="Remove the file, and the same command trains"):
+        read_record(folder)
+    (folder / "cells" / "before.json").unlink()
+    with pytest.raises(InvalidInputError, match="nothing was measured yet"):
+        read_record(folder)
 
 
 def test_a_training_that_diverges_is_a_finding_with_its_cause(tmp_path: Path) -> None:

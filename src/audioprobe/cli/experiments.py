@@ -73,6 +73,26 @@ def run(
     return _classify(path, folder, on, workers, embed=embed_audio, dry_run=dry_run)
 
 
+@app.command
+def report(
+    folder: Annotated[Path, Parameter(help="Of a run of a study of fine-tuning.")],
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(help="Folder to write to [FOLDER].")] = None,
+    name: Annotated[str, Parameter(help="In the title [name of FOLDER].")] = "",
+) -> int:
+    """Compute the tables, verdicts and page of a study anew, from what its folder keeps.
+
+    Neither sounds nor a model are needed: config.toml, manifest.json and cells/ have everything. A
+    study that is not at its end is told as far as it is.
+
+    Example: audioprobe report runs/finetuning-study --out again
+    """
+    from audioprobe.cli.finetuning import tell_study
+
+    return tell_study(folder, name or folder.resolve().name, out)
+
+
 def _classify(
     path: Path, folder: Path, on: str, n_workers: int, *, embed: bool, dry_run: bool
 ) -> int:

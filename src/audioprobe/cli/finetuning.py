@@ -22,27 +22,41 @@ def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: 
         n_workers: trainings at once.
         dry_run: only list the trainings.
     """
-    from audioprobe.experiments.finetuning.run import FinetuningRun, parse_study
+    from audioprobe.experiments.finetuning.config import parse_study
+    from audioprobe.experiments.finetuning.run import FinetuningRun
 
     prepared = FinetuningRun(parse_study(text, source), text)
     if dry_run:
         _show(prepared)
         return 0
-    from audioprobe.experiments.finetuning.outcome import write_outcome
-    from audioprobe.experiments.finetuning.summary import headline
-    from audioprobe.experiments.finetuning.verdicts import verdicts_of
     from audioprobe.training.loop import together
 
     with stage_bars() as bars:
-        findings = prepared(folder, bars, n_workers=n_workers)
-    if not together().is_main_process:
-        return 0
-    found = write_outcome(prepared, findings, folder, Path(source).stem)
+        prepared(folder, bars, n_workers=n_workers)
+    return tell_study(folder, Path(source).stem) if together().is_main_process else 0
+
+
+def tell_study(folder: Path, name: str, out: Path | None = None) -> int:
+    """Write and show what a study gave so far, from its folder alone.
+
+    Args:
+        folder: of the run.
+        name: in the title of the report.
+        out: where to write; None takes the folder.
+    """
+    from audioprobe.experiments.finetuning.kept import read_record
+    from audioprobe.experiments.finetuning.outcome import REPORT, write_outcome
+    from audioprobe.experiments.finetuning.summary import headline
+    from audioprobe.experiments.finetuning.verdicts import verdicts_of
+
+    record, out = read_record(folder), out or folder
+    out.mkdir(parents=True, exist_ok=True)
+    found = write_outcome(record, out, name)
     write(headline(found).to_text(terminal_width()))
     for verdict in verdicts_of(found):
         write(printable(f"\n{verdict.question} {verdict.answer}"))
-    write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
-    return 0 if any(one.measured for one in findings[1:]) else EXIT_FAILED
+    write(printable(f"\neverything is in {out}; look at {out / REPORT}"))
+    return 0 if any(one.measured for one in record.findings[1:]) else EXIT_FAILED
 
 
 def _show(prepared: "FinetuningRun") -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from audioprobe.disk import write_whole, writing
+from audioprobe.disk import writing
 from audioprobe.errors import AudioProbeError
 from audioprobe.experiments.finetuning.config import Study
 from audioprobe.experiments.finetuning.design import Cell
 from audioprobe.experiments.finetuning.findings import BEFORE, Findings, Measured
+from audioprobe.experiments.finetuning.kept import Kept
 from audioprobe.experiments.finetuning.materials import Materials, lessons_of, watched_by
 from audioprobe.experiments.finetuning.measuring import Measurer
 from audioprobe.experiments.materials import built
@@ -23,10 +24,9 @@ from audioprobe.language_models._ltu_files import LtuFiles, read_ltu
 from audioprobe.nets.dtypes import dtype_of
 from audioprobe.protocols import Scorer
 from audioprobe.runs.progress import Progress
-from audioprobe.serialize import from_json, to_json
 from audioprobe.training.loop import together
 
-CELLS, TRAINING, SOUNDS, STATES = "cells", "training", "sounds", "before.npz"
+TRAINING, SOUNDS, STATES = "training", "sounds", "before.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,30 +50,24 @@ class Lab:
 
     def before(self) -> Findings:
         """The model as it is; measured once and kept, with the states that others compare with."""
+        states = self.folder / STATES
         with together().main_process_first():
-            if self._path(BEFORE).is_file() and (self.folder / STATES).is_file():
-                return self._read(BEFORE)
-            return self._before()
+            if not (states.is_file() and self.kept.has(BEFORE)):
+                files, measurer = self._model(), self._measurer(BEFORE)
+                _save_states(states, measurer.states(files))
+                if not self.kept.has(BEFORE):
+                    self.kept.write(_before(files, measurer))
+            return self.kept.read(BEFORE)
 
-    def _before(self) -> Findings:
-        began = time.perf_counter()
-        files, measurer = self._model(), self._measurer(BEFORE)
-        whole = measurer.whole(files)
-        measured = Measured(whole.heard, whole.texts, whole.probe, measurer.quizzed(files))
-        _save_states(self.folder / STATES, measurer.states(files))
-        took = round(time.perf_counter() - began, 1)
-        found = Findings(BEFORE, BEFORE, measured=measured, seconds=took)
-        self._keep(found)
-        return found
-
-    def has(self, cell: Cell) -> bool:
-        """Whether it was trained and measured."""
-        return self._path(cell.name).is_file()
+    @property
+    def kept(self) -> Kept:
+        """What was trained and measured."""
+        return Kept(self.folder)
 
     def __call__(self, cell: Cell) -> Findings:
         """What came of a cell; one that is kept is not trained again."""
-        if self.has(cell):
-            return self._read(cell.name)
+        if self.kept.has(cell.name):
+            return self.kept.read(cell.name)
         began = time.perf_counter()
         try:
             found = self._tuned(cell)
@@ -81,7 +75,7 @@ class Lab:
             found = replace(_named(cell), failure=str(error))
         found = replace(found, seconds=round(time.perf_counter() - began, 1))
         if together().is_main_process:
-            self._keep(found)
+            self.kept.write(found)
             shutil.rmtree(self.folder / TRAINING / cell.name, ignore_errors=True)
         together().wait_for_everyone()
         return found
@@ -130,9 +124,6 @@ class Lab:
     def _states(self) -> dict[str, list[Float32Array]]:
         return _read_states(self.folder / STATES)
 
-    def _path(self, name: str) -> Path:
-        return self.folder / CELLS / f"{name}.json"
-
     def _model(self) -> LtuFiles:
         wanted = self.study.model
         files = read_ltu(wanted.name, wanted.base or None)
@@ -152,13 +143,13 @@ class Lab:
 
         return Measurer(self.study, self.materials, self._scorer, told)
 
-    def _read(self, name: str) -> Findings:
-        return from_json(Findings, self._path(name).read_text(encoding="utf-8"))
 
-    def _keep(self, findings: Findings) -> None:
-        path = self._path(findings.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, to_json(findings, indent=None) + "\n")
+def _before(files: LtuFiles, measurer: Measurer) -> Findings:
+    began = time.perf_counter()
+    whole = measurer.whole(files)
+    measured = Measured(whole.heard, whole.texts, whole.probe, measurer.quizzed(files))
+    took = round(time.perf_counter() - began, 1)
+    return Findings(BEFORE, BEFORE, measured=measured, seconds=took)
 
 
 def _named(cell: Cell) -> Findings:

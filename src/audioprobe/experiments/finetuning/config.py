@@ -1,10 +1,11 @@
 """What a study of fine-tuning depends on, as one file of TOML."""
 
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from audioprobe.configs import find_config, read_config
+from audioprobe.configs import find_config, parse_config, read_config
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.config import SHIPPED, Part
 from audioprobe.finetuning.strategy import Hold, Tie, name_of
@@ -265,3 +266,12 @@ def read_study(name: str | Path) -> Study:
         InvalidInputError: as `configs.read_config`.
     """
     return read_config(Study, find_config(name, SHIPPED))
+
+
+def parse_study(text: str, source: str) -> Study:
+    """A study from the text of its file.
+
+    Raises:
+        InvalidInputError: as `configs.parse_config`.
+    """
+    return parse_config(Study, tomllib.loads(text), source)

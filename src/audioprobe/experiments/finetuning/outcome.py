@@ -1,12 +1,11 @@
 """Everything that a study of fine-tuning leaves in its folder."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from audioprobe.disk import write_whole
-from audioprobe.experiments.finetuning.findings import Findings
+from audioprobe.experiments.finetuning.design import cells_of
+from audioprobe.experiments.finetuning.kept import Record
 from audioprobe.experiments.finetuning.report import report_of
-from audioprobe.experiments.finetuning.run import FinetuningRun
 from audioprobe.experiments.finetuning.summary import (
     effects_table,
     failures_table,
@@ -22,18 +21,16 @@ from audioprobe.tables import Table
 REPORT, SUMMARY = "report.html", "summary.md"
 
 
-def write_outcome(
-    run: FinetuningRun, findings: Sequence[Findings], folder: Path, name: str
-) -> Synthesis:
-    """Write tables, verdicts and the report into the folder of a run.
+def write_outcome(record: Record, folder: Path, name: str) -> Synthesis:
+    """Write tables, verdicts and the report of a study.
 
     Args:
-        run: as it was prepared.
-        findings: what it gave so far.
-        folder: of the run.
+        record: what it gave so far.
+        folder: where to.
         name: in the title of the report.
     """
-    found = synthesised(run.config, findings, run.materials.halves, len(run.cells))
+    n_wanted = len(cells_of(record.study))
+    found = synthesised(record.study, record.findings, record.in_sound, n_wanted)
     verdicts = verdicts_of(found)
     tables: dict[str, Table] = {
         "Strategies": strategies_table(found),
@@ -50,5 +47,5 @@ def write_outcome(
     for title, table in tables.items():
         if table.rows:
             write_whole(folder / f"{title.lower()}.tex", table.to_latex())
-    write_page(report_of(run.config, found, verdicts, name), folder / REPORT)
+    write_page(report_of(record.study, found, verdicts, name), folder / REPORT)
     return found

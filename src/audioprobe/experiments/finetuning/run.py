@@ -2,7 +2,6 @@
 
 import json
 import os
-import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
@@ -11,12 +10,12 @@ from pathlib import Path
 
 import torch
 
-from audioprobe.configs import parse_config
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.finetuning.cell import SOUNDS, Lab
-from audioprobe.experiments.finetuning.config import Study
+from audioprobe.experiments.finetuning.config import Study, parse_study
 from audioprobe.experiments.finetuning.design import Cell, cells_of
 from audioprobe.experiments.finetuning.findings import Findings
+from audioprobe.experiments.finetuning.kept import IN_SOUND
 from audioprobe.experiments.finetuning.materials import Materials, materials_of, sounds_in
 from audioprobe.experiments.record import digest_of, started
 from audioprobe.language_models._ltu_files import read_ltu
@@ -90,11 +89,11 @@ class FinetuningRun:
                         sounds_in(self.materials, name, folder / SOUNDS, progress)
             lab = Lab(self.config, self.materials, folder, progress)
             found = [lab.before()]
-            left = [number for number, cell in enumerate(self.cells) if not lab.has(cell)]
+            left = [number for number, cell in enumerate(self.cells) if not lab.kept.has(cell.name)]
             left = left[: most or len(left)]
             for done, name in enumerate(self._trained(lab, left, n_workers), 1):
                 progress("trainings", done, len(left), name)
-            return found + [lab(cell) for cell in self.cells if lab.has(cell)]
+            return [*found, *lab.kept.among(self.cells)]
 
     def _trained(self, lab: Lab, left: Sequence[int], n_workers: int) -> Iterator[str]:
         """Names of trainings, as they end."""
@@ -124,16 +123,8 @@ class FinetuningRun:
             "texts": {name: texts.revision for name, texts in made.texts.items()},
             "questions": made.probe.digest(),
             "quiz": made.quiz.digest() if made.quiz else "",
+            IN_SOUND: sorted(made.halves),
         }
-
-
-def parse_study(text: str, source: str) -> Study:
-    """A study from the text of its file.
-
-    Raises:
-        InvalidInputError: as `configs.parse_config`.
-    """
-    return parse_config(Study, tomllib.loads(text), source)
 
 
 _LABS: list[tuple[Lab, Sequence[Cell]]] = []  # of a worker: built once, not with every training
