@@ -116,6 +116,19 @@ def test_a_study_is_read_from_its_folder_alone(
         read_record(folder)
 
 
+def test_a_clip_that_cannot_be_read_is_counted_and_the_study_goes_on(tmp_path: Path) -> None:
+    wanted = study(tmp_path)
+    lost = FinetuningRun(*wanted).materials.clips["inside"][0].id
+    (tmp_path / "one" / lost).write_bytes(b"RIFF")
+    found = FinetuningRun(*wanted)(tmp_path / "run", most=1)
+    for one in found:
+        assert one.measured is not None
+        inside = one.measured.heard["inside"]
+        assert [clip for clip, _ in inside.failures] == [lost]
+        assert len(inside.clips) == 7
+    assert set(found[1].similarity) == {"text", "sound"}
+
+
 def test_a_training_that_diverges_is_a_finding_with_its_cause(tmp_path: Path) -> None:
     """A tie that overflows at once; the trainings after it go on."""
     wild = [{"parts": [{"kind": "contrastive", "temperature": 1e-40}]}, {}]

@@ -1,8 +1,10 @@
 """What a model gains, forgets and carries over: measured the same way before and after."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from torch import Tensor
 from audioprobe.audio.filterbank import LTU as FILTERBANK
 from audioprobe.audio.reading import Reading, read_waveform
 from audioprobe.classifiers.caption import CaptionClassifier
-from audioprobe.errors import TrainingError
+from audioprobe.errors import AudioReadError, TrainingError
 from audioprobe.experiments.finetuning.asking import answered
 from audioprobe.experiments.finetuning.config import Study
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measured
@@ -77,14 +79,15 @@ class Measurer:
         return () if quiz is None else answered(files, quiz, self.progress)
 
     def states(self, files: LtuFiles) -> dict[str, list[Float32Array]]:
-        """Of some sounds of `inside` and of some passages, layer by layer."""
-        clips = self.materials.clips["inside"][:_ITEMS]
+        """Of some sounds of `inside` that can be read, and of some passages, layer by layer."""
+        heard = list(islice(_spectrograms(self.materials.clips["inside"]), _ITEMS))
         question = torch.tensor(tokenize(files.tokenizer, write_prompt(CAPTION)))
         texts = [torch.tensor(example.ids) for example in self._passages(files)[:_ITEMS]]
-        return {
-            "sound": states(files.net, [question] * len(clips), _tokens(files, clips)),
-            "text": states(files.net, texts),
-        }
+        found = {"text": states(files.net, texts)}
+        if heard:
+            tokens = _tokens(files, heard)
+            found["sound"] = states(files.net, [question] * len(heard), tokens)
+        return found
 
     def _passages(self, files: LtuFiles) -> list[Any]:
         texts = self.materials.measured
@@ -121,9 +124,14 @@ def _model(files: LtuFiles) -> LTU:
     return LTU(files.net, files.tokenizer, files.info({}), batch_size=_BATCH)
 
 
+def _spectrograms(clips: Sequence[Clip]) -> Iterator[Tensor]:
+    for clip in clips:
+        with suppress(AudioReadError):  # counted among the captions
+            yield FILTERBANK.of(read_waveform(clip))
+
+
 @torch.inference_mode()
-def _tokens(files: LtuFiles, clips: Sequence[Clip]) -> Tensor:
-    """Audio tokens of clips, shape (n_clips, n_tokens, hidden)."""
+def _tokens(files: LtuFiles, spectrograms: Sequence[Tensor]) -> Tensor:
+    """Audio tokens of sounds, shape (n_sounds, n_tokens, hidden)."""
     weight = files.net.prefix.projection.weight
-    heard = [FILTERBANK.of(read_waveform(clip)).to(weight) for clip in clips]
-    return torch.cat([files.net.prefix(one[None]) for one in heard])
+    return torch.cat([files.net.prefix(one.to(weight)[None]) for one in spectrograms])
