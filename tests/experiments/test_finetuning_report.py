@@ -28,6 +28,7 @@ from audioprobe.experiments.finetuning.summary import (
     failures_table,
     headline,
     links_table,
+    seeds_table,
     strategies_table,
     transfer_table,
 )
@@ -52,6 +53,17 @@ def page_of(synthesis: Synthesis, name: str = "made up") -> Page:
 def column(table: Table, name: str) -> list[str]:
     place = table.header.index(name)
     return [row[place] for row in table.rows]
+
+
+def test_what_each_seed_gave_stands_beside(whole: Synthesis) -> None:
+    table = seeds_table(whole)
+    assert len(table.rows) == len(OWN)
+    for measure in MEASURES:
+        cells = iter(column(table, measure))
+        for one in whole.tried:
+            for value in one.changes[measure].by_seed:
+                assert next(cells) == ("–" if value is None else f"{value:+.3f}")
+    assert "–" in column(table, "inside AUC"), "a training that failed is no change of 0"
 
 
 def test_strategies_are_told_with_the_numbers_that_were_found(whole: Synthesis) -> None:

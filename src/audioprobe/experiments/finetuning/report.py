@@ -12,6 +12,7 @@ from audioprobe.experiments.finetuning.summary import (
     effects_table,
     failures_table,
     links_table,
+    seeds_table,
     strategies_table,
     transfer_table,
 )
@@ -98,8 +99,11 @@ def _gain(found: Synthesis) -> list[Item]:
     figure = plane(
         points, "change of inside AUC, macro", "change of the loss of text, nats per token"
     )
-    table = strategies_table(found)
-    return [Drawing(to_svg(figure, caption), caption), Grid("Every strategy", table, filter=True)]
+    return [
+        Drawing(to_svg(figure, caption), caption),
+        Grid("Every strategy", strategies_table(found), filter=True),
+        Grid("Every training by itself", seeds_table(found), filter=True, open=False),
+    ]
 
 
 def _against(found: Synthesis) -> list[Item]:

@@ -27,6 +27,24 @@ def strategies_table(found: Synthesis) -> Table:
     return Table((*first, *each, *last), rows, (0, *numbers))
 
 
+def seeds_table(found: Synthesis) -> Table:
+    """A row per training: what it changed by itself."""
+    rows = tuple(
+        (
+            str(number),
+            one.trained,
+            one.holding,
+            one.alignment,
+            str(seed),
+            *(_signed_digits(one.changes[measure].by_seed[place]) for measure in MEASURES),
+        )
+        for number, one in enumerate(found.tried, 1)
+        for place, seed in enumerate(one.seeds)
+    )
+    header = ("number", *FACTORS, "seed", *MEASURES)
+    return Table(header, rows, (0, *columns(("seed", *MEASURES), 4)))
+
+
 def effects_table(found: Synthesis) -> Table:
     """A row per measure and level of a factor, compared with the factor's first level."""
     header = (
@@ -199,6 +217,10 @@ def _effect(one: FactorEffect) -> str:
     if estimate.value is None:
         return f"undefined: {estimate.method}"
     return _signed(estimate)
+
+
+def _signed_digits(value: float | None) -> str:
+    return NONE if value is None else f"{value:+.3f}"
 
 
 def _mean(values: tuple[float | None, ...]) -> float | None:
