@@ -6,14 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from audioprobe.experiments.config import Part
-from audioprobe.experiments.finetuning.config import (
-    Aligned,
-    Held,
-    Portion,
-    Study,
-    Trained,
-    Transfer,
-)
+from audioprobe.experiments.finetuning.config import Portion, Study, Transfer
 from audioprobe.experiments.finetuning.design import Cell, cells_of
 from audioprobe.experiments.finetuning.findings import (
     BEFORE,
@@ -22,6 +15,7 @@ from audioprobe.experiments.finetuning.findings import (
     Findings,
     Measured,
 )
+from audioprobe.experiments.finetuning.levels import Aligned, Held, Trained
 from audioprobe.experiments.finetuning.synthesis import Synthesis, synthesised
 from audioprobe.finetuning.drift import WeightDrift
 from audioprobe.finetuning.strategy import EWC, ContrastiveTie

@@ -1,6 +1,7 @@
 """Which trainings a study asks for."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -9,18 +10,17 @@ from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.config import Part
-from audioprobe.experiments.finetuning.config import (
-    Aligned,
-    Extra,
-    Held,
-    Portion,
-    Study,
-    Trained,
-    Transfer,
-    read_study,
-)
+from audioprobe.experiments.finetuning.config import Portion, Study, Transfer, read_study
 from audioprobe.experiments.finetuning.design import cells_of
-from audioprobe.finetuning.strategy import ContrastiveTie, EmbeddingTie, Paired, Rehearsal, WiseFT
+from audioprobe.experiments.finetuning.levels import Aligned, Extra, Grid, Held, Trained
+from audioprobe.finetuning.strategy import (
+    ContrastiveTie,
+    EmbeddingTie,
+    Lora,
+    Paired,
+    Rehearsal,
+    WiseFT,
+)
 from audioprobe.training.loop import Plan
 
 SOUNDS = Portion(Part("recordings"))
@@ -119,6 +119,33 @@ def test_transfer_may_have_a_rate_of_its_own() -> None:
     wanted = study(transfer=Transfer("projector", learning_rate=3e-3), seeds=(0,))
     rates = {(c.transfer, c.strategy.plan.learning_rate) for c in cells_of(wanted)}
     assert rates == {(False, 1e-3), (True, 3e-3)}
+
+
+def test_a_grid_tries_every_level_at_every_point() -> None:
+    grid = Grid(rates=(1.0, 0.5), schedules=("cosine", "constant"))
+    wanted = study(trained=TRAINED[:2], grid=grid, design="full", seeds=(0,), holding=HELD[:1])
+    cells = cells_of(wanted)
+    points = {(c.trained, c.strategy.plan.learning_rate, c.strategy.plan.schedule) for c in cells}
+    assert points == {
+        (f"{parts}-x{rate:g}-{schedule}", 1e-3 * rate, schedule)
+        for parts in ("projector", "lora")
+        for rate in (1.0, 0.5)
+        for schedule in ("cosine", "constant")
+    }
+    extra = replace(wanted, extras=(Extra("projector-x0.5-cosine", Held((), "more")),))
+    assert [c.strategy.plan.schedule for c in cells_of(extra) if c.holding == "more"] == ["cosine"]
+    with pytest.raises(InvalidInputError, match="at least one; got none"):
+        study(grid=Grid(rates=()))
+
+
+def test_a_level_has_a_schedule_and_adapters_of_its_own() -> None:
+    level = Trained("lora", 1e-3, "wide", "constant", Lora(16, ("q_proj", "v_proj", "up_proj")))
+    wanted = study(trained=(level,), transfer=Transfer("wide"), plan=Plan(3, 1.0, warmup=0))
+    for cell in cells_of(wanted):
+        assert cell.strategy.lora == level.lora
+        assert cell.strategy.plan.schedule == "constant"
+    (plain,) = {c.strategy.plan.schedule for c in cells_of(study())}
+    assert plain == "linear"
 
 
 def test_the_study_that_ships_has_what_its_questions_need() -> None:

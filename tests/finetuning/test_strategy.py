@@ -17,6 +17,7 @@ from audioprobe.finetuning.strategy import (
     Distillation,
     EarlyStopping,
     EmbeddingTie,
+    Lora,
     Paired,
     Rehearsal,
     StateTie,
@@ -133,3 +134,13 @@ def test_what_cannot_be_is_refused(given_tables: dict[str, Any], message: str) -
 
 def test_pairs_alone_are_something_to_learn() -> None:
     assert parsed(clips=0, alignment=[{"kind": "paired"}]).clips == 0
+
+
+def test_larger_adapters_train_or_are_refused() -> None:
+    wide = {"rank": 8, "targets": ["q_proj", "up_proj"]}
+    assert parsed(lora=wide).lora == Lora(8, ("q_proj", "up_proj"))
+    assert parsed(trains="all", lora=wide).lora is not None
+    with pytest.raises(InvalidInputError, match="add lora to 'projector'"):
+        parsed(trains="projector", lora=wide)
+    with pytest.raises(InvalidInputError, match="rank must be at least 1"):
+        parsed(lora={"rank": 0})

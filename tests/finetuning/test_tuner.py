@@ -1,6 +1,7 @@
 """Every way to hold and to tie does what it promises, on an LTU that is tuned in seconds."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, TrainingError
 from audioprobe.finetuning.lessons import Lessons
-from audioprobe.finetuning.strategy import Strategy
+from audioprobe.finetuning.strategy import Lora, Strategy
 from audioprobe.finetuning.tuner import Tuned, finetune
 from audioprobe.nets.ltu import LtuNet
 from audioprobe.training import snapshots
@@ -162,6 +163,24 @@ def test_a_gate_opens_and_is_of_the_labels_that_are_taught(
     again = tiny_files(base)
     finetune(again, lessons, strategy("projector", part("cross-attention")), tmp_path)
     assert same(dict(files.net.named_parameters()), dict(again.net.named_parameters()))
+
+
+def test_larger_adapters_are_trained_and_reached_again(
+    base: Path, lessons: Lessons, tmp_path: Path
+) -> None:
+    chosen = replace(strategy("lora"), lora=Lora(4, ("q_proj", "v_proj", "up_proj")))
+    found = []
+    for folder in ("one", "one", "other"):  # gone on with, and anew
+        files = tiny_files(base)
+        finetune(files, lessons, chosen, tmp_path / folder)
+        assert files.net.config.lora_rank == 4
+        found.append(dict(files.net.named_parameters()))
+    assert found[0].keys() == found[1].keys()
+    assert same(found[0], found[1])
+    assert same(found[0], found[2])
+    new = [p for name, p in found[0].items() if "up_proj.lora_B" in name]
+    assert new
+    assert all(p.abs().sum() > 0 for p in new)
 
 
 def test_a_finished_tuning_is_not_repeated(base: Path, lessons: Lessons, tmp_path: Path) -> None:

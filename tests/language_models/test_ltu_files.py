@@ -15,7 +15,8 @@ from torch import Tensor
 from audioprobe import load
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.language_models import conversion
-from audioprobe.language_models.conversion import convert_ltu
+from audioprobe.language_models._ltu_files import read_ltu
+from audioprobe.language_models.conversion import convert_ltu, save_ltu
 from audioprobe.language_models.ltu import LTU
 from audioprobe.language_models.published import PUBLISHED
 from audioprobe.types import Decoding, Prompt, Response, Waveform
@@ -88,6 +89,24 @@ def test_a_converted_folder_loads_in_one_call_and_answers_the_same(
     assert by_name.info == again.info
     (response,) = by_name.generate([Prompt("Why?")], BRIEF)
     assert response == answers(published)[1]
+
+
+def test_a_language_model_that_was_trained_is_kept_whole(
+    checkpoint: Path, base: Path, tmp_path: Path
+) -> None:
+    """What an adapter's folder would not have: the LLaMA's own weights."""
+    files = read_ltu(checkpoint, base)
+    net = files.net
+    with torch.no_grad():
+        net.llama.model.layers[0].mlp.up_proj.weight.add_(0.5)
+        net.prefix.projection.bias.add_(0.5)
+    again = read_ltu(save_ltu(files, tmp_path / "mine", name="mine"), None)
+    assert again.origin.checkpoint == "mine"
+    assert again.origin.base == base.name
+    expected = net.state_dict()
+    assert again.net.state_dict().keys() == expected.keys()
+    for name, tensor in again.net.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
 
 
 def test_every_number_keeps_its_format_and_large_models_are_split(

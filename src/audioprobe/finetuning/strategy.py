@@ -201,6 +201,22 @@ Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
+class Lora:
+    """Larger adapters than the model has; see `nets.widening.widen`.
+
+    Attributes:
+        rank: of all of them.
+        targets: suffixes of the projections that have one.
+    """
+
+    rank: int
+    targets: tuple[str, ...] = ("q_proj", "v_proj")
+
+    def __post_init__(self) -> None:
+        _at_least(1, "Adapters", rank=self.rank)
+
+
+@dataclass(frozen=True, slots=True)
 class Strategy:
     """How a model is fine-tuned.
 
@@ -210,6 +226,7 @@ class Strategy:
         holding: how forgetting is held; () does not hold it.
         alignment: how sound is tied to text, beyond captions and labels; () does not.
         clips: sounds that a step learns from.
+        lora: adapters that it begins with; None takes those of the model.
     """
 
     trains: str
@@ -217,9 +234,14 @@ class Strategy:
     holding: tuple[Hold, ...] = ()
     alignment: tuple[Tie, ...] = ()
     clips: int = 4
+    lora: Lora | None = None
 
     def __post_init__(self) -> None:
         _at_least(0, "A strategy", clips=self.clips)
+        if self.lora and not {"lora", "all"} & set(self.trains.split("+")):
+            raise InvalidInputError(
+                f"Larger adapters that do not train say nothing: add lora to {self.trains!r}."
+            )
         for what, parts in (("holding", self.holding), ("alignment", self.alignment)):
             kinds = [part.kind for part in parts]
             if len(set(kinds)) < len(kinds):

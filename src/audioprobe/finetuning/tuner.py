@@ -38,6 +38,7 @@ from audioprobe.language_models._ltu_files import LtuFiles
 from audioprobe.nets.gate import NAME as GATE
 from audioprobe.nets.gate import begin_gate
 from audioprobe.nets.ltu import LtuNet
+from audioprobe.nets.widening import widen
 from audioprobe.serialize import to_json
 from audioprobe.training import snapshots
 from audioprobe.training.loop import fit, together
@@ -82,9 +83,9 @@ def finetune(
         progress: told steps done, steps in all, and the loss.
 
     Raises:
-        InvalidInputError: if nothing would train, a part is named that the network lacks, the
-            strategy needs texts, sounds or pairs that are not there, or the folder holds a
-            fine-tuning by another strategy.
+        InvalidInputError: if nothing would train, a part is named that the network lacks, adapters
+            would lose what they have learned, the strategy needs texts, sounds or pairs that are
+            not there, or the folder holds a fine-tuning by another strategy.
         TrainingError: as `loop.fit`: if a loss is not finite, the state before stays in the folder.
     """
     net, folder = files.net, Path(folder)
@@ -92,6 +93,8 @@ def finetune(
     stopping = strategy.part(EarlyStopping)
     if stopping is not None and not watched:
         raise InvalidInputError("Early stopping needs passages to look at, and there are none.")
+    if strategy.lora is not None:
+        widen(net, strategy.lora.rank, strategy.lora.targets, strategy.plan.seed)
     _open_gate(net, lessons, strategy)
     gated = net.prefix.gate is not None and strategy.part(CrossAttention) is not None
     let_train(net, f"{strategy.trains}+{GATE}" if gated else strategy.trains)

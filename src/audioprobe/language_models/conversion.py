@@ -1,6 +1,8 @@
 """An LTU as one folder of safetensors that loads in one call and says where it comes from."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import save_torch_state_dict
@@ -8,7 +10,13 @@ from safetensors.torch import save_file
 
 from audioprobe.disk import new_folder
 from audioprobe.language_models._ears import WHISPER, read_whisper
-from audioprobe.language_models._ltu_files import TOKENIZER, read_published, write_card
+from audioprobe.language_models._ltu_files import (
+    TOKENIZER,
+    LtuFiles,
+    Origin,
+    read_published,
+    write_card,
+)
 from audioprobe.language_models._ltu_files import WHISPER as WHISPER_FOLDER
 from audioprobe.nets.tltr import TltrConfig
 from audioprobe.weights import resolve
@@ -45,13 +53,41 @@ def convert_ltu(
     """
     with new_folder(out) as folder:
         files = read_published(Path(checkpoint).expanduser(), base)
-        config = files.net.config
-        if isinstance(config.audio, TltrConfig):
+        if isinstance(files.net.config.audio, TltrConfig):
             _write_whisper(whisper or WHISPER, folder / WHISPER_FOLDER)
-        files.tokenizer.save_pretrained(folder / TOKENIZER)
-        save_torch_state_dict(files.net.state_dict(), folder, max_shard_size=SHARD)
-        write_card(folder, files.origin, config)
+        _write(files, folder)
     return Path(out).expanduser()
+
+
+def save_ltu(files: LtuFiles, out: str | Path, *, name: str) -> Path:
+    """Write all of an LTU, its base included, as one folder for `LTU.from_pretrained`.
+
+    A training that changed the language model's own weights is kept by this alone; what
+    `adapter.save_adapter` writes is smaller, and belongs to the base as it was.
+
+    Args:
+        files: the model; numbers stay in the format that they have.
+        out: the folder to write; must not exist yet. It appears only when it is whole.
+        name: of the model.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InvalidInputError: if `out` is there already.
+    """
+    with new_folder(out) as folder:
+        if files.whisper is not None:
+            shutil.copytree(files.whisper, folder / WHISPER_FOLDER)
+        origin = Origin(name, "", files.origin.base, files.origin.base_revision)
+        _write(replace(files, origin=origin), folder)
+    return Path(out).expanduser()
+
+
+def _write(files: LtuFiles, folder: Path) -> None:
+    files.tokenizer.save_pretrained(folder / TOKENIZER)
+    save_torch_state_dict(files.net.state_dict(), folder, max_shard_size=SHARD)
+    write_card(folder, files.origin, files.net.config)
 
 
 def _write_whisper(whisper: str | Path, folder: Path) -> None:

@@ -50,16 +50,7 @@ class LtuNet(nn.Module):
         self.llama = LlamaForCausalLM(LlamaConfig(**config.llama))
         self.prefix = prefix_for(config.audio, self.llama.config.hidden_size)
         if config.lora_rank:
-            inject_adapter_in_model(
-                LoraConfig(
-                    r=config.lora_rank,
-                    lora_alpha=config.lora_alpha,
-                    target_modules=list(config.lora_targets),
-                    lora_dropout=config.lora_dropout,
-                    bias="none",
-                ),
-                self.llama,
-            )
+            inject(config, self.llama)
 
     def join(self, input_ids: Tensor, audio_tokens: Tensor | None) -> Tensor:
         """Embeddings of the sound, if any, followed by those of the text.
@@ -97,6 +88,20 @@ class LtuNet(nn.Module):
         )
         logits: Tensor = outputs.logits[:, n_audio:]
         return logits
+
+
+def inject(config: LtuConfig, llama: nn.Module) -> None:
+    """Put adapters into a LLaMA, as peft begins them: they change nothing yet."""
+    inject_adapter_in_model(
+        LoraConfig(
+            r=config.lora_rank,
+            lora_alpha=config.lora_alpha,
+            target_modules=list(config.lora_targets),
+            lora_dropout=config.lora_dropout,
+            bias="none",
+        ),
+        llama,
+    )
 
 
 def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -24,6 +24,7 @@ from audioprobe.nets.dtypes import computes_in_bfloat16
 from audioprobe.training import snapshots
 
 STATE, LOG = "state.pt", "log.jsonl"
+Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Plan:
     steps: int
     learning_rate: float
     warmup: int = 100
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    schedule: Schedule = "linear"
     weight_decay: float = 0.0
     clip_norm: float = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from audioprobe.configs import find_config, parse_config, read_config
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.config import SHIPPED, Part
-from audioprobe.finetuning.strategy import Hold, Tie, name_of
+from audioprobe.experiments.finetuning.levels import Aligned, Extra, Grid, Held, Trained
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.training.loop import Plan
 
@@ -58,77 +58,6 @@ class Portion:
     least: int = 1
     each: int = 0
     most: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What trains, and how fast: a level of the first factor.
-
-    Attributes:
-        parts: as for `trainable.let_train`: "projector+lora".
-        learning_rate: of it; takes the place of the plan's.
-        name: of the level; "" takes the parts.
-    """
-
-    parts: str
-    learning_rate: float
-    name: str = ""
-
-    @property
-    def label(self) -> str:
-        """Of the level."""
-        return self.name or self.parts
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """How forgetting is held: a level of the second factor.
-
-    Attributes:
-        parts: ways that are put together; () holds nothing.
-        name: of the level; "" puts it together from the parts.
-    """
-
-    parts: tuple[Hold, ...] = ()
-    name: str = ""
-
-    @property
-    def label(self) -> str:
-        """Of the level."""
-        return self.name or name_of(self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Aligned:
-    """How sound is tied to text: a level of the third factor.
-
-    Attributes:
-        parts: ties that are put together; () has none.
-        name: of the level; "" puts it together from the parts.
-    """
-
-    parts: tuple[Tie, ...] = ()
-    name: str = ""
-
-    @property
-    def label(self) -> str:
-        """Of the level."""
-        return self.name or name_of(self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """A strategy beyond the design.
-
-    Attributes:
-        trained: name of a level of what trains.
-        holding: how forgetting is held.
-        alignment: how sound is tied to text.
-    """
-
-    trained: str
-    holding: Held = field(default_factory=Held)
-    alignment: Aligned = field(default_factory=Aligned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +111,7 @@ class Study:
         rehearsed: sounds of that kind for rehearsal and importances, not those of `earlier`; None
             has none.
         trained: levels of what trains; the first is the baseline of its effects.
+        grid: learning rates and schedules that each of them is tried with.
         plan: steps of a training; the seed is that of the cell.
         holding: levels of how forgetting is held; the first is the baseline.
         alignment: levels of how sound is tied to text; the first is the baseline.
@@ -209,6 +139,7 @@ class Study:
     earlier: Portion
     trained: tuple[Trained, ...]
     plan: Plan
+    grid: Grid = field(default_factory=Grid)
     rehearsed: Portion | None = None
     holding: tuple[Held, ...] = (Held(),)
     alignment: tuple[Aligned, ...] = (Aligned(),)
@@ -228,7 +159,7 @@ class Study:
 
     def __post_init__(self) -> None:
         levels = {
-            "trained": [level.label for level in self.trained],
+            "trained": [level.label for level in self.levels],
             "holding": [level.label for level in self.holding],
             "alignment": [level.label for level in self.alignment],
             "seeds": [str(seed) for seed in self.seeds],
@@ -244,19 +175,23 @@ class Study:
         for name in wanted:
             self.level(name)
 
+    @property
+    def levels(self) -> tuple[Trained, ...]:
+        """What trains, at every point of the grid: the levels of the first factor."""
+        return tuple(point for level in self.trained for point in self.grid.of(level))
+
     def level(self, name: str) -> Trained:
-        """The level of what trains that has a name.
+        """The level of what trains that has a name: with its place in a grid, or as written.
 
         Raises:
             InvalidInputError: if there is none.
         """
-        for level in self.trained:
-            if level.label == name:
-                return level
-        raise InvalidInputError(
-            f"Nothing that trains is called {name!r}; there are "
-            f"{', '.join(level.label for level in self.trained)}."
-        )
+        every = {level.label: level for level in (*self.trained, *self.levels)}
+        if name not in every:
+            raise InvalidInputError(
+                f"Nothing that trains is called {name!r}; there are {', '.join(every)}."
+            )
+        return every[name]
 
 
 def read_study(name: str | Path) -> Study:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.finetuning.config import Aligned, Held, Study, Trained
+from audioprobe.experiments.finetuning.config import Study
+from audioprobe.experiments.finetuning.levels import Aligned, Held, Trained
 from audioprobe.finetuning.strategy import Paired, Strategy
+from audioprobe.training.loop import Plan
 
 TRANSFER = "transfer"
 
@@ -61,7 +63,7 @@ def cells_of(study: Study) -> tuple[Cell, ...]:
 
 
 def _designed(study: Study) -> Iterator[tuple[Trained, Held, Aligned]]:
-    trained, holding, alignment = study.trained, study.holding, study.alignment
+    trained, holding, alignment = study.levels, study.holding, study.alignment
     if study.design == "full":
         yield from product(trained, holding, alignment)
     elif study.design == "fraction":
@@ -76,8 +78,8 @@ def _designed(study: Study) -> Iterator[tuple[Trained, Held, Aligned]]:
 
 
 def _cell(study: Study, trained: Trained, held: Held, tied: Aligned) -> Cell:
-    plan = replace(study.plan, learning_rate=trained.learning_rate)
-    strategy = Strategy(trained.parts, plan, held.parts, tied.parts, study.clips)
+    plan = _plan(study, trained)
+    strategy = Strategy(trained.parts, plan, held.parts, tied.parts, study.clips, trained.lora)
     return Cell(trained.label, held.label, tied.label, 0, strategy)
 
 
@@ -88,7 +90,7 @@ def _transfer(study: Study) -> Iterator[Cell]:
         return
     level = study.level(wanted.trained)
     rate = level.learning_rate if wanted.learning_rate is None else wanted.learning_rate
-    plan = replace(study.plan, learning_rate=rate, steps=wanted.steps)
+    plan = replace(_plan(study, level), learning_rate=rate, steps=wanted.steps)
     n = wanted.pairs
     arms = {
         "words": Paired("paired", n, ("words",)),
@@ -97,8 +99,13 @@ def _transfer(study: Study) -> Iterator[Cell]:
         "shuffled": Paired("paired", n, shuffled=True),
     }
     for name, paired in arms.items():
-        strategy = Strategy(level.parts, plan, (), (paired,), clips=0)
+        strategy = Strategy(level.parts, plan, (), (paired,), clips=0, lora=level.lora)
         yield Cell(level.label, "none", name, 0, strategy, transfer=True)
+
+
+def _plan(study: Study, level: Trained) -> Plan:
+    schedule = level.schedule or study.plan.schedule
+    return replace(study.plan, learning_rate=level.learning_rate, schedule=schedule)
 
 
 def _seeded(cell: Cell, seed: int) -> Cell:

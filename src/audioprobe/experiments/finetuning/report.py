@@ -218,7 +218,7 @@ def _made(study: Study, found: Synthesis) -> Table:
         ("seeds", ", ".join(map(str, study.seeds))),
         ("steps of a training", str(plan.steps)),
         ("sounds in a step", str(study.clips)),
-        *((f"learning rate: {one.label}", f"{one.learning_rate:g}") for one in study.trained),
+        *((f"learning rate: {one.label}", f"{one.learning_rate:g}") for one in study.levels),
     ]
     if study.transfer:
         rows.append(("steps of a training of invented classes", str(study.transfer.steps)))

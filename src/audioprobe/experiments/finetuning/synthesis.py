@@ -198,7 +198,7 @@ def _effects(tried: Sequence[Tried], measure: Measure, study: Study) -> tuple[Fa
         for seed, value in zip(one.seeds, one.changes[measure].by_seed, strict=True)
     ]
     firsts = {
-        "trained": study.trained[0].label,
+        "trained": study.levels[0].label,
         "holding": study.holding[0].label,
         "alignment": study.alignment[0].label,
     }
