@@ -1,11 +1,11 @@
 """Bring the study of fine-tuning into the docs: tables and verdicts, pictures, and its report.
 
-Everything is computed from the trainings kept in studies/finetuning.
+What is computed comes from the trainings kept in studies/finetuning, the rest of the page from
+finetuning_study.md beside this file.
 
 Usage: python scripts/study_page.py
 """
 
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from audioprobe.reports.html import Drawing, write_page
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "studies" / "finetuning"
+TEXT = Path(__file__).parent / "finetuning_study.md"
 PAGE = ROOT / "docs" / "finetuning-study.md"
 BESIDE = PAGE.with_suffix("")
 SHOWN = ("inside AUC", "loss of text", "accuracy in words", "accuracy in sound")
@@ -57,12 +58,12 @@ def blocks_of(found: Synthesis) -> dict[str, str]:
 
 
 def filled(page: str, blocks: dict[str, str]) -> str:
-    """A page with its computed parts put in."""
+    """A page with its computed parts put in, each at its one place."""
     for name, text in blocks.items():
-        part = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        page, n = part.subn(lambda m, text=text: f"{m[1]}{text}{m[2]}", page)
-        if n != 1:
-            raise SystemExit(f"{PAGE}: {n} places for {name!r}, expected one.")
+        place = f"<!-- {name} -->\n"
+        if page.count(place) != 1:
+            raise SystemExit(f"{TEXT}: expected {place!r} once.")
+        page = page.replace(place, text)
     return page
 
 
@@ -70,7 +71,8 @@ def main() -> None:
     """Compute everything anew."""
     record = read_record(RECORD)
     found = found_in(record)
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), blocks_of(found)), encoding="utf-8")
+    text = TEXT.read_text(encoding="utf-8")
+    PAGE.write_text(filled(text, blocks_of(found)), encoding="utf-8")
     shutil.rmtree(BESIDE, ignore_errors=True)
     BESIDE.mkdir()
     report = report_of(record.study, found, verdicts_of(found), "finetuning-study")

@@ -54,10 +54,9 @@ def widen(net: LtuNet, rank: int, targets: Sequence[str], seed: int) -> None:
         inject(net.config, net.llama)
     with torch.no_grad():
         for name, (into, out) in learned.items():
-            layer = net.llama.get_submodule(name)
-            assert isinstance(layer, LoraLayer)  # noqa: S101 - it was injected just now
-            layer.lora_A[_NAME].weight[:old] = into
-            layer.lora_B[_NAME].weight[:, :old] = out * (scale / (alpha / rank))
+            new_into, new_out = _maps(net, name)
+            new_into[:old] = into
+            new_out[:, :old] = out * (scale / (alpha / rank))
 
 
 def _projections(net: LtuNet) -> list[tuple[str, nn.Module]]:
@@ -75,8 +74,17 @@ def _taken_off(net: LtuNet) -> dict[str, tuple[Tensor, Tensor]]:
     for name, layer in _projections(net):
         if not isinstance(layer, LoraLayer):
             continue
-        found[name] = (layer.lora_A[_NAME].weight.detach(), layer.lora_B[_NAME].weight.detach())
+        found[name] = _maps(net, name)
         parent, _, own = name.rpartition(".")
-        setattr(net.llama.get_submodule(parent), own, layer.get_base_layer())
+        bare = net.llama.get_submodule(f"{name}.base_layer")
+        setattr(net.llama.get_submodule(parent), own, bare)
     del net.llama.peft_config  # peft takes a model that has one for one with adapters
     return found
+
+
+def _maps(net: LtuNet, name: str) -> tuple[Tensor, Tensor]:
+    """Of the adapter of a projection: into its few dimensions, and out of them."""
+    into, out = (
+        net.llama.get_parameter(f"{name}.lora_{part}.{_NAME}.weight") for part in ("A", "B")
+    )
+    return into, out
