@@ -10,8 +10,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from audioprobe.experiments.finetuning.design import cells_of
-from audioprobe.experiments.finetuning.kept import Record, read_record
+from audioprobe.experiments.finetuning.kept import read_record
+from audioprobe.experiments.finetuning.outcome import synthesis_of
 from audioprobe.experiments.finetuning.report import report_of
 from audioprobe.experiments.finetuning.summary import (
     before_table,
@@ -19,7 +19,7 @@ from audioprobe.experiments.finetuning.summary import (
     strategies_table,
     transfer_table,
 )
-from audioprobe.experiments.finetuning.synthesis import Synthesis, synthesised
+from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.verdicts import verdicts_of
 from audioprobe.reports.html import Drawing, write_page
 
@@ -29,12 +29,6 @@ TEXT = Path(__file__).parent / "finetuning_study.md"
 PAGE = ROOT / "docs" / "finetuning-study.md"
 BESIDE = PAGE.with_suffix("")
 SHOWN = ("inside AUC", "loss of text", "accuracy in words", "accuracy in sound")
-
-
-def found_in(record: Record) -> Synthesis:
-    """All that the trainings say."""
-    n_wanted = len(cells_of(record.study))
-    return synthesised(record.study, record.findings, record.in_sound, n_wanted)
 
 
 def blocks_of(found: Synthesis) -> dict[str, str]:
@@ -70,7 +64,7 @@ def filled(page: str, blocks: dict[str, str]) -> str:
 def main() -> None:
     """Compute everything anew."""
     record = read_record(RECORD)
-    found = found_in(record)
+    found = synthesis_of(record)
     text = TEXT.read_text(encoding="utf-8")
     PAGE.write_text(filled(text, blocks_of(found)), encoding="utf-8")
     shutil.rmtree(BESIDE, ignore_errors=True)

@@ -13,7 +13,6 @@ from audioprobe.language_models._ears import WHISPER, read_whisper
 from audioprobe.language_models._ltu_files import (
     TOKENIZER,
     LtuFiles,
-    Origin,
     read_published,
     write_card,
 )
@@ -79,7 +78,7 @@ def save_ltu(files: LtuFiles, out: str | Path, *, name: str) -> Path:
     with new_folder(out) as folder:
         if files.whisper is not None:
             shutil.copytree(files.whisper, folder / WHISPER_FOLDER)
-        origin = Origin(name, "", files.origin.base, files.origin.base_revision)
+        origin = replace(files.origin, checkpoint=name, sha256="")
         _write(replace(files, origin=origin), folder)
     return Path(out).expanduser()
 

@@ -55,15 +55,15 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """How forgetting is held: a level of the second factor.
+class _Ways:
+    """Ways that are put together: a level of a factor.
 
     Attributes:
-        parts: ways that are put together; () holds nothing.
+        parts: the ways; () has none.
         name: of the level; "" puts it together from the parts.
     """
 
-    parts: tuple[Hold, ...] = ()
+    parts: tuple[Hold, ...] | tuple[Tie, ...] = ()
     name: str = ""
 
     @property
@@ -73,21 +73,17 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned:
-    """How sound is tied to text: a level of the third factor.
+class Held(_Ways):
+    """How forgetting is held: a level of the second factor; `parts` of () hold nothing."""
 
-    Attributes:
-        parts: ties that are put together; () has none.
-        name: of the level; "" puts it together from the parts.
-    """
+    parts: tuple[Hold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned(_Ways):
+    """How sound is tied to text: a level of the third factor; `parts` of () tie nothing."""
 
     parts: tuple[Tie, ...] = ()
-    name: str = ""
-
-    @property
-    def label(self) -> str:
-        """Of the level."""
-        return self.name or name_of(self.parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,12 @@ from audioprobe.tables import Table
 REPORT, SUMMARY = "report.html", "summary.md"
 
 
+def synthesis_of(record: Record) -> Synthesis:
+    """All that a study found so far."""
+    n_wanted = len(cells_of(record.study))
+    return synthesised(record.study, record.findings, record.in_sound, n_wanted)
+
+
 def write_outcome(record: Record, folder: Path, name: str) -> Synthesis:
     """Write tables, verdicts and the report of a study.
 
@@ -29,8 +35,7 @@ def write_outcome(record: Record, folder: Path, name: str) -> Synthesis:
         folder: where to.
         name: in the title of the report.
     """
-    n_wanted = len(cells_of(record.study))
-    found = synthesised(record.study, record.findings, record.in_sound, n_wanted)
+    found = synthesis_of(record)
     verdicts = verdicts_of(found)
     tables: dict[str, Table] = {
         "Strategies": strategies_table(found),
