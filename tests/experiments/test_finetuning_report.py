@@ -10,6 +10,7 @@ from tests.experiments.findings_of import (
     CAUSE,
     CELLS,
     FAILED,
+    HALVES,
     STUDY,
     after,
     before,
@@ -32,7 +33,7 @@ from audioprobe.experiments.finetuning.summary import (
     strategies_table,
     transfer_table,
 )
-from audioprobe.experiments.finetuning.synthesis import Synthesis
+from audioprobe.experiments.finetuning.synthesis import Synthesis, synthesised
 from audioprobe.experiments.finetuning.verdicts import verdicts_of
 from audioprobe.reports.html import Drawing, Grid, Page, to_html, write_page
 from audioprobe.tables import Table
@@ -113,6 +114,7 @@ def test_effects_links_and_drift_are_told_as_found(whole: Synthesis) -> None:
     assert column(table, "level") == [one.effect.level for one in each]
     assert set(zip(column(table, "factor"), column(table, "compared with"), strict=True)) == {
         ("trained", "projector"),
+        ("trained", "projector+lora"),  # of words, which the projector cannot change
         ("holding", "none"),
         ("alignment", "none"),
     }
@@ -230,7 +232,9 @@ def renamed(one: Findings) -> Findings:
 
 
 def test_the_page_runs_and_loads_nothing_foreign(tmp_path: Path) -> None:
-    synthesis = found([renamed(one) for one in everything()])
+    levels = tuple(replace(one, name=f"{one.label} {EVIL}") for one in STUDY.trained)
+    study = replace(STUDY, trained=levels, transfer=None)
+    synthesis = synthesised(study, [renamed(one) for one in everything()], HALVES, len(CELLS))
     written = write_page(page_of(synthesis, EVIL), tmp_path / "report.html")
     text = written.read_text(encoding="utf-8")
     assert EVIL not in text

@@ -26,6 +26,7 @@ from tests.experiments.findings_of import (
 )
 
 from audioprobe.experiments.finetuning.comparing import MEASURES, Measure, changes, level_of
+from audioprobe.experiments.finetuning.design import Cell
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Findings, Measured
 from audioprobe.experiments.finetuning.transfer import CONTROL, transferred
 from audioprobe.experiments.finetuning.transfer import HALVES as NAMES
@@ -234,7 +235,7 @@ def test_halves_are_told_apart_and_unanswered_questions_are_no_wrong_answers() -
 
 
 def test_effects_that_add_up_are_found_whatever_else_changes() -> None:
-    adds = {"projector": 0.0, "projector+lora": 0.1, "all+llm": 0.4, "none": 0.0, "ewc": -0.05}
+    adds = {"projector": 9.0, "projector+lora": 0.1, "all+llm": 0.4, "none": 0.0, "ewc": -0.05}
     ties, seeds = {"none": 0.0, "contrastive": 0.02}, {0: 0.0, 1: 0.3}
 
     def tuned(number: int) -> Findings:
@@ -244,12 +245,29 @@ def test_effects_that_add_up_are_found_whatever_else_changes() -> None:
 
     own = [n for n, cell in enumerate(CELLS) if not cell.transfer][:-1]  # no balanced seeds
     effects = found([before(), *map(tuned, own)]).effects["loss of text"]
-    assert {(e.effect.factor, e.effect.level): e.effect.estimate.value for e in effects} == {
-        ("trained", "projector+lora"): pytest.approx(0.1),
-        ("trained", "all+llm"): pytest.approx(0.4),
-        ("holding", "ewc"): pytest.approx(-0.05),
-        ("alignment", "contrastive"): pytest.approx(0.02),
+    assert {(e.effect.level, e.baseline): e.effect.estimate.value for e in effects} == {
+        ("all+llm", "projector+lora"): pytest.approx(0.3),
+        ("ewc", "none"): pytest.approx(-0.05),
+        ("contrastive", "none"): pytest.approx(0.02),
     }
+
+
+def test_what_cannot_change_words_hides_no_effect_on_them() -> None:
+    def tuned(cell: Cell) -> Findings:
+        reads = cell.trained != "projector"  # the projector cannot, whatever holds it
+        worse = (1.0 if cell.holding == "none" else 0.0) + 0.01 * cell.seed if reads else 0.0
+        return replace(named(cell), measured=replace(WAS, texts=texts(worse)))
+
+    trainings = [tuned(cell) for cell in CELLS if not cell.transfer]
+    effects = found([before(), *trainings]).effects
+    (held,) = [e for e in effects["loss of text"] if e.effect.factor == "holding"]
+    assert held.effect.estimate.value == pytest.approx(-1)
+    assert {e.effect.level for e in effects["inside AUC"] if e.effect.factor == "trained"} == {
+        "projector+lora",
+        "all+llm",
+    }
+    alone = [t for t in trainings if t.trained == "projector"]
+    assert found([before(), *alone]).effects["loss of text"] == ()
 
 
 def test_the_front_is_what_none_beats_and_failures_are_kept_by_name() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.trainable import let_train
+from audioprobe.finetuning.trainable import let_train, trains_language
 from audioprobe.training.parts import part_of
 from tests.golden_ltu import new_net
 
@@ -38,6 +38,14 @@ def test_last_layers_are_the_language_models_own_weights() -> None:
     assert last < both
     assert {part_of(name) for name in both} == {"llm", "projector"}
     assert {name.split(".")[3] for name in both if part_of(name) == "llm"} == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    "names", ["projector", "encoder", "lora", "all", "projector+llm", "encoder+last-1-layer"]
+)
+def test_the_language_model_is_reached_where_weights_of_it_train(names: str) -> None:
+    own = any(name.startswith("llama.") for name in trains(names))
+    assert trains_language(names) == own
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from audioprobe.training.parts import PARTS, Part, part_of, train_only
 ALL: tuple[Part, ...] = ("encoder", "projector", "lora")
 """What LTU's own later stages train, and call "all"."""
 
+_LANGUAGE: frozenset[Part] = frozenset({"lora", "llm"})
 _LAST = re.compile(r"last-([1-9]\d*)-layers?")
 
 
@@ -31,6 +32,29 @@ def let_train(net: LtuNet, names: str) -> list[nn.Parameter]:
         InvalidInputError: for nothing, an unknown name, a part that this network lacks, or more
             layers than it has.
     """
+    parts, n_layers = _read(names)
+    net.requires_grad_(requires_grad=False)
+    if parts:
+        train_only(net, parts)
+    _let_last(net, n_layers)
+    return [parameter for parameter in net.parameters() if parameter.requires_grad]
+
+
+def trains_language(names: str) -> bool:
+    """Whether what is named is of the language model, so that text without sound is read anew.
+
+    Args:
+        names: as for `let_train`.
+
+    Raises:
+        InvalidInputError: for nothing, or an unknown name.
+    """
+    parts, n_layers = _read(names)
+    return n_layers > 0 or not parts.isdisjoint(_LANGUAGE)
+
+
+def _read(names: str) -> tuple[set[Part], int]:
+    """Parts, and how many of the language model's last layers."""
     parts: set[Part] = set()
     n_layers = 0
     for name in names.split("+"):
@@ -46,11 +70,7 @@ def let_train(net: LtuNet, names: str) -> list[nn.Parameter]:
                 f"Expected some of {', '.join(PARTS)}, all, last-N-layers, joined by '+', got "
                 f"{names!r}."
             )
-    net.requires_grad_(requires_grad=False)
-    if parts:
-        train_only(net, parts)
-    _let_last(net, n_layers)
-    return [parameter for parameter in net.parameters() if parameter.requires_grad]
+    return parts, n_layers
 
 
 def _let_last(net: LtuNet, n_layers: int) -> None:

@@ -37,6 +37,9 @@ UNITS: Mapping[Measure, str] = {
     "accuracy in sound": "share of right answers about classes, asked of the sound",
     "words minus sound": "difference of both accuracies, over the same questions",
 }
+OF_WORDS: tuple[Measure, ...] = ("loss of text", "accuracy in words")
+"""What sound has no part in, and the language model alone decides."""
+
 _FLIPS = 1000
 
 

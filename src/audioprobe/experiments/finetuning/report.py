@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from audioprobe.experiments.finetuning.comparing import MEASURES, UNITS
 from audioprobe.experiments.finetuning.config import SETS, Portion, Study
 from audioprobe.experiments.finetuning.summary import (
-    baseline_of,
     before_table,
     called,
     drift_table,
@@ -16,8 +15,9 @@ from audioprobe.experiments.finetuning.summary import (
     strategies_table,
     transfer_table,
 )
-from audioprobe.experiments.finetuning.synthesis import FACTORS, Synthesis, Tried
+from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import ASKED, CONTROL, HALVES, Transferred
+from audioprobe.experiments.finetuning.tried import FACTORS, Tried
 from audioprobe.experiments.finetuning.verdicts import Verdict
 from audioprobe.probes.statistics import without_counts
 from audioprobe.reports.figures import Row, forest, to_svg
@@ -129,7 +129,7 @@ def _choices(found: Synthesis) -> list[Item]:
             for one in effects
             if one.effect.factor == factor
         ]
-        firsts = ", ".join(f"{factor}: {baseline_of(found, factor)}" for factor in FACTORS)
+        firsts = ", ".join(dict.fromkeys(f"{e.effect.factor}: {e.baseline}" for e in effects))
         caption = f"Effect on the change of {measure}. Compared with {firsts}."
         items.append(Drawing(to_svg(forest(rows, f"effect on {measure}"), caption), caption))
     return [*items, Grid("In numbers", effects_table(found), filter=True)] if items else []
@@ -259,9 +259,11 @@ _AGAINST = (
 )
 _CHOICES = (
     "What a level changes against the first level of its factor, all else being equal, by least "
-    "squares over single trainings. Intervals tell what other seeds of this design would give, as "
-    "far as choices add up; they tell nothing of other items or models. p-values are corrected for "
-    "all levels of a measure (Holm)."
+    "squares over single trainings. Strategies that leave the language model as it is cannot "
+    "change what it makes of words, and are no part of the loss of text and the accuracy in words. "
+    "Intervals tell what other seeds of this design would give, as far as choices add up; they "
+    "tell nothing of other items or models. p-values are corrected for all levels of a measure "
+    "(Holm)."
 )
 _TRANSFER = (
     "Classes with invented names were taught in one way and asked about in both; of half of the "

@@ -1,8 +1,10 @@
 """What a study of fine-tuning found, as tables."""
 
+from audioprobe.experiments.finetuning.choices import FactorEffect
 from audioprobe.experiments.finetuning.comparing import MEASURES, UNITS, Change, Measure
-from audioprobe.experiments.finetuning.synthesis import FACTORS, FactorEffect, Synthesis, Tried
+from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import Carried, Transferred
+from audioprobe.experiments.finetuning.tried import FACTORS, Tried
 from audioprobe.probes.statistics import without_counts
 from audioprobe.tables import Table, columns
 from audioprobe.types import Estimate
@@ -46,7 +48,7 @@ def seeds_table(found: Synthesis) -> Table:
 
 
 def effects_table(found: Synthesis) -> Table:
-    """A row per measure and level of a factor, compared with the factor's first level."""
+    """A row per measure and level of a factor, compared with a level that the row names."""
     header = (
         "measure",
         "factor",
@@ -57,13 +59,12 @@ def effects_table(found: Synthesis) -> Table:
         "p, corrected",
         "trainings",
     )
-    against = {factor: baseline_of(found, factor) for factor in FACTORS}
     rows = tuple(
         (
             measure,
             one.effect.factor,
             one.effect.level,
-            against[one.effect.factor],
+            one.baseline,
             _effect(one),
             _p(one.effect.p_value),
             _p(one.corrected),
@@ -147,18 +148,6 @@ def headline(found: Synthesis) -> Table:
         (called(one), *(_change(one.changes[measure]) for measure in _SHOWN)) for one in found.tried
     ]
     return Table(("strategy", *_SHOWN), (before, *rows))
-
-
-def baseline_of(found: Synthesis, factor: str) -> str:
-    """The level that the others of a factor are compared with."""
-    levels = dict.fromkeys(getattr(one, factor) for one in found.tried)
-    compared = {
-        one.effect.level
-        for effects in found.effects.values()
-        for one in effects
-        if one.effect.factor == factor
-    }
-    return next((level for level in levels if level not in compared), NONE)
 
 
 def called(one: Tried) -> str:

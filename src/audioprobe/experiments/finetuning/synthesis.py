@@ -1,70 +1,19 @@
 """All that a study found, computed from its findings alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from audioprobe.experiments.finetuning.comparing import MEASURES, Change, Measure, changes, level_of
+from audioprobe.experiments.finetuning.choices import FactorEffect, choices_of
+from audioprobe.experiments.finetuning.comparing import MEASURES, Measure, level_of
 from audioprobe.experiments.finetuning.config import Study
-from audioprobe.experiments.finetuning.findings import BEFORE, Findings, Measured, by_configuration
+from audioprobe.experiments.finetuning.findings import BEFORE, Findings
 from audioprobe.experiments.finetuning.transfer import Transferred, transferred
+from audioprobe.experiments.finetuning.tried import Tried, tried_of
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.effects import Effect, main_effects
-from audioprobe.metrics.paired import holm
-from audioprobe.metrics.pareto import front
-from audioprobe.types import BoolArray, Estimate, Float64Array
-
-FACTORS = ("trained", "holding", "alignment")
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A strategy with all its replicates.
-
-    Attributes:
-        name: of the configuration.
-        trained: level of what trained.
-        holding: level of how forgetting was held.
-        alignment: level of how sound was tied to text.
-        seeds: of the replicates, in order.
-        changes: after minus before.
-        levels: after.
-        drift: mean relative drift of the weights of each part that trained; None where undefined.
-        similarity: mean CKA of each layer with itself before, by "sound" and "text".
-        losses: of every step, of each replicate.
-        n_stopped: replicates that ended before their last step.
-        failures: why replicates have no value, of those that have none.
-        best: whether no other strategy gains more and forgets less; None without values.
-    """
-
-    name: str
-    trained: str
-    holding: str
-    alignment: str
-    seeds: tuple[int, ...]
-    changes: dict[Measure, Change]
-    levels: dict[Measure, Estimate]
-    drift: dict[str, float | None]
-    similarity: dict[str, tuple[float | None, ...]]
-    losses: tuple[tuple[float, ...], ...]
-    n_stopped: int
-    failures: tuple[str, ...]
-    best: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FactorEffect:
-    """What a level of a factor does to a measure, all else being equal.
-
-    Attributes:
-        effect: against the factor's first level.
-        corrected: its p-value among all levels of this measure (Holm).
-    """
-
-    effect: Effect
-    corrected: float | None
+from audioprobe.types import Estimate, Float64Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +76,11 @@ def synthesised(
     assert before.name == BEFORE  # noqa: S101 - a run gives it first
     assert was is not None  # noqa: S101 - the model before cannot fail without an error
     own = [one for one in trainings if not one.transfer]
-    tried = [_tried(group, was, study.bootstrap) for group in by_configuration(own).values()]
+    tried = tried_of(study, own, was)
     return Synthesis(
         {measure: level_of([was], measure, study.bootstrap) for measure in MEASURES},
-        _ranked(tried),
-        {measure: _effects(tried, measure, study) for measure in MEASURES} if tried else {},
+        tried,
+        choices_of(tried, study) if tried else {},
         _links(tried, own, study.bootstrap),
         transferred(was.quiz, [t for t in trainings if t.transfer], halves, study.bootstrap),
         len(trainings),
@@ -139,83 +88,6 @@ def synthesised(
         sum(one.seconds for one in findings),
         tuple((one.name, one.failure) for one in trainings if one.failure),
     )
-
-
-def _tried(group: Sequence[Findings], was: Measured, bootstrap: Bootstrap) -> Tried:
-    first, there = group[0], [one.measured for one in group if one.measured is not None]
-    return Tried(
-        first.configuration,
-        first.trained,
-        first.holding,
-        first.alignment,
-        tuple(one.seed for one in group),
-        changes(was, [one.measured for one in group], bootstrap),
-        {m: level_of(there, m, bootstrap) for m in MEASURES} if there else {},
-        _drift(group),
-        _similarity(group),
-        tuple(one.losses for one in group),
-        sum(one.stopped for one in group),
-        tuple(one.failure for one in group if one.failure),
-    )
-
-
-def _drift(group: Sequence[Findings]) -> dict[str, float | None]:
-    parts = dict.fromkeys(drift.part for one in group for drift in one.drift)
-    found: dict[str, float | None] = {}
-    for part in parts:
-        own = [d.relative for one in group for d in one.drift if d.part == part]
-        known = [value for value in own if value is not None]
-        found[part] = float(np.mean(known)) if known else None
-    return found
-
-
-def _similarity(group: Sequence[Findings]) -> dict[str, tuple[float | None, ...]]:
-    found: dict[str, tuple[float | None, ...]] = {}
-    for what in dict.fromkeys(key for one in group for key in one.similarity):
-        layers = zip(*(o.similarity[what] for o in group if what in o.similarity), strict=True)
-        known = [[value for value in layer if value is not None] for layer in layers]
-        found[what] = tuple(float(np.mean(some)) if some else None for some in known)
-    return found
-
-
-def _ranked(tried: Sequence[Tried]) -> tuple[Tried, ...]:
-    """Which are on the Pareto front of what is gained inside and what of text is lost."""
-    gains = [one.changes["inside AUC"].estimate.value for one in tried]
-    losses = [one.changes["loss of text"].estimate.value for one in tried]
-    if not tried:
-        return ()
-    best: BoolArray = front(gains, losses)
-    return tuple(
-        replace(one, best=None if gain is None or loss is None else bool(own))
-        for one, gain, loss, own in zip(tried, gains, losses, best, strict=True)
-    )
-
-
-def _effects(tried: Sequence[Tried], measure: Measure, study: Study) -> tuple[FactorEffect, ...]:
-    runs = [
-        (one, seed, value)
-        for one in tried
-        for seed, value in zip(one.seeds, one.changes[measure].by_seed, strict=True)
-    ]
-    firsts = {
-        "trained": study.levels[0].label,
-        "holding": study.holding[0].label,
-        "alignment": study.alignment[0].label,
-    }
-    factors = {name: [getattr(one, name) for one, _, _ in runs] for name in FACTORS}
-    baseline = {
-        name: first if first in factors[name] else factors[name][0]
-        for name, first in firsts.items()
-    }
-    found = main_effects(
-        factors,
-        [value for _, _, value in runs],
-        baseline=baseline,
-        blocks=[seed for _, seed, _ in runs],
-        level=study.bootstrap.level,
-    )
-    corrected = holm([effect.p_value for effect in found])
-    return tuple(FactorEffect(*both) for both in zip(found, corrected, strict=True))
 
 
 def _links(

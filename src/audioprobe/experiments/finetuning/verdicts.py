@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from audioprobe.experiments.finetuning.choices import FactorEffect
 from audioprobe.experiments.finetuning.comparing import Measure
-from audioprobe.experiments.finetuning.synthesis import FactorEffect, Synthesis, Tried
+from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import CONTROL, HALVES, Carried, Transferred
+from audioprobe.experiments.finetuning.tried import Tried
 from audioprobe.probes.statistics import without_counts
 from audioprobe.types import Estimate
 
@@ -56,15 +58,18 @@ def _gained(found: Synthesis) -> Verdict:
 
 def _forgotten(found: Synthesis) -> Verdict:
     question = "What causes forgetting, and what holds it?"
-    effects = found.effects.get("loss of text", ())
-    if not effects:
+    if not found.tried:
         return Verdict(question, _NOTHING_YET, "")
-    worse = _clear(found.tried, "loss of text", above=True)
-    blamed = _told(effects, "trained", "raises the loss of text", "lowers it")
-    holding = _told(effects, "holding", "raises it", "lowers it")
+    anew = [one for one in found.tried if one.reads_anew]
+    worse = _clear(anew, "loss of text", above=True)
+    better = _clear(anew, "loss of text", above=False)
+    effects = found.effects.get("loss of text", ())
     answer = (
-        f"{len(worse)} of {len(found.tried)} strategies read text worse than the model before. "
-        f"Of what trains: {blamed}. Of what holds: {holding}."
+        f"{len(worse)} of {len(anew)} strategies that train the language model read text worse "
+        f"than the model before, and {len(better)} better; {len(found.tried) - len(anew)} others "
+        "leave it as it is, and cannot. "
+        f"Of what trains, {_told(effects, 'trained', 'raises the loss of text', 'lowers it')}. "
+        f"Of what holds, {_told(effects, 'holding', 'raises it', 'lowers it')}."
     )
     links = [link for link in found.links if link.measure == "loss of text"]
     moved = "; ".join(f"{link.moved}: rho {link.rho}" for link in links) or "no drift to compare"
@@ -97,7 +102,7 @@ def _aligned(found: Synthesis) -> Verdict:
         return Verdict(question, "Only one tie was tried, or none.", "")
     told = _told(effects, "alignment", "raises the accuracy in sound", "lowers it")
     own = [e for e in effects if e.effect.factor == "alignment"]
-    return Verdict(question, f"Against no tie: {told}.", _listed(own))
+    return Verdict(question, f"Of ties, {told}.", _listed(own))
 
 
 def _carried(found: Transferred | None) -> Verdict:
@@ -169,15 +174,17 @@ def _best(tried: Sequence[Tried], measure: Measure) -> str:
 def _told(effects: Sequence[FactorEffect], factor: str, raises: str, lowers: str) -> str:
     """Levels of a factor whose corrected test is below .05, by direction."""
     own = [e for e in effects if e.effect.factor == factor]
+    if not own:
+        return "there is one level only"
     clear = [e for e in own if e.corrected is not None and e.corrected < _ALPHA]
     up = [e.effect.level for e in clear if (e.effect.estimate.value or 0.0) > 0]
     down = [e.effect.level for e in clear if (e.effect.estimate.value or 0.0) < 0]
     parts = [f"{', '.join(up)} {raises}"] if up else []
     parts += [f"{', '.join(down)} {lowers}"] if down else []
-    others = len(own) - len(clear)
+    others = [e.effect.level for e in own if e not in clear]
     if others:
-        parts.append(f"{others} of {len(own)} not told apart from the first level")
-    return "; ".join(parts) or "there is one level only"
+        parts.append(f"{', '.join(others)} not told apart from it")
+    return f"against {own[0].baseline}: {'; '.join(parts)}"
 
 
 def _listed(effects: Sequence[FactorEffect]) -> str:
