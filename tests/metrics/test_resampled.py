@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as sklearn
 
 from audioprobe.errors import InvalidInputError
@@ -15,6 +16,7 @@ from audioprobe.metrics.resampled import (
     macro_f1,
     macro_roc_auc,
     mean,
+    rank_correlation,
     ratio,
 )
 from audioprobe.metrics.threshold import FixedThreshold
@@ -54,6 +56,28 @@ def test_each_resample_is_scored_as_scikit_learn_scores_its_rows(seed: int) -> N
         }
         for name, each in expected.items():
             assert found[name][number] == pytest.approx(np.mean(each), abs=1e-12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000))
+def test_each_resample_is_correlated_as_scipy_correlates_its_rows(seed: int) -> None:
+    _, scores, counts = material(seed)
+    one, other = scores[:, 0], scores[:, 1]
+    found = rank_correlation(one, other)(counts)
+    for row, rho in zip(counts.astype(int), found, strict=True):
+        drawn = np.repeat(np.arange(CLIPS), row)
+        expected = stats.spearmanr(one[drawn], other[drawn]).statistic
+        assert rho == pytest.approx(expected, abs=1e-12)
+
+
+def test_without_an_order_there_is_no_correlation() -> None:
+    counts = np.array([[1.0, 1, 1, 1], [2, 2, 0, 0], [0, 0, 1, 3]])
+    found = rank_correlation([0.1, 0.1, 0.3, 0.3], [1, 2, 3, 3])(counts)
+    assert found[0] == pytest.approx(stats.spearmanr([0.1, 0.1, 0.3, 0.3], [1, 2, 3, 3]).statistic)
+    assert np.isnan(found[1:]).all()  # all of one, and all of the other, are equal
+    assert np.isnan(rank_correlation([1.1] * 4, [1, 2, 3, 4])(counts)).all()
+    with pytest.raises(InvalidInputError, match=r"correlation needs .* \(2,\) and \(3,\)"):
+        rank_correlation([1, 2], [1, 2, 3])
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -42,16 +42,28 @@ def ratio(above: npt.ArrayLike, below: npt.ArrayLike) -> Statistic:
     Raises:
         InvalidInputError: if either is not finite numbers of shape (n_items,), or shapes differ.
     """
-    first, second = (np.asarray(values, dtype=np.float64) for values in (above, below))
-    finite = np.isfinite(first).all() and np.isfinite(second).all()
-    if first.ndim != 1 or first.shape != second.shape or not finite:
-        raise InvalidInputError(
-            "A ratio needs finite values of one shape (n_items,), got shapes "
-            f"{first.shape} and {second.shape}."
-        )
+    first, second = _both(above, below, "A ratio")
 
     def statistic(counts: Float64Array) -> Float64Array:
         return _over(counts @ first, counts @ second)
+
+    return statistic
+
+
+def rank_correlation(one: npt.ArrayLike, other: npt.ArrayLike) -> Statistic:
+    """Spearman's rank correlation of two numbers per item, tied ones at the mean of their ranks.
+
+    NaN where a resample has no two different values of either: there is no order then.
+
+    Raises:
+        InvalidInputError: if either is not finite numbers of shape (n_items,), or shapes differ.
+    """
+    ranks = [_ranks_of(values) for values in _both(one, other, "A rank correlation")]
+
+    def statistic(counts: Float64Array) -> Float64Array:
+        first, second = (_centred(counts, each(counts)) for each in ranks)
+        squares = (counts * first**2).sum(axis=1) * (counts * second**2).sum(axis=1)
+        return _over((counts * first * second).sum(axis=1), np.sqrt(squares))
 
     return statistic
 
@@ -143,6 +155,35 @@ def _macro_ranking(
         return _macro([metric(column, by_clip) for column in columns])
 
     return statistic
+
+
+def _ranks_of(values: Float64Array) -> Statistic:
+    """Ranks of all items in each resample but for a constant, shape (n_resamples, n_items)."""
+    levels, at = np.unique(values, return_inverse=True)
+    belongs = (at[:, None] == np.arange(len(levels))).astype(np.float64)
+
+    def ranks(counts: Float64Array) -> Float64Array:
+        tied = counts @ belongs
+        return np.asarray((np.cumsum(tied, axis=1) - tied / 2)[:, at], dtype=np.float64)
+
+    return ranks
+
+
+def _centred(counts: Float64Array, ranks: Float64Array) -> Float64Array:
+    """Without their mean; ranks are halves of whole numbers, so equal ones become exactly 0."""
+    mean = (counts * ranks).sum(axis=1, keepdims=True) / counts.sum(axis=1, keepdims=True)
+    return ranks - np.asarray(mean, dtype=np.float64)
+
+
+def _both(one: npt.ArrayLike, other: npt.ArrayLike, what: str) -> tuple[Float64Array, Float64Array]:
+    first, second = (np.asarray(values, dtype=np.float64) for values in (one, other))
+    finite = np.isfinite(first).all() and np.isfinite(second).all()
+    if first.ndim != 1 or first.shape != second.shape or not finite:
+        raise InvalidInputError(
+            f"{what} needs finite values of one shape (n_items,), got shapes "
+            f"{first.shape} and {second.shape}."
+        )
+    return first, second
 
 
 def _over(above: Float64Array, below: Float64Array) -> Float64Array:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from audioprobe.experiments.finetuning.choices import FactorEffect, choices_of
 from audioprobe.experiments.finetuning.comparing import MEASURES, Measure, level_of
@@ -13,7 +12,8 @@ from audioprobe.experiments.finetuning.findings import BEFORE, Findings
 from audioprobe.experiments.finetuning.transfer import Transferred, transferred
 from audioprobe.experiments.finetuning.tried import Tried, tried_of
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.types import Estimate, Float64Array
+from audioprobe.metrics.resampled import rank_correlation
+from audioprobe.types import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,28 +121,6 @@ def _links(
 def _link(
     what: str, measure: Measure, both: Sequence[tuple[str, float, float]], bootstrap: Bootstrap
 ) -> Link:
-    groups = [name for name, _, _ in both]
-    one, other = (np.array([row[n] for row in both], dtype=np.float64) for n in (1, 2))
-    method = f"Spearman, {len(set(groups))} strategies resampled with all their trainings"
-    value = _spearman(one, other)
-    if value is None:
-        undefined = Estimate(None, n=0, n_undefined=len(both), method="all of them are the same")
-        return Link(what, measure, undefined, len(both))
-    drawn = [
-        np.repeat(np.arange(len(both)), row)
-        for counts in bootstrap.resamples(len(both), groups=groups)
-        for row in counts.astype(int)
-    ]
-    found = [rho for some in drawn if (rho := _spearman(one[some], other[some])) is not None]
-    low = high = None
-    if found:
-        ends = ((1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2)
-        low, high = map(float, np.quantile(found, ends))
-    return Link(what, measure, Estimate(value, len(both), 0, low, high, method), len(both))
-
-
-def _spearman(one: Float64Array, other: Float64Array) -> float | None:
-    """None where all of either are equal: there is no order then."""
-    if len({*one.tolist()}) < 2 or len({*other.tolist()}) < 2:
-        return None
-    return float(stats.spearmanr(one, other).statistic)
+    strategies, moved, changed = zip(*both, strict=True)
+    rho = bootstrap.estimate(rank_correlation(moved, changed), len(both), groups=strategies)
+    return Link(what, measure, rho, len(both))
