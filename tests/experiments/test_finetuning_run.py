@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.experiments.tiny_study import CONCEPTS, study
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.experiments.finetuning.config import Model
 from audioprobe.experiments.finetuning.findings import Findings
 from audioprobe.experiments.finetuning.kept import read_record
 from audioprobe.experiments.finetuning.run import FinetuningRun
@@ -140,6 +141,18 @@ def test_a_training_that_diverges_is_a_finding_with_its_cause(tmp_path: Path) ->
     assert "at step 0: the training has diverged" in failed.failure
     assert found[2].measured is not None
     assert run(tmp_path / "run", most=1)[1] == failed, "it is not tried again"
+
+
+def test_a_model_that_shows_no_states_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "qwen").mkdir()
+    (tmp_path / "qwen" / "config.json").write_text('{"model_type": "qwen2_audio"}')
+    config, text = study(tmp_path)
+    other = replace(config, model=Model(str(tmp_path / "qwen")))
+    with pytest.raises(WeightsError, match=r"needs an LTU: .*hidden states.*no converted LTU"):
+        FinetuningRun(other, text)(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_of_another_study_is_refused(

@@ -14,13 +14,18 @@ from audioprobe.experiments.finetuning.config import Study
 from audioprobe.experiments.finetuning.design import Cell
 from audioprobe.experiments.finetuning.findings import BEFORE, Findings, Measured
 from audioprobe.experiments.finetuning.kept import Kept
-from audioprobe.experiments.finetuning.materials import Materials, lessons_of, watched_by
+from audioprobe.experiments.finetuning.materials import (
+    Materials,
+    lessons_of,
+    model_of,
+    watched_by,
+)
 from audioprobe.experiments.finetuning.measuring import Measurer
 from audioprobe.experiments.materials import built
 from audioprobe.finetuning.drift import Float32Array, layer_similarity, weight_drift
 from audioprobe.finetuning.strategy import EarlyStopping
 from audioprobe.finetuning.tuner import finetune
-from audioprobe.language_models._ltu_files import LtuFiles, read_ltu
+from audioprobe.language_models._ltu_files import LtuFiles
 from audioprobe.nets.dtypes import dtype_of
 from audioprobe.protocols import Scorer
 from audioprobe.runs.progress import Progress
@@ -126,7 +131,7 @@ class Lab:
 
     def _model(self) -> LtuFiles:
         wanted = self.study.model
-        files = read_ltu(wanted.name, wanted.base or None)
+        files = model_of(self.study)
         device = wanted.device or together().device
         files.net.to(device, dtype_of(wanted.dtype))
         return files

@@ -8,13 +8,14 @@ from typing import Any
 
 from audioprobe.audio.reading import read_waveform
 from audioprobe.concepts import Concepts
-from audioprobe.errors import AudioReadError, InvalidInputError
+from audioprobe.errors import AudioReadError, InvalidInputError, WeightsError
 from audioprobe.experiments.finetuning.config import SETS, Portion, Study
 from audioprobe.experiments.finetuning.invented import invented
 from audioprobe.experiments.materials import dataset_of
 from audioprobe.finetuning.lessons import Lessons
 from audioprobe.finetuning.sounds import Sounds, sounds_of
 from audioprobe.finetuning.texts import TextSet, examples_of, read_texts, refuse_leaks
+from audioprobe.language_models._ltu_files import LtuFiles, read_ltu
 from audioprobe.probes.clips import sort_clips
 from audioprobe.probes.pairs import ConceptPair, balanced_pairs
 from audioprobe.probes.prepared import Prepared
@@ -63,6 +64,22 @@ class Materials:
     watched: tuple[str, ...]
     measured: tuple[str, ...]
     texts: Mapping[str, TextSet]
+
+
+def model_of(study: Study) -> LtuFiles:
+    """The model that a study fine-tunes, as it is on disk.
+
+    Raises:
+        WeightsError: if it is no LTU: others neither train here nor show the states that are tied.
+    """
+    wanted = study.model
+    try:
+        return read_ltu(wanted.name, wanted.base or None)
+    except WeightsError as error:
+        raise WeightsError(
+            "A study of fine-tuning needs an LTU: it changes weights, and ties hidden states of "
+            f"sound and text. {error}"
+        ) from error
 
 
 def materials_of(study: Study) -> Materials:

@@ -16,9 +16,13 @@ from audioprobe.experiments.finetuning.config import Study, parse_study
 from audioprobe.experiments.finetuning.design import Cell, cells_of
 from audioprobe.experiments.finetuning.findings import Findings
 from audioprobe.experiments.finetuning.kept import IN_SOUND
-from audioprobe.experiments.finetuning.materials import Materials, materials_of, sounds_in
+from audioprobe.experiments.finetuning.materials import (
+    Materials,
+    materials_of,
+    model_of,
+    sounds_in,
+)
 from audioprobe.experiments.record import digest_of, started
-from audioprobe.language_models._ltu_files import read_ltu
 from audioprobe.runs.folder import open_run
 from audioprobe.runs.progress import Progress
 from audioprobe.serialize import to_json
@@ -113,11 +117,10 @@ class FinetuningRun:
 
     def _pinned(self) -> dict[str, object]:
         """What, besides the configuration's text, a result depends on."""
-        model, made = self.config.model, self.materials
-        files = read_ltu(model.name, model.base or None)
+        made = self.materials
         return {
             "format": FORMAT,
-            "model": json.loads(to_json(files.info({}))),
+            "model": json.loads(to_json(model_of(self.config).info({}))),
             "data": {name: json.loads(to_json(info)) for name, info in made.infos.items()},
             "clips": {name: digest_of(clips) for name, clips in made.clips.items()},
             "texts": {name: texts.revision for name, texts in made.texts.items()},
