@@ -11,11 +11,13 @@ from audioprobe.finetuning import tuner
 from audioprobe.finetuning.lessons import Lessons
 from audioprobe.finetuning.objective import Combined, Lot
 from audioprobe.finetuning.trainable import let_train
-from audioprobe.training.loop import fit
+from audioprobe.training import snapshots
+from audioprobe.training.loop import STATE, fit
 from audioprobe.training.objectives import AnswerLoss
 from tests.finetuning.together import (
     CASES,
     EVERYTHING,
+    KILLED,
     LINE,
     Plain,
     begun,
@@ -35,9 +37,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).mkdir()
     write_base(folder / "base", with_sound=False)
     tiny_lessons(folder / "sounds")
-    places = (str(folder / name) for name in ("out", "base", "sounds"))
-    run_together("-m", "tests.finetuning.together", *places)
+    run_together(*command(folder, "out"))
     return folder
+
+
+def command(folder: Path, out: str, *more: str) -> list[str]:
+    places = (str(folder / name) for name in (out, "base", "sounds"))
+    return ["-m", "tests.finetuning.together", *places, *more]
 
 
 def close(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
@@ -123,3 +129,20 @@ def test_one_process_goes_on_with_the_state_of_two(home: Path) -> None:
     assert again["log"] == there["log"]
     for name, tensor in there["weights"].items():
         assert torch.equal(again["weights"][name], tensor), name
+
+
+def test_two_that_were_killed_reach_the_same_weights(home: Path) -> None:
+    out = home / "killed"
+    out.mkdir()
+    run_together(*command(home, "killed", "2"), status=KILLED)
+    assert not list(out.glob("*.pt"))
+    saved = snapshots.load(out / "everything" / STATE)
+    assert saved["step"] == 2
+    run_together(*command(home, "killed", "0"))  # a step that never comes
+    for found, whole in zip(
+        results(out, "everything"), results(home / "out", "everything"), strict=True
+    ):
+        assert found["log"][:2] == saved["log"], "it began anew"
+        assert [e["loss"] for e in found["log"]] == [e["loss"] for e in whole["log"]]
+        for name, tensor in whole["weights"].items():
+            assert torch.equal(found["weights"][name], tensor), name

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ CASES = {
     "words": strategy("projector+lora", {"kind": "paired", "ways": ["words"]}, clips=0, steps=2),
     "stopped": strategy("projector+lora", LOOKS | {"rise": -100.0}),
 }
+KILLED = 9
+"""Status of processes that were told to die."""
 LINE = Plan(steps=12, learning_rate=1e-2, warmup=2, save_every=5)
 
 
@@ -60,11 +62,11 @@ def halves(step: int, process: int, n_processes: int) -> Tensor:
     return whole.chunk(n_processes)[process]
 
 
-def run_together(*arguments: str, n_processes: int = 2) -> list[str]:
+def run_together(*arguments: str, n_processes: int = 2, status: int = 0) -> list[str]:
     """Start python with these arguments so often, as processes that train together.
 
     Returns:
-        What each of them printed, when all have ended well.
+        What each of them printed, when all have ended with the status.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -91,7 +93,7 @@ def run_together(*arguments: str, n_processes: int = 2) -> list[str]:
         for process in started:
             process.kill()
     for process, text in zip(started, told, strict=True):
-        assert process.returncode == 0, text
+        assert process.returncode == status, text
     return told
 
 
@@ -100,26 +102,45 @@ def results(out: Path, name: str) -> list[dict[str, Any]]:
     return [torch.load(path) for path in sorted(out.glob(f"{name} of *.pt"))]
 
 
-def begun(strategy: Strategy, base: Path, sounds: Path, out: Path) -> Mapping[str, Any]:
+def begun(
+    strategy: Strategy,
+    base: Path,
+    sounds: Path,
+    out: Path,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Mapping[str, Any]:
     """Fine-tune as far as the folder says; weights, and what they were before."""
     files, lessons = tiny_files(base, dropout=0.0), tiny_lessons(sounds)
-    told = finetune(files, lessons, strategy, out, watched=watched())
+    told = finetune(files, lessons, strategy, out, watched=watched(), progress=progress)
     own = {n: p.detach() for n, p in files.net.named_parameters() if n in told.before}
     return {"weights": own, "before": told.before, "log": list(told.log)}
 
 
-def main(out: Path, base: Path, sounds: Path) -> None:
-    """Every case, one after the other."""
+def die_at(step: int) -> Callable[[int, int, float], None]:
+    """Whoever is told of this step is gone at once, as if killed."""
+
+    def progress(done: int, *_: object) -> None:
+        if done == step:
+            os._exit(KILLED)
+
+    return progress
+
+
+def main(places: Sequence[str], kill_at: str = "") -> None:
+    """Every case, one after the other; those that shall die on the way do the largest alone."""
+    out, base, sounds = map(Path, places)
     rank = os.environ["RANK"]
-    for name, case in CASES.items():
-        found = begun(case, base, sounds, out / name)
+    progress = die_at(int(kill_at)) if kill_at else None
+    for name, case in CASES.items() if not kill_at else [("everything", EVERYTHING)]:
+        found = begun(case, base, sounds, out / name, progress)
         torch.save(found, out / f"{name} of {rank}.pt")
-    line = Plain()
-    log = fit(line, halves, LINE, out / "line")
-    found = {"weights": snapshots.trained(line), "log": log}
-    torch.save(found, out / f"line of {rank}.pt")
+    if not kill_at:
+        line = Plain()
+        log = fit(line, halves, LINE, out / "line")
+        found = {"weights": snapshots.trained(line), "log": log}
+        torch.save(found, out / f"line of {rank}.pt")
     PartialState().destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(sys.argv[1:4], *sys.argv[4:])
