@@ -8,7 +8,7 @@ import time
 
 from audioprobe import LTU, Prompt, Recordings, Synthetic
 from audioprobe.audio.reading import read_waveform
-from audioprobe.language_models._ltu_files import read_ltu
+from audioprobe.language_models.ltu_files import read_ltu
 from audioprobe.training.questions import CAPTION
 from side_by_side import finish, ratio, report
 

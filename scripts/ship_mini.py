@@ -13,7 +13,7 @@ from pathlib import Path
 from audioprobe.datasets.synthetic.palettes import Procedural
 from audioprobe.exam.exam import LABELS, PARTS
 from audioprobe.exam.measures import Findings, table_of
-from audioprobe.language_models._ltu_files import ADAPTER, CARD, MINI
+from audioprobe.language_models.ltu_files import ADAPTER, CARD, MINI
 from audioprobe.reports.curves import read_log, save_curves
 from audioprobe.serialize import from_json
 from audioprobe.training.curriculum import MODEL, RECIPE

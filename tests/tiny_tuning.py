@@ -12,7 +12,7 @@ from audioprobe.finetuning.lessons import Lessons
 from audioprobe.finetuning.sounds import Sounds, sounds_of
 from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.texts import examples_of
-from audioprobe.language_models._ltu_files import LtuFiles, begin_ltu
+from audioprobe.language_models.ltu_files import LtuFiles, begin_ltu
 from audioprobe.nets.cavmae import CavMaeConfig
 from audioprobe.training.material import Pair
 from audioprobe.training.relations import Relation

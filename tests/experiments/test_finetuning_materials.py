@@ -14,8 +14,8 @@ from audioprobe.experiments.finetuning.asking import answered
 from audioprobe.experiments.finetuning.config import Portion
 from audioprobe.experiments.finetuning.invented import invented
 from audioprobe.experiments.finetuning.materials import materials_of, portion_of
-from audioprobe.language_models._ltu_files import read_ltu
 from audioprobe.language_models.ltu import LTU
+from audioprobe.language_models.ltu_files import read_ltu
 from audioprobe.probes.relations.shipped import from_concepts
 from audioprobe.types import Prompt
 

@@ -9,8 +9,8 @@ from tests.tiny_ltu import write_base
 from audioprobe import Waveform
 from audioprobe.audio.wav import wav_bytes
 from audioprobe.experiments.finetuning.config import Study, parse_study
-from audioprobe.language_models._ltu_files import begin_ltu
 from audioprobe.language_models.adapter import save_adapter
+from audioprobe.language_models.ltu_files import begin_ltu
 from audioprobe.nets.cavmae import CavMaeConfig
 
 CONCEPTS = ("crow", "owl", "duck", "dog", "bell", "guitar", "piano", "flute")

@@ -15,9 +15,9 @@ from torch import Tensor
 from audioprobe import load
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.language_models import conversion
-from audioprobe.language_models._ltu_files import read_ltu
 from audioprobe.language_models.conversion import convert_ltu, save_ltu
 from audioprobe.language_models.ltu import LTU
+from audioprobe.language_models.ltu_files import read_ltu
 from audioprobe.language_models.published import PUBLISHED
 from audioprobe.types import Decoding, Prompt, Response, Waveform
 

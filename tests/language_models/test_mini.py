@@ -9,7 +9,7 @@ from audioprobe import LTU, LikelihoodClassifier, Prompt, Synthetic
 from audioprobe.audio.reading import read_waveform
 from audioprobe.datasets.recordings import Recordings
 from audioprobe.exam.measures import Findings
-from audioprobe.language_models._ltu_files import ADAPTER, CARD, MINI
+from audioprobe.language_models.ltu_files import ADAPTER, CARD, MINI
 from audioprobe.serialize import from_json
 from audioprobe.training.curriculum import RECIPE
 from audioprobe.training.questions import CAPTION, LABELS

@@ -9,8 +9,8 @@ from tests.tiny_tuning import tiny_files
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.trainable import let_train
-from audioprobe.language_models._ltu_files import LtuFiles, begin_ltu, read_ltu
 from audioprobe.language_models.adapter import save_adapter
+from audioprobe.language_models.ltu_files import LtuFiles, begin_ltu, read_ltu
 from audioprobe.nets.cavmae import CavMaeConfig
 from audioprobe.nets.widening import widen
 

@@ -34,7 +34,7 @@ from audioprobe.finetuning.strategy import (
 )
 from audioprobe.finetuning.texts import losses_of
 from audioprobe.finetuning.trainable import let_train
-from audioprobe.language_models._ltu_files import LtuFiles
+from audioprobe.language_models.ltu_files import LtuFiles
 from audioprobe.nets.gate import NAME as GATE
 from audioprobe.nets.gate import begin_gate
 from audioprobe.nets.ltu import LtuNet

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from audioprobe.disk import new_folder
-from audioprobe.language_models._ltu_files import ADAPTER, LtuFiles, write_card
+from audioprobe.language_models.ltu_files import ADAPTER, LtuFiles, write_card
 from audioprobe.nets.ltu import LtuNet
 
 

@@ -10,13 +10,13 @@ from safetensors.torch import save_file
 
 from audioprobe.disk import new_folder
 from audioprobe.language_models._ears import WHISPER, read_whisper
-from audioprobe.language_models._ltu_files import (
+from audioprobe.language_models.ltu_files import (
     TOKENIZER,
     LtuFiles,
     read_published,
     write_card,
 )
-from audioprobe.language_models._ltu_files import WHISPER as WHISPER_FOLDER
+from audioprobe.language_models.ltu_files import WHISPER as WHISPER_FOLDER
 from audioprobe.nets.tltr import TltrConfig
 from audioprobe.weights import resolve
 

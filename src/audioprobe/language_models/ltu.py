@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.language_models._ears import WHISPER, Ear, SpectrogramEar, WhisperEar, ear_for
-from audioprobe.language_models._ltu_files import read_ltu
+from audioprobe.language_models.ltu_files import read_ltu
 from audioprobe.language_models.ltu_prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.nets.decoding import TokenPrompt, generate, log_likelihood
 from audioprobe.nets.dtypes import dtype_of

@@ -17,9 +17,9 @@ from audioprobe.datasets.synthetic.dataset import Synthetic
 from audioprobe.datasets.synthetic.palettes import Blend, Palette, Procedural, Recorded
 from audioprobe.disk import write_whole
 from audioprobe.errors import InvalidInputError
-from audioprobe.language_models._ltu_files import LtuFiles, begin_ltu
 from audioprobe.language_models.adapter import save_adapter
 from audioprobe.language_models.ltu import LTU
+from audioprobe.language_models.ltu_files import LtuFiles, begin_ltu
 from audioprobe.nets.prefixes import CavMaePrefix
 from audioprobe.protocols import Dataset
 from audioprobe.serialize import to_json

@@ -10,7 +10,7 @@ from torch import Tensor
 from audioprobe.audio.filterbank import LTU as FILTERBANK
 from audioprobe.errors import AudioReadError
 from audioprobe.experiments.finetuning.findings import Answer
-from audioprobe.language_models._ltu_files import LtuFiles
+from audioprobe.language_models.ltu_files import LtuFiles
 from audioprobe.language_models.ltu_prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.probes.prepared import Prepared
 from audioprobe.probes.questions import Question

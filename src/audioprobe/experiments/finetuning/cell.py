@@ -25,7 +25,7 @@ from audioprobe.experiments.materials import built
 from audioprobe.finetuning.drift import Float32Array, layer_similarity, weight_drift
 from audioprobe.finetuning.strategy import EarlyStopping
 from audioprobe.finetuning.tuner import finetune
-from audioprobe.language_models._ltu_files import LtuFiles
+from audioprobe.language_models.ltu_files import LtuFiles
 from audioprobe.nets.dtypes import dtype_of
 from audioprobe.protocols import Scorer
 from audioprobe.runs.progress import Progress

@@ -15,7 +15,7 @@ from audioprobe.experiments.materials import dataset_of
 from audioprobe.finetuning.lessons import Lessons
 from audioprobe.finetuning.sounds import Sounds, sounds_of
 from audioprobe.finetuning.texts import TextSet, examples_of, read_texts, refuse_leaks
-from audioprobe.language_models._ltu_files import LtuFiles, read_ltu
+from audioprobe.language_models.ltu_files import LtuFiles, read_ltu
 from audioprobe.probes.clips import sort_clips
 from audioprobe.probes.pairs import ConceptPair, balanced_pairs
 from audioprobe.probes.prepared import Prepared

@@ -21,8 +21,8 @@ from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measur
 from audioprobe.experiments.finetuning.materials import Materials
 from audioprobe.finetuning.drift import Float32Array, states
 from audioprobe.finetuning.texts import examples_of, losses_of
-from audioprobe.language_models._ltu_files import LtuFiles
 from audioprobe.language_models.ltu import LTU
+from audioprobe.language_models.ltu_files import LtuFiles
 from audioprobe.language_models.ltu_prompt import tokenize, write_prompt
 from audioprobe.protocols import Scorer
 from audioprobe.runs.progress import Progress

@@ -105,7 +105,7 @@ def write_card(folder: Path, origin: Origin, config: LtuConfig) -> None:
     (folder / CARD).write_text(to_json(card) + "\n", encoding="utf-8")
 
 
-def read_ltu(name: str | Path, base: str | Path | None) -> LtuFiles:
+def read_ltu(name: str | Path, base: str | Path | None = None) -> LtuFiles:
     """Read a published checkpoint and its base, or a converted folder.
 
     Args:
