@@ -6,7 +6,7 @@ import pytest
 from tests.experiments.findings_of import before, everything, found
 
 from audioprobe.experiments.finetuning.choices import FactorEffect
-from audioprobe.experiments.finetuning.comparing import Change
+from audioprobe.experiments.finetuning.comparing import Change, Measure
 from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import Carried, Transferred
 from audioprobe.experiments.finetuning.verdicts import Verdict, verdicts_of
@@ -67,8 +67,13 @@ def effects(estimate: Estimate, corrected: float | None) -> tuple[FactorEffect, 
 def test_a_tie_repairs_only_by_a_corrected_test(
     whole: Synthesis, estimate: Estimate, corrected: float | None, told: str
 ) -> None:
-    changed = replace(whole, effects={"accuracy in sound": effects(estimate, corrected)})
-    assert about(changed, "Which tie").answer.startswith(f"Of ties, against none: {told}")
+    some: dict[Measure, tuple[FactorEffect, ...]] = {
+        "accuracy in sound": effects(estimate, corrected),
+        "inside AUC": effects(UP, 0.01),
+    }
+    answer = about(replace(whole, effects=some), "Which tie").answer
+    assert answer.startswith(f"In answers about sound, against none: {told}. In naming, against")
+    assert "contrastive raises the inside AUC; embedding not told apart from it." in answer
 
 
 def carried(arm: str, asked: str, half: str, change: Estimate, beyond: Estimate) -> Carried:

@@ -97,12 +97,20 @@ def _general(found: Synthesis) -> Verdict:
 
 def _aligned(found: Synthesis) -> Verdict:
     question = "Which tie of sound and text repairs it?"
-    effects = found.effects.get("accuracy in sound", ())
-    if not any(e.effect.factor == "alignment" for e in effects):
+    asked, named = (_of_ties(found, measure) for measure in ("accuracy in sound", "inside AUC"))
+    if not asked:
         return Verdict(question, "Only one tie was tried, or none.", "")
-    told = _told(effects, "alignment", "raises the accuracy in sound", "lowers it")
-    own = [e for e in effects if e.effect.factor == "alignment"]
-    return Verdict(question, f"Of ties, {told}.", _listed(own))
+    answer = (
+        "In answers about sound, "
+        f"{_told(asked, 'alignment', 'raises the accuracy in sound', 'lowers it')}. "
+        f"In naming, {_told(named, 'alignment', 'raises the inside AUC', 'lowers it')}."
+    )
+    evidence = f"Accuracy in sound: {_listed(asked)}. Inside AUC: {_listed(named)}."
+    return Verdict(question, answer, evidence)
+
+
+def _of_ties(found: Synthesis, measure: Measure) -> list[FactorEffect]:
+    return [e for e in found.effects.get(measure, ()) if e.effect.factor == "alignment"]
 
 
 def _carried(found: Transferred | None) -> Verdict:
