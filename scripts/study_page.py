@@ -1,7 +1,7 @@
 """Bring the study of fine-tuning into the docs: tables and verdicts, pictures, and its report.
 
-What is computed comes from the trainings kept in studies/finetuning, the rest of the page from
-finetuning_study.md beside this file.
+All of it is computed from the trainings kept in studies/finetuning. On the page, it stands between
+marks; the rest of the page is written by hand.
 
 Usage: python scripts/study_page.py
 """
@@ -10,7 +10,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from audioprobe.experiments.finetuning.kept import read_record
+from audioprobe.experiments.finetuning.kept import Record, read_record
 from audioprobe.experiments.finetuning.outcome import synthesis_of
 from audioprobe.experiments.finetuning.report import report_of
 from audioprobe.experiments.finetuning.summary import (
@@ -25,7 +25,6 @@ from audioprobe.reports.html import Drawing, write_page
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "studies" / "finetuning"
-TEXT = Path(__file__).parent / "finetuning_study.md"
 PAGE = ROOT / "docs" / "finetuning-study.md"
 BESIDE = PAGE.with_suffix("")
 SHOWN = ("inside AUC", "loss of text", "accuracy in words", "accuracy in sound")
@@ -34,15 +33,11 @@ SHOWN = ("inside AUC", "loss of text", "accuracy in words", "accuracy in sound")
 def blocks_of(found: Synthesis) -> dict[str, str]:
     """The parts of the page that are computed, by name."""
     verdicts = [f"**{v.question}** {v.answer}\n" for v in verdicts_of(found)]
-    columns = ("number", "trained", "holding", "alignment", *SHOWN, "on the front")
+    columns = ("number", "trained", "holding", "alignment", *SHOWN, "seeds", "on the front")
     effects = effects_table(found)
     shown = tuple(row for row in effects.rows if row[0] in SHOWN)
     return {
-        "ran": (
-            f"{found.n_trainings} of {found.n_wanted} trainings ended, {len(found.failures)} of "
-            f"them in failure; one after the other they took {found.seconds / 3600:.1f} hours, "
-            "each on one core.\n"
-        ),
+        "ran": ran(found),
         "verdicts": "\n".join(verdicts),
         "before": before_table(found).to_markdown(),
         "strategies": strategies_table(found).only(columns).to_markdown(),
@@ -51,31 +46,50 @@ def blocks_of(found: Synthesis) -> dict[str, str]:
     }
 
 
+def ran(found: Synthesis) -> str:
+    """How much of the study there is."""
+    whole = found.n_trainings == found.n_wanted
+    rests = "**All that is said here rests on these, and may change with the others.** "
+    return (
+        f"{found.n_trainings} of {found.n_wanted} trainings ended, {len(found.failures)} of them "
+        f"in failure. {'' if whole else rests}One after the other they took "
+        f"{found.seconds / 3600:.1f} hours, each on one core of a processor without AVX-512, two "
+        "at once.\n"
+    )
+
+
 def filled(page: str, blocks: dict[str, str]) -> str:
-    """A page with its computed parts put in, each at its one place."""
+    """A page with its computed parts put in, each between its one pair of marks."""
     for name, text in blocks.items():
-        place = f"<!-- {name} -->\n"
-        if page.count(place) != 1:
-            raise SystemExit(f"{TEXT}: expected {place!r} once.")
-        page = page.replace(place, text)
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+        if page.count(begin) != 1 or page.count(end) != 1:
+            raise SystemExit(f"{PAGE}: expected {begin!r} and {end!r}, each once.")
+        before, rest = page.split(begin)
+        page = f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
     return page
+
+
+def draw(record: Record, found: Synthesis, page: str, folder: Path) -> None:
+    """The report, and those of its pictures that the page shows."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    report = report_of(record.study, found, verdicts_of(found), "finetuning-study")
+    write_page(report, folder / "report.html")
+    for section in report.sections:
+        drawn = [item for item in section.items if isinstance(item, Drawing)]
+        for number, drawing in enumerate(drawn, 1):
+            name = f"{section.title.lower().replace(' ', '-')}-{number}.svg"
+            if f"({folder.name}/{name})" in page:
+                (folder / name).write_text(drawing.svg, encoding="utf-8")
 
 
 def main() -> None:
     """Compute everything anew."""
     record = read_record(RECORD)
     found = synthesis_of(record)
-    text = TEXT.read_text(encoding="utf-8")
-    PAGE.write_text(filled(text, blocks_of(found)), encoding="utf-8")
-    shutil.rmtree(BESIDE, ignore_errors=True)
-    BESIDE.mkdir()
-    report = report_of(record.study, found, verdicts_of(found), "finetuning-study")
-    write_page(report, BESIDE / "report.html")
-    for section in report.sections:
-        drawn = [item for item in section.items if isinstance(item, Drawing)]
-        for number, drawing in enumerate(drawn, 1):
-            name = f"{section.title.lower().replace(' ', '-')}-{number}.svg"
-            (BESIDE / name).write_text(drawing.svg, encoding="utf-8")
+    page = filled(PAGE.read_text(encoding="utf-8"), blocks_of(found))
+    PAGE.write_text(page, encoding="utf-8")
+    draw(record, found, page, BESIDE)
 
 
 if __name__ == "__main__":

@@ -115,3 +115,16 @@ def test_forgetting_is_told_of_those_alone_that_could_forget(whole: Synthesis) -
     assert "2 others leave it as it is, and cannot" in answer
     assert "Of what trains, against projector+lora: all+llm" in answer
     assert "Of what holds, against none: ewc" in answer
+
+
+@pytest.mark.parametrize(("words", "repaired"), [(NONE, 6), (DOWN, 0)])
+def test_a_gap_is_not_repaired_by_forgetting_words(
+    whole: Synthesis, words: Estimate, repaired: int
+) -> None:
+    moved: dict[Measure, Change] = {
+        "words minus sound": Change(DOWN, 0.01, ()),
+        "accuracy in words": Change(words, 0.01, ()),
+    }
+    tried = tuple(replace(t, changes=t.changes | moved) for t in whole.tried)
+    answer = about(replace(whole, tried=tried), "Does sound stay").answer
+    assert f"narrowed by 6, and by {repaired} of these without worse answers" in answer

@@ -84,10 +84,13 @@ def _general(found: Synthesis) -> Verdict:
         return Verdict(question, _NOTHING_YET, "")
     behind = [one for one, gap in known if gap.low is not None and gap.low > 0]
     closed = _clear(found.tried, "words minus sound", above=False)
+    dumber = _clear(found.tried, "accuracy in words", above=False)
+    repaired = [one for one in closed if one not in dumber]
     smallest, least = min(known, key=lambda item: item[1].value or 0.0)
     answer = (
         f"In {len(behind)} of {len(known)} strategies sound is clearly answered worse than words "
-        f"about the same classes; {len(closed)} narrow the gap. This is one model of one size."
+        f"about the same classes. The gap is narrowed by {len(closed)}, and by {len(repaired)} of "
+        "these without worse answers to words. This is one model of one size."
     )
     before = found.before["words minus sound"]
     return Verdict(
