@@ -27,6 +27,10 @@ ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "studies" / "finetuning"
 PAGE = ROOT / "docs" / "finetuning-study.md"
 BESIDE = PAGE.with_suffix("")
+CARRIED = (
+    "![Change of accuracy about invented classes, by what was taught and what was asked]"
+    f"({BESIDE.name}/transfer-1.svg)"
+)
 SHOWN = ("inside AUC", "loss of text", "accuracy in words", "accuracy in sound")
 
 
@@ -42,7 +46,7 @@ def blocks_of(found: Synthesis) -> dict[str, str]:
         "before": before_table(found).to_markdown(),
         "strategies": strategies_table(found).only(columns).to_markdown(),
         "effects": replace(effects, rows=shown).to_markdown(),
-        "transfer": transfer_table(found).to_markdown(),
+        "transfer": f"{CARRIED}\n\n{transfer_table(found).to_markdown()}" if found.transfer else "",
     }
 
 

@@ -1,0 +1,64 @@
+"""What the docs say of the study of fine-tuning is what its record gives."""
+
+import importlib.util
+import re
+from types import ModuleType
+
+import pytest
+
+from audioprobe.experiments.finetuning.comparing import MEASURES
+from audioprobe.experiments.finetuning.config import read_study
+from audioprobe.experiments.finetuning.kept import Record, read_record
+from audioprobe.experiments.finetuning.outcome import synthesis_of
+from audioprobe.experiments.finetuning.summary import strategies_table
+from audioprobe.experiments.finetuning.synthesis import Synthesis
+from tests.browser import opened
+from tests.processes import ROOT
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("study_page", ROOT / "scripts" / "study_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def record(script: ModuleType) -> Record:
+    return read_record(script.RECORD)
+
+
+@pytest.fixture(scope="module")
+def found(record: Record) -> Synthesis:
+    return synthesis_of(record)
+
+
+def test_every_number_of_the_page_is_computed_from_the_record(
+    script: ModuleType, found: Synthesis
+) -> None:
+    page = script.PAGE.read_text(encoding="utf-8")
+    assert script.filled(page, script.blocks_of(found)) == page
+    with pytest.raises(SystemExit, match="'<!-- effects -->"):
+        script.filled(page.replace("<!-- effects -->", ""), script.blocks_of(found))
+
+
+def test_the_report_beside_is_that_of_the_record(script: ModuleType, found: Synthesis) -> None:
+    with opened(script.BESIDE / "report.html") as (page, complaints):
+        assert complaints == []
+        cells = {text.strip() for text in page.locator("td").all_text_contents()}
+    for row in strategies_table(found).rows:
+        assert cells.issuperset(row)
+    assert cells.issuperset(MEASURES)
+
+
+def test_pictures_of_the_page_are_there_and_no_others(script: ModuleType) -> None:
+    shown = re.findall(r"\]\(finetuning-study/([^)]+)\)", script.PAGE.read_text(encoding="utf-8"))
+    assert {path.name for path in script.BESIDE.iterdir()} == set(shown)
+    assert "report.html" in shown
+
+
+def test_the_study_that_ships_is_the_one_that_was_run(record: Record) -> None:
+    assert record.study == read_study("finetuning-study")
