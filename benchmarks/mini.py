@@ -18,7 +18,7 @@ def main() -> None:
     scenes = [clip.waveform for clip in Synthetic(n_clips=10).clips("test")]
     sounds = [read_waveform(clip) for clip in Recordings().clips()] + scenes
     prompts = [Prompt(CAPTION, sound) for sound in sounds]
-    files = read_ltu("mini", None)
+    files = read_ltu("mini")
 
     def captions(batch_size: int) -> list[str]:
         model = LTU(files.net, files.tokenizer, files.info({}), batch_size=batch_size)
