@@ -10,10 +10,10 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.many_tests import benjamini_hochberg, holm
 from audioprobe.metrics.paired import (
-    benjamini_hochberg,
     delong,
-    holm,
+    exchanged,
     mcnemar,
     permutation,
     smallest_detectable,
@@ -147,3 +147,19 @@ def test_what_cannot_be_tested_is_refused() -> None:
         holm([2.0])
     with pytest.raises(InvalidInputError, match="standard error"):
         smallest_detectable(-1.0)
+
+
+@pytest.mark.parametrize("n_times", [1, 7])
+def test_exchanged_clips_have_the_scores_of_the_other_system(n_times: int) -> None:
+    rng = np.random.default_rng(n_times)
+    targets = rng.random((30, 3)) < (0.4, 0.1, 0.0)  # the last has no clip, and no AUC
+    targets[0, 1] = True
+    one, other = np.round(rng.random((2, 30, 3)), 1)
+    swaps = rng.random((n_times, 30)) < 0.5
+    expected = []
+    for swap in swaps:
+        first, second = np.where(swap[:, None], (other, one), (one, other))
+        aucs = [[roc_auc_score(targets[:, k], s[:, k]) for k in (0, 1)] for s in (first, second)]
+        expected.append(np.mean(aucs[0]) - np.mean(aucs[1]))
+    assert exchanged(targets, one, other, swaps) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(exchanged(targets[:, 2:], one[:, 2:], other[:, 2:], swaps)).all()

@@ -14,7 +14,8 @@ from audioprobe.experiments.config import Classification
 from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
 from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
-from audioprobe.metrics.paired import holm, permutation, smallest_detectable
+from audioprobe.metrics.many_tests import holm
+from audioprobe.metrics.paired import permutation, smallest_detectable
 from audioprobe.metrics.ranking import average_precision, roc_auc
 from audioprobe.metrics.resampled import (
     macro_average_precision,

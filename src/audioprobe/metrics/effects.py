@@ -53,7 +53,7 @@ def main_effects(
 
     A level whose difference from its baseline is a combination of other columns of the design (of
     factors or blocks) cannot be told apart from them: it is undefined, while the others are not.
-    p-values are of single levels; for all of them together see `paired.holm`.
+    p-values are of single levels; for all of them together see `many_tests.holm`.
 
     Args:
         factors: level of each factor for each run, shape (n_runs,) each.

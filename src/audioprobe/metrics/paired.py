@@ -21,6 +21,8 @@ from audioprobe.metrics.validation import validate, validate_predictions
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
 _NORMAL = NormalDist()
+_CHUNK = 4_000_000  # scores in memory at once
+_ROUNDING = 1e-12  # by which what is as far may seem nearer
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +128,51 @@ def permutation(
     if math.isnan(found):
         return Test(Estimate(None, n=0, n_undefined=len(truth), method=name), None, None, name)
     ranks = stats.rankdata(one, axis=0), stats.rankdata(other, axis=0)
-    rng = np.random.default_rng(seed)
-    observed = abs(_difference(truth, *ranks))
-    n_as_far = 0
-    for _ in range(n_permutations):
-        swap = rng.integers(2, size=len(numbers)).astype(np.bool_)[of_clip][:, None]
-        mixed = np.where(swap, ranks[1], ranks[0]), np.where(swap, ranks[0], ranks[1])
-        n_as_far += abs(_difference(truth, *mixed)) >= observed - 1e-12
-    p_value = (n_as_far + 1) / (n_permutations + 1)
+    swaps = np.random.default_rng(seed).integers(2, size=(n_permutations, len(numbers)))
+    swaps = np.concatenate([np.zeros_like(swaps[:1]), swaps])  # the first is what was observed
+    differences = np.abs(exchanged(truth, *ranks, swaps.astype(np.bool_)[:, of_clip]))
+    p_value = float(np.mean(differences >= differences[0] - _ROUNDING))
     return Test(Estimate(found, n=len(truth), method=name), p_value, None, name)
+
+
+def exchanged(
+    targets: BoolArray, first: FloatArray, second: FloatArray, swaps: BoolArray
+) -> Float64Array:
+    """Differences of two macro AUCs, with the scores of some clips exchanged.
+
+    Args:
+        targets: shape (n_clips, n_labels).
+        first: scores of one system, of the same shape.
+        second: scores of the other.
+        swaps: which clips to exchange, shape (n_times, n_clips).
+
+    Returns:
+        Shape (n_times,); NaN if no label has clips with and clips without it.
+    """
+    rows = max(1, _CHUNK // max(1, swaps.shape[1]))
+    parts = [swaps[at : at + rows] for at in range(0, len(swaps), rows)]
+    return np.concatenate(
+        [
+            _macro_aucs(targets, first, second, some) - _macro_aucs(targets, second, first, some)
+            for some in parts
+        ]
+    )
+
+
+def _macro_aucs(
+    targets: BoolArray, one: FloatArray, other: FloatArray, swaps: BoolArray
+) -> Float64Array:
+    """Of one, where some clips have the scores of the other."""
+    found = []
+    for there, own, others in zip(targets.T, one.T, other.T, strict=True):
+        n_there = int(there.sum())
+        n_pairs = n_there * (len(there) - n_there)
+        if n_pairs:
+            ranks = stats.rankdata(np.where(swaps, others, own), axis=1)[:, there].sum(axis=1)
+            found.append((ranks - n_there * (n_there + 1) / 2) / n_pairs)
+    if not found:
+        return np.full(len(swaps), np.nan)
+    return np.asarray(np.mean(found, axis=0), dtype=np.float64)
 
 
 def sign_flips(
@@ -166,7 +204,7 @@ def sign_flips(
     numbers = {group: n for n, group in enumerate(dict.fromkeys(owners))}
     sums = np.bincount([numbers[group] for group in owners], weights=values)
     signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(n_permutations, len(sums)))
-    n_as_far = int(np.count_nonzero(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-12))
+    n_as_far = int(np.count_nonzero(np.abs(signs @ sums) >= abs(sums.sum()) - _ROUNDING))
     name = f"sign flips of {len(numbers)} {'items' if groups is None else 'groups'}"
     name += f", {n_permutations} times, seed {seed}"
     mean = Estimate(float(values.mean()), n=len(values), method=name)
@@ -191,32 +229,6 @@ def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> Test:
     p_value = float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
     difference = (only_first - only_second) / len(one)
     return Test(Estimate(difference, n=len(one), method=name), p_value, None, name)
-
-
-def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """p-values that hold for all of them together (Holm 1979); None stays None, and counts not.
-
-    Raises:
-        InvalidInputError: if one is not in [0, 1].
-    """
-    defined = _defined(p_values)
-    order = sorted(range(len(defined)), key=defined.__getitem__)
-    adjusted, highest = [0.0] * len(defined), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(defined) - rank) * defined[index]))
-        adjusted[index] = highest
-    return _back(p_values, adjusted)
-
-
-def benjamini_hochberg(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """p-values that bound the share of false discoveries (1995); None stays None, and counts not.
-
-    Raises:
-        InvalidInputError: if one is not in [0, 1].
-    """
-    defined = _defined(p_values)
-    adjusted = stats.false_discovery_control(defined).tolist() if defined else []
-    return _back(p_values, adjusted)
 
 
 def smallest_detectable(standard_error: float, *, level: float = 0.95, power: float = 0.8) -> float:
@@ -257,15 +269,3 @@ def _normal_p(difference: float, error: float) -> float:
     if not error:
         return 1.0 if not difference else 0.0
     return 2 * _NORMAL.cdf(-abs(difference) / error)
-
-
-def _defined(p_values: Sequence[float | None]) -> list[float]:
-    defined = [p for p in p_values if p is not None]
-    if not all(0 <= p <= 1 for p in defined):
-        raise InvalidInputError(f"p-values must be in [0, 1] or None, got {p_values}.")
-    return defined
-
-
-def _back(p_values: Sequence[float | None], adjusted: Sequence[float]) -> tuple[float | None, ...]:
-    rest = iter(adjusted)
-    return tuple(None if p is None else next(rest) for p in p_values)

@@ -7,11 +7,10 @@ import numpy as np
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.evaluation import targets_of
+from audioprobe.metrics.many_tests import benjamini_hochberg, holm
 from audioprobe.metrics.paired import (
     Test,
-    benjamini_hochberg,
     delong,
-    holm,
     mcnemar,
     permutation,
     smallest_detectable,

@@ -7,7 +7,7 @@ from audioprobe.experiments.finetuning.comparing import MEASURES, OF_WORDS, Meas
 from audioprobe.experiments.finetuning.config import Study
 from audioprobe.experiments.finetuning.tried import FACTORS, Tried
 from audioprobe.metrics.effects import Effect, main_effects
-from audioprobe.metrics.paired import holm
+from audioprobe.metrics.many_tests import holm
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from scipy import stats
 
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measured
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.paired import sign_flips
+from audioprobe.metrics.paired import exchanged, sign_flips
 from audioprobe.metrics.resampled import macro_roc_auc, mean, ratio
 from audioprobe.types import BoolArray, Estimate, Float64Array
 
@@ -169,27 +168,10 @@ def _exchanged(
     flips = rng.integers(2, size=(_FLIPS, len(targets))).astype(bool)
     flips[0] = False
 
-    def aucs(one: Float64Array, other: Float64Array) -> Float64Array:
-        return _macro_aucs(targets, np.where(flips[:, :, None], other, one))
-
-    differences = np.mean([aucs(after, old) - aucs(old, after) for after in new], axis=0)
+    differences = np.mean([exchanged(targets, after, old, flips) for after in new], axis=0)
     if np.isnan(differences).any():
         return None
     return float(np.mean(np.abs(differences) >= abs(differences[0]) - 1e-12))
-
-
-def _macro_aucs(targets: BoolArray, scores: Float64Array) -> Float64Array:
-    """Macro AUC of many score matrices at once; scores have shape (n, n_clips, n_labels)."""
-    found = []
-    for label in range(targets.shape[1]):
-        there, own = targets[:, label], scores[:, :, label]
-        if there.any() and not there.all():
-            n_there, n_pairs = there.sum(), there.sum() * (~there).sum()
-            ranks = stats.rankdata(own, axis=1)[:, there].sum(axis=1)
-            found.append((ranks - n_there * (n_there + 1) / 2) / n_pairs)
-    if not found:
-        return np.full(len(scores), np.nan)
-    return np.asarray(np.mean(found, axis=0), dtype=np.float64)
 
 
 def _of_texts(
