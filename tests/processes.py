@@ -1,14 +1,23 @@
-"""The command line in a process of its own, with the brake on the network."""
+"""The command line in a process of its own, with the brake on the network.
 
+Loading torch, transformers and peft takes longer than most commands take for their work. So what
+only runs and ends is forked from a process that has loaded them; what is started to be stopped or
+killed begins from nothing, as does whatever sets how libraries load.
+"""
+
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = {"HF_HUB_OFFLINE": "1", "COLUMNS": "120", "PYTHONPATH": str(ROOT)}
 CLI = "from audioprobe.cli import main; main()"
 BRAKED = "from tests.network_brake import install; install(); "
+SERVER = BRAKED + "from tests.forking import serve; serve()"
 
 
 def run_python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +33,37 @@ def run_python(code: str, *arguments: str, **environment: str) -> subprocess.Com
 
 def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `audioprobe` with these arguments."""
-    return run_python(CLI, *arguments, **environment)
+    if any(name.startswith(("HF_", "PYTHON", "OMP_")) for name in environment):
+        return run_python(CLI, *arguments, **environment)
+    with tempfile.TemporaryDirectory() as folder:
+        told = [Path(folder) / name for name in ("stdout", "stderr")]
+        request = {
+            "arguments": arguments,
+            "environment": dict(os.environ | SETTINGS | environment),
+            "folder": str(Path.cwd()),
+            "told": list(map(str, told)),
+        }
+        server = _server()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        status = int(server.stdout.readline())
+        texts = (path.read_text(encoding="utf-8") for path in told)
+        return subprocess.CompletedProcess(["audioprobe", *arguments], status, *texts)
+
+
+@cache
+def _server() -> subprocess.Popen[str]:
+    """Ends when this process does, as its input ends then."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | SETTINGS,
+        cwd=ROOT,
+    )
 
 
 def start_cli(*arguments: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
