@@ -68,8 +68,8 @@ def _forgotten(found: Synthesis) -> Verdict:
         f"{len(worse)} of {len(anew)} strategies that train the language model read text worse "
         f"than the model before, and {len(better)} better; {len(found.tried) - len(anew)} others "
         "leave it as it is, and cannot. "
-        f"Of what trains, {_told(effects, 'trained', 'raises the loss of text', 'lowers it')}. "
-        f"Of what holds, {_told(effects, 'holding', 'raises it', 'lowers it')}."
+        f"Of what trains, {_told(effects, 'trained', 'the loss is')}. "
+        f"Of what holds, {_told(effects, 'holding', 'the loss is')}."
     )
     links = [link for link in found.links if link.measure == "loss of text"]
     moved = "; ".join(f"{link.moved}: rho {link.rho}" for link in links) or "no drift to compare"
@@ -86,11 +86,15 @@ def _general(found: Synthesis) -> Verdict:
     closed = _clear(found.tried, "words minus sound", above=False)
     dumber = _clear(found.tried, "accuracy in words", above=False)
     repaired = [one for one in closed if one not in dumber]
+    narrowed = (
+        f"{len(closed)} narrow the gap, {len(repaired)} of them without worse answers to words."
+        if closed
+        else "None narrows the gap."
+    )
     smallest, least = min(known, key=lambda item: item[1].value or 0.0)
     answer = (
         f"In {len(behind)} of {len(known)} strategies sound is clearly answered worse than words "
-        f"about the same classes. The gap is narrowed by {len(closed)}, and by {len(repaired)} of "
-        "these without worse answers to words. This is one model of one size."
+        f"about the same classes. {narrowed} This is one model of one size."
     )
     before = found.before["words minus sound"]
     return Verdict(
@@ -105,8 +109,8 @@ def _aligned(found: Synthesis) -> Verdict:
         return Verdict(question, "Only one tie was tried, or none.", "")
     answer = (
         "In answers about sound, "
-        f"{_told(asked, 'alignment', 'raises the accuracy in sound', 'lowers it')}. "
-        f"In naming, {_told(named, 'alignment', 'raises the inside AUC', 'lowers it')}."
+        f"{_told(asked, 'alignment', 'the accuracy is')}. "
+        f"In naming, {_told(named, 'alignment', 'the AUC is')}."
     )
     evidence = f"Accuracy in sound: {_listed(asked)}. Inside AUC: {_listed(named)}."
     return Verdict(question, answer, evidence)
@@ -182,7 +186,7 @@ def _best(tried: Sequence[Tried], measure: Measure) -> str:
     )
 
 
-def _told(effects: Sequence[FactorEffect], factor: str, raises: str, lowers: str) -> str:
+def _told(effects: Sequence[FactorEffect], factor: str, what: str) -> str:
     """Levels of a factor whose corrected test is below .05, by direction."""
     own = [e for e in effects if e.effect.factor == factor]
     if not own:
@@ -190,8 +194,8 @@ def _told(effects: Sequence[FactorEffect], factor: str, raises: str, lowers: str
     clear = [e for e in own if e.corrected is not None and e.corrected < _ALPHA]
     up = [e.effect.level for e in clear if (e.effect.estimate.value or 0.0) > 0]
     down = [e.effect.level for e in clear if (e.effect.estimate.value or 0.0) < 0]
-    parts = [f"{', '.join(up)} {raises}"] if up else []
-    parts += [f"{', '.join(down)} {lowers}"] if down else []
+    parts = [f"{what} raised by {', '.join(up)}"] if up else []
+    parts += [f"{what} lowered by {', '.join(down)}"] if down else []
     others = [e.effect.level for e in own if e not in clear]
     if others:
         parts.append(f"{', '.join(others)} not told apart from it")
