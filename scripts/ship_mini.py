@@ -4,11 +4,12 @@ Usage: python scripts/ship_mini.py TRAINING
 """
 
 import csv
-import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from marks import filled
 
 from audioprobe.datasets.synthetic.palettes import Procedural
 from audioprobe.exam.exam import LABELS, PARTS
@@ -21,7 +22,6 @@ from audioprobe.training.loop import LOG
 from audioprobe.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
-EXAM = re.compile("(<!-- exam -->).*(<!-- /exam -->)", re.DOTALL)
 EVERY = 10  # steps between the rows of the log in the docs
 
 
@@ -46,10 +46,7 @@ def ship(training: Path) -> None:
     write_log(logs, ROOT / "docs" / "mini-log.csv")
     table = table_of(found).to_markdown()
     page = ROOT / "docs" / "small-ltu.md"
-    page.write_text(
-        EXAM.sub(lambda m: f"{m[1]}\n{table}{m[2]}", page.read_text(encoding="utf-8")),
-        encoding="utf-8",
-    )
+    page.write_text(filled(page.read_text(encoding="utf-8"), "exam", table, page), encoding="utf-8")
     card = (Path(__file__).parent / "mini_card.md").read_text(encoding="utf-8")
     labels = (training / "exam" / LABELS).read_text(encoding="utf-8").splitlines()
     (MINI / "README.md").write_text(

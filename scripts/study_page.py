@@ -10,6 +10,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from marks import filled
+
 from audioprobe.experiments.finetuning.kept import Record, read_record
 from audioprobe.experiments.finetuning.outcome import synthesis_of
 from audioprobe.experiments.finetuning.report import report_of
@@ -62,14 +64,10 @@ def ran(found: Synthesis) -> str:
     )
 
 
-def filled(page: str, blocks: dict[str, str]) -> str:
-    """A page with its computed parts put in, each between its one pair of marks."""
-    for name, text in blocks.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-        if page.count(begin) != 1 or page.count(end) != 1:
-            raise SystemExit(f"{PAGE}: expected {begin!r} and {end!r}, each once.")
-        before, rest = page.split(begin)
-        page = f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}"
+def written(page: str, found: Synthesis) -> str:
+    """The page with its computed parts put in."""
+    for name, text in blocks_of(found).items():
+        page = filled(page, name, f"\n{text}\n", PAGE)
     return page
 
 
@@ -91,7 +89,7 @@ def main() -> None:
     """Compute everything anew."""
     record = read_record(RECORD)
     found = synthesis_of(record)
-    page = filled(PAGE.read_text(encoding="utf-8"), blocks_of(found))
+    page = written(PAGE.read_text(encoding="utf-8"), found)
     PAGE.write_text(page, encoding="utf-8")
     draw(record, found, page, BESIDE)
 

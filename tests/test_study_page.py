@@ -1,7 +1,8 @@
 """What the docs say of the study of fine-tuning is what its record gives."""
 
-import importlib.util
+import importlib
 import re
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
@@ -17,13 +18,10 @@ from tests.processes import ROOT
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("study_page", ROOT / "scripts" / "study_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "scripts")
+        yield importlib.import_module("study_page")
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +38,9 @@ def test_every_number_of_the_page_is_computed_from_the_record(
     script: ModuleType, found: Synthesis
 ) -> None:
     page = script.PAGE.read_text(encoding="utf-8")
-    assert script.filled(page, script.blocks_of(found)) == page
+    assert script.written(page, found) == page
     with pytest.raises(SystemExit, match="'<!-- effects -->"):
-        script.filled(page.replace("<!-- effects -->", ""), script.blocks_of(found))
+        script.written(page.replace("<!-- effects -->", ""), found)
 
 
 def test_the_report_beside_is_that_of_the_record(script: ModuleType, found: Synthesis) -> None:

@@ -117,8 +117,8 @@ def test_forgetting_is_told_of_those_alone_that_could_forget(whole: Synthesis) -
     assert len(worse) > len(own) > 0  # made up for all alike
     assert f"{len(own)} of 4 strategies that train the language model read text worse" in answer
     assert "2 others leave it as it is, and cannot" in answer
-    assert "Of what trains, against projector+lora: " in answer
-    assert "Of what holds, against none: " in answer
+    assert "Of what trains, against projector+lora: the loss is raised by all+llm." in answer
+    assert "Of what holds, against none: the loss is lowered by ewc." in answer
 
 
 @pytest.mark.parametrize(("words", "repaired"), [(NONE, 6), (DOWN, 0)])

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from scipy import stats
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.resampled import macro_roc_auc
 from audioprobe.metrics.validation import validate, validate_predictions
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
@@ -124,14 +123,13 @@ def permutation(
     of_clip = np.array([numbers[group] for group in owners])
     name = f"permutation of {len(numbers)} {'clips' if groups is None else 'groups'}"
     name += f", {n_permutations} times, seed {seed}"
-    found = _difference(truth, one, other)
+    found = float(exchanged(truth, one, other, np.zeros((1, len(truth)), dtype=np.bool_))[0])
     if math.isnan(found):
         return Test(Estimate(None, n=0, n_undefined=len(truth), method=name), None, None, name)
     ranks = stats.rankdata(one, axis=0), stats.rankdata(other, axis=0)
-    swaps = np.random.default_rng(seed).integers(2, size=(n_permutations, len(numbers)))
-    swaps = np.concatenate([np.zeros_like(swaps[:1]), swaps])  # the first is what was observed
-    differences = np.abs(exchanged(truth, *ranks, swaps.astype(np.bool_)[:, of_clip]))
-    p_value = float(np.mean(differences >= differences[0] - _ROUNDING))
+    swaps = np.zeros((n_permutations + 1, len(numbers)), dtype=np.bool_)
+    swaps[1:] = np.random.default_rng(seed).integers(2, size=(n_permutations, len(numbers)))
+    p_value = share_as_far(exchanged(truth, *ranks, swaps[:, of_clip]))
     return Test(Estimate(found, n=len(truth), method=name), p_value, None, name)
 
 
@@ -157,6 +155,12 @@ def exchanged(
             for some in parts
         ]
     )
+
+
+def share_as_far(differences: Float64Array) -> float:
+    """A two-sided p-value: how many are as far from 0 as the first, which is what was observed."""
+    far = np.abs(differences)
+    return float(np.mean(far >= far[0] - _ROUNDING))
 
 
 def _macro_aucs(
@@ -204,11 +208,11 @@ def sign_flips(
     numbers = {group: n for n, group in enumerate(dict.fromkeys(owners))}
     sums = np.bincount([numbers[group] for group in owners], weights=values)
     signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(n_permutations, len(sums)))
-    n_as_far = int(np.count_nonzero(np.abs(signs @ sums) >= abs(sums.sum()) - _ROUNDING))
+    p_value = share_as_far(np.append(sums.sum(), signs @ sums))
     name = f"sign flips of {len(numbers)} {'items' if groups is None else 'groups'}"
     name += f", {n_permutations} times, seed {seed}"
     mean = Estimate(float(values.mean()), n=len(values), method=name)
-    return Test(mean, (n_as_far + 1) / (n_permutations + 1), None, name)
+    return Test(mean, p_value, None, name)
 
 
 def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> Test:
@@ -258,11 +262,6 @@ def _placements(truth: BoolArray, scores: FloatArray) -> tuple[Float64Array, Flo
     wins = (together[:, truth] - stats.rankdata(positives, axis=1)) / n_negative
     losses = 1 - (together[:, ~truth] - stats.rankdata(negatives, axis=1)) / n_positive
     return wins, losses
-
-
-def _difference(truth: BoolArray, one: FloatArray, other: FloatArray) -> float:
-    once = np.ones((1, len(truth)))
-    return float(macro_roc_auc(truth, one)(once)[0] - macro_roc_auc(truth, other)(once)[0])
 
 
 def _normal_p(difference: float, error: float) -> float:

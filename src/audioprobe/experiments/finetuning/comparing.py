@@ -13,7 +13,7 @@ import numpy as np
 
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measured
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.paired import exchanged, sign_flips
+from audioprobe.metrics.paired import exchanged, share_as_far, sign_flips
 from audioprobe.metrics.resampled import macro_roc_auc, mean, ratio
 from audioprobe.types import BoolArray, Estimate, Float64Array
 
@@ -167,11 +167,10 @@ def _exchanged(
     rng = np.random.default_rng(bootstrap.seed)
     flips = rng.integers(2, size=(_FLIPS, len(targets))).astype(bool)
     flips[0] = False
-
     differences = np.mean([exchanged(targets, after, old, flips) for after in new], axis=0)
     if np.isnan(differences).any():
         return None
-    return float(np.mean(np.abs(differences) >= abs(differences[0]) - 1e-12))
+    return share_as_far(differences)
 
 
 def _of_texts(

@@ -80,7 +80,7 @@ def synthesised(
     return Synthesis(
         {measure: level_of([was], measure, study.bootstrap) for measure in MEASURES},
         tried,
-        choices_of(tried, study) if tried else {},
+        choices_of(tried, study),
         _links(tried, own, study.bootstrap),
         transferred(was.quiz, [t for t in trainings if t.transfer], halves, study.bootstrap),
         len(trainings),

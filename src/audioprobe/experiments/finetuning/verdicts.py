@@ -63,17 +63,17 @@ def _forgotten(found: Synthesis) -> Verdict:
     anew = [one for one in found.tried if one.reads_anew]
     worse = _clear(anew, "loss of text", above=True)
     better = _clear(anew, "loss of text", above=False)
-    effects = found.effects.get("loss of text", ())
     answer = (
         f"{len(worse)} of {len(anew)} strategies that train the language model read text worse "
         f"than the model before, and {len(better)} better; {len(found.tried) - len(anew)} others "
         "leave it as it is, and cannot. "
-        f"Of what trains, {_told(effects, 'trained', 'the loss is')}. "
-        f"Of what holds, {_told(effects, 'holding', 'the loss is')}."
+        f"Of what trains, {_told(_of(found, 'loss of text', 'trained'), 'the loss is')}. "
+        f"Of what holds, {_told(_of(found, 'loss of text', 'holding'), 'the loss is')}."
     )
     links = [link for link in found.links if link.measure == "loss of text"]
     moved = "; ".join(f"{link.moved}: rho {link.rho}" for link in links) or "no drift to compare"
-    return Verdict(question, answer, f"{_listed(effects)}. Forgetting goes with drift: {moved}.")
+    every = _listed(found.effects.get("loss of text", ()))
+    return Verdict(question, answer, f"{every}. Forgetting goes with drift: {moved}.")
 
 
 def _general(found: Synthesis) -> Verdict:
@@ -104,20 +104,16 @@ def _general(found: Synthesis) -> Verdict:
 
 def _aligned(found: Synthesis) -> Verdict:
     question = "Which tie of sound and text repairs it?"
-    asked, named = (_of_ties(found, measure) for measure in ("accuracy in sound", "inside AUC"))
+    asked, named = (_of(found, m, "alignment") for m in ("accuracy in sound", "inside AUC"))
     if not asked:
         return Verdict(question, "Only one tie was tried, or none.", "")
     answer = (
         "In answers about sound, "
-        f"{_told(asked, 'alignment', 'the accuracy is')}. "
-        f"In naming, {_told(named, 'alignment', 'the AUC is')}."
+        f"{_told(asked, 'the accuracy is')}. "
+        f"In naming, {_told(named, 'the AUC is')}."
     )
     evidence = f"Accuracy in sound: {_listed(asked)}. Inside AUC: {_listed(named)}."
     return Verdict(question, answer, evidence)
-
-
-def _of_ties(found: Synthesis, measure: Measure) -> list[FactorEffect]:
-    return [e for e in found.effects.get(measure, ()) if e.effect.factor == "alignment"]
 
 
 def _carried(found: Transferred | None) -> Verdict:
@@ -186,9 +182,13 @@ def _best(tried: Sequence[Tried], measure: Measure) -> str:
     )
 
 
-def _told(effects: Sequence[FactorEffect], factor: str, what: str) -> str:
+def _of(found: Synthesis, measure: Measure, factor: str) -> list[FactorEffect]:
+    """Effects of the levels of one factor."""
+    return [e for e in found.effects.get(measure, ()) if e.effect.factor == factor]
+
+
+def _told(own: Sequence[FactorEffect], what: str) -> str:
     """Levels of a factor whose corrected test is below .05, by direction."""
-    own = [e for e in effects if e.effect.factor == factor]
     if not own:
         return "there is one level only"
     clear = [e for e in own if e.corrected is not None and e.corrected < _ALPHA]
