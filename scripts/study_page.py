@@ -18,12 +18,14 @@ from audioprobe.experiments.finetuning.report import report_of
 from audioprobe.experiments.finetuning.summary import (
     before_table,
     effects_table,
+    pairs_table,
     strategies_table,
     transfer_table,
 )
 from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.verdicts import verdicts_of
 from audioprobe.reports.html import Drawing, write_page
+from audioprobe.tables import Table
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "studies" / "finetuning"
@@ -34,22 +36,26 @@ CARRIED = (
     f"({BESIDE.name}/transfer-1.svg)"
 )
 SHOWN = ("inside AUC", "loss of text", "accuracy in words", "accuracy in sound")
+COMPARED = ("inside AUC", "earlier AUC", *SHOWN[1:])
 
 
 def blocks_of(found: Synthesis) -> dict[str, str]:
     """The parts of the page that are computed, by name."""
-    verdicts = [f"**{v.question}** {v.answer}\n" for v in verdicts_of(found)]
     columns = ("number", "trained", "holding", "alignment", *SHOWN, "seeds", "on the front")
-    effects = effects_table(found)
-    shown = tuple(row for row in effects.rows if row[0] in SHOWN)
     return {
         "ran": ran(found),
-        "verdicts": "\n".join(verdicts),
+        "verdicts": "\n".join(verdict.to_markdown() for verdict in verdicts_of(found)),
         "before": before_table(found).to_markdown(),
         "strategies": strategies_table(found).only(columns).to_markdown(),
-        "effects": replace(effects, rows=shown).to_markdown(),
+        "pairs": compared(pairs_table(found)),
+        "effects": compared(effects_table(found)),
         "transfer": f"{CARRIED}\n\n{transfer_table(found).to_markdown()}" if found.transfer else "",
     }
+
+
+def compared(table: Table) -> str:
+    """Rows of the measures that the page speaks of."""
+    return replace(table, rows=tuple(r for r in table.rows if r[0] in COMPARED)).to_markdown()
 
 
 def ran(found: Synthesis) -> str:

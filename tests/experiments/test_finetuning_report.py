@@ -29,6 +29,7 @@ from audioprobe.experiments.finetuning.summary import (
     failures_table,
     headline,
     links_table,
+    pairs_table,
     seeds_table,
     strategies_table,
     transfer_table,
@@ -122,12 +123,39 @@ def test_effects_links_and_drift_are_told_as_found(whole: Synthesis) -> None:
         each, column(table, "effect"), column(table, "p, corrected"), strict=True
     ):
         assert told.lstrip("+") == str(replace(one.effect.estimate, n_undefined=0))
-        assert one.corrected is not None
-        assert float(p) == pytest.approx(one.corrected, rel=0.01)
+        if one.corrected is None:
+            assert p == "–"
+            assert "nothing is left to be noise" in one.effect.estimate.method
+        else:
+            assert float(p) == pytest.approx(one.corrected, rel=0.01)
+    # Four strategies read anew, and have as many numbers to be told.
+    unsure = {m for m in MEASURES for one in whole.effects[m] if one.corrected is None}
+    assert unsure == {"loss of text", "accuracy in words"}
     links = links_table(whole)
     assert column(links, "rank correlation") == [str(link.rho) for link in whole.links]
     drift = column(drift_table(whole), "weights: projector")
     assert drift == [f"{one.drift['projector']:.4f}" for one in whole.tried]
+
+
+def test_pairs_are_told_with_what_each_seed_gave(whole: Synthesis) -> None:
+    table = pairs_table(whole)
+    each = [(m, one) for m in MEASURES for one in whole.matched if m in one.changes]
+    assert each
+    assert len(table.rows) == len(each)
+    for (measure, one), row in zip(each, table.rows, strict=True):
+        told, change = dict(zip(table.header, row, strict=True)), one.changes[measure]
+        assert (told["measure"], told["level"], told["instead of"]) == (
+            measure,
+            one.level,
+            one.baseline,
+        )
+        assert told["beside"] == ", ".join(one.beside)
+        assert told["difference"].lstrip("+") == str(replace(change.estimate, n_undefined=0))
+        seeds = ["–" if value is None else f"{value:+.3f}" for value in change.by_seed]
+        assert told["each seed"] == " ".join(seeds)
+        corrected = one.corrected[measure]
+        assert corrected is not None
+        assert float(told["p, corrected"]) == pytest.approx(corrected, rel=0.01)
 
 
 def test_an_effect_that_the_design_does_not_tell_says_why() -> None:
@@ -171,6 +199,7 @@ def test_the_page_shows_everything_in_order(whole: Synthesis) -> None:
         "The model before",
         "Gain and forgetting",
         "Against the model before",
+        "One choice changed",
         "What each choice does",
         "Transfer",
         "Training",

@@ -13,6 +13,7 @@ from tests.experiments.findings_of import (
     CONCEPTS,
     HALVES,
     LABELS,
+    STUDY,
     after,
     answers,
     before,
@@ -25,21 +26,34 @@ from tests.experiments.findings_of import (
     texts,
 )
 
-from audioprobe.experiments.finetuning.comparing import MEASURES, Measure, changes, level_of
-from audioprobe.experiments.finetuning.design import Cell
+from audioprobe.experiments.finetuning.comparing import (
+    MEASURES,
+    OF_WORDS,
+    Change,
+    Measure,
+    changes,
+    level_of,
+)
+from audioprobe.experiments.finetuning.design import Cell, cells_of
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Findings, Measured
+from audioprobe.experiments.finetuning.matched import matched_of
 from audioprobe.experiments.finetuning.transfer import CONTROL, transferred
 from audioprobe.experiments.finetuning.transfer import HALVES as NAMES
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.many_tests import holm
 from audioprobe.metrics.ranking import roc_auc
-from audioprobe.types import Float64Array
+from audioprobe.types import Estimate, Float64Array
 
 FEW = Bootstrap(50)
 WAS = measured()
 
 
+def changed(now: Sequence[Measured | None], was: Measured = WAS) -> dict[Measure, Change]:
+    return changes([None if one is None else (was, one) for one in now], FEW)
+
+
 def value(measure: Measure, now: Sequence[Measured | None], was: Measured = WAS) -> float:
-    change = changes(was, now, FEW)[measure].estimate.value
+    change = changed(now, was)[measure].estimate.value
     assert change is not None
     return change
 
@@ -49,14 +63,14 @@ def auc(heard: Captioned) -> float:
 
 
 def test_no_change_is_zero_of_everything_with_a_p_value_of_one() -> None:
-    for change in changes(WAS, [WAS, WAS], FEW).values():
+    for change in changed([WAS, WAS]).values():
         assert change.estimate.value == change.estimate.low == change.estimate.high == 0
         assert change.p_value == 1
         assert change.by_seed == (0, 0)
 
 
 def test_what_reads_worse_by_so_many_nats_per_token_has_lost_as_many() -> None:
-    change = changes(WAS, [replace(WAS, texts=texts(worse=0.25))], FEW)["loss of text"]
+    change = changed([replace(WAS, texts=texts(worse=0.25))])["loss of text"]
     assert change.estimate.value == pytest.approx(0.25)
     assert change.estimate.low == pytest.approx(0.25)  # the same in every passage
     assert value("inside AUC", [replace(WAS, texts=texts(worse=0.25))]) == 0
@@ -71,7 +85,7 @@ def test_changes_of_captions_are_those_of_scikit_learn_averaged_over_seeds() -> 
     portions: dict[Measure, str] = {"inside AUC": "inside", "outside AUC": "outside"}
     for measure, portion in portions.items():
         apart = [auc(one.heard[portion]) - auc(WAS.heard[portion]) for one in now]
-        change = changes(WAS, now, FEW)[measure]
+        change = changed(now)[measure]
         assert change.estimate.value == pytest.approx(np.mean(apart))
         assert change.by_seed == pytest.approx(apart)
         level = level_of(now, measure, FEW)
@@ -80,18 +94,18 @@ def test_changes_of_captions_are_those_of_scikit_learn_averaged_over_seeds() -> 
 
 def test_seeds_are_averaged_and_one_that_failed_is_none_and_not_zero() -> None:
     now = [measured(4, gain=1, worse=0.1), None, measured(5, gain=1, worse=0.3)]
-    changed = changes(WAS, now, FEW)
-    for change in changed.values():
+    found = changed(now)
+    for change in found.values():
         first, none, last = change.by_seed
         assert none is None
         assert first is not None
         assert last is not None
         assert change.estimate.value == pytest.approx((first + last) / 2)
-    assert changed["loss of text"].estimate.value == pytest.approx(0.2)
+    assert found["loss of text"].estimate.value == pytest.approx(0.2)
 
 
 def test_without_any_that_ended_all_is_undefined() -> None:
-    for change in changes(WAS, [None, None], FEW).values():
+    for change in changed([None, None]).values():
         assert change.estimate.value is None
         assert change.p_value is None
         assert change.by_seed == (None, None)
@@ -108,7 +122,7 @@ def test_only_clips_that_all_have_are_compared_and_without_any_it_is_undefined()
     assert value("inside AUC", [now]) == pytest.approx(auc(part) - auc(same))
     deaf = replace(whole, clips=(), captions=(), truth=(), scores=())
     none = replace(WAS, heard={**WAS.heard, "inside": deaf})
-    change = changes(WAS, [none], FEW)["inside AUC"]
+    change = changed([none])["inside AUC"]
     assert change.estimate.value is None
     assert change.by_seed == (None,)
     assert level_of([none], "inside AUC", FEW).value is None
@@ -131,7 +145,7 @@ def test_the_gap_is_over_questions_that_were_answered_both_ways() -> None:
 
     gap = accuracy("text") - accuracy("audio")  # afterwards all is turned round
     assert value("words minus sound", [now]) == pytest.approx(-2 * gap)
-    n = changes(WAS, [now], FEW)["words minus sound"].estimate.n
+    n = changed([now])["words minus sound"].estimate.n
     assert n == 2 * (len(CONCEPTS) - 1)
 
 
@@ -168,7 +182,7 @@ def test_the_p_value_of_captions_is_that_of_all_exchanges() -> None:
     every = [abs(apart(swapped)) for swapped in product((False, True), repeat=n)]
     exact = float(np.mean(np.array(every) >= observed - 1e-12))
     was, *now = (replace(WAS, heard={**WAS.heard, "inside": one}) for one in (old, *news))
-    p_value = changes(was, now, FEW)["inside AUC"].p_value
+    p_value = changed(now, was)["inside AUC"].p_value
     assert 0.01 < exact < 0.5
     assert p_value == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 1000))
 
@@ -268,6 +282,79 @@ def test_what_cannot_change_words_hides_no_effect_on_them() -> None:
     }
     alone = [t for t in trainings if t.trained == "projector"]
     assert found([before(), *alone]).effects["loss of text"] == ()
+
+
+def test_one_strategy_against_another_is_the_other_way_round_reversed() -> None:
+    one, other = [measured(4, gain=1), measured(5)], [measured(6, worse=0.2), measured(7)]
+    there = changes(list(zip(one, other, strict=True)), FEW)
+    back = changes(list(zip(other, one, strict=True)), FEW)
+    for measure in MEASURES:
+        assert there[measure].estimate.value is not None
+        assert there[measure].estimate.value == pytest.approx(-(back[measure].estimate.value or 0))
+        assert there[measure].p_value == back[measure].p_value
+        assert there[measure].by_seed == pytest.approx([-(v or 0) for v in back[measure].by_seed])
+        gained = [value(measure, some) for some in (one, other)]
+        assert there[measure].estimate.value == pytest.approx(gained[1] - gained[0])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "by_seed", "direction"),
+    [
+        (0.1, 0.3, (0.2, None, 0.1), 1),
+        (0.1, 0.3, (0.5, -0.1), 0),
+        (-0.1, 0.3, (0.2, 0.1), 0),
+        (-0.3, -0.1, (-0.2,), -1),
+        (-0.3, -0.1, (-0.4, 0.0), 0),
+        (None, None, (None,), 0),
+    ],
+)
+def test_a_change_has_a_direction_where_interval_and_seeds_agree(
+    low: float | None, high: float | None, by_seed: tuple[float | None, ...], direction: int
+) -> None:
+    assert Change(Estimate(0.2, 9, low=low, high=high), 0.01, by_seed).direction == direction
+
+
+def test_pairs_differ_in_one_choice_alone_and_in_what_it_changes() -> None:
+    adds = {"projector": 0.0, "projector+lora": 0.1, "all+llm": 0.4, "none": 0.0, "ewc": -0.05}
+
+    def tuned(cell: Cell) -> Findings:
+        worse = adds[cell.trained] + adds[cell.holding] + (cell.seed if cell.seed else 0.0)
+        return replace(named(cell), measured=replace(WAS, texts=texts(worse)))
+
+    own = [cell for cell in CELLS if not cell.transfer]
+    lost = next(c for c in own if (c.trained, c.holding, c.seed) == ("all+llm", "none", 1))
+    pairs = found([before(), *(failed(c) if c is lost else tuned(c) for c in own)]).matched
+    # Of the fraction, each holding meets each tie in one of two ways.
+    assert {(p.factor, p.level, p.baseline, p.beside) for p in pairs} == {
+        ("trained", "all+llm", "projector", ("none", "none")),
+        ("trained", "all+llm", "projector", ("ewc", "contrastive")),
+    }
+    for pair in pairs:
+        change = pair.changes["loss of text"]
+        assert change.estimate.value == pytest.approx(0.4)
+        assert pair.changes["inside AUC"].estimate.value == 0
+        assert pair.seeds == (0, 1)
+        first, second = change.by_seed
+        assert first == pytest.approx(0.4)
+        assert second == (pytest.approx(0.4) if pair.beside[0] == "ewc" else None)
+        assert pair.changes.keys() == pair.corrected.keys() == set(MEASURES)
+    p_values = [pair.changes["loss of text"].p_value for pair in pairs]
+    assert tuple(pair.corrected["loss of text"] for pair in pairs) == holm(p_values)
+
+
+def test_pairs_say_nothing_of_words_where_neither_trains_what_reads() -> None:
+    study = replace(STUDY, design="star")
+    cells = [cell for cell in cells_of(study) if not cell.transfer]
+    pairs = matched_of(study, [replace(named(cell), measured=WAS) for cell in cells])
+    assert [(p.factor, p.level) for p in pairs] == [
+        ("trained", "projector+lora"),
+        ("trained", "all+llm"),
+        ("holding", "ewc"),
+        ("alignment", "contrastive"),
+    ]
+    for pair in pairs:
+        left_out = () if pair.factor == "trained" else OF_WORDS
+        assert set(pair.changes) == set(MEASURES) - set(left_out)
 
 
 def test_the_front_is_what_none_beats_and_failures_are_kept_by_name() -> None:

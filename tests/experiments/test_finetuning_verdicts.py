@@ -7,6 +7,7 @@ from tests.experiments.findings_of import before, everything, found
 
 from audioprobe.experiments.finetuning.choices import FactorEffect
 from audioprobe.experiments.finetuning.comparing import Change, Measure
+from audioprobe.experiments.finetuning.matched import Matched
 from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import Carried, Transferred
 from audioprobe.experiments.finetuning.verdicts import Verdict, verdicts_of
@@ -55,29 +56,64 @@ def effects(estimate: Estimate, corrected: float | None) -> tuple[FactorEffect, 
     return FactorEffect(one, "none", corrected), FactorEffect(other, "none", 1.0)
 
 
+APART = "on average, {} by contrastive instead of none; not told apart embedding."
+NO_MORE = "nothing is told apart, of contrastive, embedding."
+
+
 @pytest.mark.parametrize(
-    ("estimate", "corrected", "told"),
+    ("estimate", "corrected", "better", "told"),
     [
-        (
-            UP,
-            0.01,
-            "the accuracy is raised by contrastive; embedding not told apart from it",
-        ),
-        (DOWN, 0.01, "the accuracy is lowered by contrastive; embedding not told apart from it"),
-        (UP, 0.2, "contrastive, embedding not told apart from it"),
-        (UP, None, "contrastive, embedding not told apart from it"),
+        (UP, 0.01, "contrastive", APART.format("raised")),
+        (DOWN, 0.01, "none of those tried", APART.format("lowered")),
+        (UP, 0.2, "none of those tried", NO_MORE),
+        (UP, None, "none of those tried", NO_MORE),
     ],
 )
 def test_a_tie_repairs_only_by_a_corrected_test(
-    whole: Synthesis, estimate: Estimate, corrected: float | None, told: str
+    whole: Synthesis, estimate: Estimate, corrected: float | None, better: str, told: str
 ) -> None:
     some: dict[Measure, tuple[FactorEffect, ...]] = {
         "accuracy in sound": effects(estimate, corrected),
         "inside AUC": effects(UP, 0.01),
     }
-    answer = about(replace(whole, effects=some), "Which tie").answer
-    assert answer.startswith(f"In answers about sound, against none: {told}. In naming, against")
-    assert "the AUC is raised by contrastive; embedding not told apart from it." in answer
+    verdict = about(replace(whole, effects=some, matched=()), "Which tie")
+    assert verdict.answer == (
+        f"Answers about sound are clearly better with {better}, and naming with contrastive."
+    )
+    assert verdict.points == (
+        f"Accuracy in sound, by what ties: {told}",
+        f"Inside AUC, by what ties: {APART.format('raised')}",
+    )
+
+
+def pair(level: str, change: Change, corrected: float | None) -> Matched:
+    measures: tuple[Measure, ...] = ("loss of text", "earlier AUC", "accuracy in sound")
+    return Matched(
+        "holding",
+        level,
+        "none",
+        ("projector+lora", "none"),
+        (0, 1),
+        dict.fromkeys(measures, change),
+        dict.fromkeys(measures, corrected),
+    )
+
+
+def test_a_pair_tells_by_test_interval_and_every_seed(whole: Synthesis) -> None:
+    told = (
+        pair("ewc", Change(DOWN, 0.001, (-0.2, -0.4)), 0.01),
+        pair("l2-sp", Change(DOWN, 0.001, (-0.8, 0.2)), 0.01),  # seeds do not agree
+        pair("wise-ft", Change(DOWN, 0.1, (-0.2, -0.4)), 0.3),  # no corrected test
+        pair("rehearsal", Change(UP, 0.001, (0.2, 0.4)), 0.01),
+        pair("rehearsal", Change(NONE, 0.6, (0.2, 0.4)), 1.0),
+    )
+    verdict = about(replace(whole, matched=told, effects={}), "What causes")
+    assert verdict.points[0] == (
+        "Loss of text, by what holds: all else the same, raised by rehearsal (1 of 2 times) and "
+        "lowered by ewc instead of none; not told apart l2-sp, wise-ft."
+    )
+    assert "l2-sp beside projector+lora and none -0.300 [-0.400, -0.200]" in verdict.evidence
+    assert verdict.to_markdown().startswith(f"**{verdict.question}** {verdict.answer}\n\n- Loss of")
 
 
 def carried(arm: str, asked: str, half: str, change: Estimate, beyond: Estimate) -> Carried:
@@ -111,14 +147,16 @@ def test_a_gap_that_stays_is_told_with_its_number(whole: Synthesis) -> None:
 
 
 def test_forgetting_is_told_of_those_alone_that_could_forget(whole: Synthesis) -> None:
-    answer = about(whole, "What causes forgetting").answer
-    worse = [t for t in whole.tried if (t.changes["loss of text"].estimate.low or 0) > 0]
+    verdict = about(whole, "What causes forgetting")
+    answer, points = verdict.answer, " ".join(verdict.points)
+    worse = [t for t in whole.tried if t.changes["loss of text"].direction > 0]
     own = [t for t in worse if t.trained != "projector"]
     assert len(worse) > len(own) > 0  # made up for all alike
     assert f"{len(own)} of 4 strategies that train the language model read text worse" in answer
     assert "2 others leave it as it is, and cannot" in answer
-    assert "Of what trains, against projector+lora: the loss is raised by all+llm." in answer
-    assert "Of what holds, against none: the loss is lowered by ewc." in answer
+    # Four strategies have as many numbers to be told, and leave nothing to be noise.
+    assert "Loss of text, by what trains: nothing is told apart, of all+llm." in points
+    assert "Loss of text, by what holds: nothing is told apart, of ewc." in points
 
 
 @pytest.mark.parametrize(("words", "repaired"), [(NONE, 6), (DOWN, 0)])

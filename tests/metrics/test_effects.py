@@ -208,9 +208,68 @@ def test_what_is_no_experiment_is_refused() -> None:
         main_effects(one, [1.0, 2.0, 3.0], baseline={"x": "a"})
     with pytest.raises(InvalidInputError, match="a block for each of 2 runs, got 1"):
         main_effects(one, [1.0, 2.0], baseline={"x": "a"}, blocks=[0])
+    with pytest.raises(InvalidInputError, match="a unit for each of 2 runs, got 1"):
+        main_effects(one, [1.0, 2.0], baseline={"x": "a"}, units=[0])
     with pytest.raises(InvalidInputError, match="none infinite"):
         main_effects(one, [1.0, math.inf], baseline={"x": "a"})
     with pytest.raises(InvalidInputError, match="at least one factor"):
         main_effects({}, [1.0], baseline={})
     with pytest.raises(InvalidInputError, match=r"in \(0, 1\), got 95"):
         main_effects(one, [1.0, 2.0], baseline={"x": "a"}, level=95)
+
+
+UNITS = [of for of, _ in RUNS]
+
+
+def with_units(values: Sequence[float | None] | np.ndarray) -> dict[tuple[str, str], Effect]:
+    effects = main_effects(FACTORS, values, baseline=BASELINE, blocks=SEEDS, units=UNITS)
+    return {(effect.factor, effect.level): effect for effect in effects}
+
+
+def test_effects_of_units_are_those_of_their_means() -> None:
+    values = made(TRUTH) + noise(4)
+    means = [float(np.mean(values[n : n + 3])) for n in range(0, len(RUNS), 3)]
+    alone = main_effects(
+        {factor: levels[::3] for factor, levels in FACTORS.items()}, means, baseline=BASELINE
+    )
+    for one, other in zip(with_units(values).values(), alone, strict=True):
+        assert value(one) == pytest.approx(value(other))
+        assert one.estimate.low == pytest.approx(other.estimate.low)
+        assert one.p_value == pytest.approx(other.p_value)
+        assert one.estimate.method == (
+            "least squares, additive, 36 runs of 12 units, 7 residual degrees of freedom, 95%"
+        )
+
+
+def test_a_unit_of_one_run_is_a_run() -> None:
+    values = made(TRUTH) + noise(5)
+    each = main_effects(FACTORS, values, baseline=BASELINE, blocks=SEEDS, units=range(len(RUNS)))
+    for one, other in zip(each, fitted(values).values(), strict=True):
+        assert one.p_value == pytest.approx(other.p_value)
+
+
+@pytest.mark.parametrize("n_missing", [0, 7])
+def test_seeds_of_few_strategies_are_no_more_strategies(n_missing: int) -> None:
+    held: dict[bool, list[bool]] = {True: [], False: []}
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        own = dict(zip(dict.fromkeys(UNITS), rng.normal(size=12), strict=True))  # interactions
+        values = made(TRUTH) + [own[of] for of in UNITS] + noise(seed, 0.3)
+        values[rng.permutation(len(RUNS))[:n_missing]] = np.nan
+        for as_units, found in ((True, with_units(values)), (False, fitted(values))):
+            for term, effect in found.items():
+                low, high = effect.estimate.low, effect.estimate.high
+                assert low is not None
+                assert high is not None
+                held[as_units].append(low <= TRUTH[term] <= high)
+    assert 0.92 < np.mean(held[True]) < 0.97  # .95 where none is missing
+    assert np.mean(held[False]) < 0.85
+
+
+def test_as_many_effects_as_units_leave_nothing_to_be_noise() -> None:
+    values, levels = [1.0, 1.5, 3.0, 3.5], ["a", "a", "b", "b"]
+    (effect,) = main_effects({"x": levels}, values, baseline={"x": "a"}, units=levels)
+    assert value(effect) == pytest.approx(2.0)
+    assert (effect.estimate.low, effect.p_value) == (None, None)
+    (alone,) = main_effects({"x": levels}, values, baseline={"x": "a"})
+    assert alone.p_value is not None

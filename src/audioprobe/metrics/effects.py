@@ -3,7 +3,12 @@
 Conventions:
     A run has one level of every factor and one value. The model is additive: a value is an
     intercept, the effect of its block (such as a seed), one effect of each factor's level, and
-    independent noise of one variance. Interactions are no part of it, and end up in the noise.
+    noise. Interactions are no part of it, and end up in the noise.
+
+    Runs of one unit (a combination of levels that was run by several seeds) share their
+    interactions: a hundred seeds of two strategies are still two strategies. With units, noise is
+    what means of units leave unexplained, as in a split-plot experiment. Without, it is independent
+    from run to run.
 """
 
 import math
@@ -47,6 +52,7 @@ def main_effects(
     *,
     baseline: Mapping[str, str],
     blocks: Sequence[Hashable] | None = None,
+    units: Sequence[Hashable] | None = None,
     level: float = 0.95,
 ) -> tuple[Effect, ...]:
     """Effects of all levels against their baselines, by ordinary least squares.
@@ -60,6 +66,9 @@ def main_effects(
         values: of each run; None or NaN leaves a run out.
         baseline: level of each factor against which its other levels are told.
         blocks: of each run; differences between blocks are taken out. None is a single block.
+        units: of each run; None lets each be its own. Where every unit has as many runs in every
+            block, intervals are those of least squares over means of units; elsewhere they are
+            close to it.
         level: of the intervals (Student's t with the residual degrees of freedom), in (0, 1).
 
     Returns:
@@ -72,7 +81,7 @@ def main_effects(
             a baseline is missing or no level of its factor, or `level` is not in (0, 1).
     """
     numbers = np.array(values, dtype=np.float64)
-    _check(factors, numbers, baseline, blocks, level)
+    _check(factors, numbers, baseline, {"block": blocks, "unit": units}, level)
     there = ~np.isnan(numbers)
     columns = {
         (factor, name): np.array([own == name for own in levels])[there]
@@ -80,24 +89,29 @@ def main_effects(
         for name in dict.fromkeys(levels)
     }
     terms = [(factor, name) for factor, name in columns if name != baseline[factor]]
-    owners = [None] * len(numbers) if blocks is None else list(blocks)
-    owners = [owner for owner, kept in zip(owners, there, strict=True) if kept]
     # The intercept stands for the first block.
-    rest = [[own == block for own in owners] for block in list(dict.fromkeys(owners))[1:]]
-    design = np.array([*(columns[term] for term in terms), np.ones(len(owners)), *rest]).T
-    fit = _Fit.of(design.astype(np.float64), numbers[there])
+    rest = _members(blocks, there)[1:] if blocks is not None else ()
+    design = np.array([*(columns[term] for term in terms), np.ones(int(there.sum())), *rest]).T
+    fit = _Fit.of(design, numbers[there], None if units is None else _members(units, there))
     n_left_out = int(np.count_nonzero(~there))
     found = []
     for index, (factor, name) in enumerate(terms):
         n_runs = int(columns[factor, name].sum())
         if not n_runs or not columns[factor, baseline[factor]].any():
-            why = "no runs of this level" if not n_runs else "no runs of the baseline level"
+            why = f"no runs of {'the baseline' if n_runs else 'this'} level"
             undefined = Estimate(None, n=0, n_undefined=n_left_out, method=why)
             found.append(Effect(factor, name, undefined, n_runs, None))
             continue
         estimate, p_value = fit.effect(index, level, n_left_out)
         found.append(Effect(factor, name, estimate, n_runs, p_value))
     return tuple(found)
+
+
+def _members(owners: Sequence[Hashable], there: BoolArray) -> BoolArray:
+    """Which of the fitted runs each owner has, shape (n_owners, n_fitted)."""
+    kept = [owner for owner, fitted in zip(owners, there, strict=True) if fitted]
+    each = [[own == owner for own in kept] for owner in dict.fromkeys(kept)]
+    return np.array(each, dtype=np.bool_).reshape(len(each), len(kept))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,19 +123,21 @@ class _Fit:
         errors: standard errors of the coefficients for noise of variance 1.
         determined: False where a column is a combination of others.
         n_runs: that were fitted.
-        df: residual degrees of freedom.
+        df: residual degrees of freedom; of units, where there are any.
         noise: standard deviation of the residuals; None where nothing is left to be noise.
+        n_units: that were fitted; None where each run is its own.
     """
 
     coefficients: Float64Array
     errors: Float64Array
     determined: BoolArray
     n_runs: int
-    df: int
+    df: float
     noise: float | None
+    n_units: int | None
 
     @classmethod
-    def of(cls, design: Float64Array, values: Float64Array) -> "_Fit":
+    def of(cls, design: Float64Array, values: Float64Array, units: BoolArray | None) -> "_Fit":
         # All directions of coefficients are wanted, and of runs only those that are fitted.
         left, sizes, right = np.linalg.svd(design, full_matrices=design.shape[0] < design.shape[1])
         smallest = max(design.shape) * np.finfo(np.float64).eps * sizes.max(initial=0.0)
@@ -129,10 +145,16 @@ class _Fit:
         # A coefficient is determined if no direction that leaves the fit as it is touches it.
         free = np.linalg.norm(right[rank:], axis=0)
         inverse = right[:rank].T / sizes[:rank]
-        scores = left[:, :rank].T @ values
-        apart = float(np.linalg.norm(values - left[:, :rank] @ scores))
-        df = len(values) - rank
-        is_noise = df > 0 and apart > _NOTHING * float(np.linalg.norm(values))
+        span = left[:, :rank]
+        scores = span.T @ values
+        residuals, df = values - span @ scores, float(len(values) - rank)
+        if units is not None:
+            # Of residuals and of what is fitted, the part that all runs of a unit share.
+            means = units / np.sqrt(units.sum(axis=1, keepdims=True))
+            residuals = means @ residuals
+            df = len(means) - float(np.square(means @ span).sum())
+        apart = float(np.linalg.norm(residuals))
+        is_noise = df > _ALONG and apart > _NOTHING * float(np.linalg.norm(values))
         return cls(
             coefficients=inverse @ scores,
             errors=np.linalg.norm(inverse, axis=1),
@@ -140,6 +162,7 @@ class _Fit:
             n_runs=len(values),
             df=df,
             noise=apart / math.sqrt(df) if is_noise else None,
+            n_units=None if units is None else len(units),
         )
 
     def effect(self, index: int, level: float, n_left_out: int) -> tuple[Estimate, float | None]:
@@ -148,9 +171,9 @@ class _Fit:
             why = "confounded with other factors"
             return Estimate(None, n=0, n_undefined=n_left_out, method=why), None
         value = float(self.coefficients[index])
-        method = (
-            f"least squares, additive, {self.n_runs} runs, {self.df} residual degrees of freedom"
-        )
+        runs = f"{self.n_runs} runs"
+        runs += "" if self.n_units is None else f" of {self.n_units} units"
+        method = f"least squares, additive, {runs}, {self.df:.4g} residual degrees of freedom"
         if self.noise is None:
             why = "no interval: nothing is left to be noise"
             return Estimate(value, self.n_runs, n_left_out, method=f"{method}, {why}"), None
@@ -172,7 +195,7 @@ def _check(
     factors: Mapping[str, Sequence[str]],
     values: Float64Array,
     baseline: Mapping[str, str],
-    blocks: Sequence[Hashable] | None,
+    belongs: Mapping[str, Sequence[Hashable] | None],
     level: float,
 ) -> None:
     if values.ndim != 1 or not values.size or not factors or np.isinf(values).any():
@@ -182,10 +205,11 @@ def _check(
         )
     if not 0 < level < 1:
         raise InvalidInputError(f"The level of an interval must be in (0, 1), got {level}.")
-    if blocks is not None and len(blocks) != len(values):
-        raise InvalidInputError(
-            f"Expected a block for each of {len(values)} runs, got {len(blocks)}."
-        )
+    for what, owners in belongs.items():
+        if owners is not None and len(owners) != len(values):
+            raise InvalidInputError(
+                f"Expected a {what} for each of {len(values)} runs, got {len(owners)}."
+            )
     if factors.keys() != baseline.keys():
         raise InvalidInputError(
             f"Expected a baseline for each of {', '.join(factors)}, got {', '.join(baseline)}."

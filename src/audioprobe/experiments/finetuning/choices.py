@@ -66,6 +66,7 @@ def _effects(tried: Sequence[Tried], measure: Measure, study: Study) -> tuple[Fa
         [value for _, _, value in runs],
         baseline=baseline,
         blocks=[seed for _, seed, _ in runs],
+        units=[one.name for one, _, _ in runs],
         level=study.bootstrap.level,
     )
     corrected = holm([effect.p_value for effect in found])

@@ -1,4 +1,4 @@
-"""A model after training against the same before: on the same clips, passages and questions.
+"""A model after training against another, as before: on the same clips, passages and questions.
 
 Replicates by other seeds are averaged item by item. Intervals resample items (clips, passages, or
 concepts with all their questions), so they tell what other items would have given; what other seeds
@@ -44,7 +44,7 @@ _FLIPS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """After minus before.
+    """After minus before, or one strategy minus another.
 
     Attributes:
         estimate: mean over replicates, with an interval over items.
@@ -56,30 +56,42 @@ class Change:
     p_value: float | None
     by_seed: tuple[float | None, ...]
 
+    @property
+    def direction(self) -> int:
+        """1 or -1 where the whole interval and every seed that has a value agree, else 0."""
+        low, high = self.estimate.low, self.estimate.high
+        if low is None or high is None:
+            return 0
+        known = [value for value in self.by_seed if value is not None]
+        if low > 0 and all(value > 0 for value in known):
+            return 1
+        return -1 if high < 0 and all(value < 0 for value in known) else 0
+
 
 NOTHING = Estimate(None, n=0, method="no training of this strategy ended")
 _UNHEARD = Estimate(None, n=0, method="no clip that has scores each time")
 
 
-def changes(
-    before: Measured, replicates: Sequence[Measured | None], bootstrap: Bootstrap
-) -> dict[Measure, Change]:
-    """What training changed, measure by measure.
+Pair: TypeAlias = tuple[Measured, Measured]
+"""Before and after; or by one strategy and by another, of the same seed."""
+
+
+def changes(pairs: Sequence[Pair | None], bootstrap: Bootstrap) -> dict[Measure, Change]:
+    """What the second of each pair does otherwise than the first, measure by measure.
 
     Args:
-        before: the model as it was.
-        replicates: after training, one per seed; None for one that failed.
+        pairs: one per seed; None where a training failed.
         bootstrap: how intervals are computed; its seed is that of the tests.
     """
-    there = [one for one in replicates if one is not None]
+    there = [pair for pair in pairs if pair is not None]
     found = {}
     for measure in MEASURES:
         compare = _WAYS[measure]
         if not there:
-            found[measure] = Change(NOTHING, None, (None,) * len(replicates))
+            found[measure] = Change(NOTHING, None, (None,) * len(pairs))
             continue
-        estimate, p_value = compare(before, there, bootstrap)
-        alone = [None if one is None else compare(before, [one], None) for one in replicates]
+        estimate, p_value = compare(there, bootstrap)
+        alone = [None if pair is None else compare([pair], None) for pair in pairs]
         by_seed = tuple(None if one is None else one[0].value for one in alone)
         found[measure] = Change(estimate, p_value, by_seed)
     return found
@@ -127,17 +139,28 @@ _PORTIONS: Mapping[str, str] = {
 
 
 def _of_captions(portion: str) -> Callable[..., _Compared]:
-    def compare(
-        before: Measured, after: Sequence[Measured], bootstrap: Bootstrap | None
-    ) -> _Compared:
-        targets, (old, *new) = _common([before.heard[portion], *(a.heard[portion] for a in after)])
+    def compare(pairs: Sequence[Pair], bootstrap: Bootstrap | None) -> _Compared:
+        # The model before is the same in every pair: it is computed once.
+        heard = {id(one): one.heard[portion] for pair in pairs for one in pair}
+        targets, values = _common(list(heard.values()))
         if not len(targets):
             return _UNHEARD, None
-        was, now = macro_roc_auc(targets, old), _mean_auc(targets, new)
-        found = _estimate(lambda counts: now(counts) - was(counts), len(targets), bootstrap)
-        return found, _exchanged(targets, old, new, bootstrap)
+        aucs = {key: macro_roc_auc(targets, one) for key, one in zip(heard, values, strict=True)}
+        found = _estimate(
+            lambda counts: _mean_apart(pairs, {key: one(counts) for key, one in aucs.items()}),
+            len(targets),
+            bootstrap,
+        )
+        scores = dict(zip(heard, values, strict=True))
+        exchange = [(scores[id(was)], scores[id(now)]) for was, now in pairs]
+        return found, _exchanged(targets, exchange, bootstrap)
 
     return compare
+
+
+def _mean_apart(pairs: Sequence[Pair], of: Mapping[int, Float64Array]) -> Float64Array:
+    apart = [of[id(now)] - of[id(was)] for was, now in pairs]
+    return np.asarray(np.mean(apart, axis=0), dtype=np.float64)
 
 
 def _mean_auc(
@@ -157,8 +180,7 @@ def _common(heard: Sequence[Captioned]) -> tuple[BoolArray, list[Float64Array]]:
 
 def _exchanged(
     targets: BoolArray,
-    old: Float64Array,
-    new: Sequence[Float64Array],
+    pairs: Sequence[tuple[Float64Array, Float64Array]],
     bootstrap: Bootstrap | None,
 ) -> float | None:
     """Two-sided p-value: before and after exchanged clip by clip, in all replicates at once."""
@@ -167,18 +189,18 @@ def _exchanged(
     rng = np.random.default_rng(bootstrap.seed)
     flips = rng.integers(2, size=(_FLIPS, len(targets))).astype(bool)
     flips[0] = False
-    differences = np.mean([exchanged(targets, after, old, flips) for after in new], axis=0)
+    differences = np.mean([exchanged(targets, now, was, flips) for was, now in pairs], axis=0)
     if np.isnan(differences).any():
         return None
     return share_as_far(differences)
 
 
-def _of_texts(
-    before: Measured, after: Sequence[Measured], bootstrap: Bootstrap | None
-) -> _Compared:
-    tokens = np.array([text.n_tokens for text in before.texts], dtype=np.float64)
-    was = np.array([text.nats for text in before.texts])
-    now = np.mean([[text.nats for text in one.texts] for one in after], axis=0)
+def _of_texts(pairs: Sequence[Pair], bootstrap: Bootstrap | None) -> _Compared:
+    tokens = np.array([text.n_tokens for text in pairs[0][0].texts], dtype=np.float64)
+    was, now = (
+        np.mean([[text.nats for text in pair[side].texts] for pair in pairs], axis=0)
+        for side in (0, 1)
+    )
     found = _estimate(ratio(now - was, tokens), len(tokens), bootstrap)
     if bootstrap is None:
         return found, None
@@ -186,56 +208,51 @@ def _of_texts(
 
 
 def _of_answers(measure: Measure) -> Callable[..., _Compared]:
-    def compare(
-        before: Measured, after: Sequence[Measured], bootstrap: Bootstrap | None
-    ) -> _Compared:
-        return difference(
-            {key: (answer, value) for key, answer, value in _valued(before.probe, measure)},
-            [
-                {key: (answer, value) for key, answer, value in _valued(one.probe, measure)}
-                for one in after
-            ],
-            bootstrap,
-        )
+    def compare(pairs: Sequence[Pair], bootstrap: Bootstrap | None) -> _Compared:
+        was, now = ([_valued(pair[side].probe, measure) for pair in pairs] for side in (0, 1))
+        return difference(was, now, bootstrap)
 
     return compare
 
 
-_Values = Mapping[tuple[object, ...], tuple[Answer, float]]
+Values: TypeAlias = Mapping[tuple[object, ...], tuple[Answer, float]]
+"""A number for each answer, by its key."""
 
 
-def difference(was: _Values, now: Sequence[_Values], bootstrap: Bootstrap | None) -> _Compared:
+def difference(
+    was: Sequence[Values], now: Sequence[Values], bootstrap: Bootstrap | None
+) -> _Compared:
     """Mean of the new values minus the old, over what all of them have; concepts are resampled."""
-    keys = [key for key in was if all(key in one for one in now)]
+    every = [*was, *now]
+    keys = [key for key in every[0] if all(key in one for one in every)]
     if not keys:
         return Estimate(None, n=0, method="no question that was answered each time"), None
-    groups = [was[key][0].concept for key in keys]
-    apart = np.array([np.mean([one[key][1] for one in now]) - was[key][1] for key in keys])
+    groups = [every[0][key][0].concept for key in keys]
+    old, new = ([np.mean([one[key][1] for one in some]) for key in keys] for some in (was, now))
+    apart = np.subtract(new, old)
     found = _estimate(mean(apart), len(keys), bootstrap, groups)
     if bootstrap is None:
         return found, None
     return found, sign_flips(apart, groups=groups, seed=bootstrap.seed).p_value
 
 
-def _valued(
-    answers: Sequence[Answer], measure: Measure
-) -> list[tuple[tuple[object, ...], Answer, float]]:
+def _valued(answers: Sequence[Answer], measure: Measure) -> Values:
     """Answers with 1 for a right and 0 for a wrong one; for the gap, words minus sound."""
     condition = {"accuracy in words": "text", "accuracy in sound": "audio"}.get(measure)
     if condition is not None:
-        return [
-            (a.key, a, float(a.right))
+        return {
+            a.key: (a, float(a.right))
             for a in answers
             if a.condition == condition and a.right is not None
-        ]
+        }
     words = {
         _asked(a): float(a.right) for a in answers if a.condition == "text" and a.right is not None
     }
-    return [
-        (a.key, a, words[_asked(a)] - float(a.right))
+    return {
+        a.key: (a, words[_asked(a)] - float(a.right))
         for a in answers
         if a.condition == "audio" and a.right is not None and _asked(a) in words
-    ]
+    }
 
 
 def _asked(answer: Answer) -> tuple[object, ...]:
@@ -244,7 +261,7 @@ def _asked(answer: Answer) -> tuple[object, ...]:
 
 
 def _rights(measured: Sequence[Measured], measure: Measure) -> tuple[Float64Array, list[str]]:
-    each = [{key: (a, v) for key, a, v in _valued(one.probe, measure)} for one in measured]
+    each = [_valued(one.probe, measure) for one in measured]
     keys = [key for key in each[0] if all(key in one for one in each)]
     values = np.array([np.mean([one[key][1] for one in each]) for key in keys], dtype=np.float64)
     return values, [each[0][key][0].concept for key in keys]

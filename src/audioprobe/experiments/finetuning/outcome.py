@@ -10,6 +10,7 @@ from audioprobe.experiments.finetuning.summary import (
     effects_table,
     failures_table,
     links_table,
+    pairs_table,
     strategies_table,
     transfer_table,
 )
@@ -39,12 +40,13 @@ def write_outcome(record: Record, folder: Path, name: str) -> Synthesis:
     verdicts = verdicts_of(found)
     tables: dict[str, Table] = {
         "Strategies": strategies_table(found),
+        "Pairs": pairs_table(found),
         "Effects": effects_table(found),
         "Drift": links_table(found),
         "Transfer": transfer_table(found),
         "Failures": failures_table(found),
     }
-    told = [f"**{v.question}** {v.answer}\n\n{v.evidence}\n" for v in verdicts]
+    told = [f"{v.to_markdown()}\n{v.evidence}\n" for v in verdicts]
     parts = [
         f"## {title}\n\n{table.to_markdown()}\n" for title, table in tables.items() if table.rows
     ]

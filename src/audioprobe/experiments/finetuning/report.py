@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from audioprobe.experiments.finetuning.comparing import MEASURES, UNITS
-from audioprobe.experiments.finetuning.config import SETS, Portion, Study
+from audioprobe.experiments.finetuning.config import Study
+from audioprobe.experiments.finetuning.making import making_table
 from audioprobe.experiments.finetuning.summary import (
     before_table,
     called,
@@ -11,6 +12,8 @@ from audioprobe.experiments.finetuning.summary import (
     effects_table,
     failures_table,
     links_table,
+    paired,
+    pairs_table,
     seeds_table,
     strategies_table,
     transfer_table,
@@ -25,8 +28,6 @@ from audioprobe.reports.html import Drawing, Grid, Item, Page, Section
 from audioprobe.reports.planes import Point, lines, matrix, plane
 from audioprobe.tables import Table
 
-_HOUR = 3600
-
 
 def report_of(study: Study, synthesis: Synthesis, verdicts: Sequence[Verdict], name: str) -> Page:
     """All sections; those without anything to show are left out.
@@ -40,19 +41,27 @@ def report_of(study: Study, synthesis: Synthesis, verdicts: Sequence[Verdict], n
     found = synthesis
     answers = Table(
         ("question", "answer", "evidence"),
-        tuple((v.question, v.answer, v.evidence) for v in verdicts),
+        tuple(
+            row
+            for v in verdicts
+            for row in (
+                (v.question, v.answer, v.evidence),
+                *(("", point, "") for point in v.points),
+            )
+        ),
     )
     sections = [
         Section("Verdicts", _grids(("Questions and answers", answers)), _VERDICTS),
         Section("The model before", [Grid("Every measure", before_table(found))], _BEFORE),
         Section("Gain and forgetting", _gain(found), _GAIN),
         Section("Against the model before", _against(found), _AGAINST),
+        Section("One choice changed", _alone(found), _ALONE),
         Section("What each choice does", _choices(found), _CHOICES),
         Section("Transfer", _transfer(found), _TRANSFER),
         Section("Training", _training(found), _TRAINING),
         Section("What moved", _moved(found), _MOVED),
         Section("Trainings that failed", _grids(("Why", failures_table(found))), _FAILED),
-        Section("How it was made", [Grid("Model, data and trainings", _made(study, found))]),
+        Section("How it was made", [Grid("Model, data and trainings", making_table(study, found))]),
     ]
     return Page(f"Fine-tuning: {name}", _lead(found), [one for one in sections if one.items])
 
@@ -116,6 +125,21 @@ def _against(found: Synthesis) -> list[Item]:
         caption = f"Change of {measure}: {UNITS[measure]}."
         items.append(Drawing(to_svg(forest(rows, f"change of {measure}"), caption), caption))
     return items
+
+
+def _alone(found: Synthesis) -> list[Item]:
+    items: list[Item] = []
+    for measure in MEASURES:
+        rows = [
+            Row(paired(one), one.changes[measure].estimate)
+            for one in found.matched
+            if measure in one.changes
+        ]
+        if rows:
+            caption = f"Difference of {measure}, all else the same: {UNITS[measure]}."
+            drawn = forest(rows, f"difference of {measure}")
+            items.append(Drawing(to_svg(drawn, caption), caption))
+    return items + _grids(("In numbers", pairs_table(found)))
 
 
 def _choices(found: Synthesis) -> list[Item]:
@@ -206,44 +230,11 @@ def _by_trained(found: Synthesis) -> dict[str, list[Tried]]:
     return levels
 
 
-def _made(study: Study, found: Synthesis) -> Table:
-    model, plan = study.model, study.plan
-    portions: dict[str, Portion | None] = {name: getattr(study, name) for name in SETS}
-    rows = [("model", f"{model.name}, over {model.base}" if model.base else model.name)]
-    rows += [(f"sounds: {name}", _portion(one)) for name, one in portions.items() if one]
-    rows += [
-        ("texts to be kept in mind", study.texts),
-        ("texts that reading is measured by", study.measured),
-        ("design", study.design),
-        ("seeds", ", ".join(map(str, study.seeds))),
-        ("steps of a training", str(plan.steps)),
-        ("sounds in a step", str(study.clips)),
-        *((f"learning rate: {one.label}", f"{one.learning_rate:g}") for one in study.levels),
-    ]
-    if study.transfer:
-        rows.append(("steps of a training of invented classes", str(study.transfer.steps)))
-    rows += [
-        ("trainings that ended", f"{found.n_trainings} of {found.n_wanted}"),
-        ("of them failed", str(len(found.failures))),
-        ("hours, one after the other", f"{found.seconds / _HOUR:.2f}"),
-        (
-            "intervals",
-            f"{study.bootstrap.n_resamples} resamples, {study.bootstrap.level:.0%}, "
-            f"seed {study.bootstrap.seed}",
-        ),
-    ]
-    return Table(("what", "value"), tuple(rows))
-
-
-def _portion(one: Portion) -> str:
-    options = ", ".join(f"{key} {value}" for key, value in one.dataset.options.items())
-    half = "" if one.half == "all" else f", {one.half} half"
-    renamed = f", labels by {one.mapping}" if one.mapping else ""
-    inside = f" ({options})" if options else ""
-    return f"{one.dataset.name}{inside}, split {one.split}{half}{renamed}"
-
-
-_VERDICTS = "What the numbers below allow to say, and no more than that."
+_VERDICTS = (
+    "What the numbers below allow to say, and no more than that. A change is told where its whole "
+    "interval and every seed are on one side of none; what a choice does, where its corrected test "
+    "is below .05 as well."
+)
 _BEFORE = (
     "The model as it was, which all trainings begin with. Intervals resample clips, passages, or "
     "concepts with all their questions."
@@ -257,13 +248,20 @@ _AGAINST = (
     "After training minus before, on the same items, mean over seeds; the line is no change. "
     "Intervals resample clips, passages, or concepts, and tell nothing of other seeds or models."
 )
+_ALONE = (
+    "Strategies that differ in one choice alone, on the same items and by the same seeds; the line "
+    "is no difference. This assumes nothing of how choices add up, and speaks of a choice beside "
+    "the others that are named. Intervals resample clips, passages, or concepts, and tell nothing "
+    "of other seeds or models; what each seed gave stands beside. p-values are corrected for all "
+    "pairs of a measure (Holm)."
+)
 _CHOICES = (
-    "What a level changes against the first level of its factor, all else being equal, by least "
-    "squares over single trainings. Strategies that leave the language model as it is cannot "
+    "What a level changes against the first level of its factor, on average over what it was "
+    "combined with, by least squares. Strategies that leave the language model as it is cannot "
     "change what it makes of words, and are no part of the loss of text and the accuracy in words. "
-    "Intervals tell what other seeds of this design would give, as far as choices add up; they "
-    "tell nothing of other items or models. p-values are corrected for all levels of a measure "
-    "(Holm)."
+    "Noise is whatever of a strategy does not add up, so that many seeds of few strategies are no "
+    "more strategies: intervals tell what other strategies of such choices would give, and nothing "
+    "of other items or models. p-values are corrected for all levels of a measure (Holm)."
 )
 _TRANSFER = (
     "Classes with invented names were taught in one way and asked about in both; of half of the "

@@ -2,6 +2,7 @@
 
 from audioprobe.experiments.finetuning.choices import FactorEffect
 from audioprobe.experiments.finetuning.comparing import MEASURES, UNITS, Change, Measure
+from audioprobe.experiments.finetuning.matched import Matched
 from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import Carried, Transferred
 from audioprobe.experiments.finetuning.tried import FACTORS, Tried
@@ -45,6 +46,38 @@ def seeds_table(found: Synthesis) -> Table:
     )
     header = ("number", *FACTORS, "seed", *MEASURES)
     return Table(header, rows, (0, *columns(("seed", *MEASURES), 4)))
+
+
+def pairs_table(found: Synthesis) -> Table:
+    """A row per measure and pair of strategies that differ in one choice."""
+    header = (
+        "measure",
+        "factor",
+        "level",
+        "instead of",
+        "beside",
+        "difference",
+        "p",
+        "p, corrected",
+        "each seed",
+    )
+    rows = tuple(
+        (
+            measure,
+            one.factor,
+            one.level,
+            one.baseline,
+            ", ".join(one.beside),
+            _change(one.changes[measure]),
+            _p(one.changes[measure].p_value),
+            _p(one.corrected[measure]),
+            " ".join(_signed_digits(value) for value in one.changes[measure].by_seed),
+        )
+        for measure in MEASURES
+        for one in found.matched
+        if measure in one.changes
+    )
+    return Table(header, rows, numeric=(6, 7))
 
 
 def effects_table(found: Synthesis) -> Table:
@@ -153,6 +186,11 @@ def headline(found: Synthesis) -> Table:
 def called(one: Tried) -> str:
     """A strategy in words, which can be broken into lines."""
     return f"{one.trained}, {one.holding}, {one.alignment}"
+
+
+def paired(one: Matched) -> str:
+    """What differs in words, and beside what."""
+    return f"{one.level}, not {one.baseline} ({', '.join(one.beside)})"
 
 
 def told(estimate: Estimate) -> str:

@@ -9,6 +9,7 @@ from audioprobe.experiments.finetuning.choices import FactorEffect, choices_of
 from audioprobe.experiments.finetuning.comparing import MEASURES, Measure, level_of
 from audioprobe.experiments.finetuning.config import Study
 from audioprobe.experiments.finetuning.findings import BEFORE, Findings
+from audioprobe.experiments.finetuning.matched import Matched, matched_of
 from audioprobe.experiments.finetuning.transfer import Transferred, transferred
 from audioprobe.experiments.finetuning.tried import Tried, tried_of
 from audioprobe.metrics.bootstrap import Bootstrap
@@ -41,6 +42,7 @@ class Synthesis:
         before: the model as it was.
         tried: all strategies, in the order of the design.
         effects: of every level, by measure.
+        matched: strategies that differ in one choice alone.
         links: of drift with forgetting and gain.
         transfer: of invented classes; None where none were taught.
         n_trainings: that ended.
@@ -52,6 +54,7 @@ class Synthesis:
     before: dict[Measure, Estimate]
     tried: tuple[Tried, ...]
     effects: dict[Measure, tuple[FactorEffect, ...]]
+    matched: tuple[Matched, ...]
     links: tuple[Link, ...]
     transfer: Transferred | None
     n_trainings: int
@@ -81,6 +84,7 @@ def synthesised(
         {measure: level_of([was], measure, study.bootstrap) for measure in MEASURES},
         tried,
         choices_of(tried, study),
+        matched_of(study, own),
         _links(tried, own, study.bootstrap),
         transferred(was.quiz, [t for t in trainings if t.transfer], halves, study.bootstrap),
         len(trainings),

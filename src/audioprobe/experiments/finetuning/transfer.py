@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audioprobe.experiments.finetuning.comparing import difference
+from audioprobe.experiments.finetuning.comparing import Values, difference
 from audioprobe.experiments.finetuning.findings import Answer, Findings
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.resampled import mean
@@ -101,10 +101,7 @@ def transferred(
     )
 
 
-_Part = dict[tuple[object, ...], tuple[Answer, float]]
-
-
-def _part(answers: Sequence[Answer], asked: str, half: str, halves: frozenset[str]) -> _Part:
+def _part(answers: Sequence[Answer], asked: str, half: str, halves: frozenset[str]) -> Values:
     condition = {"words": "text", "sound": "audio"}[asked]
     wanted = half == HALVES[0]
     return {
@@ -118,20 +115,20 @@ def _part(answers: Sequence[Answer], asked: str, half: str, halves: frozenset[st
 
 def _carried(
     what: tuple[str, str, str],
-    was: _Part,
-    now: Sequence[_Part],
-    control: Sequence[_Part],
+    was: Values,
+    now: Sequence[Values],
+    control: Sequence[Values],
     bootstrap: Bootstrap,
 ) -> Carried:
-    change, p_change = difference(was, now, bootstrap)
+    change, p_change = difference([was], now, bootstrap)
     beyond: Estimate | None = None
     p_beyond: float | None = None
     if what[0] != CONTROL and control:
-        beyond, p_beyond = difference(_averaged(control), [_averaged(now)], bootstrap)
+        beyond, p_beyond = difference(control, now, bootstrap)
     return Carried(*what, _accuracy(now, bootstrap), change, p_change, beyond, p_beyond)
 
 
-def _averaged(replicates: Sequence[_Part]) -> _Part:
+def _averaged(replicates: Sequence[Values]) -> Values:
     """Mean over replicates of each question that all of them answered."""
     first, *others = replicates
     return {
@@ -141,7 +138,7 @@ def _averaged(replicates: Sequence[_Part]) -> _Part:
     }
 
 
-def _accuracy(replicates: Sequence[_Part], bootstrap: Bootstrap) -> Estimate:
+def _accuracy(replicates: Sequence[Values], bootstrap: Bootstrap) -> Estimate:
     each = _averaged(replicates)
     if not each:
         return Estimate(None, n=0, method="no question was answered")

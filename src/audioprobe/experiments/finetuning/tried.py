@@ -64,17 +64,23 @@ def tried_of(study: Study, trainings: Sequence[Findings], was: Measured) -> tupl
     return _ranked([_tried(study, own, was) for own in by_configuration(trainings).values()])
 
 
+def reads_anew(study: Study, trained: str) -> bool:
+    """Whether this level of what trains has weights of the language model."""
+    return trains_language(study.level(trained).parts)
+
+
 def _tried(study: Study, group: Sequence[Findings], was: Measured) -> Tried:
     first, there = group[0], [one.measured for one in group if one.measured is not None]
+    pairs = [None if one.measured is None else (was, one.measured) for one in group]
     bootstrap = study.bootstrap
     return Tried(
         first.configuration,
         first.trained,
         first.holding,
         first.alignment,
-        trains_language(study.level(first.trained).parts),
+        reads_anew(study, first.trained),
         tuple(one.seed for one in group),
-        changes(was, [one.measured for one in group], bootstrap),
+        changes(pairs, bootstrap),
         {m: level_of(there, m, bootstrap) for m in MEASURES} if there else {},
         _drift(group),
         _similarity(group),

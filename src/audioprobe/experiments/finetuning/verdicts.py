@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audioprobe.experiments.finetuning.choices import FactorEffect
 from audioprobe.experiments.finetuning.comparing import Measure
 from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import CONTROL, HALVES, Carried, Transferred
 from audioprobe.experiments.finetuning.tried import Tried
-from audioprobe.probes.statistics import without_counts
+from audioprobe.experiments.finetuning.wording import by_choice, listed, raising
 from audioprobe.types import Estimate
 
-_ALPHA = 0.05
 _NOTHING_YET = "No training has ended that could tell."
+_CHOICES = {"trained": "what trains", "holding": "what holds", "alignment": "what ties"}
+_FORGOTTEN: tuple[Measure, ...] = ("loss of text", "earlier AUC", "accuracy in sound")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,18 @@ class Verdict:
         question: as the study asks it.
         answer: in words, no stronger than intervals and corrected tests allow.
         evidence: the numbers behind it.
+        points: what each choice does to it, a sentence each.
     """
 
     question: str
     answer: str
     evidence: str
+    points: tuple[str, ...] = ()
+
+    def to_markdown(self) -> str:
+        """Without the evidence; ends with a line break."""
+        points = "".join(f"\n- {point}" for point in self.points)
+        return f"**{self.question}** {self.answer}\n" + (f"{points}\n" if points else "")
 
 
 def verdicts_of(found: Synthesis) -> tuple[Verdict, ...]:
@@ -43,17 +50,18 @@ def verdicts_of(found: Synthesis) -> tuple[Verdict, ...]:
 
 def _gained(found: Synthesis) -> Verdict:
     question = "What is gained by fine-tuning?"
-    better = _clear(found.tried, "inside AUC", above=True)
-    worse = _clear(found.tried, "inside AUC", above=False)
     if not found.tried:
         return Verdict(question, _NOTHING_YET, "")
+    better = _clear(found.tried, "inside AUC", above=True)
+    worse = _clear(found.tried, "inside AUC", above=False)
     spread = _clear(found.tried, "outside AUC", above=True)
     answer = (
         f"On other sounds of the origin that was taught, {len(better)} of {len(found.tried)} "
         f"strategies name better than before, and {len(worse)} worse; the others are not told "
         f"apart from no change. On sounds of another origin, {len(spread)} name better."
     )
-    return Verdict(question, answer, _best(found.tried, "inside AUC"))
+    points = _points(found, ("inside AUC",), ("trained",))
+    return Verdict(question, answer, _best(found.tried, "inside AUC"), points)
 
 
 def _forgotten(found: Synthesis) -> Verdict:
@@ -63,17 +71,19 @@ def _forgotten(found: Synthesis) -> Verdict:
     anew = [one for one in found.tried if one.reads_anew]
     worse = _clear(anew, "loss of text", above=True)
     better = _clear(anew, "loss of text", above=False)
+    deaf = _clear(found.tried, "earlier AUC", above=False)
+    fooled = _clear(found.tried, "accuracy in sound", above=False)
     answer = (
         f"{len(worse)} of {len(anew)} strategies that train the language model read text worse "
         f"than the model before, and {len(better)} better; {len(found.tried) - len(anew)} others "
-        "leave it as it is, and cannot. "
-        f"Of what trains, {_told(_of(found, 'loss of text', 'trained'), 'the loss is')}. "
-        f"Of what holds, {_told(_of(found, 'loss of text', 'holding'), 'the loss is')}."
+        f"leave it as it is, and cannot. Of all {len(found.tried)}, {len(deaf)} name sounds of the "
+        f"kind known before worse, and {len(fooled)} answer worse about sound."
     )
+    points = _points(found, _FORGOTTEN, ("trained", "holding"))
     links = [link for link in found.links if link.measure == "loss of text"]
     moved = "; ".join(f"{link.moved}: rho {link.rho}" for link in links) or "no drift to compare"
-    every = _listed(found.effects.get("loss of text", ()))
-    return Verdict(question, answer, f"{every}. Forgetting goes with drift: {moved}.")
+    every = "; ".join(listed(found, measure, "holding") for measure in _FORGOTTEN)
+    return Verdict(question, answer, f"{every}. Forgetting goes with drift: {moved}.", points)
 
 
 def _general(found: Synthesis) -> Verdict:
@@ -104,16 +114,16 @@ def _general(found: Synthesis) -> Verdict:
 
 def _aligned(found: Synthesis) -> Verdict:
     question = "Which tie of sound and text repairs it?"
-    asked, named = (_of(found, m, "alignment") for m in ("accuracy in sound", "inside AUC"))
-    if not asked:
+    measures: tuple[Measure, ...] = ("accuracy in sound", "inside AUC")
+    points = _points(found, measures, ("alignment",))
+    if not points:
         return Verdict(question, "Only one tie was tried, or none.", "")
+    better = [", ".join(raising(found, m, "alignment")) or "none of those tried" for m in measures]
     answer = (
-        "In answers about sound, "
-        f"{_told(asked, 'the accuracy is')}. "
-        f"In naming, {_told(named, 'the AUC is')}."
+        f"Answers about sound are clearly better with {better[0]}, and naming with {better[1]}."
     )
-    evidence = f"Accuracy in sound: {_listed(asked)}. Inside AUC: {_listed(named)}."
-    return Verdict(question, answer, evidence)
+    every = "; ".join(listed(found, measure, "alignment") for measure in measures)
+    return Verdict(question, answer, f"{every}.", points)
 
 
 def _carried(found: Transferred | None) -> Verdict:
@@ -156,15 +166,23 @@ def _above(estimate: Estimate) -> bool:
     return estimate.low is not None and estimate.low > 0
 
 
+def _points(
+    found: Synthesis, measures: Sequence[Measure], factors: Sequence[str]
+) -> tuple[str, ...]:
+    """What each factor does to each measure, of those that something speaks to."""
+    points = []
+    for measure in measures:
+        for factor in factors:
+            told = by_choice(found, measure, factor)
+            if told is not None:
+                start = f"{measure[0].upper()}{measure[1:]}, by {_CHOICES[factor]}"
+                points.append(f"{start}: {told}.")
+    return tuple(points)
+
+
 def _clear(tried: Sequence[Tried], measure: Measure, *, above: bool) -> list[Tried]:
-    """Strategies whose change has its whole interval on one side of 0."""
-
-    def is_clear(estimate: Estimate) -> bool:
-        if estimate.low is None or estimate.high is None:
-            return False
-        return estimate.low > 0 if above else estimate.high < 0
-
-    return [one for one in tried if is_clear(one.changes[measure].estimate)]
+    """Strategies whose change has its whole interval, and every seed, on one side of 0."""
+    return [one for one in tried if one.changes[measure].direction == (1 if above else -1)]
 
 
 def _best(tried: Sequence[Tried], measure: Measure) -> str:
@@ -179,32 +197,4 @@ def _best(tried: Sequence[Tried], measure: Measure) -> str:
     return (
         f"{measure}: most by {top.name}, {top.changes[measure].estimate}; least by {low.name}, "
         f"{low.changes[measure].estimate}."
-    )
-
-
-def _of(found: Synthesis, measure: Measure, factor: str) -> list[FactorEffect]:
-    """Effects of the levels of one factor."""
-    return [e for e in found.effects.get(measure, ()) if e.effect.factor == factor]
-
-
-def _told(own: Sequence[FactorEffect], what: str) -> str:
-    """Levels of a factor whose corrected test is below .05, by direction."""
-    if not own:
-        return "there is one level only"
-    clear = [e for e in own if e.corrected is not None and e.corrected < _ALPHA]
-    up = [e.effect.level for e in clear if (e.effect.estimate.value or 0.0) > 0]
-    down = [e.effect.level for e in clear if (e.effect.estimate.value or 0.0) < 0]
-    parts = [f"{what} raised by {', '.join(up)}"] if up else []
-    parts += [f"{what} lowered by {', '.join(down)}"] if down else []
-    others = [e.effect.level for e in own if e not in clear]
-    if others:
-        parts.append(f"{', '.join(others)} not told apart from it")
-    return f"against {own[0].baseline}: {'; '.join(parts)}"
-
-
-def _listed(effects: Sequence[FactorEffect]) -> str:
-    return "; ".join(
-        f"{e.effect.level} {without_counts(e.effect.estimate)}"
-        + (f" (corrected p {e.corrected:.2g})" if e.corrected is not None else "")
-        for e in effects
     )

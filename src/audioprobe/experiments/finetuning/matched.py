@@ -1,0 +1,87 @@
+"""Strategies that differ in one choice alone, compared on the same items and seeds.
+
+What these say needs no assumption that effects add up; but there are few of them, and each speaks
+of its own surroundings.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from audioprobe.experiments.finetuning.comparing import MEASURES, OF_WORDS, Change, Measure, changes
+from audioprobe.experiments.finetuning.config import Study
+from audioprobe.experiments.finetuning.findings import Findings, by_configuration
+from audioprobe.experiments.finetuning.tried import FACTORS, reads_anew
+from audioprobe.metrics.many_tests import holm
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A strategy minus the one that differs from it in one choice.
+
+    Attributes:
+        factor: in which they differ.
+        level: of the first.
+        baseline: of the second: the first level of the factor.
+        beside: levels that they share, of the other factors.
+        seeds: that both were trained by, in order.
+        changes: first minus second; without those that neither can change.
+        corrected: p-values among all pairs of the study, by measure (Holm).
+    """
+
+    factor: str
+    level: str
+    baseline: str
+    beside: tuple[str, ...]
+    seeds: tuple[int, ...]
+    changes: dict[Measure, Change]
+    corrected: dict[Measure, float | None]
+
+
+def matched_of(study: Study, trainings: Sequence[Findings]) -> tuple[Matched, ...]:
+    """All pairs that differ in one choice, against the first level of that factor.
+
+    Args:
+        study: whose levels they have.
+        trainings: without those of invented classes.
+    """
+    found = list(_pairs(study, trainings))
+    for measure in MEASURES:
+        told = [one for one in found if measure in one.changes]
+        p_values = holm([one.changes[measure].p_value for one in told])
+        for one, p_value in zip(told, p_values, strict=True):
+            one.corrected[measure] = p_value
+    return tuple(found)
+
+
+def _pairs(study: Study, trainings: Sequence[Findings]) -> Iterator[Matched]:
+    firsts = (study.levels[0].label, study.holding[0].label, study.alignment[0].label)
+    by_levels = {_levels(group[0]): group for group in by_configuration(trainings).values()}
+    for place, factor in enumerate(FACTORS):
+        for levels, group in by_levels.items():
+            other = by_levels.get((*levels[:place], firsts[place], *levels[place + 1 :]))
+            if other is not None and other is not group:
+                yield _matched(study, factor, group, other)
+
+
+def _levels(one: Findings) -> tuple[str, ...]:
+    return one.trained, one.holding, one.alignment
+
+
+def _matched(
+    study: Study, factor: str, group: Sequence[Findings], other: Sequence[Findings]
+) -> Matched:
+    first, second = group[0], other[0]
+    by_seed = {one.seed: one.measured for one in other}
+    both = [(one.seed, by_seed[one.seed], one.measured) for one in group if one.seed in by_seed]
+    pairs = [None if was is None or now is None else (was, now) for _, was, now in both]
+    reads = any(reads_anew(study, one.trained) for one in (first, second))
+    changed = changes(pairs, study.bootstrap)
+    return Matched(
+        factor,
+        getattr(first, factor),
+        getattr(second, factor),
+        tuple(getattr(first, name) for name in FACTORS if name != factor),
+        tuple(seed for seed, _, _ in both),
+        {m: change for m, change in changed.items() if reads or m not in OF_WORDS},
+        {},
+    )

@@ -1,0 +1,127 @@
+"""What a choice does to a measure, in words: no stronger than corrected tests allow."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audioprobe.experiments.finetuning.choices import FactorEffect
+from audioprobe.experiments.finetuning.comparing import Measure
+from audioprobe.experiments.finetuning.matched import Matched
+from audioprobe.experiments.finetuning.synthesis import Synthesis
+from audioprobe.probes.statistics import without_counts
+
+_ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told apart of the levels of a factor, in one measure.
+
+    Attributes:
+        alone: by pairs that differ in this choice alone; "" where nothing is.
+        average: on average over all strategies; "" where nothing is.
+        rest: levels that are told apart in neither way.
+    """
+
+    alone: str
+    average: str
+    rest: tuple[str, ...]
+
+    def __str__(self) -> str:
+        ways = (("all else the same", self.alone), ("on average", self.average))
+        parts = [f"{way}, {told}" for way, told in ways if told]
+        if not parts:
+            return f"nothing is told apart, of {', '.join(self.rest)}"
+        return "; ".join([*parts, *([f"not told apart {', '.join(self.rest)}"] * bool(self.rest))])
+
+
+def by_choice(found: Synthesis, measure: Measure, factor: str) -> Told | None:
+    """Which levels of a factor raise or lower a measure; None where nothing speaks to it.
+
+    A pair tells a level apart by a corrected test, a whole interval, and every seed; an average
+    over all strategies by a corrected test.
+    """
+    pairs, effects = _pairs(found, measure, factor), _effects(found, measure, factor)
+    if not pairs and not effects:
+        return None
+    alone, average = _directions(pairs, effects, measure)
+    clear = {level for level, direction in (*alone, *average) if direction}
+    return Told(
+        _told(alone, pairs[0].baseline if pairs else ""),
+        _told(average, effects[0].baseline if effects else ""),
+        tuple(level for level in dict(average) | dict(alone) if level not in clear),
+    )
+
+
+def raising(found: Synthesis, measure: Measure, factor: str) -> tuple[str, ...]:
+    """Levels of a factor that raise a measure, in a pair or on average."""
+    each = _directions(_pairs(found, measure, factor), _effects(found, measure, factor), measure)
+    return tuple(
+        dict.fromkeys(level for some in each for level, direction in some if direction > 0)
+    )
+
+
+def listed(found: Synthesis, measure: Measure, factor: str) -> str:
+    """The numbers behind it."""
+    pairs = [
+        f"{one.level} beside {' and '.join(one.beside)} "
+        f"{without_counts(one.changes[measure].estimate)}{_p(one.corrected[measure])}"
+        for one in _pairs(found, measure, factor)
+    ]
+    effects = [
+        f"{one.effect.level} {without_counts(one.effect.estimate)}{_p(one.corrected)}"
+        for one in _effects(found, measure, factor)
+    ]
+    return (
+        f"{measure}, all else the same: {', '.join(pairs) or 'no pair'}; "
+        f"on average: {', '.join(effects) or 'one level only'}"
+    )
+
+
+def _pairs(found: Synthesis, measure: Measure, factor: str) -> list[Matched]:
+    return [one for one in found.matched if one.factor == factor and measure in one.changes]
+
+
+def _effects(found: Synthesis, measure: Measure, factor: str) -> list[FactorEffect]:
+    return [e for e in found.effects.get(measure, ()) if e.effect.factor == factor]
+
+
+def _directions(
+    pairs: Sequence[Matched], effects: Sequence[FactorEffect], measure: Measure
+) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """What each level does, in pairs and on average: 1 raises, -1 lowers, 0 is not told apart."""
+    alone = [(one.level, _of_pair(one, measure)) for one in pairs]
+    return alone, [(one.effect.level, _of_effect(one)) for one in effects]
+
+
+def _of_pair(one: Matched, measure: Measure) -> int:
+    corrected = one.corrected[measure]
+    clear = corrected is not None and corrected < _ALPHA
+    return one.changes[measure].direction if clear else 0
+
+
+def _of_effect(one: FactorEffect) -> int:
+    value, corrected = one.effect.estimate.value, one.corrected
+    if value is None or corrected is None or corrected >= _ALPHA:
+        return 0
+    return 1 if value > 0 else -1
+
+
+def _told(directions: Sequence[tuple[str, int]], baseline: str) -> str:
+    """Levels that do something; one that does so in some of its pairs says in how many."""
+    counts, clear = Counter(level for level, _ in directions), Counter(directions)
+
+    def named(direction: int) -> str:
+        return ", ".join(
+            level if n == of else f"{level} ({n} of {of} times)"
+            for level, of in counts.items()
+            if (n := clear[level, direction])
+        )
+
+    each = (("raised by", named(1)), ("lowered by", named(-1)))
+    told = " and ".join(f"{verb} {levels}" for verb, levels in each if levels)
+    return f"{told} instead of {baseline}" if told else ""
+
+
+def _p(corrected: float | None) -> str:
+    return "" if corrected is None else f" (corrected p {corrected:.2g})"
