@@ -80,7 +80,7 @@ def test_a_tie_repairs_only_by_a_corrected_test(
     assert verdict.answer == (
         f"Answers about sound are clearly better with {better}, and naming with contrastive."
     )
-    assert verdict.points == (
+    assert tuple(point for point, _ in verdict.points) == (
         f"Accuracy in sound, by what ties: {told}",
         f"Inside AUC, by what ties: {APART.format('raised')}",
     )
@@ -108,11 +108,15 @@ def test_a_pair_tells_by_test_interval_and_every_seed(whole: Synthesis) -> None:
         pair("rehearsal", Change(NONE, 0.6, (0.2, 0.4)), 1.0),
     )
     verdict = about(replace(whole, matched=told, effects={}), "What causes")
-    assert verdict.points[0] == (
+    told_of, evidence = verdict.points[0]
+    assert told_of == (
         "Loss of text, by what holds: all else the same, raised by rehearsal (1 of 2 times) and "
         "lowered by ewc instead of none; not told apart l2-sp, wise-ft."
     )
-    assert "l2-sp beside projector+lora and none -0.300 [-0.400, -0.200]" in verdict.evidence
+    assert evidence == (
+        "ewc beside projector+lora and none -0.300 [-0.400, -0.200] (corrected p 0.01); "
+        "rehearsal beside projector+lora and none 0.300 [0.200, 0.400] (corrected p 0.01)."
+    )
     assert verdict.to_markdown().startswith(f"**{verdict.question}** {verdict.answer}\n\n- Loss of")
 
 
@@ -148,7 +152,7 @@ def test_a_gap_that_stays_is_told_with_its_number(whole: Synthesis) -> None:
 
 def test_forgetting_is_told_of_those_alone_that_could_forget(whole: Synthesis) -> None:
     verdict = about(whole, "What causes forgetting")
-    answer, points = verdict.answer, " ".join(verdict.points)
+    answer, points = verdict.answer, " ".join(point for point, _ in verdict.points)
     worse = [t for t in whole.tried if t.changes["loss of text"].direction > 0]
     own = [t for t in worse if t.trained != "projector"]
     assert len(worse) > len(own) > 0  # made up for all alike

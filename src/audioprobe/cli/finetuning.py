@@ -55,7 +55,7 @@ def tell_study(folder: Path, name: str, out: Path | None = None) -> int:
     write(headline(found).to_text(terminal_width()))
     for verdict in verdicts_of(found):
         write(printable(f"\n{verdict.question} {verdict.answer}"))
-        for point in verdict.points:
+        for point, _ in verdict.points:
             write(printable(f"- {point}"))
     write(printable(f"\neverything is in {out}; look at {out / REPORT}"))
     return 0 if any(one.measured for one in record.findings[1:]) else EXIT_FAILED

@@ -46,7 +46,7 @@ def report_of(study: Study, synthesis: Synthesis, verdicts: Sequence[Verdict], n
             for v in verdicts
             for row in (
                 (v.question, v.answer, v.evidence),
-                *(("", point, "") for point in v.points),
+                *(("", *point) for point in v.points),
             )
         ),
     )

@@ -7,7 +7,7 @@ from audioprobe.experiments.finetuning.comparing import Measure
 from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import CONTROL, HALVES, Carried, Transferred
 from audioprobe.experiments.finetuning.tried import Tried
-from audioprobe.experiments.finetuning.wording import by_choice, listed, raising
+from audioprobe.experiments.finetuning.wording import by_choice, raising
 from audioprobe.types import Estimate
 
 _NOTHING_YET = "No training has ended that could tell."
@@ -23,17 +23,17 @@ class Verdict:
         question: as the study asks it.
         answer: in words, no stronger than intervals and corrected tests allow.
         evidence: the numbers behind it.
-        points: what each choice does to it, a sentence each.
+        points: what each choice does to it, a sentence each, with the evidence.
     """
 
     question: str
     answer: str
     evidence: str
-    points: tuple[str, ...] = ()
+    points: tuple[tuple[str, str], ...] = ()
 
     def to_markdown(self) -> str:
         """Without the evidence; ends with a line break."""
-        points = "".join(f"\n- {point}" for point in self.points)
+        points = "".join(f"\n- {point}" for point, _ in self.points)
         return f"**{self.question}** {self.answer}\n" + (f"{points}\n" if points else "")
 
 
@@ -82,8 +82,7 @@ def _forgotten(found: Synthesis) -> Verdict:
     points = _points(found, _FORGOTTEN, ("trained", "holding"))
     links = [link for link in found.links if link.measure == "loss of text"]
     moved = "; ".join(f"{link.moved}: rho {link.rho}" for link in links) or "no drift to compare"
-    every = "; ".join(listed(found, measure, "holding") for measure in _FORGOTTEN)
-    return Verdict(question, answer, f"{every}. Forgetting goes with drift: {moved}.", points)
+    return Verdict(question, answer, f"Loss of text goes with drift: {moved}.", points)
 
 
 def _general(found: Synthesis) -> Verdict:
@@ -122,8 +121,7 @@ def _aligned(found: Synthesis) -> Verdict:
     answer = (
         f"Answers about sound are clearly better with {better[0]}, and naming with {better[1]}."
     )
-    every = "; ".join(listed(found, measure, "alignment") for measure in measures)
-    return Verdict(question, answer, f"{every}.", points)
+    return Verdict(question, answer, "", points)
 
 
 def _carried(found: Transferred | None) -> Verdict:
@@ -168,7 +166,7 @@ def _above(estimate: Estimate) -> bool:
 
 def _points(
     found: Synthesis, measures: Sequence[Measure], factors: Sequence[str]
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, str], ...]:
     """What each factor does to each measure, of those that something speaks to."""
     points = []
     for measure in measures:
@@ -176,7 +174,7 @@ def _points(
             told = by_choice(found, measure, factor)
             if told is not None:
                 start = f"{measure[0].upper()}{measure[1:]}, by {_CHOICES[factor]}"
-                points.append(f"{start}: {told}.")
+                points.append((f"{start}: {told}.", told.evidence))
     return tuple(points)
 
 

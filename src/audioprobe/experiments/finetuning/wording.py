@@ -21,11 +21,13 @@ class Told:
         alone: by pairs that differ in this choice alone; "" where nothing is.
         average: on average over all strategies; "" where nothing is.
         rest: levels that are told apart in neither way.
+        evidence: the numbers of those that are.
     """
 
     alone: str
     average: str
     rest: tuple[str, ...]
+    evidence: str
 
     def __str__(self) -> str:
         ways = (("all else the same", self.alone), ("on average", self.average))
@@ -50,6 +52,7 @@ def by_choice(found: Synthesis, measure: Measure, factor: str) -> Told | None:
         _told(alone, pairs[0].baseline if pairs else ""),
         _told(average, effects[0].baseline if effects else ""),
         tuple(level for level in dict(average) | dict(alone) if level not in clear),
+        _evidence(pairs, effects, measure),
     )
 
 
@@ -58,23 +61,6 @@ def raising(found: Synthesis, measure: Measure, factor: str) -> tuple[str, ...]:
     each = _directions(_pairs(found, measure, factor), _effects(found, measure, factor), measure)
     return tuple(
         dict.fromkeys(level for some in each for level, direction in some if direction > 0)
-    )
-
-
-def listed(found: Synthesis, measure: Measure, factor: str) -> str:
-    """The numbers behind it."""
-    pairs = [
-        f"{one.level} beside {' and '.join(one.beside)} "
-        f"{without_counts(one.changes[measure].estimate)}{_p(one.corrected[measure])}"
-        for one in _pairs(found, measure, factor)
-    ]
-    effects = [
-        f"{one.effect.level} {without_counts(one.effect.estimate)}{_p(one.corrected)}"
-        for one in _effects(found, measure, factor)
-    ]
-    return (
-        f"{measure}, all else the same: {', '.join(pairs) or 'no pair'}; "
-        f"on average: {', '.join(effects) or 'one level only'}"
     )
 
 
@@ -92,6 +78,21 @@ def _directions(
     """What each level does, in pairs and on average: 1 raises, -1 lowers, 0 is not told apart."""
     alone = [(one.level, _of_pair(one, measure)) for one in pairs]
     return alone, [(one.effect.level, _of_effect(one)) for one in effects]
+
+
+def _evidence(pairs: Sequence[Matched], effects: Sequence[FactorEffect], measure: Measure) -> str:
+    found = [
+        f"{one.level} beside {' and '.join(one.beside)} "
+        f"{without_counts(one.changes[measure].estimate)}{_p(one.corrected[measure])}"
+        for one in pairs
+        if _of_pair(one, measure)
+    ]
+    found += [
+        f"{one.effect.level} on average {without_counts(one.effect.estimate)}{_p(one.corrected)}"
+        for one in effects
+        if _of_effect(one)
+    ]
+    return f"{'; '.join(found)}." if found else ""
 
 
 def _of_pair(one: Matched, measure: Measure) -> int:
