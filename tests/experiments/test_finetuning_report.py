@@ -182,8 +182,8 @@ def test_transfer_and_the_model_before_are_told_as_found(whole: Synthesis) -> No
             one.half,
         )
         assert told["accuracy"] == str(one.accuracy)
-        assert told["change"].lstrip("+") == str(one.change)
-        beyond = "–" if one.beyond is None else str(one.beyond)
+        assert told["change"].lstrip("+") == str(one.change.estimate)
+        beyond = "–" if one.beyond is None else str(one.beyond.estimate)
         assert told["beyond the control"].lstrip("+") == beyond
         assert told["accuracy before"] == str(whole.transfer.before[one.asked, one.half])
     assert column(before_table(whole), "before") == [str(whole.before[m]) for m in MEASURES]
@@ -215,8 +215,8 @@ def test_the_page_shows_everything_in_order(whole: Synthesis) -> None:
     assert drawings["What each choice does"] == len(MEASURES)
     changed, beyond = [i.svg for i in by_title["Transfer"].items if isinstance(i, Drawing)]
     for one in whole.transfer.carried if whole.transfer else ():
-        assert f">{one.change.value:z.2f}<" in changed
-        assert one.beyond is None or f">{one.beyond.value:z.2f}<" in beyond
+        assert f">{one.change.estimate.value:z.2f}<" in changed
+        assert one.beyond is None or f">{one.beyond.estimate.value:z.2f}<" in beyond
     assert "control: shuffled" in changed
     assert "control: shuffled" not in beyond
     assert drawings["What moved"] == 2

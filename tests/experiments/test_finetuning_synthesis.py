@@ -224,10 +224,12 @@ def test_who_learns_in_words_alone_is_right_there_alone_and_beyond_the_control()
         assert result.before["words", half].value == 0.5
         words, sound = by["words", "words", half], by["words", "sound", half]
         assert words.accuracy.value == 1
-        assert words.change.value == 0.5
+        assert words.change.estimate.value == 0.5
         assert words.beyond is not None
-        assert words.beyond.value == 1
-        assert (sound.accuracy.value, sound.change.value, sound.p_change) == (0.5, 0, 1)
+        assert words.beyond.estimate.value == 1
+        assert (sound.accuracy.value, sound.change.estimate.value) == (0.5, 0)
+        assert sound.change.p_value == 1
+        assert (words.change.by_seed, words.beyond.by_seed) == ((0.5, 0.5), (1.0,))
         assert by[CONTROL, "words", half].beyond is None
     assert result.n_replicates == {"words": 2, CONTROL: 1}
     assert result.failures == (CAUSE,)
@@ -243,8 +245,8 @@ def test_halves_are_told_apart_and_unanswered_questions_are_no_wrong_answers() -
     by = {(c.asked, c.half): c for c in result.carried}
     assert by["sound", NAMES[0]].accuracy.value == 1
     assert by["sound", NAMES[0]].accuracy.n == 2 * (len(HALVES) - 1)
-    assert by["sound", NAMES[1]].change.value == 0
-    assert by["words", NAMES[0]].change.value == 0
+    assert by["sound", NAMES[1]].change.estimate.value == 0
+    assert by["words", NAMES[0]].change.estimate.value == 0
     assert transferred(guessed(asked), [], HALVES, FEW) is None
 
 

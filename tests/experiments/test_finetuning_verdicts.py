@@ -121,7 +121,7 @@ def test_a_pair_tells_by_test_interval_and_every_seed(whole: Synthesis) -> None:
 
 
 def carried(arm: str, asked: str, half: str, change: Estimate, beyond: Estimate) -> Carried:
-    return Carried(arm, asked, half, UP, change, 0.01, beyond, 0.01)
+    return Carried(arm, asked, half, UP, Change(change, 0.01, ()), Change(beyond, 0.01, ()))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,18 @@ def test_what_is_carried_over_is_beyond_before_and_beyond_the_control(
     answer = about(replace(whole, transfer=Transferred({}, arms, {"words": 1}, ())), "Does what")
     assert f"known in words clearly, and in sound {told}." in answer.answer
     assert "and in words (not tried)" in answer.answer
+
+
+def test_what_one_seed_did_not_carry_over_is_not_clear(whole: Synthesis) -> None:
+    halves = ("taught in sound", "not taught in sound")
+    once, twice = Change(UP, 0.01, (0.6, -0.1)), Change(UP, 0.01, (0.3, 0.2))
+    arms = tuple(
+        replace(carried("words", asked, half, UP, UP), change=once if asked == "sound" else twice)
+        for asked in ("words", "sound")
+        for half in halves
+    )
+    told = about(replace(whole, transfer=Transferred({}, arms, {"words": 2}, ())), "Does what")
+    assert "known in words clearly, and in sound not clearly." in told.answer
 
 
 def test_a_gap_that_stays_is_told_with_its_number(whole: Synthesis) -> None:

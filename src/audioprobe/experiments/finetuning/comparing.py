@@ -210,7 +210,7 @@ def _of_texts(pairs: Sequence[Pair], bootstrap: Bootstrap | None) -> _Compared:
 def _of_answers(measure: Measure) -> Callable[..., _Compared]:
     def compare(pairs: Sequence[Pair], bootstrap: Bootstrap | None) -> _Compared:
         was, now = ([_valued(pair[side].probe, measure) for pair in pairs] for side in (0, 1))
-        return difference(was, now, bootstrap)
+        return _difference(was, now, bootstrap)
 
     return compare
 
@@ -219,7 +219,14 @@ Values: TypeAlias = Mapping[tuple[object, ...], tuple[Answer, float]]
 """A number for each answer, by its key."""
 
 
-def difference(
+def apart(pairs: Sequence[tuple[Values, Values]], bootstrap: Bootstrap) -> Change:
+    """The second of each pair minus the first, one pair per seed."""
+    estimate, p_value = _difference([was for was, _ in pairs], [now for _, now in pairs], bootstrap)
+    alone = [_difference([was], [now], None)[0].value for was, now in pairs]
+    return Change(estimate, p_value, tuple(alone))
+
+
+def _difference(
     was: Sequence[Values], now: Sequence[Values], bootstrap: Bootstrap | None
 ) -> _Compared:
     """Mean of the new values minus the old, over what all of them have; concepts are resampled."""
@@ -229,11 +236,11 @@ def difference(
         return Estimate(None, n=0, method="no question that was answered each time"), None
     groups = [every[0][key][0].concept for key in keys]
     old, new = ([np.mean([one[key][1] for one in some]) for key in keys] for some in (was, now))
-    apart = np.subtract(new, old)
-    found = _estimate(mean(apart), len(keys), bootstrap, groups)
+    each = np.subtract(new, old)
+    found = _estimate(mean(each), len(keys), bootstrap, groups)
     if bootstrap is None:
         return found, None
-    return found, sign_flips(apart, groups=groups, seed=bootstrap.seed).p_value
+    return found, sign_flips(each, groups=groups, seed=bootstrap.seed).p_value
 
 
 def _valued(answers: Sequence[Answer], measure: Measure) -> Values:

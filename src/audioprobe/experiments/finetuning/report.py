@@ -178,8 +178,9 @@ def _transfer(found: Synthesis) -> list[Item]:
 
 def _squares(found: Transferred, arms: Sequence[str], caption: str, *, beyond: bool) -> Drawing:
     cells = {
-        (one.arm, one.asked, one.half): one.beyond if beyond else one.change
+        (one.arm, one.asked, one.half): change.estimate
         for one in found.carried
+        if (change := one.beyond if beyond else one.change) is not None
     }
     across = [(asked, half) for asked in ASKED for half in HALVES]
     figure = matrix(

@@ -221,10 +221,10 @@ def _carried(found: Transferred, one: Carried) -> tuple[str, ...]:
         one.half,
         told(found.before[one.asked, one.half]),
         told(one.accuracy),
-        _signed(one.change),
-        _p(one.p_change),
-        NONE if one.beyond is None else _signed(one.beyond),
-        _p(one.p_beyond),
+        _change(one.change),
+        _p(one.change.p_value),
+        NONE if one.beyond is None else _change(one.beyond),
+        NONE if one.beyond is None else _p(one.beyond.p_value),
         str(found.n_replicates[one.arm]),
     )
 

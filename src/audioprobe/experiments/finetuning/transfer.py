@@ -1,9 +1,9 @@
 """What carries over between words and sound: invented classes, taught in the one, asked in both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audioprobe.experiments.finetuning.comparing import Values, difference
+from audioprobe.experiments.finetuning.comparing import Change, Values, apart
 from audioprobe.experiments.finetuning.findings import Answer, Findings
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.resampled import mean
@@ -26,20 +26,17 @@ class Carried:
         asked: of the word or of the sound.
         half: of `HALVES`.
         accuracy: afterwards; concepts are resampled, replicates averaged.
-        change: minus the same questions before.
-        p_change: of no change: signs flipped concept by concept.
-        beyond: minus the same questions in the control; of the control itself None.
-        p_beyond: of no difference from the control.
+        change: minus the same questions before; its test flips signs concept by concept.
+        beyond: minus the same questions in the control, by the same seeds; of the control itself
+            None.
     """
 
     arm: str
     asked: str
     half: str
     accuracy: Estimate
-    change: Estimate
-    p_change: float | None
-    beyond: Estimate | None
-    p_beyond: float | None
+    change: Change
+    beyond: Change | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +70,11 @@ def transferred(
         halves: ids of the concepts of which classes are taught in sound.
         bootstrap: how intervals are computed; its seed is that of the tests.
     """
-    arms: dict[str, list[Sequence[Answer]]] = {}
+    arms: dict[str, dict[int, Sequence[Answer]]] = {}
     for one in trainings:
-        arms.setdefault(one.alignment, [])
+        arms.setdefault(one.alignment, {})
         if one.measured is not None:
-            arms[one.alignment].append(one.measured.quiz)
+            arms[one.alignment][one.seed] = one.measured.quiz
     if not any(arms.values()):
         return None
     found = []
@@ -85,8 +82,10 @@ def transferred(
         for asked in ASKED:
             for half in HALVES:
                 was = _part(before, asked, half, halves)
-                now = [_part(one, asked, half, halves) for one in replicates]
-                control = [_part(one, asked, half, halves) for one in arms.get(CONTROL, [])]
+                now, control = (
+                    {seed: _part(own, asked, half, halves) for seed, own in some.items()}
+                    for some in (replicates, arms.get(CONTROL, {}) if arm != CONTROL else {})
+                )
                 if was and now:
                     found.append(_carried((arm, asked, half), was, now, control, bootstrap))
     return Transferred(
@@ -116,16 +115,14 @@ def _part(answers: Sequence[Answer], asked: str, half: str, halves: frozenset[st
 def _carried(
     what: tuple[str, str, str],
     was: Values,
-    now: Sequence[Values],
-    control: Sequence[Values],
+    now: Mapping[int, Values],
+    control: Mapping[int, Values],
     bootstrap: Bootstrap,
 ) -> Carried:
-    change, p_change = difference([was], now, bootstrap)
-    beyond: Estimate | None = None
-    p_beyond: float | None = None
-    if what[0] != CONTROL and control:
-        beyond, p_beyond = difference(control, now, bootstrap)
-    return Carried(*what, _accuracy(now, bootstrap), change, p_change, beyond, p_beyond)
+    change = apart([(was, own) for own in now.values()], bootstrap)
+    both = [(control[seed], own) for seed, own in now.items() if seed in control]
+    beyond = apart(both, bootstrap) if both else None
+    return Carried(*what, _accuracy(list(now.values()), bootstrap), change, beyond)
 
 
 def _averaged(replicates: Sequence[Values]) -> Values:

@@ -8,7 +8,6 @@ from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import CONTROL, HALVES, Carried, Transferred
 from audioprobe.experiments.finetuning.tried import Tried
 from audioprobe.experiments.finetuning.wording import by_choice, raising
-from audioprobe.types import Estimate
 
 _NOTHING_YET = "No training has ended that could tell."
 _CHOICES = {"trained": "what trains", "holding": "what holds", "alignment": "what ties"}
@@ -141,8 +140,8 @@ def _carried(found: Transferred | None) -> Verdict:
         f"{_known(both, 'sound', HALVES[1])}.",
     ]
     evidence = "; ".join(
-        f"{c.arm}, asked in {c.asked}, {c.half}: {c.accuracy}, change {c.change}, beyond the "
-        f"control {c.beyond if c.beyond is not None else '–'}"
+        f"{c.arm}, asked in {c.asked}, {c.half}: {c.accuracy}, change {c.change.estimate}, beyond "
+        f"the control {c.beyond.estimate if c.beyond is not None else '–'}"
         for c in found.carried
         if c.arm != CONTROL
     )
@@ -150,18 +149,14 @@ def _carried(found: Transferred | None) -> Verdict:
 
 
 def _known(some: Sequence[Carried], asked: str, half: str = "") -> str:
-    """Whether it is above the same before and above the control, with whole intervals."""
+    """Whether it is above the same before and above the control: whole intervals, every seed."""
     own = [c for c in some if c.asked == asked and half in ("", c.half)]
     if not own:
         return "(not tried)"
-    clear = [c for c in own if _above(c.change) and (c.beyond is None or _above(c.beyond))]
+    clear = [c for c in own if all(d.direction > 0 for d in (c.change, c.beyond) if d is not None)]
     if len(clear) == len(own):
         return "clearly"
     return "(of one half) clearly" if clear else "not clearly"
-
-
-def _above(estimate: Estimate) -> bool:
-    return estimate.low is not None and estimate.low > 0
 
 
 def _points(
