@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.config import Part
-from audioprobe.experiments.finetuning.config import Portion, Study, Transfer, read_study
-from audioprobe.experiments.finetuning.design import cells_of
+from audioprobe.experiments.finetuning.config import Model, Portion, Study, Transfer, read_study
+from audioprobe.experiments.finetuning.design import cells_of, why_no_extension
 from audioprobe.experiments.finetuning.levels import Aligned, Extra, Grid, Held, Trained
 from audioprobe.finetuning.strategy import (
     ContrastiveTie,
@@ -21,6 +21,7 @@ from audioprobe.finetuning.strategy import (
     Rehearsal,
     WiseFT,
 )
+from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.training.loop import Plan
 
 SOUNDS = Portion(Part("recordings"))
@@ -169,6 +170,37 @@ def test_the_study_that_ships_has_what_its_questions_need() -> None:
 def test_what_cannot_be_is_refused(changed: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         study(**changed)
+
+
+def test_a_study_grows_by_seeds_strategies_and_resamples() -> None:
+    was = study(seeds=(0,))
+    for grown in (
+        was,
+        study(seeds=(0, 1)),
+        study(seeds=(0,), extras=(Extra("lora"),)),
+        study(seeds=(0,), design="full"),
+        study(seeds=(0,), trained=(*TRAINED, Trained("last-2-layers", 1e-3))),
+        study(seeds=(0,), bootstrap=Bootstrap(100)),
+    ):
+        assert why_no_extension(was, grown) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"texts": "other"}, "texts differs"),
+        ({"model": Model("other")}, "model differs"),
+        ({"plan": Plan(4, 1.0)}, "projector--none--none--0 is another strategy"),
+        ({"clips": 5}, "projector--none--none--0 is another strategy"),
+        (
+            {"trained": (*TRAINED[:-1], Trained("all", 2e-3))},
+            "all--none--none--0 is another strategy",
+        ),
+        ({"transfer": Transfer("lora")}, "transfer differs"),
+    ],
+)
+def test_what_changes_a_training_is_another_study(changed: dict[str, object], why: str) -> None:
+    assert why_no_extension(study(), study(**changed)) == why
 
 
 def test_two_strategies_of_one_name_are_refused() -> None:

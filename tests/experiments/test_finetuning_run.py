@@ -2,14 +2,16 @@
 
 import json
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tomli_w
 from tests.experiments.tiny_study import CONCEPTS, study
 
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.experiments.finetuning.config import Model
+from audioprobe.experiments.finetuning.config import Model, parse_study
 from audioprobe.experiments.finetuning.findings import Findings
 from audioprobe.experiments.finetuning.kept import read_record
 from audioprobe.experiments.finetuning.run import FinetuningRun
@@ -155,13 +157,40 @@ def test_a_model_that_shows_no_states_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+def changed(folder: Path, **tables: object) -> FinetuningRun:
+    """A run by the configuration of another, but for these."""
+    text = (folder / "config.toml").read_text(encoding="utf-8")
+    text = tomli_w.dumps({**tomllib.loads(text), **tables})
+    return FinetuningRun(parse_study(text, "changed"), text)
+
+
+def test_a_study_can_grow_and_keeps_what_was_trained(
+    made: tuple[FinetuningRun, Path, list[Findings]], tmp_path: Path
+) -> None:
+    _, home, expected = made
+    folder = tmp_path / "run"
+    shutil.copytree(home / "run", folder)
+    grown = changed(folder, seeds=[0, 1])
+    found = grown(folder, most=1)
+    assert found[: len(expected)] == expected
+    assert [one.seed for one in found[len(expected) :]] == [1]
+    assert read_record(folder).study == grown.config
+    shrunk = changed(folder, seeds=[1])
+    assert shrunk(folder, most=1)[1] == found[-1]
+
+
 def test_a_folder_of_another_study_is_refused(
     made: tuple[FinetuningRun, Path, list[Findings]], tmp_path: Path
 ) -> None:
     _, home, _ = made
+    before = (home / "run" / "config.toml").read_bytes()
     other = FinetuningRun(*study(tmp_path, seeds=[7]))
-    with pytest.raises(InvalidInputError, match="a run of another configuration"):
+    with pytest.raises(InvalidInputError, match=r"another configuration \(taught differs\)"):
         other(home / "run")
+    faster = {"steps": 2, "learning_rate": 1e-3, "warmup": 1, "save_every": 1}
+    with pytest.raises(InvalidInputError, match=r"\(projector\+lora--none--none--0 is another st"):
+        changed(home / "run", plan=faster)(home / "run")
+    assert (home / "run" / "config.toml").read_bytes() == before
     with pytest.raises(InvalidInputError, match="workers of at least 1"):
         other(tmp_path / "new", n_workers=0)
 

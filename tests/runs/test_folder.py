@@ -39,6 +39,31 @@ def test_other_runs_are_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_another_configuration_goes_on_where_nothing_keeps_it(tmp_path: Path) -> None:
+    with open_run(tmp_path, "a = 1\n", MANIFEST):
+        pass
+    asked: list[str] = []
+
+    def refused(older: str) -> str | None:
+        asked.append(older)
+        return None if older == "a = 1\n" else "it shrinks"
+
+    with open_run(tmp_path, "a = 2\n", MANIFEST, refused=refused):
+        assert (tmp_path / "config.toml").read_text() == "a = 2\n"
+    with (
+        pytest.raises(InvalidInputError, match=r"another configuration \(it shrinks\)"),
+        open_run(tmp_path, "a = 1\n", MANIFEST, refused=refused),
+    ):
+        pass
+    assert (tmp_path / "config.toml").read_text() == "a = 2\n"
+    with (
+        pytest.raises(InvalidInputError, match="over something else: data"),
+        open_run(tmp_path, "a = 2\n", MANIFEST | {"data": "456"}, refused=refused),
+    ):
+        pass
+    assert asked == ["a = 1\n", "a = 2\n"], "the same is never asked about"
+
+
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     with (
         open_run(tmp_path, "", {}),

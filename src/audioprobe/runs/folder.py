@@ -1,7 +1,7 @@
 """The folder of a run: what was wanted, what it rests on, and whatever came of it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,8 @@ def open_run(
     config: str,
     pinned: Mapping[str, object],
     start: Mapping[str, object] = MappingProxyType({}),
+    *,
+    refused: Callable[[str], str | None] = lambda _: "",
 ) -> Iterator[RunFolder]:
     """Begin a run, or go on with one.
 
@@ -46,6 +48,8 @@ def open_run(
         config: text of the configuration.
         pinned: what else decides about a result (components, data, prompts); plain JSON data.
         start: what is only recorded, for every start anew (versions, time); plain JSON data.
+        refused: why a run by another configuration, whose text it is given, cannot go on by this
+            one; None where it can, and this one takes its place. Without, no other can.
 
     Raises:
         InvalidInputError: if the folder holds a run by another configuration or of something else
@@ -61,12 +65,16 @@ def open_run(
         f"{folder}: another process works in this folder. Wait for it, or name another folder."
     )
     with held(folder / "lock", refusal):
-        _pin(folder, config, pinned, start)
+        _pin(folder, config, pinned, start, refused)
         yield RunFolder(folder, Journal(folder / RESPONSES))
 
 
 def _pin(
-    folder: Path, config: str, pinned: Mapping[str, object], start: Mapping[str, object]
+    folder: Path,
+    config: str,
+    pinned: Mapping[str, object],
+    start: Mapping[str, object],
+    refused: Callable[[str], str | None],
 ) -> None:
     """The manifest last: a folder without one holds nothing yet."""
     wanted = json.loads(_text(pinned))
@@ -80,10 +88,13 @@ def _pin(
         manifest = {"pinned": wanted, "starts": [dict(start)]}
         write_whole(folder / MANIFEST, _text(manifest))
         return
-    if (folder / CONFIG).read_text(encoding="utf-8") != config:
+    older = (folder / CONFIG).read_text(encoding="utf-8")
+    why = refused(older) if older != config else None
+    if why is not None:
         raise InvalidInputError(
-            f"{folder}: holds a run of another configuration. Go on with {folder / CONFIG}, or "
-            "name another folder; answers are not asked again where both share a cache."
+            f"{folder}: holds a run of another configuration{f' ({why})' if why else ''}. Go on "
+            f"with {folder / CONFIG}, or name another folder; answers are not asked again where "
+            "both share a cache."
         )
     manifest = _read(folder / MANIFEST)
     found = manifest["pinned"]
@@ -95,6 +106,7 @@ def _pin(
             f"{', '.join(differing)} differ, {first} was {found.get(first)!r:.120} and is "
             f"{wanted.get(first)!r:.120}. Name another folder."
         )
+    write_whole(folder / CONFIG, config)
     manifest["starts"].append(dict(start))
     write_whole(folder / MANIFEST, _text(manifest))
 

@@ -1,7 +1,7 @@
 """Which strategies a study tries: cells of a design, each by every seed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import product
 
 from audioprobe.errors import InvalidInputError
@@ -11,6 +11,19 @@ from audioprobe.finetuning.strategy import Paired, Strategy
 from audioprobe.training.loop import Plan
 
 TRANSFER = "transfer"
+_GROWS = (
+    "trained",
+    "grid",
+    "plan",
+    "holding",
+    "alignment",
+    "design",
+    "extras",
+    "clips",
+    "seeds",
+    "bootstrap",
+)
+"""Fields of a study of which a training takes nothing but what is part of its strategy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,22 @@ def cells_of(study: Study) -> tuple[Cell, ...]:
     if twice:
         raise InvalidInputError(f"Two strategies of the study are called {twice[0]!r}.")
     return tuple(_seeded(cell, seed) for seed in study.seeds for cell in once)
+
+
+def why_no_extension(was: Study, now: Study) -> str | None:
+    """What keeps trainings of one study from being those of another; None where nothing does.
+
+    Studies may differ in seeds, strategies, and how intervals are computed, so long as no training
+    of one name is another.
+    """
+    for field in fields(Study):
+        if field.name not in _GROWS and getattr(was, field.name) != getattr(now, field.name):
+            return f"{field.name} differs"
+    before = {cell.name: cell for cell in cells_of(was)}
+    for cell in cells_of(now):
+        if before.get(cell.name, cell) != cell:
+            return f"{cell.name} is another strategy"
+    return None
 
 
 def _designed(study: Study) -> Iterator[tuple[Trained, Held, Aligned]]:

@@ -13,7 +13,7 @@ import torch
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.finetuning.cell import SOUNDS, Lab
 from audioprobe.experiments.finetuning.config import Study, parse_study
-from audioprobe.experiments.finetuning.design import Cell, cells_of
+from audioprobe.experiments.finetuning.design import Cell, cells_of, why_no_extension
 from audioprobe.experiments.finetuning.findings import Findings
 from audioprobe.experiments.finetuning.kept import IN_SOUND
 from audioprobe.experiments.finetuning.materials import (
@@ -72,7 +72,8 @@ class FinetuningRun:
             The model before, then all trainings that there are, in the order of the design.
 
         Raises:
-            InvalidInputError: if the folder holds another run, or another process works in it; or
+            InvalidInputError: if the folder holds another run (one that this study adds seeds or
+                strategies to is the same), or another process works in it; or
                 for fewer than one worker.
             AudioProbeError: if the model cannot be loaded, or be measured as it is.
         """
@@ -85,7 +86,7 @@ class FinetuningRun:
             )
         holding: AbstractContextManager[object] = nullcontext()
         if processes.is_main_process:
-            holding = open_run(folder, self._text, self._pinned(), started())
+            holding = open_run(folder, self._text, self._pinned(), started(), refused=self._refused)
         with holding:
             with processes.main_process_first():
                 for name in ("taught", "rehearsed"):
@@ -114,6 +115,14 @@ class FinetuningRun:
         ) as pool:
             for task in as_completed([pool.submit(_train, number) for number in left]):
                 yield task.result()
+
+    def _refused(self, older: str) -> str | None:
+        """Why a study by an older text cannot go on by this one; None where it only grows."""
+        try:
+            was = parse_study(older, "the older study")
+        except InvalidInputError as error:
+            return str(error)
+        return why_no_extension(was, self.config)
 
     def _pinned(self) -> dict[str, object]:
         """What, besides the configuration's text, a result depends on."""
