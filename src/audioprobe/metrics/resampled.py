@@ -113,33 +113,38 @@ class _Column:
         self._order = np.argsort(-scores, kind="stable")
         self._present = targets[self._order]
         ordered = scores[self._order]
-        self._cuts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        self._lasts = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
 
     def roc_auc(self, counts: Float64Array) -> Float64Array:
         """Counts have shape (n_clips, n_resamples) here."""
-        positives, negatives = self._at_cuts(counts)
+        hits, misses = self._down_to(counts)
         # Positives above a cut, and half of those at it, outscore its negatives.
-        ahead = np.cumsum(positives, axis=0) - positives / 2
-        wins = np.einsum("cr,cr->r", negatives, ahead)
-        return _over(wins, positives.sum(axis=0) * negatives.sum(axis=0))
+        wins = np.einsum("cr,cr->r", _steps(misses), hits - _steps(hits) / 2)
+        return _over(wins, hits[-1] * misses[-1])
 
     def average_precision(self, counts: Float64Array) -> Float64Array:
         """Counts have shape (n_clips, n_resamples) here."""
-        positives, negatives = self._at_cuts(counts)
-        hits = np.cumsum(positives, axis=0)
-        found = hits + np.cumsum(negatives, axis=0)
+        hits, misses = self._down_to(counts)
+        found = hits + misses
         # Nothing is found where nothing was drawn, and nothing is gained there.
         precision = np.divide(hits, found, out=np.zeros_like(hits), where=found > 0)
-        return _over(np.einsum("cr,cr->r", positives, precision), hits[-1])
+        return _over(np.einsum("cr,cr->r", _steps(hits), precision), hits[-1])
 
-    def _at_cuts(self, counts: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Positives and negatives at each distinct score, shape (n_cuts, n_resamples)."""
+    def _down_to(self, counts: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Positives and negatives at or above each distinct score, shape (n_cuts, n_resamples)."""
         ordered = counts[self._order]
-        present = ordered * self._present[:, None]
-        absent = ordered - present
-        if len(self._cuts) == len(ordered):
-            return present, absent
-        return np.add.reduceat(present, self._cuts), np.add.reduceat(absent, self._cuts)
+        hits = np.cumsum(ordered * self._present[:, None], axis=0)
+        found = np.cumsum(ordered, axis=0)
+        if len(self._lasts) < len(ordered):
+            hits, found = hits[self._lasts], found[self._lasts]
+        return hits, found - hits
+
+
+def _steps(sums: Float64Array) -> Float64Array:
+    """What each row adds to the one before."""
+    steps = sums.copy()
+    steps[1:] -= sums[:-1]
+    return steps
 
 
 def _macro_ranking(
