@@ -6,7 +6,7 @@ import pytest
 from tests.experiments.findings_of import before, everything, found
 
 from audioprobe.experiments.finetuning.choices import FactorEffect
-from audioprobe.experiments.finetuning.comparing import Change, Measure
+from audioprobe.experiments.finetuning.comparing import MEASURES, Change, Measure
 from audioprobe.experiments.finetuning.matched import Matched
 from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import Carried, Transferred
@@ -87,15 +87,14 @@ def test_a_tie_repairs_only_by_a_corrected_test(
 
 
 def pair(level: str, change: Change, corrected: float | None) -> Matched:
-    measures: tuple[Measure, ...] = ("loss of text", "earlier AUC", "accuracy in sound")
     return Matched(
         "holding",
         level,
         "none",
         ("projector+lora", "none"),
         (0, 1),
-        dict.fromkeys(measures, change),
-        dict.fromkeys(measures, corrected),
+        dict.fromkeys(MEASURES, change),
+        dict.fromkeys(MEASURES, corrected),
     )
 
 
@@ -169,7 +168,7 @@ def test_forgetting_is_told_of_those_alone_that_could_forget(whole: Synthesis) -
     own = [t for t in worse if t.trained != "projector"]
     assert len(worse) > len(own) > 0  # made up for all alike
     assert f"{len(own)} of 4 strategies that train the language model read text worse" in answer
-    assert "2 others leave it as it is, and cannot" in answer
+    assert "2 others leave both as they are" in answer
     # Four strategies have as many numbers to be told, and leave nothing to be noise.
     assert "Loss of text, by what trains: nothing is told apart, of all+llm." in points
     assert "Loss of text, by what holds: nothing is told apart, of ewc." in points

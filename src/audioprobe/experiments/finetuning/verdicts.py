@@ -11,7 +11,12 @@ from audioprobe.experiments.finetuning.wording import by_choice, raising
 
 _NOTHING_YET = "No training has ended that could tell."
 _CHOICES = {"trained": "what trains", "holding": "what holds", "alignment": "what ties"}
-_FORGOTTEN: tuple[Measure, ...] = ("loss of text", "earlier AUC", "accuracy in sound")
+_FORGOTTEN: tuple[Measure, ...] = (
+    "loss of text",
+    "accuracy in words",
+    "earlier AUC",
+    "accuracy in sound",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +75,15 @@ def _forgotten(found: Synthesis) -> Verdict:
     anew = [one for one in found.tried if one.reads_anew]
     worse = _clear(anew, "loss of text", above=True)
     better = _clear(anew, "loss of text", above=False)
-    deaf = _clear(found.tried, "earlier AUC", above=False)
-    fooled = _clear(found.tried, "accuracy in sound", above=False)
+    words, earlier, sound = (
+        len(_clear(found.tried, measure, above=False)) for measure in _FORGOTTEN[1:]
+    )
     answer = (
         f"{len(worse)} of {len(anew)} strategies that train the language model read text worse "
-        f"than the model before, and {len(better)} better; {len(found.tried) - len(anew)} others "
-        f"leave it as it is, and cannot. Of all {len(found.tried)}, {len(deaf)} name sounds of the "
-        f"kind known before worse, and {len(fooled)} answer worse about sound."
+        f"than the model before, and {len(better)} better; {words} answer worse about words. "
+        f"{len(found.tried) - len(anew)} others leave both as they are, and cannot do otherwise. "
+        f"Of all {len(found.tried)}, {earlier} name sounds of the kind known before worse, and "
+        f"{sound} answer worse about sound."
     )
     points = _points(found, _FORGOTTEN, ("trained", "holding"))
     links = [link for link in found.links if link.measure == "loss of text"]
