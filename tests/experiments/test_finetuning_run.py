@@ -88,8 +88,7 @@ def test_what_others_compare_with_is_computed_anew_where_it_was_not_taken_along(
 ) -> None:
     """Findings alone are carried from one machine to the next: nothing that they hold changes."""
     run, home, expected = made
-    folder = tmp_path / "run"
-    shutil.copytree(home / "run", folder)
+    folder = Path(shutil.copytree(home / "run", tmp_path / "run"))
     (folder / "before.npz").unlink()
     last = folder / "cells" / "all+llm--none--none--0.json"
     last.unlink()
@@ -106,8 +105,7 @@ def test_a_study_is_read_from_its_folder_alone(
     assert record.study == run.config
     assert list(record.findings) == expected
     assert record.in_sound == run.materials.halves
-    folder = tmp_path / "run"
-    shutil.copytree(home / "run", folder)
+    folder = Path(shutil.copytree(home / "run", tmp_path / "run"))
     (folder / "cells" / f"{run.cells[1].name}.json").unlink()
     assert list(read_record(folder).findings) == [expected[0], expected[1], *expected[3:]]
     cell = folder / "cells" / f"{run.cells[2].name}.json"
@@ -168,8 +166,7 @@ def test_a_study_can_grow_and_keeps_what_was_trained(
     made: tuple[FinetuningRun, Path, list[Findings]], tmp_path: Path
 ) -> None:
     _, home, expected = made
-    folder = tmp_path / "run"
-    shutil.copytree(home / "run", folder)
+    folder = Path(shutil.copytree(home / "run", tmp_path / "run"))
     grown = changed(folder, seeds=[0, 1])
     found = grown(folder, most=1)
     assert found[: len(expected)] == expected

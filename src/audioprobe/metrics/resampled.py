@@ -142,9 +142,7 @@ class _Column:
 
 def _steps(sums: Float64Array) -> Float64Array:
     """What each row adds to the one before."""
-    steps = sums.copy()
-    steps[1:] -= sums[:-1]
-    return steps
+    return np.diff(sums, axis=0, prepend=0.0)
 
 
 def _macro_ranking(

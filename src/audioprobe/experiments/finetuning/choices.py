@@ -51,14 +51,9 @@ def _effects(tried: Sequence[Tried], measure: Measure, study: Study) -> tuple[Fa
     ]
     if not runs:
         return ()
-    levels = {
-        "trained": [level.label for level in study.levels],
-        "holding": [level.label for level in study.holding],
-        "alignment": [level.label for level in study.alignment],
-    }
     factors = {name: [getattr(one, name) for one, _, _ in runs] for name in FACTORS}
     baseline = {
-        name: next((level for level in levels[name] if level in own), own[0])
+        name: next((level for level in study.labels[name] if level in own), own[0])
         for name, own in factors.items()
     }
     found = main_effects(

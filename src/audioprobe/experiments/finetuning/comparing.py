@@ -145,13 +145,13 @@ def _of_captions(portion: str) -> Callable[..., _Compared]:
         targets, values = _common(list(heard.values()))
         if not len(targets):
             return _UNHEARD, None
-        aucs = {key: macro_roc_auc(targets, one) for key, one in zip(heard, values, strict=True)}
+        scores = dict(zip(heard, values, strict=True))
+        aucs = {key: macro_roc_auc(targets, one) for key, one in scores.items()}
         found = _estimate(
             lambda counts: _mean_apart(pairs, {key: one(counts) for key, one in aucs.items()}),
             len(targets),
             bootstrap,
         )
-        scores = dict(zip(heard, values, strict=True))
         exchange = [(scores[id(was)], scores[id(now)]) for was, now in pairs]
         return found, _exchanged(targets, exchange, bootstrap)
 

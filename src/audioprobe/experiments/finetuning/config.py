@@ -158,13 +158,8 @@ class Study:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        levels = {
-            "trained": [level.label for level in self.levels],
-            "holding": [level.label for level in self.holding],
-            "alignment": [level.label for level in self.alignment],
-            "seeds": [str(seed) for seed in self.seeds],
-        }
-        for what, names in levels.items():
+        seeds = tuple(str(seed) for seed in self.seeds)
+        for what, names in {**self.labels, "seeds": seeds}.items():
             if not names or len(set(names)) < len(names):
                 raise InvalidInputError(
                     f"A study needs {what} of different names, at least one; got "
@@ -179,6 +174,15 @@ class Study:
     def levels(self) -> tuple[Trained, ...]:
         """What trains, at every point of the grid: the levels of the first factor."""
         return tuple(point for level in self.trained for point in self.grid.of(level))
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Names of the levels of each factor, in order; the first of each is its baseline."""
+        return {
+            "trained": tuple(level.label for level in self.levels),
+            "holding": tuple(level.label for level in self.holding),
+            "alignment": tuple(level.label for level in self.alignment),
+        }
 
     def level(self, name: str) -> Trained:
         """The level of what trains that has a name: with its place in a grid, or as written.

@@ -54,11 +54,11 @@ def matched_of(study: Study, trainings: Sequence[Findings]) -> tuple[Matched, ..
 
 
 def _pairs(study: Study, trainings: Sequence[Findings]) -> Iterator[Matched]:
-    firsts = (study.levels[0].label, study.holding[0].label, study.alignment[0].label)
     by_levels = {_levels(group[0]): group for group in by_configuration(trainings).values()}
     for place, factor in enumerate(FACTORS):
+        baseline = study.labels[factor][0]
         for levels, group in by_levels.items():
-            other = by_levels.get((*levels[:place], firsts[place], *levels[place + 1 :]))
+            other = by_levels.get((*levels[:place], baseline, *levels[place + 1 :]))
             if other is not None and other is not group:
                 yield _matched(study, factor, group, other)
 

@@ -7,7 +7,7 @@ from audioprobe.experiments.finetuning.comparing import Measure
 from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import CONTROL, HALVES, Carried, Transferred
 from audioprobe.experiments.finetuning.tried import Tried
-from audioprobe.experiments.finetuning.wording import by_choice, raising
+from audioprobe.experiments.finetuning.wording import by_choice
 
 _NOTHING_YET = "No training has ended that could tell."
 _CHOICES = {"trained": "what trains", "holding": "what holds", "alignment": "what ties"}
@@ -123,10 +123,9 @@ def _aligned(found: Synthesis) -> Verdict:
     points = _points(found, measures, ("alignment",))
     if not points:
         return Verdict(question, "Only one tie was tried, or none.", "")
-    better = [", ".join(raising(found, m, "alignment")) or "none of those tried" for m in measures]
-    answer = (
-        f"Answers about sound are clearly better with {better[0]}, and naming with {better[1]}."
-    )
+    told = [by_choice(found, measure, "alignment") for measure in measures]
+    sound, naming = (", ".join(one.raising if one else ()) or "none of those tried" for one in told)
+    answer = f"Answers about sound are clearly better with {sound}, and naming with {naming}."
     return Verdict(question, answer, "", points)
 
 

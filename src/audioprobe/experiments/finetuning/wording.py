@@ -20,12 +20,14 @@ class Told:
     Attributes:
         alone: by pairs that differ in this choice alone; "" where nothing is.
         average: on average over all strategies; "" where nothing is.
+        raising: levels that raise the measure in either way.
         rest: levels that are told apart in neither way.
         evidence: the numbers of those that are.
     """
 
     alone: str
     average: str
+    raising: tuple[str, ...]
     rest: tuple[str, ...]
     evidence: str
 
@@ -46,21 +48,15 @@ def by_choice(found: Synthesis, measure: Measure, factor: str) -> Told | None:
     pairs, effects = _pairs(found, measure, factor), _effects(found, measure, factor)
     if not pairs and not effects:
         return None
-    alone, average = _directions(pairs, effects, measure)
+    alone = [(one.level, _of_pair(one, measure)) for one in pairs]
+    average = [(one.effect.level, _of_effect(one)) for one in effects]
     clear = {level for level, direction in (*alone, *average) if direction}
     return Told(
         _told(alone, pairs[0].baseline if pairs else ""),
         _told(average, effects[0].baseline if effects else ""),
+        tuple(dict.fromkeys(level for level, sign in (*alone, *average) if sign > 0)),
         tuple(level for level in dict(average) | dict(alone) if level not in clear),
         _evidence(pairs, effects, measure),
-    )
-
-
-def raising(found: Synthesis, measure: Measure, factor: str) -> tuple[str, ...]:
-    """Levels of a factor that raise a measure, in a pair or on average."""
-    each = _directions(_pairs(found, measure, factor), _effects(found, measure, factor), measure)
-    return tuple(
-        dict.fromkeys(level for some in each for level, direction in some if direction > 0)
     )
 
 
@@ -70,14 +66,6 @@ def _pairs(found: Synthesis, measure: Measure, factor: str) -> list[Matched]:
 
 def _effects(found: Synthesis, measure: Measure, factor: str) -> list[FactorEffect]:
     return [e for e in found.effects.get(measure, ()) if e.effect.factor == factor]
-
-
-def _directions(
-    pairs: Sequence[Matched], effects: Sequence[FactorEffect], measure: Measure
-) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    """What each level does, in pairs and on average: 1 raises, -1 lowers, 0 is not told apart."""
-    alone = [(one.level, _of_pair(one, measure)) for one in pairs]
-    return alone, [(one.effect.level, _of_effect(one)) for one in effects]
 
 
 def _evidence(pairs: Sequence[Matched], effects: Sequence[FactorEffect], measure: Measure) -> str:
