@@ -7,36 +7,19 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification, ASTModel
+from tests.tiny_ast import LABELS, save_tiny_ast
+from transformers import ASTFeatureExtractor, ASTForAudioClassification, ASTModel
 
 from audioprobe.encoders.ast import AST
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
 from audioprobe.testing import check_encoder, check_tagger
 from audioprobe.types import Waveform
 
-LABELS = {0: "Speech", 1: "Rain on surface", 2: "Crow", 3: "Gong, bell"}
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random AST of the original's proportions, saved as a user would."""
     path = tmp_path_factory.mktemp("ast")
-    torch.manual_seed(0)
-    config = ASTConfig(
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        id2label=LABELS,
-        label2id={name: n for n, name in LABELS.items()},
-        hidden_dropout_prob=0.1,
-    )
-    model = ASTForAudioClassification(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0, 0.2)
-    model.save_pretrained(path)
-    ASTFeatureExtractor().save_pretrained(path)
+    save_tiny_ast(path)
     return path
 
 

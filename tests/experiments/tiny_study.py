@@ -57,7 +57,7 @@ def config(folder: Path) -> dict[str, object]:
         "cutoff": 300,
         "design": "star",
         "plan": {"steps": 2, "learning_rate": 1e-3, "warmup": 0, "save_every": 1},
-        "model": {"name": str(name), "base": str(base), "device": "cpu"},
+        "model": {"name": str(name), "base": str(base)},
         "scorer": {"name": "keyword"},
         "quiz": {"passages": 3, "tokens": 4},
         "bootstrap": {"n_resamples": 20},

@@ -136,13 +136,13 @@ def distance_of(name: Distance) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def _embed(net: LtuNet, texts: Texts) -> Tensor:
-    found: Tensor = net.llama.get_input_embeddings()(texts.ids)
+    found: Tensor = net.llama.get_input_embeddings()(texts.ids.to(net.llama.device))
     return found
 
 
 def _mean(states: Tensor, there: Tensor) -> Tensor:
     """In float32, whatever the language model computes in."""
-    weights = there.float()[..., None]
+    weights = there.to(states.device).float()[..., None]
     return (states.float() * weights).sum(dim=1) / weights.sum(dim=1)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -69,7 +70,8 @@ def fisher(objective: nn.Module, batches: Iterable[Any]) -> dict[str, Tensor]:
     Args:
         objective: gives the negative log-likelihood of a batch, in nats; what of it requires
             gradients is measured, in evaluation mode.
-        batches: of one example each, or squares of means would be taken for means of squares.
+        batches: of one example each, or squares of means would be taken for means of squares; on
+            any device.
 
     Raises:
         InvalidInputError: without batches.
@@ -80,7 +82,7 @@ def fisher(objective: nn.Module, batches: Iterable[Any]) -> dict[str, Tensor]:
     objective.eval()
     for batch in batches:
         n_batches += 1
-        loss = objective(batch)
+        loss = objective(send_to_device(batch, named[0][1].device))
         if not loss.requires_grad:  # as texts have no part in what hears: importance 0
             continue
         found = torch.autograd.grad(loss, [weights for _, weights in named], allow_unused=True)

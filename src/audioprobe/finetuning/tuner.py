@@ -1,6 +1,7 @@
 """Fine-tuning of an LTU by a strategy."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from audioprobe.nets.ltu import LtuNet
 from audioprobe.nets.widening import widen
 from audioprobe.serialize import to_json
 from audioprobe.training import snapshots
-from audioprobe.training.loop import fit, together
+from audioprobe.training.loop import Plan, fit, together
 from audioprobe.training.objectives import AnswerLoss
 from audioprobe.training.sequences import Example
 
@@ -75,7 +76,8 @@ def finetune(
     """Fine-tune a model, or go on with what a folder holds of it.
 
     Args:
-        files: the model; its network is changed in place, and in evaluation mode afterwards.
+        files: the model; its network is changed in place, and in evaluation mode afterwards, where
+            it trained: on a GPU if accelerate finds one.
         lessons: what to learn from, and what to keep.
         strategy: how.
         folder: of this fine-tuning alone.
@@ -85,10 +87,11 @@ def finetune(
     Raises:
         InvalidInputError: if nothing would train, a part is named that the network lacks, adapters
             would lose what they have learned, the strategy needs texts, sounds or pairs that are
-            not there, or the folder holds a fine-tuning by another strategy.
+            not there, the folder holds a fine-tuning by another strategy, or the model is in fewer
+            bits than the plan computes in.
         TrainingError: as `loop.fit`: if a loss is not finite, the state before stays in the folder.
     """
-    net, folder = files.net, Path(folder)
+    net, folder = files.net.to(together().device), Path(folder)
     lessons.check(strategy)
     stopping = strategy.part(EarlyStopping)
     if stopping is not None and not watched:
@@ -99,22 +102,46 @@ def finetune(
     gated = net.prefix.gate is not None and strategy.part(CrossAttention) is not None
     let_train(net, f"{strategy.trains}+{GATE}" if gated else strategy.trains)
     before = snapshots.copied(net)
-    objective = _objective(AnswerLoss(net, per="example"), lessons, strategy)
     plan = strategy.plan if stopping is None else replace(strategy.plan, save_every=stopping.every)
-    _pin(folder, strategy)
-    log = fit(
-        objective,
-        _batches(lessons, strategy),
-        plan,
-        folder,
-        accept=None if stopping is None else _accepting(net, watched, stopping.rise),
-        progress=progress,
-    )
-    wise = strategy.part(WiseFT)
-    if wise is not None:
-        interpolate(net, before, wise.share)
+    with _small_steps(net, plan):
+        with plan.computing(net.llama.device.type):
+            objective = _objective(AnswerLoss(net, per="example"), lessons, strategy)
+        _pin(folder, strategy)
+        log = fit(
+            objective,
+            _batches(lessons, strategy),
+            plan,
+            folder,
+            accept=None if stopping is None else _accepting(net, watched, stopping.rise, plan),
+            progress=progress,
+        )
+        wise = strategy.part(WiseFT)
+        if wise is not None:
+            interpolate(net, before, wise.share)
     net.eval().requires_grad_(requires_grad=False)
     return Tuned(tuple(log), before, len(log) < plan.steps)
+
+
+@contextmanager
+def _small_steps(net: LtuNet, plan: Plan) -> Iterator[None]:
+    """What trains is float32 meanwhile: bfloat16 loses small steps.
+
+    Layers of two formats fit together only where the plan computes in one of its own.
+    """
+    few = {str(p.dtype).removeprefix("torch.") for p in net.parameters()} - {"float32"}
+    if few and not plan.lowers(net.llama.device.type):
+        raise InvalidInputError(
+            f"The model is in {', '.join(sorted(few))}, and this training computes in float32: "
+            'load it as float32, or give the plan the precision "bfloat16" on a device that has it.'
+        )
+    formats = {p: p.dtype for p in net.parameters() if p.requires_grad}
+    for parameter in formats:
+        parameter.data = parameter.data.float()
+    try:
+        yield
+    finally:
+        for parameter, dtype in formats.items():
+            parameter.data = parameter.data.to(dtype)
 
 
 def _batches(lessons: Lessons, strategy: Strategy) -> Callable[[int, int, int], Lot]:
@@ -147,7 +174,9 @@ def _open_gate(net: LtuNet, lessons: Lessons, strategy: Strategy) -> None:
         return
     labels = sorted({label for some in lessons.taught.labels for label in some})
     states = embedded(net, texts_in_tokens(lessons.tokenizer, labels))
-    net.prefix.gate = begin_gate(states, wanted.width, strategy.plan.seed)
+    gate = begin_gate(states, wanted.width, strategy.plan.seed)
+    weight = net.prefix.projection.weight
+    net.prefix.gate = gate.to(weight.device, weight.dtype)
 
 
 def _objective(answers: AnswerLoss, lessons: Lessons, strategy: Strategy) -> Combined:
@@ -189,11 +218,14 @@ def _ties(strategy: Strategy) -> list[Tied]:
     return found
 
 
-def _accepting(net: LtuNet, watched: Sequence[Example], rise: float) -> Callable[[int], bool]:
+def _accepting(
+    net: LtuNet, watched: Sequence[Example], rise: float, plan: Plan
+) -> Callable[[int], bool]:
     """Whether texts are read as well as at the beginning, or nearly."""
 
     def per_token() -> float:
-        losses = losses_of(net, watched)
+        with plan.computing(net.llama.device.type):
+            losses = losses_of(net, watched)
         return sum(each.nats for each in losses) / sum(each.n_tokens for each in losses)
 
     most = per_token() + rise

@@ -6,9 +6,10 @@ killed goes on to the weights that it would have reached.
 
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -39,7 +40,7 @@ class Plan:
         weight_decay: of AdamW.
         clip_norm: longest gradient.
         precision: "bfloat16" computes in it where torch finds that safe, on devices that have it
-            (others compute in float32, which is faster there); weights are float32.
+            (others compute in float32, which is faster there); weights keep their format.
         save_every: steps between two states on disk.
         seed: of dropout and other noise.
     """
@@ -69,6 +70,14 @@ class Plan:
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         falls = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}
         return self.learning_rate * falls[self.schedule]
+
+    def lowers(self, device: str) -> bool:
+        """Whether it computes in bfloat16 on a kind of device ("cpu", "cuda")."""
+        return self.precision == "bfloat16" and computes_in_bfloat16(device)
+
+    def computing(self, device: str) -> AbstractContextManager[Any]:
+        """Where networks compute as the plan has it on a kind of device."""
+        return torch.autocast(device, torch.bfloat16, enabled=self.lowers(device))
 
 
 @dataclass(slots=True)
@@ -116,7 +125,7 @@ def fit(
     accelerator = together()
     # Of several processes that train together, the first holds the folder for all.
     holding = alone(folder) if accelerator.is_main_process else nullcontext()
-    with holding, torch.random.fork_rng():
+    with holding, torch.random.fork_rng(), _repeatable(accelerator.device.type):
         told = progress or (lambda *_: None)
         log = _fit(objective, batch_at, plan, folder, accelerator, accept=accept, progress=told)
         accelerator.wait_for_everyone()  # so that the state is on disk when the others go on
@@ -141,7 +150,6 @@ def _fit(
     accept: Callable[[int], bool] | None,
     progress: Callable[[int, int, float], None],
 ) -> list[dict[str, float]]:
-    lowered = plan.precision == "bfloat16" and computes_in_bfloat16(accelerator.device.type)
     trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
     initial = {} if accept is None else snapshots.copied(objective)
@@ -154,7 +162,7 @@ def _fit(
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(run.step)
         batch = batch_at(run.step, accelerator.process_index, accelerator.num_processes)
-        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=lowered):
+        with plan.computing(accelerator.device.type):
             loss = model(send_to_device(batch, accelerator.device)).float()
         if not loss.requires_grad:
             raise InvalidInputError(
@@ -185,6 +193,23 @@ def _fit(
         progress(run.step, plan.steps, shown)
     objective.eval()
     return run.log
+
+
+@contextmanager
+def _repeatable(device: str) -> Iterator[None]:
+    """The same step twice gives the same weights: a GPU adds up in an order of its own otherwise.
+
+    What cannot be done so is told by torch's warning, which names it.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    gently = torch.is_deterministic_algorithms_warn_only_enabled()
+    if device == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else torch doubts cuBLAS
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=gently)
 
 
 def _diverged(folder: Path, what: str, plan: Plan, step: int) -> TrainingError:

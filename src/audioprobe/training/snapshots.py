@@ -67,5 +67,5 @@ def trained(module: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def copied(module: torch.nn.Module) -> dict[str, Tensor]:
-    """A copy of the parameters that are being trained, by name, as they are now."""
-    return {name: weights.clone() for name, weights in trained(module).items()}
+    """A copy of the parameters that are being trained, by name, as they are now, on the CPU."""
+    return {name: weights.to("cpu", copy=True) for name, weights in trained(module).items()}

@@ -130,10 +130,8 @@ class Lab:
         return _read_states(self.folder / STATES)
 
     def _model(self) -> LtuFiles:
-        wanted = self.study.model
         files = model_of(self.study)
-        device = wanted.device or together().device
-        files.net.to(device, dtype_of(wanted.dtype))
+        files.net.to(together().device, dtype_of(self.study.model.dtype))
         return files
 
     @cached_property

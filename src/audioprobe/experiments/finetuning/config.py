@@ -24,14 +24,13 @@ class Model:
     Attributes:
         name: as for `LTU.from_pretrained`.
         base: as there; "" takes the one that the model names.
-        dtype: "float32", "bfloat16" or "float16".
-        device: "cpu", "cuda", ...; "" takes a GPU where there is one.
+        dtype: "float32", "bfloat16" or "float16". With a plan whose precision is "bfloat16", what
+            trains is float32 all the same, on devices that compute in it.
     """
 
     name: str = "mini"
     base: str = ""
     dtype: str = "float32"
-    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

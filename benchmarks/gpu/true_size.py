@@ -1,0 +1,166 @@
+"""What an LTU of true size takes on a GPU: memory and time to answer and to be fine-tuned.
+
+Weights are random, for they change neither. `python benchmarks/gpu/true_size.py` prints three
+tables; with `--save FOLDER` it writes the model as a folder instead, for `audioprobe run`.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import torch
+from transformers import AutoTokenizer
+
+from audioprobe import LTU, Decoding, Prompt, Recordings, Synthetic
+from audioprobe.audio.reading import read_waveform
+from audioprobe.errors import AudioProbeError
+from audioprobe.finetuning.lessons import Lessons
+from audioprobe.finetuning.sounds import sounds_of
+from audioprobe.finetuning.strategy import ContrastiveTie, Distillation, Strategy
+from audioprobe.finetuning.texts import examples_of, read_texts
+from audioprobe.finetuning.tuner import finetune
+from audioprobe.language_models.conversion import save_ltu
+from audioprobe.language_models.ltu_files import LtuFiles, Origin
+from audioprobe.nets.checkpoints import build
+from audioprobe.nets.ltu import LtuConfig, LtuNet
+from audioprobe.nets.quantization import quantize
+from audioprobe.training.loop import Plan
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.llama_tokenizer import write_tokenizer
+
+GIB = 2**30
+LLAMA = {
+    "7B": {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32},
+    "13B": {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40},
+}
+HEADS = {"7B": 32, "13B": 40}
+AT_ONCE, TOKENS = 8, 64
+CLIPS, STEPS = 32, 4
+
+
+def random_ltu(size: str) -> LtuFiles:
+    """On the GPU, in bfloat16, with LLaMA's own tokenizer."""
+    llama = {**LLAMA[size], "num_attention_heads": HEADS[size], "vocab_size": 32_000}
+    config = LtuConfig(llama=llama)
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in LtuNet(config).state_dict().items()}
+    generator = torch.Generator("cuda").manual_seed(0)
+    tensors = {}
+    for name, shape in shapes.items():
+        tensor = torch.empty(shape, dtype=torch.bfloat16, device="cuda")
+        norm = len(shape) < 2 and name.endswith("weight")
+        still = "lora_B" in name or name.endswith("bias")
+        tensors[name] = (
+            tensor.fill_(float(norm))
+            if norm or still
+            else tensor.normal_(0, 0.02, generator=generator)
+        )
+    net = build(config, tensors, source=f"a random LTU-{size}").to("cuda").eval()
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer = AutoTokenizer.from_pretrained(write_tokenizer(Path(folder)))
+    return LtuFiles(net.requires_grad_(requires_grad=False), tokenizer, Origin("", "", "", ""), "")
+
+
+def used() -> float:
+    """GiB that tensors take now."""
+    torch.cuda.synchronize()
+    return torch.cuda.memory_allocated() / GIB
+
+
+def peak() -> float:
+    """GiB that tensors took at most since the last look."""
+    found = torch.cuda.max_memory_allocated() / GIB
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return found
+
+
+def answering(size: str) -> Iterator[str]:
+    """A row per number format: weights, what eight captions take beside them, and how long."""
+    sounds = [read_waveform(clip) for clip in Recordings().clips()][:AT_ONCE]
+    prompts = [Prompt("Write an audio caption describing the sound.", sound) for sound in sounds]
+    labels = [f"the sound of thing {n}" for n in range(28)]
+    kinds: tuple[Literal["bfloat16", "8bit", "4bit"], ...] = ("bfloat16", "8bit", "4bit")
+    for kind in kinds:
+        files = random_ltu(size)
+        if kind != "bfloat16":
+            quantize(files.net.llama, kind, torch.bfloat16)
+            files.net.to("cuda")
+        peak()
+        weights = used()
+        model = LTU(files.net, files.tokenizer, files.info({}), batch_size=AT_ONCE)
+        list(model.generate(prompts, Decoding(max_new_tokens=2)))
+        peak()
+        began = time.perf_counter()
+        said = list(model.generate(prompts, Decoding(max_new_tokens=TOKENS)))
+        seconds, most = time.perf_counter() - began, peak()
+        began = time.perf_counter()
+        list(model.log_likelihood(prompts[:4], labels))
+        each = (time.perf_counter() - began) / 4
+        yield (
+            f"{size} {kind}: weights {weights:.1f} GiB, {len(said)} captions of {TOKENS} tokens "
+            f"{most - weights:.2f} GiB more, {seconds:.1f} s; 28 labels of a clip {each:.2f} s"
+        )
+        del files, model
+
+
+def tuning(size: str) -> Iterator[str]:
+    """A row per strategy: memory and seconds of a step."""
+    every = Synthetic(n_clips=CLIPS, most=1, seed=0).clips("train")
+    with tempfile.TemporaryDirectory() as home:
+        sounds = sounds_of("made", every, Path(home) / "sounds")
+        tokenizer = random_ltu(size).tokenizer
+        lessons = Lessons(
+            tokenizer, sounds, sounds, tuple(examples_of(read_texts("held").passages, tokenizer))
+        )
+        plan = Plan(STEPS, 1e-4, warmup=1, precision="bfloat16", save_every=10**6)
+        kept, tied = (Distillation("distillation", texts=4),), (ContrastiveTie("contrastive"),)
+        chosen = [
+            Strategy("projector", plan, clips=CLIPS),
+            Strategy("projector+lora", plan, clips=CLIPS),
+            Strategy("projector+lora", plan, kept, tied, clips=CLIPS),
+            Strategy("all", plan, clips=CLIPS),
+            Strategy("projector+last-4-layers", plan, clips=CLIPS),
+        ]
+        for number, strategy in enumerate(chosen):
+            files = random_ltu(size)
+            peak()
+            name = "+".join(
+                [strategy.trains, *(p.kind for p in (*strategy.holding, *strategy.alignment))]
+            )
+            try:
+                told = finetune(files, lessons, strategy, Path(home) / str(number))
+            except (AudioProbeError, RuntimeError) as error:
+                yield f"{size} {name}: {type(error).__name__} {error!s:.300}"
+                continue
+            finally:
+                del files
+            seconds = sorted(entry["seconds"] for entry in told.log)[len(told.log) // 2]
+            losses = ", ".join(f"{entry['loss']:.2f}" for entry in told.log)
+            yield f"{size} {name}: {peak():.1f} GiB, {seconds:.2f} s a step, losses {losses}"
+
+
+def main() -> None:
+    """Print what was measured, as it is."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--size", choices=LLAMA, default="7B")
+    asked.add_argument("--save", type=Path)
+    given = asked.parse_args()
+    if not torch.cuda.is_available():
+        sys.exit("This measures a GPU, and there is none.")
+    if given.save is not None:
+        save_ltu(random_ltu(given.size), given.save, name=f"ltu-{given.size}")
+        return
+    print(torch.cuda.get_device_name(0), f"{torch.cuda.mem_get_info()[1] / GIB:.0f} GiB")
+    for rows in (answering(given.size), tuning(given.size)):
+        for row in rows:
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""A language model in few bits is tuned in small steps all the same."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.finetuning.lessons import Lessons
+from audioprobe.finetuning.tuner import finetune
+from audioprobe.training import snapshots
+from audioprobe.training.loop import STATE
+from tests.finetuning.test_tuner import part
+from tests.tiny_tuning import strategy, tiny_files, watched
+
+PARTS = [part(kind) for kind in ("ewc", "distillation", "contrastive", "cross-attention")]
+
+
+def check_small_steps(base: Path, lessons: Lessons, folder: Path, trains: str) -> None:
+    """Steps of 1e-4 are below what bfloat16 tells apart: taken in it, most would be lost."""
+    plan = {"learning_rate": 1e-4, "precision": "bfloat16", "warmup": 0}
+    moved: dict[str, dict[str, Tensor]] = {}
+    for name, dtype in (("whole", torch.float32), ("few", torch.bfloat16)):
+        files = tiny_files(base, dropout=0.0)
+        files.net.to(torch.bfloat16).to(dtype)  # both begin the same
+        chosen = strategy(trains, *PARTS, {"kind": "early-stopping", "rise": 9.0}, **plan)
+        began = {k: p.detach().float().clone() for k, p in files.net.named_parameters()}
+        told = finetune(files, lessons, chosen, folder / name, watched=watched())
+        assert {p.dtype for p in files.net.parameters()} == {dtype}
+        state = snapshots.load(folder / name / STATE)["weights"]
+        assert {tensor.dtype for tensor in state.values()} == {torch.float32}
+        names = {key: key.removeprefix("answers.net.") for key in state}
+        assert set(names.values()) == set(told.before)
+        moved[name] = {key: state[key] - began[of] for key, of in names.items() if of in began}
+    whole, few = (torch.cat([t.flatten() for t in one.values()]) for one in moved.values())
+    assert (few != 0).float().mean() > 0.9 * (whole != 0).float().mean()
+    assert torch.nn.functional.cosine_similarity(whole, few, dim=0) > 0.7
+    assert 0.8 < few.norm() / whole.norm() < 1.25
+
+
+def test_what_trains_is_float32_meanwhile(
+    base: Path, lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any processor has bfloat16, most of them slowly: torch is told that this one is fast."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    check_small_steps(base, lessons, tmp_path, "projector")
+
+
+def test_fewer_bits_than_the_plan_computes_in_are_refused(
+    base: Path, lessons: Lessons, tmp_path: Path
+) -> None:
+    files = tiny_files(base)
+    files.net.to(torch.float16)
+    with pytest.raises(InvalidInputError, match=r"in float16, .* computes in float32: load it"):
+        finetune(files, lessons, strategy("projector"), tmp_path)

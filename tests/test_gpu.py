@@ -1,0 +1,184 @@
+"""What a GPU must not change: answers, what is learned, and where a killed training ends.
+
+These tests need one; `make test` runs them wherever there is one.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from audioprobe import LTU, Decoding, Prompt, Waveform
+from audioprobe.encoders.ast import AST
+from audioprobe.encoders.clap import CLAP
+from audioprobe.experiments.finetuning.kept import read_record
+from audioprobe.experiments.finetuning.run import FinetuningRun
+from audioprobe.finetuning.lessons import Lessons
+from audioprobe.finetuning.tuner import finetune
+from tests.experiments.tiny_study import study
+from tests.finetuning.test_formats import check_small_steps
+from tests.finetuning.test_tuner import KINDS, KilledError, killed_at, part
+from tests.processes import CLI, run_python
+from tests.tiny_ast import save_tiny_ast
+from tests.tiny_clap import save_tiny_clap
+from tests.tiny_ltu import write_base, write_checkpoint
+from tests.tiny_tuning import strategy, tiny_files, tiny_lessons, watched
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+SOUNDS = [
+    Waveform(np.random.default_rng(seed).normal(0, 0.1, 16_000).astype(np.float32), 16_000)
+    for seed in range(3)
+]
+PROMPTS = [Prompt(f"What is heard, {n}?", sound) for n, sound in enumerate([*SOUNDS, None])]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
+    return tiny_lessons(tmp_path_factory.mktemp("sounds"))
+
+
+@pytest.fixture(scope="module")
+def ltu(base: Path) -> Callable[..., LTU]:
+    checkpoint = write_checkpoint(base.parent / "trained.bin")
+
+    def load(device: str, **options: Any) -> LTU:
+        return LTU.from_pretrained(checkpoint, base=base, device=device, **options)
+
+    return load
+
+
+def test_answers_and_likelihoods_are_those_of_a_cpu(ltu: Callable[..., LTU]) -> None:
+    said, likely = [], []
+    for device in ("cpu", "cuda"):
+        model = ltu(device, batch_size=4)
+        said.append([r.text for r in model.generate(PROMPTS, Decoding(max_new_tokens=12))])
+        likely.append(
+            [[x.total for x in row] for row in model.log_likelihood(PROMPTS, ["a", "bc"])]
+        )
+    assert said[0] == said[1]
+    np.testing.assert_allclose(likely[1], likely[0], rtol=1e-4, atol=1e-4)
+
+
+def test_company_changes_no_answer(ltu: Callable[..., LTU]) -> None:
+    answers = [
+        [r.text for r in ltu("cuda", batch_size=size).generate(PROMPTS, Decoding(max_new_tokens=9))]
+        for size in (1, 4)
+    ]
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("kind", ["8bit", "4bit"])
+def test_few_bits_are_near_to_many(ltu: Callable[..., LTU], kind: str) -> None:
+    pytest.importorskip("bitsandbytes")
+    whole, few = (
+        [[x.total for x in row] for row in model.log_likelihood(PROMPTS, ["a", "bc"])]
+        for model in (ltu("cuda"), ltu("cuda", quantization=kind))
+    )
+    assert np.isfinite(few).all()
+    assert np.abs(np.subtract(few, whole)).mean() < {"8bit": 0.1, "4bit": 1.0}[kind]
+
+
+def test_a_batch_that_does_not_fit_is_halved(ltu: Callable[..., LTU]) -> None:
+    prompts = [Prompt(f"{n} " + "what is heard here? " * 40) for n in range(256)]
+    brief = Decoding(max_new_tokens=2)
+    model = ltu("cuda", batch_size=256)
+    expected = [r.text for r in ltu("cuda", batch_size=8).generate(prompts, brief)]
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 80 * 2**20) / total)
+    try:
+        with pytest.warns(UserWarning, match="does not fit"):
+            assert [r.text for r in model.generate(prompts, brief)] == expected
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def test_encoders_hear_what_they_hear_on_a_cpu(tmp_path: Path) -> None:
+    save_tiny_ast(tmp_path / "ast")
+    save_tiny_clap(tmp_path / "clap")
+    kinds: list[Any] = [lambda d: AST(str(tmp_path / "ast"), device=d)]
+    kinds += [lambda d: CLAP(str(tmp_path / "clap"), device=d)]
+    for kind in kinds:
+        here, there = kind("cpu"), kind("cuda")
+        np.testing.assert_allclose(
+            np.stack(list(there.encode(SOUNDS))), np.stack(list(here.encode(SOUNDS))), atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("trains", ["projector", "encoder", "all+llm", "projector+last-1-layers"])
+def test_a_model_in_few_bits_is_tuned_in_small_steps(
+    base: Path, lessons: Lessons, tmp_path: Path, trains: str
+) -> None:
+    check_small_steps(base, lessons, tmp_path, trains)
+
+
+def tuned(base: Path, lessons: Lessons, folder: Path, chosen: Any) -> dict[str, Tensor]:
+    """What trained, as it ends, on the CPU."""
+    files = tiny_files(base, dropout=0.0)
+    told = finetune(files, lessons, chosen, folder, watched=watched())
+    assert files.net.llama.device.type == "cuda"
+    return {k: p.detach().cpu() for k, p in files.net.named_parameters() if k in told.before}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "early-stopping", "wise-ft"])
+def test_every_kind_trains_and_twice_the_same(
+    base: Path, lessons: Lessons, tmp_path: Path, kind: str
+) -> None:
+    options = {"early-stopping": {"rise": 9.0}}.get(kind, {})
+    chosen = strategy("all+llm", part(kind, **options))
+    one, other = (tuned(base, lessons, tmp_path / str(n), chosen) for n in range(2))
+    assert all(tensor.isfinite().all() for tensor in one.values())
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+def test_killed_anywhere_it_reaches_the_same_weights(
+    base: Path, lessons: Lessons, tmp_path: Path
+) -> None:
+    parts = [part(kind) for kind in ("ewc", "rehearsal", "distillation", "contrastive", "paired")]
+    chosen = strategy("all", *parts, part("cross-attention"), save_every=2)
+    whole = tuned(base, lessons, tmp_path / "whole", chosen)
+    for kill in (1, 3):
+        folder = tmp_path / str(kill)
+        with pytest.raises(KilledError):
+            finetune(
+                tiny_files(base, dropout=0.0), lessons, chosen, folder, progress=killed_at(kill)
+            )
+        again = tuned(base, lessons, folder, chosen)
+        assert [name for name in whole if not torch.equal(whole[name], again[name])] == []
+
+
+def test_a_study_finds_what_it_finds_on_a_cpu(tmp_path: Path) -> None:
+    """Rounding aside: everything before, and the first loss of each training."""
+    config, text = study(tmp_path / "study")
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+    there = FinetuningRun(config, text)(tmp_path / "gpu")
+    assert [one.failure for one in there if one.failure] == []
+    done = run_python(
+        CLI,
+        *("run", str(tmp_path / "study.toml"), "--out", str(tmp_path / "cpu")),
+        ACCELERATE_USE_CPU="true",
+    )
+    assert done.returncode == 0, done.stderr
+    here = {one.name: one for one in read_record(tmp_path / "cpu").findings}
+    assert here.keys() == {one.name for one in there}
+    before, expected = there[0].measured, here[there[0].name].measured
+    assert before is not None
+    assert expected is not None
+    for kind, tolerance in (("texts", 1e-2), ("probe", 1e-3)):
+        found, wanted = (
+            [x.nats if kind == "texts" else x.yes for x in getattr(m, kind)]
+            for m in (before, expected)
+        )
+        assert found == pytest.approx(wanted, abs=tolerance)
+    for one in there[1:]:
+        assert one.losses[0] == pytest.approx(here[one.name].losses[0], rel=1e-3)
