@@ -47,7 +47,7 @@ class TrainingError(AudioProbeError, RuntimeError):
 
 
 class OutOfMemoryError(AudioProbeError, MemoryError):
-    """One prompt alone does not fit into the memory; the message says what takes less of it."""
+    """One prompt alone, or a training, does not fit into the memory; says what takes less of it."""
 
 
 class RemoteError(AudioProbeError, RuntimeError):

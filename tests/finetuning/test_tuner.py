@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from audioprobe.errors import InvalidInputError, TrainingError
+from audioprobe.errors import InvalidInputError, OutOfMemoryError, TrainingError
 from audioprobe.finetuning.lessons import Lessons
 from audioprobe.finetuning.strategy import Lora, Strategy
 from audioprobe.finetuning.tuner import Tuned, finetune
@@ -232,6 +232,11 @@ def test_what_cannot_be_tuned_is_refused(tune: Tuning, chosen: Strategy, message
     with pytest.raises(InvalidInputError, match=message):
         tune(chosen)
     assert not (tune.folder / str(tune.n) / STATE).exists()
+
+
+def test_what_does_not_fit_into_the_memory_is_told(tune: Tuning) -> None:
+    with pytest.raises(OutOfMemoryError, match="fewer clips in a step"):
+        tune(strategy("projector", part("cross-attention", width=10**11)))
 
 
 @pytest.mark.parametrize("save_every", [1, 2])

@@ -39,6 +39,7 @@ from audioprobe.language_models.ltu_files import LtuFiles
 from audioprobe.nets.gate import NAME as GATE
 from audioprobe.nets.gate import begin_gate
 from audioprobe.nets.ltu import LtuNet
+from audioprobe.nets.memory import within_memory
 from audioprobe.nets.widening import widen
 from audioprobe.serialize import to_json
 from audioprobe.training import snapshots
@@ -47,6 +48,13 @@ from audioprobe.training.objectives import AnswerLoss
 from audioprobe.training.sequences import Example
 
 STRATEGY = "strategy.json"
+
+_TOO_LARGE = (
+    "The fine-tuning does not fit into the memory. What takes less of it: fewer clips in a step, a "
+    'model with dtype="bfloat16" and a plan with precision="bfloat16" (what is frozen takes half), '
+    "less that trains (each of its weights takes 16 bytes: itself, its gradient, two of Adam's), "
+    "no distillation (its teacher is the model once more)."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +72,7 @@ class Tuned:
     stopped: bool
 
 
+@within_memory(_TOO_LARGE)
 def finetune(
     files: LtuFiles,
     lessons: Lessons,
@@ -90,6 +99,7 @@ def finetune(
             not there, the folder holds a fine-tuning by another strategy, or the model is in fewer
             bits than the plan computes in.
         TrainingError: as `loop.fit`: if a loss is not finite, the state before stays in the folder.
+        OutOfMemoryError: if it does not fit into the memory; says what would.
     """
     net, folder = files.net.to(together().device), Path(folder)
     lessons.check(strategy)

@@ -3,6 +3,7 @@
 import gc
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -71,6 +72,24 @@ def answer_in_batches(
             continue
         waiting = waiting[len(batch) :]
         yield from answers
+
+
+@contextmanager
+def within_memory(advice: str) -> Iterator[None]:
+    """Where a shortage of memory is told as what it is; also a decorator.
+
+    Args:
+        advice: what does not fit, and what would.
+
+    Raises:
+        OutOfMemoryError: with this advice.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not _is_shortage(error):
+            raise
+        raise OutOfMemoryError(advice) from error
 
 
 def _try(
