@@ -254,6 +254,17 @@ def test_in_sound_only_what_is_heard_alone_and_wanted_is_asked(lessons: Lessons)
         replace(lessons, in_sound=frozenset({"bell"})).check(strategy("lora", {"kind": "paired"}))
 
 
+def test_pairs_are_about_the_families_that_are_named(lessons: Lessons) -> None:
+    """By the concept for which the answer is yes; the other one may be of any family."""
+    animals = {prompt for prompt, _ in asked(lessons, 12, about=["animal"])}
+    everything = {prompt for prompt, _ in asked(lessons, 12)}
+    assert animals < everything
+    assert all("bird" in prompt or "insect" in prompt for prompt in animals)
+    assert any("a bell" in prompt for prompt in everything - animals)
+    with pytest.raises(InvalidInputError, match="concepts about weather in words, and none of 3"):
+        lessons.check(strategy("lora", {"kind": "paired", "about": ["weather"]}))
+
+
 @pytest.mark.parametrize(
     ("lacks", "part", "message"),
     [

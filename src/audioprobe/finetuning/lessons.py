@@ -72,10 +72,12 @@ class Lessons:
                 "its sounds to 0."
             )
         for way in paired.ways if paired else ():
-            if not self._askable(way):
+            if paired and not self._askable(paired, way):
+                about = f" about {', '.join(paired.about)}" if paired.about else ""
                 raise InvalidInputError(
-                    f"The strategy asks pairs of concepts in {way}, and none of {len(self.pairs)} "
-                    "can be: give some, of which both concepts can be heard where sounds are asked."
+                    f"The strategy asks pairs of concepts{about} in {way}, and none of "
+                    f"{len(self.pairs)} can be: give some, of which both concepts can be heard "
+                    "where sounds are asked."
                 )
 
     def lot(self, strategy: Strategy, number: int, *, tied: bool) -> Lot:
@@ -147,21 +149,26 @@ class Lessons:
             found.append(self._about(self.earlier, row, f"earlier {row}", time))
         return found
 
-    def _askable(self, way: Way) -> list[Pair]:
-        """Pairs of which both concepts can be heard, where they are asked of sounds."""
+    def _askable(self, paired: Paired, way: Way) -> list[Pair]:
+        """Pairs about its families; of sounds, those of which both concepts can be heard."""
+        wanted = [
+            pair
+            for pair in self.pairs
+            if not paired.about or next(r for r in pair if r.holds).concept.kind in paired.about
+        ]
         if way == "words":
-            return list(self.pairs)
+            return wanted
         there = set(self.taught.alone)
         if self.in_sound is not None:
             there &= self.in_sound
-        return [pair for pair in self.pairs if all(r.concept.id in there for r in pair)]
+        return [pair for pair in wanted if all(r.concept.id in there for r in pair)]
 
     def _asked(
         self, paired: Paired, seed: int, rng: np.random.Generator, heard: dict[str, Tensor]
     ) -> list[Example]:
         found: list[Record] = []
         for way in paired.ways:
-            askable = self._askable(way)
+            askable = self._askable(paired, way)
             for k in rng.integers(len(askable), size=paired.pairs).tolist():
                 for relation in askable[k]:
                     asked = shuffled(relation, seed) if paired.shuffled else relation

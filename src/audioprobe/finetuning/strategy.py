@@ -176,6 +176,8 @@ class Paired:
     Attributes:
         pairs: a right and a wrong question each, in every step and every way.
         ways: what is asked: words, sounds, or both.
+        about: families of concepts (`Concept.kind`) whose pairs are asked, by the concept for which
+            the right answer is yes; () takes all. What is not taught can be asked about afterwards.
         shuffled: answers drawn anew at random, once: a control from which nothing can be learned
             but the form.
     """
@@ -183,6 +185,7 @@ class Paired:
     kind: Literal["paired"]
     pairs: int = 2
     ways: tuple[Way, ...] = ("words", "sound")
+    about: tuple[str, ...] = ()
     shuffled: bool = False
 
     def __post_init__(self) -> None:

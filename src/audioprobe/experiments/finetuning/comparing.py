@@ -39,6 +39,9 @@ UNITS: Mapping[Measure, str] = {
 OF_WORDS: tuple[Measure, ...] = ("loss of text", "accuracy in words")
 """What sound has no part in, and the language model alone decides."""
 
+ALPHA = 0.05
+"""Below it, a corrected p-value tells something apart."""
+
 _FLIPS = 1000
 
 

@@ -9,6 +9,7 @@ from audioprobe.experiments.finetuning.report import report_of
 from audioprobe.experiments.finetuning.summary import (
     effects_table,
     failures_table,
+    heldout_table,
     links_table,
     pairs_table,
     strategies_table,
@@ -43,6 +44,7 @@ def write_outcome(record: Record, folder: Path, name: str) -> Synthesis:
         "Pairs": pairs_table(found),
         "Effects": effects_table(found),
         "Drift": links_table(found),
+        "Held out": heldout_table(found),
         "Transfer": transfer_table(found),
         "Failures": failures_table(found),
     }

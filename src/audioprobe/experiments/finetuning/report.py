@@ -11,6 +11,7 @@ from audioprobe.experiments.finetuning.summary import (
     drift_table,
     effects_table,
     failures_table,
+    heldout_table,
     links_table,
     paired,
     pairs_table,
@@ -57,6 +58,7 @@ def report_of(study: Study, synthesis: Synthesis, verdicts: Sequence[Verdict], n
         Section("Against the model before", _against(found), _AGAINST),
         Section("One choice changed", _alone(found), _ALONE),
         Section("What each choice does", _choices(found), _CHOICES),
+        Section("Pairs and other concepts", _heldout(found), _HELDOUT),
         Section("Transfer", _transfer(found), _TRANSFER),
         Section("Training", _training(found), _TRAINING),
         Section("What moved", _moved(found), _MOVED),
@@ -157,6 +159,18 @@ def _choices(found: Synthesis) -> list[Item]:
         caption = f"Effect on the change of {measure}. Compared with {firsts}."
         items.append(Drawing(to_svg(forest(rows, f"effect on {measure}"), caption), caption))
     return [*items, Grid("In numbers", effects_table(found), filter=True)] if items else []
+
+
+def _heldout(found: Synthesis) -> list[Item]:
+    rows = [
+        Row(f"{one.alignment}, {one.asked}: {one.concepts}", (one.beyond or one.change).estimate)
+        for one in found.heldout
+    ]
+    if not rows:
+        return []
+    caption = "Difference of accuracy from the strategy without a tie; where none is, from before."
+    drawn = Drawing(to_svg(forest(rows, "difference of accuracy"), caption), caption)
+    return [drawn, Grid("In numbers", heldout_table(found))]
 
 
 def _transfer(found: Synthesis) -> list[Item]:
@@ -263,6 +277,11 @@ _CHOICES = (
     "Noise is whatever of a strategy does not add up, so that many seeds of few strategies are no "
     "more strategies: intervals tell what other strategies of such choices would give, and nothing "
     "of other items or models. p-values are corrected for all levels of a measure (Holm)."
+)
+_HELDOUT = (
+    "Strategies that are asked pairs of right and wrong questions about some concepts, and what "
+    "they make of these, of other concepts of the same families, and of other families. Intervals "
+    "resample concepts, and tell nothing of other seeds or models; p-values are of each row alone."
 )
 _TRANSFER = (
     "Classes with invented names were taught in one way and asked about in both; of half of the "

@@ -163,6 +163,38 @@ def transfer_table(found: Synthesis) -> Table:
     return Table(header, rows, numeric=columns(header[3:], 3))
 
 
+def heldout_table(found: Synthesis) -> Table:
+    """A row per strategy with pairs, way to ask, and group of concepts."""
+    header = (
+        *FACTORS,
+        "asked in",
+        "concepts",
+        "how many",
+        "change",
+        "p, change",
+        "beyond no tie",
+        "p, beyond",
+        "p, corrected",
+    )
+    rows = tuple(
+        (
+            one.trained,
+            one.holding,
+            one.alignment,
+            one.asked,
+            one.concepts,
+            str(one.n_concepts),
+            _change(one.change),
+            _p(one.change.p_value),
+            NONE if one.beyond is None else _change(one.beyond),
+            NONE if one.beyond is None else _p(one.beyond.p_value),
+            _p(one.corrected),
+        )
+        for one in found.heldout
+    )
+    return Table(header, rows, numeric=columns(header[5:], 5))
+
+
 def before_table(found: Synthesis) -> Table:
     """A row per measure: the model as it was."""
     rows = tuple((measure, told(found.before[measure]), UNITS[measure]) for measure in MEASURES)

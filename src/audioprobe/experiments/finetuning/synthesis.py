@@ -9,6 +9,7 @@ from audioprobe.experiments.finetuning.choices import FactorEffect, choices_of
 from audioprobe.experiments.finetuning.comparing import MEASURES, Measure, level_of
 from audioprobe.experiments.finetuning.config import Study
 from audioprobe.experiments.finetuning.findings import BEFORE, Findings
+from audioprobe.experiments.finetuning.heldout import HeldOut, held_out
 from audioprobe.experiments.finetuning.matched import Matched, matched_of
 from audioprobe.experiments.finetuning.transfer import Transferred, transferred
 from audioprobe.experiments.finetuning.tried import Tried, tried_of
@@ -44,6 +45,7 @@ class Synthesis:
         effects: of every level, by measure.
         matched: strategies that differ in one choice alone.
         links: of drift with forgetting and gain.
+        heldout: of concepts that pairs were about and were not, where a strategy has pairs.
         transfer: of invented classes; None where none were taught.
         n_trainings: that ended.
         n_wanted: that the study asks for.
@@ -56,6 +58,7 @@ class Synthesis:
     effects: dict[Measure, tuple[FactorEffect, ...]]
     matched: tuple[Matched, ...]
     links: tuple[Link, ...]
+    heldout: tuple[HeldOut, ...]
     transfer: Transferred | None
     n_trainings: int
     n_wanted: int
@@ -71,7 +74,7 @@ def synthesised(
     Args:
         study: what was wanted.
         findings: the model before, first, and all trainings that there are.
-        halves: concepts of which invented classes are taught in sound.
+        halves: concepts that pairs may be about, and of which invented classes are taught in sound.
         n_wanted: trainings of the whole study.
     """
     before, *trainings = findings
@@ -86,6 +89,7 @@ def synthesised(
         choices_of(tried, study),
         matched_of(study, own),
         _links(tried, own, study.bootstrap),
+        held_out(study, own, was.probe, halves),
         transferred(was.quiz, [t for t in trainings if t.transfer], halves, study.bootstrap),
         len(trainings),
         n_wanted,

@@ -1,6 +1,6 @@
 """What carries over between words and sound: invented classes, taught in the one, asked in both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from audioprobe.experiments.finetuning.comparing import Change, Values, apart
@@ -101,14 +101,17 @@ def transferred(
 
 
 def _part(answers: Sequence[Answer], asked: str, half: str, halves: frozenset[str]) -> Values:
+    every = {answer.concept for answer in answers}
+    return rights(answers, asked, every & halves if half == HALVES[0] else every - halves)
+
+
+def rights(answers: Sequence[Answer], asked: str, concepts: Collection[str]) -> Values:
+    """Answers about some concepts, in words or in sound: 1 where right, 0 where wrong."""
     condition = {"words": "text", "sound": "audio"}[asked]
-    wanted = half == HALVES[0]
     return {
         answer.key: (answer, float(answer.right))
         for answer in answers
-        if answer.condition == condition
-        and answer.right is not None
-        and (answer.concept in halves) == wanted
+        if answer.condition == condition and answer.right is not None and answer.concept in concepts
     }
 
 

@@ -11,6 +11,12 @@ from audioprobe.experiments.finetuning.wording import by_choice
 
 _NOTHING_YET = "No training has ended that could tell."
 _CHOICES = {"trained": "what trains", "holding": "what holds", "alignment": "what ties"}
+_CLEARLY = {1: "clearly better", 0: "not told apart", -1: "clearly worse"}
+_WHOSE = {
+    "in pairs": "concepts that pairs were about",
+    "others of these families": "others of their families",
+    "other families": "other families",
+}
 _FORGOTTEN: tuple[Measure, ...] = (
     "loss of text",
     "accuracy in words",
@@ -126,7 +132,21 @@ def _aligned(found: Synthesis) -> Verdict:
     told = [by_choice(found, measure, "alignment") for measure in measures]
     sound, naming = (", ".join(one.raising if one else ()) or "none of those tried" for one in told)
     answer = f"Answers about sound are clearly better with {sound}, and naming with {naming}."
-    return Verdict(question, answer, "", points)
+    return Verdict(question, answer, "", points + _beyond_pairs(found))
+
+
+def _beyond_pairs(found: Synthesis) -> tuple[tuple[str, str], ...]:
+    """What pairs about some concepts do for the sound of these and of others."""
+    told = [one for one in found.heldout if one.asked == "sound"]
+    points = []
+    for name in dict.fromkeys((one.trained, one.holding, one.alignment) for one in told):
+        own = [one for one in told if (one.trained, one.holding, one.alignment) == name]
+        parts = [f"{_CLEARLY[one.direction]} for {_WHOSE[one.concepts]}" for one in own]
+        than = "without a tie" if own[0].beyond is not None else "before"
+        evidence = "; ".join(f"{one.concepts}: {one.told.estimate}" for one in own)
+        start = f"Accuracy in sound with {name[2]} ({name[0]}, {name[1]}) against that {than}"
+        points.append((f"{start}: {', '.join(parts)}.", evidence))
+    return tuple(points)
 
 
 def _carried(found: Transferred | None) -> Verdict:

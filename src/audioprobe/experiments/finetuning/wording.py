@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audioprobe.experiments.finetuning.choices import FactorEffect
-from audioprobe.experiments.finetuning.comparing import Measure
+from audioprobe.experiments.finetuning.comparing import ALPHA, Measure
 from audioprobe.experiments.finetuning.matched import Matched
 from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.probes.statistics import without_counts
-
-_ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +83,13 @@ def _evidence(pairs: Sequence[Matched], effects: Sequence[FactorEffect], measure
 
 def _of_pair(one: Matched, measure: Measure) -> int:
     corrected = one.corrected[measure]
-    clear = corrected is not None and corrected < _ALPHA
+    clear = corrected is not None and corrected < ALPHA
     return one.changes[measure].direction if clear else 0
 
 
 def _of_effect(one: FactorEffect) -> int:
     value, corrected = one.effect.estimate.value, one.corrected
-    if value is None or corrected is None or corrected >= _ALPHA:
+    if value is None or corrected is None or corrected >= ALPHA:
         return 0
     return 1 if value > 0 else -1
 

@@ -1,0 +1,136 @@
+"""What pairs about some concepts do for others: those near to them, and those of other families."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Literal, TypeAlias, get_args
+
+from audioprobe.concepts import Concepts
+from audioprobe.experiments.finetuning.comparing import ALPHA, Change, Values, apart
+from audioprobe.experiments.finetuning.config import Study
+from audioprobe.experiments.finetuning.design import cells_of
+from audioprobe.experiments.finetuning.findings import Answer, Findings, by_configuration
+from audioprobe.experiments.finetuning.transfer import ASKED, rights
+from audioprobe.finetuning.strategy import Paired
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.many_tests import holm
+
+Group: TypeAlias = Literal["in pairs", "others of these families", "other families"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A strategy with pairs, asked in one way about some of the concepts.
+
+    Attributes:
+        trained: its levels, as of `Tried`.
+        holding: as there.
+        alignment: as there.
+        asked: of the word or of the sound.
+        concepts: that pairs were about, others of the same families (`Concept.kind`), or the rest.
+        n_concepts: how many.
+        change: accuracy minus that of the model before; concepts are resampled.
+        beyond: minus that of the strategy without a tie, by the same seeds; None where the study
+            has none.
+        corrected: p-value of `told` among all of the study (Holm).
+    """
+
+    trained: str
+    holding: str
+    alignment: str
+    asked: str
+    concepts: Group
+    n_concepts: int
+    change: Change
+    beyond: Change | None
+    corrected: float | None = None
+
+    @property
+    def told(self) -> Change:
+        """Beyond the strategy without a tie; where there is none, since before."""
+        return self.beyond or self.change
+
+    @property
+    def direction(self) -> int:
+        """1 or -1 where interval, seeds and corrected test agree on it, else 0."""
+        clear = self.corrected is not None and self.corrected < ALPHA
+        return self.told.direction if clear else 0
+
+
+def held_out(
+    study: Study, trainings: Sequence[Findings], before: Sequence[Answer], halves: frozenset[str]
+) -> tuple[HeldOut, ...]:
+    """All strategies with pairs; none where no training of one ended.
+
+    Args:
+        study: whose strategies they are.
+        trainings: without those of invented classes.
+        before: answers of the model as it was.
+        halves: ids of the concepts that pairs may be about.
+    """
+    pairs = {
+        cell.configuration: paired
+        for cell in cells_of(study)
+        if not cell.transfer and (paired := cell.strategy.part(Paired)) is not None
+    }
+    untied = study.labels["alignment"][0]
+    by_levels = {
+        (group[0].trained, group[0].holding, group[0].alignment): group
+        for group in by_configuration(trainings).values()
+    }
+    found: list[HeldOut] = []
+    for (trained, holding, alignment), group in by_levels.items():
+        if group[0].configuration in pairs:
+            belongs = _belonging(before, pairs[group[0].configuration], halves)
+            other = by_levels.get((trained, holding, untied), ()) if alignment != untied else ()
+            found += _asked(group, other, before, belongs, study.bootstrap)
+    corrected = holm([one.told.p_value for one in found])
+    return tuple(replace(one, corrected=p) for one, p in zip(found, corrected, strict=True))
+
+
+def _asked(
+    group: Sequence[Findings],
+    other: Sequence[Findings],
+    before: Sequence[Answer],
+    belongs: Mapping[str, Group],
+    bootstrap: Bootstrap,
+) -> Iterator[HeldOut]:
+    first = group[0]
+    for asked, concepts in product(ASKED, GROUPS):
+        names = {name for name, own in belongs.items() if own == concepts}
+        was = rights(before, asked, names)
+        now, partner = (_by_seed(some, asked, names) for some in (group, other))
+        if not was or not now:
+            continue
+        both = [(partner[seed], own) for seed, own in now.items() if seed in partner]
+        yield HeldOut(
+            first.trained,
+            first.holding,
+            first.alignment,
+            asked,
+            concepts,
+            len({answer.concept for answer, _ in was.values()}),
+            apart([(was, own) for own in now.values()], bootstrap),
+            apart(both, bootstrap) if both else None,
+        )
+
+
+def _by_seed(group: Sequence[Findings], asked: str, concepts: Collection[str]) -> dict[int, Values]:
+    return {
+        one.seed: rights(one.measured.probe, asked, concepts)
+        for one in group
+        if one.measured is not None
+    }
+
+
+def _belonging(
+    answers: Sequence[Answer], paired: Paired, halves: frozenset[str]
+) -> dict[str, Group]:
+    """Which group each concept that is asked about belongs to."""
+    shipped = Concepts.shipped()
+    found: dict[str, Group] = {}
+    for name in {answer.concept for answer in answers}:
+        near = not paired.about or shipped[name].kind in paired.about
+        found[name] = GROUPS[2] if not near else GROUPS[0] if name in halves else GROUPS[1]
+    return found
