@@ -18,6 +18,7 @@ from audioprobe.experiments.finetuning.report import report_of
 from audioprobe.experiments.finetuning.summary import (
     before_table,
     effects_table,
+    heldout_table,
     pairs_table,
     strategies_table,
     transfer_table,
@@ -49,6 +50,7 @@ def blocks_of(found: Synthesis) -> dict[str, str]:
         "strategies": strategies_table(found).only(columns).to_markdown(),
         "pairs": compared(pairs_table(found)),
         "effects": compared(effects_table(found)),
+        "heldout": heldout_table(found).to_markdown(),
         "transfer": f"{CARRIED}\n\n{transfer_table(found).to_markdown()}" if found.transfer else "",
     }
 
