@@ -9,6 +9,8 @@ from tests import network_brake
 from tests.remote_service import KEY, Service, serve
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Tests compare tensors on the CPU, and start several processes at once; see test_gpu for a GPU's.
+os.environ.setdefault("ACCELERATE_USE_CPU", "true")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 network_brake.install()
 

@@ -3,13 +3,14 @@
 These tests need one; `make test` runs them wherever there is one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from audioprobe import LTU, Decoding, Prompt, Waveform
@@ -29,6 +30,17 @@ from tests.tiny_ltu import write_base, write_checkpoint
 from tests.tiny_tuning import strategy, tiny_files, tiny_lessons, watched
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def on_the_gpu() -> Iterator[None]:
+    """Accelerate, which takes the CPU in all other tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ACCELERATE_USE_CPU", raising=False)
+        AcceleratorState._reset_state(reset_partial_state=True)
+        yield
+        AcceleratorState._reset_state(reset_partial_state=True)
+
 
 SOUNDS = [
     Waveform(np.random.default_rng(seed).normal(0, 0.1, 16_000).astype(np.float32), 16_000)

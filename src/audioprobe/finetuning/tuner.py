@@ -43,7 +43,7 @@ from audioprobe.nets.memory import within_memory
 from audioprobe.nets.widening import widen
 from audioprobe.serialize import to_json
 from audioprobe.training import snapshots
-from audioprobe.training.loop import Plan, fit, together
+from audioprobe.training.loop import Plan, fit, repeatable, together
 from audioprobe.training.objectives import AnswerLoss
 from audioprobe.training.sequences import Example
 
@@ -113,7 +113,7 @@ def finetune(
     let_train(net, f"{strategy.trains}+{GATE}" if gated else strategy.trains)
     before = snapshots.copied(net)
     plan = strategy.plan if stopping is None else replace(strategy.plan, save_every=stopping.every)
-    with _small_steps(net, plan):
+    with _small_steps(net, plan), repeatable(net.llama.device.type):
         with plan.computing(net.llama.device.type):
             objective = _objective(AnswerLoss(net, per="example"), lessons, strategy)
         _pin(folder, strategy)

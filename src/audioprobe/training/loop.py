@@ -125,7 +125,7 @@ def fit(
     accelerator = together()
     # Of several processes that train together, the first holds the folder for all.
     holding = alone(folder) if accelerator.is_main_process else nullcontext()
-    with holding, torch.random.fork_rng(), _repeatable(accelerator.device.type):
+    with holding, torch.random.fork_rng(), repeatable(accelerator.device.type):
         told = progress or (lambda *_: None)
         log = _fit(objective, batch_at, plan, folder, accelerator, accept=accept, progress=told)
         accelerator.wait_for_everyone()  # so that the state is on disk when the others go on
@@ -196,16 +196,17 @@ def _fit(
 
 
 @contextmanager
-def _repeatable(device: str) -> Iterator[None]:
-    """The same step twice gives the same weights: a GPU adds up in an order of its own otherwise.
+def repeatable(device: str) -> Iterator[None]:
+    """Where the same step twice gives the same weights; a GPU adds up in any order otherwise.
 
-    What cannot be done so is told by torch's warning, which names it.
+    Args:
+        device: a kind of device: "cpu", "cuda".
     """
     before = torch.are_deterministic_algorithms_enabled()
     gently = torch.is_deterministic_algorithms_warn_only_enabled()
     if device == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else torch doubts cuBLAS
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.use_deterministic_algorithms(True)  # to warn only would leave attention as it is
     try:
         yield
     finally:
