@@ -11,6 +11,7 @@ from audioprobe.finetuning.lessons import Lessons
 from audioprobe.finetuning.tuner import finetune
 from audioprobe.training import snapshots
 from audioprobe.training.loop import STATE
+from audioprobe.training.objectives import AnswerLoss
 from tests.finetuning.test_tuner import part
 from tests.tiny_tuning import strategy, tiny_files, watched
 
@@ -54,3 +55,13 @@ def test_fewer_bits_than_the_plan_computes_in_are_refused(
     files.net.to(torch.float16)
     with pytest.raises(InvalidInputError, match=r"in float16, .* computes in float32: load it"):
         finetune(files, lessons, strategy("projector"), tmp_path)
+
+
+def test_sounds_are_heard_in_the_numbers_of_the_model(base: Path, lessons: Lessons) -> None:
+    lot = lessons.lot(strategy("projector"), 0, tied=False)
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        net = tiny_files(base).net.to(dtype).eval()
+        found.append(AnswerLoss(net).logits(lot.answers)[0])
+    assert found[1].dtype == torch.float32
+    torch.testing.assert_close(found[1], found[0], atol=0.1, rtol=0.1)
