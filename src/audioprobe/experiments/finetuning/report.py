@@ -163,7 +163,7 @@ def _choices(found: Synthesis) -> list[Item]:
 
 def _heldout(found: Synthesis) -> list[Item]:
     rows = [
-        Row(f"{one.alignment}, {one.asked}: {one.concepts}", (one.beyond or one.change).estimate)
+        Row(f"{one.alignment}, {one.asked}: {one.concepts}", one.told.estimate)
         for one in found.heldout
     ]
     if not rows:
@@ -279,9 +279,9 @@ _CHOICES = (
     "of other items or models. p-values are corrected for all levels of a measure (Holm)."
 )
 _HELDOUT = (
-    "Strategies that are asked pairs of right and wrong questions about some concepts, and what "
-    "they make of these, of other concepts of the same families, and of other families. Intervals "
-    "resample concepts, and tell nothing of other seeds or models; p-values are of each row alone."
+    "Strategies that are asked pairs of questions about some concepts: what they make of these, of "
+    "others of the same families, and of other families. Intervals resample concepts, and tell "
+    "nothing of other seeds or models. Corrected p (Holm): beyond no tie, where that was trained."
 )
 _TRANSFER = (
     "Classes with invented names were taught in one way and asked about in both; of half of the "
