@@ -39,7 +39,7 @@ TIES: dict[str, tuple[type, Mapping[str, Any]]] = {
     "embedding": (EmbeddingTie, {"weight": 2.0, "distance": "mse"}),
     "hidden-states": (StateTie, {"layer": 1, "distance": "cosine"}),
     "cross-attention": (CrossAttention, {"width": 16}),
-    "paired": (Paired, {"pairs": 1, "ways": ["sound"], "shuffled": True}),
+    "paired": (Paired, {"pairs": 1, "ways": ["sound"], "about": ["animal"], "shuffled": True}),
 }
 NEEDED = {"l2-sp": {"strength": 1.0}, "ewc": {"strength": 1.0}}
 
@@ -125,6 +125,10 @@ def test_what_is_misspelt_is_told_where_it_stands(
         ({"holding": [{"kind": "early-stopping", "every": 0}]}, "every must be at least 1"),
         ({"alignment": [{"kind": "paired", "pairs": 0}]}, "pairs must be at least 1"),
         ({"alignment": [{"kind": "paired", "ways": []}]}, "needs ways to ask"),
+        (
+            {"alignment": [{"kind": "paired", "about": ["animals"]}]},
+            "no concepts of the family 'animals'. Did you mean 'animal'?",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(given_tables: dict[str, Any], message: str) -> None:

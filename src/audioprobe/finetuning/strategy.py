@@ -9,7 +9,8 @@ from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import Discriminator
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.concepts import Concepts
+from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.finetuning.alignment import Distance
 from audioprobe.training.loop import Plan
 
@@ -192,6 +193,12 @@ class Paired:
         _at_least(1, "Paired training", pairs=self.pairs)
         if not self.ways or len(set(self.ways)) < len(self.ways):
             raise InvalidInputError('Paired training needs ways to ask: "words", "sound" or both.')
+        families = Concepts.shipped().kinds if self.about else ()
+        for name in self.about:
+            if name not in families:
+                raise InvalidInputError(
+                    f"There are no concepts of the family {name!r}.{did_you_mean(name, families)}"
+                )
 
 
 Hold: TypeAlias = Annotated[
