@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.resampled import macro_roc_auc
 from audioprobe.metrics.validation import validate, validate_predictions
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
@@ -147,36 +148,21 @@ def exchanged(
     Returns:
         Shape (n_times,); NaN if no label has clips with and clips without it.
     """
-    rows = max(1, _CHUNK // max(1, swaps.shape[1]))
-    parts = [swaps[at : at + rows] for at in range(0, len(swaps), rows)]
-    return np.concatenate(
-        [
-            _macro_aucs(targets, first, second, some) - _macro_aucs(targets, second, first, some)
-            for some in parts
-        ]
-    )
+    # Clips of both systems, each counted where its scores are those that a system has.
+    auc = macro_roc_auc(np.concatenate([targets, targets]), np.concatenate([first, second]))
+    rows = max(1, _CHUNK // max(1, 2 * swaps.shape[1]))
+    found = []
+    for at in range(0, len(swaps), rows):
+        some = swaps[at : at + rows]
+        counts = np.concatenate([~some, some], axis=1).astype(np.float64)
+        found.append(auc(counts) - auc(1 - counts))
+    return np.concatenate(found)
 
 
 def share_as_far(differences: Float64Array) -> float:
     """A two-sided p-value: how many are as far from 0 as the first, which is what was observed."""
     far = np.abs(differences)
     return float(np.mean(far >= far[0] - _ROUNDING))
-
-
-def _macro_aucs(
-    targets: BoolArray, one: FloatArray, other: FloatArray, swaps: BoolArray
-) -> Float64Array:
-    """Of one, where some clips have the scores of the other."""
-    found = []
-    for there, own, others in zip(targets.T, one.T, other.T, strict=True):
-        n_there = int(there.sum())
-        n_pairs = n_there * (len(there) - n_there)
-        if n_pairs:
-            ranks = stats.rankdata(np.where(swaps, others, own), axis=1)[:, there].sum(axis=1)
-            found.append((ranks - n_there * (n_there + 1) / 2) / n_pairs)
-    if not found:
-        return np.full(len(swaps), np.nan)
-    return np.asarray(np.mean(found, axis=0), dtype=np.float64)
 
 
 def sign_flips(
