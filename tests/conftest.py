@@ -9,6 +9,8 @@ from tests import network_brake
 from tests.remote_service import KEY, Service, serve
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Sums of several threads differ in their last digit from those of one, as workers have them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Tests compare tensors on the CPU, and start several processes at once; see test_gpu for a GPU's.
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
