@@ -44,7 +44,7 @@ def write_outcome(record: Record, folder: Path, name: str) -> Synthesis:
         "Pairs": pairs_table(found),
         "Effects": effects_table(found),
         "Drift": links_table(found),
-        "Held out": heldout_table(found),
+        "Held-out": heldout_table(found),
         "Transfer": transfer_table(found),
         "Failures": failures_table(found),
     }
