@@ -1,7 +1,8 @@
 """What an LTU of true size takes on a GPU: memory and time to answer and to be fine-tuned.
 
-Weights are random, for they change neither. `python benchmarks/gpu/true_size.py` prints three
-tables; with `--save FOLDER` it writes the model as a folder instead, for `audioprobe run`.
+Weights are random, for they change neither. `python benchmarks/gpu/true_size.py` prints a row
+for each way to answer and to train; with `--save FOLDER` it writes the model as a folder instead,
+for `audioprobe run`.
 """
 
 import argparse
@@ -34,18 +35,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.llama_tokenizer import write_tokenizer
 
 GIB = 2**30
-LLAMA = {
-    "7B": {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32},
-    "13B": {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40},
-}
-HEADS = {"7B": 32, "13B": 40}
+NAMES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+LLAMA = {"7B": (4096, 11008, 32, 32), "13B": (5120, 13824, 40, 40)}
 AT_ONCE, TOKENS = 8, 64
 CLIPS, STEPS = 32, 4
 
 
 def random_ltu(size: str) -> LtuFiles:
     """On the GPU, in bfloat16, with LLaMA's own tokenizer."""
-    llama = {**LLAMA[size], "num_attention_heads": HEADS[size], "vocab_size": 32_000}
+    llama = dict(zip(NAMES, LLAMA[size], strict=True)) | {"vocab_size": 32_000}
     config = LtuConfig(llama=llama)
     with torch.device("meta"):
         shapes = {name: tensor.shape for name, tensor in LtuNet(config).state_dict().items()}

@@ -71,8 +71,10 @@ class Lessons:
                 "The strategy rehearses sounds of before, and there are none: name some, or set "
                 "its sounds to 0."
             )
-        for way in paired.ways if paired else ():
-            if paired and not self._askable(paired, way):
+        if paired is None:
+            return
+        for way in paired.ways:
+            if not self._askable(paired, way):
                 about = f" about {', '.join(paired.about)}" if paired.about else ""
                 raise InvalidInputError(
                     f"The strategy asks pairs of concepts{about} in {way}, and none of "

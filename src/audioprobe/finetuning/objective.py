@@ -94,7 +94,7 @@ class Combined(nn.Module):
             loss = loss + self._keeping * self.teacher(lot.kept)
         if self._ties and lot.about is not None:
             net = self.answers.net
-            tokens = net.prefix(lot.about.sounds.to(net.prefix.projection.weight.dtype))
+            tokens = net.prefix(lot.about.sounds)
             for tie in self._ties:
                 texts: Texts = getattr(lot.about, tie.text)
                 loss = loss + tie.weight * tie.alignment(net, tokens, texts)

@@ -50,8 +50,9 @@ class CavMaePrefix(nn.Module):
         return _projected(pooled / AUDIO_SCALE, self.projection)
 
     def forward(self, spectrograms: Tensor) -> Tensor:
-        """Audio tokens, shape (n_clips, n_tokens, hidden)."""
-        return _through(self.gate, self.project(self.pool(self.encoder(spectrograms))))
+        """Audio tokens, shape (n_clips, n_tokens, hidden), of sounds in any number format."""
+        heard = spectrograms.to(self.projection.weight.dtype)
+        return _through(self.gate, self.project(self.pool(self.encoder(heard))))
 
 
 class TltrPrefix(nn.Module):
@@ -71,8 +72,9 @@ class TltrPrefix(nn.Module):
         self.gate = None
 
     def forward(self, features: Tensor) -> Tensor:
-        """Audio tokens, shape (n_clips, n_tokens, hidden)."""
-        return _through(self.gate, _projected(self.encoder(features), self.projection))
+        """Audio tokens, shape (n_clips, n_tokens, hidden), of features in any number format."""
+        heard = features.to(self.projection.weight.dtype)
+        return _through(self.gate, _projected(self.encoder(heard), self.projection))
 
 
 def prefix_for(config: AudioConfig, hidden_size: int) -> CavMaePrefix | TltrPrefix:

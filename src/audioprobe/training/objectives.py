@@ -47,8 +47,7 @@ class AnswerLoss(nn.Module):
 
     def _hidden(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """States before the targets, shape (n_targets, width), and the targets."""
-        numbers = self.net.prefix.projection.weight.dtype
-        heard = None if rows.sounds is None else self.net.prefix(rows.sounds.to(numbers))
+        heard = None if rows.sounds is None else self.net.prefix(rows.sounds)
         n_audio = 0 if heard is None else heard.shape[1]
         outputs = self.net.llama.model(
             inputs_embeds=self.net.join(rows.ids, heard),

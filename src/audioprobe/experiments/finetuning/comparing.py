@@ -5,7 +5,7 @@ concepts with all their questions), so they tell what other items would have giv
 give stands beside.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -69,6 +69,10 @@ class Change:
         if low > 0 and all(value > 0 for value in known):
             return 1
         return -1 if high < 0 and all(value < 0 for value in known) else 0
+
+    def told_apart(self, corrected: float | None) -> int:
+        """The direction, where the corrected p-value tells it apart as well, else 0."""
+        return self.direction if corrected is not None and corrected < ALPHA else 0
 
 
 NOTHING = Estimate(None, n=0, method="no training of this strategy ended")
@@ -248,20 +252,27 @@ def _difference(
 
 def _valued(answers: Sequence[Answer], measure: Measure) -> Values:
     """Answers with 1 for a right and 0 for a wrong one; for the gap, words minus sound."""
-    condition = {"accuracy in words": "text", "accuracy in sound": "audio"}.get(measure)
-    if condition is not None:
-        return {
-            a.key: (a, float(a.right))
-            for a in answers
-            if a.condition == condition and a.right is not None
-        }
-    words = {
-        _asked(a): float(a.right) for a in answers if a.condition == "text" and a.right is not None
-    }
+    asked = {"accuracy in words": "words", "accuracy in sound": "sound"}.get(measure)
+    if asked is not None:
+        return rights(answers, asked)
+    words = {_asked(a): right for a, right in rights(answers, "words").values()}
     return {
-        a.key: (a, words[_asked(a)] - float(a.right))
+        key: (a, words[_asked(a)] - right)
+        for key, (a, right) in rights(answers, "sound").items()
+        if _asked(a) in words
+    }
+
+
+def rights(
+    answers: Sequence[Answer], asked: str, concepts: Collection[str] | None = None
+) -> Values:
+    """Answers in words or in sound: 1 where right, 0 where wrong; of some concepts, or of all."""
+    condition = {"words": "text", "sound": "audio"}[asked]
+    return {
+        a.key: (a, float(a.right))
         for a in answers
-        if a.condition == "audio" and a.right is not None and _asked(a) in words
+        if a.condition == condition and a.right is not None
+        if concepts is None or a.concept in concepts
     }
 
 

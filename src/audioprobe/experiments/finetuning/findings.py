@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -131,6 +132,18 @@ class Findings:
     similarity: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     seconds: float = 0.0
     failure: str = ""
+
+
+Levels: TypeAlias = tuple[str, ...]
+"""What trained, how forgetting was held, how sound was tied to text."""
+
+
+def by_levels(findings: Sequence[Findings]) -> dict[Levels, list[Findings]]:
+    """Replicates of each strategy by its levels, where no training is of invented classes."""
+    return {
+        (group[0].trained, group[0].holding, group[0].alignment): group
+        for group in by_configuration(findings).values()
+    }
 
 
 def by_configuration(findings: Sequence[Findings]) -> dict[str, list[Findings]]:

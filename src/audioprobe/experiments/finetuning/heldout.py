@@ -6,11 +6,11 @@ from itertools import product
 from typing import Literal, TypeAlias, get_args
 
 from audioprobe.concepts import Concepts
-from audioprobe.experiments.finetuning.comparing import ALPHA, Change, Values, apart
+from audioprobe.experiments.finetuning.comparing import Change, Values, apart, rights
 from audioprobe.experiments.finetuning.config import Study
 from audioprobe.experiments.finetuning.design import cells_of
-from audioprobe.experiments.finetuning.findings import Answer, Findings, by_configuration
-from audioprobe.experiments.finetuning.transfer import ASKED, rights
+from audioprobe.experiments.finetuning.findings import Answer, Findings, by_levels
+from audioprobe.experiments.finetuning.transfer import ASKED
 from audioprobe.finetuning.strategy import Paired
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.many_tests import holm
@@ -54,8 +54,7 @@ class HeldOut:
     @property
     def direction(self) -> int:
         """1 or -1 where interval, seeds and corrected test agree on it, else 0."""
-        clear = self.corrected is not None and self.corrected < ALPHA
-        return self.told.direction if clear else 0
+        return self.told.told_apart(self.corrected)
 
 
 def held_out(
@@ -75,15 +74,12 @@ def held_out(
         if not cell.transfer and (paired := cell.strategy.part(Paired)) is not None
     }
     untied = study.labels["alignment"][0]
-    by_levels = {
-        (group[0].trained, group[0].holding, group[0].alignment): group
-        for group in by_configuration(trainings).values()
-    }
+    groups = by_levels(trainings)
     found: list[HeldOut] = []
-    for (trained, holding, alignment), group in by_levels.items():
+    for (trained, holding, alignment), group in groups.items():
         if group[0].configuration in pairs:
             belongs = _belonging(before, pairs[group[0].configuration], halves)
-            other = by_levels.get((trained, holding, untied), ()) if alignment != untied else ()
+            other = groups.get((trained, holding, untied), ()) if alignment != untied else ()
             found += _asked(group, other, before, belongs, study.bootstrap)
     corrected = holm([one.told.p_value for one in found])
     return tuple(replace(one, corrected=p) for one, p in zip(found, corrected, strict=True))

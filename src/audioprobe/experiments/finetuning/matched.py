@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from audioprobe.experiments.finetuning.comparing import MEASURES, OF_WORDS, Change, Measure, changes
 from audioprobe.experiments.finetuning.config import Study
-from audioprobe.experiments.finetuning.findings import Findings, by_configuration
+from audioprobe.experiments.finetuning.findings import Findings, by_levels
 from audioprobe.experiments.finetuning.tried import FACTORS, reads_anew
 from audioprobe.metrics.many_tests import holm
 
@@ -54,17 +54,13 @@ def matched_of(study: Study, trainings: Sequence[Findings]) -> tuple[Matched, ..
 
 
 def _pairs(study: Study, trainings: Sequence[Findings]) -> Iterator[Matched]:
-    by_levels = {_levels(group[0]): group for group in by_configuration(trainings).values()}
+    groups = by_levels(trainings)
     for place, factor in enumerate(FACTORS):
         baseline = study.labels[factor][0]
-        for levels, group in by_levels.items():
-            other = by_levels.get((*levels[:place], baseline, *levels[place + 1 :]))
+        for levels, group in groups.items():
+            other = groups.get((*levels[:place], baseline, *levels[place + 1 :]))
             if other is not None and other is not group:
                 yield _matched(study, factor, group, other)
-
-
-def _levels(one: Findings) -> tuple[str, ...]:
-    return one.trained, one.holding, one.alignment
 
 
 def _matched(

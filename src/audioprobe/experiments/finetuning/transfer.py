@@ -1,9 +1,9 @@
 """What carries over between words and sound: invented classes, taught in the one, asked in both."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audioprobe.experiments.finetuning.comparing import Change, Values, apart
+from audioprobe.experiments.finetuning.comparing import Change, Values, apart, rights
 from audioprobe.experiments.finetuning.findings import Answer, Findings
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.resampled import mean
@@ -103,16 +103,6 @@ def transferred(
 def _part(answers: Sequence[Answer], asked: str, half: str, halves: frozenset[str]) -> Values:
     every = {answer.concept for answer in answers}
     return rights(answers, asked, every & halves if half == HALVES[0] else every - halves)
-
-
-def rights(answers: Sequence[Answer], asked: str, concepts: Collection[str]) -> Values:
-    """Answers about some concepts, in words or in sound: 1 where right, 0 where wrong."""
-    condition = {"words": "text", "sound": "audio"}[asked]
-    return {
-        answer.key: (answer, float(answer.right))
-        for answer in answers
-        if answer.condition == condition and answer.right is not None and answer.concept in concepts
-    }
 
 
 def _carried(

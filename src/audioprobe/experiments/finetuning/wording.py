@@ -82,9 +82,7 @@ def _evidence(pairs: Sequence[Matched], effects: Sequence[FactorEffect], measure
 
 
 def _of_pair(one: Matched, measure: Measure) -> int:
-    corrected = one.corrected[measure]
-    clear = corrected is not None and corrected < ALPHA
-    return one.changes[measure].direction if clear else 0
+    return one.changes[measure].told_apart(one.corrected[measure])
 
 
 def _of_effect(one: FactorEffect) -> int:
