@@ -267,6 +267,13 @@ class Estimate:
     def __str__(self) -> str:
         if self.value is None:
             return "undefined"
-        interval = "" if self.low is None else f" [{self.low:z.3f}, {self.high:z.3f}]"
+        interval = ""
+        if self.low is not None and self.high is not None:
+            interval = f" [{_shown(self.low)}, {_shown(self.high)}]"
         left_out = f" ({self.n_undefined} undefined)" if self.n_undefined else ""
-        return f"{self.value:z.3f}{interval}{left_out}"
+        return f"{_shown(self.value)}{interval}{left_out}"
+
+
+def _shown(value: float) -> str:
+    """Three decimals; rounded to 12 first, for the order of a sum decides about digits below."""
+    return f"{round(value, 12):z.3f}"

@@ -1,5 +1,7 @@
 """A deaf endpoint is found out before it is asked about sounds."""
 
+from pathlib import Path
+
 import pytest
 from tests.processes import run_cli
 from tests.remote import chat
@@ -8,6 +10,7 @@ from tests.scripted import sound
 
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.errors import RemoteError
+from audioprobe.results import ClassificationResult
 from audioprobe.types import Example, Prompt
 
 SOUND = [Prompt("What is it?", sound())]
@@ -96,14 +99,21 @@ def test_a_model_that_must_have_a_sound_is_judged_without_the_silent_question(
     assert chat(service).hears().heard is True
 
 
-def test_on_the_command_line_nothing_is_scored_by_the_deaf(service: Service) -> None:
+def test_on_the_command_line_nothing_is_scored_by_the_deaf(
+    service: Service, tmp_path: Path
+) -> None:
     service.hears = False
     process = run_cli(
         "classify",
         *(str(FOLDER / name) for name in ("crow.flac", "piano.flac")),
         *("--labels", "crow", "--scorer", "keyword", "--model", "openai-chat:m"),
+        *("--out", str(tmp_path)),
         OPENAI_BASE_URL=service.url,
     )
     assert process.returncode == 1, process.stderr
-    assert "sounds do not reach it" in " ".join(process.stdout.split())
+    result = ClassificationResult.from_json((tmp_path / "result.json").read_text("utf-8"))
+    assert result.clip_ids == ()
+    assert {(one.stage, one.error) for one in result.failures} == {("caption", "RemoteError")}
+    assert "sounds do not reach it" in result.failures[0].message
+    assert len(result.failures) == 2
     assert len(service.requests) == 3

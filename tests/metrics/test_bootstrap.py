@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.bootstrap import Bootstrap, Method
+from audioprobe.metrics.bootstrap import Bootstrap, Method, Statistic
 from audioprobe.metrics.resampled import mean
 from audioprobe.types import Estimate
 
@@ -41,6 +41,19 @@ def test_the_same_seed_gives_the_same_interval_and_another_one_another() -> None
     one, again, other = (Bootstrap(seed=seed).estimate(statistic, 50) for seed in (1, 1, 2))
     assert one == again
     assert one != other
+
+
+def test_the_order_in_which_a_processor_adds_changes_no_interval() -> None:
+    """Sums of thirds differ in their last digit by order, which must not move a printed bound."""
+    values = np.random.default_rng(0).integers(0, 4, 200) / 3
+
+    def added(order: slice) -> Statistic:
+        return lambda counts: np.cumsum((counts * values)[:, order], axis=1)[:, -1] / len(values)
+
+    forwards, backwards = added(slice(None)), added(slice(None, None, -1))
+    counts = next(Bootstrap().resamples(200))
+    assert (forwards(counts) != backwards(counts)).any()
+    assert Bootstrap().estimate(forwards, 200) == Bootstrap().estimate(backwards, 200)
 
 
 def test_items_of_a_group_are_drawn_together() -> None:

@@ -8,6 +8,10 @@ Conventions:
 
     Items that share a group (a site, a recorder, a concept) are drawn together, for they are not
     independent: the interval then tells of other groups, not of other items of the same ones.
+
+    Values and intervals are rounded to `DECIMALS`: processors add the terms of a sum in different
+    orders, and what differs below that digit must not decide whether an interval contains 0, or how
+    a bound is printed.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -22,6 +26,9 @@ from audioprobe.types import Estimate, Float64Array
 
 Statistic: TypeAlias = Callable[[Float64Array], Float64Array]
 Method = Literal["percentile", "bca"]
+
+DECIMALS = 12
+"""Statistics of resamples are equal where they agree to so many decimals."""
 
 _CHUNK = 4_000_000  # counts in memory at once
 _NORMAL = NormalDist()
@@ -79,14 +86,15 @@ class Bootstrap:
         drawn = _Groups.of(n_items, groups, strata)
         if not n_items:
             return Estimate(None, n=0, method="no items")
-        value = float(statistic(np.ones((1, n_items)))[0])
+        value = round(float(statistic(np.ones((1, n_items)))[0]), DECIMALS)
         drawn_things = "items" if groups is None else "groups"
         what = f"{self.method} bootstrap of {drawn.n_groups} {drawn_things}"
         if np.isnan(value):
             return Estimate(None, n=0, n_undefined=n_items, method=what)
         if drawn.n_groups < 2:
             return Estimate(value, n=n_items, method="no interval: a single group")
-        found = np.concatenate([statistic(c) for c in drawn.resamples(self.n_resamples, self.seed)])
+        counted = drawn.resamples(self.n_resamples, self.seed)
+        found = np.concatenate([statistic(counts) for counts in counted]).round(DECIMALS)
         defined = found[~np.isnan(found)]
         what += f", {self.n_resamples} resamples, seed {self.seed}, {self.level:.0%}"
         if len(defined) < len(found):
@@ -97,7 +105,7 @@ class Bootstrap:
         if self.method == "bca":
             without = np.concatenate([statistic(counts) for counts in drawn.left_out()])
             ends = _corrected(ends, value, defined, without)
-        low, high = np.quantile(defined, ends)
+        low, high = np.quantile(defined, ends).round(DECIMALS)
         return Estimate(value, n_items, low=float(low), high=float(high), method=what)
 
     def resamples(

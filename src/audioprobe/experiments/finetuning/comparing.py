@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measured
-from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.bootstrap import DECIMALS, Bootstrap
 from audioprobe.metrics.paired import exchanged, share_as_far, sign_flips
 from audioprobe.metrics.resampled import macro_roc_auc, mean, ratio
 from audioprobe.types import BoolArray, Estimate, Float64Array
@@ -134,7 +134,7 @@ def _estimate(
     """Without a bootstrap, the number alone."""
     if bootstrap is not None:
         return bootstrap.estimate(statistic, n, groups=groups)
-    value = float(statistic(np.ones((1, n)))[0]) if n else float("nan")
+    value = round(float(statistic(np.ones((1, n)))[0]), DECIMALS) if n else float("nan")
     return Estimate(None if np.isnan(value) else value, n=n)
 
 
