@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SETTINGS = {"HF_HUB_OFFLINE": "1", "COLUMNS": "120", "PYTHONPATH": str(ROOT)}
+# The source beside these tests is what they run, wherever the package is installed from.
+_PATHS = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+SETTINGS = {"HF_HUB_OFFLINE": "1", "COLUMNS": "120", "PYTHONPATH": os.pathsep.join(_PATHS)}
 CLI = "from audioprobe.cli import main; main()"
 BRAKED = "from tests.network_brake import install; install(); "
 SERVER = BRAKED + "from tests.forking import serve; serve()"
