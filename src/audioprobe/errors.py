@@ -18,6 +18,15 @@ class InvalidInputError(AudioProbeError, ValueError):
     """A value breaks a stated rule: a shape, a range, an empty list, a misspelt option."""
 
 
+class NonFiniteError(InvalidInputError):
+    """A model's output is NaN or infinite, so it is neither a score nor an answer."""
+
+    ADVICE = (
+        "The model's numbers may have overflowed, or its weights are damaged: try a number format "
+        'of more range (dtype="bfloat16" or "float32"), or get the weights again.'
+    )
+
+
 class UnsupportedInputError(AudioProbeError, ValueError):
     """A backend cannot take what it was given, and says what it can take."""
 

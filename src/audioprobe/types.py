@@ -14,12 +14,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, NonFiniteError
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 Option: TypeAlias = str | int | float | bool | tuple[str, ...] | None
+
+_ROUNDING_NATS = 1e-4  # per token: what float32 puts a log-probability of 0 above it by, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +233,35 @@ class LogLikelihood:
     """Log-probability of a continuation.
 
     Attributes:
-        total: nats, at most 0.
-        n_tokens: how many tokens it is spread over.
+        total: nats, finite, at most 0; a positive number within rounding becomes 0.
+        n_tokens: how many tokens it is spread over, at least 1.
+
+    Raises:
+        NonFiniteError: if the total is NaN or infinite. Minus infinity, a probability of exactly 0,
+            is what an overflow leaves, and cannot be ranked or averaged.
+        InvalidInputError: if the total is positive beyond rounding, or there is no token.
     """
 
     total: float
     n_tokens: int
+
+    def __post_init__(self) -> None:
+        if self.n_tokens < 1:
+            raise InvalidInputError(
+                f"A log-likelihood needs at least one token, got n_tokens={self.n_tokens}."
+            )
+        if not math.isfinite(self.total):
+            raise NonFiniteError(
+                f"A log-likelihood must be a finite number of nats, got {self.total} for "
+                f"{self.n_tokens} tokens. {NonFiniteError.ADVICE}"
+            )
+        if self.total > _ROUNDING_NATS * self.n_tokens:
+            raise InvalidInputError(
+                f"A log-likelihood must be at most 0 nats, got {self.total} for {self.n_tokens} "
+                "tokens: it is no logarithm of a probability."
+            )
+        if self.total > 0:
+            object.__setattr__(self, "total", 0.0)
 
     @property
     def per_token(self) -> float:

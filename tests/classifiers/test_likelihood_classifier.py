@@ -1,5 +1,6 @@
 """Labels ranked by their probability: two measures, two priors, failures listed, all of it kept."""
 
+import copy
 import csv
 import io
 import math
@@ -14,7 +15,14 @@ from hypothesis import strategies as st
 from tests.golden_ltu import character_tokenizer, tiny_net
 from tests.scripted import LevelTagger, ScriptedModel, content, sound
 
-from audioprobe import LTU, ClassificationResult, LikelihoodClassifier, Reading
+from audioprobe import (
+    LTU,
+    CaptionClassifier,
+    ClassificationResult,
+    KeywordScorer,
+    LikelihoodClassifier,
+    Reading,
+)
 from audioprobe.classifiers.likelihood import LABEL_QUESTION
 from audioprobe.errors import (
     ContractError,
@@ -163,16 +171,27 @@ def test_one_bad_window_fails_its_clip_and_files_that_cannot_be_read_are_listed(
     assert [f.stage for f in result.failures] == ["score", "read"]
 
 
-def test_a_label_of_no_probability_fails_its_clip_and_no_other() -> None:
+@pytest.mark.parametrize("total", [-math.inf, math.nan, 0.5])
+def test_a_label_without_a_log_probability_fails_its_clip_and_no_other(total: float) -> None:
     def sceptical(prompt: Prompt, answer: str) -> LogLikelihood:
-        impossible = level(prompt) == 0.2 and answer == "dog"
-        return LogLikelihood(-math.inf, 1) if impossible else nats(prompt, answer)
+        broken = level(prompt) == 0.2 and answer == "dog"
+        return LogLikelihood(total, 1) if broken else nats(prompt, answer)
 
     result = classify(sceptical, 0.1, 0.2, 0.1, batch=2)
     assert result.clip_ids == ("0", "2")
     (failure,) = result.failures
-    assert (failure.clip_id, failure.error) == ("1", "InfiniteLikelihood")
-    assert "'dog' has the log-likelihood -inf" in failure.message
+    error = "InvalidInputError" if total > 0 else "NonFiniteError"
+    assert (failure.clip_id, failure.stage, failure.error) == ("1", "score", error)
+
+
+def test_a_model_whose_numbers_overflow_scores_and_captions_nothing() -> None:
+    net = copy.deepcopy(tiny_net())
+    net.llama.lm_head.weight.data[5] = math.nan  # of one token, which no label has
+    model = LTU(net, character_tokenizer(), ComponentInfo("language_model", "broken"))
+    for classifier in (LikelihoodClassifier(model), CaptionClassifier(model, KeywordScorer())):
+        result = classifier(clips(0.1, 0.2), LABELS)
+        assert result.clip_ids == ()
+        assert [failure.error for failure in result.failures] == ["NonFiniteError"] * 2
 
 
 def test_clips_without_a_silence_to_compare_with_fail_and_the_others_do_not() -> None:

@@ -54,6 +54,12 @@ def test_a_large_scale_does_not_overflow() -> None:
     np.testing.assert_allclose(result.measures["probability"].values, [[1, 0, 0]], atol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [float("nan"), float("inf"), 0.0])
+def test_a_scale_that_is_no_number_is_refused_before_any_sound_is_heard(scale: float) -> None:
+    with pytest.raises(ContractError, match="logit_scale"):
+        ZeroShotClassifier(JointLevels(scale=scale))(clips(0.1), LABELS)
+
+
 def test_labels_are_embedded_once_in_the_template_and_only_inserted() -> None:
     encoder = JointLevels()
     result = ZeroShotClassifier(encoder)(clips(*[0.1] * 20), ["crow", "{0} dog", "100 % rain"])
@@ -97,7 +103,7 @@ class Picky(JointLevels):
         level = round(float(waveform.samples[0]), 3)
         if level == 0.3:
             raise UnsupportedInputError("cannot take it")
-        return np.zeros(2) if level == 0.4 else super().one(waveform)
+        return np.array([1.0, np.nan]) if level == 0.4 else super().one(waveform)
 
 
 @given(

@@ -1,11 +1,12 @@
 """Likelihoods behind a store are those of the model, and asked once."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from audioprobe import LogLikelihood, Prompt, Scripted
-from audioprobe.errors import ContractError
+from audioprobe.errors import ContractError, InvalidInputError, NonFiniteError
 from audioprobe.language_models.cached_likelihoods import CachedLikelihoodModel, cached
 from audioprobe.runs.journal import Journal
 
@@ -49,3 +50,33 @@ def test_a_model_that_rates_too_few_is_told_of(tmp_path: Path) -> None:
     keeper = CachedLikelihoodModel(Lazy("yes"), tmp_path / "answers.sqlite")
     with pytest.raises(ContractError, match="rated 0 of 16 prompts"):
         list(keeper.log_likelihood(PROMPTS, ["yes"]))
+
+
+class Earlier:
+    """A store that another version wrote."""
+
+    path = "answers.sqlite"
+
+    def __init__(self, stored: str) -> None:
+        self._stored = stored.encode()
+
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        return dict.fromkeys(keys, self._stored)
+
+    def write(self, answers: Mapping[bytes, bytes]) -> None:
+        raise AssertionError("everything is there")
+
+    def damaged(self) -> InvalidInputError:
+        return InvalidInputError("damaged")
+
+
+@pytest.mark.parametrize("stored", ["[[NaN, 1]]", "[[-Infinity, 3]]"])
+def test_stored_numbers_that_are_not_finite_are_no_likelihoods(stored: str) -> None:
+    with pytest.raises(NonFiniteError):
+        list(CachedLikelihoodModel(model(), Earlier(stored)).log_likelihood(PROMPTS, ["yes"]))
+
+
+@pytest.mark.parametrize("stored", ["[[2.0, 1]]", "[[-1.0, 0]]", '[["a", 1]]', "[[-1.0]]", "[]"])
+def test_what_cannot_have_been_stored_is_damage(stored: str) -> None:
+    with pytest.raises(InvalidInputError, match="damaged"):
+        list(CachedLikelihoodModel(model(), Earlier(stored)).log_likelihood(PROMPTS, ["yes"]))

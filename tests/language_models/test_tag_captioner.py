@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.scripted import CharacterEmbedder, LevelTagger, sound
 
-from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.errors import InvalidInputError, NonFiniteError, UnsupportedInputError
 from audioprobe.language_models.tag_captioner import NOTHING, TagCaptioner
 from audioprobe.testing import check_language_model
 from audioprobe.types import Example, FloatArray, Prompt, Waveform
@@ -55,6 +55,12 @@ def test_exactly_the_most_probable_tags_above_the_floor_are_named(
     named = {p for p in tagger.phrases if p in response.text and not response.abstained}
     ranked = sorted(range(3), key=lambda n: (-probabilities[n], n))[:most]
     assert named == {tagger.phrases[n] for n in ranked if probabilities[n] >= floor}
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_a_probability_that_is_not_finite_is_not_the_absence_of_a_sound(number: float) -> None:
+    with pytest.raises(NonFiniteError):
+        list(TagCaptioner(FixedTagger(0.0, number, 0.0)).generate([Prompt("?", sound())]))
 
 
 def test_two_labels_that_read_the_same_are_said_once() -> None:

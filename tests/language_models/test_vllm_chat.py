@@ -1,5 +1,6 @@
 """Likelihoods from answers in the form of vLLM's `prompt_logprobs`."""
 
+import math
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ from tests.remote_service import Answer, Service, log_probability, pieces
 from tests.scripted import sound
 
 from audioprobe.errors import InvalidInputError, RemoteError
+from audioprobe.language_models._wire import likelihood_of
 from audioprobe.language_models.openai_chat import OpenAIChat
 from audioprobe.language_models.vllm_chat import VllmChat
 from audioprobe.protocols import LikelihoodModel
+from audioprobe.services.requests import Refusal
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Example, Prompt
 
@@ -71,6 +74,12 @@ def entry(token: str | None, rank: int | None = 1, nats: float = -0.5) -> dict[s
         ([None, entry("x"), entry(None), entry(" crow")], "prompt_logprobs end before"),
         ([None, {}], "prompt_logprobs end before"),
         ([None, "text"], "prompt_logprobs end before"),
+        ([None, entry(" a", nats=10**400), entry(" crow")], "prompt_logprobs end before"),
+        ([None, entry(" a"), entry(" crow", nats=math.nan)], "finite number of nats, got nan"),
+        ([None, entry(" a"), entry(" crow", nats=-math.inf)], "finite number of nats, got -inf"),
+        ([None, entry(" a"), entry(" crow", nats=1.5)], "at most 0 nats"),
+        ([None, entry("\n"), entry(""), entry(" a"), entry(" crow")], "has no text"),
+        ([None, entry("\n"), entry("\ufffd"), entry(" crow")], "parts of a character"),
     ],
 )
 def test_what_cannot_be_told_apart_is_an_error(service: Service, entries: Any, words: str) -> None:
@@ -80,12 +89,39 @@ def test_what_cannot_be_told_apart_is_an_error(service: Service, entries: Any, w
         list(model(service).log_likelihood([Prompt("?")], [" a crow"]))
 
 
-def test_rounding_never_makes_a_probability_above_one(service: Service) -> None:
-    choices = [{"message": {"content": "."}, "finish_reason": "length"}]
-    entries = [None, entry(" a", nats=1e-9)]
-    service.plan = lambda *_: Answer(body={"choices": choices, "prompt_logprobs": entries})
-    [[found]] = model(service).log_likelihood([Prompt("?")], [" a"])
-    assert (found.total, found.n_tokens) == (0.0, 1)
+def answer_of(entries: list[Any]) -> dict[str, Any]:
+    return {"prompt_logprobs": [None, entry("\n", nats=-7.0), *entries]}
+
+
+@pytest.mark.parametrize(
+    ("entries", "continuation", "total", "n_tokens"),
+    [
+        ([entry(" a", nats=1e-9)], " a", 0.0, 1),
+        ([entry("V"), entry(""), entry("ö"), entry("gel")], "Vögel", -2.0, 4),
+        (
+            [{**entry("Yes"), "8": {"logprob": -0.1, "rank": 1, "decoded_token": "No"}}],
+            "Yes",
+            -0.5,
+            1,
+        ),
+    ],
+)
+def test_likelihoods_that_are_certain_are_summed(
+    entries: list[Any], continuation: str, total: float, n_tokens: int
+) -> None:
+    if len(entries[0]) == 2:
+        entries[0]["7"]["rank"] = 5
+    found = likelihood_of(answer_of(entries), continuation)
+    assert (found.total, found.n_tokens) == (total, n_tokens)
+
+
+@pytest.mark.parametrize("continuation", ["ö", "Yes", "鸟"])
+def test_a_token_without_text_may_be_of_the_template_or_of_the_continuation(
+    continuation: str,
+) -> None:
+    """A part of "ö" in bytes, the space before a word, or a mark at the end of the template."""
+    with pytest.raises(Refusal, match="has no text"):
+        likelihood_of(answer_of([entry("", nats=-2.0), entry(continuation)]), continuation)
 
 
 def test_empty_continuations_and_openai_are_refused(

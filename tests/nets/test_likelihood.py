@@ -1,11 +1,15 @@
 """Networks without their processors: batches and shared prefixes against full passes."""
 
+import math
+from typing import Any
+
 import pytest
 import torch
+import transformers as tf
 from tests.tiny_chat_models import END, IDS, N_TOKENS, granite_speech
 from torch import Tensor
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, NonFiniteError
 from audioprobe.language_models.transformers import _together
 from audioprobe.nets import likelihood
 from audioprobe.nets.generation import continue_batch
@@ -69,3 +73,61 @@ def test_a_continuation_needs_tokens() -> None:
     with pytest.raises(InvalidInputError, match="at least one token"):
         likelihood.log_likelihood(granite_speech(), granite_prompt(0, 4), [[1], []])
     assert likelihood.log_likelihood(granite_speech(), granite_prompt(0, 4), []) == []
+
+
+def tiny_llama(**broken: float) -> Any:
+    """Nine tokens; a row of the embedding, or of the head, as an overflow leaves it."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2}
+    net: Any = tf.LlamaForCausalLM(tf.LlamaConfig(vocab_size=9, **sizes, **heads)).eval()
+    if "embedding" in broken:
+        net.model.embed_tokens.weight.data[7] = broken["embedding"]
+    if "head" in broken:
+        net.lm_head.weight.data[:] = broken["head"]
+    return net
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_continuation_without_a_finite_number_is_an_error(
+    number: float, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, prompt = tiny_llama(embedding=number), {"input_ids": torch.tensor([[1, 2]])}
+    if not shared:
+        monkeypatch.setattr(likelihood, "_can_be_shared", lambda _: False)
+    (good,) = likelihood.log_likelihood(net, prompt, [[3, 4]])
+    assert math.isfinite(good.total)
+    with pytest.raises(NonFiniteError):
+        likelihood.log_likelihood(net, prompt, [[3, 4], [7, 4]])
+    with pytest.raises(NonFiniteError):
+        likelihood.log_likelihood(net, {"input_ids": torch.tensor([[7, 2]])}, [[3]])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "broken", [{"embedding": math.nan}, {"head": math.nan}, {"head": math.inf}]
+)
+def test_no_token_is_chosen_by_numbers_that_are_not_finite(
+    broken: dict[str, float], temperature: float
+) -> None:
+    prompt = torch.tensor([[1, 7 if "embedding" in broken else 2]])
+    inputs = {"input_ids": prompt, "attention_mask": torch.ones_like(prompt)}
+    with pytest.raises(NonFiniteError):
+        continue_batch(tiny_llama(**broken), inputs, Decoding(4, temperature=temperature), [8])
+
+
+def test_what_is_computed_for_a_row_behind_its_end_does_not_matter() -> None:
+    """A row that has ended is filled up with the end token, which breaks its scores here."""
+    prompts = torch.tensor([[1, 2], [4, 1]])
+    inputs = {"input_ids": prompts, "attention_mask": torch.ones_like(prompts)}
+    net = tiny_llama()
+    free = continue_batch(net, inputs, Decoding(6), [])
+    end = free[1].ids[1]
+    assert end not in (*free[0].ids, *prompts.flatten().tolist())
+    net.model.embed_tokens.weight.data[end] = math.nan
+    found = continue_batch(net, inputs, Decoding(6), [end])
+    assert [(answer.ids, answer.ended) for answer in found] == [
+        (free[0].ids, False),
+        (free[1].ids[:1], True),
+    ]

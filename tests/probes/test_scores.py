@@ -42,6 +42,31 @@ def test_a_bias_that_hides_what_is_heard_is_taken_out_by_the_prior() -> None:
     assert calibrated.n_invalid == 0
 
 
+@pytest.mark.parametrize("total", [math.nan, -math.inf])
+def test_a_log_probability_that_is_not_finite_fails_its_trials(total: float) -> None:
+    def likelihood(prompt: Prompt, option: str) -> LogLikelihood:
+        broken = prompt.audio is not None and option == "Yes."
+        return LogLikelihood(total if broken else -1.0, 1)
+
+    found = outcome(Scripted("Yes.", likelihood=likelihood))
+    for trial in found.trials:
+        assert bool(trial.failure) == (trial.question.condition == "audio")
+    assert found.score("likelihood", condition="audio").accuracy.value is None
+
+
+@pytest.mark.parametrize(
+    "likelihoods", [(math.nan, -1.0), (-1.0, math.nan), (-math.inf, -3.0), (-3.0, math.inf)]
+)
+def test_nothing_is_chosen_by_numbers_that_are_not_finite(likelihoods: tuple[float, ...]) -> None:
+    trial = Trial(question(), likelihoods=likelihoods, prior=(-1.0, -2.0))
+    assert trial.chosen("likelihood") is None
+    assert trial.chosen("calibrated") is None
+    assert (
+        Trial(question(), likelihoods=(-1.0, -2.0), prior=likelihoods).chosen("calibrated") is None
+    )
+    assert trial.probabilities == ()
+
+
 def question(target: str = "bird", *, holds: bool = True, match: int = 0) -> Question:
     pair = ConceptPair(
         f"c{match}", "a c", "hypernym", target, "a t", holds, 1, False, "random", match

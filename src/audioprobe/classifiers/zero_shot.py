@@ -1,5 +1,6 @@
 """Labels by direct comparison: sound and label as vectors of one space, no words in between."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -94,17 +95,25 @@ class ZeroShotClassifier:
         Raises:
             InvalidInputError: for no sounds, for no, empty or repeated labels, or for a label that
                 the encoder refuses.
+            ContractError: if the encoder's `logit_scale` is not a positive, finite number.
             AudioProbeError: for what no single clip is the cause of, such as missing weights.
         """
         clips = clips_of(sounds)
         check_texts((), labels)
         names = tuple(labels)
+        scale = self._encoder.logit_scale
+        if not 0 < scale < math.inf:
+            raise ContractError(
+                f"The encoder {self._encoder.info.name!r} was to give a positive, finite "
+                f"logit_scale, and gave {scale}. `audioprobe.testing.check_joint_encoder` checks "
+                "for this."
+            )
         record = hear(self._listener(self._directions(names)), clips, self._reading, progress)
         tables: dict[str, LabelScores] = {
             "cosine": pooled(record.kept, names, self._reading),
             "probability": pooled(
                 {
-                    clip_id: [_softmax(self._encoder.logit_scale * row) for row in rows]
+                    clip_id: [_softmax(scale * row) for row in rows]
                     for clip_id, rows in record.kept.items()
                 },
                 names,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from audioprobe.errors import ContractError
+from audioprobe.errors import ContractError, NonFiniteError
 from audioprobe.language_models.cached import CachedModel
 from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.services.store import Answers, key_of, scope_of
@@ -33,6 +33,7 @@ class CachedLikelihoodModel(CachedModel):
 
         Raises:
             InvalidInputError: if the store is damaged.
+            NonFiniteError: if an earlier version stored a log-likelihood that is not finite.
             ContractError: if the inner model answers more or fewer prompts than it was given.
             AudioProbeError: from the inner model; finished answers are kept.
         """
@@ -62,6 +63,8 @@ class CachedLikelihoodModel(CachedModel):
     def _kept(self, key: bytes, n: int) -> list[LogLikelihood]:
         try:
             found = [LogLikelihood(*pair) for pair in json.loads(self._store.read([key])[key])]
+        except NonFiniteError:
+            raise
         except (KeyError, ValueError, TypeError) as error:
             raise self._store.damaged() from error
         if len(found) != n:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.errors import InvalidInputError, NonFiniteError, UnsupportedInputError
 from audioprobe.protocols import Tagger
 from audioprobe.registry import load
 from audioprobe.types import ComponentInfo, Decoding, FloatArray, Prompt, Response, Waveform
@@ -76,12 +76,18 @@ class TagCaptioner:
 
         Raises:
             UnsupportedInputError: for a prompt without sound, or with examples.
+            NonFiniteError: if the tagger gives a probability that is NaN or infinite.
         """
         del decoding
         for probabilities in self._tagger.tag(_sound_of(prompt) for prompt in prompts):
             yield self._describe(probabilities)
 
     def _describe(self, probabilities: FloatArray) -> Response:
+        if not np.isfinite(probabilities).all():
+            raise NonFiniteError(
+                f"The tagger {self._tagger.info.name!r} was to give probabilities, got NaN or "
+                f"infinity among {len(probabilities)}. {NonFiniteError.ADVICE}"
+            )
         order = np.argsort(-probabilities, kind="stable")[: self._most]
         heard = [n for n in order.tolist() if probabilities[n] >= self._floor]
         if not heard:

@@ -7,8 +7,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+)
 
+from audioprobe.errors import NonFiniteError
 from audioprobe.types import Decoding
 
 Item = TypeVar("Item")
@@ -61,9 +66,14 @@ def continue_batch(
             tokens of the same row, so that the repetition penalty sees nothing new.
         decoding: how to choose tokens.
         ends: ids that end an answer; () where the model has none.
+
+    Raises:
+        NonFiniteError: if the scores that a token of an answer is chosen by are not finite.
     """
     n_text = inputs["input_ids"].shape[1]
-    sequences = model.generate(**inputs, **options_of(decoding, ends))
+    options = options_of(decoding, ends)
+    options["logits_processor"].append(_FiniteScores(n_text, ends))
+    sequences = model.generate(**inputs, **options)
     return [_answer(row, ends) for row in sequences[:, n_text:].tolist()]
 
 
@@ -103,6 +113,40 @@ def _penalty(decoding: Decoding) -> LogitsProcessorList:
         return LogitsProcessorList()
     penalty = float(decoding.repetition_penalty)
     return LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty)])
+
+
+class _FiniteScores(LogitsProcessor):
+    """Refuses scores that no token can be chosen by: greedy decoding would take the first token.
+
+    Single scores of minus infinity are allowed, for some models rule tokens out by them.
+
+    Args:
+        n_text: tokens of the prompt, in each row.
+        ends: ids that end an answer; what is computed for a row behind them is not used.
+    """
+
+    def __init__(self, n_text: int, ends: Sequence[int]) -> None:
+        self._n_text = n_text
+        self._ends = tuple(ends)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """The scores, unchanged.
+
+        Raises:
+            NonFiniteError: if a row that goes on has NaN, plus infinity, or no finite score.
+        """
+        broken = ~scores.amax(-1).isfinite()  # NaN is the maximum of any row that holds it
+        if broken.any():
+            new = input_ids[broken, self._n_text :]
+            ended = torch.isin(
+                new, torch.tensor(self._ends, dtype=new.dtype, device=new.device)
+            ).any(-1)
+            if not ended.all():
+                raise NonFiniteError(
+                    f"The scores of token {new.shape[1] + 1} of an answer must be finite, got NaN "
+                    f"or infinity. {NonFiniteError.ADVICE}"
+                )
+        return scores
 
 
 def _answer(new_ids: list[int], ends: Sequence[int]) -> Answer:

@@ -52,6 +52,7 @@ def log_likelihood(
 
     Raises:
         InvalidInputError: for a continuation without tokens.
+        NonFiniteError: if a continuation has no finite log-likelihood.
         OutOfMemoryError: if the prompt, or it and a single continuation, does not fit.
     """
     if any(not len(ids) for ids in continuations):
@@ -95,7 +96,7 @@ def _score(
     later = _scores(logits[:, :-1], ids[:, 1:])
     for row, scores in zip(chunk, later, strict=True):
         total = prefix.first[row[0]].double() + scores[: len(row) - 1].double().sum()
-        yield LogLikelihood(min(0.0, float(total)), len(row))
+        yield LogLikelihood(float(total), len(row))
 
 
 def _cache_name(model: Any) -> str:  # noqa: ANN401
@@ -116,7 +117,7 @@ def _score_whole(
         if name in inputs:
             whole[name] = torch.cat([inputs[name], torch.full_like(new, value)], 1)
     logits = model(**whole, use_cache=False).logits[:, -len(ids) - 1 : -1]
-    return LogLikelihood(min(0.0, float(_scores(logits, new).double().sum())), len(ids))
+    return LogLikelihood(float(_scores(logits, new).double().sum()), len(ids))
 
 
 def _scores(logits: Tensor, targets: Tensor) -> Tensor:

@@ -33,8 +33,8 @@ class Trial:
 
     @property
     def probabilities(self) -> tuple[float, ...]:
-        """Of each option, if it must be one of them; () without likelihoods."""
-        if not self.likelihoods:
+        """Of each option, if it must be one of them; () without finite likelihoods."""
+        if not self.likelihoods or not all(map(math.isfinite, self.likelihoods)):
             return ()
         best = max(self.likelihoods)
         weights = [math.exp(value - best) for value in self.likelihoods]
@@ -57,6 +57,8 @@ class Trial:
     def chosen(self, reading: ReadAs) -> int | None:
         """Position of the option that was chosen; None where it is invalid, failed, or tied.
 
+        A log-probability that is not finite makes it invalid.
+
         "text" is the free answer, "likelihood" the most probable option, "calibrated" the one whose
         log-probability grows most by the sound (or shrinks least).
         """
@@ -67,6 +69,8 @@ class Trial:
         values = list(self.likelihoods)
         if reading == "calibrated":
             values = [value - before for value, before in zip(values, self.prior, strict=True)]
+        if not all(map(math.isfinite, values)):
+            return None
         best = max(values)
         return values.index(best) if values.count(best) == 1 else None
 

@@ -64,8 +64,8 @@ def check_likelihood_model(model: LikelihoodModel, *, with_sound: bool = True) -
     for row in answers:
         require(len(row) == len(continuations), "log_likelihood: one per continuation")
         require(
-            all(item.total <= 0 and item.n_tokens >= 1 for item in row),
-            "log_likelihood: at most 0 nats, over at least one token",
+            all(isinstance(item, LogLikelihood) for item in row),
+            "log_likelihood: yields LogLikelihood, finite and at most 0 nats",
         )
     reverse = next(iter(model.log_likelihood(prompts[:1], continuations[::-1])))
     require(

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from audioprobe.errors import ContractError
+from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.protocols import Component
 from audioprobe.serialize import from_json, to_json
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
@@ -57,7 +57,10 @@ def check_stream(
     same: Callable[[Answer, Answer], bool],
 ) -> list[Answer]:
     """One answer per item, in order, repeatable, and the same alone and in company."""
-    together = list(transform(iter(items)))
+    try:
+        together = list(transform(iter(items)))
+    except InvalidInputError as error:  # NaN among its own numbers, for example
+        raise ContractError(f"Contract broken: {name}: answers every item, got: {error}") from error
     require(len(together) == len(items), f"{name}: one answer per item")
     require(not list(transform(iter(()))), f"{name}: takes an empty stream")
     again = list(transform(iter(items)))
@@ -109,8 +112,10 @@ def check_refusal(call: Callable[[], object], error: type[Exception], rule: str)
 
 
 def close(one: FloatArray, other: FloatArray) -> bool:
-    """Equal up to the rounding of float32 arithmetic."""
-    return one.shape == other.shape and bool(np.allclose(one, other, atol=_TOLERANCE, rtol=0))
+    """Equal up to the rounding of float32 arithmetic; NaN has a rule of its own."""
+    return one.shape == other.shape and bool(
+        np.allclose(one, other, atol=_TOLERANCE, rtol=0, equal_nan=True)
+    )
 
 
 def within_rounding(one: float, other: float) -> bool:
