@@ -46,7 +46,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         InvalidInputError: if it cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidInputError(f"{path}: not readable as TOML ({error}).") from error
 

@@ -1,6 +1,6 @@
 """Label scores against what annotators heard: numbers per label and over all labels."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from audioprobe.metrics import (
     per_label,
     roc_auc,
 )
+from audioprobe.normalization import nfc
 from audioprobe.tables import Table
 from audioprobe.types import BoolArray, Estimate, FloatArray
 
@@ -144,6 +145,8 @@ def targets_of(
 ) -> BoolArray:
     """A target matrix from the labels of each clip.
 
+    Ids and labels are compared in Unicode NFC and without spaces around them.
+
     Args:
         truth: labels by clip id; may hold more clips and other labels than are asked for.
         clip_ids: the rows.
@@ -153,19 +156,33 @@ def targets_of(
         Shape (n_clips, n_labels).
 
     Raises:
-        InvalidInputError: if a clip is not in `truth`.
+        InvalidInputError: if a clip is not in `truth`, or its labels are not texts.
     """
-    unknown = [clip_id for clip_id in clip_ids if clip_id not in truth]
+    known = {_plain(clip_id): heard for clip_id, heard in truth.items()}
+    unknown = [clip_id for clip_id in clip_ids if known.get(_plain(clip_id)) is None]
     if unknown:
         raise InvalidInputError(
             f"No labels are given for {len(unknown)} of {len(clip_ids)} clips, the first is "
             f"{unknown[0]!r}. Give () to a clip in which nothing was heard."
         )
-    plain = [clip_id for clip_id in clip_ids if isinstance(truth[clip_id], str)]
-    if plain:
-        raise InvalidInputError(f"Labels of {plain[0]!r} must be a tuple of texts, got a text.")
-    rows = [[label in truth[clip_id] for label in labels] for clip_id in clip_ids]
-    return np.array(rows, dtype=np.bool_).reshape(len(clip_ids), len(labels))
+    present = [_plain_labels(clip_id, known[_plain(clip_id)]) for clip_id in clip_ids]
+    columns = [_plain(label) for label in labels]
+    targets = [[label in heard for label in columns] for heard in present]
+    return np.array(targets, dtype=np.bool_).reshape(len(clip_ids), len(labels))
+
+
+def _plain_labels(clip_id: str, labels: object) -> set[str]:
+    if not isinstance(labels, Collection) or isinstance(labels, str):
+        raise InvalidInputError(
+            f"Labels of {clip_id!r} must be a tuple of texts, got {labels!r:.60}."
+        )
+    if not all(isinstance(label, str) for label in labels):
+        raise InvalidInputError(f"Labels of {clip_id!r} must be texts, got {labels!r:.60}.")
+    return {_plain(label) for label in labels}
+
+
+def _plain(name: str) -> str:
+    return nfc(name).strip()
 
 
 def _number(value: float | None) -> str:

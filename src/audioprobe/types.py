@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError, NonFiniteError
+from audioprobe.normalization import nfc
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -104,6 +105,8 @@ class Waveform:
 class Clip:
     """One item of a data set: where its sound is, and what is known about it.
 
+    Id, labels and group are kept in Unicode NFC, each label once.
+
     Attributes:
         id: unique within a data set; results refer to it.
         path: the sound file; None where `waveform` holds the sound.
@@ -130,10 +133,11 @@ class Clip:
             raise InvalidInputError("A clip needs an id, got an empty one.")
         if (self.path is None) == (self.waveform is None):
             raise InvalidInputError(f"Clip {self.id!r} needs either a path or a waveform.")
-        if isinstance(self.labels, str):
-            raise InvalidInputError(
-                f"Clip {self.id!r}: labels must be a tuple of texts, got {self.labels!r:.60}."
-            )
+        object.__setattr__(self, "id", nfc(self.id))
+        if self.labels is not None:
+            object.__setattr__(self, "labels", _labels(self.id, self.labels))
+        if self.group is not None:
+            object.__setattr__(self, "group", nfc(self.group))
         length = 1.0 if self.duration is None else self.duration
         if (
             not (math.isfinite(self.start) and math.isfinite(length))
@@ -144,6 +148,14 @@ class Clip:
                 f"Clip {self.id!r} needs start >= 0 and duration > 0 seconds, "
                 f"got start={self.start}, duration={self.duration}."
             )
+
+
+def _labels(clip_id: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise InvalidInputError(
+            f"Clip {clip_id!r}: labels must be a tuple of texts, got {labels!r:.60}."
+        )
+    return tuple(dict.fromkeys(map(nfc, labels)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 
 from audioprobe.audio.files import SUFFIXES
 from audioprobe.errors import InvalidInputError
+from audioprobe.normalization import path_on_disk
 from audioprobe.types import Clip, FloatArray, Waveform
 
 Source: TypeAlias = str | os.PathLike[str] | Clip | Waveform | tuple[FloatArray, int]
@@ -62,7 +63,8 @@ def _clips(source: Source, position: int) -> Iterator[Clip]:
         )
 
 
-def _clips_at(path: Path) -> Iterator[Clip]:
+def _clips_at(given: Path) -> Iterator[Clip]:
+    path = path_on_disk(given)
     if _is_folder(path):
         files = sorted(_sounds_below(path))
         if not files:
@@ -72,7 +74,7 @@ def _clips_at(path: Path) -> Iterator[Clip]:
             )
         yield from (Clip(id=file.as_posix(), path=file) for file in files)
     elif path.exists() or path.suffix.lower() in SUFFIXES:
-        yield Clip(id=path.as_posix(), path=path)
+        yield Clip(id=given.as_posix(), path=path)
     else:
         raise InvalidInputError(f"{path}: no such file or folder.")
 

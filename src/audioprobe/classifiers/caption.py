@@ -10,11 +10,12 @@ from audioprobe.audio.sources import Source, clips_of
 from audioprobe.classifiers.pooling import pooled
 from audioprobe.classifiers.provenance import provenance_of, truth_of
 from audioprobe.classifiers.windows import Listener, Progress, Record, UnusableAnswer, hear
-from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, RemoteError
+from audioprobe.errors import AudioProbeError, ContractError, RemoteError
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import load
 from audioprobe.results import Caption, ClassificationResult, Provenance
 from audioprobe.results.provenance import now, versions
+from audioprobe.scorers.labels import checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."
@@ -70,7 +71,7 @@ class CaptionClassifier:
     def __call__(
         self,
         sounds: Source | Iterable[Source],
-        labels: Sequence[str],
+        labels: Iterable[str],
         *,
         progress: Progress | None = None,
     ) -> ClassificationResult:
@@ -87,7 +88,7 @@ class CaptionClassifier:
         """
         clips = clips_of(sounds)
         # Wrong labels, a wrong key or missing weights come to light before hours of captioning.
-        self._check_labels(labels)
+        names = self._checked_labels(labels)
         record = hear(self._listener(), clips, self._reading, progress)
         provenance = provenance_of(
             {"model": self._model.info},
@@ -97,10 +98,10 @@ class CaptionClassifier:
             record,
             seed=self._decoding.seed if self._decoding else 0,
         )
-        return self._scored(record, tuple(labels), provenance, truth_of(clips))
+        return self._scored(record, names, provenance, truth_of(clips))
 
     def rescore(
-        self, result: ClassificationResult, labels: Sequence[str] | None = None
+        self, result: ClassificationResult, labels: Iterable[str] | None = None
     ) -> ClassificationResult:
         """Score the captions of a result again, with this scorer; no model is asked.
 
@@ -108,19 +109,18 @@ class CaptionClassifier:
             result: its captions, failures and truth are kept; failures in scoring are tried again.
             labels: other labels; None keeps those of the result.
         """
-        chosen = result.labels if labels is None else labels
-        self._check_labels(chosen)
+        chosen = self._checked_labels(result.labels if labels is None else labels)
         record: Record[Caption] = Record()
         record.failures = {f.clip_id: f for f in result.failures if f.stage != "score"}
         for caption in result.captions:
             record.kept.setdefault(caption.clip_id, []).append(caption)
         provenance = replace(result.provenance, versions=versions(), created=now())
-        return self._scored(record, tuple(chosen), provenance, result.truth)
+        return self._scored(record, chosen, provenance, result.truth)
 
-    def _check_labels(self, labels: Sequence[str]) -> None:
-        if isinstance(labels, str):
-            raise InvalidInputError(f"labels must be a list of texts, got the text {labels!r:.60}.")
-        self._scorer.score((), tuple(labels))
+    def _checked_labels(self, labels: Iterable[str]) -> tuple[str, ...]:
+        names = checked_labels(labels)
+        self._scorer.score((), names)
+        return names
 
     def _listener(self) -> Listener[Prompt, Response, Caption]:
         return Listener(

@@ -15,7 +15,7 @@ from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.registry import load
 from audioprobe.results import ClassificationResult, Failure, LabelScores
-from audioprobe.scorers.labels import check_template, check_texts
+from audioprobe.scorers.labels import check_template, checked_labels
 from audioprobe.types import Clip, Float64Array, LogLikelihood, Option, Prompt, Waveform
 
 LABEL_QUESTION = "What is the sound in this recording? Answer with its name."
@@ -109,7 +109,7 @@ class LikelihoodClassifier:
     def __call__(
         self,
         sounds: Source | Iterable[Source],
-        labels: Sequence[str],
+        labels: Iterable[str],
         *,
         progress: Progress | None = None,
     ) -> ClassificationResult:
@@ -129,8 +129,7 @@ class LikelihoodClassifier:
                 model that refuses text alone where the prior is "text".
         """
         clips = clips_of(sounds)
-        check_texts((), labels)
-        names = tuple(labels)
+        names = checked_labels(labels)
         # Asked first: a model that cannot answer it is found out before hours of listening.
         text_prior = self._ask_in_text(names) if self._prior == "text" else None
         record = hear(self._listener(names, text_prior), clips, self._reading, progress)

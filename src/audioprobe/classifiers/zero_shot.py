@@ -1,7 +1,7 @@
 """Labels by direct comparison: sound and label as vectors of one space, no words in between."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -15,7 +15,7 @@ from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import load
 from audioprobe.results import ClassificationResult, LabelScores
-from audioprobe.scorers.labels import check_template, check_texts
+from audioprobe.scorers.labels import check_template, checked_labels
 from audioprobe.types import Float64Array, FloatArray, Waveform
 
 SOUND_TEMPLATE = "This is a sound of {}."
@@ -81,7 +81,7 @@ class ZeroShotClassifier:
     def __call__(
         self,
         sounds: Source | Iterable[Source],
-        labels: Sequence[str],
+        labels: Iterable[str],
         *,
         progress: Progress | None = None,
     ) -> ClassificationResult:
@@ -99,8 +99,7 @@ class ZeroShotClassifier:
             AudioProbeError: for what no single clip is the cause of, such as missing weights.
         """
         clips = clips_of(sounds)
-        check_texts((), labels)
-        names = tuple(labels)
+        names = checked_labels(labels)
         scale = self._encoder.logit_scale
         if not 0 < scale < math.inf:
             raise ContractError(

@@ -116,11 +116,11 @@ def _classified(
 ) -> "ClassificationResult":
     from audioprobe.audio.sources import clips_of
     from audioprobe.classifiers.caption import CaptionClassifier
-    from audioprobe.scorers.labels import check_texts
+    from audioprobe.scorers.labels import checked_labels
 
     # What is wrong with the input is told before a model is loaded.
     clips = clips_of(sounds)  # type: ignore[arg-type]
-    check_texts((), labels)
+    checked_labels(labels)
     classifier = CaptionClassifier(model, scorer)
     with progress_bar() as progress:
         return classifier(clips, labels, progress=progress)

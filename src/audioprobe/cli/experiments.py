@@ -59,12 +59,12 @@ def run(
     if kind == "probe":
         if on:
             raise InvalidInputError("Concept probes ask in this process: leave out --on.")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         return run_probe(text, str(path), folder, embed=embed_audio, dry_run=dry_run)
     if kind == "finetuning":
         if on:
             raise InvalidInputError("Studies of fine-tuning train on this machine: leave out --on.")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         return run_study(text, str(path), folder, n_workers=workers, dry_run=dry_run)
     if kind != "classification":
         raise InvalidInputError(
@@ -101,7 +101,7 @@ def _classify(
     from audioprobe.experiments.outcome import write_outcome
     from audioprobe.experiments.summary import headline
 
-    prepared = ClassificationRun(read_classification(path), path.read_text(encoding="utf-8"))
+    prepared = ClassificationRun(read_classification(path), path.read_text(encoding="utf-8-sig"))
     if dry_run:
         _show(prepared)
         return 0
@@ -131,7 +131,7 @@ def compare(
     from audioprobe.results.paired import compare as compared
 
     try:
-        texts = [path.read_text(encoding="utf-8") for path in (first, second)]
+        texts = [path.read_text(encoding="utf-8-sig") for path in (first, second)]
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"Not a readable result ({error}).") from error
     one, other = map(ClassificationResult.from_json, texts)

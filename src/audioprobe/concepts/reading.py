@@ -40,7 +40,7 @@ def read(path: Path) -> tuple[tuple[Concept, ...], tuple[Rung, ...], str]:
     """
     try:
         content = path.read_bytes()
-        tables = tomllib.loads(content.decode("utf-8"))
+        tables = tomllib.loads(content.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidInputError(f"Cannot read {path} as a concept file: {error}") from error
     concepts, rungs = _File(path.name, tables).read()

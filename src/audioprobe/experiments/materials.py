@@ -11,6 +11,7 @@ from audioprobe.datasets.mapped import Mapped, read_mapping
 from audioprobe.datasets.tables import read_rows
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.experiments.config import Asked, Classification, Part, Sound
+from audioprobe.normalization import nfc
 from audioprobe.prompts.ladder import Rung, shipped
 from audioprobe.prompts.template import Template, read_templates
 from audioprobe.protocols import Dataset
@@ -99,13 +100,14 @@ def heard(sound: Sound) -> Heard:
     if not clips:
         raise InvalidInputError(f"{sound.name}: the split {sound.split!r} has no clips.")
     present = {label for clip in clips for label in clip.labels or ()}
-    unknown = [label for label in sound.labels if label not in dataset.labels]
+    asked = tuple(map(nfc, sound.labels))
+    unknown = [label for label in asked if label not in dataset.labels]
     if unknown:
         raise InvalidInputError(
             f"{sound.name}: the data set has no label {unknown[0]!r}."
             f"{did_you_mean(unknown[0], dataset.labels)}"
         )
-    labels = sound.labels or tuple(label for label in dataset.labels if label in present)
+    labels = asked or tuple(label for label in dataset.labels if label in present)
     if not present & set(labels):
         raise InvalidInputError(
             f"{sound.name}: no clip has one of the labels {', '.join(labels[:5]) or '(none)'}. "

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audioprobe.concepts.concept import without_article
+from audioprobe.normalization import nfc
 from audioprobe.probes.relations.subject import Subject, Subjects
 from audioprobe.types import Clip
 
@@ -109,4 +110,4 @@ def _of_file(clip: Clip) -> tuple[str, ...]:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+    return re.sub(r"[\s_-]+", " ", nfc(name)).strip().casefold()

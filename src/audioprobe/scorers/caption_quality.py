@@ -14,6 +14,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.resampled import mean
+from audioprobe.normalization import nfc
 from audioprobe.protocols import TextEmbedder
 from audioprobe.scorers.directions import directions
 from audioprobe.types import Estimate
@@ -60,6 +61,8 @@ def caption_quality(
     empty = [clip for clip, texts in references.items() if not texts or isinstance(texts, str)]
     if empty:
         raise InvalidInputError(f"Clip {empty[0]!r} needs a list of at least one reference.")
+    captions = {nfc(clip): nfc(text) for clip, text in captions.items()}
+    references = {nfc(clip): [nfc(text) for text in texts] for clip, texts in references.items()}
     clips = [clip for clip in references if clip in captions]
     if not clips:
         raise InvalidInputError("No clip has both a caption and references.")
@@ -71,7 +74,8 @@ def caption_quality(
     next_one = [*wanted[1:], wanted[0]]
     other = [float((w @ s).mean()) for s, w in zip(said, next_one, strict=True)]
     resampled = bootstrap or Bootstrap()
-    of_clip = [groups.get(clip, clip) for clip in clips] if groups else None
+    owners = {nfc(clip): group for clip, group in (groups or {}).items()}
+    of_clip = [owners.get(clip, clip) for clip in clips] if groups else None
     return CaptionQuality(
         resampled.estimate(mean(own), len(clips), groups=of_clip),
         resampled.estimate(mean(other), len(clips), groups=of_clip) if len(clips) > 1 else None,

@@ -9,7 +9,13 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import TextEmbedder
 from audioprobe.registry import load
 from audioprobe.scorers.directions import directions
-from audioprobe.scorers.labels import check_template, check_texts, checked_synonyms, wordings
+from audioprobe.scorers.labels import (
+    check_template,
+    checked_captions,
+    checked_labels,
+    checked_synonyms,
+    wordings,
+)
 from audioprobe.scorers.ltu import RECIPES, LtuRecipe
 from audioprobe.types import ComponentInfo, FloatArray
 
@@ -99,7 +105,8 @@ class EmbeddingScorer:
                 compatible mode takes; or if a text is embedded as the zero vector.
             RemoteError: where a remote embedder failed.
         """
-        check_texts(captions if self._recipe is None else (), labels)
+        captions = checked_captions(captions, empty=self._recipe is not None)
+        labels = checked_labels(labels)
         if self._recipe is not None:
             names = [self._recipe.label_text(label) for label in labels]
             wanted = self._label_directions(names)

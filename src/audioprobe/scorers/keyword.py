@@ -5,7 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from audioprobe.scorers.labels import check_texts, checked_synonyms, wordings
+from audioprobe.scorers.labels import (
+    checked_captions,
+    checked_labels,
+    checked_synonyms,
+    wordings,
+)
 from audioprobe.types import ComponentInfo, FloatArray
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
@@ -36,7 +41,7 @@ class KeywordScorer:
         Raises:
             InvalidInputError: for empty or repeated labels, or empty captions.
         """
-        check_texts(captions, labels)
+        captions, labels = checked_captions(captions), checked_labels(labels)
         variants = [[_words(text) for text in wordings(label, self._synonyms)] for label in labels]
         rows = [
             [max(_share(wording, said) for wording in label) for label in variants]
