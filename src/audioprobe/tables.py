@@ -5,6 +5,7 @@ Captions come from models and names from strangers: whatever a cell holds is sho
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +16,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 _NARROWEST = 14  # characters: a long column wraps, it is not squeezed to nothing
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula
+# What a spreadsheet takes for a formula; and of that the names and numbers that do no harm, for
+# without brackets, quotes and most operators nothing is called or fetched.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_HARMLESS = re.compile(r"[+-][\w./# -]*")
 _LATEX_SPECIAL = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -90,10 +94,13 @@ class Table:
         return f"\\begin{{tabular}}{{{align}}}\n{body}\n\\end{{tabular}}\n"
 
     def to_csv(self) -> str:
-        """As CSV (RFC 4180).
+        r"""As CSV (RFC 4180).
 
-        A cell outside the numeric columns that a spreadsheet would take for a formula is given a
-        leading apostrophe; JSON keeps the exact text.
+        A cell outside the numeric columns that a spreadsheet could run as a formula is given a
+        leading apostrophe. Names such as "-0DdlOuIFUI_30.wav" are not, so that ids can be joined: a
+        cell that begins with + or - and holds no more than letters, digits, spaces and "._-/#" is
+        as it is. Programs get every exact text by taking one apostrophe away from cells that match
+        `'+[=+\-@\t\r]` at their beginning; JSON keeps the exact texts.
         """
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\r\n")
@@ -123,7 +130,7 @@ def _latex(cell: str) -> str:
 
 
 def _inert(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+    return f"'{cell}" if _FORMULA.match(cell) and not _HARMLESS.fullmatch(cell) else cell
 
 
 def columns(names: Sequence[str], first: int) -> tuple[int, ...]:

@@ -83,7 +83,7 @@ def test_what_has_no_file_is_missing(folder: Path) -> None:
         (("path", "end", "duration"), ("a.wav", "2", "1"), r"row 1: has both"),
         (("path", "labels"), ("", "crow"), r"row 1: the column 'path' is empty"),
         (("path", "labels"), ("a.wav", "cow"), r"'cow'"),
-        (("path",), ("a.wav", "more"), r"row 1: not as many cells"),
+        (("path",), ("a.wav", "more"), r"row 2: not as many cells"),
     ],
 )
 def test_mistakes_are_named_by_their_rows(

@@ -122,5 +122,5 @@ def test_bad_edges_are_refused(tmp_path: Path) -> None:
         from_ontology(ontology(), {("/m/07r04", "/m/04s8yn"): "made-by"})
     path = tmp_path / "edges.csv"
     path.write_text("child_id,parent_id,kind\na,b,is-a\na,b,grouping\n", encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="row 2: a < b is there twice"):
+    with pytest.raises(InvalidInputError, match="row 3: a < b is there twice"):
         read_edges(path)

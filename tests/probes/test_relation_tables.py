@@ -47,7 +47,7 @@ def test_a_circle_is_shown_and_other_columns_are_refused(tmp_path: Path) -> None
     circle = written(tmp_path, "a,b\na crow,a bird\na bird,a thing\na thing,a crow\n")
     with pytest.raises(InvalidInputError, match="a crow < a bird < a thing < a crow"):
         from_table(circle)
-    with pytest.raises(InvalidInputError, match=r"row 1: expected two columns"):
+    with pytest.raises(InvalidInputError, match=r"row 2: expected two columns"):
         from_table(written(tmp_path, "a,b,c\n1,2,3\n"))
     with pytest.raises(InvalidInputError, match="'hyponym'"):
         from_table(written(tmp_path, "concept,relation,target\na,hyponym,b\n"))

@@ -1,6 +1,8 @@
 """AudioSet (Gemmeke et al. 2017): the published segments, and what sounds one still has."""
 
 import csv
+import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from audioprobe.types import Clip
 
 _CLASS_COLUMNS = ("index", "mid", "display_name")
 _SEGMENTS = "_segments.csv"
+_COMMENTS = ("# ", "#\t")
+_VIDEO = re.compile(r"[\w-]+", re.ASCII)
 
 
 class AudioSet(Listed):
@@ -66,18 +70,26 @@ def read_segments(path: str | Path) -> list[tuple[str, float, float, tuple[str, 
     """Id of the video, start and end in seconds, and ids of the labels, of every segment.
 
     Raises:
-        InvalidInputError: if it cannot be read, or a line is not as published; names the line.
+        InvalidInputError: if it cannot be read, a line is not as published, or a segment is there
+            twice; names the line.
     """
     file = Path(path).expanduser()
-    found = []
+    lines: dict[tuple[str, float], int] = {}
+    segments = []
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
             for number, cells in enumerate(csv.reader(stream, skipinitialspace=True), 1):
-                if cells and not cells[0].startswith("#"):
-                    found.append(_segment(cells, f"{file}, line {number}"))
+                if not any(cells) or cells[0].startswith(_COMMENTS):
+                    continue
+                where = f"{file}, line {number}"
+                segment = _segment(cells, where)
+                first = lines.setdefault(segment[:2], number)
+                if first != number:
+                    raise InvalidInputError(f"{where}: the same segment as in line {first}.")
+                segments.append(segment)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInputError(f"{file}: cannot be read as segments ({error}).") from error
-    return found
+    return segments
 
 
 def _segment(cells: list[str], where: str) -> tuple[str, float, float, tuple[str, ...]]:
@@ -86,11 +98,14 @@ def _segment(cells: list[str], where: str) -> tuple[str, float, float, tuple[str
         f"{','.join(cells)!r:.80}. A copy that a spreadsheet has saved is no longer so."
     )
     try:
-        video, start, end, labels = cells
+        video, start, end, labels = (cell.strip() for cell in cells)
         mids, seconds = tuple(labels.split(",")), (float(start), float(end))
     except ValueError:
         raise refusal from None
     if not all(mid.startswith(("/m/", "/t/", "/g/")) for mid in mids):
+        raise refusal
+    # A spreadsheet shows ids that begin with "-" or "=" as "#NAME?", and others as numbers.
+    if not _VIDEO.fullmatch(video) or not 0 <= seconds[0] < seconds[1] < math.inf:
         raise refusal
     return video, *seconds, mids
 

@@ -2,8 +2,15 @@
 
 from pathlib import Path
 
+from audioprobe.datasets.cells import (
+    flag_of,
+    identifier_of,
+    refuse_repeated,
+    text_of,
+    whole_of,
+)
 from audioprobe.datasets.listed import Listed
-from audioprobe.datasets.tables import read_rows
+from audioprobe.datasets.tables import Row, read_rows
 from audioprobe.types import Clip
 
 _COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
@@ -17,22 +24,31 @@ class ESC50(Listed):
         esc10: only the ten classes of ESC-10, which are free for commercial use.
 
     Raises:
-        InvalidInputError: if the table is not there or is another one.
+        InvalidInputError: if the table is not there or is another one, a cell is not as published
+            (names the row), or no clip is left.
     """
 
     def __init__(self, folder: str | Path, *, esc10: bool = False) -> None:
         self.folder = Path(folder).expanduser()
         rows = read_rows(self.folder / "meta" / "esc50.csv", _COLUMNS)
-        rows = [row for row in rows if not esc10 or row["esc10"] == "True"]
-        clips: dict[str, list[Clip]] = {f"fold-{n}": [] for n in sorted({r["fold"] for r in rows})}
+        refuse_repeated(rows, "filename")
+        rows = [row for row in rows if not esc10 or flag_of(row, "esc10")]
+        folds = sorted({whole_of(row, "fold") for row in rows})
+        clips: dict[str, list[Clip]] = {f"fold-{fold}": [] for fold in folds}
         for row in rows:
-            clips[f"fold-{row['fold']}"].append(
-                Clip(
-                    id=row["filename"],
-                    path=self.folder / "audio" / row["filename"],
-                    labels=(row["category"].replace("_", " "),),
-                    group=row["src_file"],
-                )
-            )
-        labels = sorted({row["category"].replace("_", " ") for row in rows})
+            clips[f"fold-{whole_of(row, 'fold')}"].append(self._clip(row))
+        labels = sorted({_label(row) for row in rows})
         super().__init__("ESC-50", clips, labels, options={"esc10": esc10})
+
+    def _clip(self, row: Row) -> Clip:
+        name = text_of(row, "filename")
+        return Clip(
+            id=name,
+            path=self.folder / "audio" / name,
+            labels=(_label(row),),
+            group=identifier_of(row, "src_file"),
+        )
+
+
+def _label(row: Row) -> str:
+    return text_of(row, "category").lower().replace("_", " ")

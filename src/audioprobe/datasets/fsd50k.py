@@ -3,6 +3,13 @@
 import json
 from pathlib import Path
 
+from audioprobe.datasets.cells import (
+    choice_of,
+    identifier_of,
+    refuse_case_variants,
+    refuse_repeated,
+    text_of,
+)
 from audioprobe.datasets.listed import Listed
 from audioprobe.datasets.tables import Row, read_rows
 from audioprobe.errors import InvalidInputError
@@ -23,7 +30,8 @@ class FSD50K(Listed):
             `FSD50K.metadata`.
 
     Raises:
-        InvalidInputError: if a table is not there or is another one.
+        InvalidInputError: if a table is not there or is another one, or a cell is not as published
+            (names the row).
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -31,23 +39,23 @@ class FSD50K(Listed):
         clips: dict[str, list[Clip]] = {"train": [], "val": [], "eval": []}
         for part, columns in _TABLES.items():
             uploaders = self._uploaders(part)
-            for row in read_rows(self.folder / "FSD50K.ground_truth" / f"{part}.csv", columns):
-                split = row.get("split", part)
-                if split not in clips:
-                    raise InvalidInputError(
-                        f"FSD50K: clip {row['fname']} is in the split {split!r}, expected one of "
-                        f"{', '.join(clips)}."
-                    )
+            rows = read_rows(self.folder / "FSD50K.ground_truth" / f"{part}.csv", columns)
+            refuse_repeated(rows, "fname")
+            for row in rows:
+                split = choice_of(row, "split", ("train", "val")) if part == "dev" else part
                 clips[split].append(self._clip(part, row, uploaders))
         heard = {label for items in clips.values() for clip in items for label in clip.labels or ()}
+        refuse_case_variants(heard, "labels", "Use the tables as published.")
         super().__init__("FSD50K", clips, sorted(heard))
 
     def _clip(self, part: str, row: Row, uploaders: dict[str, str]) -> Clip:
+        name = identifier_of(row, "fname")
+        names = (label.strip() for label in text_of(row, "labels").split(","))
         return Clip(
-            id=row["fname"],
-            path=self.folder / f"FSD50K.{part}_audio" / f"{row['fname']}.wav",
-            labels=tuple(label_name(name) for name in row["labels"].split(",")),
-            group=uploaders.get(row["fname"]),
+            id=name,
+            path=self.folder / f"FSD50K.{part}_audio" / f"{name}.wav",
+            labels=tuple(label_name(label) for label in names if label),
+            group=uploaders.get(name),
         )
 
     def _uploaders(self, part: str) -> dict[str, str]:

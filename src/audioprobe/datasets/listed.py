@@ -1,11 +1,15 @@
 """Data sets whose clips are known from a table: there, missing, or left out."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 from audioprobe.datasets.tables import fingerprint
 from audioprobe.errors import InvalidInputError
+from audioprobe.normalization import nfc, path_on_disk
 from audioprobe.types import Clip, ComponentInfo, Option
 
 _SHOWN = 3
@@ -22,8 +26,8 @@ class Listed:
         options: whatever chose among the rows.
 
     Raises:
-        InvalidInputError: if two clips have one id, or a clip has a label that is not among
-            `labels`.
+        InvalidInputError: if there is no clip at all, two clips have one id, or a clip has a label
+            that is not among `labels`.
     """
 
     def __init__(
@@ -37,9 +41,10 @@ class Listed:
     ) -> None:
         self._name = name
         self._listed = {split: tuple(items) for split, items in clips.items()}
-        self.labels = tuple(labels)
+        self.labels = tuple(map(nfc, labels))
         self.left_out = dict(left_out or {})
         self._options = dict(options or {})
+        self._refuse_no_clip()
         _check(name, [clip for items in self._listed.values() for clip in items], self.labels)
 
     @property
@@ -61,12 +66,25 @@ class Listed:
     @cached_property
     def missing(self) -> dict[str, str]:
         """Why clips of the table cannot be heard, by id."""
-        clips = [clip for items in self._listed.values() for clip in items]
-        return {
-            clip.id: f"there is no file {clip.path}"
-            for clip in clips
-            if clip.path is not None and not clip.path.is_file()
+        absent = [
+            clip
+            for items in self._listed.values()
+            for clip in items
+            if clip.path is not None and clip.id not in self._paths
+        ]
+        names: dict[Path, dict[str, str]] = {}
+        return {clip.id: _cause(clip.path, names) for clip in absent if clip.path is not None}
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        """Files that are there, by clip, as their names are spelled on disk."""
+        paths = {
+            clip.id: path_on_disk(clip.path)
+            for items in self._listed.values()
+            for clip in items
+            if clip.path is not None
         }
+        return {clip_id: path for clip_id, path in paths.items() if path.is_file()}
 
     def listed(self, split: str) -> tuple[Clip, ...]:
         """Every clip of a split, in the order of the table, whether its file is there or not.
@@ -89,7 +107,11 @@ class Listed:
         listed = self.listed(split)
         if not listed:
             raise InvalidInputError(f"{self._name}: no clip is in the split {split!r}.")
-        there = tuple(clip for clip in listed if clip.id not in self.missing)
+        there = tuple(
+            replace(clip, path=self._paths[clip.id]) if clip.path is not None else clip
+            for clip in listed
+            if clip.path is None or clip.id in self._paths
+        )
         if not there:
             raise InvalidInputError(
                 f"{self._name}: none of the {len(listed)} files of the split {split!r} is there; "
@@ -101,6 +123,33 @@ class Listed:
         """How many clips of a split have each label, whether their files are there or not."""
         found = Counter(label for clip in self.listed(split) for label in clip.labels or ())
         return {label: found[label] for label in self.labels}
+
+    def _refuse_no_clip(self) -> None:
+        if any(self._listed.values()):
+            return
+        causes = Counter(self.left_out.values()).most_common(_SHOWN)
+        shown = "".join(f", {n} of them: {cause}" for cause, n in causes)
+        options = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
+        raise InvalidInputError(
+            f"{self._name}: expected at least one clip, got none; {len(self.left_out)} rows of the "
+            f"table are left out{shown}. Change the table or the options ({options or 'none'})."
+        )
+
+
+def _cause(path: Path, names: dict[Path, dict[str, str]]) -> str:
+    """Why there is no such file; `names` keeps what folders hold, by name without case."""
+    folder = path.parent
+    if folder not in names:
+        held = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 - names alone
+        names[folder] = {name.casefold(): name for name in held}
+    other = names[folder].get(path.name.casefold(), "")
+    if other == path.name:
+        return f"{path} is no file that can be read"
+    if other:
+        return f"there is no file {path}, but {other!r}: names differ in case"
+    if os.sep == "/" and "\\" in path.name:
+        return f"there is no file {path}: write / between folders, and give `folder=`"
+    return f"there is no file {path}"
 
 
 def _check(name: str, clips: Sequence[Clip], labels: Sequence[str]) -> None:

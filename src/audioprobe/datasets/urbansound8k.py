@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+from audioprobe.datasets.cells import (
+    identifier_of,
+    refuse_repeated,
+    text_of,
+    whole_of,
+)
 from audioprobe.datasets.listed import Listed
-from audioprobe.datasets.tables import read_rows
+from audioprobe.datasets.tables import Row, read_rows
 from audioprobe.types import Clip
 
 _COLUMNS = ("slice_file_name", "fsID", "salience", "fold", "class")
-_FOREGROUND = "1"
+_FOREGROUND = 1
 
 
 class UrbanSound8K(Listed):
@@ -20,23 +26,31 @@ class UrbanSound8K(Listed):
         foreground: only excerpts whose source is in the foreground, by its annotators.
 
     Raises:
-        InvalidInputError: if the table is not there or is another one.
+        InvalidInputError: if the table is not there or is another one, a cell is not as published
+            (names the row), or no clip is left.
     """
 
     def __init__(self, folder: str | Path, *, foreground: bool = False) -> None:
         self.folder = Path(folder).expanduser()
         rows = read_rows(self.folder / "metadata" / "UrbanSound8K.csv", _COLUMNS)
-        rows = [row for row in rows if not foreground or row["salience"] == _FOREGROUND]
-        folds = sorted({int(row["fold"]) for row in rows})
+        refuse_repeated(rows, "slice_file_name")
+        rows = [row for row in rows if not foreground or whole_of(row, "salience") == _FOREGROUND]
+        folds = sorted({whole_of(row, "fold") for row in rows})
         clips: dict[str, list[Clip]] = {f"fold-{fold}": [] for fold in folds}
         for row in rows:
-            clips[f"fold-{int(row['fold'])}"].append(
-                Clip(
-                    id=row["slice_file_name"],
-                    path=self.folder / "audio" / f"fold{row['fold']}" / row["slice_file_name"],
-                    labels=(row["class"].replace("_", " "),),
-                    group=row["fsID"],
-                )
-            )
-        labels = sorted({row["class"].replace("_", " ") for row in rows})
+            clips[f"fold-{whole_of(row, 'fold')}"].append(self._clip(row))
+        labels = sorted({_label(row) for row in rows})
         super().__init__("UrbanSound8K", clips, labels, options={"foreground": foreground})
+
+    def _clip(self, row: Row) -> Clip:
+        name = text_of(row, "slice_file_name")
+        return Clip(
+            id=name,
+            path=self.folder / "audio" / f"fold{whole_of(row, 'fold')}" / name,
+            labels=(_label(row),),
+            group=identifier_of(row, "fsID"),
+        )
+
+
+def _label(row: Row) -> str:
+    return text_of(row, "class").lower().replace("_", " ")

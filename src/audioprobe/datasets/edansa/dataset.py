@@ -1,10 +1,18 @@
 """EDANSA-2019 in the layout of its release."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from audioprobe.datasets.cells import (
+    choice_of,
+    flag_of,
+    identifier_of,
+    refuse_repeated,
+    text_of,
+)
 from audioprobe.datasets.edansa.taxonomy import edansa_hierarchy, edansa_labels
 from audioprobe.datasets.listed import Listed
 from audioprobe.datasets.tables import Row, read_rows
@@ -23,6 +31,7 @@ SHORTEST = 2.0
 """Seconds; the authors' baseline leaves out what is shorter (`SAMPLE_LENGTH_LIMIT`)."""
 
 _COLUMNS = ("set", "region", "Site ID", "Date", "Length", "Clip Path")
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
 class EDANSA(Listed):
@@ -71,12 +80,15 @@ class EDANSA(Listed):
         clips: dict[str, list[Clip]] = {"train": [], "valid": [], "test": []}
         left_out: dict[str, str] = {}
         exchanged: Mapping[str, str] = SITES[sites]
-        for row in read_rows(path, [*_COLUMNS, *self._labels]):
-            cause = _cause(row, shortest, unlabelled, years, self._labels)
+        rows = read_rows(path, [*_COLUMNS, *self._labels])
+        refuse_repeated(rows, "Clip Path")
+        for row in rows:
+            clip, split = self._clip(row), choice_of(row, "set", clips)
+            cause = _cause(row, clip, shortest, unlabelled, years)
             if cause:
-                left_out[row["Clip Path"]] = cause
+                left_out[clip.id] = cause
             else:
-                clips[exchanged.get(row["set"], row["set"])].append(self._clip(row))
+                clips[exchanged.get(split, split)].append(clip)
         super().__init__(
             "EDANSA-2019",
             clips,
@@ -97,24 +109,39 @@ class EDANSA(Listed):
         return edansa_hierarchy(columns=self._columns)
 
     def _clip(self, row: Row) -> Clip:
+        name = text_of(row, "Clip Path")
         return Clip(
-            id=row["Clip Path"],
-            path=self.folder / "data" / row["Clip Path"],
-            labels=tuple(name for column, name in self._labels.items() if row[column] == "1"),
-            group=f"{row['region']} {row['Site ID']}",
+            id=name,
+            path=self.folder / "data" / name,
+            labels=tuple(name for column, name in self._labels.items() if flag_of(row, column)),
+            group=f"{text_of(row, 'region')} {identifier_of(row, 'Site ID')}",
         )
 
 
-def _cause(
-    row: Row, shortest: float, unlabelled: bool, years: Sequence[int], labels: dict[str, str]
-) -> str:
+def _cause(row: Row, clip: Clip, shortest: float, unlabelled: bool, years: Sequence[int]) -> str:
     """Why a row is no clip; empty where it is one."""
-    if seconds(row["Length"]) < shortest:
+    try:
+        length = seconds(text_of(row, "Length"))
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{row.place}: {error}") from error
+    if length < shortest:
         return f"shorter than {shortest:g} s"
-    if not unlabelled and not any(row[column] == "1" for column in labels):
+    if not unlabelled and not clip.labels:
         return "no label is set"
-    year = int(row["Date"].rpartition("/")[2])
-    return f"of {year}" if years and year not in years else ""
+    if not years:
+        return ""
+    year = _year(row)
+    return "" if year in years else f"of {year}"
+
+
+def _year(row: Row) -> int:
+    found = _YEAR.findall(text_of(row, "Date"))
+    if len(found) != 1:
+        raise InvalidInputError(
+            f"{row.place}: the column 'Date' needs a date with a year of four digits, got "
+            f"{row['Date']!r}."
+        )
+    return int(found[0])
 
 
 def seconds(length: str) -> float:

@@ -161,11 +161,11 @@ def read_edges(path: str | Path) -> Edges:
         InvalidInputError: if it cannot be read, a kind is unknown, or an edge stands there twice.
     """
     found: dict[tuple[str, str], EdgeKind] = {}
-    for number, row in enumerate(read_rows(path, ("child_id", "parent_id", "kind")), 1):
+    for row in read_rows(path, ("child_id", "parent_id", "kind")):
         edge = (str(row["child_id"]), str(row["parent_id"]))
         if edge in found:
-            raise InvalidInputError(f"{path}, row {number}: {' < '.join(edge)} is there twice.")
-        found[edge] = _kind(row["kind"], f"{path}, row {number}")
+            raise InvalidInputError(f"{row.place}: {' < '.join(edge)} is there twice.")
+        found[edge] = _kind(row["kind"], row.place)
     return found
 
 

@@ -32,7 +32,7 @@ def from_table(path: str | Path) -> Subjects:
             above itself; names the circle.
     """
     rows = read_rows(path)
-    triples = [_triple(row, f"{path}, row {number}") for number, row in enumerate(rows, 1)]
+    triples = [_triple(row, row.place) for row in rows]
     parents: dict[str, list[str]] = {}
     synonyms: dict[str, list[str]] = {}
     for concept, relation, target in triples:
