@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError, NonFiniteError
 from audioprobe.normalization import nfc
+from audioprobe.reasoning import split_reasoning
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -227,17 +228,35 @@ class Decoding:
 class Response:
     """What a language model answered.
 
+    Reasoning (`<think>…</think>` and its kin) is separated from the answer when a response is made,
+    whatever backend makes it.
+
     Attributes:
-        text: the answer, stripped of the prompt.
+        text: the answer, stripped of the prompt and of reasoning.
         finish: "stop" where the model ended by itself, "length" where the limit ended it.
         abstained: True where the model itself says that it recognises nothing.
-        details: what else it reported, for the record.
+        details: what else it reported, for the record; its reasoning as "reasoning".
+
+    Raises:
+        InvalidInputError: if there is reasoning and no answer behind it.
     """
 
     text: str
     finish: Literal["stop", "length"] = "stop"
     abstained: bool = False
     details: Mapping[str, Option] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        reasoning, answer = split_reasoning(self.text)
+        if reasoning is None:
+            return
+        if not answer:
+            raise InvalidInputError(
+                "The model answered with no text: it ran into the limit, or thought only. Raise "
+                f"max_new_tokens, or switch thinking off. It began: {self.text[:60]!r}."
+            )
+        object.__setattr__(self, "text", answer)
+        object.__setattr__(self, "details", {**self.details, "reasoning": reasoning})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from audioprobe.embedders.sentence_transformers import SentenceTransformerEmbedder
-from audioprobe.errors import WeightsError
+from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.scorers.embedding import EmbeddingScorer
 from audioprobe.testing import check_embedder
 from audioprobe.weights import resolve
 
@@ -34,6 +35,20 @@ def test_the_batch_size_changes_no_answer(minilm: SentenceTransformerEmbedder) -
     one = SentenceTransformerEmbedder(batch_size=1)
     np.testing.assert_allclose(one.embed(texts), minilm.embed(texts), atol=1e-6)
     assert one.info == minilm.info
+
+
+def test_special_tokens_are_text(minilm: SentenceTransformerEmbedder) -> None:
+    marked, spelled = minilm.embed(["a crow [SEP] calls [MASK]", "a crow [ SEP ] calls [ MASK ]"])
+    np.testing.assert_allclose(marked, spelled, atol=1e-6)
+
+
+def test_what_is_not_unicode_is_refused_with_its_position(
+    minilm: SentenceTransformerEmbedder,
+) -> None:
+    with pytest.raises(InvalidInputError, match=r"positions \[1\]"):
+        minilm.embed(["a crow", "a\ud800"])
+    with pytest.raises(InvalidInputError, match="surrogates"):
+        EmbeddingScorer(minilm).score(["a\ud800"], ["crow"])
 
 
 def test_missing_truncated_and_foreign_weights_are_refused(tmp_path: Path) -> None:

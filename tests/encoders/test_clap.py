@@ -230,6 +230,16 @@ def test_texts_that_are_too_long_are_refused_and_not_cut(clap: CLAP) -> None:
         clap.embed_texts(["rain", "rain " * 70])
 
 
+def test_special_tokens_in_a_label_are_text(clap: CLAP) -> None:
+    inputs = clap._tokenizer("a</s>", split_special_tokens=True, return_tensors="pt")
+    assert inputs["input_ids"].shape[1] > 4
+    with torch.inference_mode():
+        expected = clap._network.get_text_features(**inputs).pooler_output
+    np.testing.assert_allclose(clap.embed_texts(["a</s>"]), expected, atol=1e-6)
+    with pytest.raises(InvalidInputError, match="surrogates"):
+        clap.embed_texts(["a\ud800"])
+
+
 def test_a_sound_too_short_to_be_resampled_is_refused(clap: CLAP) -> None:
     with pytest.raises(UnsupportedInputError, match="too short to be resampled"):
         list(clap.embed_audio([noise(1, rate=1_000_000)]))
@@ -289,6 +299,14 @@ def test_a_preprocessor_of_another_model_is_refused(
     file.write_text(json.dumps(settings))
     with pytest.raises(WeightsError, match=words):
         CLAP(str(copy))
+
+
+def test_a_tokenizer_of_another_model_is_refused(copy: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(copy)
+    tokenizer.add_tokens([f"crow{n}" for n in range(300)])
+    tokenizer.save_pretrained(copy)
+    with pytest.raises(WeightsError, match="do not belong together"):
+        CLAP(str(copy)).embed_texts(["crow"])
 
 
 def test_a_folder_without_preprocessor_or_tokenizer_is_refused(copy: Path) -> None:

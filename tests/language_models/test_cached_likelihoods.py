@@ -55,7 +55,7 @@ def test_a_model_that_rates_too_few_is_told_of(tmp_path: Path) -> None:
 class Earlier:
     """A store that another version wrote."""
 
-    path = "answers.sqlite"
+    path = Path("answers.sqlite")
 
     def __init__(self, stored: str) -> None:
         self._stored = stored.encode()

@@ -133,6 +133,30 @@ def test_templates_that_drop_or_refuse_a_part_are_told(
         list(lm.generate([Prompt("What?")]))
 
 
+def test_a_template_that_is_no_template_is_refused_at_once(tmp_path: Path) -> None:
+    llama(tmp_path, template="{% for m in messages %}{{ m.content ")
+    with pytest.raises(WeightsError, match="chat template is broken"):
+        TransformersLM(tmp_path)
+
+
+def test_a_refusal_names_what_the_prompt_has_and_nothing_else(tmp_path: Path) -> None:
+    llama(tmp_path, template="{{ raise_exception('never') }}")
+    with pytest.raises(UnsupportedInputError, match="published one") as caught:
+        list(TransformersLM(tmp_path).generate([Prompt("What?")]))
+    assert "examples" not in str(caught.value)
+
+
+def test_a_template_is_told_the_same_day_every_day(tmp_path: Path) -> None:
+    asks = "{% if strftime_now is defined %}{% set day = strftime_now('%d %b %Y, %H:%M:%S.%f') %}"
+    llama(tmp_path, template="\n" + asks + "{% endif %}Today: {{ day }}\n" + CHATML)
+    lm = TransformersLM(tmp_path)
+    ids = lm._chat.encode(Prompt("What?")).inputs["input_ids"][0]
+    text = lm._chat.tokenizer.decode(ids)
+    assert text.startswith("\nToday: 26 Jul 2024, 00:00:00.000000\n<|im_start|>user")
+    assert lm.info.options["date"] == "2024-07-26"
+    assert "date" not in model("llama").info.options
+
+
 def test_a_template_that_knows_only_texts_gets_the_sound_in_line(tmp_path: Path) -> None:
     shutil.copytree(saved("qwen2-audio"), tmp_path / "model")
     plain = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}>"
@@ -177,12 +201,6 @@ def test_prompts_beyond_the_context_are_refused_with_sizes() -> None:
         list(model("llama").log_likelihood([Prompt("?")], ["yes" * 1000]))
 
 
-def test_a_text_with_the_placeholder_of_a_sound_is_refused() -> None:
-    for prompt in (Prompt("A <|AUDIO|>?"), Prompt("A <|AUDIO|>?", noise(1))):
-        with pytest.raises(InvalidInputError, match="placeholder of a sound"):
-            list(model("qwen2-audio").generate([prompt], BRIEF))
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [({"dtype": "int4"}, "dtype"), ({"batch_size": 0}, "batch_size"), ({"system": ""}, "system")],
@@ -198,6 +216,11 @@ def test_folders_that_hold_no_such_model_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(WeightsError, match=r"no config\.json"):
         TransformersLM(tmp_path)
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "some/base"}')
+    with pytest.raises(WeightsError, match=r"adapter without its model \(some/base\)\. Merge"):
+        TransformersLM(adapter)
     cut = copy("cut") / "model.safetensors"
     cut.write_bytes(cut.read_bytes()[:1000])
     with pytest.raises(WeightsError, match="could be read"):

@@ -28,13 +28,20 @@ from audioprobe.testing import check_scorer
         ("Krähen rufen", "KRÄHEN", 1.0),
         ("There is no rain.", "rain", 1.0),
         ("!!!", "rain", 0.0),
-        ("rain", "!!!", 0.0),
     ],
 )
 def test_the_share_of_the_labels_words_that_were_said(
     caption: str, label: str, score: float
 ) -> None:
     assert KeywordScorer().score([caption], [label])[0, 0] == score
+
+
+@pytest.mark.parametrize("label", ["!!!", "___", "...", "♪", " - "])
+def test_a_label_without_a_word_is_refused_unless_a_synonym_has_one(label: str) -> None:
+    with pytest.raises(InvalidInputError, match="no word"):
+        KeywordScorer().score([], ["rain", label])
+    scorer = KeywordScorer(synonyms={label: ["?", "loud rain"]})
+    assert scorer.score(["rain"], [label]).tolist() == [[0.5]]
 
 
 def test_the_best_synonym_counts() -> None:

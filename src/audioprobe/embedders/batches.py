@@ -22,11 +22,20 @@ def check_texts(texts: Sequence[str]) -> None:
             f"The service refuses empty texts, at positions {empty[:5]} of {len(texts)}. "
             "Leave them out."
         )
+    refuse_surrogates(texts)
+
+
+def refuse_surrogates(texts: Sequence[str]) -> None:
+    """Refuse texts that are not valid Unicode.
+
+    Raises:
+        InvalidInputError: names the positions of those with lone surrogates.
+    """
     broken = [n for n, text in enumerate(texts) if not _is_unicode(text)]
     if broken:
         raise InvalidInputError(
-            f"The texts at positions {broken[:5]} hold lone surrogates, which cannot be sent as "
-            "UTF-8. They may have been read in a wrong encoding."
+            f"The texts at positions {broken[:5]} hold lone surrogates, which are no UTF-8. They "
+            "may have been read in a wrong encoding."
         )
 
 

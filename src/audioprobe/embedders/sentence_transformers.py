@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
+from transformers import PreTrainedTokenizerBase
 
+from audioprobe.embedders.batches import refuse_surrogates
 from audioprobe.errors import WeightsError
+from audioprobe.nets.tokenization import refuse_ids_beyond
 from audioprobe.types import ComponentInfo, FloatArray
 from audioprobe.weights import resolve
 
@@ -44,8 +48,12 @@ class SentenceTransformerEmbedder:
         """One vector per text, float32, shape (n_texts, width).
 
         The model cuts long texts at its limit: all-MiniLM-L6-v2 at 256 word pieces, which is
-        several captions.
+        several captions. Special tokens such as "[SEP]" are text like any other.
+
+        Raises:
+            InvalidInputError: for a text that is not valid Unicode; names its position.
         """
+        refuse_surrogates(texts)
         if not texts:
             return np.empty((0, self._width), dtype=np.float32)
         vectors: FloatArray = self._loaded.encode(
@@ -72,9 +80,15 @@ class SentenceTransformerEmbedder:
                 "that SentenceTransformer.save wrote, or a hub model of that kind."
             )
         try:
-            return SentenceTransformer(str(folder), device=self._device, local_files_only=True)
+            model = SentenceTransformer(str(folder), device=self._device, local_files_only=True)
         except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
             raise WeightsError(
                 f"{folder}: could not be loaded ({error}). The files may be incomplete: get them "
                 "again."
             ) from error
+        tokenizer: object = model.tokenizer
+        if isinstance(tokenizer, PreTrainedTokenizerBase):
+            network: Any = model.transformers_model
+            refuse_ids_beyond(tokenizer, len(network.get_input_embeddings().weight), str(folder))
+            tokenizer.split_special_tokens = True
+        return model

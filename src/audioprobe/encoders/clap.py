@@ -28,6 +28,7 @@ from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.nets.clap import ClapSpectrogram, exclude_exactly
 from audioprobe.nets.dtypes import dtype_of
 from audioprobe.nets.loading import load_network, read_config
+from audioprobe.nets.tokenization import refuse_ids_beyond, text_ids
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
 DEFAULT_MODEL = "laion/clap-htsat-unfused"
@@ -98,12 +99,12 @@ class CLAP:
         """A unit vector per text: float32, shape (n_texts, width).
 
         Raises:
-            InvalidInputError: for a text that is longer than the model reads.
+            InvalidInputError: for a text that is longer than the model reads, or as `text_ids`.
         """
         vectors = np.empty((len(texts), self._config.projection_dim), dtype=np.float32)
         if not texts:
             return vectors
-        tokens = self._tokenizer(list(texts)).input_ids
+        tokens = [text_ids(self._tokenizer, text) for text in texts]
         longest = self._longest_text
         for text, ids in zip(texts, tokens, strict=True):
             if len(ids) > longest:
@@ -168,9 +169,11 @@ class CLAP:
     def _tokenizer(self) -> PreTrainedTokenizerBase:
         folder = self._weights.folder
         try:
-            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError) as error:
             raise WeightsError(f"{folder}: no readable tokenizer ({error}).") from error
+        refuse_ids_beyond(tokenizer, self._config.text_config.vocab_size, str(folder))
+        return tokenizer
 
     @cached_property
     def _network(self) -> Any:  # noqa: ANN401 - transformers annotates less than it gives

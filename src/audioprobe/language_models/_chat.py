@@ -1,17 +1,24 @@
 """A prompt as the tensors that a model of transformers takes, by the model's own chat template."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
+from jinja2 import TemplateError, TemplateSyntaxError
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
 from audioprobe.language_models._hearing import Hearing
+from audioprobe.language_models._templates import (
+    TEMPLATE_DATE,
+    dated,
+    has_template_in_code,
+    opening_mark,
+    template_of,
+)
 from audioprobe.language_models._turns import (
     Turn,
     as_files,
@@ -21,6 +28,8 @@ from audioprobe.language_models._turns import (
     plain,
     sounds_of,
 )
+from audioprobe.nets.tokenization import refuse_control_tokens, special_tokens, text_ids
+from audioprobe.reasoning import split_reasoning
 from audioprobe.types import FloatArray, Prompt, Waveform
 
 _FEWEST_TOKENS = 2  # of a sound; 80 ms for the models with an encoder of Whisper's kind
@@ -33,10 +42,12 @@ class Encoded:
     Attributes:
         inputs: tensors of a batch of one.
         not_heard: seconds of sound that the model's own processor cut off, by where.
+        opening: the mark by which the chat template opens the answer's reasoning; "" without one.
     """
 
     inputs: dict[str, Tensor]
     not_heard: dict[str, float]
+    opening: str = ""
 
     @property
     def length(self) -> int:
@@ -50,6 +61,14 @@ class Chat:
     Args:
         processor: of text and sound, or a tokenizer for a model of text alone.
         system: what the system turn says; None leaves it to the chat template.
+
+    Attributes:
+        tokenizer: the processor's, or the tokenizer itself.
+        date: what the chat template is told that today is; None where it does not ask.
+
+    Raises:
+        WeightsError: if a model that hears has no chat template, or the template is broken.
+        InvalidInputError: if the system text holds a control token.
     """
 
     def __init__(self, processor: Any, system: str | None) -> None:  # noqa: ANN401
@@ -58,21 +77,35 @@ class Chat:
         ear = getattr(processor, "feature_extractor", getattr(processor, "audio_processor", None))
         self._rate: int | None = None if ear is None else ear.sampling_rate
         self.tokenizer: Any = getattr(processor, "tokenizer", processor)
-        self._template = _template_of(processor, self.tokenizer)
+        self._template = template_of(processor, self.tokenizer)
         self._hearing = Hearing(self._features)
-        self._renders_itself = _has_template_in_code(self.tokenizer)
+        self._marks = {
+            number: token
+            for number, token in special_tokens(self.tokenizer).items()
+            if split_reasoning(token)[0] is not None
+        }
+        self._renders_itself = has_template_in_code(self.tokenizer)
         if self._rate is not None and self._template is None and not self._renders_itself:
             raise WeightsError(
                 "This model hears, but its files hold no chat template (chat_template.jinja), so "
                 "nobody knows where its prompts have their sound."
             )
+        self.date: str | None = None
+        if self._template is not None and "strftime_now" in self._template:
+            self.date = TEMPLATE_DATE.isoformat()
+            self._template = dated(self._template)
+        if system is not None:
+            refuse_control_tokens(self.tokenizer, system)
+        if self._template is not None and not self._renders_itself:
+            with suppress(UnsupportedInputError):  # other prompts may be taken: each is told then
+                self._render([Turn("user", "?")])
 
     def encode(self, prompt: Prompt) -> Encoded:
         """The tensors of a prompt, as they are in every company.
 
         Raises:
-            InvalidInputError: for an empty question, or a text that holds the model's placeholder
-                of a sound.
+            InvalidInputError: for an empty question, or a text that holds a control token of the
+                model, such as its placeholder of a sound.
             UnsupportedInputError: for a sound that the model cannot take, and for what its chat
                 template refuses.
         """
@@ -80,19 +113,38 @@ class Chat:
             raise InvalidInputError("A prompt needs a question, got an empty text.")
         turns = list(self._turns(prompt))
         not_heard = self._not_heard(turns)
+        if self._template is None and not self._renders_itself:
+            ids = torch.tensor([text_ids(self.tokenizer, plain(turns))])
+            return Encoded({"input_ids": ids, "attention_mask": torch.ones_like(ids)}, not_heard)
+        for turn in turns:
+            refuse_control_tokens(self.tokenizer, turn.text)
         if self._renders_itself:
             return Encoded(self._encode_itself(turns), not_heard)
-        if self._template is None:
-            return Encoded(dict(self.tokenizer(plain(turns), return_tensors="pt")), not_heard)
-        return Encoded(self._process(self._render(turns), sounds_of(turns)), not_heard)
+        text = self._render(turns)
+        return Encoded(
+            self._process(text, sounds_of(turns)), not_heard, opening_mark(text, prompt.text)
+        )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of new tokens: without special ones, apart from those that mark reasoning."""
+        text, start = "", 0
+        for position, number in enumerate(ids):
+            if number in self._marks:
+                text += self._decoded(ids[start:position]) + self._marks[number]
+                start = position + 1
+        return text + self._decoded(ids[start:])
+
+    def _decoded(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
+        return text
 
     def continuation(self, text: str) -> list[int]:
-        """Token ids of a text that follows a prompt, without special tokens.
+        """Token ids of a text that follows a prompt, without control tokens.
 
         Raises:
-            InvalidInputError: for an empty text.
+            InvalidInputError: for an empty text, or a control token that cannot be split.
         """
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False).input_ids
+        ids = text_ids(self.tokenizer, text, add_special_tokens=False)
         if not ids:
             raise InvalidInputError("A continuation needs at least one token, got an empty text.")
         return ids
@@ -138,10 +190,6 @@ class Chat:
     def _render(self, turns: Sequence[Turn]) -> str:
         """The conversation as one text, with a placeholder for each sound."""
         mark: str | None = getattr(self._processor, "audio_token", None)
-        if mark and any(mark in turn.text for turn in turns):
-            raise InvalidInputError(
-                f"A text holds {mark!r}, this model's placeholder of a sound: leave it out."
-            )
         n_sounds = sum(turn.sound is not None for turn in turns)
         fault = "it leaves out a part of the prompt"
         for messages in (in_parts(turns), in_parts(turns, sparing=True), in_line(turns, mark)):
@@ -152,14 +200,21 @@ class Chat:
                     tokenize=False,
                     add_generation_prompt=True,
                 )
+            except TemplateSyntaxError as error:
+                raise WeightsError(
+                    f"The model's chat template is broken ({error}). Get its files again, or write "
+                    "a template into chat_template.jinja."
+                ) from error
             except (TemplateError, TypeError, ValueError) as error:
                 fault = str(error)
                 continue
             if holds_all(text, messages, turns) and (not mark or text.count(mark) == n_sounds):
                 return text
+        advice = "Compare the template in the model's files with the published one."
+        if len(turns) > 1:
+            advice = "Leave out the system text or the examples, or put them into the question."
         raise UnsupportedInputError(
-            f"The model's chat template cannot take this prompt: {fault}. Leave out the system "
-            "text or the examples, or put them into the question."
+            f"The model's chat template cannot take this prompt: {fault.rstrip('.')}. {advice}"
         )
 
     def _process(self, text: str, sounds: list[FloatArray]) -> dict[str, Tensor]:
@@ -232,15 +287,3 @@ def _too_short(sounds: list[FloatArray], rate: int, reason: str) -> UnsupportedI
         f"The model's processor cannot take a sound of {seconds:.3f} s: {reason}. Pad it, or take "
         "a longer piece."
     )
-
-
-def _template_of(processor: Any, tokenizer: Any) -> str | None:  # noqa: ANN401
-    template = getattr(processor, "chat_template", None) or getattr(
-        tokenizer, "chat_template", None
-    )
-    return template.get("default") if isinstance(template, dict) else template
-
-
-def _has_template_in_code(tokenizer: Any) -> bool:  # noqa: ANN401
-    """Whether a tokenizer writes conversations by itself, as mistral-common's does."""
-    return type(tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template

@@ -24,6 +24,7 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils.import_utils import is_mistral_common_available
 
 from audioprobe.errors import MissingDependencyError, WeightsError
+from audioprobe.language_models._files import read_json
 from audioprobe.weights import refuse_differences
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
@@ -104,6 +105,14 @@ def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processor
 
 
 def _read_config(folder: Path) -> Any:  # noqa: ANN401
+    adapter = folder / "adapter_config.json"
+    if adapter.is_file() and not (folder / "config.json").is_file():
+        base = read_json(adapter, "an adapter of peft").get("base_model_name_or_path")
+        raise WeightsError(
+            f"{folder}: holds an adapter without its model ({base!s:.200}). Merge the two with "
+            "peft's merge_and_unload and save them in a folder, or copy the adapter's files into "
+            "the model's folder."
+        )
     try:
         config = AutoConfig.from_pretrained(folder, **_LOCAL)
     except _FAULTS as error:

@@ -10,12 +10,15 @@ from typing import Any
 from audioprobe.audio.resample import resample
 from audioprobe.audio.wav import wav_bytes
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.reasoning import split_reasoning
 from audioprobe.services.requests import Refusal
 from audioprobe.types import Decoding, LogLikelihood, Option, Prompt, Response, Waveform
 
 _TOKENS_PER_SECOND = 50  # of sound: Whisper's encoder makes so many, no known model passes on more
 _SHORTEST_S = 30.0  # Whisper's window, which some models always fill
 _TOKENS_PER_TURN = 64  # what a chat template adds, generously
+
+_REASONING = ("reasoning_content", "reasoning")  # fields of servers that separate it themselves
 
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 # What reading a JSON value of another form than documented raises.
@@ -151,7 +154,9 @@ def trial_of(answer: Mapping[str, Any]) -> Response:
         text = answer["choices"][0]["message"]["content"]
     except (KeyError, IndexError, TypeError):
         text = None
-    return Response(text if isinstance(text, str) else "", details=dict(usage_of(answer)))
+    # An answer that was cut off while the model reasoned is as good as any here.
+    parts = split_reasoning(text if isinstance(text, str) else "")
+    return Response("\n".join(filter(None, parts)), details=dict(usage_of(answer)))
 
 
 def response_of(answer: Mapping[str, Any], model: str, said: Callable[[str], str]) -> Response:
@@ -183,9 +188,12 @@ def response_of(answer: Mapping[str, Any], model: str, said: Callable[[str], str
         raise Refusal("The model called a tool instead of answering. Ask for text alone.")
     if finish not in ("stop", "length"):
         raise Refusal(f"The answer ended in a way that is not known: {said(repr(finish))}.")
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or not (split_reasoning(text)[1] or "").strip():
         raise Refusal(_no_text(message, finish))
     details: dict[str, Option] = dict(usage_of(answer))
+    for name in _REASONING:
+        if isinstance(reasoning := message.get(name), str) and reasoning.strip():
+            details["reasoning"] = reasoning.strip()
     answered = answer.get("model")
     if isinstance(answered, str) and answered != model:
         details["model"] = said(answered)
@@ -193,7 +201,7 @@ def response_of(answer: Mapping[str, Any], model: str, said: Callable[[str], str
 
 
 def _no_text(message: Mapping[str, Any], finish: str) -> str:
-    thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
+    thought = any(str(message.get(name) or "").strip() for name in ("content", *_REASONING))
     if thought or finish == "length":
         return (
             "The model answered with no text: it ran into the limit, or thought only. Raise "

@@ -16,6 +16,7 @@ from audioprobe.language_models._gguf import plain_folder
 from audioprobe.language_models.published import AUTHORS, published
 from audioprobe.nets.checkpoints import assemble, build, config_of, join, untrained
 from audioprobe.nets.ltu import LtuConfig, LtuNet
+from audioprobe.nets.tokenization import refuse_ids_beyond
 from audioprobe.serialize import from_json, to_json
 from audioprobe.types import ComponentInfo, Option
 from audioprobe.weights import Weights, resolve
@@ -152,7 +153,7 @@ def read_published(checkpoint: Path, base: str | Path | None) -> LtuFiles:
     origin = Origin(
         checkpoint.name, digest, _base_name(base, weights), "" if whole else weights.revision()
     )
-    return LtuFiles(net, _read_tokenizer(folder), origin, digest[:16])
+    return LtuFiles(net, _read_tokenizer(folder, net), origin, digest[:16])
 
 
 def begin_ltu(base: str | Path, sizes: Mapping[str, Any], *, seed: int) -> LtuFiles:
@@ -171,7 +172,7 @@ def begin_ltu(base: str | Path, sizes: Mapping[str, Any], *, seed: int) -> LtuFi
     config = LtuConfig(llama=_llama_config(folder), **sizes)
     net = join(config, read_folder(folder), untrained(config, seed), source=str(base))
     origin = Origin("", "", _base_name(base, weights), weights.revision())
-    return LtuFiles(net, _read_tokenizer(folder), origin, "")
+    return LtuFiles(net, _read_tokenizer(folder, net), origin, "")
 
 
 def _base_name(base: str | Path, weights: Weights) -> str:
@@ -197,7 +198,7 @@ def _read_converted(folder: Path, base: str | Path | None) -> LtuFiles:
     whisper = folder / WHISPER
     return LtuFiles(
         net,
-        _read_tokenizer(folder / TOKENIZER),
+        _read_tokenizer(folder / TOKENIZER, net),
         card.origin,
         resolve(str(folder)).revision(),
         whisper if whisper.is_dir() else None,
@@ -219,7 +220,7 @@ def _read_adapter(folder: Path, card: Card, named: str | Path | None) -> LtuFile
     trained = {name: tensor.float() for name, tensor in read_tensors(folder / ADAPTER).items()}
     net = join(card.config, read_folder(plain), trained, source=str(folder))
     revision = resolve(str(folder)).revision()
-    return LtuFiles(net, _read_tokenizer(plain), card.origin, f"{revision}-{base.revision()}")
+    return LtuFiles(net, _read_tokenizer(plain, net), card.origin, f"{revision}-{base.revision()}")
 
 
 def _refuse_other_sizes(
@@ -247,14 +248,17 @@ def _known(name: str) -> str:
     )
 
 
-def _read_tokenizer(folder: Path) -> Any:  # noqa: ANN401 - transformers has no types
+def _read_tokenizer(folder: Path, net: LtuNet) -> Any:  # noqa: ANN401 - transformers has no types
+    """The tokenizer in a folder, if the network has an embedding for each of its ids."""
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise WeightsError(
             f"{folder}: no tokenizer could be read ({error!s:.200}). Expected tokenizer.model or "
             "tokenizer.json beside the weights of the base."
         ) from error
+    refuse_ids_beyond(tokenizer, len(net.llama.get_input_embeddings().weight), str(folder))
+    return tokenizer
 
 
 def _llama_config(folder: Path) -> dict[str, Any]:

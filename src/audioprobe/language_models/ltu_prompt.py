@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from audioprobe.nets.tokenization import text_ids
+
 TEMPLATE = "### Instruction:\n{}\n\n### Response:\n"
 """LTU's prompt (`alpaca_short`); the sound is not mentioned in it."""
 
@@ -26,8 +28,14 @@ def write_prompt(question: str, transcript: str = "") -> str:
 
 
 def tokenize(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401 - transformers has no types
-    """Token ids, beginning-of-sequence first, whether or not the tokenizer puts it there."""
-    ids: list[int] = tokenizer(text).input_ids
+    """Token ids, beginning-of-sequence first, whether or not the tokenizer puts it there.
+
+    Nothing in the text is a control token; the template has none.
+
+    Raises:
+        InvalidInputError: as `text_ids`.
+    """
+    ids = text_ids(tokenizer, text)
     start = tokenizer.bos_token_id
     return ids if ids[:1] == [start] else [start, *ids]
 
@@ -37,10 +45,12 @@ def continuation_ids(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
 
     Tokenised by itself, an answer would begin with a space in LLaMA's vocabulary. One that would
     merge with the line break before it is tokenised by itself nevertheless.
+
+    Raises:
+        InvalidInputError: as `text_ids`.
     """
-    before = tokenizer(_END).input_ids
-    whole: list[int] = tokenizer(_END + text).input_ids
+    before = text_ids(tokenizer, _END)
+    whole = text_ids(tokenizer, _END + text)
     if whole[: len(before)] == before:
         return whole[len(before) :]
-    alone: list[int] = tokenizer(text, add_special_tokens=False).input_ids
-    return alone
+    return text_ids(tokenizer, text, add_special_tokens=False)

@@ -23,6 +23,7 @@ from audioprobe.nets.generation import Answer, answer_each, continue_batch, left
 from audioprobe.nets.likelihood import PER_TOKEN, log_likelihood
 from audioprobe.nets.memory import answer_in_batches
 from audioprobe.nets.once import encode_once
+from audioprobe.nets.tokenization import refuse_ids_beyond
 from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Prompt, Response
 from audioprobe.weights import resolve
 
@@ -33,8 +34,9 @@ class TransformersLM:
     Sounds are resampled to the model's rate. In-context examples become turns of the conversation,
     with their sounds where the model takes several. What the model's processor cuts off a long
     sound is told in `Response.details` as "not heard (s)". Questions about a sound that follow each
-    other encode it once. Weights are read as safetensors, and code that comes with them is never
-    run.
+    other encode it once. What reads like a control token in a text is refused, or split where there
+    is no chat template. A template that asks for the date is told a fixed one, which `info` has.
+    Weights are read as safetensors, and code that comes with them is never run.
 
     Args:
         model: a local folder or a hub name; models of text alone may also come as one GGUF file.
@@ -44,7 +46,9 @@ class TransformersLM:
         system: what the system turn says; None leaves it to the model's chat template.
 
     Raises:
-        WeightsError: if files are missing, damaged, or of a kind that transformers does not know.
+        InvalidInputError: for an empty system text, or one that holds a control token.
+        WeightsError: if files are missing, damaged, of a kind that transformers does not know, or
+            do not belong together.
         MissingDependencyError: if transformers needs another package for this model.
     """
 
@@ -67,18 +71,22 @@ class TransformersLM:
         self._net: Any = load_model(folder, numbers, device)
         encode_once(self._net)
         self._chat = Chat(load_processor(folder, self._net), system)
+        refuse_ids_beyond(
+            self._chat.tokenizer, len(self._net.get_input_embeddings().weight), str(model)
+        )
         self._ends = _ends(self._net, self._chat.tokenizer)
         self._batch_size = batch_size
         self._info = ComponentInfo(
             "language_model",
             Path(model).name if weights.origin == "path" else str(model),
             weights.revision(),
-            {"dtype": dtype, "system": system},
+            {"dtype": dtype, "system": system}
+            | ({} if self._chat.date is None else {"date": self._chat.date}),
         )
 
     @property
     def info(self) -> ComponentInfo:
-        """Model, hash of its files, number format and system text."""
+        """Model, hash of its files, number format, system text, and the template's date if any."""
         return self._info
 
     def generate(
@@ -91,7 +99,8 @@ class TransformersLM:
             decoding: None is greedy; the model's own generation config is not used.
 
         Raises:
-            InvalidInputError: for an empty question.
+            InvalidInputError: for an empty question, a text with a control token, or an answer that
+                is nothing but reasoning.
             UnsupportedInputError: for a sound that the model cannot take, a prompt that its chat
                 template refuses, or one that is beyond its context.
             OutOfMemoryError: if a single prompt does not fit into the memory.
@@ -186,7 +195,7 @@ class TransformersLM:
             (self._net.enable_adapters if hears else self._net.disable_adapters)()
 
     def _respond(self, answer: Answer, encoded: Encoded) -> Response:
-        text = self._chat.tokenizer.decode(list(answer.ids), skip_special_tokens=True)
+        text = encoded.opening + self._chat.decode(answer.ids)
         finish = "stop" if answer.ended else "length"
         return Response(text.strip(), finish, details=encoded.not_heard)  # type: ignore[arg-type]
 

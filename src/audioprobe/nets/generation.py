@@ -115,7 +115,7 @@ def _penalty(decoding: Decoding) -> LogitsProcessorList:
     return LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty)])
 
 
-class _FiniteScores(LogitsProcessor):
+class _FiniteScores(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
     """Refuses scores that no token can be chosen by: greedy decoding would take the first token.
 
     Single scores of minus infinity are allowed, for some models rule tokens out by them.

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from audioprobe.errors import InvalidInputError
 from audioprobe.scorers.labels import (
     checked_captions,
     checked_labels,
@@ -39,15 +40,26 @@ class KeywordScorer:
         """Shares of words found, float64 in [0, 1], shape (n_captions, n_labels).
 
         Raises:
-            InvalidInputError: for empty or repeated labels, or empty captions.
+            InvalidInputError: for empty or repeated labels, a label without a word, or empty
+                captions.
         """
         captions, labels = checked_captions(captions), checked_labels(labels)
-        variants = [[_words(text) for text in wordings(label, self._synonyms)] for label in labels]
+        variants = [self._variants(label) for label in labels]
         rows = [
             [max(_share(wording, said) for wording in label) for label in variants]
             for said in (frozenset().union(*_words(caption)) for caption in captions)
         ]
         return np.array(rows, dtype=np.float64).reshape(len(captions), len(labels))
+
+    def _variants(self, label: str) -> list[list[frozenset[str]]]:
+        """The words of each wording that has any."""
+        variants = [words for text in wordings(label, self._synonyms) if (words := _words(text))]
+        if not variants:
+            raise InvalidInputError(
+                f"The label {label!r:.60} has no word that a caption could hold, and KeywordScorer "
+                "compares words. Leave it out, or give synonyms with words."
+            )
+        return variants
 
 
 def _words(text: str) -> list[frozenset[str]]:
@@ -69,4 +81,4 @@ def _forms(word: str) -> frozenset[str]:
 
 
 def _share(wanted: Sequence[frozenset[str]], said: frozenset[str]) -> float:
-    return sum(bool(forms & said) for forms in wanted) / len(wanted) if wanted else 0.0
+    return sum(bool(forms & said) for forms in wanted) / len(wanted)

@@ -1,0 +1,127 @@
+"""Text as token ids: nothing that stands in a text is a control token."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from audioprobe.errors import InvalidInputError, WeightsError
+
+# "<s>", "[INST]", "<|im_end|>", "<<SYS>>", "◁think▷": a name between marks, without a space. Added
+# tokens of other shapes are words or white space, which texts may well hold.
+_CONTROL_SHAPE = re.compile(r"[^\w\s]\S*\w\S*[^\w\s]")
+
+_PLACEHOLDERS = ("audio_token", "image_token", "video_token")
+
+
+def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool = True) -> list[int]:  # noqa: ANN401 - transformers has no types
+    """Token ids of a text, in which special tokens are split into what they are written with.
+
+    Args:
+        tokenizer: of transformers, or mistral-common's, which never reads text as anything else.
+        text: what somebody wrote.
+        add_special_tokens: whether the tokenizer puts its own tokens around the text.
+
+    Raises:
+        InvalidInputError: if the text holds a control token that the tokenizer cannot split, or is
+            not valid Unicode.
+    """
+    refuse_surrogates(text)
+    options = {} if add_special_tokens else {"add_special_tokens": False}
+    ids: list[int]
+    if not _searches_for_added_tokens(tokenizer):
+        ids = tokenizer(text, **options).input_ids
+        return ids
+    ids = tokenizer(text, split_special_tokens=True, **options).input_ids
+    _refuse(text, ids, _control_tokens(tokenizer, len(tokenizer), with_special=False))
+    return ids
+
+
+def refuse_control_tokens(tokenizer: Any, text: str) -> None:  # noqa: ANN401
+    """Refuse a text of which a part would be a control token inside a chat template.
+
+    Raises:
+        InvalidInputError: names the token; also for text that is not valid Unicode.
+    """
+    refuse_surrogates(text)
+    if _searches_for_added_tokens(tokenizer):
+        ids = tokenizer(text, add_special_tokens=False).input_ids
+        _refuse(text, ids, _control_tokens(tokenizer, len(tokenizer), with_special=True))
+
+
+def special_tokens(tokenizer: Any) -> dict[int, str]:  # noqa: ANN401
+    """The tokens that decoding leaves out, by id."""
+    if not _searches_for_added_tokens(tokenizer):
+        return dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+    added = tokenizer.added_tokens_decoder.items()
+    return {n: token.content for n, token in added if token.special}
+
+
+def refuse_surrogates(text: str) -> None:
+    """Refuse a text that is not valid Unicode.
+
+    Raises:
+        InvalidInputError: for lone surrogates.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"Expected Unicode text, got lone surrogates in {text!r:.60}. It may have been read in "
+            "a wrong encoding."
+        ) from error
+
+
+def refuse_ids_beyond(tokenizer: Any, n_rows: int, source: str) -> None:  # noqa: ANN401
+    """Refuse a tokenizer with ids that the embedding has no row for.
+
+    Placeholders of sounds and pictures are left out: features stand in for their embedding.
+
+    Args:
+        tokenizer: of transformers or mistral-common.
+        n_rows: of the embedding.
+        source: name or path, for the message.
+
+    Raises:
+        WeightsError: names the token with the largest id.
+    """
+    placeholders = {getattr(tokenizer, name, None) for name in _PLACEHOLDERS}
+    ids = {token: n for token, n in tokenizer.get_vocab().items() if token not in placeholders}
+    last = max(ids, key=ids.__getitem__)
+    if ids[last] >= n_rows:
+        raise WeightsError(
+            f"{source}: tokenizer and weights do not belong together: the embedding has {n_rows} "
+            f"rows, and the tokenizer has ids up to {ids[last]} ({last!r}). Use the tokenizer that "
+            "the weights are published with, or weights whose embedding was resized for it."
+        )
+
+
+def _searches_for_added_tokens(tokenizer: Any) -> bool:  # noqa: ANN401
+    """Whether texts are searched for added tokens first; mistral-common's never are."""
+    return isinstance(getattr(type(tokenizer), "added_tokens_decoder", None), property)
+
+
+@lru_cache(maxsize=8)
+def _control_tokens(tokenizer: Any, n_tokens: int, *, with_special: bool) -> dict[int, str]:  # noqa: ANN401
+    """Added tokens that no text is meant to hold, by id.
+
+    Args:
+        tokenizer: of transformers.
+        n_tokens: its length; a tokenizer that got more tokens is another one.
+        with_special: whether to include those that a tokenizer can split.
+    """
+    del n_tokens
+    return {
+        n: token.content
+        for n, token in tokenizer.added_tokens_decoder.items()
+        if _CONTROL_SHAPE.fullmatch(token.content.strip()) and (with_special or not token.special)
+    }
+
+
+def _refuse(text: str, ids: list[int], control: Mapping[int, str]) -> None:
+    found = next((control[n] for n in ids if n in control), None)
+    if found is not None:
+        raise InvalidInputError(
+            f"The text {text!r:.60} holds {found!r}, which is a control token of this model and "
+            "not text. Leave it out, or put a space into it."
+        )
