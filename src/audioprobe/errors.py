@@ -35,6 +35,10 @@ class AudioReadError(AudioProbeError, OSError):
     """A file could not be read as sound."""
 
 
+class IncompleteAudioError(AudioReadError):
+    """A sound file holds less, or more, than its header promises; `Reading.incomplete` takes it."""
+
+
 class BackendNotFoundError(AudioProbeError, LookupError):
     """No installed backend has this name."""
 

@@ -8,7 +8,7 @@ import pytest
 from tests.datasets.debian_packages import lay_out_sonic_pi
 
 from audioprobe import Concepts, DebianSounds
-from audioprobe.audio.files import SUFFIXES
+from audioprobe.audio.search import READABLE_SUFFIXES
 from audioprobe.datasets.debian import listing, table
 from audioprobe.errors import InvalidInputError
 
@@ -39,7 +39,7 @@ def test_each_recording_has_a_package_a_sound_file_concepts_and_a_hash() -> None
     assert {sound.package for sound in table.sounds()} == set(table.packages())
     for sound in table.sounds():
         path = PurePosixPath(sound.file)
-        assert path.suffix.lower() in SUFFIXES, sound.id
+        assert path.suffix.lower() in READABLE_SUFFIXES, sound.id
         assert not {"..", "/"} & set(path.parts), sound.id
         assert sound.start >= 0, sound.id
         assert sound.seconds >= 0.1, sound.id

@@ -5,6 +5,7 @@ A window at a time is in memory, so a two-hour recording costs no more than a sh
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from audioprobe.audio.files import open_sound
-from audioprobe.errors import AudioReadError, InvalidInputError
+from audioprobe.audio.files import OpenSound, open_sound
+from audioprobe.errors import AudioReadError, IncompleteAudioError, InvalidInputError
 from audioprobe.types import Clip, Waveform
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 
+_STEP = 4096  # samples that are read at once where less than a window may be there
 _END_TOLERANCE_S = 0.1  # annotation tables round their times; more than this is a wrong table
 
 
@@ -33,17 +35,22 @@ class Reading:
             exactly `seconds`; "whole" takes all at once.
         seconds: length of a window; 10 s is the clip length of AudioSet and EDANSA.
         pooling: how label scores of several windows become one: "max" or "mean".
+        incomplete: "refuse" a file that was cut short, or whose header promises another length than
+            is there; or "accept" it, and read what is there. Some recorders write wrong headers
+            into every file.
     """
 
     channels: Literal["mean", "first"] = "mean"
     length: Literal["windows", "crop", "pad", "whole"] = "windows"
     seconds: float = 10.0
     pooling: Literal["max", "mean"] = "max"
+    incomplete: Literal["refuse", "accept"] = "refuse"
 
     def __post_init__(self) -> None:
         _refuse_other("channels", self.channels, ("mean", "first"))
         _refuse_other("length", self.length, ("windows", "crop", "pad", "whole"))
         _refuse_other("pooling", self.pooling, ("max", "mean"))
+        _refuse_other("incomplete", self.incomplete, ("refuse", "accept"))
         if not 0 < self.seconds < math.inf:
             raise InvalidInputError(f"seconds must be positive and finite, got {self.seconds}.")
 
@@ -67,8 +74,9 @@ def read_windows(clip: Clip, reading: Reading) -> Iterator[Window]:
         At least one window; exactly one unless the policy is "windows".
 
     Raises:
-        AudioReadError: if the sound cannot be read, is cut short, or has samples that are not
-            finite; windows before the damage may have been yielded by then.
+        IncompleteAudioError: if it is cut short and is to be refused then.
+        AudioReadError: if the sound cannot be read, or has samples that are not finite; windows
+            before the damage may have been yielded by then.
     """
     if clip.waveform is not None:
         rate = clip.waveform.sample_rate
@@ -77,10 +85,11 @@ def read_windows(clip: Clip, reading: Reading) -> Iterator[Window]:
         yield from _checked(clip, pieces, rate)
         return
     assert clip.path is not None  # noqa: S101 - a clip has one of the two
-    with open_sound(clip.path) as file:
-        begin, end = _span(clip, file.frames, file.samplerate)
-        blocks = _mono_blocks(file, begin, end, reading)
-        yield from _checked(clip, _pieces(blocks, reading, file.samplerate), file.samplerate)
+    with open_sound(clip.path, accept_incomplete=reading.incomplete == "accept") as sound:
+        rate = sound.samplerate
+        begin, end = _span(clip, sound.frames, rate)
+        blocks = _mono_blocks(sound, begin, end, reading)
+        yield from _checked(clip, _pieces(blocks, reading, rate), rate)
 
 
 def read_waveform(clip: Clip, reading: Reading | None = None) -> Waveform:
@@ -107,23 +116,51 @@ def _span(clip: Clip, n_samples: int, rate: int) -> tuple[int, int]:
     return begin, min(end, n_samples)
 
 
-def _mono_blocks(
-    file: soundfile.SoundFile, begin: int, end: int, reading: Reading
-) -> Iterator[Samples]:
+def _mono_blocks(sound: OpenSound, begin: int, end: int, reading: Reading) -> Iterator[Samples]:
     """Blocks of one window's length (all at once for "whole"), mixed to one channel."""
-    size = end - begin if reading.length == "whole" else _window_size(reading, file.samplerate)
-    file.seek(begin)
-    left = end - begin
-    while left > 0:
-        block = np.asarray(file.read(min(size, left), dtype="float32", always_2d=True), np.float32)
-        if len(block) < min(size, left):
-            raise AudioReadError(
-                f"{file.name}: cut short, {end} samples promised and "
-                f"{end - left + len(block)} there. Get the file again."
-            )
-        left -= len(block)
-        one = reading.channels == "first" or block.shape[1] == 1
-        yield block[:, 0] if one else block.mean(axis=1, dtype=np.float32)
+    whole = reading.length == "whole"
+    size = end - begin if whole else _window_size(reading, sound.samplerate)
+    accept = reading.incomplete == "accept"
+    position = _go_to(sound.file, begin)
+    while position < end:
+        wanted = min(size, end - position)
+        block = (_salvaged if accept else _read)(sound.file, wanted)
+        position += len(block)
+        if len(block) < wanted and not (accept and position > begin):
+            raise IncompleteAudioError(f"cut short, {end} samples promised and {position} there")
+        if position == sound.frames:
+            sound.check_end()
+        if len(block):
+            one = reading.channels == "first" or block.shape[1] == 1
+            yield block[:, 0] if one else block.mean(axis=1, dtype=np.float32)
+        if len(block) < wanted:
+            return
+
+
+def _go_to(file: soundfile.SoundFile, begin: int) -> int:
+    """Move to a sample, reading forwards where a codec cannot seek; returns where it is."""
+    if file.seekable():
+        file.seek(begin)
+        return begin
+    position = 0
+    while position < begin and (n := len(_read(file, min(_STEP, begin - position)))):
+        position += n
+    return position
+
+
+def _read(file: soundfile.SoundFile, n: int) -> Samples:
+    """Up to `n` samples of each channel, shape (samples, channels)."""
+    return np.asarray(file.read(n, dtype="float32", always_2d=True), np.float32)
+
+
+def _salvaged(file: soundfile.SoundFile, n: int) -> Samples:
+    """The samples before the decoder fails, of up to `n`."""
+    blocks = [np.zeros((0, file.channels), np.float32)]
+    with suppress(soundfile.LibsndfileError):
+        while n and len(block := _read(file, min(n, _STEP))):
+            blocks.append(block)
+            n -= len(block)
+    return np.concatenate(blocks)
 
 
 def _window_size(reading: Reading, rate: int) -> int:

@@ -7,7 +7,7 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
-from audioprobe.audio.files import SUFFIXES
+from audioprobe.audio.search import READABLE_SUFFIXES, find_sounds, is_sound
 from audioprobe.errors import InvalidInputError
 from audioprobe.normalization import path_on_disk
 from audioprobe.types import Clip, FloatArray, Waveform
@@ -20,7 +20,8 @@ def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
     """One clip per sound, in the order given; folders are searched through, sorted by path.
 
     A clip's id is its path as given (folder and name), or its position for sounds without one.
-    Files are not opened here: one that cannot be read is that clip's failure, not the run's.
+    Files are not opened here: one that cannot be read is that clip's failure, not the run's. So are
+    links to files that are gone, and sounds that must be converted first (.m4a, .wma, ...).
 
     Raises:
         InvalidInputError: if nothing is given, a folder holds no sound, a path does not exist and
@@ -66,14 +67,14 @@ def _clips(source: Source, position: int) -> Iterator[Clip]:
 def _clips_at(given: Path) -> Iterator[Clip]:
     path = path_on_disk(given)
     if _is_folder(path):
-        files = sorted(_sounds_below(path))
+        files = find_sounds(path)
         if not files:
             raise InvalidInputError(
-                f"{path}: a folder without sound files. Looked for {', '.join(sorted(SUFFIXES))}, "
-                "also in folders below."
+                f"{path}: a folder without sound files. Looked for "
+                f"{', '.join(sorted(READABLE_SUFFIXES))}, also in folders below."
             )
         yield from (Clip(id=file.as_posix(), path=file) for file in files)
-    elif path.exists() or path.suffix.lower() in SUFFIXES:
+    elif path.exists() or path.is_symlink() or is_sound(path):
         yield Clip(id=given.as_posix(), path=path)
     else:
         raise InvalidInputError(f"{path}: no such file or folder.")
@@ -84,25 +85,3 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError as error:  # a name that is too long, a folder that may not be entered
         raise InvalidInputError(f"{path!s:.200}: not a usable path ({error.strerror}).") from error
-
-
-def _sounds_below(folder: Path) -> Iterator[Path]:
-    """Sound files in a folder and those below, linked folders included, each folder once."""
-
-    def refuse(error: OSError) -> None:
-        raise InvalidInputError(f"{error.filename}: cannot be searched ({error.strerror}).")
-
-    seen: set[tuple[int, int]] = set()
-    for place, below, names in os.walk(folder, followlinks=True, onerror=refuse):
-        status = Path(place).stat()
-        if (status.st_dev, status.st_ino) in seen:  # a link back up would never end
-            below.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        found = (Path(place, name) for name in names)
-        yield from (file for file in found if _is_sound(file.relative_to(folder)))
-
-
-def _is_sound(relative: Path) -> bool:
-    hidden = any(part.startswith(".") for part in relative.parts)
-    return not hidden and relative.suffix.lower() in SUFFIXES

@@ -3,10 +3,12 @@
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from audioprobe.audio.files import SUFFIXES
+from audioprobe.audio.search import OTHER_SUFFIXES, find_sounds
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.datasets.listed import Listed
 from audioprobe.datasets.tables import read_rows
@@ -17,15 +19,19 @@ _CLASS_COLUMNS = ("index", "mid", "display_name")
 _SEGMENTS = "_segments.csv"
 _COMMENTS = ("# ", "#\t")
 _VIDEO = re.compile(r"[\w-]+", re.ASCII)
+_TIMES = re.compile(r"(?:[-_. ](\d+(?:\.\d+)?)(?:[-_ ]+(\d+(?:\.\d+)?))?)?")
+_SAME_TIME_S = 0.0005
 
 
 class AudioSet(Listed):
     """Segments of 10 s with labels of 527 classes; a split for each file of segments.
 
     Clips are files of their own, anywhere below `folder`, named by the id of their video: `ID.wav`,
-    `YID.wav`, or either with `_START` or `_START_END` in seconds or milliseconds. Videos vanish: a
-    segment without a file is in `missing`. Its labels are not propagated to their parents as
-    published, and far from every sound in a clip is labelled: a negative is uncertain.
+    `YID.wav`, or either with a start, or a start and an end: `ID_30.wav`, `YID_30.000_40.000.wav`,
+    `ID_000030.wav`, `ID_30-40.wav`, `ID_30000.wav`. The numbers count as seconds, or as
+    milliseconds. A file without a start is taken for a segment only if its video has no other.
+    Videos vanish: a segment without a file is in `missing`. Labels are not propagated to their
+    parents as published, and far from every sound in a clip is labelled: a negative is uncertain.
 
     Args:
         folder: of the sound files.
@@ -57,12 +63,12 @@ class AudioSet(Listed):
         self.folder = Path(folder).expanduser()
         names = {row["mid"]: row["display_name"] for row in read_rows(classes, _CLASS_COLUMNS)}
         above = _above(Ontology.from_json(ontology), names) if ontology and propagate else {}
-        files = _files(self.folder)
-        clips: dict[str, list[Clip]] = {}
-        for path in map(Path, segments):
-            clips[path.name.removesuffix(_SEGMENTS)] = [
-                _clip(segment, names, above, files, self.folder) for segment in read_segments(path)
-            ]
+        listed = {p.name.removesuffix(_SEGMENTS): read_segments(p) for p in map(Path, segments)}
+        files = _Files(self.folder, {s[:3] for items in listed.values() for s in items})
+        clips = {
+            split: [_clip(segment, names, above, files) for segment in items]
+            for split, items in listed.items()
+        }
         super().__init__("AudioSet", clips, tuple(names.values()), options={"propagate": propagate})
 
 
@@ -114,8 +120,7 @@ def _clip(
     segment: tuple[str, float, float, tuple[str, ...]],
     names: Mapping[str, str],
     above: Mapping[str, frozenset[str]],
-    files: Mapping[str, Path],
-    folder: Path,
+    files: "_Files",
 ) -> Clip:
     video, start, end, mids = segment
     unknown = [mid for mid in mids if mid not in names]
@@ -123,28 +128,75 @@ def _clip(
         raise InvalidInputError(f"AudioSet: {video} has the label {unknown[0]!r}, no class.")
     labelled = {*mids, *(higher for mid in mids for higher in above.get(mid, ()))}
     return Clip(
-        id=f"{video}_{start:g}",
-        path=next(
-            (files[stem] for stem in _stems(video, start, end) if stem in files),
-            folder / f"{video}.wav",
-        ),
+        id=f"{video}_{_plain(start)}",
+        path=files.of(video, start, end),
         labels=tuple(name for mid, name in names.items() if mid in labelled),
         group=video,
     )
 
 
-def _stems(video: str, start: float, end: float) -> list[str]:
-    """What a file may be called, without its suffix."""
-    ms, ms_end = round(1000 * start), round(1000 * end)
-    tails = ("", f"_{start:g}", f"_{start:g}_{end:g}", f"_{ms}", f"_{ms}_{ms_end}")
-    return [f"{head}{video}{tail}" for tail in tails for head in ("", "Y")]
+def _plain(seconds: float) -> str:
+    """A time to the microsecond without zeros at its end."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Every sound file below a folder, by its name without suffix."""
-    if not folder.is_dir():
-        raise InvalidInputError(f"{folder}: expected the folder of AudioSet's sound files.")
-    return {p.stem: p for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES}
+class _Named(NamedTuple):
+    """A sound file and the times in its name."""
+
+    path: Path
+    times: tuple[float, ...]  # none, the start, or the start and the end
+
+    def fits(self, start: float, end: float) -> bool:
+        """Whether the times are those of a segment, in seconds or milliseconds."""
+        segment = (start, end)[: len(self.times)]
+        return any(
+            all(abs(t / unit - s) < _SAME_TIME_S for t, s in zip(self.times, segment, strict=True))
+            for unit in (1, 1000)
+        )
+
+
+class _Files:
+    """The sound files below a folder by the videos they are named after.
+
+    Args:
+        folder: that is searched.
+        segments: id of the video, start and end of every segment that a file may be of.
+    """
+
+    def __init__(self, folder: Path, segments: set[tuple[str, float, float]]) -> None:
+        if not folder.is_dir():
+            raise InvalidInputError(f"{folder}: expected the folder of AudioSet's sound files.")
+        self._folder = folder
+        self._n_segments = Counter(video for video, _, _ in segments)
+        self._lengths = sorted({len(video) for video in self._n_segments})
+        self._named: dict[str, list[_Named]] = {}
+        for path in sorted(find_sounds(folder), key=_must_be_converted):
+            for video, times in self._meanings(path.stem):
+                self._named.setdefault(video, []).append(_Named(path, times))
+
+    def of(self, video: str, start: float, end: float) -> Path:
+        """The file of a segment, or where one would be that is not there."""
+        for named in sorted(self._named.get(video, ()), key=lambda named: -len(named.times)):
+            if named.times and named.fits(start, end):
+                return named.path
+            if not named.times and self._n_segments[video] == 1:
+                return named.path
+        one = self._n_segments[video] == 1
+        return self._folder / (f"{video}.wav" if one else f"{video}_{_plain(start)}.wav")
+
+    def _meanings(self, stem: str) -> list[tuple[str, tuple[float, ...]]]:
+        """Videos that a file may be named after, and the times that follow."""
+        found = []
+        for name in (stem, stem[1:]) if stem[:1] == "Y" else (stem,):
+            for length in self._lengths:
+                times = _TIMES.fullmatch(name, length)
+                if name[:length] in self._n_segments and times:
+                    found.append((name[:length], tuple(float(t) for t in times.groups() if t)))
+        return found
+
+
+def _must_be_converted(path: Path) -> bool:
+    return path.suffix.lower() in OTHER_SUFFIXES
 
 
 def _above(ontology: Ontology, names: Mapping[str, str]) -> dict[str, frozenset[str]]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from audioprobe.audio.files import SUFFIXES
+from audioprobe.audio.search import READABLE_SUFFIXES, find_sounds, is_hidden, is_sound
 from audioprobe.datasets.listed import Listed
 from audioprobe.datasets.manifest import ALL
 from audioprobe.errors import InvalidInputError
@@ -11,6 +11,10 @@ from audioprobe.types import Clip
 
 class Folder(Listed):
     """Sound files in folders that are named as what is heard in them: `sounds/crow/one.wav`.
+
+    Hidden files and folders are no clips; links are followed. A link to a file that is gone, and a
+    sound that must be converted before it can be read (.m4a, .wma, ...), is in `missing`; a sound
+    that lies in no folder of a label is in `left_out`.
 
     Args:
         folder: of the folders.
@@ -26,24 +30,34 @@ class Folder(Listed):
         if not self.folder.is_dir():
             raise InvalidInputError(f"{self.folder}: expected a folder of folders with sounds.")
         parents = {p.name: p for p in _folders(self.folder)} if splits else {ALL: self.folder}
-        clips = {name: self._clips(parent) for name, parent in parents.items()}
-        heard = {label for items in clips.values() for clip in items for label in clip.labels or ()}
-        if not heard:
-            layout = "SPLIT/LABEL/FILE" if splits else "LABEL/FILE"
+        found = {name: self._clips(parent) for name, parent in parents.items()}
+        clips = {name: items for name, items in found.items() if items}
+        layout = "SPLIT/LABEL/FILE" if splits else "LABEL/FILE"
+        if not clips:
             raise InvalidInputError(
                 f"{self.folder}: no sound file lies at {layout} below it. Known are "
-                f"{', '.join(sorted(SUFFIXES))}."
+                f"{', '.join(sorted(READABLE_SUFFIXES))}."
             )
-        super().__init__(self.folder.name, clips, sorted(heard))
+        heard = {label for items in clips.values() for clip in items for label in clip.labels or ()}
+        above = [self.folder, *parents.values()] if splits else [self.folder]
+        stray = [path for place in above for path in sorted(place.iterdir()) if _is_file(path)]
+        left_out = {self._id(path): f"does not lie at {layout}" for path in stray}
+        super().__init__(self.folder.name, clips, sorted(heard), left_out=left_out)
+
+    def _id(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
 
     def _clips(self, parent: Path) -> list[Clip]:
         return [
-            Clip(id=path.relative_to(self.folder).as_posix(), path=path, labels=(label.name,))
+            Clip(id=self._id(path), path=path, labels=(label.name,))
             for label in _folders(parent)
-            for path in sorted(label.rglob("*"))
-            if path.suffix.lower() in SUFFIXES and path.is_file()
+            for path in find_sounds(label)
         ]
 
 
+def _is_file(path: Path) -> bool:
+    return is_sound(path) and not is_hidden(path.name) and not path.is_dir()
+
+
 def _folders(parent: Path) -> list[Path]:
-    return sorted(path for path in parent.iterdir() if path.is_dir() and path.name[0] != ".")
+    return sorted(path for path in parent.iterdir() if path.is_dir() and not is_hidden(path.name))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from audioprobe.audio.files import why_missing
 from audioprobe.datasets.tables import fingerprint
 from audioprobe.errors import InvalidInputError
 from audioprobe.normalization import nfc, path_on_disk
@@ -65,7 +66,7 @@ class Listed:
 
     @cached_property
     def missing(self) -> dict[str, str]:
-        """Why clips of the table cannot be heard, by id."""
+        """Why clips of the table cannot be heard, by id: no file, or one to be converted first."""
         absent = [
             clip
             for items in self._listed.values()
@@ -84,7 +85,7 @@ class Listed:
             for clip in items
             if clip.path is not None
         }
-        return {clip_id: path for clip_id, path in paths.items() if path.is_file()}
+        return {clip_id: path for clip_id, path in paths.items() if not why_missing(path)}
 
     def listed(self, split: str) -> tuple[Clip, ...]:
         """Every clip of a split, in the order of the table, whether its file is there or not.
@@ -144,7 +145,7 @@ def _cause(path: Path, names: dict[Path, dict[str, str]]) -> str:
         names[folder] = {name.casefold(): name for name in held}
     other = names[folder].get(path.name.casefold(), "")
     if other == path.name:
-        return f"{path} is no file that can be read"
+        return why_missing(path_on_disk(path))
     if other:
         return f"there is no file {path}, but {other!r}: names differ in case"
     if os.sep == "/" and "\\" in path.name:

@@ -1,0 +1,207 @@
+"""A recording is read to its end, or refused: never shorter in silence."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.audio.encoded import ACCEPT, LENGTHS, NOISE, RATE, WHOLE, Put, encoded, n_read
+
+from audioprobe.audio.reading import read_waveform
+from audioprobe.errors import AudioReadError, IncompleteAudioError
+from audioprobe.types import Clip
+
+each = pytest.mark.parametrize
+scratch = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@scratch
+@given(
+    container=st.sampled_from([*LENGTHS, ("OGG", "OPUS"), ("PAF", "PCM_16"), ("IRCAM", "PCM_16")]),
+    n=st.integers(1, 3 * RATE),
+    channels=st.integers(1, 2),
+    rate=st.sampled_from([8000, 16_000, 48_000]),
+)
+def test_every_sample_that_was_written_is_read(
+    put: Put, container: tuple[str, str], n: int, channels: int, rate: int
+) -> None:
+    n_channels = 1 if container[0] == "SVX" else channels
+    path = put(encoded(*container, np.repeat(NOISE[:n, None], n_channels, 1), rate))
+    assert n_read(path) == n
+    if container[1] in ("PCM_16", "PCM_24", "FLOAT"):
+        heard = read_waveform(Clip("c", path=path), WHOLE)
+        assert heard.sample_rate == rate
+        np.testing.assert_allclose(heard.samples, NOISE[:n], atol=1e-4)
+
+
+@scratch
+@given(container=st.sampled_from(LENGTHS), kept=st.floats(0, 1, exclude_max=True))
+def test_a_file_that_is_cut_anywhere_is_refused_or_complete(
+    put: Put, container: tuple[str, str], kept: float
+) -> None:
+    content = encoded(*container)
+    path = put(content[: int(kept * len(content))], "sound.wav")
+    try:
+        n = n_read(path)
+    except AudioReadError:
+        return
+    assert n == NOISE.size
+
+
+@each("container", LENGTHS[:13])
+@each("kept", [0.3, 0.9])
+def test_what_is_there_of_a_cut_file_can_be_accepted(
+    put: Put, container: tuple[str, str], kept: float
+) -> None:
+    content = encoded(*container)
+    n = n_read(put(content[: int(kept * len(content))]), ACCEPT)
+    assert 0.8 * kept * NOISE.size < n < NOISE.size
+
+
+@each(("kind", "subtype"), [("FLAC", None), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", None)])
+def test_what_can_be_decoded_of_a_cut_file_can_be_accepted(
+    put: Put, kind: str, subtype: str | None
+) -> None:
+    content = encoded(kind, subtype)
+    path = put(content[: len(content) // 2])
+    with pytest.raises(IncompleteAudioError):
+        n_read(path)
+    assert 0.2 * NOISE.size < n_read(path, ACCEPT) < 0.7 * NOISE.size
+
+
+def size_field(content: bytes) -> tuple[int, str]:
+    """Where and how a container says how many bytes of samples it has."""
+    if content[:4] in (b"RIFF", b"RIFX"):
+        return content.index(b"data") + 4, "<I" if content[:4] == b"RIFF" else ">I"
+    if content[:4] == b"RF64":
+        return 28, "<Q"
+    if content[:4] == b"FORM":
+        return content.index(b"SSND") + 4, ">I"
+    if content[:4] == b"riff":
+        return content.index(bytes.fromhex("64617461f3acd311")) + 16, "<Q"
+    if content[:4] == b"caff":
+        return content.index(b"data") + 4, ">Q"
+    return 8, ">I"
+
+
+SIZED: list[tuple[str, dict[str, Any]]] = [
+    ("WAV", {}), ("WAV", {"endian": "BIG"}), ("RF64", {}), ("AIFF", {}), ("W64", {}), ("CAF", {}),
+    ("AU", {}),
+]  # fmt: skip
+
+
+def told(content: bytes, change: Callable[[int], int]) -> bytes:
+    """A file whose header gives another size of its samples."""
+    at, how = size_field(content)
+    (size,) = struct.unpack_from(how, content, at)
+    changed = bytearray(content)
+    struct.pack_into(how, changed, at, change(size) % 256 ** struct.calcsize(how))
+    return bytes(changed)
+
+
+@each(("kind", "options"), SIZED)
+@each("share", [0.25, 0.5, 1.5, 10])
+@each("name", ["sound.wav", "sound.mp3", "sound"])
+def test_a_header_that_promises_more_or_less_than_is_there_is_refused(
+    put: Put, kind: str, options: dict[str, Any], share: float, name: str
+) -> None:
+    content = told(encoded(kind, "PCM_16", **options), lambda n: int(n * share) // 4 * 4)
+    if kind == "AIFF" and share < 1:  # which also has the number of samples
+        assert n_read(put(content, name)) == NOISE.size
+    else:
+        with pytest.raises(IncompleteAudioError):
+            n_read(put(content, name))
+    assert n_read(put(content, name), ACCEPT) == NOISE.size
+
+
+@each(("kind", "options"), SIZED)
+@each("unknown", [0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF, 0xFFFFFFDB, 2**64 - 1])
+def test_a_length_that_a_header_leaves_open_is_that_of_the_file(
+    put: Put, kind: str, options: dict[str, Any], unknown: int
+) -> None:
+    content = encoded(kind, "PCM_16", **options)
+    size = unknown & (2 ** (8 * struct.calcsize(size_field(content)[1])) - 1)
+    assert n_read(put(told(content, lambda _: size))) == NOISE.size
+
+
+@each("size", [0x7FFE0000, 3 * 2**30, 0xC0000000, 2**31 + 2**20])
+def test_a_wav_of_gigabytes_is_cut_if_fewer_bytes_are_there(put: Put, size: int) -> None:
+    with pytest.raises(IncompleteAudioError):
+        n_read(put(told(encoded("WAV", "PCM_16"), lambda _: size)))
+
+
+@each("excess", [36, 44, 8, 1, -8, -36, -44])
+def test_sizes_that_recorders_miss_by_a_header_are_taken_where_the_file_is_whole(
+    put: Put, excess: int
+) -> None:
+    content = told(encoded("WAV", "PCM_16"), lambda n: n + excess)
+    assert n_read(put(content)) == NOISE.size
+    # A file that lacks as many bytes is not whole: its own size in the header says so.
+    with pytest.raises(IncompleteAudioError):
+        n_read(put(encoded("WAV", "PCM_16")[: -abs(excess)]))
+
+
+def test_metadata_after_the_samples_is_no_sound_and_a_second_chunk_of_samples_is(put: Put) -> None:
+    content = encoded("WAV", "PCM_16")
+    guano = b"guan" + struct.pack("<I", 5) + b"GUANO\0"
+    assert n_read(put(content + guano)) == NOISE.size
+    assert n_read(put(content + b"abc")) == NOISE.size
+    with pytest.raises(IncompleteAudioError):
+        n_read(put(content + content[36:]))
+
+
+def test_a_wav_without_samples_has_none_whatever_metadata_follows(put: Put) -> None:
+    content = encoded("WAV", "PCM_16", NOISE[:0])
+    for rest in (b"", b"guan" + struct.pack("<I", 4) + b"GUAN", bytes(4)):
+        with pytest.raises(AudioReadError, match="without samples"):
+            n_read(put(content + rest))
+
+
+def test_a_bw64_file_is_read_as_the_rf64_file_that_it_is(put: Put) -> None:
+    assert n_read(put(b"BW64" + encoded("RF64", "PCM_16")[4:])) == NOISE.size
+
+
+@each("told_size", [0, 0xFFFFFFFF])
+def test_a_wav_of_more_than_four_gibibytes_is_read_to_its_end(
+    tmp_path: Path, told_size: int
+) -> None:
+    path, n_bytes = tmp_path / "night.wav", 5 * 2**30
+    header = bytearray(encoded("WAV", "PCM_16", NOISE[:1]))[:44]
+    header[40:44] = struct.pack("<I", told_size)
+    with path.open("wb") as file:  # sparse: it takes no room
+        file.write(header)
+        file.seek(44 + n_bytes - 2)
+        file.write(struct.pack("<h", 16384))
+    last = read_waveform(Clip("c", path=path, start=n_bytes / 2 / RATE - 0.5), WHOLE)
+    assert (last.samples.size, last.samples[-1]) == (RATE // 2, 0.5)
+    header[40:44] = struct.pack(
+        "<I", n_bytes % 2**32
+    )  # as recorders write it that count in 32 bits
+    with path.open("r+b") as file:
+        file.write(header)
+    with pytest.raises(IncompleteAudioError):
+        read_waveform(Clip("c", path=path, duration=1.0), WHOLE)
+
+
+@each(("kind", "subtype"), [("WAV", "GSM610"), ("WAV", "G721_32"), ("XI", "DPCM_16")])
+def test_codecs_that_cannot_seek_are_read_forwards(
+    put: Put, kind: str, subtype: str | None
+) -> None:
+    path = put(encoded(kind, subtype))
+    whole = read_waveform(Clip("c", path=path), WHOLE).samples
+    assert NOISE.size <= whole.size < NOISE.size + 320
+    rate = soundfile.info(path).samplerate
+    part = read_waveform(Clip("c", path=path, start=8200 / rate, duration=500 / rate), WHOLE)
+    np.testing.assert_array_equal(part.samples, whole[8200:8700])
+
+
+@each("rate", [1, 44, 96])
+def test_a_rate_that_no_recording_has_is_refused(put: Put, rate: int) -> None:
+    with pytest.raises(AudioReadError, match=f"got {rate} Hz"):
+        n_read(put(encoded("WAV", "PCM_16", NOISE[:100], rate)))
+    assert n_read(put(encoded("WAV", "PCM_16", NOISE[:300], 250))) == 300
