@@ -10,15 +10,13 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "audioprobe.responses": ("Decoding", "LogLikelihood", "Response"),
     "audioprobe.types": (
         "Clip",
         "ComponentInfo",
-        "Decoding",
         "Estimate",
         "Example",
-        "LogLikelihood",
         "Prompt",
-        "Response",
         "Waveform",
     ),
     "audioprobe.protocols": (

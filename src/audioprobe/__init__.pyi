@@ -49,18 +49,18 @@ from audioprobe.protocols import Tagger as Tagger
 from audioprobe.protocols import TextEmbedder as TextEmbedder
 from audioprobe.registry import available as available
 from audioprobe.registry import load as load
+from audioprobe.responses import Decoding as Decoding
+from audioprobe.responses import LogLikelihood as LogLikelihood
+from audioprobe.responses import Response as Response
 from audioprobe.results import ClassificationResult as ClassificationResult
 from audioprobe.results import LabelScores as LabelScores
 from audioprobe.scorers.embedding import EmbeddingScorer as EmbeddingScorer
 from audioprobe.scorers.keyword import KeywordScorer as KeywordScorer
 from audioprobe.types import Clip as Clip
 from audioprobe.types import ComponentInfo as ComponentInfo
-from audioprobe.types import Decoding as Decoding
 from audioprobe.types import Estimate as Estimate
 from audioprobe.types import Example as Example
-from audioprobe.types import LogLikelihood as LogLikelihood
 from audioprobe.types import Prompt as Prompt
-from audioprobe.types import Response as Response
 from audioprobe.types import Waveform as Waveform
 
 __all__: list[str]

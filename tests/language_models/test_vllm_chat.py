@@ -77,6 +77,7 @@ def entry(token: str | None, rank: int | None = 1, nats: float = -0.5) -> dict[s
         ([None, entry(" a", nats=10**400), entry(" crow")], "prompt_logprobs end before"),
         ([None, entry(" a"), entry(" crow", nats=math.nan)], "finite number of nats, got nan"),
         ([None, entry(" a"), entry(" crow", nats=-math.inf)], "finite number of nats, got -inf"),
+        ([None, entry(" a"), entry(" crow", nats=-9999.0)], "finite number of nats, got -inf"),
         ([None, entry(" a"), entry(" crow", nats=1.5)], "at most 0 nats"),
         ([None, entry("\n"), entry(""), entry(" a"), entry(" crow")], "has no text"),
         ([None, entry("\n"), entry("\ufffd"), entry(" crow")], "parts of a character"),

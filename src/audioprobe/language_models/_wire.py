@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ _TOKENS_PER_TURN = 64  # what a chat template adds, generously
 
 _REASONING = ("reasoning_content", "reasoning")  # fields of servers that separate it themselves
 
+_CLAMPED_NATS = -9999.0  # what vLLM writes for minus infinity, which JSON does not have
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 # What reading a JSON value of another form than documented raises.
 _OTHER_FORM = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
@@ -232,7 +234,7 @@ def likelihood_of(answer: Mapping[str, Any], continuation: str) -> LogLikelihood
     for n, entry in enumerate(reversed(entries), 1):
         try:
             logprob, text = _own_token(entry)
-            total += logprob
+            total += -math.inf if logprob <= _CLAMPED_NATS else logprob
             tail = text + tail
         except _OTHER_FORM as error:
             raise Refusal(

@@ -119,10 +119,12 @@ class TransformersLM:
         """Log-likelihood of each continuation after each prompt, which is encoded once.
 
         A continuation is tokenised by itself, without special tokens, and appended to what the
-        chat template puts before an answer; a leading space counts.
+        chat template puts before an answer; a leading space counts. Where that opens reasoning, a
+        warning says so.
 
         Raises:
-            InvalidInputError: for an empty continuation.
+            InvalidInputError: for an empty continuation, or a control token that cannot be split.
+            NonFiniteError: if a continuation has no finite log-likelihood.
             UnsupportedInputError: as for `generate`.
             OutOfMemoryError: if a single prompt does not fit into the memory.
         """
@@ -132,6 +134,12 @@ class TransformersLM:
             encoded = self._encode(prompt, longest)
             for where, seconds in encoded.not_heard.items():
                 warnings.warn(f"{where}: {seconds}. The sound is too long.", stacklevel=2)
+            if encoded.opening:
+                warnings.warn(
+                    f"The chat template opens reasoning ({encoded.opening.strip()!r}): "
+                    "continuations are rated as its beginning, and not as an answer.",
+                    stacklevel=2,
+                )
             inputs = self._on_device(encoded.inputs)
             self._choose_adapters(inputs)
             yield log_likelihood(self._net, inputs, ids)
