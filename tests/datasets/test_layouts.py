@@ -63,6 +63,60 @@ def test_audioset_lists_what_has_vanished(tmp_path: Path) -> None:
     assert list(data.missing) == ["vanished111_20"]
 
 
+NAMES = (
+    "{v}.wav", "Y{v}.wav", "{v}_30.wav", "{v}_30_40.flac", "{v}_30.000.wav", "{v}_30.0_40.0.wav",
+    "Y{v}_30.000_40.000.wav", "{v}_000030.wav", "{v}_30-40.wav", "{v}-30.wav", "{v}.30.wav",
+    "{v}_30000.wav", "Y{v}_30000_40000.wav", "{v}.caf", "deep/er/{v}.WAV",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_audioset_finds_files_by_the_times_in_their_names(tmp_path: Path, name: str) -> None:
+    data = segment_of(tmp_path, "-A_4yJmxFdM", name)
+    assert not data.missing
+    assert [clip.id for clip in data.clips("eval")] == ["-A_4yJmxFdM_30"]
+
+
+@pytest.mark.parametrize(
+    "name", ["{v}_31.wav", "{v}_30_41.wav", "{v}_3.wav", "_{v}.wav", "{v}x.wav", "{v}_30_40_5.wav"]
+)
+def test_audioset_takes_no_file_of_another_segment(tmp_path: Path, name: str) -> None:
+    assert list(segment_of(tmp_path, "-A_4yJmxFdM", name).missing) == ["-A_4yJmxFdM_30"]
+
+
+def segment_of(folder: Path, video: str, name: str) -> AudioSet:
+    """One segment, from 30 to 40 s, and one file."""
+    audioset(folder)
+    (folder / "eval_segments.csv").write_text(f'{video}, 30.000, 40.000, "/m/06mb1"\n')
+    sound(folder / "audio" / name.format(v=video))
+    return audioset_of(folder)
+
+
+def test_audioset_tells_segments_of_one_video_apart(tmp_path: Path) -> None:
+    folder = audioset(tmp_path)
+    starts = (0.5, 3601.001, 3601.002, 20)
+    rows = [f'abcdefghi_0, {start:.3f}, {start + 9:.3f}, "/m/06mb1"\n' for start in starts]
+    (folder / "eval_segments.csv").write_text("".join(rows))
+    for name in ("abcdefghi_0.wav", "abcdefghi_0_3601.001.wav", "abcdefghi_0_500_9500.wav"):
+        sound(folder / "audio" / name)
+    data = audioset_of(folder)
+    paths = {clip.id: clip.path.name for clip in data.clips("eval") if clip.path}
+    assert paths == {
+        "abcdefghi_0_0.5": "abcdefghi_0_500_9500.wav",
+        "abcdefghi_0_3601.001": "abcdefghi_0_3601.001.wav",
+    }, "a file without a start may be of any of them"
+    assert list(data.missing) == ["abcdefghi_0_3601.002", "abcdefghi_0_20"]
+
+
+def test_audioset_prefers_a_file_that_can_be_read(tmp_path: Path) -> None:
+    folder = audioset(tmp_path)
+    (folder / "audio" / "eval" / "--4gqARaEJE.m4a").write_bytes(bytes(9))
+    (folder / "audio" / "eval" / "vanished111.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    data = audioset_of(folder)
+    assert [clip.path.suffix for clip in data.clips("eval") if clip.path] == [".wav", ".wav"]
+    assert "ffmpeg" in data.missing["vanished111_20"]
+
+
 def test_labels_rise_to_classes_above_on_request(tmp_path: Path) -> None:
     folder = audioset(tmp_path)
     data = audioset_of(folder, ontology=folder / "ontology.json", propagate=True)
