@@ -2,11 +2,9 @@
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +13,9 @@ from audioprobe.configs import parse_config
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.experiments.config import Classification
 from audioprobe.experiments.probing.config import Probe
-from audioprobe.language_models.conversion import convert_ltu
 from audioprobe.weights import CARRIERS
 from tests.datasets.debian_packages import lay_out_sonic_pi
 from tests.processes import run_cli
-from tests.remote_service import serve
 from tests.tiny_chat_models import saved
 from tests.tiny_ltu import write_base, write_checkpoint, write_checkpoint_as, write_whisper
 
@@ -29,8 +25,18 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    return [code for name, code in FENCE.findall(page.read_text("utf-8")) if name == language]
+# What a page asks its reader to have: weights that the authors publish, a service with a key,
+# recordings that are fetched over the network. The models here are tiny and random, in the
+# original format, and the service is really local. All other pages begin in an empty folder.
+WEIGHTS = ("how-to/chat-models.md", "how-to/ltu-weights.md")
+SERVICES = ("how-to/remote-embeddings.md", "how-to/remote-models.md")
+FETCHED = ("how-to/debian-sounds.md",)
+
+
+def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
+    """Language and code of the blocks in these languages, in order."""
+    found = FENCE.findall(page.read_text("utf-8"))
+    return [(language, code) for language, code in found if language in languages]
 
 
 def name(page: Path) -> str:
@@ -38,26 +44,17 @@ def name(page: Path) -> str:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder as the pages assume it: recordings, models, and a remote service.
-
-    The models are tiny and random, and the service is really local.
-    """
-    shutil.copytree(FOLDER, tmp_path / "recordings")
-    lay_out_sonic_pi(tmp_path / "sounds")
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "Qwen2-Audio-7B-Instruct").symlink_to(saved("qwen2-audio"))
-    (tmp_path / "models" / "Qwen2.5-7B-Instruct").symlink_to(saved("llama"))
-    write_checkpoint(tmp_path / "models" / "ltu_ori_paper.bin")
-    write_checkpoint_as(tmp_path / "models" / "ltuas_long_noqa_a6.bin")
-    write_base(tmp_path / "models" / "vicuna-7b-v1.1")
-    write_whisper(tmp_path / "models" / "whisper-large")
-    monkeypatch.chdir(tmp_path)
-    convert_ltu("models/ltu_ori_paper.bin", "models/ltu-7b", base="models/vicuna-7b-v1.1")
-    with serve() as service:
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-docs")
-        monkeypatch.setenv("OPENAI_BASE_URL", service.url)
-        yield tmp_path
+def weights(tmp_path: Path) -> Path:
+    """A folder `models`, as the pages about weights ask for it."""
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "Qwen2-Audio-7B-Instruct").symlink_to(saved("qwen2-audio"))
+    (models / "Qwen2.5-7B-Instruct").symlink_to(saved("llama"))
+    write_checkpoint(models / "ltu_ori_paper.bin")
+    write_checkpoint_as(models / "ltuas_long_noqa_a6.bin")
+    write_base(models / "vicuna-7b-v1.1")
+    write_whisper(models / "whisper-large")
+    return models
 
 
 def test_every_block_has_a_language_that_is_checked_here() -> None:
@@ -65,24 +62,33 @@ def test_every_block_has_a_language_that_is_checked_here() -> None:
     assert languages <= {"python", "bash", "toml", "text"}
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=name)
-def test_python_blocks_run_one_after_the_other(page: Path, workplace: Path) -> None:
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python", "bash")], ids=name)
+def test_a_page_runs_from_top_to_bottom(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    if name(page).removeprefix("docs/") in WEIGHTS:
+        request.getfixturevalue("weights")
+    if name(page).removeprefix("docs/") in SERVICES:
+        service = request.getfixturevalue("service")
+        monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+    if name(page).removeprefix("docs/") in FETCHED:
+        lay_out_sonic_pi(tmp_path / "sounds")
+    monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {"__name__": "__main__"}
-    for code in blocks(page, "python"):
-        exec(compile(code, name(page), "exec"), scope)  # the page is ours
+    for language, code in blocks(page, "python", "bash"):
+        if language == "python":
+            exec(compile(code, name(page), "exec"), scope)  # the page is ours
+            continue
+        for line in code.splitlines():
+            if line.startswith("audioprobe "):
+                process = run_cli(*shlex.split(line)[1:])
+                assert process.returncode == 0, f"{line}\n{process.stderr}"
 
 
-SHELL = [(p, line) for p in PAGES for b in blocks(p, "bash") for line in b.splitlines() if line]
-
-
-@pytest.mark.parametrize(
-    ("page", "line"),
-    [c for c in SHELL if c[1].startswith("audioprobe ")],
-    ids=lambda v: str(v)[-60:],
-)
-def test_shell_commands_run(page: Path, line: str, workplace: Path) -> None:
-    process = run_cli(*shlex.split(line)[1:])
-    assert process.returncode == 0, process.stderr
+SHELL = [(p, line) for p in PAGES for _, b in blocks(p, "bash") for line in b.splitlines() if line]
 
 
 @pytest.mark.parametrize(("page", "line"), SHELL, ids=lambda v: str(v)[-60:])
@@ -105,7 +111,7 @@ def test_nothing_is_left_to_be_filled_in(page: Path) -> None:
     assert re.findall(r"@@.*|\b(?:TODO|TBD|FIXME|XXX)\b.*", page.read_text("utf-8")) == []
 
 
-@pytest.mark.parametrize("block", [b for p in PAGES for b in blocks(p, "toml")])
+@pytest.mark.parametrize("block", [b for p in PAGES for _, b in blocks(p, "toml")])
 def test_toml_blocks_parse(block: str) -> None:
     tables = tomllib.loads(block)
     assert tables
@@ -114,8 +120,9 @@ def test_toml_blocks_parse(block: str) -> None:
         parse_config(kind, tables, "a page")
 
 
-def test_the_example_classifies_a_folder(workplace: Path) -> None:
-    assert "22 of 22 clips scored" in run_example("classify_folder.py", "recordings", "crow,drum")
+def test_the_example_classifies_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "22 of 22 clips scored" in run_example("classify_folder.py", str(FOLDER), "crow,drum")
 
 
 def test_the_example_draws_synthetic_sources(tmp_path: Path) -> None:

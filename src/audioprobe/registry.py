@@ -75,6 +75,35 @@ def load(kind: Kind, spec: str, /, **options: Any) -> Any:  # noqa: ANN401 - any
         InvalidInputError: if it does not take these options.
     """
     name, colon, argument = spec.partition(":")
+    factory = cast("Callable[..., Any]", _usable(kind, name).load())
+    try:
+        return factory(argument, **options) if colon else factory(**options)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise InvalidInputError(f"{spec!r} cannot be built with these options: {error}.") from error
+
+
+def check_name(kind: Kind, spec: str) -> None:
+    """Raise what `load` would raise for a name that is wrong or cannot be used here; load nothing.
+
+    Args:
+        kind: which protocol it is for.
+        spec: as for `load`.
+
+    Raises:
+        BackendNotFoundError: if no backend has this name.
+        MissingDependencyError: if packages that it needs are not installed.
+    """
+    _usable(kind, spec.partition(":")[0])
+
+
+def component(kind: Kind, given: Any) -> Any:  # noqa: ANN401 - any component
+    """Return a component as it was given, or the one that `load` builds if it was given by name."""
+    return load(kind, given) if isinstance(given, str) else given
+
+
+def _usable(kind: Kind, name: str) -> EntryPoint:
     point = _find(kind, name)
     backend = _describe(kind, point)
     if backend.missing:
@@ -82,13 +111,7 @@ def load(kind: Kind, spec: str, /, **options: Any) -> Any:  # noqa: ANN401 - any
             f"The {_words(kind)} {name!r} needs {', '.join(backend.missing)}. "
             f"Install with: {backend.install}"
         )
-    factory = cast("Callable[..., Any]", point.load())
-    try:
-        return factory(argument, **options) if colon else factory(**options)
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
-        raise InvalidInputError(f"{spec!r} cannot be built with these options: {error}.") from error
+    return point
 
 
 def _known(kind: str) -> Kind:

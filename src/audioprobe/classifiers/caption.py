@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from audioprobe.classifiers.provenance import provenance_of, truth_of
 from audioprobe.classifiers.windows import Listener, Progress, Record, UnusableAnswer, hear
 from audioprobe.errors import AudioProbeError, ContractError, RemoteError
 from audioprobe.protocols import LanguageModel, Scorer
-from audioprobe.registry import load
+from audioprobe.registry import check_name, component
 from audioprobe.results import Caption, ClassificationResult, Provenance
 from audioprobe.results.provenance import now, versions
 from audioprobe.scorers.labels import checked_labels
@@ -59,14 +60,27 @@ class CaptionClassifier:
         reading: Reading | None = None,
         decoding: Decoding | None = None,
     ) -> None:
-        self._model: LanguageModel = (
-            load("language_model", model) if isinstance(model, str) else model
-        )
-        self._scorer: Scorer = load("scorer", scorer) if isinstance(scorer, str) else scorer
+        if isinstance(model, str):
+            check_name("language_model", model)
+        if isinstance(scorer, str):
+            check_name("scorer", scorer)
+        self._given_model = model
+        self._given_scorer = scorer
         self._question = question
         self._examples = tuple(examples)
         self._reading = reading or Reading()
         self._decoding = decoding
+
+    @cached_property
+    def _model(self) -> LanguageModel:
+        """Loaded at the first use, so that a wrong path or label is found before weights load."""
+        model: LanguageModel = component("language_model", self._given_model)
+        return model
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        scorer: Scorer = component("scorer", self._given_scorer)
+        return scorer
 
     def __call__(
         self,

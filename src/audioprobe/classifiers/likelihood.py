@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, get_args
+from functools import cached_property
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from audioprobe.classifiers.provenance import provenance_of, truth_of
 from audioprobe.classifiers.windows import Listener, Progress, Record, hear, stream
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.protocols import LikelihoodModel
-from audioprobe.registry import load
+from audioprobe.registry import check_name, component
 from audioprobe.results import ClassificationResult, Failure, LabelScores
 from audioprobe.scorers.labels import check_template, checked_labels
 from audioprobe.types import Clip, Float64Array, LogLikelihood, Option, Prompt, Waveform
@@ -86,12 +87,11 @@ class LikelihoodClassifier:
         rank_by: Measure = "total",
         reading: Reading | None = None,
     ) -> None:
-        chosen: Any = load("language_model", model) if isinstance(model, str) else model
-        if not isinstance(chosen, LikelihoodModel):
-            raise InvalidInputError(
-                f"{type(chosen).__name__} cannot say how likely an answer is: pass a model with "
-                "`log_likelihood`, or use a CaptionClassifier."
-            )
+        self._given_model = model
+        if isinstance(model, str):
+            check_name("language_model", model)
+        else:
+            _check_likelihoods(model)
         if not question.strip():
             raise InvalidInputError("A question is needed, got an empty text.")
         if prior not in (None, *get_args(Prior)):
@@ -99,12 +99,16 @@ class LikelihoodClassifier:
         if rank_by not in _MEASURES:
             raise InvalidInputError(f'rank_by must be "total" or "per_token", got {rank_by!r}.')
         check_template(template)
-        self._model = chosen
         self._question = question
         self._template = template
         self._prior: Prior | None = prior
         self._rank_by = rank_by
         self._reading = reading or Reading()
+
+    @cached_property
+    def _model(self) -> LikelihoodModel:
+        """Loaded at the first use, so that a wrong path or label is found before weights load."""
+        return _check_likelihoods(component("language_model", self._given_model))
 
     def __call__(
         self,
@@ -216,6 +220,15 @@ class LikelihoodClassifier:
                 record.kept[clip_id] = [
                     replace(w, values=w.values - silent.kept[w.length][0].values) for w in windows
                 ]
+
+
+def _check_likelihoods(model: object) -> LikelihoodModel:
+    if not isinstance(model, LikelihoodModel):
+        raise InvalidInputError(
+            f"{type(model).__name__} cannot say how likely an answer is: pass a model with "
+            "`log_likelihood`, or use a CaptionClassifier."
+        )
+    return model
 
 
 def _checked(answer: Sequence[LogLikelihood], labels: tuple[str, ...]) -> Float64Array:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias, get_args
+from functools import cached_property
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from audioprobe.classifiers.provenance import provenance_of, truth_of
 from audioprobe.classifiers.windows import Listener, Progress, UnusableAnswer, hear
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.protocols import JointEncoder
-from audioprobe.registry import load
+from audioprobe.registry import check_name, component
 from audioprobe.results import ClassificationResult, LabelScores
 from audioprobe.scorers.labels import check_template, checked_labels
 from audioprobe.types import Float64Array, FloatArray, Waveform
@@ -64,19 +65,22 @@ class ZeroShotClassifier:
         rank_by: Measure = "cosine",
         reading: Reading | None = None,
     ) -> None:
-        chosen: Any = load("encoder", encoder) if isinstance(encoder, str) else encoder
-        if not isinstance(chosen, JointEncoder):
-            raise InvalidInputError(
-                f"{type(chosen).__name__} has no joint space of sound and text: pass an encoder "
-                "with `embed_audio`, `embed_texts` and `logit_scale`, such as CLAP."
-            )
+        self._given_encoder = encoder
+        if isinstance(encoder, str):
+            check_name("encoder", encoder)
+        else:
+            _check_joint(encoder)
         if rank_by not in _MEASURES:
             raise InvalidInputError(f'rank_by must be "cosine" or "probability", got {rank_by!r}.')
         check_template(template)
-        self._encoder = chosen
         self._template = template
         self._rank_by = rank_by
         self._reading = reading or Reading()
+
+    @cached_property
+    def _encoder(self) -> JointEncoder:
+        """Loaded at the first use, so that a wrong path or label is found before weights load."""
+        return _check_joint(component("encoder", self._given_encoder))
 
     def __call__(
         self,
@@ -174,6 +178,15 @@ class ZeroShotClassifier:
             item=lambda waveform: waveform,
             keep=cosines,
         )
+
+
+def _check_joint(encoder: object) -> JointEncoder:
+    if not isinstance(encoder, JointEncoder):
+        raise InvalidInputError(
+            f"{type(encoder).__name__} has no joint space of sound and text: pass an encoder "
+            "with `embed_audio`, `embed_texts` and `logit_scale`, such as CLAP."
+        )
+    return encoder
 
 
 def _has_direction(vector: Float64Array) -> bool:

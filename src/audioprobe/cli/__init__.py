@@ -1,7 +1,16 @@
 """The command line: classify sounds, probe concepts, train models, look at the machine."""
 
 # Importing a module of commands is what adds them to the app.
-from audioprobe.cli import classifying, experiments, machine, probing, training
+from audioprobe.cli import classifying, experiments, machine, probing, recordings, training
 from audioprobe.cli.app import app, main
 
-__all__ = ["app", "classifying", "experiments", "machine", "main", "probing", "training"]
+__all__ = [
+    "app",
+    "classifying",
+    "experiments",
+    "machine",
+    "main",
+    "probing",
+    "recordings",
+    "training",
+]

@@ -1,6 +1,7 @@
 """Does the model know what it hears? The same questions of the word and of the sound."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from audioprobe.audio.sources import Source
 from audioprobe.concepts import Concepts
@@ -15,7 +16,7 @@ from audioprobe.probes.relations.shipped import from_concepts
 from audioprobe.probes.relations.subject import Subjects
 from audioprobe.probes.wording import Form, read_wordings
 from audioprobe.protocols import LanguageModel
-from audioprobe.registry import load
+from audioprobe.registry import check_name, component
 from audioprobe.runs.progress import Progress
 from audioprobe.types import Waveform
 
@@ -63,9 +64,9 @@ class ConceptProbe:
         bootstrap: Bootstrap | None = None,
         seed: int = 0,
     ) -> None:
-        self._model: LanguageModel = (
-            load("language_model", model) if isinstance(model, str) else model
-        )
+        if isinstance(model, str):
+            check_name("language_model", model)
+        self._given_model = model
         self._manners = manners or Manners()
         wordings = read_wordings(self._manners.wordings)
         self.questionnaire = Questionnaire(
@@ -74,6 +75,12 @@ class ConceptProbe:
             negatives,
         )
         self._bootstrap = bootstrap or Bootstrap()
+
+    @cached_property
+    def _model(self) -> LanguageModel:
+        """Loaded at the first use, so that a wrong path is found before weights load."""
+        model: LanguageModel = component("language_model", self._given_model)
+        return model
 
     def __call__(
         self,

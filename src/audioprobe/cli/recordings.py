@@ -1,0 +1,42 @@
+"""The command that copies the shipped recordings, for the examples of the documentation."""
+
+import filecmp
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from audioprobe.cli.app import app
+from audioprobe.errors import InvalidInputError
+from audioprobe.tables import printable
+from audioprobe.terminal import write
+
+
+@app.command
+def copy_recordings(
+    folder: Annotated[Path, Parameter(help="The folder to copy them into; made if need be.")], /
+) -> int:
+    """Copy the 22 recordings that ship with the library into a folder of your own.
+
+    They are short CC0 recordings of crows, drums, bells and the like. The examples of the
+    documentation use them; `recordings.csv` says what is heard in each. Files of the same name and
+    content stay as they are; a file of the same name and other content is an error.
+
+    Example: audioprobe copy-recordings recordings/
+    """
+    from audioprobe.datasets.recordings import FOLDER
+
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {path: folder / path.name for path in sorted(FOLDER.iterdir())}
+    new = {path: target for path, target in wanted.items() if not target.exists()}
+    for path in wanted.keys() - new.keys():
+        if not filecmp.cmp(path, wanted[path], shallow=False):
+            raise InvalidInputError(
+                f"{wanted[path]}: another file of this name exists. Choose another folder."
+            )
+    for path, target in new.items():
+        shutil.copyfile(path, target)
+    n_kept = len(wanted) - len(new)
+    write(printable(f"copied {len(new)} files to {folder}, {n_kept} were there already"))
+    return 0
