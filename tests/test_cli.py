@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from audioprobe.cli.recordings import copy_recordings
 from audioprobe.datasets.recordings import FOLDER
+from audioprobe.errors import InvalidInputError
 from audioprobe.results import ClassificationResult
 from tests.processes import run_cli, start_cli
 
@@ -160,3 +162,18 @@ def test_help_teaches_with_an_example() -> None:
     assert "Example: audioprobe classify" in " ".join(process.stdout.split())
     for option in ("--labels", "--model", "--scorer", "--out", "--json"):
         assert option in process.stdout
+
+
+def test_the_shipped_recordings_are_copied_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    assert copy_recordings(folder) == 0
+    assert {path.name for path in folder.iterdir()} == {path.name for path in FOLDER.iterdir()}
+    assert (folder / "crow.flac").read_bytes() == (FOLDER / "crow.flac").read_bytes()
+    (folder / "bell.ogg").unlink()
+    assert copy_recordings(folder) == 0  # what is missing is copied, what is there stays
+    assert (folder / "bell.ogg").exists()
+    (folder / "crow.flac").write_bytes(b"my own crow")
+    (folder / "bell.ogg").unlink()
+    with pytest.raises(InvalidInputError, match=r"crow\.flac"):
+        copy_recordings(folder)
+    assert (folder / "crow.flac").read_bytes() == b"my own crow"

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from audioprobe import CaptionClassifier, ConceptProbe, LikelihoodClassifier, ZeroShotClassifier
+from audioprobe.datasets.recordings import FOLDER
 from audioprobe.errors import (
     BackendNotFoundError,
     InvalidInputError,
     MissingDependencyError,
+    WeightsError,
     needs_extra,
 )
 from audioprobe.registry import available, load
@@ -111,3 +114,33 @@ def test_a_backend_whose_extra_is_not_installed_says_what_to_install(
     assert described == ("('a-package-that-nobody-has>=1',) pip install 'audioprobe-hum[loud]'")
     assert refused.startswith("MissingDependencyError")
     assert "pip install 'audioprobe-hum[loud]'" in refused
+
+
+@pytest.mark.parametrize("study", [CaptionClassifier, LikelihoodClassifier])
+def test_sounds_are_looked_for_before_a_model_given_by_name_is_loaded(
+    study: type[CaptionClassifier] | type[LikelihoodClassifier], tmp_path: Path
+) -> None:
+    """This name is right and its weights are not there: loading would be a WeightsError."""
+    classifier = study(f"ltu:{tmp_path / 'no-weights'}")
+    with pytest.raises(InvalidInputError, match="no-recordings"):
+        classifier(str(tmp_path / "no-recordings"), ["crow"])
+    with pytest.raises(WeightsError):
+        classifier(str(FOLDER / "crow.flac"), ["crow"])
+
+
+def test_a_zero_shot_encoder_and_a_probe_load_late_too(tmp_path: Path) -> None:
+    missing = str(tmp_path / "no-recordings")
+    with pytest.raises(InvalidInputError, match="no-recordings"):
+        ZeroShotClassifier(f"clap:{tmp_path / 'no-weights'}")(missing, ["crow"])
+    with pytest.raises(InvalidInputError, match="no-recordings"):
+        ConceptProbe(f"ltu:{tmp_path / 'no-weights'}")(clips=missing)
+
+
+def test_a_wrong_name_is_refused_at_once() -> None:
+    for study in (CaptionClassifier, LikelihoodClassifier, ConceptProbe):
+        with pytest.raises(BackendNotFoundError):
+            study("no-such-model:argument")
+    with pytest.raises(BackendNotFoundError):
+        ZeroShotClassifier("no-such-encoder")
+    with pytest.raises(BackendNotFoundError):
+        CaptionClassifier("scripted:a crow", "no-such-scorer")
