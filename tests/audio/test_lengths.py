@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.audio.encoded import ACCEPT, LENGTHS, NOISE, RATE, WHOLE, Put, encoded, n_read
 
-from audioprobe.audio.reading import read_waveform
+from audioprobe import CaptionClassifier, Scripted
+from audioprobe.audio.reading import Reading, read_waveform
 from audioprobe.errors import AudioReadError, IncompleteAudioError
 from audioprobe.types import Clip
 
@@ -205,3 +206,14 @@ def test_a_rate_that_no_recording_has_is_refused(put: Put, rate: int) -> None:
     with pytest.raises(AudioReadError, match=f"got {rate} Hz"):
         n_read(put(encoded("WAV", "PCM_16", NOISE[:100], rate)))
     assert n_read(put(encoded("WAV", "PCM_16", NOISE[:300], 250))) == 300
+
+
+def test_results_record_that_incomplete_files_were_taken(put: Put) -> None:
+    path = put(encoded("WAV", "PCM_16")[:20_000], "cut.wav")
+    strict = CaptionClassifier(Scripted("a crow"), "keyword")(path, ["crow"])
+    assert [failure.stage for failure in strict.failures] == ["read"]
+    assert "incomplete" not in strict.provenance.options
+    reading = Reading(incomplete="accept")
+    lenient = CaptionClassifier(Scripted("a crow"), "keyword", reading=reading)(path, ["crow"])
+    assert lenient.counts["scored"] == 1
+    assert lenient.provenance.options["incomplete"] == "accept"

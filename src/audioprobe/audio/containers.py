@@ -14,7 +14,7 @@ from audioprobe.audio.headers import (
     next_chunk,
     read_header,
 )
-from audioprobe.audio.pieces import FileWindow, PiecewiseFile, UndecodableError
+from audioprobe.audio.pieces import FileWindow, UndecodableError, with_header
 from audioprobe.errors import IncompleteAudioError
 
 _RECORDER_OFFSETS = (1, 8, 36, 44)  # bytes by which recorders miss the size of their samples
@@ -43,7 +43,7 @@ def complete_samples(stream: BinaryIO, size: int, *, accept: bool = False) -> Bi
     if (magic := window.at(0, 4)) in RIFF_ORDERS:
         if n == header.promised and magic != b"BW64":
             return stream
-        return PiecewiseFile(stream, _riff_head(window, header, n), [(header.begin, n)])  # type: ignore[return-value]
+        return with_header(stream, _riff_head(window, header, n), [(header.begin, n)])
     width = header.chunks.width
     told = min(n + header.bias, 256**width - 1).to_bytes(width, header.chunks.order)
     if window.at(header.field, width) == told:
@@ -51,7 +51,7 @@ def complete_samples(stream: BinaryIO, size: int, *, accept: bool = False) -> Bi
     head = bytearray(window.at(0, header.begin))
     head[header.field : header.field + width] = told
     rest = (header.begin, size - header.begin)
-    return PiecewiseFile(stream, bytes(head), [rest])  # type: ignore[return-value]
+    return with_header(stream, bytes(head), [rest])
 
 
 def _n_bytes(window: FileWindow, header: SampleHeader, *, accept: bool) -> int:

@@ -5,6 +5,7 @@ needed. Files are opened here and handed to it, not named: names that are not UT
 then, and "._x.mp3" beside "x.mp3" is not taken for a part of it.
 """
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from audioprobe.audio.containers import complete_samples
 from audioprobe.audio.flac import complete_stream, refuse_joined
 from audioprobe.audio.mpeg import complete_frames, without_junk
 from audioprobe.audio.ogg import check_pages
-from audioprobe.audio.pieces import PiecewiseFile, UndecodableError
+from audioprobe.audio.pieces import UndecodableError
 from audioprobe.audio.search import OTHER_SUFFIXES, conversion_advice
 from audioprobe.errors import AudioReadError, IncompleteAudioError, did_you_mean
 
@@ -131,7 +132,7 @@ def _complete(stream: BinaryIO, size: int, accept: bool) -> BinaryIO:
 
 def _decoder(source: BinaryIO) -> soundfile.SoundFile:
     source.seek(0)
-    if isinstance(source, PiecewiseFile) or os.name == "nt":
+    if isinstance(source, io.BufferedReader) or os.name == "nt":
         return soundfile.SoundFile(source)
     # Quicker, and the same: libsndfile reads the open file itself.
     return soundfile.SoundFile(source.fileno(), closefd=False)

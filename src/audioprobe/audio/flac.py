@@ -4,7 +4,7 @@ import io
 from functools import cache
 from typing import BinaryIO, NamedTuple
 
-from audioprobe.audio.pieces import FileWindow, PiecewiseFile, UndecodableError, after_id3
+from audioprobe.audio.pieces import FileWindow, UndecodableError, after_id3, with_header
 from audioprobe.errors import IncompleteAudioError
 
 _MARK = b"fLaC"
@@ -67,7 +67,7 @@ def complete_stream(stream: BinaryIO, size: int, *, accept: bool = False) -> Bin
     head = bytearray(window.at(0, info.at + 26))
     at = info.at + 21
     head[at : at + 5] = ((head[at] & 0xF0) << 32 | total).to_bytes(5, "big")
-    return PiecewiseFile(stream, bytes(head), [(len(head), size - len(head))])  # type: ignore[return-value]
+    return with_header(stream, bytes(head), [(len(head), size - len(head))])
 
 
 def refuse_joined(stream: BinaryIO) -> None:

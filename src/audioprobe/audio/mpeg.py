@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import BinaryIO, NamedTuple
 
-from audioprobe.audio.pieces import FileWindow, PiecewiseFile, UndecodableError, after_id3
+from audioprobe.audio.pieces import FileWindow, UndecodableError, after_id3, with_header
 from audioprobe.errors import IncompleteAudioError
 
 # Bitrates in kbit/s by index 1 to 14: of MPEG 1, layers I, II, III; of MPEG 2 and 2.5, I, II + III.
@@ -115,7 +115,7 @@ def without_junk(stream: BinaryIO, size: int) -> BinaryIO | None:
 
 
 def _view(stream: BinaryIO, scan: _Scan) -> BinaryIO:
-    return PiecewiseFile(stream, _info_frame(scan), scan.ranges)  # type: ignore[return-value]
+    return with_header(stream, _info_frame(scan), scan.ranges)
 
 
 @cache

@@ -118,6 +118,13 @@ class PiecewiseFile(io.RawIOBase):
         return self._stream.read(min(n, length - offset))
 
 
+def with_header(
+    stream: BinaryIO, head: bytes, ranges: Sequence[tuple[int, int]]
+) -> io.BufferedReader:
+    """A view as `PiecewiseFile`, buffered: decoders read and seek in small steps."""
+    return io.BufferedReader(PiecewiseFile(stream, head, ranges), _WINDOW)
+
+
 def after_id3(window: FileWindow, offset: int = 0) -> int:
     """Offset behind ID3v2 tags (of titles, cover art, ...), if there are any."""
     while (head := window.at(offset, 10))[:3] == b"ID3" and len(head) == 10:

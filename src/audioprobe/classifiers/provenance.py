@@ -32,12 +32,20 @@ def provenance_of(
     """
     return Provenance(
         components=components,
-        options={**options, **asdict(reading)},
+        options={**options, **_policy(reading)},
         seed=seed,
         data=_digest(clips, record),
         versions=versions(),
         created=now(),
     )
+
+
+def _policy(reading: Reading) -> dict[str, Option]:
+    """The policy as options; taking incomplete files is told of where it was done."""
+    policy: dict[str, Option] = asdict(reading)
+    if reading.incomplete == "refuse":
+        del policy["incomplete"]
+    return policy
 
 
 def truth_of(clips: Sequence[Clip]) -> dict[str, tuple[str, ...]]:
