@@ -1,72 +1,11 @@
-"""What commands show: text, and bars of progress."""
+"""Texts that commands show."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
-
-@contextmanager
-def progress_bar(
-    what: str = "clips", count: ProgressColumn | None = None
-) -> Iterator[Callable[..., None]]:
-    """A bar on standard error, so that standard output can be piped; none where that is a file.
-
-    It is moved by (done, total), and (done, total, failed) where something can fail.
-    """
-    with _bars(count or MofNCompleteColumn()) as bars:
-        task = bars.add_task(what, total=None, note="")
-
-        def show(done: int, total: int, n_failed: int = 0) -> None:
-            bars.update(task, completed=done, total=total, note=failed(n_failed))
-
-        yield show
-
-
-def failed(n: int) -> str:
-    """A note for a bar; "" where nothing failed."""
-    return f"{n} failed" if n else ""
-
-
-@contextmanager
-def stage_bars() -> Iterator[Callable[..., None]]:
-    """A bar for each stage that is named, one below the other.
-
-    It is moved by (stage, done, total), and (stage, done, total, note) where there is more to tell.
-    """
-    with _bars(MofNCompleteColumn()) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def show(stage: str, done: int, total: int, note: str = "") -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, note=note)
-            bars.update(tasks[stage], completed=done, total=total, note=note)
-
-        yield show
-
-
-class _Rate(ProgressColumn):
-    """What is done in a second; in a minute, where that is less than one."""
-
-    def render(self, task: Task) -> Text:
-        """Nothing before there is a rate."""
-        if not task.speed:
-            return Text("")
-        if task.speed >= 1:
-            return Text(f"{task.speed:.1f}/s")
-        return Text(f"{60 * task.speed:.1f}/min")
+from audioprobe.tables import printable
 
 
 def terminal_width() -> int:
@@ -75,22 +14,26 @@ def terminal_width() -> int:
 
 
 def write(text: str) -> None:
-    """A text and a line break to standard output.
+    """Write a text and a line break to standard output, at once.
 
     A terminal that is not UTF-8 gets escapes for what it cannot show, never a crash.
+
+    Raises:
+        BrokenPipeError: if nobody reads any more.
+        OSError: if it cannot be written for another reason, such as a full disk.
     """
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(f"Standard output cannot be written ({error.strerror}).") from error
 
 
-def _bars(count: ProgressColumn) -> Progress:
-    console = Console(stderr=True)
-    parts = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        count,
-        _Rate(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    return Progress(*parts, console=console, transient=True, disable=not console.is_terminal)
+def note(text: str) -> None:
+    """Write a line to standard error; where nobody reads that, work goes on all the same."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{printable(text)}\n")
+        sys.stderr.flush()

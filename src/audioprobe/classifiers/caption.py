@@ -82,6 +82,11 @@ class CaptionClassifier:
         scorer: Scorer = component("scorer", self._given_scorer)
         return scorer
 
+    @property
+    def model(self) -> LanguageModel:
+        """The model that captions, built where it was given by its name."""
+        return self._model
+
     def __call__(
         self,
         sounds: Source | Iterable[Source],

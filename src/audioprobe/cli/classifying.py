@@ -1,26 +1,30 @@
 """Commands that classify sounds."""
 
-import sys
-import tempfile
-from collections.abc import Callable, Sequence
+import glob
+import json as plain_json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.cli.app import app
+from audioprobe.cli.output import Output
+from audioprobe.cli.progress import progress_bar
 from audioprobe.errors import InvalidInputError
 from audioprobe.registry import available, load
 from audioprobe.tables import printable
-from audioprobe.terminal import progress_bar, terminal_width, write
+from audioprobe.terminal import terminal_width
 
 if TYPE_CHECKING:
     from audioprobe.protocols import Scorer
     from audioprobe.results import ClassificationResult
+    from audioprobe.types import Clip
 
 DEFAULT_MODEL = "ltu:mini"
 BESIDE = "tag-captioner:birdnet"
 DEFAULT_SCORER = "embedding"
+_LABEL_FILES = (".txt", ".csv", ".tsv")  # endings that no label has
 
 ModelOption = Annotated[
     str, Parameter(help="Who listens: a language model's NAME or NAME:ARGUMENT, see `backends`.")
@@ -33,7 +37,14 @@ ScorerOption = Annotated[
     ),
 ]
 OutOption = Annotated[
-    Path | None, Parameter(help="Folder for result.json (everything) and scores.csv.")
+    Path | None,
+    Parameter(
+        help="Folder for result.json (everything), scores.csv, and the captions so far: "
+        "if the command is stopped, the same command goes on."
+    ),
+]
+OverwriteOption = Annotated[
+    bool, Parameter(help="Replace another result that is in OUT.", negative=())
 ]
 PlotOption = Annotated[
     Path | None, Parameter(help="Draw the scores into this file (.png, .svg or .pdf).")
@@ -50,27 +61,47 @@ def classify(
     ],
     /,
     *,
-    labels: Annotated[str | None, Parameter(help="Class names, with commas between them.")] = None,
+    labels: Annotated[
+        str | None,
+        Parameter(help="Class names, with commas between them, or @FILE with one a line."),
+    ] = None,
     labels_file: Annotated[
-        Path | None, Parameter(help="A text file with one class name a line.")
+        Path | None,
+        Parameter(help="The same as --labels @FILE; lines that begin with # are comments."),
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     scorer: ScorerOption = DEFAULT_SCORER,
     out: OutOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,
+    overwrite: OverwriteOption = False,
 ) -> int:
     """Caption sounds and score the captions against labels.
 
     Recordings longer than 10 s are heard in windows of 10 s, whose scores are pooled by their
     maximum. A sound that cannot be read is listed with its cause. The exit status is 0 if a sound
-    was scored, 1 if none could be, 2 if something must be mended first.
+    was scored, 1 if none could be, 2 if something must be mended first. A sound whose name begins
+    with "-" stands behind "--", after all options.
 
     Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
     """
-    names = _labels(labels, labels_file)
-    output = _Output(out, plot, json)
-    return output.write(_classified(sounds, names, model, scorer))
+    from audioprobe.audio.sources import clips_of
+    from audioprobe.scorers.labels import checked_labels
+
+    # What is wrong with the input is told before a model is loaded.
+    names = checked_labels(_labels(labels, labels_file))
+    clips = clips_of(_expanded(sounds))
+    output = Output(out, plot, as_json=json, overwrite=overwrite)
+    asked = {"kind": "classify", "model": model, "scorer": scorer, "labels": list(names)}
+    (result,) = _classified(
+        clips,
+        names,
+        models=[model],
+        scorer=scorer,
+        output=output,
+        asked={**asked, "sounds": sounds},
+    )
+    return output.write(result)
 
 
 @app.command
@@ -85,22 +116,31 @@ def demo(
     out: OutOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,
+    overwrite: OverwriteOption = False,
 ) -> int:
     """Classify the 22 real recordings that ship with the library, and compare with their labels."""
     from audioprobe.datasets.recordings import Recordings
     from audioprobe.results.comparison import captions_beside
 
-    recordings, output = Recordings(), _Output(out, plot, json)
-    judge = load("scorer", scorer)  # once, for both listeners
-    result = _classified(recordings.clips(), recordings.labels, model, judge)
+    recordings = Recordings()
+    output = Output(out, plot, as_json=json, overwrite=overwrite)
     peer = None if json else _peer(beside, model)
+    models = [model] if peer is None else [model, peer]
+    asked = {"kind": "demo", "models": models, "scorer": scorer}
+    labels = recordings.labels
+    result, *others = _classified(
+        recordings.clips(), labels, models=models, scorer=scorer, output=output, asked=asked
+    )
     if peer is None:
         return output.write(result)
-    other = _classified(recordings.clips(), recordings.labels, peer, judge)
-    write(captions_beside({model: result, peer: other}).to_text(terminal_width()))
-    write(f"\nBy the captions of {printable(peer)}:\n\n{other.evaluate()}")
-    write(f"\nBy the captions of {printable(model)}:\n")
-    return output.write(result)
+    (other,) = others
+    beside_each_other = captions_beside({model: result, peer: other})
+    before = [
+        beside_each_other.to_text(terminal_width()),
+        f"\nBy the captions of {printable(peer)}:\n\n{other.evaluate()}",
+        f"\nBy the captions of {printable(model)}:\n",
+    ]
+    return output.write(result, before)
 
 
 def _peer(named: str | None, model: str) -> str | None:
@@ -112,77 +152,95 @@ def _peer(named: str | None, model: str) -> str | None:
 
 
 def _classified(
-    sounds: object, labels: Sequence[str], model: str, scorer: "Scorer | str"
-) -> "ClassificationResult":
-    from audioprobe.audio.sources import clips_of
+    clips: "Sequence[Clip]",
+    labels: Sequence[str],
+    *,
+    models: Sequence[str],
+    scorer: str,
+    output: Output,
+    asked: dict[str, Any],
+) -> "list[ClassificationResult]":
+    """The result of each model; captions are kept, and taken from, where the output is a folder."""
     from audioprobe.classifiers.caption import CaptionClassifier
-    from audioprobe.scorers.labels import checked_labels
+    from audioprobe.experiments.record import digest_of
+    from audioprobe.language_models.cached import CachedModel
+    from audioprobe.serialize import to_json
 
-    # What is wrong with the input is told before a model is loaded.
-    clips = clips_of(sounds)  # type: ignore[arg-type]
-    checked_labels(labels)
-    classifier = CaptionClassifier(model, scorer)
-    with progress_bar() as progress:
-        return classifier(clips, labels, progress=progress)
+    judge: Scorer = load("scorer", scorer)  # once, for all models
+    classifiers = [CaptionClassifier(name, judge) for name in models]
 
+    def pinned() -> dict[str, object]:
+        infos = [classifier.model.info for classifier in classifiers]
+        return {
+            "models": [plain_json.loads(to_json(info)) for info in infos],
+            "scorer": plain_json.loads(to_json(judge.info)),
+            "clips": digest_of(clips),
+        }
 
-class _Output:
-    """Where a result goes. What cannot be written is told before hours of captioning."""
-
-    def __init__(self, out: Path | None, plot: Path | None, as_json: bool) -> None:
-        self._draw = None if plot is None else _drawer(plot)
-        if out is not None:
-            _make_folder(out)
-        self._out = out
-        self._as_json = as_json
-
-    def write(self, result: "ClassificationResult") -> int:
-        """Print and save it.
-
-        Returns:
-            The exit status.
-        """
-        if self._as_json:
-            write(result.to_json())
-        else:
-            write(result.to_text(width=terminal_width()))
-            if result.truth and result.clip_ids:
-                write(f"\n{result.evaluate()}")
-        written = [] if self._out is None else list(result.save(self._out))
-        if self._draw is not None and result.clip_ids:
-            written.append(self._draw(result))
-        for path in written:
-            sys.stderr.write(f"wrote {printable(str(path))}\n")
-        return 0 if result.clip_ids else EXIT_FAILED
+    with output.run(asked, pinned) as run, progress_bar() as progress:
+        if run is not None:
+            classifiers = [
+                CaptionClassifier(CachedModel(classifier.model, run.journal), judge)
+                for classifier in classifiers
+            ]
+        return [classifier(clips, labels, progress=progress) for classifier in classifiers]
 
 
-def _drawer(plot: Path) -> "Callable[[ClassificationResult], Path]":
-    from audioprobe.reports.score_map import check_format, save_score_map
-
-    check_format(plot)
-    if plot.is_dir():
-        raise InvalidInputError(f"{plot}: a folder, expected a file to draw into.")
-    _make_folder(plot.parent)
-    return lambda result: save_score_map(result, plot)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InvalidInputError(f"{folder}: cannot be a folder for results ({error}).") from error
+def _expanded(sounds: Sequence[str]) -> list[str]:
+    """Patterns in quotes reach the command as they are: "*.wav"."""
+    found: list[str] = []
+    for sound in sounds:
+        if Path(sound).exists() or not glob.has_magic(sound):
+            found.append(sound)
+            continue
+        matching = sorted(glob.glob(sound, recursive=True))  # noqa: PTH207 - takes any pattern
+        if not matching:
+            raise InvalidInputError(f"{sound}: no file or folder matches this pattern.")
+        found += matching
+    return found
 
 
 def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
     if (listed is None) == (file is None):
-        raise InvalidInputError("Give either --labels crow,drum,bell or --labels-file labels.txt.")
-    if listed is not None:
-        return tuple(label.strip() for label in listed.split(","))
-    assert file is not None  # noqa: S101 - one of the two is
+        raise InvalidInputError("Give either --labels crow,drum,bell or --labels @labels.txt.")
+    if listed is None:
+        assert file is not None  # noqa: S101 - one of the two is
+        return _labels_in(file)
+    if listed.startswith("@"):
+        return _labels_in(Path(listed[1:]).expanduser())
+    for name in (listed, *listed.split(",")):
+        _refuse_file_name(name.strip())
+    return tuple(label.strip() for label in listed.split(","))
+
+
+def _refuse_file_name(label: str) -> None:
+    """A file of labels would be scored as a label of this name."""
+    suffix = Path(label).suffix.lower()
+    if suffix in _LABEL_FILES or (suffix and _is_file(label)):
+        raise InvalidInputError(
+            f"{label!r} is the name of a file, expected labels. To read them from the file, write "
+            f"--labels @{label}"
+        )
+
+
+def _is_file(name: str) -> bool:
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a character that none may have
+        return False
+
+
+def _labels_in(file: Path) -> tuple[str, ...]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"{file}: not a readable text file of labels, expected UTF-8 ({error})."
+        ) from error
+    except (OSError, ValueError) as error:
         raise InvalidInputError(f"{file}: not a readable text file of labels ({error}).") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    lines = (line.strip() for line in text.split("\n"))
+    labels = tuple(line for line in lines if line and not line.startswith("#"))
+    if not labels:
+        raise InvalidInputError(f"{file}: expected one label a line, found none.")
+    return labels

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.cli.progress import stage_bars
 from audioprobe.errors import InvalidInputError
 from audioprobe.tables import printable
-from audioprobe.terminal import stage_bars, terminal_width, write
+from audioprobe.terminal import terminal_width, write
 
 if TYPE_CHECKING:
     from audioprobe.experiments.classification import ClassificationRun

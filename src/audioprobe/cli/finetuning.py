@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audioprobe.cli.app import EXIT_FAILED
+from audioprobe.cli.progress import stage_bars
 from audioprobe.tables import printable
-from audioprobe.terminal import stage_bars, terminal_width, write
+from audioprobe.terminal import terminal_width, write
 
 if TYPE_CHECKING:
     from audioprobe.experiments.finetuning.run import FinetuningRun

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.cli.progress import stage_bars
 from audioprobe.tables import printable
-from audioprobe.terminal import stage_bars, terminal_width, write
+from audioprobe.terminal import terminal_width, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.progress import DownloadColumn
 
 from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.cli.progress import progress_bar, stage_bars
 from audioprobe.tables import printable
-from audioprobe.terminal import progress_bar, stage_bars, terminal_width, write
+from audioprobe.terminal import terminal_width, write
 
 RecordingsOption = Annotated[
     Path | None, Parameter(help="Folder of `fetch-sounds` [in the user's cache directory].")
@@ -38,7 +38,7 @@ def fetch_sounds(
         write(listing.contents(names, width=terminal_width()))
         return 0
     folder = out or table.default_folder()
-    with progress_bar("bytes", DownloadColumn()) as progress:
+    with progress_bar("fetched", "bytes") as progress:
         text, complete = listing.report(folder, fetch.fetch(folder, names, progress=progress))
     write(text)
     return 0 if complete else EXIT_FAILED

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from audioprobe.embedders.batches import refuse_surrogates
 from audioprobe.errors import WeightsError
 from audioprobe.nets.tokenization import refuse_ids_beyond
+from audioprobe.noise import without_weight_bars
 from audioprobe.types import ComponentInfo, FloatArray
 from audioprobe.weights import resolve
 
@@ -80,7 +81,8 @@ class SentenceTransformerEmbedder:
                 "that SentenceTransformer.save wrote, or a hub model of that kind."
             )
         try:
-            model = SentenceTransformer(str(folder), device=self._device, local_files_only=True)
+            with without_weight_bars():
+                model = SentenceTransformer(str(folder), device=self._device, local_files_only=True)
         except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
             raise WeightsError(
                 f"{folder}: could not be loaded ({error}). The files may be incomplete: get them "

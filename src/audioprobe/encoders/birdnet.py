@@ -17,6 +17,7 @@ from scipy.special import expit
 
 from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, WeightsError, needs_extra
+from audioprobe.noise import without_tflite_notice
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 from audioprobe.weights import resolve
 
@@ -73,7 +74,8 @@ class BirdNET:
         self._pooling = pooling
         self._threads = threads
         self._names = _read_labels(self._weights.folder / _LABEL_FILE)
-        self._tagger = self._interpreter()
+        with without_tflite_notice():
+            self._tagger = self._interpreter()
 
     @property
     def info(self) -> ComponentInfo:

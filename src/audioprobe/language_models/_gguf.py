@@ -10,6 +10,7 @@ from huggingface_hub import cached_assets_path, constants
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from audioprobe.errors import WeightsError, needs_extra
+from audioprobe.noise import without_weight_bars
 from audioprobe.weights import Weights
 
 _PLAIN = ("*.safetensors", "*.bin")
@@ -46,6 +47,7 @@ def plain_folder(weights: Weights) -> Path:
     return plain
 
 
+@without_weight_bars()
 def _unpack(packed: Path, plain: Path) -> None:
     with needs_extra("gguf"):
         import gguf  # noqa: F401, PLC0415 - transformers' own message does not name the extra

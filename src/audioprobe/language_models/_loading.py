@@ -25,12 +25,14 @@ from transformers.utils.import_utils import is_mistral_common_available
 
 from audioprobe.errors import MissingDependencyError, WeightsError
 from audioprobe.language_models._files import read_json
+from audioprobe.noise import without_weight_bars
 from audioprobe.weights import refuse_differences
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 _FAULTS = (SafetensorError, OSError, RuntimeError, ValueError, KeyError)
 
 
+@without_weight_bars()
 def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: ANN401 - any causal model
     """The network in evaluation mode, with every parameter accounted for.
 

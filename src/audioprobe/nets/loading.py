@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, PreTrainedConfig
 
 from audioprobe.errors import WeightsError
+from audioprobe.noise import without_weight_bars
 from audioprobe.weights import refuse_differences
 
 Config = TypeVar("Config", bound=PreTrainedConfig)
@@ -33,6 +34,7 @@ def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
     return config
 
 
+@without_weight_bars()
 def load_network(kind: Any, folder: Path) -> Any:  # noqa: ANN401 - transformers has no types
     """A network for inference, in float32, with just the parameters of its checkpoint.
 

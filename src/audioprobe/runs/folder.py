@@ -40,6 +40,8 @@ def open_run(
     start: Mapping[str, object] = MappingProxyType({}),
     *,
     refused: Callable[[str], str | None] = lambda _: "",
+    overwrite: bool = False,
+    advice: str = "",
 ) -> Iterator[RunFolder]:
     """Begin a run, or go on with one.
 
@@ -50,6 +52,10 @@ def open_run(
         start: what is only recorded, for every start anew (versions, time); plain JSON data.
         refused: why a run by another configuration, whose text it is given, cannot go on by this
             one; None where it can, and this one takes its place. Without, no other can.
+        overwrite: whether this run takes the place of any other; the answers in the journal stay,
+            for each belongs to its prompt and model.
+        advice: what to do where the folder holds another run, for the message; "" says to go on
+            with its configuration, or to name another folder.
 
     Raises:
         InvalidInputError: if the folder holds a run by another configuration or of something else
@@ -65,7 +71,14 @@ def open_run(
         f"{folder}: another process works in this folder. Wait for it, or name another folder."
     )
     with held(folder / "lock", refusal):
-        _pin(folder, config, pinned, start, refused)
+        if overwrite:
+            (folder / MANIFEST).unlink(missing_ok=True)
+        elif (folder / RESPONSES).exists() and not (folder / MANIFEST).is_file():
+            raise InvalidInputError(
+                f"{folder}: has {RESPONSES} and no {MANIFEST}, so it is no run of this library. "
+                "Name another folder."
+            )
+        _pin(folder, config, pinned, start, refused=refused, advice=advice)
         yield RunFolder(folder, Journal(folder / RESPONSES))
 
 
@@ -74,16 +87,13 @@ def _pin(
     config: str,
     pinned: Mapping[str, object],
     start: Mapping[str, object],
+    *,
     refused: Callable[[str], str | None],
+    advice: str,
 ) -> None:
     """The manifest last: a folder without one holds nothing yet."""
     wanted = json.loads(_text(pinned))
     if not (folder / MANIFEST).is_file():
-        if (folder / RESPONSES).exists():
-            raise InvalidInputError(
-                f"{folder}: has {RESPONSES} and no {MANIFEST}, so it is no run of this library. "
-                "Name another folder."
-            )
         write_whole(folder / CONFIG, config)
         manifest = {"pinned": wanted, "starts": [dict(start)]}
         write_whole(folder / MANIFEST, _text(manifest))
@@ -91,10 +101,13 @@ def _pin(
     older = (folder / CONFIG).read_text(encoding="utf-8")
     why = refused(older) if older != config else None
     if why is not None:
+        otherwise = (
+            f"Go on with {folder / CONFIG}, or name another folder; answers are not asked again "
+            "where both share a cache."
+        )
         raise InvalidInputError(
-            f"{folder}: holds a run of another configuration{f' ({why})' if why else ''}. Go on "
-            f"with {folder / CONFIG}, or name another folder; answers are not asked again where "
-            "both share a cache."
+            f"{folder}: holds a run of another configuration{f' ({why})' if why else ''}. "
+            f"{advice or otherwise}"
         )
     manifest = _read(folder / MANIFEST)
     found = manifest["pinned"]
@@ -104,7 +117,7 @@ def _pin(
         raise InvalidInputError(
             f"{folder}: holds a run of the same configuration over something else: "
             f"{', '.join(differing)} differ, {first} was {found.get(first)!r:.120} and is "
-            f"{wanted.get(first)!r:.120}. Name another folder."
+            f"{wanted.get(first)!r:.120}. {advice or 'Name another folder.'}"
         )
     write_whole(folder / CONFIG, config)
     manifest["starts"].append(dict(start))

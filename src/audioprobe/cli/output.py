@@ -1,0 +1,156 @@
+"""Where the result of a classification goes: files first, then standard output."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audioprobe.cli.app import EXIT_FAILED
+from audioprobe.errors import InvalidInputError
+from audioprobe.runs.folder import CONFIG, MANIFEST, RunFolder, open_run
+from audioprobe.terminal import note, terminal_width, write
+
+if TYPE_CHECKING:
+    from audioprobe.results import ClassificationResult
+
+RESULT_FILES = ("result.json", "scores.csv")  # those of `ClassificationResult.save`
+KINDS = ("classify", "demo")
+"""What the configurations are called that these commands leave in a folder."""
+
+_ADVICE = "Name another folder, or pass --overwrite to replace what is there."
+
+
+class Output:
+    """Where a result goes. What cannot be written is told before hours of captioning.
+
+    Args:
+        out: folder for the result and the answers so far; None keeps neither.
+        plot: file to draw into; None draws nothing.
+        as_json: whether the result is printed as JSON.
+        overwrite: whether it may take the place of another result in the folder.
+
+    Raises:
+        InvalidInputError: if a folder or file cannot be written, or the folder holds something
+            else that would be overwritten.
+    """
+
+    def __init__(
+        self, out: Path | None, plot: Path | None, *, as_json: bool, overwrite: bool
+    ) -> None:
+        self._draw = None if plot is None else _drawer(plot)
+        self._out = out
+        self.as_json = as_json
+        self._overwrite = overwrite
+        if out is not None:
+            _make_folder(out)
+            _refuse_others(out, overwrite=overwrite)
+
+    @contextmanager
+    def run(
+        self, config: Mapping[str, Any], pinned: Callable[[], Mapping[str, object]]
+    ) -> Iterator[RunFolder | None]:
+        """Hold the folder, and its answers so far, while clips are captioned.
+
+        Args:
+            config: what was asked for; plain TOML data.
+            pinned: what else decides about the result; plain JSON data.
+
+        Yields:
+            None where no folder was named.
+
+        Raises:
+            InvalidInputError: if the folder holds the result of something else.
+        """
+        if self._out is None:
+            yield None
+            return
+        import tomli_w
+
+        from audioprobe.experiments.record import started
+
+        text = tomli_w.dumps(_in_utf8(config))
+        with open_run(
+            self._out, text, pinned(), started(), overwrite=self._overwrite, advice=_ADVICE
+        ) as run:
+            if self._overwrite:  # an old result would pass for one of this configuration
+                for name in RESULT_FILES:
+                    (run.path / name).unlink(missing_ok=True)
+            n_kept = len(run.journal)
+            if n_kept:
+                note(f"{run.path}: {n_kept} captions are kept from before")
+            try:
+                yield run
+            except KeyboardInterrupt:
+                note(f"{run.path}: {len(run.journal)} captions are kept; the same command goes on")
+                raise
+
+    def write(self, result: "ClassificationResult", before: Sequence[str] = ()) -> int:
+        """Save the result, then print it.
+
+        Args:
+            result: of the clips.
+            before: texts to print first; none of them with JSON.
+
+        Returns:
+            The exit status.
+        """
+        written = [] if self._out is None else list(result.save(self._out))
+        if self._draw is not None and result.clip_ids:
+            written.append(self._draw(result))
+        for path in written:
+            note(f"wrote {path}")
+        if self.as_json:
+            write(result.to_json())
+        else:
+            for text in before:
+                write(text)
+            write(result.to_text(width=terminal_width()))
+            if result.truth and result.clip_ids:
+                write(f"\n{result.evaluate()}")
+        return 0 if result.clip_ids else EXIT_FAILED
+
+
+def _refuse_others(out: Path, *, overwrite: bool) -> None:
+    """Never replace what another command left, nor a result of which nobody knows the making."""
+    from audioprobe.configs import read_toml
+
+    if (out / MANIFEST).is_file():
+        kind = read_toml(out / CONFIG).get("kind")
+        if kind not in KINDS:
+            raise InvalidInputError(
+                f"{out}: expected a folder without a run, and it holds one of kind {kind!r}. "
+                "Name another folder."
+            )
+        return
+    there = [name for name in RESULT_FILES if (out / name).exists()]
+    if there and not overwrite:
+        raise InvalidInputError(f"{out}: expected no result, and {there[0]} is there. {_ADVICE}")
+
+
+def _drawer(plot: Path) -> "Callable[[ClassificationResult], Path]":
+    from audioprobe.reports.score_map import check_format, save_score_map
+
+    check_format(plot)
+    if plot.is_dir():
+        raise InvalidInputError(f"{plot}: a folder, expected a file to draw into.")
+    _make_folder(plot.parent)
+    return lambda result: save_score_map(result, plot)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InvalidInputError(f"{folder}: cannot be a folder for results ({error}).") from error
+
+
+def _in_utf8(value: Any) -> Any:  # noqa: ANN401 - plain TOML data
+    """The same data; file names that are not UTF-8 reach us as surrogates, which become escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {key: _in_utf8(item) for key, item in value.items()}
+    return [_in_utf8(item) for item in value] if isinstance(value, list) else value

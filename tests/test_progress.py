@@ -1,0 +1,94 @@
+"""Progress: rates that are true, on lines where there is no terminal."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audioprobe.cli.progress import StageProgress, duration, progress_bar, stage_bars
+
+
+def stage(*marks: tuple[float, int], total: int = 24) -> StageProgress:
+    """A stage that began at 0 s, with so many items done at each time."""
+    made = StageProgress("synthetic: caption", 0.0)
+    for now, done in marks:
+        made.update(done, total, "", now)
+    return made
+
+
+def test_a_line_tells_counts_rate_and_time_left() -> None:
+    steady = stage(*((n / 1.4, n) for n in range(1, 17)))
+    assert steady.line(16 / 1.4) == "synthetic: caption 16/24, 1.4/s, 6 s left"
+    failing = stage((10.0, 8))
+    failing.update(24, 24, "2 failed", 20.0)
+    assert failing.line(20.0) == "synthetic: caption 24/24, 1.6/s, 2 failed"
+
+
+def test_answers_of_an_earlier_run_are_no_speed() -> None:
+    resumed = stage((0.05, 1000), *((10.0 * n, 1000 + n) for n in range(1, 7)), total=2000)
+    assert resumed.rate(60.0) == pytest.approx(0.1, rel=0.05)
+    assert resumed.line(60.0) == "synthetic: caption 1006/2000, 6.0/min, 2 h 46 min left"
+
+
+def test_a_batch_that_ends_at_once_has_the_rate_of_its_time() -> None:
+    batch = stage(*((10.0 + n / 1000, n) for n in range(1, 17)))
+    assert batch.rate(10.016) == pytest.approx(1.6, rel=0.01)
+
+
+def test_what_stands_still_has_no_rate() -> None:
+    assert stage((0.01, 8)).rate(10.0) is None
+    assert stage((0.00005, 3), total=3).rate(0.00005) is None
+    assert stage().line(5.0) == "synthetic: caption"
+
+
+@given(steps=st.lists(st.floats(0.01, 50), min_size=2, max_size=60), after=st.floats(0, 100))
+def test_a_rate_is_positive_or_none_and_never_above_all_at_once(
+    steps: list[float], after: float
+) -> None:
+    times = [sum(steps[: n + 1]) for n in range(len(steps))]
+    made = stage(*((now, n) for n, now in enumerate(times, 1)), total=len(steps))
+    rate = made.rate(times[-1] + after)
+    assert rate is None or 0 < rate <= len(steps)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0.2, "1 s"),
+        (6.2, "6 s"),
+        (89, "89 s"),
+        (91, "2 min"),
+        (3600, "60 min"),
+        (12_000, "3 h 20 min"),
+    ],
+)
+def test_times_are_told_in_fitting_units(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
+
+
+def test_bytes_are_told_in_units_of_bytes() -> None:
+    made = StageProgress("fetched", 0.0, "bytes")
+    made.update(120_000_000, 1_400_000_000, "", 60.0)
+    assert made.line(60.0) == "fetched 120.0 MB/1.4 GB, 2.0 MB/s, 11 min left"
+
+
+def test_without_a_terminal_there_are_lines_also_while_no_step_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with stage_bars(every_s=0.05) as show:
+        time.sleep(0.2)
+        show("encoder", 3, 8)
+        time.sleep(0.2)
+    out, told = capsys.readouterr()
+    lines = told.splitlines()
+    assert out == ""
+    assert lines[0].startswith("preparing")
+    assert lines[-1].startswith("encoder 3/8")
+
+
+def test_what_is_over_within_a_minute_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar() as show:
+        show(1, 2)
+        show(2, 2, 1)
+    assert capsys.readouterr() == ("", "")
