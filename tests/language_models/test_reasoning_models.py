@@ -76,6 +76,17 @@ def test_marks_of_reasoning_are_decoded_even_where_they_are_special_tokens(
     assert Chat(made, None).decode(ids) == text
 
 
+def test_a_special_token_that_opens_nothing_is_left_out() -> None:
+    made = tokenizer()
+    made.add_tokens(["[THINK]", "[/THINK]"], special_tokens=True)
+    for written, text in (
+        ("A bell[THINK] rings.", "A bell rings."),
+        ("[THINK]A bell", "[THINK]A bell"),
+        ("Hm.[THINK]A bell[/THINK]Yes.[THINK]", "Hm.[THINK]A bell[/THINK]Yes."),
+    ):
+        assert Chat(made, None).decode(made(written).input_ids) == text
+
+
 @pytest.mark.parametrize("opening", ["<think>\n", "<|im_start|><think>\n", "[THINK]"])
 def test_reasoning_that_the_template_opens_must_be_closed(tmp_path: Path, opening: str) -> None:
     llama(tmp_path / "open", template=f"{CHATML}{opening}")

@@ -126,11 +126,19 @@ class Chat:
         )
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of new tokens: without special ones, apart from those that mark reasoning."""
+        """The text of new tokens: without special ones, apart from those that mark reasoning.
+
+        A special token that opens reasoning in the middle of an answer counts only where reasoning
+        is closed behind it.
+        """
+        marks = {n: self._marks[number] for n, number in enumerate(ids) if number in self._marks}
+        last = max(
+            (n for n, mark in marks.items() if split_reasoning(mark)[1] is not None), default=0
+        )
         text, start = "", 0
-        for position, number in enumerate(ids):
-            if number in self._marks:
-                text += self._decoded(ids[start:position]) + self._marks[number]
+        for position, mark in marks.items():
+            if position <= last:
+                text += self._decoded(ids[start:position]) + mark
                 start = position + 1
         return text + self._decoded(ids[start:])
 

@@ -1,5 +1,6 @@
 """Models that come as GGUF, made plain: dequantised once, then read as safetensors."""
 
+import json
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from audioprobe.errors import WeightsError, needs_extra
 from audioprobe.noise import without_weight_bars
 from audioprobe.weights import Weights
 
+_NAMESPACE = "gguf-2"  # raised when unpacking changes, so that earlier folders are not used
 _PLAIN = ("*.safetensors", "*.bin")
 
 
@@ -38,7 +40,7 @@ def plain_folder(weights: Weights) -> Path:
         )
     plain = cached_assets_path(
         "audioprobe",
-        namespace="gguf",
+        namespace=_NAMESPACE,
         subfolder=weights.revision(),
         assets_dir=constants.HF_ASSETS_CACHE,
     )
@@ -68,6 +70,20 @@ def _unpack(packed: Path, plain: Path) -> None:
     with TemporaryDirectory(dir=plain.parent) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        _leave_out_invented(Path(folder), len(model.get_input_embeddings().weight))
         shutil.rmtree(plain, ignore_errors=True)
         Path(folder).replace(plain)
         Path(folder).mkdir()  # for the context to remove
+
+
+def _leave_out_invented(folder: Path, n_rows: int) -> None:
+    """Leave out tokens that transformers adds ("<|endoftext|>") where the file has none.
+
+    Args:
+        folder: with `tokenizer.json`.
+        n_rows: of the embedding.
+    """
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["added_tokens"] = [token for token in content["added_tokens"] if token["id"] < n_rows]
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
