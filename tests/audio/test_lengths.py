@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,23 @@ def test_a_rate_that_no_recording_has_is_refused(put: Put, rate: int) -> None:
     with pytest.raises(AudioReadError, match=f"got {rate} Hz"):
         n_read(put(encoded("WAV", "PCM_16", NOISE[:100], rate)))
     assert n_read(put(encoded("WAV", "PCM_16", NOISE[:300], 250))) == 300
+
+
+@scratch
+@given(
+    container=st.sampled_from([*LENGTHS, ("OGG", "OPUS"), ("AVR", "PCM_16"), ("HTK", "PCM_16")]),
+    changes=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), min_size=1, max_size=6),
+)
+def test_a_damaged_header_is_read_or_refused(
+    put: Put, container: tuple[str, str], changes: list[tuple[int, int]]
+) -> None:
+    content = bytearray(encoded(*container, NOISE[:400]))
+    for at, value in changes:
+        content[at] = value
+    path = put(bytes(content))
+    for reading in (WHOLE, ACCEPT):
+        with suppress(AudioReadError):
+            assert read_waveform(Clip("c", path=path), reading).samples.size
 
 
 def test_results_record_that_incomplete_files_were_taken(put: Put) -> None:

@@ -18,6 +18,7 @@ RIFF_ORDERS: dict[bytes, _Order] = {
     b"BW64": "little",
     b"RIFX": "big",
 }
+_DIGITS = 16  # of a number in a header of text, at most
 _UNCOMPRESSED = (b"NONE", b"sowt", b"twos", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")
 
 
@@ -202,7 +203,7 @@ def _nist(window: FileWindow) -> SampleHeader | None:
     counts = [
         fields.get(name, b"") for name in (b"sample_count", b"channel_count", b"sample_n_bytes")
     ]
-    if not begin.isdigit() or not all(count.isdigit() for count in counts):
+    if not begin.isdigit() or not all(n.isdigit() and len(n) < _DIGITS for n in counts):
         return None
     if b"embedded" in fields.get(b"sample_coding", b""):
         return None

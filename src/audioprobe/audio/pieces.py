@@ -31,6 +31,8 @@ class FileWindow:
 
     def at(self, offset: int, n: int) -> bytes:
         """Up to `n` bytes from `offset` on, fewer at the end of the file."""
+        if offset >= self.size:
+            return b""
         begin = offset - self._first
         if begin < 0 or begin + n > len(self._bytes):
             self.stream.seek(offset)

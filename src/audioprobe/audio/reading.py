@@ -150,7 +150,12 @@ def _go_to(file: soundfile.SoundFile, begin: int) -> int:
 
 def _read(file: soundfile.SoundFile, n: int) -> Samples:
     """Up to `n` samples of each channel, shape (samples, channels)."""
-    return np.asarray(file.read(n, dtype="float32", always_2d=True), np.float32)
+    try:
+        return np.asarray(file.read(n, dtype="float32", always_2d=True), np.float32)
+    except (MemoryError, ValueError) as error:  # NumPy has no room for so many
+        raise IncompleteAudioError(
+            f"{n} samples of {file.channels} channels are promised, which do not fit into memory"
+        ) from error
 
 
 def _salvaged(file: soundfile.SoundFile, n: int) -> Samples:
