@@ -16,6 +16,7 @@ from audioprobe.exam.exam import LABELS, PARTS
 from audioprobe.exam.measures import Findings, table_of
 from audioprobe.language_models.ltu_files import ADAPTER, CARD, MINI
 from audioprobe.reports.curves import read_log, save_curves
+from audioprobe.results.training_data import TRAINING_DATA
 from audioprobe.serialize import from_json
 from audioprobe.training.curriculum import MODEL, RECIPE
 from audioprobe.training.loop import LOG
@@ -30,7 +31,7 @@ def ship(training: Path) -> None:
     recipe = from_json(Recipe, (training / RECIPE).read_text(encoding="utf-8"))
     shutil.rmtree(MINI, ignore_errors=True)
     (MINI / "exam").mkdir(parents=True)
-    for name in (ADAPTER, CARD):
+    for name in (ADAPTER, CARD, TRAINING_DATA):
         shutil.copyfile(training / MODEL / name, MINI / name)  # readable by everybody
     shutil.copy(training / RECIPE, MINI / RECIPE)
     shutil.copy(ROOT / "LICENSE", MINI / "LICENSE")

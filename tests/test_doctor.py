@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from audioprobe import Recordings
 from audioprobe.doctor import Finding, examine
 from audioprobe.language_models.published import PUBLISHED
 from audioprobe.weights import CARRIERS
@@ -70,3 +71,12 @@ def test_without_a_network_the_hub_is_a_note_and_no_crash() -> None:
     (hub,) = [finding for finding in examine() if finding.subject == "model hub"]
     assert hub.state == "note"
     assert "without it" in hub.mend
+
+
+def test_sounds_are_compared_with_what_mini_was_trained_on() -> None:
+    assert look("model mini").state == "ok"
+    path = next(clip.path for clip in Recordings().clips() if clip.path)
+    (finding,) = [
+        f for f in examine(ask_network=False, sounds=[str(path)]) if f.subject == "sounds"
+    ]
+    assert (finding.state, finding.found) == ("ok", "none of 1 clips was used to train mini")

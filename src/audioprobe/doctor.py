@@ -4,7 +4,7 @@ import os
 import platform
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -14,11 +14,15 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import constants
 
+from audioprobe.audio.sources import clips_of
+from audioprobe.audio.training_clips import clips_among
 from audioprobe.errors import AudioProbeError
 from audioprobe.language_models.published import PRECISIONS, PUBLISHED, SPARE_GIB
 from audioprobe.registry import available
+from audioprobe.results.training_data import TRAINING_DATA, TrainingData, training_notes
 from audioprobe.weights import AST_AUDIOSET, CARRIERS, find
 
+MINI = Path(__file__).parent / "mini"
 _LIBRARIES = ("numpy", "torch", "transformers", "sentence-transformers", "soundfile", "openai")
 _TIMEOUT_S = 3.0
 
@@ -40,14 +44,18 @@ class Finding:
     mend: str = ""
 
 
-def examine(*, ask_network: bool = True) -> tuple[Finding, ...]:
+def examine(*, ask_network: bool = True, sounds: Sequence[str] = ()) -> tuple[Finding, ...]:
     """Look at everything.
 
     Args:
         ask_network: whether to try to connect to the model hub (3 s at most).
+        sounds: files and folders to compare with the recordings that `mini` was trained on.
+
+    Raises:
+        InvalidInputError: if a sound that is named is not there.
     """
     findings = [_machine(), _accelerator(), _memory(), *_versions(), *_backends(), *_weights()]
-    findings += _large_models()
+    findings += [*_mini(sounds), *_large_models()]
     findings += [_hub() if ask_network else Finding("model hub", "note", "not asked (--offline)")]
     return (*findings, _key())
 
@@ -84,6 +92,21 @@ def _gibibytes() -> float | None:
     if not hasattr(os, "sysconf") or sys.platform == "darwin":
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _mini(sounds: Sequence[str]) -> Iterator[Finding]:
+    data = TrainingData.from_csv(MINI / TRAINING_DATA, MINI.name)
+    found = f"in {MINI}; {len(data.recordings)} recordings that it was trained on are known"
+    yield Finding("model mini", "ok", found)
+    if not sounds:
+        return
+    clips = clips_of(sounds)
+    known = clips_among(clips, data)
+    state: Literal["ok", "note"] = "note" if known else "ok"
+    told = training_notes({MINI.name: known}, len(clips))
+    mend = "Numbers on these clips say nothing about new sounds: leave them out." if known else ""
+    none = f"none of {len(clips)} clips was used to train mini"
+    yield Finding("sounds", state, told[0] if told else none, mend)
 
 
 def _large_models() -> Iterator[Finding]:

@@ -8,6 +8,7 @@ change answers. `audioprobe.testing` holds the executable form of each contract.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
+from audioprobe.results.training_data import TrainingData
 from audioprobe.types import (
     Clip,
     ComponentInfo,
@@ -130,6 +131,16 @@ class LikelihoodModel(LanguageModel, Protocol):
 
 
 @runtime_checkable
+class KnownTrainingData(Protocol):
+    """A model that can say which recordings it was trained on (an ability of some)."""
+
+    @property
+    def training_data(self) -> TrainingData | None:
+        """The recordings; None where they are not known, which is not the same as none."""
+        ...
+
+
+@runtime_checkable
 class TextEmbedder(Component, Protocol):
     """Text to vectors."""
 
@@ -140,6 +151,15 @@ class TextEmbedder(Component, Protocol):
             InvalidInputError: for a text that the model cannot take.
             RemoteError: where a service failed for good.
         """
+        ...
+
+
+@runtime_checkable
+class TextLimit(Protocol):
+    """An embedder, or a scorer, that can say what of a text it does not read (an ability)."""
+
+    def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
+        """Tokens of each text beyond what is read, 0 where all is; None where it is not known."""
         ...
 
 
@@ -176,3 +196,8 @@ class Dataset(Component, Protocol):
             InvalidInputError: for a split that the data set does not have.
         """
         ...
+
+
+def training_data_of(component: object) -> TrainingData | None:
+    """The recordings that a component was trained on; None where it cannot say."""
+    return component.training_data if isinstance(component, KnownTrainingData) else None

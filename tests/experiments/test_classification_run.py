@@ -60,7 +60,11 @@ def test_every_rung_is_asked_of_every_clip_and_all_is_kept(config: Path, tmp_pat
     ]
     assert [len(cell.result.clip_ids) for cell in cells] == [6, 6, 5, 5]
     manifest = json.loads((tmp_path / "run/manifest.json").read_text())
-    assert set(manifest["starts"][0]) == {"time", "versions", "commit"}
+    assert set(manifest["starts"][0]) == {"time", "versions", "commit", "training clips"}
+    assert {name: len(sounds) for name, sounds in manifest["sounds"].items()} == {
+        "shipped": 6,
+        "made": 5,
+    }
     assert len(list((tmp_path / "run/results").glob("*.csv"))) == 4
     assert len((tmp_path / "run/responses.jsonl").read_text().splitlines()) == 22
 

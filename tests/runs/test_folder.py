@@ -19,7 +19,7 @@ def test_a_run_is_gone_on_with(tmp_path: Path) -> None:
     with open_run(tmp_path / "run", "a = 1\n", MANIFEST, {"time": "now"}) as run:
         assert len(run.journal) == 1
     manifest = json.loads((tmp_path / "run/manifest.json").read_text())
-    assert manifest == {"pinned": MANIFEST, "starts": [{}, {"time": "now"}]}
+    assert manifest == {"pinned": MANIFEST, "starts": [{}, {"time": "now"}], "sounds": {}}
     assert (tmp_path / "run/scores.csv").read_text() == "a,b\n"
 
 
@@ -33,7 +33,7 @@ def test_other_runs_are_refused(tmp_path: Path) -> None:
         pass
     other = MANIFEST | {"data": "456", "more": 1}
     with (
-        pytest.raises(InvalidInputError, match="data, more differ, data was '123' and is '456'"),
+        pytest.raises(InvalidInputError, match="data was '123' and is '456'; more is new"),
         open_run(tmp_path, "a = 1\n", other),
     ):
         pass
@@ -62,6 +62,58 @@ def test_another_configuration_goes_on_where_nothing_keeps_it(tmp_path: Path) ->
     ):
         pass
     assert asked == ["a = 1\n", "a = 2\n"], "the same is never asked about"
+
+
+SOUNDS = {"field": {"a.wav": "1", "b.wav": "2"}}
+
+
+def test_sounds_that_changed_are_named_once(tmp_path: Path) -> None:
+    changed = []
+    replaced = {"field": {"a.wav": "1", "b.wav": "3"}}
+    for sounds in (SOUNDS, SOUNDS, replaced, replaced):
+        with open_run(tmp_path, "a = 1\n", MANIFEST, sounds=sounds) as run:
+            changed.append(dict(run.changed))
+    assert changed == [{}, {}, {"field": ("b.wav",)}, {}]
+    starts = json.loads((tmp_path / "manifest.json").read_text())["starts"]
+    assert [start.get("changed sounds") for start in starts] == [
+        None,
+        None,
+        {"field": ["b.wav"]},
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sounds", "told"),
+    [
+        ({"field": {"a.wav": "1", "b.wav": "3"}}, "field: b.wav was '2' and is '3'"),
+        ({"field": {"a.wav": "1"}}, "field: b.wav is gone"),
+        ({"field": {**SOUNDS["field"], "c.wav": "3"}}, "field: c.wav is new"),
+    ],
+)
+def test_sounds_that_must_stay_are_named(
+    tmp_path: Path, sounds: dict[str, dict[str, str]], told: str
+) -> None:
+    with open_run(tmp_path, "", {}, sounds=SOUNDS, sounds_may_change=False):
+        pass
+    for _ in range(2):  # a refused start leaves the manifest as it is
+        with (
+            pytest.raises(InvalidInputError, match=told),
+            open_run(tmp_path, "", {}, sounds=sounds, sounds_may_change=False),
+        ):
+            pass
+
+
+def test_clips_that_are_gone_or_new_are_named(tmp_path: Path) -> None:
+    with open_run(tmp_path, "", {"clips": {"field": {"a.wav": "1", "b.wav": "2"}}}):
+        pass
+    with (
+        pytest.raises(
+            InvalidInputError, match=r"field: b\.wav is gone; clips: field: c\.wav is new"
+        ),
+        open_run(tmp_path, "", {"clips": {"field": {"a.wav": "1", "c.wav": "2"}}}),
+    ):
+        pass
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:

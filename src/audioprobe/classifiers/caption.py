@@ -12,9 +12,10 @@ from audioprobe.classifiers.pooling import pooled
 from audioprobe.classifiers.provenance import provenance_of, truth_of
 from audioprobe.classifiers.windows import Listener, Progress, Record, UnusableAnswer, hear
 from audioprobe.errors import AudioProbeError, ContractError, RemoteError
-from audioprobe.protocols import LanguageModel, Scorer
+from audioprobe.protocols import LanguageModel, Scorer, TextLimit
 from audioprobe.registry import check_name, component
 from audioprobe.results import Caption, ClassificationResult, Provenance
+from audioprobe.results.classification import NOT_SCORED
 from audioprobe.results.provenance import now, versions
 from audioprobe.scorers.labels import checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
@@ -115,6 +116,7 @@ class CaptionClassifier:
             self._reading,
             clips,
             record,
+            heard_by=self._model,
             seed=self._decoding.seed if self._decoding else 0,
         )
         return self._scored(record, names, provenance, truth_of(clips))
@@ -158,7 +160,9 @@ class CaptionClassifier:
         provenance: Provenance,
         truth: Mapping[str, tuple[str, ...]],
     ) -> ClassificationResult:
-        captions = tuple(c for clip_captions in record.kept.values() for c in clip_captions)
+        captions = self._with_excess(
+            [c for clip_captions in record.kept.values() for c in clip_captions]
+        )
         provenance = replace(
             provenance,
             components={**provenance.components, "scorer": self._scorer.info},
@@ -176,6 +180,17 @@ class CaptionClassifier:
             provenance,
             truth,
         )
+
+    def _with_excess(self, captions: Sequence[Caption]) -> tuple[Caption, ...]:
+        """The captions, each with the number of its tokens that the scorer does not read."""
+        excess = None
+        if captions and isinstance(self._scorer, TextLimit):
+            excess = self._scorer.excess_tokens([caption.text for caption in captions])
+        found = []
+        for caption, n in zip(captions, excess or [0] * len(captions), strict=True):
+            details = {k: v for k, v in caption.details.items() if k != NOT_SCORED}
+            found.append(replace(caption, details=details | ({NOT_SCORED: n} if n else {})))
+        return tuple(found)
 
     def _scores_of(
         self, captions: Sequence[Caption], labels: tuple[str, ...], record: Record[Caption]

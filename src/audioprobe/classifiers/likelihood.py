@@ -139,7 +139,12 @@ class LikelihoodClassifier:
         record = hear(self._listener(names, text_prior), clips, self._reading, progress)
         # Of all sound that was heard, whatever becomes of the silences.
         provenance = provenance_of(
-            {"model": self._model.info}, self._options(), self._reading, clips, record
+            {"model": self._model.info},
+            self._options(),
+            self._reading,
+            clips,
+            record,
+            heard_by=self._model,
         )
         if self._prior == "silence":
             self._subtract_silences(record, names)

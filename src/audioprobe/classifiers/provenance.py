@@ -1,13 +1,14 @@
 """What results of classifiers record about their making."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from audioprobe.audio.reading import Reading
+from audioprobe.audio.training_clips import training_clips
 from audioprobe.classifiers.windows import Kept, Record
+from audioprobe.protocols import Component
 from audioprobe.results import Provenance
-from audioprobe.results.provenance import now, versions
+from audioprobe.results.provenance import digest_of_sounds, now, versions
 from audioprobe.types import Clip, ComponentInfo, Option
 
 
@@ -18,6 +19,7 @@ def provenance_of(
     clips: Sequence[Clip],
     record: Record[Kept],
     *,
+    heard_by: Component,
     seed: int = 0,
 ) -> Provenance:
     """Where a result comes from that was made just now.
@@ -28,15 +30,21 @@ def provenance_of(
         reading: how recordings became windows.
         clips: all that were asked for.
         record: what came of them.
+        heard_by: the model, which may know what it was trained on.
         seed: for whatever samples.
     """
     return Provenance(
         components=components,
         options={**options, **_policy(reading)},
         seed=seed,
-        data=_digest(clips, record),
+        # Only of clips that were heard: how far a failed one was read depends on the batch.
+        data=digest_of_sounds(
+            (clip.id, record.digests[clip.id] if clip.id in record.kept else "failed")
+            for clip in clips
+        ),
         versions=versions(),
         created=now(),
+        training_clips=training_clips(clips, heard_by),
     )
 
 
@@ -51,12 +59,3 @@ def _policy(reading: Reading) -> dict[str, Option]:
 def truth_of(clips: Sequence[Clip]) -> dict[str, tuple[str, ...]]:
     """Labels by clip id, of the clips that came with labels."""
     return {clip.id: clip.labels for clip in clips if clip.labels is not None}
-
-
-def _digest(clips: Sequence[Clip], record: Record[Kept]) -> str:
-    data = hashlib.sha256()
-    for clip in clips:
-        # Only of clips that were heard: how far a failed one was read depends on the batch.
-        digest = record.digests[clip.id] if clip.id in record.kept else "failed"
-        data.update(f"{clip.id}\t{digest}\n".encode("utf-8", "surrogatepass"))
-    return data.hexdigest()

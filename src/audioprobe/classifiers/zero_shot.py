@@ -129,6 +129,7 @@ class ZeroShotClassifier:
             self._reading,
             clips,
             record,
+            heard_by=self._encoder,
         )
         return ClassificationResult(
             tables.pop(self._rank_by),

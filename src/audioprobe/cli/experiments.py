@@ -9,7 +9,7 @@ from audioprobe.cli.app import EXIT_FAILED, app
 from audioprobe.cli.progress import stage_bars
 from audioprobe.errors import InvalidInputError
 from audioprobe.tables import printable
-from audioprobe.terminal import terminal_width, write
+from audioprobe.terminal import note, terminal_width, write
 
 if TYPE_CHECKING:
     from audioprobe.experiments.classification import ClassificationRun
@@ -107,7 +107,7 @@ def _classify(
         _show(prepared)
         return 0
     with stage_bars() as bars:
-        cells = prepared(folder, progress=bars, on=on, n_workers=n_workers)
+        cells = prepared(folder, progress=bars, on=on, n_workers=n_workers, say=note)
     scores = write_outcome(prepared, cells, folder, path.stem, embed=embed)
     write(headline(scores).to_text(terminal_width()))
     write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))

@@ -51,6 +51,11 @@ def backends() -> int:
 
 @app.command
 def doctor(
+    sounds: Annotated[
+        list[str] | None,
+        Parameter(help="Sound files or folders: was the model `mini` trained on them?"),
+    ] = None,
+    /,
     *,
     offline: Annotated[
         bool, Parameter(help="Do not try to reach the model hub.", negative=())
@@ -58,11 +63,12 @@ def doctor(
 ) -> int:
     """Examine machine, versions, weights and network, and say what to do about each problem.
 
-    The exit status is 0 if the demo can run here, 1 if not.
+    Named sounds are compared with the recordings that `mini` was trained on. The exit status is 0
+    if the demo can run here, 1 if not.
     """
     from audioprobe.doctor import examine
 
-    findings = examine(ask_network=not offline)
+    findings = examine(ask_network=not offline, sounds=sounds or ())
     for finding in findings:  # no table: a path that is folded cannot be copied
         write(printable(f"{finding.state:9}{finding.subject}: {finding.found}"))
         if finding.mend:

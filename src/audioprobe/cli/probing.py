@@ -8,14 +8,15 @@ from cyclopts import Parameter
 from audioprobe.cli.app import EXIT_FAILED, app
 from audioprobe.cli.progress import stage_bars
 from audioprobe.tables import printable
-from audioprobe.terminal import terminal_width, write
+from audioprobe.terminal import note, terminal_width, write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 
 SHIPPED = "shipped"
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 _SHOWN = 20  # questions of a dry run, of each listener and sounds
 
 
@@ -27,7 +28,11 @@ def probe(
         str, Parameter(help="What to ask for: hypernym, synonym, or both with a comma.")
     ] = "hypernym",
     clips: Annotated[
-        str, Parameter(help='A folder of sounds named after what is heard; "shipped"; "" is text.')
+        str,
+        Parameter(
+            help="Sounds: a folder whose files are named after what is heard, or a table with "
+            'the columns path and labels; "shipped"; "" is text.'
+        ),
     ] = SHIPPED,
     conditions: Annotated[
         str, Parameter(help="Under which to ask, with commas [all that clips allow].")
@@ -109,7 +114,7 @@ def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: boo
     from audioprobe.experiments.probing.outcome import write_outcome
 
     with stage_bars() as bars:
-        cells = prepared(folder, bars)
+        cells = prepared(folder, bars, say=note)
     write_outcome(prepared, cells, folder, Path(source).stem, embed=embed)
     _tell(cells)
     write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
@@ -120,6 +125,8 @@ def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: boo
 def _sounds(clips: str) -> list[dict[str, Any]]:
     if clips == SHIPPED:
         return [{"name": "recordings", "dataset": {"name": "recordings"}}]
+    if Path(clips).suffix.lower() in TABLES:  # labelled clips
+        return [{"name": "sounds", "dataset": {"name": f"manifest:{clips}"}}]
     return [{"name": "sounds", "folder": clips}] if clips else []
 
 
@@ -135,7 +142,20 @@ def _show(prepared: "ProbeRun") -> None:
         write(printable(f"{one.listener.name}, {one.sounds}:"))
         for question in questions[:: max(1, len(questions) // _SHOWN)]:
             write(printable(f"  {question.condition}: {question.text} [{question.sound}]"))
+        if one.heard is not None:
+            _tell_unasked(len(one.heard.clips), one.asked.unasked())
     write(f"\n{n_questions} questions; equal ones are asked once")
+
+
+def _tell_unasked(n_clips: int, unasked: "Mapping[str, str]") -> None:
+    """Which clips no question is about, and why."""
+    if not unasked:
+        return
+    write(f"  {len(unasked)} of {n_clips} clips are not asked about:")
+    for clip, reason in list(unasked.items())[:_SHOWN]:
+        write(printable(f"    {clip}: {reason}"))
+    if len(unasked) > _SHOWN:
+        write(f"    ... and {len(unasked) - _SHOWN} more")
 
 
 def _tell(cells: "Sequence[ProbeCell]") -> None:
@@ -148,6 +168,9 @@ def _tell(cells: "Sequence[ProbeCell]") -> None:
         write(printable(f"{cell.listener}, {cell.sounds}: {found.name}"))
         table = cell.outcome.table("relation", "condition")
         write(table.only(("relation", "condition", *BRIEF)).to_text(width))
-        write(f"{cell.outcome.modality_gap()}\n")
+        write(f"{cell.outcome.modality_gap()}")
+        for sentence in cell.outcome.notes():
+            write(sentence)
+        write("")
     if len(cells) > 1:
         write(headline(cells).to_text(width))

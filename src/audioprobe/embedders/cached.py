@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.protocols import TextEmbedder
+from audioprobe.protocols import TextEmbedder, TextLimit
 from audioprobe.services.store import Store, key_of, scope_of
 from audioprobe.types import ComponentInfo, FloatArray
 
@@ -49,6 +49,10 @@ class CachedEmbedder:
     def info(self) -> ComponentInfo:
         """That of the inner embedder."""
         return self._inner.info
+
+    def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
+        """As the inner embedder says; None where it cannot."""
+        return self._inner.excess_tokens(texts) if isinstance(self._inner, TextLimit) else None
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """One vector per text, float32, shape (n_texts, width).

@@ -9,7 +9,7 @@ import numpy as np
 import openai
 
 from audioprobe.embedders.answers import vectors
-from audioprobe.embedders.batches import batches, check_texts
+from audioprobe.embedders.batches import MAX_TOKENS_PER_TEXT, batches, check_texts
 from audioprobe.embedders.tokens import token_counter
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.services.budget import Budget
@@ -150,6 +150,14 @@ class OpenAIEmbedder:
         if len(widths) > 1:
             raise RemoteError(f"The service answered with vectors of unequal width: {widths}.")
         return np.concatenate(arrays)
+
+    def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
+        """Tokens of each text beyond the service's limit; None where they are only bounded."""
+        self._endpoint.check_key()  # told before tokens are counted
+        count, is_exact = self._counter
+        if not is_exact:
+            return None
+        return [max(0, count(text) - MAX_TOKENS_PER_TEXT) for text in texts]
 
     def _embed_batches(self, found: Sequence[tuple[list[str], int]]) -> list[FloatArray]:
         """Each batch's vectors, in order."""

@@ -49,7 +49,8 @@ class SentenceTransformerEmbedder:
         """One vector per text, float32, shape (n_texts, width).
 
         The model cuts long texts at its limit: all-MiniLM-L6-v2 at 256 word pieces, which is
-        several captions. Special tokens such as "[SEP]" are text like any other.
+        several captions; `excess_tokens` says how much of each text that is. Special tokens such as
+        "[SEP]" are text like any other.
 
         Raises:
             InvalidInputError: for a text that is not valid Unicode; names its position.
@@ -64,6 +65,17 @@ class SentenceTransformerEmbedder:
             show_progress_bar=False,
         )
         return vectors
+
+    def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
+        """Word pieces of each text beyond the model's limit; None where it has no tokenizer."""
+        limit: int | None = self._loaded.max_seq_length
+        tokenizer: Any = getattr(self._loaded, "tokenizer", None)
+        if limit is None or not isinstance(tokenizer, PreTrainedTokenizerBase):
+            return None
+        if not texts:
+            return []
+        ids = tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+        return [max(0, len(one) - limit) for one in ids]
 
     @property
     def _width(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from audioprobe.audio.training_clips import training_clips
 from audioprobe.classifiers.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.config import Classification
@@ -19,11 +20,21 @@ from audioprobe.experiments.materials import (
     rung_of,
     templates,
 )
-from audioprobe.experiments.record import digest_of, started
+from audioprobe.experiments.record import (
+    Say,
+    clip_digests,
+    refuse_familiar,
+    same_config,
+    sound_digests,
+    started,
+    tell_changes,
+    tell_reuse,
+)
 from audioprobe.language_models.cached import CachedModel
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.results import ClassificationResult
+from audioprobe.results.training_data import training_notes
 from audioprobe.runs.folder import RunFolder, open_run
 from audioprobe.runs.progress import Progress
 from audioprobe.serialize import to_json
@@ -92,6 +103,7 @@ class ClassificationRun:
         *,
         on: str = "",
         n_workers: int = 2,
+        say: Say = lambda _: None,
     ) -> list[Cell]:
         """Ask everything that was not answered yet.
 
@@ -100,6 +112,8 @@ class ClassificationRun:
             progress: told how far it is.
             on: a Ray cluster that asks, see `cluster.answer_on`; "" asks in this process.
             n_workers: actors of the cluster that hold the model.
+            say: told in sentences what a user should know: sounds that have changed since the last
+                start, and how many answers were kept.
 
         Returns:
             A cell for each part of the sounds and each rung, in order.
@@ -114,7 +128,21 @@ class ClassificationRun:
         source: LanguageModel = built("language_model", self.config.model)  # type: ignore[assignment]
         model = source
         scorer: Scorer = built("scorer", self.config.scorer)  # type: ignore[assignment]
-        with open_run(folder, self._text, self._pinned(model, scorer), started()) as run:
+        digests = self._digests()
+        known = self._training_clips(source)
+        with open_run(
+            folder,
+            self._text,
+            self._pinned(model, scorer),
+            {**started(), "training clips": known},
+            sounds=digests,
+            refused=lambda older: same_config(older, self.config),
+        ) as run:
+            n_before = len(run.journal)
+            tell_changes(run, digests, say)
+            for sounds in self._sounds:
+                for note in training_notes(known[sounds.name], len(sounds.clips)):
+                    say(f"{sounds.name}: {note}.")
             if on:
                 from audioprobe.experiments.cluster import answer_on  # noqa: PLC0415 - an extra
 
@@ -128,7 +156,7 @@ class ClassificationRun:
                 )
             if self.config.cache:
                 model = CachedModel(model, Path(self.config.cache).expanduser())
-            model = CachedModel(model, run.journal)
+            model = asked = CachedModel(model, run.journal)
             cells = []
             for sounds, questions in self.questions:
                 for question in questions:
@@ -138,7 +166,35 @@ class ClassificationRun:
                     told = _told(progress, f"{sounds.name}: {question.name}", source)
                     cells.append(_cell(classifier, sounds, question, told))
                     _keep(run, cells[-1])
+            tell_reuse([asked], n_before, say)
             return cells
+
+    def _training_clips(self, model: LanguageModel) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Ids of the clips that the model was trained on, by the name of the sounds and the model.
+
+        Raises:
+            InvalidInputError: if some are among sounds that are called unfamiliar.
+        """
+        found = {}
+        for sounds, configured in zip(self._sounds, self.config.sounds, strict=True):
+            found[sounds.name] = training_clips(sounds.clips, model)
+            if not configured.allow_training_clips:
+                refuse_familiar(sounds.name, sounds.familiar, found[sounds.name], len(sounds.clips))
+        return found
+
+    def _digests(self) -> dict[str, dict[str, str]]:
+        """Digests of all sounds: of clips by id, and of examples by their position."""
+        found = {sounds.name: sound_digests(sounds.clips) for sounds in self._sounds}
+        for sounds, questions in self.questions:
+            for question in questions:
+                heard_in = {
+                    str(n): example.audio.digest()
+                    for n, example in enumerate(question.examples, 1)
+                    if example.audio is not None
+                }
+                if heard_in:
+                    found[f"{sounds.name}, examples of {question.name}"] = heard_in
+        return found
 
     def _pinned(self, model: LanguageModel, scorer: Scorer) -> dict[str, object]:
         """What, besides the configuration's text, a result depends on."""
@@ -152,7 +208,7 @@ class ClassificationRun:
             "model": json.loads(to_json(model.info)),
             "scorer": json.loads(to_json(scorer.info)),
             "data": {s.name: json.loads(to_json(s.dataset.info)) for s in self._sounds},
-            "clips": {sounds.name: digest_of(sounds.clips) for sounds in self._sounds},
+            "clips": {sounds.name: clip_digests(sounds.clips) for sounds in self._sounds},
             "questions": asked,
             "prompts": {rung.name: asdict(rung.template) for _, rung in self._rungs},
             "seed": self.config.seed,
@@ -194,6 +250,5 @@ def _keep(run: RunFolder, cell: Cell) -> None:
 def _hash(question: Question) -> str:
     content = hashlib.sha256(question.text.encode())
     for example in question.examples:
-        sound = "" if example.audio is None else example.audio.digest()
-        content.update(f"\n{example.question}\n{example.answer}\n{sound}".encode())
+        content.update(f"\n{example.question}\n{example.answer}".encode())
     return content.hexdigest()[:16]

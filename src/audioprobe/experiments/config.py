@@ -42,6 +42,8 @@ class Sound:
             them on the scored clips themselves, which is an upper bound and is called so.
         familiar: whether the model learned from such sound, for the drop between data sets; None
             where nobody knows.
+        allow_training_clips: go on where `familiar` is false and the model was trained on some of
+            the very clips; otherwise that is an error.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Sound:
     mapping: str = ""
     thresholds_from: str = ""
     familiar: bool | None = None
+    allow_training_clips: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,12 @@ from audioprobe.experiments.scoring import CellScore, drops, scored
 from audioprobe.experiments.summary import labels_table, summary
 from audioprobe.parquet import write
 from audioprobe.reports.html import Grid, write_page
-from audioprobe.tables import Table
+from audioprobe.results.classification import NOT_SCORED
+from audioprobe.results.training_data import training_notes
+from audioprobe.tables import Table, printable
 
 SCORES, REPORT = "scores.parquet", "report.html"
+_SHOWN = 5  # clips that a sentence names
 
 
 def write_outcome(
@@ -40,7 +43,9 @@ def write_outcome(
         f"\n## {score.sounds}: {score.rung}\n\n{labels_table(score).to_markdown()}"
         for score in scores
     ]
-    write_whole(folder / "summary.md", table.to_markdown() + "".join(labels))
+    notes = _notes(cells)
+    told = "".join(f"\n{note}\n" for note in notes)
+    write_whole(folder / "summary.md", table.to_markdown() + told + "".join(labels))
     write_whole(folder / "summary.tex", table.to_latex())
     clips = {heard.name: {clip.id: clip for clip in heard.clips} for heard, _ in run.questions}
     first = cells[0].result.provenance
@@ -49,6 +54,7 @@ def write_outcome(
         f"scored by {first.components['scorer'].name}. audioprobe "
         f"{first.versions.get('audioprobe', '?')}, seed {run.config.seed}."
     )
+    lead = " ".join([lead, *notes])
     page = ReportMaker(clips, folder, embed=embed)(
         name,
         lead,
@@ -57,20 +63,46 @@ def write_outcome(
         drops=drops(cells, run.config.bootstrap),
         judged=calibrated(cells, run.config),
         bootstrap=run.config.bootstrap,
-        made=[Grid("Sounds", _sounds(run)), Grid("Questions", _questions(run), False, False)],
+        made=[
+            Grid("Sounds", _sounds(run, cells)),
+            Grid("Questions", _questions(run), False, False),
+        ],
     )
     write_page(page, folder / REPORT)
     return scores
 
 
-def _sounds(run: ClassificationRun) -> Table:
+def _notes(cells: Sequence[Cell]) -> list[str]:
+    """What a reader of the numbers should know of the clips, a sentence each."""
+    found = []
+    for cell in cells:
+        result = cell.result
+        known = training_notes(result.provenance.training_clips, result.counts["clips"])
+        found += [f"{cell.sounds}: {note}." for note in known]
+        unread = [caption for caption in result.captions if caption.details.get(NOT_SCORED)]
+        if unread:
+            clips = ", ".join(dict.fromkeys(printable(c.clip_id) for c in unread[:_SHOWN]))
+            found.append(
+                f"{cell.sounds}, {cell.rung}: {len(unread)} captions are longer than the scorer "
+                f"reads, among them those of {clips}."
+            )
+    return list(dict.fromkeys(found))
+
+
+def _sounds(run: ClassificationRun, cells: Sequence[Cell]) -> Table:
     """What was heard, with what the data sets say of themselves: what is missing, for one."""
+    known = {cell.sounds: cell.result.provenance.training_clips for cell in cells}
     rows = []
     for heard, _ in run.questions:
         info = heard.dataset.info
         options = ", ".join(f"{name} {value}" for name, value in info.options.items())
-        rows.append((heard.name, info.name, info.revision, str(len(heard.clips)), options))
-    return Table(("sounds", "data set", "revision", "clips", "options"), tuple(rows), (3,))
+        trained = ", ".join(f"{len(clips)}, {name}" for name, clips in known[heard.name].items())
+        n_clips = str(len(heard.clips))
+        rows.append(
+            (heard.name, info.name, info.revision, n_clips, trained or "not known", options)
+        )
+    header = ("sounds", "data set", "revision", "clips", "used to train the model", "options")
+    return Table(header, tuple(rows), (3,))
 
 
 def _questions(run: ClassificationRun) -> Table:

@@ -1,6 +1,7 @@
 """What was trained of an LTU, as a small folder that loads over its base."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from audioprobe.disk import new_folder
-from audioprobe.language_models.ltu_files import ADAPTER, LtuFiles, write_card
+from audioprobe.language_models.ltu_files import (
+    ADAPTER,
+    LtuFiles,
+    write_card,
+    write_training_data,
+)
 from audioprobe.nets.ltu import LtuNet
+from audioprobe.types import Clip
 
 
 def trainable_parts(net: LtuNet) -> dict[str, Tensor]:
@@ -22,19 +29,24 @@ def trainable_parts(net: LtuNet) -> dict[str, Tensor]:
     }
 
 
-def save_adapter(files: LtuFiles, out: str | Path, *, name: str) -> Path:
+def save_adapter(
+    files: LtuFiles, out: str | Path, *, name: str, learned_from: Iterable[Clip] = ()
+) -> Path:
     """Write audio half and adapters in half precision, for `LTU.from_pretrained(out)`.
 
     Args:
         files: the model, and the base that it was trained on.
         out: the folder to write; must not exist yet.
         name: of the model.
+        learned_from: clips that it was trained on, besides those of `files.training_data`. Their
+            hashes go into the folder, so that results say which of their clips are among them.
 
     Returns:
         The folder, which appears only when it is whole.
 
     Raises:
         InvalidInputError: if `out` is there already.
+        AudioReadError: if a clip that it learned from cannot be read.
     """
     halves = {
         key: tensor.to(torch.float16).contiguous()
@@ -45,4 +57,5 @@ def save_adapter(files: LtuFiles, out: str | Path, *, name: str) -> Path:
         digest = hashlib.sha256((folder / ADAPTER).read_bytes()).hexdigest()
         origin = replace(files.origin, checkpoint=name, sha256=digest)
         write_card(folder, origin, files.net.config)
+        write_training_data(files, folder, name, learned_from)
     return Path(out)

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError
-from audioprobe.protocols import LanguageModel
+from audioprobe.protocols import LanguageModel, training_data_of
+from audioprobe.results.training_data import TrainingData
 from audioprobe.serialize import from_json, to_json
 from audioprobe.services.store import Answers, Store, key_of, scope_of
 from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
@@ -51,6 +52,11 @@ class CachedModel:
     def info(self) -> ComponentInfo:
         """That of the inner model."""
         return self._inner.info
+
+    @property
+    def training_data(self) -> TrainingData | None:
+        """That of the inner model; None where it is not known."""
+        return training_data_of(self._inner)
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None

@@ -11,8 +11,9 @@ from dataclasses import asdict, replace
 from itertools import islice
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.protocols import LanguageModel, LikelihoodModel
+from audioprobe.protocols import LanguageModel, LikelihoodModel, training_data_of
 from audioprobe.registry import load
+from audioprobe.results.training_data import TrainingData
 from audioprobe.types import (
     ComponentInfo,
     Decoding,
@@ -113,6 +114,11 @@ class Cascade:
             options |= {f"caption_{name}": value for name, value in drawn.items()}
         parts = {"captioner": self._captioner.info, "reasoner": self._reasoner.info}
         return ComponentInfo("language_model", "Cascade", "1", options, parts)
+
+    @property
+    def training_data(self) -> TrainingData | None:
+        """That of the captioner, which hears; None where it is not known."""
+        return training_data_of(self._captioner)
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from audioprobe.language_models.ltu_files import (
     LtuFiles,
     read_published,
     write_card,
+    write_training_data,
 )
 from audioprobe.language_models.ltu_files import WHISPER as WHISPER_FOLDER
 from audioprobe.nets.tltr import TltrConfig
+from audioprobe.types import Clip
 from audioprobe.weights import resolve
 
 SHARD = "5GB"  # of the weights, per file
@@ -58,7 +61,9 @@ def convert_ltu(
     return Path(out).expanduser()
 
 
-def save_ltu(files: LtuFiles, out: str | Path, *, name: str) -> Path:
+def save_ltu(
+    files: LtuFiles, out: str | Path, *, name: str, learned_from: Iterable[Clip] = ()
+) -> Path:
     """Write all of an LTU, its base included, as one folder for `LTU.from_pretrained`.
 
     A training that changed the language model's own weights is kept by this alone; what
@@ -68,18 +73,21 @@ def save_ltu(files: LtuFiles, out: str | Path, *, name: str) -> Path:
         files: the model; numbers stay in the format that they have.
         out: the folder to write; must not exist yet. It appears only when it is whole.
         name: of the model.
+        learned_from: as for `adapter.save_adapter`.
 
     Returns:
         The folder.
 
     Raises:
         InvalidInputError: if `out` is there already.
+        AudioReadError: if a clip that it learned from cannot be read.
     """
     with new_folder(out) as folder:
         if files.whisper is not None:
             shutil.copytree(files.whisper, folder / WHISPER_FOLDER)
         origin = replace(files.origin, checkpoint=name, sha256="")
         _write(replace(files, origin=origin), folder)
+        write_training_data(files, folder, name, learned_from)
     return Path(out).expanduser()
 
 

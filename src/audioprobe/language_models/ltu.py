@@ -26,6 +26,7 @@ from audioprobe.nets.ltu import LtuNet
 from audioprobe.nets.memory import answer_in_batches, answer_one
 from audioprobe.nets.quantization import QUANTIZATIONS, Quantization, quantize
 from audioprobe.protocols import LanguageModel
+from audioprobe.results.training_data import TrainingData
 from audioprobe.types import (
     ComponentInfo,
     Decoding,
@@ -84,6 +85,10 @@ class LTU:
         ear: what prepares a sound for the network; None is LTU's filter bank.
         transcriber: for LTU-AS, who writes down the spoken words.
         batch_size: prompts answered at once; does not change answers.
+        training_data: recordings that the model was trained on, where they are known.
+
+    Attributes:
+        training_data: as given; None where they are not known.
     """
 
     def __init__(
@@ -95,6 +100,7 @@ class LTU:
         ear: Ear | None = None,
         transcriber: LanguageModel | None = None,
         batch_size: int = 8,
+        training_data: TrainingData | None = None,
     ) -> None:
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
@@ -109,6 +115,7 @@ class LTU:
         self._ear: Ear = ear or SpectrogramEar()
         self._transcriber = transcriber
         self._batch_size = batch_size
+        self.training_data = training_data
         self._heard: OrderedDict[str, _Heard] = OrderedDict()
 
     @classmethod
@@ -169,6 +176,7 @@ class LTU:
             ear=ear,
             transcriber=transcriber,
             batch_size=batch_size,
+            training_data=files.training_data,
         )
 
     @property

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from audioprobe import __version__
+from audioprobe.audio.training_clips import recording_of
 from audioprobe.errors import WeightsError
 from audioprobe.language_models._files import read_folder, read_json, read_tensors
 from audioprobe.language_models._gguf import plain_folder
@@ -17,8 +18,9 @@ from audioprobe.language_models.published import AUTHORS, published
 from audioprobe.nets.checkpoints import assemble, build, config_of, join, untrained
 from audioprobe.nets.ltu import LtuConfig, LtuNet
 from audioprobe.nets.tokenization import refuse_ids_beyond
+from audioprobe.results.training_data import TRAINING_DATA, TrainingData
 from audioprobe.serialize import from_json, to_json
-from audioprobe.types import ComponentInfo, Option
+from audioprobe.types import Clip, ComponentInfo, Option
 from audioprobe.weights import Weights, resolve
 
 CARD = "ltu.json"  # what tells a converted folder from others
@@ -84,6 +86,7 @@ class LtuFiles:
         origin: what the model was made from.
         revision: hash of what was read.
         whisper: the folder of an LTU-AS's Whisper, where it is known.
+        training_data: recordings that the model was trained on; None where they are not known.
     """
 
     net: LtuNet
@@ -91,6 +94,7 @@ class LtuFiles:
     origin: Origin
     revision: str
     whisper: Path | None = None
+    training_data: TrainingData | None = None
 
     def info(self, options: Mapping[str, Option]) -> ComponentInfo:
         """For the provenance of results."""
@@ -104,6 +108,26 @@ def write_card(folder: Path, origin: Origin, config: LtuConfig) -> None:
     """What a folder says of itself, beside its weights."""
     card = Card(FORMAT, __version__, origin, config)
     (folder / CARD).write_text(to_json(card) + "\n", encoding="utf-8")
+
+
+def write_training_data(
+    files: LtuFiles, folder: Path, name: str, learned_from: Iterable[Clip]
+) -> None:
+    """Write the recordings that a model was trained on; no table where none is known.
+
+    Args:
+        files: the model, whose own training data stay in the table.
+        folder: of the model.
+        name: of the model.
+        learned_from: clips, besides these; sounds in memory have no file to be found by.
+
+    Raises:
+        AudioReadError: if a clip cannot be read.
+    """
+    learned = [one for clip in learned_from if (one := recording_of(clip)) is not None]
+    if files.training_data is not None or learned:
+        known = files.training_data or TrainingData(name, ())
+        known.joined(learned).to_csv(folder / TRAINING_DATA)
 
 
 def read_ltu(name: str | Path, base: str | Path | None = None) -> LtuFiles:
@@ -202,6 +226,7 @@ def _read_converted(folder: Path, base: str | Path | None) -> LtuFiles:
         card.origin,
         resolve(str(folder)).revision(),
         whisper if whisper.is_dir() else None,
+        _training_data(folder, card),
     )
 
 
@@ -220,7 +245,20 @@ def _read_adapter(folder: Path, card: Card, named: str | Path | None) -> LtuFile
     trained = {name: tensor.float() for name, tensor in read_tensors(folder / ADAPTER).items()}
     net = join(card.config, read_folder(plain), trained, source=str(folder))
     revision = resolve(str(folder)).revision()
-    return LtuFiles(net, _read_tokenizer(plain, net), card.origin, f"{revision}-{base.revision()}")
+    return LtuFiles(
+        net,
+        _read_tokenizer(plain, net),
+        card.origin,
+        f"{revision}-{base.revision()}",
+        training_data=_training_data(folder, card),
+    )
+
+
+def _training_data(folder: Path, card: Card) -> TrainingData | None:
+    path = folder / TRAINING_DATA
+    if not path.is_file():
+        return None
+    return TrainingData.from_csv(path, Path(card.origin.checkpoint).stem)
 
 
 def _refuse_other_sizes(

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Self
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.protocols import LanguageModel
+from audioprobe.protocols import LanguageModel, training_data_of
 from audioprobe.registry import load
+from audioprobe.results.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
 
 
@@ -70,6 +71,11 @@ class Pool:
     def info(self) -> ComponentInfo:
         """That of the first: where an answer came from is no part of what it is."""
         return self.models[0].info
+
+    @property
+    def training_data(self) -> TrainingData | None:
+        """That of the first model; None where it is not known."""
+        return training_data_of(self.models[0])
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, NonFiniteError, UnsupportedInputError
-from audioprobe.protocols import Tagger
+from audioprobe.protocols import Tagger, training_data_of
 from audioprobe.registry import load
+from audioprobe.results.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Decoding, FloatArray, Prompt, Response, Waveform
 
 NOTHING = "No sound is recognised."
@@ -64,6 +65,11 @@ class TagCaptioner:
         options = {"sure": self._sure, "floor": self._floor, "most": self._most}
         parts = {"tagger": self._tagger.info}
         return ComponentInfo("language_model", "TagCaptioner", "1", options, parts)
+
+    @property
+    def training_data(self) -> TrainingData | None:
+        """That of the tagger; None where it is not known."""
+        return training_data_of(self._tagger)
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None

@@ -50,6 +50,8 @@ class Asker:
         progress: told how far it is.
         captions: of clips, filled as they are asked for.
         n_calls: prompts that the model was given, likelihoods and free answers apart.
+        digests: of the sounds that were played, by their key; "failed" where one was not read.
+        unheard: seconds of sounds that the model said it left out, by their key.
     """
 
     model: LanguageModel
@@ -59,6 +61,8 @@ class Asker:
     progress: Progress = lambda *_: None
     captions: dict[str, str | Failed] = field(default_factory=dict)
     n_calls: dict[str, int] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    unheard: dict[str, float] = field(default_factory=dict)
     _heard: dict[str, Waveform | Failed] = field(default_factory=dict)
 
     def __call__(self, questions: Sequence[Question]) -> tuple[Trial, ...]:
@@ -105,7 +109,13 @@ class Asker:
         def ask(prompts: Iterable[Prompt]) -> Iterator[Response]:
             return self.model.generate(prompts, decoding)
 
-        return dict(zip(keys, self._asked("answers", keys, ask), strict=True))
+        found = dict(zip(keys, self._asked("answers", keys, ask), strict=True))
+        for (_, sound, _), response in found.items():
+            left_out = {} if isinstance(response, Failed) else response.details
+            seconds = left_out.get("not heard (s)")
+            if isinstance(seconds, int | float):
+                self.unheard[sound] = float(seconds)
+        return found
 
     def _rated(self, questions: Sequence[Question]) -> dict[tuple["_Key", str], float | Failed]:
         """Log-likelihoods by prompt and continuation, with those of the same prompt unheard."""
@@ -189,6 +199,9 @@ class Asker:
                 self._heard[key] = self.sounds[key]()
             except AudioReadError as error:
                 self._heard[key] = Failed(str(error))
+            if key not in self.digests:
+                sound = self._heard[key]
+                self.digests[key] = "failed" if isinstance(sound, Failed) else sound.digest()
         return self._heard[key]
 
 

@@ -1,15 +1,17 @@
 """A prepared questionnaire, asked of a model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from audioprobe.audio.training_clips import training_clips
+from audioprobe.errors import AudioReadError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probes.asking import Asker, Manners
 from audioprobe.probes.outcome import Place, ProbeOutcome
-from audioprobe.probes.prepared import Prepared
+from audioprobe.probes.prepared import PLAYED_S, Prepared, seconds_unplayed
 from audioprobe.probes.questionnaire import Questionnaire
 from audioprobe.probes.streaming import Failed
 from audioprobe.protocols import LanguageModel
-from audioprobe.results.provenance import Provenance, now, versions
+from audioprobe.results.provenance import Provenance, digest_of_sounds, now, versions
 from audioprobe.runs.progress import Progress
 from audioprobe.types import Clip, Option
 
@@ -39,6 +41,7 @@ def interview(
         AudioProbeError: for what no single question is the cause of, such as missing weights.
     """
     plan = questionnaire.plan
+    unplayed = _unplayed(asked)
     asker = Asker(model, asked.sounds, manners, plan.wordings.caption, progress)
     trials = asker(asked.questions)
     played = {c.id: (name, c) for name, own in asked.clips.by_concept.items() for c in own}
@@ -46,6 +49,7 @@ def interview(
     options: dict[str, Option] = questionnaire.options | {
         "answers": (manners.yes, manners.no, manners.option),
         "max_new_tokens": manners.max_new_tokens,
+        "played of a clip (s)": PLAYED_S,
     }
     return ProbeOutcome(
         trials,
@@ -58,9 +62,38 @@ def interview(
         asker.n_calls,
         bootstrap,
         Provenance(
-            {"language_model": model.info}, options, plan.seed, asked.digest(), versions(), now()
+            {"language_model": model.info},
+            options,
+            plan.seed,
+            digest_of_sounds([("questions", asked.digest()), *sorted(asker.digests.items())]),
+            versions(),
+            now(),
+            training_clips([played[clip][1] for clip in used], model),
         ),
+        _cut(unplayed, asker.unheard, used),
+        asked.unasked(),
     )
+
+
+def _unplayed(asked: Prepared) -> dict[str, float]:
+    """Seconds of clips that are behind what is played of them."""
+    heard = {question.sound or question.clip for question in asked.questions}
+    found = {}
+    for clip in (clip for own in asked.clips.by_concept.values() for clip in own):
+        if clip.id in heard:
+            try:
+                found[clip.id] = seconds_unplayed(clip)
+            except AudioReadError:  # every question about it fails, and is counted
+                continue
+    return found
+
+
+def _cut(
+    unplayed: Mapping[str, float], unheard: Mapping[str, float], used: Iterable[str]
+) -> dict[str, float]:
+    """Seconds of each clip that were not heard; clips that were heard whole are left out."""
+    seconds = {clip: unplayed.get(clip, 0.0) + unheard.get(clip, 0.0) for clip in used}
+    return {clip: round(cut, 3) for clip, cut in seconds.items() if cut > 0}
 
 
 def _place(concept: str, clip: Clip) -> Place:

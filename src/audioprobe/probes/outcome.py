@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from audioprobe.errors import InvalidInputError, did_you_mean
@@ -15,6 +15,7 @@ from audioprobe.probes.statistics import BRIEF, HEADER, Score, score, table_cell
 from audioprobe.probes.trial import ReadAs, Trial
 from audioprobe.probes.verdict import Verdict, verdict
 from audioprobe.results.provenance import Provenance
+from audioprobe.results.training_data import training_notes
 from audioprobe.serialize import from_json, to_json
 from audioprobe.tables import Table
 
@@ -67,7 +68,10 @@ class ProbeOutcome:
         silent: concepts without clips.
         n_calls: prompts given to the model, by what was asked.
         bootstrap: how intervals are computed: concepts are resampled.
-        provenance: components, options, seed, versions.
+        provenance: components, options, seed, versions; its `data` is over questions and sounds.
+        cut: seconds of clips that were not heard, by id: what lies behind the first 10 s, and what
+            the model said that it left out.
+        unasked: clips that no question is about, by id, with the reason.
     """
 
     trials: tuple[Trial, ...]
@@ -80,6 +84,8 @@ class ProbeOutcome:
     n_calls: Mapping[str, int]
     bootstrap: Bootstrap
     provenance: Provenance
+    cut: Mapping[str, float] = field(default_factory=dict)
+    unasked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reading(self) -> ReadAs:
@@ -191,7 +197,21 @@ class ProbeOutcome:
     def __str__(self) -> str:
         found = self.verdict()
         table = self.table().only(("condition", "relation", "form", *BRIEF)).to_text()
-        return f"{table}\n\n{self.modality_gap()}\n{found.name} ({found.grounds})"
+        lines = [table, "", str(self.modality_gap()), f"{found.name} ({found.grounds})"]
+        return "\n".join([*lines, *self.notes()])
+
+    def notes(self) -> list[str]:
+        """What a reader of the numbers should know of the clips, a sentence each."""
+        n_clips = len(self.clips)
+        found = training_notes(self.provenance.training_clips, n_clips)
+        if self.cut:
+            found.append(
+                f"{len(self.cut)} of {n_clips} clips were not heard to their end "
+                f"({sum(self.cut.values()):.1f} s in all)"
+            )
+        if self.unasked:
+            found.append(f"{len(self.unasked)} clips were not asked about")
+        return found
 
     def to_json(self) -> str:
         """Everything, to be read by `from_json`."""

@@ -42,6 +42,7 @@ def page_of(
         f"{model.name}: {found.name}. It was asked {len(outcome.trials)} questions, by {n_calls} "
         f"prompts; answers are read by {outcome.reading}."
     )
+    lead += "".join(f" {note[:1].upper()}{note[1:]}." for note in outcome.notes())
     cards = sound_cards(outcome, Sounds(folder, embed=embed), clips)
     sections = [
         Section("Conditions", [*_conditions(outcome), _grid(outcome)], _BASIS),
@@ -248,6 +249,14 @@ def _missing(outcome: ProbeOutcome) -> list[Item]:
         "Clips of no concept, or of several": Table(
             ("clip", "names"), tuple(outcome.unsorted.items())
         ),
+        "Clips that were not heard to their end": Table(
+            ("clip", "seconds not heard"),
+            tuple((clip, f"{seconds:.3f}") for clip, seconds in outcome.cut.items()),
+            (1,),
+        ),
+        "Clips that were not asked about": Table(
+            ("clip", "reason"), tuple(outcome.unasked.items())
+        ),
         "Concepts without clips": Table(("concept",), tuple((c,) for c in outcome.silent)),
     }
     return [Grid(name, table, True, False) for name, table in tables.items() if table.rows]
@@ -260,7 +269,11 @@ def _made(outcome: ProbeOutcome) -> Grid:
     ]
     rows += [(name, str(value)) for name, value in made.options.items()]
     rows += [(f"prompts: {what}", str(n)) for what, n in outcome.n_calls.items()]
-    rows += [("seed", str(made.seed)), *made.versions.items()]
+    rows += [
+        (f"clips that {model} was trained on", f"{len(clips)} of {len(outcome.clips)}")
+        for model, clips in made.training_clips.items()
+    ]
+    rows += [("seed", str(made.seed)), ("data (SHA-256)", made.data), *made.versions.items()]
     return Grid("Components and options", Table(("what", "value"), tuple(rows)), False, False)
 
 

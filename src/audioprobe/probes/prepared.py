@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from audioprobe.audio.files import open_sound
 from audioprobe.audio.reading import Reading, read_windows
 from audioprobe.probes.clips import Sorted
 from audioprobe.probes.questions import Question
@@ -13,6 +15,8 @@ from audioprobe.probes.relations.subject import Subjects
 from audioprobe.types import Clip, Waveform
 
 RATE = 16_000
+PLAYED_S = 10.0
+"""Of each clip, from its beginning."""
 _NOISE_LEVEL = 0.05  # of full scale, root mean square: about as loud as a quiet recording
 
 
@@ -34,6 +38,20 @@ class Prepared:
     subjects: Subjects
     sounds: Mapping[str, Callable[[], Waveform]]
 
+    def unasked(self) -> dict[str, str]:
+        """Clips that no question is about, by id, with the reason."""
+        asked = {question.clip for question in self.questions}
+        concepts = {question.pair.concept for question in self.questions if question.clip}
+        found = {
+            clip: f"names no concept, or several: {n}" for clip, n in self.clips.unsorted.items()
+        }
+        for concept, own in self.clips.by_concept.items():
+            why = f"its concept, {concept}, has enough other clips"
+            if concept not in concepts:
+                why = f"its concept, {concept}, is not asked about in sound"
+            found |= {clip.id: why for clip in own if clip.id not in asked}
+        return found
+
     def digest(self) -> str:
         """SHA-256 over questions, right answers, names of clips and spoken words (hexadecimal)."""
         content = hashlib.sha256()
@@ -48,8 +66,27 @@ class Prepared:
 
 def first_window(clip: Clip) -> Waveform:
     """The first 10 s of a clip; raises `AudioReadError` where it cannot be read."""
-    (window,) = read_windows(clip, Reading(length="crop"))
+    (window,) = read_windows(clip, Reading(length="crop", seconds=PLAYED_S))
     return window.waveform
+
+
+def seconds_unplayed(clip: Clip) -> float:
+    """How much of a clip lies behind what is played of it, in seconds; 0 where nothing does.
+
+    Raises:
+        AudioReadError: if the clip cannot be read.
+    """
+    lasts = _file_seconds(clip.path) if clip.waveform is None else clip.waveform.duration
+    lasts -= clip.start
+    if clip.duration is not None:
+        lasts = min(lasts, clip.duration)
+    return max(0.0, round(lasts - PLAYED_S, 3))
+
+
+def _file_seconds(path: Path | None) -> float:
+    assert path is not None  # noqa: S101 - a clip has a waveform or a path
+    with open_sound(path) as sound:
+        return float(sound.frames / sound.samplerate)
 
 
 def noise(seed: int) -> Waveform:

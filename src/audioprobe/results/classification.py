@@ -13,12 +13,16 @@ from audioprobe.metrics import ThresholdPolicy
 from audioprobe.results.provenance import Provenance
 from audioprobe.results.scores import Caption, Failure, LabelScores
 from audioprobe.results.sheet import said_of, score_sheet
+from audioprobe.results.training_data import training_notes
 from audioprobe.serialize import from_json, to_json
-from audioprobe.tables import Table
+from audioprobe.tables import Table, printable
 from audioprobe.types import BoolArray, FloatArray
 
 MATCH = "match"
 """The measure of results that go by captions: a scorer's match of caption and label."""
+
+NOT_SCORED = "not scored (tokens)"
+"""Key of a caption's details: how many of its tokens the scorer does not read."""
 
 _SHOWN_LABELS = 3  # in the table of a result: more do not fit a line
 
@@ -201,6 +205,13 @@ class ClassificationResult:
         n_cut = sum(caption.finish == "length" for caption in self.captions)
         if n_cut:
             parts.append(f"{n_cut} of {len(self.captions)} captions cut off by the token limit")
+        unread = [caption for caption in self.captions if caption.details.get(NOT_SCORED)]
+        if unread:
+            parts.append(
+                f"{len(unread)} of {len(self.captions)} captions longer than the scorer reads, "
+                f"the first of {printable(unread[0].clip_id)}"
+            )
+        parts += training_notes(self.provenance.training_clips, counts["clips"])
         return ", ".join(parts) + "."
 
     def __str__(self) -> str:

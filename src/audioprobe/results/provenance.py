@@ -1,7 +1,8 @@
 """Where a result comes from."""
 
+import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -33,6 +34,8 @@ class Provenance:
         data: SHA-256 over the sounds that were read, in order of the clips.
         versions: of Python and of the libraries that can move a number.
         created: UTC, ISO 8601.
+        training_clips: ids of the clips that a model was trained on, by the model; only of models
+            whose training data are known.
     """
 
     components: Mapping[str, ComponentInfo]
@@ -41,6 +44,15 @@ class Provenance:
     data: str
     versions: Mapping[str, str]
     created: str = field(compare=False)
+    training_clips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def digest_of_sounds(digests: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over ids of sounds and the digest of each, in order (64 hexadecimal digits)."""
+    content = hashlib.sha256()
+    for name, digest in digests:
+        content.update(f"{name}\t{digest}\n".encode("utf-8", "surrogatepass"))
+    return content.hexdigest()
 
 
 def now() -> str:

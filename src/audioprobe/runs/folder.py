@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +13,10 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.runs.journal import Journal
 
 CONFIG, MANIFEST, RESPONSES = "config.toml", "manifest.json", "responses.jsonl"
+_SHOWN = 5  # differences that a message names
+
+Digests = Mapping[str, Mapping[str, str]]
+"""Digests of sounds: by the name of the evaluation set, then by clip id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +26,13 @@ class RunFolder:
     Attributes:
         path: the folder.
         journal: the answers so far.
+        changed: ids of the clips whose sound is another one than at the last start, by the name of
+            the evaluation set. Answers about other clips remain valid.
     """
 
     path: Path
     journal: Journal
+    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def write(self, name: str, content: str) -> Path:
         """A file of the run, complete or as it was before."""
@@ -39,6 +46,8 @@ def open_run(
     pinned: Mapping[str, object],
     start: Mapping[str, object] = MappingProxyType({}),
     *,
+    sounds: Digests = MappingProxyType({}),
+    sounds_may_change: bool = True,
     refused: Callable[[str], str | None] = lambda _: "",
     overwrite: bool = False,
     advice: str = "",
@@ -50,6 +59,10 @@ def open_run(
         config: text of the configuration.
         pinned: what else decides about a result (components, data, prompts); plain JSON data.
         start: what is only recorded, for every start anew (versions, time); plain JSON data.
+        sounds: digests of the sounds.
+        sounds_may_change: whether the run can go on where a sound is another one than at the last
+            start, because answers are kept by the sound that they are about; see
+            `RunFolder.changed`. False refuses, and names the clips.
         refused: why a run by another configuration, whose text it is given, cannot go on by this
             one; None where it can, and this one takes its place. Without, no other can.
         overwrite: whether this run takes the place of any other; the answers in the journal stay,
@@ -73,30 +86,25 @@ def open_run(
     with held(folder / "lock", refusal):
         if overwrite:
             (folder / MANIFEST).unlink(missing_ok=True)
-        elif (folder / RESPONSES).exists() and not (folder / MANIFEST).is_file():
+        else:
+            _check(folder, config, refused, advice)
+        manifest, changed = _manifest(
+            folder, pinned, start, sounds, sounds_may_change=sounds_may_change, advice=advice
+        )
+        write_whole(folder / CONFIG, config)
+        # The manifest last: a folder without one holds nothing yet.
+        write_whole(folder / MANIFEST, _text(manifest))
+        yield RunFolder(folder, Journal(folder / RESPONSES), changed)
+
+
+def _check(folder: Path, config: str, refused: Callable[[str], str | None], advice: str) -> None:
+    """Refuse a folder of another configuration, or of no run."""
+    if not (folder / MANIFEST).is_file():
+        if (folder / RESPONSES).exists():
             raise InvalidInputError(
                 f"{folder}: has {RESPONSES} and no {MANIFEST}, so it is no run of this library. "
                 "Name another folder."
             )
-        _pin(folder, config, pinned, start, refused=refused, advice=advice)
-        yield RunFolder(folder, Journal(folder / RESPONSES))
-
-
-def _pin(
-    folder: Path,
-    config: str,
-    pinned: Mapping[str, object],
-    start: Mapping[str, object],
-    *,
-    refused: Callable[[str], str | None],
-    advice: str,
-) -> None:
-    """The manifest last: a folder without one holds nothing yet."""
-    wanted = json.loads(_text(pinned))
-    if not (folder / MANIFEST).is_file():
-        write_whole(folder / CONFIG, config)
-        manifest = {"pinned": wanted, "starts": [dict(start)]}
-        write_whole(folder / MANIFEST, _text(manifest))
         return
     older = (folder / CONFIG).read_text(encoding="utf-8")
     why = refused(older) if older != config else None
@@ -109,19 +117,63 @@ def _pin(
             f"{folder}: holds a run of another configuration{f' ({why})' if why else ''}. "
             f"{advice or otherwise}"
         )
+
+
+def _manifest(
+    folder: Path,
+    pinned: Mapping[str, object],
+    start: Mapping[str, object],
+    sounds: Digests,
+    *,
+    sounds_may_change: bool,
+    advice: str,
+) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+    """The manifest with this start, and clips whose sound has changed, as in `RunFolder`."""
+    wanted = json.loads(_text(pinned))
+    now = {name: dict(digests) for name, digests in sounds.items()}
+    if not (folder / MANIFEST).is_file():
+        return {"pinned": wanted, "starts": [dict(start)], "sounds": now}, {}
     manifest = _read(folder / MANIFEST)
-    found = manifest["pinned"]
-    differing = [k for k in sorted({*found, *wanted}) if found.get(k) != wanted.get(k)]
-    if differing:
-        first = differing[0]
+    was = manifest.get("sounds", {})
+    differences = list(_differences(manifest["pinned"], wanted))
+    if was and not sounds_may_change:
+        differences = [*_differences(was, sounds), *differences]
+    if differences:
+        more = len(differences) - _SHOWN
         raise InvalidInputError(
             f"{folder}: holds a run of the same configuration over something else: "
-            f"{', '.join(differing)} differ, {first} was {found.get(first)!r:.120} and is "
-            f"{wanted.get(first)!r:.120}. {advice or 'Name another folder.'}"
+            f"{'; '.join(differences[:_SHOWN])}{f'; and {more} more' if more > 0 else ''}. "
+            f"{advice or 'Restore what was there, or name another folder.'}"
         )
-    write_whole(folder / CONFIG, config)
-    manifest["starts"].append(dict(start))
-    write_whole(folder / MANIFEST, _text(manifest))
+    changed = _changed(was, sounds)
+    manifest["starts"].append({**start, **({"changed sounds": changed} if changed else {})})
+    return {**manifest, "sounds": now}, changed
+
+
+def _changed(was: Digests, now: Digests) -> dict[str, tuple[str, ...]]:
+    """Ids of the clips that have another digest than before, by evaluation set."""
+    found = {
+        name: tuple(clip for clip, digest in digests.items() if was[name].get(clip) != digest)
+        for name, digests in now.items()
+        if name in was
+    }
+    return {name: clips for name, clips in found.items() if clips}
+
+
+def _differences(was: object, now: object, where: str = "") -> Iterator[str]:
+    """What of plain JSON data is not as before, each with its place."""
+    if not (isinstance(was, Mapping) and isinstance(now, Mapping)):
+        if was != now:
+            yield f"{where} was {was!r:.120} and is {now!r:.120}"
+        return
+    for key in sorted({*was, *now}):
+        place = f"{where}: {key}" if where else key
+        if key not in now:
+            yield f"{place} is gone"
+        elif key not in was:
+            yield f"{place} is new"
+        else:
+            yield from _differences(was[key], now[key], place)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -129,7 +181,7 @@ def _read(path: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InvalidInputError(f"{path}: not JSON ({error}).") from error
-    if not isinstance(manifest, dict) or set(manifest) != {"pinned", "starts"}:
+    if not isinstance(manifest, dict) or set(manifest) - {"sounds"} != {"pinned", "starts"}:
         raise InvalidInputError(f"{path}: not the manifest of a run. Name another folder.")
     return manifest
 

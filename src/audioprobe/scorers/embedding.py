@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.protocols import TextEmbedder
+from audioprobe.protocols import TextEmbedder, TextLimit
 from audioprobe.registry import load
 from audioprobe.scorers.directions import directions
 from audioprobe.scorers.labels import (
@@ -101,7 +101,8 @@ class EmbeddingScorer:
         """Cosines, float64 in [-1, 1], shape (n_captions, n_labels).
 
         Raises:
-            InvalidInputError: for empty or repeated labels; for empty captions, which only the
+            InvalidInputError: for empty or repeated labels, or one that is longer than the embedder
+                reads; for empty captions, which only the
                 compatible mode takes; or if a text is embedded as the zero vector.
             RemoteError: where a remote embedder failed.
         """
@@ -129,6 +130,32 @@ class EmbeddingScorer:
         mean: FloatArray = np.add.reduceat(cosines, starts, axis=1) / counts
         return mean
 
+    def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
+        """Tokens of each caption, as it is embedded, beyond what the embedder reads.
+
+        None where the embedder cannot tell.
+        """
+        if self._recipe is not None:
+            return self._excess([self._recipe.caption_text(text) for text in texts])
+        return self._excess([self._filled(text.strip()) for text in texts])
+
+    def _excess(self, texts: Sequence[str]) -> Sequence[int] | None:
+        if not isinstance(self._embedder, TextLimit):
+            return None
+        # A text that is no Unicode is refused where it is embedded, not where it is counted.
+        return self._embedder.excess_tokens(
+            [text.encode("utf-8", "replace").decode() for text in texts]
+        )
+
+    def _refuse_long(self, texts: Sequence[str]) -> None:
+        """A label that is read in part would be another label."""
+        for text, n in zip(texts, self._excess(texts) or [0] * len(texts), strict=True):
+            if n:
+                raise InvalidInputError(
+                    f"A label is longer than the embedder {self._embedder.info.name!r} reads: the "
+                    f"last {n} tokens of {text!r:.80} would be left out. Shorten the label."
+                )
+
     def _filled(self, text: str) -> str:
         return self._template.replace("{}", text)
 
@@ -136,6 +163,7 @@ class EmbeddingScorer:
         key = tuple(texts)
         known = self._label_vectors
         if known is None or known[0] != key:
+            self._refuse_long(key)
             known = self._label_vectors = (key, directions(self._embedder, key))
         return known[1]
 

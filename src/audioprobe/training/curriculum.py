@@ -178,7 +178,10 @@ class Curriculum:
             self.teach(files, material, pool, stage)
             self.look(files, stage)
         out = self.folder / MODEL
-        return out if out.exists() else save_adapter(files, out, name=self.folder.name)
+        if out.exists():
+            return out
+        clips = () if self._recordings is None else Recorded(self._recordings, TRAIN).clips
+        return save_adapter(files, out, name=self.folder.name, learned_from=clips)
 
     def _pin(self) -> None:
         """One folder, one recipe."""

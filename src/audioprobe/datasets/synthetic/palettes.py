@@ -107,6 +107,13 @@ class Recorded:
         self._read: dict[str, Float64Array] = {}
 
     @property
+    def clips(self) -> tuple[Clip, ...]:
+        """Every clip that scenes can be made of, by concept and group."""
+        return tuple(
+            clip for groups in self._clips.values() for clips in groups.values() for clip in clips
+        )
+
+    @property
     def info(self) -> ComponentInfo:
         """The data set and its split."""
         return ComponentInfo(

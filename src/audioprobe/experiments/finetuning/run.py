@@ -22,7 +22,7 @@ from audioprobe.experiments.finetuning.materials import (
     model_of,
     sounds_in,
 )
-from audioprobe.experiments.record import digest_of, started
+from audioprobe.experiments.record import digest_of, sound_digests, started
 from audioprobe.runs.folder import open_run
 from audioprobe.runs.progress import Progress
 from audioprobe.serialize import to_json
@@ -86,7 +86,15 @@ class FinetuningRun:
             )
         holding: AbstractContextManager[object] = nullcontext()
         if processes.is_main_process:
-            holding = open_run(folder, self._text, self._pinned(), started(), refused=self._refused)
+            holding = open_run(
+                folder,
+                self._text,
+                self._pinned(),
+                started(),
+                sounds={name: sound_digests(clips) for name, clips in self.materials.clips.items()},
+                sounds_may_change=False,  # what was trained on them cannot be kept
+                refused=self._refused,
+            )
         with holding:
             with processes.main_process_first():
                 for name in ("taught", "rehearsed"):

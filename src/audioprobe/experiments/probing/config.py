@@ -31,6 +31,8 @@ class Played:
         folder: of sounds named after what is heard in them, instead of a data set.
         most: clips to take, the first ones; 0 takes all.
         familiar: whether the models learned from such sound; None where nobody knows.
+        allow_training_clips: go on where `familiar` is false and a model was trained on some of the
+            very clips; otherwise that is an error.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Played:
     folder: str = ""
     most: int = 0
     familiar: bool | None = None
+    allow_training_clips: bool = False
 
 
 @dataclass(frozen=True, slots=True)

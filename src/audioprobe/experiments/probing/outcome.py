@@ -34,6 +34,7 @@ def write_outcome(
     table = summary(cells)
     parts = [
         f"\n## {cell.name}\n\n{cell.outcome.table('relation', 'condition', 'form').to_markdown()}"
+        + "".join(f"\n{note[:1].upper()}{note[1:]}.\n" for note in cell.outcome.notes())
         for cell in cells
     ]
     write_whole(folder / "summary.md", table.to_markdown() + "".join(parts))

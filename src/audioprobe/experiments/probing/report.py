@@ -28,6 +28,10 @@ def report_of(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
         f"audioprobe {outcomes[0].provenance.versions.get('audioprobe', '?')}, "
         f"seed {run.config.seed}."
     )
+    notes = [
+        f"{c.name}: {note}." for c, o in zip(cells, outcomes, strict=True) for note in o.notes()
+    ]
+    lead = " ".join([lead, *notes])
     bootstrap = run.config.bootstrap
     links = Links("In full", tuple((c.name, f"{RESULTS}/{c.name}.html") for c in cells))
     sections = [
@@ -98,7 +102,8 @@ def _made(run: ProbeRun, cells: Sequence[ProbeCell]) -> Table:
         if one.heard:
             info, n_clips = one.heard.info, len(one.heard.clips)
             rows.append((one.heard.name, f"{info.name} {info.revision}".strip()))
-            rows.append((f"{one.heard.name}: clips", str(n_clips)))
+            n_asked = n_clips - len(one.asked.unasked())
+            rows.append((f"{one.heard.name}: clips", f"{n_clips}, {n_asked} of them asked about"))
     rows += [(name, str(value)) for name, value in cells[0].outcome.provenance.options.items()]
     return Table(("what", "value"), tuple(dict.fromkeys(rows)))
 

@@ -5,14 +5,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from audioprobe.audio.training_clips import training_clips
 from audioprobe.experiments.materials import built
 from audioprobe.experiments.probing.config import Probe
 from audioprobe.experiments.probing.materials import Planned, planned
-from audioprobe.experiments.record import digest_of, started
+from audioprobe.experiments.record import (
+    Say,
+    clip_digests,
+    refuse_familiar,
+    same_config,
+    sound_digests,
+    started,
+    tell_changes,
+    tell_reuse,
+)
 from audioprobe.language_models.cached_likelihoods import cached
 from audioprobe.probes.interview import interview
 from audioprobe.probes.outcome import ProbeOutcome
 from audioprobe.protocols import LanguageModel
+from audioprobe.results.training_data import training_notes
 from audioprobe.runs.folder import RunFolder, open_run
 from audioprobe.runs.progress import Progress
 from audioprobe.serialize import to_json
@@ -62,32 +73,54 @@ class ProbeRun:
         self._text = text
         self.planned: Sequence[Planned] = planned(config)
 
-    def __call__(self, folder: str | Path, progress: Progress = lambda *_: None) -> list[ProbeCell]:
+    def __call__(
+        self,
+        folder: str | Path,
+        progress: Progress = lambda *_: None,
+        *,
+        say: Say = lambda _: None,
+    ) -> list[ProbeCell]:
         """Ask everything that was not answered yet.
 
         Args:
             folder: of this run; one that was stopped goes on.
             progress: told how far it is.
+            say: told in sentences what a user should know: sounds that have changed since the last
+                start, clips that a model was trained on, and how many answers were kept.
 
         Returns:
             A cell for each listener and each part of its sounds, in order.
 
         Raises:
-            InvalidInputError: if the folder holds another run, or another process works in it.
+            InvalidInputError: if the folder holds another run, another process works in it, or
+                sounds that are called unfamiliar have clips that a model was trained on.
             AudioProbeError: for what no single question is the cause of, such as missing weights.
         """
         models: dict[str, LanguageModel] = {
             listener.name: built("language_model", listener.model)  # type: ignore[misc]
             for listener in self.config.listeners
         }
-        with open_run(folder, self._text, self._pinned(models), started()) as run:
-            cells = []
+        digests = {one.sounds: sound_digests(one.heard.clips) for one in self.planned if one.heard}
+        known = self._training_clips(models)
+        with open_run(
+            folder,
+            self._text,
+            self._pinned(models),
+            {**started(), "training clips": known},
+            sounds=digests,
+            refused=lambda older: same_config(older, self.config),
+        ) as run:
+            n_before = len(run.journal)
+            tell_changes(run, digests, say)
+            self._tell_training_clips(known, say)
+            asked, cells = [], []
             for one in self.planned:
                 model = models[one.listener.name]
                 if self.config.cache:
                     model = cached(model, Path(self.config.cache).expanduser())
+                asked.append(cached(model, run.journal))
                 outcome = interview(
-                    cached(model, run.journal),
+                    asked[-1],
                     one.questionnaire,
                     one.asked,
                     one.listener.manners,
@@ -97,7 +130,35 @@ class ProbeRun:
                 familiar = one.heard.familiar if one.heard else None
                 cells.append(ProbeCell(one.listener.name, one.sounds, familiar, outcome))
                 _keep(run, cells[-1])
+            tell_reuse(asked, n_before, say)
             return cells
+
+    def _training_clips(
+        self, models: dict[str, LanguageModel]
+    ) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Ids of the clips that a model was trained on, by the name of the sounds and the model.
+
+        Raises:
+            InvalidInputError: if some are among sounds that are called unfamiliar.
+        """
+        allowed = {played.name: played.allow_training_clips for played in self.config.sounds}
+        found: dict[str, dict[str, tuple[str, ...]]] = {}
+        for one in self.planned:
+            if one.heard is None:
+                continue
+            clips = one.heard.clips
+            known = training_clips(clips, models[one.listener.name])
+            if not allowed[one.sounds]:
+                refuse_familiar(one.sounds, one.heard.familiar, known, len(clips))
+            found.setdefault(one.sounds, {}).update(known)
+        return found
+
+    def _tell_training_clips(self, known: dict[str, dict[str, tuple[str, ...]]], say: Say) -> None:
+        for name, n_clips in {
+            one.sounds: len(one.heard.clips) for one in self.planned if one.heard
+        }.items():
+            for note in training_notes(known[name], n_clips):
+                say(f"{name}: {note}.")
 
     def _pinned(self, models: dict[str, LanguageModel]) -> dict[str, object]:
         """What, besides the configuration's text, a result depends on."""
@@ -106,7 +167,7 @@ class ProbeRun:
             "format": FORMAT,
             "models": {name: json.loads(to_json(model.info)) for name, model in models.items()},
             "data": {name: json.loads(to_json(heard.info)) for name, heard in sounds.items()},
-            "clips": {name: digest_of(heard.clips) for name, heard in sounds.items()},
+            "clips": {name: clip_digests(heard.clips) for name, heard in sounds.items()},
             "questions": {one.name: one.asked.digest() for one in self.planned},
             "options": {one.name: _plain(one.questionnaire.options) for one in self.planned},
             "seed": self.config.seed,

@@ -1,0 +1,133 @@
+"""Clips that a model was trained on are found by their file, and by their sound."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audioprobe import Clip, Concepts, Recordings, Scripted, Waveform
+from audioprobe.audio.resample import resample
+from audioprobe.audio.training_clips import loudness_shape, recording_of, training_clips
+from audioprobe.datasets.debian.table import packages, sounds
+from audioprobe.errors import InvalidInputError
+from audioprobe.language_models.cached import CachedModel
+from audioprobe.language_models.cascade import Cascade
+from audioprobe.language_models.ltu_files import MINI
+from audioprobe.language_models.pool import Pool
+from audioprobe.results.training_data import TRAINING_DATA, TrainingData, training_notes
+
+
+class Trained(Scripted):
+    """A scripted model that was trained on known recordings."""
+
+    training_data: TrainingData | None = None
+
+
+def trained_on(*clips: Clip) -> Trained:
+    model = Trained("a crow")
+    found = [recording_of(clip) for clip in clips]
+    model.training_data = TrainingData("it", tuple(one for one in found if one))
+    return model
+
+
+@pytest.fixture
+def crow() -> Clip:
+    return next(clip for clip in Recordings().clips() if "crow" in clip.id)
+
+
+def test_the_same_file_is_found_under_any_name(crow: Clip, tmp_path: Path) -> None:
+    assert crow.path is not None
+    copy = tmp_path / "mine.bin"
+    copy.write_bytes(crow.path.read_bytes())
+    part = Clip("part", path=crow.path, start=0.1, duration=0.2)
+    model = trained_on(crow)
+    assert training_clips([Clip("copy", path=copy), part], model) == {"it": ("copy", "part")}
+    others = [clip for clip in Recordings().clips() if clip.id != crow.id]
+    assert training_clips(others, model) == {"it": ()}
+    copy.write_bytes(b"other")
+    assert training_clips(
+        [Clip("copy", path=copy), Clip("no", path=tmp_path / "no.wav")], model
+    ) == {"it": ()}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rate", "gain"), [("wav", 0, 1), ("flac", 0, 0.5), ("wav", 16000, 1)]
+)
+def test_a_copy_in_another_format_is_found(
+    crow: Clip, tmp_path: Path, suffix: str, rate: int, gain: float
+) -> None:
+    samples, own = soundfile.read(crow.path, dtype="float32", always_2d=True)
+    mono = Waveform(gain * samples.mean(axis=1, dtype=np.float32), own)
+    copied = resample(mono, rate) if rate else own
+    waveform = Waveform(copied.samples, rate) if rate else mono
+    path = tmp_path / f"copy.{suffix}"
+    soundfile.write(path, waveform.samples, waveform.sample_rate)
+    clips = [Clip("file", path=path), Clip("memory", waveform=waveform)]
+    assert training_clips(clips, trained_on(crow)) == {"it": ("file", "memory")}
+
+
+def test_sounds_without_a_shape_are_never_taken_for_each_other() -> None:
+    for samples in (np.zeros(8000), np.full(8000, 0.1), np.full(5, 0.1)):
+        assert loudness_shape(Waveform(samples.astype(np.float32), 8000)) == ""
+
+
+def test_models_around_a_model_know_what_it_was_trained_on(crow: Clip, tmp_path: Path) -> None:
+    model = trained_on(crow)
+    around = (
+        CachedModel(model, tmp_path / "store.sqlite"),
+        Pool([model]),
+        Cascade(model, Scripted("yes")),
+    )
+    for outer in around:
+        assert training_clips([crow], outer) == {"it": (crow.id,)}
+    unknown = (CachedModel(Scripted("a"), tmp_path / "store.sqlite"), Scripted("a"))
+    assert [training_clips([crow], outer) for outer in unknown] == [{}, {}]
+
+
+def test_mini_knows_exactly_the_recordings_that_its_scenes_were_made_of() -> None:
+    data = TrainingData.from_csv(MINI / TRAINING_DATA, "mini")
+    sure = {
+        sound.id: (sound.sha256, sound.concepts[0])
+        for sound in sounds()
+        if packages()[sound.package].split == "train"
+        and not sound.doubtful
+        and len(sound.concepts) == 1
+    }
+    assert len(data.recordings) == len(data.hashes) == 880
+    for one in data.recordings:
+        assert one.sha256.startswith(sure.pop(one.recording)[0])
+    assert {concept for _, concept in sure.values()}.isdisjoint(c.id for c in Concepts.shipped())
+    assert training_clips(Recordings().clips(), _Mini(data)) == {"mini": ()}
+
+
+class _Mini(Trained):
+    def __init__(self, data: TrainingData) -> None:
+        super().__init__("a")
+        self.training_data = data
+
+
+def test_a_table_is_read_as_it_was_written(crow: Clip, tmp_path: Path) -> None:
+    data = trained_on(crow).training_data
+    assert data is not None
+    data.to_csv(tmp_path / "table.csv")
+    assert TrainingData.from_csv(tmp_path / "table.csv", "it").recordings == data.recordings
+    assert data.joined(data.recordings).recordings == data.recordings
+
+
+@pytest.mark.parametrize(
+    "row", [["a", "x", "0" * 64], ["a", "1", "0" * 63], ["a", "1", "zz"], ["a"]]
+)
+def test_a_table_that_is_none_is_refused_with_its_line(tmp_path: Path, row: list[str]) -> None:
+    path = tmp_path / "table.csv"
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows([["recording", "n_bytes", "sha256"], row])
+    with pytest.raises(InvalidInputError, match="line 2"):
+        TrainingData.from_csv(path, "it")
+
+
+def test_a_note_counts() -> None:
+    assert training_notes({"mini": ("a", "b"), "none": ()}, 3) == [
+        "2 of 3 clips were used to train mini"
+    ]
