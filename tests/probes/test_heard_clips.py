@@ -15,9 +15,9 @@ from audioprobe.protocols import LanguageModel
 from audioprobe.reports.html import Grid
 
 
-def lasting(name: str, seconds: float, **span: float) -> Clip:
+def lasting(name: str, seconds: float, start: float = 0.0) -> Clip:
     samples = np.random.default_rng(0).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
-    return Clip(f"{name}-long.wav", labels=(name,), waveform=Waveform(samples, RATE), **span)
+    return Clip(f"{name}-long.wav", labels=(name,), start=start, waveform=Waveform(samples, RATE))
 
 
 def asked(clips: tuple[Clip, ...], model: LanguageModel | None = None) -> ProbeOutcome:
