@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 _PATHS = [str(ROOT / "src"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
 SETTINGS = {"HF_HUB_OFFLINE": "1", "COLUMNS": "120", "PYTHONPATH": os.pathsep.join(_PATHS)}
 CLI = "from audioprobe.cli import main; main()"
+INTERRUPTIBLE = "import signal as s; s.signal(s.SIGINT, s.default_int_handler); "
 BRAKED = "from tests.network_brake import install; install(); "
 SERVER = BRAKED + "from tests.forking import serve; serve()"
 
@@ -69,9 +70,12 @@ def _server() -> subprocess.Popen[str]:
 
 
 def start_cli(*arguments: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start `audioprobe` with these arguments, and do not wait."""
+    """Start `audioprobe` with these arguments, and do not wait.
+
+    Ctrl-C reaches it even where the tests run in the background of a shell, which ignores it.
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", BRAKED + CLI, *arguments],
+        [sys.executable, "-c", INTERRUPTIBLE + BRAKED + CLI, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
