@@ -6,7 +6,7 @@ allowed), times are seconds, rates are hertz, log-likelihoods are nats.
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -164,7 +164,7 @@ class Clip:
             )
 
 
-def _labels(clip_id: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+def _labels(clip_id: str, labels: Sequence[str]) -> tuple[str, ...]:
     if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
         raise InvalidInputError(
             f"Clip {clip_id!r}: labels must be a tuple of texts, got {labels!r:.60}."
