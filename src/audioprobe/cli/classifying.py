@@ -162,7 +162,7 @@ def _classified(
 ) -> "list[ClassificationResult]":
     """The result of each model; captions are kept, and taken from, where the output is a folder."""
     from audioprobe.classifiers.caption import CaptionClassifier
-    from audioprobe.experiments.record import digest_of
+    from audioprobe.experiments.record import clip_digests, sound_digests
     from audioprobe.language_models.cached import CachedModel
     from audioprobe.serialize import to_json
 
@@ -174,10 +174,11 @@ def _classified(
         return {
             "models": [plain_json.loads(to_json(info)) for info in infos],
             "scorer": plain_json.loads(to_json(judge.info)),
-            "clips": digest_of(clips),
+            "clips": {"sounds": clip_digests(clips)},
         }
 
-    with output.run(asked, pinned) as run, progress_bar() as progress:
+    digests = {"sounds": sound_digests(clips)}
+    with output.run(asked, pinned, digests) as run, progress_bar() as progress:
         if run is not None:
             classifiers = [
                 CaptionClassifier(CachedModel(classifier.model, run.journal), judge)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from audioprobe.cli.app import EXIT_FAILED
 from audioprobe.errors import InvalidInputError
-from audioprobe.runs.folder import CONFIG, MANIFEST, RunFolder, open_run
+from audioprobe.runs.folder import CONFIG, MANIFEST, Digests, RunFolder, open_run
 from audioprobe.terminal import note, terminal_width, write
 
 if TYPE_CHECKING:
@@ -48,13 +48,17 @@ class Output:
 
     @contextmanager
     def run(
-        self, config: Mapping[str, Any], pinned: Callable[[], Mapping[str, object]]
+        self,
+        config: Mapping[str, Any],
+        pinned: Callable[[], Mapping[str, object]],
+        sounds: Digests,
     ) -> Iterator[RunFolder | None]:
         """Hold the folder, and its answers so far, while clips are captioned.
 
         Args:
             config: what was asked for; plain TOML data.
             pinned: what else decides about the result; plain JSON data.
+            sounds: digests of the clips.
 
         Yields:
             None where no folder was named.
@@ -67,12 +71,19 @@ class Output:
             return
         import tomli_w
 
-        from audioprobe.experiments.record import started
+        from audioprobe.experiments.record import started, tell_changes
 
         text = tomli_w.dumps(_in_utf8(config))
         with open_run(
-            self._out, text, pinned(), started(), overwrite=self._overwrite, advice=_ADVICE
+            self._out,
+            text,
+            pinned(),
+            started(),
+            sounds=sounds,
+            overwrite=self._overwrite,
+            advice=_ADVICE,
         ) as run:
+            tell_changes(run, sounds, note)
             if self._overwrite:  # an old result would pass for one of this configuration
                 for name in RESULT_FILES:
                     (run.path / name).unlink(missing_ok=True)

@@ -28,11 +28,7 @@ def probe(
         str, Parameter(help="What to ask for: hypernym, synonym, or both with a comma.")
     ] = "hypernym",
     clips: Annotated[
-        str,
-        Parameter(
-            help="Sounds: a folder whose files are named after what is heard, or a table with "
-            'the columns path and labels; "shipped"; "" is text.'
-        ),
+        str, Parameter(help='Sounds: a folder, a labelled table, "shipped", or "" for text.')
     ] = SHIPPED,
     conditions: Annotated[
         str, Parameter(help="Under which to ask, with commas [all that clips allow].")

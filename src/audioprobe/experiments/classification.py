@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -128,21 +129,9 @@ class ClassificationRun:
         source: LanguageModel = built("language_model", self.config.model)  # type: ignore[assignment]
         model = source
         scorer: Scorer = built("scorer", self.config.scorer)  # type: ignore[assignment]
-        digests = self._digests()
         known = self._training_clips(source)
-        with open_run(
-            folder,
-            self._text,
-            self._pinned(model, scorer),
-            {**started(), "training clips": known},
-            sounds=digests,
-            refused=lambda older: same_config(older, self.config),
-        ) as run:
+        with self._opened(folder, source, scorer, known, say) as run:
             n_before = len(run.journal)
-            tell_changes(run, digests, say)
-            for sounds in self._sounds:
-                for note in training_notes(known[sounds.name], len(sounds.clips)):
-                    say(f"{sounds.name}: {note}.")
             if on:
                 from audioprobe.experiments.cluster import answer_on  # noqa: PLC0415 - an extra
 
@@ -168,6 +157,31 @@ class ClassificationRun:
                     _keep(run, cells[-1])
             tell_reuse([asked], n_before, say)
             return cells
+
+    @contextmanager
+    def _opened(
+        self,
+        folder: str | Path,
+        model: LanguageModel,
+        scorer: Scorer,
+        known: Mapping[str, Mapping[str, tuple[str, ...]]],
+        say: Say,
+    ) -> Iterator[RunFolder]:
+        """The folder of the run; says what a user should know of the sounds."""
+        digests = self._digests()
+        with open_run(
+            folder,
+            self._text,
+            self._pinned(model, scorer),
+            {**started(), "training clips": known},
+            sounds=digests,
+            refused=lambda older: same_config(older, self.config),
+        ) as run:
+            tell_changes(run, digests, say)
+            for sounds in self._sounds:
+                for note in training_notes(known[sounds.name], len(sounds.clips)):
+                    say(f"{sounds.name}: {note}.")
+            yield run
 
     def _training_clips(self, model: LanguageModel) -> dict[str, dict[str, tuple[str, ...]]]:
         """Ids of the clips that the model was trained on, by the name of the sounds and the model.

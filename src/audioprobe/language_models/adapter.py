@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from audioprobe.disk import new_folder
+from audioprobe.language_models._training_data import write_training_data
 from audioprobe.language_models.ltu_files import (
     ADAPTER,
     LtuFiles,
     write_card,
-    write_training_data,
 )
 from audioprobe.nets.ltu import LtuNet
 from audioprobe.types import Clip
@@ -57,5 +57,5 @@ def save_adapter(
         digest = hashlib.sha256((folder / ADAPTER).read_bytes()).hexdigest()
         origin = replace(files.origin, checkpoint=name, sha256=digest)
         write_card(folder, origin, files.net.config)
-        write_training_data(files, folder, name, learned_from)
+        write_training_data(files.training_data, folder, name, learned_from)
     return Path(out)

@@ -11,12 +11,12 @@ from safetensors.torch import save_file
 
 from audioprobe.disk import new_folder
 from audioprobe.language_models._ears import WHISPER, read_whisper
+from audioprobe.language_models._training_data import write_training_data
 from audioprobe.language_models.ltu_files import (
     TOKENIZER,
     LtuFiles,
     read_published,
     write_card,
-    write_training_data,
 )
 from audioprobe.language_models.ltu_files import WHISPER as WHISPER_FOLDER
 from audioprobe.nets.tltr import TltrConfig
@@ -87,7 +87,7 @@ def save_ltu(
             shutil.copytree(files.whisper, folder / WHISPER_FOLDER)
         origin = replace(files.origin, checkpoint=name, sha256="")
         _write(replace(files, origin=origin), folder)
-        write_training_data(files, folder, name, learned_from)
+        write_training_data(files.training_data, folder, name, learned_from)
     return Path(out).expanduser()
 
 

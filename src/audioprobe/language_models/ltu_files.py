@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,17 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from audioprobe import __version__
-from audioprobe.audio.training_clips import recording_of
 from audioprobe.errors import WeightsError
 from audioprobe.language_models._files import read_folder, read_json, read_tensors
 from audioprobe.language_models._gguf import plain_folder
+from audioprobe.language_models._training_data import read_training_data
 from audioprobe.language_models.published import AUTHORS, published
 from audioprobe.nets.checkpoints import assemble, build, config_of, join, untrained
 from audioprobe.nets.ltu import LtuConfig, LtuNet
 from audioprobe.nets.tokenization import refuse_ids_beyond
-from audioprobe.results.training_data import TRAINING_DATA, TrainingData
+from audioprobe.results.training_data import TrainingData
 from audioprobe.serialize import from_json, to_json
-from audioprobe.types import Clip, ComponentInfo, Option
+from audioprobe.types import ComponentInfo, Option
 from audioprobe.weights import Weights, resolve
 
 CARD = "ltu.json"  # what tells a converted folder from others
@@ -108,26 +108,6 @@ def write_card(folder: Path, origin: Origin, config: LtuConfig) -> None:
     """What a folder says of itself, beside its weights."""
     card = Card(FORMAT, __version__, origin, config)
     (folder / CARD).write_text(to_json(card) + "\n", encoding="utf-8")
-
-
-def write_training_data(
-    files: LtuFiles, folder: Path, name: str, learned_from: Iterable[Clip]
-) -> None:
-    """Write the recordings that a model was trained on; no table where none is known.
-
-    Args:
-        files: the model, whose own training data stay in the table.
-        folder: of the model.
-        name: of the model.
-        learned_from: clips, besides these; sounds in memory have no file to be found by.
-
-    Raises:
-        AudioReadError: if a clip cannot be read.
-    """
-    learned = [one for clip in learned_from if (one := recording_of(clip)) is not None]
-    if files.training_data is not None or learned:
-        known = files.training_data or TrainingData(name, ())
-        known.joined(learned).to_csv(folder / TRAINING_DATA)
 
 
 def read_ltu(name: str | Path, base: str | Path | None = None) -> LtuFiles:
@@ -226,7 +206,7 @@ def _read_converted(folder: Path, base: str | Path | None) -> LtuFiles:
         card.origin,
         resolve(str(folder)).revision(),
         whisper if whisper.is_dir() else None,
-        _training_data(folder, card),
+        read_training_data(folder, card.origin.checkpoint),
     )
 
 
@@ -250,15 +230,8 @@ def _read_adapter(folder: Path, card: Card, named: str | Path | None) -> LtuFile
         _read_tokenizer(plain, net),
         card.origin,
         f"{revision}-{base.revision()}",
-        training_data=_training_data(folder, card),
+        training_data=read_training_data(folder, card.origin.checkpoint),
     )
-
-
-def _training_data(folder: Path, card: Card) -> TrainingData | None:
-    path = folder / TRAINING_DATA
-    if not path.is_file():
-        return None
-    return TrainingData.from_csv(path, Path(card.origin.checkpoint).stem)
 
 
 def _refuse_other_sizes(
