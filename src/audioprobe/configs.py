@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,14 +82,33 @@ def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
     try:
         config: T = TypeAdapter(cls).validate_python(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        told = first.get("ctx", {})
-        known = re.findall("'([^']*)'", str(told.get("expected_tags", told.get("expected", ""))))
-        hint = did_you_mean(str(told.get("tag", first["input"])), known)
-        raise InvalidInputError(f"{source}: {where}: {first['msg']}.{hint}") from error
+        raise InvalidInputError(_message(error, data, source)) from error
     _refuse_unknown(data, config, source)
     return config
+
+
+def _message(error: ValidationError, data: Any, source: str) -> str:  # noqa: ANN401 - parsed TOML
+    """Name the place and the cause of the first fault."""
+    first = error.errors()[0]
+    missing = first["type"] == "missing"
+    where, table = source, data
+    for part in first["loc"][: -1 if missing else None]:
+        if isinstance(table, list) and isinstance(part, int):
+            where, table = f"{where}, number {part + 1}", table[part]
+        elif isinstance(table, Mapping) and part in table:
+            where, table = f"{where}: {part}", table[part]
+        # any other part is a name that pydantic gives to one of several types
+    if missing:
+        key = str(first["loc"][-1])
+        near = get_close_matches(key, map(str, table), 1) if isinstance(table, Mapping) else []
+        hint = f" Is {near[0]!r} a misspelling of it?" if near else ""
+        return f"{where}: the key {key!r} is missing.{hint}"
+    told = first.get("ctx", {})
+    known = re.findall("'([^']*)'", str(told.get("expected_tags", told.get("expected", ""))))
+    hint = did_you_mean(str(told.get("tag", first["input"])), known)
+    if first["type"] == "value_error":
+        return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {first['msg']}, got {first['input']!r:.80}.{hint}"
 
 
 def _refuse_unknown(data: Any, value: object, where: str) -> None:  # noqa: ANN401 - parsed TOML

@@ -20,7 +20,7 @@ from audioprobe.errors import AudioProbeError
 from audioprobe.language_models.published import PRECISIONS, PUBLISHED, SPARE_GIB
 from audioprobe.registry import available
 from audioprobe.results.training_data import TRAINING_DATA, TrainingData, training_notes
-from audioprobe.weights import AST_AUDIOSET, CARRIERS, find
+from audioprobe.weights import AST_AUDIOSET, CARRIERS, CLAP_UNFUSED, MINI_BASE, find
 
 MINI = Path(__file__).parent / "mini"
 _LIBRARIES = ("numpy", "torch", "transformers", "sentence-transformers", "soundfile", "openai")
@@ -54,8 +54,9 @@ def examine(*, ask_network: bool = True, sounds: Sequence[str] = ()) -> tuple[Fi
     Raises:
         InvalidInputError: if a sound that is named is not there.
     """
-    findings = [_machine(), _accelerator(), _memory(), *_versions(), *_backends(), *_weights()]
-    findings += [*_mini(sounds), *_large_models()]
+    weights = list(_weights())
+    findings = [_machine(), _accelerator(), _memory(), *_versions(), *_mini(weights, sounds)]
+    findings += [*_backends(), *weights, _large_models()]
     findings += [_hub() if ask_network else Finding("model hub", "note", "not asked (--offline)")]
     return (*findings, _key())
 
@@ -94,10 +95,15 @@ def _gibibytes() -> float | None:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
-def _mini(sounds: Sequence[str]) -> Iterator[Finding]:
+def _mini(weights: Sequence[Finding], sounds: Sequence[str]) -> Iterator[Finding]:
+    """The default model, which ships but for its language model, and what it was trained on."""
     data = TrainingData.from_csv(MINI / TRAINING_DATA, MINI.name)
-    found = f"in {MINI}; {len(data.recordings)} recordings that it was trained on are known"
-    yield Finding("model mini", "ok", found)
+    found = f"{MINI}; {len(data.recordings)} recordings that it was trained on are known"
+    base = next(finding for finding in weights if finding.subject == f"weights {MINI_BASE}")
+    if base.state == "ok":
+        yield Finding("model mini", "ok", f"ready, the default model, in {found}")
+    else:
+        yield Finding("model mini", "problem", f"not usable, in {found}", f"See {base.subject}.")
     if not sounds:
         return
     clips = clips_of(sounds)
@@ -109,13 +115,15 @@ def _mini(sounds: Sequence[str]) -> Iterator[Finding]:
     yield Finding("sounds", state, told[0] if told else none, mend)
 
 
-def _large_models() -> Iterator[Finding]:
-    """What the published LTUs would need here; their weights are on no hub to look for."""
+def _large_models() -> Finding:
+    """Which published LTUs would fit here; their weights are on no hub to look for."""
     where, there = _room()
+    told = []
     for ltu in PUBLISHED:
         fitting = [p for p in PRECISIONS if ltu.gibibytes(p) + SPARE_GIB <= there]
-        found = f"fits into the {where} as {', '.join(fitting)}" if fitting else "does not fit"
-        yield Finding(f"model {ltu.name}", "note", found, ltu.needs())
+        told.append(f"{ltu.name} {f'as {fitting[0]}' if fitting else 'does not fit'}")
+    mend = 'Optional: --model "ltu:LTU-7B" says which files its authors publish, and where.'
+    return Finding("published LTUs", "note", f"in the {where}: {', '.join(told)}", mend)
 
 
 def _room() -> tuple[str, float]:
@@ -161,12 +169,13 @@ def _weights() -> Iterator[Finding]:
         else:
             found = f"{weights.folder} ({weights.origin}); licence {carrier.licence}"
             yield Finding(f"weights {name}", "ok", found)
-    ast = find(AST_AUDIOSET)
-    if ast is None:
-        mend = "Only needed for AST(): connect to the hub once, or name a folder."
-        yield Finding(f"weights {AST_AUDIOSET}", "note", "not on this machine", mend)
-    else:
-        yield Finding(f"weights {AST_AUDIOSET}", "ok", f"{ast.folder} ({ast.origin})")
+    for name, user in ((AST_AUDIOSET, "AST()"), (CLAP_UNFUSED, "CLAP()")):
+        weights = find(name)
+        if weights is None:
+            mend = f"Only needed for {user}: connect to the hub once, or name a folder."
+            yield Finding(f"weights {name}", "note", "not on this machine", mend)
+        else:
+            yield Finding(f"weights {name}", "ok", f"{weights.folder} ({weights.origin})")
     n_cached = sum(1 for _ in Path(constants.HF_HUB_CACHE).glob("models--*"))
     yield Finding("Hugging Face cache", "ok", f"{n_cached} models in {constants.HF_HUB_CACHE}")
 

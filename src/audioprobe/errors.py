@@ -103,6 +103,21 @@ def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
 
 
 @contextmanager
+def located(where: str) -> Iterator[None]:
+    """Let an error of what a configuration asks for name the place in the configuration.
+
+    Args:
+        where: the file, or the name of the entry; put before the message unless it begins with it.
+    """
+    try:
+        yield
+    except (InvalidInputError, BackendNotFoundError) as error:
+        if str(error).startswith(where):
+            raise
+        raise type(error)(f"{where}: {error}") from error
+
+
+@contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
     """Turn a failing import into a `MissingDependencyError` that names the pip command.
 

@@ -10,10 +10,11 @@ my-encoder = "my_package.encoder:MyEncoder [extra]"
 where the extra, if any, names the optional dependencies that the backend needs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
-from typing import Any, Literal, TypeAlias, cast, get_args
+from inspect import Parameter, isclass, signature
+from typing import Any, Literal, TypeAlias, cast, get_args, get_type_hints
 
 from packaging.requirements import Requirement
 
@@ -26,6 +27,12 @@ from audioprobe.errors import (
 
 Kind: TypeAlias = Literal["encoder", "language_model", "embedder", "scorer", "dataset"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_AROUND: dict[tuple[Kind, Kind], str] = {
+    ("language_model", "encoder"): "tag-captioner",
+    ("scorer", "embedder"): "embedding",
+}
+"""The backend of the first kind that makes one of the second do its work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +83,16 @@ def load(kind: Kind, spec: str, /, **options: Any) -> Any:  # noqa: ANN401 - any
     """
     name, colon, argument = spec.partition(":")
     factory = cast("Callable[..., Any]", _usable(kind, name).load())
+    what = f"The {_words(kind)} {name!r}"
+    _check_options(what, factory, options, has_argument=bool(colon))
+    _check_types(what, factory, options)
     try:
         return factory(argument, **options) if colon else factory(**options)
     except TypeError as error:
-        if "argument" not in str(error):
+        if not options:
             raise
-        raise InvalidInputError(f"{spec!r} cannot be built with these options: {error}.") from error
+        given = ", ".join(f"{key} = {value!r:.60}" for key, value in options.items())
+        raise InvalidInputError(f"{what} cannot be built with {given}: {error}.") from error
 
 
 def check_name(kind: Kind, spec: str) -> None:
@@ -114,6 +125,54 @@ def _usable(kind: Kind, name: str) -> EntryPoint:
     return point
 
 
+def _check_options(
+    what: str, factory: Callable[..., Any], options: Mapping[str, object], *, has_argument: bool
+) -> None:
+    """Raise for options that a backend does not take, and for those that it needs."""
+    taken = list(signature(factory).parameters.values())
+    named = [p.name for p in taken if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in taken)
+    for key in options:
+        if key not in named and not takes_any:
+            raise InvalidInputError(
+                f"{what} has no option {key!r}.{did_you_mean(key, named)} "
+                f"It takes {', '.join(named) or 'none'}."
+            )
+    by_place = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    if has_argument:
+        if not any(p.kind in (*by_place, p.VAR_POSITIONAL) for p in taken):
+            raise InvalidInputError(f"{what} takes no argument after its name.")
+        if taken[0].name in options:
+            raise InvalidInputError(f"{what}: {taken[0].name!r} is given twice.")
+        taken = taken[1:]
+    for p in taken:
+        needed = p.default is p.empty and p.kind in (*by_place, p.KEYWORD_ONLY)
+        if needed and p.name not in options:
+            raise InvalidInputError(f"{what} needs the option {p.name!r}.")
+
+
+def _check_types(what: str, factory: Callable[..., Any], options: Mapping[str, object]) -> None:
+    """Raise for plain data, as files of TOML have it, of another type than the backend declares."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - slow to import
+    from pydantic.errors import PydanticUserError  # noqa: PLC0415
+
+    declared: Any = factory
+    try:
+        hints = get_type_hints(declared.__init__ if isclass(declared) else declared)
+    except NameError:  # a type that is imported for checkers alone
+        return
+    for key, value in options.items():
+        if key not in hints or not isinstance(value, str | int | float | list | dict):
+            continue
+        try:
+            TypeAdapter(hints[key]).validate_python(value)
+        except PydanticUserError:
+            continue  # a type of objects, which files do not hold
+        except ValidationError as error:
+            fault = error.errors()[0]["msg"]
+            raise InvalidInputError(f"{what}: {key} = {value!r:.60} cannot be: {fault}.") from error
+
+
 def _known(kind: str) -> Kind:
     if kind not in KINDS:
         raise InvalidInputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}.")
@@ -132,10 +191,21 @@ def _find(kind: Kind, name: str) -> EntryPoint:
     points = {point.name: point for point in entry_points(group=_group(_known(kind)))}
     if name in points:
         return points[name]
-    hint = did_you_mean(name, points)
+    hint = _of_another_kind(kind, name) or did_you_mean(name, points)
     raise BackendNotFoundError(
         f"There is no {_words(kind)} {name!r}.{hint} Installed: {', '.join(sorted(points))}."
     )
+
+
+def _of_another_kind(kind: Kind, name: str) -> str:
+    """A hint where the name is that of a backend of another kind; "" elsewhere."""
+    for other in KINDS:
+        if name in {point.name for point in entry_points(group=_group(other))}:
+            around = _AROUND.get((kind, other))
+            hint = f": {around}:{name}" if around else ""
+            article = "an" if other[0] in "aeiou" else "a"
+            return f" {name} is {article} {_words(other)}{hint}."
+    return ""
 
 
 def _describe(kind: Kind, point: EntryPoint) -> Backend:

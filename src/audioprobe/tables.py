@@ -6,6 +6,7 @@ Captions come from models and names from strangers: whatever a cell holds is sho
 import csv
 import io
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -109,6 +110,11 @@ class Table:
             cells = [c if n in self.numeric else _inert(c) for n, c in enumerate(row)]
             writer.writerow(cells)
         return stream.getvalue()
+
+
+def text_width() -> int:
+    """Columns of the terminal, or of the variable COLUMNS; 100 where there is neither."""
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 def printable(text: str) -> str:

@@ -68,6 +68,12 @@ CARRIERS = {
 }
 """Weights that come with packages, by model name."""
 
+MINI_BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""The language model that the small LTU reads with."""
+
+CLAP_UNFUSED = "laion/clap-htsat-unfused"
+"""On the hub: the CLAP that is used unless another is named, Apache-2.0."""
+
 AST_AUDIOSET = "MIT/ast-finetuned-audioset-10-10-0.4593"
 """On the hub: patch stride 10, mAP 0.459 on AudioSet, 86.6 million parameters, BSD-3-Clause."""
 

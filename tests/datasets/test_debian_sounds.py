@@ -71,5 +71,9 @@ def test_chosen_packages_alone_are_taken(folder: Path) -> None:
 def test_a_folder_without_packages_says_how_to_fetch_them(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="audioprobe fetch-sounds --out"):
         DebianSounds(tmp_path)
+    with pytest.raises(InvalidInputError) as refused:
+        DebianSounds(tmp_path, packages=["farm"])
+    command = f"audioprobe fetch-sounds --out {tmp_path} --packages farm"
+    assert str(refused.value).endswith(command)
     with pytest.raises(InvalidInputError, match="Unknown packages: wood"):
         DebianSounds(tmp_path, packages=["wood"])

@@ -71,7 +71,7 @@ def _reported_alike(folder: Path, home: Path) -> None:
 def test_a_report_of_no_study_is_refused(tmp_path: Path) -> None:
     done = run_cli("report", str(tmp_path))
     assert done.returncode != 0
-    assert "not the folder of a study of fine-tuning" in done.stderr
+    assert "not the folder of a run" in done.stderr
 
 
 def test_two_processes_train_together_and_the_first_measures(tmp_path: Path) -> None:

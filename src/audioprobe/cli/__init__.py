@@ -1,7 +1,15 @@
 """The command line: classify sounds, probe concepts, train models, look at the machine."""
 
 # Importing a module of commands is what adds them to the app.
-from audioprobe.cli import classifying, experiments, machine, probing, recordings, training
+from audioprobe.cli import (
+    classifying,
+    experiments,
+    machine,
+    probing,
+    recordings,
+    reporting,
+    training,
+)
 from audioprobe.cli.app import app, main
 
 __all__ = [
@@ -12,5 +20,6 @@ __all__ = [
     "main",
     "probing",
     "recordings",
+    "reporting",
     "training",
 ]

@@ -52,6 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def shipped(package: str, folder: str) -> tuple[str, ...]:
+    """Names of the configurations that ship in a folder of a package, which is not imported."""
+    inside = Path(__file__).parents[1].joinpath(*package.split(".")[1:], folder)
+    return tuple(sorted(path.stem for path in inside.glob("*.toml")))
+
+
 def _replace_closed_streams() -> None:
     """Let a command that was started with closed streams (`>&-`) print into nothing."""
     for name in ("stdout", "stderr"):

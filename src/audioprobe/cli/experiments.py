@@ -5,22 +5,29 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.cli.app import EXIT_FAILED, app, shipped
 from audioprobe.cli.progress import stage_bars
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, located
 from audioprobe.tables import printable
 from audioprobe.terminal import note, terminal_width, write
 
 if TYPE_CHECKING:
-    from audioprobe.experiments.classification import ClassificationRun
+    from collections.abc import Sequence
 
+    from audioprobe.experiments.classification import Cell, ClassificationRun
+    from audioprobe.results import ClassificationResult
+
+_SHIPPED = shipped("audioprobe.experiments", "configs")
 _SHOWN = 600  # characters of a prompt
 _PER_TOKEN = 4  # characters of English, roughly, whatever the tokenizer
 
 
 @app.command
 def run(
-    config: Annotated[str, Parameter(help="A file of TOML, or the name of one that ships.")],
+    config: Annotated[
+        str,
+        Parameter(help=f"A file of TOML, or the name of one that ships: {', '.join(_SHIPPED)}."),
+    ],
     /,
     *,
     out: Annotated[
@@ -74,41 +81,31 @@ def run(
     return _classify(path, folder, on, workers, embed=embed_audio, dry_run=dry_run)
 
 
-@app.command
-def report(
-    folder: Annotated[Path, Parameter(help="Of a run of a study of fine-tuning.")],
-    /,
-    *,
-    out: Annotated[Path | None, Parameter(help="Folder to write to [FOLDER].")] = None,
-    name: Annotated[str, Parameter(help="In the title [name of FOLDER].")] = "",
-) -> int:
-    """Compute the tables, verdicts and page of a study anew, from what its folder keeps.
-
-    Neither sounds nor a model are needed: config.toml, manifest.json and cells/ have everything. A
-    study that is not at its end is told as far as it is.
-
-    Example: audioprobe report runs/finetuning-study --out again
-    """
-    from audioprobe.cli.finetuning import tell_study
-
-    return tell_study(folder, name or folder.resolve().name, out)
-
-
 def _classify(
     path: Path, folder: Path, on: str, n_workers: int, *, embed: bool, dry_run: bool
 ) -> int:
     from audioprobe.experiments.classification import ClassificationRun
     from audioprobe.experiments.config import read_classification
-    from audioprobe.experiments.outcome import write_outcome
-    from audioprobe.experiments.summary import headline
 
-    prepared = ClassificationRun(read_classification(path), path.read_text(encoding="utf-8-sig"))
+    with located(str(path)):
+        text = path.read_text(encoding="utf-8-sig")
+        prepared = ClassificationRun(read_classification(path), text)
     if dry_run:
         _show(prepared)
         return 0
-    with stage_bars() as bars:
+    with stage_bars() as bars, located(str(path)):
         cells = prepared(folder, progress=bars, on=on, n_workers=n_workers, say=note)
-    scores = write_outcome(prepared, cells, folder, path.stem, embed=embed)
+    return tell_classification(prepared, cells, folder, path.stem, embed=embed)
+
+
+def tell_classification(
+    prepared: "ClassificationRun", cells: "Sequence[Cell]", folder: Path, name: str, *, embed: bool
+) -> int:
+    """Write and show what a run gave; the arguments are those of `write_outcome`."""
+    from audioprobe.experiments.outcome import write_outcome
+    from audioprobe.experiments.summary import headline
+
+    scores = write_outcome(prepared, cells, folder, name, embed=embed)
     write(headline(scores).to_text(terminal_width()))
     write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
     return 0 if any(score.n_clips for score in scores) else EXIT_FAILED
@@ -128,18 +125,24 @@ def compare(
 
     Example: audioprobe compare run/results/test--caption.json run/results/test--labels.json
     """
-    from audioprobe.results import ClassificationResult
     from audioprobe.results.paired import compare as compared
 
-    try:
-        texts = [path.read_text(encoding="utf-8-sig") for path in (first, second)]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"Not a readable result ({error}).") from error
-    one, other = map(ClassificationResult.from_json, texts)
+    one, other = map(_read_result, (first, second))
     found = compared(one, other)
     write(found.table().to_text(terminal_width()))
     write(f"\n{len(found.clip_ids)} clips compared, {found.n_left_out} left out")
     return 0
+
+
+def _read_result(path: Path) -> "ClassificationResult":
+    from audioprobe.results import ClassificationResult
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{path}: not a readable result ({error}).") from error
+    with located(str(path)):
+        return ClassificationResult.from_json(text)
 
 
 def _show(prepared: "ClassificationRun") -> None:

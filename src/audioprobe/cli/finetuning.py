@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from audioprobe.cli.app import EXIT_FAILED
 from audioprobe.cli.progress import stage_bars
+from audioprobe.errors import located
 from audioprobe.tables import printable
 from audioprobe.terminal import terminal_width, write
 
@@ -26,7 +27,8 @@ def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: 
     from audioprobe.experiments.finetuning.config import parse_study
     from audioprobe.experiments.finetuning.run import FinetuningRun
 
-    prepared = FinetuningRun(parse_study(text, source), text)
+    with located(source):
+        prepared = FinetuningRun(parse_study(text, source), text)
     if dry_run:
         _show(prepared)
         return 0

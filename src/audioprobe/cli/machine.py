@@ -1,5 +1,6 @@
 """Commands about what is installed, and what it needs."""
 
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -69,8 +70,25 @@ def doctor(
     from audioprobe.doctor import examine
 
     findings = examine(ask_network=not offline, sounds=sounds or ())
-    for finding in findings:  # no table: a path that is folded cannot be copied
-        write(printable(f"{finding.state:9}{finding.subject}: {finding.found}"))
+    for finding in findings:
+        write(_wrapped(f"{finding.state:9}", f"{finding.subject}: {finding.found}"))
         if finding.mend:
-            write(printable(f"{'':9}-> {finding.mend}"))
-    return EXIT_FAILED if any(f.state == "problem" for f in findings) else 0
+            write(_wrapped(f"{'':9}-> ", finding.mend))
+    n_problems = sum(finding.state == "problem" for finding in findings)
+    if n_problems:
+        write(f"\n{n_problems} to mend, as said above. Then: audioprobe doctor")
+        return EXIT_FAILED
+    write("\nNo problems. Next: audioprobe demo")
+    return 0
+
+
+def _wrapped(lead: str, text: str) -> str:
+    """Lines of the terminal's width, broken at spaces only: paths and commands can be copied."""
+    return textwrap.fill(
+        printable(text),
+        terminal_width(),
+        initial_indent=lead,
+        subsequent_indent=" " * len(lead),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

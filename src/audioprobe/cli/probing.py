@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app
 from audioprobe.cli.progress import stage_bars
+from audioprobe.errors import located
 from audioprobe.tables import printable
 from audioprobe.terminal import note, terminal_width, write
 
@@ -103,15 +104,23 @@ def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: boo
     from audioprobe.experiments.probing.config import Probe
     from audioprobe.experiments.probing.run import ProbeRun
 
-    prepared = ProbeRun(parse_config(Probe, tomllib.loads(text), source), text)
+    with located(source):
+        prepared = ProbeRun(parse_config(Probe, tomllib.loads(text), source), text)
     if dry_run:
         _show(prepared)
         return 0
+    with stage_bars() as bars, located(source):
+        cells = prepared(folder, bars, say=note)
+    return tell_probe(prepared, cells, folder, Path(source).stem, embed=embed)
+
+
+def tell_probe(
+    prepared: "ProbeRun", cells: "Sequence[ProbeCell]", folder: Path, name: str, *, embed: bool
+) -> int:
+    """Write and show what a run gave; the arguments are those of `write_outcome`."""
     from audioprobe.experiments.probing.outcome import write_outcome
 
-    with stage_bars() as bars:
-        cells = prepared(folder, bars, say=note)
-    write_outcome(prepared, cells, folder, Path(source).stem, embed=embed)
+    write_outcome(prepared, cells, folder, name, embed=embed)
     _tell(cells)
     write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
     answered = any(not trial.failure for cell in cells for trial in cell.outcome.trials)

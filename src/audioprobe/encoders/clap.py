@@ -31,7 +31,7 @@ from audioprobe.nets.loading import load_network, read_config
 from audioprobe.nets.tokenization import refuse_ids_beyond, text_ids
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
-DEFAULT_MODEL = "laion/clap-htsat-unfused"
+DEFAULT_MODEL = weights.CLAP_UNFUSED
 """LAION's checkpoint without fusion, trained on 630,000 pairs of sound and caption."""
 
 _TEXTS_AT_ONCE = 64

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.classifiers.caption import CaptionClassifier
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, located
 from audioprobe.experiments.config import Classification
 from audioprobe.experiments.materials import (
     Heard,
@@ -22,8 +22,10 @@ from audioprobe.experiments.materials import (
     templates,
 )
 from audioprobe.experiments.record import (
+    RESULTS,
     Say,
     clip_digests,
+    read_results,
     refuse_familiar,
     same_config,
     sound_digests,
@@ -42,7 +44,6 @@ from audioprobe.serialize import to_json
 from audioprobe.services.budget import Budget
 
 FORMAT = 1
-RESULTS = "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,23 @@ class ClassificationRun:
                     found[f"{sounds.name}, examples of {question.name}"] = heard_in
         return found
 
+    def read(self, folder: str | Path) -> list[Cell]:
+        """The cells that a finished run left in its folder, without asking a model.
+
+        Raises:
+            InvalidInputError: if some are missing or damaged, or of other clips, labels or
+                questions than there are now.
+        """
+        parts = [(sounds, question) for sounds, asked in self.questions for question in asked]
+        names = [_file_name(sounds.name, question.name) for sounds, question in parts]
+        texts = read_results(Path(folder), names)
+        cells = []
+        for name, text, (sounds, question) in zip(names, texts, parts, strict=True):
+            with located(f"{folder}: {name}.json"):
+                cells.append(_cell_of(ClassificationResult.from_json(text), sounds, question))
+                _refuse_changed(cells[-1].result, sounds, question)
+        return cells
+
     def _pinned(self, model: LanguageModel, scorer: Scorer) -> dict[str, object]:
         """What, besides the configuration's text, a result depends on."""
         asked = {
@@ -248,14 +266,33 @@ def _cell(
     question: Question,
     progress: Callable[[int, int, int], None],
 ) -> Cell:
-    result = classifier(sounds.clips, sounds.labels, progress=progress)
+    return _cell_of(classifier(sounds.clips, sounds.labels, progress=progress), sounds, question)
+
+
+def _cell_of(result: ClassificationResult, sounds: Heard, question: Question) -> Cell:
     groups = {clip.id: clip.group for clip in sounds.clips if clip.group is not None}
     hierarchy = getattr(sounds.dataset, "hierarchy", None)
     return Cell(sounds.name, question.name, sounds.familiar, result, groups, hierarchy)
 
 
+def _refuse_changed(result: ClassificationResult, sounds: Heard, question: Question) -> None:
+    asked = {*result.clip_ids, *(failure.clip_id for failure in result.failures)}
+    was = asked, result.labels, result.provenance.options.get("question")
+    now = {clip.id for clip in sounds.clips}, sounds.labels, question.text
+    parts = zip(("clips", "labels", "the question"), was, now, strict=True)
+    if changed := [name for name, before, after in parts if before != after]:
+        raise InvalidInputError(
+            f"{' and '.join(changed)} are others than when the run was made. Restore the data set "
+            "and the files that the configuration names, or run it again."
+        )
+
+
+def _file_name(sounds: str, rung: str) -> str:
+    return f"{sounds}, {rung}".replace(", ", "--").replace(" ", "-")
+
+
 def _keep(run: RunFolder, cell: Cell) -> None:
-    name = f"{cell.sounds}, {cell.rung}".replace(", ", "--").replace(" ", "-")
+    name = _file_name(cell.sounds, cell.rung)
     (run.path / RESULTS).mkdir(exist_ok=True)
     run.write(f"{RESULTS}/{name}.json", cell.result.to_json())
     run.write(f"{RESULTS}/{name}.csv", cell.result.to_csv())

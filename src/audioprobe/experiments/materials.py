@@ -9,7 +9,7 @@ from audioprobe.concepts.ontology import Ontology
 from audioprobe.datasets.leaks import refuse_leaks
 from audioprobe.datasets.mapped import Mapped, read_mapping
 from audioprobe.datasets.tables import read_rows
-from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.errors import InvalidInputError, did_you_mean, located
 from audioprobe.experiments.config import Asked, Classification, Part, Sound
 from audioprobe.normalization import nfc
 from audioprobe.prompts.ladder import Rung, shipped
@@ -94,7 +94,8 @@ def heard(sound: Sound) -> Heard:
     Raises:
         InvalidInputError: if there are none, or none of them has a label that is asked about.
     """
-    dataset = dataset_of(sound.dataset, sound.mapping)
+    with located(f"{sound.name}: dataset"):
+        dataset = dataset_of(sound.dataset, sound.mapping)
     clips = tuple(dataset.clips(sound.split))
     clips = clips[: sound.most] if sound.most else clips
     if not clips:

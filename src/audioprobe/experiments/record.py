@@ -13,13 +13,16 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.language_models.cached import CachedModel
 from audioprobe.results.provenance import now, versions
 from audioprobe.results.training_data import training_notes
-from audioprobe.runs.folder import RunFolder
+from audioprobe.runs.folder import CONFIG, RunFolder
 from audioprobe.types import Clip
 
 T = TypeVar("T")
 
 _DIGITS = 16
 _SHOWN = 5  # clips that a sentence names
+
+RESULTS = "results"
+"""Folder of a run that holds a file for each of its parts."""
 
 
 def started() -> dict[str, object]:
@@ -144,6 +147,30 @@ def _file_digest(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()[:_DIGITS]
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+
+
+def read_results(folder: Path, names: Sequence[str]) -> list[str]:
+    """Texts of the results that a finished run left in its folder.
+
+    Args:
+        folder: of the run.
+        names: of the results, without ".json".
+
+    Raises:
+        InvalidInputError: if one is not there, because the run is not at its end, or not readable.
+    """
+    paths = [folder / RESULTS / f"{name}.json" for name in names]
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise InvalidInputError(
+            f"{folder}: {len(missing)} of {len(paths)} parts of the run have no result yet, the "
+            f"first is {missing[0].name}. Go on with: audioprobe run {folder / CONFIG} "
+            f"--out {folder}"
+        )
+    try:
+        return [path.read_text(encoding="utf-8") for path in paths]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{folder}: a result is not readable ({error}).") from error
 
 
 def digest_of(clips: Iterable[Clip]) -> str:

@@ -13,9 +13,10 @@ from audioprobe.metrics import ThresholdPolicy
 from audioprobe.results.provenance import Provenance
 from audioprobe.results.scores import Caption, Failure, LabelScores
 from audioprobe.results.sheet import said_of, score_sheet
+from audioprobe.results.shown import shown_caption, without_folder
 from audioprobe.results.training_data import training_notes
 from audioprobe.serialize import from_json, to_json
-from audioprobe.tables import Table, printable
+from audioprobe.tables import Table, printable, text_width
 from audioprobe.types import BoolArray, FloatArray
 
 MATCH = "match"
@@ -178,9 +179,12 @@ class ClassificationResult:
         n = min(_SHOWN_LABELS, len(self.labels))
         captions, recognised = self.captions_by_clip(), self.recognised
         rows = []
-        for clip_id, best in zip(self.clip_ids, self.label_scores.best(n), strict=True):
+        names = without_folder(self.clip_ids)
+        for clip_id, name, best in zip(
+            self.clip_ids, names, self.label_scores.best(n), strict=True
+        ):
             said = (_short(captions[clip_id]),) if self.by_captions else ()
-            rows.append((clip_id, *said, *_cells(best, clip_id in recognised)))
+            rows.append((name, *said, *_cells(best, clip_id in recognised)))
         before = ("clip", "caption") if self.by_captions else ("clip",)
         return Table((*before, *(f"label {k}" for k in range(1, n + 1))), tuple(rows))
 
@@ -217,13 +221,14 @@ class ClassificationResult:
     def __str__(self) -> str:
         return self.to_text()
 
-    def to_text(self, width: int = 100, most: int = 50) -> str:
+    def to_text(self, width: int = 0, most: int = 50) -> str:
         """For a terminal: the table, the failures if any, and a summary.
 
         Args:
-            width: columns of the terminal.
+            width: columns; 0 takes those of the terminal, or of the variable COLUMNS.
             most: rows of either table; a last line tells how many more there are.
         """
+        width = width or text_width()
         parts = [self.table().to_text(width, most)] if self.clip_ids else []
         parts += [self.failure_table().to_text(width, most)] if self.failures else []
         return "\n\n".join([*parts, self.summary()])
@@ -270,7 +275,7 @@ def _short(captions: tuple[Caption, ...]) -> str:
     """The first caption in which something was recognised, and how many more there are."""
     first = min(captions, key=lambda caption: (caption.abstained, caption.start))
     more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
-    return first.text + more
+    return shown_caption(first.text) + more
 
 
 def _cells(best: tuple[tuple[str, float], ...], is_recognised: bool) -> tuple[str, ...]:

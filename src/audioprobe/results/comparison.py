@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.results.classification import ClassificationResult
+from audioprobe.results.shown import shown_caption, without_folder
 from audioprobe.tables import Table
 
 NOTHING = "–"  # neither a caption nor a score
 
 
 def captions_beside(results: Mapping[str, ClassificationResult]) -> Table:
-    """A row per clip: its labels where they are known, and the captions of each model.
+    """A row per clip: its labels where any are known, and the captions of each model.
 
     Args:
         results: by the name of the model; of the same clips.
@@ -30,10 +31,10 @@ def captions_beside(results: Mapping[str, ClassificationResult]) -> Table:
     said = [_said(result) for result in results.values()]
     truth = first.truth or {}
     rows = tuple(
-        (name, ", ".join(truth.get(name) or ()), *(captions[name] for captions in said))
-        for name in asked
+        (shown, *([", ".join(truth.get(name) or ())] if truth else []), *(c[name] for c in said))
+        for name, shown in zip(asked, without_folder(asked), strict=True)
     )
-    return Table(("clip", "labels", *results), rows)
+    return Table(("clip", *(["labels"] if truth else []), *results), rows)
 
 
 def _asked(result: ClassificationResult) -> list[str]:
@@ -42,7 +43,7 @@ def _asked(result: ClassificationResult) -> list[str]:
 
 def _said(result: ClassificationResult) -> dict[str, str]:
     said = {
-        name: " / ".join(caption.text for caption in captions) or NOTHING
+        name: " / ".join(shown_caption(caption.text) for caption in captions) or NOTHING
         for name, captions in result.captions_by_clip().items()
     }
     failed = {failure.clip_id: f"{failure.error}: {failure.message}" for failure in result.failures}

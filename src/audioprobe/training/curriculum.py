@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from audioprobe.datasets.debian.sounds import DebianSounds
+from audioprobe.datasets.debian.table import fetching
 from audioprobe.datasets.leaks import refuse_leaks
 from audioprobe.datasets.synthetic.dataset import Synthetic
 from audioprobe.datasets.synthetic.palettes import Blend, Palette, Procedural, Recorded
@@ -230,7 +231,8 @@ def _refuse_missing(recordings: DebianSounds) -> None:
     lost = recordings.missing_from(TRAIN)
     if lost:
         name, why = next(iter(lost.items()))
+        names = {sound.package for sound in recordings.sounds if sound.id in lost}
         raise InvalidInputError(
             f"{recordings.folder}: {len(lost)} recordings to train with are missing, the first is "
-            f"{name}: {why}. Fetch them with: audioprobe fetch-sounds --out {recordings.folder}"
+            f"{name}: {why}. Fetch them with: {fetching(recordings.folder, names)}"
         )

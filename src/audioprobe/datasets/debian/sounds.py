@@ -39,7 +39,7 @@ class DebianSounds:
         if not any((self.folder / name).is_dir() for name in self._packages):
             raise InvalidInputError(
                 f"{self.folder}: none of {', '.join(self._packages)} was fetched to this folder. "
-                "Fetch them with: audioprobe fetch-sounds --out FOLDER"
+                f"Fetch them with: {table.fetching(self.folder, self._packages)}"
             )
 
     @property

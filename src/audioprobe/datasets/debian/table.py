@@ -7,6 +7,7 @@ labels were made.
 import csv
 import hashlib
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -76,6 +77,13 @@ class Sound:
     def labels(self) -> tuple[str, ...]:
         """Names of the concepts: "snare drum"."""
         return tuple(concept_name(concept) for concept in self.concepts)
+
+
+def fetching(folder: Path, names: Iterable[str]) -> str:
+    """The command that fetches packages to a folder; all packages need no list."""
+    wanted = set(names)
+    chosen = "" if wanted >= set(packages()) else f" --packages {','.join(sorted(wanted))}"
+    return f"audioprobe fetch-sounds --out {shlex.quote(str(folder))}{chosen}"
 
 
 @cache

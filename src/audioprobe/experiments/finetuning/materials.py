@@ -8,7 +8,7 @@ from typing import Any
 
 from audioprobe.audio.reading import read_waveform
 from audioprobe.concepts import Concepts
-from audioprobe.errors import AudioReadError, InvalidInputError, WeightsError
+from audioprobe.errors import AudioReadError, InvalidInputError, WeightsError, located
 from audioprobe.experiments.finetuning.config import SETS, Portion, Study
 from audioprobe.experiments.finetuning.invented import invented
 from audioprobe.experiments.materials import dataset_of
@@ -90,7 +90,10 @@ def materials_of(study: Study) -> Materials:
             where something is measured, or texts give away what the probe asks.
     """
     portions = {name: getattr(study, name) for name in SETS if getattr(study, name) is not None}
-    datasets = {name: dataset_of(p.dataset, p.mapping) for name, p in portions.items()}
+    datasets = {}
+    for name, portion in portions.items():
+        with located(f"{name}: dataset"):
+            datasets[name] = dataset_of(portion.dataset, portion.mapping)
     clips = {name: portion_of(name, portions[name], datasets[name]) for name in portions}
     _refuse_shared(clips)
     subjects = _heard_both(clips, study)

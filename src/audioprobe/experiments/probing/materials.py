@@ -7,7 +7,7 @@ from audioprobe.audio.sources import clips_of
 from audioprobe.concepts import Concepts
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.concepts.wordnet import WordNet
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, located
 from audioprobe.experiments.materials import dataset_of
 from audioprobe.experiments.probing.config import WORDS, ConceptSource, Listener, Played, Probe
 from audioprobe.probes.prepared import Prepared
@@ -111,7 +111,8 @@ def heard(played: Played) -> Heard:
         clips = clips_of(played.folder)
         info = ComponentInfo("dataset", "folder", options={"path": played.folder})
     else:
-        dataset = dataset_of(played.dataset, played.mapping)
+        with located(f"{played.name}: dataset"):
+            dataset = dataset_of(played.dataset, played.mapping)
         clips, info = tuple(dataset.clips(played.split)), dataset.info
     clips = clips[: played.most] if played.most else clips
     if not clips:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from audioprobe.disk import write_whole
 from audioprobe.experiments.probing.report import report_of
-from audioprobe.experiments.probing.run import RESULTS, ProbeCell, ProbeRun
+from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 from audioprobe.experiments.probing.summary import summary
+from audioprobe.experiments.record import RESULTS
 from audioprobe.parquet import write
 from audioprobe.probes.page import page_of
 from audioprobe.reports.html import write_page
@@ -30,6 +31,7 @@ def write_outcome(
     Returns:
         A row for each cell.
     """
+    (folder / RESULTS).mkdir(parents=True, exist_ok=True)
     write(folder / TRIALS, trial_columns(cells))
     table = summary(cells)
     parts = [

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from audioprobe.experiments.probing.comparing import Contrast, against_first, drops
-from audioprobe.experiments.probing.run import RESULTS, ProbeCell, ProbeRun
+from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 from audioprobe.experiments.probing.summary import contrasts_table, summary
+from audioprobe.experiments.record import RESULTS
 from audioprobe.probes.page import CONTROLS
 from audioprobe.probes.statistics import without_counts
 from audioprobe.reports.figures import Row, forest, to_svg

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audioprobe.audio.training_clips import training_clips
+from audioprobe.errors import located
 from audioprobe.experiments.materials import built
 from audioprobe.experiments.probing.config import Probe
 from audioprobe.experiments.probing.materials import Planned, planned
 from audioprobe.experiments.record import (
+    RESULTS,
     Say,
     clip_digests,
+    read_results,
     refuse_familiar,
     same_config,
     sound_digests,
@@ -29,7 +32,6 @@ from audioprobe.runs.progress import Progress
 from audioprobe.serialize import to_json
 
 FORMAT = 1
-RESULTS = "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,21 @@ class ProbeRun:
         }.items():
             for note in training_notes(known[name], n_clips):
                 say(f"{name}: {note}.")
+
+    def read(self, folder: str | Path) -> list[ProbeCell]:
+        """The cells that a finished run left in its folder, without asking a model.
+
+        Raises:
+            InvalidInputError: if some are missing or damaged.
+        """
+        texts = read_results(Path(folder), [one.name for one in self.planned])
+        cells = []
+        for one, text in zip(self.planned, texts, strict=True):
+            with located(f"{folder}: {one.name}.json"):
+                outcome = ProbeOutcome.from_json(text)
+            familiar = one.heard.familiar if one.heard else None
+            cells.append(ProbeCell(one.listener.name, one.sounds, familiar, outcome))
+        return cells
 
     def _pinned(self, models: dict[str, LanguageModel]) -> dict[str, object]:
         """What, besides the configuration's text, a result depends on."""

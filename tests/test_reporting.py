@@ -1,0 +1,121 @@
+"""`audioprobe report` computes anew what a run left, and says what is no run."""
+
+from pathlib import Path
+
+import pytest
+
+from audioprobe.cli import main
+
+CLASSIFICATION = """
+kind = "classification"
+model = { name = "scripted", options = { answer = "a crow" } }
+scorer = { name = "keyword" }
+bootstrap = { n_resamples = 20 }
+[[sounds]]
+name = "made"
+split = "test"
+dataset = { name = "synthetic", options = { n_clips = 4, palette = ["crow", "rain", "bell"] } }
+[[rungs]]
+prompt = "caption"
+"""
+PROBE = """
+kind = "probe"
+bootstrap = { n_resamples = 20 }
+concepts = { only = ["crow", "drum"] }
+[[listeners]]
+name = "model"
+model = { name = "scripted:Yes." }
+"""
+
+
+def command(*arguments: object) -> object:
+    """The exit status of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return ended.value.code
+
+
+@pytest.mark.parametrize("config", [CLASSIFICATION, PROBE])
+def test_the_report_of_a_run_is_computed_anew(config: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(config)
+    folder, again = tmp_path / "run", tmp_path / "again"
+    assert command("run", tmp_path / "mine.toml", "--out", folder) == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert command("report", folder, "--out", again, "--name", "mine") == 0
+    for name in ("summary.md", "summary.tex", "report.html"):
+        assert (again / name).read_bytes() == before[name]
+    (folder / "report.html").unlink()
+    assert command("report", folder, "--name", "mine") == 0
+    after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert after == before
+
+
+@pytest.mark.parametrize("config", [CLASSIFICATION, PROBE])
+def test_a_run_that_has_not_ended_names_the_command_that_goes_on(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.toml").write_text(config)
+    (tmp_path / "manifest.json").write_text('{"pinned": {}, "starts": []}')
+    assert command("report", tmp_path) == 2
+    told = capsys.readouterr().err
+    assert f"audioprobe run {tmp_path / 'config.toml'} --out {tmp_path}" in told
+    assert "1 of 1 parts" in told
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({}, "has no config.toml"),
+        ({"config.toml": "kind = 'probe'"}, "has no manifest.json"),
+        ({"config.toml": "kind = 'other'", "manifest.json": "{}"}, "'other'"),
+        ({"config.toml": "kind =", "manifest.json": "{}"}, "not readable as TOML"),
+        ({"result.json": "{}"}, "classify"),
+        ({"recipe.json": "{}"}, "audioprobe examine"),
+    ],
+)
+def test_what_is_no_run_is_told_as_what_it_is(
+    files: dict[str, str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert command("report", tmp_path) == 2
+    told = capsys.readouterr().err
+    assert str(tmp_path) in told
+    assert words in told
+
+
+def test_a_folder_that_does_not_exist_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("report", "nosuch") == 2
+    assert capsys.readouterr().err.startswith("audioprobe: nosuch: no such folder.")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (('prompt = "caption"', 'promt = "caption"'), ["rungs, number 1", "'prompt'", "'promt'"]),
+        (('split = "test"', ""), ["sounds, number 1", "'split'"]),
+        (("n_clips", "n_clip"), ["made: dataset", "'n_clip'", "'n_clips'"]),
+        (('"synthetic"', '"synthetik"'), ["made: dataset", "'synthetik'", "'synthetic'"]),
+        (("answer =", "anwser ="), ["'anwser'", "'answer'"]),
+        (('kind = "cl', 'seed = "x"\nkind = "cl'), ["seed", "'x'"]),
+        (('prompt = "caption"', 'prompt = "caption"\nexmples = 2'), ["'exmples'", "'examples'"]),
+        (("palette", 'seed = "x", palette'), ["made: dataset", "seed = 'x'"]),
+    ],
+)
+def test_a_misspelt_configuration_names_file_key_and_nearest_name(
+    wrong: tuple[str, str], words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "typo.toml"
+    config.write_text(CLASSIFICATION.replace(*wrong))
+    assert command("run", config, "--out", tmp_path / "run") == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"audioprobe: {config}: ")
+    assert all(word in told for word in words), told
+    assert "__init__" not in told
+
+
+def test_what_is_no_result_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "annotations.csv"
+    table.write_text("path,labels\n")
+    assert command("compare", table, table) == 2
+    assert capsys.readouterr().err.startswith(f"audioprobe: {table}: ")
