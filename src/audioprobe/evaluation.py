@@ -1,11 +1,11 @@
 """Label scores against what annotators heard: numbers per label and over all labels."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics import (
     ThresholdPolicy,
     average_precision,
@@ -14,9 +14,13 @@ from audioprobe.metrics import (
     per_label,
     roc_auc,
 )
+from audioprobe.metrics.bootstrap import Bootstrap, Statistic
+from audioprobe.metrics.resampled import macro_average_precision, macro_f1, macro_roc_auc
 from audioprobe.normalization import nfc
 from audioprobe.tables import Table
 from audioprobe.types import BoolArray, Estimate, FloatArray
+
+_SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +53,18 @@ class Evaluation:
         n_clips: clips that were scored and are counted here.
         n_failed: clips that were asked for and have no score; they are in no number here.
         threshold_policy: how F1's thresholds were chosen; None where F1 was not asked for.
+        auc: macro mean over the labels whose AUC is defined.
+        average_precision: macro mean over the labels whose average precision is defined (mAP).
+        f1: macro mean over the labels whose F1 is defined.
     """
 
     labels: tuple[LabelEvaluation, ...]
     n_clips: int
     n_failed: int
     threshold_policy: str | None
-
-    @property
-    def auc(self) -> Estimate:
-        """Macro mean over the labels whose AUC is defined."""
-        return macro(tuple(entry.auc for entry in self.labels))
-
-    @property
-    def average_precision(self) -> Estimate:
-        """Macro mean over the labels whose average precision is defined (mAP)."""
-        return macro(tuple(entry.average_precision for entry in self.labels))
-
-    @property
-    def f1(self) -> Estimate:
-        """Macro mean over the labels whose F1 is defined."""
-        return macro(tuple(entry.f1 for entry in self.labels))
+    auc: Estimate
+    average_precision: Estimate
+    f1: Estimate
 
     def table(self) -> Table:
         """A row per label and one for the macro mean."""
@@ -79,8 +74,7 @@ class Evaluation:
             + ((_number(e.f1),) if with_f1 else ())
             for e in self.labels
         ]
-        means = (self.auc, self.average_precision, self.f1)[: 3 if with_f1 else 2]
-        rows.append(("macro mean", "", *map(str, means)))
+        rows.append(("macro mean", "", *(str(mean) for _, mean in self._means())))
         f1_header = (f"F1, threshold {self.threshold_policy}",) if with_f1 else ()
         header = ("label", "positives", "AUC", "AP", *f1_header)
         return Table(header, tuple(rows), numeric=tuple(range(1, len(header))))
@@ -92,8 +86,19 @@ class Evaluation:
     def __str__(self) -> str:
         return f"{self.table().to_text()}\n{self._basis()}"
 
+    def _means(self) -> list[tuple[str, Estimate]]:
+        means = [("AUC", self.auc), ("AP", self.average_precision), ("F1", self.f1)]
+        return means[: 2 if self.threshold_policy is None else 3]
+
     def _basis(self) -> str:
-        return f"{self.n_clips} clips scored, {self.n_failed} failed and left out."
+        means = self._means()
+        n_labels = len(self.labels)
+        counted = ", ".join(f"{name} of {mean.n} of {n_labels} labels" for name, mean in means)
+        methods = dict.fromkeys(mean.method for _, mean in means if mean.value is not None)
+        return (
+            f"{self.n_clips} clips scored, {self.n_failed} failed and left out. Macro means: "
+            f"{counted}.{''.join(f' {method[:1].upper()}{method[1:]}.' for method in methods)}"
+        )
 
 
 def evaluate(
@@ -103,6 +108,8 @@ def evaluate(
     *,
     n_failed: int = 0,
     threshold: ThresholdPolicy | None = None,
+    bootstrap: Bootstrap | None = None,
+    groups: Sequence[Hashable] | None = None,
 ) -> Evaluation:
     """Compare scores with targets, label by label.
 
@@ -112,6 +119,9 @@ def evaluate(
         labels: names of the columns.
         n_failed: clips without a score, for the record.
         threshold: how F1 decides; None leaves F1 out, for a cosine has no natural threshold.
+        bootstrap: gives the macro means intervals; None gives none. A threshold is chosen once, and
+            not anew in each resample.
+        groups: of each clip (site, recorder), resampled together; None lets each be its own.
 
     Raises:
         InvalidInputError: if shapes differ, scores are not finite, or there are none.
@@ -132,11 +142,34 @@ def evaluate(
         f1s = f1_per_label(targets, scores, threshold)
     counts = targets.sum(axis=0).tolist()
     entries = zip(labels, counts, aucs, precisions, f1s, thresholds, strict=True)
+
+    def with_interval(
+        values: tuple[float | None, ...], statistic: Callable[[], Statistic]
+    ) -> Estimate:
+        point = macro(values)
+        if bootstrap is None or point.value is None:
+            return point
+        return bootstrap.around(
+            point,
+            statistic(),
+            len(scores),
+            groups=groups,
+            present=targets,
+            unit="clips" if groups is None else "groups",
+        )
+
+    limited = [n for n, limit in enumerate(thresholds) if limit is not None]
+    said = scores[:, limited] >= np.array([thresholds[n] for n in limited], dtype=np.float64)
     return Evaluation(
         tuple(LabelEvaluation(*entry) for entry in entries),
         n_clips=scores.shape[0],
         n_failed=n_failed,
         threshold_policy=threshold.name if threshold else None,
+        auc=with_interval(aucs, lambda: macro_roc_auc(targets, scores)),
+        average_precision=with_interval(
+            precisions, lambda: macro_average_precision(targets, scores)
+        ),
+        f1=with_interval(f1s, lambda: macro_f1(targets[:, limited], said)),
     )
 
 
@@ -156,7 +189,8 @@ def targets_of(
         Shape (n_clips, n_labels).
 
     Raises:
-        InvalidInputError: if a clip is not in `truth`, or its labels are not texts.
+        InvalidInputError: if a clip is not in `truth`, or its labels are not texts, or are those
+            that are asked for in another spelling ("Crow" and "crow").
     """
     known = {_plain(clip_id): heard for clip_id, heard in truth.items()}
     unknown = [clip_id for clip_id in clip_ids if known.get(_plain(clip_id)) is None]
@@ -167,6 +201,7 @@ def targets_of(
         )
     present = [_plain_labels(clip_id, known[_plain(clip_id)]) for clip_id in clip_ids]
     columns = [_plain(label) for label in labels]
+    _refuse_other_spellings({name for heard in present for name in heard}, columns)
     targets = [[label in heard for label in columns] for heard in present]
     return np.array(targets, dtype=np.bool_).reshape(len(clip_ids), len(labels))
 
@@ -183,6 +218,45 @@ def _plain_labels(clip_id: str, labels: object) -> set[str]:
 
 def _plain(name: str) -> str:
     return nfc(name).strip()
+
+
+def refuse_unknown_labels(
+    targets: BoolArray, truth: Iterable[Iterable[str]], labels: Sequence[str]
+) -> None:
+    """Raise `InvalidInputError` if clips have labels, and none of those that are asked for.
+
+    Args:
+        targets: shape (n_clips, n_labels).
+        truth: labels of clips.
+        labels: that are asked for.
+    """
+    names = sorted({name for own in truth for name in own})
+    if targets.any() or not names or not labels:
+        return
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    raise InvalidInputError(
+        f"None of the {len(labels)} labels, such as {labels[0]!r}, is in the truth of these clips. "
+        f"There is {shown}{more}.{did_you_mean(labels[0], names)} Score the labels that the truth "
+        "has, or rename the truth."
+    )
+
+
+def _refuse_other_spellings(names: set[str], labels: Sequence[str]) -> None:
+    """Of a label that the truth spells differently, positives would count as negatives."""
+    spelled = {_spelling(label): label for label in labels}
+    for name in sorted(names - set(labels)):
+        label = spelled.get(_spelling(name))
+        if label is not None:
+            raise InvalidInputError(
+                f"The label {label!r} is {name!r} in the truth. Did you mean {name!r}? Use one "
+                "spelling: clips with the other would count as negatives."
+            )
+
+
+def _spelling(text: str) -> str:
+    """Without case, underscores and repeated spaces."""
+    return " ".join(text.casefold().replace("_", " ").split())
 
 
 def _number(value: float | None) -> str:

@@ -7,7 +7,7 @@ come back as something else, and missing is never zero.
 import json
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -117,12 +117,14 @@ def _build_dataclass(cls: Any, data: Any, where: str) -> Any:
         raise InvalidInputError(f"{where}: expected {cls.__name__}, got {data!r:.80}.")
     hints = get_type_hints(cls)
     names = {f.name for f in fields(cls)}
-    if set(data) != names:
-        odd = ", ".join(sorted(set(data) ^ names))
+    # What files of earlier versions lack has its default value.
+    needed = {f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING}
+    if not needed <= set(data) <= names:
+        odd = ", ".join(sorted((needed - set(data)) | (set(data) - names)))
         raise InvalidInputError(
             f"{where}: not a {cls.__name__} of this version, these keys differ: {odd}."
         )
-    return cls(**{name: _build(hints[name], data[name], f"{where}.{name}") for name in names})
+    return cls(**{name: _build(hints[name], data[name], f"{where}.{name}") for name in data})
 
 
 def _build_union(hints: tuple[Any, ...], data: Any, where: str) -> Any:

@@ -218,6 +218,8 @@ class Estimate:
         low: lower end of the interval, or None where none was computed.
         high: upper end of the interval.
         method: how value and interval were computed.
+        n_groups: how many groups the interval rests on; None where there is no interval.
+        unit: what these groups are: "groups", "clips", "concepts".
     """
 
     value: float | None
@@ -226,6 +228,8 @@ class Estimate:
     low: float | None = None
     high: float | None = None
     method: str = ""
+    n_groups: int | None = None
+    unit: str = "groups"
 
     def __str__(self) -> str:
         if self.value is None:
@@ -233,8 +237,10 @@ class Estimate:
         interval = ""
         if self.low is not None and self.high is not None:
             interval = f" [{_shown(self.low)}, {_shown(self.high)}]"
-        left_out = f" ({self.n_undefined} undefined)" if self.n_undefined else ""
-        return f"{_shown(self.value)}{interval}{left_out}"
+        notes = [f"{self.n_groups} {self.unit}"] if interval and self.n_groups else []
+        notes += [f"{self.n_undefined} undefined"] if self.n_undefined else []
+        in_brackets = f" ({', '.join(notes)})" if notes else ""
+        return f"{_shown(self.value)}{interval}{in_brackets}"
 
 
 def _shown(value: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from audioprobe.audio.reading import Reading, Window
 from audioprobe.audio.sources import Source, clips_of
 from audioprobe.classifiers.pooling import pooled
-from audioprobe.classifiers.provenance import provenance_of, truth_of
+from audioprobe.classifiers.provenance import groups_of, provenance_of, truth_of
 from audioprobe.classifiers.windows import Listener, Progress, Record, UnusableAnswer, hear
 from audioprobe.errors import AudioProbeError, ContractError, RemoteError
 from audioprobe.protocols import LanguageModel, Scorer, TextLimit
@@ -119,7 +119,8 @@ class CaptionClassifier:
             heard_by=self._model,
             seed=self._decoding.seed if self._decoding else 0,
         )
-        return self._scored(record, names, provenance, truth_of(clips))
+        known = truth_of(clips), groups_of(clips)
+        return self._scored(record, names, provenance, *known)
 
     def rescore(
         self, result: ClassificationResult, labels: Iterable[str] | None = None
@@ -127,7 +128,8 @@ class CaptionClassifier:
         """Score the captions of a result again, with this scorer; no model is asked.
 
         Args:
-            result: its captions, failures and truth are kept; failures in scoring are tried again.
+            result: its captions, failures, truth and groups are kept; failures in scoring are
+                tried again.
             labels: other labels; None keeps those of the result.
         """
         chosen = self._checked_labels(result.labels if labels is None else labels)
@@ -136,7 +138,7 @@ class CaptionClassifier:
         for caption in result.captions:
             record.kept.setdefault(caption.clip_id, []).append(caption)
         provenance = replace(result.provenance, versions=versions(), created=now())
-        return self._scored(record, chosen, provenance, result.truth)
+        return self._scored(record, chosen, provenance, result.truth, result.groups)
 
     def _checked_labels(self, labels: Iterable[str]) -> tuple[str, ...]:
         names = checked_labels(labels)
@@ -159,6 +161,7 @@ class CaptionClassifier:
         labels: tuple[str, ...],
         provenance: Provenance,
         truth: Mapping[str, tuple[str, ...]],
+        groups: Mapping[str, str],
     ) -> ClassificationResult:
         captions = self._with_excess(
             [c for clip_captions in record.kept.values() for c in clip_captions]
@@ -179,6 +182,7 @@ class CaptionClassifier:
             tuple(record.failures.values()),
             provenance,
             truth,
+            groups=groups,
         )
 
     def _with_excess(self, captions: Sequence[Caption]) -> tuple[Caption, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from audioprobe.audio.reading import Reading, Window
 from audioprobe.audio.sources import Source, clips_of
 from audioprobe.classifiers.pooling import pooled
-from audioprobe.classifiers.provenance import provenance_of, truth_of
+from audioprobe.classifiers.provenance import groups_of, provenance_of, truth_of
 from audioprobe.classifiers.windows import Listener, Progress, Record, hear, stream
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.protocols import LikelihoodModel
@@ -164,6 +164,7 @@ class LikelihoodClassifier:
             truth_of(clips),
             self._rank_by,
             tables,
+            groups_of(clips),
         )
 
     def _options(self) -> dict[str, Option]:

@@ -59,3 +59,8 @@ def _policy(reading: Reading) -> dict[str, Option]:
 def truth_of(clips: Sequence[Clip]) -> dict[str, tuple[str, ...]]:
     """Labels by clip id, of the clips that came with labels."""
     return {clip.id: clip.labels for clip in clips if clip.labels is not None}
+
+
+def groups_of(clips: Sequence[Clip]) -> dict[str, str]:
+    """Groups by clip id, of the clips that have one."""
+    return {clip.id: clip.group for clip in clips if clip.group is not None}

@@ -14,6 +14,7 @@ from audioprobe.metrics.averaging import (
     micro_roc_auc,
     per_label,
 )
+from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.pareto import front
 from audioprobe.metrics.ranking import average_precision, roc_auc
 from audioprobe.metrics.similarity import linear_cka
@@ -29,6 +30,7 @@ from audioprobe.metrics.threshold import (
 )
 
 __all__ = [
+    "Bootstrap",
     "FixedThreshold",
     "Metric",
     "OracleThreshold",

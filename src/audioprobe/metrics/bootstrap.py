@@ -22,7 +22,8 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.types import Estimate, Float64Array
+from audioprobe.metrics.grouping import Grouping, drawn_within, grouped, has_both
+from audioprobe.types import BoolArray, Estimate, Float64Array
 
 Statistic: TypeAlias = Callable[[Float64Array], Float64Array]
 Method = Literal["percentile", "bca"]
@@ -65,6 +66,8 @@ class Bootstrap:
         *,
         groups: Sequence[Hashable] | None = None,
         strata: Sequence[Hashable] | None = None,
+        present: BoolArray | None = None,
+        unit: str = "",
     ) -> Estimate:
         """A statistic of all items, with its interval.
 
@@ -73,40 +76,51 @@ class Bootstrap:
             n_items: how many there are.
             groups: of each item; None lets each be its own.
             strata: of each item, to be drawn within: each resample has as many groups of every
-                stratum as there are, so that none of a rare class is without any.
+                stratum as there are, so that none of a rare class is without any. Strata of a
+                single group are merged, see `grouping.drawn_within`.
+            present: whether each item has each label, shape (n_items,) or (n_items, n_labels), for
+                a statistic of labels; None for any other.
+            unit: what the groups are, in the plural; "" is "groups", or "items" without groups.
 
         Returns:
-            Its value is None where there are no items, or their statistic is undefined; it has
-            no interval where there is a single group, or no resample is defined.
+            Its value is None where there are no items, or their statistic is undefined. It has no
+            interval, and `method` says why, where there is a single group, where no label of
+            `present` is both present and absent in two groups, or where the statistic is undefined
+            in more than half of the resamples.
 
         Raises:
             InvalidInputError: if groups or strata are not one per item, or a group is in two
                 strata.
         """
-        drawn = _Groups.of(n_items, groups, strata)
         if not n_items:
             return Estimate(None, n=0, method="no items")
+        drawn = _Draws.of(grouped(n_items, groups, unit), strata)
         value = round(float(statistic(np.ones((1, n_items)))[0]), DECIMALS)
-        drawn_things = "items" if groups is None else "groups"
-        what = f"{self.method} bootstrap of {drawn.n_groups} {drawn_things}"
+        what = f"{self.method} bootstrap of {drawn}"
         if np.isnan(value):
             return Estimate(None, n=0, n_undefined=n_items, method=what)
-        if drawn.n_groups < 2:
+        if drawn.groups.n_groups < 2:
             return Estimate(value, n=n_items, method="no interval: a single group")
+        if present is not None and not has_both(drawn.groups, present):
+            why = "no interval: no label is in two groups and missing in two"
+            return Estimate(value, n=n_items, method=why)
         counted = drawn.resamples(self.n_resamples, self.seed)
         found = np.concatenate([statistic(counts) for counts in counted]).round(DECIMALS)
         defined = found[~np.isnan(found)]
+        n_undefined = len(found) - len(defined)
+        if 2 * n_undefined > len(found):
+            why = f"no interval: {n_undefined} of {len(found)} resamples are undefined"
+            return Estimate(value, n=n_items, method=why)
         what += f", {self.n_resamples} resamples, seed {self.seed}, {self.level:.0%}"
-        if len(defined) < len(found):
-            what += f", {len(found) - len(defined)} resamples undefined and left out"
-        if not len(defined):
-            return Estimate(value, n=n_items, method=what)
+        if n_undefined:
+            what += f", {n_undefined} resamples undefined and left out"
         ends = ((1 - self.level) / 2, (1 + self.level) / 2)
         if self.method == "bca":
             without = np.concatenate([statistic(counts) for counts in drawn.left_out()])
             ends = _corrected(ends, value, defined, without)
-        low, high = np.quantile(defined, ends).round(DECIMALS)
-        return Estimate(value, n_items, low=float(low), high=float(high), method=what)
+        low, high = np.quantile(defined, ends).round(DECIMALS).tolist()
+        n_groups, unit = drawn.groups.n_groups, drawn.groups.unit
+        return Estimate(value, n_items, 0, low, high, what, n_groups, unit)
 
     def resamples(
         self,
@@ -120,7 +134,7 @@ class Bootstrap:
         Raises:
             InvalidInputError: as `estimate`.
         """
-        return _Groups.of(n_items, groups, strata).resamples(self.n_resamples, self.seed)
+        return _Draws.of(grouped(n_items, groups), strata).resamples(self.n_resamples, self.seed)
 
     def around(
         self,
@@ -130,6 +144,8 @@ class Bootstrap:
         *,
         groups: Sequence[Hashable] | None = None,
         strata: Sequence[Hashable] | None = None,
+        present: BoolArray | None = None,
+        unit: str = "",
     ) -> Estimate:
         """As `estimate`, counted like an estimate that has no interval yet.
 
@@ -141,76 +157,55 @@ class Bootstrap:
             n_items: of the statistic.
             groups: of each item.
             strata: of each item.
+            present: whether each item has each label.
+            unit: what the groups are.
 
         Raises:
             InvalidInputError: as `estimate`.
         """
-        found = self.estimate(statistic, n_items, groups=groups, strata=strata)
+        found = self.estimate(
+            statistic, n_items, groups=groups, strata=strata, present=present, unit=unit
+        )
         return replace(found, n=point.n, n_undefined=point.n_undefined)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Groups:
-    """What is drawn: which group each item is in, and which groups each stratum has."""
+class _Draws:
+    """What is drawn: groups of items, those of each stratum apart."""
 
-    of_item: np.ndarray
+    groups: Grouping
     strata: tuple[np.ndarray, ...]
+    n_merged: int
 
     @classmethod
-    def of(
-        cls,
-        n_items: int,
-        groups: Sequence[Hashable] | None,
-        strata: Sequence[Hashable] | None,
-    ) -> "_Groups":
-        groups = range(n_items) if groups is None else groups
-        strata = [None] * n_items if strata is None else strata
-        if len(groups) != n_items or len(strata) != n_items:
-            raise InvalidInputError(
-                f"A bootstrap needs a group and a stratum for each item, got {n_items} items, "
-                f"{len(groups)} groups and {len(strata)} strata."
-            )
-        numbers: dict[Hashable, int] = {}
-        home: dict[Hashable, Hashable] = {}
-        for group, stratum in zip(groups, strata, strict=True):
-            numbers.setdefault(group, len(numbers))
-            if home.setdefault(group, stratum) != stratum:
-                raise InvalidInputError(
-                    f"Group {group!r} is in the strata {home[group]!r} and {stratum!r}, but is "
-                    "drawn as a whole. Give its items one stratum."
-                )
-        members: dict[Hashable, list[int]] = {}
-        for group, stratum in home.items():
-            members.setdefault(stratum, []).append(numbers[group])
-        return cls(
-            np.array([numbers[group] for group in groups]),
-            tuple(np.array(some) for some in members.values()),
-        )
+    def of(cls, groups: Grouping, strata: Sequence[Hashable] | None) -> "_Draws":
+        return cls(groups, *drawn_within(groups, strata))
 
-    @property
-    def n_groups(self) -> int:
-        return sum(map(len, self.strata))
+    def __str__(self) -> str:
+        merged = f", {self.n_merged} strata of a single group merged" if self.n_merged else ""
+        return f"{self.groups}{merged}"
 
     def resamples(self, n: int, seed: int) -> Iterator[Float64Array]:
         """Counts in chunks, the same whatever their size."""
         # A generator for each stratum: their draws do not depend on what is drawn beside them.
         rngs = [np.random.default_rng([seed, number]) for number in range(len(self.strata))]
         for rows in self._chunks(n):
-            counts = np.zeros((rows, self.n_groups))
+            counts = np.zeros((rows, self.groups.n_groups))
             for rng, some in zip(rngs, self.strata, strict=True):
                 shares = np.full(len(some), 1 / len(some))
                 counts[:, some] = rng.multinomial(len(some), shares, size=rows)
-            yield counts[:, self.of_item]
+            yield counts[:, self.groups.of_item]
 
     def left_out(self) -> Iterator[Float64Array]:
         """Counts without each group in turn, in chunks."""
         at = 0
-        for rows in self._chunks(self.n_groups):
-            yield (self.of_item != np.arange(at, at + rows)[:, None]).astype(np.float64)
+        for rows in self._chunks(self.groups.n_groups):
+            kept = self.groups.of_item != np.arange(at, at + rows)[:, None]
+            yield kept.astype(np.float64)
             at += rows
 
     def _chunks(self, n: int) -> Iterator[int]:
-        most = max(1, _CHUNK // len(self.of_item))
+        most = max(1, _CHUNK // len(self.groups.of_item))
         for at in range(0, n, most):
             yield min(most, n - at)
 

@@ -3,12 +3,13 @@
 Conventions:
     Targets (True/False or 1/0) and scores (finite) have shape (n_clips,) for one label and
     (n_clips, n_labels) for many, with the same clips in the same order for both systems. A p-value
-    is two-sided and None where the difference is undefined. A difference is first minus second.
+    is two-sided and None where the difference is undefined, or where there is a single unit to
+    exchange. A difference is first minus second.
 """
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -16,13 +17,24 @@ import numpy.typing as npt
 from scipy import stats
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.exchanges import (
+    ROUNDING,
+    exchanges_of,
+    is_exact,
+    share_as_far,
+    smallest_p_value,
+)
+from audioprobe.metrics.grouping import Grouping, grouped
+from audioprobe.metrics.power import check_level, smallest_detectable
 from audioprobe.metrics.resampled import macro_roc_auc
 from audioprobe.metrics.validation import validate, validate_predictions
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
 _NORMAL = NormalDist()
 _CHUNK = 4_000_000  # scores in memory at once
-_ROUNDING = 1e-12  # by which what is as far may seem nearer
+N_PERMUTATIONS = 2000
+"""Exchanges that are drawn; where there are not more, all of them are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +44,10 @@ class Test:
     Attributes:
         difference: first minus second.
         p_value: of no difference; None where it is undefined.
-        standard_error: of the difference; None where the test has none.
-        name: of the test, with what it rests on.
+        standard_error: of the difference; None where there is no estimate of it.
+        name: of the test, with what it rests on, and why it is undefined where it is.
+        n_units: groups or items that were exchanged; None for a test that exchanges none.
+        smallest_p_value: that so many units can give; None for a test that exchanges none.
     """
 
     __test__ = False  # no test of pytest's
@@ -42,6 +56,27 @@ class Test:
     p_value: float | None
     standard_error: float | None
     name: str
+    n_units: int | None = None
+    smallest_p_value: float | None = None
+
+    def detectable(self, *, level: float = 0.95, n_tests: int = 1) -> float | None:
+        """Return the true difference that this test would have found with 80 % power.
+
+        Args:
+            level: of confidence.
+            n_tests: p-values that are corrected together: the test has to reach
+                `(1 - level) / n_tests`, as the first one by Holm's correction has.
+
+        Returns:
+            None where the standard error is unknown, or no p-value can be that small.
+
+        Raises:
+            InvalidInputError: if `level` is not in (0, 1).
+        """
+        if self.standard_error is None:
+            return None
+        corrected = 1 - (1 - level) / max(1, n_tests)
+        return smallest_detectable(self.standard_error, level=corrected, n_units=self.n_units)
 
 
 def delong(
@@ -54,17 +89,21 @@ def delong(
     """Difference of two AUCs of one label (DeLong, DeLong and Clarke-Pearson 1988).
 
     Clips count as independent: where they share sites, `permutation` with groups is the better
-    question. The variance is computed from mid-ranks (Sun and Xu 2014).
+    question. The variance is computed from mid-ranks (Sun and Xu 2014). It may be estimated as 0
+    (both systems separate all clips, say), or so small that the p-value is below what so many clips
+    can show. Then clips are exchanged instead, see `permutation`, and there is no interval.
 
     Args:
         targets: shape (n_clips,).
         first: scores of one system.
         second: scores of the other.
-        level: of the interval.
+        level: of the interval, in (0, 1).
 
     Raises:
-        InvalidInputError: if shapes differ, or arrays are not as in the conventions.
+        InvalidInputError: if shapes differ, arrays are not as in the conventions, or the level is
+            not in (0, 1).
     """
+    check_level(level)
     truth, one = validate(targets, first, n_dimensions=1)
     _, other = validate(targets, second, n_dimensions=1)
     n_positive = int(truth.sum())
@@ -73,11 +112,13 @@ def delong(
     if min(n_positive, n_negative) < 2:
         undefined = Estimate(None, n=0, n_undefined=len(truth), method=name)
         return Test(undefined, None, None, f"{name}: two of each are needed")
-    wins, losses = _placements(truth, np.stack([one, other]))
-    variance = np.cov(wins) / n_positive + np.cov(losses) / n_negative
-    contrast = np.array([1.0, -1.0])
-    error = math.sqrt(max(0.0, float(contrast @ variance @ contrast)))
-    difference = float(contrast @ wins.mean(axis=1))
+    wins, losses = (placed[0] - placed[1] for placed in _placements(truth, np.stack([one, other])))
+    difference = float(wins.mean())
+    error = math.sqrt(float(wins.var(ddof=1) / n_positive + losses.var(ddof=1) / n_negative))
+    p_value = 0.0 if error < ROUNDING else 2 * _NORMAL.cdf(-abs(difference) / error)
+    if error < ROUNDING or p_value < 2.0 ** (1 - len(truth)):
+        exact = permutation(truth[:, None], one[:, None], other[:, None], unit="clips")
+        return replace(exact, name=f"{exact.name}, for DeLong's variance is too small to be true")
     margin = error * _NORMAL.inv_cdf((1 + level) / 2)
     estimate = Estimate(
         difference,
@@ -85,8 +126,10 @@ def delong(
         low=difference - margin,
         high=difference + margin,
         method=name,
+        n_groups=len(truth),
+        unit="clips",
     )
-    return Test(estimate, _normal_p(difference, error), error, name)
+    return Test(estimate, p_value, error, name)
 
 
 def permutation(
@@ -95,43 +138,59 @@ def permutation(
     second: npt.ArrayLike,
     *,
     groups: Sequence[Hashable] | None = None,
-    n_permutations: int = 2000,
+    n_permutations: int = N_PERMUTATIONS,
     seed: int = 0,
+    unit: str = "",
+    bootstrap: Bootstrap | None = None,
+    strata: Sequence[Hashable] | None = None,
 ) -> Test:
     """Difference of two macro AUCs, against systems that are exchanged clip by clip.
 
     If both were equally good, it would not matter whose score a clip has. Scores become ranks
     within a label first, for two systems may use other units. Clips of a group are exchanged
-    together.
+    together. Where there are no more than `n_permutations` exchanges, all are taken.
 
     Args:
         targets: shape (n_clips, n_labels).
         first: scores of one system.
         second: scores of the other.
         groups: of each clip; None lets each be its own.
-        n_permutations: how many; the smallest p-value is 1 / (n_permutations + 1).
+        n_permutations: how many, at least 1; see `exchanges.smallest_p_value`.
         seed: of the exchanges.
+        unit: what is exchanged, in the plural; "" is "groups", or "clips" without groups.
+        bootstrap: gives the difference an interval of paired resamples, and a standard error; None
+            gives neither.
+        strata: of each clip, for these resamples.
 
     Raises:
-        InvalidInputError: if shapes differ, or there is not one group per clip.
+        InvalidInputError: if shapes differ, there is not one group per clip, or `n_permutations` is
+            not positive.
     """
     truth, one = validate(targets, first, n_dimensions=2)
     _, other = validate(targets, second, n_dimensions=2)
-    owners = list(range(len(truth))) if groups is None else list(groups)
-    if len(owners) != len(truth):
-        raise InvalidInputError(f"Expected a group for each of {len(truth)} clips, got another n.")
-    numbers = {group: n for n, group in enumerate(dict.fromkeys(owners))}
-    of_clip = np.array([numbers[group] for group in owners])
-    name = f"permutation of {len(numbers)} {'clips' if groups is None else 'groups'}"
-    name += f", {n_permutations} times, seed {seed}"
+    units = grouped(len(truth), groups, unit or ("clips" if groups is None else "groups"))
+    swaps = exchanges_of(units.n_groups, n_permutations, seed)
+    name = f"permutation of {_exchanges_text(units, n_permutations, seed)}"
     found = float(exchanged(truth, one, other, np.zeros((1, len(truth)), dtype=np.bool_))[0])
     if math.isnan(found):
-        return Test(Estimate(None, n=0, n_undefined=len(truth), method=name), None, None, name)
+        undefined = Estimate(None, n=0, n_undefined=len(truth), method=name)
+        why = "no label has clips with and without it"
+        return Test(undefined, None, None, f"{name}: {why}", units.n_groups)
+    estimate, error = Estimate(found, n=len(truth), method=name), None
+    if bootstrap is not None:
+        aucs = macro_roc_auc(truth, one), macro_roc_auc(truth, other)
+        estimate = bootstrap.estimate(
+            lambda counts: aucs[0](counts) - aucs[1](counts),
+            len(truth),
+            groups=groups,
+            strata=strata,
+            present=truth,
+            unit=units.unit,
+        )
+        error = _standard_error(estimate, bootstrap.level)
     ranks = stats.rankdata(one, axis=0), stats.rankdata(other, axis=0)
-    swaps = np.zeros((n_permutations + 1, len(numbers)), dtype=np.bool_)
-    swaps[1:] = np.random.default_rng(seed).integers(2, size=(n_permutations, len(numbers)))
-    p_value = share_as_far(exchanged(truth, *ranks, swaps[:, of_clip]))
-    return Test(Estimate(found, n=len(truth), method=name), p_value, None, name)
+    differences = exchanged(truth, *ranks, swaps[:, units.of_item])
+    return _exchange_test(estimate, error, differences, name, units)
 
 
 def exchanged(
@@ -159,46 +218,36 @@ def exchanged(
     return np.concatenate(found)
 
 
-def share_as_far(differences: Float64Array) -> float:
-    """A two-sided p-value: how many are as far from 0 as the first, which is what was observed."""
-    far = np.abs(differences)
-    return float(np.mean(far >= far[0] - _ROUNDING))
-
-
 def sign_flips(
     differences: npt.ArrayLike,
     *,
-    groups: Sequence[object] | None = None,
-    n_permutations: int = 2000,
+    groups: Sequence[Hashable] | None = None,
+    n_permutations: int = N_PERMUTATIONS,
     seed: int = 0,
+    unit: str = "",
 ) -> Test:
     """Mean of paired differences, tested by flipping the signs of whole groups.
 
     Args:
         differences: shape (n_items,), finite.
         groups: of each item; None lets each be its own.
-        n_permutations: how many; the smallest p-value is 1 / (n_permutations + 1).
+        n_permutations: how many, at least 1; where there are not more, all flips are taken.
         seed: of the flips.
+        unit: what is flipped, in the plural; "" is "groups", or "items" without groups.
 
     Raises:
-        InvalidInputError: if differences are not so, or there is not one group per item.
+        InvalidInputError: if differences are not so, there is not one group per item, or
+            `n_permutations` is not positive.
     """
     values = np.asarray(differences, dtype=np.float64)
-    owners = list(range(len(values))) if groups is None else list(groups)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise InvalidInputError("Expected finite differences of shape (n_items,), at least one.")
-    if len(owners) != len(values):
-        raise InvalidInputError(
-            f"Expected a group for each of {len(values)} items, got {len(owners)}."
-        )
-    numbers = {group: n for n, group in enumerate(dict.fromkeys(owners))}
-    sums = np.bincount([numbers[group] for group in owners], weights=values)
-    signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(n_permutations, len(sums)))
-    p_value = share_as_far(np.append(sums.sum(), signs @ sums))
-    name = f"sign flips of {len(numbers)} {'items' if groups is None else 'groups'}"
-    name += f", {n_permutations} times, seed {seed}"
+    units = grouped(len(values), groups, unit)
+    sums = np.bincount(units.of_item, weights=values)
+    signs = 2.0 * exchanges_of(units.n_groups, n_permutations, seed) - 1
+    name = f"sign flips of {_exchanges_text(units, n_permutations, seed)}"
     mean = Estimate(float(values.mean()), n=len(values), method=name)
-    return Test(mean, p_value, None, name)
+    return _exchange_test(mean, None, signs @ sums, name, units)
 
 
 def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> Test:
@@ -218,26 +267,35 @@ def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> Test:
     discordant = only_first + only_second
     p_value = float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
     difference = (only_first - only_second) / len(one)
-    return Test(Estimate(difference, n=len(one), method=name), p_value, None, name)
+    estimate = Estimate(difference, n=len(one), method=name)
+    return Test(estimate, p_value, None, name, discordant, min(1.0, 2.0 ** (1 - discordant)))
 
 
-def smallest_detectable(standard_error: float, *, level: float = 0.95, power: float = 0.8) -> float:
-    """The true difference that a two-sided normal test would have found so often.
+def _exchange_test(
+    estimate: Estimate,
+    error: float | None,
+    differences: Float64Array,
+    name: str,
+    units: Grouping,
+) -> Test:
+    if units.n_groups < 2:
+        return Test(estimate, None, error, f"{name}: two units are needed", units.n_groups, 1.0)
+    smallest = smallest_p_value(units.n_groups, len(differences) - 1)
+    return Test(estimate, share_as_far(differences), error, name, units.n_groups, smallest)
 
-    Args:
-        standard_error: of the difference.
-        level: of confidence.
-        power: how often it would be found.
 
-    Raises:
-        InvalidInputError: if the error is negative, or level or power not in (0, 1).
-    """
-    if standard_error < 0 or not (0 < level < 1 and 0 < power < 1):
-        raise InvalidInputError(
-            "Expected a standard error >= 0, and level and power in (0, 1), got "
-            f"{standard_error}, {level} and {power}."
-        )
-    return standard_error * (_NORMAL.inv_cdf((1 + level) / 2) + _NORMAL.inv_cdf(power))
+def _exchanges_text(units: Grouping, n_permutations: int, seed: int) -> str:
+    if is_exact(units.n_groups, n_permutations):
+        return f"{units}, all {2**units.n_groups} exchanges"
+    return f"{units}, {n_permutations} times, seed {seed}"
+
+
+def _standard_error(estimate: Estimate, level: float) -> float | None:
+    """From the width of an interval, as if it were normal; of few groups, it is too narrow."""
+    if estimate.low is None or estimate.high is None or not estimate.n_groups:
+        return None
+    error = (estimate.high - estimate.low) / (2 * _NORMAL.inv_cdf((1 + level) / 2))
+    return error * math.sqrt(estimate.n_groups / (estimate.n_groups - 1))
 
 
 def _placements(truth: BoolArray, scores: FloatArray) -> tuple[Float64Array, Float64Array]:
@@ -248,9 +306,3 @@ def _placements(truth: BoolArray, scores: FloatArray) -> tuple[Float64Array, Flo
     wins = (together[:, truth] - stats.rankdata(positives, axis=1)) / n_negative
     losses = 1 - (together[:, ~truth] - stats.rankdata(negatives, axis=1)) / n_positive
     return wins, losses
-
-
-def _normal_p(difference: float, error: float) -> float:
-    if not error:
-        return 1.0 if not difference else 0.0
-    return 2 * _NORMAL.cdf(-abs(difference) / error)

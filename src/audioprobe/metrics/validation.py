@@ -72,7 +72,13 @@ def _binary(values: npt.ArrayLike, name: str, n_dimensions: int) -> BoolArray:
 
 
 def _finite(values: npt.ArrayLike, n_dimensions: int) -> FloatArray:
-    array = _numeric(values, "scores", n_dimensions).astype(np.float64)
+    given = _numeric(values, "scores", n_dimensions)
+    array = given.astype(np.float64)
+    if _ties_are_made(given, array):
+        raise InvalidInputError(
+            f"scores of dtype {given.dtype} differ by less than float64 can tell, so that clips "
+            "would tie. Give their ranks, or subtract an offset first."
+        )
     n_bad = array.size - np.count_nonzero(np.isfinite(array))
     if n_bad:
         raise InvalidInputError(
@@ -80,6 +86,13 @@ def _finite(values: npt.ArrayLike, n_dimensions: int) -> FloatArray:
             "clips that have no score, and count them."
         )
     return array
+
+
+def _ties_are_made(given: npt.NDArray[Any], rounded: npt.NDArray[np.float64]) -> bool:
+    """Whether scores that differ do not any more as float64: integers above 2**53, long doubles."""
+    is_large = given.dtype.kind in "iu" and given.itemsize == 8 and np.abs(rounded).max() >= 2.0**53
+    is_long = given.dtype.kind == "f" and given.itemsize > 8
+    return (is_large or is_long) and np.unique(given).size != np.unique(rounded).size
 
 
 def _numeric(values: npt.ArrayLike, name: str, n_dimensions: int) -> npt.NDArray[Any]:

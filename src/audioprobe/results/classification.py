@@ -8,8 +8,13 @@ import numpy as np
 
 from audioprobe.disk import write_whole
 from audioprobe.errors import InvalidInputError
-from audioprobe.evaluation import Evaluation, evaluate, targets_of
-from audioprobe.metrics import ThresholdPolicy
+from audioprobe.evaluation import (
+    Evaluation,
+    evaluate,
+    refuse_unknown_labels,
+    targets_of,
+)
+from audioprobe.metrics import Bootstrap, ThresholdPolicy
 from audioprobe.results.provenance import Provenance
 from audioprobe.results.scores import Caption, Failure, LabelScores
 from audioprobe.results.sheet import said_of, score_sheet
@@ -25,6 +30,7 @@ MATCH = "match"
 NOT_SCORED = "not scored (tokens)"
 """Key of a caption's details: how many of its tokens the scorer does not read."""
 
+_BOOTSTRAP = Bootstrap()
 _SHOWN_LABELS = 3  # in the table of a result: more do not fit a line
 
 
@@ -42,6 +48,8 @@ class ClassificationResult:
         measure: what the scores are: "match" (of captions), "total" or "per_token" log-likelihood,
             "cosine" or "probability".
         alternatives: the same clips and labels by other measures; `ranked_by` swaps them.
+        groups: site, recorder or source by clip id, of the clips that have one: clips of a group
+            are resampled and exchanged together.
 
     Raises:
         InvalidInputError: if an alternative has other clips or labels, or the measure's name.
@@ -54,6 +62,7 @@ class ClassificationResult:
     truth: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     measure: str = MATCH
     alternatives: Mapping[str, LabelScores] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, other in self.alternatives.items():
@@ -148,26 +157,34 @@ class ClassificationResult:
         targets: BoolArray | Mapping[str, tuple[str, ...]] | None = None,
         *,
         threshold: ThresholdPolicy | None = None,
+        bootstrap: Bootstrap | None = _BOOTSTRAP,
     ) -> Evaluation:
         """Compare the scores with what annotators heard.
+
+        Intervals resample the groups of the clips; a clip without a group is its own.
 
         Args:
             targets: labels by clip id, or a matrix of shape (n_clips, n_labels) with the rows of
                 `clip_ids`; None takes the labels that came with the clips.
             threshold: how F1 decides; None leaves F1 out.
+            bootstrap: how intervals of macro means are computed; None computes none.
 
         Raises:
-            InvalidInputError: if targets are missing for a scored clip, or of another shape.
+            InvalidInputError: if targets are missing for a scored clip, or of another shape, or
+                have none of the labels, or one in another spelling.
         """
         chosen = self.truth if targets is None else targets
         if isinstance(chosen, Mapping):
-            chosen = targets_of(chosen, self.clip_ids, self.labels)
+            known, chosen = chosen, targets_of(chosen, self.clip_ids, self.labels)
+            refuse_unknown_labels(chosen, known.values(), self.labels)
         return evaluate(
             self.scores,
             np.asarray(chosen),
             self.labels,
             n_failed=len(self.failures),
             threshold=threshold,
+            bootstrap=bootstrap,
+            groups=[self.groups.get(name) for name in self.clip_ids] if self.groups else None,
         )
 
     def table(self) -> Table:

@@ -13,7 +13,8 @@ import numpy as np
 
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measured
 from audioprobe.metrics.bootstrap import DECIMALS, Bootstrap
-from audioprobe.metrics.paired import exchanged, share_as_far, sign_flips
+from audioprobe.metrics.exchanges import exchanges_of, is_exact, share_as_far
+from audioprobe.metrics.paired import exchanged, sign_flips
 from audioprobe.metrics.resampled import macro_roc_auc, mean, ratio
 from audioprobe.types import BoolArray, Estimate, Float64Array
 
@@ -191,11 +192,14 @@ def _exchanged(
     bootstrap: Bootstrap | None,
 ) -> float | None:
     """Two-sided p-value: before and after exchanged clip by clip, in all replicates at once."""
-    if bootstrap is None or not len(targets):
+    if bootstrap is None or len(targets) < 2:
         return None
-    rng = np.random.default_rng(bootstrap.seed)
-    flips = rng.integers(2, size=(_FLIPS, len(targets))).astype(bool)
-    flips[0] = False
+    if is_exact(len(targets), _FLIPS):
+        flips = exchanges_of(len(targets), _FLIPS, bootstrap.seed)
+    else:
+        rng = np.random.default_rng(bootstrap.seed)
+        flips = rng.integers(2, size=(_FLIPS, len(targets))).astype(bool)
+        flips[0] = False
     differences = np.mean([exchanged(targets, now, was, flips) for was, now in pairs], axis=0)
     if np.isnan(differences).any():
         return None

@@ -1,0 +1,101 @@
+"""How large a difference has to be so that a test finds it.
+
+Conventions:
+    Power is that of the test that is used: a normal test, or a test of exchanges of so many units.
+"""
+
+import math
+from functools import lru_cache
+from statistics import NormalDist
+
+import numpy as np
+from scipy import stats
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.exchanges import ROUNDING, exchanges_of
+
+_NORMAL = NormalDist()
+_MOST_SIMULATED = 10  # units: of more, Student's t is close to the exchanges
+_SIMULATIONS = 4000
+
+
+def smallest_detectable(
+    standard_error: float,
+    *,
+    level: float = 0.95,
+    power: float = 0.8,
+    n_units: int | None = None,
+) -> float | None:
+    """The true difference that a two-sided test would have found so often.
+
+    Args:
+        standard_error: of the difference.
+        level: of confidence.
+        power: how often it would be found.
+        n_units: that a test of exchanges has, see `detectable_effect`; None is a normal
+            test.
+
+    Returns:
+        None for a standard error of 0, which is no certainty but an estimate from too few clips,
+        and where so few units cannot give a p-value that is small enough.
+
+    Raises:
+        InvalidInputError: if the error is negative or not finite, or level or power not in (0, 1).
+    """
+    if not (0 <= standard_error < math.inf and 0 < level < 1 and 0 < power < 1):
+        raise InvalidInputError(
+            "Expected a finite standard error >= 0, and level and power in (0, 1), got "
+            f"{standard_error}, {level} and {power}."
+        )
+    if standard_error < ROUNDING:
+        return None
+    if n_units is None:
+        return standard_error * (_NORMAL.inv_cdf((1 + level) / 2) + _NORMAL.inv_cdf(power))
+    effect = detectable_effect(n_units, level, power)
+    return None if effect is None else standard_error * effect
+
+
+def check_level(level: float) -> None:
+    """Raise `InvalidInputError` unless the level of an interval is in (0, 1)."""
+    if not 0 < level < 1:
+        raise InvalidInputError(
+            f"The level of an interval must be in (0, 1), such as 0.95, got {level}."
+        )
+
+
+@lru_cache(maxsize=256)
+def detectable_effect(n_units: int, level: float, power: float) -> float | None:
+    """Return the true mean difference that a test of exchanges finds so often, in standard errors.
+
+    Differences of units are taken as normal. Up to 10 units the test itself is simulated (4,000
+    samples, fixed seed); of more, Student's t approximates it.
+
+    Args:
+        n_units: how many are exchanged.
+        level: of confidence; a p-value of at most `1 - level` finds a difference.
+        power: how often it is found.
+
+    Returns:
+        None where so few units cannot give such a p-value.
+    """
+    if n_units < 2 or 2.0 ** (1 - n_units) > 1 - level + ROUNDING:
+        return None
+    student = stats.t(n_units - 1)
+    start = float(student.ppf((1 + level) / 2) + student.ppf(power))
+    if n_units > _MOST_SIMULATED:
+        return start
+    noise = np.random.default_rng(n_units).normal(size=(_SIMULATIONS, n_units))
+    # Exchanging all units changes no distance: half of the exchanges are enough.
+    signs = 1.0 - 2.0 * exchanges_of(n_units, 2**n_units, 0)[: 2 ** (n_units - 1)]
+
+    def share_found(effect: float) -> float:
+        values = noise + effect / math.sqrt(n_units)
+        far = np.abs(values @ signs.T)
+        p_values = np.mean(far >= far[:, :1] - ROUNDING, axis=1)
+        return float(np.mean(p_values <= 1 - level + ROUNDING))
+
+    low, high = 0.0, 4 * start
+    for _ in range(14):
+        middle = (low + high) / 2
+        low, high = (middle, high) if share_found(middle) < power else (low, middle)
+    return high
