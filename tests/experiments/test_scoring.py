@@ -9,8 +9,9 @@ import pytest
 from audioprobe.experiments.annotated import Annotated
 from audioprobe.experiments.classification import Cell
 from audioprobe.experiments.config import Asked, Classification, Part, Sound
-from audioprobe.experiments.scoring import drops, scored
+from audioprobe.experiments.scoring import scored
 from audioprobe.experiments.summary import drops_table, labels_table, p_text, summary
+from audioprobe.experiments.unfamiliar import drops
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.results import ClassificationResult, Failure, LabelScores, Provenance

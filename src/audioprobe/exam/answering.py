@@ -129,7 +129,7 @@ def _over_concepts(
 ) -> Estimate:
     """Mean of a value per trial; trials of one concept are drawn together."""
     groups = [trial.relation.concept.id for trial in trials]
-    return bootstrap.estimate(mean(values), len(trials), groups=groups)
+    return bootstrap.estimate(mean(values), len(trials), groups=groups, unit="concepts")
 
 
 def _key(relation: Relation) -> tuple[str, str, str, bool]:

@@ -23,7 +23,7 @@ from audioprobe.types import BoolArray, Clip, Estimate, FloatArray
 
 
 def auc_of(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> Estimate:
-    """Macro AUC; clips are resampled within those that have the same labels.
+    """Macro AUC; clips are resampled within those that have the same labels, if there are two.
 
     Args:
         targets: shape (n_clips, n_labels).
@@ -35,7 +35,14 @@ def auc_of(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> Esti
     """
     strata = [row.tobytes() for row in targets]
     point = macro(per_label(roc_auc, targets, scores))
-    return bootstrap.around(point, macro_roc_auc(targets, scores), len(targets), strata=strata)
+    return bootstrap.around(
+        point,
+        macro_roc_auc(targets, scores),
+        len(targets),
+        strata=strata,
+        present=targets,
+        unit="clips",
+    )
 
 
 def by_likelihood(
@@ -74,7 +81,9 @@ def by_caption(
         for name in result.clip_ids
     ]
     strata = [truth[name] for name in result.clip_ids]
-    share = bootstrap.estimate(mean(np.array(named, float)), len(named), strata=strata)
+    share = bootstrap.estimate(
+        mean(np.array(named, float)), len(named), strata=strata, unit="clips"
+    )
     share = replace(share, n_undefined=len(result.failures))
     return (
         Measure("caption to MiniLM, macro AUC", _auc(result, bootstrap)),

@@ -9,6 +9,7 @@ import numpy as np
 
 from audioprobe.evaluation import targets_of
 from audioprobe.experiments.classification import Cell
+from audioprobe.metrics.grouping import merged_strata
 from audioprobe.types import BoolArray, FloatArray
 
 RARE = 5
@@ -42,15 +43,24 @@ class Annotated:
         groups = self.cell.groups
         return [f"group {groups[n]}" if n in groups else f"clip {n}" for n in self.ids]
 
+    @property
+    def unit(self) -> str:
+        """What is resampled: groups, or clips where none has a group."""
+        return "groups" if any(name in self.cell.groups for name in self.ids) else "clips"
+
     @cached_property
     def strata(self) -> list[Hashable]:
         """Which of the rare labels a clip's group has; groups of each kind are drawn apart."""
         having = [{self.groups[row] for row in np.flatnonzero(column)} for column in self.targets.T]
         rare = [n for n, groups in enumerate(having) if 0 < len(groups) <= RARE]
-        kinds = {g: frozenset(n for n in rare if g in having[n]) for g in set(self.groups)}
-        # A kind that a single group has would always be drawn: it joins the others.
+        kinds = {
+            g: frozenset(n for n in rare if g in having[n]) for g in dict.fromkeys(self.groups)
+        }
+        # A kind that a single group has would always be drawn: it joins those without a rare label.
         sizes = Counter(kinds.values())
-        return [kinds[g] if sizes[kinds[g]] > 1 else frozenset() for g in self.groups]
+        common = {g: kind if sizes[kind] > 1 else frozenset() for g, kind in kinds.items()}
+        strata = merged_strata(common)
+        return [strata[g] for g in self.groups]
 
     def rows(self, ids: Sequence[str]) -> list[int]:
         """Where clips stand in the result."""

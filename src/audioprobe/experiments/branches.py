@@ -40,7 +40,11 @@ def credited(one: Annotated, decisions: Decisions, bootstrap: Bootstrap) -> Esti
     )
     shared, both = (there & claimed).sum(axis=1), there.sum(axis=1) + claimed.sum(axis=1)
     return bootstrap.estimate(
-        ratio(2 * shared, both), len(shared), groups=one.groups, strata=one.strata
+        ratio(2 * shared, both),
+        len(shared),
+        groups=one.groups,
+        strata=one.strata,
+        unit=one.unit,
     )
 
 
@@ -52,5 +56,5 @@ def steps_off(one: Annotated, bootstrap: Bootstrap) -> Estimate | None:
     steps = hierarchy.distances_of_best(one.targets, one.scores, one.cell.result.labels)
     known = ~np.isnan(steps)
     groups = [group for group, there in zip(one.groups, known, strict=True) if there]
-    found = bootstrap.estimate(mean(steps[known]), int(known.sum()), groups=groups)
+    found = bootstrap.estimate(mean(steps[known]), int(known.sum()), groups=groups, unit=one.unit)
     return replace(found, n_undefined=int((~known).sum()))

@@ -65,5 +65,6 @@ def _judged(one: Annotated, other: Annotated, config: Classification) -> Calibra
         len(one.ids),
         groups=one.groups,
         strata=one.strata,
+        unit=one.unit,
     )
     return Calibrated(one.cell.sounds, one.cell.rung, other.cell.sounds, error, reliability(*flat))

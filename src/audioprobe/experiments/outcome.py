@@ -7,8 +7,9 @@ from audioprobe.disk import write_whole
 from audioprobe.experiments.calibrated import calibrated
 from audioprobe.experiments.classification import Cell, ClassificationRun
 from audioprobe.experiments.report import ReportMaker
-from audioprobe.experiments.scoring import CellScore, drops, scored
-from audioprobe.experiments.summary import labels_table, summary
+from audioprobe.experiments.scoring import CellScore, scored
+from audioprobe.experiments.summary import labels_table, notes, summary
+from audioprobe.experiments.unfamiliar import drops
 from audioprobe.parquet import write
 from audioprobe.reports.html import Grid, write_page
 from audioprobe.results.classification import NOT_SCORED
@@ -43,9 +44,9 @@ def write_outcome(
         f"\n## {score.sounds}: {score.rung}\n\n{labels_table(score).to_markdown()}"
         for score in scores
     ]
-    notes = _notes(cells)
-    told = "".join(f"\n{note}\n" for note in notes)
-    write_whole(folder / "summary.md", table.to_markdown() + told + "".join(labels))
+    cell_notes = _notes(cells)
+    told = [f"\n{note}\n" for note in (*cell_notes, *notes(scores, run.config.bootstrap.level))]
+    write_whole(folder / "summary.md", "".join([table.to_markdown(), *told, *labels]))
     write_whole(folder / "summary.tex", table.to_latex())
     clips = {heard.name: {clip.id: clip for clip in heard.clips} for heard, _ in run.questions}
     first = cells[0].result.provenance
@@ -54,7 +55,7 @@ def write_outcome(
         f"scored by {first.components['scorer'].name}. audioprobe "
         f"{first.versions.get('audioprobe', '?')}, seed {run.config.seed}."
     )
-    lead = " ".join([lead, *notes])
+    lead = " ".join([lead, *cell_notes])
     page = ReportMaker(clips, folder, embed=embed)(
         name,
         lead,

@@ -4,17 +4,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import rankdata
 
 from audioprobe.experiments.annotated import Annotated
 from audioprobe.experiments.calibrated import Calibrated
 from audioprobe.experiments.classification import Cell
-from audioprobe.experiments.scoring import CellScore, Drop
-from audioprobe.experiments.summary import calibration_table, drops_table, labels_table, summary
+from audioprobe.experiments.scoring import CellScore
+from audioprobe.experiments.summary import (
+    calibration_table,
+    drops_table,
+    labels_table,
+    notes,
+    summary,
+)
+from audioprobe.experiments.unfamiliar import Drop
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.curves import confusion_of_best, macro_roc_curve
 from audioprobe.reports.figures import Row, confusion, forest, reliability, roc, to_svg
 from audioprobe.reports.html import Card, Cards, Drawing, Grid, Item, Page, Section
 from audioprobe.reports.sounds import Sounds
+from audioprobe.tables import Table
 from audioprobe.types import Clip, Float64Array
 
 N_WORST = 12
@@ -66,7 +75,11 @@ class ReportMaker:
         pairs = list(zip(cells, scores, strict=True))
         sections = [
             Section("Results", [Grid("Every cell", summary(scores))], _BASIS),
-            Section("What each rung gains", _ladders(scores), _GAINS),
+            Section(
+                "What each rung gains",
+                _ladders(scores),
+                " ".join([_GAINS, *notes(scores, bootstrap.level)]),
+            ),
             Section("Familiar and unfamiliar sound", _drops(drops)),
             Section("ROC curves", _curves(cells, bootstrap), "Mean over labels; bands are 95 %."),
             Section(
@@ -80,13 +93,19 @@ class ReportMaker:
         ]
         return Page(title, lead, [section for section in sections if section.items])
 
-    def _worst(self, cell: Cell, score: CellScore) -> Cards:
+    def _worst(self, cell: Cell, score: CellScore) -> Item:
         one = Annotated(cell)
         order: list[int] = []
         if one.ids:
-            order = np.argsort(-_wrongness(one), kind="stable")[:N_WORST].tolist()
-        cards = tuple(self._card(one, n) for n in order)
-        return Cards(_name(score), cards)
+            wrongness = _wrongness(one)
+            worst = np.argsort(-wrongness, kind="stable")[:N_WORST].tolist()
+            order = [n for n in worst if wrongness[n] >= 0]
+        if not order:
+            row = (str(len(one.ids)), "0")
+            return Grid(
+                _name(score), Table(("clips", "with a wrong label above a right one"), (row,))
+            )
+        return Cards(_name(score), tuple(self._card(one, n) for n in order))
 
     def _card(self, one: Annotated, number: int) -> Card:
         cell, name = one.cell, one.ids[number]
@@ -97,7 +116,7 @@ class ReportMaker:
             name,
             tuple(c.text for c in cell.result.captions_by_clip()[name]) or ("(no caption)",),
             (
-                ("heard by annotators", ", ".join(cell.result.truth[name]) or "(nothing)"),
+                ("labels of the clip", ", ".join(cell.result.truth[name]) or "(nothing)"),
                 ("best labels", ", ".join(f"{cell.result.labels[k]} {row[k]:.3f}" for k in best)),
             ),
             picture,
@@ -184,9 +203,10 @@ def _failures(cells: Sequence[Cell]) -> list[Item]:
 def _wrongness(one: Annotated) -> Float64Array:
     """How far the best wrong label is above the worst right one, in ranks among the clip's labels.
 
-    A clip without labels, or with all of them, is -inf: nothing of it can be wrong.
+    It is positive where a wrong label has a higher score than a right one, and 0 where they tie. A
+    clip without labels, or with all of them, is -inf: nothing of it can be wrong.
     """
-    ranks = np.argsort(np.argsort(-one.scores, axis=1, kind="stable"), axis=1).astype(np.float64)
+    ranks = rankdata(-one.scores, axis=1)
     right = np.where(one.targets, ranks, -np.inf).max(axis=1)
     wrong = np.where(one.targets, np.inf, ranks).min(axis=1)
     found: Float64Array = np.where(np.isfinite(right) & np.isfinite(wrong), right - wrong, -np.inf)
@@ -196,17 +216,22 @@ def _wrongness(one: Annotated) -> Float64Array:
 _CONTROLS = (", shuffled", ", absent", ", wrong")
 _BASIS = (
     "AUC and AP are macro means over the labels for which they are defined, with intervals of "
-    "resampled groups. Clips that failed, that nobody annotated, and in which the model itself "
-    "recognised nothing are counted at the right; only the first two are left out of the numbers."
+    "resampled groups, whose number stands beside each. Clips that failed, that nobody annotated, "
+    "and in which the model itself recognised nothing are counted at the right; only the first two "
+    "are left out of the numbers."
 )
 _GAINS = (
     "Paired with the first rung, clip by clip; p-values are of permutations of whole groups, "
-    "corrected for the number of rungs (Holm). A difference below that in the column "
-    "“80 % power from” would probably have gone unseen."
+    "corrected for the number of rungs (Holm), beside the smallest that so many groups can give. "
+    "A difference below that in the column “80 % power from” would probably have gone unseen; a "
+    "dash says that this test finds none, or that resamples do not vary."
 )
 _CALIBRATION = (
     "Scores made probabilities by one logistic curve for all labels (Platt), fitted on the sounds "
     "that thresholds come from. Where dots lie below the line, too much is claimed."
 )
 _CONFUSION = "Of each label's clips, which label was best; a clip of several labels is shared."
-_WORST = "Clips in which a label that is not there was ranked furthest above one that is."
+_WORST = (
+    "Clips in which a label that is not there was ranked furthest above one that is, or as high; "
+    "other clips are not shown."
+)

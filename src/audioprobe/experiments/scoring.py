@@ -3,9 +3,8 @@
 A clip that nobody has annotated takes part in no number, and is counted.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from statistics import NormalDist
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from audioprobe.experiments.annotated import Annotated
 from audioprobe.experiments.branches import Decisions, credited, decided, steps_off
@@ -15,7 +14,7 @@ from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
 from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.many_tests import holm
-from audioprobe.metrics.paired import permutation, smallest_detectable
+from audioprobe.metrics.paired import Test, permutation
 from audioprobe.metrics.ranking import average_precision, roc_auc
 from audioprobe.metrics.resampled import (
     macro_average_precision,
@@ -23,9 +22,7 @@ from audioprobe.metrics.resampled import (
     macro_roc_auc,
 )
 from audioprobe.metrics.threshold import f1_per_label
-from audioprobe.types import Estimate, Float64Array
-
-N_PERMUTATIONS = 2000
+from audioprobe.types import BoolArray, Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +52,22 @@ class Gain:
         difference: of the macro AUCs, with the interval of paired resamples.
         p_value: of a permutation test; None where the difference is undefined.
         adjusted: the same for all rungs of these sounds together (Holm).
-        detectable: the true difference that would have been found with 80 % power; None where there
-            is no interval.
+        detectable: the true difference that this test would have found with 80 % power, corrected
+            for all rungs; None where there is no interval, or no p-value can be small enough.
+        smallest_p_value: that a test with so many groups can give.
+        smallest_adjusted: the same after the correction for all rungs.
+        n_groups: groups that were exchanged.
+        unit: what they are: "groups", or "clips" where no clip has a group.
     """
 
     difference: Estimate
-    p_value: float | None
-    adjusted: float | None
-    detectable: float | None
+    p_value: float | None = None
+    adjusted: float | None = None
+    detectable: float | None = None
+    smallest_p_value: float | None = None
+    smallest_adjusted: float | None = None
+    n_groups: int = 0
+    unit: str = "groups"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +111,6 @@ class CellScore:
     n_abstained: int
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """One rung on unfamiliar sound against familiar sound.
-
-    Attributes:
-        rung: its name.
-        familiar: name of the sounds that the model learned from.
-        unfamiliar: name of the others.
-        difference: macro AUC on unfamiliar minus on familiar sound, both resampled.
-    """
-
-    rung: str
-    familiar: str
-    unfamiliar: str
-    difference: Estimate
-
-
 def scored(cells: Sequence[Cell], config: Classification) -> tuple[CellScore, ...]:
     """Score every cell, and compare it with the first of its sounds.
 
@@ -133,26 +121,20 @@ def scored(cells: Sequence[Cell], config: Classification) -> tuple[CellScore, ..
     annotated = {(cell.sounds, cell.rung): Annotated(cell) for cell in cells}
     tuned_on = {sound.name: sound.thresholds_from for sound in config.sounds}
     first: dict[str, Annotated] = {}
-    found = []
+    tests: dict[tuple[str, str], Test | None] = {}
     for (sounds, rung), one in annotated.items():
         base = first.setdefault(sounds, one)
-        gain = None if base is one else _gain(base, one, config.bootstrap)
-        other = annotated.get((tuned_on.get(sounds, ""), rung))
-        found.append(_score(one, gain, _policy(other), config.bootstrap))
-    return tuple(_together(found))
-
-
-def drops(cells: Sequence[Cell], bootstrap: Bootstrap) -> tuple[Drop, ...]:
-    """Every rung on every pair of unfamiliar and familiar sounds with the same labels."""
-    found = []
-    for rung in dict.fromkeys(cell.rung for cell in cells):
-        of_rung = [Annotated(cell) for cell in cells if cell.rung == rung]
-        for known in (one for one in of_rung if one.cell.familiar is True):
-            for new in (one for one in of_rung if one.cell.familiar is False):
-                if set(known.cell.result.labels) == set(new.cell.result.labels):
-                    names = known.cell.sounds, new.cell.sounds
-                    found.append(Drop(rung, *names, _between(known, new, bootstrap)))
-    return tuple(found)
+        tests[sounds, rung] = None if base is one else _against(base, one, config.bootstrap)
+    gains = _gains(tests, config.bootstrap.level)
+    return tuple(
+        _score(
+            one,
+            gains[sounds, rung],
+            _policy(annotated.get((tuned_on.get(sounds, ""), rung))),
+            config.bootstrap,
+        )
+        for (sounds, rung), one in annotated.items()
+    )
 
 
 def _score(
@@ -191,9 +173,15 @@ def _numbers(
 ) -> tuple[Estimate, Estimate, Estimate, tuple[LabelScore, ...]]:
     targets, scores = one.targets, one.scores
 
-    def estimated(statistic: Statistic, point: Estimate) -> Estimate:
+    def estimated(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
         return bootstrap.around(
-            point, statistic, len(targets), groups=one.groups, strata=one.strata
+            point,
+            statistic,
+            len(targets),
+            groups=one.groups,
+            strata=one.strata,
+            present=present,
+            unit=one.unit,
         )
 
     aucs = per_label(roc_auc, targets, scores)
@@ -203,10 +191,15 @@ def _numbers(
         LabelScore(
             label,
             int(targets[:, n].sum()),
-            estimated(macro_roc_auc(targets[:, [n]], scores[:, [n]]), macro(aucs[n : n + 1])),
+            estimated(
+                macro_roc_auc(targets[:, [n]], scores[:, [n]]),
+                macro(aucs[n : n + 1]),
+                targets[:, n],
+            ),
             estimated(
                 macro_average_precision(targets[:, [n]], scores[:, [n]]),
                 macro(precisions[n : n + 1]),
+                targets[:, n],
             ),
             f1s[n],
         )
@@ -215,10 +208,10 @@ def _numbers(
     f1 = macro(f1s)
     with_limit, said = decisions
     if with_limit:
-        f1 = estimated(macro_f1(targets[:, with_limit], said), f1)
+        f1 = estimated(macro_f1(targets[:, with_limit], said), f1, targets)
     return (
-        estimated(macro_roc_auc(targets, scores), macro(aucs)),
-        estimated(macro_average_precision(targets, scores), macro(precisions)),
+        estimated(macro_roc_auc(targets, scores), macro(aucs), targets),
+        estimated(macro_average_precision(targets, scores), macro(precisions), targets),
         f1,
         tuple(labels),
     )
@@ -230,59 +223,46 @@ def _policy(other: Annotated | None) -> ThresholdPolicy:
     return TunedThreshold.fit(other.targets, other.scores, on=other.cell.sounds)
 
 
-def _gain(base: Annotated, one: Annotated, bootstrap: Bootstrap) -> Gain:
-    """The difference of both AUCs in the same resamples."""
+def _against(base: Annotated, one: Annotated, bootstrap: Bootstrap) -> Test:
+    """The difference of both AUCs in the same resamples, and by exchanges of whole groups."""
     in_base = set(base.ids)
     kept = [n for n, name in enumerate(one.ids) if name in in_base]
     common = [one.ids[n] for n in kept]
     if not common:
-        nothing = Estimate(None, n=0, method="no annotated clip was scored in both")
-        return Gain(nothing, None, None, None)
-    targets = one.targets[kept]
-    groups, strata = [one.groups[n] for n in kept], [one.strata[n] for n in kept]
-    after = one.cell.result.scores[one.rows(common)]
-    before = base.cell.result.scores[base.rows(common)]
-    aucs = macro_roc_auc(targets, after), macro_roc_auc(targets, before)
-
-    def difference(counts: Float64Array) -> Float64Array:
-        return aucs[0](counts) - aucs[1](counts)
-
-    found = bootstrap.estimate(difference, len(common), groups=groups, strata=strata)
-    test = permutation(
-        targets, after, before, groups=groups, n_permutations=N_PERMUTATIONS, seed=bootstrap.seed
+        why = "no annotated clip was scored in both"
+        return Test(Estimate(None, n=0, method=why), None, None, why)
+    return permutation(
+        one.targets[kept],
+        one.cell.result.scores[one.rows(common)],
+        base.cell.result.scores[base.rows(common)],
+        groups=[one.groups[n] for n in kept],
+        strata=[one.strata[n] for n in kept],
+        seed=bootstrap.seed,
+        bootstrap=bootstrap,
+        unit=one.unit,
     )
-    return Gain(found, test.p_value, None, _detectable(found, bootstrap.level))
 
 
-def _detectable(difference: Estimate, level: float) -> float | None:
-    """From the width of the interval, as if it were normal."""
-    if difference.low is None or difference.high is None:
-        return None
-    error = (difference.high - difference.low) / (2 * NormalDist().inv_cdf((1 + level) / 2))
-    return smallest_detectable(error, level=level)
-
-
-def _between(known: Annotated, new: Annotated, bootstrap: Bootstrap) -> Estimate:
-    """Both sets of clips are resampled, each in itself."""
-    n_known, n_new = len(known.ids), len(new.ids)
-    if not n_known or not n_new:
-        return Estimate(None, n=0, method="no annotated clip was scored on one of both sides")
-    before = macro_roc_auc(known.targets, known.scores)
-    after = macro_roc_auc(new.targets, new.scores)
-
-    def difference(counts: Float64Array) -> Float64Array:
-        return after(counts[:, n_known:]) - before(counts[:, :n_known])
-
-    groups = [("familiar", g) for g in known.groups] + [("unfamiliar", g) for g in new.groups]
-    strata = [("familiar", s) for s in known.strata] + [("unfamiliar", s) for s in new.strata]
-    return bootstrap.estimate(difference, n_known + n_new, groups=groups, strata=strata)
-
-
-def _together(scores: Sequence[CellScore]) -> Iterator[CellScore]:
+def _gains(
+    tests: Mapping[tuple[str, str], Test | None], level: float
+) -> dict[tuple[str, str], Gain | None]:
     """The p-values of the rungs of each sounds, corrected together."""
-    for sounds in dict.fromkeys(score.sounds for score in scores):
-        own = [score for score in scores if score.sounds == sounds]
-        adjusted = holm([s.gain.p_value if s.gain else None for s in own])
-        for score, p_value in zip(own, adjusted, strict=True):
-            gain = replace(score.gain, adjusted=p_value) if score.gain else None
-            yield replace(score, gain=gain)
+    found: dict[tuple[str, str], Gain | None] = dict.fromkeys(tests)
+    for sounds in dict.fromkeys(sounds for sounds, _ in tests):
+        own = {key: test for key, test in tests.items() if key[0] == sounds and test is not None}
+        p_values = [test.p_value for test in own.values()]
+        n_tests = sum(p_value is not None for p_value in p_values)
+        reachable = [p for test in own.values() if (p := test.smallest_p_value) is not None]
+        smallest = min(1.0, max(1, n_tests) * min(reachable)) if reachable else None
+        for (key, test), adjusted in zip(own.items(), holm(p_values), strict=True):
+            found[key] = Gain(
+                test.difference,
+                test.p_value,
+                adjusted,
+                test.detectable(level=level, n_tests=n_tests),
+                test.smallest_p_value,
+                smallest,
+                test.n_units or 0,
+                test.unit,
+            )
+    return found

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from audioprobe.experiments.calibrated import Calibrated
-from audioprobe.experiments.scoring import CellScore, Drop, Gain
+from audioprobe.experiments.scoring import CellScore, Gain
+from audioprobe.experiments.unfamiliar import Drop
 from audioprobe.tables import Table
 from audioprobe.types import Estimate
 
@@ -46,6 +47,25 @@ def summary(scores: Sequence[CellScore]) -> Table:
         for score in scores
     )
     return Table(header, rows, numeric=tuple(range(6, len(header))))
+
+
+def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
+    """A sentence for each number of groups that is too small for a test to find anything.
+
+    Args:
+        scores: of all cells.
+        level: of confidence.
+    """
+    few = {
+        f"{gain.n_groups} {gain.unit}": gain.smallest_adjusted
+        for gain in (score.gain for score in scores)
+        if gain and gain.smallest_adjusted is not None and gain.smallest_adjusted > 1 - level
+    }
+    return tuple(
+        f"With {units}, no p-value (Holm) below {smallest:.3g} is possible: this test cannot find "
+        "a difference, however large it is. Add groups."
+        for units, smallest in few.items()
+    )
 
 
 def headline(scores: Sequence[CellScore]) -> Table:
@@ -103,5 +123,8 @@ def _maybe(estimate: Estimate | None) -> str:
 def _gained(gain: Gain | None) -> tuple[str, str, str]:
     if gain is None:
         return NONE, NONE, NONE
+    p_value = p_text(gain.adjusted)
+    if gain.adjusted is not None and gain.smallest_adjusted is not None:
+        p_value += f" (smallest {p_text(gain.smallest_adjusted)})"
     detectable = NONE if gain.detectable is None else f"{gain.detectable:.3f}"
-    return str(gain.difference), p_text(gain.adjusted), detectable
+    return str(gain.difference), p_value, detectable

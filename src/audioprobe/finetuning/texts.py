@@ -153,7 +153,9 @@ def perplexity(losses: Sequence[TextLoss], bootstrap: Bootstrap) -> Estimate:
         InvalidInputError: if a loss is not finite.
     """
     per_token = ratio([x.nats for x in losses], [x.n_tokens for x in losses])
-    return bootstrap.estimate(lambda counts: np.exp(per_token(counts)), len(losses))
+    return bootstrap.estimate(
+        lambda counts: np.exp(per_token(counts)), len(losses), unit="passages"
+    )
 
 
 def perplexity_ratio(

@@ -48,6 +48,13 @@ def is_exact(n_units: int, n_permutations: int) -> bool:
     return n_units <= math.log2(n_permutations + 1)
 
 
+def how_many(n_units: int, n_permutations: int, seed: int) -> str:
+    """Return "all 16 exchanges", or how many are drawn, for the name of a test."""
+    if is_exact(n_units, n_permutations):
+        return f"all {2**n_units} exchanges"
+    return f"{n_permutations} times, seed {seed}"
+
+
 def smallest_p_value(n_units: int, n_permutations: int) -> float:
     """Return the smallest two-sided p-value that so many units can give."""
     if is_exact(n_units, n_permutations):

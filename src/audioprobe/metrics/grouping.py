@@ -7,13 +7,16 @@ Conventions:
 """
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import BoolArray
+
+_Group = TypeVar("_Group", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,10 +82,7 @@ def is_missing(value: object) -> bool:
 def drawn_within(
     groups: Grouping, strata: Sequence[Hashable] | None
 ) -> tuple[tuple[np.ndarray, ...], int]:
-    """The groups of each stratum, for draws within strata.
-
-    A stratum of one group would be the same in every draw. Such strata are drawn together, and one
-    that is alone joins the smallest of the others.
+    """The groups of each stratum, for draws within strata; see `merged_strata`.
 
     Args:
         groups: of the items.
@@ -106,17 +106,28 @@ def drawn_within(
                 f"A group is in the strata {home[group]!r} and {stratum!r}, but is drawn as a "
                 "whole. Give its items one stratum."
             )
+    merged = merged_strata(home)
+    members: dict[Hashable, list[int]] = {}
+    for group, stratum in merged.items():
+        members.setdefault(stratum, []).append(group)
     sizes = Counter(home.values())
+    n_merged = sum(size == 1 for size in sizes.values()) if len(sizes) > 1 else 0
+    return tuple(np.array(some) for some in members.values()), n_merged
+
+
+def merged_strata(strata: Mapping[_Group, Hashable]) -> dict[_Group, Hashable]:
+    """The stratum of each group, without strata of a single group where there are several groups.
+
+    Such a stratum would be the same in every draw. They become one stratum, and one that is alone
+    joins the smallest of the others.
+    """
+    sizes = Counter(strata.values())
     single = [stratum for stratum, size in sizes.items() if size == 1]
     several = [stratum for stratum, size in sizes.items() if size > 1]
-    merged = dict.fromkeys(single, single[0]) if single else {}
+    home = dict.fromkeys(single, single[0]) if single else {}
     if len(single) == 1 and several:
-        merged = {single[0]: min(several, key=sizes.__getitem__)}
-    members: dict[Hashable, list[int]] = {}
-    for group, stratum in home.items():
-        members.setdefault(merged.get(stratum, stratum), []).append(group)
-    n_merged = len(single) if len(sizes) > 1 else 0
-    return tuple(np.array(some) for some in members.values()), n_merged
+        home = {single[0]: min(several, key=sizes.__getitem__)}
+    return {group: home.get(stratum, stratum) for group, stratum in strata.items()}
 
 
 def has_both(groups: Grouping, present: BoolArray) -> bool:

@@ -9,7 +9,7 @@ Conventions:
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -21,62 +21,37 @@ from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.exchanges import (
     ROUNDING,
     exchanges_of,
+    how_many,
     is_exact,
     share_as_far,
     smallest_p_value,
 )
 from audioprobe.metrics.grouping import Grouping, grouped
-from audioprobe.metrics.power import check_level, smallest_detectable
+from audioprobe.metrics.power import (
+    Test,
+    check_level,
+    smallest_detectable,
+    standard_error_of,
+)
 from audioprobe.metrics.resampled import macro_roc_auc
 from audioprobe.metrics.validation import validate, validate_predictions
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
+
+__all__ = [
+    "Test",
+    "delong",
+    "exchange_p_value",
+    "exchanged",
+    "mcnemar",
+    "permutation",
+    "sign_flips",
+    "smallest_detectable",
+]
 
 _NORMAL = NormalDist()
 _CHUNK = 4_000_000  # scores in memory at once
 N_PERMUTATIONS = 2000
 """Exchanges that are drawn; where there are not more, all of them are taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """What a test of a difference found.
-
-    Attributes:
-        difference: first minus second.
-        p_value: of no difference; None where it is undefined.
-        standard_error: of the difference; None where there is no estimate of it.
-        name: of the test, with what it rests on, and why it is undefined where it is.
-        n_units: groups or items that were exchanged; None for a test that exchanges none.
-        smallest_p_value: that so many units can give; None for a test that exchanges none.
-    """
-
-    __test__ = False  # no test of pytest's
-
-    difference: Estimate
-    p_value: float | None
-    standard_error: float | None
-    name: str
-    n_units: int | None = None
-    smallest_p_value: float | None = None
-
-    def detectable(self, *, level: float = 0.95, n_tests: int = 1) -> float | None:
-        """Return the true difference that this test would have found with 80 % power.
-
-        Args:
-            level: of confidence.
-            n_tests: p-values that are corrected together: the test has to reach
-                `(1 - level) / n_tests`, as the first one by Holm's correction has.
-
-        Returns:
-            None where the standard error is unknown, or no p-value can be that small.
-
-        Raises:
-            InvalidInputError: if `level` is not in (0, 1).
-        """
-        if self.standard_error is None:
-            return None
-        corrected = 1 - (1 - level) / max(1, n_tests)
-        return smallest_detectable(self.standard_error, level=corrected, n_units=self.n_units)
 
 
 def delong(
@@ -170,12 +145,12 @@ def permutation(
     _, other = validate(targets, second, n_dimensions=2)
     units = grouped(len(truth), groups, unit or ("clips" if groups is None else "groups"))
     swaps = exchanges_of(units.n_groups, n_permutations, seed)
-    name = f"permutation of {_exchanges_text(units, n_permutations, seed)}"
+    name = f"permutation of {units}, {how_many(units.n_groups, n_permutations, seed)}"
     found = float(exchanged(truth, one, other, np.zeros((1, len(truth)), dtype=np.bool_))[0])
     if math.isnan(found):
         undefined = Estimate(None, n=0, n_undefined=len(truth), method=name)
         why = "no label has clips with and without it"
-        return Test(undefined, None, None, f"{name}: {why}", units.n_groups)
+        return Test(undefined, None, None, f"{name}: {why}", units.n_groups, unit=units.unit)
     estimate, error = Estimate(found, n=len(truth), method=name), None
     if bootstrap is not None:
         aucs = macro_roc_auc(truth, one), macro_roc_auc(truth, other)
@@ -187,7 +162,7 @@ def permutation(
             present=truth,
             unit=units.unit,
         )
-        error = _standard_error(estimate, bootstrap.level)
+        error = standard_error_of(estimate, bootstrap.level)
     ranks = stats.rankdata(one, axis=0), stats.rankdata(other, axis=0)
     differences = exchanged(truth, *ranks, swaps[:, units.of_item])
     return _exchange_test(estimate, error, differences, name, units)
@@ -218,6 +193,33 @@ def exchanged(
     return np.concatenate(found)
 
 
+def exchange_p_value(
+    targets: BoolArray,
+    pairs: Sequence[tuple[FloatArray, FloatArray]],
+    *,
+    n_exchanges: int,
+    seed: int,
+) -> float | None:
+    """Two-sided p-value: both systems exchanged clip by clip, in all replicates at once.
+
+    Args:
+        targets: shape (n_clips, n_labels).
+        pairs: scores of both systems in each replicate.
+        n_exchanges: how many, the observed one included; where there are not more, all are taken.
+        seed: of the exchanges.
+
+    Returns:
+        None for fewer than two clips, or where no label has clips with it and clips without it.
+    """
+    n_clips = len(targets)
+    swaps = np.random.default_rng(seed).integers(2, size=(n_exchanges, n_clips)).astype(bool)
+    swaps[0] = False
+    if is_exact(n_clips, n_exchanges):
+        swaps = exchanges_of(n_clips, n_exchanges, seed)
+    differences = np.mean([exchanged(targets, b, a, swaps) for a, b in pairs], axis=0)
+    return None if n_clips < 2 or np.isnan(differences).any() else share_as_far(differences)
+
+
 def sign_flips(
     differences: npt.ArrayLike,
     *,
@@ -245,7 +247,7 @@ def sign_flips(
     units = grouped(len(values), groups, unit)
     sums = np.bincount(units.of_item, weights=values)
     signs = 2.0 * exchanges_of(units.n_groups, n_permutations, seed) - 1
-    name = f"sign flips of {_exchanges_text(units, n_permutations, seed)}"
+    name = f"sign flips of {units}, {how_many(units.n_groups, n_permutations, seed)}"
     mean = Estimate(float(values.mean()), n=len(values), method=name)
     return _exchange_test(mean, None, signs @ sums, name, units)
 
@@ -268,7 +270,8 @@ def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> Test:
     p_value = float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
     difference = (only_first - only_second) / len(one)
     estimate = Estimate(difference, n=len(one), method=name)
-    return Test(estimate, p_value, None, name, discordant, min(1.0, 2.0 ** (1 - discordant)))
+    smallest = min(1.0, 2.0 ** (1 - discordant))
+    return Test(estimate, p_value, None, name, discordant, smallest, "items")
 
 
 def _exchange_test(
@@ -279,23 +282,11 @@ def _exchange_test(
     units: Grouping,
 ) -> Test:
     if units.n_groups < 2:
-        return Test(estimate, None, error, f"{name}: two units are needed", units.n_groups, 1.0)
+        why = f"{name}: two {units.unit} are needed"
+        return Test(estimate, None, error, why, units.n_groups, 1.0, units.unit)
     smallest = smallest_p_value(units.n_groups, len(differences) - 1)
-    return Test(estimate, share_as_far(differences), error, name, units.n_groups, smallest)
-
-
-def _exchanges_text(units: Grouping, n_permutations: int, seed: int) -> str:
-    if is_exact(units.n_groups, n_permutations):
-        return f"{units}, all {2**units.n_groups} exchanges"
-    return f"{units}, {n_permutations} times, seed {seed}"
-
-
-def _standard_error(estimate: Estimate, level: float) -> float | None:
-    """From the width of an interval, as if it were normal; of few groups, it is too narrow."""
-    if estimate.low is None or estimate.high is None or not estimate.n_groups:
-        return None
-    error = (estimate.high - estimate.low) / (2 * _NORMAL.inv_cdf((1 + level) / 2))
-    return error * math.sqrt(estimate.n_groups / (estimate.n_groups - 1))
+    p_value = share_as_far(differences)
+    return Test(estimate, p_value, error, name, units.n_groups, smallest, units.unit)
 
 
 def _placements(truth: BoolArray, scores: FloatArray) -> tuple[Float64Array, Float64Array]:

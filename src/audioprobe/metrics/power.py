@@ -1,10 +1,11 @@
-"""How large a difference has to be so that a test finds it.
+"""What a test of a difference found, and how large a difference has to be so that it finds it.
 
 Conventions:
     Power is that of the test that is used: a normal test, or a test of exchanges of so many units.
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -13,10 +14,55 @@ from scipy import stats
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.exchanges import ROUNDING, exchanges_of
+from audioprobe.types import Estimate
 
 _NORMAL = NormalDist()
 _MOST_SIMULATED = 10  # units: of more, Student's t is close to the exchanges
 _SIMULATIONS = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """What a test of a difference found.
+
+    Attributes:
+        difference: first minus second.
+        p_value: of no difference; None where it is undefined.
+        standard_error: of the difference; None where there is no estimate of it.
+        name: of the test, with what it rests on, and why it is undefined where it is.
+        n_units: groups or items that were exchanged; None for a test that exchanges none.
+        smallest_p_value: that so many units can give; None for a test that exchanges none.
+        unit: what they are, in the plural.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    difference: Estimate
+    p_value: float | None
+    standard_error: float | None
+    name: str
+    n_units: int | None = None
+    smallest_p_value: float | None = None
+    unit: str = "clips"
+
+    def detectable(self, *, level: float = 0.95, n_tests: int = 1) -> float | None:
+        """Return the true difference that this test would have found with 80 % power.
+
+        Args:
+            level: of confidence.
+            n_tests: p-values that are corrected together: the test has to reach
+                `(1 - level) / n_tests`, as the first one by Holm's correction has.
+
+        Returns:
+            None where the standard error is unknown, or no p-value can be that small.
+
+        Raises:
+            InvalidInputError: if `level` is not in (0, 1).
+        """
+        if self.standard_error is None:
+            return None
+        corrected = 1 - (1 - level) / max(1, n_tests)
+        return smallest_detectable(self.standard_error, level=corrected, n_units=self.n_units)
 
 
 def smallest_detectable(
@@ -53,6 +99,14 @@ def smallest_detectable(
         return standard_error * (_NORMAL.inv_cdf((1 + level) / 2) + _NORMAL.inv_cdf(power))
     effect = detectable_effect(n_units, level, power)
     return None if effect is None else standard_error * effect
+
+
+def standard_error_of(estimate: Estimate, level: float) -> float | None:
+    """From the width of an interval, as if it were normal; of few groups, it is too narrow."""
+    if estimate.low is None or estimate.high is None or not estimate.n_groups:
+        return None
+    error = (estimate.high - estimate.low) / (2 * _NORMAL.inv_cdf((1 + level) / 2))
+    return error * math.sqrt(estimate.n_groups / (estimate.n_groups - 1))
 
 
 def check_level(level: float) -> None:

@@ -51,7 +51,7 @@ def consistency(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) 
     same = [float(len(set(found)) == 1) for found in several.values()]
     groups = [concept for (concept, *_) in several]
     agreement = (
-        bootstrap.estimate(mean(same), len(same), groups=groups)
+        bootstrap.estimate(mean(same), len(same), groups=groups, unit="concepts")
         if same
         else Estimate(None, n=0, method="no question in several wordings was answered")
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.paired import Test, mcnemar, sign_flips
+from audioprobe.metrics.paired import mcnemar, sign_flips
+from audioprobe.metrics.power import Test
 from audioprobe.metrics.resampled import mean
 from audioprobe.probes.questions import Condition
 from audioprobe.probes.statistics import concepts_of
@@ -84,18 +85,18 @@ def gap(
 
     def part(which: bool | None) -> Estimate:
         values = [d if s is which else 0.0 for d, s in zip(differences.tolist(), seen, strict=True)]
-        found = bootstrap.estimate(mean(values), len(values), groups=groups)
+        found = bootstrap.estimate(mean(values), len(values), groups=groups, unit="concepts")
         return replace(found, n=sum(s is which for s in seen))
 
     return Gap(
         first,
         second,
-        bootstrap.estimate(mean(differences), len(differences), groups=groups),
+        bootstrap.estimate(mean(differences), len(differences), groups=groups, unit="concepts"),
         part(False),
         part(True),
         part(None),
         mcnemar(one, two),
-        sign_flips(differences, groups=groups, seed=bootstrap.seed),
+        sign_flips(differences, groups=groups, seed=bootstrap.seed, unit="concepts"),
         (
             int((one & two).sum()),
             int((one & ~two).sum()),

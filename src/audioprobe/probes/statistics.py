@@ -63,7 +63,8 @@ def score(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> Sco
         n_left_out = len(asked) - len(some)
         if statistic is None:
             return Estimate(None, n=0, n_undefined=n_left_out, method="no such answers")
-        found = bootstrap.estimate(statistic, len(some), groups=concepts_of(some))
+        groups = concepts_of(some)
+        found = bootstrap.estimate(statistic, len(some), groups=groups, unit="concepts")
         return replace(found, n_undefined=found.n_undefined + n_left_out)
 
     return Score(

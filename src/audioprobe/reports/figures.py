@@ -104,7 +104,7 @@ def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
     names = [printable(label) for label in labels]
     axes.set_yticks(range(len(labels)), names)
     axes.set_xticks(range(len(labels)), names, rotation=90)
-    axes.set_ylabel("heard by annotators")
+    axes.set_ylabel("label of the clip")
     axes.set_xlabel("best label")
     axes.tick_params(length=0)
     plain(axes)

@@ -74,7 +74,7 @@ def _draw(result: ClassificationResult) -> Figure:
             facecolors="none",
             edgecolors="#d62728",
             linewidths=1.5,
-            label="heard by annotators",
+            label="label of the clip",
         )
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=8)
     axes.set_yticks(range(n_clips), [_short(name) for name in result.clip_ids])

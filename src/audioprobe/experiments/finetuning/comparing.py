@@ -13,8 +13,7 @@ import numpy as np
 
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measured
 from audioprobe.metrics.bootstrap import DECIMALS, Bootstrap
-from audioprobe.metrics.exchanges import exchanges_of, is_exact, share_as_far
-from audioprobe.metrics.paired import exchanged, sign_flips
+from audioprobe.metrics.paired import exchange_p_value, sign_flips
 from audioprobe.metrics.resampled import macro_roc_auc, mean, ratio
 from audioprobe.types import BoolArray, Estimate, Float64Array
 
@@ -118,9 +117,9 @@ def level_of(
     if measure == "loss of text":
         tokens = [float(text.n_tokens) for text in first.texts]
         nats = np.mean([[text.nats for text in one.texts] for one in measured], axis=0)
-        return _estimate(ratio(nats, tokens), len(tokens), bootstrap)
+        return _estimate(ratio(nats, tokens), len(tokens), bootstrap, unit="passages")
     values_of, concepts = _rights(measured, measure)
-    return _estimate(mean(values_of), len(values_of), bootstrap, concepts)
+    return _estimate(mean(values_of), len(values_of), bootstrap, concepts, "concepts")
 
 
 _Compared = tuple[Estimate, float | None]
@@ -131,10 +130,11 @@ def _estimate(
     n: int,
     bootstrap: Bootstrap | None,
     groups: Sequence[str] | None = None,
+    unit: str = "clips",
 ) -> Estimate:
     """Without a bootstrap, the number alone."""
     if bootstrap is not None:
-        return bootstrap.estimate(statistic, n, groups=groups)
+        return bootstrap.estimate(statistic, n, groups=groups, unit=unit)
     value = round(float(statistic(np.ones((1, n)))[0]), DECIMALS) if n else float("nan")
     return Estimate(None if np.isnan(value) else value, n=n)
 
@@ -161,7 +161,9 @@ def _of_captions(portion: str) -> Callable[..., _Compared]:
             bootstrap,
         )
         exchange = [(scores[id(was)], scores[id(now)]) for was, now in pairs]
-        return found, _exchanged(targets, exchange, bootstrap)
+        if bootstrap is None:
+            return found, None
+        return found, exchange_p_value(targets, exchange, n_exchanges=_FLIPS, seed=bootstrap.seed)
 
     return compare
 
@@ -186,33 +188,13 @@ def _common(heard: Sequence[Captioned]) -> tuple[BoolArray, list[Float64Array]]:
     return heard[0].targets()[rows[0]], values
 
 
-def _exchanged(
-    targets: BoolArray,
-    pairs: Sequence[tuple[Float64Array, Float64Array]],
-    bootstrap: Bootstrap | None,
-) -> float | None:
-    """Two-sided p-value: before and after exchanged clip by clip, in all replicates at once."""
-    if bootstrap is None or len(targets) < 2:
-        return None
-    if is_exact(len(targets), _FLIPS):
-        flips = exchanges_of(len(targets), _FLIPS, bootstrap.seed)
-    else:
-        rng = np.random.default_rng(bootstrap.seed)
-        flips = rng.integers(2, size=(_FLIPS, len(targets))).astype(bool)
-        flips[0] = False
-    differences = np.mean([exchanged(targets, now, was, flips) for was, now in pairs], axis=0)
-    if np.isnan(differences).any():
-        return None
-    return share_as_far(differences)
-
-
 def _of_texts(pairs: Sequence[Pair], bootstrap: Bootstrap | None) -> _Compared:
     tokens = np.array([text.n_tokens for text in pairs[0][0].texts], dtype=np.float64)
     was, now = (
         np.mean([[text.nats for text in pair[side].texts] for pair in pairs], axis=0)
         for side in (0, 1)
     )
-    found = _estimate(ratio(now - was, tokens), len(tokens), bootstrap)
+    found = _estimate(ratio(now - was, tokens), len(tokens), bootstrap, unit="passages")
     if bootstrap is None:
         return found, None
     return found, sign_flips(now - was, seed=bootstrap.seed).p_value
@@ -248,7 +230,7 @@ def _difference(
     groups = [every[0][key][0].concept for key in keys]
     old, new = ([np.mean([one[key][1] for one in some]) for key in keys] for some in (was, now))
     each = np.subtract(new, old)
-    found = _estimate(mean(each), len(keys), bootstrap, groups)
+    found = _estimate(mean(each), len(keys), bootstrap, groups, "concepts")
     if bootstrap is None:
         return found, None
     return found, sign_flips(each, groups=groups, seed=bootstrap.seed).p_value

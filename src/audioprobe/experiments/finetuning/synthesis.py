@@ -130,5 +130,7 @@ def _link(
     what: str, measure: Measure, both: Sequence[tuple[str, float, float]], bootstrap: Bootstrap
 ) -> Link:
     strategies, moved, changed = zip(*both, strict=True)
-    rho = bootstrap.estimate(rank_correlation(moved, changed), len(both), groups=strategies)
+    rho = bootstrap.estimate(
+        rank_correlation(moved, changed), len(both), groups=strategies, unit="strategies"
+    )
     return Link(what, measure, rho, len(both))

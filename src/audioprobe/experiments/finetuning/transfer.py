@@ -134,4 +134,4 @@ def _accuracy(replicates: Sequence[Values], bootstrap: Bootstrap) -> Estimate:
         return Estimate(None, n=0, method="no question was answered")
     values = [value for _, value in each.values()]
     groups = [answer.concept for answer, _ in each.values()]
-    return bootstrap.estimate(mean(values), len(values), groups=groups)
+    return bootstrap.estimate(mean(values), len(values), groups=groups, unit="concepts")

@@ -107,7 +107,8 @@ def _unpaired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
         return accuracies[0](counts) - accuracies[1](counts)
 
     groups = concepts_of(together)
-    return bootstrap.estimate(difference, len(together), groups=groups), None, None
+    found = bootstrap.estimate(difference, len(together), groups=groups, unit="concepts")
+    return found, None, None
 
 
 def _paired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
