@@ -1,13 +1,13 @@
 """Does the model answer yes and no rightly? The same relations in words and in sound."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from audioprobe.exam.measures import Measure
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.choices import blind_guesses, most_likely_option
 from audioprobe.metrics.resampled import mean
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.training.material import Pair
@@ -31,9 +31,10 @@ class Trial:
     yes: float
 
     @property
-    def right(self) -> bool:
-        """Whether the likelier answer was right; a tie is a "No."."""
-        return (self.yes > 0) == self.relation.holds
+    def right(self) -> bool | None:
+        """Whether the likelier answer was right; None for a tie, or where it is no number."""
+        chosen = most_likely_option((self.yes, 0.0))
+        return None if chosen is None else (chosen == 0) == self.relation.holds
 
 
 def ask_words(model: LikelihoodModel, relations: Sequence[Relation], seed: int) -> list[Trial]:
@@ -69,17 +70,19 @@ def ask_sounds(
 
 
 def accuracy(trials: Sequence[Trial], bootstrap: Bootstrap) -> Estimate:
-    """Share of right answers; concepts are resampled."""
-    return _over_concepts([float(trial.right) for trial in trials], trials, bootstrap)
+    """Share of right answers; concepts are resampled, and trials without an answer left out."""
+    return _over_concepts([trial.right for trial in trials], trials, bootstrap)
 
 
 def blind(trials: Sequence[Trial], bootstrap: Bootstrap) -> Estimate:
-    """What a guesser reaches who always gives the more frequent right answer of each target."""
-    targets = [trial.relation.target for trial in trials]
-    asked = Counter(targets)
-    yes = Counter(trial.relation.target for trial in trials if trial.relation.holds)
-    best = [max(yes[target], asked[target] - yes[target]) / asked[target] for target in targets]
-    return _over_concepts(best, trials, bootstrap)
+    """What a guesser reaches who never listens; see `metrics.choices.blind_guesses`."""
+    asked = [trial.relation for trial in trials]
+    found = blind_guesses(
+        [[((r.kind, a, r.target), (r.kind, a)) for a in _ANSWERS] for r in asked],
+        [0 if own.holds else 1 for own in asked],
+        [(own.kind, own.target, own.match) for own in asked],
+    )
+    return _over_concepts(found, trials, bootstrap)
 
 
 def measured(name: str, trials: Sequence[Trial], bootstrap: Bootstrap) -> Measure:
@@ -96,7 +99,8 @@ def gap(words: Sequence[Trial], sounds: Sequence[Trial], bootstrap: Bootstrap) -
         bootstrap: how intervals are computed.
     """
     in_text = {_key(trial.relation): trial.right for trial in words}
-    differences = [float(in_text[_key(trial.relation)]) - trial.right for trial in sounds]
+    pairs = [(in_text[_key(trial.relation)], trial.right) for trial in sounds]
+    differences = [None if a is None or b is None else float(a) - b for a, b in pairs]
     return _over_concepts(differences, sounds, bootstrap)
 
 
@@ -125,11 +129,21 @@ def _asked(
 
 
 def _over_concepts(
-    values: Sequence[float], trials: Sequence[Trial], bootstrap: Bootstrap
+    values: Sequence[float | None], trials: Sequence[Trial], bootstrap: Bootstrap
 ) -> Estimate:
     """Mean of a value per trial; trials of one concept are drawn together."""
-    groups = [trial.relation.concept.id for trial in trials]
-    return bootstrap.estimate(mean(values), len(trials), groups=groups, unit="concepts")
+    known = [
+        (value, trial.relation.concept.id)
+        for value, trial in zip(values, trials, strict=True)
+        if value is not None
+    ]
+    found = bootstrap.estimate(
+        mean([value for value, _ in known]),
+        len(known),
+        groups=[concept for _, concept in known],
+        unit="concepts",
+    )
+    return replace(found, n_undefined=len(trials) - len(known))
 
 
 def _key(relation: Relation) -> tuple[str, str, str, bool]:

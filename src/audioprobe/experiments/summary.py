@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from audioprobe.experiments.calibrated import Calibrated
 from audioprobe.experiments.scoring import CellScore, Gain
 from audioprobe.experiments.unfamiliar import Drop
+from audioprobe.metrics.exchanges import smallest_text
 from audioprobe.tables import Table
 from audioprobe.types import Estimate
 
@@ -124,7 +125,7 @@ def _gained(gain: Gain | None) -> tuple[str, str, str]:
     if gain is None:
         return NONE, NONE, NONE
     p_value = p_text(gain.adjusted)
-    if gain.adjusted is not None and gain.smallest_adjusted is not None:
-        p_value += f" (smallest {p_text(gain.smallest_adjusted)})"
+    if gain.adjusted is not None:
+        p_value += smallest_text(gain.smallest_adjusted)
     detectable = NONE if gain.detectable is None else f"{gain.detectable:.3f}"
     return str(gain.difference), p_value, detectable

@@ -62,6 +62,11 @@ def smallest_p_value(n_units: int, n_permutations: int) -> float:
     return 1 / (n_permutations + 1)
 
 
+def smallest_text(smallest: float | None) -> str:
+    """Return " (smallest 0.125)" to stand beside a p-value, or "" where it may be below .001."""
+    return "" if smallest is None or smallest < 0.001 else f" (smallest {smallest:.3g})"
+
+
 def share_as_far(differences: Float64Array) -> float:
     """A two-sided p-value: how many are as far from 0 as the first, which is what was observed."""
     far = np.abs(differences)

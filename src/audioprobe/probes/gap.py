@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.exchanges import smallest_text
 from audioprobe.metrics.paired import mcnemar, sign_flips
 from audioprobe.metrics.power import Test
 from audioprobe.metrics.resampled import mean
@@ -50,7 +51,8 @@ class Gap:
             return f"{self.first} minus {self.second}: undefined"
         return (
             f"{self.first} minus {self.second}: {self.difference}, "
-            f"p {self.permutation.p_value:.3g} by concept; "
+            f"p {self.permutation.p_value:.3g} by concept"
+            f"{smallest_text(self.permutation.smallest_p_value)}; "
             f"of it perception {self.perception}, reasoning {self.reasoning}"
         )
 

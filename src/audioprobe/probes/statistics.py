@@ -4,11 +4,11 @@ Trials of one concept are not independent, so intervals resample concepts. An an
 read is neither right nor wrong: it is left out of accuracy, counted, and wrong in `strict`.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
+from audioprobe.metrics.choices import blind_guesses as guesses
 from audioprobe.metrics.resampled import mean
 from audioprobe.metrics.signal import criterion, d_prime
 from audioprobe.probes.questions import Question
@@ -88,48 +88,26 @@ def concepts_of(trials: Sequence[Trial]) -> list[str]:
 
 
 def blind_guesses(questions: Sequence[Question]) -> list[float]:
-    """How often a guesser is right at each question who knows base rates and never listens.
+    """How often a guesser is right at each question; see `metrics.choices.blind_guesses`.
 
-    Base rates are those of all other questions about the same target in the same form and wording,
-    a right pair and its matched wrong one left out together (cross-validation). Where options tie,
-    one of them is drawn. On balanced pairs that is one half everywhere.
+    Base rates of "yes" are those of the target in the same form and wording, or of all targets;
+    those of a choice are of each option.
     """
-    offered: Counter[tuple[object, ...]] = Counter()
-    right: Counter[tuple[object, ...]] = Counter()
-    own_offered: Counter[tuple[object, ...]] = Counter()
-    own_right: Counter[tuple[object, ...]] = Counter()
-    for question in questions:
-        match = _match(question)
-        for n, option in enumerate(question.options):
-            key = (*_kind(question), option)
-            offered[key] += 1
-            right[key] += n == question.right
-            own_offered[key, match] += 1
-            own_right[key, match] += n == question.right
-    found = []
-    for question in questions:
-        match = _match(question)
-        rates = []
-        for option in question.options:
-            key = (*_kind(question), option)
-            n = offered[key] - own_offered[key, match]
-            n_right = right[key] - own_right[key, match]
-            rates.append(n_right / n if n else 1 / len(question.options))
-        best = max(rates)
-        drawn = [n for n, rate in enumerate(rates) if rate >= best - 1e-12]
-        found.append((question.right in drawn) / len(drawn))
-    return found
+    return guesses(
+        [_keys(question) for question in questions],
+        [question.right for question in questions],
+        # What a right pair and its wrong one have in common.
+        [(q.pair.negatives, q.pair.relation, q.pair.match) for q in questions],
+    )
 
 
-def _match(question: Question) -> tuple[object, ...]:
-    """What a right pair and its wrong one have in common."""
-    return question.pair.negatives, question.pair.relation, question.pair.match
-
-
-def _kind(question: Question) -> tuple[object, ...]:
-    """Questions of yes or no have a base rate for each target; of a choice, for each option."""
-    target = question.pair.target if question.form != "choice" else ""
-    return question.pair.relation, target, question.form, question.wording
+def _keys(question: Question) -> list[list[tuple[str, ...]]]:
+    """Of each option, from special to general."""
+    kind = question.pair.relation, question.form, str(question.wording)
+    targets = [question.pair.target] if question.form != "choice" else []
+    return [
+        [*((*kind, option, t) for t in targets), (*kind, option)] for option in question.options
+    ]
 
 
 def table_cells(found: Score) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.choices import most_likely_option
 from audioprobe.probes.questions import Question
 
 ReadAs: TypeAlias = Literal["text", "likelihood", "calibrated"]
@@ -69,10 +70,7 @@ class Trial:
         values = list(self.likelihoods)
         if reading == "calibrated":
             values = [value - before for value, before in zip(values, self.prior, strict=True)]
-        if not all(map(math.isfinite, values)):
-            return None
-        best = max(values)
-        return values.index(best) if values.count(best) == 1 else None
+        return most_likely_option(values)
 
     def right(self, reading: ReadAs) -> bool | None:
         """Whether the right option was chosen; None where none was."""

@@ -28,6 +28,7 @@ class Relation:
         holds: the right answer.
         holding: "taught" pairs may be asked in words and in sound while a model is trained, "text"
             ones in words alone, so that sound can be tested, and "unseen" ones not at all.
+        match: what a right relation shares with its wrong one, within the target.
     """
 
     concept: Concept
@@ -36,6 +37,7 @@ class Relation:
     phrase: str
     holds: bool
     holding: Holding
+    match: str = ""
 
 
 def hypernyms(
@@ -75,7 +77,10 @@ def hypernyms(
         for n, (right, wrong) in enumerate(zip(members, wrongs, strict=False)):
             holding = _holding(f"{seed} {rung.id} {right.id} {n}", held_out)
             for concept, holds in ((right, True), (wrong, False)):
-                found.append(Relation(concept, "hypernym", rung.id, rung.phrase, holds, holding))
+                match = f"{right.id} {n}"
+                found.append(
+                    Relation(concept, "hypernym", rung.id, rung.phrase, holds, holding, match)
+                )
     return tuple(found)
 
 
@@ -110,7 +115,9 @@ def synonyms(
             holding = _holding(f"{seed} {right.id} called {synonym.name}", held_out)
             phrase = like(right.phrase, synonym.name)
             found.extend(
-                Relation(concept, "synonym", synonym.name, phrase, concept is right, holding)
+                Relation(
+                    concept, "synonym", synonym.name, phrase, concept is right, holding, right.id
+                )
                 for concept in (right, *_least_used(near, 1, used, rng))
             )
     return tuple(found)

@@ -1,6 +1,5 @@
 """Questions of yes or no, many at once: those about a sound share one sequence."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -12,6 +11,7 @@ from audioprobe.errors import AudioReadError
 from audioprobe.experiments.finetuning.findings import Answer
 from audioprobe.language_models.ltu_files import LtuFiles
 from audioprobe.language_models.ltu_prompt import continuation_ids, tokenize, write_prompt
+from audioprobe.metrics.choices import most_likely_option
 from audioprobe.probes.prepared import Prepared
 from audioprobe.probes.questions import Question
 from audioprobe.runs.progress import Progress
@@ -84,9 +84,9 @@ def _heard(asked: Prepared, clip: str) -> Tensor | None:
 
 
 def _answer(question: Question, lead: float | None) -> Answer:
-    """A tie, and what is no number, is no answer."""
+    """The lead of "Yes." in nats; None for ties and numbers that are not finite."""
     pair = question.pair
-    told = None if lead is None or not math.isfinite(lead) else round(lead, _DIGITS)
+    decided = lead is not None and most_likely_option((lead, 0.0)) is not None
     return Answer(
         pair.concept,
         pair.target,
@@ -95,5 +95,5 @@ def _answer(question: Question, lead: float | None) -> Answer:
         pair.match,
         question.condition,
         question.clip,
-        told or None,
+        round(lead, _DIGITS) if lead is not None and decided else None,
     )

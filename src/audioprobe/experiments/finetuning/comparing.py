@@ -13,7 +13,8 @@ import numpy as np
 
 from audioprobe.experiments.finetuning.findings import Answer, Captioned, Measured
 from audioprobe.metrics.bootstrap import DECIMALS, Bootstrap
-from audioprobe.metrics.paired import exchange_p_value, sign_flips
+from audioprobe.metrics.exchanges import smallest_p_value
+from audioprobe.metrics.paired import N_PERMUTATIONS, exchange_p_value, sign_flips
 from audioprobe.metrics.resampled import macro_roc_auc, mean, ratio
 from audioprobe.types import BoolArray, Estimate, Float64Array
 
@@ -58,6 +59,13 @@ class Change:
     estimate: Estimate
     p_value: float | None
     by_seed: tuple[float | None, ...]
+
+    @property
+    def smallest_p_value(self) -> float | None:
+        """The smallest p-value that so few items can give; None where there is no test."""
+        n_units = self.estimate.n_groups
+        known = self.p_value is not None and n_units is not None
+        return smallest_p_value(n_units, N_PERMUTATIONS) if known and n_units else None
 
     @property
     def direction(self) -> int:

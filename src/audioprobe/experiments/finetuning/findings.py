@@ -8,6 +8,7 @@ import numpy as np
 
 from audioprobe.finetuning.drift import WeightDrift
 from audioprobe.finetuning.texts import TextLoss
+from audioprobe.metrics.choices import most_likely_option
 from audioprobe.types import BoolArray, Float64Array
 
 BEFORE = "before"
@@ -76,7 +77,8 @@ class Answer:
     @property
     def right(self) -> bool | None:
         """Whether the answer was; None where there is none."""
-        return None if self.yes is None else (self.yes > 0) == self.holds
+        chosen = None if self.yes is None else most_likely_option((self.yes, 0.0))
+        return None if chosen is None else (chosen == 0) == self.holds
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Contrast:
         difference: concepts are resampled, a concept of both cells in both at once.
         p_concepts: signs flipped concept by concept; None where questions are not paired.
         p_trials: McNemar's exact test; None where questions are not paired.
+        smallest_p_concepts: that a test by so many concepts can give; None where there is none.
     """
 
     first: str
@@ -37,6 +38,7 @@ class Contrast:
     difference: Estimate
     p_concepts: float | None = None
     p_trials: float | None = None
+    smallest_p_concepts: float | None = None
 
 
 def drops(cells: Sequence[ProbeCell], bootstrap: Bootstrap) -> tuple[Contrast, ...]:
@@ -62,7 +64,7 @@ def against_first(cells: Sequence[ProbeCell], bootstrap: Bootstrap) -> tuple[Con
     return tuple(found)
 
 
-_Compared = tuple[Estimate, float | None, float | None]
+_Compared = tuple[Estimate, float | None, float | None, float | None]
 _Read = tuple[Sequence[Trial], ReadAs]
 
 
@@ -96,7 +98,7 @@ def _unpaired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
     ]
     together = [*sides[0], *sides[1]]
     if not sides[0] or not sides[1]:
-        return Estimate(None, n=0, method="no answer on one of both sides"), None, None
+        return Estimate(None, n=0, method="no answer on one of both sides"), None, None, None
     right = np.array(
         [bool(t.right(r)) for side, (_, r) in zip(sides, (one, other), strict=True) for t in side]
     )
@@ -108,7 +110,7 @@ def _unpaired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
 
     groups = concepts_of(together)
     found = bootstrap.estimate(difference, len(together), groups=groups, unit="concepts")
-    return found, None, None
+    return found, None, None, None
 
 
 def _paired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
@@ -121,14 +123,16 @@ def _paired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
         if (right := t.right(one[1])) is not None and (before := known.get(_key(t))) is not None
     ]
     if not both:
-        return Estimate(None, n=0, method="no question that both answered"), None, None
+        return Estimate(None, n=0, method="no question that both answered"), None, None, None
     first, second = (np.array([row[n] for row in both]) for n in (1, 2))
     groups = concepts_of([trial for trial, _, _ in both])
     differences = first.astype(np.float64) - second
+    test = sign_flips(differences, groups=groups, seed=bootstrap.seed, unit="concepts")
     return (
-        bootstrap.estimate(mean(differences), len(differences), groups=groups),
-        sign_flips(differences, groups=groups, seed=bootstrap.seed).p_value,
+        bootstrap.estimate(mean(differences), len(differences), groups=groups, unit="concepts"),
+        test.p_value,
         mcnemar(first, second).p_value,
+        test.smallest_p_value,
     )
 
 

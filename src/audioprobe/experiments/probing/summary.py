@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from audioprobe.experiments.probing.comparing import Contrast
 from audioprobe.experiments.probing.run import ProbeCell
+from audioprobe.metrics.exchanges import smallest_text
 from audioprobe.probes.outcome import failures_of
 from audioprobe.probes.questions import Condition
 from audioprobe.probes.statistics import score, without_counts
@@ -58,7 +59,7 @@ def contrasts_table(found: Sequence[Contrast]) -> Table:
             c.relation,
             c.condition,
             str(c.difference),
-            _p(c.p_concepts),
+            _p(c.p_concepts, c.smallest_p_concepts),
             _p(c.p_trials),
         )
         for c in found
@@ -78,7 +79,7 @@ def _row(cell: ProbeCell) -> tuple[str, ...]:
         _told(_accuracy(cell, "audio")),
         _told(outcome.score(condition="audio", relation="identity", form="yes-no").accuracy),
         _told(gap.difference),
-        _p(gap.permutation.p_value if gap.permutation else None),
+        _p(gap.permutation.p_value, gap.permutation.smallest_p_value) if gap.permutation else NONE,
         _told(gap.perception),
         _told(gap.reasoning),
         _told(reliance.difference),
@@ -103,5 +104,5 @@ def _told(estimate: Estimate) -> str:
     return NONE if estimate.value is None else str(without_counts(estimate))
 
 
-def _p(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3g}"
+def _p(value: float | None, smallest: float | None = None) -> str:
+    return NONE if value is None else f"{value:.3g}{smallest_text(smallest)}"
