@@ -103,10 +103,12 @@ def tell_classification(
 ) -> int:
     """Write and show what a run gave; the arguments are those of `write_outcome`."""
     from audioprobe.experiments.outcome import write_outcome
-    from audioprobe.experiments.summary import headline
+    from audioprobe.experiments.summary import headline, notes
 
     scores = write_outcome(prepared, cells, folder, name, embed=embed)
     write(headline(scores).to_text(terminal_width()))
+    for sentence in notes(scores, prepared.config.bootstrap.level):
+        write(sentence)
     write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
     return 0 if any(score.n_clips for score in scores) else EXIT_FAILED
 
@@ -116,21 +118,30 @@ def compare(
     first: Annotated[Path, Parameter(help="A result.json, or one of a run's results/*.json.")],
     second: Annotated[Path, Parameter(help="Another, of the same clips and labels.")],
     /,
+    *,
+    groups: Annotated[
+        Path | None,
+        Parameter(
+            help="Table with the columns clip and group (site, recorder): clips of a group are "
+            "exchanged together [the groups that the results have]."
+        ),
+    ] = None,
 ) -> int:
-    """Is one result better than another on the same clips, and could it have been seen?
+    """Compare two results of the same clips: difference, p-value, and what could have been found.
 
-    Differences are first minus second: of AUC by label (DeLong, with Holm's and Benjamini and
-    Hochberg's corrections), of the macro AUC (permutation), and of the share of clips whose best
-    label is right (McNemar).
+    Differences are first minus second: of AUC by label (DeLong, or permutations of whole groups;
+    with Holm's and Benjamini and Hochberg's corrections), of the macro AUC (permutation), and of
+    the share of clips whose best label is right (McNemar, or sign flips of whole groups).
 
     Example: audioprobe compare run/results/test--caption.json run/results/test--labels.json
     """
     from audioprobe.results.paired import compare as compared
 
     one, other = map(_read_result, (first, second))
-    found = compared(one, other)
-    write(found.table().to_text(terminal_width()))
-    write(f"\n{len(found.clip_ids)} clips compared, {found.n_left_out} left out")
+    known = None if groups is None else _read_groups(groups, {*one.clip_ids, *other.clip_ids})
+    names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
+    found = compared(one, other, groups=known, names=names)
+    write(found.to_text(terminal_width()))
     return 0
 
 
@@ -143,6 +154,20 @@ def _read_result(path: Path) -> "ClassificationResult":
         raise InvalidInputError(f"{path}: not a readable result ({error}).") from error
     with located(str(path)):
         return ClassificationResult.from_json(text)
+
+
+def _read_groups(path: Path, clips: set[str]) -> dict[str, str]:
+    """The groups of a table, by id of the clip."""
+    from audioprobe.datasets.tables import read_rows
+
+    rows = read_rows(path, ("clip", "group"))
+    known = {str(row["clip"]): str(row["group"]) for row in rows if row["group"]}
+    if not clips & known.keys():
+        raise InvalidInputError(
+            f"{path}: expected ids of clips such as {min(clips, default='')!r} in the column "
+            f"'clip', got none of them, but {min(known, default='')!r}."
+        )
+    return known
 
 
 def _show(prepared: "ClassificationRun") -> None:

@@ -59,14 +59,12 @@ class Test:
         Raises:
             InvalidInputError: if `level` is not in (0, 1).
         """
-        if self.standard_error is None:
-            return None
         corrected = 1 - (1 - level) / max(1, n_tests)
         return smallest_detectable(self.standard_error, level=corrected, n_units=self.n_units)
 
 
 def smallest_detectable(
-    standard_error: float,
+    standard_error: float | None,
     *,
     level: float = 0.95,
     power: float = 0.8,
@@ -75,30 +73,31 @@ def smallest_detectable(
     """The true difference that a two-sided test would have found so often.
 
     Args:
-        standard_error: of the difference.
+        standard_error: of the difference; None where it is unknown.
         level: of confidence.
         power: how often it would be found.
         n_units: that a test of exchanges has, see `detectable_effect`; None is a normal
             test.
 
     Returns:
-        None for a standard error of 0, which is no certainty but an estimate from too few clips,
-        and where so few units cannot give a p-value that is small enough.
+        None for an unknown standard error, for one of 0 (which is no certainty, but an estimate
+        from too few clips), and where so few units cannot give a p-value that is small enough.
 
     Raises:
         InvalidInputError: if the error is negative or not finite, or level or power not in (0, 1).
     """
-    if not (0 <= standard_error < math.inf and 0 < level < 1 and 0 < power < 1):
+    error = 0.0 if standard_error is None else standard_error
+    if not (0 <= error < math.inf and 0 < level < 1 and 0 < power < 1):
         raise InvalidInputError(
             "Expected a finite standard error >= 0, and level and power in (0, 1), got "
             f"{standard_error}, {level} and {power}."
         )
-    if standard_error < ROUNDING:
+    if error < ROUNDING:
         return None
     if n_units is None:
-        return standard_error * (_NORMAL.inv_cdf((1 + level) / 2) + _NORMAL.inv_cdf(power))
+        return error * (_NORMAL.inv_cdf((1 + level) / 2) + _NORMAL.inv_cdf(power))
     effect = detectable_effect(n_units, level, power)
-    return None if effect is None else standard_error * effect
+    return None if effect is None else error * effect
 
 
 def standard_error_of(estimate: Estimate, level: float) -> float | None:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.paired import sign_flips
 from audioprobe.probes.gap import gap
-from audioprobe.probes.statistics import score
+from audioprobe.probes.statistics import blind_guesses, concepts_of, score
 from audioprobe.probes.trial import ReadAs, Trial
 from audioprobe.types import Estimate
 
@@ -14,6 +15,15 @@ ALWAYS = 0.97
 
 MOVED = 0.02
 """Answers to a question that change with the sound less often than this do not change."""
+
+
+MIN_CONCEPTS = 8
+"""Concepts that a diagnosis needs under each condition. A listener that guesses gets a diagnosis in
+at most 5 % of the probes of so many concepts or more: see `python benchmarks/guessing_listener.py`.
+"""
+
+TOO_FEW = "too few concepts"
+_SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,9 @@ class Verdict:
 def verdict(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> Verdict:
     """Name the kind of listener, by questions of yes or no.
 
-    "Above chance" means that the whole interval of an accuracy lies above one half.
+    "Above chance" means that the whole interval of an accuracy lies above one half, and that a test
+    against the blind guesser, by sign flips of whole concepts, is significant. With fewer than
+    `MIN_CONCEPTS` concepts there is no diagnosis: its name is "too few concepts".
 
     Args:
         trials: under the conditions text and audio, with identity among the relations.
@@ -45,21 +57,24 @@ def verdict(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> V
     about = [t for t in audio if t.question.pair.relation != "identity"]
     itself = [t for t in audio if t.question.pair.relation == "identity"]
     yes = score([*text, *audio], reading, bootstrap).yes_rate.value
-    in_text, in_audio, identity = (
-        score(some, reading, bootstrap).accuracy for some in (text, about, itself)
-    )
+    parts = (text, about, itself)
+    accuracies = [score(some, reading, bootstrap).accuracy for some in parts]
+    n_concepts = min((len(set(concepts_of(some))) for some in parts if some), default=0)
     moved = share_moved(audio, reading)
     change = "unknown" if moved is None else f"{moved:.0%}"
     grounds = (
-        f"accuracy in text {in_text}, about the sound {in_audio}, of the concept itself "
-        f"{identity}; "
-        f"yes-rate {'undefined' if yes is None else f'{yes:.2f}'}; answers that change with the "
-        f"sound {change}"
+        f"accuracy in text {accuracies[0]}, about the sound {accuracies[1]}, of the concept itself "
+        f"{accuracies[2]}; yes-rate {'undefined' if yes is None else f'{yes:.2f}'}; answers that "
+        f"change with the sound {change}"
     )
-    return Verdict(
-        _named(yes, (in_text, in_audio, identity), moved, _behind(asked, reading, bootstrap)),
-        grounds,
-    )
+    if n_concepts < MIN_CONCEPTS:
+        needed = f"{n_concepts} concepts, a diagnosis needs {MIN_CONCEPTS}"
+        return Verdict(TOO_FEW, f"{needed}; {grounds}")
+    above = [
+        _above_chance(some, accuracy, reading, bootstrap)
+        for some, accuracy in zip(parts, accuracies, strict=True)
+    ]
+    return Verdict(_named(yes, above, moved, _behind(asked, reading, bootstrap)), grounds)
 
 
 def share_moved(trials: Sequence[Trial], reading: ReadAs) -> float | None:
@@ -87,11 +102,11 @@ def _behind(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> b
 
 def _named(
     yes: float | None,
-    accuracies: tuple[Estimate, Estimate, Estimate],
+    above_chance: Sequence[bool],
     moved: float | None,
     behind: bool,
 ) -> str:
-    in_text, in_audio, identity = map(_above_chance, accuracies)
+    in_text, in_audio, identity = above_chance
     if yes is not None and not 1 - ALWAYS < yes < ALWAYS:
         return f"says {'yes' if yes > 0.5 else 'no'} whatever is asked"
     if moved is not None and moved < MOVED:
@@ -105,6 +120,17 @@ def _named(
     return "not told apart by these trials"
 
 
-def _above_chance(accuracy: Estimate) -> bool:
-    low = accuracy.value if accuracy.low is None else accuracy.low
-    return low is not None and low > 0.5
+def _above_chance(
+    trials: Sequence[Trial], accuracy: Estimate, reading: ReadAs, bootstrap: Bootstrap
+) -> bool:
+    if accuracy.low is None or accuracy.low <= 0.5:
+        return False
+    read = [(t, right) for t in trials if (right := t.right(reading)) is not None]
+    guesses = blind_guesses([trial.question for trial, _ in read])
+    test = sign_flips(
+        [right - guess for (_, right), guess in zip(read, guesses, strict=True)],
+        groups=concepts_of([trial for trial, _ in read]),
+        seed=bootstrap.seed,
+    )
+    gain, p_value = test.difference.value, test.p_value
+    return gain is not None and gain > 0 and p_value is not None and p_value < _SIGNIFICANT
