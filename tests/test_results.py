@@ -236,3 +236,41 @@ def test_f1_is_given_only_with_the_policy_that_chose_its_threshold() -> None:
     assert oracle.f1.value == pytest.approx(0.8)
     tuned = TunedThreshold.fit(targets, scores, on="valid")
     assert "tuned on valid" in evaluate(scores, targets, ("x",), threshold=tuned).to_markdown()
+
+
+def test_macro_means_have_intervals_over_groups_and_say_how_many_labels() -> None:
+    names = tuple(f"clip {n}" for n in range(12))
+    truth = {name: (("crow",) if n % 2 else ()) for n, name in enumerate(names)}
+    scores = np.random.default_rng(0).random((12, 2))
+    plain = ClassificationResult(
+        LabelScores(names, ("crow", "rain"), scores),
+        (),
+        (),
+        Provenance({}, {}, 0, "", {}, "now"),
+        truth,
+        "cosine",
+    )
+    found = plain.evaluate()
+    assert (found.auc.n_groups, found.auc.unit) == (12, "clips")
+    assert "AUC of 1 of 2 labels" in str(found)
+    sites = replace(plain, groups={name: f"site {n // 4}" for n, name in enumerate(names)})
+    assert (sites.evaluate().auc.n_groups, sites.evaluate().auc.unit) == (3, "groups")
+    assert plain.evaluate(bootstrap=None).auc.low is None
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        (("crow",), "'Crow' is 'crow' in the truth. Did you mean 'crow'"),
+        (("Great_tit",), "'great tit' is 'Great_tit'"),
+        (("crows",), "None of the 2 labels.*'crows'.* Did you mean 'crows'"),
+    ],
+)
+def test_labels_that_the_truth_spells_differently_are_refused(
+    truth: tuple[str, ...], message: str
+) -> None:
+    scores = LabelScores(("a",), ("Crow", "great tit"), np.array([[0.5, 0.25]]))
+    provenance = Provenance({}, {}, 0, "", {}, "now")
+    result = ClassificationResult(scores, (), (), provenance, {"a": truth}, "cosine")
+    with pytest.raises(InvalidInputError, match=message):
+        result.evaluate()

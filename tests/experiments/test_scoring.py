@@ -10,7 +10,7 @@ from audioprobe.experiments.annotated import Annotated
 from audioprobe.experiments.classification import Cell
 from audioprobe.experiments.config import Asked, Classification, Part, Sound
 from audioprobe.experiments.scoring import scored
-from audioprobe.experiments.summary import drops_table, labels_table, p_text, summary
+from audioprobe.experiments.summary import drops_table, labels_table, notes, p_text, summary
 from audioprobe.experiments.unfamiliar import drops
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.hierarchy import Hierarchy
@@ -150,3 +150,23 @@ def test_with_a_hierarchy_the_best_label_is_so_many_steps_off() -> None:
 
 def test_p_values_are_never_0() -> None:
     assert [p_text(p) for p in (None, 0.0, 0.0312)] == ["–", "< .001", "0.031"]
+
+
+def test_a_test_of_few_groups_tells_what_it_cannot_show() -> None:
+    """Five groups give no p-value below .0625: no difference can be found, however large."""
+    scores = scored([cell("caption", NOTHING), cell("labels", RIGHT)], config())
+    gain = scores[1].gain
+    assert gain is not None
+    assert (gain.p_value, gain.smallest_p_value, gain.smallest_adjusted) == (0.0625,) * 3
+    assert (gain.n_groups, gain.unit, gain.detectable) == (5, "groups", None)
+    assert len(notes(scores)) == 1
+    assert "5 groups" in notes(scores)[0]
+    assert notes(scores[:1]) == ()
+
+
+def test_a_label_of_a_single_group_has_no_interval() -> None:
+    rare = {name: (("rain",) if n == 0 else ("crow",)) for n, name in enumerate(NAMES)}
+    (score,) = scored([cell("caption", RIGHT, truth=rare)], config())
+    rain = score.labels[1]
+    assert (rain.n_positive, rain.auc.low, rain.average_precision.low) == (1, None, None)
+    assert rain.auc.value is not None

@@ -68,9 +68,7 @@ def score(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> Sco
         return replace(found, n_undefined=found.n_undefined + n_left_out)
 
     return Score(
-        accuracy=estimated(
-            mean([float(r) for r in rights if r is not None]) if read else None, read
-        ),
+        accuracy=accuracy_of(trials, reading, bootstrap),
         strict=estimated(mean([float(bool(r)) for r in rights]) if asked else None, asked),
         yes_rate=estimated(mean([float(s) for s in said]) if said else None, yes_no),
         d_prime=estimated(d_prime(truth, said) if said else None, yes_no),
@@ -80,6 +78,17 @@ def score(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> Sco
         n_invalid=len(asked) - len(read) - n_failed,
         n_failed=n_failed,
     )
+
+
+def accuracy_of(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> Estimate:
+    """Share of right answers among those that could be read; see `Score.accuracy`."""
+    asked = [trial for trial in trials if trial.asked(reading)]
+    read = [trial for trial in asked if trial.right(reading) is not None]
+    if not read:
+        return Estimate(None, n=0, n_undefined=len(asked), method="no such answers")
+    rights = mean([float(bool(trial.right(reading))) for trial in read])
+    found = bootstrap.estimate(rights, len(read), groups=concepts_of(read), unit="concepts")
+    return replace(found, n_undefined=len(asked) - len(read))
 
 
 def concepts_of(trials: Sequence[Trial]) -> list[str]:

@@ -1,0 +1,69 @@
+"""Ties and the blind guesser have one definition, which probes, examination and studies use."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audioprobe.concepts import Concepts
+from audioprobe.exam import answering
+from audioprobe.experiments.finetuning.findings import Answer
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.choices import TIE, blind_guesses, most_likely_option
+from audioprobe.training.relations import hypernyms
+
+
+@pytest.mark.parametrize(
+    ("values", "chosen"),
+    [
+        ((-1.0, -2.0), 0),
+        ((-2.0, -1.0, -3.0), 1),
+        ((-1.0, -1.0), None),
+        ((-1.0, -1.0 - TIE / 2), None),
+        ((-1.0, -1.0 - 3 * TIE), 0),
+        ((math.nan, -1.0), None),
+        ((-1.0, math.nan), None),
+        ((-math.inf, -1.0), None),
+        ((), None),
+    ],
+)
+def test_ties_and_what_is_no_number_are_no_answer(
+    values: tuple[float, ...], chosen: int | None
+) -> None:
+    assert most_likely_option(values) == chosen
+
+
+@given(st.lists(st.floats(-50, 0), min_size=2, max_size=5), st.randoms())
+def test_the_order_of_options_does_not_matter(values: list[float], random: object) -> None:
+    chosen = most_likely_option(values)
+    turned = most_likely_option(values[::-1])
+    assert (chosen is None) == (turned is None)
+    if chosen is not None and turned is not None:
+        assert values[chosen] == values[::-1][turned]
+
+
+@pytest.mark.parametrize(("yes", "right"), [(1.0, True), (-1.0, False), (0.0, None), (1e-9, None)])
+def test_examination_and_study_answer_alike(yes: float, right: bool | None) -> None:
+    relation = next(
+        r for r in hypernyms(Concepts.shipped(), ["crow", "dog"], held_out=0) if r.holds
+    )
+    assert answering.Trial(relation, yes).right is right
+    assert Answer("crow", "bird", "hypernym", True, 0, "text", "", yes).right is right
+
+
+def test_what_is_no_number_is_left_out_of_the_examination_and_counted() -> None:
+    relations = hypernyms(Concepts.shipped(), ["crow", "dog", "owl", "flute"], held_out=0)
+    trials = [answering.Trial(r, 1.0 if r.holds else -1.0) for r in relations]
+    broken = [answering.Trial(trials[0].relation, math.nan), *trials[1:]]
+    found = answering.accuracy(broken, Bootstrap(100))
+    assert (found.value, found.n, found.n_undefined) == (1.0, len(trials) - 1, 1)
+
+
+def test_the_blind_guesser_knows_base_rates_of_other_questions() -> None:
+    birds = [(("bird", "yes"), ("yes",)), (("bird", "no"), ("no",))]
+    dogs = [(("dog", "yes"), ("yes",)), (("dog", "no"), ("no",))]
+    assert blind_guesses([birds] * 4, [0, 0, 0, 1], range(4)) == [1.0, 1.0, 1.0, 0.0]
+    assert blind_guesses([birds] * 4, [0, 1, 0, 1], [0, 0, 1, 1]) == [0.5] * 4  # balanced pairs
+    assert blind_guesses([birds], [0], [0]) == [0.5]  # nothing is known: a coin
+    assert blind_guesses([birds, dogs], [0, 0], [0, 1]) == [1.0, 1.0]  # of another target
