@@ -15,7 +15,7 @@ import numpy as np
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probes import verdict as verdicts
 from audioprobe.probes.pairs import ConceptPair
-from audioprobe.probes.questions import YES_NO, Form, Question
+from audioprobe.probes.questions import YES_NO, Question
 from audioprobe.probes.trial import Trial
 
 CONCEPTS = (2, 4, 6, 7, 8, 10, 13, 20)
@@ -33,17 +33,20 @@ def questions_of(n_concepts: int, n_clips: int) -> list[Question]:
                 pair = ConceptPair(
                     asked_of, asked_of, relation, target, target, holds, 1, False, "random", number
                 )
-                about: tuple[ConceptPair, Form, int] = pair, "yes-no", int(not holds)
+                about = pair, int(not holds)
                 if relation != "identity":
                     found.append(_question(*about, "", f"Is {asked_of} {target}?"))
-                for clip in range(n_clips):
-                    found.append(_question(*about, f"{asked_of} {clip}", f"Is it {target}?"))
+                found += [
+                    _question(*about, f"{asked_of} {clip}", f"Is it {target}?")
+                    for clip in range(n_clips)
+                ]
     return found
 
 
-def _question(pair: ConceptPair, form: Form, right: int, clip: str, text: str) -> Question:
-    condition = "audio" if clip else "text"
-    return Question(pair, condition, form, 0, 0, clip, clip, text, YES_NO, right)
+def _question(pair: ConceptPair, right: int, clip: str, text: str) -> Question:
+    return Question(
+        pair, "audio" if clip else "text", "yes-no", 0, 0, clip, clip, text, YES_NO, right
+    )
 
 
 def share_named(n_concepts: int, n_clips: int, n_probes: int, seed: int = 0) -> float:
