@@ -6,7 +6,6 @@ from audioprobe.experiments.finetuning.matched import Matched
 from audioprobe.experiments.finetuning.synthesis import Synthesis
 from audioprobe.experiments.finetuning.transfer import Carried, Transferred
 from audioprobe.experiments.finetuning.tried import FACTORS, Tried
-from audioprobe.metrics.exchanges import smallest_text
 from audioprobe.probes.statistics import without_counts
 from audioprobe.tables import Table, columns
 from audioprobe.types import Estimate
@@ -70,7 +69,7 @@ def pairs_table(found: Synthesis) -> Table:
             one.baseline,
             ", ".join(one.beside),
             _change(one.changes[measure]),
-            _p_of(one.changes[measure]),
+            _p(one.changes[measure].p_value),
             _p(one.corrected[measure]),
             " ".join(_signed_digits(value) for value in one.changes[measure].by_seed),
         )
@@ -186,9 +185,9 @@ def heldout_table(found: Synthesis) -> Table:
             one.concepts,
             str(one.n_concepts),
             _change(one.change),
-            _p_of(one.change),
+            _p(one.change.p_value),
             NONE if one.beyond is None else _change(one.beyond),
-            NONE if one.beyond is None else _p_of(one.beyond),
+            NONE if one.beyond is None else _p(one.beyond.p_value),
             _p(one.corrected),
         )
         for one in found.heldout
@@ -239,7 +238,7 @@ def _row(number: int, one: Tried) -> tuple[str, ...]:
         one.trained,
         one.holding,
         one.alignment,
-        *(cell for change in changes for cell in (_change(change), _p_of(change))),
+        *(cell for change in changes for cell in (_change(change), _p(change.p_value))),
         f"{n_ended} of {len(one.seeds)}",
         str(len(one.failures)),
         str(one.n_stopped),
@@ -255,9 +254,9 @@ def _carried(found: Transferred, one: Carried) -> tuple[str, ...]:
         told(found.before[one.asked, one.half]),
         told(one.accuracy),
         _change(one.change),
-        _p_of(one.change),
+        _p(one.change.p_value),
         NONE if one.beyond is None else _change(one.beyond),
-        NONE if one.beyond is None else _p_of(one.beyond),
+        NONE if one.beyond is None else _p(one.beyond.p_value),
         str(found.n_replicates[one.arm]),
     )
 
@@ -290,10 +289,6 @@ def _mean(values: tuple[float | None, ...]) -> float | None:
 
 def _digits(value: float | None) -> str:
     return NONE if value is None else f"{value:z.4f}"
-
-
-def _p_of(change: Change) -> str:
-    return f"{_p(change.p_value)}{smallest_text(change.smallest_p_value)}"
 
 
 def _p(value: float | None) -> str:
