@@ -1,6 +1,6 @@
 """Label scores against what annotators heard: numbers per label and over all labels."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,21 +143,7 @@ def evaluate(
     counts = targets.sum(axis=0).tolist()
     entries = zip(labels, counts, aucs, precisions, f1s, thresholds, strict=True)
 
-    def with_interval(
-        values: tuple[float | None, ...], statistic: Callable[[], Statistic]
-    ) -> Estimate:
-        point = macro(values)
-        if bootstrap is None or point.value is None:
-            return point
-        return bootstrap.around(
-            point,
-            statistic(),
-            len(scores),
-            groups=groups,
-            present=targets,
-            unit="clips" if groups is None else "groups",
-        )
-
+    resampling = bootstrap, targets, groups
     limited = [n for n, limit in enumerate(thresholds) if limit is not None]
     said = scores[:, limited] >= np.array([thresholds[n] for n in limited], dtype=np.float64)
     return Evaluation(
@@ -165,11 +151,30 @@ def evaluate(
         n_clips=scores.shape[0],
         n_failed=n_failed,
         threshold_policy=threshold.name if threshold else None,
-        auc=with_interval(aucs, lambda: macro_roc_auc(targets, scores)),
-        average_precision=with_interval(
-            precisions, lambda: macro_average_precision(targets, scores)
+        auc=_with_interval(aucs, macro_roc_auc(targets, scores), *resampling),
+        average_precision=_with_interval(
+            precisions, macro_average_precision(targets, scores), *resampling
         ),
-        f1=with_interval(f1s, lambda: macro_f1(targets[:, limited], said)),
+        f1=_with_interval(
+            f1s, macro_f1(targets[:, limited], said) if limited else None, *resampling
+        ),
+    )
+
+
+def _with_interval(
+    values: tuple[float | None, ...],
+    statistic: Statistic | None,
+    bootstrap: Bootstrap | None,
+    targets: BoolArray,
+    groups: Sequence[Hashable] | None,
+) -> Estimate:
+    """The macro mean of a value per label; with an interval where there is a bootstrap."""
+    point = macro(values)
+    if bootstrap is None or statistic is None or point.value is None:
+        return point
+    unit = "clips" if groups is None else "groups"
+    return bootstrap.around(
+        point, statistic, len(targets), groups=groups, present=targets, unit=unit
     )
 
 

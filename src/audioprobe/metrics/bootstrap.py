@@ -112,15 +112,14 @@ class Bootstrap:
             why = f"no interval: {n_undefined} of {len(found)} resamples are undefined"
             return Estimate(value, n=n_items, method=why)
         what += f", {self.n_resamples} resamples, seed {self.seed}, {self.level:.0%}"
-        if n_undefined:
-            what += f", {n_undefined} resamples undefined and left out"
+        what += f", {n_undefined} resamples undefined and left out" if n_undefined else ""
         ends = ((1 - self.level) / 2, (1 + self.level) / 2)
         if self.method == "bca":
             without = np.concatenate([statistic(counts) for counts in drawn.left_out()])
             ends = _corrected(ends, value, defined, without)
         low, high = np.quantile(defined, ends).round(DECIMALS).tolist()
-        n_groups, unit = drawn.groups.n_groups, drawn.groups.unit
-        return Estimate(value, n_items, 0, low, high, what, n_groups, unit)
+        of = drawn.groups
+        return Estimate(value, n_items, 0, low, high, what, of.n_groups, of.unit)
 
     def resamples(
         self,
