@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import network_brake
 from tests.remote_service import KEY, Service, serve
@@ -15,6 +16,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 network_brake.install()
+# How long an example takes depends on what else the machine does, which must fail no test.
+settings.register_profile("audioprobe", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("audioprobe")
 
 
 _LONGEST = ("test_learning.py", "test_docs.py", "test_cluster.py", "test_killed.py")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -32,13 +32,18 @@ def vector(text: str) -> list[float]:
 
 @dataclass
 class Answer:
-    """An HTTP answer; a body of None is the right one, of which so many bytes may be missing."""
+    """An HTTP answer; a body of None is the right one, of which so many bytes may be missing.
+
+    With `drip_s` there is such a pause after each byte: of the body, or of the headers too.
+    """
 
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     n_missing: int = 0
+    drip_s: float = 0.0
+    drips_headers: bool = False
 
 
 @dataclass
@@ -185,6 +190,20 @@ def right_answer(service: Service, path: str, request: dict[str, Any]) -> dict[s
     return completion(service, request)
 
 
+class Dripping(io.BufferedIOBase):
+    """Writes byte by byte, with a pause after each."""
+
+    def __init__(self, file: BinaryIO | io.BufferedIOBase, pause_s: float) -> None:
+        self._file = file
+        self._pause_s = pause_s
+
+    def write(self, content: Any) -> int:
+        for byte in content:
+            self._file.write(bytes([byte]))
+            time.sleep(self._pause_s)
+        return len(content)
+
+
 @contextmanager
 def serve() -> Iterator[Service]:
     """Run a service on a free port of the loopback interface."""
@@ -212,12 +231,16 @@ def serve() -> Iterator[Service]:
             if body is None and answer.status == 200:
                 body = right_answer(service, self.path, request)
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            if answer.drips_headers:
+                self.wfile = Dripping(self.wfile, answer.drip_s)
             self.send_response(answer.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.end_headers()
+            if answer.drip_s and not answer.drips_headers:
+                self.wfile = Dripping(self.wfile, answer.drip_s)
             self.wfile.write(content[: len(content) - answer.n_missing])
 
         def log_message(self, *args: object) -> None:

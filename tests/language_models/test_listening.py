@@ -74,6 +74,7 @@ def test_a_placeholder_of_constant_size_is_no_proof(service: Service) -> None:
     hearing = chat(service).hears()
     assert hearing.heard is True  # by its answers
     assert "answers to noise and tone differ" in hearing.evidence
+    assert len(service.requests) == 4  # noise, tone, nothing, and the noise again
     counts = {"usage": {"prompt_tokens": 30}}
     parrot = {"choices": [{"message": {"content": "A sound."}, "finish_reason": "stop"}], **counts}
     service.plan = lambda n, _: Answer(body=parrot) if with_sound(service, n) else Answer()
@@ -89,6 +90,24 @@ def test_without_counts_the_answers_decide_or_nothing_does(service: Service) -> 
     assert chat(service).hears().heard is True
     service.hears = False
     assert chat(service).hears().heard is None
+
+
+@pytest.mark.parametrize("n_counted", [None, 12])
+def test_answers_that_vary_by_themselves_are_no_proof(
+    service: Service, n_counted: int | None
+) -> None:
+    def plan(number: int, _texts: list[str]) -> Answer:
+        message = {"message": {"content": f"I hear {number}."}, "finish_reason": "stop"}
+        usage = {} if n_counted is None else {"usage": {"prompt_tokens": n_counted}}
+        return Answer(body={"choices": [message], **usage})
+
+    service.plan = plan
+    model = chat(service, check_hearing=True)
+    hearing = model.hears()
+    assert hearing.heard is None
+    assert "the same noise got two answers" in hearing.evidence
+    with pytest.warns(UserWarning, match="cannot be told whether 'm' hears"):
+        list(model.generate(SOUND))
 
 
 def test_a_model_that_must_have_a_sound_is_judged_without_the_silent_question(

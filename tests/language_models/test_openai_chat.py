@@ -225,7 +225,12 @@ def test_a_broken_answer_is_tried_again_and_then_an_error(service: Service, brok
         (choice({"content": "I"}, "content_filter"), "withheld"),
         (choice({"content": None, "refusal": "I cannot hear that."}), "refused: 'I cannot hear"),
         (choice({"content": None, "tool_calls": [{"id": "1"}]}, "tool_calls"), "called a tool"),
-        (choice({"content": "A crow"}, None), "ended in a way"),
+        (choice({"content": "", "tool_calls": [{"id": "1"}]}, "stop"), "called a tool"),
+        (choice({"content": [{"type": "refusal", "refusal": "I can't."}]}), "refused: "),
+        (choice({"content": [{"type": "thinking", "thinking": "Hm"}]}), "no text"),
+        (choice({"content": None}, None), "no text"),
+        (choice({"content": "I"}, "SAFETY"), "withheld"),
+        (choice({"content": "A cr"}, "error"), "broke off"),
         (choice({"content": "A crow"}, "abort"), "'abort'"),
     ],
 )
@@ -237,6 +242,55 @@ def test_an_answer_without_text_is_an_error_and_not_asked_again(
         texts(chat(service), PROMPTS[:1])
     assert (caught.value.retryable, caught.value.final) == (False, False)
     assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("finish", "expected"),
+    [
+        (None, "stop"),
+        ("", "stop"),
+        ("eos_token", "stop"),
+        ("STOP", "stop"),
+        ("end_turn", "stop"),
+        ("something new", "stop"),
+        ("max_tokens", "length"),
+        ("MAX_TOKENS", "length"),
+        ("model_length", "length"),
+    ],
+)
+def test_an_answer_counts_whatever_its_end_is_called(
+    service: Service, finish: str | None, expected: str
+) -> None:
+    service.plan = lambda *_: Answer(body=choice({"content": "A crow."}, finish))
+    [response] = chat(service).generate(PROMPTS[:1])
+    assert (response.text, response.finish) == ("A crow.", expected)
+    assert response.details == {"finish_reason": finish or "none given"}
+
+
+def test_without_a_finish_reason_the_count_of_tokens_tells_of_the_limit(service: Service) -> None:
+    body = choice({"content": "A crow"}, None)
+    del body["choices"][0]["finish_reason"]
+    service.plan = lambda *_: Answer(body={**body, "usage": {"completion_tokens": 2}})
+    model = chat(service)
+    ends = [
+        next(model.generate(PROMPTS[:1], Decoding(max_new_tokens=limit))).finish for limit in (2, 3)
+    ]
+    assert ends == ["length", "stop"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"type": "text", "text": "Yes, it is."}],
+        [{"type": "text", "text": "Yes"}, {"type": "text", "text": ", it is."}],
+        [{"type": "thinking", "thinking": "No?"}, {"type": "text", "text": "Yes, it is."}],
+        [{"type": "output_text", "text": "Yes, it is.", "annotations": []}],
+        {"type": "text", "text": "Yes, it is."},
+    ],
+)
+def test_an_answer_in_parts_is_their_text(service: Service, content: Any) -> None:
+    service.plan = lambda *_: Answer(body=choice({"content": content, "refusal": None}))
+    assert texts(chat(service), PROMPTS[:1]) == ["Yes, it is."]
 
 
 def test_another_model_than_was_asked_for_is_recorded(service: Service) -> None:
@@ -347,7 +401,9 @@ def test_the_key_appears_nowhere(
         Answer(body=KEY.encode()),
         Answer(body={"choices": KEY}),
         Answer(body=refused),
-        Answer(body=choice({"content": "a"}, KEY)),
+        Answer(body=choice({"content": None}, KEY)),
+        Answer(body={"error": {"message": echo, "code": KEY}}),
+        Answer(307, {}, {"Location": f"/v1/{KEY}/chat/completions"}),
     ):
         service.plan = lambda *_, answer=answer: answer
         with pytest.raises(RemoteError) as caught:

@@ -1,21 +1,21 @@
 """What an embedding service answers: vectors, or something else."""
 
-import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from audioprobe.services.requests import Refusal
 from audioprobe.types import FloatArray
 
-# OverflowError is a number beyond any float, RecursionError a body of nothing but brackets.
-_UNUSABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+_SHOWN = 10  # indices in a message
 
 
-def vectors(body: bytes, n_texts: int, dimensions: int | None = None) -> FloatArray:
+def vectors(answer: Mapping[str, Any], n_texts: int, dimensions: int | None = None) -> FloatArray:
     """The vectors of an answer, in the order of the texts, float32, shape (n_texts, width).
 
     Args:
-        body: JSON, with `data`: one object per text, with its `index` and its `embedding`.
+        answer: with `data`: one object per text, with its `index` and its `embedding`.
         n_texts: how many were asked for.
         dimensions: the width that was asked for, if any.
 
@@ -23,23 +23,28 @@ def vectors(body: bytes, n_texts: int, dimensions: int | None = None) -> FloatAr
         Refusal: retryable, for anything but one finite vector per text, all of one width; not
             retryable, for another width than was asked for.
     """
+    items = answer.get("data")
+    if not isinstance(items, list):
+        raise Refusal(f"Expected {n_texts} vectors, got an answer without a list.", retryable=True)
+    if len(items) != n_texts:
+        raise Refusal(f"Expected {n_texts} vectors, got {len(items)}.", retryable=True)
     try:
-        items = json.loads(body)["data"]
-        by_index = {int(item["index"]): item["embedding"] for item in items}
-        array = np.array([by_index[n] for n in range(n_texts)], dtype=np.float64)
-    except _UNUSABLE as error:
+        numbers = [int(item["index"]) for item in items]
+        lists = [item["embedding"] for item in items]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Refusal(
-            f"Expected {n_texts} vectors, got {_count(body)} ({type(error).__name__}).",
+            f"Expected {n_texts} vectors, each an object with `index` and `embedding`, got others "
+            f"({type(error).__name__}).",
             retryable=True,
         ) from error
-    if len(items) != n_texts or array.ndim != 2 or not array.shape[1]:
-        raise Refusal(f"Expected {n_texts} vectors, got {_count(body)}.", retryable=True)
-    with np.errstate(over="ignore"):  # becomes infinity, which is refused
-        found = array.astype(np.float32)
-    if not np.isfinite(found).all():
+    if sorted(numbers) != list(range(n_texts)):
+        shown = f"{numbers[:_SHOWN]}{', ...' * (n_texts > _SHOWN)}"
         raise Refusal(
-            f"Expected {n_texts} finite vectors, got NaN or infinity among them.", retryable=True
+            f"Expected {n_texts} vectors with the indices 0 to {n_texts - 1}, got the indices "
+            f"{shown}.",
+            retryable=True,
         )
+    found = _array(dict(zip(numbers, lists, strict=True)))
     if dimensions is not None and found.shape[1] != dimensions:
         raise Refusal(
             f"Expected vectors of {dimensions} dimensions, got {found.shape[1]}. The model may "
@@ -48,8 +53,32 @@ def vectors(body: bytes, n_texts: int, dimensions: int | None = None) -> FloatAr
     return found
 
 
-def _count(body: bytes) -> str:
+def _array(by_index: Mapping[int, Any]) -> FloatArray:
+    n_texts = len(by_index)
+    texts = sum(isinstance(vector, str) for vector in by_index.values())
+    if texts:
+        raise Refusal(
+            f"Expected {n_texts} vectors as lists of numbers, got {texts} as text (base64?).",
+            retryable=True,
+        )
     try:
-        return f"{len(json.loads(body)['data'])}, or unequal ones"
-    except _UNUSABLE:
-        return f"{len(body)} bytes that are no such answer"
+        array = np.array([by_index[n] for n in range(n_texts)], dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:  # of unequal width, or no numbers
+        raise Refusal(
+            f"Expected {n_texts} vectors of one width, as lists of numbers, got others "
+            f"({type(error).__name__}).",
+            retryable=True,
+        ) from error
+    if array.ndim != 2 or not array.shape[1]:
+        raise Refusal(
+            f"Expected {n_texts} vectors as lists of numbers, got arrays of shape "
+            f"{array.shape[1:]}.",
+            retryable=True,
+        )
+    with np.errstate(over="ignore"):  # becomes infinity, which is refused
+        found = array.astype(np.float32)
+    if not np.isfinite(found).all():
+        raise Refusal(
+            f"Expected {n_texts} finite vectors, got NaN or infinity among them.", retryable=True
+        )
+    return found

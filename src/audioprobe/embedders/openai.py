@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from threading import Event
+from typing import Any
 
+import httpx2
 import numpy as np
 import openai
 
@@ -46,15 +48,16 @@ class OpenAIEmbedder:
         api_key_env: environment variable that holds the key; it is read at the first request and
             kept in no record. With a `base_url` it may be unset.
         concurrency: batches under way at once.
-        timeout_s: of one attempt.
+        timeout_s: of one whole attempt, from connecting to the last byte of the answer.
         retry: when to try again.
-        max_requests: stop before sending more, repeated attempts included.
+        max_requests: stop before sending more, repeated attempts and redirects included.
         max_usd: stop before spending more.
         usd_per_million_tokens: price, where it is not that of `USD_PER_MILLION_TOKENS`.
 
     Raises:
-        InvalidInputError: for a spending limit without a price, secrets in the base URL, or
-            numbers that make no sense.
+        InvalidInputError: for a spending limit without a price, secrets in the base URL, numbers
+            that make no sense, or a proxy in the environment that is none.
+        MissingDependencyError: for a SOCKS proxy without the package that it needs.
     """
 
     def __init__(
@@ -185,17 +188,17 @@ class OpenAIEmbedder:
             stop.set()
             raise
 
-    def _post(self, texts: list[str]) -> bytes:
-        def create(client: openai.OpenAI) -> bytes:
-            answer = client.embeddings.with_raw_response.create(
+    def _post(self, texts: list[str]) -> dict[str, Any]:
+        async def create(client: openai.AsyncOpenAI) -> httpx2.Response:
+            answer = await client.embeddings.with_raw_response.create(
                 model=self._model,
                 input=texts,
                 encoding_format="float",
                 dimensions=openai.omit if self._dimensions is None else self._dimensions,
             )
-            return answer.http_response.content
+            return answer.http_response
 
-        return self._endpoint.ask(create)
+        return self._endpoint.ask(create, f"{len(texts)} vectors", self.budget.count_redirect)
 
     @cached_property
     def _counter(self) -> tuple[Callable[[str], int], bool]:

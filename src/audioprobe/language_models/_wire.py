@@ -1,12 +1,11 @@
 """Prompts and answers as chat endpoints write them: JSON of OpenAI's form."""
 
 import base64
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from audioprobe.audio.resample import resample
 from audioprobe.audio.wav import wav_bytes
@@ -20,6 +19,15 @@ _SHORTEST_S = 30.0  # Whisper's window, which some models always fill
 _TOKENS_PER_TURN = 64  # what a chat template adds, generously
 
 _REASONING = ("reasoning_content", "reasoning")  # fields of servers that separate it themselves
+
+# Words of `finish_reason`, in lower case. Any other, and none, is an end like "stop".
+_AT_LIMIT = frozenset({"length", "max_tokens", "max_output_tokens", "max_new_tokens"})
+_AT_LIMIT |= {"max_completion_tokens", "max_length", "model_length", "token_limit", "limit"}
+_AT_LIMIT |= {"model_context_window_exceeded", "context_length_exceeded"}
+_WITHHELD = frozenset({"content_filter", "content_filtered", "safety", "recitation", "spii"})
+_WITHHELD |= {"blocklist", "prohibited_content", "sensitive", "guardrail_intervened", "refusal"}
+_BROKEN_OFF = frozenset({"abort", "aborted", "cancelled", "canceled", "error", "network_error"})
+_BROKEN_OFF |= {"insufficient_system_resource", "timeout", "malformed_function_call"}
 
 _CLAMPED_NATS = -9999.0  # what vLLM writes for minus infinity, which JSON does not have
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
@@ -120,25 +128,6 @@ def decoding_fields(decoding: Decoding, *, is_openai: bool) -> dict[str, Any]:
     return fields | beyond
 
 
-def parsed(body: bytes) -> dict[str, Any]:
-    """The JSON of an answer.
-
-    Raises:
-        Refusal: retryable, if it is none.
-    """
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(
-            f"Expected a chat completion, got {len(body)} bytes that are no JSON "
-            f"({type(error).__name__}).",
-            retryable=True,
-        ) from None
-    if not isinstance(answer, dict):
-        raise Refusal("Expected a chat completion, got other JSON.", retryable=True)
-    return answer
-
-
 def usage_of(answer: Mapping[str, Any]) -> dict[str, int]:
     """What the service says that it counted: prompt_tokens, completion_tokens, audio_tokens."""
     usage = answer.get("usage")
@@ -150,66 +139,113 @@ def usage_of(answer: Mapping[str, Any]) -> dict[str, int]:
     return {name: n for name, n in counts.items() if type(n) is int and n >= 0}
 
 
-def trial_of(answer: Mapping[str, Any]) -> Response:
-    """An answer of which only the counts matter, and whether its text differs from another's."""
+def trial_of(answer: Mapping[str, Any], said: Callable[[str], str]) -> Response:
+    """An answer of which only the counts matter, and whether its text differs from another's.
+
+    Args:
+        answer: the JSON.
+        said: makes a service's words fit to be shown.
+    """
     try:
-        text = answer["choices"][0]["message"]["content"]
+        text = _text_of(answer["choices"][0]["message"]["content"])
     except (KeyError, IndexError, TypeError):
-        text = None
+        text = ""
     # An answer that was cut off while the model reasoned is as good as any here.
-    parts = split_reasoning(text if isinstance(text, str) else "")
+    parts = split_reasoning(said(text))
     return Response("\n".join(filter(None, parts)), details=dict(usage_of(answer)))
 
 
-def response_of(answer: Mapping[str, Any], model: str, said: Callable[[str], str]) -> Response:
+def response_of(
+    answer: Mapping[str, Any], model: str, limit: int, said: Callable[[str], str]
+) -> Response:
     """The text of an answer, if it has one.
 
     Args:
         answer: the JSON.
         model: what was asked for; another name in the answer is recorded.
+        limit: new tokens that were asked for.
         said: makes a service's words fit to be shown.
 
     Raises:
         Refusal: retryable, for what is no chat completion; not retryable, for an answer that was
-            withheld, refused, or has no text.
+            withheld, refused, broken off, or has no text.
     """
     try:
         choice = answer["choices"][0]
         message = choice["message"]
-        text, finish = message.get("content"), choice.get("finish_reason")
+        content, reason = message.get("content"), choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise Refusal(
             f"Expected a chat completion with one choice, got none ({type(error).__name__}).",
             retryable=True,
         ) from None
-    if message.get("refusal"):
-        raise Refusal(f"The model refused: {said(str(message['refusal']))!r}.")
-    if finish == "content_filter":
-        raise Refusal("The service withheld the answer (finish_reason content_filter).")
-    if message.get("tool_calls") or message.get("function_call"):
-        raise Refusal("The model called a tool instead of answering. Ask for text alone.")
-    if finish not in ("stop", "length"):
-        raise Refusal(f"The answer ended in a way that is not known: {said(repr(finish))}.")
-    if not isinstance(text, str) or not (split_reasoning(text)[1] or "").strip():
-        raise Refusal(_no_text(message, finish))
+    kind = reason.strip().lower() if isinstance(reason, str) else ""
+    _refuse_what_is_no_answer(message, kind, said)
     details: dict[str, Option] = dict(usage_of(answer))
+    finish = _finish_of(kind, details.get("completion_tokens"), limit)
+    text = _text_of(content)
+    if not (split_reasoning(text)[1] or "").strip():
+        raise Refusal(_no_text(message, text, finish, said(repr(reason))))
     for name in _REASONING:
         if isinstance(reasoning := message.get(name), str) and reasoning.strip():
             details["reasoning"] = reasoning.strip()
+    if reason != finish:
+        details["finish_reason"] = said(reason) if kind else "none given"
     answered = answer.get("model")
     if isinstance(answered, str) and answered != model:
         details["model"] = said(answered)
     return Response(text.strip(), finish, details=details)
 
 
-def _no_text(message: Mapping[str, Any], finish: str) -> str:
-    thought = any(str(message.get(name) or "").strip() for name in ("content", *_REASONING))
+def _refuse_what_is_no_answer(
+    message: Mapping[str, Any], kind: str, said: Callable[[str], str]
+) -> None:
+    refusal = message.get("refusal") or _part_of(message.get("content"), "refusal")
+    if refusal:
+        raise Refusal(f"The model refused: {said(str(refusal))!r}.")
+    if kind in _WITHHELD:
+        raise Refusal(f"The service withheld the answer (finish_reason {said(kind)}).")
+    if message.get("tool_calls") or message.get("function_call"):
+        raise Refusal("The model called a tool instead of answering. Ask for text alone.")
+    if kind in _BROKEN_OFF:
+        raise Refusal(f"The answer broke off (finish_reason {said(kind)!r}).")
+
+
+def _text_of(content: object) -> str:
+    """The text of a message: a string, or the parts of it that are text; "" where there is none."""
+    if isinstance(content, str):
+        return content
+    return _part_of(content, "text") or _part_of(content, "output_text", "text")
+
+
+def _part_of(content: object, kind: str, name: str | None = None) -> str:
+    """The parts of one type, joined; other parts, such as thoughts, are left out."""
+    parts = content if isinstance(content, list) else [content]
+    texts = [
+        part.get(name or kind)
+        for part in parts
+        if isinstance(part, dict) and part.get("type") == kind
+    ]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _finish_of(kind: str, n_new: object, limit: int) -> Literal["stop", "length"]:
+    """How an answer ended; where the service does not say, its count of tokens does."""
+    if kind in _AT_LIMIT:
+        return "length"
+    if not kind and isinstance(n_new, int) and n_new >= limit:
+        return "length"
+    return "stop"
+
+
+def _no_text(message: Mapping[str, Any], text: str, finish: str, reason: str) -> str:
+    thought = any(str(told or "").strip() for told in (text, *map(message.get, _REASONING)))
     if thought or finish == "length":
         return (
             "The model answered with no text: it ran into the limit, or thought only. Raise "
             "max_new_tokens, or switch thinking off (extra_body)."
         )
-    return f"The model answered with no text (finish_reason {finish!r})."
+    return f"The model answered with no text (finish_reason {reason})."
 
 
 def likelihood_of(answer: Mapping[str, Any], continuation: str) -> LogLikelihood:

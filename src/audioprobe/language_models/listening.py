@@ -27,11 +27,12 @@ class Hearing:
 
 
 def listen(ask: Callable[[Prompt], Response]) -> Hearing:
-    """Ask about a long noise, a short tone, and nothing, as far as it takes.
+    """Ask about a long noise, a short tone, nothing, and the noise again, as far as it takes.
 
     Counted tokens tell most: a sound that reaches a model is tokens of its prompt. A placeholder of
     constant size would be too, so that the same count for both sounds is no proof; then the answers
-    must differ.
+    must differ. They may differ without a sound, too, where a service draws them, so that a
+    difference counts only if the same noise gets the same answer twice.
 
     Args:
         ask: one greedy answer; `details` holds the tokens that the service counted.
@@ -46,7 +47,6 @@ def listen(ask: Callable[[Prompt], Response]) -> Hearing:
         return Hearing(True, f"The service counts {n} audio tokens for {noise.duration:g} s.")
     about_tone = ask(Prompt(QUESTION, tone))
     long, short = (_count(a, "prompt_tokens") for a in (about_noise, about_tone))
-    differ = about_noise.text != about_tone.text
     if long is not None and short is not None and long != short:
         return Hearing(
             True,
@@ -54,25 +54,29 @@ def listen(ask: Callable[[Prompt], Response]) -> Hearing:
             f"{tone.duration:g} s.",
         )
     silent = _without_sound(ask)
-    if long is None or silent is None:
-        return Hearing(
-            True if differ else None,
-            f"No counts to compare; answers to noise and tone {'differ' if differ else 'agree'}.",
-        )
-    if long == silent and not differ:
+    differ = about_noise.text != about_tone.text
+    if long is not None and long == silent and not differ:
         return Hearing(
             False,
             f"The prompt counts {long} tokens with a sound and without, and a noise and a tone get "
             f"the same answer, {about_noise.text!r:.60}.",
         )
-    if long == silent:
+    if long is None or silent is None:
+        counts = "No counts to compare"
+    elif long == silent:
+        counts = f"The prompt counts {long} tokens with a sound and without"
+    else:
+        counts = f"Any sound counts {long - silent} tokens"
+    if not differ:
+        return Hearing(None, f"{counts}; answers to noise and tone agree.")
+    if ask(Prompt(QUESTION, noise)).text != about_noise.text:
         return Hearing(
-            None, f"The prompt counts {long} tokens with a sound and without, yet answers differ."
+            None,
+            f"{counts}; answers vary: the same noise got two answers, so that they do not tell.",
         )
     return Hearing(
-        True if differ else None,
-        f"Any sound counts {long - silent} tokens; answers to noise and tone "
-        f"{'differ' if differ else 'agree'}.",
+        None if long is not None and long == silent else True,
+        f"{counts}; answers to noise and tone differ, and those to the same noise agree.",
     )
 
 

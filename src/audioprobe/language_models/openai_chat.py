@@ -8,6 +8,7 @@ from dataclasses import replace
 from threading import Event
 from typing import Any, TypeVar, cast
 
+import httpx2
 import openai
 
 from audioprobe.errors import InvalidInputError, RemoteError
@@ -15,7 +16,6 @@ from audioprobe.language_models._wire import (
     Messages,
     decoding_fields,
     messages_of,
-    parsed,
     response_of,
     trial_of,
     usage_of,
@@ -44,7 +44,7 @@ class OpenAIChat:
     or empty is an error of its prompt, never an empty caption. Wrap it in a `CachedModel` to keep
     answers across runs.
 
-    Some endpoints drop a sound without a word. Before its first sound, two or three small requests
+    Some endpoints drop a sound without a word. Before its first sound, one to four small requests
     find that out (`hears`), and a model that is deaf is not asked.
 
     Args:
@@ -59,10 +59,10 @@ class OpenAIChat:
         api_key_env: environment variable that holds the key; it is read at the first request and
             kept in no record. With a `base_url` it may be unset.
         concurrency: prompts under way at once; twice as many are taken from the stream.
-        timeout_s: of one attempt.
+        timeout_s: of one whole attempt, from connecting to the last byte of the answer.
         retry: when to try again.
         requests_per_minute: at most, evenly spaced.
-        max_requests: stop before sending more, repeated attempts included.
+        max_requests: stop before sending more, repeated attempts and redirects included.
         max_usd: stop before spending more. A request counts with a bound before it is sent (bytes
             of text, 50 tokens per second of sound, all new tokens), then with the service's count.
         usd_per_million_input_tokens: price, of sound where that costs more than text.
@@ -70,8 +70,9 @@ class OpenAIChat:
         check_hearing: False leaves out the check for deaf endpoints.
 
     Raises:
-        InvalidInputError: for a spending limit without prices, secrets in the base URL, or options
-            that make no sense.
+        InvalidInputError: for a spending limit without prices, secrets in the base URL, options
+            that make no sense, or a proxy in the environment that is none.
+        MissingDependencyError: for a SOCKS proxy without the package that it needs.
     """
 
     def __init__(
@@ -166,7 +167,7 @@ class OpenAIChat:
             messages = messages_of(prompt, self._system, self._sample_rate)
 
             def read(answer: Mapping[str, Any]) -> Response:
-                return response_of(answer, self._model, self._endpoint.censored)
+                return response_of(answer, self._model, limit, self._endpoint.censored)
 
             response = self._ask(messages, fields, limit, read, stop)
             if not messages.n_cut:
@@ -178,7 +179,7 @@ class OpenAIChat:
         return self._workers.answers(prompts, respond, lambda p: (p.digest(), chosen))
 
     def hears(self) -> Hearing:
-        """Find out whether sounds reach the model, by one to three small requests.
+        """Find out whether sounds reach the model, by one to four small requests.
 
         Raises:
             RemoteError: if the service refuses a sound, or fails.
@@ -190,7 +191,11 @@ class OpenAIChat:
 
         def ask(prompt: Prompt) -> Response:
             messages = messages_of(prompt, self._system, self._sample_rate)
-            return self._ask(messages, fields, _TRIAL.max_new_tokens, trial_of, stop)
+
+            def read(answer: Mapping[str, Any]) -> Response:
+                return trial_of(answer, self._endpoint.censored)
+
+            return self._ask(messages, fields, _TRIAL.max_new_tokens, read, stop)
 
         return listen(ask)
 
@@ -234,18 +239,18 @@ class OpenAIChat:
     ) -> T:
         """What `read` makes of the answer, after as many attempts as it takes."""
 
-        def create(client: openai.OpenAI) -> bytes:
-            answer = client.chat.completions.with_raw_response.create(
+        async def create(client: openai.AsyncOpenAI) -> httpx2.Response:
+            answer = await client.chat.completions.with_raw_response.create(
                 model=self._model,
                 messages=cast("Any", messages.turns),
                 extra_body={**self._extra, **fields},
             )
-            return answer.http_response.content
+            return answer.http_response
 
         def once() -> T:
             self._pace.wait(stop)
             with self.budget.charge(messages.n_tokens, limit, stop) as charge:
-                answer = parsed(self._endpoint.ask(create))
+                answer = self._endpoint.ask(create, "a chat completion", self.budget.count_redirect)
                 usage = usage_of(answer)
                 charge.n_input = usage.get("prompt_tokens", charge.n_input)
                 charge.n_output = usage.get("completion_tokens", charge.n_output)

@@ -39,7 +39,7 @@ class Budget:
         usd_per_million_output: price of a million tokens that come back.
 
     Attributes:
-        n_requests: sent so far, repeated attempts included.
+        n_requests: sent so far, repeated attempts and redirects included.
         n_input_tokens: sent so far.
         n_output_tokens: received so far.
     """
@@ -104,6 +104,18 @@ class Budget:
                 self._n_under_way -= 1
                 self._changed.notify_all()
 
+    def count_redirect(self) -> None:
+        """Count the further request that a redirect asks for, before it is sent.
+
+        Its tokens are those of the request that was redirected, which nobody answered.
+
+        Raises:
+            RemoteError: if it would exceed the limit of requests; it was not sent.
+        """
+        with self._changed:
+            self._check_requests()
+            self.n_requests += 1
+
     def _begin(self, bound: Charge, stop: threading.Event | None) -> None:
         with self._changed:
             while not self._allows(bound):
@@ -117,13 +129,7 @@ class Budget:
 
     def _allows(self, bound: Charge) -> bool:
         """Whether the request fits; False where that may change, an error where it will not."""
-        if self._max_requests is not None and self.n_requests >= self._max_requests:
-            raise RemoteError(
-                f"Stopped at the limit of {self._max_requests} requests (max_requests), "
-                f"{self.n_tokens} tokens are accounted for; raise it to go on. Nothing that a "
-                "cache holds is asked again.",
-                final=True,
-            )
+        self._check_requests()
         cost = self._price(
             self.n_input_tokens + bound.n_input, self.n_output_tokens + bound.n_output
         )
@@ -136,6 +142,15 @@ class Budget:
             f"{self.usd_spent:.4f} are spent. Raise it to go on.",
             final=True,
         )
+
+    def _check_requests(self) -> None:
+        if self._max_requests is not None and self.n_requests >= self._max_requests:
+            raise RemoteError(
+                f"Stopped at the limit of {self._max_requests} requests (max_requests), "
+                f"{self.n_tokens} tokens are accounted for; raise it to go on. Nothing that a "
+                "cache holds is asked again.",
+                final=True,
+            )
 
     def _price(self, n_input: int, n_output: int) -> float:
         return n_input * self._prices[0] + n_output * self._prices[1]

@@ -1,20 +1,29 @@
 """An OpenAI-compatible service: address, key, and its errors in our own words."""
 
+import json
 import os
-from collections.abc import Callable, Mapping
-from functools import cached_property
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+import httpx2
 import openai
 
 from audioprobe.errors import RemoteError
+from audioprobe.services.connections import MAX_REDIRECTS, Connections, Route
 from audioprobe.services.keys import checked_address, keep_out_of_logs, key_from, without
+from audioprobe.services.proxies import proxy_for
 from audioprobe.services.requests import Refusal, retry_after
+from audioprobe.services.service_errors import ServiceError, error_in
+
+Call: TypeAlias = Callable[[openai.AsyncOpenAI], Awaitable[httpx2.Response]]
 
 DEFAULT_URL = "https://api.openai.com/v1"
 
 _FINAL = frozenset({401, 402, 403, 404})  # wrong key, no money, no right, no such model
-_RETRYABLE = frozenset({408, 409, 429})  # and everything from 500
+_OF_PROXIES = frozenset({407, 502, 503, 504})
 _SHOWN = 200  # characters of a service's message
 _NO_KEY = "unset"  # the client insists on one; local services do not look at it
 
@@ -29,12 +38,13 @@ class Endpoint:
             OpenAI's.
         api_key_env: environment variable that holds the key; read at the first request and kept in
             no record. With a base URL it may be unset.
-        timeout_s: of one attempt.
+        timeout_s: of one whole attempt, from the look-up of the name to the answer's last byte.
         advice: what to do, by HTTP status, where that is peculiar to this service.
         instead: what needs no key, for the message that there is none.
 
     Raises:
-        InvalidInputError: for secrets in the base URL.
+        InvalidInputError: for secrets in the base URL, or a proxy in the environment that is none.
+        MissingDependencyError: for a SOCKS proxy without the package that it needs.
     """
 
     def __init__(
@@ -55,12 +65,20 @@ class Endpoint:
         self._api_key_env = api_key_env
         self._timeout_s = timeout_s
         self._instead = instead
+        proxy_for(self._address)  # told now, not as the failure of each clip
         self._advice = {
             401: f"Check the key in the environment variable {api_key_env}.",
             403: "This key may not use this model.",
             404: f"Check the model name {model!r} and the base URL.",
+            407: "Put user and password of the proxy into the variable that names it.",
             **advice,
         }
+        self._start()
+
+    def _start(self) -> None:
+        self._connections: Connections | None = None
+        self._connecting = threading.Lock()
+        self._key = ""
 
     @property
     def is_openai(self) -> bool:
@@ -75,78 +93,131 @@ class Endpoint:
             RemoteError: if there is none, and the service needs one.
             InvalidInputError: for characters that no key has.
         """
-        _ = self._client
+        self._connect()
 
-    def ask(self, call: Callable[[openai.OpenAI], bytes]) -> bytes:
-        """The body of the service's answer.
+    def ask(self, call: Call, expected: str, on_redirect: Callable[[], None]) -> dict[str, Any]:
+        """Return the service's answer: a JSON object that is no error.
 
         Args:
             call: makes one request with the client.
+            expected: what it asks for, for messages: "a chat completion".
+            on_redirect: called before each further request that a redirect asks for; may raise.
 
         Raises:
             Refusal: for any other answer and for none; its words never hold the key.
         """
-        client = self._client
+        connections = self._connect()
+        route = Route(on_redirect)
         try:
-            return call(client)
+            response = connections.run(call, self._timeout_s, route)
+            return self._object(response.content, expected, route)
+        except TimeoutError:
+            refusal = Refusal(f"No answer within {self._timeout_s:g} s{route}.", retryable=True)
         except openai.APIStatusError as error:
-            refusal = self._refusal(error)
-        except openai.APITimeoutError:
-            refusal = Refusal(f"No answer within {self._timeout_s:g} s.", retryable=True)
+            refusal = self._status_refusal(error, route)
         except openai.APIConnectionError as error:
-            cause = type(error.__cause__ or error).__name__
-            refusal = Refusal(f"No connection to the service ({cause}).", retryable=True)
+            refusal = self._no_connection(error.__cause__ or error, route)
         # Raised here, outside the handlers, the refusal does not carry the client's error, whose
         # request has the key in its headers.
         raise refusal
 
     def censored(self, text: str) -> str:
         """What a service said, without the key, and short."""
-        return without(self._client.api_key, " ".join(text.split()))[:_SHOWN]
+        return " ".join(without(self._key, text).split())[:_SHOWN]
 
-    def _refusal(self, error: openai.APIStatusError) -> Refusal:
-        status = error.status_code
-        # The client's key, not the environment's: that one may have changed since.
-        words = self.censored(_message(error))
-        out_of_money = "insufficient_quota" in (error.code, error.type)
-        retryable = not out_of_money and (status in _RETRYABLE or status >= 500)
-        mend = self._advice.get(status, "The account is out of credit." if out_of_money else "")
-        wait = retry_after(error.response.headers)
-        asked = f"It asks to wait {wait:.0f} s." if wait else ""
-        parts = (f"The {self._service} answered {status}: {words!r}.", mend, asked)
+    def _object(self, body: bytes, expected: str, route: Route) -> dict[str, Any]:
+        """The JSON object of a body with status 200, if it is one and no error."""
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            cause = f"({type(error).__name__}): {self.censored(body.decode(errors='replace'))!r}"
+            answer, received = None, f"{len(body)} bytes that are no JSON {cause}"
+        else:
+            received = f"other JSON: {self.censored(body.decode(errors='replace'))!r}"
+        if not isinstance(answer, dict):
+            raise Refusal(f"Expected {expected}, got {received}{route}.", retryable=True)
+        failure = error_in(answer)
+        if failure is not None:
+            raise self._refusal(failure, route)
+        return answer
+
+    def _status_refusal(self, error: openai.APIStatusError, route: Route) -> Refusal:
+        response = error.response
+        failure = ServiceError.of(error.body, error.status_code)
+        if not failure.message:
+            failure = replace(failure, message=response.text)
+        # A proxy answers with these itself; elsewhere it is of no interest.
+        by_proxy = route.proxy is not None and error.status_code in _OF_PROXIES
+        shown = route if by_proxy or len(route.addresses) > 1 else None
+        return self._refusal(failure, shown, retry_after(response.headers))
+
+    def _refusal(
+        self, failure: ServiceError, route: Route | None, wait_s: float | None = None
+    ) -> Refusal:
+        mend = "The account is out of credit." if failure.is_out_of_credit else ""
+        if failure.status is not None:
+            mend = self._advice.get(failure.status, mend)
+        status = "with an error" if failure.status is None else str(failure.status)
+        parts = (
+            f"The {self._service} answered {status}: {self.censored(failure.message)!r}"
+            f"{route or ''}.",
+            mend,
+            f"It asks to wait {wait_s:.0f} s." if wait_s else "",
+        )
         return Refusal(
             " ".join(part for part in parts if part),
-            status=status,
-            retryable=retryable,
-            final=out_of_money or status in _FINAL,
-            wait_s=wait,
+            status=failure.status,
+            retryable=failure.is_retryable,
+            final=failure.is_out_of_credit or failure.status in _FINAL,
+            wait_s=wait_s,
         )
 
-    @cached_property
-    def _client(self) -> openai.OpenAI:
+    def _no_connection(self, cause: BaseException, route: Route) -> Refusal:
+        if isinstance(cause, httpx2.TooManyRedirects):
+            return Refusal(
+                f"The {self._service} redirects without end: {MAX_REDIRECTS} redirects, the last "
+                f"to {self.censored(route.addresses[-1])}. Check the base URL.",
+                final=True,
+            )
+        # Those of other kinds may quote headers.
+        quoted = isinstance(cause, httpx2.ConnectError | httpx2.ProxyError) and str(cause)
+        words = f": {self.censored(str(cause))}" if quoted else ""
+        return Refusal(
+            f"No connection to the {self._service} ({type(cause).__name__}{words}){route}.",
+            retryable=not isinstance(cause, httpx2.UnsupportedProtocol),
+        )
+
+    def _connect(self) -> Connections:
+        """The connections of this process; made at the first request."""
+        with self._connecting:
+            if self._connections is None or not self._connections.is_usable:
+                # Kept, for the environment's may change, and this one was sent.
+                self._key = self._read_key()
+                self._connections = Connections(self._address, self._key or _NO_KEY)
+                if self._key:
+                    keep_out_of_logs(self._key)
+            return self._connections
+
+    def _read_key(self) -> str:
         key = key_from(self._api_key_env)
-        if key:
-            keep_out_of_logs(key)
-        elif self.base_url is None:
+        if not key and self.base_url is None:
             raise RemoteError(
                 f"No key: set the environment variable {self._api_key_env}, or use "
                 f"{self._instead}.",
                 final=True,
             )
-        return openai.OpenAI(
-            api_key=key or _NO_KEY,
-            base_url=self.base_url or DEFAULT_URL,
-            timeout=self._timeout_s,
-            max_retries=0,  # ours count against the budget
-        )
+        return key
+
+    @property
+    def _address(self) -> str:
+        return self.base_url or DEFAULT_URL
 
     def __getstate__(self) -> dict[str, object]:
-        """Without connection and key, so that it can be sent to other processes."""
-        return {k: v for k, v in self.__dict__.items() if k != "_client"}
+        """Without connections and key, so that it can be sent to other processes."""
+        own = ("_connections", "_connecting", "_key")
+        return {k: v for k, v in self.__dict__.items() if k not in own}
 
-
-def _message(error: openai.APIStatusError) -> str:
-    """What an error response says."""
-    body = error.body
-    text = body.get("message") if isinstance(body, dict) else None
-    return str(text or error.response.text)
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Restore, without a connection."""
+        self.__dict__.update(state)
+        self._start()

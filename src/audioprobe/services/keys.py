@@ -26,8 +26,10 @@ def key_from(variable: str) -> str:
 
 
 def without(key: str, text: str) -> str:
-    """The text, with something else in the place of the key."""
-    return text.replace(key, _INSTEAD)
+    """The text, with something else in the place of the key; also where the text quotes it."""
+    for form in {key, repr(key)[1:-1]} - {""}:
+        text = text.replace(form, _INSTEAD)
+    return text
 
 
 def keep_out_of_logs(key: str) -> None:
@@ -78,10 +80,11 @@ class _Redaction(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        if any(key in message for key in self.keys):
-            for key in self.keys:
-                message = without(key, message)
-            record.msg, record.args = message, ()
+        redacted = message
+        for key in self.keys:
+            redacted = without(key, redacted)
+        if redacted != message:
+            record.msg, record.args = redacted, ()
         return True
 
 

@@ -1,0 +1,124 @@
+"""Proxies that the environment names for an address."""
+
+import ipaddress
+import os
+import socket
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from audioprobe.errors import InvalidInputError, MissingDependencyError
+
+_SCHEMES = ("http", "https", "socks5", "socks5h")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySetting:
+    """A proxy, and where it was set.
+
+    Attributes:
+        source: the environment variable, or "the system settings".
+        address: URL of the proxy; may hold a user and a password, and is not printed.
+    """
+
+    source: str
+    address: str = field(repr=False)
+
+    def __str__(self) -> str:
+        """The proxy without user and password, and its source."""
+        parts = urlsplit(self.address)
+        return f"the proxy {parts.scheme}://{parts.netloc.rpartition('@')[2]} of {self.source}"
+
+
+def proxy_for(url: str) -> ProxySetting | None:
+    """Return the proxy for requests to an address, or None for a direct connection.
+
+    The variables are HTTP_PROXY or HTTPS_PROXY, by the scheme of the address, then ALL_PROXY;
+    lower-case names come first. Addresses of this machine, and those that NO_PROXY names, have
+    none. A variable that is not used for this address is not looked at.
+
+    Raises:
+        InvalidInputError: if the variable holds no address of a proxy; does not show it whole.
+        MissingDependencyError: for a SOCKS proxy without the package that speaks its protocol.
+    """
+    parts = urlsplit(url)
+    if _is_exempt(parts):
+        return None
+    proxies = getproxies()
+    scheme = next((name for name in (parts.scheme, "all") if proxies.get(name)), None)
+    if scheme is None:
+        return None
+    address = proxies[scheme].strip()
+    variables = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
+    source = next((name for name in variables if os.environ.get(name)), "the system settings")
+    return _checked(ProxySetting(source, address if "://" in address else f"http://{address}"))
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is a loopback address, or a name of one."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = _ip_address(name)
+    # Connections to 0.0.0.0 and [::], where servers say that they listen, reach this machine too.
+    return address is not None and (address.is_loopback or address.is_unspecified)
+
+
+def _is_exempt(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    if is_this_machine(host) or proxy_bypass(host):
+        return True
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    # In this form a rule with a port is found, which applies to that port alone.
+    if port is not None and proxy_bypass(f"{host}:{port}"):
+        return True
+    address = _ip_address(host)
+    if address is None:
+        return False
+    rules = getproxies().get("no", "").split(",")
+    return any(address in network for network in map(_network, rules) if network is not None)
+
+
+def _checked(proxy: ProxySetting) -> ProxySetting:
+    """Raise where no connection could be made through it, before one is tried."""
+    try:
+        parts = urlsplit(proxy.address)
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    scheme = proxy.address.partition("://")[0]
+    if scheme not in _SCHEMES or not is_address:
+        received = f"the scheme {scheme[:20]!r}" if scheme not in _SCHEMES else "no such address"
+        raise InvalidInputError(
+            "Expected the address of a proxy, such as http://host:3128 or socks5://host:1080, in "
+            f"{proxy.source}, got {received}. Correct it, unset it, or exclude the service with "
+            "NO_PROXY."
+        )
+    if scheme.startswith("socks") and find_spec("socksio") is None:
+        raise MissingDependencyError(
+            f"T{str(proxy)[1:]} is a SOCKS proxy, which needs the package 'socksio', which is not "
+            "installed. Install it with: pip install socksio. Or unset the variable, or exclude "
+            "the service with NO_PROXY."
+        )
+    return proxy
+
+
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))  # short forms, such as 127.1
+        except OSError:
+            return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _network(rule: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(rule.strip(), strict=False)
+    except ValueError:
+        return None
