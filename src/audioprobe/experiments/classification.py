@@ -17,6 +17,7 @@ from audioprobe.experiments.materials import (
     built,
     heard,
     question_of,
+    refuse_changed,
     refuse_leaking,
     rung_of,
     templates,
@@ -225,7 +226,7 @@ class ClassificationRun:
         for name, text, (sounds, question) in zip(names, texts, parts, strict=True):
             with located(f"{folder}: {name}.json"):
                 cells.append(_cell_of(ClassificationResult.from_json(text), sounds, question))
-                _refuse_changed(cells[-1].result, sounds, question)
+                refuse_changed(cells[-1].result, sounds, question)
         return cells
 
     def _pinned(self, model: LanguageModel, scorer: Scorer) -> dict[str, object]:
@@ -273,18 +274,6 @@ def _cell_of(result: ClassificationResult, sounds: Heard, question: Question) ->
     groups = {clip.id: clip.group for clip in sounds.clips if clip.group is not None}
     hierarchy = getattr(sounds.dataset, "hierarchy", None)
     return Cell(sounds.name, question.name, sounds.familiar, result, groups, hierarchy)
-
-
-def _refuse_changed(result: ClassificationResult, sounds: Heard, question: Question) -> None:
-    asked = {*result.clip_ids, *(failure.clip_id for failure in result.failures)}
-    was = asked, result.labels, result.provenance.options.get("question")
-    now = {clip.id for clip in sounds.clips}, sounds.labels, question.text
-    parts = zip(("clips", "labels", "the question"), was, now, strict=True)
-    if changed := [name for name, before, after in parts if before != after]:
-        raise InvalidInputError(
-            f"{' and '.join(changed)} are others than when the run was made. Restore the data set "
-            "and the files that the configuration names, or run it again."
-        )
 
 
 def _file_name(sounds: str, rung: str) -> str:

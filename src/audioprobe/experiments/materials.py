@@ -16,6 +16,7 @@ from audioprobe.prompts.ladder import Rung, shipped
 from audioprobe.prompts.template import Template, read_templates
 from audioprobe.protocols import Dataset
 from audioprobe.registry import Kind, load
+from audioprobe.results import ClassificationResult
 from audioprobe.types import Clip, Example
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"
@@ -139,6 +140,23 @@ def refuse_leaking(config: Classification, sounds: Sequence[Heard]) -> None:
             others.add(tuned_on.split)
         if others - {sound.split}:
             refuse_leaks(built_of_it.dataset, sorted({sound.split, *others}))
+
+
+def refuse_changed(result: ClassificationResult, sounds: Heard, question: Question) -> None:
+    """Refuse a result that was made of other clips, labels or another question.
+
+    Raises:
+        InvalidInputError: names what changed.
+    """
+    asked = {*result.clip_ids, *(failure.clip_id for failure in result.failures)}
+    was = asked, result.labels, result.provenance.options.get("question")
+    now = {clip.id for clip in sounds.clips}, sounds.labels, question.text
+    parts = zip(("clips", "labels", "the question"), was, now, strict=True)
+    if changed := [name for name, before, after in parts if before != after]:
+        raise InvalidInputError(
+            f"{' and '.join(changed)} are others than when the run was made. Restore the data set "
+            "and the files that the configuration names, or run it again."
+        )
 
 
 def templates(config: Classification) -> dict[str, Template]:
