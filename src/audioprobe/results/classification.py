@@ -195,11 +195,9 @@ class ClassificationResult:
         """
         n = min(_SHOWN_LABELS, len(self.labels))
         captions, recognised = self.captions_by_clip(), self.recognised
-        rows = []
+        rows, best_labels = [], self.label_scores.best(n)
         names = without_folder(self.clip_ids)
-        for clip_id, name, best in zip(
-            self.clip_ids, names, self.label_scores.best(n), strict=True
-        ):
+        for clip_id, name, best in zip(self.clip_ids, names, best_labels, strict=True):
             said = (_short(captions[clip_id]),) if self.by_captions else ()
             rows.append((name, *said, *_cells(best, clip_id in recognised)))
         before = ("clip", "caption") if self.by_captions else ("clip",)
