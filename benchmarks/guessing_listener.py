@@ -14,7 +14,7 @@ import numpy as np
 
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probes import verdict as verdicts
-from audioprobe.probes.pairs import ConceptPair
+from audioprobe.probes.pairs import ConceptPair, RelationKind
 from audioprobe.probes.questions import YES_NO, Question
 from audioprobe.probes.trial import Trial
 
@@ -28,7 +28,8 @@ def questions_of(n_concepts: int, n_clips: int) -> list[Question]:
     found = []
     for number in range(n_concepts):
         concept, other = f"c{number}", f"c{(number + 1) % n_concepts}"
-        for relation, target in (("hypernym", f"class {number % 2}"), ("identity", concept)):
+        targets: dict[RelationKind, str] = {"hypernym": f"class {number % 2}", "identity": concept}
+        for relation, target in targets.items():
             for asked_of, holds in ((concept, True), (other, False)):
                 pair = ConceptPair(
                     asked_of, asked_of, relation, target, target, holds, 1, False, "random", number

@@ -154,7 +154,7 @@ def test_items_without_a_group_are_their_own_and_counted(missing: object) -> Non
     found = Bootstrap(100).estimate(
         mean([0.0, 0, 0, 1, 1, 1]),
         6,
-        groups=["a", "a", "a", *[missing] * 3],  # type: ignore[list-item]
+        groups=["a", "a", "a", *[missing] * 3],
     )
     assert found.n_groups == 4
     assert "3 of them items without a group" in found.method

@@ -135,6 +135,7 @@ def test_corrections_only_raise_and_keep_the_order(p_values: list[float | None])
 def test_the_smallest_detectable_difference_is_found_so_often() -> None:
     error = 0.1
     true = smallest_detectable(error, power=0.8)
+    assert true is not None
     rng = np.random.default_rng(0)
     found = np.abs(rng.normal(true, error, size=20_000)) > stats.norm.ppf(0.975) * error
     assert found.mean() == pytest.approx(0.8, abs=0.01)

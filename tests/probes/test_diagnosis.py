@@ -3,11 +3,11 @@
 import importlib
 
 import pytest
+from tests.processes import ROOT
 
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probes.trial import Trial
 from audioprobe.probes.verdict import MIN_CONCEPTS, TOO_FEW, verdict
-from tests.processes import ROOT
 
 
 def test_few_concepts_get_no_diagnosis_and_guessers_hardly_ever_one() -> None:

@@ -10,6 +10,7 @@ from audioprobe.experiments.annotated import Annotated
 from audioprobe.experiments.branches import Decisions, credited, decided, steps_off
 from audioprobe.experiments.classification import Cell
 from audioprobe.experiments.config import Classification
+from audioprobe.experiments.unfamiliar import Drop, drops
 from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
 from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
@@ -23,6 +24,8 @@ from audioprobe.metrics.resampled import (
 )
 from audioprobe.metrics.threshold import f1_per_label
 from audioprobe.types import BoolArray, Estimate
+
+__all__ = ["CellScore", "Drop", "Gain", "LabelScore", "drops", "scored"]
 
 
 @dataclass(frozen=True, slots=True)

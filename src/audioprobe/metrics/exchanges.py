@@ -37,7 +37,7 @@ def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
         )
     if is_exact(n_units, n_permutations):
         every = np.arange(2**n_units)[:, None] >> np.arange(n_units)
-        return (every & 1).astype(np.bool_)
+        return np.asarray(every & 1, dtype=np.bool_)
     found = np.zeros((n_permutations + 1, n_units), dtype=np.bool_)
     found[1:] = np.random.default_rng(seed).integers(2, size=(n_permutations, n_units))
     return found

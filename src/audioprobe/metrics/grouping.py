@@ -148,4 +148,4 @@ def _groups_with(groups: Grouping, table: BoolArray) -> np.ndarray:
     """How many groups have at least one item that is True, shape (n_labels,)."""
     found = np.zeros((groups.n_groups, table.shape[1]), dtype=np.bool_)
     np.logical_or.at(found, groups.of_item, table)
-    return found.sum(axis=0)
+    return np.asarray(found.sum(axis=0))

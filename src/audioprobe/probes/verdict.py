@@ -57,7 +57,7 @@ def verdict(trials: Sequence[Trial], reading: ReadAs, bootstrap: Bootstrap) -> V
     audio = [t for t in asked if t.question.condition == "audio"]
     about = [t for t in audio if t.question.pair.relation != "identity"]
     itself = [t for t in audio if t.question.pair.relation == "identity"]
-    said = [yes for t in (*text, *audio) if (yes := t.said_yes(reading)) is not None]
+    said = [one for t in (*text, *audio) if (one := t.said_yes(reading)) is not None]
     yes = sum(said) / len(said) if said else None
     parts = (text, about, itself)
     accuracies = [accuracy_of(some, reading, bootstrap) for some in parts]
