@@ -110,6 +110,17 @@ def test_answers_that_vary_by_themselves_are_no_proof(
         list(model.generate(SOUND))
 
 
+def test_answers_may_differ_at_their_ends_alone(service: Service) -> None:
+    thoughts = "I listen closely, as I was told to. " * 20
+
+    def plan(number: int, _texts: list[str]) -> Answer:
+        text = f"{thoughts}{'A tone.' if number == 1 else 'A noise.'}"
+        return Answer(body={"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
+
+    service.plan = plan
+    assert chat(service).hears().heard is True
+
+
 def test_a_model_that_must_have_a_sound_is_judged_without_the_silent_question(
     service: Service,
 ) -> None:

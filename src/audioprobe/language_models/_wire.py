@@ -144,7 +144,7 @@ def trial_of(answer: Mapping[str, Any], said: Callable[[str], str]) -> Response:
 
     Args:
         answer: the JSON.
-        said: makes a service's words fit to be shown.
+        said: leaves the key out of a service's words, and nothing else.
     """
     try:
         text = _text_of(answer["choices"][0]["message"]["content"])

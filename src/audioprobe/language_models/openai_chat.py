@@ -193,7 +193,7 @@ class OpenAIChat:
             messages = messages_of(prompt, self._system, self._sample_rate)
 
             def read(answer: Mapping[str, Any]) -> Response:
-                return trial_of(answer, self._endpoint.censored)
+                return trial_of(answer, self._endpoint.without_key)
 
             return self._ask(messages, fields, _TRIAL.max_new_tokens, read, stop)
 

@@ -123,7 +123,11 @@ class Endpoint:
 
     def censored(self, text: str) -> str:
         """What a service said, without the key, and short."""
-        return " ".join(without(self._key, text).split())[:_SHOWN]
+        return " ".join(self.without_key(text).split())[:_SHOWN]
+
+    def without_key(self, text: str) -> str:
+        """What a service said, whole, without the key."""
+        return without(self._key, text)
 
     def _object(self, body: bytes, expected: str, route: Route) -> dict[str, Any]:
         """The JSON object of a body with status 200, if it is one and no error."""
