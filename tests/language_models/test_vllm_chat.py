@@ -9,7 +9,7 @@ from tests.remote_service import Answer, Service, log_probability, pieces
 from tests.scripted import sound
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.language_models._wire import likelihood_of
+from audioprobe.language_models._prompt_logprobs import likelihood_of
 from audioprobe.language_models.openai_chat import OpenAIChat
 from audioprobe.language_models.vllm_chat import VllmChat
 from audioprobe.protocols import LikelihoodModel

@@ -6,7 +6,8 @@ from threading import Event
 from typing import Any
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.language_models._wire import likelihood_of, messages_of
+from audioprobe.language_models._prompt_logprobs import likelihood_of
+from audioprobe.language_models._wire import messages_of
 from audioprobe.language_models.openai_chat import OpenAIChat
 from audioprobe.types import LogLikelihood, Prompt
 
