@@ -82,7 +82,7 @@ def load(kind: Kind, spec: str, /, **options: Any) -> Any:  # noqa: ANN401 - any
         InvalidInputError: if it does not take these options.
     """
     name, colon, argument = spec.partition(":")
-    factory = cast("Callable[..., Any]", _usable(kind, name).load())
+    factory = factory_of(kind, name)
     what = f"The {_words(kind)} {name!r}"
     _check_options(what, factory, options, has_argument=bool(colon))
     _check_types(what, factory, options)
@@ -107,6 +107,20 @@ def check_name(kind: Kind, spec: str) -> None:
         MissingDependencyError: if packages that it needs are not installed.
     """
     _usable(kind, spec.partition(":")[0])
+
+
+def factory_of(kind: Kind, name: str) -> Callable[..., Any]:
+    """Return what builds a backend, a class or a function; imports its module.
+
+    Args:
+        kind: which protocol it is for.
+        name: without an argument.
+
+    Raises:
+        BackendNotFoundError: if no backend has this name.
+        MissingDependencyError: if packages that it needs are not installed.
+    """
+    return cast("Callable[..., Any]", _usable(kind, name).load())
 
 
 def component(kind: Kind, given: Any) -> Any:  # noqa: ANN401 - any component

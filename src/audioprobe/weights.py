@@ -77,6 +77,14 @@ CLAP_UNFUSED = "laion/clap-htsat-unfused"
 AST_AUDIOSET = "MIT/ast-finetuned-audioset-10-10-0.4593"
 """On the hub: patch stride 10, mAP 0.459 on AudioSet, 86.6 million parameters, BSD-3-Clause."""
 
+DEFAULT_WEIGHTS = {
+    ("encoder", "ast"): AST_AUDIOSET,
+    ("encoder", "birdnet"): "BirdNET_GLOBAL_6K_V2.4",
+    ("encoder", "clap"): CLAP_UNFUSED,
+    ("embedder", "sentence-transformers"): "sentence-transformers/all-MiniLM-L6-v2",
+}
+"""What backends load unless other weights are named, by kind and name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:

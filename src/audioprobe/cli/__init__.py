@@ -2,6 +2,7 @@
 
 # Importing a module of commands is what adds them to the app.
 from audioprobe.cli import (
+    backends,
     classifying,
     experiments,
     machine,
@@ -14,6 +15,7 @@ from audioprobe.cli.app import app, main
 
 __all__ = [
     "app",
+    "backends",
     "classifying",
     "experiments",
     "machine",

@@ -7,8 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app
-from audioprobe.registry import available
-from audioprobe.tables import Table, printable
+from audioprobe.tables import printable
 from audioprobe.terminal import terminal_width, write
 
 
@@ -35,18 +34,6 @@ def convert(
 
     folder = convert_ltu(checkpoint, out, base=base, whisper=whisper)
     write(printable(f"wrote {folder}"))
-    return 0
-
-
-@app.command
-def backends() -> int:
-    """List the installed backends, and what each unusable one needs."""
-    rows = tuple(
-        (b.kind.replace("_", " "), b.name, b.distribution, b.install or "ready")
-        for b in available()
-    )
-    table = Table(("kind", "name", "from", "state, or how to make it ready"), rows)
-    write(table.to_text(terminal_width()))
     return 0
 
 
