@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,9 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from audioprobe.cli.backends import backends
 from audioprobe.cli.recordings import copy_recordings
 from audioprobe.datasets.recordings import FOLDER
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import BackendNotFoundError, InvalidInputError
 from audioprobe.results import ClassificationResult
 from tests.processes import CLI, SETTINGS, run_cli, run_python, start_cli
 
@@ -258,11 +260,30 @@ def test_a_pattern_in_quotes_names_the_files_that_match(tmp_path: Path) -> None:
         assert f"{n} of {n} clips scored" in process.stdout
 
 
-def test_backends_are_listed_with_their_state() -> None:
-    process = run_cli("backends")
-    assert process.returncode == 0
-    assert "birdnet" in process.stdout
-    assert "ready" in process.stdout
+def test_backends_are_listed_with_their_state(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert backends() == 0
+    states = dict(re.findall(r"^ (\S+) +audioprobe \S+ +(\S+)", capsys.readouterr().out, re.M))
+    assert states.items() >= {("birdnet", "ready"), ("clap", "needs"), ("openai", "needs")}
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-test")
+    assert backends() == 0
+    told = capsys.readouterr().out
+    assert dict(re.findall(r"^ (\S+) +audioprobe \S+ +(\S+)", told, re.M))["openai"] == "ready"
+    assert "secret" not in told
+
+
+def test_one_backend_is_described_with_argument_and_options(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert backends("manifest:clips.csv") == 0
+    told = capsys.readouterr().out
+    assert "manifest:TABLE" in told
+    assert "columns = None" in told
+    with pytest.raises(BackendNotFoundError, match="'manifest'"):
+        backends("manifst")
 
 
 def test_doctor_finds_weights_and_tells_their_licence() -> None:

@@ -14,7 +14,7 @@ from audioprobe.terminal import terminal_width, write
 
 _PURPOSES: dict[Kind, str] = {
     "encoder": "Encoders: sound to features, tags or vectors. --model tag-captioner:NAME",
-    "language_model": "Language models: answer questions about sounds and texts. --model NAME:ARGUMENT",
+    "language_model": "Language models: answer questions about sounds. --model NAME:ARGUMENT",
     "embedder": "Embedders: texts to vectors. --scorer embedding:NAME",
     "scorer": "Scorers: how well captions fit labels. --scorer NAME",
     "dataset": 'Data sets: clips with labels. In a configuration: dataset = { name = "NAME", ... }',
