@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from audioprobe.errors import AudioReadError
-from audioprobe.probes.answers import chosen, yes_or_no
 from audioprobe.probes.questions import WITH_SOUND, YES_NO, Question
 from audioprobe.probes.streaming import Answer, Ask, Failed, ask_each
 from audioprobe.probes.trial import Trial
+from audioprobe.probing import parse_choice, parse_yes_no
 from audioprobe.prompts.ladder import shipped
 from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.runs.progress import Progress
@@ -212,9 +212,9 @@ _Key = tuple[str, str, str]
 def read(text: str, question: Question) -> int | None:
     """Position of the option that a free answer names; None where it names none, or several."""
     if question.options == YES_NO:
-        answer = yes_or_no(text)
+        answer = parse_yes_no(text)
         return None if answer == "invalid" else YES_NO.index(answer)
-    return chosen(text, question.options)
+    return parse_choice(text, question.options)
 
 
 def _by_sound(keys: Iterable[_Key]) -> list[_Key]:
