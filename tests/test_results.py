@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audioprobe.display import MAX_LINES
 from audioprobe.errors import InvalidInputError
 from audioprobe.evaluation import evaluate
 from audioprobe.metrics import FixedThreshold, OracleThreshold, TunedThreshold
@@ -274,3 +275,54 @@ def test_labels_that_the_truth_spells_differently_are_refused(
     result = ClassificationResult(scores, (), (), provenance, {"a": truth}, "cosine")
     with pytest.raises(InvalidInputError, match=message):
         result.evaluate()
+
+
+def test_a_result_is_saved_and_loaded_by_folder_or_file(
+    result: ClassificationResult, tmp_path: Path
+) -> None:
+    path, _ = result.save(tmp_path / "run")
+    for place in (path, tmp_path / "run"):
+        assert ClassificationResult.load(place).to_json() == result.to_json()
+    with pytest.raises(InvalidInputError, match="nowhere"):
+        ClassificationResult.load(tmp_path / "nowhere")
+    path.write_text("{}")
+    with pytest.raises(InvalidInputError, match=r"result\.json"):
+        ClassificationResult.load(path)
+
+
+def test_a_result_is_a_mapping_of_clips(result: ClassificationResult) -> None:
+    assert (len(result), list(result)) == (2, ["a.wav", EVIL])
+    assert result["a.wav"] == {"crow": 0.1 + 0.2, "rain": -0.5}
+    with pytest.raises(KeyError, match="failed"):
+        result["c.wav"]
+    with pytest.raises(KeyError, match="Did you mean"):
+        result["a.wave"]
+
+
+def test_scores_are_a_tidy_data_frame(result: ClassificationResult) -> None:
+    frame = result.to_pandas()
+    assert list(frame.columns) == ["clip", "label", "score"]
+    assert frame.pivot(index="clip", columns="label", values="score").loc["a.wav", "rain"] == -0.5
+    assert len(frame) == 4
+
+
+def test_a_long_result_has_a_short_repr_and_its_counts(result: ClassificationResult) -> None:
+    ids = tuple(f"clip-{n}.wav" for n in range(500))
+    long = replace(
+        result,
+        label_scores=LabelScores(ids, ("crow",), np.zeros((500, 1))),
+        captions=tuple(Caption(name, 0.0, "A crow. " * 60) for name in ids),
+        truth=dict.fromkeys(ids, ("crow",)),
+    )
+    for shown in (long, long.evaluate({**dict.fromkeys(ids, ("crow",)), ids[0]: ()})):
+        assert len(repr(shown).splitlines()) <= MAX_LINES
+        assert "array(" not in repr(shown)
+    assert repr(long).endswith(long.summary())
+
+
+def test_a_notebook_gets_a_table_in_which_nothing_is_obeyed(result: ClassificationResult) -> None:
+    page = result._repr_html_()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert page.count("<table>") == 2  # clips, failures
+    assert "1 failed" in page

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audioprobe.display import Displayed
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics import (
     ThresholdPolicy,
@@ -44,8 +45,8 @@ class LabelEvaluation:
     threshold: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation(Displayed):
     """How well scores rank clips, with what was left out counted beside.
 
     Attributes:
@@ -85,6 +86,10 @@ class Evaluation:
 
     def __str__(self) -> str:
         return f"{self.table().to_text()}\n{self._basis()}"
+
+    def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+        """The table, and what it rests on."""
+        return (self.table(),), (self._basis(),)
 
     def _means(self) -> list[tuple[str, Estimate]]:
         means = [("AUC", self.auc), ("AP", self.average_precision), ("F1", self.f1)]

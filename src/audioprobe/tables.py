@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
 from rich import box
@@ -79,6 +80,26 @@ class Table:
         lines += [f"... and {n_hidden} more"] if n_hidden else []
         return "\n".join(lines).strip("\n")
 
+    def to_html(self, most: int | None = None) -> str:
+        """As an HTML table, with markup in cells escaped.
+
+        Args:
+            most: rows to show; None shows all. What is left out is counted below.
+        """
+        header = "".join(f"<th>{_html(name)}</th>" for name in self.header)
+        rows = "\n".join(f"<tr>{self._html_cells(row)}</tr>" for row in self.rows[:most])
+        n_hidden = len(self.rows) - len(self.rows[:most])
+        more = f"\n<p>... and {n_hidden} more</p>" if n_hidden else ""
+        return (
+            f"<table>\n<thead><tr>{header}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>{more}"
+        )
+
+    def _html_cells(self, row: tuple[str, ...]) -> str:
+        right = ' style="text-align: right"'
+        aligned = [right if n in self.numeric else "" for n in range(len(row))]
+        cells = zip(aligned, row, strict=True)
+        return "".join(f"<td{align}>{_html(cell)}</td>" for align, cell in cells)
+
     def to_markdown(self) -> str:
         """As a Markdown table, with markup in cells escaped."""
         ruler = ["---:" if n in self.numeric else "---" for n in range(len(self.header))]
@@ -129,6 +150,10 @@ def _visible(character: str) -> str:
 
 def _markdown(cell: str) -> str:
     return printable(cell).translate(_MARKDOWN_SPECIAL)
+
+
+def _html(cell: str) -> str:
+    return escape(printable(cell))
 
 
 def _latex(cell: str) -> str:

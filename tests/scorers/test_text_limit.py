@@ -9,7 +9,7 @@ from audioprobe import CaptionClassifier, EmbeddingScorer, SentenceTransformerEm
 from audioprobe.embedders.cached import CachedEmbedder
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import TextLimit
-from audioprobe.results.classification import NOT_SCORED
+from audioprobe.results.scores import NOT_SCORED
 from audioprobe.types import Response
 
 LIMIT = 256  # word pieces of all-MiniLM-L6-v2, the two around a text included

@@ -15,8 +15,8 @@ from audioprobe.errors import AudioProbeError, ContractError, RemoteError
 from audioprobe.protocols import LanguageModel, Scorer, TextLimit
 from audioprobe.registry import check_name, component
 from audioprobe.results import Caption, ClassificationResult, Provenance
-from audioprobe.results.classification import NOT_SCORED
 from audioprobe.results.provenance import now, versions
+from audioprobe.results.scores import NOT_SCORED
 from audioprobe.scorers.labels import checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from audioprobe.experiments.classification import Cell, ClassificationRun
-    from audioprobe.results import ClassificationResult
 
 _SHIPPED = shipped("audioprobe.experiments", "configs")
 _SHOWN = 600  # characters of a prompt
@@ -135,25 +134,15 @@ def compare(
 
     Example: audioprobe compare run/results/test--caption.json run/results/test--labels.json
     """
+    from audioprobe.results import ClassificationResult
     from audioprobe.results.paired import compare as compared
 
-    one, other = map(_read_result, (first, second))
+    one, other = map(ClassificationResult.load, (first, second))
     known = None if groups is None else _read_groups(groups, {*one.clip_ids, *other.clip_ids})
     names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
     found = compared(one, other, groups=known, names=names)
     write(found.to_text(terminal_width()))
     return 0
-
-
-def _read_result(path: Path) -> "ClassificationResult":
-    from audioprobe.results import ClassificationResult
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path}: not a readable result ({error}).") from error
-    with located(str(path)):
-        return ClassificationResult.from_json(text)
 
 
 def _read_groups(path: Path, clips: set[str]) -> dict[str, str]:

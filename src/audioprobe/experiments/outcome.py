@@ -12,7 +12,7 @@ from audioprobe.experiments.summary import labels_table, notes, summary
 from audioprobe.experiments.unfamiliar import drops
 from audioprobe.parquet import write
 from audioprobe.reports.html import Grid, write_page
-from audioprobe.results.classification import NOT_SCORED
+from audioprobe.results.scores import NOT_SCORED
 from audioprobe.results.training_data import training_notes
 from audioprobe.tables import Table, printable
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from audioprobe.display import Displayed
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probes.consistency import Consistency, consistency
@@ -52,8 +53,8 @@ class Place:
     duration: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeOutcome:
+@dataclass(frozen=True, slots=True, repr=False)
+class ProbeOutcome(Displayed):
     """The trials of a probe, with where they come from.
 
     Attributes:
@@ -199,6 +200,12 @@ class ProbeOutcome:
         table = self.table().only(("condition", "relation", "form", *BRIEF)).to_text()
         lines = [table, "", str(self.modality_gap()), f"{found.name} ({found.grounds})"]
         return "\n".join([*lines, *self.notes()])
+
+    def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+        """Accuracies, the gap between text and audio, the diagnosis, and notes."""
+        found = self.verdict()
+        table = self.table().only(("condition", "relation", "form", *BRIEF))
+        return (table,), (str(self.modality_gap()), found.name, *self.notes())
 
     def notes(self) -> list[str]:
         """What a reader of the numbers should know of the clips, a sentence each."""

@@ -1,41 +1,38 @@
 """The result of classifying clips: shown, evaluated, written, read back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audioprobe.disk import write_whole
-from audioprobe.errors import InvalidInputError
-from audioprobe.evaluation import (
-    Evaluation,
-    evaluate,
-    refuse_unknown_labels,
-    targets_of,
-)
+from audioprobe.display import Displayed
+from audioprobe.errors import InvalidInputError, located
+from audioprobe.evaluation import Evaluation, evaluate, refuse_unknown_labels, targets_of
 from audioprobe.metrics import Bootstrap, ThresholdPolicy
 from audioprobe.results.provenance import Provenance
 from audioprobe.results.scores import Caption, Failure, LabelScores
 from audioprobe.results.sheet import said_of, score_sheet
-from audioprobe.results.shown import shown_caption, without_folder
-from audioprobe.results.training_data import training_notes
+from audioprobe.results.shown import clip_table, summary_of
 from audioprobe.serialize import from_json, to_json
-from audioprobe.tables import Table, printable, text_width
+from audioprobe.tables import Table, text_width
 from audioprobe.types import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULT, SCORES = "result.json", "scores.csv"  # what `save` writes
 
 MATCH = "match"
 """The measure of results that go by captions: a scorer's match of caption and label."""
 
-NOT_SCORED = "not scored (tokens)"
-"""Key of a caption's details: how many of its tokens the scorer does not read."""
-
 _BOOTSTRAP = Bootstrap()
-_SHOWN_LABELS = 3  # in the table of a result: more do not fit a line
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ClassificationResult:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ClassificationResult(Displayed):
     """Label scores of clips, the captions they rest on if any, and what failed.
 
     Attributes:
@@ -193,15 +190,7 @@ class ClassificationResult:
         Where nothing was recognised no label is shown, for the scores are those of the words that
         say so; `scores` has them all the same.
         """
-        n = min(_SHOWN_LABELS, len(self.labels))
-        captions, recognised = self.captions_by_clip(), self.recognised
-        rows, best_labels = [], self.label_scores.best(n)
-        names = without_folder(self.clip_ids)
-        for clip_id, name, best in zip(self.clip_ids, names, best_labels, strict=True):
-            said = (_short(captions[clip_id]),) if self.by_captions else ()
-            rows.append((name, *said, *_cells(best, clip_id in recognised)))
-        before = ("clip", "caption") if self.by_captions else ("clip",)
-        return Table((*before, *(f"label {k}" for k in range(1, n + 1))), tuple(rows))
+        return clip_table(self)
 
     def failure_table(self) -> Table:
         """One row per clip without scores."""
@@ -210,31 +199,35 @@ class ClassificationResult:
 
     def summary(self) -> str:
         """What was scored, what was not, how windows were pooled."""
-        counts = self.counts
-        pooling = self.provenance.options.get("pooling")
-        parts = [f"{counts['scored']} of {counts['clips']} clips scored"]
-        if counts["failed"]:
-            parts.append(f"{counts['failed']} failed")
-        if counts.get("unrecognised"):
-            parts.append(f"{counts['unrecognised']} in which the model recognised nothing")
-        if not self.by_captions:
-            parts.append(f"scores are {self.measure}, windows of a clip pooled by {pooling}")
-        if len(self.captions) > len({caption.clip_id for caption in self.captions}):
-            parts.append(f"{len(self.captions)} windows pooled by {pooling}")
-        n_cut = sum(caption.finish == "length" for caption in self.captions)
-        if n_cut:
-            parts.append(f"{n_cut} of {len(self.captions)} captions cut off by the token limit")
-        unread = [caption for caption in self.captions if caption.details.get(NOT_SCORED)]
-        if unread:
-            parts.append(
-                f"{len(unread)} of {len(self.captions)} captions longer than the scorer reads, "
-                f"the first of {printable(unread[0].clip_id)}"
-            )
-        parts += training_notes(self.provenance.training_clips, counts["clips"])
-        return ", ".join(parts) + "."
+        return summary_of(self)
 
     def __str__(self) -> str:
         return self.to_text()
+
+    def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+        """The tables of clips and of failures, and the summary."""
+        return (self.table(), self.failure_table()), (self.summary(),)
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.clip_ids)
+
+    def __getitem__(self, clip_id: str) -> dict[str, float]:
+        """The scores of a clip, by label.
+
+        Raises:
+            KeyError: if the clip has no scores; says why, where it failed.
+        """
+        for failure in self.failures:
+            if failure.clip_id == clip_id:
+                raise KeyError(f"{clip_id}: failed ({failure.message})")
+        return self.label_scores.of(clip_id)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A row per scored clip and label: see `LabelScores.to_pandas`."""
+        return self.label_scores.to_pandas()
 
     def to_text(self, width: int = 0, most: int = 50) -> str:
         """For a terminal: the table, the failures if any, and a summary.
@@ -270,6 +263,24 @@ class ClassificationResult:
         """
         return from_json(cls, text)
 
+    @classmethod
+    def load(cls, path: str | Path) -> "ClassificationResult":
+        """The result that `save` wrote.
+
+        Args:
+            path: the folder, or its `result.json`.
+
+        Raises:
+            InvalidInputError: if there is none, or it is not one.
+        """
+        file = Path(path) / RESULT if Path(path).is_dir() else Path(path)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInputError(f"{file}: not a readable result ({error}).") from error
+        with located(str(file)):
+            return cls.from_json(text)
+
     def save(self, folder: str | Path) -> tuple[Path, Path]:
         """Write `result.json` and `scores.csv` into a folder, which is made if need be.
 
@@ -281,19 +292,6 @@ class ClassificationResult:
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
         written = []
-        for name, text in (("result.json", self.to_json()), ("scores.csv", self.to_csv())):
+        for name, text in ((RESULT, self.to_json()), (SCORES, self.to_csv())):
             written.append(write_whole(target / name, text))
         return written[0], written[1]
-
-
-def _short(captions: tuple[Caption, ...]) -> str:
-    """The first caption in which something was recognised, and how many more there are."""
-    first = min(captions, key=lambda caption: (caption.abstained, caption.start))
-    more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
-    return shown_caption(first.text) + more
-
-
-def _cells(best: tuple[tuple[str, float], ...], is_recognised: bool) -> tuple[str, ...]:
-    if not is_recognised:
-        return ("–",) * len(best)
-    return tuple(f"{name} {value:.2f}" for name, value in best)

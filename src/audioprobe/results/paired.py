@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audioprobe.display import Displayed
 from audioprobe.errors import InvalidInputError
 from audioprobe.evaluation import targets_of
 from audioprobe.metrics.bootstrap import Bootstrap
@@ -41,8 +42,8 @@ class LabelComparison:
     detectable: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Displayed):
     """Two results on the clips that both scored and somebody annotated.
 
     Attributes:
@@ -127,6 +128,10 @@ class Comparison:
 
     def __str__(self) -> str:
         return self.to_text()
+
+    def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+        """The table, what it rests on, and a conclusion."""
+        return (self.table(),), (*self.notes(), self.conclusion())
 
     def to_text(self, width: int = 100) -> str:
         """For a terminal: the table, what it rests on, and a conclusion.

@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, did_you_mean, needs_extra
 from audioprobe.types import Float64Array, Option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOT_SCORED = "not scored (tokens)"
+"""Key of a caption's details: how many of its tokens the scorer does not read."""
 
 Stage: TypeAlias = Literal["read", "caption", "score"]
 
@@ -42,6 +48,35 @@ class LabelScores:
         return tuple(
             tuple((self.labels[k], float(row[k])) for k in ranks)
             for row, ranks in zip(self.values, order, strict=True)
+        )
+
+    def of(self, clip_id: str) -> dict[str, float]:
+        """The scores of a clip, by label.
+
+        Raises:
+            KeyError: if there is no such clip; says which one is near.
+        """
+        if clip_id not in self.clip_ids:
+            raise KeyError(f"{clip_id}: no such clip.{did_you_mean(clip_id, self.clip_ids)}")
+        row = self.values[self.clip_ids.index(clip_id)]
+        return dict(zip(self.labels, row.tolist(), strict=True))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A row per clip and label, with the columns clip, label and score (extra `data`).
+
+        Raises:
+            MissingDependencyError: without pandas.
+        """
+        with needs_extra("data"):
+            import pandas as pd  # noqa: PLC0415 - an extra
+
+        n_clips, n_labels = self.values.shape
+        return pd.DataFrame(
+            {
+                "clip": np.repeat(np.array(self.clip_ids, dtype=object), n_labels),
+                "label": np.tile(np.array(self.labels, dtype=object), n_clips),
+                "score": self.values.ravel(),
+            }
         )
 
 
