@@ -25,10 +25,12 @@ def decoded(file: Path) -> str:
     """Return the text of a file in UTF-8 or, with a byte order mark, UTF-16.
 
     Raises:
-        InvalidInputError: for another encoding; names the line, and the encoding where it is clear.
-        OSError: if the file cannot be read.
+        InvalidInputError: if the file cannot be read, or for another encoding; names the line.
     """
-    content = file.read_bytes()
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"{file}: cannot be read as a table ({error}).") from error
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if utf16 else "utf-8-sig")
@@ -62,8 +64,7 @@ def delimited_records(
         columns: that the header should have.
 
     Raises:
-        InvalidInputError: for another encoding, or broken quotes.
-        OSError: if the file cannot be read.
+        InvalidInputError: if the file cannot be read, for another encoding, or for broken quotes.
     """
     text = decoded(file)
     told = _SEPARATOR_LINE.match(text)
@@ -93,7 +94,7 @@ def _records(file: Path, text: str, delimiter: str) -> list[list[str]]:
 
 
 def _delimiter(text: str, usual: str, columns: Sequence[str]) -> str:
-    """The separator that gives the header these columns, or else the most."""
+    """The separator that gives the header these columns, or else the usual one if it is there."""
     wanted = {plain(column) for column in columns}
     headers: dict[str, list[str]] = {}
     for delimiter in dict.fromkeys((usual, *DELIMITERS)):
@@ -103,4 +104,5 @@ def _delimiter(text: str, usual: str, columns: Sequence[str]) -> str:
         headers[delimiter] = next(reader, [])
         if wanted and wanted <= {plain(cell) for cell in headers[delimiter]}:
             return delimiter
-    return max(headers, key=lambda delimiter: len(headers[delimiter]))
+    most = max(headers, key=lambda delimiter: len(headers[delimiter]))
+    return usual if len(headers[usual]) > 1 else most

@@ -1,6 +1,5 @@
 """Rows of files that people keep tables in: CSV, TSV, JSON lines, Parquet."""
 
-import csv
 import hashlib
 import json
 import math
@@ -57,7 +56,7 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[Row]:
             rows = table_rows(file, *delimited_records(file, usual[suffix], columns))
         else:
             rows = readers[suffix](file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
         raise InvalidInputError(f"{file}: cannot be read as a table ({error}).") from error
     if not rows:
         raise InvalidInputError(f"{file}: has no rows.")

@@ -1,0 +1,140 @@
+"""Which column of a table holds what a manifest needs."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from audioprobe.errors import InvalidInputError, did_you_mean
+
+ROLES = ("path", "labels", "id", "start", "end", "duration", "group", "split")
+"""What a manifest reads, and the usual names of the columns."""
+
+_TIMES = ("start", "end", "duration")
+_SECONDS = r"(times?)?(in)?(s|secs?|seconds?)?"  # "start_time", "Start (s)", "end_seconds"
+_VARIANTS = {
+    role: re.compile(role + _SECONDS if role in _TIMES else rf"{role.removesuffix('s')}s?")
+    for role in ROLES
+}
+_OTHER_UNITS = re.compile(
+    r"(start|begin|onset|end|stop|duration|length)(times?)?(in)?"
+    r"(ms|msecs?|milliseconds?|us|samples?|frames?|minutes?|mins?|hours?|dates?|datetimes?|utc)"
+)
+_SYNONYMS = {
+    "path": (
+        *("filename", "filepath", "file", "files", "audiopath", "audiofilepath", "audiofilename"),
+        *("audiofile", "audio", "soundfile", "sound", "recording", "wav", "beginpath", "beginfile"),
+    ),
+    "labels": (
+        *("species", "class", "classes", "classname", "category", "categories", "commonname"),
+        *("scientificname", "annotation", "annotations", "tag", "tags", "event", "eventlabel"),
+    ),
+    "start": ("begin", "begintime", "begintimes", "onset", "onsets"),
+    "end": ("stop", "stoptime", "offset", "offsets"),
+    "duration": ("length", "lengths", "dur"),
+    "group": ("site", "sites", "siteid", "location", "station", "recorder", "recorderid"),
+    "split": ("subset", "set", "fold", "partition"),
+}
+
+
+def find_columns(
+    names: Sequence[str], given: Mapping[str, str] | None, place: str
+) -> dict[str, str]:
+    """Return the column of each role; a role without a column is left out.
+
+    A name that differs from the role in case, spaces, plural, "_time" or a unit of seconds is
+    taken. Other names that probably mean the same, such as "species", are refused with the mapping
+    to write, for an ignored column would change the clips without a word.
+
+    Args:
+        names: of the columns.
+        given: columns by role; "" says that the table has none for it.
+        place: file and row of the header, for messages.
+
+    Raises:
+        InvalidInputError: for an unknown role, a column that the table lacks, two columns for one
+            role, or a probable one that is not named in `given`.
+    """
+    chosen = check_columns(given or {}, names, place)
+    for role in ROLES:
+        if role not in chosen and (column := _variant(role, names, place, chosen)):
+            chosen[role] = column
+    used = {column for column in chosen.values() if column}
+    free = {_letters(name): name for name in reversed(names) if name not in used}
+    _refuse_other_units(free, chosen, place)
+    # Who names columns has looked at the table: a site may be of no interest.
+    asked = ("path", "labels", *_TIMES) if given else ROLES
+    probable = {
+        role: next(free[word] for word in _SYNONYMS[role] if word in free)
+        for role in asked
+        if role not in chosen and any(word in free for word in _SYNONYMS.get(role, ()))
+    }
+    if "offset" in free and "start" not in {**chosen, **probable}:
+        probable.pop("end", None)  # an offset is an end beside an onset, and else a start
+        probable["start"] = free["offset"]
+    if probable or not chosen.get("path"):
+        mapping = shown_columns({**(given or {}), **probable})
+        away = ', and {"ROLE": ""} for a column that is none of these' if not given else ""
+        advice = (
+            f"If that is what they mean, write {mapping}{away}."
+            if "path" in {**chosen, **probable}
+            else 'Name the column of paths: columns={"path": "..."}.'
+        )
+        lacking = "path" if not chosen.get("path") else next(iter(probable))
+        raise InvalidInputError(
+            f"{place}: needs the columns path, and labels, start, end, duration, group, split and "
+            f"id where they are known; {lacking!r} is not among {', '.join(names)}. {advice}"
+        )
+    return {role: column for role, column in chosen.items() if column}
+
+
+def check_columns(given: Mapping[str, str], names: Sequence[str], place: str) -> dict[str, str]:
+    """Return columns by role as they were given, if the table has them.
+
+    Raises:
+        InvalidInputError: for an unknown role, or a column that the table lacks.
+    """
+    for role, column in given.items():
+        if role not in ROLES:
+            raise InvalidInputError(
+                f"columns: a manifest has the columns {', '.join(ROLES)}; {role!r} is none of "
+                f"them.{did_you_mean(role, ROLES)}"
+            )
+        if column and column not in names:
+            raise InvalidInputError(
+                f"{place}: the column {column!r}, named for {role!r}, is not among "
+                f"{', '.join(names)}.{did_you_mean(column, names)}"
+            )
+    return dict(given)
+
+
+def shown_columns(columns: Mapping[str, str]) -> str:
+    """Return columns by role as an argument to paste into a call."""
+    return f"columns={json.dumps(dict(columns), ensure_ascii=False)}"
+
+
+def _variant(role: str, names: Sequence[str], place: str, chosen: Mapping[str, str]) -> str:
+    """The column that has the role's name, or nearly; "" where there is none."""
+    free = [name for name in names if name not in chosen.values()]
+    same = [name for name in free if _letters(name) == role]
+    if len(same) < 2 and role in same:
+        return role
+    near = same or [name for name in free if _VARIANTS[role].fullmatch(_letters(name))]
+    if len(near) > 1:
+        raise InvalidInputError(
+            f"{place}: the columns {' and '.join(map(repr, near))} may both be {role!r}. Write "
+            f"{shown_columns({role: near[0]})}, or another of them."
+        )
+    return near[0] if near else ""
+
+
+def _refuse_other_units(free: Mapping[str, str], chosen: Mapping[str, str], place: str) -> None:
+    for letters, name in free.items():
+        if not any(role in chosen for role in _TIMES) and _OTHER_UNITS.fullmatch(letters):
+            raise InvalidInputError(
+                f"{place}: expected start, end and duration in seconds, got the column {name!r}. "
+                'Add columns in seconds, or write columns={"start": ""} to take whole files.'
+            )
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
