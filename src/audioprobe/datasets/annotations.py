@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from audioprobe.audio.files import SUFFIXES
+from audioprobe.audio.search import READABLE_SUFFIXES
 from audioprobe.datasets.columns import check_columns, shown_columns
 from audioprobe.datasets.delimited import plain
 from audioprobe.datasets.tables import Row, table_rows
@@ -261,5 +261,5 @@ def _beside(table: Path, folder: Path) -> list[Path]:
     return [
         path
         for path in sorted(folder.iterdir())
-        if path.suffix.lower() in SUFFIXES and stem in (nfc(path.stem), nfc(path.name))
+        if path.suffix.lower() in READABLE_SUFFIXES and stem in (nfc(path.stem), nfc(path.name))
     ]
