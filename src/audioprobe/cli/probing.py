@@ -44,6 +44,9 @@ def probe(
     spoken: Annotated[
         str, Parameter(help="espeak-ng, or a folder of recorded words, to ask by spoken words too.")
     ] = "",
+    judge: Annotated[
+        str, Parameter(help="A model that reads free answers too, by its name [none].")
+    ] = "",
     n_clips: Annotated[int, Parameter(help="Clips of each concept at most; 0 takes all.")] = 2,
     out: Annotated[Path, Parameter(help="Folder of the run; one that was stopped goes on.")] = Path(
         "probe"
@@ -79,6 +82,8 @@ def probe(
         "listeners": [_listener(model, conditions, wordings)],
         "sounds": _sounds(clips),
     }
+    if judge:
+        config["judge"] = {"name": judge}
     text = tomli_w.dumps(config)
     return run_probe(text, "options", out, embed=embed_audio, dry_run=dry_run)
 

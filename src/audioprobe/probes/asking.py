@@ -6,9 +6,9 @@ from functools import partial
 
 from audioprobe.errors import AudioReadError
 from audioprobe.probes.questions import WITH_SOUND, YES_NO, Question
-from audioprobe.probes.streaming import Answer, Ask, Failed, ask_each
 from audioprobe.probes.trial import Trial
 from audioprobe.probing import parse_choice, parse_yes_no
+from audioprobe.probing.streaming import Answer, Ask, Failed, ask_each
 from audioprobe.prompts.ladder import shipped
 from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.runs.progress import Progress

@@ -32,6 +32,8 @@ class ConceptProbe:
         forms: "yes-no", "negated", "choice".
         negatives: how wrong pairs are drawn; each way gives a balanced set of its own.
         manners: how the model is asked.
+        judge: a language model, or the name of one, that reads the free answers too; None leaves
+            them to the rules.
         n_clips: of each concept at most; 0 takes all.
         n_orders: orders of the options of a choice.
         bootstrap: how intervals are computed; concepts are resampled.
@@ -59,6 +61,7 @@ class ConceptProbe:
         forms: Sequence[Form] = ("yes-no",),
         negatives: Sequence[Negatives] = ("random",),
         manners: Manners | None = None,
+        judge: LanguageModel | str | None = None,
         n_clips: int = 2,
         n_orders: int = 1,
         bootstrap: Bootstrap | None = None,
@@ -66,7 +69,9 @@ class ConceptProbe:
     ) -> None:
         if isinstance(model, str):
             check_name("language_model", model)
-        self._given_model = model
+        if isinstance(judge, str):
+            check_name("language_model", judge)
+        self._given_model, self._given_judge = model, judge
         self._manners = manners or Manners()
         wordings = read_wordings(self._manners.wordings)
         self.questionnaire = Questionnaire(
@@ -81,6 +86,13 @@ class ConceptProbe:
         """Loaded at the first use, so that a wrong path is found before weights load."""
         model: LanguageModel = component("language_model", self._given_model)
         return model
+
+    @cached_property
+    def _judge(self) -> LanguageModel | None:
+        if self._given_judge is None:
+            return None
+        judge: LanguageModel = component("language_model", self._given_judge)
+        return judge
 
     def __call__(
         self,
@@ -115,6 +127,7 @@ class ConceptProbe:
             asked,
             self._manners,
             self._bootstrap,
+            judge=self._judge,
             familiar=familiar,
             progress=progress,
         )

@@ -6,10 +6,11 @@ from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import AudioReadError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probes.asking import Asker, Manners
+from audioprobe.probes.judged import with_judgements
 from audioprobe.probes.outcome import Place, ProbeOutcome
 from audioprobe.probes.prepared import PLAYED_S, Prepared, seconds_unplayed
 from audioprobe.probes.questionnaire import Questionnaire
-from audioprobe.probes.streaming import Failed
+from audioprobe.probing.streaming import Failed
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.provenance import Provenance, digest_of_sounds, now, versions
 from audioprobe.runs.progress import Progress
@@ -23,6 +24,7 @@ def interview(
     manners: Manners,
     bootstrap: Bootstrap,
     *,
+    judge: LanguageModel | None = None,
     familiar: Iterable[str] = (),
     progress: Progress = lambda *_: None,
 ) -> ProbeOutcome:
@@ -34,6 +36,7 @@ def interview(
         asked: what it gave.
         manners: how the model is asked.
         bootstrap: how intervals are computed.
+        judge: a model that reads the free answers too; None leaves them to the rules.
         familiar: ids of concepts that the model learned from such sound.
         progress: told how far it is.
 
@@ -44,6 +47,11 @@ def interview(
     unplayed = _unplayed(asked)
     asker = Asker(model, asked.sounds, manners, plan.wordings.caption, progress)
     trials = asker(asked.questions)
+    n_calls = asker.n_calls
+    components = {"language_model": model.info}
+    if judge is not None:
+        trials, n_calls["judge"] = with_judgements(trials, judge, progress)
+        components["judge"] = judge.info
     played = {c.id: (name, c) for name, own in asked.clips.by_concept.items() for c in own}
     used = dict.fromkeys(q.clip for q in asked.questions if q.clip)
     options: dict[str, Option] = questionnaire.options | {
@@ -59,10 +67,10 @@ def interview(
         asked.unmatched,
         asked.clips.unsorted,
         asked.clips.silent,
-        asker.n_calls,
+        n_calls,
         bootstrap,
         Provenance(
-            {"language_model": model.info},
+            components,
             options,
             plan.seed,
             digest_of_sounds([("questions", asked.digest()), *sorted(asker.digests.items())]),

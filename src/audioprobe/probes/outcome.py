@@ -15,6 +15,7 @@ from audioprobe.probes.questions import CONDITIONS, Condition
 from audioprobe.probes.statistics import BRIEF, HEADER, Score, score, table_cells
 from audioprobe.probes.trial import ReadAs, Trial
 from audioprobe.probes.verdict import Verdict, verdict
+from audioprobe.probing.judging import Agreement, agreement
 from audioprobe.results.provenance import Provenance
 from audioprobe.results.training_data import training_notes
 from audioprobe.serialize import from_json, to_json
@@ -218,7 +219,16 @@ class ProbeOutcome(Displayed):
             )
         if self.unasked:
             found.append(f"{len(self.unasked)} clips were not asked about")
+        if (judged := self.judge_agreement()) is not None:
+            found.append(str(judged))
         return found
+
+    def judge_agreement(self) -> Agreement | None:
+        """How far a judge reads the free answers as the rules do; None without a judge."""
+        if "judge" not in self.provenance.components:
+            return None
+        both = [(trial.read, trial.judged) for trial in self.trials if trial.judged is not None]
+        return agreement([read for read, _ in both], [judged for _, judged in both])
 
     def to_json(self) -> str:
         """Everything, to be read by `from_json`."""

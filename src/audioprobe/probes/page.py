@@ -79,9 +79,10 @@ def _grid(outcome: ProbeOutcome) -> Grid:
 
 
 def _readings(outcome: ProbeOutcome) -> list[Item]:
-    """The same trials by free text, by likelihood and calibrated; nothing where one is all."""
+    """The same trials in every way to read them; nothing where one is all."""
     names = ("relation", "condition", "form")
-    found = {reading: outcome.by(*names, reading=reading) for reading in READINGS}
+    readings = [r for r in READINGS if r != "judge" or "judge" in outcome.provenance.components]
+    found = {reading: outcome.by(*names, reading=reading) for reading in readings}
     rows = tuple(
         (reading, *map(str, key), *table_cells(score))
         for reading, scores in found.items()
@@ -284,7 +285,8 @@ _BASIS = (
 )
 _READINGS = (
     "Free text is read by rules. Likelihood takes the more probable option. Calibrated takes the "
-    "one that gains most by the sound, against the same question without any."
+    "one that gains most by the sound, against the same question without any. A judge is "
+    "a language model that reads the free text."
 )
 _GAP = (
     "A difference is split by whether the concept of the clip was recognised: what is lost where "

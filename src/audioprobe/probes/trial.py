@@ -1,4 +1,4 @@
-"""One question with its answer, read in up to three ways."""
+"""One question with its answer, read in up to four ways."""
 
 import math
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from typing import Literal, TypeAlias, get_args
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.choices import most_likely_option
 from audioprobe.probes.questions import Question
+from audioprobe.probing.judging import JudgedAnswer
 
-ReadAs: TypeAlias = Literal["text", "likelihood", "calibrated"]
+ReadAs: TypeAlias = Literal["text", "likelihood", "calibrated", "judge"]
 READINGS: tuple[ReadAs, ...] = get_args(ReadAs)
 
 
@@ -23,6 +24,7 @@ class Trial:
         likelihoods: log-probability of each option, in nats; () where none was asked for.
         prior: the same without any sound; () where the question has no sound to leave out.
         failure: why there is no answer; "" where there is one.
+        judged: what a judge made of the free answer; None where none was asked.
     """
 
     question: Question
@@ -31,6 +33,7 @@ class Trial:
     likelihoods: tuple[float, ...] = ()
     prior: tuple[float, ...] = ()
     failure: str = ""
+    judged: JudgedAnswer | None = None
 
     @property
     def probabilities(self) -> tuple[float, ...]:
@@ -53,6 +56,8 @@ class Trial:
             return True
         if reading == "text":
             return self.said is not None
+        if reading == "judge":
+            return self.judged is not None
         return bool(self.likelihoods) and (reading == "likelihood" or bool(self.prior))
 
     def chosen(self, reading: ReadAs) -> int | None:
@@ -60,11 +65,14 @@ class Trial:
 
         A log-probability that is not finite makes it invalid.
 
-        "text" is the free answer, "likelihood" the most probable option, "calibrated" the one whose
-        log-probability grows most by the sound (or shrinks least).
+        "text" is the free answer by rules, "judge" by a judge, "likelihood" the most probable
+        option, "calibrated" the one whose log-probability grows most by the sound (or shrinks
+        least).
         """
         if reading == "text":
             return self.read
+        if reading == "judge":
+            return None if self.judged is None else self.judged.chosen
         if not self.likelihoods or (reading == "calibrated" and not self.prior):
             return None
         values = list(self.likelihoods)

@@ -99,6 +99,7 @@ class Probe:
         negatives: how wrong pairs are drawn.
         n_clips: of a concept at most; 0 takes all.
         n_orders: of the options of a choice.
+        judge: a language model that reads free answers too; None leaves them to the rules.
         cache: a store that runs share, so that no prompt is ever answered twice; "" has none.
         bootstrap: how intervals are computed; concepts are resampled.
         seed: of wrong pairs, wrong clips, orders and noise.
@@ -114,6 +115,7 @@ class Probe:
     negatives: tuple[Negatives, ...] = ("random",)
     n_clips: int = 2
     n_orders: int = 1
+    judge: Part | None = None
     cache: str = ""
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     seed: int = 0

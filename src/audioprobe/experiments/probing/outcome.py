@@ -87,4 +87,8 @@ def _row(cell: ProbeCell, number: int) -> dict[str, object]:
         "likelihoods": list(trial.likelihoods) or None,
         "prior": list(trial.prior) or None,
         "failure": trial.failure or None,
+        "judge_chosen": trial.judged.chosen if trial.judged else None,
+        "judge_prompt": trial.judged.prompt if trial.judged else None,
+        "judge_said": trial.judged.said if trial.judged else None,
+        "judge_failure": (trial.judged.failure or None) if trial.judged else None,
     }

@@ -102,12 +102,15 @@ class ProbeRun:
             listener.name: built("language_model", listener.model)  # type: ignore[misc]
             for listener in self.config.listeners
         }
+        judge: LanguageModel | None = None
+        if self.config.judge is not None:
+            judge = built("language_model", self.config.judge)  # type: ignore[assignment]
         digests = {one.sounds: sound_digests(one.heard.clips) for one in self.planned if one.heard}
         known = self._training_clips(models)
         with open_run(
             folder,
             self._text,
-            self._pinned(models),
+            self._pinned(models, judge),
             {**started(), "training clips": known},
             sounds=digests,
             refused=lambda older: same_config(older, self.config),
@@ -121,12 +124,14 @@ class ProbeRun:
                 if self.config.cache:
                     model = cached(model, Path(self.config.cache).expanduser())
                 asked.append(cached(model, run.journal))
+                judging = judge and cached(judge, run.journal)
                 outcome = interview(
                     asked[-1],
                     one.questionnaire,
                     one.asked,
                     one.listener.manners,
                     self.config.bootstrap,
+                    judge=judging,
                     progress=_told(progress, one),
                 )
                 familiar = one.heard.familiar if one.heard else None
@@ -177,7 +182,9 @@ class ProbeRun:
             cells.append(ProbeCell(one.listener.name, one.sounds, familiar, outcome))
         return cells
 
-    def _pinned(self, models: dict[str, LanguageModel]) -> dict[str, object]:
+    def _pinned(
+        self, models: dict[str, LanguageModel], judge: LanguageModel | None
+    ) -> dict[str, object]:
         """What, besides the configuration's text, a result depends on."""
         sounds = {one.sounds: one.heard for one in self.planned if one.heard}
         return {
@@ -188,6 +195,7 @@ class ProbeRun:
             "questions": {one.name: one.asked.digest() for one in self.planned},
             "options": {one.name: _plain(one.questionnaire.options) for one in self.planned},
             "seed": self.config.seed,
+            **({} if judge is None else {"judge": json.loads(to_json(judge.info))}),
         }
 
 
