@@ -93,6 +93,11 @@ CASES = {
         "そうではありません。", "Non.", "Hayır", "Nej",
     ],
     "invalid": [
+        "No, that is not incorrect.", "No question.", "No kidding.", "Not a problem.",
+        "There is no denying it.", "It is not a lie.", "Keine Frage.", "Kein Wunder.",
+        "No cabe duda.", "No hay de qué.", "Non c'è dubbio.", "Nie ma za co.", "Не за что.",
+        "Это не ошибка.", "Das ist kein Fehler.", "문제없습니다", "새가 아닐 수 없습니다",
+        "間違いありません", "不客气",
         "", " ", "...", "Yes and no.", "Yes or no", "yes/no", "Maybe.", "Perhaps it is.",
         "A bird.", "Is it a bird?", "I don't know.", "I cannot tell.", "It could be a bird.",
         "It depends.", "I'm not sure.", "No, yes.", "Yes, it is not.", "No idea.",

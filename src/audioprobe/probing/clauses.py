@@ -25,7 +25,13 @@ def of_all(field: str) -> tuple[re.Pattern[str], ...]:
     )
 
 
-_HEDGES = (*of_all("hedges"), *of_all("refusals"), words(around.RETRACTIONS))
+_HEDGES = (
+    *of_all("hedges"),
+    *of_all("refusals"),
+    words(around.RETRACTIONS),
+    words(around.IDIOMS),
+    words(around.IDIOMS_UNSPACED, spaced=False),
+)
 _REFUSALS = of_all("refusals")
 _BUT = of_all("but")
 NEGATIONS = of_all("negations")
@@ -33,7 +39,8 @@ DENIALS = of_all("denials")
 _COURTESY = words(around.COURTESY)
 _COURTESY_INSIDE = words(
     r"no (?:problem|worries|doubt)(?: about (?:it|that))?|without (?:a|any) (?:doubt|question)"
-    r"|beyond (?:a |any )?doubt|there is no doubt|sans (?:aucun|nul) doute|ohne (?:jeden )?zweifel"
+    r"|beyond (?:a |any )?doubt|there is no doubt|sans (?:aucun|nul) doute"
+    r"|ohne (?:jeden )?zweifel|kein zweifel"
     r"|sin (?:ninguna )?duda(?: alguna)?|sem (?:qualquer )?dúvida|senza (?:alcun )?dubbio"
     r"|bez wątpienia|без сомнени[яй]"
     r"|(?:please )?(?:let me know|feel free|just ask)(?![^.!\n]*(?:audio|recording|file|upload"

@@ -61,7 +61,16 @@ RETRACTIONS = (
     r"|i changed my mind|disregard (?:that|this)|ignore (?:that|this)|not so fast|just kidding"
 )
 
-CONTRASTS = r"but(?: rather)?|sondern|mais|sino|mas sim|bensì|ma|lecz|tylko|а|но"
+IDIOMS = (
+    r"no (?:question|kidding|mistake|denying)|not an? (?:\w+ )?(?:problem|lie|joke|doubt|error)"
+    r"|denying|you(?:'re| are) right|kein\w* (?:frage|wunder|fehler|witz|zweifel)|duda|dubbi\w*"
+    r"|dúvida|no hay de qué|nie ma (?:sprawy|za co)|не за что|ошибк\w+|błąd|błęd\w+|erreur|errore"
+)
+"""Negations that deny nothing that was asked, unless removed as courtesy."""
+
+IDIOMS_UNSPACED = r"문제없|수 없|違いな|違いあ|問題あ|問題な|没关系|不客气|不用谢|不得不"
+
+CONTRASTS = r"but(?: rather)?|sondern|mais|sino|mas sim|bensì|(?<!nie )ma|lecz|tylko|а|но"
 CONTRASTS_UNSPACED = r"而是"
 """Join a denied and a stated thing: "not a bird but a dog"."""
 

@@ -26,7 +26,7 @@ from audioprobe.probing.courtesy_words import AFFIRMATIONS
 
 YesNo: TypeAlias = Literal["yes", "no", "invalid"]
 _Kind: TypeAlias = Literal[
-    "yes", "no", "it is", "positive", "negative", "unread", "unread negation"
+    "yes", "no", "it is", "positive", "negative", "double", "unread", "unread negation"
 ]
 
 _AFFIRMED = said.words(AFFIRMATIONS)
@@ -79,7 +79,7 @@ def parse_yes_no(text: str) -> YesNo:
 def _together(kinds: list[_Kind]) -> YesNo:
     """Return the side on which all clauses agree."""
     says_yes, says_no = "yes" in kinds, "no" in kinds
-    if says_yes and says_no:
+    if "double" in kinds or (says_yes and says_no):
         return "invalid"
     if says_yes:
         unexplained = "unread negation" in kinds and not {"positive", "it is"} & set(kinds)
@@ -166,7 +166,7 @@ def _side(clause: str, language: Language) -> _Kind | None:
     if patterns.positives.match(clause):
         return "unread" if negative or said.found(said.NEGATIONS, clause) else "positive"
     if patterns.statements.match(clause) and negative:
-        return "negative" if negative == 1 else "unread"
+        return "negative" if negative == 1 else "double"
     return None
 
 
