@@ -3,7 +3,7 @@
 Every answer is a fair coin. A probe asks about a class that holds and one that does not, and about
 the concept itself and another one, in text (once) and of some clips of each concept. From the
 number `MIN_CONCEPTS` of `audioprobe.probes.verdict` on, at most 5 % of the probes are named
-anything but "not told apart by these trials", and a listener that is always right can be told.
+anything but "not decided by these trials", and a listener that is always right can be told.
 
 Usage: python benchmarks/guessing_listener.py [N_PROBES]
 """
@@ -20,7 +20,7 @@ from audioprobe.probes.trial import Trial
 
 CONCEPTS = (2, 4, 6, 7, 8, 10, 13, 20)
 N_CLIPS = (1, 2)
-UNDECIDED = "not told apart by these trials"
+UNDECIDED = "not decided by these trials"
 
 
 def questions_of(n_concepts: int, n_clips: int) -> list[Question]:

@@ -174,7 +174,7 @@ def test_a_model_that_says_nothing_is_unread_not_wrong() -> None:
     assert score.accuracy.value is None
     assert score.strict.value == 0.0
     assert score.n_invalid == score.n_trials > 0
-    assert found.verdict().name == "not told apart by these trials"
+    assert found.verdict().name == "not decided by these trials"
     captions = found.score(condition="caption")
     assert captions.n_failed == captions.n_trials > 0
 
@@ -185,7 +185,7 @@ def test_a_model_with_one_word_for_everything_is_unread_too() -> None:
     assert score.accuracy.value is None
     assert score.n_invalid == score.n_trials > 0
     assert found.modality_gap().difference.value is None
-    assert found.verdict().name == "not told apart by these trials"
+    assert found.verdict().name == "not decided by these trials"
 
 
 def test_what_one_sound_does_fails_alone() -> None:

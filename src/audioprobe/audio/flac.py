@@ -40,7 +40,7 @@ def complete_stream(stream: BinaryIO, size: int, *, accept: bool = False) -> Bin
         accept: take a stream that was cut, up to its last whole frame.
 
     Raises:
-        IncompleteAudioError: if the number is not told and the last frame is not whole.
+        IncompleteAudioError: if the header has no length and the last frame is not whole.
         UndecodableError: if files were joined.
     """
     window = FileWindow(stream, size)

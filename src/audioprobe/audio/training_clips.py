@@ -102,7 +102,7 @@ def _file_is_known(path: Path, stamp: tuple[int, int], data: TrainingData) -> bo
         return bool(_as_long(seconds, data)) and _sounds_known(
             read_waveform(Clip(str(path), path=path)), data
         )
-    except AudioReadError:  # it is told where the clip is heard
+    except AudioReadError:  # reported as a failure where the clip is read
         return False
 
 

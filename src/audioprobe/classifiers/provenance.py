@@ -49,7 +49,7 @@ def provenance_of(
 
 
 def _policy(reading: Reading) -> dict[str, Option]:
-    """The policy as options; taking incomplete files is told of where it was done."""
+    """Return the policy as options; `incomplete` is among them only where it is "accept"."""
     policy: dict[str, Option] = asdict(reading)
     if reading.incomplete == "refuse":
         del policy["incomplete"]

@@ -88,7 +88,7 @@ def classify(
     from audioprobe.audio.sources import clips_of
     from audioprobe.scorers.labels import checked_labels
 
-    # What is wrong with the input is told before a model is loaded.
+    # Errors in the input are reported before a model is loaded.
     names = checked_labels(_labels(labels, labels_file))
     clips = clips_of(_expanded(sounds))
     output = Output(out, plot, as_json=json, overwrite=overwrite)

@@ -22,7 +22,7 @@ _ADVICE = "Name another folder, or pass --overwrite to replace what is there."
 
 
 class Output:
-    """Where a result goes. What cannot be written is told before hours of captioning.
+    """Where a result goes. An unusable folder is an error before hours of captioning.
 
     Args:
         out: folder for the result and the answers so far; None keeps neither.

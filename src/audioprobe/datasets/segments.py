@@ -9,7 +9,7 @@ from audioprobe.datasets.cells import refuse_case_variants
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip
 
-_PER_SECOND = 1_000_000  # times are told apart to the microsecond
+_PER_SECOND = 1_000_000  # times are compared to the microsecond
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def _array(by_index: Mapping[int, Any]) -> FloatArray:
         )
     try:
         array = np.array([by_index[n] for n in range(n_texts)], dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:  # of unequal width, or no numbers
+    except (TypeError, ValueError, OverflowError) as error:  # of unequal width, or not numeric
         raise Refusal(
             f"Expected {n_texts} vectors of one width, as lists of numbers, got others "
             f"({type(error).__name__}).",

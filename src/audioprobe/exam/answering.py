@@ -32,7 +32,7 @@ class Trial:
 
     @property
     def right(self) -> bool | None:
-        """Whether the likelier answer was right; None for a tie, or where it is no number."""
+        """Whether the likelier answer was right; None for a tie or NaN."""
         chosen = most_likely_option((self.yes, 0.0))
         return None if chosen is None else (chosen == 0) == self.relation.holds
 

@@ -64,7 +64,7 @@ class Chat:
 
     Attributes:
         tokenizer: the processor's, or the tokenizer itself.
-        date: what the chat template is told that today is; None where it does not ask.
+        date: the date that the chat template gets; None where it does not ask for one.
 
     Raises:
         WeightsError: if a model that hears has no chat template, or the template is broken.
@@ -97,7 +97,7 @@ class Chat:
         if system is not None:
             refuse_control_tokens(self.tokenizer, system)
         if self._template is not None and not self._renders_itself:
-            with suppress(UnsupportedInputError):  # other prompts may be taken: each is told then
+            with suppress(UnsupportedInputError):  # other prompts may be taken
                 self._render([Turn("user", "?")])
 
     def encode(self, prompt: Prompt) -> Encoded:

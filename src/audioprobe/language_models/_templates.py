@@ -1,4 +1,4 @@
-"""Chat templates: where they are, what they are told, how they end."""
+"""Chat templates: where they are, the date they get, how they end."""
 
 from datetime import date
 from typing import Any
@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 from audioprobe.reasoning import split_reasoning
 
 TEMPLATE_DATE = date(2024, 7, 26)
-"""The day that chat templates are told it is: prompts must not depend on when they are written."""
+"""The date that chat templates get: prompts must not depend on the day they are written."""
 
 
 def template_of(processor: Any, tokenizer: Any) -> str | None:  # noqa: ANN401

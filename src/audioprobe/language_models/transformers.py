@@ -35,7 +35,7 @@ class TransformersLM:
     with their sounds where the model takes several. What the model's processor cuts off a long
     sound is told in `Response.details` as "not heard (s)". Questions about a sound that follow each
     other encode it once. What reads like a control token in a text is refused, or split where there
-    is no chat template. A template that asks for the date is told a fixed one, which `info` has.
+    is no chat template. A template that asks for the date gets a fixed one, which `info` has.
     Weights are read as safetensors, and code that comes with them is never run.
 
     Args:

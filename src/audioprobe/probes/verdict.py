@@ -119,7 +119,7 @@ def _named(
         return "hears but does not reason" + (" about what it hears, only in words" * in_text)
     if in_text and not identity and not in_audio:
         return "reasons but does not hear"
-    return "not told apart by these trials"
+    return "not decided by these trials"
 
 
 def _above_chance(

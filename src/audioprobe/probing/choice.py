@@ -42,7 +42,7 @@ def parse_choice(text: str, options: Sequence[str]) -> int | None:
 
     An option is named by its words, in any case and spelling of Unicode, with or without an
     article, or by its letter ("B" is the second), or by "option 2". Options that are equal after
-    normalisation cannot be told apart, and are never chosen.
+    normalisation cannot be distinguished, and are never chosen.
 
     Args:
         text: as the model wrote it.
