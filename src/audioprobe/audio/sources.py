@@ -1,23 +1,37 @@
 """Whatever a user passes as sound, as clips with unique ids."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from audioprobe.audio.hugging_face import (
+    clip_of_hf_sound,
+    clips_of_hf_dataset,
+    is_hf_dataset,
+    is_hf_sound,
+)
 from audioprobe.audio.search import READABLE_SUFFIXES, find_sounds, is_sound
 from audioprobe.errors import InvalidInputError
 from audioprobe.normalization import path_on_disk
+from audioprobe.protocols import Dataset
 from audioprobe.types import Clip, FloatArray, Waveform
 
-Source: TypeAlias = str | os.PathLike[str] | Clip | Waveform | tuple[FloatArray, int]
-"""A sound file, a folder of them, a clip, a waveform, or (samples, sample rate in Hz)."""
+Source: TypeAlias = (
+    str | os.PathLike[str] | Clip | Waveform | tuple[FloatArray, int] | Dataset | Mapping[str, Any]
+)
+"""A sound file, a folder of them, a clip, a waveform, (samples, sample rate in Hz), a data set with
+one split, or a sound of Hugging Face `datasets`: {"array", "sampling_rate"}, {"bytes"} or {"path"}.
+"""
 
 
 def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
     """One clip per sound, in the order given; folders are searched through, sorted by path.
+
+    A `datasets.Dataset` of Hugging Face with one `Audio` column is taken too, and its sounds:
+    dictionaries and decoders.
 
     A clip's id is its path as given (folder and name), or its position for sounds without one.
     Files are not opened here: one that cannot be read is that clip's failure, not the run's. So are
@@ -25,7 +39,8 @@ def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
 
     Raises:
         InvalidInputError: if nothing is given, a folder holds no sound, a path does not exist and
-            does not look like a sound file, or two clips have one id.
+            does not look like a sound file, a data set has several splits, or two clips have one
+            id.
     """
     given = cast("Iterable[Source]", [sources] if _is_one(sources) else sources)
     clips = tuple(clip for n, source in enumerate(given, 1) for clip in _clips(source, n))
@@ -41,7 +56,14 @@ def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
 
 def _is_one(source: object) -> bool:
     single = str | os.PathLike | Clip | Waveform | np.ndarray  # type: ignore[type-arg]
-    return isinstance(source, single) or _is_array_and_rate(source)
+    return (
+        source is None
+        or isinstance(source, single | Dataset)
+        or _is_array_and_rate(source)
+        or is_hf_dataset(source)
+        or isinstance(source, Mapping)
+        or is_hf_sound(source)
+    )
 
 
 def _is_array_and_rate(source: object) -> bool:
@@ -55,13 +77,35 @@ def _clips(source: Source, position: int) -> Iterator[Clip]:
         yield Clip(id=f"waveform-{position}", waveform=source)
     elif isinstance(source, str | os.PathLike):
         yield from _clips_at(Path(source))
+    elif isinstance(source, Dataset):
+        yield from _clips_of_dataset(source)
+    elif is_hf_dataset(source):
+        yield from clips_of_hf_dataset(source)
+    elif is_hf_sound(source):
+        yield clip_of_hf_sound(source, f"sound-{position}")
+    elif isinstance(source, Mapping) and any(map(is_hf_dataset, source.values())):
+        raise InvalidInputError(
+            f"Expected one split of the data set, got {', '.join(map(repr, source))}. Pass one: "
+            f"dataset[{next(iter(source))!r}]."
+        )
     elif _is_array_and_rate(source):
         yield Clip(id=f"waveform-{position}", waveform=Waveform(*source))
     else:
         raise InvalidInputError(
-            "A sound is a path, a Clip, a Waveform or (samples, sample rate), got "
-            f"{type(source).__name__}. For an array, say its rate: Waveform(samples, 16000)."
+            "A sound is a path, a Clip, a Waveform, (samples, sample rate) or a dictionary of "
+            f"Hugging Face datasets, got {type(source).__name__} at position {position}. "
+            "For an array, say its rate: Waveform(samples, 16000)."
         )
+
+
+def _clips_of_dataset(dataset: Dataset) -> Iterator[Clip]:
+    if len(dataset.splits) != 1:
+        raise InvalidInputError(
+            f"Expected sounds, got the data set {dataset.info.name} with the splits "
+            f"{', '.join(dataset.splits)}. Pass the clips of one: dataset.clips("
+            f"{next(iter(dataset.splits), 'SPLIT')!r})."
+        )
+    yield from dataset.clips(dataset.splits[0])
 
 
 def _clips_at(given: Path) -> Iterator[Clip]:

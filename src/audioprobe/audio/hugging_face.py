@@ -1,0 +1,176 @@
+"""Data sets of Hugging Face `datasets` and their items, as clips.
+
+Nothing is imported from that package: its objects are known by their attributes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from audioprobe.audio.reading import read_waveform
+from audioprobe.errors import AudioReadError, InvalidInputError
+from audioprobe.types import Clip, Waveform
+
+_SOUND_KEYS = ("array", "raw", "bytes", "path")
+_LABEL_COLUMNS = ("labels", "label")
+_REMEDY = "Repair the row, or leave it out with dataset.select(...)."
+
+
+def is_hf_dataset(source: object) -> bool:
+    """Whether an object is a `datasets.Dataset` or `datasets.IterableDataset`."""
+    return hasattr(source, "features") and hasattr(source, "cast_column")
+
+
+def is_hf_sound(source: object) -> TypeGuard[Any]:
+    """Whether an object is one sound of such a data set: a dictionary or a decoder."""
+    if isinstance(source, Mapping):
+        return any(key in source for key in (*_SOUND_KEYS, "audio"))
+    return hasattr(source, "get_all_samples")
+
+
+def clip_of_hf_sound(sound: Any, place: str, labels: tuple[str, ...] | None = None) -> Clip:
+    """Return one sound as a clip.
+
+    Args:
+        sound: {"array", "sampling_rate"} or {"raw", "sampling_rate"} with float samples of shape
+            (n_samples,), {"bytes", "path"}, {"path"}, a row {"audio": one of these}, or a decoder
+            with `get_all_samples()`, whose channels are averaged.
+        place: the clip's id where the sound has no path, and its name in messages.
+        labels: as in `Clip`.
+
+    Raises:
+        InvalidInputError: if it holds no sound, or one that cannot be decoded.
+    """
+    if isinstance(sound, Mapping) and "audio" in sound:
+        sound = sound["audio"]
+    if not isinstance(sound, Mapping):
+        if not hasattr(sound, "get_all_samples"):
+            raise InvalidInputError(
+                f"{place}: expected a sound, got {type(sound).__name__}. {_REMEDY}"
+            )
+        return Clip(id=place, waveform=_decoded(sound, place), labels=labels)
+    path = sound.get("path")
+    clip_id = str(path) if path else place
+    for key in ("array", "raw"):
+        if sound.get(key) is not None:
+            rate = sound.get("sampling_rate")
+            waveform = _waveform(sound[key], rate, place)
+            return Clip(id=clip_id, waveform=waveform, labels=labels)
+    if sound.get("bytes") is not None:
+        waveform = _read_bytes(sound["bytes"], Path(path or "").suffix, place)
+        return Clip(id=clip_id, waveform=waveform, labels=labels)
+    if not path:
+        raise InvalidInputError(
+            f"{place}: expected {{'array', 'sampling_rate'}}, {{'bytes'}} or {{'path'}} of a "
+            f"sound, got none of them in {sorted(map(str, sound))}. {_REMEDY}"
+        )
+    return Clip(id=clip_id, path=Path(path), labels=labels)
+
+
+def clips_of_hf_dataset(dataset: Any) -> Iterator[Clip]:
+    """Yield the clips of a data set with one `Audio` column, in its order.
+
+    Sounds that the data set holds as bytes are decoded here, at the rate of their file; files that
+    it names are opened when they are needed. A clip's id is that of the column `id`, else the path
+    if no other row has it, else "row-" and the position from 1. Labels are those of the column
+    `labels` or `label`: texts, or numbers of a `ClassLabel`, where -1 says that nobody has said.
+
+    Raises:
+        InvalidInputError: if there is not one `Audio` column, or a row has no sound or one that
+            cannot be decoded; names the row.
+    """
+    features = dataset.features or {}
+    column = _audio_column(features)
+    label = next((name for name in _LABEL_COLUMNS if name in features), "")
+    kept = [column, *filter(None, (label, "id" if "id" in features else ""))]
+    undecoded = dataset.select_columns(kept).with_format(None)
+    if features[column].decode:  # decoding would need torchcodec
+        feature = replace(features[column], decode=False)
+        undecoded = undecoded.cast_column(column, feature)
+    clips = []
+    for number, row in enumerate(undecoded, 1):
+        labels = _labels(row[label], features[label], number) if label else None
+        clip = clip_of_hf_sound(row[column], f"row-{number}", labels)
+        if row.get("id") is not None:
+            clip = replace(clip, id=str(row["id"]))
+        clips.append(clip)
+    shared = Counter(clip.id for clip in clips)
+    for number, clip in enumerate(clips, 1):
+        unique = "id" in features or shared[clip.id] == 1
+        yield clip if unique else replace(clip, id=f"row-{number}")
+
+
+def _audio_column(features: Mapping[str, object]) -> str:
+    columns = [name for name, feature in features.items() if type(feature).__name__ == "Audio"]
+    if len(columns) != 1:
+        advice = (
+            'Mark the column of sounds: dataset.cast_column("audio", datasets.Audio()).'
+            if not columns
+            else "Leave the others out: dataset.remove_columns(...)."
+        )
+        raise InvalidInputError(
+            f"Expected a data set with one Audio column, got {columns or 'none'} among the columns "
+            f"{list(features)}. {advice}"
+        )
+    return columns[0]
+
+
+def _labels(value: object, feature: Any, number: int) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    values = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    names = getattr(getattr(feature, "feature", feature), "names", None)
+    labels = []
+    for item in values:
+        if isinstance(item, str):
+            labels.append(item)
+        elif names is None or not isinstance(item, int):
+            raise InvalidInputError(
+                f"row-{number}: expected labels as texts or of a ClassLabel, got {item!r:.60}. "
+                "Cast the column to ClassLabel(names=[...]), or remove it."
+            )
+        elif item < 0:
+            return None
+        else:
+            labels.append(names[item])
+    return tuple(labels)
+
+
+def _decoded(decoder: Any, place: str) -> Waveform:
+    try:
+        samples = decoder.get_all_samples()
+    except RuntimeError as error:
+        raise InvalidInputError(
+            f"{place}: cannot be decoded ({error!s:.200}). {_REMEDY}"
+        ) from error
+    channels = np.asarray(samples.data)
+    mono = channels if channels.ndim == 1 else channels.mean(axis=0)
+    return _waveform(mono, samples.sample_rate, place)
+
+
+def _waveform(samples: Any, rate: object, place: str) -> Waveform:
+    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or rate != int(rate):
+        raise InvalidInputError(
+            f"{place}: expected 'sampling_rate' in whole Hz beside the samples, got {rate!r:.60}."
+        )
+    try:
+        return Waveform(np.asarray(samples), int(rate))
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{place}: {error}") from error
+
+
+def _read_bytes(content: bytes, suffix: str, place: str) -> Waveform:
+    """Read the bytes as a file, so that damage is found as it is in files."""
+    with TemporaryDirectory(prefix="audioprobe-") as folder:
+        path = Path(folder) / f"sound{suffix}"
+        path.write_bytes(content)
+        try:
+            return read_waveform(Clip(id=place, path=path))
+        except AudioReadError as error:
+            cause = str(error).removeprefix(f"{path}: ")
+            raise InvalidInputError(f"{place}: {cause} {_REMEDY}") from error
