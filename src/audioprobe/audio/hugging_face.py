@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeGuard
+from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -21,19 +21,46 @@ _LABEL_COLUMNS = ("labels", "label")
 _REMEDY = "Repair the row, or leave it out with dataset.select(...)."
 
 
-def is_hf_dataset(source: object) -> bool:
-    """Whether an object is a `datasets.Dataset` or `datasets.IterableDataset`."""
-    return hasattr(source, "features") and hasattr(source, "cast_column")
+class _Samples(Protocol):
+    data: np.typing.ArrayLike  # shape (n_channels, n_samples)
+    sample_rate: int
 
 
-def is_hf_sound(source: object) -> TypeGuard[Any]:
+@runtime_checkable
+class HFDecoder(Protocol):
+    """A decoder of torchcodec, which `datasets` gives for a sound."""
+
+    def get_all_samples(self) -> _Samples:
+        """Return all samples, shape (n_channels, n_samples), and their rate in Hz."""
+
+
+@runtime_checkable
+class HFDataset(Protocol):
+    """What is used of `datasets.Dataset` and `datasets.IterableDataset`."""
+
+    features: Mapping[str, Any] | None
+
+    def cast_column(self, column: str, feature: object, /) -> Self:
+        """Return the data set with another type of a column."""
+
+    def select_columns(self, column_names: list[str], /) -> Self:
+        """Return the data set with these columns alone."""
+
+    def with_format(self, name: None, /) -> Self:
+        """Return the data set with rows of Python objects."""
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        """Iterate over rows."""
+
+
+def is_hf_sound(source: object) -> TypeGuard[Mapping[str, object] | HFDecoder]:
     """Whether an object is one sound of such a data set: a dictionary or a decoder."""
     if isinstance(source, Mapping):
         return any(key in source for key in (*_SOUND_KEYS, "audio"))
-    return hasattr(source, "get_all_samples")
+    return isinstance(source, HFDecoder)
 
 
-def clip_of_hf_sound(sound: Any, place: str, labels: tuple[str, ...] | None = None) -> Clip:
+def clip_of_hf_sound(sound: object, place: str, labels: tuple[str, ...] | None = None) -> Clip:
     """Return one sound as a clip.
 
     Args:
@@ -49,7 +76,7 @@ def clip_of_hf_sound(sound: Any, place: str, labels: tuple[str, ...] | None = No
     if isinstance(sound, Mapping) and "audio" in sound:
         sound = sound["audio"]
     if not isinstance(sound, Mapping):
-        if not hasattr(sound, "get_all_samples"):
+        if not isinstance(sound, HFDecoder):
             raise InvalidInputError(
                 f"{place}: expected a sound, got {type(sound).__name__}. {_REMEDY}"
             )
@@ -72,7 +99,7 @@ def clip_of_hf_sound(sound: Any, place: str, labels: tuple[str, ...] | None = No
     return Clip(id=clip_id, path=Path(path), labels=labels)
 
 
-def clips_of_hf_dataset(dataset: Any) -> Iterator[Clip]:
+def clips_of_hf_dataset(dataset: HFDataset) -> Iterator[Clip]:
     """Yield the clips of a data set with one `Audio` column, in its order.
 
     Sounds that the data set holds as bytes are decoded here, at the rate of their file; files that
@@ -120,7 +147,7 @@ def _audio_column(features: Mapping[str, object]) -> str:
     return columns[0]
 
 
-def _labels(value: object, feature: Any, number: int) -> tuple[str, ...] | None:
+def _labels(value: object, feature: object, number: int) -> tuple[str, ...] | None:
     if value is None:
         return None
     values = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
@@ -141,7 +168,7 @@ def _labels(value: object, feature: Any, number: int) -> tuple[str, ...] | None:
     return tuple(labels)
 
 
-def _decoded(decoder: Any, place: str) -> Waveform:
+def _decoded(decoder: HFDecoder, place: str) -> Waveform:
     try:
         samples = decoder.get_all_samples()
     except RuntimeError as error:
@@ -153,7 +180,7 @@ def _decoded(decoder: Any, place: str) -> Waveform:
     return _waveform(mono, samples.sample_rate, place)
 
 
-def _waveform(samples: Any, rate: object, place: str) -> Waveform:
+def _waveform(samples: np.typing.ArrayLike, rate: object, place: str) -> Waveform:
     if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or rate != int(rate):
         raise InvalidInputError(
             f"{place}: expected 'sampling_rate' in whole Hz beside the samples, got {rate!r:.60}."

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from audioprobe.audio.hugging_face import (
+    HFDataset,
+    HFDecoder,
     clip_of_hf_sound,
     clips_of_hf_dataset,
-    is_hf_dataset,
     is_hf_sound,
 )
 from audioprobe.audio.search import READABLE_SUFFIXES, find_sounds, is_sound
@@ -20,10 +21,19 @@ from audioprobe.protocols import Dataset
 from audioprobe.types import Clip, FloatArray, Waveform
 
 Source: TypeAlias = (
-    str | os.PathLike[str] | Clip | Waveform | tuple[FloatArray, int] | Dataset | Mapping[str, Any]
+    str
+    | os.PathLike[str]
+    | Clip
+    | Waveform
+    | tuple[FloatArray, int]
+    | Dataset
+    | HFDataset
+    | HFDecoder
+    | Mapping[str, Any]
 )
 """A sound file, a folder of them, a clip, a waveform, (samples, sample rate in Hz), a data set with
-one split, or a sound of Hugging Face `datasets`: {"array", "sampling_rate"}, {"bytes"} or {"path"}.
+one split, a data set of Hugging Face, or one of its sounds: a decoder, {"array", "sampling_rate"},
+{"bytes"} or {"path"}.
 """
 
 
@@ -58,11 +68,8 @@ def _is_one(source: object) -> bool:
     single = str | os.PathLike | Clip | Waveform | np.ndarray  # type: ignore[type-arg]
     return (
         source is None
-        or isinstance(source, single | Dataset)
+        or isinstance(source, single | Mapping | Dataset | HFDataset | HFDecoder)
         or _is_array_and_rate(source)
-        or is_hf_dataset(source)
-        or isinstance(source, Mapping)
-        or is_hf_sound(source)
     )
 
 
@@ -79,17 +86,21 @@ def _clips(source: Source, position: int) -> Iterator[Clip]:
         yield from _clips_at(Path(source))
     elif isinstance(source, Dataset):
         yield from _clips_of_dataset(source)
-    elif is_hf_dataset(source):
+    elif isinstance(source, HFDataset):
         yield from clips_of_hf_dataset(source)
     elif is_hf_sound(source):
         yield clip_of_hf_sound(source, f"sound-{position}")
-    elif isinstance(source, Mapping) and any(map(is_hf_dataset, source.values())):
+    elif isinstance(source, Mapping) and any(
+        isinstance(value, HFDataset) for value in source.values()
+    ):
         raise InvalidInputError(
             f"Expected one split of the data set, got {', '.join(map(repr, source))}. Pass one: "
             f"dataset[{next(iter(source))!r}]."
         )
     elif _is_array_and_rate(source):
-        yield Clip(id=f"waveform-{position}", waveform=Waveform(*source))
+        yield Clip(
+            id=f"waveform-{position}", waveform=Waveform(*cast("tuple[FloatArray, int]", source))
+        )
     else:
         raise InvalidInputError(
             "A sound is a path, a Clip, a Waveform, (samples, sample rate) or a dictionary of "
