@@ -1,6 +1,7 @@
 """Two results of the same clips are compared on what both scored and somebody annotated."""
 
 import json
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -125,3 +126,15 @@ def test_groups_are_saved_and_old_files_without_them_are_read() -> None:
     old = json.loads(first.to_json())
     del old["groups"]
     assert ClassificationResult.from_json(json.dumps(old)).groups == {}
+
+
+def test_truth_and_groups_are_joined_in_either_unicode_form() -> None:
+    composed, decomposed = (
+        {unicodedata.normalize(form, f"bl\u00e4ss {n}"): name for n, name in enumerate(NAMES)}
+        for form in ("NFC", "NFD")
+    )
+    scored = result(RIGHT, tuple(composed))
+    truth = {clip_id: TRUTH[name] for clip_id, name in decomposed.items()}
+    groups = {clip_id: FOUR_SITES[name] for clip_id, name in decomposed.items()}
+    found = compare(scored, scored, truth=truth, groups=groups)
+    assert (found.clip_ids, found.units) == (tuple(composed), "4 groups")

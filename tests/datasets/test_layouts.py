@@ -206,3 +206,12 @@ def test_mapped_labels_are_renamed_joined_and_dropped(tmp_path: Path) -> None:
     assert data.info.parts["dataset"] == Recordings().info
     with pytest.raises(InvalidInputError, match="Did you mean 'crow'"):
         Mapped(Recordings(), {"crows": "bird"})
+
+
+def test_mapped_labels_are_compared_in_unicode_nfc(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    clip = Clip("a", tmp_path / "a.wav", labels=("Bl\u00e4sshuhn",))
+    listed = Listed("mine", {"all": [clip]}, ["Bl\u00e4sshuhn"])
+    data = Mapped(listed, {"Bla\u0308sshuhn": "a\u0308"})
+    assert data.labels == ("\u00e4",)
+    assert data.clips("all")[0].labels == ("\u00e4",)

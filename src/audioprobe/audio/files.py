@@ -23,6 +23,7 @@ from audioprobe.audio.ogg import check_pages
 from audioprobe.audio.pieces import UndecodableError
 from audioprobe.audio.search import OTHER_SUFFIXES, conversion_advice
 from audioprobe.errors import AudioReadError, IncompleteAudioError, did_you_mean
+from audioprobe.normalization import path_on_disk
 
 MIN_SAMPLE_RATE_HZ = 100
 """Recordings of whales have 250 Hz; a lower rate is an error, often kHz written for Hz."""
@@ -77,6 +78,7 @@ def open_sound(path: Path, *, accept_incomplete: bool = False) -> Iterator[OpenS
         AudioReadError: if it is missing, empty, or not sound, or has less than 100 samples a
             second.
     """
+    path = path_on_disk(path)
     try:
         _refuse_missing(path)
         with path.open("rb", buffering=0) as stream:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from audioprobe.datasets.tables import read_rows
 from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.normalization import nfc
 from audioprobe.protocols import Dataset
 from audioprobe.types import Clip, ComponentInfo
 
@@ -23,6 +24,7 @@ class Mapped:
     """
 
     def __init__(self, dataset: Dataset, names: Mapping[str, str]) -> None:
+        names = {nfc(label): nfc(name) for label, name in names.items()}
         unknown = [label for label in names if label not in dataset.labels]
         if unknown:
             raise InvalidInputError(
@@ -30,7 +32,7 @@ class Mapped:
                 f"{did_you_mean(unknown[0], dataset.labels)}"
             )
         self._dataset = dataset
-        self._names = dict(names)
+        self._names = names
         self.labels = tuple(dict.fromkeys(names.values()))
 
     @property

@@ -14,6 +14,7 @@ from audioprobe.metrics.exchanges import smallest_text
 from audioprobe.metrics.many_tests import benjamini_hochberg, holm
 from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
 from audioprobe.metrics.power import Test
+from audioprobe.normalization import nfc
 from audioprobe.results.classification import ClassificationResult
 from audioprobe.tables import Table
 from audioprobe.types import BoolArray, FloatArray
@@ -169,14 +170,16 @@ def compare(
     """
     if first.labels != second.labels:
         raise InvalidInputError("The results have other labels: score both against the same list.")
-    known = {**second.truth, **first.truth} if truth is None else truth
+    given = {**second.truth, **first.truth} if truth is None else truth
+    known = {nfc(clip_id): labels for clip_id, labels in given.items()}
     other = set(second.clip_ids)
     common = tuple(name for name in first.clip_ids if name in other and name in known)
     if not common:
         raise InvalidInputError("No annotated clip was scored in both results.")
     targets = targets_of(known, common, first.labels)
     one, two = _rows(first, common), _rows(second, common)
-    owners = _owners(common, _groups(first, second) if groups is None else groups)
+    owned = _groups(first, second) if groups is None else groups
+    owners = _owners(common, {nfc(clip_id): group for clip_id, group in owned.items()})
     if owners is None:
         tests = [delong(targets[:, n], one[:, n], two[:, n]) for n in range(len(first.labels))]
         best = mcnemar(_right(targets, one), _right(targets, two))
