@@ -1,7 +1,6 @@
 """Windows cover a recording, whatever its length, and no more than one is in memory."""
 
 import tracemalloc
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -159,10 +158,9 @@ def test_equal_sounds_have_equal_digests_and_others_do_not() -> None:
     assert ramp(5).digest() != Waveform(ramp(5).samples, RATE + 1).digest()
 
 
-@pytest.mark.parametrize("written", ["NFC", "NFD"])
-@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+@pytest.mark.parametrize("written", ["bl\u00e4ss.wav", "bla\u0308ss.wav"])
+@pytest.mark.parametrize("asked", ["bl\u00e4ss.wav", "bla\u0308ss.wav"])
 def test_a_file_is_opened_in_either_unicode_form(tmp_path: Path, written: str, asked: str) -> None:
-    name = "bl\u00e4ss.wav"
-    soundfile.write(tmp_path / unicodedata.normalize(written, name), np.zeros(200), 100)
-    path = tmp_path / unicodedata.normalize(asked, name)
+    soundfile.write(tmp_path / written, np.zeros(200), 100)
+    path = tmp_path / asked
     assert read_waveform(Clip("a", path=path)).samples.size == 200
