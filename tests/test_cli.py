@@ -19,7 +19,7 @@ from audioprobe.cli.recordings import copy_recordings
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.errors import BackendNotFoundError, InvalidInputError
 from audioprobe.results import ClassificationResult
-from tests.processes import CLI, SETTINGS, run_cli, run_python, start_cli
+from tests.processes import CLI, INTERRUPTIBLE, SETTINGS, run_cli, run_python, start_cli
 
 NO_SPACE = "audioprobe: Standard output cannot be written (No space left on device)."
 SCRIPTED = ("--model", "scripted:a crow", "--scorer", "keyword")
@@ -242,6 +242,7 @@ registry.load = slow
 """
     arguments = ("classify", str(tmp_path), "--labels", "crow", "--scorer", "keyword", "--out")
     folder = tmp_path / "o"
+    stopping = INTERRUPTIBLE + stopping
     stopped = run_python(stopping.replace("LAST", "2") + CLI, *arguments, str(folder))
     assert stopped.returncode == 130
     assert "2 captions are kept; the same command goes on" in stopped.stderr

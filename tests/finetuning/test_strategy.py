@@ -88,17 +88,20 @@ def test_none_comes_twice(kind: str) -> None:
 @pytest.mark.parametrize(
     ("given_tables", "message"),
     [
-        ({"holding": [{"kind": "rehersal"}]}, "x: holding.0.*Did you mean 'rehearsal'"),
-        ({"alignment": [{"kind": "contrastve"}]}, "x: alignment.0.*Did you mean 'contrastive'"),
-        ({"alignment": [{"kind": "ewc"}]}, "x: alignment.0"),
-        ({"holding": [{"strength": 1.0}]}, "x: holding.0"),
-        ({"holding": [{"kind": "ewc"}]}, "x: holding.0.ewc.strength"),
+        ({"holding": [{"kind": "rehersal"}]}, "x: holding, number 1: .*Did you mean 'rehearsal'"),
+        (
+            {"alignment": [{"kind": "contrastve"}]},
+            "x: alignment, number 1: .*Did you mean 'contrastive'",
+        ),
+        ({"alignment": [{"kind": "ewc"}]}, "x: alignment, number 1: "),
+        ({"holding": [{"strength": 1.0}]}, "x: holding, number 1: "),
+        ({"holding": [{"kind": "ewc"}]}, "x: holding, number 1: the key 'strength' is missing"),
         (
             {"holding": [{"kind": "rehearsal", "text": 1}]},
             "x: holding, number 1: unknown key 'text'.*Did you mean 'texts'",
         ),
         ({"trainz": "lora"}, "x: unknown key 'trainz'.*Did you mean 'trains'"),
-        ({"plan": {"steps": 3}}, "x: plan.learning_rate"),
+        ({"plan": {"steps": 3}}, "x: plan: the key 'learning_rate' is missing"),
         ({"alignment": [{"kind": "embedding", "distance": "cosinus"}]}, "'cosine' or 'mse'"),
     ],
 )

@@ -23,7 +23,7 @@ def test_one_that_is_always_right_agrees_and_has_no_variance() -> None:
     assert found.agreement.value == 1.0
     assert (found.between_concepts, found.between_wordings) == (None, None)
     assert found.n > len(CLIPS)
-    assert f"of {len(CLIPS)} groups" in found.agreement.method  # concepts, not questions
+    assert f"of {len(CLIPS)} concepts" in found.agreement.method  # concepts, not questions
 
 
 def test_one_that_trips_over_a_wording_varies_by_wordings() -> None:

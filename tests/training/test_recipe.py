@@ -42,9 +42,17 @@ def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     ("old", "new", "words"),
     [
         ("n_train", "n_trian", r"sounds: unknown key 'n_trian'. Did you mean 'n_train'"),
-        ('parts = ["projector"]', 'parts = ["projection"]', r"stages.0.parts.0"),
-        ("steps = 1, learning_rate = 0.1 }\n[[stages]]", "steps = 0 }\n[[stages]]", "lessons.0"),
-        ('name = "one"', "", r"stages.0.name"),
+        (
+            'parts = ["projector"]',
+            'parts = ["projection"]',
+            "stages, number 1: parts, number 1: .*'projector'",
+        ),
+        (
+            "steps = 1, learning_rate = 0.1 }\n[[stages]]",
+            "steps = 0 }\n[[stages]]",
+            "lessons, number 1: plan: the key 'learning_rate'",
+        ),
+        ('name = "one"', "", "stages, number 1: the key 'name'"),
         ("[[lessons]]", "[[lessons", "not readable as TOML"),
         ('name = "one"', 'name = "one"\nscenes = 0', "asks nothing"),
         ('name = "one"', 'name = "one"\nwords = -1', "cannot be negative"),

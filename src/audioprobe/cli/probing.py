@@ -71,19 +71,10 @@ def probe(
     """
     import tomli_w
 
-    config: dict[str, Any] = {
-        "kind": "probe",
-        "seed": seed,
-        "pairs": _split(pairs),
-        "forms": _split(forms),
-        "negatives": _split(negatives),
-        "n_clips": n_clips,
-        "spoken": spoken,
-        "listeners": [_listener(model, conditions, wordings)],
-        "sounds": _sounds(clips),
-    }
-    if judge:
-        config["judge"] = {"name": judge}
+    config = {"kind": "probe", "seed": seed, "n_clips": n_clips, "spoken": spoken}
+    config |= {"pairs": _split(pairs), "forms": _split(forms), "negatives": _split(negatives)}
+    config |= {"listeners": [_listener(model, conditions, wordings)], "sounds": _sounds(clips)}
+    config |= {"judge": {"name": judge}} if judge else {}
     text = tomli_w.dumps(config)
     return run_probe(text, "options", out, embed=embed_audio, dry_run=dry_run)
 

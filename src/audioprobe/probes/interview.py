@@ -54,11 +54,6 @@ def interview(
         components["judge"] = judge.info
     played = {c.id: (name, c) for name, own in asked.clips.by_concept.items() for c in own}
     used = dict.fromkeys(q.clip for q in asked.questions if q.clip)
-    options: dict[str, Option] = questionnaire.options | {
-        "answers": (manners.yes, manners.no, manners.option),
-        "max_new_tokens": manners.max_new_tokens,
-        "played of a clip (s)": PLAYED_S,
-    }
     return ProbeOutcome(
         trials,
         {clip: _place(*played[clip]) for clip in used},
@@ -71,7 +66,7 @@ def interview(
         bootstrap,
         Provenance(
             components,
-            options,
+            questionnaire.options | _options(manners),
             plan.seed,
             digest_of_sounds([("questions", asked.digest()), *sorted(asker.digests.items())]),
             versions(),
@@ -81,6 +76,14 @@ def interview(
         _cut(unplayed, asker.unheard, used),
         asked.unasked(),
     )
+
+
+def _options(manners: Manners) -> dict[str, Option]:
+    return {
+        "answers": (manners.yes, manners.no, manners.option),
+        "max_new_tokens": manners.max_new_tokens,
+        "played of a clip (s)": PLAYED_S,
+    }
 
 
 def _unplayed(asked: Prepared) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 
 from audioprobe.display import Displayed
@@ -197,16 +198,15 @@ class ProbeOutcome(Displayed):
         return Table((*columns, *HEADER), rows, numeric=tuple(range(n, n + len(HEADER))))
 
     def __str__(self) -> str:
-        found = self.verdict()
-        table = self.table().only(("condition", "relation", "form", *BRIEF)).to_text()
-        lines = [table, "", str(self.modality_gap()), f"{found.name} ({found.grounds})"]
-        return "\n".join([*lines, *self.notes()])
+        (table,), sentences = self.displayed()
+        return "\n".join([table.to_text(), "", *sentences])
 
     def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
         """Accuracies, the gap between text and audio, the diagnosis, and notes."""
         found = self.verdict()
         table = self.table().only(("condition", "relation", "form", *BRIEF))
-        return (table,), (str(self.modality_gap()), found.name, *self.notes())
+        diagnosis = f"{found.name} ({found.grounds})"
+        return (table,), (str(self.modality_gap()), diagnosis, *self.notes())
 
     def notes(self) -> list[str]:
         """What a reader of the numbers should know of the clips, a sentence each."""
@@ -256,11 +256,8 @@ class ProbeOutcome(Displayed):
         return write_page(page_of(self, Path(path).parent, embed=embed), Path(path))
 
     def _where(self, values: "_Values", wanted: Mapping[str, object]) -> tuple[Trial, ...]:
-        return tuple(
-            trial
-            for trial in self.trials
-            if all(values(trial, name) == value for name, value in wanted.items())
-        )
+        kept = (all(values(t, name) == want for name, want in wanted.items()) for t in self.trials)
+        return tuple(compress(self.trials, kept))
 
     def _values(self, reading: ReadAs) -> "_Values":
         return _Values(frozenset(self.familiar), recognised(self.trials, reading))
@@ -296,7 +293,7 @@ def _check(names: Iterable[str]) -> None:
 def _told(value: object) -> str:
     if value is None:
         return "unknown"
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)
 
 
 def failures_of(trials: Sequence[Trial]) -> dict[str, int]:

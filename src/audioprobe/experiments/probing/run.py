@@ -87,8 +87,7 @@ class ProbeRun:
         Args:
             folder: of this run; one that was stopped goes on.
             progress: told how far it is.
-            say: told in sentences what a user should know: sounds that have changed since the last
-                start, clips that a model was trained on, and how many answers were kept.
+            say: gets notices: changed sounds, clips that a model was trained on, answers kept.
 
         Returns:
             A cell for each listener and each part of its sounds, in order.
@@ -102,9 +101,7 @@ class ProbeRun:
             listener.name: built("language_model", listener.model)  # type: ignore[misc]
             for listener in self.config.listeners
         }
-        judge: LanguageModel | None = None
-        if self.config.judge is not None:
-            judge = built("language_model", self.config.judge)  # type: ignore[assignment]
+        judge = self._judge()
         digests = {one.sounds: sound_digests(one.heard.clips) for one in self.planned if one.heard}
         known = self._training_clips(models)
         with open_run(
@@ -124,14 +121,13 @@ class ProbeRun:
                 if self.config.cache:
                     model = cached(model, Path(self.config.cache).expanduser())
                 asked.append(cached(model, run.journal))
-                judging = judge and cached(judge, run.journal)
                 outcome = interview(
                     asked[-1],
                     one.questionnaire,
                     one.asked,
                     one.listener.manners,
                     self.config.bootstrap,
-                    judge=judging,
+                    judge=judge and cached(judge, run.journal),
                     progress=_told(progress, one),
                 )
                 familiar = one.heard.familiar if one.heard else None
@@ -139,6 +135,11 @@ class ProbeRun:
                 _keep(run, cells[-1])
             tell_reuse(asked, n_before, say)
             return cells
+
+    def _judge(self) -> LanguageModel | None:
+        if self.config.judge is None:
+            return None
+        return built("language_model", self.config.judge)  # type: ignore[return-value]
 
     def _training_clips(
         self, models: dict[str, LanguageModel]
