@@ -1,7 +1,6 @@
 """What a probe found: every trial, and whatever can be computed from them."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
@@ -294,8 +293,3 @@ def _told(value: object) -> str:
     if value is None:
         return "unknown"
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)
-
-
-def failures_of(trials: Sequence[Trial]) -> dict[str, int]:
-    """Causes of trials without an answer, and how many each has."""
-    return Counter(trial.failure for trial in trials if trial.failure)

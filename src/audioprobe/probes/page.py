@@ -6,10 +6,10 @@ from types import MappingProxyType
 
 from audioprobe.probes.browsing import sound_cards, trial_grid
 from audioprobe.probes.gap import Gap
-from audioprobe.probes.outcome import ProbeOutcome, failures_of
+from audioprobe.probes.outcome import ProbeOutcome
 from audioprobe.probes.questions import Condition
 from audioprobe.probes.statistics import HEADER, table_cells, without_counts
-from audioprobe.probes.trial import READINGS
+from audioprobe.probes.trial import READINGS, failures_of
 from audioprobe.reports.figures import Row, forest, steps, to_svg
 from audioprobe.reports.html import Drawing, Grid, Item, Page, Section
 from audioprobe.reports.sounds import Sounds

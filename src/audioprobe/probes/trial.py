@@ -1,6 +1,8 @@
 """One question with its answer, read in up to four ways."""
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -89,3 +91,8 @@ class Trial:
         """Whether "yes" was said; None for a choice, or where nothing was."""
         chosen = self.chosen(reading)
         return None if chosen is None or self.question.form == "choice" else chosen == 0
+
+
+def failures_of(trials: Sequence[Trial]) -> dict[str, int]:
+    """Causes of trials without an answer, and how many each has."""
+    return Counter(trial.failure for trial in trials if trial.failure)

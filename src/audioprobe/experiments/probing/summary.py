@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from audioprobe.experiments.probing.comparing import Contrast
 from audioprobe.experiments.probing.run import ProbeCell
 from audioprobe.metrics.exchanges import smallest_text
-from audioprobe.probes.outcome import failures_of
 from audioprobe.probes.questions import Condition
 from audioprobe.probes.statistics import score, without_counts
+from audioprobe.probes.trial import failures_of
 from audioprobe.tables import Table
 from audioprobe.types import Estimate
 
