@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib import import_module
+from typing import Any
 
 _KERNEL_LOGGER = "bitsandbytes.backends.cpu.ops"
 _KERNEL_NOTICE = "Failed to load CPU gemm_4bit_forward"  # told on import, whoever needs 4 bits
@@ -36,9 +38,9 @@ def hide_kernel_notice() -> None:
 @contextmanager
 def without_weight_bars() -> Iterator[None]:
     """Where transformers shows no bar while it copies weights from the disk into a network."""
-    from transformers import modeling_gguf_pytorch_utils as gguf  # noqa: PLC0415 - slow to import
     from transformers.utils import logging as bars  # noqa: PLC0415
 
+    gguf: Any = import_module("transformers.modeling_gguf_pytorch_utils")
     shown, bar = bars.is_progress_bar_enabled(), gguf.tqdm
     bars.disable_progress_bar()
     gguf.tqdm = partial(bar, disable=True)  # this bar heeds no switch of transformers

@@ -32,6 +32,7 @@ class HFDecoder(Protocol):
 
     def get_all_samples(self) -> _Samples:
         """Return all samples, shape (n_channels, n_samples), and their rate in Hz."""
+        ...
 
 
 @runtime_checkable
@@ -42,15 +43,19 @@ class HFDataset(Protocol):
 
     def cast_column(self, column: str, feature: object, /) -> Self:
         """Return the data set with another type of a column."""
+        ...
 
     def select_columns(self, column_names: list[str], /) -> Self:
         """Return the data set with these columns alone."""
+        ...
 
     def with_format(self, name: None, /) -> Self:
         """Return the data set with rows of Python objects."""
+        ...
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         """Iterate over rows."""
+        ...
 
 
 def is_hf_sound(source: object) -> TypeGuard[Mapping[str, object] | HFDecoder]:

@@ -268,7 +268,8 @@ def _read_tokenizer(folder: Path, net: LtuNet) -> Any:  # noqa: ANN401 - transfo
             f"{folder}: no tokenizer could be read ({error!s:.200}). Expected tokenizer.model or "
             "tokenizer.json beside the weights of the base."
         ) from error
-    refuse_ids_beyond(tokenizer, len(net.llama.get_input_embeddings().weight), str(folder))
+    embedding: Any = net.llama.get_input_embeddings()
+    refuse_ids_beyond(tokenizer, len(embedding.weight), str(folder))
     return tokenizer
 
 

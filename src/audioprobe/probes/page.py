@@ -9,7 +9,7 @@ from audioprobe.probes.gap import Gap
 from audioprobe.probes.outcome import ProbeOutcome
 from audioprobe.probes.questions import Condition
 from audioprobe.probes.statistics import HEADER, table_cells, without_counts
-from audioprobe.probes.trial import READINGS, failures_of
+from audioprobe.probes.trial import READINGS, ReadAs, failures_of
 from audioprobe.reports.figures import Row, forest, steps, to_svg
 from audioprobe.reports.html import Drawing, Grid, Item, Page, Section
 from audioprobe.reports.sounds import Sounds
@@ -81,7 +81,9 @@ def _grid(outcome: ProbeOutcome) -> Grid:
 def _readings(outcome: ProbeOutcome) -> list[Item]:
     """The same trials in every way to read them; nothing where one is all."""
     names = ("relation", "condition", "form")
-    readings = [r for r in READINGS if r != "judge" or "judge" in outcome.provenance.components]
+    readings: list[ReadAs] = [
+        r for r in READINGS if r != "judge" or "judge" in outcome.provenance.components
+    ]
     found = {reading: outcome.by(*names, reading=reading) for reading in readings}
     rows = tuple(
         (reading, *map(str, key), *table_cells(score))

@@ -175,8 +175,10 @@ def _repeated(clause: str) -> _Kind | None:
     parts = clause.split()
     if len(parts) < 2 or len(set(parts)) > 1:
         return None
-    sides = {_side(parts[0], language) for language in LANGUAGES} & {"yes", "no"}
-    return sides.pop() if len(sides) == 1 else None
+    kinds = {_side(parts[0], language) for language in LANGUAGES}
+    both: tuple[_Kind, ...] = ("yes", "no")
+    sides = [side for side in both if side in kinds]
+    return sides[0] if len(sides) == 1 else None
 
 
 @cache

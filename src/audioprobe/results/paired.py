@@ -238,7 +238,7 @@ def _left_out(
     """Why clips of either result are not compared."""
     scored = set(first.clip_ids), set(second.clip_ids)
     failed = tuple({failure.clip_id for failure in one.failures} for one in (first, second))
-    reasons = dict.fromkeys(
+    reasons: dict[str, int] = dict.fromkeys(
         (
             "failed in both",
             "failed in the first",

@@ -94,7 +94,7 @@ class TrainingData:
         with Path(path).open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(field.name for field in fields(TrainingRecording))
-            writer.writerows(map(astuple, self.recordings))
+            writer.writerows(astuple(recording) for recording in self.recordings)
 
     def joined(self, others: Iterable[TrainingRecording]) -> "TrainingData":
         """The same with more recordings, each once: what a fine-tuned model has learned from."""
