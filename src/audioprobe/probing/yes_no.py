@@ -176,9 +176,9 @@ def _repeated(clause: str) -> _Kind | None:
     if len(parts) < 2 or len(set(parts)) > 1:
         return None
     kinds = {_side(parts[0], language) for language in LANGUAGES}
-    both: tuple[_Kind, ...] = ("yes", "no")
-    sides = [side for side in both if side in kinds]
-    return sides[0] if len(sides) == 1 else None
+    if ("yes" in kinds) == ("no" in kinds):
+        return None
+    return "yes" if "yes" in kinds else "no"
 
 
 @cache
