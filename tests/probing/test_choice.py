@@ -72,6 +72,15 @@ def test_hard_cases(position: int | None) -> None:
 
 
 OTHER_OPTIONS = [
+    ("It is not (B)", ["a dog", "a cat"], None),
+    ("(B), not (A)", ["a dog", "a cat"], 1),
+    ("It is not a dog or a cat", ["a dog", "a cat"], None),
+    ("It isn't a bird or a cat", ["a dog", "a cat"], None),
+    ("A cat and not a dog", ["a dog", "a cat"], 1),
+    ("a dog can be excluded", ["a dog", "a cat"], None),
+    ("答えはBです", ["a dog", "a cat"], 1),
+    ("\ue001", [""], None),
+    ('{"answer": "\\ue001"}', ["a dog", "a cat"], None),
     ("Café", ["a café", "a cafe", "a bar", "rain"], 0),
     ("café", ["a café", "a bar"], 0),
     ("STRASSE", ["a straße", "a bar"], 0),

@@ -49,8 +49,7 @@ def answer_of(text: str) -> str | None:
     if answer is None:
         return None
     plain = unicodedata.normalize("NFKC", html.unescape(_TOKEN.sub(" ", answer)))
-    plain = "".join(c for c in plain if unicodedata.category(c) not in ("Cf", "Cc") or c in "\n\t")
-    plain = _ROLE.sub("", plain)
+    plain = _ROLE.sub("", _visible(plain))
     plain = _without_json(_FENCE.sub("\n", plain))
     plain = _TAG.sub("\n", plain)
     while _LATEX.search(plain):
@@ -60,7 +59,7 @@ def answer_of(text: str) -> str | None:
 
 def folded(text: str) -> str:
     """Return text in one spelling: case, quotes, symbols and white space make no difference."""
-    plain = unicodedata.normalize("NFKC", text).replace("\r", "\n")
+    plain = _visible(unicodedata.normalize("NFKC", text))
     plain = re.sub(r"[’‘ʼ´`]", "'", plain).casefold()
     plain = unicodedata.normalize("NFKC", plain)
     plain = _LIST_MARK.sub("", plain)
@@ -68,6 +67,12 @@ def folded(text: str) -> str:
     plain = "".join(" " if _is_mark(c) else c for c in plain)
     plain = re.sub(r"[^\S\n]+", " ", plain)
     return re.sub(r" *\n[ \n]*", "\n", plain).strip()
+
+
+def _visible(text: str) -> str:
+    """Drop characters without a meaning of their own: invisible, private and unassigned ones."""
+    lines = text.replace("\r", "\n")
+    return "".join(c for c in lines if c in "\n\t" or not unicodedata.category(c).startswith("C"))
 
 
 def sentences(plain: str) -> Iterator[str]:

@@ -25,8 +25,12 @@ _BEFORE = (
 )
 _LETTER = re.compile(
     rf"(?:(?:{_BEFORE})\s*)?(?:{_CALLED}\s*)?([a-z])"
-    r"(?: [\ue000-\uf8ff])?"
+    r"(?: [\ue000-\uf8ff])?(?:です|だ|입니다)?"
 )
+_BRACKETED_AFTER_NOT = re.compile(
+    r"((?:(?<!\w)(?:not|never|no|nicht|pas|non|não|nie|не)|n't) )[(\[]([a-z])[)\]]"
+)
+_JOIN = re.compile(r"(?<!\w)(?:and|or|und|oder|et|ou)(?!\w)")
 _LETTER_WHY = re.compile(
     r"([a-z]) (?:is (?:the )?(?:correct|right|best|true)(?: (?:answer|option|choice|one))?$"
     r"|because|since|as|weil|parce que|porque|perché)(?!\w)"
@@ -78,6 +82,7 @@ class _Named:
     def add(self, sentence: str, n_options: int) -> bool:
         """Read one more sentence; return False where it makes the answer invalid."""
         plain = said.with_contrasts_split(said.without_courtesy(sentence))
+        plain = _BRACKETED_AFTER_NOT.sub(r"\1\2", plain)
         if is_question(plain):
             return not said.refuses(plain)
         if said.undecided(plain):
@@ -142,13 +147,16 @@ def _letters(clause: str) -> set[int]:
 
 
 def _clauses(sentence: str) -> list[str]:
-    pieces = said.clauses(sentence, joins=False)
-    return [
-        part.strip()
-        for piece in pieces
-        for part in re.split(r"(?<!\w)(?:and|or|und|oder|et|ou)(?!\w)", piece)
-        if part.strip()
-    ]
+    """Split a sentence; what "or" joins to a denied thing is denied with it."""
+    found: list[str] = []
+    for piece in said.clauses(sentence, joins=False):
+        start = 0
+        for join in _JOIN.finditer(piece):
+            if not said.found(said.NEGATIONS, piece[start : join.start()]):
+                found.append(piece[start : join.start()].strip())
+                start = join.end()
+        found.append(piece[start:].strip())
+    return [part for part in found if part]
 
 
 def _verbatim(text: str, options: Sequence[str]) -> int | None:

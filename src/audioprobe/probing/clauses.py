@@ -34,6 +34,7 @@ _HEDGES = (
 )
 _REFUSALS = of_all("refusals")
 _BUT = of_all("but")
+ASIDES = of_all("asides")
 NEGATIONS = of_all("negations")
 DENIALS = of_all("denials")
 _COURTESY = words(around.COURTESY)
@@ -43,6 +44,9 @@ _COURTESY_INSIDE = words(
     r"|ohne (?:jeden )?zweifel|kein zweifel"
     r"|sin (?:ninguna )?duda(?: alguna)?|sem (?:qualquer )?dúvida|senza (?:alcun )?dubbio"
     r"|bez wątpienia|без сомнени[яй]"
+    # To a negated question a reason for the side, and no side by itself.
+    r"|(?:it's|it is|it would be|that's|that is) (?:wrong|incorrect|false|inaccurate)"
+    r" to (?:say|call|claim|state|describe|assert)(?!\w)[^.!?,;\n]*"
     r"|(?:please )?(?:let me know|feel free|just ask)(?![^.!\n]*(?:audio|recording|file|upload"
     r"|share"
     r"|provide))[^.!\n]*(?:else|more|help\w*|questions?|assist\w*|further|details)[^.!\n]*"

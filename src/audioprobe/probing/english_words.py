@@ -22,6 +22,8 @@ class Language:
         statements: begin a statement about what was asked, positive or negative.
         positives: begin a statement that is a yes, if nothing in it negates.
         but: begin a restriction or a retraction.
+        asides: make a statement one about the question, the file or the answer instead of what is
+            heard ("that is not an easy question").
         hedges: leave the side open.
         refusals: say that there is nothing to answer, or ask for something first.
         spaced: whether words are separated by spaces.
@@ -38,6 +40,7 @@ class Language:
     statements: str = ""
     positives: str = ""
     but: str = ""
+    asides: str = ""
     hedges: str = ""
     refusals: str = ""
     spaced: bool = True
@@ -99,7 +102,27 @@ ENGLISH = Language(
     "|correction|scratch that|i take that back|my mistake|i was wrong|i mean|i meant|except|unless"
     "|let me (?:rethink|correct|reconsider|rephrase)|or rather|yet|nevertheless|still"
     "|or maybe|strike that|whoops",
-    hedges=r"maybe|perhaps|possibl[ey]|possibilit\w+|impossible|might|may|could|couldn't|would need"
+    asides=r"(?:not|\w+n't)(?: \w+ly| really| quite)*"
+    r" (?:(?:been )?(?!produced|caused|emitted|generated|created|based)\w+ed|been|\w+(?:able|ible"
+    r"|ous|ful|less|ive|ical|ant|inent|ient)|easy|simple|ideal|fair|funny|polite|nice|safe|normal|fine"
+    r"|ok|okay|loud|quiet|clean|legal|ready|up to|for (?:me|you|us)|how|why|what|who|where|when"
+    r"|within|something|about|open|new|common|rare|strange|odd|standard|mine|yours"
+    r"|that (?:it|there|this|i|the|they))"
+    r"|(?:do|does|did)(?:n't| not) (?!(?:really |clearly |actually )?(?:sound|contain|seem|appear"
+    r"|come|have|include|feature|belong|look|count|qualify|represent|match|hear|detect"
+    r"|recogni[sz]e|notice|perceive|think|believe|be|so)\b)\w+"
+    r"|(?:contains?|includes?|has) (?:no |any )?(?:audio|sounds?(?! of| from)|data)|contain audio"
+    r"|\w+ enough|no (?:big |such )?(?:use|sense|fun|luck|deal|\w+ing)|(?:right|wrong|correct"
+    r"|incorrect|true|false|missing|best) (?:to|for|\w*file|\w*recording|clip|audio|format|place"
+    r"|person|one)|in my \w+|some noise|an? (?:sound|noise)$|an? (?:ai|chatbot|assistant"
+    r"|language model)|hear (?:you|me)"
+    r"|(?:\w+ )?(?:questions?|experts?|expertise|placeholder|conversation|honou?r|privilege"
+    r"|coin flip|toss[ -]up|tie|close call|issues?|rush|hurry|trouble|bother|excuse|big deal|clues?"
+    r"|guess|chance|secret|task|riddle|puzzle|debate|lack|absence|abilit\w+|capabilit\w+"
+    r"|answers? to|(?:clear|right|definite|good|simple|easy) answer|speech (?:was |is )?(?:detected"
+    r"|found|recogni[sz]ed))",
+    hedges=r"not that(?= (?:it|there|this|the|they)\b)"
+    r"|maybe|perhaps|possibl[ey]|possibilit\w+|impossible|might|may|could|couldn't|would need"
     r"|unsure|uncertain|uncertainty|unclear|unknown|undecided|undetermined|ambiguous|inconclusive"
     r"|indistinguishable|debatable|questionable|doubtful|doubt|dubious|hard to \w+|difficult"
     r"|tough to \w+|tricky|can ?not|can't|unable|don't know|do not know|no idea|no clue|depends"
@@ -114,6 +137,7 @@ ENGLISH = Language(
     r"|convinced|just|easy|simple|long|un\w+|im\w+)|no (?:more|less|longer|other|different)"
     r"|(?:nothing|none|anything|no \w+) (?:but|other|else|except|less)|far from|non-\w+|instead"
     r"|rather than|as opposed to|than|unlike"
+    r"|exclud\w+|rul\w+ (?:it |that |this )?out|preclud\w+|(?<![.,\d])[1-5]?\d(?:[.,]\d+)? ?%"
     r"|no thank\w*|no (?:surprise|secret|mean|ordinary|small|exaggeration|lie|exception)",
     refusals=r"(?:please|kindly) (?:provide|share|upload|send|attach|give|try|supply|clarify"
     r"|specify"

@@ -21,6 +21,12 @@ GERMAN = Language(
     positives=r"(?:es|das|dies|hier) (?:ist|sind|war) (?:wirklich |sicher |wohl )?(?:eine?|der|die"
     r"|das)\b(?! (?:\w+ )?(?:frage|aufnahme|problem|fehler|schwierig\w*|audio|datei|rätsel))",
     but="aber|jedoch|allerdings|doch|moment|obwohl|beziehungsweise|vielmehr|halt|außer",
+    asides=r"einfach\w*|leicht\w*|nicht (?:\w+ )?laut|deutlich\w*|eindeutig\w*|klar"
+    r"|fair|schlimm|frage\w*|hinweis\w*|plan|kommentar|chance|geheimnis"
+    r"|problem\w*|rätsel|test\w*|nicht zu (?:erkennen|bestimmen|sagen)|genug"
+    r"|bekannt|sinn|eile|unterschied|zufall|experte\w*|geht nicht"
+    r"|funktioniert|(?:macht|tut|spielt) (?:nichts|keine)|witz|ausschließ\w+"
+    r"|nicht aus",
     hedges="vielleicht|möglich\\w*|unmöglich|womöglich|eventuell|unsicher|ungewiss|unklar|unbekannt"
     "|könnte\\w*|kann (?:ich |man )?(?:das |es |sein|nicht)|kann sein|weiß (?:ich )?(?:es |das )?"
     "nicht|keine ahnung|schwer zu \\w+|schwierig|kommt (?:drauf|darauf) an|jein|kaum|teils"
@@ -53,6 +59,10 @@ FRENCH = Language(
     positives=r"c'est (?:bien |sûrement |probablement )?(?:une?|le|la|l')(?! ?(?:\w+ )?(?:question"
     r"|enregistrement|problème|erreur|difficile|bonne|mystère|fichier|audio|contraire))",
     but="mais|cependant|toutefois|pourtant|attendez|plutôt|quoique|sauf|bien que",
+    asides=r"faciles?|clairs?|claires?|évidente?s?|grave|questions?|réponses?"
+    r"|chance|commentaire|problèmes?|raison|moyen|souci|assez|mystère|erreur"
+    r"|important|simples?|marche|fonctionne|test|défi|secret|exclu\w*"
+    r"|n'exclut",
     hedges="peut-être|peut être|possible\\w*|impossible|pourrait|pourraient|incertaine?|difficile"
     "|dépend|aucune idée|sais pas|pas (?:sûre?|certaine?|clair|évident|forcément|toujours"
     "|exactement|seulement|im\\w+|in\\w+)|n'est pas (?:im|in)\\w+|peux pas|peut pas|peut (?:le "
@@ -85,6 +95,10 @@ SPANISH = Language(
     r"|grabación"
     r"|problema|error|difícil|buena|misterio|archivo|audio|contrario))",
     but="pero|aunque|sin embargo|espera|mejor dicho|salvo|excepto|más bien",
+    asides=r"fácil\w*|clar[oa]\w*|preguntas?|respuestas?|manera|forma|problemas?"
+    r"|importa|pasa|funciona|suficiente\w*|evidente|simple|sencill\w+"
+    r"|misterio|error|prueba|secreto|comentarios?|grave|responde|contesta"
+    r"|sirve|procede|exclu\w+|descart\w+",
     hedges="quizás?|tal vez|acaso|puede (?:ser|que)|podría\\w*|posible\\w*|imposible|difícil"
     "|no (?:lo )?sé|ni idea|depende|no (?:estoy|está|es) (?:segur\\w+|clar\\w+|im\\w+|evidente)"
     "|no puedo|no se puede|no puede|lo siento|a veces|en parte|incierto|dudos\\w+|ni|no siempre"
@@ -113,6 +127,9 @@ PORTUGUESE = Language(
     positives=r"(?:(?:isso|isto|sim) )?(?:é|há) (?:um|uma|o|a)\b(?! (?:\w+ )?(?:pergunta|gravação"
     r"|problema|erro|difícil|boa|mistério|arquivo|áudio|contrário))",
     but="mas|porém|contudo|no entanto|embora|espera|espere|aliás|exceto|todavia",
+    asides=r"fácil|fáceis|clar[oa]|perguntas?|respostas?|maneira|jeito|como saber"
+    r"|problemas?|importa|funciona|suficiente\w*|evidente|simples|mistério"
+    r"|erro|segredo|comentários?|especificad\w+|exclu\w+|descart\w+",
     hedges="talvez|pode ser|poderia\\w*|possível|possivelmente|impossível|difícil|não sei"
     "|não (?:tenho|há) certeza|não (?:posso|consigo|dá|se pode|pode|estou|está clar\\w+)|depende"
     "|às vezes|em parte|incerto|desculpe|sinto muito|nem|não exatamente|não só|não necessariamente"
@@ -140,6 +157,9 @@ ITALIAN = Language(
     positives=r"(?:(?:questo|quello|sì) )?(?:è|c'è) (?:un|uno|una|il|la|lo|un'|l')(?! ?(?:\w+ )?"
     r"(?:domanda|registrazione|problema|errore|difficile|buona|mistero|file|audio|contrario))",
     but="però|tuttavia|anzi|aspetta|piuttosto|sebbene|tranne|eppure",
+    asides=r"facil\w+|chiar\w+|domand\w+|rispost\w+|modo|problem\w+|importa"
+    r"|funziona|abbastanza|evidente|semplic\w+|mistero|errore|segreto"
+    r"|commento|specificat\w+|esclu\w+",
     hedges="forse|può darsi|potrebbe\\w*|possibile|possibilmente|impossibile|difficile"
     "|non (?:lo )?so"
     "|non saprei|non (?:sono|è) (?:sicur\\w+|cert\\w+|chiar\\w+|im\\w+)|non (?:posso|riesco|si può"
@@ -164,6 +184,9 @@ POLISH = Language(
     statements=r"(?:to|ten dźwięk|dźwięk|w (?:tym )?nagraniu|tu|tutaj) (?:nie |jest |to )"
     r"|nie (?:ma|jest|słyszę|słychać|pochodzi)\b|to nie\b|słyszę\b|słychać\b|żad\w+ \w+$",
     but="ale|lecz|jednak|chociaż|czekaj|raczej|zaraz|tylko",
+    asides=r"łatw\w*|jasn\w*|pytani\w*|odpowiedzi\w*|problem\w*|działa|wyraźn\w*"
+    r"|jak|sposob\w*|prost\w*|sensu|znaczeni\w*|tajemnic\w*|szkodzi"
+    r"|wyklucz\w+",
     hedges="może|możliw\\w*|niemożliw\\w*|być może|chyba|nie wiem|nie jestem pew\\w+|nie mogę"
     "|nie można|nie da się|nie potrafię|trudno|ciężko|zależy|niejasn\\w*|niepewn\\w*|nie wiadomo"
     "|przepraszam|przykro|czasami|częściowo|nie do końca|niekoniecznie|nie tylko|nie zawsze|ani"
@@ -187,6 +210,9 @@ RUSSIAN = Language(
     statements=r"(?:это|этот звук|звук|здесь|тут|на записи|в (?:этой )?записи|в аудио|я) "
     r"|нет \w+$|не слыш\w+|не \w+$",
     but="но|однако|хотя|впрочем|подожди\\w*|вернее|точнее|скорее|кроме",
+    asides=r"прост\w+|легк\w+|ясн\w*|вопрос\w*|ответ\w*|проблем\w*|работает"
+    r"|звук\w* не слыш\w+|смысл\w*|слов|уверенност\w*|способ\w*|секрет\w*"
+    r"|важно|страшно|значит|понятн\w*|громк\w+|достаточн\w*|исключ\w+",
     hedges="может|возможно|наверн\\w+|вероятно|пожалуй|не знаю|не увер\\w+|не могу|не могли|нельзя"
     "|трудно|сложно|невозможн\\w*|зависит|неясн\\w*|непонятн\\w*|неизвестн\\w*|не ясн\\w*|извините"
     "|простите|сожал\\w+|иногда|частично|не только|не совсем|не всегда|не обязательно|ни|похож\\w*"

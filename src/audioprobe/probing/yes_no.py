@@ -124,6 +124,8 @@ def _clause_kinds(clause: str) -> Iterator[_Kind]:
             yield repeated
             return
         sides: set[_Kind] = {kind for language in LANGUAGES if (kind := _side(clause, language))}
+        if said.found(said.ASIDES, clause):
+            sides &= {"yes", "no"}
         if sides:
             yield from sides
             return
@@ -165,7 +167,7 @@ def _side(clause: str, language: Language) -> _Kind | None:
         return "unread" if negative else "it is"
     if patterns.positives.match(clause):
         return "unread" if negative or said.found(said.NEGATIONS, clause) else "positive"
-    if patterns.statements.match(clause) and negative:
+    if negative and patterns.statements.match(clause):
         return "negative" if negative == 1 else "double"
     return None
 
