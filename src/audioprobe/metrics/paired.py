@@ -123,7 +123,7 @@ def permutation(
 
     If both were equally good, it would not matter whose score a clip has. Scores become ranks
     within a label first, for two systems may use other units. Clips of a group are exchanged
-    together. Where there are no more than `n_permutations` exchanges, all are taken.
+    together. If at most `n_permutations` exchanges are possible, all are used.
 
     Args:
         targets: shape (n_clips, n_labels).

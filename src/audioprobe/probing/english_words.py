@@ -22,8 +22,8 @@ class Language:
         statements: begin a statement about what was asked, positive or negative.
         positives: begin a statement that is a yes, if nothing in it negates.
         but: begin a restriction or a retraction.
-        asides: make a statement one about the question, the file or the answer instead of what is
-            heard ("that is not an easy question").
+        asides: mark a statement about the question, the file or the answer, not about the sound
+            ("that is not an easy question").
         hedges: leave the side open.
         refusals: say that there is nothing to answer, or ask for something first.
         spaced: whether words are separated by spaces.
