@@ -14,10 +14,10 @@ from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassificati
 
 from audioprobe import AST, Waveform
 from audioprobe.audio.filterbank import LTU as LTU_SPECTROGRAM
-from audioprobe.audio.reading import read_waveform
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.datasets.recordings import Recordings
-from audioprobe.nets.cavmae import CavMaeConfig
-from audioprobe.nets.prefixes import CavMaePrefix
+from audioprobe.models.ltu.audio_prefix import CavMaePrefix
+from audioprobe.models.ltu.cavmae import CavMaeConfig
 from side_by_side import finish, ratio
 
 BAR = 0.999

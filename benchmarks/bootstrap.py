@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.resampled import macro_average_precision, macro_f1, macro_roc_auc
+from audioprobe.metrics.vectorized_metrics import macro_average_precision, macro_f1, macro_roc_auc
 from side_by_side import ROUNDS, finish, report
 
 N_CLIPS, N_LABELS, N_RESAMPLES, N_LOOPED = 1000, 28, 2000, 10

@@ -2,7 +2,7 @@
 
 Every answer is a fair coin. A probe asks about a class that holds and one that does not, and about
 the concept itself and another one, in text (once) and of some clips of each concept. From the
-number `MIN_CONCEPTS` of `audioprobe.probes.verdict` on, at most 5 % of the probes are named
+number `MIN_CONCEPTS` of `audioprobe.probing.diagnosis` on, at most 5 % of the probes are named
 anything but "not decided by these trials", and a listener that is always right can be told.
 
 Usage: python benchmarks/guessing_listener.py [N_PROBES]
@@ -13,17 +13,17 @@ import sys
 import numpy as np
 
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probes import verdict as verdicts
-from audioprobe.probes.pairs import ConceptPair, RelationKind
-from audioprobe.probes.questions import YES_NO, Question
-from audioprobe.probes.trial import Trial
+from audioprobe.probing import diagnosis as diagnoses
+from audioprobe.probing.pairs import ConceptPair, RelationKind
+from audioprobe.probing.questions import YES_NO, ProbeQuestion
+from audioprobe.probing.trial import Trial
 
 CONCEPTS = (2, 4, 6, 7, 8, 10, 13, 20)
 N_CLIPS = (1, 2)
 UNDECIDED = "not decided by these trials"
 
 
-def questions_of(n_concepts: int, n_clips: int) -> list[Question]:
+def questions_of(n_concepts: int, n_clips: int) -> list[ProbeQuestion]:
     """Return balanced questions; concepts of every other number share a class."""
     found = []
     for number in range(n_concepts):
@@ -44,8 +44,8 @@ def questions_of(n_concepts: int, n_clips: int) -> list[Question]:
     return found
 
 
-def _question(pair: ConceptPair, right: int, clip: str, text: str) -> Question:
-    return Question(
+def _question(pair: ConceptPair, right: int, clip: str, text: str) -> ProbeQuestion:
+    return ProbeQuestion(
         pair, "audio" if clip else "text", "yes-no", 0, 0, clip, clip, text, YES_NO, right
     )
 
@@ -58,14 +58,14 @@ def share_named(n_concepts: int, n_clips: int, n_probes: int, seed: int = 0) -> 
     for _ in range(n_probes):
         coins = rng.integers(2, size=len(questions)).tolist()
         trials = [Trial(q, said="", read=coin) for q, coin in zip(questions, coins, strict=True)]
-        n_named += verdicts.verdict(trials, "text", Bootstrap(200)).name != UNDECIDED
+        n_named += diagnoses.diagnose(trials, "text", Bootstrap(200)).name != UNDECIDED
     return n_named / n_probes
 
 
 def main() -> None:
     """Print the share for every number of concepts."""
     n_probes = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    verdicts.MIN_CONCEPTS = 0  # what is looked for
+    diagnoses.MIN_CONCEPTS = 0  # what is looked for
     for n_concepts in CONCEPTS:
         shares = [share_named(n_concepts, n_clips, n_probes) for n_clips in N_CLIPS]
         cells = ", ".join(f"{n} clips {s:.3f}" for n, s in zip(N_CLIPS, shares, strict=True))

@@ -8,21 +8,21 @@ a LLaMA of 35 million parameters; ratios depend on lengths and little on sizes.
 import numpy as np
 import torch
 
-from audioprobe.nets.decoding import TokenPrompt, log_likelihood
-from audioprobe.nets.ltu import LtuNet
+from audioprobe.models.ltu.generation import TokenPrompt, log_likelihood
+from audioprobe.models.ltu.network import LTUNetwork
 from side_by_side import finish, ratio, report
 from small_ltu import small_ltu
 
 N_LABELS, LABEL_TOKENS, PROMPT_TOKENS, SOUND_TOKENS = 28, 4, 128, 32
 
 
-def by_pass(net: LtuNet, prompt: TokenPrompt, labels: torch.Tensor) -> list[float]:
+def by_pass(net: LTUNetwork, prompt: TokenPrompt, labels: torch.Tensor) -> list[float]:
     """A full forward pass per label."""
     return [total for label in labels for total in by_batch(net, prompt, label[None])]
 
 
 @torch.inference_mode()
-def by_batch(net: LtuNet, prompt: TokenPrompt, labels: torch.Tensor) -> list[float]:
+def by_batch(net: LTUNetwork, prompt: TokenPrompt, labels: torch.Tensor) -> list[float]:
     """All prompts with their labels in one batch; they are equally long, so nothing is padded."""
     assert prompt.audio_tokens is not None
     n_labels = len(labels)

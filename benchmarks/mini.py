@@ -7,9 +7,9 @@ import sys
 import time
 
 from audioprobe import LTU, Prompt, Recordings, Synthetic
-from audioprobe.audio.reading import read_waveform
-from audioprobe.language_models.ltu_files import read_ltu
-from audioprobe.training.questions import CAPTION
+from audioprobe.audio.windowing import read_waveform
+from audioprobe.models.ltu.checkpoint import load_ltu
+from audioprobe.small_ltu.questions import CAPTION
 from side_by_side import finish, ratio, report
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     scenes = [clip.waveform for clip in Synthetic(n_clips=10).clips("test")]
     sounds = [read_waveform(clip) for clip in Recordings().clips()] + scenes
     prompts = [Prompt(CAPTION, sound) for sound in sounds]
-    files = read_ltu("mini")
+    files = load_ltu("mini")
 
     def captions(batch_size: int) -> list[str]:
         model = LTU(files.net, files.tokenizer, files.info({}), batch_size=batch_size)

@@ -5,9 +5,9 @@ import tempfile
 import time
 
 from audioprobe import LTU, LikelihoodClassifier, Synthetic
-from audioprobe.training.curriculum import Curriculum
-from audioprobe.training.questions import LABELS
-from audioprobe.training.recipe import read_recipe
+from audioprobe.small_ltu.curriculum import Curriculum
+from audioprobe.small_ltu.questions import LABELS
+from audioprobe.small_ltu.recipe import read_recipe
 from side_by_side import finish
 
 BAR = 0.75

@@ -2,13 +2,13 @@
 
 import torch
 
-from audioprobe.nets.cavmae import CavMaeConfig
-from audioprobe.nets.ltu import LtuConfig, LtuNet
+from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 
 WIDTH = 512
 
 
-def small_ltu(vocabulary: int = 8_000) -> LtuNet:
+def small_ltu(vocabulary: int = 8_000) -> LTUNetwork:
     """An encoder of 4 blocks, 192 wide, and a LLaMA of 8 blocks, 512 wide.
 
     Args:
@@ -23,7 +23,7 @@ def small_ltu(vocabulary: int = 8_000) -> LtuNet:
         "num_hidden_layers": 8,
         "num_attention_heads": 8,
     }
-    net = LtuNet(LtuConfig(audio=audio, llama=llama)).eval().requires_grad_(requires_grad=False)
+    net = LTUNetwork(LTUConfig(audio=audio, llama=llama)).eval().requires_grad_(requires_grad=False)
     # So large that the best token stands out, and rounding decides nothing.
     net.llama.lm_head.weight.normal_(0, 0.5)
     net.prefix.projection.weight.normal_(0, 1.0)

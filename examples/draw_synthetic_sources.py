@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from audioprobe.audio.filterbank import LTU
-from audioprobe.audio.reading import read_waveform
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.datasets.recordings import Recordings
 from audioprobe.datasets.synthetic.blocks import RATE
 from audioprobe.datasets.synthetic.sources import SOURCES

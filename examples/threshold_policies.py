@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 
-from audioprobe.evaluation import Evaluation, evaluate
+from audioprobe.io.text_table import Table
 from audioprobe.metrics import FixedThreshold, OracleThreshold, TunedThreshold
-from audioprobe.tables import Table
+from audioprobe.results.evaluation import Evaluation, evaluate
 
 
 def main(path: str) -> None:

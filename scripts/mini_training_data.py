@@ -12,9 +12,9 @@ from pathlib import Path
 from audioprobe.audio.training_clips import recording_of
 from audioprobe.datasets.debian.sounds import DebianSounds
 from audioprobe.datasets.synthetic.palettes import Recorded
-from audioprobe.language_models.ltu_files import MINI
+from audioprobe.models.ltu.checkpoint import MINI
 from audioprobe.results.training_data import TRAINING_DATA, TrainingData
-from audioprobe.training.curriculum import TRAIN
+from audioprobe.small_ltu.curriculum import TRAIN
 
 
 def write(folder: Path) -> Path:

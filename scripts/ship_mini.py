@@ -12,15 +12,15 @@ from pathlib import Path
 from marks import filled
 
 from audioprobe.datasets.synthetic.palettes import Procedural
-from audioprobe.exam.exam import LABELS, PARTS
-from audioprobe.exam.measures import Findings, table_of
-from audioprobe.language_models.ltu_files import ADAPTER, CARD, MINI
-from audioprobe.reports.curves import read_log, save_curves
+from audioprobe.io.json_codec import from_json
+from audioprobe.models.ltu.checkpoint import ADAPTER, CARD, MINI
+from audioprobe.reports.training_curves import read_log, save_curves
 from audioprobe.results.training_data import TRAINING_DATA
-from audioprobe.serialize import from_json
-from audioprobe.training.curriculum import MODEL, RECIPE
-from audioprobe.training.loop import LOG
-from audioprobe.training.recipe import Recipe
+from audioprobe.small_ltu.curriculum import MODEL, RECIPE
+from audioprobe.small_ltu.evaluation.evaluation import LABELS, PARTS
+from audioprobe.small_ltu.evaluation.measures import EvaluationResult, table_of
+from audioprobe.small_ltu.recipe import Recipe
+from audioprobe.training.trainer import LOG
 
 ROOT = Path(__file__).parents[1]
 EVERY = 10  # steps between the rows of the log in the docs
@@ -39,7 +39,7 @@ def ship(training: Path) -> None:
     for part in PARTS:
         text = (training / "exam" / f"{part}.json").read_text(encoding="utf-8")
         (MINI / "exam" / f"{part}.json").write_text(text, encoding="utf-8")
-        found.append(from_json(Findings, text))
+        found.append(from_json(EvaluationResult, text))
     parts = [f"encoder-{n}" for n in range(1, len(recipe.lessons) + 1)]
     logs = {name: read_log(training / name / LOG) for name in parts}
     logs |= {stage.name: read_log(training / stage.name / LOG) for stage in recipe.stages}

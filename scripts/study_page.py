@@ -12,10 +12,12 @@ from pathlib import Path
 
 from marks import filled
 
-from audioprobe.experiments.finetuning.kept import Record, read_record
-from audioprobe.experiments.finetuning.outcome import synthesis_of
+from audioprobe.experiments.finetuning.conclusions import conclusions
+from audioprobe.experiments.finetuning.outputs import synthesis_of
 from audioprobe.experiments.finetuning.report import report_of
-from audioprobe.experiments.finetuning.summary import (
+from audioprobe.experiments.finetuning.storage import StudyRecord, read_record
+from audioprobe.experiments.finetuning.study_results import StudySummary
+from audioprobe.experiments.finetuning.tables import (
     before_table,
     effects_table,
     heldout_table,
@@ -23,10 +25,8 @@ from audioprobe.experiments.finetuning.summary import (
     strategies_table,
     transfer_table,
 )
-from audioprobe.experiments.finetuning.synthesis import Synthesis
-from audioprobe.experiments.finetuning.verdicts import verdicts_of
+from audioprobe.io.text_table import Table
 from audioprobe.reports.html import Drawing, write_page
-from audioprobe.tables import Table
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "studies" / "finetuning"
@@ -40,12 +40,12 @@ SHOWN = ("inside AUC", "loss of text", "accuracy in words", "accuracy in sound")
 COMPARED = ("inside AUC", "earlier AUC", *SHOWN[1:])
 
 
-def blocks_of(found: Synthesis) -> dict[str, str]:
+def blocks_of(found: StudySummary) -> dict[str, str]:
     """The parts of the page that are computed, by name."""
     columns = ("number", "trained", "holding", "alignment", *SHOWN, "seeds", "on the front")
     return {
         "ran": ran(found),
-        "verdicts": "\n".join(verdict.to_markdown() for verdict in verdicts_of(found)),
+        "verdicts": "\n".join(verdict.to_markdown() for verdict in conclusions(found)),
         "before": before_table(found).to_markdown(),
         "strategies": strategies_table(found).only(columns).to_markdown(),
         "pairs": compared(pairs_table(found)),
@@ -60,7 +60,7 @@ def compared(table: Table) -> str:
     return replace(table, rows=tuple(r for r in table.rows if r[0] in COMPARED)).to_markdown()
 
 
-def ran(found: Synthesis) -> str:
+def ran(found: StudySummary) -> str:
     """How much of the study there is."""
     whole = found.n_trainings == found.n_wanted
     rests = "**All that is said here rests on these, and may change with the others.** "
@@ -72,18 +72,18 @@ def ran(found: Synthesis) -> str:
     )
 
 
-def written(page: str, found: Synthesis) -> str:
+def written(page: str, found: StudySummary) -> str:
     """The page with its computed parts put in."""
     for name, text in blocks_of(found).items():
         page = filled(page, name, f"\n{text}\n", PAGE)
     return page
 
 
-def draw(record: Record, found: Synthesis, page: str, folder: Path) -> None:
+def draw(record: StudyRecord, found: StudySummary, page: str, folder: Path) -> None:
     """The report, and those of its pictures that the page shows."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    report = report_of(record.study, found, verdicts_of(found), "finetuning-study")
+    report = report_of(record.study, found, conclusions(found), "finetuning-study")
     write_page(report, folder / "report.html")
     for section in report.sections:
         drawn = [item for item in section.items if isinstance(item, Drawing)]

@@ -11,7 +11,7 @@ SLOW = (
     "transformers",
     "scipy.stats",
     "matplotlib.figure",
-    "audioprobe.language_models.ltu",
+    "audioprobe.models.ltu.model",
 )
 
 

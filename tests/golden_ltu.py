@@ -13,21 +13,21 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from audioprobe.audio.filterbank import LTU
-from audioprobe.nets.cavmae import CavMaeConfig
-from audioprobe.nets.checkpoints import assemble
-from audioprobe.nets.ltu import LtuConfig, LtuNet
-from audioprobe.nets.prefixes import CavMaePrefix
+from audioprobe.models.ltu.assembly import assemble
+from audioprobe.models.ltu.audio_prefix import CavMaePrefix
+from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from tests.signals import chirp_10s, noise_5s
 
 FOLDER = Path(__file__).parent / "data" / "ltu"
 
 
-def tiny_config() -> LtuConfig:
+def tiny_config() -> LTUConfig:
     given = json.loads((FOLDER / "tiny_config.json").read_text())
     width = given["audio_embed_dim"]
     audio = CavMaeConfig(width=width, n_heads=given["audio_num_heads"], mlp_width=4 * width)
     llama = {key: value for key, value in given.items() if not key.startswith(("audio", "lora"))}
-    return LtuConfig(audio=audio, llama=llama, lora_rank=given["lora_r"])
+    return LTUConfig(audio=audio, llama=llama, lora_rank=given["lora_r"])
 
 
 def tiny_base() -> dict[str, Tensor]:
@@ -40,12 +40,12 @@ def tiny_trainable() -> dict[str, Tensor]:
 
 @cache
 @torch.inference_mode(mode=False)
-def tiny_net() -> LtuNet:
+def tiny_net() -> LTUNetwork:
     """Shared by all tests: none may change it."""
     return new_net()
 
 
-def new_net() -> LtuNet:
+def new_net() -> LTUNetwork:
     """The same, for a test that changes it."""
     return assemble(tiny_config(), tiny_base(), tiny_trainable(), source="tiny")
 

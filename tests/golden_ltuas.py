@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import WhisperConfig, WhisperModel
 
-from audioprobe.nets.checkpoints import assemble, config_of
-from audioprobe.nets.ltu import LtuNet
-from audioprobe.nets.prefixes import TltrPrefix
+from audioprobe.models.ltu.assembly import assemble, config_of
+from audioprobe.models.ltu.audio_prefix import TltrPrefix
+from audioprobe.models.ltu.network import LTUNetwork
 from tests.golden_ltu import tiny_base, tiny_config
 from tests.signals import chirp_10s, sweep
 
@@ -45,7 +45,7 @@ def tiny_trainable() -> dict[str, Tensor]:
 
 
 @cache
-def tiny_net() -> LtuNet:
+def tiny_net() -> LTUNetwork:
     base = {name: value for name, value in tiny_base().items() if "audio" not in name}
     config = config_of(tiny_config().llama, base, tiny_trainable())
     return assemble(config, base, tiny_trainable(), source="tiny")

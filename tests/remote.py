@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from audioprobe.embedders.openai import OpenAIEmbedder
-from audioprobe.language_models.openai_chat import OpenAIChat
-from audioprobe.services.requests import Retry
+from audioprobe.models.embedders.openai import OpenAIEmbedder
+from audioprobe.models.remote.openai_chat import OpenAIChat
+from audioprobe.models.remote.retry import Retry
 from audioprobe.types import FloatArray
 from tests.remote_service import Answer, Service, vector
 

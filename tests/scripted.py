@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from audioprobe.language_models.scripted import Scripted
+from audioprobe.models.scripted import Scripted
 from audioprobe.results import ClassificationResult
 from audioprobe.types import (
     ComponentInfo,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from audioprobe.configs import parse_config
 from audioprobe.datasets.recordings import FOLDER
-from audioprobe.experiments.config import Classification
-from audioprobe.experiments.probing.config import Probe
+from audioprobe.experiments.classification.config import ClassificationConfig
+from audioprobe.experiments.probing.config import ProbeConfig
+from audioprobe.io.config import parse_config
 from audioprobe.weights import CARRIERS
 from tests.datasets.debian_packages import lay_out_sonic_pi
 from tests.processes import run_cli
@@ -115,7 +115,9 @@ def test_nothing_is_left_to_be_filled_in(page: Path) -> None:
 def test_toml_blocks_parse(block: str) -> None:
     tables = tomllib.loads(block)
     assert tables
-    kind = {"classification": Classification, "probe": Probe}.get(str(tables.get("kind")))
+    kind = {"classification": ClassificationConfig, "probe": ProbeConfig}.get(
+        str(tables.get("kind"))
+    )
     if kind is not None:
         parse_config(kind, tables, "a page")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from audioprobe import Recordings
-from audioprobe.doctor import Finding, examine
-from audioprobe.language_models.published import PUBLISHED
+from audioprobe.cli.doctor import EnvironmentCheck, examine
+from audioprobe.models.ltu.published import PUBLISHED
 from audioprobe.weights import CARRIERS
 
 SMOLLM = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -18,7 +18,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
-def look(subject: str) -> Finding:
+def look(subject: str) -> EnvironmentCheck:
     (finding,) = [f for f in examine(ask_network=False) if f.subject == subject]
     return finding
 

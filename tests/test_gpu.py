@@ -14,15 +14,15 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from audioprobe import LTU, Decoding, Prompt, Waveform
-from audioprobe.encoders.ast import AST
-from audioprobe.encoders.clap import CLAP
-from audioprobe.experiments.finetuning.kept import read_record
 from audioprobe.experiments.finetuning.run import FinetuningRun
-from audioprobe.finetuning.lessons import Lessons
-from audioprobe.finetuning.tuner import finetune
-from tests.experiments.tiny_study import study
+from audioprobe.experiments.finetuning.storage import read_record
+from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.trainer import finetune
+from audioprobe.models.encoders.ast import AST
+from audioprobe.models.encoders.clap import CLAP
+from tests.experiments.finetuning.tiny_study import study
 from tests.finetuning.test_formats import check_small_steps
-from tests.finetuning.test_tuner import KINDS, KilledError, killed_at, part
+from tests.finetuning.test_trainer import KINDS, KilledError, killed_at, part
 from tests.processes import CLI, run_python
 from tests.tiny_ast import save_tiny_ast
 from tests.tiny_clap import save_tiny_clap
@@ -55,7 +55,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     return tiny_lessons(tmp_path_factory.mktemp("sounds"))
 
 
@@ -129,12 +129,12 @@ def test_encoders_hear_what_they_hear_on_a_cpu(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trains", ["projector", "encoder", "all+llm", "projector+last-1-layers"])
 def test_a_model_in_few_bits_is_tuned_in_small_steps(
-    base: Path, lessons: Lessons, tmp_path: Path, trains: str
+    base: Path, lessons: TrainingData, tmp_path: Path, trains: str
 ) -> None:
     check_small_steps(base, lessons, tmp_path, trains)
 
 
-def tuned(base: Path, lessons: Lessons, folder: Path, chosen: Any) -> dict[str, Tensor]:
+def tuned(base: Path, lessons: TrainingData, folder: Path, chosen: Any) -> dict[str, Tensor]:
     """What trained, as it ends, on the CPU."""
     files = tiny_files(base, dropout=0.0)
     told = finetune(files, lessons, chosen, folder, watched=watched())
@@ -144,7 +144,7 @@ def tuned(base: Path, lessons: Lessons, folder: Path, chosen: Any) -> dict[str, 
 
 @pytest.mark.parametrize("kind", [*KINDS, "early-stopping", "wise-ft"])
 def test_every_kind_trains_and_twice_the_same(
-    base: Path, lessons: Lessons, tmp_path: Path, kind: str
+    base: Path, lessons: TrainingData, tmp_path: Path, kind: str
 ) -> None:
     options = {"early-stopping": {"rise": 9.0}}.get(kind, {})
     chosen = strategy("all+llm", part(kind, **options))
@@ -154,7 +154,7 @@ def test_every_kind_trains_and_twice_the_same(
 
 
 def test_killed_anywhere_it_reaches_the_same_weights(
-    base: Path, lessons: Lessons, tmp_path: Path
+    base: Path, lessons: TrainingData, tmp_path: Path
 ) -> None:
     parts = [part(kind) for kind in ("ewc", "rehearsal", "distillation", "contrastive", "paired")]
     chosen = strategy("all", *parts, part("cross-attention"), save_every=2)

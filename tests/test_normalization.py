@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.audio.sources import clips_of
-from audioprobe.classifiers.caption import CaptionClassifier
+from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError
-from audioprobe.evaluation import targets_of
-from audioprobe.language_models.scripted import Scripted
+from audioprobe.models.scripted import Scripted
 from audioprobe.normalization import nfc, path_on_disk
+from audioprobe.results.evaluation import targets_of
 from audioprobe.scorers.keyword import KeywordScorer
 from audioprobe.scorers.labels import checked_captions, checked_labels
 from audioprobe.types import Clip, Waveform

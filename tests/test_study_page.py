@@ -7,12 +7,12 @@ from types import ModuleType
 
 import pytest
 
-from audioprobe.experiments.finetuning.comparing import MEASURES
 from audioprobe.experiments.finetuning.config import read_study
-from audioprobe.experiments.finetuning.kept import Record, read_record
-from audioprobe.experiments.finetuning.outcome import synthesis_of
-from audioprobe.experiments.finetuning.summary import strategies_table
-from audioprobe.experiments.finetuning.synthesis import Synthesis
+from audioprobe.experiments.finetuning.outputs import synthesis_of
+from audioprobe.experiments.finetuning.paired_difference import MEASURES
+from audioprobe.experiments.finetuning.storage import StudyRecord, read_record
+from audioprobe.experiments.finetuning.study_results import StudySummary
+from audioprobe.experiments.finetuning.tables import strategies_table
 from tests.browser import opened
 from tests.processes import ROOT
 
@@ -25,17 +25,17 @@ def script() -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="module")
-def record(script: ModuleType) -> Record:
+def record(script: ModuleType) -> StudyRecord:
     return read_record(script.RECORD)
 
 
 @pytest.fixture(scope="module")
-def found(record: Record) -> Synthesis:
+def found(record: StudyRecord) -> StudySummary:
     return synthesis_of(record)
 
 
 def test_every_number_of_the_page_is_computed_from_the_record(
-    script: ModuleType, found: Synthesis
+    script: ModuleType, found: StudySummary
 ) -> None:
     page = script.PAGE.read_text(encoding="utf-8")
     assert script.written(page, found) == page
@@ -43,7 +43,7 @@ def test_every_number_of_the_page_is_computed_from_the_record(
         script.written(page.replace("<!-- effects -->", ""), found)
 
 
-def test_the_report_beside_is_that_of_the_record(script: ModuleType, found: Synthesis) -> None:
+def test_the_report_beside_is_that_of_the_record(script: ModuleType, found: StudySummary) -> None:
     with opened(script.BESIDE / "report.html") as (page, complaints):
         assert complaints == []
         cells = {text.strip() for text in page.locator("td").all_text_contents()}
@@ -58,5 +58,5 @@ def test_pictures_of_the_page_are_there_and_no_others(script: ModuleType) -> Non
     assert "report.html" in shown
 
 
-def test_the_study_that_ships_is_the_one_that_was_run(record: Record) -> None:
+def test_the_study_that_ships_is_the_one_that_was_run(record: StudyRecord) -> None:
     assert record.study == read_study("finetuning-study")

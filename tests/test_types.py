@@ -8,7 +8,7 @@ import pytest
 
 from audioprobe import LogLikelihood, Response
 from audioprobe.errors import AudioProbeError, InvalidInputError, NonFiniteError
-from audioprobe.serialize import from_json, to_json
+from audioprobe.io.json_codec import from_json, to_json
 
 
 @pytest.mark.parametrize("total", [math.nan, math.inf, -math.inf, np.float32("nan")])

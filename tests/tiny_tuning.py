@@ -7,16 +7,16 @@ from typing import Any
 import torch
 
 from audioprobe import Concepts, Synthetic
-from audioprobe.configs import parse_config
-from audioprobe.finetuning.lessons import Lessons
-from audioprobe.finetuning.sounds import Sounds, sounds_of
+from audioprobe.finetuning.captioned_clips import CaptionedClips, captioned_clips
+from audioprobe.finetuning.data import TrainingData
 from audioprobe.finetuning.strategy import Strategy
-from audioprobe.finetuning.texts import examples_of
-from audioprobe.language_models.ltu_files import LtuFiles, begin_ltu
-from audioprobe.nets.cavmae import CavMaeConfig
-from audioprobe.training.material import Pair
-from audioprobe.training.relations import Relation
-from audioprobe.training.sequences import Example
+from audioprobe.finetuning.text_corpora import examples_of
+from audioprobe.io.config import parse_config
+from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
+from audioprobe.small_ltu.qa_sampler import Pair
+from audioprobe.small_ltu.relations import Relation
+from audioprobe.training.sequences import TrainingExample
 from tests.golden_ltu import character_tokenizer
 
 AUDIO = CavMaeConfig(width=24, n_heads=2, n_blocks=1, mlp_width=24)
@@ -27,9 +27,9 @@ WATCHED = ("She opened the window.", "A letter came.")
 PLAN = {"steps": 4, "learning_rate": 1e-3, "warmup": 1, "save_every": 1}
 
 
-def tiny_files(base: Path, *, dropout: float = 0.05) -> LtuFiles:
+def tiny_files(base: Path, *, dropout: float = 0.05) -> LTUCheckpoint:
     """An LTU on a tiny LLaMA; its adapters do something already."""
-    files = begin_ltu(base, {"audio": AUDIO, "lora_rank": 2, "lora_dropout": dropout}, seed=0)
+    files = init_ltu(base, {"audio": AUDIO, "lora_rank": 2, "lora_dropout": dropout}, seed=0)
     generator = torch.Generator().manual_seed(0)
     for name, parameter in files.net.named_parameters():
         if "lora_B" in name:
@@ -37,13 +37,13 @@ def tiny_files(base: Path, *, dropout: float = 0.05) -> LtuFiles:
     return files
 
 
-def tiny_sounds(folder: Path, sources: Sequence[str], n_clips: int) -> Sounds:
+def tiny_sounds(folder: Path, sources: Sequence[str], n_clips: int) -> CaptionedClips:
     """Scenes of one source each, of two seconds."""
     made = Synthetic(n_clips=n_clips, most=1, palette=sources, seconds=2.0).clips("train")
-    return sounds_of("tiny", made, folder)
+    return captioned_clips("tiny", made, folder)
 
 
-def tiny_lessons(folder: Path, **changes: Any) -> Lessons:
+def tiny_lessons(folder: Path, **changes: Any) -> TrainingData:
     """Five new sounds, three earlier ones, four passages, and pairs about what is heard."""
     taught = tiny_sounds(folder / "taught", TAUGHT, 5)
     earlier = tiny_sounds(folder / "earlier", EARLIER, 3)
@@ -54,10 +54,10 @@ def tiny_lessons(folder: Path, **changes: Any) -> Lessons:
         "pairs": PAIRS,
         "cutoff": CUTOFF,
     }
-    return Lessons(tokenizer, taught, **{**given, **changes})
+    return TrainingData(tokenizer, taught, **{**given, **changes})
 
 
-def watched() -> list[Example]:
+def watched() -> list[TrainingExample]:
     """Passages held apart."""
     return examples_of(WATCHED, character_tokenizer())
 

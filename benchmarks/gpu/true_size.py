@@ -17,19 +17,19 @@ import torch
 from transformers import AutoTokenizer
 
 from audioprobe import LTU, Decoding, Prompt, Recordings, Synthetic
-from audioprobe.audio.reading import read_waveform
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioProbeError
-from audioprobe.finetuning.lessons import Lessons
-from audioprobe.finetuning.sounds import sounds_of
-from audioprobe.finetuning.strategy import ContrastiveTie, Distillation, Strategy
-from audioprobe.finetuning.texts import examples_of, read_texts
-from audioprobe.finetuning.tuner import finetune
-from audioprobe.language_models.conversion import save_ltu
-from audioprobe.language_models.ltu_files import LtuFiles, Origin
-from audioprobe.nets.checkpoints import build
-from audioprobe.nets.ltu import LtuConfig, LtuNet
-from audioprobe.nets.quantization import quantize
-from audioprobe.training.loop import Plan
+from audioprobe.finetuning.captioned_clips import captioned_clips
+from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.strategy import ContrastiveAlignment, Distillation, Strategy
+from audioprobe.finetuning.text_corpora import examples_of, read_texts
+from audioprobe.finetuning.trainer import finetune
+from audioprobe.models.causal_lm.quantization import quantize
+from audioprobe.models.ltu.assembly import build
+from audioprobe.models.ltu.checkpoint import LTUCheckpoint, Origin
+from audioprobe.models.ltu.conversion import save_ltu
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
+from audioprobe.training.trainer import TrainingArguments
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.llama_tokenizer import write_tokenizer
@@ -41,12 +41,12 @@ AT_ONCE, TOKENS = 8, 64
 CLIPS, STEPS = 32, 4
 
 
-def random_ltu(size: str) -> LtuFiles:
+def random_ltu(size: str) -> LTUCheckpoint:
     """On the GPU, in bfloat16, with LLaMA's own tokenizer."""
     llama = dict(zip(NAMES, LLAMA[size], strict=True)) | {"vocab_size": 32_000}
-    config = LtuConfig(llama=llama)
+    config = LTUConfig(llama=llama)
     with torch.device("meta"):
-        shapes = {name: tensor.shape for name, tensor in LtuNet(config).state_dict().items()}
+        shapes = {name: tensor.shape for name, tensor in LTUNetwork(config).state_dict().items()}
     generator = torch.Generator("cuda").manual_seed(0)
     tensors = {}
     for name, shape in shapes.items():
@@ -61,7 +61,9 @@ def random_ltu(size: str) -> LtuFiles:
     net = build(config, tensors, source=f"a random LTU-{size}").to("cuda").eval()
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = AutoTokenizer.from_pretrained(write_tokenizer(Path(folder)))
-    return LtuFiles(net.requires_grad_(requires_grad=False), tokenizer, Origin("", "", "", ""), "")
+    return LTUCheckpoint(
+        net.requires_grad_(requires_grad=False), tokenizer, Origin("", "", "", ""), ""
+    )
 
 
 def used() -> float:
@@ -112,13 +114,16 @@ def tuning(size: str) -> Iterator[str]:
     """A row per strategy: memory and seconds of a step."""
     every = Synthetic(n_clips=CLIPS, most=1, seed=0).clips("train")
     with tempfile.TemporaryDirectory() as home:
-        sounds = sounds_of("made", every, Path(home) / "sounds")
+        sounds = captioned_clips("made", every, Path(home) / "sounds")
         tokenizer = random_ltu(size).tokenizer
-        lessons = Lessons(
+        lessons = TrainingData(
             tokenizer, sounds, sounds, tuple(examples_of(read_texts("held").passages, tokenizer))
         )
-        plan = Plan(STEPS, 1e-4, warmup=1, precision="bfloat16", save_every=10**6)
-        kept, tied = (Distillation("distillation", texts=4),), (ContrastiveTie("contrastive"),)
+        plan = TrainingArguments(STEPS, 1e-4, warmup=1, precision="bfloat16", save_every=10**6)
+        kept, tied = (
+            (Distillation("distillation", texts=4),),
+            (ContrastiveAlignment("contrastive"),),
+        )
         chosen = [
             Strategy("projector", plan, clips=CLIPS),
             Strategy("projector+lora", plan, clips=CLIPS),

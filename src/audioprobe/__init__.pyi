@@ -2,10 +2,9 @@
 
 from audioprobe import metrics as metrics
 from audioprobe import testing as testing
-from audioprobe.audio.reading import Reading as Reading
-from audioprobe.classifiers.caption import CaptionClassifier as CaptionClassifier
-from audioprobe.classifiers.likelihood import LikelihoodClassifier as LikelihoodClassifier
-from audioprobe.classifiers.zero_shot import ZeroShotClassifier as ZeroShotClassifier
+from audioprobe.classification.caption import CaptionClassifier as CaptionClassifier
+from audioprobe.classification.likelihood import LikelihoodClassifier as LikelihoodClassifier
+from audioprobe.classification.zero_shot import ZeroShotClassifier as ZeroShotClassifier
 from audioprobe.concepts import Concept as Concept
 from audioprobe.concepts import Concepts as Concepts
 from audioprobe.datasets.audioset import AudioSet as AudioSet
@@ -18,26 +17,25 @@ from audioprobe.datasets.manifest import Manifest as Manifest
 from audioprobe.datasets.recordings import Recordings as Recordings
 from audioprobe.datasets.synthetic.dataset import Synthetic as Synthetic
 from audioprobe.datasets.urbansound8k import UrbanSound8K as UrbanSound8K
-from audioprobe.embedders.cached import CachedEmbedder as CachedEmbedder
-from audioprobe.embedders.openai import OpenAIEmbedder as OpenAIEmbedder
-from audioprobe.embedders.sentence_transformers import (
+from audioprobe.errors import AudioProbeError as AudioProbeError
+from audioprobe.models.cached import CachedModel as CachedModel
+from audioprobe.models.cascade import Cascade as Cascade
+from audioprobe.models.chat.model import TransformersLM as TransformersLM
+from audioprobe.models.embedders.cached import CachedEmbedder as CachedEmbedder
+from audioprobe.models.embedders.openai import OpenAIEmbedder as OpenAIEmbedder
+from audioprobe.models.embedders.sentence_transformers import (
     SentenceTransformerEmbedder as SentenceTransformerEmbedder,
 )
-from audioprobe.encoders.ast import AST as AST
-from audioprobe.encoders.birdnet import BirdNET as BirdNET
-from audioprobe.encoders.clap import CLAP as CLAP
-from audioprobe.errors import AudioProbeError as AudioProbeError
-from audioprobe.evaluation import Evaluation as Evaluation
-from audioprobe.language_models.cached import CachedModel as CachedModel
-from audioprobe.language_models.cascade import Cascade as Cascade
-from audioprobe.language_models.ltu import LTU as LTU
-from audioprobe.language_models.openai_chat import OpenAIChat as OpenAIChat
-from audioprobe.language_models.scripted import Scripted as Scripted
-from audioprobe.language_models.tag_captioner import TagCaptioner as TagCaptioner
-from audioprobe.language_models.transformers import TransformersLM as TransformersLM
-from audioprobe.language_models.vllm_chat import VllmChat as VllmChat
-from audioprobe.probes.concept_probe import ConceptProbe as ConceptProbe
-from audioprobe.probes.outcome import ProbeOutcome as ProbeOutcome
+from audioprobe.models.encoders.ast import AST as AST
+from audioprobe.models.encoders.birdnet import BirdNET as BirdNET
+from audioprobe.models.encoders.clap import CLAP as CLAP
+from audioprobe.models.ltu.model import LTU as LTU
+from audioprobe.models.remote.openai_chat import OpenAIChat as OpenAIChat
+from audioprobe.models.remote.vllm_chat import VllmChat as VllmChat
+from audioprobe.models.scripted import Scripted as Scripted
+from audioprobe.models.tag_captioner import TagCaptioner as TagCaptioner
+from audioprobe.probing.concept_probe import ConceptProbe as ConceptProbe
+from audioprobe.probing.results import ProbeOutcome as ProbeOutcome
 from audioprobe.protocols import AudioEncoder as AudioEncoder
 from audioprobe.protocols import Component as Component
 from audioprobe.protocols import Dataset as Dataset
@@ -54,6 +52,7 @@ from audioprobe.responses import LogLikelihood as LogLikelihood
 from audioprobe.responses import Response as Response
 from audioprobe.results import ClassificationResult as ClassificationResult
 from audioprobe.results import LabelScores as LabelScores
+from audioprobe.results.evaluation import Evaluation as Evaluation
 from audioprobe.scorers.embedding import EmbeddingScorer as EmbeddingScorer
 from audioprobe.scorers.keyword import KeywordScorer as KeywordScorer
 from audioprobe.types import Clip as Clip

@@ -86,7 +86,7 @@ class RemoteError(AudioProbeError, RuntimeError):
         self.final = final
 
 
-OF_ONE_ITEM = (InvalidInputError, UnsupportedInputError, OutOfMemoryError, RemoteError)
+PER_ITEM_ERRORS = (InvalidInputError, UnsupportedInputError, OutOfMemoryError, RemoteError)
 """What one prompt or sound can be the cause of; anything else is the run's fault and ends it."""
 
 

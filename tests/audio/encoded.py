@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from audioprobe.audio.reading import Reading, read_waveform, read_windows
+from audioprobe.audio.windowing import Windowing, read_waveform, read_windows
 from audioprobe.types import Clip
 
-WHOLE = Reading(length="whole")
-ACCEPT = Reading(length="whole", incomplete="accept")
+WHOLE = Windowing(length="whole")
+ACCEPT = Windowing(length="whole", incomplete="accept")
 RATE = 8000
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * RATE).astype("f4")
 LENGTHS = [
@@ -39,11 +39,11 @@ def encoded(
     return stream.getvalue()
 
 
-def n_read(path: Path, reading: Reading = WHOLE) -> int:
+def n_read(path: Path, reading: Windowing = WHOLE) -> int:
     """Samples of the file, by one piece and by windows, which must agree."""
     clip = Clip("sound", path=path)
     whole = read_waveform(clip, reading).samples
-    windows = list(read_windows(clip, Reading(seconds=0.5, incomplete=reading.incomplete)))
+    windows = list(read_windows(clip, Windowing(seconds=0.5, incomplete=reading.incomplete)))
     last = windows[-1]
     end = round(last.start * last.waveform.sample_rate) + last.waveform.samples.size
     assert end == whole.size

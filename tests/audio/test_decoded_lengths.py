@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.audio.encoded import ACCEPT, ID3, NOISE, WHOLE, Put, encoded, n_read
 
-from audioprobe.audio.reading import read_waveform
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioReadError, IncompleteAudioError
 from audioprobe.types import Clip
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioprobe.audio.reading import Reading, read_waveform, read_windows
+from audioprobe.audio.windowing import Windowing, read_waveform, read_windows
 from audioprobe.errors import AudioReadError
 from audioprobe.types import Clip
 
@@ -70,8 +70,8 @@ def test_channels_are_mixed_by_their_mean_or_the_first_is_kept(
     channels = np.stack([tone() * (k + 1) / 10 for k in range(n_channels)], axis=1)
     path = tmp_path / "many.wav"
     soundfile.write(path, channels, RATE, subtype="FLOAT")
-    mixed = read_waveform(clip(path), Reading(channels="mean", length="whole"))
-    first = read_waveform(clip(path), Reading(channels="first", length="whole"))
+    mixed = read_waveform(clip(path), Windowing(channels="mean", length="whole"))
+    first = read_waveform(clip(path), Windowing(channels="first", length="whole"))
     np.testing.assert_allclose(mixed.samples, channels.mean(axis=1), atol=1e-7)
     np.testing.assert_array_equal(first.samples, channels[:, 0])
 
@@ -143,13 +143,13 @@ def test_a_flac_that_was_cut_short_is_refused(tmp_path: Path) -> None:
     soundfile.write(path, noise, RATE)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(AudioReadError, match=r"cut short|damaged"):
-        list(read_windows(clip(path), Reading(seconds=1.0)))
+        list(read_windows(clip(path), Windowing(seconds=1.0)))
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     soundfile.write(path, tone(60.0), RATE)
-    windows = read_windows(clip(path), Reading(seconds=1.0))
+    windows = read_windows(clip(path), Windowing(seconds=1.0))
     next(windows)
     os.truncate(path, 200_000)
     with pytest.raises(AudioReadError, match="960000 samples promised"):

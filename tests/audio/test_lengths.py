@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.audio.encoded import ACCEPT, LENGTHS, NOISE, RATE, WHOLE, Put, encoded, n_read
 
 from audioprobe import CaptionClassifier, Scripted
-from audioprobe.audio.reading import Reading, read_waveform
+from audioprobe.audio.windowing import Windowing, read_waveform
 from audioprobe.errors import AudioReadError, IncompleteAudioError
 from audioprobe.types import Clip
 
@@ -231,7 +231,7 @@ def test_results_record_that_incomplete_files_were_taken(put: Put) -> None:
     strict = CaptionClassifier(Scripted("a crow"), "keyword")(path, ["crow"])
     assert [failure.stage for failure in strict.failures] == ["read"]
     assert "incomplete" not in strict.provenance.options
-    reading = Reading(incomplete="accept")
+    reading = Windowing(incomplete="accept")
     lenient = CaptionClassifier(Scripted("a crow"), "keyword", reading=reading)(path, ["crow"])
     assert lenient.counts["scored"] == 1
     assert lenient.provenance.options["incomplete"] == "accept"

@@ -12,10 +12,10 @@ from audioprobe.audio.resample import resample
 from audioprobe.audio.training_clips import loudness_shape, recording_of, training_clips
 from audioprobe.datasets.debian.table import packages, sounds
 from audioprobe.errors import InvalidInputError
-from audioprobe.language_models.cached import CachedModel
-from audioprobe.language_models.cascade import Cascade
-from audioprobe.language_models.ltu_files import MINI
-from audioprobe.language_models.pool import Pool
+from audioprobe.models.cached import CachedModel
+from audioprobe.models.cascade import Cascade
+from audioprobe.models.ltu.checkpoint import MINI
+from audioprobe.models.remote.multi_endpoint import MultiEndpointModel
 from audioprobe.results.training_data import TRAINING_DATA, TrainingData, training_notes
 
 
@@ -77,7 +77,7 @@ def test_models_around_a_model_know_what_it_was_trained_on(crow: Clip, tmp_path:
     model = trained_on(crow)
     around = (
         CachedModel(model, tmp_path / "store.sqlite"),
-        Pool([model]),
+        MultiEndpointModel([model]),
         Cascade(model, Scripted("yes")),
     )
     for outer in around:

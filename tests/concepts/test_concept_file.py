@@ -18,14 +18,14 @@ percussion = { phrase = "a percussion instrument", synset = "03915437", above = 
 phrase = "a bird"
 synset = "01503061"
 kind = "animal"
-ladder = ["animal"]
+hypernyms = ["animal"]
 basic = "animal"
 
 [concepts.owl]
 phrase = "an owl"
 synset = "01621127"
 kind = "animal"
-ladder = ["bird", "animal"]
+hypernyms = ["bird", "animal"]
 basic = "bird"
 synonyms.wordnet = ["hooter"]
 synonyms.curated = ["night bird"]
@@ -35,7 +35,7 @@ audioset = { id = "/m/09d5_", name = "Owl" }
 phrase = "a piano"
 synset = "03928116"
 kind = "instrument"
-ladder = ["percussion", "instrument"]
+hypernyms = ["percussion", "instrument"]
 basic = "instrument"
 also = ["stringed"]
 
@@ -59,8 +59,8 @@ def test_a_concept_has_what_its_file_says(tmp_path: Path) -> None:
     assert (owl.phrase, owl.name, owl.synset, owl.kind) == ("an owl", "owl", "01621127", "animal")
     assert owl.names == ("owl", "hooter", "night bird")
     assert [synonym.source for synonym in owl.synonyms] == ["wordnet", "curated"]
-    assert [rung.phrase for rung in owl.ladder] == ["a bird", "an animal"]
-    assert owl.basic is owl.ladder[0]
+    assert [rung.phrase for rung in owl.hypernyms] == ["a bird", "an animal"]
+    assert owl.basic is owl.hypernyms[0]
     assert owl.audioset is not None
     assert (owl.audioset.id, owl.audioset.name) == ("/m/09d5_", "Owl")
 
@@ -68,7 +68,7 @@ def test_a_concept_has_what_its_file_says(tmp_path: Path) -> None:
 def test_what_is_not_said_is_none_or_empty(tmp_path: Path) -> None:
     rain = _concepts(tmp_path)["rain"]
     assert (rain.phrase, rain.name, rain.lemma) == ("rain", "rain", "rainfall")
-    assert (rain.ladder, rain.ancestors, rain.synonyms) == ((), frozenset(), ())
+    assert (rain.hypernyms, rain.ancestors, rain.synonyms) == ((), frozenset(), ())
     assert rain.basic is None
     assert rain.audioset is None
 
@@ -82,7 +82,7 @@ def test_ancestors_are_everything_above_the_ladder_and_beside_it(tmp_path: Path)
     }
     assert {rung.id for rung in concepts["owl"].ancestors} == {"bird", "animal"}
     # Only the lowest rung is given here; what lies above it follows.
-    short = _concepts(tmp_path, 'ladder = ["bird", "animal"]', 'ladder = ["bird"]')
+    short = _concepts(tmp_path, 'hypernyms = ["bird", "animal"]', 'hypernyms = ["bird"]')
     assert short["owl"].ancestors == concepts["owl"].ancestors
 
 
@@ -150,9 +150,9 @@ REFUSED = [
     ("/m/09d5_", "09d5_", "'owl' needs an AudioSet id such as '/m/04s8yn', got '09d5_'"),
     ("[concepts.rain]", "[concepts.Rain]", "'Rain' needs an id of lower-case letters"),
     ("[concepts.rain]", "[concepts.stringed]", "'stringed' is both a rung and a concept"),
-    ('"bird", "animal"]', '"brid", "animal"]', "'owl' has 'brid' in ladder, which is neither"),
+    ('"bird", "animal"]', '"brid", "animal"]', "'owl' has 'brid' in hypernyms, which is neither"),
     ('["bird", "animal"]', '["animal", "bird"]', "'bird' is not above 'animal'"),
-    ('["bird", "animal"]', '["bird", "bird"]', "'owl' has something twice in ladder"),
+    ('["bird", "animal"]', '["bird", "bird"]', "'owl' has something twice in hypernyms"),
     ('["animal"]', '["animal", "owl"]', "lies above itself: bird < owl < bird"),
     ('basic = "bird"', "", "'owl' needs a text without stray spaces as basic, got None"),
     ('basic = "bird"', 'basic = "instrument"', "'owl' has the basic level 'instrument', which is"),

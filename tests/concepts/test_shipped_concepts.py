@@ -12,8 +12,8 @@ from tests.data.wordnet.excerpt import synsets
 
 from audioprobe import Concept, Concepts, Recordings
 from audioprobe.concepts import WordNet, disagreements
+from audioprobe.concepts.ambiguous_classes import DOUBTFUL
 from audioprobe.concepts.collection import SHIPPED
-from audioprobe.concepts.vague import DOUBTFUL
 from audioprobe.concepts.wordnet import find_folder
 from audioprobe.errors import InvalidInputError
 
@@ -45,7 +45,7 @@ def test_every_offset_word_synonym_and_rung_agrees_with_wordnet(wordnet: WordNet
     assert wordnet.version == "3.0"
     assert disagreements(CONCEPTS, wordnet) == ()
     for concept in CONCEPTS:
-        path = [concept.synset, *(rung.synset for rung in concept.ladder)]
+        path = [concept.synset, *(rung.synset for rung in concept.hypernyms)]
         for lower, upper in pairwise(path):
             assert upper in wordnet.ancestors(lower), concept
 
@@ -115,8 +115,8 @@ def test_a_concept_is_well_formed(concept: Concept) -> None:
     assert concept.id == concept.name.lower().replace(" ", "-")
     assert (concept.basic is None) == (concept.id == "cash-register")  # WordNet: a box
     if concept.basic is not None:
-        assert concept.ladder.count(concept.basic) == 1
-    assert concept.ancestors.issuperset(concept.ladder)
+        assert concept.hypernyms.count(concept.basic) == 1
+    assert concept.ancestors.issuperset(concept.hypernyms)
     assert concept.synset not in {rung.synset for rung in concept.ancestors}
 
 

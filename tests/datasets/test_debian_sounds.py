@@ -6,7 +6,7 @@ import pytest
 from tests.datasets.debian_packages import PACKAGES, lay_out, small_tables, tone
 
 from audioprobe import DebianSounds
-from audioprobe.audio.reading import read_waveform
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import InvalidInputError
 from audioprobe.testing import check_dataset
 

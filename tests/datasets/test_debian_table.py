@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "debian-sounds.md"
 FREE = ("GPL", "CC-BY", "CC0", "BSD", "Free-Art")
 
 
-def split_of(sound: table.Sound) -> str:
+def split_of(sound: table.DebianRecording) -> str:
     return table.packages()[sound.package].split
 
 

@@ -9,7 +9,7 @@ from tests.datasets.layouts import edansa, edansa_table
 from audioprobe.datasets.edansa.dataset import EDANSA, seconds
 from audioprobe.datasets.edansa.taxonomy import edansa_hierarchy, edansa_labels
 from audioprobe.errors import InvalidInputError
-from audioprobe.evaluation import targets_of
+from audioprobe.results.evaluation import targets_of
 
 SPLITS = ("train", "valid", "test")
 ROWS = 10_771

@@ -10,9 +10,9 @@ from audioprobe.datasets.audioset import AudioSet
 from audioprobe.datasets.esc50 import ESC50
 from audioprobe.datasets.folder import Folder
 from audioprobe.datasets.fsd50k import FSD50K
-from audioprobe.datasets.listed import Listed
-from audioprobe.datasets.mapped import Mapped, read_mapping
+from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.datasets.recordings import Recordings
+from audioprobe.datasets.relabelled import RelabelledDataset, read_mapping
 from audioprobe.datasets.urbansound8k import UrbanSound8K
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import Dataset
@@ -183,7 +183,9 @@ def test_a_folder_without_sounds_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("build", [ESC50, UrbanSound8K, FSD50K])
-def test_a_folder_half_unpacked_names_what_lacks(build: type[Listed], tmp_path: Path) -> None:
+def test_a_folder_half_unpacked_names_what_lacks(
+    build: type[InMemoryDataset], tmp_path: Path
+) -> None:
     with pytest.raises(InvalidInputError, match=r"\.csv: cannot be read as a table"):
         build(tmp_path)  # type: ignore[call-arg, arg-type]
 
@@ -191,27 +193,27 @@ def test_a_folder_half_unpacked_names_what_lacks(build: type[Listed], tmp_path: 
 def test_the_same_id_twice_or_an_unknown_label_is_refused() -> None:
     clip = Clip("one", Path("one.wav"), ("crow",))
     with pytest.raises(InvalidInputError, match="'one'"):
-        Listed("mine", {"a": [clip], "b": [clip]}, ["crow"])
+        InMemoryDataset("mine", {"a": [clip], "b": [clip]}, ["crow"])
     with pytest.raises(InvalidInputError, match="not known, such as 'crow'"):
-        Listed("mine", {"a": [clip]}, ["rain"])
+        InMemoryDataset("mine", {"a": [clip]}, ["rain"])
 
 
 def test_mapped_labels_are_renamed_joined_and_dropped(tmp_path: Path) -> None:
     path = table(tmp_path / "names.csv", ("label", "name"), [("crow", "bird"), ("drum", "music")])
-    data = Mapped(Recordings(), read_mapping(path))
+    data = RelabelledDataset(Recordings(), read_mapping(path))
     assert data.labels == ("bird", "music")
     labels = {clip.id: clip.labels for clip in data.clips("all")}
     assert labels["crow.flac"] == ("bird",)
     assert () in labels.values()
     assert data.info.parts["dataset"] == Recordings().info
     with pytest.raises(InvalidInputError, match="Did you mean 'crow'"):
-        Mapped(Recordings(), {"crows": "bird"})
+        RelabelledDataset(Recordings(), {"crows": "bird"})
 
 
 def test_mapped_labels_are_compared_in_unicode_nfc(tmp_path: Path) -> None:
     (tmp_path / "a.wav").touch()
     clip = Clip("a", tmp_path / "a.wav", labels=("Bl\u00e4sshuhn",))
-    listed = Listed("mine", {"all": [clip]}, ["Bl\u00e4sshuhn"])
-    data = Mapped(listed, {"Bla\u0308sshuhn": "a\u0308"})
+    listed = InMemoryDataset("mine", {"all": [clip]}, ["Bl\u00e4sshuhn"])
+    data = RelabelledDataset(listed, {"Bla\u0308sshuhn": "a\u0308"})
     assert data.labels == ("\u00e4",)
     assert data.clips("all")[0].labels == ("\u00e4",)

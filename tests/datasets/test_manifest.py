@@ -8,7 +8,7 @@ from tests.datasets.layouts import sound, table
 
 from audioprobe.datasets.manifest import Manifest
 from audioprobe.errors import InvalidInputError
-from audioprobe.parquet import write
+from audioprobe.io.parquet import write
 
 HEADER = ("path", "labels", "start", "end", "group", "split")
 ROWS = (

@@ -11,7 +11,7 @@ from tests.datasets.layouts import table
 
 from audioprobe.datasets.manifest import Manifest
 from audioprobe.errors import InvalidInputError
-from audioprobe.parquet import write
+from audioprobe.io.parquet import write
 
 
 def clips(path: Path, content: str, **options: object) -> list[tuple[object, ...]]:

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from tests.datasets.layouts import audioset, edansa
 
-from audioprobe.configs import configs_in
 from audioprobe.datasets.edansa.taxonomy import edansa_labels
-from audioprobe.datasets.mapped import read_mapping
-from audioprobe.datasets.tables import read_rows
+from audioprobe.datasets.relabelled import read_mapping
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.classification import ClassificationRun
-from audioprobe.experiments.config import SHIPPED, read_classification
-from audioprobe.experiments.materials import DESCRIPTIONS, MAPPINGS
-from audioprobe.experiments.scoring import drops
+from audioprobe.experiments.classification.analysis import drops
+from audioprobe.experiments.classification.build import DESCRIPTIONS, MAPPINGS
+from audioprobe.experiments.classification.config import SHIPPED, read_classification
+from audioprobe.experiments.classification.run import ClassificationRun
+from audioprobe.io.config import configs_in
+from audioprobe.io.tables import read_rows
 
 CLASSES = Path(__file__).parents[1] / "data" / "audioset" / "class_labels_indices.csv"
 REPLACED = {

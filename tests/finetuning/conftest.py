@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from audioprobe.finetuning.lessons import Lessons
+from audioprobe.finetuning.data import TrainingData
 from tests.tiny_ltu import write_base
 from tests.tiny_tuning import tiny_lessons
 
@@ -15,5 +15,5 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     return tiny_lessons(tmp_path_factory.mktemp("sounds"))

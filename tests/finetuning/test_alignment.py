@@ -9,16 +9,16 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import (
-    Alignment,
-    Contrastive,
-    Embedded,
-    HiddenStates,
+    AlignmentLoss,
+    ContrastiveLoss,
+    EmbeddingLoss,
+    HiddenStateLoss,
     Texts,
     distance_of,
     embedded,
 )
-from audioprobe.finetuning.trainable import let_train
-from tests.finetuning.test_holding import value
+from audioprobe.finetuning.trainable import set_trainable_by_name
+from tests.finetuning.test_regularizers import value
 from tests.golden_ltu import new_net, spectrograms, tiny_net
 
 NET = tiny_net().eval()
@@ -27,12 +27,12 @@ TEXTS = Texts(
     torch.tensor([[5, 6, 7], [8, 9, 0], [5, 6, 7]]),
     torch.tensor([[True, True, True], [True, True, False], [True, True, True]]),
 )
-TIES: tuple[Alignment, ...] = (
-    Contrastive(),
-    Embedded(),
-    Embedded("mse"),
-    HiddenStates(1),
-    HiddenStates(-1, "mse"),
+TIES: tuple[AlignmentLoss, ...] = (
+    ContrastiveLoss(),
+    EmbeddingLoss(),
+    EmbeddingLoss("mse"),
+    HiddenStateLoss(1),
+    HiddenStateLoss(-1, "mse"),
 )
 
 
@@ -56,12 +56,12 @@ def test_each_sound_finds_its_text_as_the_definition_has_it() -> None:
         return float(-(shares * logs).sum(axis=1).mean())
 
     expected = (entropy(logits) + entropy(logits.T)) / 2
-    assert value(Contrastive(0.5)(NET, sounds, TEXTS)) == pytest.approx(expected, rel=1e-5)
+    assert value(ContrastiveLoss(0.5)(NET, sounds, TEXTS)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_one_sound_alone_has_nothing_to_be_told_apart_from() -> None:
     one = Texts(TEXTS.ids[:1], TEXTS.there[:1])
-    assert value(Contrastive()(NET, tokens(n=1), one)) == pytest.approx(0.0, abs=1e-6)
+    assert value(ContrastiveLoss()(NET, tokens(n=1), one)) == pytest.approx(0.0, abs=1e-6)
 
 
 @settings(max_examples=20, deadline=None)
@@ -86,17 +86,17 @@ def test_what_fills_a_text_up_does_not_count() -> None:
 
 def test_sound_that_is_its_text_has_distance_nothing() -> None:
     same = embedded(NET, TEXTS)[:, None].repeat(1, 4, 1)
-    for tie in (Embedded(), Embedded("mse")):
+    for tie in (EmbeddingLoss(), EmbeddingLoss("mse")):
         assert value(tie(NET, same, TEXTS)) == pytest.approx(0.0, abs=1e-6)
     words = Texts(torch.tensor([[5, 6, 7]]), torch.ones(1, 3, dtype=torch.bool))
     as_sound = NET.llama.get_input_embeddings()(words.ids)
-    assert value(HiddenStates(1)(NET, as_sound, words)) == pytest.approx(0.0, abs=1e-5)
+    assert value(HiddenStateLoss(1)(NET, as_sound, words)) == pytest.approx(0.0, abs=1e-5)
 
 
 @pytest.mark.parametrize("tie", TIES, ids=lambda tie: type(tie).__name__)
-def test_training_draws_sound_to_its_text_and_leaves_text_alone(tie: Alignment) -> None:
+def test_training_draws_sound_to_its_text_and_leaves_text_alone(tie: AlignmentLoss) -> None:
     net = new_net()
-    let_train(net, "all+llm")
+    set_trainable_by_name(net, "all+llm")
     sounds, texts = spectrograms()[:2], Texts(TEXTS.ids[:2], TEXTS.there[:2])
     own = [p for n, p in net.named_parameters() if n.startswith("prefix.projection")]
     loss = tie(net, net.prefix(sounds), texts)
@@ -109,7 +109,7 @@ def test_training_draws_sound_to_its_text_and_leaves_text_alone(tie: Alignment) 
 
 
 @pytest.mark.parametrize("tie", TIES, ids=lambda tie: type(tie).__name__)
-def test_a_language_model_in_half_precision_is_tied_too(tie: Alignment) -> None:
+def test_a_language_model_in_half_precision_is_tied_too(tie: AlignmentLoss) -> None:
     """As bases are published; what trains is in whole precision."""
     net = new_net()
     net.llama.to(torch.bfloat16)
@@ -119,8 +119,8 @@ def test_a_language_model_in_half_precision_is_tied_too(tie: Alignment) -> None:
 
 def test_what_cannot_be_tied_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="above 0"):
-        Contrastive(0.0)
+        ContrastiveLoss(0.0)
     with pytest.raises(InvalidInputError, match="states 0 to 2, got layer 7"):
-        HiddenStates(7)(NET, tokens(), TEXTS)
+        HiddenStateLoss(7)(NET, tokens(), TEXTS)
     with pytest.raises(InvalidInputError, match="cosine or mse"):
         distance_of("cosinus")  # type: ignore[arg-type]

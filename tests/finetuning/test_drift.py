@@ -11,27 +11,27 @@ from torch import Tensor
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.drift import WeightDrift, layer_similarity, states, weight_drift
 from audioprobe.metrics.similarity import linear_cka
-from audioprobe.nets.ltu import LtuNet
-from audioprobe.nets.prefixes import CavMaePrefix
-from audioprobe.training import snapshots
+from audioprobe.models.ltu.audio_prefix import CavMaePrefix
+from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.training import checkpointing
 from audioprobe.training.objectives import AnswerLoss
-from audioprobe.training.parts import PARTS, Part, train_only
+from audioprobe.training.trainable import PARTS, Part, set_trainable
 from tests.golden_ltu import tiny_net
 
 IDS = [torch.tensor(row) for row in ([1, 5, 6, 7], [1, 8], [1, 9, 30, 31, 32, 33], [1, 50, 60])]
 
 
-def fresh(*parts: Part) -> LtuNet:
+def fresh(*parts: Part) -> LTUNetwork:
     net = copy.deepcopy(tiny_net()).eval()
-    train_only(net, parts)
+    set_trainable(net, parts)
     return net
 
 
 def copied(module: torch.nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in snapshots.trained(module).items()}
+    return {name: tensor.clone() for name, tensor in checkpointing.trained(module).items()}
 
 
-def sounds(net: LtuNet) -> Tensor:
+def sounds(net: LTUNetwork) -> Tensor:
     """Audio tokens of four sounds that are unlike each other: what is projected is drawn."""
     assert isinstance(net.prefix, CavMaePrefix)
     generator = torch.Generator().manual_seed(0)
@@ -45,7 +45,7 @@ def by_part(drift: tuple[WeightDrift, ...]) -> dict[str, WeightDrift]:
     return {found.part: found for found in drift}
 
 
-def move_projector(net: LtuNet) -> None:
+def move_projector(net: LTUNetwork) -> None:
     generator = torch.Generator().manual_seed(0)
     weight = net.prefix.projection.weight
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_parts_that_were_not_kept_are_left_out() -> None:
 
 def test_the_norm_is_the_one_by_hand() -> None:
     net = fresh("lora", "projector")
-    names = [name for name in snapshots.trained(net) if "lora_A" in name][:2]
+    names = [name for name in checkpointing.trained(net) if "lora_A" in name][:2]
     weights = dict(net.named_parameters())
     before = {}
     with torch.no_grad():
@@ -88,7 +88,7 @@ def test_the_norm_is_the_one_by_hand() -> None:
 
 def test_what_was_nothing_has_no_relative_drift() -> None:
     net = fresh("lora")
-    name = next(name for name in snapshots.trained(net) if "lora_B" in name)
+    name = next(name for name in checkpointing.trained(net) if "lora_B" in name)
     weight = dict(net.named_parameters())[name]
     with torch.no_grad():
         weight.fill_(0.5)
@@ -189,7 +189,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     net = fresh("projector", "lora")
     name, tensor = next(iter(copied(net).items()))
     with pytest.raises(InvalidInputError, match="clone it"):
-        weight_drift(snapshots.trained(net), net)
+        weight_drift(checkpointing.trained(net), net)
     with pytest.raises(InvalidInputError, match=r"has shape .* got \(3,\)"):
         weight_drift({name: torch.zeros(3)}, net)
     with pytest.raises(InvalidInputError, match="nowhere is no parameter"):

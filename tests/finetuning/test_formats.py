@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.lessons import Lessons
-from audioprobe.finetuning.tuner import finetune
-from audioprobe.training import snapshots
-from audioprobe.training.loop import STATE
+from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.trainer import finetune
+from audioprobe.training import checkpointing
 from audioprobe.training.objectives import AnswerLoss
-from tests.finetuning.test_tuner import part
+from audioprobe.training.trainer import STATE
+from tests.finetuning.test_trainer import part
 from tests.tiny_tuning import strategy, tiny_files, watched
 
 PARTS = [part(kind) for kind in ("ewc", "distillation", "contrastive", "cross-attention")]
 
 
-def check_small_steps(base: Path, lessons: Lessons, folder: Path, trains: str) -> None:
+def check_small_steps(base: Path, lessons: TrainingData, folder: Path, trains: str) -> None:
     """Steps of 1e-4 are below what bfloat16 tells apart: taken in it, most would be lost."""
     plan = {"learning_rate": 1e-4, "precision": "bfloat16", "warmup": 0}
     moved: dict[str, dict[str, Tensor]] = {}
@@ -29,7 +29,7 @@ def check_small_steps(base: Path, lessons: Lessons, folder: Path, trains: str) -
         began = {k: p.detach().float().clone() for k, p in files.net.named_parameters()}
         told = finetune(files, lessons, chosen, folder / name, watched=watched())
         assert {p.dtype for p in files.net.parameters()} == {dtype}
-        state = snapshots.load(folder / name / STATE)["weights"]
+        state = checkpointing.load(folder / name / STATE)["weights"]
         assert {tensor.dtype for tensor in state.values()} == {torch.float32}
         names = {key: key.removeprefix("answers.net.") for key in state}
         assert set(names.values()) == set(told.before)
@@ -41,7 +41,7 @@ def check_small_steps(base: Path, lessons: Lessons, folder: Path, trains: str) -
 
 
 def test_what_trains_is_float32_meanwhile(
-    base: Path, lessons: Lessons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: Path, lessons: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Any processor has bfloat16, most of them slowly: torch is told that this one is fast."""
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
@@ -49,7 +49,7 @@ def test_what_trains_is_float32_meanwhile(
 
 
 def test_fewer_bits_than_the_plan_computes_in_are_refused(
-    base: Path, lessons: Lessons, tmp_path: Path
+    base: Path, lessons: TrainingData, tmp_path: Path
 ) -> None:
     files = tiny_files(base)
     files.net.to(torch.float16)
@@ -57,7 +57,7 @@ def test_fewer_bits_than_the_plan_computes_in_are_refused(
         finetune(files, lessons, strategy("projector"), tmp_path)
 
 
-def test_sounds_are_heard_in_the_numbers_of_the_model(base: Path, lessons: Lessons) -> None:
+def test_sounds_are_heard_in_the_numbers_of_the_model(base: Path, lessons: TrainingData) -> None:
     lot = lessons.lot(strategy("projector"), 0, tied=False)
     found = []
     for dtype in (torch.float32, torch.bfloat16):

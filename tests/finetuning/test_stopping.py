@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from audioprobe.finetuning.lessons import Lessons
-from audioprobe.finetuning.texts import losses_of
-from audioprobe.finetuning.tuner import Tuned, finetune
-from audioprobe.nets.ltu import LtuNet
-from audioprobe.training import snapshots
+from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.text_corpora import losses_of
+from audioprobe.finetuning.trainer import FineTuningResult, finetune
+from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.training import checkpointing
 from tests.tiny_tuning import strategy, tiny_files, watched
 
 PLAN = {"steps": 10, "learning_rate": 5e-2, "save_every": 10}
@@ -17,7 +17,7 @@ TRAINS = "projector+lora"
 EVERY = 2
 
 
-def per_token(net: LtuNet) -> float:
+def per_token(net: LTUNetwork) -> float:
     found = losses_of(net, watched())
     return sum(each.nats for each in found) / sum(each.n_tokens for each in found)
 
@@ -25,14 +25,14 @@ def per_token(net: LtuNet) -> float:
 class Course:
     """How badly texts are read at each look of a training that does not stop, and its weights."""
 
-    def __init__(self, base: Path, lessons: Lessons, folder: Path) -> None:
+    def __init__(self, base: Path, lessons: TrainingData, folder: Path) -> None:
         files = tiny_files(base)
         self.losses, self.weights = [per_token(files.net)], [dict[str, torch.Tensor]()]
 
         def progress(done: int, *_: object) -> None:
             if done % EVERY == 0:
                 self.losses.append(per_token(files.net))
-                self.weights.append(snapshots.copied(files.net))
+                self.weights.append(checkpointing.copied(files.net))
 
         told = finetune(files, lessons, strategy(TRAINS, **PLAN), folder, progress=progress)
         self.weights[0] = told.before
@@ -46,15 +46,15 @@ class Course:
 
 
 @pytest.fixture(scope="module")
-def course(base: Path, lessons: Lessons, tmp_path_factory: pytest.TempPathFactory) -> Course:
+def course(base: Path, lessons: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Course:
     found = Course(base, lessons, tmp_path_factory.mktemp("course"))
     assert sum(found.rise_at(look) is not None for look in range(1, 6)) >= 2
     return found
 
 
 def stopped(
-    base: Path, lessons: Lessons, folder: Path, rise: float
-) -> tuple[Tuned, dict[str, torch.Tensor]]:
+    base: Path, lessons: TrainingData, folder: Path, rise: float
+) -> tuple[FineTuningResult, dict[str, torch.Tensor]]:
     files = tiny_files(base)
     stopping = {"kind": "early-stopping", "every": EVERY, "rise": rise}
     chosen = strategy(TRAINS, stopping, **PLAN)
@@ -64,7 +64,7 @@ def stopped(
 
 
 def test_it_ends_at_the_look_before(
-    base: Path, lessons: Lessons, tmp_path: Path, course: Course
+    base: Path, lessons: TrainingData, tmp_path: Path, course: Course
 ) -> None:
     for look in range(1, len(course.losses)):
         rise = course.rise_at(look)
@@ -77,7 +77,7 @@ def test_it_ends_at_the_look_before(
 
 
 def test_it_goes_on_to_its_end_if_texts_are_read_as_well(
-    base: Path, lessons: Lessons, tmp_path: Path, course: Course
+    base: Path, lessons: TrainingData, tmp_path: Path, course: Course
 ) -> None:
     told, weights = stopped(base, lessons, tmp_path, max(course.losses))
     assert not told.stopped

@@ -7,24 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioprobe.configs import parse_config
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.strategy import (
     EWC,
     L2SP,
-    ContrastiveTie,
-    CrossAttention,
+    ContrastiveAlignment,
+    CrossAttentionAlignment,
     Distillation,
     EarlyStopping,
-    EmbeddingTie,
-    Lora,
-    Paired,
+    EmbeddingAlignment,
+    HiddenStateAlignment,
+    LoraConfig,
+    PairedQuestionTraining,
     Rehearsal,
-    StateTie,
     Strategy,
     WiseFT,
     name_of,
 )
+from audioprobe.io.config import parse_config
 
 HOLDS: dict[str, tuple[type, Mapping[str, Any]]] = {
     "l2-sp": (L2SP, {"strength": 0.5}),
@@ -35,11 +35,14 @@ HOLDS: dict[str, tuple[type, Mapping[str, Any]]] = {
     "early-stopping": (EarlyStopping, {"every": 7, "rise": 0.1}),
 }
 TIES: dict[str, tuple[type, Mapping[str, Any]]] = {
-    "contrastive": (ContrastiveTie, {"weight": 0.1, "temperature": 0.2}),
-    "embedding": (EmbeddingTie, {"weight": 2.0, "distance": "mse"}),
-    "hidden-states": (StateTie, {"layer": 1, "distance": "cosine"}),
-    "cross-attention": (CrossAttention, {"width": 16}),
-    "paired": (Paired, {"pairs": 1, "ways": ["sound"], "about": ["animal"], "shuffled": True}),
+    "contrastive": (ContrastiveAlignment, {"weight": 0.1, "temperature": 0.2}),
+    "embedding": (EmbeddingAlignment, {"weight": 2.0, "distance": "mse"}),
+    "hidden-states": (HiddenStateAlignment, {"layer": 1, "distance": "cosine"}),
+    "cross-attention": (CrossAttentionAlignment, {"width": 16}),
+    "paired": (
+        PairedQuestionTraining,
+        {"pairs": 1, "ways": ["sound"], "about": ["animal"], "shuffled": True},
+    ),
 }
 NEEDED = {"l2-sp": {"strength": 1.0}, "ewc": {"strength": 1.0}}
 
@@ -145,7 +148,7 @@ def test_pairs_alone_are_something_to_learn() -> None:
 
 def test_larger_adapters_train_or_are_refused() -> None:
     wide = {"rank": 8, "targets": ["q_proj", "up_proj"]}
-    assert parsed(lora=wide).lora == Lora(8, ("q_proj", "up_proj"))
+    assert parsed(lora=wide).lora == LoraConfig(8, ("q_proj", "up_proj"))
     assert parsed(trains="all", lora=wide).lora is not None
     with pytest.raises(InvalidInputError, match="add lora to 'projector'"):
         parsed(trains="projector", lora=wide)

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from audioprobe.finetuning import tuner
-from audioprobe.finetuning.lessons import Lessons
-from audioprobe.finetuning.objective import Combined, Lot
-from audioprobe.finetuning.trainable import let_train
-from audioprobe.training import snapshots
-from audioprobe.training.loop import STATE, fit
+from audioprobe.finetuning import trainer
+from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.objective import MultiTaskObjective, TrainingBatch
+from audioprobe.finetuning.trainable import set_trainable_by_name
+from audioprobe.training import checkpointing
 from audioprobe.training.objectives import AnswerLoss
+from audioprobe.training.trainer import STATE, train
 from tests.finetuning.together import (
     CASES,
     EVERYTHING,
@@ -88,7 +88,7 @@ def test_both_stop_at_a_look_or_neither(home: Path) -> None:
 
 def test_two_reach_what_one_reaches_on_batches_twice_as_large(home: Path, tmp_path: Path) -> None:
     line = Plain()
-    log = fit(line, halves, LINE, tmp_path)
+    log = train(line, halves, LINE, tmp_path)
     found = results(home / "out", "line")[0]
     close(found["weights"], {name: p.detach() for name, p in line.named_parameters()})
     losses = [entry["loss"] for entry in log]
@@ -98,26 +98,26 @@ def test_two_reach_what_one_reaches_on_batches_twice_as_large(home: Path, tmp_pa
 class Mean(nn.Module):
     """Of the losses of several lots."""
 
-    def __init__(self, combined: Combined) -> None:
+    def __init__(self, combined: MultiTaskObjective) -> None:
         super().__init__()
         self.combined = combined
 
-    def forward(self, lots: list[Lot]) -> Tensor:
+    def forward(self, lots: list[TrainingBatch]) -> Tensor:
         return torch.stack([self.combined(lot) for lot in lots]).mean()
 
 
 def test_a_fine_tuning_by_two_is_one_on_the_lots_of_both(home: Path, tmp_path: Path) -> None:
-    lessons: Lessons = tiny_lessons(home / "sounds")
+    lessons: TrainingData = tiny_lessons(home / "sounds")
     net = tiny_files(home / "base", dropout=0.0).net
-    tuner._open_gate(net, lessons, EVERYTHING)
-    let_train(net, f"{EVERYTHING.trains}+gate")
-    objective = tuner._objective(AnswerLoss(net, per="example"), lessons, EVERYTHING)
-    lots = tuner._batches(lessons, EVERYTHING)
+    trainer._open_gate(net, lessons, EVERYTHING)
+    set_trainable_by_name(net, f"{EVERYTHING.trains}+gate")
+    objective = trainer._objective(AnswerLoss(net, per="example"), lessons, EVERYTHING)
+    lots = trainer._batches(lessons, EVERYTHING)
 
-    def both(step: int, process: int, n_processes: int) -> list[Lot]:
+    def both(step: int, process: int, n_processes: int) -> list[TrainingBatch]:
         return [lots(step, number, 2) for number in range(2)]
 
-    fit(Mean(objective), both, EVERYTHING.plan, tmp_path)
+    train(Mean(objective), both, EVERYTHING.plan, tmp_path)
     own = {name: p.detach() for name, p in net.named_parameters() if p.requires_grad}
     close(results(home / "out", "everything")[0]["weights"], own)
 
@@ -136,7 +136,7 @@ def test_two_that_were_killed_reach_the_same_weights(home: Path) -> None:
     out.mkdir()
     run_together(*command(home, "killed", "2"), status=KILLED)
     assert not list(out.glob("*.pt"))
-    saved = snapshots.load(out / "everything" / STATE)
+    saved = checkpointing.load(out / "everything" / STATE)
     assert saved["step"] == 2
     run_together(*command(home, "killed", "0"))  # a step that never comes
     for found, whole in zip(

@@ -3,14 +3,14 @@
 import pytest
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.trainable import let_train, trains_language
-from audioprobe.training.parts import part_of
+from audioprobe.finetuning.trainable import set_trainable_by_name, updates_language_model
+from audioprobe.training.trainable import part_of
 from tests.golden_ltu import new_net
 
 
 def trains(names: str) -> set[str]:
     net = new_net()
-    found = let_train(net, names)
+    found = set_trainable_by_name(net, names)
     own = {name for name, p in net.named_parameters() if p.requires_grad}
     assert len(found) == len(own)
     return own
@@ -45,7 +45,7 @@ def test_last_layers_are_the_language_models_own_weights() -> None:
 )
 def test_the_language_model_is_reached_where_weights_of_it_train(names: str) -> None:
     own = any(name.startswith("llama.") for name in trains(names))
-    assert trains_language(names) == own
+    assert updates_language_model(names) == own
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_the_language_model_is_reached_where_weights_of_it_train(names: str) -> 
 )
 def test_what_there_is_not_is_refused(names: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        let_train(new_net(), names)
+        set_trainable_by_name(new_net(), names)

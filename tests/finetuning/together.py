@@ -13,9 +13,9 @@ from accelerate import PartialState
 from torch import Tensor, nn
 
 from audioprobe.finetuning.strategy import Strategy
-from audioprobe.finetuning.tuner import finetune
-from audioprobe.training import snapshots
-from audioprobe.training.loop import Plan, fit
+from audioprobe.finetuning.trainer import finetune
+from audioprobe.training import checkpointing
+from audioprobe.training.trainer import TrainingArguments, train
 from tests.processes import ROOT, SETTINGS
 from tests.tiny_tuning import strategy, tiny_files, tiny_lessons, watched
 
@@ -40,7 +40,7 @@ CASES = {
 }
 KILLED = 9
 """Status of processes that were told to die."""
-LINE = Plan(steps=12, learning_rate=1e-2, warmup=2, save_every=5)
+LINE = TrainingArguments(steps=12, learning_rate=1e-2, warmup=2, save_every=5)
 
 
 class Plain(nn.Module):
@@ -136,8 +136,8 @@ def main(places: Sequence[str], kill_at: str = "") -> None:
         torch.save(found, out / f"{name} of {rank}.pt")
     if not kill_at:
         line = Plain()
-        log = fit(line, halves, LINE, out / "line")
-        found = {"weights": snapshots.trained(line), "log": log}
+        log = train(line, halves, LINE, out / "line")
+        found = {"weights": checkpointing.trained(line), "log": log}
         torch.save(found, out / f"line of {rank}.pt")
     PartialState().destroy_process_group()
 

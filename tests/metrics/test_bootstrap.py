@@ -10,7 +10,7 @@ from scipy import stats
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap, Method, Statistic
-from audioprobe.metrics.resampled import mean
+from audioprobe.metrics.vectorized_metrics import mean
 from audioprobe.types import Estimate
 
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.concepts import Concepts
-from audioprobe.exam import answering
-from audioprobe.experiments.finetuning.findings import Answer
+from audioprobe.experiments.finetuning.run_result import QuestionResult
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.choices import TIE, blind_guesses, most_likely_option
-from audioprobe.training.relations import hypernyms
+from audioprobe.small_ltu.evaluation import yes_no
+from audioprobe.small_ltu.relations import hypernyms
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_examination_and_study_answer_alike(yes: float, right: bool | None) -> N
     relation = next(
         r for r in hypernyms(Concepts.shipped(), ["crow", "dog"], held_out=0) if r.holds
     )
-    assert answering.Trial(relation, yes).right is right
-    assert Answer("crow", "bird", "hypernym", True, 0, "text", "", yes).right is right
+    assert yes_no.RelationTrial(relation, yes).right is right
+    assert QuestionResult("crow", "bird", "hypernym", True, 0, "text", "", yes).right is right
 
 
 def test_what_is_no_number_is_left_out_of_the_examination_and_counted() -> None:
     relations = hypernyms(Concepts.shipped(), ["crow", "dog", "owl", "flute"], held_out=0)
-    trials = [answering.Trial(r, 1.0 if r.holds else -1.0) for r in relations]
-    broken = [answering.Trial(trials[0].relation, math.nan), *trials[1:]]
-    found = answering.accuracy(broken, Bootstrap(100))
+    trials = [yes_no.RelationTrial(r, 1.0 if r.holds else -1.0) for r in relations]
+    broken = [yes_no.RelationTrial(trials[0].relation, math.nan), *trials[1:]]
+    found = yes_no.accuracy(broken, Bootstrap(100))
     assert (found.value, found.n, found.n_undefined) == (1.0, len(trials) - 1, 1)
 
 

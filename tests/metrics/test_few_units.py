@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.exam.hearing import auc_of
 from audioprobe.metrics import Bootstrap
-from audioprobe.metrics.many_tests import benjamini_hochberg, holm
+from audioprobe.metrics.multiple_testing import benjamini_hochberg, holm
 from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
 from audioprobe.metrics.power import detectable_effect, smallest_detectable
 from audioprobe.metrics.ranking import roc_auc
-from audioprobe.metrics.resampled import macro_roc_auc, mean
+from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean
+from audioprobe.small_ltu.evaluation.audio_metrics import auc_of
 
 TWO_AND_TWO = [1, 1, 0, 0], [3, 4, 1, 2], [1, 1, 1, 1]
 

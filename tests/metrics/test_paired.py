@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.many_tests import benjamini_hochberg, holm
+from audioprobe.metrics.multiple_testing import benjamini_hochberg, holm
 from audioprobe.metrics.paired import (
     delong,
     exchanged,

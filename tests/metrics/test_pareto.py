@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.pareto import front
+from audioprobe.metrics.pareto import pareto_front
 
 # Few numbers, so that ties are many.
 NUMBERS = st.integers(-3, 3).map(float) | st.just(math.inf) | st.just(-math.inf) | st.just(-0.0)
@@ -33,7 +33,7 @@ def by_hand(points: list[tuple[float | None, float | None]]) -> list[bool]:
 def test_it_is_what_all_comparisons_leave(
     points: list[tuple[float | None, float | None]],
 ) -> None:
-    found = front([gain for gain, _ in points], [loss for _, loss in points])
+    found = pareto_front([gain for gain, _ in points], [loss for _, loss in points])
     assert found.tolist() == by_hand(points)
 
 
@@ -41,7 +41,7 @@ def test_it_is_what_all_comparisons_leave(
 def test_there_is_always_one_and_the_best_of_each_is_on_it(
     points: list[tuple[float, float]],
 ) -> None:
-    found = front([gain for gain, _ in points], [loss for _, loss in points])
+    found = pareto_front([gain for gain, _ in points], [loss for _, loss in points])
     assert found.tolist() == by_hand([*points])
     chosen = [point for point, on_it in zip(points, found, strict=True) if on_it]
     assert max(gain for gain, _ in chosen) == max(gain for gain, _ in points)
@@ -51,14 +51,14 @@ def test_there_is_always_one_and_the_best_of_each_is_on_it(
 def test_equal_points_are_on_it_together_and_undefined_ones_never() -> None:
     gains = [1.0, 1.0, 1.0, 0.0, None, 5.0, 0.5]
     losses = [2.0, 2.0, 3.0, 0.0, -9.0, math.nan, 2.0]
-    assert front(gains, losses).tolist() == [True, True, False, True, False, False, False]
+    assert pareto_front(gains, losses).tolist() == [True, True, False, True, False, False, False]
 
 
 def test_nothing_has_no_front() -> None:
-    assert front([], []).tolist() == []
-    assert front([None], [1.0]).tolist() == [False]
+    assert pareto_front([], []).tolist() == []
+    assert pareto_front([None], [1.0]).tolist() == [False]
 
 
 def test_what_is_not_one_gain_and_one_loss_each_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="same shape"):
-        front([1.0, 2.0], [1.0])
+        pareto_front([1.0, 2.0], [1.0])

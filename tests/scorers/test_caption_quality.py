@@ -2,8 +2,8 @@
 
 import pytest
 
-from audioprobe.embedders.sentence_transformers import SentenceTransformerEmbedder
 from audioprobe.errors import InvalidInputError
+from audioprobe.models.embedders.sentence_transformers import SentenceTransformerEmbedder
 from audioprobe.scorers.caption_quality import caption_quality
 
 REFERENCES = {

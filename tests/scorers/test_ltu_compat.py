@@ -9,7 +9,7 @@ import pytest
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.scorers.embedding import EmbeddingScorer
-from audioprobe.scorers.ltu import RECIPES, pool_ltu
+from audioprobe.scorers.ltu import RECIPES, pool_ltu_scores
 from audioprobe.types import ComponentInfo, FloatArray
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data/ltu_eval/eval.json").read_text())
@@ -54,7 +54,7 @@ def test_labels_are_worded_as_in_the_script(name: str, label: str, text: str) ->
 def test_scores_of_several_texts_are_pooled_as_in_the_script(case: dict[str, object]) -> None:
     texts = np.array([VECTORS["cache"][text] for text in case["texts"]])  # type: ignore[attr-defined]
     labels = np.array(list(VECTORS["labels"].values()))
-    scores = pool_ltu(texts, labels, clips_negatives=case["mode"] == "max")
+    scores = pool_ltu_scores(texts, labels, clips_negatives=case["mode"] == "max")
     if case["script"] == "esc":  # this script answers with the best class
         assert int(scores.argmax()) == case["out"]
     else:

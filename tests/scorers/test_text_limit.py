@@ -6,8 +6,8 @@ import pytest
 from tests.scripted import CharacterEmbedder, ScriptedModel, sound
 
 from audioprobe import CaptionClassifier, EmbeddingScorer, SentenceTransformerEmbedder
-from audioprobe.embedders.cached import CachedEmbedder
 from audioprobe.errors import InvalidInputError
+from audioprobe.models.embedders.cached import CachedEmbedder
 from audioprobe.protocols import TextLimit
 from audioprobe.results.scores import NOT_SCORED
 from audioprobe.types import Response

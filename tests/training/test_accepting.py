@@ -8,14 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.training.test_loop import KilledError, Line, batch_at, killed_at, weights
+from tests.training.test_trainer import KilledError, Line, batch_at, killed_at, weights
 from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError, TrainingError
-from audioprobe.training import snapshots
-from audioprobe.training.loop import LOG, STATE, Plan, fit
+from audioprobe.training import checkpointing
+from audioprobe.training.trainer import LOG, STATE, TrainingArguments, train
 
-PLAN = Plan(steps=20, learning_rate=1e-2, warmup=2, save_every=4)
+PLAN = TrainingArguments(steps=20, learning_rate=1e-2, warmup=2, save_every=4)
 LOOKS = (4, 8, 12, 16, 20)
 
 
@@ -38,27 +38,27 @@ def until(look: int, module: nn.Module, seen: dict[int, list[Tensor]]) -> Callab
 def test_refused_at_a_look_it_ends_at_the_look_before(tmp_path: Path, look: int) -> None:
     module = Line()
     seen: dict[int, list[Tensor]] = {}
-    log = fit(module, batch_at, PLAN, tmp_path, accept=until(look, module, seen))
+    log = train(module, batch_at, PLAN, tmp_path, accept=until(look, module, seen))
     assert list(seen) == list(range(4, look + 1, 4))
     assert same(weights(module), seen[look - 4])
     assert not same(seen[look], seen[look - 4])
     assert [entry["step"] for entry in log] == list(range(look - 4))
     assert [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()] == log
-    assert snapshots.load(tmp_path / STATE)["step"] == look - 4
+    assert checkpointing.load(tmp_path / STATE)["step"] == look - 4
 
 
 def test_refused_at_the_first_look_it_ends_where_it_began(tmp_path: Path) -> None:
     module = Line()
     before = weights(module)
-    assert fit(module, batch_at, PLAN, tmp_path, accept=lambda _: False) == []
+    assert train(module, batch_at, PLAN, tmp_path, accept=lambda _: False) == []
     assert same(weights(module), before)
     assert not (tmp_path / STATE).exists()
 
 
 def test_accepted_always_it_is_as_if_nobody_looked(tmp_path: Path) -> None:
     looked_at, whole = Line(), Line()
-    log = fit(looked_at, batch_at, PLAN, tmp_path / "a", accept=lambda _: True)
-    expected = fit(whole, batch_at, PLAN, tmp_path / "b")
+    log = train(looked_at, batch_at, PLAN, tmp_path / "a", accept=lambda _: True)
+    expected = train(whole, batch_at, PLAN, tmp_path / "b")
     assert same(weights(looked_at), weights(whole))
     assert [entry["loss"] for entry in log] == [entry["loss"] for entry in expected]
 
@@ -70,8 +70,8 @@ def test_looks_draw_no_noise_from_the_steps(tmp_path: Path) -> None:
     def accept(_: int) -> bool:
         return bool(torch.rand(7).sum() > -1)
 
-    fit(module, batch_at, PLAN, tmp_path / "a", accept=accept)
-    fit(whole, batch_at, PLAN, tmp_path / "b")
+    train(module, batch_at, PLAN, tmp_path / "a", accept=accept)
+    train(whole, batch_at, PLAN, tmp_path / "b")
     assert same(weights(module), weights(whole))
 
 
@@ -81,15 +81,15 @@ def test_killed_anywhere_it_ends_at_the_same_look(
     tmp_path_factory: pytest.TempPathFactory, look: int, kills: list[int]
 ) -> None:
     whole, folder = Line(), tmp_path_factory.mktemp("killed")
-    fit(whole, batch_at, PLAN, tmp_path_factory.mktemp("whole"), accept=until(look, whole, {}))
+    train(whole, batch_at, PLAN, tmp_path_factory.mktemp("whole"), accept=until(look, whole, {}))
     for step in kills:
         module = Line()
         try:
-            fit(module, killed_at(step), PLAN, folder, accept=until(look, module, {}))
+            train(module, killed_at(step), PLAN, folder, accept=until(look, module, {}))
         except KilledError:
             continue
     module = Line()
-    log = fit(module, batch_at, PLAN, folder, accept=until(look, module, {}))
+    log = train(module, batch_at, PLAN, folder, accept=until(look, module, {}))
     assert same(weights(module), weights(whole))
     assert len(log) == look - 4
 
@@ -107,19 +107,19 @@ class Wider(nn.Module):
 
 
 def test_a_state_of_other_sizes_is_refused_and_changes_nothing(tmp_path: Path) -> None:
-    fit(Line(), batch_at, PLAN, tmp_path)
-    state, other = snapshots.load(tmp_path / STATE), Wider()
+    train(Line(), batch_at, PLAN, tmp_path)
+    state, other = checkpointing.load(tmp_path / STATE), Wider()
     before = weights(other)
-    assert not snapshots.restore(other, state["weights"])
+    assert not checkpointing.restore(other, state["weights"])
     with pytest.raises(InvalidInputError, match="of other parameters or sizes"):
-        fit(other, batch_at, PLAN, tmp_path)
+        train(other, batch_at, PLAN, tmp_path)
     assert same(weights(other), before)
     fewer = {name: w for name, w in state["weights"].items() if "bias" not in name}
     line = Line()
     before = weights(line)
-    assert not snapshots.restore(line, fewer)
+    assert not checkpointing.restore(line, fewer)
     assert same(weights(line), before)
-    assert snapshots.restore(line, state["weights"])
+    assert checkpointing.restore(line, state["weights"])
     assert not same(weights(line), before)
 
 
@@ -135,10 +135,12 @@ class Falling(nn.Module):
 
 
 def test_weights_that_overflow_are_never_saved(tmp_path: Path) -> None:
-    plan = Plan(steps=20, learning_rate=3e37, warmup=0, schedule="constant", save_every=1)
+    plan = TrainingArguments(
+        steps=20, learning_rate=3e37, warmup=0, schedule="constant", save_every=1
+    )
     with pytest.raises(TrainingError, match=r"weights that are not finite at step 11: .* diverged"):
-        fit(Falling(), batch_at, plan, tmp_path)
-    state = snapshots.load(tmp_path / STATE)
+        train(Falling(), batch_at, plan, tmp_path)
+    state = checkpointing.load(tmp_path / STATE)
     assert state["step"] == 11
     assert state["weights"]["weight"].isfinite().all()
 
@@ -156,4 +158,4 @@ class Frozen(nn.Module):
 
 def test_a_loss_that_nothing_can_lower_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="nothing that trains has a part in the loss"):
-        fit(Frozen(), batch_at, PLAN, tmp_path)
+        train(Frozen(), batch_at, PLAN, tmp_path)

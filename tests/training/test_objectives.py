@@ -16,17 +16,17 @@ from tests.golden_ltu import (
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.language_models.ltu_prompt import tokenize, write_prompt
-from audioprobe.nets.cavmae import CavMaeConfig, CavMaeEncoder
-from audioprobe.nets.gate import begin_gate
-from audioprobe.nets.ltu import IGNORED, next_token_loss
+from audioprobe.models.ltu.cavmae import CavMaeConfig, CavMaeEncoder
+from audioprobe.models.ltu.cross_attention import init_cross_attention
+from audioprobe.models.ltu.network import IGNORED, next_token_loss
+from audioprobe.models.ltu.prompt import tokenize, write_prompt
 from audioprobe.training.objectives import AnswerLoss, LabelBatch, LabelLoss
-from audioprobe.training.parts import PARTS, Part, train_only
-from audioprobe.training.records import Record
-from audioprobe.training.sequences import Example, collate, encode
+from audioprobe.training.records import QARecord
+from audioprobe.training.sequences import TrainingExample, collate, encode
+from audioprobe.training.trainable import PARTS, Part, set_trainable
 
 TOKENIZER = character_tokenizer()
-RECORD = Record("What is heard?", "A crow.", audio_id="a")
+RECORD = QARecord("What is heard?", "A crow.", audio_id="a")
 
 
 def test_a_record_becomes_prompt_answer_and_end() -> None:
@@ -69,7 +69,7 @@ def sounds() -> dict[str, Tensor]:
 
 examples = st.lists(
     st.builds(
-        lambda ids, n, sound: Example((1, *ids), 1 + n % len(ids), sound),
+        lambda ids, n, sound: TrainingExample((1, *ids), 1 + n % len(ids), sound),
         st.lists(st.integers(3, 199), min_size=2, max_size=12),
         st.integers(0, 100),
         st.sampled_from(["", "a", "b"]),
@@ -81,7 +81,9 @@ examples = st.lists(
 
 @settings(max_examples=15, deadline=None)
 @given(examples, st.sampled_from(["all", "answer"]))
-def test_a_batch_has_the_loss_of_its_examples(given_examples: list[Example], loss: str) -> None:
+def test_a_batch_has_the_loss_of_its_examples(
+    given_examples: list[TrainingExample], loss: str
+) -> None:
     """By targets, or each the same; prompts of other lengths and with sound change nothing."""
     net = tiny_net()
     with torch.inference_mode():
@@ -107,18 +109,18 @@ def test_the_originals_loss_is_found_on_its_own_targets() -> None:
     n_text = data["C3.logits_sample0_unpadded"].shape[1]
     ids = data["C.input_ids"][0, -n_text:]
     with torch.inference_mode():
-        batch = collate([Example(tuple(ids.tolist()), 1, "a")], sounds(), loss="all", pad=0)
+        batch = collate([TrainingExample(tuple(ids.tolist()), 1, "a")], sounds(), loss="all", pad=0)
         expected = next_token_loss(data["C3.logits_sample0_unpadded"], ids[None])
         close(AnswerLoss(tiny_net())(batch), expected)
 
 
 def test_a_sound_is_encoded_once_for_all_its_questions() -> None:
-    (rows,) = collate([Example((1, 5, 6), 2, "a")] * 4, sounds(), loss="all", pad=0)
+    (rows,) = collate([TrainingExample((1, 5, 6), 2, "a")] * 4, sounds(), loss="all", pad=0)
     assert rows.sounds is not None
     assert rows.sounds.shape == (1, 1024, 128)
     assert rows.ids.shape == (1, 12)
     assert rows.segments[0].tolist() == [n for n in range(4) for _ in range(3)]
-    (text,) = collate([Example((1, 5, 6), 2, "")] * 4, {}, loss="all", pad=0, per_row=3)
+    (text,) = collate([TrainingExample((1, 5, 6), 2, "")] * 4, {}, loss="all", pad=0, per_row=3)
     assert text.sounds is None
     assert text.ids.shape == (2, 9)
 
@@ -143,8 +145,8 @@ def test_labels_of_an_encoder_can_be_learned() -> None:
 def test_the_parts_named_train_and_no_others(parts: list[Part]) -> None:
     net = new_net()
     if "gate" in parts:
-        net.prefix.gate = begin_gate(torch.ones(2, 64), 8, seed=0)
-    trained = train_only(net, parts)
+        net.prefix.gate = init_cross_attention(torch.ones(2, 64), 8, seed=0)
+    trained = set_trainable(net, parts)
     names = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
     assert len(trained) == len(names)
     places = {"prefix.encoder": "encoder", "prefix.projection": "projector", "lora_": "lora"}
@@ -155,13 +157,16 @@ def test_the_parts_named_train_and_no_others(parts: list[Part]) -> None:
     assert found == set(parts)
     for unknown in (["projection"], []):
         with pytest.raises(InvalidInputError, match="Name some of encoder"):
-            train_only(net, unknown)  # type: ignore[arg-type]
+            set_trainable(net, unknown)  # type: ignore[arg-type]
 
 
 def test_a_batch_goes_to_a_device_whole() -> None:
     """As the loop sends it there; nothing is left behind."""
     batch = collate(
-        [Example((1, 5, 6), 2, "a"), Example((1, 5), 1, "")], sounds(), loss="all", pad=0
+        [TrainingExample((1, 5, 6), 2, "a"), TrainingExample((1, 5), 1, "")],
+        sounds(),
+        loss="all",
+        pad=0,
     )
     for rows in send_to_device(batch, torch.device("meta")):
         parts = (rows.ids, rows.labels, rows.segments, rows.positions, rows.sounds)

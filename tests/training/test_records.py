@@ -8,20 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.training.records import Record, read_records, write_records
+from audioprobe.training.records import QARecord, read_qa_records, write_qa_records
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 words = texts.filter(str.strip)
-records = st.lists(st.builds(Record, words, words, texts, texts, texts, texts))
+records = st.lists(st.builds(QARecord, words, words, texts, texts, texts, texts))
 
 
 @given(records)
 def test_records_survive_a_file(
-    tmp_path_factory: pytest.TempPathFactory, given_records: list[Record]
+    tmp_path_factory: pytest.TempPathFactory, given_records: list[QARecord]
 ) -> None:
     path = tmp_path_factory.mktemp("records") / "records.jsonl"
-    assert write_records(path, given_records) == len(given_records)
-    assert list(read_records(path)) == given_records
+    assert write_qa_records(path, given_records) == len(given_records)
+    assert list(read_qa_records(path)) == given_records
 
 
 def test_a_list_as_the_authors_publish_it_is_read(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_list_as_the_authors_publish_it_is_read(tmp_path: Path) -> None:
     }
     path = tmp_path / "openaqa.json"
     path.write_text(json.dumps([entry, entry]))
-    assert list(read_records(path)) == [Record(**entry)] * 2
+    assert list(read_qa_records(path)) == [QARecord(**entry)] * 2
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_wrong_records_are_told_with_their_number(tmp_path: Path, content: str, 
     path = tmp_path / "records.jsonl"
     path.write_text(content)
     with pytest.raises(InvalidInputError, match=words):
-        list(read_records(path))
+        list(read_qa_records(path))
 
 
 def test_missing_files_and_empty_questions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="not a readable file"):
-        list(read_records(tmp_path / "none.json"))
+        list(read_qa_records(tmp_path / "none.json"))
     with pytest.raises(InvalidInputError, match="a question and an answer"):
-        Record(" ", "yes")
+        QARecord(" ", "yes")

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
 
-from audioprobe.audio.reading import read_waveform
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioReadError, InvalidInputError
 from audioprobe.types import Clip, Waveform
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioprobe.audio.files import open_sound
-from audioprobe.audio.reading import read_waveform
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioReadError
 from audioprobe.protocols import Component, training_data_of
 from audioprobe.results.training_data import TrainingData, TrainingRecording

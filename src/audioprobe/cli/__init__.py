@@ -3,12 +3,12 @@
 # Importing a module of commands is what adds them to the app.
 from audioprobe.cli import (
     backends,
-    classifying,
-    experiments,
-    machine,
-    probing,
+    classify,
+    environment,
+    probe,
     recordings,
-    reporting,
+    report,
+    run,
     training,
 )
 from audioprobe.cli.app import app, main
@@ -16,12 +16,12 @@ from audioprobe.cli.app import app, main
 __all__ = [
     "app",
     "backends",
-    "classifying",
-    "experiments",
-    "machine",
+    "classify",
+    "environment",
     "main",
-    "probing",
+    "probe",
     "recordings",
-    "reporting",
+    "report",
+    "run",
     "training",
 ]

@@ -9,9 +9,9 @@ from pathlib import Path
 from cyclopts import App, CycloptsError
 
 from audioprobe import __version__
+from audioprobe.cli.console import note
 from audioprobe.errors import AudioProbeError
-from audioprobe.noise import hide_kernel_notice
-from audioprobe.terminal import note
+from audioprobe.library_notices import hide_kernel_notice
 
 EXIT_FAILED = 1  # the run ended, but no clip could be scored
 EXIT_REFUSED = 2  # the input or the installation is at fault

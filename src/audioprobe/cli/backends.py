@@ -7,10 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import app
+from audioprobe.cli.console import terminal_width, write
 from audioprobe.errors import BackendNotFoundError, did_you_mean
+from audioprobe.io.text_table import Table, printable
 from audioprobe.registry import KINDS, Backend, Kind, available, factory_of
-from audioprobe.tables import Table, printable
-from audioprobe.terminal import terminal_width, write
 
 _PURPOSES: dict[Kind, str] = {
     "encoder": "Encoders: sound to features, tags or vectors. --model tag-captioner:NAME",

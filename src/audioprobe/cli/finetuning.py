@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audioprobe.cli.app import EXIT_FAILED
+from audioprobe.cli.console import terminal_width, write
 from audioprobe.cli.progress import stage_bars
 from audioprobe.errors import located
-from audioprobe.tables import printable
-from audioprobe.terminal import terminal_width, write
+from audioprobe.io.text_table import printable
 
 if TYPE_CHECKING:
     from audioprobe.experiments.finetuning.run import FinetuningRun
@@ -32,11 +32,11 @@ def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: 
     if dry_run:
         _show(prepared)
         return 0
-    from audioprobe.training.loop import together
+    from audioprobe.training.trainer import get_accelerator
 
     with stage_bars() as bars:
         prepared(folder, bars, n_workers=n_workers)
-    return tell_study(folder, Path(source).stem) if together().is_main_process else 0
+    return tell_study(folder, Path(source).stem) if get_accelerator().is_main_process else 0
 
 
 def tell_study(folder: Path, name: str, out: Path | None = None) -> int:
@@ -47,16 +47,16 @@ def tell_study(folder: Path, name: str, out: Path | None = None) -> int:
         name: in the title of the report.
         out: where to write; None takes the folder.
     """
-    from audioprobe.experiments.finetuning.kept import read_record
-    from audioprobe.experiments.finetuning.outcome import REPORT, write_outcome
-    from audioprobe.experiments.finetuning.summary import headline
-    from audioprobe.experiments.finetuning.verdicts import verdicts_of
+    from audioprobe.experiments.finetuning.conclusions import conclusions
+    from audioprobe.experiments.finetuning.outputs import REPORT, write_outcome
+    from audioprobe.experiments.finetuning.storage import read_record
+    from audioprobe.experiments.finetuning.tables import headline
 
     record, out = read_record(folder), out or folder
     out.mkdir(parents=True, exist_ok=True)
     found = write_outcome(record, out, name)
     write(headline(found).to_text(terminal_width()))
-    for verdict in verdicts_of(found):
+    for verdict in conclusions(found):
         write(printable(f"\n{verdict.question} {verdict.answer}"))
         for point, _ in verdict.points:
             write(printable(f"- {point}"))

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audioprobe.cli.app import EXIT_FAILED
+from audioprobe.cli.console import note, terminal_width, write
 from audioprobe.errors import InvalidInputError
-from audioprobe.runs.folder import CONFIG, MANIFEST, Digests, RunFolder, open_run
-from audioprobe.terminal import note, terminal_width, write
+from audioprobe.io.run_folder import CONFIG, MANIFEST, Digests, RunFolder, open_run
 
 if TYPE_CHECKING:
     from audioprobe.results import ClassificationResult
@@ -71,7 +71,7 @@ class Output:
             return
         import tomli_w
 
-        from audioprobe.experiments.record import started, tell_changes
+        from audioprobe.experiments.run_metadata import started, tell_changes
 
         text = tomli_w.dumps(_in_utf8(config))
         with open_run(
@@ -124,7 +124,7 @@ class Output:
 
 def _refuse_others(out: Path, *, overwrite: bool) -> None:
     """Never replace what another command left, nor a result of which nobody knows the making."""
-    from audioprobe.configs import read_toml
+    from audioprobe.io.config import read_toml
 
     if (out / MANIFEST).is_file():
         kind = read_toml(out / CONFIG).get("kind")

@@ -14,7 +14,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from audioprobe.terminal import note
+from audioprobe.cli.console import note
 
 LINE_EVERY_S = 60.0
 _FIRST_RATE_S = 1.0  # seconds before a rate is worth telling

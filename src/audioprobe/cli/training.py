@@ -7,11 +7,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app, shipped
+from audioprobe.cli.console import terminal_width, write
 from audioprobe.cli.progress import duration, progress_bar, stage_bars
-from audioprobe.tables import printable
-from audioprobe.terminal import terminal_width, write
+from audioprobe.io.text_table import printable
 
-_SHIPPED = shipped("audioprobe.training", "recipes")
+_SHIPPED = shipped("audioprobe.small_ltu", "recipes")
 
 RecordingsOption = Annotated[
     Path | None, Parameter(help="Folder of `fetch-sounds` [in the user's cache directory].")
@@ -67,8 +67,8 @@ def train(
 
     Example: audioprobe train quick --out quick/
     """
-    from audioprobe.training.curriculum import Curriculum
-    from audioprobe.training.recipe import read_recipe
+    from audioprobe.small_ltu.curriculum import Curriculum
+    from audioprobe.small_ltu.recipe import read_recipe
 
     chosen = read_recipe(recipe)
     began = time.monotonic()
@@ -95,13 +95,13 @@ def examine(
 
     Example: audioprobe examine quick/
     """
-    from audioprobe.exam.exam import Exam
-    from audioprobe.exam.measures import table_of
     from audioprobe.scorers.embedding import EmbeddingScorer
+    from audioprobe.small_ltu.evaluation.evaluation import SmallLTUEvaluation
+    from audioprobe.small_ltu.evaluation.measures import table_of
 
     began, target = time.monotonic(), out or folder / "exam"
     with stage_bars() as bars:
-        exam = Exam(
+        exam = SmallLTUEvaluation(
             folder,
             target,
             EmbeddingScorer.local(),

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from audioprobe.concepts.concept import Concept, Rung
-from audioprobe.concepts.reading import read
+from audioprobe.concepts.concept import Concept, Hypernym
+from audioprobe.concepts.concept_file import read
 from audioprobe.errors import InvalidInputError, did_you_mean
 
 SHIPPED = Path(__file__).parent / "concepts.toml"
@@ -26,7 +26,7 @@ class Concepts:
     """
 
     def __init__(
-        self, concepts: tuple[Concept, ...], rungs: tuple[Rung, ...], revision: str
+        self, concepts: tuple[Concept, ...], rungs: tuple[Hypernym, ...], revision: str
     ) -> None:
         self._by_id = {concept.id: concept for concept in concepts}
         self._by_name = {name.casefold(): c for c in concepts for name in c.names}
@@ -94,7 +94,7 @@ class Concepts:
         return found
 
     def under(self, rung_id: str) -> tuple[Concept, ...]:
-        """The concepts that have this rung above them, on their ladder or beside it.
+        """The concepts that have this rung above them, on their hypernyms or beside it.
 
         Raises:
             InvalidInputError: if there is no such rung.

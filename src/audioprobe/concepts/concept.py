@@ -7,7 +7,7 @@ ARTICLES = ("a ", "an ", "the ")
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class Hypernym:
     """What lies above a concept: "bird" above "crow".
 
     Attributes:
@@ -62,10 +62,10 @@ class Concept:
         synset: offset of the noun synset in WordNet 3.0, eight digits.
         lemma: the word of that synset that is meant; mostly the name itself.
         kind: the family that it belongs to: "animal", "weather".
-        ladder: hypernyms that people say, from the nearest upwards; may be empty.
-        basic: the rung of the ladder at which people sort such sounds ("bird", "weather"); None
-            where the ladder is empty.
-        ancestors: the ladder and whatever else of its file lies above the concept.
+        hypernyms: hypernyms that people say, from the nearest upwards; may be empty.
+        basic: the rung of the hypernyms at which people sort such sounds ("bird", "weather"); None
+            where the hypernyms is empty.
+        ancestors: the hypernyms and whatever else of its file lies above the concept.
         synonyms: other words for it; may be empty.
         audioset: its class in AudioSet, or None.
     """
@@ -75,9 +75,9 @@ class Concept:
     synset: str
     lemma: str
     kind: str
-    ladder: tuple[Rung, ...] = ()
-    basic: Rung | None = None
-    ancestors: frozenset[Rung] = field(default=frozenset())
+    hypernyms: tuple[Hypernym, ...] = ()
+    basic: Hypernym | None = None
+    ancestors: frozenset[Hypernym] = field(default=frozenset())
     synonyms: tuple[Synonym, ...] = ()
     audioset: AudioSetClass | None = None
 

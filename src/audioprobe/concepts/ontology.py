@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from audioprobe.climbing import climb
 from audioprobe.errors import InvalidInputError
+from audioprobe.graph import ancestors_with_depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +101,4 @@ class Ontology:
 
     def ancestors(self, node_id: str) -> tuple[str, ...]:
         """Ids of all nodes above, the nearest first, each once."""
-        return tuple(climb(self[node_id].id, self._parents.__getitem__))
+        return tuple(ancestors_with_depth(self[node_id].id, self._parents.__getitem__))

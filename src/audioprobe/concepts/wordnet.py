@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from audioprobe.climbing import climb
 from audioprobe.errors import InvalidInputError
+from audioprobe.graph import ancestors_with_depth
 
 DATA = "data.noun"
 INDEX = "index.noun"
@@ -98,7 +98,7 @@ class WordNet:
 
     def ancestors(self, offset: str) -> tuple[str, ...]:
         """Offsets of everything above a synset, the nearest first."""
-        return tuple(climb(offset, lambda synset: self.synset(synset).hypernyms))
+        return tuple(ancestors_with_depth(offset, lambda synset: self.synset(synset).hypernyms))
 
     def _damaged(self, file: str, line: str) -> InvalidInputError:
         return InvalidInputError(

@@ -7,9 +7,9 @@ from pathlib import Path, PureWindowsPath
 
 from audioprobe.audio.search import READABLE_SUFFIXES
 from audioprobe.datasets.columns import check_columns, shown_columns
-from audioprobe.datasets.delimited import plain
-from audioprobe.datasets.tables import Row, table_rows
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.delimited import plain
+from audioprobe.io.tables import TableRow, table_rows
 from audioprobe.normalization import nfc, path_on_disk
 
 TEXT_SUFFIXES: Mapping[str, str] = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
@@ -93,7 +93,7 @@ class AnnotationTable:
         left_out: why rows are no clips, by their places.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     columns: Mapping[str, str]
     left_out: Mapping[str, str]
 
@@ -153,7 +153,7 @@ def _is_label_track(cells: Sequence[str]) -> bool:
     return 2 <= len(cells) <= 4 and all(_NUMBER.fullmatch(cell) for cell in cells[:2])
 
 
-def _label_track(file: Path, records: Sequence[Sequence[str]]) -> tuple[Row, ...]:
+def _label_track(file: Path, records: Sequence[Sequence[str]]) -> tuple[TableRow, ...]:
     """Start, end and label, without a header; BirdNET adds a confidence."""
     rows = []
     for number, cells in enumerate(records, 1):
@@ -168,12 +168,12 @@ def _label_track(file: Path, records: Sequence[Sequence[str]]) -> tuple[Row, ...
         *times, label, confidence = (*cells, "", "")[:4]
         if confidence and _NUMBER.fullmatch(confidence):  # "Turdus merula, Eurasian Blackbird"
             label = label.rpartition(", ")[2]
-        rows.append(Row(zip(_LABEL_TRACK, (*times, label), strict=True), place))
+        rows.append(TableRow(zip(_LABEL_TRACK, (*times, label), strict=True), place))
     return tuple(rows)
 
 
 def _begin_in_file(
-    rows: Sequence[Row], columns: Mapping[str, str], names: Mapping[str, str]
+    rows: Sequence[TableRow], columns: Mapping[str, str], names: Mapping[str, str]
 ) -> dict[str, str]:
     """Raven counts time through all files that were open; the offset is that in the file."""
     added = {"start": "start in the file", "duration": "end minus begin"}

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from audioprobe.audio.search import OTHER_SUFFIXES, find_sounds
 from audioprobe.concepts.ontology import Ontology
-from audioprobe.datasets.listed import Listed
-from audioprobe.datasets.tables import read_rows
+from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.tables import read_rows
 from audioprobe.types import Clip
 
 _CLASS_COLUMNS = ("index", "mid", "display_name")
@@ -23,7 +23,7 @@ _TIMES = re.compile(r"(?:[-_. ](\d+(?:\.\d+)?)(?:[-_ ]+(\d+(?:\.\d+)?))?)?")
 _SAME_TIME_S = 0.0005
 
 
-class AudioSet(Listed):
+class AudioSet(InMemoryDataset):
     """Segments of 10 s with labels of 527 classes; a split for each file of segments.
 
     Clips are files of their own, anywhere below `folder`, named by the id of their video: `ID.wav`,
@@ -140,7 +140,7 @@ def _plain(seconds: float) -> str:
     return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
-class _Named(NamedTuple):
+class _NamedClass(NamedTuple):
     """A sound file and the times in its name."""
 
     path: Path
@@ -169,10 +169,10 @@ class _Files:
         self._folder = folder
         self._n_segments = Counter(video for video, _, _ in segments)
         self._lengths = sorted({len(video) for video in self._n_segments})
-        self._named: dict[str, list[_Named]] = {}
+        self._named: dict[str, list[_NamedClass]] = {}
         for path in sorted(find_sounds(folder), key=_must_be_converted):
             for video, times in self._meanings(path.stem):
-                self._named.setdefault(video, []).append(_Named(path, times))
+                self._named.setdefault(video, []).append(_NamedClass(path, times))
 
     def of(self, video: str, start: float, end: float) -> Path:
         """The file of a segment, or where one would be that is not there."""

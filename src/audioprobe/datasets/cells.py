@@ -3,15 +3,15 @@
 import re
 from collections.abc import Iterable
 
-from audioprobe.datasets.tables import Row
 from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.io.tables import TableRow
 
 _WHOLE = re.compile(r"(\d+)(?:[.,]0{1,2})?")  # "5", "5.0" (pandas), "5,00" (a spreadsheet)
 _ROUNDED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)  # "1E+05": digits are lost
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-def text_of(row: Row, column: str) -> str:
+def text_of(row: TableRow, column: str) -> str:
     """Return a cell as text.
 
     Raises:
@@ -23,7 +23,7 @@ def text_of(row: Row, column: str) -> str:
     return str(cell)
 
 
-def identifier_of(row: Row, column: str) -> str:
+def identifier_of(row: TableRow, column: str) -> str:
     """Return an identifier, without the ".0" that a number gets from pandas.
 
     Raises:
@@ -39,7 +39,7 @@ def identifier_of(row: Row, column: str) -> str:
     return whole[1] if whole else text
 
 
-def whole_of(row: Row, column: str) -> int:
+def whole_of(row: TableRow, column: str) -> int:
     """Return a whole number.
 
     Raises:
@@ -53,7 +53,7 @@ def whole_of(row: Row, column: str) -> int:
     return int(whole[1])
 
 
-def flag_of(row: Row, column: str) -> bool:
+def flag_of(row: TableRow, column: str) -> bool:
     """Return whether a cell says yes.
 
     Raises:
@@ -69,7 +69,7 @@ def flag_of(row: Row, column: str) -> bool:
     return _FLAGS[text]
 
 
-def choice_of(row: Row, column: str, choices: Iterable[str]) -> str:
+def choice_of(row: TableRow, column: str, choices: Iterable[str]) -> str:
     """Return the one of `choices` that a cell names, in whatever case.
 
     Raises:
@@ -85,7 +85,7 @@ def choice_of(row: Row, column: str, choices: Iterable[str]) -> str:
     return text
 
 
-def refuse_repeated(rows: Iterable[Row], column: str) -> None:
+def refuse_repeated(rows: Iterable[TableRow], column: str) -> None:
     """Refuse rows that share the value of a column.
 
     Raises:

@@ -9,14 +9,14 @@ from audioprobe.datasets.cells import (
     text_of,
     whole_of,
 )
-from audioprobe.datasets.listed import Listed
-from audioprobe.datasets.tables import Row, read_rows
+from audioprobe.datasets.in_memory import InMemoryDataset
+from audioprobe.io.tables import TableRow, read_rows
 from audioprobe.types import Clip
 
 _COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
 
 
-class ESC50(Listed):
+class ESC50(InMemoryDataset):
     """Splits are the five folds, "fold-1" to "fold-5"; the group is the source on Freesound.
 
     Args:
@@ -40,7 +40,7 @@ class ESC50(Listed):
         labels = sorted({_label(row) for row in rows})
         super().__init__("ESC-50", clips, labels, options={"esc10": esc10})
 
-    def _clip(self, row: Row) -> Clip:
+    def _clip(self, row: TableRow) -> Clip:
         name = text_of(row, "filename")
         return Clip(
             id=name,
@@ -50,5 +50,5 @@ class ESC50(Listed):
         )
 
 
-def _label(row: Row) -> str:
+def _label(row: TableRow) -> str:
     return text_of(row, "category").lower().replace("_", " ")

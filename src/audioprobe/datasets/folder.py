@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from audioprobe.audio.search import READABLE_SUFFIXES, find_sounds, is_hidden, is_sound
-from audioprobe.datasets.listed import Listed
+from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.datasets.manifest import ALL
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip
 
 
-class Folder(Listed):
+class Folder(InMemoryDataset):
     """Sound files in folders that are named as what is heard in them: `sounds/crow/one.wav`.
 
     Hidden files and folders are no clips; links are followed. A link to a file that is gone, and a

@@ -10,16 +10,16 @@ from audioprobe.datasets.cells import (
     refuse_repeated,
     text_of,
 )
-from audioprobe.datasets.listed import Listed
-from audioprobe.datasets.tables import Row, read_rows
+from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.tables import TableRow, read_rows
 from audioprobe.types import Clip
 
 _TABLES = {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}
 _UPLOADERS = "FSD50K.metadata/{}_clips_info_FSD50K.json"
 
 
-class FSD50K(Listed):
+class FSD50K(InMemoryDataset):
     """Splits are "train", "val" and "eval"; the group is the uploader, where the metadata is there.
 
     Labels are propagated to their parents, as published. Their names are those of the tables with
@@ -48,7 +48,7 @@ class FSD50K(Listed):
         refuse_case_variants(heard, "labels", "Use the tables as published.")
         super().__init__("FSD50K", clips, sorted(heard))
 
-    def _clip(self, part: str, row: Row, uploaders: dict[str, str]) -> Clip:
+    def _clip(self, part: str, row: TableRow, uploaders: dict[str, str]) -> Clip:
         name = identifier_of(row, "fname")
         names = (label.strip() for label in text_of(row, "labels").split(","))
         return Clip(

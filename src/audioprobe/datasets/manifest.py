@@ -13,12 +13,12 @@ from audioprobe.datasets.annotations import (
 )
 from audioprobe.datasets.cells import refuse_case_variants
 from audioprobe.datasets.columns import find_columns
-from audioprobe.datasets.delimited import delimited_records
+from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.datasets.labels import is_missing, labels_of, refuse_commas, seconds_of
-from audioprobe.datasets.listed import Listed
 from audioprobe.datasets.segments import Segment, clips_of_segments
-from audioprobe.datasets.tables import Row, read_rows, table_rows
 from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.io.delimited import delimited_records
+from audioprobe.io.tables import TableRow, read_rows, table_rows
 from audioprobe.normalization import nfc
 
 ALL = "all"
@@ -27,7 +27,7 @@ ALL = "all"
 _NO_CALL = "nocall"  # what BirdNET-Analyzer writes where it detects nothing
 
 
-class Manifest(Listed):
+class Manifest(InMemoryDataset):
     """Clips of a table: CSV, TSV, JSON lines or Parquet (extra `data`).
 
     Columns: `path` (relative to `folder`, or absolute); and if they are there `labels` (several of
@@ -118,7 +118,7 @@ class Manifest(Listed):
         columns = find_columns(tuple(rows[0]), self._given, f"{file}, row 1")
         yield from (self._listed_segment(row, columns, delimiter) for row in rows)
 
-    def _listed_segment(self, row: Row, columns: Mapping[str, str], delimiter: str) -> Segment:
+    def _listed_segment(self, row: TableRow, columns: Mapping[str, str], delimiter: str) -> Segment:
         name = row.get(columns["path"])
         if is_missing(name):
             raise InvalidInputError(f"{row.place}: the column {columns['path']!r} is empty.")
@@ -169,7 +169,7 @@ class Manifest(Listed):
 
 
 def _segment(
-    row: Row,
+    row: TableRow,
     columns: Mapping[str, str],
     delimiter: str,
     separator: str | None,

@@ -8,15 +8,15 @@ from audioprobe.datasets.cells import (
     text_of,
     whole_of,
 )
-from audioprobe.datasets.listed import Listed
-from audioprobe.datasets.tables import Row, read_rows
+from audioprobe.datasets.in_memory import InMemoryDataset
+from audioprobe.io.tables import TableRow, read_rows
 from audioprobe.types import Clip
 
 _COLUMNS = ("slice_file_name", "fsID", "salience", "fold", "class")
 _FOREGROUND = 1
 
 
-class UrbanSound8K(Listed):
+class UrbanSound8K(InMemoryDataset):
     """Splits are the ten folds, "fold-1" to "fold-10", which its authors ask never to be shuffled.
 
     The group is the recording on Freesound that an excerpt was cut from.
@@ -42,7 +42,7 @@ class UrbanSound8K(Listed):
         labels = sorted({_label(row) for row in rows})
         super().__init__("UrbanSound8K", clips, labels, options={"foreground": foreground})
 
-    def _clip(self, row: Row) -> Clip:
+    def _clip(self, row: TableRow) -> Clip:
         name = text_of(row, "slice_file_name")
         return Clip(
             id=name,
@@ -52,5 +52,5 @@ class UrbanSound8K(Listed):
         )
 
 
-def _label(row: Row) -> str:
+def _label(row: TableRow) -> str:
     return text_of(row, "class").lower().replace("_", " ")

@@ -1,1 +1,1 @@
-"""From a configuration to a result: the one place that joins backends and studies."""
+"""From a configuration to a result; joins backends and studies."""

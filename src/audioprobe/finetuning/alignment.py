@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.nets.ltu import LtuNet
+from audioprobe.models.ltu.network import LTUNetwork
 
 Distance = Literal["cosine", "mse"]
 
@@ -30,11 +30,11 @@ class Texts(NamedTuple):
     there: Tensor
 
 
-Alignment = Callable[[LtuNet, Tensor, Texts], Tensor]
+AlignmentLoss = Callable[[LTUNetwork, Tensor, Texts], Tensor]
 """A loss, a scalar, of audio tokens of shape (n_sounds, n_tokens, hidden) and their texts."""
 
 
-class Contrastive:
+class ContrastiveLoss:
     """InfoNCE in both directions: each sound is to find its text among those of the batch.
 
     Equal texts share the probability. Source: van den Oord et al., 2018; as CLIP has it, Radford et
@@ -52,7 +52,7 @@ class Contrastive:
             raise InvalidInputError(f"A temperature must be above 0, got {temperature}.")
         self._temperature = temperature
 
-    def __call__(self, net: LtuNet, tokens: Tensor, texts: Texts) -> Tensor:
+    def __call__(self, net: LTUNetwork, tokens: Tensor, texts: Texts) -> Tensor:
         """The loss, in nats; 0 for a batch of one sound."""
         sound = functional.normalize(tokens.mean(dim=1), dim=-1)
         text = functional.normalize(embedded(net, texts), dim=-1)
@@ -64,7 +64,7 @@ class Contrastive:
         return (there + back) / 2
 
 
-class Embedded:
+class EmbeddingLoss:
     """Mean audio token to the mean of the language model's own embeddings of the text.
 
     Args:
@@ -74,24 +74,24 @@ class Embedded:
     def __init__(self, distance: Distance = "cosine") -> None:
         self._distance = distance_of(distance)
 
-    def __call__(self, net: LtuNet, tokens: Tensor, texts: Texts) -> Tensor:
+    def __call__(self, net: LTUNetwork, tokens: Tensor, texts: Texts) -> Tensor:
         """The loss."""
         return self._distance(tokens.mean(dim=1), embedded(net, texts))
 
 
-class HiddenStates:
+class HiddenStateLoss:
     """Mean state of the audio tokens at a layer, to the mean state of the text at the same layer.
 
     Args:
         layer: 0 is before the first layer, -1 behind the last.
-        distance: as for `Embedded`.
+        distance: as for `EmbeddingLoss`.
     """
 
     def __init__(self, layer: int = -1, distance: Distance = "cosine") -> None:
         self._layer = layer
         self._distance = distance_of(distance)
 
-    def __call__(self, net: LtuNet, tokens: Tensor, texts: Texts) -> Tensor:
+    def __call__(self, net: LTUNetwork, tokens: Tensor, texts: Texts) -> Tensor:
         """The loss.
 
         Raises:
@@ -102,7 +102,7 @@ class HiddenStates:
             read = _mean(self._states(net, _embed(net, texts), texts.there), texts.there)
         return self._distance(heard, read)
 
-    def _states(self, net: LtuNet, inputs: Tensor, there: Tensor | None = None) -> Tensor:
+    def _states(self, net: LTUNetwork, inputs: Tensor, there: Tensor | None = None) -> Tensor:
         states = net.llama.model(
             inputs_embeds=inputs.to(net.llama.dtype),
             attention_mask=None if there is None else there.long(),
@@ -116,7 +116,7 @@ class HiddenStates:
         return found
 
 
-def embedded(net: LtuNet, texts: Texts) -> Tensor:
+def embedded(net: LTUNetwork, texts: Texts) -> Tensor:
     """Mean of the language model's embeddings of each text, shape (n_sounds, hidden)."""
     with torch.no_grad():
         return _mean(_embed(net, texts), texts.there)
@@ -135,7 +135,7 @@ def distance_of(name: Distance) -> Callable[[Tensor, Tensor], Tensor]:
     raise InvalidInputError(f"Expected a distance of cosine or mse, got {name!r}.")
 
 
-def _embed(net: LtuNet, texts: Texts) -> Tensor:
+def _embed(net: LTUNetwork, texts: Texts) -> Tensor:
     found: Tensor = net.llama.get_input_embeddings()(texts.ids.to(net.llama.device))
     return found
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.similarity import linear_cka
-from audioprobe.nets.ltu import LtuNet
-from audioprobe.training.parts import PARTS, Part, part_of
+from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.training.trainable import PARTS, Part, part_of
 
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 
@@ -54,7 +54,7 @@ def weight_drift(before: Mapping[str, Tensor], module: nn.Module) -> tuple[Weigh
     """
     own = dict(module.named_parameters())
     # A loss has the network as an attribute, and its parameters by longer names.
-    path = next((name for name, m in module.named_modules() if isinstance(m, LtuNet)), None)
+    path = next((name for name, m in module.named_modules() if isinstance(m, LTUNetwork)), None)
     root = f"{path}." if path else ""
     sums: dict[Part, tuple[float, float, int]] = {}
     for name, began in before.items():
@@ -80,7 +80,9 @@ def weight_drift(before: Mapping[str, Tensor], module: nn.Module) -> tuple[Weigh
     )
 
 
-def states(net: LtuNet, ids: Sequence[Tensor], audio: Tensor | None = None) -> list[Float32Array]:
+def states(
+    net: LTUNetwork, ids: Sequence[Tensor], audio: Tensor | None = None
+) -> list[Float32Array]:
     """What the language model makes of items, layer by layer: means over their positions.
 
     Items are read one by one, in evaluation mode: no item depends on the others.

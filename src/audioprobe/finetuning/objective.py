@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple
 from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.alignment import Alignment, Texts
-from audioprobe.finetuning.holding import Penalty, Teacher
+from audioprobe.finetuning.alignment import AlignmentLoss, Texts
+from audioprobe.finetuning.regularizers import DistillationLoss, Penalty
 from audioprobe.training.objectives import AnswerLoss
 from audioprobe.training.sequences import Batch
 
 
-class About(NamedTuple):
+class AlignmentTargets(NamedTuple):
     """Sounds, and texts about each.
 
     Attributes:
@@ -26,7 +26,7 @@ class About(NamedTuple):
     captions: Texts
 
 
-class Lot(NamedTuple):
+class TrainingBatch(NamedTuple):
     """What a step learns from.
 
     Attributes:
@@ -36,11 +36,11 @@ class Lot(NamedTuple):
     """
 
     answers: Batch
-    about: About | None = None
+    about: AlignmentTargets | None = None
     kept: Batch | None = None
 
 
-class Tied(NamedTuple):
+class WeightedLoss(NamedTuple):
     """A tie with its weight.
 
     Attributes:
@@ -49,12 +49,12 @@ class Tied(NamedTuple):
         text: which of the texts about a sound it takes.
     """
 
-    alignment: Alignment
+    alignment: AlignmentLoss
     weight: float
     text: Literal["labels", "captions"]
 
 
-class Combined(nn.Module):
+class MultiTaskObjective(nn.Module):
     """Answers, penalties, a teacher and ties, added up.
 
     Args:
@@ -73,9 +73,9 @@ class Combined(nn.Module):
         answers: AnswerLoss,
         *,
         penalties: Sequence[Penalty] = (),
-        teacher: Teacher | None = None,
+        teacher: DistillationLoss | None = None,
         keeping: float = 1.0,
-        ties: Sequence[Tied] = (),
+        ties: Sequence[WeightedLoss] = (),
     ) -> None:
         super().__init__()
         for weight in (keeping, *(tie.weight for tie in ties)):
@@ -85,7 +85,7 @@ class Combined(nn.Module):
         self.teacher = teacher
         self._penalties, self._keeping, self._ties = tuple(penalties), keeping, tuple(ties)
 
-    def forward(self, lot: Lot) -> Tensor:
+    def forward(self, lot: TrainingBatch) -> Tensor:
         """The loss, a scalar."""
         loss: Tensor = self.answers(lot.answers)
         for penalty in self._penalties:

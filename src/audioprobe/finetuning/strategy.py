@@ -12,7 +12,7 @@ from pydantic import Discriminator
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.finetuning.alignment import Distance
-from audioprobe.training.loop import Plan
+from audioprobe.training.trainer import TrainingArguments
 
 Before: TypeAlias = Literal["texts", "earlier"]
 """What is to be kept: texts, or sounds that the model learned from earlier."""
@@ -129,7 +129,7 @@ class EarlyStopping:
 
 
 @dataclass(frozen=True, slots=True)
-class ContrastiveTie:
+class ContrastiveAlignment:
     """Each sound is to find its label among those of the step; see `alignment.Contrastive`."""
 
     kind: Literal["contrastive"]
@@ -138,7 +138,7 @@ class ContrastiveTie:
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddingTie:
+class EmbeddingAlignment:
     """Audio tokens to the language model's own embedding of the caption; see `Embedded`."""
 
     kind: Literal["embedding"]
@@ -147,7 +147,7 @@ class EmbeddingTie:
 
 
 @dataclass(frozen=True, slots=True)
-class StateTie:
+class HiddenStateAlignment:
     """States of a layer, of sound and of its caption; see `alignment.HiddenStates`."""
 
     kind: Literal["hidden-states"]
@@ -157,7 +157,7 @@ class StateTie:
 
 
 @dataclass(frozen=True, slots=True)
-class CrossAttention:
+class CrossAttentionAlignment:
     """A gated adapter through which audio tokens look at the labels; see `nets.gate`.
 
     It trains beside whatever else does.
@@ -171,7 +171,7 @@ class CrossAttention:
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
+class PairedQuestionTraining:
     """Questions about classes of concepts, asked in words, of sounds, or both.
 
     Attributes:
@@ -201,17 +201,22 @@ class Paired:
                 )
 
 
-Hold: TypeAlias = Annotated[
+Regularizer: TypeAlias = Annotated[
     L2SP | EWC | Rehearsal | Distillation | WiseFT | EarlyStopping, Discriminator("kind")
 ]
-Tie: TypeAlias = Annotated[
-    ContrastiveTie | EmbeddingTie | StateTie | CrossAttention | Paired, Discriminator("kind")
+Alignment: TypeAlias = Annotated[
+    ContrastiveAlignment
+    | EmbeddingAlignment
+    | HiddenStateAlignment
+    | CrossAttentionAlignment
+    | PairedQuestionTraining,
+    Discriminator("kind"),
 ]
 Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
-class Lora:
+class LoraConfig:
     """Larger adapters than the model has; see `nets.widening.widen`.
 
     Attributes:
@@ -240,11 +245,11 @@ class Strategy:
     """
 
     trains: str
-    plan: Plan
-    holding: tuple[Hold, ...] = ()
-    alignment: tuple[Tie, ...] = ()
+    plan: TrainingArguments
+    holding: tuple[Regularizer, ...] = ()
+    alignment: tuple[Alignment, ...] = ()
     clips: int = 4
-    lora: Lora | None = None
+    lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
         _at_least(0, "A strategy", clips=self.clips)
@@ -256,7 +261,9 @@ class Strategy:
             kinds = [part.kind for part in parts]
             if len(set(kinds)) < len(kinds):
                 raise InvalidInputError(f"{what}: each kind once at most, got {', '.join(kinds)}.")
-        if not self.clips and not any(isinstance(tie, Paired) for tie in self.alignment):
+        if not self.clips and not any(
+            isinstance(tie, PairedQuestionTraining) for tie in self.alignment
+        ):
             raise InvalidInputError(
                 "A strategy that hears no clips and asks no pairs has nothing to learn."
             )
@@ -266,7 +273,7 @@ class Strategy:
         return next((p for p in (*self.holding, *self.alignment) if isinstance(p, kind)), None)
 
 
-def name_of(parts: tuple[Hold, ...] | tuple[Tie, ...]) -> str:
+def name_of(parts: tuple[Regularizer, ...] | tuple[Alignment, ...]) -> str:
     """How ways to hold or to tie are called together: "ewc+rehearsal", "none"."""
     return "+".join(part.kind for part in parts) or "none"
 

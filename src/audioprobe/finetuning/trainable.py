@@ -6,8 +6,8 @@ from typing import cast
 from torch import nn
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.nets.ltu import LtuNet
-from audioprobe.training.parts import PARTS, Part, part_of, train_only
+from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.training.trainable import PARTS, Part, part_of, set_trainable
 
 ALL: tuple[Part, ...] = ("encoder", "projector", "lora")
 """What LTU's own later stages train, and call "all"."""
@@ -16,7 +16,7 @@ _LANGUAGE: frozenset[Part] = frozenset({"lora", "llm"})
 _LAST = re.compile(r"last-([1-9]\d*)-layers?")
 
 
-def let_train(net: LtuNet, names: str) -> list[nn.Parameter]:
+def set_trainable_by_name(net: LTUNetwork, names: str) -> list[nn.Parameter]:
     """Let what is named require gradients, and freeze everything else.
 
     Args:
@@ -35,16 +35,16 @@ def let_train(net: LtuNet, names: str) -> list[nn.Parameter]:
     parts, n_layers = _read(names)
     net.requires_grad_(requires_grad=False)
     if parts:
-        train_only(net, parts)
+        set_trainable(net, parts)
     _let_last(net, n_layers)
     return [parameter for parameter in net.parameters() if parameter.requires_grad]
 
 
-def trains_language(names: str) -> bool:
+def updates_language_model(names: str) -> bool:
     """Whether what is named is of the language model, so that text without sound is read anew.
 
     Args:
-        names: as for `let_train`.
+        names: as for `set_trainable_by_name`.
 
     Raises:
         InvalidInputError: for nothing, or an unknown name.
@@ -73,7 +73,7 @@ def _read(names: str) -> tuple[set[Part], int]:
     return parts, n_layers
 
 
-def _let_last(net: LtuNet, n_layers: int) -> None:
+def _let_last(net: LTUNetwork, n_layers: int) -> None:
     """The language model's own weights: adapters train only by name."""
     layers = net.llama.model.layers
     if n_layers > len(layers):

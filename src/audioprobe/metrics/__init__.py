@@ -15,7 +15,7 @@ from audioprobe.metrics.averaging import (
     per_label,
 )
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.pareto import front
+from audioprobe.metrics.pareto import pareto_front
 from audioprobe.metrics.ranking import average_precision, roc_auc
 from audioprobe.metrics.similarity import linear_cka
 from audioprobe.metrics.threshold import (
@@ -40,12 +40,12 @@ __all__ = [
     "average_precision",
     "best_f1_threshold",
     "f1_per_label",
-    "front",
     "linear_cka",
     "macro",
     "micro_average_precision",
     "micro_f1",
     "micro_roc_auc",
+    "pareto_front",
     "per_label",
     "precision_recall_f1",
     "roc_auc",

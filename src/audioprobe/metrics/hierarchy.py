@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from audioprobe.climbing import climb
 from audioprobe.errors import InvalidInputError
+from audioprobe.graph import ancestors_with_depth
 from audioprobe.metrics.threshold import PrecisionRecallF1, precision_recall_f1
 from audioprobe.metrics.validation import validate, validate_predictions
 from audioprobe.types import BoolArray, Float64Array
@@ -127,7 +127,7 @@ class Hierarchy:
 
     def _climb(self, label: str) -> dict[str, int]:
         """Steps from a label to each of its ancestors, itself among them."""
-        above = climb(label, self._parents.__getitem__)
+        above = ancestors_with_depth(label, self._parents.__getitem__)
         if label in above:
             raise InvalidInputError(f"{label!r} lies above itself.")
         return {label: 0, **above}

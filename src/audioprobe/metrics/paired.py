@@ -18,7 +18,8 @@ from scipy import stats
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.exchanges import (
+from audioprobe.metrics.grouping import Grouping, grouped
+from audioprobe.metrics.permutations import (
     ROUNDING,
     exchanges_of,
     how_many,
@@ -26,15 +27,14 @@ from audioprobe.metrics.exchanges import (
     share_as_far,
     smallest_p_value,
 )
-from audioprobe.metrics.grouping import Grouping, grouped
 from audioprobe.metrics.power import (
     Test,
     check_level,
     smallest_detectable,
     standard_error_of,
 )
-from audioprobe.metrics.resampled import macro_roc_auc
 from audioprobe.metrics.validation import validate, validate_predictions
+from audioprobe.metrics.vectorized_metrics import macro_roc_auc
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
 __all__ = [

@@ -13,7 +13,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.types import BoolArray, FloatArray
 
 
-def front(
+def pareto_front(
     gains: Sequence[float | None] | FloatArray, losses: Sequence[float | None] | FloatArray
 ) -> BoolArray:
     """Which points are on the Pareto front.

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.exchanges import ROUNDING, exchanges_of
+from audioprobe.metrics.permutations import ROUNDING, exchanges_of
 from audioprobe.types import Estimate
 
 _NORMAL = NormalDist()

@@ -11,7 +11,7 @@ Conventions:
 import numpy as np
 import numpy.typing as npt
 
-from audioprobe.metrics.cuts import cuts
+from audioprobe.metrics.threshold_counts import threshold_counts
 from audioprobe.metrics.validation import validate
 
 
@@ -32,7 +32,7 @@ def roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> float | None:
         InvalidInputError: if shapes differ or are not (n_clips,), there are no clips, targets are
             not binary, or scores are not finite.
     """
-    at = cuts(*validate(targets, scores, n_dimensions=1))
+    at = threshold_counts(*validate(targets, scores, n_dimensions=1))
     n_pairs = at.n_positive * at.n_negative
     if not n_pairs:
         return None
@@ -58,7 +58,7 @@ def average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> float | 
         InvalidInputError: if shapes differ or are not (n_clips,), there are no clips, targets are
             not binary, or scores are not finite.
     """
-    at = cuts(*validate(targets, scores, n_dimensions=1))
+    at = threshold_counts(*validate(targets, scores, n_dimensions=1))
     if not at.n_positive:
         return None
     precision = at.true_positives / (at.true_positives + at.false_positives)

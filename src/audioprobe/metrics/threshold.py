@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.cuts import cuts
+from audioprobe.metrics.threshold_counts import threshold_counts
 from audioprobe.metrics.validation import validate, validate_predictions
 
 
@@ -89,7 +89,7 @@ def best_f1_threshold(targets: npt.ArrayLike, scores: npt.ArrayLike) -> float | 
         InvalidInputError: if shapes differ or are not (n_clips,), there are no clips, targets are
             not binary, or scores are not finite.
     """
-    at = cuts(*validate(targets, scores, n_dimensions=1))
+    at = threshold_counts(*validate(targets, scores, n_dimensions=1))
     if not at.n_positive:
         return None
     f1 = 2 * at.true_positives / (at.true_positives + at.false_positives + at.n_positive)

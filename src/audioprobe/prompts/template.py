@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-from audioprobe.configs import read_toml
 from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.io.config import read_toml
 
 _KEYS = ("name", "version", "text")
 

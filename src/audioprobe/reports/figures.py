@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from audioprobe.errors import needs_extra
+from audioprobe.io.text_table import printable
 from audioprobe.metrics.calibration import Bin
 from audioprobe.metrics.curves import RocCurve
-from audioprobe.tables import printable
 from audioprobe.types import Estimate, Float64Array
 
 with needs_extra("report"):
@@ -31,7 +31,7 @@ _SVG: dict[Any, str] = {"svg.fonttype": "none", "svg.hashsalt": "audioprobe"}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ForestRow:
     """A line of a forest plot.
 
     Attributes:
@@ -45,7 +45,7 @@ class Row:
     muted: bool = False
 
 
-def forest(rows: Sequence[Row], axis: str, reference: float = 0.0) -> Figure:
+def forest(rows: Sequence[ForestRow], axis: str, reference: float = 0.0) -> Figure:
     """Estimates with their intervals, one below the other.
 
     Args:
@@ -187,7 +187,7 @@ def _legend(axes: Axes, *, left: bool = False) -> None:
         text.set_parse_math(False)
 
 
-def _estimate(axes: Axes, row: Row, height: int, reference: float) -> None:
+def _estimate(axes: Axes, row: ForestRow, height: int, reference: float) -> None:
     color = _CONTROL if row.muted else INK
     found = row.estimate
     if found.value is None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from audioprobe.disk import write_whole
 from audioprobe.errors import needs_extra
-from audioprobe.tables import Table, printable
+from audioprobe.io.atomic import atomic_write
+from audioprobe.io.text_table import Table, printable
 
 with needs_extra("report"):
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,7 +23,7 @@ _FOLDER = Path(__file__).parent / "page"
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class DataGrid:
     """A table.
 
     Attributes:
@@ -53,7 +53,7 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ClipCard:
     """One clip.
 
     Attributes:
@@ -72,7 +72,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Cards:
+class ClipCards:
     """Clips side by side, folded until one asks for them.
 
     Attributes:
@@ -82,7 +82,7 @@ class Cards:
     """
 
     name: str
-    cards: tuple[Card, ...]
+    cards: tuple[ClipCard, ...]
     open: bool = False
 
 
@@ -99,7 +99,7 @@ class Links:
     links: tuple[tuple[str, str], ...]
 
 
-Item: TypeAlias = Grid | Drawing | Cards | Links
+Item: TypeAlias = DataGrid | Drawing | ClipCards | Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def to_html(page: Page) -> str:
     )
     environment.globals["printable"] = printable
     macros = environment.get_template("items.html").module
-    shapes = {Grid: "grid", Drawing: "drawing", Cards: "cards", Links: "links"}
+    shapes = {DataGrid: "grid", Drawing: "drawing", ClipCards: "cards", Links: "links"}
 
     def draw(item: Item) -> Markup:
         macro = getattr(macros, shapes[type(item)])
@@ -158,7 +158,7 @@ def to_html(page: Page) -> str:
 
 def write_page(page: Page, path: Path) -> Path:
     """Write it; as `disk.write_whole`."""
-    return write_whole(path, to_html(page))
+    return atomic_write(path, to_html(page))
 
 
 def _trusted(item: Item) -> object:

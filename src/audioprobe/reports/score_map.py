@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, needs_extra
+from audioprobe.io.text_table import printable
 from audioprobe.results import ClassificationResult
-from audioprobe.tables import printable
 
 with needs_extra("report"):
     from matplotlib.backends.backend_agg import FigureCanvasAgg

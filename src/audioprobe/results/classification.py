@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audioprobe.disk import write_whole
-from audioprobe.display import Displayed
 from audioprobe.errors import InvalidInputError, located
-from audioprobe.evaluation import Evaluation, evaluate, refuse_unknown_labels, targets_of
+from audioprobe.io.atomic import atomic_write
+from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.io.text_table import Table, text_width
 from audioprobe.metrics import Bootstrap, ThresholdPolicy
+from audioprobe.results.display import Displayed
+from audioprobe.results.display_table import clip_table, summary_of
+from audioprobe.results.evaluation import Evaluation, evaluate, refuse_unknown_labels, targets_of
 from audioprobe.results.provenance import Provenance
+from audioprobe.results.score_table import caption_columns, score_sheet
 from audioprobe.results.scores import Caption, Failure, LabelScores
-from audioprobe.results.sheet import said_of, score_sheet
-from audioprobe.results.shown import clip_table, summary_of
-from audioprobe.serialize import from_json, to_json
-from audioprobe.tables import Table, text_width
 from audioprobe.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class ClassificationResult(Displayed):
         What a model told beside its captions, such as how much it did not hear, is in "details".
         Columns of alternatives follow those of the chosen measure and have its name in brackets.
         """
-        told = said_of(self.captions_by_clip()) if self.by_captions else {}
+        told = caption_columns(self.captions_by_clip()) if self.by_captions else {}
         return score_sheet(self.label_scores, self.alternatives, told, self.failures).to_csv()
 
     def to_json(self) -> str:
@@ -293,5 +293,5 @@ class ClassificationResult(Displayed):
         target.mkdir(parents=True, exist_ok=True)
         written = []
         for name, text in ((RESULT, self.to_json()), (SCORES, self.to_csv())):
-            written.append(write_whole(target / name, text))
+            written.append(atomic_write(target / name, text))
         return written[0], written[1]

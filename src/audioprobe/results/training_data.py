@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.tables import printable
+from audioprobe.io.text_table import printable
 from audioprobe.types import Float64Array
 
 TRAINING_DATA = "training_data.csv"

@@ -13,7 +13,7 @@ import numpy as np
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.resampled import mean
+from audioprobe.metrics.vectorized_metrics import mean
 from audioprobe.normalization import nfc
 from audioprobe.protocols import TextEmbedder
 from audioprobe.scorers.directions import directions

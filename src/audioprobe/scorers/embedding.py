@@ -16,7 +16,7 @@ from audioprobe.scorers.labels import (
     checked_synonyms,
     wordings,
 )
-from audioprobe.scorers.ltu import RECIPES, LtuRecipe
+from audioprobe.scorers.ltu import RECIPES, LTUScorer
 from audioprobe.types import ComponentInfo, FloatArray
 
 LTU_TEMPLATE = "sound of {}"
@@ -168,7 +168,7 @@ class EmbeddingScorer:
         return known[1]
 
 
-def _recipe(compat: str) -> LtuRecipe:
+def _recipe(compat: str) -> LTUScorer:
     system, _, name = compat.partition(":")
     if system != "ltu" or (name and name not in RECIPES):
         raise InvalidInputError(

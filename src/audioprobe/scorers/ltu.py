@@ -25,7 +25,7 @@ PREFIX = "sound of "
 
 
 @dataclass(frozen=True, slots=True)
-class LtuRecipe:
+class LTUScorer:
     """How one script words captions and labels, and reads its reference answers.
 
     Attributes:
@@ -41,7 +41,7 @@ class LtuRecipe:
     clips_negatives: bool
 
 
-def pool_ltu(
+def pool_ltu_scores(
     text_vectors: FloatArray, label_vectors: FloatArray, *, clips_negatives: bool
 ) -> FloatArray:
     """Scores of one clip that has several texts, as `get_pred` pools them.
@@ -114,18 +114,18 @@ def _without_underscores(reference: str) -> tuple[str, ...]:
 
 
 RECIPES = {
-    "esc": LtuRecipe(_after_last_colon, _spaced_label, _one, clips_negatives=False),
-    "as": LtuRecipe(_after_marker_less_two, _plain_label, _several, clips_negatives=False),
-    "fsd50k": LtuRecipe(_after_marker_less_two, _spaced_label, _several, clips_negatives=False),
-    "vggsound": LtuRecipe(_after_marker_less_two, _comma_label, _one_lower, clips_negatives=True),
-    "vs": LtuRecipe(_after_last_colon_less_one, _plain_label, _one, clips_negatives=True),
-    "bj": LtuRecipe(
+    "esc": LTUScorer(_after_last_colon, _spaced_label, _one, clips_negatives=False),
+    "as": LTUScorer(_after_marker_less_two, _plain_label, _several, clips_negatives=False),
+    "fsd50k": LTUScorer(_after_marker_less_two, _spaced_label, _several, clips_negatives=False),
+    "vggsound": LTUScorer(_after_marker_less_two, _comma_label, _one_lower, clips_negatives=True),
+    "vs": LTUScorer(_after_last_colon_less_one, _plain_label, _one, clips_negatives=True),
+    "bj": LTUScorer(
         _after_last_colon_less_one, _plain_label, _without_commas_and_hyphens, clips_negatives=True
     ),
-    "tut": LtuRecipe(
+    "tut": LTUScorer(
         _after_last_colon_less_one, _plain_label, _without_underscores, clips_negatives=True
     ),
-    "dcase": LtuRecipe(
+    "dcase": LTUScorer(
         _after_last_colon_less_one, _plain_label, _without_commas, clips_negatives=True
     ),
 }

@@ -6,8 +6,8 @@ from typing import TypeVar
 import numpy as np
 
 from audioprobe.errors import ContractError, InvalidInputError
+from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.protocols import Component
-from audioprobe.serialize import from_json, to_json
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
 Item = TypeVar("Item")

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioprobe.nets.cavmae import CavMaeEncoder
-from audioprobe.nets.ltu import IGNORED, LtuNet
+from audioprobe.models.ltu.cavmae import CavMaeEncoder
+from audioprobe.models.ltu.network import IGNORED, LTUNetwork
 from audioprobe.training.sequences import PAD, Batch, Rows
 
 SOUND = PAD - 1  # segment of the sound, which is no example
@@ -25,7 +25,7 @@ class AnswerLoss(nn.Module):
             a hundred tokens outweighs ten answers. "example" takes the mean of each example first.
     """
 
-    def __init__(self, net: LtuNet, *, per: Literal["token", "example"] = "token") -> None:
+    def __init__(self, net: LTUNetwork, *, per: Literal["token", "example"] = "token") -> None:
         super().__init__()
         self.net = net
         self._per = per

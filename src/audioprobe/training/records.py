@@ -10,7 +10,7 @@ from audioprobe.errors import InvalidInputError
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class QARecord:
     """One question with its answer; the keys are those of LTU's data (OpenAQA).
 
     Attributes:
@@ -37,10 +37,10 @@ class Record:
             )
 
 
-_NAMES = tuple(field.name for field in fields(Record))
+_NAMES = tuple(field.name for field in fields(QARecord))
 
 
-def write_records(path: str | Path, records: Iterable[Record]) -> int:
+def write_qa_records(path: str | Path, records: Iterable[QARecord]) -> int:
     """Write records as JSON, one a line.
 
     Returns:
@@ -54,7 +54,7 @@ def write_records(path: str | Path, records: Iterable[Record]) -> int:
     return n_records
 
 
-def read_records(path: str | Path) -> Iterator[Record]:
+def read_qa_records(path: str | Path) -> Iterator[QARecord]:
     """Read records: JSON lines, or one JSON list as LTU's authors publish theirs.
 
     Raises:
@@ -84,7 +84,7 @@ def _parsed(line: str, where: str) -> object:
     return parsed
 
 
-def _record(entry: object, where: str) -> Record:
+def _record(entry: object, where: str) -> QARecord:
     if not isinstance(entry, Mapping):
         raise InvalidInputError(f"{where}: expected an object, got {entry!r:.60}.")
     missing = [name for name in _NAMES if name not in entry]
@@ -94,4 +94,4 @@ def _record(entry: object, where: str) -> Record:
     wrong = [name for name, value in values.items() if not isinstance(value, str)]
     if wrong:
         raise InvalidInputError(f"{where}: expected texts, these are none: {', '.join(wrong)}.")
-    return Record(**values)
+    return QARecord(**values)

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.language_models.ltu_prompt import tokenize, write_prompt
-from audioprobe.nets.ltu import IGNORED
-from audioprobe.training.records import Record
+from audioprobe.models.ltu.network import IGNORED
+from audioprobe.models.ltu.prompt import tokenize, write_prompt
+from audioprobe.training.records import QARecord
 
 CUTOFF = 108
 """Tokens of a sequence in LTU's training, sound not counted; longer ones are cut."""
@@ -23,7 +23,7 @@ Loss = Literal["all", "answer"]
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TrainingExample:
     """A record in tokens.
 
     Attributes:
@@ -43,7 +43,7 @@ class Example:
         return [IGNORED] * hidden + list(self.ids[hidden:])
 
 
-def encode(record: Record, tokenizer: Any, *, cutoff: int = CUTOFF) -> Example:  # noqa: ANN401
+def encode(record: QARecord, tokenizer: Any, *, cutoff: int = CUTOFF) -> TrainingExample:  # noqa: ANN401
     """Tokens of a record.
 
     Question and answer are tokenised together; a sequence that fits gets the end-of-sequence token,
@@ -67,7 +67,7 @@ def encode(record: Record, tokenizer: Any, *, cutoff: int = CUTOFF) -> Example: 
         )
     if len(ids) < cutoff:
         ids = [*ids, tokenizer.eos_token_id]
-    return Example(tuple(ids), n_prompt, record.audio_id)
+    return TrainingExample(tuple(ids), n_prompt, record.audio_id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +107,7 @@ Batch: TypeAlias = tuple[Rows, ...]
 
 
 def collate(
-    examples: Sequence[Example],
+    examples: Sequence[TrainingExample],
     sounds: Mapping[str, Tensor],
     *,
     loss: Loss,
@@ -123,7 +123,7 @@ def collate(
         pad: id to fill up with.
         per_row: most examples in a row.
     """
-    groups: dict[str, list[Example]] = {}
+    groups: dict[str, list[TrainingExample]] = {}
     for example in examples:
         groups.setdefault(example.audio_id, []).append(example)
     about = [(name, group) for name, group in groups.items() if name]
@@ -136,12 +136,14 @@ def collate(
     return tuple(found)
 
 
-def _runs(group: Sequence[Example], size: int) -> Iterable[Sequence[Example]]:
+def _runs(group: Sequence[TrainingExample], size: int) -> Iterable[Sequence[TrainingExample]]:
     return (group[at : at + size] for at in range(0, len(group), size))
 
 
-def _rows(groups: Sequence[Sequence[Example]], sounds: Tensor | None, loss: Loss, pad: int) -> Rows:
-    def padded(of: Callable[[int, Example], Iterable[int]], fill: int) -> Tensor:
+def _rows(
+    groups: Sequence[Sequence[TrainingExample]], sounds: Tensor | None, loss: Loss, pad: int
+) -> Rows:
+    def padded(of: Callable[[int, TrainingExample], Iterable[int]], fill: int) -> Tensor:
         rows = [[value for n, e in enumerate(group) for value in of(n, e)] for group in groups]
         return pad_sequence([torch.tensor(row) for row in rows], True, fill)
 

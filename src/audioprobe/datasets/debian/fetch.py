@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from audioprobe.datasets.debian import resources, table
-from audioprobe.datasets.debian.table import Package
-from audioprobe.disk import held
+from audioprobe.datasets.debian.table import DebianPackage
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
+from audioprobe.io.atomic import exclusive_lock
 
 TOOLS = ("apt-get", "dpkg-deb")
 Progress = Callable[[int, int], None]
@@ -71,14 +71,14 @@ def fetch(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         refusal = InvalidInputError(f"{folder}: another process is fetching into it.")
-        with held(folder / ".lock", refusal):
+        with exclusive_lock(folder / ".lock", refusal):
             return _fetch_all(wanted, folder, progress)
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise InvalidInputError(f"{folder}: cannot be written to ({error.strerror}).") from error
 
 
 def _fetch_all(
-    wanted: Sequence[Package], folder: Path, progress: Progress | None
+    wanted: Sequence[DebianPackage], folder: Path, progress: Progress | None
 ) -> tuple[Fetched, ...]:
     for left in folder.glob(f"{_PARTIAL}*"):
         shutil.rmtree(left)
@@ -97,7 +97,7 @@ def _fetch_all(
     return tuple(outcomes)
 
 
-def _fetch_one(package: Package, folder: Path, grown: Callable[[int], None]) -> Fetched:
+def _fetch_one(package: DebianPackage, folder: Path, grown: Callable[[int], None]) -> Fetched:
     target = folder / package.name
     if target.is_dir():
         return Fetched(package.name, "kept")
@@ -116,7 +116,7 @@ def _fetch_one(package: Package, folder: Path, grown: Callable[[int], None]) -> 
     return Fetched(package.name, "fetched")
 
 
-def _download(package: Package, work: Path, grown: Callable[[int], None]) -> Path | None:
+def _download(package: DebianPackage, work: Path, grown: Callable[[int], None]) -> Path | None:
     """The package's file; None where the package index does not know it."""
     command = [_tool("apt-get"), "download", "--quiet", "--option=Acquire::Retries=2", package.name]
     log = work / "apt.log"
@@ -166,7 +166,7 @@ def _unpack(archive: Path, target: Path) -> None:
         )
 
 
-def _keep_labelled(package: Package, unpacked: Path, kept: Path) -> None:
+def _keep_labelled(package: DebianPackage, unpacked: Path, kept: Path) -> None:
     """Move the labelled recordings and the copyright file; pictures and music stay behind."""
     notice = f"usr/share/doc/{package.name}/copyright"
     files = [

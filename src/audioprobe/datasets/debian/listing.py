@@ -6,9 +6,9 @@ from pathlib import Path
 from audioprobe.datasets.debian import table
 from audioprobe.datasets.debian.fetch import Fetched
 from audioprobe.datasets.debian.sounds import DebianSounds
-from audioprobe.datasets.debian.table import SPLITS, Package, Sound
-from audioprobe.datasets.leaks import duplicates
-from audioprobe.tables import Table, columns, printable
+from audioprobe.datasets.debian.table import SPLITS, DebianPackage, DebianRecording
+from audioprobe.datasets.leakage import duplicates
+from audioprobe.io.text_table import Table, columns, printable
 
 
 def contents(names: Iterable[str] | None = None, *, width: int = 100) -> str:
@@ -33,15 +33,15 @@ def contents(names: Iterable[str] | None = None, *, width: int = 100) -> str:
     return "\n\n".join(parts)
 
 
-def of_packages(packages: Iterable[Package]) -> Table:
+def of_packages(packages: Iterable[DebianPackage]) -> Table:
     """One row per package: split, megabytes to fetch, licence of the recordings."""
     rows = tuple((p.name, p.split, f"{p.size / 1e6:.1f}", p.licence) for p in packages)
     return Table(("package", "split", "MB", "licence"), rows, numeric=(2,))
 
 
-def by_concept(sounds: Iterable[Sound]) -> Table:
+def by_concept(sounds: Iterable[DebianRecording]) -> Table:
     """One row per concept: recordings in each split, packages, and seconds of sound."""
-    found: dict[str, list[Sound]] = {}
+    found: dict[str, list[DebianRecording]] = {}
     for sound in sounds:
         for label in sound.labels:
             found.setdefault(label, []).append(sound)
@@ -73,7 +73,7 @@ def report(folder: Path, outcomes: Sequence[Fetched]) -> tuple[str, bool]:
     return "\n".join(printable(line) for line in lines), complete
 
 
-def _counts(heard: Sequence[Sound]) -> tuple[str, ...]:
+def _counts(heard: Sequence[DebianRecording]) -> tuple[str, ...]:
     splits = [table.packages()[sound.package].split for sound in heard]
     seconds = sum(sound.seconds for sound in heard)
     n_packages = len({sound.package for sound in heard})

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from audioprobe.datasets.debian import table
-from audioprobe.datasets.debian.table import SPLITS, Sound
+from audioprobe.datasets.debian.table import SPLITS, DebianRecording
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip, ComponentInfo
 
@@ -57,7 +57,7 @@ class DebianSounds:
         )
 
     @cached_property
-    def sounds(self) -> tuple[Sound, ...]:
+    def sounds(self) -> tuple[DebianRecording, ...]:
         """The rows of the table that were chosen, there or not."""
         return tuple(
             sound
@@ -102,11 +102,11 @@ class DebianSounds:
             if self._packages[sound.package].split == split and sound.id not in self.missing
         )
 
-    def _path(self, sound: Sound) -> Path:
+    def _path(self, sound: DebianRecording) -> Path:
         package = self._packages[sound.package]
         return self.folder / package.name / package.folder / sound.file
 
-    def _cause(self, sound: Sound) -> str:
+    def _cause(self, sound: DebianRecording) -> str:
         """Why a recording cannot be a clip; empty where it can."""
         if not (self.folder / sound.package).is_dir():
             return "its package was not fetched"
@@ -121,7 +121,7 @@ class DebianSounds:
             return f"another file than was labelled (SHA-256 {found}, expected {sound.sha256})"
         return ""
 
-    def _clip(self, sound: Sound) -> Clip:
+    def _clip(self, sound: DebianRecording) -> Clip:
         return Clip(
             id=sound.id,
             path=self._path(sound),

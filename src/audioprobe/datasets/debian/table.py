@@ -22,7 +22,7 @@ SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
+class DebianPackage:
     """A Debian package with recordings.
 
     Attributes:
@@ -45,7 +45,7 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class DebianRecording:
     """A recording in a package.
 
     Attributes:
@@ -87,10 +87,10 @@ def fetching(folder: Path, names: Iterable[str]) -> str:
 
 
 @cache
-def packages() -> dict[str, Package]:
+def packages() -> dict[str, DebianPackage]:
     """All packages by name, in the order of the table."""
     return {
-        row["package"]: Package(
+        row["package"]: DebianPackage(
             row["package"],
             row["version"],
             int(row["size"]),
@@ -104,10 +104,10 @@ def packages() -> dict[str, Package]:
 
 
 @cache
-def sounds() -> tuple[Sound, ...]:
+def sounds() -> tuple[DebianRecording, ...]:
     """All recordings, in the order of the table."""
     return tuple(
-        Sound(
+        DebianRecording(
             row["package"],
             row["file"],
             tuple(row["concepts"].split()),
@@ -134,7 +134,7 @@ def concept_name(concept: str) -> str:
     return shipped[concept].name if concept in shipped else concept.replace("-", " ")
 
 
-def chosen(names: Iterable[str] | None) -> tuple[Package, ...]:
+def chosen(names: Iterable[str] | None) -> tuple[DebianPackage, ...]:
     """Packages by name, in the order of the table; None is all of them.
 
     Raises:

@@ -14,9 +14,9 @@ from audioprobe.datasets.cells import (
     text_of,
 )
 from audioprobe.datasets.edansa.taxonomy import edansa_hierarchy, edansa_labels
-from audioprobe.datasets.listed import Listed
-from audioprobe.datasets.tables import Row, read_rows
+from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.tables import TableRow, read_rows
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.types import Clip
 
@@ -34,7 +34,7 @@ _COLUMNS = ("set", "region", "Site ID", "Date", "Length", "Clip Path")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
-class EDANSA(Listed):
+class EDANSA(InMemoryDataset):
     """Clips of up to 10 s from 76 sites on the North Slope of Alaska; no site is in two splits.
 
     What of the table is no clip is in `left_out`, with its cause. 379 of the training rows are not
@@ -108,7 +108,7 @@ class EDANSA(Listed):
         """What lies above each label."""
         return edansa_hierarchy(columns=self._columns)
 
-    def _clip(self, row: Row) -> Clip:
+    def _clip(self, row: TableRow) -> Clip:
         name = text_of(row, "Clip Path")
         return Clip(
             id=name,
@@ -118,7 +118,9 @@ class EDANSA(Listed):
         )
 
 
-def _cause(row: Row, clip: Clip, shortest: float, unlabelled: bool, years: Sequence[int]) -> str:
+def _cause(
+    row: TableRow, clip: Clip, shortest: float, unlabelled: bool, years: Sequence[int]
+) -> str:
     """Why a row is no clip; empty where it is one."""
     try:
         length = seconds(text_of(row, "Length"))
@@ -134,7 +136,7 @@ def _cause(row: Row, clip: Clip, shortest: float, unlabelled: bool, years: Seque
     return "" if year in years else f"of {year}"
 
 
-def _year(row: Row) -> int:
+def _year(row: TableRow) -> int:
     found = _YEAR.findall(text_of(row, "Date"))
     if len(found) != 1:
         raise InvalidInputError(

@@ -9,7 +9,7 @@ import numpy as np
 from audioprobe.concepts import Concepts
 from audioprobe.datasets.synthetic.blocks import RATE
 from audioprobe.datasets.synthetic.palettes import Palette, Procedural
-from audioprobe.datasets.synthetic.scenes import Heard, Scene, make_bare, make_scene, plan
+from audioprobe.datasets.synthetic.scenes import Scene, SceneSource, make_bare, make_scene, plan
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip, ComponentInfo, Option, Waveform
 
@@ -137,7 +137,7 @@ class Synthetic:
         snr_db = float(rng.uniform(*self._snr_db))
         return make_scene(rng, self.palette, heard, self._seconds, snr_db=snr_db)
 
-    def truth(self, split: str, number: int) -> tuple[Heard, ...]:
+    def truth(self, split: str, number: int) -> tuple[SceneSource, ...]:
         """What is heard in a scene, without making its sound.
 
         A source alone may end before the time that is told here.
@@ -149,14 +149,14 @@ class Synthetic:
 
     def _planned(
         self, split: str, number: int
-    ) -> tuple[tuple[Heard, ...], bool, np.random.Generator]:
+    ) -> tuple[tuple[SceneSource, ...], bool, np.random.Generator]:
         """What is to be heard, whether it is bare, and the generator for all the rest."""
         self._check(split)
         if number < 0:
             raise InvalidInputError(f"Scenes are numbered from 0, got {number}.")
         rng = np.random.default_rng([self._seed, SPLITS.index(split), number])
         if rng.random() < self._bare:
-            alone = Heard(str(rng.choice(self.palette.concepts)), 0.0, self._seconds, 0.0)
+            alone = SceneSource(str(rng.choice(self.palette.concepts)), 0.0, self._seconds, 0.0)
             return (alone,), True, rng
         n_sources = int(rng.integers(1, self._most + 1))
         concepts = rng.choice(self.palette.concepts, n_sources, replace=False)

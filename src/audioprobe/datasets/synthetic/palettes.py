@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 
 from audioprobe.audio.augmentation import played
-from audioprobe.audio.reading import read_waveform
 from audioprobe.audio.resample import resample
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts import Concepts
 from audioprobe.datasets.synthetic.blocks import RATE, samples
 from audioprobe.datasets.synthetic.sources import SOURCES

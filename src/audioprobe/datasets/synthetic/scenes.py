@@ -14,7 +14,7 @@ LOUDEST = 0.95  # peak of a finished scene, at most
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SceneSource:
     """A source in a scene.
 
     Attributes:
@@ -41,11 +41,13 @@ class Scene:
     """
 
     sound: FloatArray
-    heard: tuple[Heard, ...]
+    heard: tuple[SceneSource, ...]
     snr_db: float
 
 
-def plan(rng: np.random.Generator, concepts: Sequence[str], seconds: float) -> tuple[Heard, ...]:
+def plan(
+    rng: np.random.Generator, concepts: Sequence[str], seconds: float
+) -> tuple[SceneSource, ...]:
     """Draw when sources are to sound, and how loud; by onset.
 
     Args:
@@ -57,7 +59,7 @@ def plan(rng: np.random.Generator, concepts: Sequence[str], seconds: float) -> t
     rng.shuffle(levels)
     spans = _spans(rng, len(concepts), seconds)
     heard = [
-        Heard(concept, samples(onset) / RATE if onset else 0.0, offset, float(level))
+        SceneSource(concept, samples(onset) / RATE if onset else 0.0, offset, float(level))
         for concept, (onset, offset), level in zip(concepts, spans, levels, strict=True)
     ]
     return tuple(sorted(heard, key=lambda h: (h.onset, h.concept)))
@@ -66,7 +68,7 @@ def plan(rng: np.random.Generator, concepts: Sequence[str], seconds: float) -> t
 def make_scene(
     rng: np.random.Generator,
     palette: Palette,
-    heard: Sequence[Heard],
+    heard: Sequence[SceneSource],
     seconds: float,
     *,
     snr_db: float,
@@ -96,7 +98,7 @@ def make_scene(
 def make_bare(rng: np.random.Generator, palette: Palette, concept: str) -> Scene:
     """Draw one source by itself, for as long as it naturally sounds: no place, no background."""
     sound = palette.alone(concept, rng)
-    heard = (Heard(concept, 0.0, len(sound) / RATE, 0.0),)
+    heard = (SceneSource(concept, 0.0, len(sound) / RATE, 0.0),)
     return Scene(_finish(rng, sound), heard, np.inf)
 
 

@@ -5,12 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from audioprobe.configs import find_config, parse_config, read_config
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.config import SHIPPED, Part
-from audioprobe.experiments.finetuning.levels import Aligned, Extra, Grid, Held, Trained
+from audioprobe.experiments.classification.config import SHIPPED, ComponentSpec
+from audioprobe.experiments.finetuning.levels import (
+    AdditionalStrategy,
+    AlignmentLevel,
+    LearningRateGrid,
+    RegularizationLevel,
+    TrainableLevel,
+)
+from audioprobe.io.config import find_config, parse_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.training.loop import Plan
+from audioprobe.training.trainer import TrainingArguments
 
 Half: TypeAlias = Literal["all", "first", "second"]
 Design: TypeAlias = Literal["fraction", "full", "star"]
@@ -18,7 +24,7 @@ SETS = ("taught", "inside", "outside", "earlier", "rehearsed")
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class StudyModel:
     """The model that is fine-tuned.
 
     Attributes:
@@ -34,7 +40,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
+class ClipSubset:
     """Clips of a data set.
 
     Attributes:
@@ -50,7 +56,7 @@ class Portion:
         most: most clips in all, the first ones; 0 takes all.
     """
 
-    dataset: Part
+    dataset: ComponentSpec
     split: str = "all"
     mapping: str = ""
     half: Half = "all"
@@ -60,7 +66,7 @@ class Portion:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
+class TransferConfig:
     """Classes with invented names, taught in words or in sound, and asked in the other.
 
     Nobody can know them before, so whatever is known afterwards was taught, or carried over.
@@ -81,7 +87,7 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
-class Quiz:
+class NovelClassQuestions:
     """How much is measured.
 
     Attributes:
@@ -98,7 +104,7 @@ class Quiz:
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class StudyConfig:
     """A study of fine-tuning.
 
     Attributes:
@@ -132,26 +138,26 @@ class Study:
     """
 
     kind: Literal["finetuning"]
-    taught: Portion
-    inside: Portion
-    outside: Portion
-    earlier: Portion
-    trained: tuple[Trained, ...]
-    plan: Plan
-    grid: Grid = field(default_factory=Grid)
-    rehearsed: Portion | None = None
-    holding: tuple[Held, ...] = (Held(),)
-    alignment: tuple[Aligned, ...] = (Aligned(),)
+    taught: ClipSubset
+    inside: ClipSubset
+    outside: ClipSubset
+    earlier: ClipSubset
+    trained: tuple[TrainableLevel, ...]
+    plan: TrainingArguments
+    grid: LearningRateGrid = field(default_factory=LearningRateGrid)
+    rehearsed: ClipSubset | None = None
+    holding: tuple[RegularizationLevel, ...] = (RegularizationLevel(),)
+    alignment: tuple[AlignmentLevel, ...] = (AlignmentLevel(),)
     design: Design = "fraction"
-    extras: tuple[Extra, ...] = ()
-    transfer: Transfer | None = None
-    model: Model = field(default_factory=Model)
+    extras: tuple[AdditionalStrategy, ...] = ()
+    transfer: TransferConfig | None = None
+    model: StudyModel = field(default_factory=StudyModel)
     clips: int = 4
     cutoff: int = 108
     texts: str = "held"
     measured: str = "measured"
-    quiz: Quiz = field(default_factory=Quiz)
-    scorer: Part = field(default_factory=lambda: Part("embedding"))
+    quiz: NovelClassQuestions = field(default_factory=NovelClassQuestions)
+    scorer: ComponentSpec = field(default_factory=lambda: ComponentSpec("embedding"))
     seeds: tuple[int, ...] = (0, 1, 2)
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     seed: int = 0
@@ -170,7 +176,7 @@ class Study:
             self.level(name)
 
     @property
-    def levels(self) -> tuple[Trained, ...]:
+    def levels(self) -> tuple[TrainableLevel, ...]:
         """What trains, at every point of the grid: the levels of the first factor."""
         return tuple(point for level in self.trained for point in self.grid.of(level))
 
@@ -183,7 +189,7 @@ class Study:
             "alignment": tuple(level.label for level in self.alignment),
         }
 
-    def level(self, name: str) -> Trained:
+    def level(self, name: str) -> TrainableLevel:
         """The level of what trains that has a name: with its place in a grid, or as written.
 
         Raises:
@@ -197,19 +203,19 @@ class Study:
         return every[name]
 
 
-def read_study(name: str | Path) -> Study:
+def read_study(name: str | Path) -> StudyConfig:
     """Read a configuration, by its path or the name of one that ships.
 
     Raises:
         InvalidInputError: as `configs.read_config`.
     """
-    return read_config(Study, find_config(name, SHIPPED))
+    return read_config(StudyConfig, find_config(name, SHIPPED))
 
 
-def parse_study(text: str, source: str) -> Study:
+def parse_study(text: str, source: str) -> StudyConfig:
     """A study from the text of its file.
 
     Raises:
         InvalidInputError: as `configs.parse_config`.
     """
-    return parse_config(Study, tomllib.loads(text), source)
+    return parse_config(StudyConfig, tomllib.loads(text), source)

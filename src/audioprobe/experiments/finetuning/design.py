@@ -5,10 +5,14 @@ from dataclasses import dataclass, fields, replace
 from itertools import product
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.finetuning.config import Study
-from audioprobe.experiments.finetuning.levels import Aligned, Held, Trained
-from audioprobe.finetuning.strategy import Paired, Strategy
-from audioprobe.training.loop import Plan
+from audioprobe.experiments.finetuning.config import StudyConfig
+from audioprobe.experiments.finetuning.levels import (
+    AlignmentLevel,
+    RegularizationLevel,
+    TrainableLevel,
+)
+from audioprobe.finetuning.strategy import PairedQuestionTraining, Strategy
+from audioprobe.training.trainer import TrainingArguments
 
 TRANSFER = "transfer"
 _GROWS = (
@@ -27,7 +31,7 @@ _GROWS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TrainingRun:
     """One training of a study.
 
     Attributes:
@@ -59,7 +63,7 @@ class Cell:
         return f"{self.configuration}--{self.seed}"
 
 
-def cells_of(study: Study) -> tuple[Cell, ...]:
+def training_runs(study: StudyConfig) -> tuple[TrainingRun, ...]:
     """All trainings, seed by seed, so that one that is broken off has whole replicates.
 
     Raises:
@@ -75,23 +79,25 @@ def cells_of(study: Study) -> tuple[Cell, ...]:
     return tuple(_seeded(cell, seed) for seed in study.seeds for cell in once)
 
 
-def why_no_extension(was: Study, now: Study) -> str | None:
+def incompatibility(was: StudyConfig, now: StudyConfig) -> str | None:
     """What keeps trainings of one study from being those of another; None where nothing does.
 
     Studies may differ in seeds, strategies, and how intervals are computed, so long as no training
     of one name is another.
     """
-    for field in fields(Study):
+    for field in fields(StudyConfig):
         if field.name not in _GROWS and getattr(was, field.name) != getattr(now, field.name):
             return f"{field.name} differs"
-    before = {cell.name: cell for cell in cells_of(was)}
-    for cell in cells_of(now):
+    before = {cell.name: cell for cell in training_runs(was)}
+    for cell in training_runs(now):
         if before.get(cell.name, cell) != cell:
             return f"{cell.name} is another strategy"
     return None
 
 
-def _designed(study: Study) -> Iterator[tuple[Trained, Held, Aligned]]:
+def _designed(
+    study: StudyConfig,
+) -> Iterator[tuple[TrainableLevel, RegularizationLevel, AlignmentLevel]]:
     trained, holding, alignment = study.levels, study.holding, study.alignment
     if study.design == "full":
         yield from product(trained, holding, alignment)
@@ -106,13 +112,15 @@ def _designed(study: Study) -> Iterator[tuple[Trained, Held, Aligned]]:
         yield from ((trained[0], holding[0], tied) for tied in alignment[1:])
 
 
-def _cell(study: Study, trained: Trained, held: Held, tied: Aligned) -> Cell:
+def _cell(
+    study: StudyConfig, trained: TrainableLevel, held: RegularizationLevel, tied: AlignmentLevel
+) -> TrainingRun:
     plan = _plan(study, trained)
     strategy = Strategy(trained.parts, plan, held.parts, tied.parts, study.clips, trained.lora)
-    return Cell(trained.label, held.label, tied.label, 0, strategy)
+    return TrainingRun(trained.label, held.label, tied.label, 0, strategy)
 
 
-def _transfer(study: Study) -> Iterator[Cell]:
+def _transfer(study: StudyConfig) -> Iterator[TrainingRun]:
     """What is taught in words, in sound, in both, and in both with answers drawn at random."""
     wanted = study.transfer
     if wanted is None:
@@ -122,21 +130,21 @@ def _transfer(study: Study) -> Iterator[Cell]:
     plan = replace(_plan(study, level), learning_rate=rate, steps=wanted.steps)
     n = wanted.pairs
     arms = {
-        "words": Paired("paired", n, ("words",)),
-        "sound": Paired("paired", n, ("sound",)),
-        "words+sound": Paired("paired", n),
-        "shuffled": Paired("paired", n, shuffled=True),
+        "words": PairedQuestionTraining("paired", n, ("words",)),
+        "sound": PairedQuestionTraining("paired", n, ("sound",)),
+        "words+sound": PairedQuestionTraining("paired", n),
+        "shuffled": PairedQuestionTraining("paired", n, shuffled=True),
     }
     for name, paired in arms.items():
         strategy = Strategy(level.parts, plan, (), (paired,), clips=0, lora=level.lora)
-        yield Cell(level.label, "none", name, 0, strategy, transfer=True)
+        yield TrainingRun(level.label, "none", name, 0, strategy, transfer=True)
 
 
-def _plan(study: Study, level: Trained) -> Plan:
+def _plan(study: StudyConfig, level: TrainableLevel) -> TrainingArguments:
     schedule = level.schedule or study.plan.schedule
     return replace(study.plan, learning_rate=level.learning_rate, schedule=schedule)
 
 
-def _seeded(cell: Cell, seed: int) -> Cell:
+def _seeded(cell: TrainingRun, seed: int) -> TrainingRun:
     plan = replace(cell.strategy.plan, seed=seed)
     return replace(cell, seed=seed, strategy=replace(cell.strategy, plan=plan))

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from audioprobe.finetuning.strategy import Hold, Lora, Tie, name_of
-from audioprobe.training.loop import Schedule
+from audioprobe.finetuning.strategy import Alignment, LoraConfig, Regularizer, name_of
+from audioprobe.training.trainer import Schedule
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainableLevel:
     """What trains, and how fast: a level of the first factor.
 
     Attributes:
@@ -24,7 +24,7 @@ class Trained:
     learning_rate: float
     name: str = ""
     schedule: Schedule | None = None
-    lora: Lora | None = None
+    lora: LoraConfig | None = None
 
     @property
     def label(self) -> str:
@@ -33,7 +33,7 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class LearningRateGrid:
     """Every level of what trains, crossed with these.
 
     Attributes:
@@ -44,7 +44,7 @@ class Grid:
     rates: tuple[float, ...] = (1.0,)
     schedules: tuple[Schedule, ...] = ()
 
-    def of(self, level: Trained) -> Iterator[Trained]:
+    def of(self, level: TrainableLevel) -> Iterator[TrainableLevel]:
         """A level at every point; those of several points have their place in their names."""
         for rate, schedule in product(self.rates, self.schedules or (level.schedule,)):
             name = level.label
@@ -55,7 +55,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ways:
+class _CombinedLevel:
     """Ways that are put together: a level of a factor.
 
     Attributes:
@@ -63,7 +63,7 @@ class _Ways:
         name: of the level; "" puts it together from the parts.
     """
 
-    parts: tuple[Hold, ...] | tuple[Tie, ...] = ()
+    parts: tuple[Regularizer, ...] | tuple[Alignment, ...] = ()
     name: str = ""
 
     @property
@@ -73,21 +73,21 @@ class _Ways:
 
 
 @dataclass(frozen=True, slots=True)
-class Held(_Ways):
+class RegularizationLevel(_CombinedLevel):
     """How forgetting is held: a level of the second factor; `parts` of () hold nothing."""
 
-    parts: tuple[Hold, ...] = ()
+    parts: tuple[Regularizer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned(_Ways):
+class AlignmentLevel(_CombinedLevel):
     """How sound is tied to text: a level of the third factor; `parts` of () tie nothing."""
 
-    parts: tuple[Tie, ...] = ()
+    parts: tuple[Alignment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Extra:
+class AdditionalStrategy:
     """A strategy beyond the design.
 
     Attributes:
@@ -97,5 +97,5 @@ class Extra:
     """
 
     trained: str
-    holding: Held = field(default_factory=Held)
-    alignment: Aligned = field(default_factory=Aligned)
+    holding: RegularizationLevel = field(default_factory=RegularizationLevel)
+    alignment: AlignmentLevel = field(default_factory=AlignmentLevel)

@@ -2,10 +2,19 @@
 
 from collections.abc import Sequence
 
-from audioprobe.experiments.finetuning.comparing import MEASURES, UNITS
-from audioprobe.experiments.finetuning.config import Study
-from audioprobe.experiments.finetuning.making import making_table
-from audioprobe.experiments.finetuning.summary import (
+from audioprobe.experiments.finetuning.conclusions import Conclusion
+from audioprobe.experiments.finetuning.config import StudyConfig
+from audioprobe.experiments.finetuning.cross_modal_transfer import (
+    ASKED,
+    CONTROL,
+    HALVES,
+    TransferResult,
+)
+from audioprobe.experiments.finetuning.paired_difference import MEASURES, UNITS
+from audioprobe.experiments.finetuning.settings_table import making_table
+from audioprobe.experiments.finetuning.strategy_summary import FACTORS, StrategySummary
+from audioprobe.experiments.finetuning.study_results import StudySummary
+from audioprobe.experiments.finetuning.tables import (
     before_table,
     called,
     drift_table,
@@ -19,18 +28,16 @@ from audioprobe.experiments.finetuning.summary import (
     strategies_table,
     transfer_table,
 )
-from audioprobe.experiments.finetuning.synthesis import Synthesis
-from audioprobe.experiments.finetuning.transfer import ASKED, CONTROL, HALVES, Transferred
-from audioprobe.experiments.finetuning.tried import FACTORS, Tried
-from audioprobe.experiments.finetuning.verdicts import Verdict
-from audioprobe.probes.statistics import without_counts
-from audioprobe.reports.figures import Row, forest, to_svg
-from audioprobe.reports.html import Drawing, Grid, Item, Page, Section
-from audioprobe.reports.planes import Point, lines, matrix, plane
-from audioprobe.tables import Table
+from audioprobe.io.text_table import Table
+from audioprobe.probing.scores import without_counts
+from audioprobe.reports.figures import ForestRow, forest, to_svg
+from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section
+from audioprobe.reports.tradeoff_plots import Point, lines, matrix, plane
 
 
-def report_of(study: Study, synthesis: Synthesis, verdicts: Sequence[Verdict], name: str) -> Page:
+def report_of(
+    study: StudyConfig, synthesis: StudySummary, verdicts: Sequence[Conclusion], name: str
+) -> Page:
     """All sections; those without anything to show are left out.
 
     Args:
@@ -53,7 +60,7 @@ def report_of(study: Study, synthesis: Synthesis, verdicts: Sequence[Verdict], n
     )
     sections = [
         Section("Verdicts", _grids(("Questions and answers", answers)), _VERDICTS),
-        Section("The model before", [Grid("Every measure", before_table(found))], _BEFORE),
+        Section("The model before", [DataGrid("Every measure", before_table(found))], _BEFORE),
         Section("Gain and forgetting", _gain(found), _GAIN),
         Section("Against the model before", _against(found), _AGAINST),
         Section("One choice changed", _alone(found), _ALONE),
@@ -63,12 +70,14 @@ def report_of(study: Study, synthesis: Synthesis, verdicts: Sequence[Verdict], n
         Section("Training", _training(found), _TRAINING),
         Section("What moved", _moved(found), _MOVED),
         Section("Trainings that failed", _grids(("Why", failures_table(found))), _FAILED),
-        Section("How it was made", [Grid("Model, data and trainings", making_table(study, found))]),
+        Section(
+            "How it was made", [DataGrid("Model, data and trainings", making_table(study, found))]
+        ),
     ]
     return Page(f"Fine-tuning: {name}", _lead(found), [one for one in sections if one.items])
 
 
-def _lead(found: Synthesis) -> str:
+def _lead(found: StudySummary) -> str:
     n, wanted, failed = found.n_trainings, found.n_wanted, len(found.failures)
     if not n:
         return (
@@ -86,10 +95,10 @@ def _lead(found: Synthesis) -> str:
 
 def _grids(*named: tuple[str, Table]) -> list[Item]:
     """Tables that have rows."""
-    return [Grid(name, table) for name, table in named if table.rows]
+    return [DataGrid(name, table) for name, table in named if table.rows]
 
 
-def _gain(found: Synthesis) -> list[Item]:
+def _gain(found: StudySummary) -> list[Item]:
     if not found.tried:
         return []
     points = [
@@ -112,16 +121,16 @@ def _gain(found: Synthesis) -> list[Item]:
     )
     return [
         Drawing(to_svg(figure, caption), caption),
-        Grid("Every strategy", strategies_table(found), filter=True),
-        Grid("Every training by itself", seeds_table(found), filter=True, open=False),
+        DataGrid("Every strategy", strategies_table(found), filter=True),
+        DataGrid("Every training by itself", seeds_table(found), filter=True, open=False),
     ]
 
 
-def _against(found: Synthesis) -> list[Item]:
+def _against(found: StudySummary) -> list[Item]:
     items: list[Item] = []
     for measure in MEASURES if found.tried else ():
         rows = [
-            Row(f"{number}: {called(one)}", one.changes[measure].estimate)
+            ForestRow(f"{number}: {called(one)}", one.changes[measure].estimate)
             for number, one in enumerate(found.tried, 1)
         ]
         caption = f"Change of {measure}: {UNITS[measure]}."
@@ -129,11 +138,11 @@ def _against(found: Synthesis) -> list[Item]:
     return items
 
 
-def _alone(found: Synthesis) -> list[Item]:
+def _alone(found: StudySummary) -> list[Item]:
     items: list[Item] = []
     for measure in MEASURES:
         rows = [
-            Row(paired(one), one.changes[measure].estimate)
+            ForestRow(paired(one), one.changes[measure].estimate)
             for one in found.matched
             if measure in one.changes
         ]
@@ -144,13 +153,15 @@ def _alone(found: Synthesis) -> list[Item]:
     return items + _grids(("In numbers", pairs_table(found)))
 
 
-def _choices(found: Synthesis) -> list[Item]:
+def _choices(found: StudySummary) -> list[Item]:
     items: list[Item] = []
     for measure, effects in found.effects.items():
         if not effects:
             continue
         rows = [
-            Row(f"{one.effect.factor}: {one.effect.level}", without_counts(one.effect.estimate))
+            ForestRow(
+                f"{one.effect.factor}: {one.effect.level}", without_counts(one.effect.estimate)
+            )
             for factor in FACTORS
             for one in effects
             if one.effect.factor == factor
@@ -158,22 +169,22 @@ def _choices(found: Synthesis) -> list[Item]:
         firsts = ", ".join(dict.fromkeys(f"{e.effect.factor}: {e.baseline}" for e in effects))
         caption = f"Effect on the change of {measure}. Compared with {firsts}."
         items.append(Drawing(to_svg(forest(rows, f"effect on {measure}"), caption), caption))
-    return [*items, Grid("In numbers", effects_table(found), filter=True)] if items else []
+    return [*items, DataGrid("In numbers", effects_table(found), filter=True)] if items else []
 
 
-def _heldout(found: Synthesis) -> list[Item]:
+def _heldout(found: StudySummary) -> list[Item]:
     rows = [
-        Row(f"{one.alignment}, {one.asked}: {one.concepts}", one.told.estimate)
+        ForestRow(f"{one.alignment}, {one.asked}: {one.concepts}", one.told.estimate)
         for one in found.heldout
     ]
     if not rows:
         return []
     caption = "Difference of accuracy from the strategy without a tie; where none is, from before."
     drawn = Drawing(to_svg(forest(rows, "difference of accuracy"), caption), caption)
-    return [drawn, Grid("In numbers", heldout_table(found))]
+    return [drawn, DataGrid("In numbers", heldout_table(found))]
 
 
-def _transfer(found: Synthesis) -> list[Item]:
+def _transfer(found: StudySummary) -> list[Item]:
     some = found.transfer
     if some is None or not some.carried:
         return []
@@ -187,10 +198,10 @@ def _transfer(found: Synthesis) -> list[Item]:
     if any(one.beyond is not None for one in some.carried):
         caption = f"The same beyond the control ({CONTROL}), in which answers were random."
         items.append(_squares(some, others, caption, beyond=True))
-    return [*items, Grid("In numbers", transfer_table(found))]
+    return [*items, DataGrid("In numbers", transfer_table(found))]
 
 
-def _squares(found: Transferred, arms: Sequence[str], caption: str, *, beyond: bool) -> Drawing:
+def _squares(found: TransferResult, arms: Sequence[str], caption: str, *, beyond: bool) -> Drawing:
     cells = {
         (one.arm, one.asked, one.half): change.estimate
         for one in found.carried
@@ -206,7 +217,7 @@ def _squares(found: Transferred, arms: Sequence[str], caption: str, *, beyond: b
     return Drawing(to_svg(figure, caption), caption)
 
 
-def _training(found: Synthesis) -> list[Item]:
+def _training(found: StudySummary) -> list[Item]:
     curves = {
         level: [losses for one in some for losses in one.losses if losses]
         for level, some in _by_trained(found).items()
@@ -219,7 +230,7 @@ def _training(found: Synthesis) -> list[Item]:
     return [Drawing(to_svg(figure, caption), caption)]
 
 
-def _moved(found: Synthesis) -> list[Item]:
+def _moved(found: StudySummary) -> list[Item]:
     items: list[Item] = []
     for kind in dict.fromkeys(kind for one in found.tried for kind in one.similarity):
         curves = {
@@ -238,8 +249,8 @@ def _moved(found: Synthesis) -> list[Item]:
     return items + _grids(("Does more drift go with more change?", links_table(found)))
 
 
-def _by_trained(found: Synthesis) -> dict[str, list[Tried]]:
-    levels: dict[str, list[Tried]] = {}
+def _by_trained(found: StudySummary) -> dict[str, list[StrategySummary]]:
+    levels: dict[str, list[StrategySummary]] = {}
     for one in found.tried:
         levels.setdefault(one.trained, []).append(one)
     return levels

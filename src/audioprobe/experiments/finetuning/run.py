@@ -11,22 +11,22 @@ from pathlib import Path
 import torch
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.finetuning.cell import SOUNDS, Lab
-from audioprobe.experiments.finetuning.config import Study, parse_study
-from audioprobe.experiments.finetuning.design import Cell, cells_of, why_no_extension
-from audioprobe.experiments.finetuning.findings import Findings
-from audioprobe.experiments.finetuning.kept import IN_SOUND
-from audioprobe.experiments.finetuning.materials import (
+from audioprobe.experiments.finetuning.build import (
     Materials,
     materials_of,
     model_of,
     sounds_in,
 )
-from audioprobe.experiments.record import digest_of, sound_digests, started
-from audioprobe.runs.folder import open_run
-from audioprobe.runs.progress import Progress
-from audioprobe.serialize import to_json
-from audioprobe.training.loop import together
+from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
+from audioprobe.experiments.finetuning.design import TrainingRun, incompatibility, training_runs
+from audioprobe.experiments.finetuning.executor import SOUNDS, RunExecutor
+from audioprobe.experiments.finetuning.run_result import RunResult
+from audioprobe.experiments.finetuning.storage import IN_SOUND
+from audioprobe.experiments.run_metadata import digest_of, sound_digests, started
+from audioprobe.io.json_codec import to_json
+from audioprobe.io.run_folder import open_run
+from audioprobe.progress import Progress
+from audioprobe.training.trainer import get_accelerator
 
 FORMAT = 1
 
@@ -46,10 +46,10 @@ class FinetuningRun:
         InvalidInputError: as `design.cells_of` and `materials.materials_of`.
     """
 
-    def __init__(self, config: Study, text: str) -> None:
+    def __init__(self, config: StudyConfig, text: str) -> None:
         self.config = config
         self._text = text
-        self.cells: Sequence[Cell] = cells_of(config)
+        self.cells: Sequence[TrainingRun] = training_runs(config)
         self.materials: Materials = materials_of(config)
 
     def __call__(
@@ -59,7 +59,7 @@ class FinetuningRun:
         *,
         n_workers: int = 1,
         most: int = 0,
-    ) -> list[Findings]:
+    ) -> list[RunResult]:
         """Train and measure whatever was not yet.
 
         Args:
@@ -79,7 +79,7 @@ class FinetuningRun:
         """
         if n_workers < 1 or most < 0:
             raise InvalidInputError(f"Expected workers of at least 1, got {n_workers}.")
-        folder, processes = Path(folder), together()
+        folder, processes = Path(folder), get_accelerator()
         if processes.num_processes > 1 and n_workers > 1:
             raise InvalidInputError(
                 f"{processes.num_processes} processes train together: give one worker."
@@ -100,7 +100,7 @@ class FinetuningRun:
                 for name in ("taught", "rehearsed"):
                     if name in self.materials.clips:
                         sounds_in(self.materials, name, folder / SOUNDS, progress)
-            lab = Lab(self.config, self.materials, folder, progress)
+            lab = RunExecutor(self.config, self.materials, folder, progress)
             found = [lab.before()]
             left = [number for number, cell in enumerate(self.cells) if not lab.kept.has(cell.name)]
             left = left[: most or len(left)]
@@ -108,7 +108,7 @@ class FinetuningRun:
                 progress("trainings", done, len(left), name)
             return [*found, *lab.kept.among(self.cells)]
 
-    def _trained(self, lab: Lab, left: Sequence[int], n_workers: int) -> Iterator[str]:
+    def _trained(self, lab: RunExecutor, left: Sequence[int], n_workers: int) -> Iterator[str]:
         """Names of trainings, as they end."""
         if n_workers == 1:
             for number in left:
@@ -130,7 +130,7 @@ class FinetuningRun:
             was = parse_study(older, "the older study")
         except InvalidInputError as error:
             return str(error)
-        return why_no_extension(was, self.config)
+        return incompatibility(was, self.config)
 
     def _pinned(self) -> dict[str, object]:
         """What, besides the configuration's text, a result depends on."""
@@ -147,13 +147,15 @@ class FinetuningRun:
         }
 
 
-_LABS: list[tuple[Lab, Sequence[Cell]]] = []  # of a worker: built once, not with every training
+_LABS: list[
+    tuple[RunExecutor, Sequence[TrainingRun]]
+] = []  # of a worker: built once, not with every training
 
 
 def _begin(text: str, folder: Path, threads: int) -> None:
     torch.set_num_threads(threads)
     study = parse_study(text, "the study")
-    _LABS.append((Lab(study, materials_of(study), folder), cells_of(study)))
+    _LABS.append((RunExecutor(study, materials_of(study), folder), training_runs(study)))
 
 
 def _train(number: int) -> str:

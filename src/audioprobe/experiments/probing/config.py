@@ -4,21 +4,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from audioprobe.configs import find_config, read_config
 from audioprobe.errors import InvalidInputError, did_you_mean
-from audioprobe.experiments.config import SHIPPED, Part, refuse_bad_names
+from audioprobe.experiments.classification.config import SHIPPED, ComponentSpec, refuse_bad_names
+from audioprobe.io.config import find_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probes.asking import Manners
-from audioprobe.probes.pairs import Negatives, RelationKind
-from audioprobe.probes.questions import Condition
-from audioprobe.probes.wording import Form
+from audioprobe.probing.pairs import Negatives, RelationKind
+from audioprobe.probing.prompting import PromptingOptions
+from audioprobe.probing.questions import Condition
+from audioprobe.probing.wordings import Form
 
 WORDS = "words"
 """Name of the results of a run that plays nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class AudioSetSpec:
     """Sounds of concepts.
 
     Attributes:
@@ -36,7 +36,7 @@ class Played:
     """
 
     name: str
-    dataset: Part | None = None
+    dataset: ComponentSpec | None = None
     split: str = "all"
     mapping: str = ""
     folder: str = ""
@@ -46,7 +46,7 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ModelSpec:
     """A model that is asked.
 
     Attributes:
@@ -58,14 +58,14 @@ class Listener:
     """
 
     name: str
-    model: Part
+    model: ComponentSpec
     sounds: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
-    manners: Manners = field(default_factory=Manners)
+    manners: PromptingOptions = field(default_factory=PromptingOptions)
 
 
 @dataclass(frozen=True, slots=True)
-class ConceptSource:
+class ConceptSpec:
     """Where concepts and relations come from; see `probes.relations`.
 
     Attributes:
@@ -85,7 +85,7 @@ class ConceptSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProbeConfig:
     """A run of concept probes: every listener asked about all its sounds.
 
     Attributes:
@@ -106,16 +106,16 @@ class Probe:
     """
 
     kind: Literal["probe"]
-    listeners: tuple[Listener, ...]
-    sounds: tuple[Played, ...] = ()
+    listeners: tuple[ModelSpec, ...]
+    sounds: tuple[AudioSetSpec, ...] = ()
     pairs: tuple[RelationKind, ...] = ("hypernym",)
-    concepts: ConceptSource = field(default_factory=ConceptSource)
+    concepts: ConceptSpec = field(default_factory=ConceptSpec)
     spoken: str = ""
     forms: tuple[Form, ...] = ("yes-no",)
     negatives: tuple[Negatives, ...] = ("random",)
     n_clips: int = 2
     n_orders: int = 1
-    judge: Part | None = None
+    judge: ComponentSpec | None = None
     cache: str = ""
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     seed: int = 0
@@ -144,10 +144,10 @@ class Probe:
                     )
 
 
-def read_probe(name: str | Path) -> Probe:
+def read_probe(name: str | Path) -> ProbeConfig:
     """Read a configuration, by its path or the name of one that ships.
 
     Raises:
         InvalidInputError: as `configs.read_config`.
     """
-    return read_config(Probe, find_config(name, SHIPPED))
+    return read_config(ProbeConfig, find_config(name, SHIPPED))

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from audioprobe.experiments.probing.comparing import Contrast, against_first, drops
+from audioprobe.experiments.probing.analysis import Contrast, against_first, drops
 from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
-from audioprobe.experiments.probing.summary import contrasts_table, summary
-from audioprobe.experiments.record import RESULTS
-from audioprobe.probes.page import CONTROLS
-from audioprobe.probes.statistics import without_counts
-from audioprobe.reports.figures import Row, forest, to_svg
-from audioprobe.reports.html import Drawing, Grid, Item, Links, Page, Section
-from audioprobe.tables import Table
+from audioprobe.experiments.probing.tables import contrasts_table, summary
+from audioprobe.experiments.run_metadata import RESULTS
+from audioprobe.io.text_table import Table
+from audioprobe.probing.scores import without_counts
+from audioprobe.reports.figures import ForestRow, forest, to_svg
+from audioprobe.reports.html import DataGrid, Drawing, Item, Links, Page, Section
+from audioprobe.reports.probe_page import CONTROLS
 
 
 def report_of(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
@@ -36,12 +36,12 @@ def report_of(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
     bootstrap = run.config.bootstrap
     links = Links("In full", tuple((c.name, f"{RESULTS}/{c.name}.html") for c in cells))
     sections = [
-        Section("Listeners", [Grid("Every cell", summary(cells)), links], _BASIS),
+        Section("Listeners", [DataGrid("Every cell", summary(cells)), links], _BASIS),
         Section("Conditions", _conditions(cells)),
         Section("Words against sound", _gaps(cells), _GAP),
         Section("Familiar and unfamiliar sound", _contrasts(drops(cells, bootstrap)), _DROPS),
         Section("Listeners compared", _contrasts(against_first(cells, bootstrap)), _PAIRED),
-        Section("How it was made", [Grid("Models and sounds", _made(run, cells))]),
+        Section("How it was made", [DataGrid("Models and sounds", _made(run, cells))]),
     ]
     return Page(f"Concept probes: {name}", lead, [one for one in sections if one.items])
 
@@ -52,7 +52,9 @@ def _conditions(cells: Sequence[ProbeCell]) -> list[Item]:
     items: list[Item] = []
     for relation in relations:
         rows = [
-            Row(f"{cell.name}: {condition}", without_counts(s.accuracy), condition in CONTROLS)
+            ForestRow(
+                f"{cell.name}: {condition}", without_counts(s.accuracy), condition in CONTROLS
+            )
             for cell in cells
             for (condition,), s in cell.outcome.by(
                 "condition", relation=relation, form="yes-no"
@@ -69,9 +71,9 @@ def _gaps(cells: Sequence[ProbeCell]) -> list[Item]:
     for cell in cells:
         gap = cell.outcome.modality_gap()
         if gap.mcnemar is not None:
-            rows.append(Row(cell.name, gap.difference))
-            rows.append(Row(f"{cell.name}: of it perception", gap.perception))
-            rows.append(Row(f"{cell.name}: of it reasoning", gap.reasoning))
+            rows.append(ForestRow(cell.name, gap.difference))
+            rows.append(ForestRow(f"{cell.name}: of it perception", gap.perception))
+            rows.append(ForestRow(f"{cell.name}: of it reasoning", gap.reasoning))
     if not rows:
         return []
     caption = "Accuracy in words minus accuracy in sound, over the same questions."
@@ -82,7 +84,7 @@ def _contrasts(found: Sequence[Contrast]) -> list[Item]:
     if not found:
         return []
     rows = [
-        Row(
+        ForestRow(
             f"{c.first} minus {c.second}: {c.relation}, {c.condition}",
             c.difference,
             c.condition in CONTROLS,
@@ -91,7 +93,7 @@ def _contrasts(found: Sequence[Contrast]) -> list[Item]:
     ]
     caption = "Differences of accuracy; diamonds are controls."
     drawing = Drawing(to_svg(forest(rows, "difference of accuracy"), caption), caption)
-    return [drawing, Grid("In numbers", contrasts_table(found))]
+    return [drawing, DataGrid("In numbers", contrasts_table(found))]
 
 
 def _made(run: ProbeRun, cells: Sequence[ProbeCell]) -> Table:

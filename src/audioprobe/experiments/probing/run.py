@@ -7,10 +7,10 @@ from pathlib import Path
 
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import located
-from audioprobe.experiments.materials import built
-from audioprobe.experiments.probing.config import Probe
-from audioprobe.experiments.probing.materials import Planned, planned
-from audioprobe.experiments.record import (
+from audioprobe.experiments.classification.build import built
+from audioprobe.experiments.probing.build import PlannedProbe, planned
+from audioprobe.experiments.probing.config import ProbeConfig
+from audioprobe.experiments.run_metadata import (
     RESULTS,
     Say,
     clip_digests,
@@ -22,14 +22,14 @@ from audioprobe.experiments.record import (
     tell_changes,
     tell_reuse,
 )
-from audioprobe.language_models.cached_likelihoods import cached
-from audioprobe.probes.interview import interview
-from audioprobe.probes.outcome import ProbeOutcome
+from audioprobe.io.json_codec import to_json
+from audioprobe.io.run_folder import RunFolder, open_run
+from audioprobe.models.cached_likelihoods import cached
+from audioprobe.probing.results import ProbeOutcome
+from audioprobe.probing.runner import run_probe
+from audioprobe.progress import Progress
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.training_data import training_notes
-from audioprobe.runs.folder import RunFolder, open_run
-from audioprobe.runs.progress import Progress
-from audioprobe.serialize import to_json
 
 FORMAT = 1
 
@@ -70,10 +70,10 @@ class ProbeRun:
         InvalidInputError: if concepts, sounds or wordings are not there, or nothing can be asked.
     """
 
-    def __init__(self, config: Probe, text: str) -> None:
+    def __init__(self, config: ProbeConfig, text: str) -> None:
         self.config = config
         self._text = text
-        self.planned: Sequence[Planned] = planned(config)
+        self.planned: Sequence[PlannedProbe] = planned(config)
 
     def __call__(
         self,
@@ -121,7 +121,7 @@ class ProbeRun:
                 if self.config.cache:
                     model = cached(model, Path(self.config.cache).expanduser())
                 asked.append(cached(model, run.journal))
-                outcome = interview(
+                outcome = run_probe(
                     asked[-1],
                     one.questionnaire,
                     one.asked,
@@ -204,7 +204,7 @@ def _plain(options: object) -> object:
     return json.loads(json.dumps(options))
 
 
-def _told(progress: Progress, one: Planned) -> Progress:
+def _told(progress: Progress, one: PlannedProbe) -> Progress:
     """Stages named by who is asked about what."""
 
     def tell(what: str, done: int, total: int, note: str) -> None:

@@ -1,0 +1,1 @@
+"""Classifiers: clips to label scores."""

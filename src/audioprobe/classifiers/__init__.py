@@ -1,1 +1,0 @@
-"""Clips to label scores."""

@@ -1,0 +1,247 @@
+"""Commands that classify sounds."""
+
+import glob
+import json as plain_json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from audioprobe.cli.app import app
+from audioprobe.cli.console import terminal_width
+from audioprobe.cli.output import Output
+from audioprobe.cli.progress import progress_bar
+from audioprobe.errors import InvalidInputError
+from audioprobe.io.text_table import printable
+from audioprobe.registry import available, load
+
+if TYPE_CHECKING:
+    from audioprobe.protocols import Scorer
+    from audioprobe.results import ClassificationResult
+    from audioprobe.types import Clip
+
+DEFAULT_MODEL = "ltu:mini"
+BESIDE = "tag-captioner:birdnet"
+DEFAULT_SCORER = "embedding"
+_LABEL_FILES = (".txt", ".csv", ".tsv")  # endings that no label has
+
+ModelOption = Annotated[
+    str, Parameter(help="Who listens: a language model's NAME or NAME:ARGUMENT, see `backends`.")
+]
+ScorerOption = Annotated[
+    str,
+    Parameter(
+        help='Who compares captions with labels: "embedding" (all-MiniLM-L6-v2 on this '
+        'machine), "embedding:openai:text-embedding-ada-002", "keyword".'
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    Parameter(
+        help="Folder for result.json (everything), scores.csv, and the captions so far: "
+        "if the command is stopped, the same command goes on."
+    ),
+]
+OverwriteOption = Annotated[
+    bool, Parameter(help="Replace another result that is in OUT.", negative=())
+]
+PlotOption = Annotated[
+    Path | None, Parameter(help="Draw the scores into this file (.png, .svg or .pdf).")
+]
+JsonOption = Annotated[
+    bool, Parameter(help="Print the whole result as JSON, and no table.", negative=())
+]
+
+
+@app.command
+def classify(
+    sounds: Annotated[
+        list[str], Parameter(help="Sound files, or folders that are searched through.")
+    ],
+    /,
+    *,
+    labels: Annotated[
+        str | None,
+        Parameter(help="Class names, with commas between them, or @FILE with one a line."),
+    ] = None,
+    labels_file: Annotated[
+        Path | None,
+        Parameter(help="The same as --labels @FILE; lines that begin with # are comments."),
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
+    scorer: ScorerOption = DEFAULT_SCORER,
+    out: OutOption = None,
+    plot: PlotOption = None,
+    json: JsonOption = False,
+    overwrite: OverwriteOption = False,
+) -> int:
+    """Caption sounds and score the captions against labels.
+
+    Recordings longer than 10 s are heard in windows of 10 s, whose scores are pooled by their
+    maximum. A sound that cannot be read is listed with its cause. The exit status is 0 if a sound
+    was scored, 1 if none could be, 2 if something must be mended first. A sound whose name begins
+    with "-" stands behind "--", after all options.
+
+    Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
+    """
+    from audioprobe.audio.sources import clips_of
+    from audioprobe.scorers.labels import checked_labels
+
+    # Errors in the input are reported before a model is loaded.
+    names = checked_labels(_labels(labels, labels_file))
+    clips = clips_of(_expanded(sounds))
+    output = Output(out, plot, as_json=json, overwrite=overwrite)
+    asked = {"kind": "classify", "model": model, "scorer": scorer, "labels": list(names)}
+    (result,) = _classified(
+        clips,
+        names,
+        models=[model],
+        scorer=scorer,
+        output=output,
+        asked={**asked, "sounds": sounds},
+    )
+    return output.write(result)
+
+
+@app.command
+def demo(
+    *,
+    model: ModelOption = DEFAULT_MODEL,
+    beside: Annotated[
+        str | None,
+        Parameter(help="Another listener, whose captions stand beside [BirdNET, if it is there]."),
+    ] = None,
+    scorer: ScorerOption = DEFAULT_SCORER,
+    out: OutOption = None,
+    plot: PlotOption = None,
+    json: JsonOption = False,
+    overwrite: OverwriteOption = False,
+) -> int:
+    """Classify the 22 real recordings that ship with the library, and compare with their labels."""
+    from audioprobe.datasets.recordings import Recordings
+    from audioprobe.results.caption_table import captions_beside
+
+    recordings = Recordings()
+    output = Output(out, plot, as_json=json, overwrite=overwrite)
+    peer = None if json else _peer(beside, model)
+    models = [model] if peer is None else [model, peer]
+    asked = {"kind": "demo", "models": models, "scorer": scorer}
+    labels = recordings.labels
+    result, *others = _classified(
+        recordings.clips(), labels, models=models, scorer=scorer, output=output, asked=asked
+    )
+    if peer is None:
+        return output.write(result)
+    (other,) = others
+    beside_each_other = captions_beside({model: result, peer: other})
+    before = [
+        beside_each_other.to_text(terminal_width()),
+        f"\nBy the captions of {printable(peer)}:\n\n{other.evaluate()}",
+        f"\nBy the captions of {printable(model)}:\n",
+    ]
+    return output.write(result, before)
+
+
+def _peer(named: str | None, model: str) -> str | None:
+    """BirdNET where nothing is named, it listens not already, and its extra is installed."""
+    if named is not None:
+        return named
+    ready = {backend.name for backend in available() if not backend.install}
+    return BESIDE if "birdnet" in ready and model != BESIDE else None
+
+
+def _classified(
+    clips: "Sequence[Clip]",
+    labels: Sequence[str],
+    *,
+    models: Sequence[str],
+    scorer: str,
+    output: Output,
+    asked: dict[str, Any],
+) -> "list[ClassificationResult]":
+    """The result of each model; captions are kept, and taken from, where the output is a folder."""
+    from audioprobe.classification.caption import CaptionClassifier
+    from audioprobe.experiments.run_metadata import clip_digests, sound_digests
+    from audioprobe.io.json_codec import to_json
+    from audioprobe.models.cached import CachedModel
+
+    judge: Scorer = load("scorer", scorer)  # once, for all models
+    classifiers = [CaptionClassifier(name, judge) for name in models]
+
+    def pinned() -> dict[str, object]:
+        infos = [classifier.model.info for classifier in classifiers]
+        return {
+            "models": [plain_json.loads(to_json(info)) for info in infos],
+            "scorer": plain_json.loads(to_json(judge.info)),
+            "clips": {"sounds": clip_digests(clips)},
+        }
+
+    digests = {"sounds": sound_digests(clips)}
+    with output.run(asked, pinned, digests) as run, progress_bar() as progress:
+        if run is not None:
+            classifiers = [
+                CaptionClassifier(CachedModel(classifier.model, run.journal), judge)
+                for classifier in classifiers
+            ]
+        return [classifier(clips, labels, progress=progress) for classifier in classifiers]
+
+
+def _expanded(sounds: Sequence[str]) -> list[str]:
+    """Patterns in quotes reach the command as they are: "*.wav"."""
+    found: list[str] = []
+    for sound in sounds:
+        if Path(sound).exists() or not glob.has_magic(sound):
+            found.append(sound)
+            continue
+        matching = sorted(glob.glob(sound, recursive=True))  # noqa: PTH207 - takes any pattern
+        if not matching:
+            raise InvalidInputError(f"{sound}: no file or folder matches this pattern.")
+        found += matching
+    return found
+
+
+def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
+    if (listed is None) == (file is None):
+        raise InvalidInputError("Give either --labels crow,drum,bell or --labels @labels.txt.")
+    if listed is None:
+        assert file is not None  # noqa: S101 - one of the two is
+        return _labels_in(file)
+    if listed.startswith("@"):
+        return _labels_in(Path(listed[1:]).expanduser())
+    for name in (listed, *listed.split(",")):
+        _refuse_file_name(name.strip())
+    return tuple(label.strip() for label in listed.split(","))
+
+
+def _refuse_file_name(label: str) -> None:
+    """A file of labels would be scored as a label of this name."""
+    suffix = Path(label).suffix.lower()
+    if suffix in _LABEL_FILES or (suffix and _is_file(label)):
+        raise InvalidInputError(
+            f"{label!r} is the name of a file, expected labels. To read them from the file, write "
+            f"--labels @{label}"
+        )
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a character that none may have
+        return False
+
+
+def _labels_in(file: Path) -> tuple[str, ...]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"{file}: not a readable text file of labels, expected UTF-8 ({error})."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"{file}: not a readable text file of labels ({error}).") from error
+    lines = (line.strip() for line in text.split("\n"))
+    labels = tuple(line for line in lines if line and not line.startswith("#"))
+    if not labels:
+        raise InvalidInputError(f"{file}: expected one label a line, found none.")
+    return labels

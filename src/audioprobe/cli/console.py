@@ -1,0 +1,39 @@
+"""Texts that commands show."""
+
+import sys
+from contextlib import suppress
+
+from rich.console import Console
+
+from audioprobe.io.text_table import printable
+
+
+def terminal_width() -> int:
+    """Columns, at least 60."""
+    return max(60, Console().width)
+
+
+def write(text: str) -> None:
+    """Write a text and a line break to standard output, at once.
+
+    A terminal that is not UTF-8 gets escapes for what it cannot show, never a crash.
+
+    Raises:
+        BrokenPipeError: if nobody reads any more.
+        OSError: if it cannot be written for another reason, such as a full disk.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(f"Standard output cannot be written ({error.strerror}).") from error
+
+
+def note(text: str) -> None:
+    """Write a line to standard error; where nobody reads that, work goes on all the same."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{printable(text)}\n")
+        sys.stderr.flush()

@@ -1,1 +1,0 @@
-"""Sound to features and tags, one backend per file."""

@@ -1,0 +1,1 @@
+"""Classification experiments: config, build, run, analysis, tables and report."""

@@ -1,0 +1,94 @@
+"""Everything that a finished run of concept probes leaves in its folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from audioprobe.experiments.probing.report import report_of
+from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
+from audioprobe.experiments.probing.tables import summary
+from audioprobe.experiments.run_metadata import RESULTS
+from audioprobe.io.atomic import atomic_write
+from audioprobe.io.parquet import write
+from audioprobe.io.text_table import Table
+from audioprobe.reports.html import write_page
+from audioprobe.reports.probe_page import page_of
+
+TRIALS, REPORT = "trials.parquet", "report.html"
+
+
+def write_outcome(
+    run: ProbeRun, cells: Sequence[ProbeCell], folder: Path, name: str, *, embed: bool = False
+) -> Table:
+    """Write trials, tables, a page for each cell and the report into the folder of a run.
+
+    Args:
+        run: as it was prepared.
+        cells: what it gave.
+        folder: of the run.
+        name: in the title of the report.
+        embed: put the sounds into the pages, instead of links.
+
+    Returns:
+        A row for each cell.
+    """
+    (folder / RESULTS).mkdir(parents=True, exist_ok=True)
+    write(folder / TRIALS, trial_columns(cells))
+    table = summary(cells)
+    parts = [
+        f"\n## {cell.name}\n\n{cell.outcome.table('relation', 'condition', 'form').to_markdown()}"
+        + "".join(f"\n{note[:1].upper()}{note[1:]}.\n" for note in cell.outcome.notes())
+        for cell in cells
+    ]
+    atomic_write(folder / "summary.md", table.to_markdown() + "".join(parts))
+    atomic_write(folder / "summary.tex", table.to_latex())
+    clips = {one.sounds: {c.id: c for c in one.heard.clips} for one in run.planned if one.heard}
+    for cell in cells:
+        own = clips.get(cell.sounds, {})
+        page = page_of(cell.outcome, folder / RESULTS, embed=embed, clips=own)
+        write_page(page, folder / RESULTS / f"{cell.name}.html")
+    write_page(report_of(run, cells, name), folder / REPORT)
+    return table
+
+
+def trial_columns(cells: Sequence[ProbeCell]) -> dict[str, list[object]]:
+    """A row per trial of each cell; what there is not is null.
+
+    `chosen` is the position of the answer by the cell's own reading; options are joined by "|".
+    """
+    rows = [_row(cell, number) for cell in cells for number in range(len(cell.outcome.trials))]
+    return {key: [row[key] for row in rows] for key in rows[0]}
+
+
+def _row(cell: ProbeCell, number: int) -> dict[str, object]:
+    trial, reading = cell.outcome.trials[number], cell.outcome.reading
+    question, pair = trial.question, trial.question.pair
+    return {
+        "listener": cell.listener,
+        "sounds": cell.sounds,
+        "concept": pair.concept,
+        "relation": pair.relation,
+        "target": pair.target,
+        "holds": pair.holds,
+        "level": pair.level,
+        "negatives": pair.negatives,
+        "match": pair.match,
+        "condition": question.condition,
+        "form": question.form,
+        "wording": question.wording,
+        "order": question.order,
+        "clip": question.clip,
+        "sound": question.sound,
+        "question": question.text,
+        "options": "|".join(question.options),
+        "right": question.right,
+        "said": trial.said,
+        "read_as": reading,
+        "chosen": trial.chosen(reading),
+        "likelihoods": list(trial.likelihoods) or None,
+        "prior": list(trial.prior) or None,
+        "failure": trial.failure or None,
+        "judge_chosen": trial.judged.chosen if trial.judged else None,
+        "judge_prompt": trial.judged.prompt if trial.judged else None,
+        "judge_said": trial.judged.said if trial.judged else None,
+        "judge_failure": (trial.judged.failure or None) if trial.judged else None,
+    }

@@ -1,0 +1,1 @@
+"""Streams of model calls in which each failure belongs to one item."""

@@ -1,0 +1,1 @@
+"""Files: atomic writes, configurations, JSON, tables, the response cache and log, run folders."""

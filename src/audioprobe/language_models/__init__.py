@@ -1,1 +1,0 @@
-"""Prompts, with or without sound, to text; one backend per file."""

@@ -1,0 +1,1 @@
+"""Models behind the protocols: audio language models, encoders and text embedders."""

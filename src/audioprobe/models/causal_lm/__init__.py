@@ -1,0 +1,1 @@
+"""What all local causal language models share: loading, generation, likelihoods, batching."""

@@ -1,0 +1,1 @@
+"""Audio chat models of Hugging Face transformers."""

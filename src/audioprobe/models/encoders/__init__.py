@@ -1,0 +1,1 @@
+"""Audio encoders: audio to features and tags."""

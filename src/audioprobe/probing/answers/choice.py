@@ -1,0 +1,192 @@
+"""A free answer to a question with options."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from audioprobe.probing.answers import clauses as said
+from audioprobe.probing.answers.text import answer_of, folded, is_question, sentences
+
+_FIRST_MARK = 0xE000  # of the private use area: stands for the first option
+_MAX_OPTIONS = 6400
+_ARTICLE = re.compile(
+    r"^(?:an?|the|eine?|der|die|das|une?|le|la|les|un[ao]?|el|los|las|uma?|o|il|lo)\s+|^l'"
+)
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_HANGUL_END = r"(?:입니다|이에요|예요|이다|가|이|는|은|를|을|의|소리|요)"
+_CALLED = (
+    r"(?:option|choice|letter|answer|antwort|réponse|respuesta|opción|opção|resposta|risposta"
+    r"|opzione|opcja|odpowiedź|вариант|ответ|number|选项|選項|選択肢)"
+)
+_BEFORE = (
+    r"it is|it's|the|that is|i(?: would|'d)? (?:choose|pick|select|go with)|正解は"
+    r"|(?:my|the) (?:\w+ )?(?:choice|option|letter|pick) is"
+)
+_LETTER = re.compile(
+    rf"(?:(?:{_BEFORE})\s*)?(?:{_CALLED}\s*)?([a-z])"
+    r"(?: [\ue000-\uf8ff])?(?:です|だ|입니다)?"
+)
+_BRACKETED_AFTER_NOT = re.compile(
+    r"((?:(?<!\w)(?:not|never|no|nicht|pas|non|não|nie|не)|n't) )[(\[]([a-z])[)\]]"
+)
+_JOIN = re.compile(r"(?<!\w)(?:and|or|und|oder|et|ou)(?!\w)")
+_LETTER_WHY = re.compile(
+    r"([a-z]) (?:is (?:the )?(?:correct|right|best|true)(?: (?:answer|option|choice|one))?$"
+    r"|because|since|as|weil|parce que|porque|perché)(?!\w)"
+)
+_CALLED_LETTER = re.compile(rf"(?<!\w){_CALLED} ?[(\[]?([a-z]|\d{{1,2}})[)\]]?(?![\w'])")
+_ORDINAL = re.compile(r"(?:the )?(first|second|third|fourth|fifth)(?: (?:option|one|choice))")
+_ORDINALS = ("first", "second", "third", "fourth", "fifth")
+_OTHER_THING = re.compile(r"an? \w+(?: \w+)?$")
+
+
+def parse_choice(text: str, options: Sequence[str]) -> int | None:
+    """Read a free answer to a question with options.
+
+    An option is named by its words, in any case and spelling of Unicode, with or without an
+    article, or by its letter ("B" is the second), or by "option 2". Options that are equal after
+    normalisation cannot be distinguished, and are never chosen.
+
+    Args:
+        text: as the model wrote it.
+        options: as they were offered.
+
+    Returns:
+        The position of the one option that the answer names and does not deny; None where it names
+        none or several, hedges, refuses, or is not reached within the reasoning.
+    """
+    answer = answer_of(text)
+    if answer is None or len(options) > _MAX_OPTIONS:
+        return None
+    verbatim = _verbatim(text, options)
+    if verbatim is not None:
+        return verbatim
+    read = _NamedOption()
+    if not all(
+        read.add(sentence, len(options)) for sentence in sentences(_marked(answer, options))
+    ):
+        return None
+    return read.only()
+
+
+@dataclass(slots=True)
+class _NamedOption:
+    """The options that the sentences of an answer name."""
+
+    stated: set[int] = field(default_factory=set)
+    denied: set[int] = field(default_factory=set)
+    letters: set[int] = field(default_factory=set)
+    other_thing: bool = False
+
+    def add(self, sentence: str, n_options: int) -> bool:
+        """Read one more sentence; return False where it makes the answer invalid."""
+        plain = said.with_contrasts_split(said.without_courtesy(sentence))
+        plain = _BRACKETED_AFTER_NOT.sub(r"\1\2", plain)
+        if is_question(plain):
+            return not said.refuses(plain)
+        if said.undecided(plain):
+            return False
+        for clause in _clauses(plain):
+            named = {ord(c) - _FIRST_MARK for c in clause if _is_option_mark(c)}
+            letters = _letters(clause)
+            self.letters |= letters
+            negative = said.found((*said.NEGATIONS, *said.DENIALS), clause)
+            (self.denied if negative else self.stated).update(named | letters)
+            self.other_thing |= bool(_OTHER_THING.fullmatch(clause))
+        return max(self.letters, default=0) < n_options
+
+    def only(self) -> int | None:
+        """Return the one option that is named, and not denied."""
+        # "A: a cat" may be an article, or an option that was not offered.
+        if (
+            len(self.stated) != 1
+            or self.stated & self.denied
+            or (self.letters and self.other_thing)
+        ):
+            return None
+        return next(iter(self.stated))
+
+
+def _marked(answer: str, options: Sequence[str]) -> str:
+    """Replace the names of options by one character each, the longest names first."""
+    names = [_name(option) for option in options]
+    unique = [n for n, name in enumerate(names) if name and names.count(name) == 1]
+    marked = answer
+    for name in {name for name in names if names.count(name) > 1 and name}:
+        marked = _pattern(name).sub(" \ufdd0 ", marked)
+    for n in sorted(unique, key=lambda n: len(names[n]), reverse=True):
+        # An option of one letter is named by it alone: "a" is an article too.
+        if not re.fullmatch("[a-z]", names[n]):
+            marked = _pattern(names[n]).sub(f" {chr(_FIRST_MARK + n)} ", marked)
+    letters = {names[n]: n for n in unique if re.fullmatch("[a-z]", names[n])}
+    if letters:
+        marked = "".join(
+            _lettered(piece, letters)
+            for piece in re.split(r"([,;:.!\n()\[\]]|\bor\b|\band\b)", marked)
+        )
+    return marked
+
+
+def _lettered(piece: str, letters: dict[str, int]) -> str:
+    """Add the mark of an option that is a letter to the letter, which may count as a position."""
+    bare = said.without_opening(piece.strip())
+    if bare not in letters:
+        return piece
+    return f" {bare} {chr(_FIRST_MARK + letters[bare])} "
+
+
+def _letters(clause: str) -> set[int]:
+    """Return the positions that a clause names by letters, numbers or ordinals."""
+    bare = said.without_opening(clause)
+    whole = _LETTER.fullmatch(bare) or _LETTER_WHY.match(bare)
+    called = [whole[1]] if whole else _CALLED_LETTER.findall(clause)
+    positions = {int(c) - 1 if c.isdigit() else ord(c) - ord("a") for c in called if c != "0"}
+    ordinal = _ORDINAL.search(bare)
+    return positions | ({_ORDINALS.index(ordinal[1])} if ordinal else set())
+
+
+def _clauses(sentence: str) -> list[str]:
+    """Split a sentence; what "or" joins to a denied thing is denied with it."""
+    found: list[str] = []
+    for piece in said.clauses(sentence, joins=False):
+        start = 0
+        for join in _JOIN.finditer(piece):
+            if not said.found(said.NEGATIONS, piece[start : join.start()]):
+                found.append(piece[start : join.start()].strip())
+                start = join.end()
+        found.append(piece[start:].strip())
+    return [part for part in found if part]
+
+
+def _verbatim(text: str, options: Sequence[str]) -> int | None:
+    """Return the option of symbols alone that the whole text repeats."""
+    repeated = unicodedata.normalize("NFKC", text).strip()
+    equal = [
+        n
+        for n, option in enumerate(options)
+        if not _name(option) and repeated == unicodedata.normalize("NFKC", option).strip() != ""
+    ]
+    return equal[0] if len(equal) == 1 else None
+
+
+def _name(option: str) -> str:
+    """Return an option in one spelling, without article, brackets and hyphens."""
+    name = re.sub(r"[()\[\]{}<>/|,;:.!?-]+", " ", folded(option))
+    return _ARTICLE.sub("", " ".join(name.split()))
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """Return what finds a name, whatever stands between its words."""
+    article = r"(?:(?<!\w)(?:an?|the)\s+)?"
+    words = r"[\s()\[\]{}<>/|,;:.!?-]*".join(re.escape(word) for word in name.split())
+    if _UNSPACED.search(name):
+        return re.compile(words)
+    if re.search("[가-힣]$", name):
+        return re.compile(rf"(?<!\w){words}(?:(?!\w)|(?={_HANGUL_END}(?!\w)))")
+    plural = r"(?:'?s|es)?" if name[-1:].isalpha() else ""
+    return re.compile(rf"{article}(?<![\w&]){words}{plural}(?![\w+#&]|-like)")
+
+
+def _is_option_mark(character: str) -> bool:
+    return _FIRST_MARK <= ord(character) < _FIRST_MARK + _MAX_OPTIONS

@@ -1,0 +1,1 @@
+"""Sources of concepts and of the relations between them."""

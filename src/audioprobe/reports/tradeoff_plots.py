@@ -1,0 +1,275 @@
+"""Figures of many choices at once: what each gains and costs, tables as pictures, and curves."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle, pairwise
+from typing import Any
+
+import numpy as np
+
+from audioprobe.errors import needs_extra
+from audioprobe.io.text_table import printable
+from audioprobe.reports.figures import INK, LINE, blank, plain
+from audioprobe.reports.label_placement import Stroke, put_labels
+from audioprobe.types import Estimate, Float64Array
+
+with needs_extra("report"):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+# Told apart by people with any kind of colour blindness (Okabe and Ito 2008), and by their shapes.
+_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#555555")
+_MARKERS = "os^DvPX"
+_STROKES = ("-", "--", "-.", ":")
+_MOST_NAMED, _LONGEST_NAMED = 8, 18  # points, and characters of a name; else they have numbers
+_LONGEST = 44  # characters of a name in a picture
+_COLUMN = 17  # characters of a line above a column
+_SMALL = 7  # points of type
+_MISSING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A choice in the plane.
+
+    Attributes:
+        name: beside it, or what its number stands for.
+        across: drawn with its interval; a point with an undefined value is named below.
+        up: the same.
+        group: which gives its colour and shape.
+        best: whether it is on the front.
+    """
+
+    name: str
+    across: Estimate
+    up: Estimate
+    group: str = ""
+    best: bool = False
+
+
+def plane(points: Sequence[Point], across: str, up: str) -> Figure:
+    """Choices by two of their changes; what is gained goes right, what is lost goes up.
+
+    Up to eight points have their names, if these are short; else all have numbers from 1, in order,
+    and names belong into a table beside. The stairs join the front: along them, more is gained only
+    where more is lost. A star is where all began, (0, 0).
+
+    Args:
+        points: in the order of their numbers.
+        across: what is gained, with its unit.
+        up: what is lost, with its unit.
+    """
+    figure, axes = blank(7.2, 5.6)
+    axes.axhline(0, color=LINE, linewidth=1, linestyle="--", zorder=0)
+    axes.axvline(0, color=LINE, linewidth=1, linestyle="--", zorder=0)
+    axes.scatter([0], [0], marker="*", s=170, color="black", label="before", zorder=5)
+    names = [p.name for p in points]
+    if len(points) > _MOST_NAMED or max(map(len, names), default=0) > _LONGEST_NAMED:
+        names = [str(number) for number in range(1, len(points) + 1)]
+    drawn = [(name, p, *where) for name, p in zip(names, points, strict=True) if (where := _at(p))]
+    groups = list(dict.fromkeys(p.group for p in points))
+    for number, group in enumerate(groups):
+        own = [(p, x, y) for _, p, x, y in drawn if p.group == group]
+        _cloud(axes, own, group, number)
+    stairs = _stairs(axes, sorted((x, y) for _, p, x, y in drawn if p.best))
+    missing = [_short(n) for n, p in zip(names, points, strict=True) if _at(p) is None]
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    if missing:
+        note = f"undefined, and not drawn: {', '.join(missing)}"
+        told = axes.annotate(
+            textwrap.fill(note, 90), (0, 0), (0, -42), "axes fraction", "offset points"
+        )
+        told.set(fontsize=_SMALL, va="top", parse_math=False)
+    plain(axes)
+    _beside(axes)
+    labels = [(_short(name), x, y) for name, _, x, y in drawn]
+    put_labels(axes, labels, [(0.0, 0.0)], stairs)
+    return figure
+
+
+def matrix(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Sequence[Sequence[Estimate | None]],
+    scale: str,
+    reference: float = 0.0,
+) -> Figure:
+    """Numbers with their intervals below, as dark as they are far from a reference.
+
+    Args:
+        rows: names, from top to bottom.
+        columns: names, from left to right.
+        cells: of each row, one per column; None and undefined ones say "–".
+        scale: what is drawn, with its unit.
+        reference: where the colour is white: no difference, or chance.
+    """
+    values = np.array([[_number(cell) for cell in row] for row in cells], dtype=np.float64)
+    known = np.abs(values - reference)[~np.isnan(values)]
+    most = float(known.max(initial=0.0)) or 1.0
+    figure, axes = blank(2.2 + 1.25 * len(columns), 1.2 + 0.55 * len(rows))
+    image = axes.imshow(
+        values, cmap="PuOr_r", vmin=reference - most, vmax=reference + most, aspect="auto"
+    )
+    axes.set_facecolor("#f1f1f1")
+    for down, row in enumerate(cells):
+        for right, cell in enumerate(row):
+            shade = image.cmap(image.norm(values[down, right]))
+            _cell(axes, (right, down), cell, _ink_on(np.asarray(shade)))
+    axes.set_yticks(range(len(rows)), [_short(name) for name in rows])
+    above = [textwrap.fill(_short(name), _COLUMN) for name in columns]
+    axes.set_xticks(range(len(columns)), above)
+    axes.xaxis.tick_top()
+    axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="both", length=0)
+    plain(axes)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=axes)
+    bar.set_label(scale, labelpad=8)
+    bar.ax.tick_params(labelsize=_SMALL)
+    return figure
+
+
+def lines(
+    series: Mapping[str, Sequence[Sequence[float | None]]], across: str, up: str, first: int = 0
+) -> Figure:
+    """Curves by name: a thin line for each replicate, a thick one for their mean.
+
+    Replicates may differ in length. A mean is drawn where at least half of them have a value. None
+    breaks a line, and what stands alone between two gaps is a dot.
+
+    Args:
+        series: replicates of each name, a value per place.
+        across: what places are.
+        up: what values are, with their unit.
+        first: number of the first place.
+    """
+    figure, axes = blank(6.4, 3.8)
+    strokes = cycle(_STROKES)
+    for number, (name, replicates) in enumerate(series.items()):
+        color, stroke = _COLORS[number % len(_COLORS)], next(strokes)
+        some = _stacked(replicates)
+        if len(some) > 1:
+            for own in some:
+                _curve(axes, own, first, color=color, linewidth=0.6, alpha=0.35)
+        mean = _mean(some)
+        _curve(axes, mean, first, color=color, linewidth=2, linestyle=stroke, label=_short(name))
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plain(axes)
+    if series:
+        _beside(axes)
+    return figure
+
+
+def _at(point: Point) -> tuple[float, float] | None:
+    if point.across.value is None or point.up.value is None:
+        return None
+    return point.across.value, point.up.value
+
+
+def _cloud(axes: Axes, own: Sequence[tuple[Point, float, float]], group: str, number: int) -> None:
+    """Points of a group with their intervals; those of the front have a dark rim."""
+    color, marker = _COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)]
+    for point, x, y in own:
+        for line, ends in (("across", point.across), ("up", point.up)):
+            if ends.low is not None and ends.high is not None:
+                both, same = [ends.low, ends.high], [y, y] if line == "across" else [x, x]
+                place = (both, same) if line == "across" else (same, both)
+                axes.plot(*place, color=color, linewidth=0.8, alpha=0.35, zorder=1)
+    axes.scatter(
+        [x for _, x, _ in own],
+        [y for _, _, y in own],
+        s=[64 if p.best else 34 for p, _, _ in own],
+        marker=marker,
+        color=color,
+        edgecolors=["black" if p.best else "white" for p, _, _ in own],
+        linewidths=[1.4 if p.best else 0.6 for p, _, _ in own],
+        label=_short(group) if group else None,
+        zorder=4,
+    )
+
+
+def _stairs(axes: Axes, best: Sequence[tuple[float, float]]) -> list[Stroke]:
+    """For what is gained between two points, as much is lost as at the one to the right."""
+    if not best:
+        return []
+    xs, ys = zip(*best, strict=True)
+    axes.step(xs, ys, where="pre", color=INK, linewidth=1.2, zorder=2, label="Pareto front")
+    steps: list[Stroke] = []
+    for (x, y), (right, up) in pairwise(best):
+        steps += [((x, y), (x, up)), ((x, up), (right, up))]
+    return steps
+
+
+def _number(cell: Estimate | None) -> float:
+    return float("nan") if cell is None or cell.value is None else cell.value
+
+
+def _cell(axes: Axes, place: tuple[int, int], cell: Estimate | None, ink: str) -> None:
+    right, down = place
+    if cell is None or cell.value is None:
+        axes.text(right, down, _MISSING, ha="center", va="center", color="black")
+        return
+    has_ends = cell.low is not None and cell.high is not None
+    shift = 0.14 if has_ends else 0.0
+    axes.text(
+        right, down - shift, f"{cell.value:z.2f}", ha="center", va="center", color=ink, fontsize=10
+    )
+    if has_ends:
+        ends = f"[{cell.low:z.2f}, {cell.high:z.2f}]"
+        axes.text(right, down + 0.24, ends, ha="center", va="center", color=ink, fontsize=_SMALL)
+
+
+def _ink_on(shade: Float64Array) -> str:
+    """Black or white, whichever stands out more (relative luminance, as WCAG 2 has it)."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shade[:3].tolist()
+    ]
+    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "white" if (1.05 / (light + 0.05)) > (light + 0.05) / 0.05 else "black"
+
+
+def _stacked(replicates: Sequence[Sequence[float | None]]) -> Float64Array:
+    """A row for each, NaN where it has no value."""
+    found = np.full((len(replicates), max(map(len, replicates), default=0)), np.nan)
+    for row, own in zip(found, replicates, strict=True):
+        row[: len(own)] = np.array(own, dtype=np.float64)
+    return found
+
+
+def _mean(some: Float64Array) -> Float64Array:
+    counts = np.count_nonzero(~np.isnan(some), axis=0)
+    sums = np.nansum(some, axis=0)
+    enough = (counts > 0) & (2 * counts >= len(some))
+    found: Float64Array = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=enough)
+    return found
+
+
+def _curve(axes: Axes, values: Float64Array, first: int, **style: Any) -> None:
+    places = np.arange(first, first + len(values))
+    axes.plot(places, values, **style)
+    gaps = np.isnan(np.concatenate([[np.nan], values, [np.nan]]))
+    alone = ~gaps[1:-1] & gaps[:-2] & gaps[2:]
+    if alone.any():
+        size = 6 * style["linewidth"]
+        axes.scatter(
+            places[alone], values[alone], s=size, color=style["color"], alpha=style.get("alpha")
+        )
+
+
+def _beside(axes: Axes) -> None:
+    """A legend to the right, where it covers nothing."""
+    found = axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=8)
+    for text in found.get_texts():
+        text.set_parse_math(False)
+
+
+def _short(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

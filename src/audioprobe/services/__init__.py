@@ -1,1 +1,0 @@
-"""What every remote backend needs: requests, keys, limits, order, a store on disk."""

@@ -1,0 +1,1 @@
+"""Evaluation of a small LTU on clips that it was not trained on."""

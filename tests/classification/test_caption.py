@@ -1,0 +1,442 @@
+"""Clips in, scores out; what fails is listed, and nothing depends on batches or order."""
+
+import tracemalloc
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.scripted import LevelTagger, ScriptedModel, sound
+
+from audioprobe import CaptionClassifier, Windowing
+from audioprobe.errors import (
+    ContractError,
+    InvalidInputError,
+    RemoteError,
+    UnsupportedInputError,
+    WeightsError,
+)
+from audioprobe.models.tag_captioner import TagCaptioner
+from audioprobe.protocols import LanguageModel
+from audioprobe.results import ClassificationResult
+from audioprobe.scorers.keyword import KeywordScorer
+from audioprobe.types import Clip, Decoding, Example, FloatArray, Prompt, Response, Waveform
+
+LABELS = ["crow", "rain", "dog"]
+WORDS = {0.1: "a crow calls", 0.2: "rain falls", 0.3: "a dog and a crow", 0.4: "nothing much"}
+
+
+def level(prompt: Prompt) -> float:
+    assert prompt.audio is not None
+    return round(float(prompt.audio.samples[0]), 3)
+
+
+def describe(prompt: Prompt) -> Response:
+    return Response(WORDS[level(prompt)])
+
+
+def clips(*levels: float) -> list[Clip]:
+    return [
+        Clip(id=f"{n}", waveform=sound(value), labels=("crow",) if value == 0.1 else ())
+        for n, value in enumerate(levels)
+    ]
+
+
+def classify(model: LanguageModel, *levels: float, **options: Any) -> ClassificationResult:
+    return CaptionClassifier(model, KeywordScorer(), **options)(clips(*levels), LABELS)
+
+
+def test_captions_become_label_scores() -> None:
+    result = classify(ScriptedModel(describe), 0.1, 0.2, 0.3)
+    np.testing.assert_array_equal(result.scores, [[1, 0, 0], [0, 1, 0], [1, 0, 1]])
+    assert [caption.text for caption in result.captions] == list(WORDS.values())[:3]
+    assert result.clip_ids == ("0", "1", "2")
+    assert result.label_scores.best(2)[2] == (("crow", 1.0), ("dog", 1.0))
+
+
+@given(
+    levels=st.lists(st.sampled_from(list(WORDS)), min_size=1, max_size=12),
+    bad=st.sets(st.sampled_from(list(WORDS))),
+    batch_size=st.integers(1, 5),
+)
+def test_whatever_the_batches_good_clips_are_scored_and_bad_ones_listed(
+    levels: list[float], bad: set[float], batch_size: int
+) -> None:
+    def picky(prompt: Prompt) -> Response:
+        if level(prompt) in bad:
+            raise UnsupportedInputError(f"cannot take {level(prompt)}")
+        return describe(prompt)
+
+    result = classify(ScriptedModel(picky, batch_size), *levels)
+    good = [str(n) for n, value in enumerate(levels) if value not in bad]
+    assert list(result.clip_ids) == good
+    assert [f.clip_id for f in result.failures] == [
+        str(n) for n, v in enumerate(levels) if v in bad
+    ]
+    alone = (
+        classify(ScriptedModel(describe), *(v for v in levels if v not in bad)) if good else None
+    )
+    if alone is not None:
+        np.testing.assert_array_equal(result.scores, alone.scores)
+    assert all(f.stage == "caption" and "cannot take" in f.message for f in result.failures)
+
+
+def test_a_file_that_cannot_be_read_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
+    good, bad, missing = (tmp_path / name for name in ("good.wav", "bad.wav", "missing.wav"))
+    soundfile.write(good, sound(0.1).samples, 8000, subtype="FLOAT")
+    bad.write_text("not sound")
+    classifier = CaptionClassifier(ScriptedModel(describe, batch_size=2), KeywordScorer())
+    result = classifier([bad, good, missing], LABELS)
+    assert result.clip_ids == (good.as_posix(),)
+    assert [(f.clip_id, f.stage, f.error) for f in result.failures] == [
+        (bad.as_posix(), "read", "AudioReadError"),
+        (missing.as_posix(), "read", "AudioReadError"),
+    ]
+    assert result.counts == {"clips": 3, "scored": 1, "failed": 2, "unrecognised": 0}
+    assert "2 failed" in str(result)
+
+
+def test_an_empty_answer_is_a_failure_and_not_a_zero() -> None:
+    result = classify(ScriptedModel(lambda p: Response(" \n")), 0.1)
+    assert result.scores.shape == (0, 3)
+    assert [f.error for f in result.failures] == ["EmptyCaption"]
+
+
+def test_a_caption_that_the_token_limit_cut_off_is_told() -> None:
+    result = classify(ScriptedModel(lambda p: Response("a crow and a", finish="length")), 0.1)
+    assert result.captions[0].finish == "length"
+    assert "1 of 1 captions cut off by the token limit" in result.summary()
+
+
+def test_windows_are_captioned_one_by_one_and_pooled_as_named() -> None:
+    long = Waveform(np.repeat([0.1, 0.2], 800).astype(np.float32), 8000)
+    for pooling, expected in (("max", [1, 1, 0]), ("mean", [0.5, 0.5, 0])):
+        reading = Windowing(seconds=0.1, pooling=pooling)  # type: ignore[arg-type]
+        classifier = CaptionClassifier(ScriptedModel(describe), KeywordScorer(), reading=reading)
+        result = classifier(long, LABELS)
+        np.testing.assert_array_equal(result.scores, [expected])
+        assert [caption.start for caption in result.captions] == [0.0, 0.1]
+        assert f"2 windows pooled by {pooling}" in result.summary()
+        assert result.provenance.options["pooling"] == pooling
+
+
+def test_one_bad_window_fails_its_clip() -> None:
+    def picky(prompt: Prompt) -> Response:
+        if level(prompt) == 0.2:
+            raise InvalidInputError("no")
+        return describe(prompt)
+
+    long = Waveform(np.repeat([0.1, 0.2, 0.1], 800).astype(np.float32), 8000)
+    classifier = CaptionClassifier(
+        ScriptedModel(picky, 2), KeywordScorer(), reading=Windowing(seconds=0.1)
+    )
+    result = classifier([long, sound(0.1)], LABELS)
+    assert result.clip_ids == ("waveform-2",)
+    assert len(result.captions) == 1
+
+
+def test_a_service_that_refuses_for_good_ends_the_asking_and_keeps_what_is_there() -> None:
+    def runs_dry(prompt: Prompt) -> Response:
+        if level(prompt) == 0.3:
+            raise RemoteError("out of credit", status=429, final=True)
+        return describe(prompt)
+
+    model = ScriptedModel(runs_dry, batch_size=1)
+    result = classify(model, 0.1, 0.3, 0.1, 0.1, 0.1)
+    assert result.clip_ids == ("0",)
+    assert [f.message for f in result.failures] == ["out of credit"] * 4
+    assert model.n_asked == 3  # the first, the refused one, and that one again alone
+
+
+def five_windows() -> Clip:
+    return Clip(id="long", waveform=Waveform(np.full(4000, 0.1, np.float32), 8000))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_a_clip_in_the_middle_of_being_heard_is_not_scored_on_what_was_heard(
+    batch_size: int,
+) -> None:
+    model = ScriptedModel(describe, batch_size)
+    asked = 0
+
+    def two_answers(prompt: Prompt) -> Response:
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            raise RemoteError("no more money", final=True)
+        return describe(prompt)
+
+    model._answer = two_answers
+    classifier = CaptionClassifier(model, KeywordScorer(), reading=Windowing(seconds=0.1))
+    result = classifier([five_windows(), sound(0.2)], LABELS)
+    assert result.clip_ids == ()
+    assert [f.clip_id for f in result.failures] == ["long", "waveform-2"]
+
+
+class Single(ScriptedModel):
+    """A service that refuses batches and answers single prompts."""
+
+    def _batches(self, prompts: Iterable[Prompt]) -> Iterator[list[Prompt]]:
+        for batch in super()._batches(prompts):
+            if len(batch) > 1:
+                raise RemoteError("413: too large", status=413)
+            yield batch
+
+
+def test_a_batch_that_is_too_large_is_asked_one_by_one_and_nothing_is_lost() -> None:
+    classifier = CaptionClassifier(
+        Single(describe, batch_size=2), KeywordScorer(), reading=Windowing(seconds=0.1)
+    )
+    result = classifier([five_windows(), sound(0.2)], LABELS)
+    assert result.clip_ids == ("long", "waveform-2")
+    assert len(result.captions) == 6
+
+
+def test_the_hash_of_the_data_does_not_depend_on_the_batch() -> None:
+    def picky(prompt: Prompt) -> Response:
+        if level(prompt) == 0.3:
+            raise UnsupportedInputError("no")
+        return describe(prompt)
+
+    hashes = {
+        classify(ScriptedModel(picky, batch_size), 0.1, 0.3, 0.2).provenance.data
+        for batch_size in (1, 2, 16)
+    }
+    assert len(hashes) == 1
+
+
+def test_the_rest_of_a_failed_clip_is_not_asked_for() -> None:
+    def fails(prompt: Prompt) -> Response:
+        raise InvalidInputError("no")
+
+    model = ScriptedModel(fails)
+    CaptionClassifier(model, KeywordScorer(), reading=Windowing(seconds=0.1))(
+        five_windows(), LABELS
+    )
+    assert model.n_asked == 2  # in the stream, and alone
+
+
+def test_a_passing_fault_fails_one_clip_only() -> None:
+    def flaky(prompt: Prompt) -> Response:
+        if level(prompt) == 0.3:
+            raise RemoteError("busy", status=503, retryable=True)
+        return describe(prompt)
+
+    result = classify(ScriptedModel(flaky, batch_size=2), 0.1, 0.3, 0.2)
+    assert result.clip_ids == ("0", "2")
+
+
+def test_what_no_clip_is_the_cause_of_ends_the_run() -> None:
+    def broken(prompt: Prompt) -> Response:
+        raise WeightsError("no weights")
+
+    with pytest.raises(WeightsError):
+        classify(ScriptedModel(broken), 0.1)
+
+
+class Lossy(ScriptedModel):
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        return (r for n, r in enumerate(super(Lossy, self).generate(prompts)) if n != 0)
+
+
+class Hasty(ScriptedModel):
+    """Ends after the first prompt, and never asks for the others."""
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        return super().generate(islice(prompts, 1))
+
+
+class Shy(ScriptedModel):
+    """Fails in company, and says nothing alone."""
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        if len(list(islice(prompts, 2))) > 1:
+            raise UnsupportedInputError("one at a time")
+        return iter(())
+
+
+class Chatty(ScriptedModel):
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        for response in super().generate(prompts):
+            yield from (response, response)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (Lossy, "before it had answered"),
+        (Hasty, "before it had answered"),
+        (Shy, "0 responses"),
+        (Chatty, "more prompts"),
+    ],
+)
+def test_a_model_that_loses_count_is_found_out(model: type[ScriptedModel], words: str) -> None:
+    with pytest.raises(ContractError, match=words):
+        classify(model(describe), 0.1, 0.2)
+
+
+class FailingScorer(KeywordScorer):
+    """Takes labels, and refuses captions, like a service whose budget ends."""
+
+    def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
+        if captions:
+            raise RemoteError("no more money")
+        return super().score(captions, labels)
+
+
+def test_captions_outlive_a_scorer_that_fails_and_can_be_scored_later() -> None:
+    failed = CaptionClassifier(ScriptedModel(describe), FailingScorer())(clips(0.1, 0.2), LABELS)
+    assert [f.stage for f in failed.failures] == ["score", "score"]
+    assert len(failed.captions) == 2
+    model = ScriptedModel(describe)
+    mended = CaptionClassifier(model, KeywordScorer()).rescore(failed)
+    np.testing.assert_array_equal(mended.scores, [[1, 0, 0], [0, 1, 0]])
+    assert not mended.failures
+    assert model.n_asked == 0
+
+
+class Numb(KeywordScorer):
+    """Gives no number for one caption, or another number of rows than asked."""
+
+    def __init__(self, *, short: bool = False) -> None:
+        super().__init__()
+        self._short = short
+
+    def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
+        scores = super().score(captions, labels)
+        if self._short:
+            return scores[:1]
+        scores[["rain" in caption for caption in captions]] = np.nan
+        return scores
+
+
+def test_a_caption_without_scores_fails_its_clip_and_no_other() -> None:
+    result = CaptionClassifier(ScriptedModel(describe), Numb())(clips(0.1, 0.2, 0.3), LABELS)
+    assert result.clip_ids == ("0", "2")
+    assert [(f.clip_id, f.stage, f.error) for f in result.failures] == [
+        ("1", "score", "ContractError")
+    ]
+    assert len(result.captions) == 3
+
+
+def test_a_scorer_that_loses_rows_is_found_out_and_the_captions_are_kept() -> None:
+    result = CaptionClassifier(ScriptedModel(describe), Numb(short=True))(clips(0.1, 0.2), LABELS)
+    assert len(result.captions) == len(result.failures) + len(result.clip_ids) == 2
+
+
+def test_wrong_labels_are_refused_when_scoring_again() -> None:
+    classifier = CaptionClassifier(ScriptedModel(describe), KeywordScorer())
+    result = classifier(clips(0.1), LABELS)
+    for labels in ("crow", [], ["crow", "crow"]):
+        with pytest.raises(InvalidInputError):
+            classifier.rescore(result, labels)
+
+
+def test_a_result_can_be_computed_again_from_what_it_stores() -> None:
+    classifier = CaptionClassifier(ScriptedModel(describe), KeywordScorer())
+    result = classifier(clips(0.1, 0.2, 0.3), LABELS)
+    again = classifier.rescore(type(result).from_json(result.to_json()))
+    np.testing.assert_array_equal(again.scores, result.scores)
+    assert classifier.rescore(result, labels=["nothing"]).labels == ("nothing",)
+
+
+def test_wrong_labels_are_refused_before_anything_is_captioned() -> None:
+    model = ScriptedModel(describe)
+    classifier = CaptionClassifier(model, KeywordScorer())
+    for labels in ([], [""], ["crow", "crow"], "crow"):
+        with pytest.raises(InvalidInputError):
+            classifier(clips(0.1), labels)
+    assert model.n_asked == 0
+
+
+def test_ten_thousand_labels_are_scored() -> None:
+    labels = [f"thing {n}" for n in range(9_999)] + ["crow"]
+    result = CaptionClassifier(ScriptedModel(describe), KeywordScorer())(clips(0.1), labels)
+    assert result.label_scores.best(1) == ((("crow", 1.0),),)
+
+
+def test_the_provenance_tells_sound_question_and_components_apart() -> None:
+    first, same = (classify(ScriptedModel(describe), 0.1, 0.2).provenance for _ in range(2))
+    assert first == same
+    assert set(first.components) == {"model", "scorer"}
+    assert {"python", "audioprobe", "numpy", "soxr"} <= set(first.versions)
+    assert classify(ScriptedModel(describe), 0.1, 0.3).provenance.data != first.data
+    other = classify(ScriptedModel(describe), 0.1, question="What?", decoding=Decoding(seed=7))
+    assert other.provenance.options["question"] == "What?"
+    assert other.provenance.seed == 7
+
+
+def test_truth_that_came_with_the_clips_is_evaluated() -> None:
+    evaluation = classify(ScriptedModel(describe), 0.1, 0.2).evaluate()
+    assert evaluation.labels[0].auc == 1.0
+    assert evaluation.labels[1].auc is None  # no clip is labelled "rain"
+    assert evaluation.auc.n_undefined == 2
+
+
+def test_progress_counts_up_to_the_number_of_clips() -> None:
+    seen: list[tuple[int, ...]] = []
+    classifier = CaptionClassifier(ScriptedModel(describe, 2), KeywordScorer())
+    classifier(clips(0.1, 0.2, 0.3), LABELS, progress=lambda *done: seen.append(done))
+    assert seen[-1] == (3, 3, 0)
+    done = [one for one, *_ in seen]
+    assert done == sorted(done)
+
+
+def peak_memory(path: Path, n_clips: int) -> int:
+    """Bytes at the highest, over so many readings of one file."""
+    listed = [Clip(id=str(n), path=path) for n in range(n_clips)]
+    classifier = CaptionClassifier(ScriptedModel(describe, 4), KeywordScorer())
+    tracemalloc.start()
+    classifier(listed, LABELS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_grows_with_captions_and_not_with_sound(tmp_path: Path) -> None:
+    path = tmp_path / "second.wav"
+    soundfile.write(path, np.full(16_000, 0.1, "f4"), 16_000, subtype="FLOAT")  # 64,000 bytes
+    peak_memory(path, 10)  # imports and caches
+    few, many = peak_memory(path, 50), peak_memory(path, 1000)
+    assert many - few < 950 * 4096
+
+
+def test_a_tagger_and_real_files_work_together(tmp_path: Path) -> None:
+    for name, value in (("loud", 0.9), ("soft", 0.05)):
+        soundfile.write(tmp_path / f"{name}.flac", sound(value, 1.0).samples, 8000)
+    result = CaptionClassifier(TagCaptioner(LevelTagger()), KeywordScorer())(tmp_path, LABELS)
+    assert [caption.text for caption in result.captions] == [
+        "The sound of a crow, possibly rain or music.",
+        "The sound of music.",
+    ]
+
+
+def test_examples_are_shown_before_every_question_and_recorded() -> None:
+    shown = [Example("What?", "A crow."), Example("What?", "Rain.", audio=sound(0.2))]
+
+    def tell(prompt: Prompt) -> Response:
+        return Response(" ".join(example.answer for example in prompt.examples))
+
+    result = classify(ScriptedModel(tell), 0.4, 0.4, examples=shown)
+    assert {caption.text for caption in result.captions} == {"A crow. Rain."}
+    recorded = result.provenance.options["examples"]
+    assert recorded == (
+        "What? -> A crow. | no sound",
+        f"What? -> Rain. | {sound(0.2).digest()}",
+    )
+    assert "examples" not in classify(ScriptedModel(describe), 0.1).provenance.options
+    copy = ClassificationResult.from_json(result.to_json())
+    assert copy.provenance.options["examples"] == recorded

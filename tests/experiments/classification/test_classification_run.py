@@ -1,0 +1,77 @@
+"""A run from a configuration: asked once, stopped anywhere, and the same in the end."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from audioprobe.experiments.classification.config import read_classification
+from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
+
+CONFIG = """
+kind = "classification"
+seed = 3
+
+[model]
+name = "scripted:a crow and some rain"
+
+[scorer]
+name = "keyword"
+
+[[sounds]]
+name = "shipped"
+dataset = { name = "recordings" }
+split = "all"
+most = 6
+
+[[sounds]]
+name = "made"
+dataset = { name = "synthetic", options = { n_clips = 5, most = 1, palette = ["crow", "rain"] } }
+split = "test"
+familiar = false
+
+[[rungs]]
+prompt = "caption"
+
+[[rungs]]
+prompt = "labels"
+"""
+
+
+def run(path: Path, folder: Path) -> list[ClassificationCell]:
+    text = path.read_text()
+    return ClassificationRun(read_classification(path), text)(folder)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def test_every_rung_is_asked_of_every_clip_and_all_is_kept(config: Path, tmp_path: Path) -> None:
+    cells = run(config, tmp_path / "run")
+    assert [(cell.sounds, cell.rung, cell.familiar) for cell in cells] == [
+        ("shipped", "caption", None),
+        ("shipped", "labels", None),
+        ("made", "caption", False),
+        ("made", "labels", False),
+    ]
+    assert [len(cell.result.clip_ids) for cell in cells] == [6, 6, 5, 5]
+    manifest = json.loads((tmp_path / "run/manifest.json").read_text())
+    assert set(manifest["starts"][0]) == {"time", "versions", "commit", "training clips"}
+    assert {name: len(sounds) for name, sounds in manifest["sounds"].items()} == {
+        "shipped": 6,
+        "made": 5,
+    }
+    assert len(list((tmp_path / "run/results").glob("*.csv"))) == 4
+    assert len((tmp_path / "run/responses.jsonl").read_text().splitlines()) == 22
+
+
+def test_a_finished_run_asks_nothing_again(config: Path, tmp_path: Path) -> None:
+    first = run(config, tmp_path / "run")
+    answers = (tmp_path / "run/responses.jsonl").read_bytes()
+    again = run(config, tmp_path / "run")
+    assert (tmp_path / "run/responses.jsonl").read_bytes() == answers
+    assert [cell.result.to_csv() for cell in again] == [cell.result.to_csv() for cell in first]

@@ -1,0 +1,343 @@
+"""A run of concept probes: several listeners and sounds, in a folder that goes on."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+from tests.browser import opened
+from tests.datasets.layouts import edansa_table, sound, table
+from tests.experiments.slow_backend import install
+from tests.probing.listeners import CLIPS, SUBJECTS, listener, yes_sayer
+from tests.processes import run_cli, start_cli
+from tests.tiny_chat_models import saved
+from tests.tiny_ltu import write_base, write_checkpoint
+
+from audioprobe import Concepts, Waveform
+from audioprobe.audio.wav import wav_bytes
+from audioprobe.datasets.edansa.dataset import EDANSA
+from audioprobe.datasets.relabelled import read_mapping
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.classification.build import MAPPINGS
+from audioprobe.experiments.classification.config import SHIPPED
+from audioprobe.experiments.probing.analysis import against_first, drops
+from audioprobe.experiments.probing.config import ProbeConfig, read_probe
+from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
+from audioprobe.io.config import parse_config
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.models.ltu.conversion import convert_ltu
+from audioprobe.probing.concept_probe import ConceptProbe
+from audioprobe.probing.results import ProbeOutcome
+from audioprobe.protocols import LanguageModel
+
+FEW = Bootstrap(200)
+CONFIG = """
+kind = "probe"
+bootstrap = { n_resamples = 50 }
+
+[[listeners]]
+name = "first"
+model = { name = "MODEL" }
+conditions = ["text", "audio", "caption"]
+
+[[listeners]]
+name = "second"
+model = { name = "scripted:No." }
+sounds = ["recordings"]
+conditions = ["text"]
+
+[[sounds]]
+name = "recordings"
+dataset = { name = "recordings" }
+familiar = false
+
+[[sounds]]
+name = "synthetic"
+dataset = { name = "synthetic", options = { n_clips = 4, most = 1, palette = ["crow", "bell"] } }
+split = "test"
+familiar = true
+"""
+
+
+def written(folder: Path, model: str = "scripted:Yes.") -> Path:
+    path = folder / "two.toml"
+    path.write_text(CONFIG.replace("MODEL", model))
+    return path
+
+
+def test_every_listener_is_asked_about_its_sounds_and_all_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    done = run_cli("run", str(written(tmp_path)), "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "first, recordings: says yes whatever is asked" in done.stdout
+    assert "second, recordings: says no whatever is asked" in done.stdout
+    heads = [line for line in done.stdout.splitlines() if "condition" in line]
+    assert len(heads) == 3
+    assert all(line.split()[-2:] == ["unread", "failed"] for line in heads)  # nothing is cut off
+    rows = parquet.read_table(folder / "trials.parquet").to_pylist()
+    cells = {(row["listener"], row["sounds"]) for row in rows}
+    assert cells == {
+        ("first", "recordings"),
+        ("first", "synthetic"),
+        ("second", "recordings"),
+    }
+    assert {r["condition"] for r in rows if r["listener"] == "second"} == {"text"}
+    outcome = ProbeOutcome.from_json((folder / "results/first--recordings.json").read_text())
+    own = [r for r in rows if (r["listener"], r["sounds"]) == ("first", "recordings")]
+    assert [r["question"] for r in own] == [t.question.text for t in outcome.trials]
+    assert [r["chosen"] for r in own] == [t.chosen(outcome.reading) for t in outcome.trials]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert set(manifest["pinned"]["models"]) == {"first", "second"}
+    assert set(manifest["pinned"]["clips"]) == {"recordings", "synthetic"}
+    with opened(folder / "report.html") as (page, complaints):
+        assert complaints == []
+        headings = page.locator("h2").all_text_contents()
+        assert {"Listeners", "Familiar and unfamiliar sound", "Listeners compared"} <= set(headings)
+        page.locator("a", has_text="first--synthetic").click()
+        page.locator(".cards summary").first.click()
+        sounds = page.locator(".cards audio")
+        assert sounds.count() > 0
+        source = sounds.first.get_attribute("src") or ""
+        assert (folder / "results" / source).is_file()  # was in memory, lies beside the page
+
+
+def test_a_killed_run_goes_on_and_ends_as_one_that_was_left_alone(tmp_path: Path) -> None:
+    log, alone_log = tmp_path / "asked", tmp_path / "asked-alone"
+    environment = install(tmp_path / "backend", log, 0.01)
+    config = written(tmp_path, "slow")
+    killed, alone = tmp_path / "killed", tmp_path / "alone"
+    for wanted in (20, 45):
+        process = start_cli("run", str(config), "--out", str(killed), cwd=tmp_path, **environment)
+        while not log.is_file() or len(log.read_text().splitlines()) < wanted:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.005)
+        process.kill()
+        process.communicate()
+    last = run_cli("run", str(config), "--out", str(killed), **environment)
+    assert last.returncode == 0, last.stderr
+    whole = run_cli(
+        "run", str(config), "--out", str(alone), **environment | {"SLOW_LOG": str(alone_log)}
+    )
+    assert whole.stdout.splitlines()[:-1] == last.stdout.splitlines()[:-1]
+    asked, once = (path.read_text().splitlines() for path in (log, alone_log))
+    assert len(once) <= len(asked) <= len(once) + 2  # at most one question again, each kill
+    for name in ("trials.parquet", "summary.md", "summary.tex"):
+        assert (killed / name).read_bytes() == (alone / name).read_bytes(), name
+
+
+def test_runs_that_share_a_cache_ask_nothing_twice(tmp_path: Path) -> None:
+    log = tmp_path / "asked"
+    environment = install(tmp_path / "backend", log, 0.0)
+    config = written(tmp_path, "slow")
+    config.write_text(f'cache = "{tmp_path}/shared.sqlite"\n{config.read_text()}')
+    counts = []
+    for name in ("one", "two"):
+        done = run_cli("run", str(config), "--out", str(tmp_path / name), **environment)
+        assert done.returncode == 0, done.stderr
+        counts.append(len(log.read_text().splitlines()))
+    assert counts[0] == counts[1] > 0
+    trials = [(tmp_path / name / "trials.parquet").read_bytes() for name in ("one", "two")]
+    assert trials[0] == trials[1]
+
+
+def test_spoken_words_are_pinned_with_the_questions(tmp_path: Path) -> None:
+    words = tmp_path / "words"
+    words.mkdir()
+    text = f'kind = "probe"\nspoken = "{words}"\nconcepts = {{ only = ["crow", "violin"] }}\n'
+    text += '[[listeners]]\nname = "one"\nmodel = { name = "scripted:Yes." }\n'
+    text += 'conditions = ["text", "spoken word"]\n'
+    digests = []
+    for level in (0.1, 0.1, 0.2):
+        for name in ("crow", "violin"):
+            wave = Waveform(np.full(800, level, np.float32), 8000)
+            (words / f"{name}.wav").write_bytes(wav_bytes(wave)[0])
+        (planned,) = ProbeRun(parse_config(ProbeConfig, parsed(text), "t"), text).planned
+        digests.append(planned.asked.digest())
+    assert digests[0] == digests[1] != digests[2]
+
+
+def cell(model: LanguageModel, name: str, sounds: str, *, familiar: bool | None) -> ProbeCell:
+    probe = ConceptProbe(model, concepts=SUBJECTS, conditions=("text", "audio"), bootstrap=FEW)
+    return ProbeCell(name, sounds, familiar, probe("hypernym", CLIPS))
+
+
+def test_what_is_lost_on_unfamiliar_sound_has_a_known_answer() -> None:
+    known = cell(listener(), "one", "known", familiar=True)
+    new = cell(listener(ear=lambda _: ""), "one", "new", familiar=False)
+    other = cell(listener(), "two", "new", familiar=False)
+    found = {(c.condition, c.relation): c for c in drops([known, new, other], FEW)}
+    assert set(found) == {("text", "hypernym"), ("audio", "hypernym"), ("audio", "identity")}
+    assert found["text", "hypernym"].difference.value == 0.0
+    audio = found["audio", "hypernym"]
+    assert (audio.first, audio.second) == ("one--new", "one--known")
+    assert audio.difference.value == pytest.approx(-0.5)
+    assert audio.difference.high is not None
+    assert audio.difference.high < -0.3
+
+
+def test_listeners_are_compared_question_by_question() -> None:
+    base = cell(yes_sayer(), "yes", "same", familiar=None)
+    perfect = cell(listener(), "perfect", "same", familiar=None)
+    elsewhere = cell(listener(), "perfect", "other", familiar=None)
+    found = {(c.condition, c.relation): c for c in against_first([base, perfect, elsewhere], FEW)}
+    assert set(found) == {("text", "hypernym"), ("audio", "hypernym"), ("audio", "identity")}
+    text = found["text", "hypernym"]
+    assert text.difference.value == pytest.approx(0.5)
+    assert text.p_trials is not None
+    assert text.p_trials < 1e-6
+    assert text.p_concepts is not None
+    assert text.p_concepts < 0.01
+
+
+def test_questions_are_the_same_in_every_order_of_listeners() -> None:
+    tables = parsed(CONFIG.replace("MODEL", "scripted:Yes."))
+    turned = tables | {"listeners": tables["listeners"][::-1]}
+    digests = [
+        {
+            one.name: one.asked.digest()
+            for one in ProbeRun(parse_config(ProbeConfig, t, "t"), "").planned
+        }
+        for t in (tables, turned)
+    ]
+    assert digests[0] == digests[1]
+    assert len(digests[0]) == 3
+
+
+def parsed(text: str) -> dict[str, list[object]]:
+    import tomllib
+
+    return tomllib.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('sounds = ["recordings"]', 'sounds = ["recrodings"]', "Did you mean 'recordings'"),
+        ('name = "second"', 'name = "first"', "listeners of different names"),
+        ('name = "second"', 'name = "../second"', "becomes a file name"),
+        ('split = "test"', 'split = "test"\nfolder = "there"', "either a data set or a folder"),
+        ('dataset = { name = "recordings" }', 'folder = "x"\nmapping = "y"', "a folder has none"),
+        ('split = "test"', 'split = "tset"', "tset"),
+        ('conditions = ["text"]', 'conditions = ["txt"]', "Did you mean 'text'"),
+        ('kind = "probe"', 'kind = "prob"', "got 'prob'"),
+        ('kind = "probe"', 'kind = "probe"\nseeds = 1', "Did you mean 'seed'"),
+        ('kind = "probe"', 'kind = "probe"\nconcepts = {source="table"}', "need the key 'path'"),
+        ('kind = "probe"', 'kind = "probe"\nspoken = "nowhere"', "nowhere"),
+    ],
+)
+def test_bad_configurations_are_refused(
+    tmp_path: Path, before: str, after: str, message: str
+) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(CONFIG.replace("MODEL", "scripted:Yes.").replace(before, after, 1))
+    refused = run_cli("run", str(path), "--out", str(tmp_path / "run"))
+    assert refused.returncode == 2
+    assert message in " ".join(refused.stderr.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_cluster_is_refused(tmp_path: Path) -> None:
+    refused = run_cli("run", str(written(tmp_path)), "--on", "ray")
+    assert refused.returncode == 2
+    assert "leave out --on" in refused.stderr
+
+
+def test_the_configuration_that_ships_has_all_conditions_and_both_kinds_of_sound() -> None:
+    run = ProbeRun(read_probe("concepts"), "")
+    conditions = {one.name: {q.condition for q in one.asked.questions} for one in run.planned}
+    assert conditions["smollm2-untaught--recordings"] == {"text"}
+    assert len(conditions["mini--recordings"]) == len(conditions["mini--synthetic"]) == 7
+    for one in run.planned:
+        rights: dict[tuple[object, ...], list[bool]] = {}
+        for question in one.asked.questions:
+            if question.form == "yes-no":
+                key = question.condition, question.pair.target, question.wording
+                rights.setdefault(key, []).append(question.right == 0)
+        assert all(np.mean(holds) == 0.5 for holds in rights.values())
+
+
+AUDIOSET = {
+    "/m/04s8yn": "Crow",
+    "/m/06mb1": "Rain",
+    "/m/0bt9lr": "Dog",
+    "/m/07y_7": "Violin, fiddle",
+}
+EDANSA_COLUMNS = {
+    "grouse": ("Bio", "Bird", "Grous"),
+    "insect": ("Bio", "Bug"),
+    "wind": ("Geo", "Wind"),
+    "aircraft": ("Anth", "Airc"),
+}
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folders that the study's configuration names, with a few clips, and two tiny models."""
+    folder = tmp_path / "data" / "audioset"
+    classes = [(n, mid, name) for n, (mid, name) in enumerate(AUDIOSET.items())]
+    table(folder / "class_labels_indices.csv", ("index", "mid", "display_name"), classes)
+    rows = [f'{n:011d}, 0.000, 10.000, "{mid}"' for n, mid, _ in classes]
+    (folder / "eval_segments.csv").write_text(
+        "\n".join(["# one", "# two", "# three", *rows]) + "\n"
+    )
+    for n, _, _ in classes:
+        sound(folder / "eval" / f"{n:011d}.wav")
+    home = tmp_path / "data" / "EDANSA-2019"
+    home.mkdir()
+    data = EDANSA(edansa_table(home).parent, names="columns")
+    for columns in EDANSA_COLUMNS.values():
+        clip = next(clip for clip in data.listed("test") if clip.labels == columns)
+        assert clip.path is not None
+        sound(clip.path)
+    write_base(tmp_path / "base")
+    write_checkpoint(tmp_path / "ltu.bin")
+    convert_ltu(tmp_path / "ltu.bin", tmp_path / "models" / "ltu-13b", base=tmp_path / "base")
+    (tmp_path / "models" / "Qwen2-Audio-7B-Instruct").symlink_to(saved("qwen2-audio"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_the_study_is_ready_for_whoever_has_weights_and_sound(study: Path) -> None:
+    text = (SHIPPED / "concepts-study.toml").read_text()
+    for old, new in {
+        'forms = ["yes-no", "negated", "choice"]': 'forms = ["yes-no"]',
+        'negatives = ["random", "adversarial"]': 'negatives = ["random"]',
+        'pairs = ["hypernym", "synonym"]': 'pairs = ["hypernym"]',
+        '"{}" }': '"{}", max_new_tokens = 2 }\nconditions = ["text", "audio"]',
+        "n_orders = 4\n": "n_orders = 4\nbootstrap = { n_resamples = 20 }\n",
+    }.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    text = text.replace(
+        'name = "ltu:models/ltu-13b" }',
+        'name = "ltu:models/ltu-13b" }\nmanners = { text = false }\nconditions = ["text", "audio"]',
+    )
+    cells = ProbeRun(parse_config(ProbeConfig, parsed(text), "study"), text)(study / "run")
+    concepts = {cell.sounds: {p.concept for p in cell.outcome.clips.values()} for cell in cells}
+    assert concepts == {"audioset": {"crow", "rain", "dog", "violin"}, "edansa": {*EDANSA_COLUMNS}}
+    assert len(cells) == 4
+    assert not any(trial.failure for cell in cells for trial in cell.outcome.trials)
+    assert {(c.first, c.second) for c in drops(cells, FEW)} == {
+        ("ltu-13b--edansa", "ltu-13b--audioset"),
+        ("qwen2-audio--edansa", "qwen2-audio--audioset"),
+    }
+
+
+def test_names_that_edansas_labels_become_are_concepts_or_classes() -> None:
+    names = set(read_mapping(MAPPINGS / "edansa-concepts.csv").values())
+    shipped = Concepts.shipped()
+    rungs = {rung.name for rung in shipped.rungs}
+    assert {n for n in names if n not in {c.name for c in shipped}} <= rungs
+
+
+def test_in_words_alone_no_sounds_are_needed(tmp_path: Path) -> None:
+    text = 'kind = "probe"\nconcepts = { only = ["crow", "dog", "violin", "rain"] }\n'
+    text += '[[listeners]]\nname = "one"\nmodel = { name = "scripted:Yes." }\n'
+    cells = ProbeRun(parse_config(ProbeConfig, parsed(text), "t"), text)(tmp_path / "run")
+    assert [one.name for one in cells] == ["one--words"]
+    assert cells[0].outcome.conditions == ("text",)
+    with pytest.raises(InvalidInputError, match="no concept 'crwo'"):
+        ProbeRun(parse_config(ProbeConfig, parsed(text.replace('"crow"', '"crwo"')), "t"), text)

@@ -1,0 +1,75 @@
+"""Batches shrink until they fit, and change no answer on the way."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audioprobe.errors import OutOfMemoryError
+from audioprobe.models.causal_lm.batching import answer_in_batches
+
+
+def doubled(most: int, error: Exception, sizes: list[int]) -> Callable[[Sequence[int]], list[int]]:
+    """An answerer with room for so many."""
+
+    def answer(batch: Sequence[int]) -> list[int]:
+        sizes.append(len(batch))
+        if len(batch) > most:
+            raise error
+        return [2 * item for item in batch]
+
+    return answer
+
+
+SHORTAGES = (
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+)
+
+
+@pytest.mark.filterwarnings("ignore:A batch of")
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers()), st.integers(1, 9), st.integers(1, 9), st.sampled_from(SHORTAGES))
+def test_answers_are_the_same_whatever_fits(
+    items: list[int], size: int, most: int, error: Exception
+) -> None:
+    sizes: list[int] = []
+    answer = doubled(most, error, sizes)
+    assert list(answer_in_batches(items, size, answer)) == [2 * item for item in items]
+    assert len([n for n in sizes if n > most]) <= 4  # halved once for all, not at every batch
+
+
+def test_what_fits_is_told() -> None:
+    with pytest.warns(UserWarning, match="does not fit") as told:
+        assert list(answer_in_batches(range(8), 8, doubled(2, MemoryError(), []))) == [
+            2 * n for n in range(8)
+        ]
+    assert [str(w.message)[:12] for w in told] == ["A batch of 8", "A batch of 4"]
+    assert "Pass batch_size=2" in str(told[-1].message)
+
+
+def test_one_that_does_not_fit_alone_is_an_error_that_advises() -> None:
+    stream = answer_in_batches([1], 1, doubled(0, SHORTAGES[0], []))
+    with pytest.raises(OutOfMemoryError, match="fewer new tokens"):
+        list(stream)
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(RuntimeError, match="shape"):
+        list(answer_in_batches([1, 2], 2, doubled(0, RuntimeError("shape mismatch"), [])))
+
+
+def test_no_more_is_pulled_than_a_batch() -> None:
+    pulled: list[int] = []
+
+    def tell() -> Iterator[int]:
+        for n in range(100):
+            pulled.append(n)
+            yield n
+
+    stream = answer_in_batches(tell(), 4, list)
+    next(stream)
+    assert len(pulled) == 4

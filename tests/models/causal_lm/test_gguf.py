@@ -1,0 +1,68 @@
+"""A model in GGUF is unpacked once, to the very numbers, and then read like any other."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import constants
+from tests.golden_ltu import tiny_base
+from tests.tiny_gguf import write_gguf
+
+from audioprobe import LTU, TransformersLM
+from audioprobe.errors import WeightsError
+from audioprobe.models.causal_lm.files import read_folder
+from audioprobe.models.causal_lm.gguf import plain_folder
+from audioprobe.types import Decoding, Prompt
+from audioprobe.weights import Weights
+
+BRIEF = Decoding(max_new_tokens=8)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    folder = tmp_path / "packed"
+    folder.mkdir()
+    write_gguf(folder / "tiny.gguf")
+    return folder
+
+
+def test_the_numbers_are_those_that_were_packed_and_unpacking_is_done_once(packed: Path) -> None:
+    plain = plain_folder(Weights(packed, "path"))
+    found = read_folder(plain)
+    base = {
+        name: t for name, t in tiny_base().items() if "audio" not in name and "inv_" not in name
+    }
+    assert found.keys() == base.keys()
+    assert all(torch.equal(tensor, base[name]) for name, tensor in found.items())
+    written = (plain / "model.safetensors").stat().st_mtime_ns
+    assert plain_folder(Weights(packed, "path")) == plain
+    assert (plain / "model.safetensors").stat().st_mtime_ns == written
+    assert plain_folder(Weights(plain, "path")) == plain, "what is plain stays"
+
+
+def test_it_answers_as_text_model_and_as_base_of_an_ltu(packed: Path, checkpoint: Path) -> None:
+    model = TransformersLM(packed)
+    (alone,) = model.generate([Prompt("Hi")], BRIEF)
+    (again,) = TransformersLM(plain_folder(Weights(packed, "path"))).generate([Prompt("Hi")], BRIEF)
+    assert alone == again
+    assert model.info.revision == Weights(packed, "path").revision()
+    ltu = LTU.from_pretrained(checkpoint, base=packed)
+    assert ltu.info.options["base"] == "packed"
+    assert list(ltu.generate([Prompt("Hi")], BRIEF))
+
+
+def test_a_damaged_file_and_a_choice_of_files_are_refused(packed: Path) -> None:
+    (packed / "other.gguf").write_bytes((packed / "tiny.gguf").read_bytes())
+    with pytest.raises(WeightsError, match="holds 2 GGUF files"):
+        plain_folder(Weights(packed, "path"))
+    (packed / "other.gguf").unlink()
+    whole = (packed / "tiny.gguf").read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"not a model"):
+        (packed / "tiny.gguf").write_bytes(damaged)
+        with pytest.raises(WeightsError, match="not readable as a GGUF model"):
+            TransformersLM(packed)

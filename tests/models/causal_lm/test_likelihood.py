@@ -1,0 +1,133 @@
+"""Networks without their processors: batches and shared prefixes against full passes."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import transformers as tf
+from tests.tiny_chat_models import END, IDS, N_TOKENS, granite_speech
+from torch import Tensor
+
+from audioprobe.errors import InvalidInputError, NonFiniteError
+from audioprobe.models.causal_lm import likelihood
+from audioprobe.models.causal_lm.generation import continue_batch
+from audioprobe.models.chat.model import _together
+from audioprobe.types import Decoding
+
+N_SOUND = 6  # tokens of two blocks of 15 encoder frames
+
+
+def granite_prompt(seed: int, n_text: int, *, sound: bool = True) -> dict[str, Tensor]:
+    """What Granite Speech's processor makes of a sound of 0.6 s, with random features."""
+    random = torch.Generator().manual_seed(seed)
+    text = torch.randint(0, 200, (1, n_text), generator=random)
+    marks = torch.full((1, N_SOUND if sound else 0), IDS["audio_token"])
+    ids = torch.cat([text[:, :2], marks, text[:, 2:]], 1)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if sound:
+        inputs["input_features"] = torch.randn(1, 30, 16, generator=random)
+        inputs["input_features_mask"] = torch.ones(1, N_SOUND, dtype=torch.bool)
+    return inputs
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_granite_speech_answers_alike_alone_and_in_company(sound: bool) -> None:
+    net = granite_speech()
+    prompts = [granite_prompt(n, n_text, sound=sound) for n, n_text in enumerate((5, 12, 30))]
+    for decoding in (Decoding(8), Decoding(8, repetition_penalty=1.4)):
+        together = continue_batch(net, _together(prompts), decoding, [END])
+        assert together == [continue_batch(net, p, decoding, [END])[0] for p in prompts]
+        assert len({answer.ids for answer in together}) == 3
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_granite_speech_scores_continuations_as_full_passes_do(sound: bool) -> None:
+    net, prompt = granite_speech(), granite_prompt(7, 9, sound=sound)
+    random = torch.Generator().manual_seed(1)
+    lengths = [1, 4, 9] * 15  # more than one chunk
+    continuations = [torch.randint(0, N_TOKENS - 20, (n,), generator=random) for n in lengths]
+    found = likelihood.log_likelihood(net, prompt, [c.tolist() for c in continuations])
+    for new, scored in zip(continuations, found, strict=True):
+        ids = torch.cat([prompt["input_ids"], new[None]], 1)
+        whole = prompt | {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        with torch.inference_mode():
+            logits = net(**whole, use_cache=False).logits[0, :-1].log_softmax(-1)
+        expected = logits.gather(-1, ids[0, 1:, None])[-len(new) :].sum()
+        assert scored.total == pytest.approx(float(expected), abs=1e-4)
+        assert scored.n_tokens == len(new)
+
+
+def test_both_ways_of_scoring_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, prompt = granite_speech(), granite_prompt(3, 6)
+    continuations = [[5, 6, 7], [8]]
+    shared = likelihood.log_likelihood(net, prompt, continuations)
+    monkeypatch.setattr(likelihood, "_can_be_shared", lambda _: False)
+    whole = likelihood.log_likelihood(net, prompt, continuations)
+    for one, other in zip(shared, whole, strict=True):
+        assert one.total == pytest.approx(other.total, abs=1e-4)
+        assert one.n_tokens == other.n_tokens
+
+
+def test_a_continuation_needs_tokens() -> None:
+    with pytest.raises(InvalidInputError, match="at least one token"):
+        likelihood.log_likelihood(granite_speech(), granite_prompt(0, 4), [[1], []])
+    assert likelihood.log_likelihood(granite_speech(), granite_prompt(0, 4), []) == []
+
+
+def tiny_llama(**broken: float) -> Any:
+    """Nine tokens; a row of the embedding, or of the head, as an overflow leaves it."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2}
+    net: Any = tf.LlamaForCausalLM(tf.LlamaConfig(vocab_size=9, **sizes, **heads)).eval()
+    if "embedding" in broken:
+        net.model.embed_tokens.weight.data[7] = broken["embedding"]
+    if "head" in broken:
+        net.lm_head.weight.data[:] = broken["head"]
+    return net
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_continuation_without_a_finite_number_is_an_error(
+    number: float, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, prompt = tiny_llama(embedding=number), {"input_ids": torch.tensor([[1, 2]])}
+    if not shared:
+        monkeypatch.setattr(likelihood, "_can_be_shared", lambda _: False)
+    (good,) = likelihood.log_likelihood(net, prompt, [[3, 4]])
+    assert math.isfinite(good.total)
+    with pytest.raises(NonFiniteError):
+        likelihood.log_likelihood(net, prompt, [[3, 4], [7, 4]])
+    with pytest.raises(NonFiniteError):
+        likelihood.log_likelihood(net, {"input_ids": torch.tensor([[7, 2]])}, [[3]])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "broken", [{"embedding": math.nan}, {"head": math.nan}, {"head": math.inf}]
+)
+def test_no_token_is_chosen_by_numbers_that_are_not_finite(
+    broken: dict[str, float], temperature: float
+) -> None:
+    prompt = torch.tensor([[1, 7 if "embedding" in broken else 2]])
+    inputs = {"input_ids": prompt, "attention_mask": torch.ones_like(prompt)}
+    with pytest.raises(NonFiniteError):
+        continue_batch(tiny_llama(**broken), inputs, Decoding(4, temperature=temperature), [8])
+
+
+def test_what_is_computed_for_a_row_behind_its_end_does_not_matter() -> None:
+    """A row that has ended is filled up with the end token, which breaks its scores here."""
+    prompts = torch.tensor([[1, 2], [4, 1]])
+    inputs = {"input_ids": prompts, "attention_mask": torch.ones_like(prompts)}
+    net = tiny_llama()
+    free = continue_batch(net, inputs, Decoding(6), [])
+    end = free[1].ids[1]
+    assert end not in (*free[0].ids, *prompts.flatten().tolist())
+    net.model.embed_tokens.weight.data[end] = math.nan
+    found = continue_batch(net, inputs, Decoding(6), [end])
+    assert [(answer.ids, answer.ended) for answer in found] == [
+        (free[0].ids, False),
+        (free[1].ids[:1], True),
+    ]

@@ -1,0 +1,90 @@
+"""Fewer bits: close to the whole numbers, and still the same answers in every company."""
+
+import copy
+from functools import cache
+from typing import get_args
+
+import pytest
+import torch
+
+from audioprobe.models.causal_lm.quantization import Quantization, linear_maps, quantize
+from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.generation import TokenPrompt, generate, log_likelihood
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
+from audioprobe.types import Decoding
+
+
+@cache
+def whole() -> LTUNetwork:
+    """Random; on CPUs, bitsandbytes takes 4-bit maps whose widths are multiples of 32 only."""
+    torch.manual_seed(0)
+    audio = CavMaeConfig(width=48, n_heads=4, n_blocks=2, mlp_width=96)
+    llama = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "vocab_size": 200,
+    }
+    net = LTUNetwork(LTUConfig(audio=audio, llama=llama)).eval().requires_grad_(requires_grad=False)
+    for name, parameter in net.named_parameters():
+        if parameter.ndim > 1 and "lora" not in name:
+            # So large that the best token stands out.
+            parameter.normal_(0, 2 / parameter.shape[-1] ** 0.5)
+    return net
+
+
+def quantised(kind: Quantization) -> LTUNetwork:
+    net = copy.deepcopy(whole())
+    quantize(net.llama, kind, torch.float32)
+    return net.to("cpu").eval()
+
+
+def sounds() -> torch.Tensor:
+    return torch.randn(2, 1024, 128, generator=torch.Generator().manual_seed(1))
+
+
+def prompts(net: LTUNetwork) -> list[TokenPrompt]:
+    ids = torch.arange(1, 22)
+    with torch.inference_mode():
+        heard = net.prefix(sounds())
+    return [TokenPrompt(ids, heard[0]), TokenPrompt(ids[:9]), TokenPrompt(ids[:15], heard[1])]
+
+
+@pytest.mark.parametrize("kind", get_args(Quantization))
+def test_company_changes_no_answer(kind: Quantization) -> None:
+    net = quantised(kind)
+    brief = Decoding(max_new_tokens=8)
+    together = generate(net, prompts(net), brief, end=2)
+    alone = [generate(net, [prompt], brief, end=2)[0] for prompt in prompts(net)]
+    assert together == alone
+
+
+@pytest.mark.parametrize(("kind", "most"), [("8bit", 0.02), ("4bit", 0.15)])
+def test_every_linear_map_of_the_blocks_is_replaced_and_stays_close(
+    kind: Quantization, most: float
+) -> None:
+    fewer = quantised(kind)
+    assert not linear_maps(fewer.llama)
+    given = torch.randn(7, 128, generator=torch.Generator().manual_seed(2))
+    for name, exact in linear_maps(whole().llama):
+        given_here = given[:, : exact.in_features]
+        with torch.inference_mode():
+            one, other = exact(given_here), fewer.llama.get_submodule(name)(given_here)
+        error = float((one - other).norm() / one.norm())
+        assert 0 < error < most, name
+
+
+@pytest.mark.parametrize("kind", get_args(Quantization))
+def test_likelihoods_equal_full_passes(kind: Quantization) -> None:
+    """To what fewer bits allow: sums over other numbers of tokens are rounded otherwise."""
+    net = quantised(kind)
+    for prompt in prompts(net):
+        for ids in ([5, 6], [7]):
+            (found,) = log_likelihood(net, prompt, [ids])
+            sequence = torch.cat([prompt.input_ids, torch.tensor(ids)])[None]
+            heard = None if prompt.audio_tokens is None else prompt.audio_tokens[None]
+            with torch.inference_mode():
+                scores = net(sequence, heard)[0, -len(ids) - 1 : -1].log_softmax(-1)
+            expected = sum(float(row[token]) for row, token in zip(scores, ids, strict=True))
+            assert found.total == pytest.approx(expected, abs=0.02)

@@ -1,0 +1,135 @@
+"""A real peer: `transformers serve` with tiny random models, one with ears and one without."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.processes import BRAKED, SETTINGS
+from tests.signals import sweep
+from tests.tiny_chat_models import saved
+from tokenizers import pre_tokenizers
+
+from audioprobe.errors import RemoteError
+from audioprobe.models.remote.openai_chat import OpenAIChat
+from audioprobe.testing import check_language_model
+from audioprobe.types import Decoding, Example, Prompt, Response, Waveform
+
+SERVE = "import sys; from transformers.cli.transformers import app; sys.argv[0] = 'serve'; app()"
+LONGEST_START_S = 60.0  # five where the machine is idle
+SHORT = Decoding(max_new_tokens=12)
+ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())  # the first tokens of the tiny models
+LETTERS = {"logit_bias": {str(n): 100.0 for n, c in enumerate(ALPHABET) if "a" <= c <= "z"}}
+"""Random weights would write anything, white space alone included; so they write letters."""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("serve") / "log.txt"
+    command = ["serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-c", BRAKED + SERVE, *command],
+            stdout=stream,
+            stderr=stream,
+            env=os.environ | SETTINGS,
+        )
+    try:
+        _wait(f"http://127.0.0.1:{port}/health", process, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + LONGEST_START_S
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    pytest.fail(f"the server did not start: {log.read_text()[-2000:]}")
+
+
+def chirp(end: float, seconds: float = 1.0) -> Waveform:
+    samples = sweep(int(22_050 * seconds), 22_050, 200, end, 0.5)
+    return Waveform(samples.numpy(), 22_050)
+
+
+def n_prompt(response: Response) -> int:
+    n = response.details["prompt_tokens"]
+    assert isinstance(n, int)
+    return n
+
+
+@pytest.fixture
+def ears(url: str) -> OpenAIChat:
+    return OpenAIChat(str(saved("qwen2-audio")), base_url=url, concurrency=2, extra_body=LETTERS)
+
+
+def test_a_model_that_hears_answers_by_what_it_hears(ears: OpenAIChat) -> None:
+    hearing = ears.hears()
+    assert hearing.heard is True
+    assert "6 s of sound" in hearing.evidence
+    prompts = [Prompt("What is it?", chirp(end)) for end in (400, 2000, 8000)]
+    prompts += [Prompt("What is it?"), Prompt("And now?", chirp(400))]
+    answers = list(ears.generate(prompts, SHORT))
+    assert len({answer.text for answer in answers}) == 5
+    assert {answer.finish for answer in answers} == {"length"}
+    counts = [n_prompt(answer) for answer in answers]
+    assert counts[0] == counts[1] == counts[2] > counts[3]
+
+
+def test_examples_and_the_system_message_reach_the_model(url: str, ears: OpenAIChat) -> None:
+    shown = Example("And this?", "rain", chirp(2000))
+    folder = str(saved("qwen2-audio"))
+    brief = OpenAIChat(folder, system="Be brief.", base_url=url, extra_body=LETTERS)
+    prompt = Prompt("What is it?", chirp(400))
+    taught = Prompt("What is it?", chirp(400), (shown,))
+    one, two = ears.generate([prompt, taught], SHORT)
+    [three] = brief.generate([prompt], SHORT)
+    n_one, n_two, n_three = (n_prompt(response) for response in (one, two, three))
+    assert n_two > n_one + 25
+    assert n_three != n_one
+    assert len({one.text, two.text, three.text}) == 3
+
+
+class Brief(OpenAIChat):
+    """Short by default, for four hundred tokens take a while."""
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        return super().generate(prompts, decoding or SHORT)
+
+
+def test_it_keeps_the_contract_of_language_models(url: str) -> None:
+    check_language_model(Brief(str(saved("qwen2-audio")), base_url=url, extra_body=LETTERS))
+
+
+def test_a_deaf_model_is_found_out(url: str) -> None:
+    deaf = OpenAIChat(str(saved("llama")), base_url=url, extra_body=LETTERS)
+    [text] = deaf.generate([Prompt("What is it?")], SHORT)
+    assert text.text
+    hearing = deaf.hears()
+    assert hearing.heard is False, hearing
+    with pytest.raises(RemoteError, match="sounds do not reach it"):
+        list(deaf.generate([Prompt("What is it?", chirp(400))], SHORT))
+
+
+def test_what_the_server_refuses_is_told(url: str, ears: OpenAIChat) -> None:
+    drawn = Decoding(max_new_tokens=2, temperature=1.0, top_k=3)
+    with pytest.raises(RemoteError, match=r"Unexpected fields in the request.*top_k") as caught:
+        list(ears.generate([Prompt("What is it?")], drawn))
+    assert caught.value.status == 422

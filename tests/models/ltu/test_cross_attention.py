@@ -1,0 +1,177 @@
+"""A gate: shut it changes nothing, open it is cross-attention, and it is saved and read again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.golden_ltu import new_net, spectrograms
+from tests.signals import noise_5s
+from tests.tiny_ltu import write_base
+from tests.tiny_tuning import tiny_files
+
+from audioprobe import LTU, Prompt
+from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.finetuning.trainable import set_trainable_by_name
+from audioprobe.models.ltu.adapter import save_adapter
+from audioprobe.models.ltu.assembly import build
+from audioprobe.models.ltu.cross_attention import (
+    GatedCrossAttention,
+    attach_cross_attention,
+    init_cross_attention,
+)
+from audioprobe.training.trainable import part_of, set_trainable
+from audioprobe.types import Decoding, Waveform
+
+BRIEF = Decoding(max_new_tokens=8)
+SOUND = Waveform(noise_5s().numpy(), 16_000)
+PROMPTS = [Prompt("What is heard?", SOUND), Prompt("Why?")]
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_shut_gate_changes_no_bit_of_what_is_said() -> None:
+    net, ids = new_net(), torch.tensor([[1, 5, 9, 7]])
+    with torch.inference_mode():
+        tokens = net.prefix(spectrograms()[:1])
+        plain = net(ids, tokens)
+        net.prefix.gate = init_cross_attention(random(5, 64), 16, seed=3)
+        gated = net.prefix(spectrograms()[:1])
+        assert torch.equal(gated, tokens)
+        assert torch.equal(net(ids, gated), plain)
+        net.prefix.gate.opening.fill_(0.5)
+        assert not torch.equal(net.prefix(spectrograms()[:1]), tokens)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n_texts=st.integers(1, 4),
+    hidden=st.integers(2, 9),
+    width=st.integers(1, 5),
+    opening=st.floats(-3, 3),
+    seed=st.integers(0, 99),
+)
+def test_an_open_gate_is_cross_attention(
+    n_texts: int, hidden: int, width: int, opening: float, seed: int
+) -> None:
+    texts, tokens = random(n_texts, hidden, seed=seed), random(2, 3, hidden, seed=seed + 100)
+    gate = init_cross_attention(texts, width, seed).double()
+    torch.nn.init.constant_(gate.opening, opening)
+    found = gate(tokens.double()).detach().numpy()
+
+    def normed(x: np.ndarray) -> np.ndarray:
+        apart = x - x.mean(axis=-1, keepdims=True)
+        return np.asarray(apart / np.sqrt((apart**2).mean(axis=-1, keepdims=True) + 1e-5))
+
+    query, key, value, out = (
+        m.weight.detach().numpy() for m in (gate.query, gate.key, gate.value, gate.out)
+    )
+    sound = tokens.double().numpy()
+    heard, read = normed(sound), normed(texts.double().numpy())
+    scores = (heard @ query.T) @ (read @ key.T).T / np.sqrt(width)
+    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shares /= shares.sum(axis=-1, keepdims=True)
+    expected = sound + np.tanh(gate.opening.item()) * (shares @ (read @ value.T)) @ out.T
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(order=st.permutations([0, 1, 2, 3]))
+def test_the_order_of_texts_changes_nothing(order: list[int]) -> None:
+    texts, tokens = random(4, 6), random(1, 3, 6, seed=1)
+    found = []
+    for some in (texts, texts[order]):
+        gate = init_cross_attention(some, 4, seed=0)
+        torch.nn.init.constant_(gate.opening, 1.0)
+        found.append(gate(tokens))
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_a_gate_begins_as_its_seed_says_and_draws_from_nothing_else() -> None:
+    texts = random(3, 8)
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    one, again, other = (init_cross_attention(texts, 4, seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.rand(2), expected)
+    assert torch.equal(one.query.weight, again.query.weight)
+    assert not torch.equal(one.query.weight, other.query.weight)
+    texts.zero_()
+    assert one.texts.any(), "a copy"
+    assert "texts" not in dict(one.named_parameters())
+
+
+def test_a_shut_gate_can_learn_to_open() -> None:
+    gate, tokens = init_cross_attention(random(3, 8), 4, seed=0), random(2, 3, 8, seed=1)
+    gate(tokens)[..., 0].sum().backward()
+    assert gate.opening.grad is not None
+    assert gate.opening.grad.any()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("base"), with_sound=False)
+
+
+def test_a_gated_ltu_is_saved_and_answers_the_same(base: Path, tmp_path: Path) -> None:
+    files = tiny_files(base)
+    gate = init_cross_attention(random(3, 64), 16, seed=0)
+    torch.nn.init.constant_(gate.opening, 2.0)
+    torch.nn.init.normal_(gate.out.weight, std=2.0)
+    plain = list(LTU(files.net, files.tokenizer, files.info({})).generate(PROMPTS, BRIEF))
+    files.net.prefix.gate = gate
+    files.net.prefix.half().float()  # as it is saved
+    for name, parameter in files.net.named_parameters():
+        if "lora_" in name:
+            parameter.data = parameter.data.half().float()
+    model = LTU(files.net, files.tokenizer, files.info({}))
+    answers = list(model.generate(PROMPTS, BRIEF))
+    assert answers[0] != plain[0], "an open gate is heard"
+    folder = save_adapter(files, tmp_path / "gated", name="gated")
+    read = LTU.from_pretrained(folder, base=base)
+    assert list(read.generate(PROMPTS, BRIEF)) == answers
+    heard = read._net.prefix.gate
+    assert heard is not None
+    assert torch.equal(heard.texts, gate.texts)
+    assert not any(p.requires_grad for p in heard.parameters())
+
+
+def test_sizes_come_from_the_tensors() -> None:
+    gate = init_cross_attention(random(3, 8), 4, seed=0)
+    tensors = {f"prefix.gate.{name}": tensor for name, tensor in gate.state_dict().items()}
+    found = attach_cross_attention(tensors, "prefix.gate")
+    assert found is not None
+    assert {n: t.shape for n, t in found.state_dict().items()} == {
+        n: t.shape for n, t in gate.state_dict().items()
+    }
+    assert attach_cross_attention({}, "prefix.gate") is None
+    net = new_net()
+    whole = net.state_dict() | {f"prefix.gate.{n}": t for n, t in gate.state_dict().items()}
+    del whole["prefix.gate.out.weight"]
+    with pytest.raises(WeightsError, match=r"prefix\.gate\.out\.weight"):
+        build(replace(net.config), whole, source="tiny")
+
+
+def test_a_gate_trains_by_its_name_where_there_is_one() -> None:
+    net = new_net()
+    with pytest.raises(InvalidInputError, match="has no gate"):
+        set_trainable_by_name(net, "projector+gate")
+    net.prefix.gate = init_cross_attention(random(3, 64), 8, seed=0)
+    set_trainable_by_name(net, "projector+gate")
+    names = [name for name, p in net.named_parameters() if p.requires_grad]
+    assert {part_of(name) for name in names} == {"projector", "gate"}
+    own = {name for name in names if part_of(name) == "gate"}
+    assert own == {f"prefix.gate.{name}" for name, _ in net.prefix.gate.named_parameters()}
+    set_trainable(net, ["projector"])
+    assert not any(p.requires_grad for p in net.prefix.gate.parameters())
+
+
+@pytest.mark.parametrize("sizes", [(0, 8, 4), (3, 0, 4), (3, 8, 0)])
+def test_a_gate_to_nothing_is_refused(sizes: tuple[int, int, int]) -> None:
+    with pytest.raises(InvalidInputError, match="needs texts and widths"):
+        GatedCrossAttention(*sizes)

@@ -1,0 +1,156 @@
+"""Generated ids equal the original's, and neither batches nor shared prefixes change anything."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tests.golden_ltu import close, golden, spectrograms, tiny_net
+from torch import Tensor
+
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.models.causal_lm.generation import options_of
+from audioprobe.models.ltu.generation import TokenPrompt, _together, generate, log_likelihood
+from audioprobe.types import Decoding
+
+END = 2
+GREEDY = Decoding(max_new_tokens=24)
+PENALISED = Decoding(max_new_tokens=24, repetition_penalty=1.1)
+SAMPLED = Decoding(
+    max_new_tokens=24, temperature=1.0, top_p=0.95, top_k=150, repetition_penalty=1.1, seed=1234
+)
+
+
+def heard(which: int) -> Tensor:
+    with torch.inference_mode():
+        tokens: Tensor = tiny_net().prefix(spectrograms()[which : which + 1])[0]
+    return tokens
+
+
+def prompt(which: int | None, ids: Tensor | None = None) -> TokenPrompt:
+    text = golden()["in.input_ids"][0] if ids is None else ids
+    return TokenPrompt(text, None if which is None else heard(which))
+
+
+def original(name: str) -> list[tuple[int, ...]]:
+    """New ids of each row, up to the end-of-sequence token if there is one."""
+    n_text = golden()["in.input_ids"].shape[1]
+    return [tuple(row[n_text:].tolist()) for row in golden()[name]]
+
+
+@pytest.mark.parametrize(
+    ("name", "which", "decoding"),
+    [
+        ("D1.greedy_ids", 0, GREEDY),
+        ("D2.greedy_rep1.1_ids", 0, PENALISED),
+        ("D3.greedy_text_only_ids", None, GREEDY),
+        ("D4.greedy_audio2_ids", 1, GREEDY),
+        ("D8.sampled_ids_seed1234", 0, SAMPLED),
+    ],
+)
+def test_ids_equal_the_originals(name: str, which: int | None, decoding: Decoding) -> None:
+    (answer,) = generate(tiny_net(), [prompt(which)], decoding, end=END)
+    assert [answer.ids] == original(name)
+    assert not answer.ended
+
+
+@pytest.mark.parametrize(
+    ("name", "decoding"),
+    [
+        ("D5.batch_cfg_scores_step0", replace(SAMPLED, temperature=0.1)),
+        # The demo's: transformers' former default of top_k, and no penalty.
+        ("D6.gradio_cfg_scores_step0", Decoding(24, temperature=0.1, top_p=0.95, top_k=50)),
+        ("D7.temp1_scores_step0", SAMPLED),
+    ],
+)
+def test_scores_that_tokens_are_drawn_by_equal_the_originals(name: str, decoding: Decoding) -> None:
+    """After penalty, temperature, top-k and top-p, in that order; -inf where cut."""
+    llama: Any = tiny_net().llama
+    with torch.inference_mode():
+        found = llama.generate(
+            **_together(tiny_net(), [prompt(0)]),
+            output_scores=True,
+            return_dict_in_generate=True,
+            **options_of(decoding, (END,)),
+        )
+    expected = golden()[name]
+    assert (expected == -torch.inf).any()
+    close(found.scores[0], expected)
+
+
+def test_batches_of_equal_prompts_equal_the_originals() -> None:
+    both = [prompt(0), prompt(1)]
+    answers = generate(tiny_net(), both, GREEDY, end=END)
+    assert [answer.ids for answer in answers] == original("D9.batch2_same_prompt_ids")
+    stopped = generate(tiny_net(), both, GREEDY, end=134)
+    for answer, row in zip(stopped, original("D10.batch2_eos134_ids"), strict=True):
+        assert answer.ended == (134 in row)
+        assert answer.ids == (row[: row.index(134)] if answer.ended else row)
+
+
+token_lists = st.lists(st.integers(3, 199), min_size=1, max_size=20)
+mixed_prompts = st.lists(
+    st.tuples(token_lists, st.sampled_from([None, 0, 1])), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=25, deadline=None)
+@example(given_prompts=[([3], None), ([3], 0)], decoding=PENALISED)
+@given(given_prompts=mixed_prompts, decoding=st.sampled_from([GREEDY, PENALISED, SAMPLED]))
+def test_company_changes_no_answer(
+    given_prompts: list[tuple[list[int], int | None]], decoding: Decoding
+) -> None:
+    """Prompts of unequal length, with and without sound; this is what the original gets wrong."""
+    prompts = [prompt(which, torch.tensor([1, *ids])) for ids, which in given_prompts]
+    # In double precision, for a random model has near ties that float32's rounding would decide.
+    net = copy.deepcopy(tiny_net()).double()
+    together = generate(net, prompts, decoding, end=END)
+    alone = [generate(net, [one], decoding, end=END)[0] for one in prompts]
+    assert together == alone
+
+
+def test_sampling_follows_the_seed_and_leaves_the_global_generator_alone() -> None:
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    draw = [
+        generate(tiny_net(), [prompt(0)], Decoding(24, temperature=1.0, seed=seed), end=END)
+        for seed in (1, 1, 2)
+    ]
+    assert draw[0] == draw[1] != draw[2]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    ids=token_lists,
+    which=st.sampled_from([None, 0, 1]),
+    continuations=st.lists(token_lists, min_size=1, max_size=40),
+)
+def test_likelihoods_over_a_shared_prefix_equal_full_passes(
+    ids: list[int], which: int | None, continuations: list[list[int]]
+) -> None:
+    net, one = tiny_net(), prompt(which, torch.tensor([1, *ids]))
+    found = log_likelihood(net, one, continuations)
+    for continuation, likelihood in zip(continuations, found, strict=True):
+        whole = torch.tensor([[*one.input_ids.tolist(), *continuation]])
+        audio = None if one.audio_tokens is None else one.audio_tokens[None]
+        with torch.inference_mode():
+            scores = net(whole, audio)[0, :-1].log_softmax(-1)
+        targets = whole[0, 1:, None]
+        expected = scores.gather(-1, targets)[-len(continuation) :].sum()
+        assert likelihood.total == pytest.approx(float(expected), abs=1e-4)
+        assert likelihood.n_tokens == len(continuation)
+
+
+def test_what_cannot_be_answered_is_refused() -> None:
+    net = tiny_net()
+    with pytest.raises(UnsupportedInputError, match="context of 2048 tokens"):
+        generate(net, [prompt(0)], Decoding(max_new_tokens=2000), end=END)
+    with pytest.raises(UnsupportedInputError, match="context"):
+        log_likelihood(net, prompt(0), [[5] * 2040])
+    with pytest.raises(InvalidInputError, match="at least one token"):
+        log_likelihood(net, prompt(0), [[5], []])
+    assert log_likelihood(net, prompt(0), []) == []

@@ -1,0 +1,109 @@
+"""Larger adapters say what was said before, learn more, and are saved and read again."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.tiny_ltu import write_base
+from tests.tiny_tuning import tiny_files
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.finetuning.trainable import set_trainable_by_name
+from audioprobe.models.ltu.adapter import save_adapter
+from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu, load_ltu
+from audioprobe.models.ltu.lora_expansion import expand_lora
+
+IDS = torch.tensor([[1, 5, 9, 7, 30, 2]])
+MORE = ("q_proj", "v_proj", "up_proj", "o_proj")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("base"), with_sound=False)
+
+
+def said(files: LTUCheckpoint) -> torch.Tensor:
+    with torch.inference_mode():
+        logits: torch.Tensor = files.net.eval()(IDS)
+    return logits
+
+
+@pytest.mark.parametrize(("rank", "targets"), [(2, MORE), (3, ("v_proj", "q_proj")), (16, MORE)])
+def test_at_first_it_says_what_was_said_before(
+    base: Path, rank: int, targets: tuple[str, ...]
+) -> None:
+    """Rank 3 of alpha 16 over 2: the scale is no whole number of ranks."""
+    files = tiny_files(base)
+    before = said(files)
+    expand_lora(files.net, rank, targets, seed=4)
+    assert torch.allclose(said(files), before, atol=1e-5)
+    shapes = {n: p.shape for n, p in files.net.named_parameters() if "lora_A" in n}
+    assert len(shapes) == len(targets) * len(files.net.llama.model.layers)
+    assert {shape[0] for shape in shapes.values()} == {rank}
+    assert (files.net.config.lora_rank, files.net.config.lora_targets) == (rank, targets)
+
+
+def test_without_what_was_learned_it_would_say_something_else(base: Path) -> None:
+    files, bare = tiny_files(base), tiny_files(base)
+    for name, parameter in bare.net.named_parameters():
+        if "lora_B" in name:
+            parameter.data.zero_()
+    assert not torch.allclose(said(files), said(bare), atol=1e-3)
+
+
+def test_new_directions_learn(base: Path) -> None:
+    files = tiny_files(base)
+    expand_lora(files.net, 4, MORE, seed=4)
+    set_trainable_by_name(files.net, "lora")
+    files.net(IDS).logsumexp(-1).sum().backward()
+    grown = [p.grad for n, p in files.net.named_parameters() if "lora_B" in n]
+    assert len(grown) == 4 * len(files.net.llama.model.layers)
+    assert all(grad is not None and grad[:, 2:].abs().sum() > 0 for grad in grown)
+
+
+def test_the_seed_alone_decides(base: Path) -> None:
+    found = []
+    for seed in (1, 1, 2):
+        files = tiny_files(base)
+        torch.rand(seed)  # noise of others
+        expand_lora(files.net, 4, MORE, seed=seed)
+        found.append(torch.cat([p.flatten() for n, p in files.net.named_parameters()]))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_a_model_without_adapters_gets_some(base: Path) -> None:
+    audio = CavMaeConfig(width=24, n_heads=2, n_blocks=1, mlp_width=24)
+    files = init_ltu(base, {"audio": audio, "lora_rank": 0}, seed=0)
+    before = said(files)
+    expand_lora(files.net, 4, ("k_proj",), seed=0)
+    assert torch.equal(said(files), before)
+    assert set_trainable_by_name(files.net, "lora")
+
+
+def test_it_is_saved_and_read_again(base: Path, tmp_path: Path) -> None:
+    files = tiny_files(base)
+    expand_lora(files.net, 4, MORE, seed=4)
+    again = load_ltu(save_adapter(files, tmp_path / "wide", name="wide"), base)
+    assert again.net.config == files.net.config
+    assert torch.allclose(said(again), said(files), atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("rank", "targets", "message"),
+    [
+        (1, ("q_proj", "v_proj"), "rank 2 on q_proj, v_proj would lose .* at least 2"),
+        (8, ("q_proj",), "and these projections"),
+        (8, ("q_proj", "v_proj", "w_proj"), "no projection w_proj; it has down_proj, gate_proj"),
+        (8, (), "none was named"),
+    ],
+)
+def test_nothing_that_was_learned_is_lost(
+    base: Path, rank: int, targets: tuple[str, ...], message: str
+) -> None:
+    files = tiny_files(base)
+    before = said(files)
+    with pytest.raises(InvalidInputError, match=message):
+        expand_lora(files.net, rank, targets, seed=0)
+    assert torch.equal(said(files), before)

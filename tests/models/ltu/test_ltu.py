@@ -1,0 +1,290 @@
+"""LTU as a user loads it: an original checkpoint over a base folder, tiny, on stock libraries."""
+
+import pickle
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from tests.golden_ltu import (
+    golden,
+    spectrograms,
+    tiny_base,
+    tiny_net,
+    tiny_trainable,
+)
+from tests.signals import chirp_10s
+
+from audioprobe import CaptionClassifier, ClassificationResult, KeywordScorer, Windowing
+from audioprobe.errors import (
+    InvalidInputError,
+    OutOfMemoryError,
+    UnsupportedInputError,
+    WeightsError,
+)
+from audioprobe.models.causal_lm.files import read_tensors
+from audioprobe.models.ltu.model import DECODINGS, DEMO, LTU, PAPER
+from audioprobe.models.ltu.prompt import TEMPLATE
+from audioprobe.testing import check_likelihood_model
+from audioprobe.types import Decoding, Example, Prompt, Response, Waveform
+
+BRIEF = Decoding(max_new_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def ltu(base: Path, checkpoint: Path) -> LTU:
+    return LTU.from_pretrained(checkpoint, base=base)
+
+
+def noise(seconds: float, seed: int = 0) -> Waveform:
+    values = np.random.default_rng(seed).uniform(-0.3, 0.3, int(seconds * 16_000))
+    return Waveform(values.astype(np.float32), 16_000)
+
+
+def test_a_published_checkpoint_loads_and_hears_as_the_original(ltu: LTU) -> None:
+    tokens = ltu._hear(Waveform(chirp_10s().numpy(), 16_000)).tokens
+    torch.testing.assert_close(tokens, golden()["audio_tokens"][0], atol=1e-4, rtol=0)
+
+
+class Brief:
+    """The model with short answers, for contracts that ask often."""
+
+    def __init__(self, model: LTU) -> None:
+        self.info = model.info
+        self.log_likelihood = model.log_likelihood
+        self._model = model
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        return self._model.generate(prompts, decoding or BRIEF)
+
+
+def test_it_keeps_the_contract_of_likelihood_models(base: Path, checkpoint: Path) -> None:
+    # Double precision: a random model has near ties that float32's rounding would decide.
+    model = LTU.from_pretrained(checkpoint, base=base, batch_size=3)
+    model._net.double()
+    check_likelihood_model(Brief(model))
+
+
+def test_only_new_tokens_are_decoded_and_the_end_is_told(ltu: LTU) -> None:
+    (response,) = ltu.generate([Prompt("What is heard?", noise(1.0))], BRIEF)
+    assert "Instruction" not in response.text
+    assert response.finish == "length"
+    assert response.details == {}
+
+
+def test_likelihoods_equal_full_passes_of_the_network(ltu: LTU) -> None:
+    prompt = Prompt("Is it a crow?", noise(1.0))
+    texts = ["yes", "crow", "crow calling", "a crow"]  # the second begins the third
+    (found,) = ltu.log_likelihood([prompt], texts)
+    encoded = ltu._encode(prompt)
+    for text, likelihood in zip(texts, found, strict=True):
+        ids = [
+            *encoded.input_ids.tolist(),
+            *ltu._tokenizer(text, add_special_tokens=False).input_ids,
+        ]
+        whole = torch.tensor([ids])
+        assert encoded.audio_tokens is not None
+        with torch.inference_mode():
+            logits = tiny_net()(whole, encoded.audio_tokens[None])
+        scores = logits[0, :-1].log_softmax(-1).gather(-1, whole[0, 1:, None])
+        assert likelihood.total == pytest.approx(float(scores[-len(text) :].sum()), abs=1e-4)
+        assert likelihood.n_tokens == len(text)
+
+
+def test_one_sound_is_encoded_once_for_many_questions(ltu: LTU) -> None:
+    calls = []
+    handle = ltu._net.prefix.encoder.register_forward_hook(lambda *_: calls.append(1))
+    try:
+        sound = noise(2.0, seed=99)
+        list(ltu.generate([Prompt(f"Question {n}?", sound) for n in range(5)], BRIEF))
+    finally:
+        handle.remove()
+    assert len(calls) == 1
+
+
+def test_what_is_beyond_ten_seconds_is_not_heard_and_that_is_told(ltu: LTU) -> None:
+    long = noise(15.0)
+    (response,) = ltu.generate([Prompt("?", long)], BRIEF)
+    assert response.details == {"not heard (s)": 4.76}
+    with pytest.warns(UserWarning, match=r"not heard \(s\): 4\.76"):
+        list(ltu.log_likelihood([Prompt("?", long)], ["a"]))
+
+
+def test_text_examples_are_shown_in_the_same_template(ltu: LTU) -> None:
+    prompt = Prompt("Is a dog a bird?", examples=(Example("Is a crow a bird?", "Yes."),))
+    text = ltu._tokenizer.decode(ltu._encode(prompt).input_ids, skip_special_tokens=True)
+    first, second = (TEMPLATE.format(q) for q in ("Is a crow a bird?", "Is a dog a bird?"))
+    assert text == f"{first}Yes.\n\n{second}"
+
+
+def test_the_originals_decodings_are_presets() -> None:
+    assert (PAPER.top_k, PAPER.repetition_penalty) == (500, 1.1)
+    assert (DEMO.top_k, DEMO.repetition_penalty) == (50, 1.0)
+    assert PAPER.temperature == DEMO.temperature == 0.1
+    assert DECODINGS["paper"] is PAPER
+    assert DECODINGS["demo-as"].max_new_tokens == 500
+    assert DECODINGS["greedy"] == Decoding()
+
+
+def test_only_the_latest_sounds_are_remembered(ltu: LTU) -> None:
+    for seed in range(70):
+        ltu._hear(noise(0.1, seed=1000 + seed))
+    assert len(ltu._heard) == 64
+    assert noise(0.1, seed=1069).digest() in ltu._heard
+    assert noise(0.1, seed=1000).digest() not in ltu._heard
+
+
+def test_it_captions_for_a_classifier(ltu: LTU) -> None:
+    classifier = CaptionClassifier(ltu, KeywordScorer(), decoding=BRIEF)
+    result = classifier([noise(1.0), noise(2.0)], ["crow", "rain"])
+    assert len(result.captions) + len(result.failures) == 2
+    assert result.provenance.components["model"].options["base"].startswith("vicuna_tiny")  # type: ignore[union-attr]
+
+
+def test_what_was_not_heard_is_on_record_beside_the_caption(ltu: LTU) -> None:
+    reading = Windowing(seconds=15.0)
+    classifier = CaptionClassifier(ltu, KeywordScorer(), decoding=BRIEF, reading=reading)
+    result = classifier([noise(15.0)], ["crow"])
+    assert [caption.details for caption in result.captions] == [{"not heard (s)": 4.76}]
+    copy = ClassificationResult.from_json(result.to_json())
+    assert copy.captions == result.captions
+    assert "not heard (s): 4.76" in result.to_csv()
+
+
+def test_continuations_may_share_a_beginning_and_must_not_be_empty(ltu: LTU) -> None:
+    labels = ["crow", "crow calling", "cro", "crow"]
+    prompt = Prompt("Which?", noise(1.0))
+    (together,) = ltu.log_likelihood([prompt], labels)
+    for label, found in zip(labels, together, strict=True):
+        ((alone,),) = ltu.log_likelihood([prompt], [label])
+        assert found.total == pytest.approx(alone.total, abs=1e-4)
+    assert together[1].total < together[0].total < together[2].total
+    with pytest.raises(InvalidInputError, match="at least one token"):
+        list(ltu.log_likelihood([prompt], ["crow", ""]))
+    assert list(ltu.log_likelihood([prompt], [])) == [[]]
+
+
+def test_a_batch_beyond_the_memory_is_halved_and_answers_stay(ltu: LTU) -> None:
+    """The shortage is made: every pass over more than one prompt fails as a GPU's would."""
+    prompts = [Prompt(f"Question {n}?", noise(1.0, seed=n)) for n in range(3)]
+    expected = list(ltu.generate(prompts, BRIEF))
+
+    def fail(_: object, given: tuple[torch.Tensor, ...]) -> None:
+        if len(given[0]) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    handle = ltu._net.llama.lm_head.register_forward_pre_hook(fail)
+    try:
+        with pytest.warns(UserWarning, match="going on with batches of 1"):
+            assert list(ltu.generate(prompts, BRIEF)) == expected
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("where", ["prefix", "llama"])
+def test_one_prompt_beyond_the_memory_is_told_with_what_would_fit(ltu: LTU, where: str) -> None:
+    """The shortage is made: in the audio half, or in the language model."""
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    prompt = Prompt("?", noise(1.0, seed=77))
+    ltu._heard.clear()
+    handle = getattr(ltu._net, where).register_forward_pre_hook(fail)
+    try:
+        for stream in (ltu.generate([prompt], BRIEF), ltu.log_likelihood([prompt], ["crow"])):
+            with pytest.raises(OutOfMemoryError, match="What takes less"):
+                list(stream)
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "error", "words"),
+    [
+        (Prompt(" "), InvalidInputError, "empty text"),
+        (Prompt("?", noise(0.01)), UnsupportedInputError, "shorter than one"),
+        (
+            Prompt("?", examples=(Example("?", "a", noise(1.0)),)),
+            UnsupportedInputError,
+            "one sound",
+        ),
+        (Prompt("long " * 500), UnsupportedInputError, "context of 2048"),
+    ],
+)
+def test_prompts_that_it_cannot_take_are_refused(
+    ltu: LTU, prompt: Prompt, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        list(ltu.generate([prompt], BRIEF))
+
+
+def test_a_full_fine_tune_needs_no_weights_of_the_base(
+    base: Path, tmp_path: Path, ltu: LTU
+) -> None:
+    whole = {f"base_model.model.{k}": v for k, v in tiny_base().items()} | tiny_trainable()
+    torch.save(whole, tmp_path / "full_ft.bin")
+    for file in base.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    full = LTU.from_pretrained(tmp_path / "full_ft.bin", base=tmp_path)
+    prompts = [Prompt("What is heard?", noise(1.0))]
+    assert list(full.generate(prompts, BRIEF)) == list(ltu.generate(prompts, BRIEF))
+
+
+def test_a_stage_one_checkpoint_without_lora_loads(base: Path, tmp_path: Path) -> None:
+    stage_one = {k: v for k, v in tiny_trainable().items() if "lora" not in k}
+    save_file(stage_one, tmp_path / "stage1.safetensors")
+    model = LTU.from_pretrained(tmp_path / "stage1.safetensors", base=base)
+    assert model._net.config.lora_rank == 0
+    assert list(model.generate([Prompt("?", noise(1.0))], BRIEF))
+
+
+def test_bad_checkpoints_are_refused_and_never_executed(base: Path, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "executed",))  # type: ignore[return-value]
+
+    evil = tmp_path / "evil.bin"
+    torch.save({"weight": Evil()}, evil)
+    with pytest.raises(WeightsError, match=r"evil\.bin"):
+        read_tensors(evil)
+    evil.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(WeightsError):
+        read_tensors(evil)
+    assert not (tmp_path / "executed").exists()
+    with pytest.raises(WeightsError, match="no such file"):
+        LTU.from_pretrained(tmp_path / "none.bin", base=base)
+    cut = tmp_path / "cut.safetensors"
+    save_file(tiny_trainable(), cut)
+    cut.write_bytes(cut.read_bytes()[:100_000])
+    with pytest.raises(WeightsError, match="could not be read"):
+        LTU.from_pretrained(cut, base=base)
+    torch.save([1, 2], tmp_path / "list.bin")
+    with pytest.raises(WeightsError, match="flat dictionary"):
+        read_tensors(tmp_path / "list.bin")
+
+
+def test_a_base_of_another_kind_or_a_base_in_place_of_the_checkpoint_is_refused(
+    base: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(WeightsError, match="expected a LLaMA, found 'gpt2'"):
+        LTU.from_pretrained(checkpoint, base=tmp_path)
+    with pytest.raises(WeightsError, match="no audio projection"):
+        LTU.from_pretrained(base / "model.safetensors", base=base)
+
+
+def test_half_precision_stays_close(base: Path, checkpoint: Path, ltu: LTU) -> None:
+    half = LTU.from_pretrained(checkpoint, base=base, dtype="bfloat16")
+    sound = Waveform(chirp_10s().numpy(), 16_000)
+    one, other = ltu._hear(sound).tokens.flatten(), half._hear(sound).tokens.float().flatten()
+    assert torch.cosine_similarity(one, other, dim=0) > 0.999
+    assert half.info != ltu.info
+    assert spectrograms().dtype == torch.float32
+    with pytest.raises(InvalidInputError, match="dtype"):
+        LTU.from_pretrained(checkpoint, base=base, dtype="int4")

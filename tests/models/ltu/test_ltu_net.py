@@ -1,0 +1,214 @@
+"""The network gives what LTU's own code gives, stage by stage."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.golden_ltu import (
+    FOLDER,
+    close,
+    golden,
+    recipe_tensor,
+    spectrograms,
+    tiny_base,
+    tiny_config,
+    tiny_net,
+    tiny_prefix,
+    tiny_trainable,
+)
+from tests.signals import chirp_10s
+from torch import Tensor
+
+from audioprobe.audio.filterbank import LTU
+from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.models.ltu.assembly import assemble
+from audioprobe.models.ltu.audio_prefix import CavMaePrefix
+from audioprobe.models.ltu.cavmae import CavMaeConfig, CavMaeEncoder, sincos_positions
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, next_token_loss
+from audioprobe.models.ltu.published_names import rename
+
+EVERY_16TH = slice(None, None, 16)
+
+
+@pytest.fixture(autouse=True)
+def _without_gradients() -> object:
+    with torch.inference_mode():
+        yield
+
+
+def as_golden(found: Tensor, name: str) -> None:
+    close(found, golden()[name])
+
+
+def test_encoder_stages_equal_the_originals() -> None:
+    encoder = tiny_prefix().encoder
+    tokens = encoder.embed(spectrograms())
+    as_golden(tokens[:, EVERY_16TH], "enc.patch_embed")
+    tokens = tokens + encoder.positions + encoder.modality
+    for position, name in ((0, "enc.blocks_a.0"), (10, "enc.blocks_a.10"), (11, "enc.blocks_u.0")):
+        done = tokens
+        for block in list(encoder.blocks)[: position + 1]:
+            done = block(done)
+        as_golden(done[:, EVERY_16TH], name)
+    as_golden(encoder(spectrograms())[:, EVERY_16TH], "enc.out")
+
+
+def test_pooling_scaling_and_projection_equal_the_originals() -> None:
+    prefix = tiny_prefix()
+    pooled = prefix.pool(prefix.encoder(spectrograms()))
+    as_golden(pooled, "pool.time_pool")
+    as_golden(pooled / 50, "pool.after_div50")
+    as_golden(prefix(spectrograms()), "audio_tokens")
+
+
+def test_norms_have_the_right_epsilon() -> None:
+    """Inputs so small that a wrong epsilon shows; elsewhere it would not."""
+    encoder, probe = tiny_prefix().encoder, golden()["E.probe_in"]
+    as_golden(encoder.norm(probe), "E.norm_a_out")
+    as_golden(encoder.blocks[0](probe), "E.blocks_a.0_out")
+    as_golden(encoder.blocks[11](probe), "E.blocks_u.0_out")
+
+
+def audio(*which: int) -> Tensor:
+    tokens: Tensor = tiny_net().prefix(spectrograms()[list(which)])
+    return tokens
+
+
+def test_logits_with_and_without_sound_equal_the_originals() -> None:
+    net, ids = tiny_net(), golden()["in.input_ids"]
+    as_golden(net.join(ids, audio(0)), "A.inputs_embeds_concat")
+    as_golden(net(ids, audio(0)), "A.logits")
+    as_golden(net(ids, audio(1)), "A2.logits")
+    as_golden(net(ids), "B.logits_text_only")
+
+
+@pytest.mark.parametrize("case", ["C", "C2"])
+def test_the_training_loss_equals_the_original(case: str) -> None:
+    """Sound, pads, text; positions count the pads; the first token is no target."""
+    data = golden()
+    logits = tiny_net()(data["C.input_ids"], audio(0, 1), data["C.attention_mask"])
+    labels = data[f"{case}.labels"]
+    close(next_token_loss(logits, labels), data[f"{case}.loss"].squeeze())
+    targets = data["C.labels"] != -100
+    close(logits[targets], data["C.logits"][targets])
+
+
+def test_without_pads_positions_are_others_and_so_are_the_logits() -> None:
+    data = golden()
+    row = data["C.input_ids"][:1]
+    n_text = data["C3.logits_sample0_unpadded"].shape[1]
+    as_golden(tiny_net()(row[:, -n_text:], audio(0)), "C3.logits_sample0_unpadded")
+
+
+def test_the_encoder_of_true_size_equals_the_original() -> None:
+    expected = load_file(FOLDER / "encoder768_io.safetensors")
+    with torch.device("meta"):
+        prefix = CavMaePrefix(CavMaeConfig(), 4096)
+    published = json.loads((FOLDER / "trainable_keys_real_sizes.json").read_text())
+    keys = {
+        name: tuple(shape) for name, shape in published["ltu_7b"]["keys"].items() if "audio" in name
+    }
+    names = rename(keys)
+    weights = {
+        ours.removeprefix("prefix."): recipe_tensor(
+            name.removeprefix("base_model.model.model."), keys[name]
+        )
+        for name, ours in names.ours.items()
+    }
+    prefix.load_state_dict(weights, assign=True)
+    tokens = prefix.encoder(LTU(chirp_10s())[None])
+    found = {"enc_out": tokens[:, ::32], "pooled": prefix.pool(tokens)}
+    found["audio_tokens4096"] = prefix.project(found["pooled"])[:, ::4, ::8]
+    for name, value in found.items():
+        close(value, expected[f"chirp_10s_16k.{name}"])
+    positions = sincos_positions(CavMaeConfig())[:, ::32]
+    close(positions, expected["sincos_pos_embed_default_init"])
+
+
+LLAMA_SIZES = {
+    "ltu_7b": {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32},
+    "ltu_13b": {"hidden_size": 5120, "intermediate_size": 13824, "num_hidden_layers": 40},
+}
+
+
+@pytest.mark.parametrize("size", LLAMA_SIZES)
+def test_published_checkpoints_of_true_size_fit_without_allocating_them(size: str) -> None:
+    published = json.loads((FOLDER / "trainable_keys_real_sizes.json").read_text())[size]
+    with torch.device("meta"):
+        net = LTUNetwork(LTUConfig(llama={**LLAMA_SIZES[size], "num_attention_heads": 32}))
+    expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    names = rename(published["keys"])
+    assert not names.unknown
+    assert len(names.ours) + len(names.leftovers) == published["n_tensors"]
+    trained = {ours: tuple(published["keys"][name]) for name, ours in names.ours.items()}
+    assert trained == {n: s for n, s in expected.items() if "lora" in n or n.startswith("prefix")}
+
+
+def test_leftovers_are_tolerated_and_nothing_else_is() -> None:
+    config, base, trained = tiny_config(), tiny_base(), tiny_trainable()
+    one = torch.zeros(1)
+    leftovers = {
+        "model.layers.0.self_attn.rotary_emb.inv_freq": one,
+        "model.audio_encoder.blocks_v.3.attn.qkv.weight": one,
+        "model.audio_encoder.patch_embed_v.proj.bias": one,
+        "model.audio_encoder.pos_embed_v": one,
+        "model.audio_encoder.norm.weight": one,
+        "model.audio_encoder.mlp_head.1.bias": one,
+        "model.audio_encoder.blocks_a.0.norm1_v.weight": one,
+    }
+    assemble(config, base | leftovers, trained, source="with leftovers")
+    with pytest.raises(WeightsError, match=r"1 unexpected \(model\.video\)"):
+        assemble(config, base | {"model.video": one}, trained, source="x")
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "base_model.model.model.audio_encoder.blocks_u.0.norm1_a.weight",
+        "base_model.model.model.audio_encoder.blocks_a.7.mlp.fc2.bias",
+        "base_model.model.model.layers.1.self_attn.v_proj.lora_B.default.weight",
+        "base_model.model.model.audio_proj.1.bias",
+    ],
+)
+def test_a_missing_parameter_is_refused(lost: str) -> None:
+    trained = tiny_trainable()
+    del trained[lost]
+    with pytest.raises(WeightsError, match="1 missing"):
+        assemble(tiny_config(), tiny_base(), trained, source="x")
+
+
+def test_prefixes_may_be_there_or_not() -> None:
+    bare = {k.removeprefix("base_model.model."): v for k, v in tiny_trainable().items()}
+    net = assemble(tiny_config(), tiny_base(), bare, source="bare")
+    for one, other in zip(net.state_dict().values(), tiny_net().state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_an_adapter_on_the_base_of_another_size_is_one_clear_sentence() -> None:
+    trained = tiny_trainable()
+    for name in list(trained):
+        if "audio_proj" in name:
+            trained[name] = torch.zeros(80, *trained[name].shape[1:])
+    with pytest.raises(WeightsError, match="language model of width 80, and the base has width 64"):
+        assemble(tiny_config(), tiny_base(), trained, source="x")
+
+
+def test_sizes_that_cannot_be_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="do not divide"):
+        CavMaeConfig(width=100, n_heads=12)
+    with pytest.raises(InvalidInputError, match="do not tile"):
+        CavMaeConfig(n_frames=1000)
+    encoder = CavMaeEncoder(CavMaeConfig(width=12, n_heads=1, n_blocks=1, mlp_width=12))
+    with pytest.raises(InvalidInputError, match=r"\(n_clips, 1024, 128\)"):
+        encoder(torch.zeros(1, 128, 1024))
+
+
+def test_a_language_model_whose_embeddings_are_its_output_stays_so() -> None:
+    config = tiny_config()
+    tied = LTUConfig(config.audio, {**config.llama, "tie_word_embeddings": True}, config.lora_rank)
+    base = {name: tensor for name, tensor in tiny_base().items() if name != "lm_head.weight"}
+    net = assemble(tied, base, tiny_trainable(), source="tied")
+    assert net.llama.lm_head.weight is net.llama.model.embed_tokens.weight
+    with pytest.raises(WeightsError, match=r"missing .*lm_head"):
+        assemble(config, base, tiny_trainable(), source="untied")

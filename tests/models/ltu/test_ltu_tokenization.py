@@ -1,0 +1,83 @@
+"""Text becomes the ids that the original made of it, from the files that a base of LTU has."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.golden_ltu import FOLDER
+from tests.llama_tokenizer import write_tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from audioprobe.models.ltu.network import IGNORED
+from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
+from audioprobe.training.records import QARecord
+from audioprobe.training.sequences import PAD, collate, encode
+
+DATA = FOLDER.parent / "ltu_tokenization"
+GOLDEN = json.loads((DATA / "tokenization.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    folder: Path = write_tokenizer(tmp_path_factory.mktemp("vicuna"))
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+@pytest.mark.parametrize("example", GOLDEN["prompts"], ids=lambda e: e["instruction"][-30:])
+def test_prompts_have_the_originals_ids(
+    tokenizer: PreTrainedTokenizerBase, example: dict[str, Any]
+) -> None:
+    prompt = write_prompt(example["instruction"], example.get("input", ""))
+    assert prompt == example["prompt"]
+    assert tokenize(tokenizer, prompt) == example["input_ids"]
+
+
+def test_an_answer_continues_its_prompt_as_in_training(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    """Tokenised by itself it would begin with a space, which the model never saw there."""
+    example = GOLDEN["train_examples"][0]
+    answer, ids = example["example"]["output"], example["input_ids"]
+    expected = ids[ids.index(13291) + 3 : -1]  # after "Response", ":" and the line break
+    assert continuation_ids(tokenizer, answer) == expected
+    assert tokenizer(answer, add_special_tokens=False).input_ids != expected
+
+
+def test_decoding_new_ids_gives_the_answer(tokenizer: PreTrainedTokenizerBase) -> None:
+    ids = GOLDEN["decode"]["ids_with_eos"]
+    new = ids[len(GOLDEN["prompts"][0]["input_ids"]) :]
+    text = tokenizer.decode(new, skip_special_tokens=True)
+    assert text.strip() == "Audio caption: Dogs bark."
+    assert GOLDEN["decode"]["decoded_with_eos"].endswith(f"{text.strip()}</s>")
+
+
+@pytest.mark.parametrize("example", GOLDEN["train_examples"], ids=lambda e: str(e)[:60])
+def test_training_examples_have_the_originals_ids_and_targets(
+    tokenizer: PreTrainedTokenizerBase, example: dict[str, Any]
+) -> None:
+    """But for the first token as a target, which the original's loss passes over anyway."""
+    given = {name: example["example"][name] for name in ("instruction", "input", "output")}
+    encoded = encode(QARecord(**given), tokenizer, cutoff=example["cutoff_len"])
+    assert list(encoded.ids) == example["input_ids"]
+    labels = encoded.labels("all" if example["train_on_inputs"] else "answer")
+    assert labels[1:] == example["labels"][1:]
+
+
+def test_a_batch_holds_the_originals_ids_and_targets(tokenizer: PreTrainedTokenizerBase) -> None:
+    """The original pads on the left, up to a multiple of eight; ours on the right."""
+    original = load_file(DATA / "collated_batch.safetensors")
+    texts = [e["example"] for e in GOLDEN["train_examples"][:3]]
+    records = [QARecord(e["instruction"], e["output"], input=e["input"]) for e in texts]
+    (batch,) = collate([encode(r, tokenizer) for r in records], {}, loss="all", pad=0, per_row=1)
+    n_sound = original["attention_mask"].shape[1] - original["input_ids"].shape[1]
+    for row, length in enumerate((batch.segments != PAD).sum(1).tolist()):
+        assert int(original["attention_mask"][row, n_sound:].sum()) == length
+        expected = {name: original[name][row, -length:] for name in ("input_ids", "labels")}
+        assert torch.equal(batch.ids[row, :length], expected["input_ids"])
+        assert torch.equal(batch.labels[row, 1:length], expected["labels"][1:])
+        assert (original["labels"][row, :-length] == IGNORED).all()
+        assert (batch.labels[row, length:] == IGNORED).all()

@@ -1,0 +1,481 @@
+"""The remote chat model against a real local service that misbehaves in every way we know."""
+
+import logging
+import pickle
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.remote import QUICK, chat, everything_an_error_shows, fail_first
+from tests.remote_service import KEY, Answer, Service, reply, sounds_of
+from tests.scripted import sound
+
+from audioprobe.classification.caption import CaptionClassifier
+from audioprobe.errors import InvalidInputError, RemoteError, UnsupportedInputError
+from audioprobe.io.json_codec import to_json
+from audioprobe.models.cached import CachedModel
+from audioprobe.models.remote.openai_chat import OpenAIChat
+from audioprobe.models.remote.retry import Retry
+from audioprobe.registry import load
+from audioprobe.testing import check_language_model
+from audioprobe.types import Decoding, Example, Prompt, Waveform
+
+TEXTS = [f"question {n}" for n in range(12)]
+PROMPTS = [Prompt(text) for text in TEXTS]
+ANSWERS = [reply(text, None) for text in TEXTS]
+
+
+def texts(model: OpenAIChat, prompts: list[Prompt], decoding: Decoding | None = None) -> list[str]:
+    return [response.text for response in model.generate(prompts, decoding)]
+
+
+def choice(message: dict[str, Any], finish: str | None = "stop") -> dict[str, Any]:
+    message = {"role": "assistant", **message}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+
+
+def test_it_keeps_the_contract_of_language_models(service: Service) -> None:
+    check_language_model(chat(service, check_hearing=True))
+
+
+def test_a_prompt_becomes_turns_and_its_sounds_wav_files(service: Service) -> None:
+    shown = Example("What is this?", "rain", sound(0.25, rate=16_000))
+    told = Example("Is a crow a bird?", "yes")
+    prompt = Prompt("And this?", sound(-0.5, seconds=0.5), (shown, told))
+    [answer] = texts(chat(service, system="Be brief."), [prompt])
+    assert answer == "And this? (0.500 s at 8000 Hz, level -0.5000)"
+    turns = service.requests[0]["messages"]
+    roles = ["system", "user", "assistant", "user", "assistant", "user"]
+    assert [turn["role"] for turn in turns] == roles
+    assert [turns[n]["content"] for n in (0, 2, 3, 4)] == [
+        "Be brief.",
+        "rain",
+        told.question,
+        "yes",
+    ]
+    assert [part["type"] for part in turns[1]["content"]] == ["input_audio", "text"]
+    [(samples, rate)] = sounds_of(turns[1])
+    assert (set(samples), rate) == ({0.25}, 16_000)
+
+
+def test_sixteen_bit_recordings_arrive_bit_for_bit_at_their_own_rate(service: Service) -> None:
+    steps = np.arange(-32768, 32768, 7)
+    texts(chat(service), [Prompt("?", Waveform((steps / 32768).astype(np.float32), 44_100))])
+    [(samples, rate)] = sounds_of(service.requests[0]["messages"][0])
+    np.testing.assert_array_equal(samples * 32768, steps)
+    assert rate == 44_100
+
+
+def test_sounds_are_resampled_on_request_and_what_is_cut_off_is_told(service: Service) -> None:
+    loud = Waveform(np.array([1.5, -1.5, 1.0, -1.0, 0.0], np.float32), 16_000)
+    [response] = chat(service).generate([Prompt("?", loud)])
+    assert response.details["samples cut off"] == 2
+    [quiet] = chat(service, sample_rate=16_000).generate([Prompt("?", sound(rate=8000))])
+    assert quiet.text == "? (0.100 s at 16000 Hz, level 0.1000)"
+    assert "samples cut off" not in quiet.details
+
+
+def test_decoding_is_sent_as_it_was_asked_for(service: Service) -> None:
+    model = chat(service, extra_body={"chat_template_kwargs": {"enable_thinking": False}})
+    texts(model, [Prompt("?")])
+    drawn = Decoding(9, temperature=0.7, top_p=0.9, top_k=40, repetition_penalty=1.1, seed=5)
+    texts(model, [Prompt("?")], drawn)
+    greedy, sampled = service.requests
+    assert greedy == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "?"}],
+        "max_tokens": 400,
+        "temperature": 0.0,
+        "seed": 0,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+    assert {k: sampled[k] for k in ("temperature", "top_p", "top_k", "seed", "max_tokens")} == {
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "top_k": 40,
+        "seed": 5,
+        "max_tokens": 9,
+    }
+    assert sampled["repetition_penalty"] == 1.1
+    assert (
+        model.info.options["extra_body"] == '{"chat_template_kwargs": {"enable_thinking": false}}'
+    )
+
+
+def test_openai_is_not_sent_what_it_has_no_fields_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    odd = Decoding(temperature=1.0, top_k=5, repetition_penalty=1.2)
+    with pytest.raises(UnsupportedInputError, match="no top_k and no repetition_penalty"):
+        OpenAIChat("gpt-audio").generate([Prompt("?")], odd)
+
+
+def test_the_limit_is_told_as_such(service: Service) -> None:
+    [response] = chat(service).generate([Prompt("one two three")], Decoding(max_new_tokens=2))
+    assert (response.text, response.finish) == ("one two", "length")
+    assert response.details == {"prompt_tokens": 7, "completion_tokens": 2}
+
+
+def test_answers_come_in_order_when_later_ones_are_quicker(service: Service) -> None:
+    service.plan = lambda _n, asked: Answer(delay_s=0.02 * (12 - TEXTS.index(asked[0])))
+    model = chat(service, concurrency=4)
+    assert texts(model, PROMPTS) == ANSWERS
+    assert service.most_at_once == 4
+
+
+def test_one_slow_answer_does_not_keep_the_others_from_being_asked(service: Service) -> None:
+    service.plan = lambda _n, asked: Answer(delay_s=0.5 if asked == ["question 0"] else 0.0)
+    stream = chat(service, concurrency=4).generate(PROMPTS)
+    assert next(stream).text == ANSWERS[0]
+    assert set(service.texts) == set(TEXTS[:8])
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503])
+def test_a_passing_fault_is_tried_again_and_finished_prompts_are_not(
+    service: Service, status: int
+) -> None:
+    service.plan = fail_first(1, Answer(status, {"error": {"message": "busy"}}))
+    assert texts(chat(service, concurrency=1), PROMPTS[:3]) == ANSWERS[:3]
+    assert Counter(service.texts) == {TEXTS[0]: 2, TEXTS[1]: 1, TEXTS[2]: 1}
+
+
+@pytest.mark.parametrize(("header", "value"), [("Retry-After", "0.4"), ("Retry-After-Ms", "400")])
+def test_the_service_says_how_long_to_wait(service: Service, header: str, value: str) -> None:
+    service.plan = fail_first(1, Answer(429, {}, {header: value}))
+    start = time.monotonic()
+    texts(chat(service), PROMPTS[:1])
+    assert 0.4 <= time.monotonic() - start < 2
+
+
+def test_a_fault_that_does_not_pass_ends_with_the_number_of_attempts(service: Service) -> None:
+    service.plan = lambda *_: Answer(500, {"error": {"message": "broken"}})
+    with pytest.raises(
+        RemoteError, match=r"chat service answered 500: 'broken'.*4 times"
+    ) as caught:
+        texts(chat(service), PROMPTS[:1])
+    assert (caught.value.status, caught.value.retryable) == (500, True)
+    assert len(service.requests) == QUICK.attempts
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "variable OPENAI_API_KEY"), (403, "may not use"), (404, "model name 'm'")],
+)
+def test_after_a_refusal_for_good_nothing_is_begun_and_the_refusal_is_raised(
+    service: Service, status: int, words: str
+) -> None:
+    service.plan = lambda *_: Answer(status, {"error": {"message": "no"}})
+    with pytest.raises(RemoteError, match=words) as caught:
+        texts(chat(service, concurrency=2), PROMPTS)
+    assert caught.value.final
+    time.sleep(0.1)
+    assert len(service.requests) <= 2
+
+
+def test_a_refusal_speaks_for_earlier_prompts_that_were_waiting(service: Service) -> None:
+    busy, refused = Answer(429, {}, {"Retry-After": "30"}), Answer(401, {}, delay_s=0.2)
+    service.plan = lambda _n, asked: busy if asked[0] == TEXTS[0] else refused
+    start = time.monotonic()
+    with pytest.raises(RemoteError, match="answered 401"):
+        texts(chat(service, retry=Retry(), concurrency=2), PROMPTS[:2])
+    assert time.monotonic() - start < 5
+
+
+def test_a_timeout_is_tried_again(service: Service) -> None:
+    service.plan = fail_first(1, Answer(delay_s=2.0))
+    assert texts(chat(service, timeout_s=0.3), PROMPTS[:1]) == ANSWERS[:1]
+
+
+BROKEN = [
+    Answer(body=b"<html>gateway</html>"),
+    Answer(body=b""),
+    Answer(body=b'{"choices": [{"mess'),
+    Answer(body=b"[" * 100_000),
+    Answer(n_missing=10),
+    Answer(body=[1]),
+    Answer(body={}),
+    Answer(body={"choices": []}),
+    Answer(body={"choices": None}),
+    Answer(body={"choices": ["text"]}),
+    Answer(body={"choices": [{"message": "text"}]}),
+    Answer(body={"choices": [{"finish_reason": "stop"}]}),
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda a: str(a.body)[:20])
+def test_a_broken_answer_is_tried_again_and_then_an_error(service: Service, broken: Answer) -> None:
+    service.plan = fail_first(2, broken)
+    assert texts(chat(service), PROMPTS[:1]) == ANSWERS[:1]
+    service.plan = lambda *_: broken
+    with pytest.raises(RemoteError, match=r"(Expected a chat|No connection).*tried 4 times"):
+        texts(chat(service), PROMPTS[:1])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (choice({"content": None}), "no text"),
+        (choice({"content": ""}), "no text"),
+        (choice({"content": " \n"}, "length"), "Raise max_new_tokens"),
+        (choice({"content": None, "reasoning_content": "Hm"}), "thought only"),
+        (choice({"content": ["parts"]}), "no text"),
+        (choice({"content": "I"}, "content_filter"), "withheld"),
+        (choice({"content": None, "refusal": "I cannot hear that."}), "refused: 'I cannot hear"),
+        (choice({"content": None, "tool_calls": [{"id": "1"}]}, "tool_calls"), "called a tool"),
+        (choice({"content": "", "tool_calls": [{"id": "1"}]}, "stop"), "called a tool"),
+        (choice({"content": [{"type": "refusal", "refusal": "I can't."}]}), "refused: "),
+        (choice({"content": [{"type": "thinking", "thinking": "Hm"}]}), "no text"),
+        (choice({"content": None}, None), "no text"),
+        (choice({"content": "I"}, "SAFETY"), "withheld"),
+        (choice({"content": "A cr"}, "error"), "broke off"),
+        (choice({"content": "A crow"}, "abort"), "'abort'"),
+    ],
+)
+def test_an_answer_without_text_is_an_error_and_not_asked_again(
+    service: Service, body: Any, words: str
+) -> None:
+    service.plan = lambda *_: Answer(body=body)
+    with pytest.raises(RemoteError, match=words) as caught:
+        texts(chat(service), PROMPTS[:1])
+    assert (caught.value.retryable, caught.value.final) == (False, False)
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("finish", "expected"),
+    [
+        (None, "stop"),
+        ("", "stop"),
+        ("eos_token", "stop"),
+        ("STOP", "stop"),
+        ("end_turn", "stop"),
+        ("something new", "stop"),
+        ("max_tokens", "length"),
+        ("MAX_TOKENS", "length"),
+        ("model_length", "length"),
+    ],
+)
+def test_an_answer_counts_whatever_its_end_is_called(
+    service: Service, finish: str | None, expected: str
+) -> None:
+    service.plan = lambda *_: Answer(body=choice({"content": "A crow."}, finish))
+    [response] = chat(service).generate(PROMPTS[:1])
+    assert (response.text, response.finish) == ("A crow.", expected)
+    assert response.details == {"finish_reason": finish or "none given"}
+
+
+def test_without_a_finish_reason_the_count_of_tokens_tells_of_the_limit(service: Service) -> None:
+    body = choice({"content": "A crow"}, None)
+    del body["choices"][0]["finish_reason"]
+    service.plan = lambda *_: Answer(body={**body, "usage": {"completion_tokens": 2}})
+    model = chat(service)
+    ends = [
+        next(model.generate(PROMPTS[:1], Decoding(max_new_tokens=limit))).finish for limit in (2, 3)
+    ]
+    assert ends == ["length", "stop"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"type": "text", "text": "Yes, it is."}],
+        [{"type": "text", "text": "Yes"}, {"type": "text", "text": ", it is."}],
+        [{"type": "thinking", "thinking": "No?"}, {"type": "text", "text": "Yes, it is."}],
+        [{"type": "output_text", "text": "Yes, it is.", "annotations": []}],
+        {"type": "text", "text": "Yes, it is."},
+    ],
+)
+def test_an_answer_in_parts_is_their_text(service: Service, content: Any) -> None:
+    service.plan = lambda *_: Answer(body=choice({"content": content, "refusal": None}))
+    assert texts(chat(service), PROMPTS[:1]) == ["Yes, it is."]
+
+
+def test_another_model_than_was_asked_for_is_recorded(service: Service) -> None:
+    service.plan = lambda *_: Answer(body={"model": "m-2026", **choice({"content": "A crow"})})
+    [response] = chat(service).generate(PROMPTS[:1])
+    assert response.details == {"model": "m-2026"}
+
+
+def test_answers_before_a_failure_are_given_and_those_under_way_are_not_asked_twice(
+    service: Service,
+) -> None:
+    bad = Answer(400, {"error": {"message": "odd sound"}}, delay_s=0.2)
+    service.plan = lambda _n, asked: bad if asked == [TEXTS[3]] else Answer()
+    model = chat(service, concurrency=4)
+    stream = model.generate(PROMPTS)
+    assert [next(stream).text for _ in range(3)] == ANSWERS[:3]
+    with pytest.raises(RemoteError, match="odd sound") as caught:
+        next(stream)
+    assert not caught.value.final
+    n_asked = len(service.requests)
+    assert n_asked > 5
+    assert texts(model, PROMPTS[4:]) == ANSWERS[4:]
+    assert Counter(service.texts) == dict.fromkeys(TEXTS, 1)
+
+
+def test_one_bad_clip_fails_alone_and_every_other_is_asked_once(service: Service) -> None:
+    levels = np.linspace(0.1, 0.8, 8)
+
+    def plan(number: int, asked: list[str]) -> Answer:
+        [(samples, _)] = sounds_of(service.requests[number]["messages"][-1])
+        is_bad = abs(samples.mean() - levels[3]) < 0.01
+        return Answer(400, {"error": {"message": "odd sound"}}) if is_bad else Answer(delay_s=0.02)
+
+    service.plan = plan
+    sounds = [sound(level) for level in levels]
+    result = CaptionClassifier(chat(service, concurrency=4), "keyword")(sounds, ["level 0.1000"])
+    assert [(f.stage, f.error) for f in result.failures] == [("caption", "RemoteError")]
+    assert len(result.captions) == 7
+    assert len(service.requests) == 9  # the bad one twice: in company, and to be sure
+
+
+def test_a_rate_limit_spaces_requests(service: Service) -> None:
+    start = time.monotonic()
+    texts(chat(service, requests_per_minute=600), PROMPTS[:5])
+    assert [moment - start >= 0.1 * n for n, moment in enumerate(sorted(service.times))] == [
+        True
+    ] * 5
+
+
+def test_it_stops_before_the_request_that_would_exceed_a_limit(service: Service) -> None:
+    limited = chat(service, max_requests=2, concurrency=1)
+    stream = limited.generate(PROMPTS)
+    assert [next(stream).text for _ in range(2)] == ANSWERS[:2]
+    with pytest.raises(RemoteError, match="limit of 2 requests") as caught:
+        next(stream)
+    assert caught.value.final
+    assert len(service.requests) == limited.budget.n_requests == 2
+
+
+def test_money_is_counted_as_the_service_counts_and_bounded_before_it_is_spent(
+    service: Service,
+) -> None:
+    prices = {"usd_per_million_input_tokens": 1e6, "usd_per_million_output_tokens": 2e6}
+    free = chat(service, **prices)
+    [response] = free.generate([Prompt("?", sound(seconds=4))])
+    n_in, n_out = (response.details[f"{kind}_tokens"] for kind in ("prompt", "completion"))
+    assert (free.budget.n_input_tokens, free.budget.n_output_tokens) == (n_in, n_out)
+    assert free.budget.usd_spent == pytest.approx(n_in + 2 * n_out)  # type: ignore[operator]
+    service.requests.clear()
+    poor = chat(service, max_usd=900.0, **prices)  # bounds: 400 * 2 USD out, about 75 USD in
+    with pytest.raises(RemoteError, match=r"limit is 900\.0 \(max_usd\)"):
+        list(poor.generate(PROMPTS))
+    assert 0 < len(service.requests) < 12
+    assert poor.budget.usd_spent <= 900
+    dear = chat(service, max_usd=870.0, **prices)
+    with pytest.raises(RemoteError, match="Stopped before spending"):
+        list(dear.generate([Prompt("?", sound(seconds=4))]))  # at least 1500 USD of sound
+
+
+def test_refused_requests_cost_nothing_and_lost_ones_their_bound(service: Service) -> None:
+    prices = {"usd_per_million_input_tokens": 1.0, "usd_per_million_output_tokens": 1.0}
+    service.plan = lambda *_: Answer(429, {})
+    model = chat(service, **prices)
+    with pytest.raises(RemoteError):
+        texts(model, PROMPTS[:1])
+    assert (model.budget.n_requests, model.budget.n_tokens) == (4, 0)
+    service.plan = lambda *_: Answer(500, {})
+    with pytest.raises(RemoteError):
+        texts(model, PROMPTS[:1])
+    assert model.budget.n_tokens > 4 * 400
+
+
+def test_the_key_appears_nowhere(
+    service: Service, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in list(logging.root.manager.loggerDict):
+        caplog.set_level(logging.DEBUG, logger=name)
+    model = chat(service)
+    cached = CachedModel(model, tmp_path / "store.sqlite")
+    list(cached.generate(PROMPTS[:2]))
+    echo = f"Incorrect API key provided: {KEY}."
+    refused = choice({"content": None, "refusal": echo})
+    shown = []
+    for answer in (
+        Answer(401, {"error": {"message": echo}}, {"X-Echo": KEY}),
+        Answer(500, KEY.encode()),
+        Answer(body=KEY.encode()),
+        Answer(body={"choices": KEY}),
+        Answer(body=refused),
+        Answer(body=choice({"content": None}, KEY)),
+        Answer(body={"error": {"message": echo, "code": KEY}}),
+        Answer(307, {}, {"Location": f"/v1/{KEY}/chat/completions"}),
+    ):
+        service.plan = lambda *_, answer=answer: answer
+        with pytest.raises(RemoteError) as caught:
+            texts(model, PROMPTS[:1])
+        shown.append(everything_an_error_shows(caught.value))
+    assert "[key]" in shown[0]
+    assert KEY in service.headers[0]["authorization"]
+    kept = [*shown, caplog.text, repr(model), to_json(model.info)]
+    kept += [pickle.dumps(thing).decode("latin-1") for thing in (model, cached, model.info)]
+    kept += [path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()]
+    assert all(KEY not in text for text in kept)
+
+
+def test_a_copy_in_another_process_answers_too(service: Service) -> None:
+    model = chat(service, requests_per_minute=6000, check_hearing=True)
+    texts(model, PROMPTS[:1])
+    copy = pickle.loads(pickle.dumps(model))
+    assert texts(copy, [Prompt("?", sound())]) == ["? (0.100 s at 8000 Hz, level 0.1000)"]
+    assert copy.info == model.info
+
+
+def test_the_registry_builds_it_and_the_environment_names_the_service(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+    model = load("language_model", "openai-chat:/models/Qwen2-Audio-7B-Instruct")
+    assert model.info.name == "/models/Qwen2-Audio-7B-Instruct"
+    assert model.info.options == {"base_url": service.url}
+    assert texts(model, PROMPTS[:1]) == ANSWERS[:1]
+
+
+def test_without_a_key_openai_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(RemoteError, match="set the environment variable OPENAI_API_KEY") as caught:
+        OpenAIChat("gpt-audio").generate([Prompt("?")])
+    assert caught.value.final
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"model": ""}, "needs a name"),
+        ({"timeout_s": 0}, "timeout_s > 0"),
+        ({"sample_rate": 0}, "sample_rate >= 1"),
+        ({"concurrency": 0}, "concurrency must be"),
+        ({"requests_per_minute": 0}, "requests_per_minute must be"),
+        ({"max_usd": 1.0}, "usd_per_million_output_tokens"),
+        ({"max_usd": 1.0, "usd_per_million_input_tokens": 1.0}, "needs the prices"),
+        ({"extra_body": {"stream": True, "n": 2}}, "must not hold n, stream"),
+        ({"extra_body": {"x": float("nan")}}, "must be JSON"),
+        ({"base_url": f"http://me:{KEY}@localhost/v1"}, "base_url must"),
+    ],
+    ids=str,
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        OpenAIChat(**{"model": "m", **options})
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        Prompt(" "),
+        Prompt("\ud800"),
+        Prompt("?", examples=(Example("", "yes"),)),
+        Prompt("?", examples=(Example("Is it?", ""),)),
+    ],
+)
+def test_prompts_that_cannot_be_sent_are_refused_alone(service: Service, prompt: Prompt) -> None:
+    stream = chat(service).generate([PROMPTS[0], prompt])
+    assert next(stream).text == ANSWERS[0]
+    with pytest.raises(InvalidInputError, match="turn"):
+        next(stream)
+    assert len(service.requests) == 1

@@ -1,0 +1,126 @@
+"""AudioSet's ontology as a source: only what is a kind of something is asked about."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from audioprobe.concepts.ontology import Node, Ontology
+from audioprobe.errors import InvalidInputError
+from audioprobe.probing.clips import clips_by_concept
+from audioprobe.probing.pairs import balanced_pairs
+from audioprobe.probing.relations.audioset import (
+    SHIPPED,
+    Edges,
+    edge_kinds,
+    from_ontology,
+    read_edges,
+)
+from audioprobe.types import Clip
+
+# Ids and names as AudioSet has them; what lies below what, shortened.
+BELOW: dict[tuple[str, str], Sequence[str]] = {
+    ("/m/0jbk", "Animal"): ("/m/015p6", "/m/068hy", "/m/01280g"),
+    ("/m/01280g", "Wild animals"): ("/m/015p6", "/m/07r_k2n"),
+    ("/m/068hy", "Domestic animals, pets"): ("/m/0bt9lr",),
+    ("/m/015p6", "Bird"): ("/m/04s8yn", "/m/0h0rv"),
+    ("/m/04s8yn", "Crow"): ("/m/07r04",),
+    ("/m/07r04", "Caw"): (),
+    ("/m/0h0rv", "Pigeon, dove"): (),
+    ("/m/07r_k2n", "Yip"): (),
+    ("/m/0bt9lr", "Dog"): (),
+    ("/t/dd00041", "Sounds of things"): ("/m/07yv9",),
+    ("/m/07yv9", "Vehicle"): ("/m/012f08",),
+    ("/m/012f08", "Motor vehicle (road)"): ("/m/0k4j",),
+    ("/m/0k4j", "Car"): (),
+}
+
+
+def ontology() -> Ontology:
+    return Ontology(
+        Node(name_id, name, "", tuple(children), ()) for (name_id, name), children in BELOW.items()
+    )
+
+
+EDGES: Edges = {
+    ("/m/015p6", "/m/0jbk"): "is-a",
+    ("/m/015p6", "/m/01280g"): "grouping",
+    ("/m/01280g", "/m/0jbk"): "is-a",
+    ("/m/0bt9lr", "/m/068hy"): "is-a",
+    ("/m/068hy", "/m/0jbk"): "is-a",
+    ("/m/04s8yn", "/m/015p6"): "is-a",
+    ("/m/0h0rv", "/m/015p6"): "is-a",
+    ("/m/07r04", "/m/04s8yn"): "made-by",
+    ("/m/012f08", "/m/07yv9"): "is-a",
+    ("/m/0k4j", "/m/012f08"): "is-a",
+    ("/m/07yv9", "/t/dd00041"): "grouping",
+}
+
+
+def test_only_kinds_are_climbed_and_the_rest_is_never_a_wrong_answer() -> None:
+    found = {subject.id: subject for subject in from_ontology(ontology(), EDGES).subjects}
+    crow = found["/m/04s8yn"]
+    assert crow.phrase == "a crow"
+    assert [rung.phrase for rung in crow.hypernyms] == ["a bird", "an animal"]
+    assert "/m/01280g" in crow.above  # a grouping: wild animals are neither asked nor denied
+    assert "/m/07r04" not in found  # a caw is made by a crow; it is none
+    assert "/m/07r_k2n" not in found  # nobody has judged that edge
+    car = [rung.phrase for rung in found["/m/0k4j"].hypernyms]
+    assert car == ["a motor vehicle", "a vehicle"]
+    assert found["/m/0bt9lr"].hypernyms[0].phrase == "a domestic animal"  # said by hand
+
+
+def test_wrong_answers_come_from_below_other_roots() -> None:
+    pairs = balanced_pairs(from_ontology(ontology(), EDGES), "hypernym").pairs
+    kinds = {s.id: s.kind for s in from_ontology(ontology(), EDGES).subjects}
+    by_target: dict[str, list[bool]] = {}
+    for pair in pairs:
+        by_target.setdefault(pair.target, []).append(pair.holds)
+        if not pair.holds:
+            assert kinds[pair.concept] != {"/m/0jbk": "animal"}.get(pair.target, "")
+    assert by_target
+    assert all(sum(holds) * 2 == len(holds) for holds in by_target.values())
+
+
+def test_clips_with_the_labels_of_the_data_set_are_found() -> None:
+    clips = [
+        Clip("1", Path("1.wav"), ("Pigeon, dove",)),
+        Clip("2", Path("2.wav"), ("Motor vehicle (road)",)),
+    ]
+    # Upwards by any edge, and the sound that it makes; a yip is none of a crow.
+    labels = ("Animal", "Wild animals", "Bird", "Crow", "Caw"), ("Animal", "Crow", "Yip")
+    clips += [Clip(f"{3 + n}", Path("3.wav"), names) for n, names in enumerate(labels)]
+    clips.append(Clip("5", Path("5.wav"), ("Sounds of things", "Vehicle", "Motor vehicle (road)")))
+    found = clips_by_concept(clips, from_ontology(ontology(), EDGES))
+    assert set(found.by_concept) == {"/m/04s8yn", "/m/0h0rv", "/m/012f08"}
+    assert [clip.id for clip in found.by_concept["/m/04s8yn"]] == ["3"]
+    assert [clip.id for clip in found.by_concept["/m/012f08"]] == ["2", "5"]
+    assert set(found.unsorted) == {"4"}
+
+
+def test_edges_are_counted_by_kind(tmp_path: Path) -> None:
+    counts = edge_kinds(ontology(), EDGES)
+    assert counts == {"is-a": 8, "made-by": 1, "grouping": 2, "untagged": 1}
+    path = tmp_path / "edges.csv"
+    rows = [f"{child},{parent},{kind}" for (child, parent), kind in EDGES.items()]
+    path.write_text("\n".join(["child_id,parent_id,kind", *rows]), encoding="utf-8")
+    assert from_ontology(ontology(), path) == from_ontology(ontology(), EDGES)
+
+
+def test_the_table_that_ships_is_whole_and_of_three_kinds() -> None:
+    shipped = read_edges(SHIPPED)
+    counts = {kind: sum(k == kind for k in shipped.values()) for kind in set(shipped.values())}
+    assert counts == {"is-a": 283, "made-by": 113, "grouping": 310}
+    found = {subject.phrase for subject in from_ontology(ontology()).subjects}
+    assert {"a crow", "a pigeon", "a dog", "a car"} <= found
+
+
+def test_bad_edges_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="expected is-a or made-by or grouping, got 'isa'"):
+        from_ontology(ontology(), {("/m/04s8yn", "/m/015p6"): "isa"})  # type: ignore[dict-item]
+    with pytest.raises(InvalidInputError, match="None of 13 nodes is a kind of another"):
+        from_ontology(ontology(), {("/m/07r04", "/m/04s8yn"): "made-by"})
+    path = tmp_path / "edges.csv"
+    path.write_text("child_id,parent_id,kind\na,b,is-a\na,b,grouping\n", encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="row 3: a < b is there twice"):
+        read_edges(path)

@@ -1,0 +1,49 @@
+"""How ids and captions are shown: shorter, and only where they are shown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audioprobe import CaptionClassifier, Recordings, Scripted
+from audioprobe.results.caption_table import captions_beside
+from audioprobe.results.display_table import shown_caption, without_folder
+
+
+@pytest.mark.parametrize(
+    ("given_ids", "shown"),
+    [
+        (("/a/b/x.wav", "/a/b/y.wav"), ("x.wav", "y.wav")),
+        (("a/b/x.wav", "a/bc/x.wav"), ("b/x.wav", "bc/x.wav")),
+        (("a/x.wav", "y.wav"), ("a/x.wav", "y.wav")),
+        (("a/x.wav",), ("a/x.wav",)),
+        ((), ()),
+    ],
+)
+def test_the_common_folder_is_left_out(given_ids: tuple[str, ...], shown: tuple[str, ...]) -> None:
+    assert without_folder(given_ids) == shown
+
+
+@given(st.lists(st.text("ab/", min_size=1, max_size=8), unique=True))
+def test_shown_ids_are_still_told_apart(ids: list[str]) -> None:
+    shown = without_folder(ids)
+    assert len(set(shown)) == len(ids)
+    assert all(whole.endswith(short) for whole, short in zip(ids, shown, strict=True))
+
+
+def test_what_introduces_a_caption_is_not_shown_and_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = "Audio caption: A crow."
+    assert shown_caption(said) == "A crow."
+    assert shown_caption("A crow. Audio caption: no") == "A crow. Audio caption: no"
+    assert shown_caption("Audio caption: ") == "Audio caption: "
+    folder = Recordings().folder
+    result = CaptionClassifier(Scripted(said), "keyword")(folder, ["crow"])
+    assert {row[:2] for row in result.table().rows} >= {("crow.flac", "A crow.")}
+    assert result.captions[0].text == said
+    table = captions_beside({"one": result, "other": result})
+    assert table.header == ("clip", "one", "other")
+    assert table.rows[0][1] == "A crow."
+    for columns in (60, 140):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert max(map(len, str(result).splitlines()[:2])) <= columns

@@ -1,0 +1,328 @@
+"""Results: shown safely, written completely, read back exactly, evaluated honestly."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.metrics import FixedThreshold, OracleThreshold, TunedThreshold
+from audioprobe.results import (
+    Caption,
+    ClassificationResult,
+    Failure,
+    LabelScores,
+    Provenance,
+)
+from audioprobe.results.display import MAX_LINES
+from audioprobe.results.evaluation import evaluate
+from audioprobe.types import ComponentInfo
+
+EVIL = "\x1b[2J<script>alert(1)</script> [red]=HYPERLINK()"
+
+
+@pytest.fixture
+def result() -> ClassificationResult:
+    return ClassificationResult(
+        LabelScores(
+            ("a.wav", EVIL), ("crow", "rain"), np.array([[0.1 + 0.2, -0.5], [0.25, 1 / 3]])
+        ),
+        (
+            Caption("a.wav", 0.0, "No sound is recognised.", abstained=True),
+            Caption("a.wav", 10.0, "=cmd|' /C calc'!A0"),
+            Caption(EVIL, 0.0, EVIL),
+        ),
+        (Failure("c.wav", "read", "AudioReadError", "c.wav: no such file."),),
+        Provenance(
+            {"model": ComponentInfo("language_model", "m")}, {"pooling": "max"}, 0, "ab", {}, "now"
+        ),
+        {"a.wav": ("crow",), EVIL: ()},
+    )
+
+
+def test_json_brings_everything_back(result: ClassificationResult) -> None:
+    copy = ClassificationResult.from_json(result.to_json())
+    assert copy.to_json() == result.to_json()
+    np.testing.assert_array_equal(copy.scores, result.scores)
+    assert (copy.captions, copy.failures, copy.truth) == (
+        result.captions,
+        result.failures,
+        result.truth,
+    )
+
+
+def test_csv_has_a_row_per_clip_asked_for_and_no_score_for_the_failed_one(
+    result: ClassificationResult,
+) -> None:
+    rows = list(csv.DictReader(io.StringIO(result.to_csv(), newline="")))
+    assert [float(row["crow"]) for row in rows[:2]] == [0.1 + 0.2, 0.25]
+    assert (rows[2]["crow"], rows[2]["failed at"]) == ("", "read")
+    assert len(rows) == 3
+
+
+def test_what_a_model_told_beside_its_captions_is_in_the_csv(result: ClassificationResult) -> None:
+    silent, loud, evil = result.captions
+    told = replace(loud, details={"not heard (s)": 4.76, "model": "m"})
+    odd = replace(result, captions=(silent, told, evil))
+    first, other, failed = csv.DictReader(io.StringIO(odd.to_csv(), newline=""))
+    said = [row["details"] for row in (first, other, failed)]
+    assert said == [" | not heard (s): 4.76, model: m", "", ""]
+    assert "details" not in result.to_csv()
+
+
+def test_nothing_in_a_caption_or_name_is_obeyed(result: ClassificationResult) -> None:
+    shown = str(result)
+    assert "\x1b" not in shown
+    assert "[red]" in shown
+    assert not any(row[1].startswith("=") for row in csv.reader(io.StringIO(result.to_csv())))
+
+
+def test_the_table_prefers_a_window_in_which_something_was_recognised(
+    result: ClassificationResult,
+) -> None:
+    assert result.table().rows[0][1] == "=cmd|' /C calc'!A0 (+1 windows)"
+
+
+def test_a_clip_in_which_nothing_was_recognised_shows_no_label_and_is_counted() -> None:
+    silent = ClassificationResult(
+        LabelScores(("a",), ("crow",), np.array([[0.4]])),
+        (Caption("a", 0.0, "No sound is recognised.", abstained=True),),
+        (),
+        Provenance({}, {}, 0, "", {}, "now"),
+    )
+    assert silent.table().rows[0][2] == "–"
+    assert silent.counts["unrecognised"] == 1
+    assert "1 in which the model recognised nothing" in silent.summary()
+
+
+def test_saving_writes_both_files_whole(result: ClassificationResult, tmp_path: Path) -> None:
+    paths = result.save(tmp_path / "new" / "run")
+    assert [path.name for path in paths] == ["result.json", "scores.csv"]
+    assert json.loads(paths[0].read_text())["captions"][2]["text"] == EVIL
+    assert sorted(p.name for p in paths[0].parent.iterdir()) == ["result.json", "scores.csv"]
+    result.save(tmp_path / "new" / "run")
+
+
+def test_a_file_name_that_is_no_utf8_is_saved_and_read_back(
+    result: ClassificationResult, tmp_path: Path
+) -> None:
+    odd = ClassificationResult(
+        LabelScores(("\udcff.wav",), ("crow",), np.array([[1.0]])),
+        (Caption("\udcff.wav", 0.0, "a crow"),),
+        (),
+        result.provenance,
+    )
+    path, _ = odd.save(tmp_path)
+    assert ClassificationResult.from_json(path.read_text()).clip_ids == ("\udcff.wav",)
+    assert "udcff" in str(odd)
+
+
+def test_labels_that_are_named_like_a_column_are_told_apart() -> None:
+    odd = ClassificationResult(
+        LabelScores(("a",), ("clip", "cause"), np.array([[0.5, 0.25]])),
+        (Caption("a", 0.0, "x"),),
+        (),
+        Provenance({}, {}, 0, "", {}, "now"),
+    )
+    (row,) = csv.DictReader(io.StringIO(odd.to_csv(), newline=""))
+    assert (row["clip"], row["label clip"], row["label cause"]) == ("a", "0.5", "0.25")
+
+
+@pytest.fixture
+def direct() -> ClassificationResult:
+    """A result without captions, by two measures."""
+    names = (("a", "b"), ("crow", "rain"))
+    return ClassificationResult(
+        LabelScores(*names, np.array([[0.5, -0.5], [0.25, 1.0]])),
+        (),
+        (Failure("c", "score", "OutOfMemoryError", "too long"),),
+        Provenance({}, {"pooling": "max", "rank_by": "cosine"}, 0, "", {}, "now"),
+        measure="cosine",
+        alternatives={"probability": LabelScores(*names, np.array([[0.75, 0.25], [0.125, 0.5]]))},
+    )
+
+
+def test_another_measure_takes_the_place_of_the_first(direct: ClassificationResult) -> None:
+    other = direct.ranked_by("probability")
+    np.testing.assert_array_equal(other.scores, [[0.75, 0.25], [0.125, 0.5]])
+    assert other.provenance.options == {"pooling": "max", "rank_by": "probability"}
+    assert list(other.measures) == ["probability", "cosine"]
+    assert other.ranked_by("cosine").to_json() == direct.to_json()
+    assert direct.ranked_by("cosine").to_json() == direct.to_json()
+    with pytest.raises(InvalidInputError, match=r"one of cosine, probability.*got 'match'"):
+        direct.ranked_by("match")
+
+
+def test_alternatives_are_of_the_same_clips_and_labels(direct: ClassificationResult) -> None:
+    for name, scores in (
+        ("cosine", direct.label_scores),
+        ("other", LabelScores(("a",), ("crow", "rain"), np.zeros((1, 2)))),
+    ):
+        with pytest.raises(InvalidInputError, match=f"alternative '{name}' needs"):
+            replace(direct, alternatives={name: scores})
+
+
+def test_without_captions_nothing_is_said_of_them(direct: ClassificationResult) -> None:
+    assert direct.counts == {"clips": 3, "scored": 2, "failed": 1}
+    assert direct.recognised == {"a", "b"}
+    assert direct.table().rows[0] == ("a", "crow 0.50", "rain -0.50")
+    assert direct.summary() == (
+        "2 of 3 clips scored, 1 failed, scores are cosine, windows of a clip pooled by max."
+    )
+
+
+def test_columns_of_the_csv_all_differ(direct: ClassificationResult) -> None:
+    names = (("a",), ("cause", "crow", "crow (b)"))
+    odd = replace(
+        direct,
+        label_scores=LabelScores(*names, np.array([[1.0, 2.0, 3.0]])),
+        alternatives={"b": LabelScores(*names, np.array([[4.0, 5.0, 6.0]]))},
+    )
+    header, row, failed = csv.reader(io.StringIO(odd.to_csv(), newline=""))
+    labels = ["label cause", "crow", "crow (b)", "cause (b)", "label crow (b)", "crow (b) (b)"]
+    assert header == ["clip", *labels, "failed at", "cause"]
+    assert row == ["a", "1.0", "2.0", "3.0", "4.0", "5.0", "6.0", "", ""]
+    assert failed == ["c", *[""] * 6, "score", "too long"]
+
+
+def test_scores_must_be_finite_and_of_the_right_shape() -> None:
+    with pytest.raises(InvalidInputError, match="clip_ids must be unique"):
+        LabelScores(("a", "a"), ("b",), np.zeros((2, 1)))
+    with pytest.raises(InvalidInputError, match="finite"):
+        LabelScores(("a",), ("b",), np.array([[np.nan]]))
+    with pytest.raises(InvalidInputError, match=r"\(1, 1\)"):
+        LabelScores(("a",), ("b",), np.zeros((2, 1)))
+
+
+def test_evaluation_counts_failures_and_leaves_undefined_labels_out(
+    result: ClassificationResult,
+) -> None:
+    evaluation = result.evaluate()
+    assert (evaluation.n_clips, evaluation.n_failed) == (2, 1)
+    assert evaluation.labels[0].auc == 1.0
+    assert evaluation.labels[1].auc is None
+    assert (evaluation.auc.value, evaluation.auc.n, evaluation.auc.n_undefined) == (1.0, 1, 1)
+    assert "undefined" in str(evaluation)
+    assert "2 clips scored, 1 failed" in evaluation.to_markdown()
+
+
+def test_targets_may_be_a_matrix_or_labels_by_clip(result: ClassificationResult) -> None:
+    matrix = np.array([[True, False], [False, False]])
+    assert result.evaluate(matrix) == result.evaluate()
+    with pytest.raises(InvalidInputError, match="No labels are given for 2 of 2"):
+        result.evaluate({})
+    with pytest.raises(InvalidInputError, match="shape"):
+        result.evaluate(np.zeros((3, 2), dtype=bool))
+
+
+def test_there_is_nothing_to_evaluate_where_every_clip_failed() -> None:
+    with pytest.raises(InvalidInputError, match="No clip was scored, 3 failed"):
+        evaluate(np.zeros((0, 1)), np.zeros((0, 1), bool), ("x",), n_failed=3)
+
+
+def test_f1_is_given_only_with_the_policy_that_chose_its_threshold() -> None:
+    scores = np.array([[0.1], [0.4], [0.35], [0.8]])
+    targets = np.array([[False], [False], [True], [True]])
+    plain = evaluate(scores, targets, ("x",))
+    assert plain.labels[0].f1 is None
+    assert "F1" not in plain.to_markdown()
+    fixed = evaluate(scores, targets, ("x",), threshold=FixedThreshold(0.5))
+    assert fixed.f1.value == pytest.approx(2 / 3)
+    assert "F1, threshold fixed at 0.5" in fixed.to_markdown()
+    oracle = evaluate(scores, targets, ("x",), threshold=OracleThreshold())
+    assert oracle.f1.value == pytest.approx(0.8)
+    tuned = TunedThreshold.fit(targets, scores, on="valid")
+    assert "tuned on valid" in evaluate(scores, targets, ("x",), threshold=tuned).to_markdown()
+
+
+def test_macro_means_have_intervals_over_groups_and_say_how_many_labels() -> None:
+    names = tuple(f"clip {n}" for n in range(12))
+    truth = {name: (("crow",) if n % 2 else ()) for n, name in enumerate(names)}
+    scores = np.random.default_rng(0).random((12, 2))
+    plain = ClassificationResult(
+        LabelScores(names, ("crow", "rain"), scores),
+        (),
+        (),
+        Provenance({}, {}, 0, "", {}, "now"),
+        truth,
+        "cosine",
+    )
+    found = plain.evaluate()
+    assert (found.auc.n_groups, found.auc.unit) == (12, "clips")
+    assert "AUC of 1 of 2 labels" in str(found)
+    sites = replace(plain, groups={name: f"site {n // 4}" for n, name in enumerate(names)})
+    assert (sites.evaluate().auc.n_groups, sites.evaluate().auc.unit) == (3, "groups")
+    assert plain.evaluate(bootstrap=None).auc.low is None
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        (("crow",), "'Crow' is 'crow' in the truth. Did you mean 'crow'"),
+        (("Great_tit",), "'great tit' is 'Great_tit'"),
+        (("crows",), "None of the 2 labels.*'crows'.* Did you mean 'crows'"),
+    ],
+)
+def test_labels_that_the_truth_spells_differently_are_refused(
+    truth: tuple[str, ...], message: str
+) -> None:
+    scores = LabelScores(("a",), ("Crow", "great tit"), np.array([[0.5, 0.25]]))
+    provenance = Provenance({}, {}, 0, "", {}, "now")
+    result = ClassificationResult(scores, (), (), provenance, {"a": truth}, "cosine")
+    with pytest.raises(InvalidInputError, match=message):
+        result.evaluate()
+
+
+def test_a_result_is_saved_and_loaded_by_folder_or_file(
+    result: ClassificationResult, tmp_path: Path
+) -> None:
+    path, _ = result.save(tmp_path / "run")
+    for place in (path, tmp_path / "run"):
+        assert ClassificationResult.load(place).to_json() == result.to_json()
+    with pytest.raises(InvalidInputError, match="nowhere"):
+        ClassificationResult.load(tmp_path / "nowhere")
+    path.write_text("{}")
+    with pytest.raises(InvalidInputError, match=r"result\.json"):
+        ClassificationResult.load(path)
+
+
+def test_a_result_is_a_mapping_of_clips(result: ClassificationResult) -> None:
+    assert (len(result), list(result)) == (2, ["a.wav", EVIL])
+    assert result["a.wav"] == {"crow": 0.1 + 0.2, "rain": -0.5}
+    with pytest.raises(KeyError, match="failed"):
+        result["c.wav"]
+    with pytest.raises(KeyError, match="Did you mean"):
+        result["a.wave"]
+
+
+def test_scores_are_a_tidy_data_frame(result: ClassificationResult) -> None:
+    frame = result.to_pandas()
+    assert list(frame.columns) == ["clip", "label", "score"]
+    assert frame.pivot(index="clip", columns="label", values="score").loc["a.wav", "rain"] == -0.5
+    assert len(frame) == 4
+
+
+def test_a_long_result_has_a_short_repr_and_its_counts(result: ClassificationResult) -> None:
+    ids = tuple(f"clip-{n}.wav" for n in range(500))
+    long = replace(
+        result,
+        label_scores=LabelScores(ids, ("crow",), np.zeros((500, 1))),
+        captions=tuple(Caption(name, 0.0, "A crow. " * 60) for name in ids),
+        truth=dict.fromkeys(ids, ("crow",)),
+    )
+    for shown in (long, long.evaluate({**dict.fromkeys(ids, ("crow",)), ids[0]: ()})):
+        assert len(repr(shown).splitlines()) <= MAX_LINES
+        assert "array(" not in repr(shown)
+    assert repr(long).endswith(long.summary())
+
+
+def test_a_notebook_gets_a_table_in_which_nothing_is_obeyed(result: ClassificationResult) -> None:
+    page = result._repr_html_()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert page.count("<table>") == 2  # clips, failures
+    assert "1 failed" in page

@@ -1,0 +1,99 @@
+"""A curriculum learns to hear, and learns nothing from shuffled labels.
+
+On a tiny LLaMA with random weights, in half a minute; `benchmarks/quick.py` asks the same of the
+recipe `quick` and its real language model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.tiny_ltu import write_base
+
+from audioprobe import LTU, LikelihoodClassifier, Synthetic
+from audioprobe.datasets.synthetic.palettes import Procedural
+from audioprobe.small_ltu.curriculum import Curriculum
+from audioprobe.small_ltu.questions import LABELS
+from audioprobe.small_ltu.recipe import Recipe, RecipeAudio, RecipeLora, RecipeStage, read_recipe
+from audioprobe.training.trainer import TrainingArguments
+from audioprobe.types import ComponentInfo, Float64Array
+
+N_CLIPS = 40
+SOURCES = ("crow", "siren", "cricket", "bell")
+ADAPTERS = RecipeLora(
+    rank=32,
+    alpha=64,
+    targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+    dropout=0.0,
+)
+
+
+def recipe(base: Path) -> Recipe:
+    """The encoder of `quick`, and adapters that let random weights learn to write four labels."""
+    lesson = read_recipe("quick").lessons[0]
+    stage = RecipeStage(
+        "everything",
+        ("encoder", "projector", "lora"),
+        TrainingArguments(steps=80, learning_rate=5e-3, warmup=10),
+        scenes=8,
+        per_scene=1,
+        tasks=("labels",),
+        cutoff=200,
+    )
+    return Recipe(
+        base=str(base),
+        sounds=RecipeAudio(
+            128, n_validation=3, most=1, bare=0.0, sources=SOURCES, recordings=False
+        ),
+        lessons=(replace(lesson, plan=replace(lesson.plan, steps=160, precision="float32")),),
+        stages=(stage,),
+        encoder=read_recipe("quick").encoder,
+        lora=ADAPTERS,
+    )
+
+
+class Shuffled:
+    """A palette that makes any source, whichever is asked for."""
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self._palette = Procedural(sources)
+        self.concepts = self._palette.concepts
+
+    @property
+    def info(self) -> ComponentInfo:
+        return ComponentInfo("palette", "shuffled", "1", {}, {"of": self._palette.info})
+
+    def fill(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
+        return self._palette.fill(str(rng.choice(self.concepts)), rng, n)
+
+    def alone(self, concept: str, rng: np.random.Generator) -> Float64Array:
+        return self._palette.alone(str(rng.choice(self.concepts)), rng)
+
+
+@pytest.fixture
+def curriculum(tmp_path: Path) -> Curriculum:
+    (tmp_path / "base").mkdir()
+    write_base(tmp_path / "base", with_sound=False)
+    return Curriculum(recipe(tmp_path / "base"), tmp_path / "training")
+
+
+def auc_after(curriculum: Curriculum) -> float:
+    """On scenes that are what they are said to be, and that were not trained on."""
+    model = LTU.from_pretrained(curriculum.train(), base=curriculum.recipe.base)
+    scenes = Synthetic(n_clips=N_CLIPS, most=1, palette=SOURCES, seed=0)
+    classifier = LikelihoodClassifier(model, question=LABELS, template="Labels: {}")
+    value = classifier(scenes.clips("test"), scenes.labels).evaluate().auc.value
+    assert value is not None
+    return value
+
+
+def test_it_hears_what_it_learned(curriculum: Curriculum) -> None:
+    assert auc_after(curriculum) > 0.75
+
+
+def test_shuffled_labels_teach_nothing(curriculum: Curriculum) -> None:
+    n_clips = curriculum.recipe.sounds.n_train
+    curriculum.scenes = Synthetic(n_clips=n_clips, most=1, palette=Shuffled(SOURCES), seed=0)
+    assert abs(auc_after(curriculum) - 0.5) < 0.15

@@ -1,0 +1,61 @@
+"""Notices of other libraries stay out of standard error, and nothing else does."""
+
+import logging
+import os
+
+import pytest
+
+from audioprobe.library_notices import (
+    hide_kernel_notice,
+    without_tflite_notice,
+    without_weight_bars,
+)
+from tests.processes import run_python
+
+NOTICE = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
+
+
+def test_the_notice_of_tflite_goes_and_its_neighbours_stay(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with without_tflite_notice():
+        os.write(2, f"before\n{NOTICE}\nafter\n".encode())
+    os.write(2, b"later\n")
+    assert capfd.readouterr().err == "before\nafter\nlater\n"
+
+
+def test_a_crash_still_shows_everything() -> None:
+    code = (
+        "import os\nfrom audioprobe.library_notices import without_tflite_notice\n"
+        f"with without_tflite_notice():\n    os.write(2, b'{NOTICE}\\nbroken\\n')\n    os.abort()"
+    )
+    process = run_python(code)
+    assert process.returncode < 0
+    assert process.stderr == "broken\n"
+
+
+def test_bitsandbytes_does_not_announce_missing_kernels(caplog: pytest.LogCaptureFixture) -> None:
+    hide_kernel_notice()
+    logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
+    logger.warning("Failed to load CPU gemm_4bit_forward from kernels-community: %s.", "none")
+    logger.error("something else")
+    assert [record.message for record in caplog.records] == ["something else"]
+
+
+def test_bars_of_transformers_are_hidden_for_a_while() -> None:
+    from transformers.utils import logging as bars
+
+    shown = bars.is_progress_bar_enabled()
+    with without_weight_bars():
+        assert not bars.is_progress_bar_enabled()
+    assert bars.is_progress_bar_enabled() == shown
+
+
+def test_classifying_prints_nothing_of_other_libraries() -> None:
+    code = (
+        "from audioprobe.cli.app import hide_kernel_notice; hide_kernel_notice();"
+        "from audioprobe import LTU, BirdNET, EmbeddingScorer;"
+        "LTU.from_pretrained('mini'); BirdNET(); EmbeddingScorer.local().score(['a'], ['b'])"
+    )
+    process = run_python(code)
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
