@@ -2,6 +2,7 @@
 
 from audioprobe import metrics as metrics
 from audioprobe import testing as testing
+from audioprobe.audio.windowing import Windowing as Windowing
 from audioprobe.classification.caption import CaptionClassifier as CaptionClassifier
 from audioprobe.classification.likelihood import LikelihoodClassifier as LikelihoodClassifier
 from audioprobe.classification.zero_shot import ZeroShotClassifier as ZeroShotClassifier
