@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioprobe.cli.progress import StageProgress, duration, progress_bar, stage_bars
+from audioprobe.cli.progress import StageProgress, duration, progress_bars
+from audioprobe.progress import ProgressEvent
 
 
 def stage(*marks: tuple[float, int], total: int = 24) -> StageProgress:
@@ -76,9 +77,9 @@ def test_bytes_are_told_in_units_of_bytes() -> None:
 def test_without_a_terminal_there_are_lines_also_while_no_step_ends(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with stage_bars(every_s=0.05) as show:
+    with progress_bars(every_s=0.05) as show:
         time.sleep(0.2)
-        show("encoder", 3, 8)
+        show(ProgressEvent(stage="encoder", done=3, total=8))
         time.sleep(0.2)
     out, told = capsys.readouterr()
     lines = told.splitlines()
@@ -88,7 +89,7 @@ def test_without_a_terminal_there_are_lines_also_while_no_step_ends(
 
 
 def test_what_is_over_within_a_minute_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_bar() as show:
-        show(1, 2)
-        show(2, 2, 1)
+    with progress_bars() as show:
+        show(ProgressEvent(stage="clips", done=1, total=2))
+        show(ProgressEvent(stage="clips", done=2, total=2, n_failed=1))
     assert capsys.readouterr() == ("", "")

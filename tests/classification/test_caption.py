@@ -22,6 +22,7 @@ from audioprobe.errors import (
     WeightsError,
 )
 from audioprobe.models.tag_captioner import TagCaptioner
+from audioprobe.progress import ProgressEvent
 from audioprobe.protocols import LanguageModel
 from audioprobe.results import ClassificationResult
 from audioprobe.scorers.keyword import KeywordScorer
@@ -387,11 +388,11 @@ def test_truth_that_came_with_the_clips_is_evaluated() -> None:
 
 
 def test_progress_counts_up_to_the_number_of_clips() -> None:
-    seen: list[tuple[int, ...]] = []
+    seen: list[ProgressEvent] = []
     classifier = CaptionClassifier(ScriptedModel(describe, 2), KeywordScorer())
-    classifier(clips(0.1, 0.2, 0.3), LABELS, progress=lambda *done: seen.append(done))
-    assert seen[-1] == (3, 3, 0)
-    done = [one for one, *_ in seen]
+    classifier(clips(0.1, 0.2, 0.3), LABELS, progress=seen.append)
+    assert (seen[-1].done, seen[-1].total, seen[-1].n_failed) == (3, 3, 0)
+    done = [event.done for event in seen]
     assert done == sorted(done)
 
 

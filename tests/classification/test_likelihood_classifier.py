@@ -33,6 +33,7 @@ from audioprobe.errors import (
     WeightsError,
 )
 from audioprobe.models.tag_captioner import TagCaptioner
+from audioprobe.progress import ProgressEvent
 from audioprobe.types import Clip, ComponentInfo, LogLikelihood, Prompt, Waveform
 
 LABELS = ["crow", "heavy rain", "dog"]
@@ -357,10 +358,10 @@ def test_everything_is_written_and_read_back_without_captions() -> None:
 
 
 def test_progress_counts_up_to_the_number_of_clips() -> None:
-    seen: list[tuple[int, ...]] = []
+    seen: list[ProgressEvent] = []
     classifier = LikelihoodClassifier(ScriptedModel(batch_size=2, likelihood=nats))
-    classifier(clips(0.1, 0.2, 0.1), LABELS, progress=lambda *done: seen.append(done))
-    assert seen[-1] == (3, 3, 0)
+    classifier(clips(0.1, 0.2, 0.1), LABELS, progress=seen.append)
+    assert (seen[-1].done, seen[-1].total, seen[-1].n_failed) == (3, 3, 0)
 
 
 @pytest.fixture(scope="module")

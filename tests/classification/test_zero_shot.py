@@ -20,6 +20,7 @@ from audioprobe.errors import (
     UnsupportedInputError,
     WeightsError,
 )
+from audioprobe.progress import ProgressEvent
 from audioprobe.types import Clip, FloatArray, Waveform
 
 LABELS = ["crow", "rain", "dog"]  # at 0, 60 and 90 degrees
@@ -213,12 +214,10 @@ def test_wrong_labels_and_options_are_refused() -> None:
 
 def test_clap_is_built_by_name_and_recordings_are_heard(tmp_path: Path) -> None:
     save_tiny_clap(tmp_path)
-    seen: list[tuple[int, ...]] = []
+    seen: list[ProgressEvent] = []
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, 15 * 8000).astype(np.float32)
     sounds = [Waveform(noise, 8000), sound(0.1)]
-    result = ZeroShotClassifier(f"clap:{tmp_path}")(
-        sounds, LABELS, progress=lambda *done: seen.append(done)
-    )
+    result = ZeroShotClassifier(f"clap:{tmp_path}")(sounds, LABELS, progress=seen.append)
     encoder = CLAP(str(tmp_path))
     heads = [Waveform(noise[start : start + 80_000], 8000) for start in (0, 40_000)]
     vectors = np.stack(list(encoder.embed_audio([*heads, sound(0.1)])))

@@ -21,6 +21,7 @@ from audioprobe import DebianSounds
 from audioprobe.datasets.debian import listing
 from audioprobe.datasets.debian.fetch import fetch
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
+from audioprobe.progress import ProgressEvent
 
 __all__ = ["served", "small_tables"]
 pytestmark = needs_dpkg
@@ -37,15 +38,15 @@ def offered(served: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("small_tables")
 def test_labelled_recordings_and_the_copyright_are_kept(offered: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    outcomes = fetch(tmp_path / "out", progress=lambda done, total: told.append((done, total)))
+    events: list[ProgressEvent] = []
+    outcomes = fetch(tmp_path / "out", progress=events.append)
     assert [outcome.state for outcome in outcomes] == ["fetched"] * 3
     sounds = DebianSounds(tmp_path / "out", doubtful=True)
     assert not sounds.missing
     assert (tmp_path / "out/farm/usr/share/doc/farm/copyright").read_text().startswith("License")
     assert not list((tmp_path / "out").rglob("jingle.wav"))
     assert not list((tmp_path / "out").glob(".partial-*"))
-    assert told[-1] == (3000, 3000)
+    assert (events[-1].done, events[-1].total, events[-1].unit) == (3000, 3000, "bytes")
     text, complete = listing.report(tmp_path / "out", outcomes)
     assert complete
     assert "6 of 6 recordings" in text

@@ -9,6 +9,7 @@ from audioprobe.finetuning.data import TrainingData
 from audioprobe.finetuning.text_corpora import losses_of
 from audioprobe.finetuning.trainer import FineTuningResult, finetune
 from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.progress import ProgressEvent
 from audioprobe.training import checkpointing
 from tests.tiny_tuning import strategy, tiny_files, watched
 
@@ -29,8 +30,8 @@ class Course:
         files = tiny_files(base)
         self.losses, self.weights = [per_token(files.net)], [dict[str, torch.Tensor]()]
 
-        def progress(done: int, *_: object) -> None:
-            if done % EVERY == 0:
+        def progress(event: ProgressEvent) -> None:
+            if event.done % EVERY == 0:
                 self.losses.append(per_token(files.net))
                 self.weights.append(checkpointing.copied(files.net))
 

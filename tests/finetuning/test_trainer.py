@@ -1,6 +1,6 @@
 """Every way to hold and to tie does what it promises, on an LTU that is tuned in seconds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from audioprobe.finetuning.data import TrainingData
 from audioprobe.finetuning.strategy import LoraConfig, Strategy
 from audioprobe.finetuning.trainer import FineTuningResult, finetune
 from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.training import checkpointing
 from audioprobe.training.trainer import STATE
 from tests.tiny_tuning import strategy, tiny_files
@@ -190,7 +191,7 @@ def test_a_finished_tuning_is_not_repeated(
         raise AssertionError
 
     found = []
-    for progress in (None, forbidden):
+    for progress in (ignore_progress, forbidden):
         files = tiny_files(base)
         told = finetune(files, lessons, strategy(), tmp_path, progress=progress)
         found.append((told.log, dict(files.net.named_parameters())))
@@ -253,7 +254,7 @@ def test_a_tuning_that_diverges_says_where_and_leaves_the_state_before(
             lessons,
             chosen,
             tmp_path,
-            progress=lambda done, *_: steps.append(done),
+            progress=lambda event: steps.append(event.done),
         )
     assert f"at step {len(steps)}:" in str(told.value)
     if len(steps) >= save_every:
@@ -268,9 +269,9 @@ class KilledError(Exception):
     """Stands for a kill."""
 
 
-def killed_at(step: int) -> Callable[..., None]:
-    def progress(done: int, *_: object) -> None:
-        if done == step:
+def killed_at(step: int) -> ProgressCallback:
+    def progress(event: ProgressEvent) -> None:
+        if event.done == step:
             raise KilledError
 
     return progress

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.trainer import finetune
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.training import checkpointing
 from audioprobe.training.trainer import TrainingArguments, train
 from tests.processes import ROOT, SETTINGS
@@ -107,7 +108,7 @@ def begun(
     base: Path,
     sounds: Path,
     out: Path,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: ProgressCallback = ignore_progress,
 ) -> Mapping[str, Any]:
     """Fine-tune as far as the folder says; weights, and what they were before."""
     files, lessons = tiny_files(base, dropout=0.0), tiny_lessons(sounds)
@@ -116,11 +117,11 @@ def begun(
     return {"weights": own, "before": told.before, "log": list(told.log)}
 
 
-def die_at(step: int) -> Callable[[int, int, float], None]:
+def die_at(step: int) -> ProgressCallback:
     """Whoever is told of this step is gone at once, as if killed."""
 
-    def progress(done: int, *_: object) -> None:
-        if done == step:
+    def progress(event: ProgressEvent) -> None:
+        if event.done == step:
             os._exit(KILLED)
 
     return progress
@@ -130,7 +131,7 @@ def main(places: Sequence[str], kill_at: str = "") -> None:
     """Every case, one after the other; those that shall die on the way do the largest alone."""
     out, base, sounds = map(Path, places)
     rank = os.environ["RANK"]
-    progress = die_at(int(kill_at)) if kill_at else None
+    progress = die_at(int(kill_at)) if kill_at else ignore_progress
     for name, case in CASES.items() if not kill_at else [("everything", EVERYTHING)]:
         found = begun(case, base, sounds, out / name, progress)
         torch.save(found, out / f"{name} of {rank}.pt")

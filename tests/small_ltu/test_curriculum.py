@@ -14,6 +14,7 @@ from tests.tiny_recipe import PLAN, SOURCES, recipe
 from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.models.ltu.adapter import save_adapter
+from audioprobe.progress import ProgressEvent
 from audioprobe.small_ltu.curriculum import Curriculum, scenes_of
 from audioprobe.small_ltu.recipe import RecipeAudio, RecipeStage
 from audioprobe.small_ltu.relations import Relation
@@ -37,12 +38,14 @@ class StopError(Exception):
     """Whatever may end a training."""
 
 
-@pytest.mark.parametrize("where", ["scenes 7", "encoder 2", "projector 1", "closed 2"])
+@pytest.mark.parametrize(
+    "where", ["scenes: spectrograms 7", "encoder: steps 2", "projector: steps 1", "closed: steps 2"]
+)
 def test_stopped_anywhere_it_reaches_the_same_weights(
     where: str, base: Path, trained: Path, tmp_path: Path
 ) -> None:
-    def stop(what: str, done: int, _: int) -> None:
-        if where == f"{what} {done}":
+    def stop(event: ProgressEvent) -> None:
+        if where == f"{event.stage} {event.done}":
             raise StopError
 
     with pytest.raises(StopError):
@@ -128,8 +131,8 @@ def test_nothing_held_out_is_asked(base: Path, tmp_path: Path) -> None:
 def test_two_trainings_in_one_folder_are_refused_from_the_first_scene(
     base: Path, tmp_path: Path
 ) -> None:
-    def begin_another(what: str, *_: int) -> None:
-        if what == "scenes":
+    def begin_another(event: ProgressEvent) -> None:
+        if event.stage.startswith("scenes"):
             Curriculum(recipe(base), tmp_path).train()
 
     with pytest.raises(TrainingError, match="another process trains in this folder"):

@@ -12,6 +12,7 @@ from audioprobe import Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics import macro, per_label, roc_auc
 from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.progress import ProgressEvent
 from audioprobe.small_ltu.encoder_training import (
     Lesson,
     new_classifier,
@@ -80,14 +81,14 @@ def test_a_pool_is_filled_once_and_an_interrupted_one_goes_on(tmp_path: Path) ->
     class StopError(Exception):
         pass
 
-    def stop(done: int, _: int) -> None:
-        if done == 67:
+    def stop(event: ProgressEvent) -> None:
+        if event.done == 67:
             raise StopError
 
     with pytest.raises(StopError):
         SpectrogramCache(brief(70), "test", tmp_path / "broken", progress=stop)
     again = SpectrogramCache(
-        brief(70), "test", tmp_path / "broken", progress=lambda done, _: seen.append(done)
+        brief(70), "test", tmp_path / "broken", progress=lambda event: seen.append(event.done)
     )
     assert seen == list(range(65, 71)), "what was saved is not computed again"
     rows = torch.arange(70)

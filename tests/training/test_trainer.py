@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.models.causal_lm.dtypes import computes_in_bfloat16
+from audioprobe.progress import ProgressEvent
 from audioprobe.training import checkpointing
 from audioprobe.training.trainer import LOG, STATE, TrainingArguments, train
 
@@ -45,11 +46,11 @@ PLAN = TrainingArguments(steps=60, learning_rate=1e-2, warmup=5, save_every=7)
 
 
 def test_the_loss_falls_and_everything_is_logged(tmp_path: Path) -> None:
-    seen = []
-    log = train(Line(), batch_at, PLAN, tmp_path, progress=lambda *told: seen.append(told))
+    events: list[ProgressEvent] = []
+    log = train(Line(), batch_at, PLAN, tmp_path, progress=events.append)
     assert [entry["step"] for entry in log] == list(range(60))
     assert log[-1]["loss"] < log[0]["loss"] / 3
-    assert [(done, total) for done, total, _ in seen] == [(n + 1, 60) for n in range(60)]
+    assert [(event.done, event.total) for event in events] == [(n + 1, 60) for n in range(60)]
     lines = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
     assert lines == log
 

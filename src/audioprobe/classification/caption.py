@@ -13,11 +13,11 @@ from audioprobe.classification.provenance import groups_of, provenance_of, truth
 from audioprobe.errors import AudioProbeError, ContractError, RemoteError
 from audioprobe.inference.windows import (
     InferenceResult,
-    Progress,
     UnusableResponseError,
     WindowModel,
     run_inference,
 )
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel, Scorer, TextLimit
 from audioprobe.registry import check_name, component
 from audioprobe.results import Caption, ClassificationResult, Provenance
@@ -99,14 +99,14 @@ class CaptionClassifier:
         sounds: Source | Iterable[Source],
         labels: Iterable[str],
         *,
-        progress: Progress | None = None,
+        progress: ProgressCallback = ignore_progress,
     ) -> ClassificationResult:
         """Classify sounds.
 
         Args:
             sounds: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names, as a listener would say them.
-            progress: called with the number of clips done, in all, and failed.
+            progress: called after every clip or batch.
 
         Raises:
             InvalidInputError: for no sounds, or for labels that the scorer refuses.

@@ -14,11 +14,11 @@ from audioprobe.classification.provenance import groups_of, provenance_of, truth
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.inference.windows import (
     InferenceResult,
-    Progress,
     WindowModel,
     iter_inference,
     run_inference,
 )
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.registry import check_name, component
 from audioprobe.results import ClassificationResult, Failure, LabelScores
@@ -121,14 +121,14 @@ class LikelihoodClassifier:
         sounds: Source | Iterable[Source],
         labels: Iterable[str],
         *,
-        progress: Progress | None = None,
+        progress: ProgressCallback = ignore_progress,
     ) -> ClassificationResult:
         """Classify sounds.
 
         Args:
             sounds: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names, as the model would say them.
-            progress: called with the number of clips done, in all, and failed.
+            progress: called after every clip or batch.
 
         Returns:
             Scores in nats, differences of nats where a prior is subtracted.

@@ -12,7 +12,8 @@ from audioprobe.audio.windowing import AudioWindow, Windowing
 from audioprobe.classification.pooling import pooled
 from audioprobe.classification.provenance import groups_of, provenance_of, truth_of
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.inference.windows import Progress, UnusableResponseError, WindowModel, run_inference
+from audioprobe.inference.windows import UnusableResponseError, WindowModel, run_inference
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import check_name, component
 from audioprobe.results import ClassificationResult, LabelScores
@@ -87,7 +88,7 @@ class ZeroShotClassifier:
         sounds: Source | Iterable[Source],
         labels: Iterable[str],
         *,
-        progress: Progress | None = None,
+        progress: ProgressCallback = ignore_progress,
     ) -> ClassificationResult:
         """Classify sounds.
 

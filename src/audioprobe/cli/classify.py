@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from audioprobe.cli.app import app
 from audioprobe.cli.console import terminal_width
 from audioprobe.cli.output import Output
-from audioprobe.cli.progress import progress_bar
+from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.text_table import printable
 from audioprobe.registry import available, load
@@ -178,7 +178,7 @@ def _classified(
         }
 
     digests = {"sounds": sound_digests(clips)}
-    with output.run(asked, pinned, digests) as run, progress_bar() as progress:
+    with output.run(asked, pinned, digests) as run, progress_bars() as progress:
         if run is not None:
             classifiers = [
                 CaptionClassifier(CachedModel(classifier.model, run.journal), judge)

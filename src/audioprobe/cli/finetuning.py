@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from audioprobe.cli.app import EXIT_FAILED
 from audioprobe.cli.console import terminal_width, write
-from audioprobe.cli.progress import stage_bars
+from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import located
 from audioprobe.io.text_table import printable
 
@@ -34,7 +34,7 @@ def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: 
         return 0
     from audioprobe.training.trainer import get_accelerator
 
-    with stage_bars() as bars:
+    with progress_bars() as bars:
         prepared(folder, bars, n_workers=n_workers)
     return tell_study(folder, Path(source).stem) if get_accelerator().is_main_process else 0
 

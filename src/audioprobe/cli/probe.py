@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app
 from audioprobe.cli.console import note, terminal_width, write
-from audioprobe.cli.progress import stage_bars
+from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import located
 from audioprobe.io.text_table import printable
 
@@ -105,7 +105,7 @@ def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: boo
     if dry_run:
         _show(prepared)
         return 0
-    with stage_bars() as bars, located(source):
+    with progress_bars() as bars, located(source):
         cells = prepared(folder, bars, say=note)
     return tell_probe(prepared, cells, folder, Path(source).stem, embed=embed)
 

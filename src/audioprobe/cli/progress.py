@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.text import Text
 
 from audioprobe.cli.console import note
+from audioprobe.progress import ProgressCallback, ProgressEvent
 
 LINE_EVERY_S = 60.0
 _FIRST_RATE_S = 1.0  # seconds before a rate is worth telling
@@ -113,46 +114,24 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def progress_bar(
-    what: str = "clips", unit: Unit = "items", *, every_s: float = LINE_EVERY_S
-) -> Iterator[Callable[..., None]]:
-    """Progress of one stage, on standard error, so that standard output can be piped.
-
-    It is moved by (done, total), and (done, total, failed) where something can fail.
+def progress_bars(*, every_s: float = LINE_EVERY_S) -> Iterator[ProgressCallback]:
+    """Show the progress of any number of stages on standard error, one after the other.
 
     Args:
-        what: is counted.
-        unit: of the counts.
-        every_s: seconds between two lines where standard error is no terminal.
-    """
-    with _view(every_s) as view:
-        stage = StageProgress(what, time.monotonic(), unit)
-        view.show(stage)
-
-        def show(done: int, total: int, n_failed: int = 0) -> None:
-            remark = f"{n_failed} failed" if n_failed else ""
-            stage.update(done, total, remark, time.monotonic())
-            view.show(stage)
-
-        yield show
-
-
-@contextmanager
-def stage_bars(*, every_s: float = LINE_EVERY_S) -> Iterator[Callable[..., None]]:
-    """As `progress_bar`, for any number of stages, one after the other.
-
-    It is moved by (stage, done, total), and (stage, done, total, remark) where there is more to
-    tell.
+        every_s: seconds between two lines where standard error is not a terminal.
     """
     stages: dict[str, StageProgress] = {}
     with _view(every_s) as view:
         idle_since = time.monotonic()  # a stage's work begins where that of the last one ended
 
-        def show(name: str, done: int, total: int, remark: str = "") -> None:
+        def show(event: ProgressEvent) -> None:
             nonlocal idle_since
-            stage = stages.setdefault(name, StageProgress(name, idle_since))
+            name = event.stage
+            stage = stages.setdefault(name, StageProgress(name, idle_since, event.unit))
             idle_since = time.monotonic()
-            stage.update(done, total, remark, idle_since)
+            failed = f"{event.n_failed} failed" if event.n_failed else ""
+            remark = ", ".join(part for part in (failed, event.note) if part)
+            stage.update(event.done, event.total, remark, idle_since)
             view.show(stage)
 
         yield show

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app, shipped
 from audioprobe.cli.console import note, terminal_width, write
-from audioprobe.cli.progress import stage_bars
+from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import InvalidInputError, located
 from audioprobe.io.text_table import printable
 
@@ -92,7 +92,7 @@ def _classify(
     if dry_run:
         _show(prepared)
         return 0
-    with stage_bars() as bars, located(str(path)):
+    with progress_bars() as bars, located(str(path)):
         cells = prepared(folder, progress=bars, on=on, n_workers=n_workers, say=note)
     return tell_classification(prepared, cells, folder, path.stem, embed=embed)
 

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app, shipped
 from audioprobe.cli.console import terminal_width, write
-from audioprobe.cli.progress import duration, progress_bar, stage_bars
+from audioprobe.cli.progress import duration, progress_bars
 from audioprobe.io.text_table import printable
 
 _SHIPPED = shipped("audioprobe.small_ltu", "recipes")
@@ -41,7 +41,7 @@ def fetch_sounds(
         write(listing.contents(names, width=terminal_width()))
         return 0
     folder = out or table.default_folder()
-    with progress_bar("fetched", "bytes") as progress:
+    with progress_bars() as progress:
         text, complete = listing.report(folder, fetch.fetch(folder, names, progress=progress))
     write(text)
     return 0 if complete else EXIT_FAILED
@@ -72,7 +72,7 @@ def train(
 
     chosen = read_recipe(recipe)
     began = time.monotonic()
-    with stage_bars() as bars:
+    with progress_bars() as bars:
         training = Curriculum(chosen, out, recordings=recordings, workers=workers, progress=bars)
         folder = training.train()
     write(printable(f"wrote {folder} in {duration(time.monotonic() - began)}"))
@@ -100,7 +100,7 @@ def examine(
     from audioprobe.small_ltu.evaluation.measures import table_of
 
     began, target = time.monotonic(), out or folder / "exam"
-    with stage_bars() as bars:
+    with progress_bars() as bars:
         exam = SmallLTUEvaluation(
             folder,
             target,

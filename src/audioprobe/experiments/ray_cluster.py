@@ -19,7 +19,7 @@ from audioprobe.experiments.classification.build import EvaluationClips, PromptQ
 from audioprobe.experiments.classification.config import ComponentSpec
 from audioprobe.io.response_log import ResponseLog
 from audioprobe.models.cached import CachedModel
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ProgressEvent
 from audioprobe.scorers.keyword import KeywordScorer
 from audioprobe.types import Clip
 
@@ -92,7 +92,7 @@ def answer_on(
     journal: ResponseLog,
     *,
     n_workers: int,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> None:
     """Fill the journal of a run with the answers that it lacks.
 
@@ -103,7 +103,7 @@ def answer_on(
         asked: the clips, and what is asked of them.
         journal: of the run, in this process.
         n_workers: actors that hold the model.
-        progress: told how far it is.
+        progress: called after every batch.
     """
     questions = [question for _, each in asked for question in each]
     rows, number = [], 0
@@ -123,6 +123,6 @@ def answer_on(
         )
         for done, row in enumerate(data.iter_rows(), 1):
             journal.write(pickle.loads(row["answers"]))  # noqa: S301 - written by our actor
-            progress("asked on Ray", done, len(rows), "")
+            progress(ProgressEvent(stage="clips on Ray", done=done, total=len(rows)))
     finally:
         ray.shutdown()

@@ -1,6 +1,6 @@
 """Sounds to learn from, with what is said of each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.relations.shipped import from_concepts
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.small_ltu.questions import listed
 from audioprobe.training.spectrogram_cache import SpectrogramCache
 from audioprobe.types import Clip
@@ -43,7 +44,7 @@ def captioned_clips(
     clips: Sequence[Clip],
     folder: str | Path,
     *,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: ProgressCallback = ignore_progress,
 ) -> CaptionedClips:
     """Spectrograms of clips, computed once into a folder.
 
@@ -51,7 +52,7 @@ def captioned_clips(
         name: of the sounds.
         clips: with at least one label each.
         folder: of these alone.
-        progress: told how many are done, and how many there are.
+        progress: called after every clip.
 
     Raises:
         InvalidInputError: if there are no clips, one has no labels, or the folder holds others.

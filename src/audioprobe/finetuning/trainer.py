@@ -47,6 +47,7 @@ from audioprobe.models.ltu.cross_attention import NAME as GATE
 from audioprobe.models.ltu.cross_attention import init_cross_attention
 from audioprobe.models.ltu.lora_expansion import expand_lora
 from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.training import checkpointing
 from audioprobe.training.objectives import AnswerLoss
 from audioprobe.training.sequences import TrainingExample
@@ -90,7 +91,7 @@ def finetune(
     folder: str | Path,
     *,
     watched: Sequence[TrainingExample] = (),
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: ProgressCallback = ignore_progress,
 ) -> FineTuningResult:
     """Fine-tune a model, or go on with what a folder holds of it.
 
@@ -101,7 +102,7 @@ def finetune(
         strategy: how.
         folder: of this fine-tuning alone.
         watched: passages held apart, for early stopping.
-        progress: told steps done, steps in all, and the loss.
+        progress: called after every step; the note has the loss.
 
     Raises:
         InvalidInputError: if nothing would train, a part is named that the network lacks, adapters

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from audioprobe.errors import PER_ITEM_ERRORS, ContractError, RemoteError
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.types import Prompt
 
 _ALONE = 16  # prompts asked one by one after a failure, before a batch is tried again
@@ -25,24 +26,28 @@ class PromptFailure:
 
 PromptFactory: TypeAlias = Callable[[], Prompt | PromptFailure]
 Ask: TypeAlias = Callable[[Iterable[Prompt]], Iterator[Answer]]
-ProgressCallback: TypeAlias = Callable[[int, int], None]
 
 
 def map_prompts(
-    ask: Ask[Answer], makers: Sequence[PromptFactory], told: ProgressCallback
+    ask: Ask[Answer],
+    makers: Sequence[PromptFactory],
+    progress: ProgressCallback = ignore_progress,
+    *,
+    stage: str,
 ) -> list[Answer | PromptFailure]:
     """One answer or failure per prompt, in order.
 
     Args:
         ask: a stream of prompts to a stream of answers, one each, in order.
         makers: of the prompts, called as they are needed, again after a failure of a batch.
-        told: after each answer, how many there are and how many of them are failures.
+        progress: called after each answer.
+        stage: name of the operation in progress events.
 
     Raises:
         ContractError: if there are more or fewer answers than prompts.
         AudioProbeError: for what no single prompt is the cause of.
     """
-    asking = _PromptStream(ask, makers, told)
+    asking = _PromptStream(ask, makers, progress, stage)
     while len(asking.found) < len(makers):
         asking.go_on()
     return asking.found
@@ -50,9 +55,14 @@ def map_prompts(
 
 class _PromptStream(Generic[Answer]):
     def __init__(
-        self, ask: Ask[Answer], makers: Sequence[PromptFactory], told: ProgressCallback
+        self,
+        ask: Ask[Answer],
+        makers: Sequence[PromptFactory],
+        progress: ProgressCallback,
+        stage: str,
     ) -> None:
-        self._ask, self._makers, self._told = ask, makers, told
+        self._ask, self._makers = ask, makers
+        self._progress, self._stage = progress, stage
         self.found: list[Answer | PromptFailure] = []
         self._n_given = self._n_failed = self._alone = 0
 
@@ -106,7 +116,14 @@ class _PromptStream(Generic[Answer]):
     def _keep(self, answer: Answer | PromptFailure) -> None:
         self.found.append(answer)
         self._n_failed += isinstance(answer, PromptFailure)
-        self._told(len(self.found), self._n_failed)
+        self._progress(
+            ProgressEvent(
+                stage=self._stage,
+                done=len(self.found),
+                total=len(self._makers),
+                n_failed=self._n_failed,
+            )
+        )
 
 
 def _refuse_final(error: Exception) -> None:

@@ -14,15 +14,13 @@ from audioprobe.errors import (
     ContractError,
     RemoteError,
 )
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.results import Failure, Stage
 from audioprobe.types import Clip, Waveform
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Kept = TypeVar("Kept")
-
-Progress = Callable[[int, int, int], None]
-"""Called with the number of clips done (failed ones among them), in all, and failed."""
 
 
 class UnusableResponseError(AudioProbeError):
@@ -86,7 +84,7 @@ def run_inference(
     listener: WindowModel[Item, Answer, Kept],
     clips: Sequence[Clip],
     reading: Windowing,
-    progress: Progress | None = None,
+    progress: ProgressCallback = ignore_progress,
 ) -> InferenceResult[Kept]:
     """Ask about every window of every clip, and tell how far it is.
 
@@ -94,7 +92,7 @@ def run_inference(
         listener: who answers.
         clips: with unique ids.
         reading: how they are cut into windows.
-        progress: told how far it is.
+        progress: called after every clip or batch.
 
     Raises:
         ContractError: if it answers more or fewer items than it was given.
@@ -102,9 +100,9 @@ def run_inference(
     """
     record: InferenceResult[Kept] = InferenceResult()
     for _ in iter_inference(listener, clips, reading, record):
-        if progress is not None:
-            n_failed = len(record.failures)
-            progress(len(record.kept) + n_failed, len(clips), n_failed)
+        n_failed = len(record.failures)
+        done = len(record.kept) + n_failed
+        progress(ProgressEvent(stage="clips", done=done, total=len(clips), n_failed=n_failed))
     return record.in_order(clips)
 
 

@@ -15,7 +15,7 @@ from audioprobe.probing.relations.shipped import from_concepts
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.probing.wordings import Form, read_wordings
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
 from audioprobe.registry import check_name, component
 from audioprobe.types import Waveform
@@ -103,7 +103,7 @@ class ConceptProbe:
         *,
         spoken: Mapping[str, Waveform] | None = None,
         familiar: Iterable[str] = (),
-        progress: Progress = lambda *_: None,
+        progress: ProgressCallback = ignore_progress,
     ) -> ProbeOutcome:
         """Ask everything.
 
@@ -115,7 +115,7 @@ class ConceptProbe:
                 are played.
             spoken: recordings of the words themselves, by id of the concept.
             familiar: ids of concepts that the model learned from such sound.
-            progress: told how far it is.
+            progress: called with the progress of each stage.
 
         Raises:
             InvalidInputError: if no clip is of a concept, nothing can be asked, a relation is

@@ -5,19 +5,19 @@ from dataclasses import replace
 
 from audioprobe.probing.answers.judging import FreeAnswer, judge
 from audioprobe.probing.trial import Trial
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
 
 
 def with_judgements(
-    trials: Sequence[Trial], model: LanguageModel, progress: Progress = lambda *_: None
+    trials: Sequence[Trial], model: LanguageModel, progress: ProgressCallback = ignore_progress
 ) -> tuple[tuple[Trial, ...], int]:
     """Let a judge read the free answers of trials; equal answers to a question are read once.
 
     Args:
         trials: those without a free answer stay as they are.
         model: the judge.
-        progress: told how far it is.
+        progress: called after each judgement.
 
     Returns:
         The trials in order, and how many prompts the judge was given.
@@ -31,11 +31,7 @@ def with_judgements(
         if trial.said is not None
     }
     n_different = len(set(answers.values()))
-
-    def told(done: int, n_failed: int) -> None:
-        progress("judge", done, n_different, f"{n_failed} failed" if n_failed else "")
-
-    found = dict(zip(answers, judge(model, list(answers.values()), told), strict=True))
+    found = dict(zip(answers, judge(model, list(answers.values()), progress), strict=True))
     judged = (
         replace(trial, judged=found[n]) if n in found else trial for n, trial in enumerate(trials)
     )

@@ -9,7 +9,7 @@ from audioprobe.inference.prompts import Answer, Ask, PromptFailure, map_prompts
 from audioprobe.probing.answers import parse_choice, parse_yes_no
 from audioprobe.probing.questions import WITH_SOUND, YES_NO, ProbeQuestion
 from audioprobe.probing.trial import Trial
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.prompts.levels import shipped
 from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.types import Decoding, Prompt, Response, Waveform
@@ -47,7 +47,7 @@ class ProbeRunner:
         sounds: by the key that questions have; reading one may fail.
         manners: how.
         around_caption: how a caption stands before a question, with {caption} and {question}.
-        progress: told how far it is.
+        progress: called after each response.
         captions: of clips, filled as they are asked for.
         n_calls: prompts that the model was given, likelihoods and free answers apart.
         digests: of the sounds that were played, by their key; "failed" where one was not read.
@@ -58,7 +58,7 @@ class ProbeRunner:
     sounds: Mapping[str, Callable[[], Waveform]]
     manners: PromptingOptions
     around_caption: str
-    progress: Progress = lambda *_: None
+    progress: ProgressCallback = ignore_progress
     captions: dict[str, str | PromptFailure] = field(default_factory=dict)
     n_calls: dict[str, int] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
@@ -181,12 +181,9 @@ class ProbeRunner:
         self, what: str, keys: Sequence["_Key"], ask: Ask[Answer]
     ) -> list[Answer | PromptFailure]:
         """One answer or failure per key, in order."""
-
-        def told(done: int, n_failed: int) -> None:
-            self.progress(what, done, len(keys), f"{n_failed} failed" if n_failed else "")
-
         self.n_calls[what] = self.n_calls.get(what, 0) + len(keys)
-        return map_prompts(ask, [partial(self._prompt, key) for key in keys], told)
+        makers = [partial(self._prompt, key) for key in keys]
+        return map_prompts(ask, makers, self.progress, stage=what)
 
     def _prompt(self, key: "_Key") -> Prompt | PromptFailure:
         text, sound, caption = key

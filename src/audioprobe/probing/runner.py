@@ -11,7 +11,7 @@ from audioprobe.probing.prepared import PLAYED_S, PreparedProbe, seconds_unplaye
 from audioprobe.probing.probe_builder import ProbeBuilder
 from audioprobe.probing.prompting import ProbeRunner, PromptingOptions
 from audioprobe.probing.results import Place, ProbeOutcome
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.provenance import Provenance, digest_of_sounds, now, versions
 from audioprobe.types import Clip, Option
@@ -26,7 +26,7 @@ def run_probe(
     *,
     judge: LanguageModel | None = None,
     familiar: Iterable[str] = (),
-    progress: Progress = lambda *_: None,
+    progress: ProgressCallback = ignore_progress,
 ) -> ProbeOutcome:
     """Ask everything.
 
@@ -38,7 +38,7 @@ def run_probe(
         bootstrap: how intervals are computed.
         judge: a model that reads the free answers too; None leaves them to the rules.
         familiar: ids of concepts that the model learned from such sound.
-        progress: told how far it is.
+        progress: called with the progress of each stage.
 
     Raises:
         AudioProbeError: for what no single question is the cause of, such as missing weights.

@@ -5,7 +5,6 @@ goes on there, to the weights that it would have reached.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from audioprobe.models.ltu.adapter import save_adapter
 from audioprobe.models.ltu.audio_prefix import CavMaePrefix
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
 from audioprobe.models.ltu.model import LTU
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Dataset
 from audioprobe.small_ltu.encoder_training import new_classifier, train_encoder
 from audioprobe.small_ltu.qa_sampler import QASampler
@@ -39,7 +39,6 @@ RECIPE, MODEL, CAPTIONS = "recipe.json", "ltu", "captions.jsonl"
 TRAIN = "train"  # split of scenes and recordings
 _BRIEF = Decoding(max_new_tokens=40)  # twice a caption of the curriculum; the untaught ramble
 
-Progress = Callable[[str, int, int], None]
 """Called with what is being done, what of it is done, and all of it."""
 
 
@@ -51,7 +50,7 @@ class Curriculum:
         folder: of this training alone.
         recordings: folder of `DebianSounds`; needed where the recipe wants recordings.
         workers: processes that make scenes.
-        progress: told how far it is.
+        progress: called with the progress of each stage.
 
     Raises:
         InvalidInputError: if the folder holds a training of another recipe, or there are no
@@ -65,7 +64,7 @@ class Curriculum:
         *,
         recordings: str | Path | None = None,
         workers: int = 1,
-        progress: Progress = lambda *_: None,
+        progress: ProgressCallback = ignore_progress,
     ) -> None:
         self.recipe = recipe
         self.folder = Path(folder)
@@ -96,7 +95,7 @@ class Curriculum:
             TRAIN,
             self.folder / "scenes",
             workers=self._workers,
-            progress=lambda done, total: self._progress("scenes", done, total),
+            progress=prefixed(self._progress, "scenes"),
         )
 
     def teach_encoder(self, pool: SpectrogramCache) -> LabelLoss:
@@ -109,7 +108,7 @@ class Curriculum:
                 pool,
                 lesson,
                 self.folder / f"encoder-{number}",
-                progress=lambda done, total, _: self._progress("encoder", done, total),
+                progress=prefixed(self._progress, "encoder"),
             )
         return objective
 
@@ -146,7 +145,7 @@ class Curriculum:
             batch_at,
             stage.plan,
             self.folder / stage.name,
-            progress=lambda done, total, _: self._progress(stage.name, done, total),
+            progress=prefixed(self._progress, stage.name),
         )
 
     def look(self, files: LTUCheckpoint, stage: RecipeStage) -> None:
@@ -166,7 +165,9 @@ class Curriculum:
         for clip, answer in zip(clips, model.generate(prompts, _BRIEF), strict=True):
             said = {"clip": clip.id, "labels": clip.labels, "caption": answer.text}
             lines.append(json.dumps(said) + "\n")
-            self._progress(f"captions after {stage.name}", len(lines), n_scenes)
+            self._progress(
+                ProgressEvent(stage=f"captions after {stage.name}", done=len(lines), total=n_scenes)
+            )
         atomic_write(path, "".join(lines))
 
     def _train(self) -> Path:

@@ -1,6 +1,5 @@
 """An audio encoder, trained as a classifier before a language model listens through it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.ltu.cavmae import CavMaeConfig, CavMaeEncoder
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.training import checkpointing
 from audioprobe.training.objectives import LabelBatch, LabelKind, LabelLoss
 from audioprobe.training.spec_augment import kept_patches, view
@@ -74,7 +74,7 @@ def train_encoder(
     lesson: Lesson,
     folder: str | Path,
     *,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: ProgressCallback = ignore_progress,
 ) -> list[dict[str, float]]:
     """Train an encoder and its head on the labels of a pool, resuming what the folder holds.
 
@@ -83,7 +83,7 @@ def train_encoder(
         pool: what to learn from.
         lesson: how.
         folder: of this training alone.
-        progress: called with steps done, steps in all, and the loss.
+        progress: called after every step; the note has the loss.
 
     Returns:
         The log of `train`.

@@ -1,7 +1,7 @@
 """Spectrograms of a data set on disk, computed once and read in any order."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,6 +17,7 @@ from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import Dataset
 from audioprobe.types import Clip
 
@@ -32,7 +33,7 @@ class SpectrogramCache:
         split: of the data set.
         folder: of this pool alone. What an interrupted run has computed is kept.
         workers: processes that read clips and compute spectrograms; 1 is this one alone.
-        progress: called with clips done and in all, while the pool is filled.
+        progress: called after every clip, while the cache is filled.
 
     Attributes:
         labels: shape (n_clips, n_labels), 1 where a label is in a clip.
@@ -48,7 +49,7 @@ class SpectrogramCache:
         folder: str | Path,
         *,
         workers: int = 1,
-        progress: Callable[[int, int], None] = lambda *_: None,
+        progress: ProgressCallback = ignore_progress,
     ) -> None:
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,7 @@ class SpectrogramCache:
             rows[number, [names[label] for label in labels]] = 1
             if (number + 1) % _SAVE_EVERY == 0 or number + 1 == len(clips):
                 self._save(card | {"done": number + 1}, rows)
-            progress(number + 1, len(clips))
+            progress(ProgressEvent(stage="spectrograms", done=number + 1, total=len(clips)))
         self.labels = torch.from_numpy(np.array(rows))
 
     def __len__(self) -> int:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from audioprobe.errors import InvalidInputError, TrainingError
 from audioprobe.io.atomic import atomic_write, exclusive_lock
 from audioprobe.models.causal_lm.dtypes import computes_in_bfloat16
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.training import checkpointing
 
 STATE, LOG = "state.pt", "log.jsonl"
@@ -95,7 +96,7 @@ def train(
     folder: str | Path,
     *,
     accept: Callable[[int], bool] | None = None,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: ProgressCallback = ignore_progress,
 ) -> list[dict[str, float]]:
     """Train what of a module requires gradients, resuming what the folder holds.
 
@@ -106,7 +107,7 @@ def train(
         folder: of this training alone: its state, and a log with one JSON line a step.
         accept: asked, with the number of steps done, before a state is saved; False ends the
             training at the state before. Its answer must depend on the weights alone.
-        progress: called with steps done, steps in all, and the loss.
+        progress: called after every step; the note has the loss.
 
     Returns:
         The log: step, loss, learning rate, gradient norm and seconds of every step up to the
@@ -126,8 +127,7 @@ def train(
     # Of several processes that train together, the first holds the folder for all.
     holding = training_lock(folder) if accelerator.is_main_process else nullcontext()
     with holding, torch.random.fork_rng(), deterministic_mode(accelerator.device.type):
-        told = progress or (lambda *_: None)
-        log = _fit(objective, batch_at, plan, folder, accelerator, accept=accept, progress=told)
+        log = _fit(objective, batch_at, plan, folder, accelerator, accept=accept, progress=progress)
         accelerator.wait_for_everyone()  # so that the state is on disk when the others go on
         return log
 
@@ -148,7 +148,7 @@ def _fit(
     accelerator: Any,  # noqa: ANN401
     *,
     accept: Callable[[int], bool] | None,
-    progress: Callable[[int, int, float], None],
+    progress: ProgressCallback,
 ) -> list[dict[str, float]]:
     trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
@@ -190,7 +190,9 @@ def _fit(
             model.train()
         if due and accelerator.is_main_process:
             _save(folder, objective, optimizer, plan, run)
-        progress(run.step, plan.steps, shown)
+        progress(
+            ProgressEvent(stage="steps", done=run.step, total=plan.steps, note=f"loss {shown:.3f}")
+        )
     objective.eval()
     return run.log
 

@@ -15,6 +15,7 @@ from audioprobe.experiments.finetuning.config import StudyModel, parse_study
 from audioprobe.experiments.finetuning.run import FinetuningRun
 from audioprobe.experiments.finetuning.run_result import RunResult
 from audioprobe.experiments.finetuning.storage import read_record
+from audioprobe.progress import ProgressEvent
 
 
 class StopError(Exception):
@@ -63,8 +64,8 @@ def test_the_same_findings_however_they_come_about(
     """Stopped in the middle of a training and between two, then two at once."""
     run, _, expected = made
 
-    def stop(what: str, done: int, total: int, _: str) -> None:
-        if (what, done) == ("all+llm--none--none--0: training", 1):
+    def stop(event: ProgressEvent) -> None:
+        if (event.stage, event.done) == ("all+llm--none--none--0: steps", 1):
             raise StopError
 
     with pytest.raises(StopError):

@@ -18,9 +18,9 @@ from audioprobe.datasets.debian import resources, table
 from audioprobe.datasets.debian.table import DebianPackage
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
 from audioprobe.io.atomic import exclusive_lock
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 
 TOOLS = ("apt-get", "dpkg-deb")
-Progress = Callable[[int, int], None]
 
 _POLL_S = 0.3  # how often the growing file is looked at
 _PARTIAL = ".partial-"  # what an interrupted fetch leaves behind begins with this
@@ -45,14 +45,14 @@ def fetch(
     folder: str | Path,
     packages: Iterable[str] | None = None,
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback = ignore_progress,
 ) -> tuple[Fetched, ...]:
     """Fetch packages into a folder, one after the other; those that are there are kept.
 
     Args:
         folder: made if need be; each package gets a folder of its own name in it.
         packages: names; None fetches all of the table.
-        progress: told how many bytes of how many are there.
+        progress: called as bytes arrive; the unit is bytes.
 
     Returns:
         What became of each package, in the order of the table.
@@ -78,7 +78,7 @@ def fetch(
 
 
 def _fetch_all(
-    wanted: Sequence[DebianPackage], folder: Path, progress: Progress | None
+    wanted: Sequence[DebianPackage], folder: Path, progress: ProgressCallback
 ) -> tuple[Fetched, ...]:
     for left in folder.glob(f"{_PARTIAL}*"):
         shutil.rmtree(left)
@@ -87,8 +87,7 @@ def _fetch_all(
     done = 0
 
     def grown(size: int) -> None:
-        if progress is not None:
-            progress(done + size, total)
+        progress(ProgressEvent(stage="fetched", done=done + size, total=total, unit="bytes"))
 
     for package in wanted:
         outcomes.append(_fetch_one(package, folder, grown))

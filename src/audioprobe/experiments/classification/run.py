@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from audioprobe.audio.training_clips import training_clips
@@ -39,7 +39,7 @@ from audioprobe.io.run_folder import RunFolder, open_run
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.models.cached import CachedModel
 from audioprobe.models.remote.budget import Budget
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.results import ClassificationResult
 from audioprobe.results.training_data import training_notes
@@ -102,7 +102,7 @@ class ClassificationRun:
     def __call__(
         self,
         folder: str | Path,
-        progress: Progress = lambda *_: None,
+        progress: ProgressCallback = ignore_progress,
         *,
         on: str = "",
         n_workers: int = 2,
@@ -112,7 +112,7 @@ class ClassificationRun:
 
         Args:
             folder: of this run; one that was stopped goes on.
-            progress: told how far it is.
+            progress: called with the progress of each stage.
             on: a Ray cluster that asks, see `cluster.answer_on`; "" asks in this process.
             n_workers: actors of the cluster that hold the model.
             say: told in sentences what a user should know: sounds that have changed since the last
@@ -154,8 +154,8 @@ class ClassificationRun:
                     classifier = CaptionClassifier(
                         model, scorer, question=question.text, examples=question.examples
                     )
-                    told = _told(progress, f"{sounds.name}: {question.name}", source)
-                    cells.append(_cell(classifier, sounds, question, told))
+                    report = _with_costs(progress, f"{sounds.name}: {question.name}", source)
+                    cells.append(_cell(classifier, sounds, question, report))
                     _keep(run, cells[-1])
             tell_reuse([asked], n_before, say)
             return cells
@@ -248,24 +248,24 @@ class ClassificationRun:
         }
 
 
-def _told(progress: Progress, what: str, model: LanguageModel) -> Callable[[int, int, int], None]:
-    """Progress with a note: how many failed, and what a paid service has cost so far."""
+def _with_costs(progress: ProgressCallback, stage: str, model: LanguageModel) -> ProgressCallback:
+    """Return a callback that notes what a paid service has cost so far."""
     budget = getattr(model, "budget", None)
 
-    def tell(done: int, total: int, n_failed: int) -> None:
-        notes = [f"{n_failed} failed"] if n_failed else []
+    def callback(event: ProgressEvent) -> None:
+        note = ""
         if isinstance(budget, Budget):
-            notes.append(f"{budget.n_requests} requests, {budget.usd_spent:.2f} USD")
-        progress(what, done, total, ", ".join(notes))
+            note = f"{budget.n_requests} requests, {budget.usd_spent:.2f} USD"
+        progress(replace(event, stage=stage, note=note))
 
-    return tell
+    return callback
 
 
 def _cell(
     classifier: CaptionClassifier,
     sounds: EvaluationClips,
     question: PromptQuestion,
-    progress: Callable[[int, int, int], None],
+    progress: ProgressCallback,
 ) -> ClassificationCell:
     return _cell_of(classifier(sounds.clips, sounds.labels, progress=progress), sounds, question)
 

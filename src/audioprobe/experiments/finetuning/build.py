@@ -24,7 +24,7 @@ from audioprobe.probing.questions import QuestionConfig
 from audioprobe.probing.relations.concept_set import ConceptSet
 from audioprobe.probing.relations.shipped import from_concepts
 from audioprobe.probing.wordings import Wordings, read_wordings
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Dataset
 from audioprobe.seeding import stable_hash
 from audioprobe.small_ltu.qa_sampler import Pair
@@ -180,14 +180,14 @@ def lessons_of(
 
 
 def sounds_in(
-    materials: Materials, name: str, folder: Path, progress: Progress = lambda *_: None
+    materials: Materials,
+    name: str,
+    folder: Path,
+    progress: ProgressCallback = ignore_progress,
 ) -> CaptionedClips:
     """Spectrograms of a portion; computed by whoever asks first."""
-
-    def told(done: int, total: int) -> None:
-        progress(f"spectrograms, {name}", done, total, "")
-
-    return captioned_clips(name, materials.clips[name], folder / name, progress=told)
+    progress = prefixed(progress, name)
+    return captioned_clips(name, materials.clips[name], folder / name, progress=progress)
 
 
 def watched_by(

@@ -28,7 +28,7 @@ from audioprobe.finetuning.text_corpora import examples_of, losses_of
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.prompt import tokenize, write_prompt
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
 from audioprobe.small_ltu.questions import CAPTION
 from audioprobe.types import Clip, Decoding
@@ -49,13 +49,13 @@ class ModelEvaluator:
         study: how much.
         materials: by what.
         scorer: compares captions with labels.
-        progress: told how far it is.
+        progress: called with the progress of each stage.
     """
 
     study: StudyConfig
     materials: Materials
     scorer: Scorer
-    progress: Progress = lambda *_: None
+    progress: ProgressCallback = ignore_progress
 
     def whole(self, files: LTUCheckpoint) -> ModelEvaluation:
         """Captions, reading, and the concept probe.
@@ -107,12 +107,8 @@ class ModelEvaluator:
             reading=Windowing(length="crop"),
             decoding=Decoding(max_new_tokens=self.study.quiz.tokens),
         )
-
-        def told(done: int, total: int, n_failed: int) -> None:
-            note = f"{n_failed} failed" if n_failed else ""
-            self.progress(f"captions, {name}", done, total, note)
-
-        result = classify(clips, labels, progress=told)
+        progress = prefixed(self.progress, f"captions, {name}")
+        result = classify(clips, labels, progress=progress)
         said = result.captions_by_clip()
         return CaptionEvaluation(
             labels,

@@ -27,7 +27,7 @@ from audioprobe.finetuning.trainer import finetune
 from audioprobe.io.atomic import atomic_open
 from audioprobe.models.causal_lm.dtypes import dtype_of
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
 from audioprobe.training.trainer import get_accelerator
 
@@ -45,13 +45,13 @@ class RunExecutor:
         study: what is wanted.
         materials: what it draws from.
         folder: of the run.
-        progress: told how far it is.
+        progress: called with the progress of each stage.
     """
 
     study: StudyConfig
     materials: Materials
     folder: Path
-    progress: Progress = lambda *_: None
+    progress: ProgressCallback = ignore_progress
 
     def before(self) -> RunResult:
         """The model as it is; measured once and kept, with the states that others compare with."""
@@ -87,10 +87,7 @@ class RunExecutor:
 
     def _tuned(self, cell: TrainingRun) -> RunResult:
         files, measurer = self._model(), self._measurer(cell.name)
-
-        def told(done: int, total: int, loss: float) -> None:
-            self.progress(f"{cell.name}: training", done, total, f"loss {loss:.3f}")
-
+        progress = prefixed(self.progress, cell.name)
         stops = cell.strategy.part(EarlyStopping) is not None
         tuned = finetune(
             files,
@@ -104,7 +101,7 @@ class RunExecutor:
             cell.strategy,
             self.folder / TRAINING / cell.name,
             watched=watched_by(self.materials, files.tokenizer, self.study.cutoff) if stops else (),
-            progress=told,
+            progress=progress,
         )
         if not get_accelerator().is_main_process:
             return _named(cell)
@@ -141,10 +138,8 @@ class RunExecutor:
         return found
 
     def _measurer(self, name: str) -> ModelEvaluator:
-        def told(what: str, done: int, total: int, note: str) -> None:
-            self.progress(f"{name}: {what}", done, total, note)
-
-        return ModelEvaluator(self.study, self.materials, self._scorer, told)
+        progress = prefixed(self.progress, name)
+        return ModelEvaluator(self.study, self.materials, self._scorer, progress)
 
 
 def _before(files: LTUCheckpoint, measurer: ModelEvaluator) -> RunResult:

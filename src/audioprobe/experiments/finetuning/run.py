@@ -25,7 +25,7 @@ from audioprobe.experiments.finetuning.storage import IN_SOUND
 from audioprobe.experiments.run_metadata import digest_of, sound_digests, started
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import open_run
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.training.trainer import get_accelerator
 
 FORMAT = 1
@@ -55,7 +55,7 @@ class FinetuningRun:
     def __call__(
         self,
         folder: str | Path,
-        progress: Progress = lambda *_: None,
+        progress: ProgressCallback = ignore_progress,
         *,
         n_workers: int = 1,
         most: int = 0,
@@ -64,7 +64,7 @@ class FinetuningRun:
 
         Args:
             folder: of this run; one that was stopped goes on.
-            progress: told how far it is.
+            progress: called with the progress of each stage.
             n_workers: trainings at once, each in a process of its own; they share the cores.
             most: trainings to add in this call; 0 adds all that are left.
 
@@ -105,7 +105,9 @@ class FinetuningRun:
             left = [number for number, cell in enumerate(self.cells) if not lab.kept.has(cell.name)]
             left = left[: most or len(left)]
             for done, name in enumerate(self._trained(lab, left, n_workers), 1):
-                progress("trainings", done, len(left), name)
+                progress(
+                    ProgressEvent(stage="training runs", done=done, total=len(left), note=name)
+                )
             return [*found, *lab.kept.among(self.cells)]
 
     def _trained(self, lab: RunExecutor, left: Sequence[int], n_workers: int) -> Iterator[str]:

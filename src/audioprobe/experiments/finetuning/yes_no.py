@@ -14,7 +14,7 @@ from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.probing.prepared import PreparedProbe
 from audioprobe.probing.questions import ProbeQuestion
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.training.objectives import AnswerLoss
 from audioprobe.training.sequences import TrainingExample, collate
 
@@ -24,7 +24,7 @@ YES, NO = "Yes.", "No."
 
 
 def score_yes_no(
-    files: LTUCheckpoint, asked: PreparedProbe, progress: Progress = lambda *_: None
+    files: LTUCheckpoint, asked: PreparedProbe, progress: ProgressCallback = ignore_progress
 ) -> tuple[QuestionResult, ...]:
     """Whether "Yes." or "No." is the more probable beginning of an answer, for every question.
 
@@ -35,7 +35,7 @@ def score_yes_no(
         files: the model.
         asked: questions of yes or no, in words and of clips; those about concepts themselves are
             left out.
-        progress: told how many are done.
+        progress: called after every batch.
     """
     questions = [q for q in asked.questions if q.pair.relation != "identity"]
     questions.sort(key=lambda question: question.clip)
@@ -44,7 +44,7 @@ def score_yes_no(
     for some in _parts([q for q in questions if not q.clip or heard[q.clip] is not None]):
         sounds = {name: tensor for name, tensor in heard.items() if tensor is not None}
         found += _asked(files, some, sounds)
-        progress("questions", len(found), len(questions), "")
+        progress(ProgressEvent(stage="questions", done=len(found), total=len(questions)))
     found += [_answer(q, None) for q in questions if q.clip and heard[q.clip] is None]
     return tuple(found)
 

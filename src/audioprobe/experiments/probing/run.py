@@ -27,7 +27,7 @@ from audioprobe.io.run_folder import RunFolder, open_run
 from audioprobe.models.cached_likelihoods import cached
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
-from audioprobe.progress import Progress
+from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.training_data import training_notes
 
@@ -78,7 +78,7 @@ class ProbeRun:
     def __call__(
         self,
         folder: str | Path,
-        progress: Progress = lambda *_: None,
+        progress: ProgressCallback = ignore_progress,
         *,
         say: Say = lambda _: None,
     ) -> list[ProbeCell]:
@@ -86,7 +86,7 @@ class ProbeRun:
 
         Args:
             folder: of this run; one that was stopped goes on.
-            progress: told how far it is.
+            progress: called with the progress of each stage.
             say: gets notices: changed sounds, clips that a model was trained on, answers kept.
 
         Returns:
@@ -128,7 +128,7 @@ class ProbeRun:
                     one.listener.manners,
                     self.config.bootstrap,
                     judge=judge and cached(judge, run.journal),
-                    progress=_told(progress, one),
+                    progress=prefixed(progress, f"{one.listener.name}, {one.sounds}"),
                 )
                 familiar = one.heard.familiar if one.heard else None
                 cells.append(ProbeCell(one.listener.name, one.sounds, familiar, outcome))
@@ -202,15 +202,6 @@ class ProbeRun:
 
 def _plain(options: object) -> object:
     return json.loads(json.dumps(options))
-
-
-def _told(progress: Progress, one: PlannedProbe) -> Progress:
-    """Stages named by who is asked about what."""
-
-    def tell(what: str, done: int, total: int, note: str) -> None:
-        progress(f"{one.listener.name}, {one.sounds}: {what}", done, total, note)
-
-    return tell
 
 
 def _keep(run: RunFolder, cell: ProbeCell) -> None:

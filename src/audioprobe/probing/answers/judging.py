@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.inference.prompts import ProgressCallback, PromptFailure, map_prompts
+from audioprobe.inference.prompts import PromptFailure, map_prompts
 from audioprobe.probing.answers.text import answer_of, folded
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
 from audioprobe.types import Decoding, Prompt, Response
 
@@ -92,14 +93,16 @@ class Agreement:
 
 
 def judge(
-    model: LanguageModel, answers: Sequence[FreeAnswer], told: ProgressCallback = lambda *_: None
+    model: LanguageModel,
+    answers: Sequence[FreeAnswer],
+    progress: ProgressCallback = ignore_progress,
 ) -> tuple[JudgedAnswer, ...]:
     """Let a language model classify free answers; equal ones are asked about once.
 
     Args:
         model: the judge.
         answers: to be judged.
-        told: after each judgement, how many there are and how many of them are failures.
+        progress: called after each judgement.
 
     Returns:
         A judgement for each answer, in order. A judge whose reply cannot be read has failed: it
@@ -117,7 +120,8 @@ def judge(
     def prompt(answer: FreeAnswer) -> Prompt:
         return Prompt(judge_prompt(answer))
 
-    replies = map_prompts(ask, [partial(prompt, answer) for answer in different], told)
+    prompts = [partial(prompt, answer) for answer in different]
+    replies = map_prompts(ask, prompts, progress, stage="judge")
     found = {
         answer: _judgement(answer, reply) for answer, reply in zip(different, replies, strict=True)
     }

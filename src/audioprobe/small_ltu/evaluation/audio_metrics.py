@@ -8,11 +8,11 @@ import numpy as np
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.classification.likelihood import LikelihoodClassifier
 from audioprobe.errors import InvalidInputError
-from audioprobe.inference.windows import Progress
 from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.ranking import roc_auc
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LikelihoodModel, Scorer
 from audioprobe.results import ClassificationResult
 from audioprobe.results.evaluation import targets_of
@@ -51,7 +51,7 @@ def by_likelihood(
     labels: Sequence[str],
     bootstrap: Bootstrap,
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback = ignore_progress,
 ) -> Measure:
     """Labels ranked by their likelihood as the answer to LTU's question for labels."""
     classifier = LikelihoodClassifier(model, question=LABELS, template="Labels: {}")
@@ -66,7 +66,7 @@ def by_caption(
     scorer: Scorer,
     bootstrap: Bootstrap,
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback = ignore_progress,
 ) -> tuple[Measure, Measure]:
     """Captions compared with labels, and whether they name the source, which each clip has one of.
 

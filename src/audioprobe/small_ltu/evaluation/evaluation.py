@@ -17,6 +17,7 @@ from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.models.ltu.model import LTU
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
 from audioprobe.small_ltu.curriculum import MODEL, RECIPE, scenes_of, untaught
 from audioprobe.small_ltu.encoder_training import read_classifier
@@ -31,7 +32,6 @@ SPLIT = "test"  # of scenes and recordings
 PARTS = ("encoder", "words", "sound", "labels", "captions", "recordings")
 LABELS = "labels.txt"  # names of what the training has taught
 
-Progress = Callable[[str, int, int], None]
 """Called with the part, what of it is done, and all of it."""
 
 
@@ -60,7 +60,7 @@ class SmallLTUEvaluation:
         recordings: folder of `DebianSounds`; as for the training.
         scope: how much is asked.
         bootstrap: how intervals are computed.
-        progress: told how far it is.
+        progress: called with the progress of each stage.
 
     Raises:
         InvalidInputError: if the folder holds no such training.
@@ -75,7 +75,7 @@ class SmallLTUEvaluation:
         recordings: str | Path | None = None,
         scope: EvaluationScope | None = None,
         bootstrap: Bootstrap | None = None,
-        progress: Progress = lambda *_: None,
+        progress: ProgressCallback = ignore_progress,
     ) -> None:
         self._folder, self._out = Path(folder), Path(out)
         self._recipe = _recipe_of(self._folder)
@@ -132,7 +132,7 @@ class SmallLTUEvaluation:
                 heard = FILTERBANK.of(read_waveform(clip))[None]
                 with torch.inference_mode():
                     rows.append(classifier.logits(heard)[0].double().numpy())
-                self._progress("encoder", done, len(clips))
+                self._report("encoder", done, len(clips))
             present = [[label in (clip.labels or ()) for label in labels] for clip in clips]
             estimate = audio_metrics.auc_of(np.array(present), np.array(rows), self._bootstrap)
             measures.append(Measure(f"its own labels, macro AUC, {what}", estimate))
@@ -153,7 +153,7 @@ class SmallLTUEvaluation:
                 trials = yes_no.ask_words(model, relations, self._recipe.seed)
                 name = f"yes or no, hypernyms {what}, {when}"
                 measures.append(yes_no.measured(name, trials, self._bootstrap))
-                self._progress(f"words {when}", n, len(asked))
+                self._report(f"words {when}", n, len(asked))
         return measures
 
     def _sound(self) -> list[Measure]:
@@ -173,7 +173,7 @@ class SmallLTUEvaluation:
             measures.append(yes_no.measured(f"{name}, the same words", words, self._bootstrap))
             gap = yes_no.gap(words, trials, self._bootstrap)
             measures.append(Measure(f"{name}, words minus sound", gap))
-            self._progress("sound", done, 3)
+            self._report("sound", done, 3)
         return measures
 
     def _labels(self) -> list[Measure]:
@@ -197,22 +197,21 @@ class SmallLTUEvaluation:
         ]
 
     def _ranked(self, clips: Sequence[Clip], labels: Sequence[str], what: str) -> Measure:
-        def progress(done: int, total: int, _: int) -> None:
-            self._progress(f"likelihoods, {what}", done, total)
-
+        progress = prefixed(self._progress, f"likelihoods, {what}")
         found = audio_metrics.by_likelihood(
             self._ltu, clips, labels, self._bootstrap, progress=progress
         )
         return Measure(f"{found.name}, {what}", found.estimate)
 
     def _said(self, clips: Sequence[Clip], labels: Sequence[str], what: str) -> list[Measure]:
-        def progress(done: int, total: int, _: int) -> None:
-            self._progress(f"captions, {what}", done, total)
-
+        progress = prefixed(self._progress, f"captions, {what}")
         found = audio_metrics.by_caption(
             self._ltu, clips, labels, self._scorer, self._bootstrap, progress=progress
         )
         return [Measure(f"{measure.name}, {what}", measure.estimate) for measure in found]
+
+    def _report(self, stage: str, done: int, total: int) -> None:
+        self._progress(ProgressEvent(stage=stage, done=done, total=total))
 
     @cached_property
     def _ltu(self) -> LTU:
