@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_read_is_listed_and_the_rest_goes_on(tmp_path: Pat
 def test_an_empty_answer_is_a_failure_and_not_a_zero() -> None:
     result = classify(ScriptedModel(lambda p: Response(" \n")), 0.1)
     assert result.scores.shape == (0, 3)
-    assert [f.error for f in result.failures] == ["EmptyCaption"]
+    assert [f.error for f in result.failures] == ["EmptyCaptionError"]
 
 
 def test_a_caption_that_the_token_limit_cut_off_is_told() -> None:

@@ -120,7 +120,7 @@ def test_whatever_the_batches_good_clips_are_scored_and_bad_ones_listed(
     if good:
         expected = cosines(*(100 * v for _, v in good))
         np.testing.assert_allclose(result.scores, expected, atol=1e-6)
-    causes = {0.3: "UnsupportedInputError", 0.4: "NoDirection"}
+    causes = {0.3: "UnsupportedInputError", 0.4: "ZeroVectorError"}
     assert [(f.clip_id, f.stage, f.error) for f in result.failures] == [
         (str(n), "score", causes[v]) for n, v in enumerate(levels) if v in causes
     ]
@@ -225,4 +225,4 @@ def test_clap_is_built_by_name_and_recordings_are_heard(tmp_path: Path) -> None:
     one, two, other = vectors @ texts.T
     np.testing.assert_allclose(result.scores, [np.maximum(one, two), other], atol=1e-5)
     assert result.provenance.components["encoder"] == encoder.info
-    assert seen[-1] == (2, 2, 0)
+    assert (seen[-1].done, seen[-1].total, seen[-1].n_failed) == (2, 2, 0)

@@ -109,7 +109,7 @@ class Failure:
     Attributes:
         clip_id: the clip.
         stage: where it failed: reading the sound, captioning it, or scoring caption or sound.
-        error: class of the error, or "EmptyCaption".
+        error: class of the error, or "EmptyCaptionError".
         message: what was expected, what came, what to do.
     """
 
