@@ -13,8 +13,8 @@ from audioprobe.audio.training_clips import recording_of
 from audioprobe.datasets.debian.sounds import DebianSounds
 from audioprobe.datasets.synthetic.palettes import Recorded
 from audioprobe.models.ltu.checkpoint import MINI
-from audioprobe.results.training_data import TRAINING_DATA, TrainingData
 from audioprobe.small_ltu.curriculum import TRAIN
+from audioprobe.training_data import TRAINING_DATA, TrainingData
 
 
 def write(folder: Path) -> Path:

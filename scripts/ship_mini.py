@@ -15,12 +15,12 @@ from audioprobe.datasets.synthetic.palettes import Procedural
 from audioprobe.io.json_codec import from_json
 from audioprobe.models.ltu.checkpoint import ADAPTER, CARD, MINI
 from audioprobe.reports.training_curves import read_log, save_curves
-from audioprobe.results.training_data import TRAINING_DATA
 from audioprobe.small_ltu.curriculum import MODEL, RECIPE
 from audioprobe.small_ltu.evaluation.evaluation import LABELS, PARTS
 from audioprobe.small_ltu.evaluation.measures import EvaluationResult, table_of
 from audioprobe.small_ltu.recipe import Recipe
 from audioprobe.training.trainer import LOG
+from audioprobe.training_data import TRAINING_DATA
 
 ROOT = Path(__file__).parents[1]
 EVERY = 10  # steps between the rows of the log in the docs

@@ -17,7 +17,7 @@ from audioprobe.models.scripted import Scripted
 from audioprobe.normalization import nfc, path_on_disk
 from audioprobe.results.evaluation import targets_of
 from audioprobe.scorers.keyword import KeywordScorer
-from audioprobe.scorers.labels import checked_captions, checked_labels
+from audioprobe.text_validation import checked_captions, checked_labels
 from audioprobe.types import Clip, Waveform
 
 NFC, NFD = unicodedata.normalize("NFC", "Käuzchen"), unicodedata.normalize("NFD", "Käuzchen")

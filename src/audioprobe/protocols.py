@@ -8,7 +8,7 @@ change answers. `audioprobe.testing` holds the executable form of each contract.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
-from audioprobe.results.training_data import TrainingData
+from audioprobe.training_data import TrainingData
 from audioprobe.types import (
     Clip,
     ComponentInfo,

@@ -16,7 +16,7 @@ from audioprobe.models.cached import CachedModel
 from audioprobe.models.cascade import Cascade
 from audioprobe.models.ltu.checkpoint import MINI
 from audioprobe.models.remote.multi_endpoint import MultiEndpointModel
-from audioprobe.results.training_data import TRAINING_DATA, TrainingData, training_notes
+from audioprobe.training_data import TRAINING_DATA, TrainingData, training_notes
 
 
 class Trained(Scripted):

@@ -5,7 +5,7 @@ import pytest
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.results import Caption, ClassificationResult, Failure, LabelScores, Provenance
-from audioprobe.results.caption_table import captions_beside
+from audioprobe.results.tables import compare_captions
 
 
 def result(*captions: Caption, failures: tuple[Failure, ...] = ()) -> ClassificationResult:
@@ -22,7 +22,7 @@ def test_each_clip_has_what_every_model_said_or_why_not() -> None:
     one = result(Caption("a", 0.0, "A bird."), Caption("a", 10.0, "Rain."), Caption("b", 0.0, "?"))
     failed = Failure("b", "read", "AudioReadError", "damaged")
     other = result(Caption("a", 0.0, "A crow."), failures=(failed,))
-    table = captions_beside({"one": one, "other": other})
+    table = compare_captions({"one": one, "other": other})
     assert table.header == ("clip", "labels", "one", "other")
     assert table.rows == (
         ("a", "crow", "A bird. / Rain.", "A crow."),
@@ -32,6 +32,6 @@ def test_each_clip_has_what_every_model_said_or_why_not() -> None:
 
 def test_results_of_other_clips_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="different clips"):
-        captions_beside({"x": result(Caption("a", 0, "?")), "y": result(Caption("b", 0, "?"))})
+        compare_captions({"x": result(Caption("a", 0, "?")), "y": result(Caption("b", 0, "?"))})
     with pytest.raises(InvalidInputError, match="Nothing to compare"):
-        captions_beside({})
+        compare_captions({})

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe import CaptionClassifier, Recordings, Scripted
-from audioprobe.results.caption_table import captions_beside
-from audioprobe.results.display_table import shown_caption, without_folder
+from audioprobe.results.tables import compare_captions, displayed_caption, remove_common_folder
 
 
 @pytest.mark.parametrize(
@@ -20,12 +19,12 @@ from audioprobe.results.display_table import shown_caption, without_folder
     ],
 )
 def test_the_common_folder_is_left_out(given_ids: tuple[str, ...], shown: tuple[str, ...]) -> None:
-    assert without_folder(given_ids) == shown
+    assert remove_common_folder(given_ids) == shown
 
 
 @given(st.lists(st.text("ab/", min_size=1, max_size=8), unique=True))
 def test_shown_ids_are_still_told_apart(ids: list[str]) -> None:
-    shown = without_folder(ids)
+    shown = remove_common_folder(ids)
     assert len(set(shown)) == len(ids)
     assert all(whole.endswith(short) for whole, short in zip(ids, shown, strict=True))
 
@@ -34,14 +33,14 @@ def test_what_introduces_a_caption_is_not_shown_and_is_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said = "Audio caption: A crow."
-    assert shown_caption(said) == "A crow."
-    assert shown_caption("A crow. Audio caption: no") == "A crow. Audio caption: no"
-    assert shown_caption("Audio caption: ") == "Audio caption: "
+    assert displayed_caption(said) == "A crow."
+    assert displayed_caption("A crow. Audio caption: no") == "A crow. Audio caption: no"
+    assert displayed_caption("Audio caption: ") == "Audio caption: "
     folder = Recordings().folder
     result = CaptionClassifier(Scripted(said), "keyword")(folder, ["crow"])
     assert {row[:2] for row in result.table().rows} >= {("crow.flac", "A crow.")}
     assert result.captions[0].text == said
-    table = captions_beside({"one": result, "other": result})
+    table = compare_captions({"one": result, "other": result})
     assert table.header == ("clip", "one", "other")
     assert table.rows[0][1] == "A crow."
     for columns in (60, 140):

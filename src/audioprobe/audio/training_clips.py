@@ -12,7 +12,7 @@ from audioprobe.audio.files import open_sound
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioReadError
 from audioprobe.protocols import Component, training_data_of
-from audioprobe.results.training_data import TrainingData, TrainingRecording
+from audioprobe.training_data import TrainingData, TrainingRecording
 from audioprobe.types import Clip, Waveform
 
 _PARTS = 32

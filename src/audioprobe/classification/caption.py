@@ -23,7 +23,7 @@ from audioprobe.registry import check_name, component
 from audioprobe.results import Caption, ClassificationResult, Provenance
 from audioprobe.results.provenance import now, versions
 from audioprobe.results.scores import NOT_SCORED
-from audioprobe.scorers.labels import checked_labels
+from audioprobe.text_validation import checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."

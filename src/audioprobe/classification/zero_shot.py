@@ -17,7 +17,7 @@ from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import check_name, component
 from audioprobe.results import ClassificationResult, LabelScores
-from audioprobe.scorers.labels import check_template, checked_labels
+from audioprobe.text_validation import check_template, checked_labels
 from audioprobe.types import Float64Array, FloatArray, Waveform
 
 SOUND_TEMPLATE = "This is a sound of {}."

@@ -86,7 +86,7 @@ def classify(
     Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
     """
     from audioprobe.audio.sources import clips_of
-    from audioprobe.scorers.labels import checked_labels
+    from audioprobe.text_validation import checked_labels
 
     # Errors in the input are reported before a model is loaded.
     names = checked_labels(_labels(labels, labels_file))
@@ -120,7 +120,7 @@ def demo(
 ) -> int:
     """Classify the 22 real recordings that ship with the library, and compare with their labels."""
     from audioprobe.datasets.recordings import Recordings
-    from audioprobe.results.caption_table import captions_beside
+    from audioprobe.results.tables import compare_captions
 
     recordings = Recordings()
     output = Output(out, plot, as_json=json, overwrite=overwrite)
@@ -134,7 +134,7 @@ def demo(
     if peer is None:
         return output.write(result)
     (other,) = others
-    beside_each_other = captions_beside({model: result, peer: other})
+    beside_each_other = compare_captions({model: result, peer: other})
     before = [
         beside_each_other.to_text(terminal_width()),
         f"\nBy the captions of {printable(peer)}:\n\n{other.evaluate()}",

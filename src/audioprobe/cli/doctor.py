@@ -19,7 +19,7 @@ from audioprobe.audio.training_clips import clips_among
 from audioprobe.errors import AudioProbeError
 from audioprobe.models.ltu.published import PRECISIONS, PUBLISHED, SPARE_GIB
 from audioprobe.registry import available
-from audioprobe.results.training_data import TRAINING_DATA, TrainingData, training_notes
+from audioprobe.training_data import TRAINING_DATA, TrainingData, training_notes
 from audioprobe.weights import AST_AUDIOSET, CARRIERS, CLAP_UNFUSED, MINI_BASE, find
 
 MINI = Path(__file__).parents[1] / "mini"

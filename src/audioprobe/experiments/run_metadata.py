@@ -13,7 +13,7 @@ from audioprobe.io.config import parse_config
 from audioprobe.io.run_folder import CONFIG, RunFolder
 from audioprobe.models.cached import CachedModel
 from audioprobe.results.provenance import now, versions
-from audioprobe.results.training_data import training_notes
+from audioprobe.training_data import training_notes
 from audioprobe.types import Clip
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError
 from audioprobe.io.cache import ResponseCache, SQLiteCache, key_of, scope_of
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.protocols import LanguageModel, training_data_of
-from audioprobe.results.training_data import TrainingData
+from audioprobe.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
 
 _KNOWN_AHEAD = 64  # answers held back while the inner model is busy, before it gets a pause

@@ -13,7 +13,7 @@ from itertools import islice
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import LanguageModel, LikelihoodModel, training_data_of
 from audioprobe.registry import load
-from audioprobe.results.training_data import TrainingData
+from audioprobe.training_data import TrainingData
 from audioprobe.types import (
     ComponentInfo,
     Decoding,

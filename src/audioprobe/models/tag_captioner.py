@@ -11,7 +11,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError, NonFiniteError, UnsupportedInputError
 from audioprobe.protocols import Tagger, training_data_of
 from audioprobe.registry import load
-from audioprobe.results.training_data import TrainingData
+from audioprobe.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Decoding, FloatArray, Prompt, Response, Waveform
 
 NOTHING = "No sound is recognised."

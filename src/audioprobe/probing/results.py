@@ -19,7 +19,7 @@ from audioprobe.probing.scores import BRIEF, HEADER, Score, score, table_cells
 from audioprobe.probing.trial import AnswerReading, Trial
 from audioprobe.results.display import Displayed
 from audioprobe.results.provenance import Provenance
-from audioprobe.results.training_data import training_notes
+from audioprobe.training_data import training_notes
 
 DIMENSIONS = (
     "condition",

@@ -13,11 +13,10 @@ from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.io.text_table import Table, text_width
 from audioprobe.metrics import Bootstrap, ThresholdPolicy
 from audioprobe.results.display import Displayed
-from audioprobe.results.display_table import clip_table, summary_of
 from audioprobe.results.evaluation import Evaluation, evaluate, refuse_unknown_labels, targets_of
 from audioprobe.results.provenance import Provenance
-from audioprobe.results.score_table import caption_columns, score_sheet
 from audioprobe.results.scores import Caption, Failure, LabelScores
+from audioprobe.results.tables import clip_table, failure_table, score_table, summary_sentence
 from audioprobe.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -194,12 +193,11 @@ class ClassificationResult(Displayed):
 
     def failure_table(self) -> Table:
         """One row per clip without scores."""
-        rows = tuple((f.clip_id, f.stage, f.error, f.message) for f in self.failures)
-        return Table(("clip", "stage", "error", "cause"), rows)
+        return failure_table(self)
 
     def summary(self) -> str:
         """What was scored, what was not, how windows were pooled."""
-        return summary_of(self)
+        return summary_sentence(self)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -247,8 +245,7 @@ class ClassificationResult(Displayed):
         What a model told beside its captions, such as how much it did not hear, is in "details".
         Columns of alternatives follow those of the chosen measure and have its name in brackets.
         """
-        told = caption_columns(self.captions_by_clip()) if self.by_captions else {}
-        return score_sheet(self.label_scores, self.alternatives, told, self.failures).to_csv()
+        return score_table(self).to_csv()
 
     def to_json(self) -> str:
         """Everything, exactly; `from_json` reads it back."""

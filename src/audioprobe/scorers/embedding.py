@@ -9,14 +9,14 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import TextEmbedder, TextLimit
 from audioprobe.registry import load
 from audioprobe.scorers.directions import directions
-from audioprobe.scorers.labels import (
+from audioprobe.scorers.ltu import RECIPES, LTUScorer
+from audioprobe.text_validation import (
     check_template,
     checked_captions,
     checked_labels,
     checked_synonyms,
     wordings,
 )
-from audioprobe.scorers.ltu import RECIPES, LTUScorer
 from audioprobe.types import ComponentInfo, FloatArray
 
 LTU_TEMPLATE = "sound of {}"

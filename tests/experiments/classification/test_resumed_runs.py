@@ -19,7 +19,7 @@ from audioprobe.experiments.classification.run import ClassificationRun
 from audioprobe.experiments.probing.config import ProbeConfig
 from audioprobe.experiments.probing.run import ProbeRun
 from audioprobe.io.config import parse_config, read_toml
-from audioprobe.results.training_data import TRAINING_DATA, TrainingData
+from audioprobe.training_data import TRAINING_DATA, TrainingData
 from audioprobe.types import Clip
 
 NAMES = ("crow", "dog", "violin", "rain")

@@ -14,7 +14,7 @@ from audioprobe.io.parquet import write
 from audioprobe.io.text_table import Table, printable
 from audioprobe.reports.html import DataGrid, write_page
 from audioprobe.results.scores import NOT_SCORED
-from audioprobe.results.training_data import training_notes
+from audioprobe.training_data import training_notes
 
 SCORES, REPORT = "scores.parquet", "report.html"
 _SHOWN = 5  # clips that a sentence names

@@ -42,7 +42,7 @@ from audioprobe.models.remote.budget import Budget
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.results import ClassificationResult
-from audioprobe.results.training_data import training_notes
+from audioprobe.training_data import training_notes
 
 FORMAT = 1
 

@@ -29,7 +29,7 @@ from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import LanguageModel
-from audioprobe.results.training_data import training_notes
+from audioprobe.training_data import training_notes
 
 FORMAT = 1
 

@@ -19,7 +19,7 @@ from audioprobe.models.ltu.assembly import assemble, build, config_of, join, unt
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.models.ltu.published import AUTHORS, published
 from audioprobe.models.ltu.training_data import read_training_data
-from audioprobe.results.training_data import TrainingData
+from audioprobe.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Option
 from audioprobe.weights import Weights, resolve
 

@@ -32,7 +32,7 @@ from audioprobe.models.ltu.generation import TokenPrompt, generate, log_likeliho
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.protocols import LanguageModel
-from audioprobe.results.training_data import TrainingData
+from audioprobe.training_data import TrainingData
 from audioprobe.types import (
     ComponentInfo,
     Decoding,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from audioprobe.audio.training_clips import recording_of
-from audioprobe.results.training_data import TRAINING_DATA, TrainingData
+from audioprobe.training_data import TRAINING_DATA, TrainingData
 from audioprobe.types import Clip
 
 

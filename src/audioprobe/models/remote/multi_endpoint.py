@@ -10,7 +10,7 @@ from typing import Self
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.protocols import LanguageModel, training_data_of
 from audioprobe.registry import load
-from audioprobe.results.training_data import TrainingData
+from audioprobe.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
 
 

@@ -1,0 +1,189 @@
+"""Tables of classification results: for display, for spreadsheets, and to compare captions."""
+
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.io.text_table import Table, columns, printable
+from audioprobe.results.scores import NOT_SCORED, Caption, LabelScores
+from audioprobe.training_data import training_notes
+
+if TYPE_CHECKING:
+    from audioprobe.results.classification import ClassificationResult
+
+MISSING = "–"
+"""Cell without a value."""
+
+CAPTION_PREFIX = "Audio caption: "
+"""LTU's prefix of captions. It is part of the text that is scored, but it is not displayed."""
+
+_SHOWN_LABELS = 3  # more columns do not fit a terminal
+
+
+def remove_common_folder(clip_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids without the folder that all of them share.
+
+    A single id, and ids one of which has no folder, are returned unchanged.
+    """
+    if len(clip_ids) < 2:
+        return tuple(clip_ids)
+    parts = [clip_id.split("/") for clip_id in clip_ids]
+    levels = zip(*(folders[:-1] for folders in parts), strict=False)
+    n_common = len(list(takewhile(lambda names: len(set(names)) == 1, levels)))
+    return tuple("/".join(names[n_common:]) for names in parts)
+
+
+def displayed_caption(text: str) -> str:
+    """Return a caption without LTU's prefix."""
+    return text.removeprefix(CAPTION_PREFIX) or text
+
+
+def clip_table(result: "ClassificationResult") -> Table:
+    """Return one row per scored clip: id, caption if the result has captions, and best labels.
+
+    Labels are not shown for clips in which the model recognised nothing.
+    """
+    n_best = min(_SHOWN_LABELS, len(result.labels))
+    captions, recognised = result.captions_by_clip(), result.recognised
+    rows = []
+    for clip_id, name, best in zip(
+        result.clip_ids,
+        remove_common_folder(result.clip_ids),
+        result.label_scores.best(n_best),
+        strict=True,
+    ):
+        caption = (_caption_cell(captions[clip_id]),) if result.by_captions else ()
+        scores = [
+            f"{label} {score:.2f}" if clip_id in recognised else MISSING for label, score in best
+        ]
+        rows.append((name, *caption, *scores))
+    header = ("clip", "caption") if result.by_captions else ("clip",)
+    return Table((*header, *(f"label {k}" for k in range(1, n_best + 1))), tuple(rows))
+
+
+def failure_table(result: "ClassificationResult") -> Table:
+    """Return one row per clip without scores."""
+    rows = tuple((f.clip_id, f.stage, f.error, f.message) for f in result.failures)
+    return Table(("clip", "stage", "error", "cause"), rows)
+
+
+def summary_sentence(result: "ClassificationResult") -> str:
+    """Return the counts of scored, failed, truncated and training clips, and the pooling."""
+    counts, n_captions = result.counts, len(result.captions)
+    pooling = result.provenance.options.get("pooling")
+    parts = [f"{counts['scored']} of {counts['clips']} clips scored"]
+    if counts["failed"]:
+        parts.append(f"{counts['failed']} failed")
+    if counts.get("unrecognised"):
+        parts.append(f"{counts['unrecognised']} in which the model recognised nothing")
+    if not result.by_captions:
+        parts.append(f"scores are {result.measure}, windows of a clip pooled by {pooling}")
+    if n_captions > len({caption.clip_id for caption in result.captions}):
+        parts.append(f"{n_captions} windows pooled by {pooling}")
+    n_truncated = sum(caption.finish == "length" for caption in result.captions)
+    if n_truncated:
+        parts.append(f"{n_truncated} of {n_captions} captions cut off by the token limit")
+    too_long = [caption for caption in result.captions if caption.details.get(NOT_SCORED)]
+    if too_long:
+        parts.append(
+            f"{len(too_long)} of {n_captions} captions longer than the scorer reads, "
+            f"the first of {printable(too_long[0].clip_id)}"
+        )
+    parts += training_notes(result.provenance.training_clips, counts["clips"])
+    return ", ".join(parts) + "."
+
+
+def score_table(result: "ClassificationResult") -> Table:
+    """Return one row per clip with the scores of every measure, for spreadsheets and programs.
+
+    A failed clip has its cause instead of scores. Columns are named after the labels; those of
+    alternative measures have the measure in brackets.
+    """
+    texts = _caption_columns(result.captions_by_clip()) if result.by_captions else {}
+    first, last = ("clip", *texts), ("failed at", "cause")
+    names = _unique_names(result, ("clip", "caption", "details", *last))
+    rows = []
+    for position, clip_id in enumerate(result.clip_ids):
+        scores = [
+            repr(float(value))
+            for measure in result.measures.values()
+            for value in measure.values[position]
+        ]
+        rows.append((clip_id, *(column[clip_id] for column in texts.values()), *scores, "", ""))
+    blank = ("",) * len(names)
+    for f in result.failures:
+        captions = (column[f.clip_id] for column in texts.values())
+        rows.append((f.clip_id, *captions, *blank, f.stage, f.message))
+    numeric = columns(names, first=len(first))
+    return Table((*first, *names, *last), tuple(rows), numeric=numeric)
+
+
+def compare_captions(results: Mapping[str, "ClassificationResult"]) -> Table:
+    """Return one row per clip: its reference labels, if any are known, and each model's caption.
+
+    A clip that a model failed on has the cause in place of the caption.
+
+    Args:
+        results: results of the same clips, by name of the model.
+
+    Raises:
+        InvalidInputError: if there is no result, or the results are of different clips.
+    """
+    if not results:
+        raise InvalidInputError("Nothing to compare: give one result per model.")
+    first = next(iter(results.values()))
+    clip_ids = list(first.captions_by_clip())
+    if any(set(other.captions_by_clip()) != set(clip_ids) for other in results.values()):
+        raise InvalidInputError(
+            "The results are of different clips: run all models on the same clips."
+        )
+    captions = [_joined_captions(result) for result in results.values()]
+    rows = []
+    for clip_id, name in zip(clip_ids, remove_common_folder(clip_ids), strict=True):
+        labels = [", ".join(first.truth.get(clip_id) or ())] if first.truth else []
+        rows.append((name, *labels, *(column[clip_id] for column in captions)))
+    return Table(("clip", *(["labels"] if first.truth else []), *results), tuple(rows))
+
+
+def _caption_cell(captions: Sequence[Caption]) -> str:
+    """The first caption in which something was recognised, and the number of other windows."""
+    first = min(captions, key=lambda caption: (caption.abstained, caption.start))
+    more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
+    return displayed_caption(first.text) + more
+
+
+def _joined_captions(result: "ClassificationResult") -> dict[str, str]:
+    captions = {
+        clip_id: " / ".join(displayed_caption(c.text) for c in windows) or MISSING
+        for clip_id, windows in result.captions_by_clip().items()
+    }
+    return captions | {f.clip_id: f"{f.error}: {f.message}" for f in result.failures}
+
+
+def _caption_columns(captions: Mapping[str, Sequence[Caption]]) -> dict[str, dict[str, str]]:
+    """Columns "caption" and, if any caption has details, "details"; windows joined by " | "."""
+
+    def joined(windows: Sequence[str]) -> str:
+        return " | ".join(windows) if any(windows) else ""
+
+    def details(caption: Caption) -> str:
+        return ", ".join(f"{name}: {value}" for name, value in caption.details.items())
+
+    texts = {key: joined([c.text for c in windows]) for key, windows in captions.items()}
+    notes = {key: joined([details(c) for c in windows]) for key, windows in captions.items()}
+    return {"caption": texts} | ({"details": notes} if any(notes.values()) else {})
+
+
+def _unique_names(result: "ClassificationResult", reserved: Sequence[str]) -> list[str]:
+    """Column names of all measures, prefixed with "label " until they differ."""
+    alternatives: Mapping[str, LabelScores] = result.alternatives
+    names: list[str] = []
+    used = set(reserved)
+    for column in [*result.labels, *(f"{x} ({m})" for m in alternatives for x in result.labels)]:
+        name = column
+        while name in used:
+            name = f"label {name}"
+        used.add(name)
+        names.append(name)
+    return names
