@@ -7,7 +7,7 @@ from audioprobe.small_ltu.encoder_training import Lesson
 from audioprobe.small_ltu.recipe import Recipe, RecipeAudio, RecipeStage
 from audioprobe.training.trainer import TrainingArguments
 
-PLAN = TrainingArguments(steps=3, learning_rate=1e-3, warmup=1, save_every=1)
+PLAN = TrainingArguments(steps=3, learning_rate=1e-3, warmup_steps=1, save_every=1)
 SOURCES = ("crow", "siren", "cricket", "bell", "rain")
 
 

@@ -24,7 +24,7 @@ CUTOFF = 300  # single characters are many tokens
 TAUGHT, EARLIER = ("crow", "siren", "cricket"), ("bell", "rain")
 PASSAGES = ("The sea was calm.", "He went home early.", "It is late.", "Bread is baked from flour.")
 WATCHED = ("She opened the window.", "A letter came.")
-PLAN = {"steps": 4, "learning_rate": 1e-3, "warmup": 1, "save_every": 1}
+PLAN = {"steps": 4, "learning_rate": 1e-3, "warmup_steps": 1, "save_every": 1}
 
 
 def tiny_files(base: Path, *, dropout: float = 0.05) -> LTUCheckpoint:
@@ -62,18 +62,18 @@ def watched() -> list[TrainingExample]:
     return examples_of(WATCHED, character_tokenizer())
 
 
-def strategy(trains: str = "projector+lora", *parts: Any, **changes: Any) -> Strategy:
+def strategy(train: str = "projector+lora", *parts: Any, **changes: Any) -> Strategy:
     """A strategy as a file would have it.
 
     Args:
-        trains: what trains.
+        train: trainable modules.
         *parts: tables of ways to hold and to tie; those of the latter have names in `TIES`.
         **changes: of the plan, and `clips`.
     """
     ties = [part for part in parts if part["kind"] in TIES]
-    data: dict[str, Any] = {"trains": trains, "clips": changes.pop("clips", 2)}
-    data |= {"plan": PLAN | changes, "alignment": ties}
-    data["holding"] = [part for part in parts if part not in ties]
+    data: dict[str, Any] = {"train": train, "clips_per_step": changes.pop("clips", 2)}
+    data |= {"arguments": PLAN | changes, "alignment": ties}
+    data["regularizers"] = [part for part in parts if part not in ties]
     return parse_config(Strategy, data, "x")
 
 

@@ -119,23 +119,31 @@ def tuning(size: str) -> Iterator[str]:
         lessons = TrainingData(
             tokenizer, sounds, sounds, tuple(examples_of(read_texts("held").passages, tokenizer))
         )
-        plan = TrainingArguments(STEPS, 1e-4, warmup=1, precision="bfloat16", save_every=10**6)
+        plan = TrainingArguments(
+            steps=STEPS, learning_rate=1e-4, warmup_steps=1, precision="bfloat16", save_every=10**6
+        )
         kept, tied = (
-            (Distillation("distillation", texts=4),),
-            (ContrastiveAlignment("contrastive"),),
+            (Distillation(texts=4),),
+            (ContrastiveAlignment(),),
         )
         chosen = [
-            Strategy("projector", plan, clips=CLIPS),
-            Strategy("projector+lora", plan, clips=CLIPS),
-            Strategy("projector+lora", plan, kept, tied, clips=CLIPS),
-            Strategy("all", plan, clips=CLIPS),
-            Strategy("projector+last-4-layers", plan, clips=CLIPS),
+            Strategy(train="projector", arguments=plan, clips_per_step=CLIPS),
+            Strategy(train="projector+lora", arguments=plan, clips_per_step=CLIPS),
+            Strategy(
+                train="projector+lora",
+                arguments=plan,
+                regularizers=kept,
+                alignment=tied,
+                clips_per_step=CLIPS,
+            ),
+            Strategy(train="all", arguments=plan, clips_per_step=CLIPS),
+            Strategy(train="projector+last-4-layers", arguments=plan, clips_per_step=CLIPS),
         ]
         for number, strategy in enumerate(chosen):
             files = random_ltu(size)
             peak()
             name = "+".join(
-                [strategy.trains, *(p.kind for p in (*strategy.holding, *strategy.alignment))]
+                [strategy.train, *(p.kind for p in (*strategy.regularizers, *strategy.alignment))]
             )
             try:
                 told = finetune(files, lessons, strategy, Path(home) / str(number))

@@ -25,7 +25,7 @@ from tests.tiny_tuning import strategy
 
 TOKENIZER = character_tokenizer()
 EVERYTHING = (
-    {"kind": "rehearsal", "texts": 3, "sounds": 2},
+    {"kind": "rehearsal", "texts": 3, "clips": 2},
     {"kind": "distillation", "texts": 1},
     {"kind": "paired", "pairs": 2},
 )
@@ -137,7 +137,7 @@ def test_each_sound_has_its_caption_and_the_next_time_its_labels(
     sounds=st.integers(0, 3),
     kept=st.integers(0, 2),
     pairs=st.integers(1, 2),
-    ways=st.sampled_from([["words"], ["sound"], ["words", "sound"], ["sound", "words"]]),
+    ways=st.sampled_from([["text"], ["audio"], ["text", "audio"], ["audio", "text"]]),
 )
 def test_rehearsal_distillation_and_pairs_add_what_they_say(
     lessons: TrainingData,
@@ -149,16 +149,16 @@ def test_rehearsal_distillation_and_pairs_add_what_they_say(
     pairs: int,
     ways: list[str],
 ) -> None:
-    parts: list[dict[str, Any]] = [{"kind": "paired", "pairs": pairs, "ways": ways}]
+    parts: list[dict[str, Any]] = [{"kind": "paired", "pairs": pairs, "conditions": ways}]
     if texts + sounds:
-        parts.append({"kind": "rehearsal", "texts": texts, "sounds": sounds})
+        parts.append({"kind": "rehearsal", "texts": texts, "clips": sounds})
     if kept:
         parts.append({"kind": "distillation", "texts": kept})
     lot = lessons.lot(strategy("lora", *parts, clips=clips), 3, tied=True)
     found = said(lot.answers)
     n_heard = sum(place is not None for place, _, _ in found)
-    assert n_heard == clips + sounds + 2 * pairs * ("sound" in ways)
-    assert len(found) - n_heard == texts + 2 * pairs * ("words" in ways)
+    assert n_heard == clips + sounds + 2 * pairs * ("audio" in ways)
+    assert len(found) - n_heard == texts + 2 * pairs * ("text" in ways)
     passages = {TOKENIZER.decode(text.ids[1:]) for text in lessons.texts}
     answers = Counter(answer for _, _, answer in found)
     assert sum(answers[text] for text in passages) == texts
@@ -186,7 +186,7 @@ def test_what_is_tied_is_said_of_the_sound(lessons: TrainingData) -> None:
 
 def test_rehearsed_sounds_are_earlier_ones_with_what_they_are(lessons: TrainingData) -> None:
     assert lessons.earlier is not None
-    chosen = strategy("lora", {"kind": "rehearsal", "texts": 0, "sounds": 3}, clips=1)
+    chosen = strategy("lora", {"kind": "rehearsal", "texts": 0, "clips": 3}, clips=1)
     (rows,) = lessons.lot(chosen, 0, tied=False).answers
     assert rows.sounds is not None
     assert sorted(rows_of(rows.sounds[1:], lessons.earlier)) == [0, 1, 2]
@@ -195,18 +195,18 @@ def test_rehearsed_sounds_are_earlier_ones_with_what_they_are(lessons: TrainingD
 
 
 def test_examples_of_before_come_one_by_one(lessons: TrainingData) -> None:
-    texts = list(lessons.of_before("texts", 3))
+    texts = list(lessons.of_before("text", 3))
     assert [said(batch)[0][2] for batch in texts] == [
         TOKENIZER.decode(text.ids[1:]) for text in lessons.texts[:3]
     ]
-    sounds = list(lessons.of_before("earlier", 3))
+    sounds = list(lessons.of_before("audio", 3))
     assert all(len(said(batch)) == 1 for batch in (*texts, *sounds))
     assert lessons.earlier is not None
     heard = [rows.sounds for batch in sounds for rows in batch if rows.sounds is not None]
     assert sorted(rows_of(torch.cat(heard), lessons.earlier)) == [0, 1, 2]
     for nothing, task in (
-        (replace(lessons, texts=()), "texts"),
-        (replace(lessons, earlier=None), "earlier"),
+        (replace(lessons, texts=()), "text"),
+        (replace(lessons, earlier=None), "audio"),
     ):
         with pytest.raises(InvalidInputError, match="There are no"):
             list(nothing.of_before(task, 3))  # type: ignore[arg-type]
@@ -231,7 +231,9 @@ def test_shuffled_answers_are_half_right_and_the_same_every_time(lessons: Traini
         assert [replace(a, holds=b.holds) for a, b in zip(drawn, relations, strict=True)] == list(
             relations
         )
-    true, drawn_anew = (asked(lessons, 12, ways=["words"], shuffled=s) for s in (False, True))
+    true, drawn_anew = (
+        asked(lessons, 12, conditions=["text"], shuffle_answers=s) for s in (False, True)
+    )
     for found in (true, drawn_anew):
         assert len({prompt for prompt, _ in found}) == len(found), "one answer to each question"
     assert {prompt for prompt, _ in drawn_anew} == {prompt for prompt, _ in true}
@@ -239,32 +241,32 @@ def test_shuffled_answers_are_half_right_and_the_same_every_time(lessons: Traini
 
 def test_words_need_no_sounds(lessons: TrainingData) -> None:
     silent = replace(lessons, taught=replace(lessons.taught, alone={}))
-    in_words = strategy("lora", {"kind": "paired", "ways": ["words"]}, clips=0)
+    in_words = strategy("lora", {"kind": "paired", "conditions": ["text"]}, clips=0)
     silent.check(in_words)
     assert all(rows.sounds is None for rows in silent.lot(in_words, 0, tied=True).answers)
-    assert any("a bell" in prompt for prompt, _ in asked(silent, 12, ways=["words"]))
+    assert any("a bell" in prompt for prompt, _ in asked(silent, 12, conditions=["text"]))
 
 
 def test_in_sound_only_what_is_heard_alone_and_wanted_is_asked(lessons: TrainingData) -> None:
     """Nobody taught the bell; and of the others, some may be kept apart."""
     for wanted, phrases in ((None, {"a bird", "an insect"}), ({"crow", "cricket"}, {"a bird"})):
         some = replace(lessons, in_sound=None if wanted is None else frozenset(wanted))
-        found = {prompt for prompt, _ in asked(some, 12, ways=["sound"])}
+        found = {prompt for prompt, _ in asked(some, 12, conditions=["audio"])}
         assert all(any(phrase in prompt for phrase in phrases) for prompt in found)
         assert not any(name in prompt for prompt in found for name in ("crow", "cricket", "siren"))
-    with pytest.raises(InvalidInputError, match="pairs of concepts in sound, and none of 3"):
+    with pytest.raises(InvalidInputError, match="pairs of concepts in audio, and none of 3"):
         replace(lessons, in_sound=frozenset({"bell"})).check(strategy("lora", {"kind": "paired"}))
 
 
 def test_pairs_are_about_the_families_that_are_named(lessons: TrainingData) -> None:
     """By the concept for which the answer is yes; the other one may be of any family."""
-    animals = {prompt for prompt, _ in asked(lessons, 12, about=["animal"])}
+    animals = {prompt for prompt, _ in asked(lessons, 12, concept_kinds=["animal"])}
     everything = {prompt for prompt, _ in asked(lessons, 12)}
     assert animals < everything
     assert all("bird" in prompt or "insect" in prompt for prompt in animals)
     assert any("a bell" in prompt for prompt in everything - animals)
-    with pytest.raises(InvalidInputError, match="concepts about weather in words, and none of 3"):
-        lessons.check(strategy("lora", {"kind": "paired", "about": ["weather"]}))
+    with pytest.raises(InvalidInputError, match="concepts about weather in text, and none of 3"):
+        lessons.check(strategy("lora", {"kind": "paired", "concept_kinds": ["weather"]}))
 
 
 @pytest.mark.parametrize(
@@ -272,9 +274,9 @@ def test_pairs_are_about_the_families_that_are_named(lessons: TrainingData) -> N
     [
         ({"texts": ()}, {"kind": "rehearsal"}, "keeps texts in mind, and there are none"),
         ({"texts": ()}, {"kind": "distillation"}, "keeps texts in mind, and there are none"),
-        ({"earlier": None}, {"kind": "rehearsal"}, "set its sounds to 0"),
-        ({"pairs": ()}, {"kind": "paired"}, "in words, and none of 0"),
-        ({"pairs": ()}, {"kind": "paired", "ways": ["sound"]}, "in sound, and none of 0"),
+        ({"earlier": None}, {"kind": "rehearsal"}, "set its clips to 0"),
+        ({"pairs": ()}, {"kind": "paired"}, "in text, and none of 0"),
+        ({"pairs": ()}, {"kind": "paired", "conditions": ["audio"]}, "in audio, and none of 0"),
     ],
 )
 def test_what_is_not_there_is_told(
@@ -289,7 +291,7 @@ def test_what_is_not_there_is_told(
 def test_what_is_not_asked_need_not_be_there(lessons: TrainingData) -> None:
     bare = replace(lessons, earlier=None, texts=(), pairs=())
     bare.check(strategy("lora"))
-    replace(bare, texts=lessons.texts).check(strategy("lora", {"kind": "rehearsal", "sounds": 0}))
+    replace(bare, texts=lessons.texts).check(strategy("lora", {"kind": "rehearsal", "clips": 0}))
     replace(bare, earlier=lessons.earlier).check(
         strategy("lora", {"kind": "rehearsal", "texts": 0})
     )

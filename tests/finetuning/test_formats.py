@@ -20,7 +20,7 @@ PARTS = [part(kind) for kind in ("ewc", "distillation", "contrastive", "cross-at
 
 def check_small_steps(base: Path, lessons: TrainingData, folder: Path, trains: str) -> None:
     """Steps of 1e-4 are below what bfloat16 tells apart: taken in it, most would be lost."""
-    plan = {"learning_rate": 1e-4, "precision": "bfloat16", "warmup": 0}
+    plan = {"learning_rate": 1e-4, "precision": "bfloat16", "warmup_steps": 0}
     moved: dict[str, dict[str, Tensor]] = {}
     for name, dtype in (("whole", torch.float32), ("few", torch.bfloat16)):
         files = tiny_files(base, dropout=0.0)

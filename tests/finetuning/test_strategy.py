@@ -1,10 +1,10 @@
-"""Strategies are read as they are written, and nothing in them can be misspelt."""
+"""Strategies are parsed from TOML tables; misspelt and contradictory ones are refused."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
@@ -17,100 +17,108 @@ from audioprobe.finetuning.strategy import (
     EarlyStopping,
     EmbeddingAlignment,
     HiddenStateAlignment,
-    LoraConfig,
+    LoraSize,
     PairedQuestionTraining,
     Rehearsal,
     Strategy,
     WiseFT,
-    name_of,
+    combined_name,
 )
 from audioprobe.io.config import parse_config
 
-HOLDS: dict[str, tuple[type, Mapping[str, Any]]] = {
+REGULARIZERS: dict[str, tuple[type, Mapping[str, Any]]] = {
     "l2-sp": (L2SP, {"strength": 0.5}),
-    "ewc": (EWC, {"strength": 2.0, "of": ["texts", "earlier"], "tasks": "online", "decay": 0.9}),
-    "rehearsal": (Rehearsal, {"texts": 3, "sounds": 0}),
+    "ewc": (EWC, {"strength": 2.0, "tasks": ["text", "audio"], "variant": "online", "decay": 0.9}),
+    "rehearsal": (Rehearsal, {"texts": 3, "clips": 0}),
     "distillation": (Distillation, {"weight": 0.3, "temperature": 1.0, "texts": 1}),
     "wise-ft": (WiseFT, {"share": 0.25}),
     "early-stopping": (EarlyStopping, {"every": 7, "rise": 0.1}),
 }
-TIES: dict[str, tuple[type, Mapping[str, Any]]] = {
+ALIGNMENTS: dict[str, tuple[type, Mapping[str, Any]]] = {
     "contrastive": (ContrastiveAlignment, {"weight": 0.1, "temperature": 0.2}),
     "embedding": (EmbeddingAlignment, {"weight": 2.0, "distance": "mse"}),
     "hidden-states": (HiddenStateAlignment, {"layer": 1, "distance": "cosine"}),
     "cross-attention": (CrossAttentionAlignment, {"width": 16}),
     "paired": (
         PairedQuestionTraining,
-        {"pairs": 1, "ways": ["sound"], "about": ["animal"], "shuffled": True},
+        {"pairs": 1, "conditions": ["audio"], "concept_kinds": ["animal"], "shuffle_answers": True},
     ),
 }
-NEEDED = {"l2-sp": {"strength": 1.0}, "ewc": {"strength": 1.0}}
+REQUIRED = {"l2-sp": {"strength": 1.0}, "ewc": {"strength": 1.0}}
 
 
 def parsed(**tables: Any) -> Strategy:
-    plan = {"steps": 3, "learning_rate": 1e-3}
-    return parse_config(Strategy, {"trains": "lora", "plan": plan} | tables, "x")
+    arguments = {"steps": 3, "learning_rate": 1e-3}
+    return parse_config(Strategy, {"train": "lora", "arguments": arguments} | tables, "x")
 
 
 def tables(kinds: list[str]) -> list[dict[str, Any]]:
-    return [{"kind": kind, **NEEDED.get(kind, {})} for kind in kinds]
+    return [{"kind": kind, **REQUIRED.get(kind, {})} for kind in kinds]
 
 
-@pytest.mark.parametrize("where", ["holding", "alignment"])
-def test_each_kind_goes_by_its_name(where: str) -> None:
-    for kind, (cls, options) in (HOLDS if where == "holding" else TIES).items():
-        strategy = parsed(**{where: [{"kind": kind, **options}]})
-        (part,) = getattr(strategy, where)
-        assert type(part) is cls
-        assert strategy.part(cls) is part
-        for name, value in options.items():
-            found = getattr(part, name)
-            assert (list(found) if isinstance(found, tuple) else found) == value
-        assert name_of(getattr(strategy, where)) == kind
+@pytest.mark.parametrize("field", ["regularizers", "alignment"])
+def test_each_kind_is_parsed_to_its_class(field: str) -> None:
+    for kind, (cls, options) in (REGULARIZERS if field == "regularizers" else ALIGNMENTS).items():
+        strategy = parsed(**{field: [{"kind": kind, **options}]})
+        (component,) = getattr(strategy, field)
+        assert type(component) is cls
+        assert strategy.get(cls) is component
+        for name, expected in options.items():
+            value = getattr(component, name)
+            assert (list(value) if isinstance(value, tuple) else value) == expected
+        assert combined_name(getattr(strategy, field)) == kind
 
 
+def test_kind_need_not_be_passed_in_python() -> None:
+    assert L2SP(strength=0.1) == L2SP(0.1, kind="l2-sp")
+    assert EWC(0.1).kind == "ewc"
+    assert ContrastiveAlignment(0.3).weight == 0.3
+
+
+@settings(max_examples=25)
 @given(
-    st.lists(st.sampled_from(sorted(HOLDS)), unique=True),
-    st.lists(st.sampled_from(sorted(TIES)), unique=True),
+    st.lists(st.sampled_from(sorted(REGULARIZERS)), unique=True),
+    st.lists(st.sampled_from(sorted(ALIGNMENTS)), unique=True),
 )
-def test_any_of_them_go_together(holds: list[str], ties: list[str]) -> None:
-    strategy = parsed(holding=tables(holds), alignment=tables(ties))
-    assert name_of(strategy.holding) == ("+".join(holds) or "none")
-    assert name_of(strategy.alignment) == ("+".join(ties) or "none")
-    for kind, (cls, _) in (HOLDS | TIES).items():
-        assert (strategy.part(cls) is not None) == (kind in holds + ties)
+def test_any_kinds_can_be_combined(regularizers: list[str], alignment: list[str]) -> None:
+    strategy = parsed(regularizers=tables(regularizers), alignment=tables(alignment))
+    assert combined_name(strategy.regularizers) == ("+".join(regularizers) or "none")
+    assert combined_name(strategy.alignment) == ("+".join(alignment) or "none")
+    for kind, (cls, _) in (REGULARIZERS | ALIGNMENTS).items():
+        assert (strategy.get(cls) is not None) == (kind in regularizers + alignment)
 
 
-@pytest.mark.parametrize("kind", [*HOLDS, *TIES])
-def test_none_comes_twice(kind: str) -> None:
-    where = "holding" if kind in HOLDS else "alignment"
-    with pytest.raises(InvalidInputError, match=f"{where}: each kind once at most, got {kind}, "):
-        parsed(**{where: tables([kind, kind])})
+@pytest.mark.parametrize("kind", [*REGULARIZERS, *ALIGNMENTS])
+def test_repeated_kind_is_refused(kind: str) -> None:
+    field = "regularizers" if kind in REGULARIZERS else "alignment"
+    with pytest.raises(InvalidInputError, match=f"{field}: expected each kind at most once"):
+        parsed(**{field: tables([kind, kind])})
 
 
 @pytest.mark.parametrize(
     ("given_tables", "message"),
     [
-        ({"holding": [{"kind": "rehersal"}]}, "x: holding, number 1: .*Did you mean 'rehearsal'"),
+        (
+            {"regularizers": [{"kind": "rehersal"}]},
+            "x: regularizers, number 1: .*Did you mean 'rehearsal'",
+        ),
         (
             {"alignment": [{"kind": "contrastve"}]},
             "x: alignment, number 1: .*Did you mean 'contrastive'",
         ),
         ({"alignment": [{"kind": "ewc"}]}, "x: alignment, number 1: "),
-        ({"holding": [{"strength": 1.0}]}, "x: holding, number 1: "),
-        ({"holding": [{"kind": "ewc"}]}, "x: holding, number 1: the key 'strength' is missing"),
+        ({"regularizers": [{"strength": 1.0}]}, "x: regularizers, number 1: "),
+        ({"regularizers": [{"kind": "ewc"}]}, "number 1: the key 'strength' is missing"),
         (
-            {"holding": [{"kind": "rehearsal", "text": 1}]},
-            "x: holding, number 1: unknown key 'text'.*Did you mean 'texts'",
+            {"regularizers": [{"kind": "rehearsal", "text": 1}]},
+            "x: regularizers, number 1: unknown key 'text'.*Did you mean 'texts'",
         ),
-        ({"trainz": "lora"}, "x: unknown key 'trainz'.*Did you mean 'trains'"),
-        ({"plan": {"steps": 3}}, "x: plan: the key 'learning_rate' is missing"),
+        ({"trian": "lora"}, "x: unknown key 'trian'.*Did you mean 'train'"),
+        ({"arguments": {"steps": 3}}, "x: arguments: the key 'learning_rate' is missing"),
         ({"alignment": [{"kind": "embedding", "distance": "cosinus"}]}, "'cosine' or 'mse'"),
     ],
 )
-def test_what_is_misspelt_is_told_where_it_stands(
-    given_tables: dict[str, Any], message: str
-) -> None:
+def test_message_names_place_of_misspelt_key(given_tables: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         parsed(**given_tables)
 
@@ -118,39 +126,48 @@ def test_what_is_misspelt_is_told_where_it_stands(
 @pytest.mark.parametrize(
     ("given_tables", "message"),
     [
-        ({"clips": -1}, "clips must be at least 0"),
-        ({"clips": 0}, "has nothing to learn"),
-        ({"clips": 0, "holding": [{"kind": "rehearsal"}]}, "has nothing to learn"),
-        ({"holding": [{"kind": "rehearsal", "texts": 0, "sounds": 0}]}, "of_both must be"),
-        ({"holding": [{"kind": "rehearsal", "texts": -1}]}, "texts must be at least 0"),
-        ({"holding": [{"kind": "ewc", "strength": 1.0, "of": []}]}, "at least one"),
-        ({"holding": [{"kind": "ewc", "strength": 1.0, "of": ["texts"] * 2}]}, "each task once"),
-        ({"holding": [{"kind": "ewc", "strength": 1.0, "n_examples": 0}]}, "n_examples must be"),
-        ({"holding": [{"kind": "distillation", "texts": 0}]}, "texts must be at least 1"),
-        ({"holding": [{"kind": "wise-ft", "share": 1.5}]}, "from 0 to 1"),
-        ({"holding": [{"kind": "early-stopping", "every": 0}]}, "every must be at least 1"),
-        ({"alignment": [{"kind": "paired", "pairs": 0}]}, "pairs must be at least 1"),
-        ({"alignment": [{"kind": "paired", "ways": []}]}, "needs ways to ask"),
+        ({"clips_per_step": -1}, "clips_per_step must be at least 0"),
+        ({"clips_per_step": 0}, "nothing to learn from"),
+        ({"clips_per_step": 0, "regularizers": [{"kind": "rehearsal"}]}, "nothing to learn from"),
         (
-            {"alignment": [{"kind": "paired", "about": ["animals"]}]},
-            "no concepts of the family 'animals'. Did you mean 'animal'?",
+            {"regularizers": [{"kind": "rehearsal", "texts": 0, "clips": 0}]},
+            "texts_and_clips must be",
+        ),
+        ({"regularizers": [{"kind": "rehearsal", "texts": -1}]}, "texts must be at least 0"),
+        ({"regularizers": [{"kind": "ewc", "strength": 1.0, "tasks": []}]}, "at least one task"),
+        (
+            {"regularizers": [{"kind": "ewc", "strength": 1.0, "tasks": ["text"] * 2}]},
+            "each once",
+        ),
+        (
+            {"regularizers": [{"kind": "ewc", "strength": 1.0, "n_examples": 0}]},
+            "n_examples must be",
+        ),
+        ({"regularizers": [{"kind": "distillation", "texts": 0}]}, "texts must be at least 1"),
+        ({"regularizers": [{"kind": "wise-ft", "share": 1.5}]}, "from 0 to 1"),
+        ({"regularizers": [{"kind": "early-stopping", "every": 0}]}, "every must be at least 1"),
+        ({"alignment": [{"kind": "paired", "pairs": 0}]}, "pairs must be at least 1"),
+        ({"alignment": [{"kind": "paired", "conditions": []}]}, "expected the conditions"),
+        (
+            {"alignment": [{"kind": "paired", "concept_kinds": ["animals"]}]},
+            "got 'animals'. Did you mean 'animal'?",
         ),
     ],
 )
-def test_what_cannot_be_is_refused(given_tables: dict[str, Any], message: str) -> None:
+def test_impossible_value_is_refused(given_tables: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         parsed(**given_tables)
 
 
-def test_pairs_alone_are_something_to_learn() -> None:
-    assert parsed(clips=0, alignment=[{"kind": "paired"}]).clips == 0
+def test_paired_questions_without_clips_are_accepted() -> None:
+    assert parsed(clips_per_step=0, alignment=[{"kind": "paired"}]).clips_per_step == 0
 
 
-def test_larger_adapters_train_or_are_refused() -> None:
-    wide = {"rank": 8, "targets": ["q_proj", "up_proj"]}
-    assert parsed(lora=wide).lora == LoraConfig(8, ("q_proj", "up_proj"))
-    assert parsed(trains="all", lora=wide).lora is not None
-    with pytest.raises(InvalidInputError, match="add lora to 'projector'"):
-        parsed(trains="projector", lora=wide)
+def test_expanded_lora_must_be_trainable() -> None:
+    size = {"rank": 8, "targets": ["q_proj", "up_proj"]}
+    assert parsed(lora=size).lora == LoraSize(8, ("q_proj", "up_proj"))
+    assert parsed(train="all", lora=size).lora is not None
+    with pytest.raises(InvalidInputError, match=r'\'projector\'\); add "\+lora"'):
+        parsed(train="projector", lora=size)
     with pytest.raises(InvalidInputError, match="rank must be at least 1"):
         parsed(lora={"rank": 0})

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, OutOfMemoryError, TrainingError
 from audioprobe.finetuning.data import TrainingData
-from audioprobe.finetuning.strategy import LoraConfig, Strategy
+from audioprobe.finetuning.strategy import LoraSize, Strategy
 from audioprobe.finetuning.trainer import FineTuningResult, finetune
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
@@ -21,7 +21,7 @@ from tests.tiny_tuning import strategy, tiny_files
 
 HOLDS: dict[str, dict[str, Any]] = {
     "l2-sp": {"strength": 10.0},
-    "ewc": {"strength": 10.0, "of": ["texts", "earlier"], "n_examples": 2},
+    "ewc": {"strength": 10.0, "tasks": ["text", "audio"], "n_examples": 2},
     "rehearsal": {},
     "distillation": {},
 }
@@ -131,7 +131,7 @@ def test_a_strong_pull_keeps_weights_where_they_began(tune: Tuning, kind: str) -
 def test_tasks_apart_are_one_where_nothing_fades(tune: Tuning) -> None:
     separate, online, fading = (
         tune.weights(part("ewc", strength=1e4, **options), steps=3)
-        for options in ({}, {"tasks": "online"}, {"tasks": "online", "decay": 0.0})
+        for options in ({}, {"variant": "online"}, {"variant": "online", "decay": 0.0})
     )
     assert apart(separate, online) < 1e-6
     assert apart(separate, fading) > 10 * apart(separate, online)
@@ -169,7 +169,7 @@ def test_a_gate_opens_and_is_of_the_labels_that_are_taught(
 def test_larger_adapters_are_trained_and_reached_again(
     base: Path, lessons: TrainingData, tmp_path: Path
 ) -> None:
-    chosen = replace(strategy("lora"), lora=LoraConfig(4, ("q_proj", "v_proj", "up_proj")))
+    chosen = replace(strategy("lora"), lora=LoraSize(4, ("q_proj", "v_proj", "up_proj")))
     found = []
     for folder in ("one", "one", "other"):  # gone on with, and anew
         files = tiny_files(base)
@@ -223,7 +223,10 @@ def test_a_folder_of_another_strategy_is_refused(
         (strategy("projctor"), "got 'projctor'"),
         (strategy("gate"), "has no gate to train"),
         (strategy("lora", {"kind": "early-stopping"}), "needs passages to look at"),
-        (strategy("projector", part("paired", ways=["words"]), clips=0), "nothing that trains has"),
+        (
+            strategy("projector", part("paired", conditions=["text"]), clips=0),
+            "nothing that trains has",
+        ),
         (strategy("lora", part("hidden-states", layer=9)), "states 0 to 2, got layer 9"),
         (strategy("lora", part("l2-sp", strength=-1.0)), "strength must be at least 0"),
         (strategy("lora", part("contrastive", weight=-1.0)), "weight must be at least 0"),
@@ -247,7 +250,7 @@ def test_a_tuning_that_diverges_says_where_and_leaves_the_state_before(
     base: Path, lessons: TrainingData, tmp_path: Path, save_every: int
 ) -> None:
     steps: list[int] = []
-    chosen = strategy(steps=8, learning_rate=1e30, warmup=0, save_every=save_every)
+    chosen = strategy(steps=8, learning_rate=1e30, warmup_steps=0, save_every=save_every)
     with pytest.raises(TrainingError, match=f"{tmp_path}: .* at step .*diverged") as told:
         finetune(
             tiny_files(base),

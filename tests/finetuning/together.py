@@ -23,8 +23,8 @@ from tests.tiny_tuning import strategy, tiny_files, tiny_lessons, watched
 LOOKS = {"kind": "early-stopping", "every": 2, "rise": 100.0}
 EVERYTHING = strategy(
     "encoder+projector+lora",
-    {"kind": "ewc", "strength": 1.0, "of": ["texts", "earlier"], "n_examples": 2},
-    {"kind": "rehearsal", "texts": 1, "sounds": 1},
+    {"kind": "ewc", "strength": 1.0, "tasks": ["text", "audio"], "n_examples": 2},
+    {"kind": "rehearsal", "texts": 1, "clips": 1},
     {"kind": "distillation", "texts": 1},
     LOOKS,
     {"kind": "contrastive"},
@@ -36,12 +36,14 @@ EVERYTHING = strategy(
 CASES = {
     "everything": EVERYTHING,
     # A step hears nothing, so what hears has no gradient.
-    "words": strategy("projector+lora", {"kind": "paired", "ways": ["words"]}, clips=0, steps=2),
+    "words": strategy(
+        "projector+lora", {"kind": "paired", "conditions": ["text"]}, clips=0, steps=2
+    ),
     "stopped": strategy("projector+lora", LOOKS | {"rise": -100.0}),
 }
 KILLED = 9
 """Status of processes that were told to die."""
-LINE = TrainingArguments(steps=12, learning_rate=1e-2, warmup=2, save_every=5)
+LINE = TrainingArguments(steps=12, learning_rate=1e-2, warmup_steps=2, save_every=5)
 
 
 class Plain(nn.Module):

@@ -27,7 +27,7 @@ from audioprobe.training.trainer import TrainingArguments
 
 SOURCES = ("owl", "siren", "cricket", "rain")
 SMALL = CavMaeConfig(width=32, n_heads=2, n_blocks=1, mlp_width=64)
-PLAN = TrainingArguments(steps=60, learning_rate=1e-2, warmup=10, save_every=30)
+PLAN = TrainingArguments(steps=60, learning_rate=1e-2, warmup_steps=10, save_every=30)
 QUICK = Lesson(PLAN, loss="softmax", single=True, views=False, batch_size=16)
 
 

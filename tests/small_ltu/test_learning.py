@@ -36,7 +36,7 @@ def recipe(base: Path) -> Recipe:
     stage = RecipeStage(
         "everything",
         ("encoder", "projector", "lora"),
-        TrainingArguments(steps=80, learning_rate=5e-3, warmup=10),
+        TrainingArguments(steps=80, learning_rate=5e-3, warmup_steps=10),
         scenes=8,
         per_scene=1,
         tasks=("labels",),

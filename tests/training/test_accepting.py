@@ -15,7 +15,7 @@ from audioprobe.errors import InvalidInputError, TrainingError
 from audioprobe.training import checkpointing
 from audioprobe.training.trainer import LOG, STATE, TrainingArguments, train
 
-PLAN = TrainingArguments(steps=20, learning_rate=1e-2, warmup=2, save_every=4)
+PLAN = TrainingArguments(steps=20, learning_rate=1e-2, warmup_steps=2, save_every=4)
 LOOKS = (4, 8, 12, 16, 20)
 
 
@@ -136,7 +136,7 @@ class Falling(nn.Module):
 
 def test_weights_that_overflow_are_never_saved(tmp_path: Path) -> None:
     plan = TrainingArguments(
-        steps=20, learning_rate=3e37, warmup=0, schedule="constant", save_every=1
+        steps=20, learning_rate=3e37, warmup_steps=0, schedule="constant", save_every=1
     )
     with pytest.raises(TrainingError, match=r"weights that are not finite at step 11: .* diverged"):
         train(Falling(), batch_at, plan, tmp_path)

@@ -42,7 +42,7 @@ def weights(module: nn.Module) -> list[Tensor]:
     return [parameter.detach().clone() for parameter in module.parameters()]
 
 
-PLAN = TrainingArguments(steps=60, learning_rate=1e-2, warmup=5, save_every=7)
+PLAN = TrainingArguments(steps=60, learning_rate=1e-2, warmup_steps=5, save_every=7)
 
 
 def test_the_loss_falls_and_everything_is_logged(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_only_what_requires_gradients_changes(tmp_path: Path) -> None:
 
 def test_a_folder_belongs_to_one_plan_and_one_process(tmp_path: Path) -> None:
     train(Line(), batch_at, PLAN, tmp_path)
-    other = TrainingArguments(steps=61, learning_rate=1e-2, warmup=5, save_every=7)
+    other = TrainingArguments(steps=61, learning_rate=1e-2, warmup_steps=5, save_every=7)
     with pytest.raises(InvalidInputError, match="by another plan"):
         train(Line(), batch_at, other, tmp_path)
     with FileLock(tmp_path / "lock"), pytest.raises(TrainingError, match="another process"):
@@ -155,12 +155,12 @@ def test_a_full_disk_leaves_the_state_before(tmp_path: Path) -> None:
     ("schedule", "middle"), [("linear", 0.5), ("cosine", 0.5), ("constant", 1.0)]
 )
 def test_learning_rates_rise_and_fall(schedule: str, middle: float) -> None:
-    plan = TrainingArguments(steps=110, learning_rate=2.0, warmup=10, schedule=schedule)  # type: ignore[arg-type]
+    plan = TrainingArguments(steps=110, learning_rate=2.0, warmup_steps=10, schedule=schedule)  # type: ignore[arg-type]
     assert [plan.rate(step) for step in (0, 4, 9, 10)] == [0.2, 1.0, 2.0, 2.0]
     assert plan.rate(60) == pytest.approx(2 * middle)
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"learning_rate": 0.0}, {"warmup": -1}])
+@pytest.mark.parametrize("options", [{"steps": 0}, {"learning_rate": 0.0}, {"warmup_steps": -1}])
 def test_plans_that_cannot_be_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(InvalidInputError):
         TrainingArguments(**{"steps": 5, "learning_rate": 1.0, **options})  # type: ignore[arg-type]

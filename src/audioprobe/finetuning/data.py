@@ -14,12 +14,12 @@ from audioprobe.finetuning.alignment import Texts
 from audioprobe.finetuning.captioned_clips import CaptionedClips, said_of
 from audioprobe.finetuning.objective import AlignmentTargets, TrainingBatch
 from audioprobe.finetuning.strategy import (
-    Before,
     Distillation,
     PairedQuestionTraining,
+    PreviousTask,
+    QuestionCondition,
     Rehearsal,
     Strategy,
-    Way,
 )
 from audioprobe.models.ltu.prompt import continuation_ids
 from audioprobe.seeding import stable_hash
@@ -62,20 +62,20 @@ class TrainingData:
         Raises:
             InvalidInputError: says what it needs.
         """
-        rehearsal, paired = strategy.part(Rehearsal), strategy.part(PairedQuestionTraining)
-        wants_texts = strategy.part(Distillation) or (rehearsal and rehearsal.texts)
+        rehearsal, paired = strategy.get(Rehearsal), strategy.get(PairedQuestionTraining)
+        wants_texts = strategy.get(Distillation) or (rehearsal and rehearsal.texts)
         if wants_texts and not self.texts:
             raise InvalidInputError("The strategy keeps texts in mind, and there are none.")
-        if rehearsal and rehearsal.sounds and self.earlier is None:
+        if rehearsal and rehearsal.clips and self.earlier is None:
             raise InvalidInputError(
                 "The strategy rehearses sounds of before, and there are none: name some, or set "
-                "its sounds to 0."
+                "its clips to 0."
             )
         if paired is None:
             return
-        for way in paired.ways:
+        for way in paired.conditions:
             if not self._askable(paired, way):
-                about = f" about {', '.join(paired.about)}" if paired.about else ""
+                about = f" about {', '.join(paired.concept_kinds)}" if paired.concept_kinds else ""
                 raise InvalidInputError(
                     f"The strategy asks pairs of concepts{about} in {way}, and none of "
                     f"{len(self.pairs)} can be: give some, of which both concepts can be heard "
@@ -92,33 +92,33 @@ class TrainingData:
         """
         examples: list[TrainingExample] = []
         heard: dict[str, Tensor] = {}
-        seed = self.seed * 1_000_003 + strategy.plan.seed
+        seed = self.seed * 1_000_003 + strategy.arguments.seed
         rows: list[int] = []
-        for row, time, sound in _some(self.taught, strategy.clips, number, seed):
+        for row, time, sound in _some(self.taught, strategy.clips_per_step, number, seed):
             examples.append(self._about(self.taught, row, f"taught {row}", time))
             heard[f"taught {row}"] = sound
             rows.append(row)
-        rehearsal, paired = strategy.part(Rehearsal), strategy.part(PairedQuestionTraining)
+        rehearsal, paired = strategy.get(Rehearsal), strategy.get(PairedQuestionTraining)
         if rehearsal is not None:
             examples += self._passages(rehearsal.texts, number, seed)
-            examples += self._earlier(rehearsal.sounds, number, seed, heard)
+            examples += self._earlier(rehearsal.clips, number, seed, heard)
         if paired is not None:
-            rng = np.random.default_rng([self.seed, strategy.plan.seed, number])
+            rng = np.random.default_rng([self.seed, strategy.arguments.seed, number])
             examples += self._asked(paired, seed, rng, heard)
         about = self._texts_about(rows) if tied and rows else None
-        distilled = strategy.part(Distillation)
+        distilled = strategy.get(Distillation)
         kept = self._passages(distilled.texts, number, seed) if distilled is not None else ()
         return TrainingBatch(
             self._batch(examples, heard), about, self._batch(kept, {}) if kept else None
         )
 
-    def of_before(self, task: Before, n_examples: int) -> Iterator[Batch]:
+    def of_before(self, task: PreviousTask, n_examples: int) -> Iterator[Batch]:
         """Batches of one example each, by which importances are estimated.
 
         Raises:
             InvalidInputError: if there is nothing of the kind.
         """
-        if task == "texts":
+        if task == "text":
             if not self.texts:
                 raise InvalidInputError("There are no texts whose importance could be estimated.")
             for example in self.texts[:n_examples]:
@@ -155,14 +155,15 @@ class TrainingData:
             found.append(self._about(self.earlier, row, f"earlier {row}", time))
         return found
 
-    def _askable(self, paired: PairedQuestionTraining, way: Way) -> list[Pair]:
+    def _askable(self, paired: PairedQuestionTraining, way: QuestionCondition) -> list[Pair]:
         """Pairs about its families; of sounds, those of which both concepts can be heard."""
         wanted = [
             pair
             for pair in self.pairs
-            if not paired.about or next(r for r in pair if r.holds).concept.kind in paired.about
+            if not paired.concept_kinds
+            or next(r for r in pair if r.holds).concept.kind in paired.concept_kinds
         ]
-        if way == "words":
+        if way == "text":
             return wanted
         there = set(self.taught.alone)
         if self.in_sound is not None:
@@ -177,12 +178,12 @@ class TrainingData:
         heard: dict[str, Tensor],
     ) -> list[TrainingExample]:
         found: list[QARecord] = []
-        for way in paired.ways:
+        for way in paired.conditions:
             askable = self._askable(paired, way)
             for k in rng.integers(len(askable), size=paired.pairs).tolist():
                 for relation in askable[k]:
-                    asked = shuffled(relation, seed) if paired.shuffled else relation
-                    if way == "words":
+                    asked = shuffled(relation, seed) if paired.shuffle_answers else relation
+                    if way == "text":
                         found.append(questions.in_words(asked, rng))
                     else:
                         found.append(self._of_sound(asked, rng, heard))

@@ -1,10 +1,10 @@
-"""Strategies of fine-tuning: what trains, how forgetting is held, how sound is tied to text.
+"""Fine-tuning strategies: trainable modules, regularizers against forgetting, alignment losses.
 
-Each part is a frozen dataclass with a `kind`, so that a file of TOML can name it, and any of them
-go together.
+A strategy is plain data. Every component is a frozen dataclass with a `kind`, by which a TOML file
+names it; components of different kinds can be combined freely.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import Discriminator
@@ -14,190 +14,197 @@ from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.finetuning.alignment import Distance
 from audioprobe.training.trainer import TrainingArguments
 
-Before: TypeAlias = Literal["texts", "earlier"]
-"""What is to be kept: texts, or sounds that the model learned from earlier."""
+PreviousTask: TypeAlias = Literal["text", "audio"]
+"""What the model could do before: predict text, or describe earlier audio."""
 
-Way: TypeAlias = Literal["words", "sound"]
-"""What a question about a class is asked of."""
+QuestionCondition: TypeAlias = Literal["text", "audio"]
+"""Whether a question names the concept in text or plays a clip of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class L2SP:
-    """A pull of every weight to where it began; see `holding.l2_sp`.
+    """L2-SP: penalize the squared distance of all weights from their initial values.
 
     Attributes:
-        strength: of the pull.
+        strength: factor of the penalty, at least 0.
     """
 
-    kind: Literal["l2-sp"]
     strength: float
+    kind: Literal["l2-sp"] = field(default="l2-sp", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class EWC:
-    """A pull of each weight by its importance for what is to be kept; see `holding.Ewc`.
+    """Elastic weight consolidation: L2-SP weighted by the Fisher information of previous tasks.
 
     Attributes:
-        strength: of the pull.
-        of: the tasks to be kept.
-        tasks: "separate" has a penalty for each, "online" one for all, the earlier ones faded.
-        decay: for "online", share of the earlier importances that stays.
-        n_examples: of each task, from which importances are estimated.
+        strength: factor of the penalty, at least 0.
+        tasks: previous tasks whose Fisher information is estimated.
+        variant: "separate" adds one penalty per task, "online" one for all tasks, in which the
+            importances of earlier ones decay.
+        decay: for "online", share of the earlier importances that remains, from 0 to 1.
+        n_examples: examples per task from which the importances are estimated.
     """
 
-    kind: Literal["ewc"]
     strength: float
-    of: tuple[Before, ...] = ("texts",)
-    tasks: Literal["separate", "online"] = "separate"
+    tasks: tuple[PreviousTask, ...] = ("text",)
+    variant: Literal["separate", "online"] = "separate"
     decay: float = 1.0
     n_examples: int = 32
+    kind: Literal["ewc"] = field(default="ewc", kw_only=True)
 
     def __post_init__(self) -> None:
-        _at_least(1, "EWC", n_examples=self.n_examples)
-        if not self.of or len(set(self.of)) < len(self.of):
-            raise InvalidInputError(f"EWC keeps each task once and at least one, got {self.of}.")
+        _check_minimum(1, "EWC", n_examples=self.n_examples)
+        if not self.tasks or len(set(self.tasks)) < len(self.tasks):
+            raise InvalidInputError(
+                f"EWC: expected at least one task, each once; got {self.tasks}."
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """Something of before in every step.
+    """Mix rehearsal data into every step.
 
     Attributes:
-        texts: passages of the set of texts.
-        sounds: sounds of before, with their captions.
+        texts: text passages per step.
+        clips: captioned clips of the earlier training data per step.
     """
 
-    kind: Literal["rehearsal"]
     texts: int = 2
-    sounds: int = 2
+    clips: int = 2
+    kind: Literal["rehearsal"] = field(default="rehearsal", kw_only=True)
 
     def __post_init__(self) -> None:
-        _at_least(0, "Rehearsal", texts=self.texts, sounds=self.sounds)
-        _at_least(1, "Rehearsal", of_both=self.texts + self.sounds)
+        _check_minimum(0, "Rehearsal", texts=self.texts, clips=self.clips)
+        _check_minimum(1, "Rehearsal", texts_and_clips=self.texts + self.clips)
 
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """Saying of texts what the model said before; see `holding.Teacher`.
+    """Distill the initial model into the trained one on text passages.
 
     Attributes:
-        weight: of the divergence.
-        temperature: of both.
-        texts: passages in every step.
+        weight: factor of the Kullback-Leibler divergence, at least 0.
+        temperature: of both distributions, above 0.
+        texts: text passages per step.
     """
 
-    kind: Literal["distillation"]
     weight: float = 1.0
     temperature: float = 2.0
     texts: int = 2
+    kind: Literal["distillation"] = field(default="distillation", kw_only=True)
 
     def __post_init__(self) -> None:
-        _at_least(1, "Distillation", texts=self.texts)
+        _check_minimum(1, "Distillation", texts=self.texts)
 
 
 @dataclass(frozen=True, slots=True)
 class WiseFT:
-    """Weights between where they began and where they ended; see `holding.interpolate`.
+    """WiSE-FT: interpolate between the initial and the trained weights after training.
 
     Attributes:
-        share: of the way, from 0 to 1.
+        share: of the trained weights, from 0 (initial weights) to 1 (trained weights).
     """
 
-    kind: Literal["wise-ft"]
     share: float = 0.5
+    kind: Literal["wise-ft"] = field(default="wise-ft", kw_only=True)
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
-            raise InvalidInputError(f"A share of the way is from 0 to 1, got {self.share}.")
+            raise InvalidInputError(f"WiSE-FT: expected a share from 0 to 1, got {self.share}.")
 
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopping:
-    """An end as soon as texts held apart are read worse; the weights before that look stay.
+    """Stop when the loss on validation texts rises; restore the last accepted checkpoint.
 
     Attributes:
-        every: steps between two looks; takes the place of the plan's `save_every`.
-        rise: of the loss over where it began, in nats per token, that is too much.
+        every: steps between two evaluations; replaces `save_every` of the training arguments.
+        rise: largest accepted rise over the initial loss, in nats per token.
     """
 
-    kind: Literal["early-stopping"]
     every: int = 4
     rise: float = 0.05
+    kind: Literal["early-stopping"] = field(default="early-stopping", kw_only=True)
 
     def __post_init__(self) -> None:
-        _at_least(1, "Early stopping", every=self.every)
+        _check_minimum(1, "Early stopping", every=self.every)
 
 
 @dataclass(frozen=True, slots=True)
 class ContrastiveAlignment:
-    """Each sound is to find its label among those of the step; see `alignment.Contrastive`."""
+    """InfoNCE between pooled audio tokens and label embeddings; see `ContrastiveLoss`."""
 
-    kind: Literal["contrastive"]
     weight: float = 1.0
     temperature: float = 0.07
+    kind: Literal["contrastive"] = field(default="contrastive", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingAlignment:
-    """Audio tokens to the language model's own embedding of the caption; see `Embedded`."""
+    """Distance of pooled audio tokens from the caption's input embeddings; see `EmbeddingLoss`."""
 
-    kind: Literal["embedding"]
     weight: float = 1.0
     distance: Distance = "cosine"
+    kind: Literal["embedding"] = field(default="embedding", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class HiddenStateAlignment:
-    """States of a layer, of sound and of its caption; see `alignment.HiddenStates`."""
+    """Distance of the hidden states of audio and caption at a layer; see `HiddenStateLoss`."""
 
-    kind: Literal["hidden-states"]
     weight: float = 1.0
     layer: int = -1
     distance: Distance = "cosine"
+    kind: Literal["hidden-states"] = field(default="hidden-states", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class CrossAttentionAlignment:
-    """A gated adapter through which audio tokens look at the labels; see `nets.gate`.
+    """A gated cross-attention adapter from audio tokens to the labels of the training clips.
 
-    It trains beside whatever else does.
+    The adapter is trained in addition to the modules of the strategy.
 
     Attributes:
         width: of queries, keys and values.
     """
 
-    kind: Literal["cross-attention"]
     width: int = 64
+    kind: Literal["cross-attention"] = field(default="cross-attention", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class PairedQuestionTraining:
-    """Questions about classes of concepts, asked in words, of sounds, or both.
+    """Yes/no questions about classes of concepts, in text, with audio, or both.
 
     Attributes:
-        pairs: a right and a wrong question each, in every step and every way.
-        ways: what is asked: words, sounds, or both.
-        about: families of concepts (`Concept.kind`) whose pairs are asked, by the concept for which
-            the right answer is yes; () takes all. What is not taught can be asked about afterwards.
-        shuffled: answers drawn anew at random, once: a control from which nothing can be learned
-            but the form.
+        pairs: pairs of a question answered by yes and one answered by no, per step and condition.
+        conditions: "text" names the concept, "audio" plays a clip of it.
+        concept_kinds: kinds of concepts (`Concept.kind`) that are trained, by the concept for which
+            the answer is yes; () trains all. The others can be used for evaluation.
+        shuffle_answers: control condition: replace the answers by random ones, drawn once per
+            question, so that only the form of the answers can be learned.
     """
 
-    kind: Literal["paired"]
     pairs: int = 2
-    ways: tuple[Way, ...] = ("words", "sound")
-    about: tuple[str, ...] = ()
-    shuffled: bool = False
+    conditions: tuple[QuestionCondition, ...] = ("text", "audio")
+    concept_kinds: tuple[str, ...] = ()
+    shuffle_answers: bool = False
+    kind: Literal["paired"] = field(default="paired", kw_only=True)
 
     def __post_init__(self) -> None:
-        _at_least(1, "Paired training", pairs=self.pairs)
-        if not self.ways or len(set(self.ways)) < len(self.ways):
-            raise InvalidInputError('Paired training needs ways to ask: "words", "sound" or both.')
-        families = Concepts.shipped().kinds if self.about else ()
-        for name in self.about:
-            if name not in families:
+        _check_minimum(1, "Paired questions", pairs=self.pairs)
+        if not self.conditions or len(set(self.conditions)) < len(self.conditions):
+            raise InvalidInputError(
+                'Paired questions: expected the conditions "text", "audio" or both, each once; got '
+                f"{self.conditions}."
+            )
+        known = Concepts.shipped().kinds if self.concept_kinds else ()
+        for name in self.concept_kinds:
+            if name not in known:
                 raise InvalidInputError(
-                    f"There are no concepts of the family {name!r}.{did_you_mean(name, families)}"
+                    f"Paired questions: expected a kind of concept, got {name!r}."
+                    f"{did_you_mean(name, known)}"
                 )
 
 
@@ -212,73 +219,76 @@ Alignment: TypeAlias = Annotated[
     | PairedQuestionTraining,
     Discriminator("kind"),
 ]
-Kind = TypeVar("Kind")
+Component = TypeVar("Component")
 
 
 @dataclass(frozen=True, slots=True)
-class LoraConfig:
-    """Larger adapters than the model has; see `nets.widening.widen`.
+class LoraSize:
+    """Size of the LoRA adapters to which those of the model are expanded before training.
 
     Attributes:
-        rank: of all of them.
-        targets: suffixes of the projections that have one.
+        rank: of all adapters.
+        targets: suffixes of the projections that have an adapter.
     """
 
     rank: int
     targets: tuple[str, ...] = ("q_proj", "v_proj")
 
     def __post_init__(self) -> None:
-        _at_least(1, "Adapters", rank=self.rank)
+        _check_minimum(1, "LoRA", rank=self.rank)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """How a model is fine-tuned.
 
     Attributes:
-        trains: what trains, as in `trainable.let_train`: "projector+lora".
-        plan: steps, learning rate and seed.
-        holding: how forgetting is held; () does not hold it.
-        alignment: how sound is tied to text, beyond captions and labels; () does not.
-        clips: sounds that a step learns from.
-        lora: adapters that it begins with; None takes those of the model.
+        train: trainable modules, joined by "+", such as "projector+lora"; see `set_trainable`.
+        arguments: steps, learning rate, seed and the like.
+        regularizers: what limits forgetting.
+        alignment: what aligns audio with text, in addition to training on captions and labels.
+        clips_per_step: training clips per step and process.
+        lora: size of the LoRA adapters; None keeps those of the model.
     """
 
-    trains: str
-    plan: TrainingArguments
-    holding: tuple[Regularizer, ...] = ()
+    train: str
+    arguments: TrainingArguments
+    regularizers: tuple[Regularizer, ...] = ()
     alignment: tuple[Alignment, ...] = ()
-    clips: int = 4
-    lora: LoraConfig | None = None
+    clips_per_step: int = 4
+    lora: LoraSize | None = None
 
     def __post_init__(self) -> None:
-        _at_least(0, "A strategy", clips=self.clips)
-        if self.lora and not {"lora", "all"} & set(self.trains.split("+")):
+        _check_minimum(0, "Strategy", clips_per_step=self.clips_per_step)
+        if self.lora and not {"lora", "all"} & set(self.train.split("+")):
             raise InvalidInputError(
-                f"Larger adapters that do not train say nothing: add lora to {self.trains!r}."
+                f"`lora` is set, but 'lora' is not among the trainable modules ({self.train!r}); "
+                'add "+lora".'
             )
-        for what, parts in (("holding", self.holding), ("alignment", self.alignment)):
-            kinds = [part.kind for part in parts]
+        for name in ("regularizers", "alignment"):
+            kinds = [component.kind for component in getattr(self, name)]
             if len(set(kinds)) < len(kinds):
-                raise InvalidInputError(f"{what}: each kind once at most, got {', '.join(kinds)}.")
-        if not self.clips and not any(
-            isinstance(tie, PairedQuestionTraining) for tie in self.alignment
-        ):
+                raise InvalidInputError(
+                    f"{name}: expected each kind at most once, got {', '.join(kinds)}."
+                )
+        if not self.clips_per_step and self.get(PairedQuestionTraining) is None:
             raise InvalidInputError(
-                "A strategy that hears no clips and asks no pairs has nothing to learn."
+                "Strategy: nothing to learn from. Set clips_per_step to at least 1, or add paired "
+                "questions to the alignment."
             )
 
-    def part(self, kind: type[Kind]) -> Kind | None:
-        """The way to hold or to tie of a class, where it is there."""
-        return next((p for p in (*self.holding, *self.alignment) if isinstance(p, kind)), None)
+    def get(self, component: type[Component]) -> Component | None:
+        """Return the regularizer or alignment of a class; None if the strategy has none."""
+        components = (*self.regularizers, *self.alignment)
+        return next((c for c in components if isinstance(c, component)), None)
 
 
-def name_of(parts: tuple[Regularizer, ...] | tuple[Alignment, ...]) -> str:
-    """How ways to hold or to tie are called together: "ewc+rehearsal", "none"."""
-    return "+".join(part.kind for part in parts) or "none"
+def combined_name(components: tuple[Regularizer, ...] | tuple[Alignment, ...]) -> str:
+    """Return the kinds of the components joined by "+", such as "ewc+rehearsal", or "none"."""
+    return "+".join(component.kind for component in components) or "none"
 
 
-def _at_least(least: int, what: str, **counts: int) -> None:
+def _check_minimum(minimum: int, source: str, **counts: int) -> None:
     for name, count in counts.items():
-        if count < least:
-            raise InvalidInputError(f"{what}: {name} must be at least {least}, got {count}.")
+        if count < minimum:
+            raise InvalidInputError(f"{source}: {name} must be at least {minimum}, got {count}.")

@@ -114,16 +114,20 @@ def finetune(
     """
     net, folder = files.net.to(get_accelerator().device), Path(folder)
     lessons.check(strategy)
-    stopping = strategy.part(EarlyStopping)
+    stopping = strategy.get(EarlyStopping)
     if stopping is not None and not watched:
         raise InvalidInputError("Early stopping needs passages to look at, and there are none.")
     if strategy.lora is not None:
-        expand_lora(net, strategy.lora.rank, strategy.lora.targets, strategy.plan.seed)
+        expand_lora(net, strategy.lora.rank, strategy.lora.targets, strategy.arguments.seed)
     _open_gate(net, lessons, strategy)
-    gated = net.prefix.gate is not None and strategy.part(CrossAttentionAlignment) is not None
-    set_trainable_by_name(net, f"{strategy.trains}+{GATE}" if gated else strategy.trains)
+    gated = net.prefix.gate is not None and strategy.get(CrossAttentionAlignment) is not None
+    set_trainable_by_name(net, f"{strategy.train}+{GATE}" if gated else strategy.train)
     before = checkpointing.copied(net)
-    plan = strategy.plan if stopping is None else replace(strategy.plan, save_every=stopping.every)
+    plan = (
+        strategy.arguments
+        if stopping is None
+        else replace(strategy.arguments, save_every=stopping.every)
+    )
     with _small_steps(net, plan), deterministic_mode(net.llama.device.type):
         with plan.computing(net.llama.device.type):
             objective = _objective(AnswerLoss(net, per="example"), lessons, strategy)
@@ -136,7 +140,7 @@ def finetune(
             accept=None if stopping is None else _accepting(net, watched, stopping.rise, plan),
             progress=progress,
         )
-        wise = strategy.part(WiseFT)
+        wise = strategy.get(WiseFT)
         if wise is not None:
             interpolate(net, before, wise.share)
     net.eval().requires_grad_(requires_grad=False)
@@ -190,12 +194,12 @@ def _pin(folder: Path, strategy: Strategy) -> None:
 
 def _open_gate(net: LTUNetwork, lessons: TrainingData, strategy: Strategy) -> None:
     """A shut gate to the labels that are taught, where the strategy has one."""
-    wanted = strategy.part(CrossAttentionAlignment)
+    wanted = strategy.get(CrossAttentionAlignment)
     if wanted is None:
         return
     labels = sorted({label for some in lessons.taught.labels for label in some})
     states = embedded(net, texts_in_tokens(lessons.tokenizer, labels))
-    gate = init_cross_attention(states, wanted.width, strategy.plan.seed)
+    gate = init_cross_attention(states, wanted.width, strategy.arguments.seed)
     weight = net.prefix.projection.weight
     net.prefix.gate = gate.to(weight.device, weight.dtype)
 
@@ -203,7 +207,7 @@ def _open_gate(net: LTUNetwork, lessons: TrainingData, strategy: Strategy) -> No
 def _objective(
     answers: AnswerLoss, lessons: TrainingData, strategy: Strategy
 ) -> MultiTaskObjective:
-    distillation = strategy.part(Distillation)
+    distillation = strategy.get(Distillation)
     return MultiTaskObjective(
         answers,
         penalties=_penalties(answers, lessons, strategy),
@@ -217,12 +221,12 @@ def _objective(
 
 def _penalties(answers: AnswerLoss, lessons: TrainingData, strategy: Strategy) -> list[Penalty]:
     found: list[Penalty] = []
-    pull, ewc = strategy.part(L2SP), strategy.part(EWC)
+    pull, ewc = strategy.get(L2SP), strategy.get(EWC)
     if pull is not None:
         found.append(l2sp_loss(answers, pull.strength))
     if ewc is not None:
-        tasks = [fisher(answers, lessons.of_before(task, ewc.n_examples)) for task in ewc.of]
-        if ewc.tasks == "online":
+        tasks = [fisher(answers, lessons.of_before(task, ewc.n_examples)) for task in ewc.tasks]
+        if ewc.variant == "online":
             merged = tasks[0]
             for importance in tasks[1:]:
                 merged = online(merged, importance, ewc.decay)

@@ -29,14 +29,14 @@ STATE, LOG = "state.pt", "log.jsonl"
 Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingArguments:
     """How to train.
 
     Attributes:
         steps: updates of the weights.
         learning_rate: after the warm-up, of AdamW.
-        warmup: steps in which it rises from 0.
+        warmup_steps: steps in which it rises from 0.
         schedule: how it falls afterwards, to 0 at the last step, or not at all.
         weight_decay: of AdamW.
         clip_norm: longest gradient.
@@ -48,7 +48,7 @@ class TrainingArguments:
 
     steps: int
     learning_rate: float
-    warmup: int = 100
+    warmup_steps: int = 100
     schedule: Schedule = "linear"
     weight_decay: float = 0.0
     clip_norm: float = 1.0
@@ -57,18 +57,19 @@ class TrainingArguments:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.save_every < 1 or self.warmup < 0:
+        if self.steps < 1 or self.save_every < 1 or self.warmup_steps < 0:
             raise InvalidInputError(
-                f"A plan needs steps and save_every of at least 1, warmup of at least 0: {self}."
+                "Expected steps and save_every of at least 1 and warmup_steps of at least 0, got "
+                f"{self}."
             )
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise InvalidInputError(f"learning_rate must be above 0, got {self.learning_rate}.")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
         falls = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}
         return self.learning_rate * falls[self.schedule]
 

@@ -30,8 +30,8 @@ from audioprobe.finetuning.strategy import PairedQuestionTraining
 from audioprobe.metrics.multiple_testing import holm
 
 ANIMALS = frozenset(name for name in CONCEPTS if Concepts.shipped()[name].kind == "animal")
-WHOLE = AlignmentLevel((PairedQuestionTraining("paired"),))
-SOME = AlignmentLevel((PairedQuestionTraining("paired", about=("animal",)),), "some")
+WHOLE = AlignmentLevel((PairedQuestionTraining(),))
+SOME = AlignmentLevel((PairedQuestionTraining(concept_kinds=("animal",)),), "some")
 PAIRED = replace(STUDY, alignment=(AlignmentLevel(), WHOLE, SOME), design="full", transfer=None)
 PROBE = answers(0, 0.0, 0.0)
 

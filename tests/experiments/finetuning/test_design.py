@@ -28,7 +28,7 @@ from audioprobe.experiments.finetuning.levels import (
 from audioprobe.finetuning.strategy import (
     ContrastiveAlignment,
     EmbeddingAlignment,
-    LoraConfig,
+    LoraSize,
     PairedQuestionTraining,
     Rehearsal,
     WiseFT,
@@ -42,14 +42,14 @@ TRAINED = tuple(
 )
 HELD = (
     RegularizationLevel(),
-    RegularizationLevel((Rehearsal("rehearsal"),)),
-    RegularizationLevel((WiseFT("wise-ft"),)),
+    RegularizationLevel((Rehearsal(),)),
+    RegularizationLevel((WiseFT(),)),
     RegularizationLevel((), "other"),
 )
 ALIGNED = (
     AlignmentLevel(),
-    AlignmentLevel((ContrastiveAlignment("contrastive"),)),
-    AlignmentLevel((EmbeddingAlignment("embedding"),)),
+    AlignmentLevel((ContrastiveAlignment(),)),
+    AlignmentLevel((EmbeddingAlignment(),)),
     AlignmentLevel((), "other"),
 )
 
@@ -59,7 +59,7 @@ def study(**changed: object) -> StudyConfig:
         "kind": "finetuning",
         **dict.fromkeys(("taught", "inside", "outside", "earlier"), SOUNDS),
         "trained": TRAINED,
-        "plan": TrainingArguments(3, 1.0),
+        "plan": TrainingArguments(steps=3, learning_rate=1.0),
         "holding": HELD,
         "alignment": ALIGNED,
         **changed,
@@ -110,9 +110,9 @@ def test_each_strategy_is_trained_once_by_each_seed_and_whole_replicates_come_fi
     cells = training_runs(study(seeds=(3, 5)))
     half = len(cells) // 2
     assert {c.seed for c in cells[:half]} == {3}
-    assert {c.strategy.plan.seed for c in cells[half:]} == {5}
+    assert {c.strategy.arguments.seed for c in cells[half:]} == {5}
     assert len({c.name for c in cells}) == len(cells)
-    assert {c.strategy.plan.learning_rate for c in cells} == {1e-3}
+    assert {c.strategy.arguments.learning_rate for c in cells} == {1e-3}
 
 
 def test_transfer_has_its_arms_and_a_control() -> None:
@@ -124,20 +124,20 @@ def test_transfer_has_its_arms_and_a_control() -> None:
     ways = {c.alignment: c.strategy.alignment[0] for c in cells}
     assert list(ways) == ["words", "sound", "words+sound", "shuffled"]
     assert all(isinstance(way, PairedQuestionTraining) for way in ways.values())
-    assert [way.ways for way in ways.values() if isinstance(way, PairedQuestionTraining)] == [
-        ("words",),
-        ("sound",),
-        ("words", "sound"),
-        ("words", "sound"),
+    assert [way.conditions for way in ways.values() if isinstance(way, PairedQuestionTraining)] == [
+        ("text",),
+        ("audio",),
+        ("text", "audio"),
+        ("text", "audio"),
     ]
-    assert [c.strategy.alignment[0].shuffled for c in cells] == [False] * 3 + [True]  # type: ignore[union-attr]
-    assert {(c.strategy.plan.steps, c.strategy.clips) for c in cells} == {(7, 0)}
-    assert {c.strategy.plan.learning_rate for c in cells} == {1e-3}
+    assert [c.strategy.alignment[0].shuffle_answers for c in cells] == [False] * 3 + [True]  # type: ignore[union-attr]
+    assert {(c.strategy.arguments.steps, c.strategy.clips_per_step) for c in cells} == {(7, 0)}
+    assert {c.strategy.arguments.learning_rate for c in cells} == {1e-3}
 
 
 def test_transfer_may_have_a_rate_of_its_own() -> None:
     wanted = study(transfer=TransferConfig("projector", learning_rate=3e-3), seeds=(0,))
-    rates = {(c.transfer, c.strategy.plan.learning_rate) for c in training_runs(wanted)}
+    rates = {(c.transfer, c.strategy.arguments.learning_rate) for c in training_runs(wanted)}
     assert rates == {(False, 1e-3), (True, 3e-3)}
 
 
@@ -145,7 +145,10 @@ def test_a_grid_tries_every_level_at_every_point() -> None:
     grid = LearningRateGrid(rates=(1.0, 0.5), schedules=("cosine", "constant"))
     wanted = study(trained=TRAINED[:2], grid=grid, design="full", seeds=(0,), holding=HELD[:1])
     cells = training_runs(wanted)
-    points = {(c.trained, c.strategy.plan.learning_rate, c.strategy.plan.schedule) for c in cells}
+    points = {
+        (c.trained, c.strategy.arguments.learning_rate, c.strategy.arguments.schedule)
+        for c in cells
+    }
     assert points == {
         (f"{parts}-x{rate:g}-{schedule}", 1e-3 * rate, schedule)
         for parts in ("projector", "lora")
@@ -156,7 +159,7 @@ def test_a_grid_tries_every_level_at_every_point() -> None:
         wanted,
         extras=(AdditionalStrategy("projector-x0.5-cosine", RegularizationLevel((), "more")),),
     )
-    assert [c.strategy.plan.schedule for c in training_runs(extra) if c.holding == "more"] == [
+    assert [c.strategy.arguments.schedule for c in training_runs(extra) if c.holding == "more"] == [
         "cosine"
     ]
     with pytest.raises(InvalidInputError, match="at least one; got none"):
@@ -165,15 +168,17 @@ def test_a_grid_tries_every_level_at_every_point() -> None:
 
 def test_a_level_has_a_schedule_and_adapters_of_its_own() -> None:
     level = TrainableLevel(
-        "lora", 1e-3, "wide", "constant", LoraConfig(16, ("q_proj", "v_proj", "up_proj"))
+        "lora", 1e-3, "wide", "constant", LoraSize(16, ("q_proj", "v_proj", "up_proj"))
     )
     wanted = study(
-        trained=(level,), transfer=TransferConfig("wide"), plan=TrainingArguments(3, 1.0, warmup=0)
+        trained=(level,),
+        transfer=TransferConfig("wide"),
+        plan=TrainingArguments(steps=3, learning_rate=1.0, warmup_steps=0),
     )
     for cell in training_runs(wanted):
         assert cell.strategy.lora == level.lora
-        assert cell.strategy.plan.schedule == "constant"
-    (plain,) = {c.strategy.plan.schedule for c in training_runs(study())}
+        assert cell.strategy.arguments.schedule == "constant"
+    (plain,) = {c.strategy.arguments.schedule for c in training_runs(study())}
     assert plain == "linear"
 
 
@@ -218,7 +223,10 @@ def test_a_study_grows_by_seeds_strategies_and_resamples() -> None:
     [
         ({"texts": "other"}, "texts differs"),
         ({"model": StudyModel("other")}, "model differs"),
-        ({"plan": TrainingArguments(4, 1.0)}, "projector--none--none--0 is another strategy"),
+        (
+            {"plan": TrainingArguments(steps=4, learning_rate=1.0)},
+            "projector--none--none--0 is another strategy",
+        ),
         ({"clips": 5}, "projector--none--none--0 is another strategy"),
         (
             {"trained": (*TRAINED[:-1], TrainableLevel("all", 2e-3))},

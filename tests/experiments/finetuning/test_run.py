@@ -185,7 +185,7 @@ def test_a_folder_of_another_study_is_refused(
     other = FinetuningRun(*study(tmp_path, seeds=[7]))
     with pytest.raises(InvalidInputError, match=r"another configuration \(taught differs\)"):
         other(home / "run")
-    faster = {"steps": 2, "learning_rate": 1e-3, "warmup": 1, "save_every": 1}
+    faster = {"steps": 2, "learning_rate": 1e-3, "warmup_steps": 1, "save_every": 1}
     with pytest.raises(InvalidInputError, match=r"\(projector\+lora--none--none--0 is another st"):
         changed(home / "run", plan=faster)(home / "run")
     assert (home / "run" / "config.toml").read_bytes() == before

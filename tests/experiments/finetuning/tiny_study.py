@@ -56,7 +56,7 @@ def config(folder: Path) -> dict[str, object]:
         "clips": 2,
         "cutoff": 300,
         "design": "star",
-        "plan": {"steps": 2, "learning_rate": 1e-3, "warmup": 0, "save_every": 1},
+        "plan": {"steps": 2, "learning_rate": 1e-3, "warmup_steps": 0, "save_every": 1},
         "model": {"name": str(name), "base": str(base)},
         "scorer": {"name": "keyword"},
         "quiz": {"passages": 3, "tokens": 4},
@@ -72,7 +72,7 @@ def config(folder: Path) -> dict[str, object]:
         ],
         "holding": [
             {},
-            {"parts": [{"kind": "rehearsal", "texts": 1, "sounds": 1}]},
+            {"parts": [{"kind": "rehearsal", "texts": 1, "clips": 1}]},
         ],
         "alignment": [{}, {"parts": [{"kind": "contrastive"}]}],
         "transfer": {"trained": "projector+lora", "steps": 2, "pairs": 1},

@@ -79,7 +79,7 @@ def held_out(
     pairs = {
         cell.configuration: paired
         for cell in training_runs(study)
-        if not cell.transfer and (paired := cell.strategy.part(PairedQuestionTraining)) is not None
+        if not cell.transfer and (paired := cell.strategy.get(PairedQuestionTraining)) is not None
     }
     untied = study.labels["alignment"][0]
     groups = by_levels(trainings)
@@ -137,6 +137,6 @@ def _belonging(
     shipped = Concepts.shipped()
     found: dict[str, Group] = {}
     for name in {answer.concept for answer in answers}:
-        near = not paired.about or shipped[name].kind in paired.about
+        near = not paired.concept_kinds or shipped[name].kind in paired.concept_kinds
         found[name] = GROUPS[2] if not near else GROUPS[0] if name in halves else GROUPS[1]
     return found

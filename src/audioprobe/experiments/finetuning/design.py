@@ -116,7 +116,14 @@ def _cell(
     study: StudyConfig, trained: TrainableLevel, held: RegularizationLevel, tied: AlignmentLevel
 ) -> TrainingRun:
     plan = _plan(study, trained)
-    strategy = Strategy(trained.parts, plan, held.parts, tied.parts, study.clips, trained.lora)
+    strategy = Strategy(
+        train=trained.parts,
+        arguments=plan,
+        regularizers=held.parts,
+        alignment=tied.parts,
+        clips_per_step=study.clips,
+        lora=trained.lora,
+    )
     return TrainingRun(trained.label, held.label, tied.label, 0, strategy)
 
 
@@ -130,13 +137,19 @@ def _transfer(study: StudyConfig) -> Iterator[TrainingRun]:
     plan = replace(_plan(study, level), learning_rate=rate, steps=wanted.steps)
     n = wanted.pairs
     arms = {
-        "words": PairedQuestionTraining("paired", n, ("words",)),
-        "sound": PairedQuestionTraining("paired", n, ("sound",)),
-        "words+sound": PairedQuestionTraining("paired", n),
-        "shuffled": PairedQuestionTraining("paired", n, shuffled=True),
+        "words": PairedQuestionTraining(n, ("text",)),
+        "sound": PairedQuestionTraining(n, ("audio",)),
+        "words+sound": PairedQuestionTraining(n),
+        "shuffled": PairedQuestionTraining(n, shuffle_answers=True),
     }
     for name, paired in arms.items():
-        strategy = Strategy(level.parts, plan, (), (paired,), clips=0, lora=level.lora)
+        strategy = Strategy(
+            train=level.parts,
+            arguments=plan,
+            alignment=(paired,),
+            clips_per_step=0,
+            lora=level.lora,
+        )
         yield TrainingRun(level.label, "none", name, 0, strategy, transfer=True)
 
 
@@ -146,5 +159,5 @@ def _plan(study: StudyConfig, level: TrainableLevel) -> TrainingArguments:
 
 
 def _seeded(cell: TrainingRun, seed: int) -> TrainingRun:
-    plan = replace(cell.strategy.plan, seed=seed)
-    return replace(cell, seed=seed, strategy=replace(cell.strategy, plan=plan))
+    plan = replace(cell.strategy.arguments, seed=seed)
+    return replace(cell, seed=seed, strategy=replace(cell.strategy, arguments=plan))

@@ -88,7 +88,7 @@ class RunExecutor:
     def _tuned(self, cell: TrainingRun) -> RunResult:
         files, measurer = self._model(), self._measurer(cell.name)
         progress = prefixed(self.progress, cell.name)
-        stops = cell.strategy.part(EarlyStopping) is not None
+        stops = cell.strategy.get(EarlyStopping) is not None
         tuned = finetune(
             files,
             lessons_of(

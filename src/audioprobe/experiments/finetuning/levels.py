@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-from audioprobe.finetuning.strategy import Alignment, LoraConfig, Regularizer, name_of
+from audioprobe.finetuning.strategy import Alignment, LoraSize, Regularizer, combined_name
 from audioprobe.training.trainer import Schedule
 
 
@@ -24,7 +24,7 @@ class TrainableLevel:
     learning_rate: float
     name: str = ""
     schedule: Schedule | None = None
-    lora: LoraConfig | None = None
+    lora: LoraSize | None = None
 
     @property
     def label(self) -> str:
@@ -69,7 +69,7 @@ class _CombinedLevel:
     @property
     def label(self) -> str:
         """Of the level."""
-        return self.name or name_of(self.parts)
+        return self.name or combined_name(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
