@@ -11,7 +11,7 @@ from audioprobe.audio.windowing import AudioWindow, Windowing
 from audioprobe.classification.pooling import pooled
 from audioprobe.classification.provenance import groups_of, provenance_of, truth_of
 from audioprobe.errors import AudioProbeError, ContractError, RemoteError
-from audioprobe.inference.windows import (
+from audioprobe.inference.clips import (
     InferenceResult,
     UnusableResponseError,
     WindowModel,
@@ -142,7 +142,7 @@ class CaptionClassifier:
         record: InferenceResult[Caption] = InferenceResult()
         record.failures = {f.clip_id: f for f in result.failures if f.stage != "score"}
         for caption in result.captions:
-            record.kept.setdefault(caption.clip_id, []).append(caption)
+            record.outputs.setdefault(caption.clip_id, []).append(caption)
         provenance = replace(result.provenance, versions=versions(), created=now())
         return self._scored(record, chosen, provenance, result.truth, result.groups)
 
@@ -153,12 +153,12 @@ class CaptionClassifier:
 
     def _listener(self) -> WindowModel[Prompt, Response, Caption]:
         return WindowModel(
-            "language model",
-            "prompt",
-            "caption",
-            ask=lambda prompts: self._model.generate(prompts, self._decoding),
-            item=lambda waveform: Prompt(self._question, waveform, self._examples),
-            keep=_caption,
+            name="language model",
+            item="prompt",
+            stage="caption",
+            infer=lambda prompts: self._model.generate(prompts, self._decoding),
+            make_input=lambda waveform: Prompt(self._question, waveform, self._examples),
+            make_output=_caption,
         )
 
     def _scored(
@@ -170,7 +170,7 @@ class CaptionClassifier:
         groups: Mapping[str, str],
     ) -> ClassificationResult:
         captions = self._with_excess(
-            [c for clip_captions in record.kept.values() for c in clip_captions]
+            [c for clip_captions in record.outputs.values() for c in clip_captions]
         )
         provenance = replace(
             provenance,

@@ -12,10 +12,9 @@ from audioprobe.audio.windowing import AudioWindow, Windowing
 from audioprobe.classification.pooling import pooled
 from audioprobe.classification.provenance import groups_of, provenance_of, truth_of
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.inference.windows import (
+from audioprobe.inference.clips import (
     InferenceResult,
     WindowModel,
-    iter_inference,
     run_inference,
 )
 from audioprobe.progress import ProgressCallback, ignore_progress
@@ -156,7 +155,7 @@ class LikelihoodClassifier:
             self._subtract_silences(record, names)
         tables: dict[str, LabelScores] = {
             measure: pooled(
-                {clip_id: [w.values[n] for w in ws] for clip_id, ws in record.kept.items()},
+                {clip_id: [w.values[n] for w in ws] for clip_id, ws in record.outputs.items()},
                 names,
                 self._reading,
             )
@@ -165,7 +164,7 @@ class LikelihoodClassifier:
         return ClassificationResult(
             tables.pop(self._rank_by),
             (),
-            tuple(record.in_order(clips).failures.values()),
+            tuple(record.in_order([clip.id for clip in clips]).failures.values()),
             provenance,
             truth_of(clips),
             self._rank_by,
@@ -198,16 +197,16 @@ class LikelihoodClassifier:
             return _WindowLikelihoods(values, waveform.samples.size, waveform.sample_rate)
 
         return WindowModel(
-            "language model",
-            "prompt",
-            "score",
-            ask=ask,
-            item=lambda waveform: Prompt(self._question, audio=waveform),
-            keep=keep,
+            name="language model",
+            item="prompt",
+            stage="score",
+            infer=ask,
+            make_input=lambda waveform: Prompt(self._question, audio=waveform),
+            make_output=keep,
         )
 
     def _ask_in_text(self, labels: tuple[str, ...]) -> Float64Array:
-        rows = list(self._listener(labels).ask(iter([Prompt(self._question)])))
+        rows = list(self._listener(labels).infer(iter([Prompt(self._question)])))
         if len(rows) != 1:
             raise ContractError(
                 f"The language model answered one prompt with {len(rows)} responses."
@@ -218,25 +217,22 @@ class LikelihoodClassifier:
         self, record: InferenceResult[_WindowLikelihoods], labels: tuple[str, ...]
     ) -> None:
         """Compare with silence of each window's length; where that fails, so does the clip."""
-        lengths = {w.length: w for windows in record.kept.values() for w in windows}
+        lengths = {w.length: w for windows in record.outputs.values() for w in windows}
         # Made one by one: recordings may have as many lengths as there are recordings.
         silences = (
             Clip(id=name, waveform=Waveform(np.zeros(w.n_samples, np.float32), w.sample_rate))
             for name, w in lengths.items()
         )
-        silent: InferenceResult[_WindowLikelihoods] = InferenceResult()
-        for _ in iter_inference(
-            self._listener(labels), silences, Windowing(length="whole"), silent
-        ):
-            pass
-        for clip_id, windows in list(record.kept.items()):
+        silent = run_inference(self._listener(labels), silences, Windowing(length="whole"))
+        for clip_id, windows in list(record.outputs.items()):
             lost = [silent.failures[w.length] for w in windows if w.length in silent.failures]
             if lost:
                 cause = f"No prior from silence of {lost[0].clip_id}: {lost[0].message}"
-                record.note(Failure(clip_id, "score", lost[0].error, cause))
+                record.add_failure(Failure(clip_id, "score", lost[0].error, cause))
             else:
-                record.kept[clip_id] = [
-                    replace(w, values=w.values - silent.kept[w.length][0].values) for w in windows
+                record.outputs[clip_id] = [
+                    replace(w, values=w.values - silent.outputs[w.length][0].values)
+                    for w in windows
                 ]
 
 

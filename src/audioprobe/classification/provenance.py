@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import Windowing
-from audioprobe.inference.windows import InferenceResult, Kept
+from audioprobe.inference.clips import InferenceResult, Output
 from audioprobe.protocols import Component
 from audioprobe.results import Provenance
 from audioprobe.results.provenance import digest_of_sounds, now, versions
@@ -17,7 +17,7 @@ def provenance_of(
     options: Mapping[str, Option],
     reading: Windowing,
     clips: Sequence[Clip],
-    record: InferenceResult[Kept],
+    record: InferenceResult[Output],
     *,
     heard_by: Component,
     seed: int = 0,
@@ -39,7 +39,7 @@ def provenance_of(
         seed=seed,
         # Only of clips that were heard: how far a failed one was read depends on the batch.
         data=digest_of_sounds(
-            (clip.id, record.digests[clip.id] if clip.id in record.kept else "failed")
+            (clip.id, record.digests[clip.id] if clip.id in record.outputs else "failed")
             for clip in clips
         ),
         versions=versions(),

@@ -12,7 +12,7 @@ from audioprobe.audio.windowing import AudioWindow, Windowing
 from audioprobe.classification.pooling import pooled
 from audioprobe.classification.provenance import groups_of, provenance_of, truth_of
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.inference.windows import UnusableResponseError, WindowModel, run_inference
+from audioprobe.inference.clips import UnusableResponseError, WindowModel, run_inference
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import check_name, component
@@ -116,11 +116,11 @@ class ZeroShotClassifier:
             self._listener(self._directions(names)), clips, self._reading, progress
         )
         tables: dict[str, LabelScores] = {
-            "cosine": pooled(record.kept, names, self._reading),
+            "cosine": pooled(record.outputs, names, self._reading),
             "probability": pooled(
                 {
                     clip_id: [_softmax(scale * row) for row in rows]
-                    for clip_id, rows in record.kept.items()
+                    for clip_id, rows in record.outputs.items()
                 },
                 names,
                 self._reading,
@@ -178,12 +178,12 @@ class ZeroShotClassifier:
             return compared
 
         return WindowModel(
-            "encoder",
-            "sound",
-            "score",
-            ask=self._encoder.embed_audio,
-            item=lambda waveform: waveform,
-            keep=cosines,
+            name="encoder",
+            item="sound",
+            stage="score",
+            infer=self._encoder.embed_audio,
+            make_input=lambda waveform: waveform,
+            make_output=cosines,
         )
 
 

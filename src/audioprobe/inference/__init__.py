@@ -1,1 +1,1 @@
-"""Streams of model calls in which each failure belongs to one item."""
+"""Inference over many items: `stream` isolates failing items, `clips` cuts clips into windows."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from audioprobe.errors import AudioReadError
-from audioprobe.inference.prompts import Answer, Ask, PromptFailure, map_prompts
+from audioprobe.inference.stream import Answer, Infer, PromptFailure, map_prompts
 from audioprobe.probing.answers import parse_choice, parse_yes_no
 from audioprobe.probing.questions import WITH_SOUND, YES_NO, ProbeQuestion
 from audioprobe.probing.trial import Trial
@@ -158,12 +158,12 @@ class ProbeRunner:
         rated: Mapping[tuple["_Key", str], float | PromptFailure],
     ) -> Trial:
         if untold := self._untold(question):
-            return Trial(question, failure=untold.why)
+            return Trial(question, failure=untold.message)
         key = self._key(question)
         response = said.get(key)
         texts = [self._continuation(option, question) for option in question.options]
         own = [rated[key, text] for text in texts] if (key, texts[0]) in rated else []
-        failed = [one.why for one in (response, *own) if isinstance(one, PromptFailure)]
+        failed = [one.message for one in (response, *own) if isinstance(one, PromptFailure)]
         if failed:
             return Trial(question, failure=failed[0])
         before = [rated.get(((question.text, "", ""), text)) for text in texts]
@@ -178,7 +178,7 @@ class ProbeRunner:
         )
 
     def _asked(
-        self, what: str, keys: Sequence["_Key"], ask: Ask[Answer]
+        self, what: str, keys: Sequence["_Key"], ask: Infer[Prompt, Answer]
     ) -> list[Answer | PromptFailure]:
         """One answer or failure per key, in order."""
         self.n_calls[what] = self.n_calls.get(what, 0) + len(keys)

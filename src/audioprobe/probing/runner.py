@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import AudioReadError
-from audioprobe.inference.prompts import PromptFailure
+from audioprobe.inference.stream import PromptFailure
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.judged import with_judgements
 from audioprobe.probing.prepared import PLAYED_S, PreparedProbe, seconds_unplayed

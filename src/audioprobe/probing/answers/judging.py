@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.inference.prompts import PromptFailure, map_prompts
+from audioprobe.inference.stream import PromptFailure, map_prompts
 from audioprobe.probing.answers.text import answer_of, folded
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
@@ -179,7 +179,7 @@ def _kappa(both: Sequence[tuple[str, str]]) -> float | None:
 def _judgement(answer: FreeAnswer, reply: Response | PromptFailure) -> JudgedAnswer:
     prompt = judge_prompt(answer)
     if isinstance(reply, PromptFailure):
-        return JudgedAnswer(None, prompt, failure=reply.why)
+        return JudgedAnswer(None, prompt, failure=reply.message)
     if reply.abstained:
         return JudgedAnswer(None, prompt, reply.text, "The judge gave no answer.")
     position = _reply(reply.text, answer.options)
