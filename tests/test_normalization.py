@@ -47,14 +47,14 @@ def test_a_sound_given_by_its_other_spelling_is_found(tmp_path: Path) -> None:
 
 
 def test_a_clip_keeps_id_labels_and_group_in_one_spelling() -> None:
-    clip = Clip(NFD, waveform=SOUND, labels=(NFD, NFC, "rain"), group=NFD)
+    clip = Clip(id=NFD, waveform=SOUND, labels=(NFD, NFC, "rain"), group=NFD)
     assert (clip.id, clip.labels, clip.group) == (NFC, (NFC, "rain"), NFC)
 
 
 @pytest.mark.parametrize("labels", [("crow", None), (float("nan"),), "crow"])
 def test_a_clip_refuses_labels_that_are_not_texts(labels: Any) -> None:
     with pytest.raises(InvalidInputError, match="tuple of texts"):
-        Clip("x", waveform=SOUND, labels=labels)
+        Clip(id="x", waveform=SOUND, labels=labels)
 
 
 @pytest.mark.parametrize(("truth", "asked"), [(NFC, NFD), (NFD, NFC), (f" {NFC}", f"{NFD} ")])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioprobe.reasoning import split_reasoning
+from audioprobe.responses import split_reasoning
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_an_unknown_name_gets_a_suggestion_and_the_list() -> None:
     with pytest.raises(BackendNotFoundError, match=r"Did you mean 'birdnet'.*ast, birdnet"):
         load("encoder", "birdnett")
     with pytest.raises(InvalidInputError, match="kind must be one of"):
-        load("encoders", "birdnet")  # type: ignore[arg-type]
+        load("encoders", "birdnet")  # type: ignore[call-overload]
 
 
 def test_the_name_of_another_kind_is_told_with_what_takes_it() -> None:

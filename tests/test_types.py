@@ -59,5 +59,5 @@ def test_a_response_without_reasoning_is_as_it_was_written(text: str) -> None:
     "text", ["<think>A bird? A crow", "<think>A crow.</think>", "<think>a</think>\n\n<think>b"]
 )
 def test_reasoning_alone_is_no_response(text: str) -> None:
-    with pytest.raises(InvalidInputError, match="thought only"):
+    with pytest.raises(InvalidInputError, match="reasoning only"):
         Response(text, "length")

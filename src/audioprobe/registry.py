@@ -1,22 +1,25 @@
-"""Backends by name, found through entry points and imported only when they are used.
+"""Find and build backends by name through entry points; a backend is imported only when it is used.
 
-Built-in backends take the same road as those of other distributions. A distribution offers one by
+Built-in backends are registered the same way as those of other distributions. A distribution
+registers one in its `pyproject.toml`:
 
 ```toml
 [project.entry-points."audioprobe.encoders"]
 my-encoder = "my_package.encoder:MyEncoder [extra]"
 ```
 
-where the extra, if any, names the optional dependencies that the backend needs.
+The extra, if any, names the optional dependencies that the backend needs.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
 from inspect import Parameter, isclass, signature
-from typing import Any, Literal, TypeAlias, cast, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args, get_type_hints, overload
 
 from packaging.requirements import Requirement
+from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from audioprobe.errors import (
     BackendNotFoundError,
@@ -25,27 +28,39 @@ from audioprobe.errors import (
     did_you_mean,
 )
 
+if TYPE_CHECKING:  # importing these at run time would load numpy
+    from audioprobe.protocols import (
+        AudioEncoder,
+        Component,
+        Dataset,
+        JointEncoder,
+        LanguageModel,
+        Scorer,
+        Tagger,
+        TextEmbedder,
+    )
+
 Kind: TypeAlias = Literal["encoder", "language_model", "embedder", "scorer", "dataset"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_AROUND: dict[tuple[Kind, Kind], str] = {
+_WRAPPERS: dict[tuple[Kind, Kind], str] = {
     ("language_model", "encoder"): "tag-captioner",
     ("scorer", "embedder"): "embedding",
 }
-"""The backend of the first kind that makes one of the second do its work."""
+"""The backend of the first kind that is built around one of the second kind."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Backend:
     """An installed backend, described without importing it.
 
     Attributes:
-        kind: which protocol it is for.
+        kind: the protocol that it implements.
         name: what `load` takes.
-        distribution: name and version of the distribution that offers it.
+        distribution: name and version of the distribution that registers it.
         target: module and attribute.
-        missing: requirements that are not met, () where it can be used.
-        install: the command that meets them, "" where none is needed.
+        missing: requirements that are not installed, () if it can be used.
+        install: the command that installs them, "" if none is missing.
     """
 
     kind: Kind
@@ -57,49 +72,67 @@ class Backend:
 
 
 def available(kind: Kind | None = None) -> tuple[Backend, ...]:
-    """Installed backends, sorted by kind and name; none is imported.
+    """Return the installed backends, sorted by kind and name, without importing them.
 
     Args:
-        kind: only these; None lists all.
+        kind: only this kind; None lists all.
     """
-    kinds = KINDS if kind is None else (_known(kind),)
-    found = [_describe(k, point) for k in kinds for point in entry_points(group=_group(k))]
-    return tuple(sorted(found, key=lambda b: (KINDS.index(b.kind), b.name, b.distribution)))
+    kinds = KINDS if kind is None else (_checked_kind(kind),)
+    backends = [_describe(k, point) for k in kinds for point in entry_points(group=_group(k))]
+    return tuple(sorted(backends, key=lambda b: (KINDS.index(b.kind), b.name, b.distribution)))
 
 
-def load(kind: Kind, spec: str, /, **options: Any) -> Any:  # noqa: ANN401 - any component
-    """Build a backend by name.
+@overload
+def load(
+    kind: Literal["encoder"], spec: "str | AudioEncoder | JointEncoder | Tagger", /, **options: Any
+) -> "AudioEncoder | JointEncoder | Tagger": ...
+@overload
+def load(
+    kind: Literal["language_model"], spec: "str | LanguageModel", /, **options: Any
+) -> "LanguageModel": ...
+@overload
+def load(
+    kind: Literal["embedder"], spec: "str | TextEmbedder", /, **options: Any
+) -> "TextEmbedder": ...
+@overload
+def load(kind: Literal["scorer"], spec: "str | Scorer", /, **options: Any) -> "Scorer": ...
+@overload
+def load(kind: Literal["dataset"], spec: "str | Dataset", /, **options: Any) -> "Dataset": ...
+def load(kind: Kind, spec: "str | Component", /, **options: Any) -> Any:
+    """Return the backend with this name, built with these options.
 
     Args:
-        kind: which protocol it is for.
-        spec: the name, or "name:argument", whose argument becomes the first one of the backend:
-            "ast:models/my-ast", "tag-captioner:birdnet".
+        kind: the protocol that it implements.
+        spec: the name, or "name:argument"; the argument becomes the first argument of the backend:
+            "ast:models/my-ast", "tag-captioner:birdnet". A component is returned unchanged.
         options: keyword arguments of the backend.
 
     Raises:
-        BackendNotFoundError: if no backend has this name; says which one is near.
+        BackendNotFoundError: if no backend has this name; suggests a similar name.
         MissingDependencyError: if packages that it needs are not installed.
         InvalidInputError: if it does not take these options.
     """
+    if not isinstance(spec, str):
+        return spec
     name, colon, argument = spec.partition(":")
     factory = factory_of(kind, name)
-    what = f"The {_words(kind)} {name!r}"
-    _check_options(what, factory, options, has_argument=bool(colon))
-    _check_types(what, factory, options)
+    label = f"The {_readable(kind)} {name!r}"
+    _check_options(label, factory, options, has_argument=bool(colon))
+    _check_types(label, factory, options)
     try:
         return factory(argument, **options) if colon else factory(**options)
     except TypeError as error:
         if not options:
             raise
-        given = ", ".join(f"{key} = {value!r:.60}" for key, value in options.items())
-        raise InvalidInputError(f"{what} cannot be built with {given}: {error}.") from error
+        received = ", ".join(f"{key} = {value!r:.60}" for key, value in options.items())
+        raise InvalidInputError(f"{label} cannot be built with {received}: {error}.") from error
 
 
 def check_name(kind: Kind, spec: str) -> None:
-    """Raise what `load` would raise for a name that is wrong or cannot be used here; load nothing.
+    """Raise what `load` would raise for an unknown or unusable name, without importing the backend.
 
     Args:
-        kind: which protocol it is for.
+        kind: the protocol that it implements.
         spec: as for `load`.
 
     Raises:
@@ -110,10 +143,10 @@ def check_name(kind: Kind, spec: str) -> None:
 
 
 def factory_of(kind: Kind, name: str) -> Callable[..., Any]:
-    """Return what builds a backend, a class or a function; imports its module.
+    """Return the class or function that builds a backend; imports its module.
 
     Args:
-        kind: which protocol it is for.
+        kind: the protocol that it implements.
         name: without an argument.
 
     Raises:
@@ -123,57 +156,49 @@ def factory_of(kind: Kind, name: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", _usable(kind, name).load())
 
 
-def component(kind: Kind, given: Any) -> Any:  # noqa: ANN401 - any component
-    """Return a component as it was given, or the one that `load` builds if it was given by name."""
-    return load(kind, given) if isinstance(given, str) else given
-
-
 def _usable(kind: Kind, name: str) -> EntryPoint:
     point = _find(kind, name)
     backend = _describe(kind, point)
     if backend.missing:
         raise MissingDependencyError(
-            f"The {_words(kind)} {name!r} needs {', '.join(backend.missing)}. "
+            f"The {_readable(kind)} {name!r} needs {', '.join(backend.missing)}. "
             f"Install with: {backend.install}"
         )
     return point
 
 
 def _check_options(
-    what: str, factory: Callable[..., Any], options: Mapping[str, object], *, has_argument: bool
+    label: str, factory: Callable[..., Any], options: Mapping[str, object], *, has_argument: bool
 ) -> None:
-    """Raise for options that a backend does not take, and for those that it needs."""
-    taken = list(signature(factory).parameters.values())
-    named = [p.name for p in taken if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in taken)
+    """Raise for unknown options and for missing required ones."""
+    parameters = list(signature(factory).parameters.values())
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for key in options:
-        if key not in named and not takes_any:
+        if key not in names and not takes_any:
             raise InvalidInputError(
-                f"{what} has no option {key!r}.{did_you_mean(key, named)} "
-                f"It takes {', '.join(named) or 'none'}."
+                f"{label} has no option {key!r}.{did_you_mean(key, names)} "
+                f"It takes {', '.join(names) or 'none'}."
             )
-    by_place = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     if has_argument:
-        if not any(p.kind in (*by_place, p.VAR_POSITIONAL) for p in taken):
-            raise InvalidInputError(f"{what} takes no argument after its name.")
-        if taken[0].name in options:
-            raise InvalidInputError(f"{what}: {taken[0].name!r} is given twice.")
-        taken = taken[1:]
-    for p in taken:
-        needed = p.default is p.empty and p.kind in (*by_place, p.KEYWORD_ONLY)
-        if needed and p.name not in options:
-            raise InvalidInputError(f"{what} needs the option {p.name!r}.")
+        if not any(p.kind in (*positional, p.VAR_POSITIONAL) for p in parameters):
+            raise InvalidInputError(f"{label} takes no argument after its name.")
+        if parameters[0].name in options:
+            raise InvalidInputError(f"{label}: {parameters[0].name!r} is given twice.")
+        parameters = parameters[1:]
+    for p in parameters:
+        is_required = p.default is p.empty and p.kind in (*positional, p.KEYWORD_ONLY)
+        if is_required and p.name not in options:
+            raise InvalidInputError(f"{label} needs the option {p.name!r}.")
 
 
-def _check_types(what: str, factory: Callable[..., Any], options: Mapping[str, object]) -> None:
-    """Raise for plain data, as files of TOML have it, of another type than the backend declares."""
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - slow to import
-    from pydantic.errors import PydanticUserError  # noqa: PLC0415
-
+def _check_types(label: str, factory: Callable[..., Any], options: Mapping[str, object]) -> None:
+    """Raise for plain data, as read from TOML, whose type is not the one that is declared."""
     declared: Any = factory
     try:
         hints = get_type_hints(declared.__init__ if isclass(declared) else declared)
-    except NameError:  # a type that is imported for checkers alone
+    except NameError:  # an annotation that is imported for type checkers only
         return
     for key, value in options.items():
         if key not in hints or not isinstance(value, str | int | float | list | dict):
@@ -181,13 +206,13 @@ def _check_types(what: str, factory: Callable[..., Any], options: Mapping[str, o
         try:
             TypeAdapter(hints[key]).validate_python(value)
         except PydanticUserError:
-            continue  # a type of objects, which files do not hold
+            continue  # an annotation that pydantic has no schema for
         except ValidationError as error:
-            fault = error.errors()[0]["msg"]
-            raise InvalidInputError(f"{what}: {key} = {value!r:.60} cannot be: {fault}.") from error
+            reason = error.errors()[0]["msg"]
+            raise InvalidInputError(f"{label}: invalid {key} = {value!r:.60}: {reason}.") from error
 
 
-def _known(kind: str) -> Kind:
+def _checked_kind(kind: str) -> Kind:
     if kind not in KINDS:
         raise InvalidInputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}.")
     return kind
@@ -197,46 +222,51 @@ def _group(kind: Kind) -> str:
     return f"audioprobe.{kind}s"
 
 
-def _words(kind: Kind) -> str:
+def _readable(kind: Kind) -> str:
     return kind.replace("_", " ")
 
 
 def _find(kind: Kind, name: str) -> EntryPoint:
-    points = {point.name: point for point in entry_points(group=_group(_known(kind)))}
+    points = {point.name: point for point in entry_points(group=_group(_checked_kind(kind)))}
     if name in points:
         return points[name]
-    hint = _of_another_kind(kind, name) or did_you_mean(name, points)
+    hint = _hint_of_another_kind(kind, name) or did_you_mean(name, points)
     raise BackendNotFoundError(
-        f"There is no {_words(kind)} {name!r}.{hint} Installed: {', '.join(sorted(points))}."
+        f"There is no {_readable(kind)} {name!r}.{hint} Installed: {', '.join(sorted(points))}."
     )
 
 
-def _of_another_kind(kind: Kind, name: str) -> str:
-    """A hint where the name is that of a backend of another kind; "" elsewhere."""
+def _hint_of_another_kind(kind: Kind, name: str) -> str:
+    """Return a hint if a backend of another kind has this name, or ""."""
     for other in KINDS:
         if name in {point.name for point in entry_points(group=_group(other))}:
-            around = _AROUND.get((kind, other))
-            hint = f": {around}:{name}" if around else ""
+            wrapper = _WRAPPERS.get((kind, other))
+            hint = f": {wrapper}:{name}" if wrapper else ""
             article = "an" if other[0] in "aeiou" else "a"
-            return f" {name} is {article} {_words(other)}{hint}."
+            return f" {name} is {article} {_readable(other)}{hint}."
     return ""
 
 
 def _describe(kind: Kind, point: EntryPoint) -> Backend:
-    # Entry points from entry_points() know their distribution; only hand-made ones do not.
-    distribution = point.dist
-    label = f"{distribution.name} {distribution.version}" if distribution else "unknown"
+    distribution = point.dist  # None only for entry points that are not from entry_points()
     missing = _missing(distribution, point.extras) if distribution else ()
     install = ""
     if missing and distribution:
         install = f"pip install '{distribution.name}[{','.join(point.extras)}]'"
-    return Backend(kind, point.name, label, f"{point.module}:{point.attr}", missing, install)
+    return Backend(
+        kind=kind,
+        name=point.name,
+        distribution=f"{distribution.name} {distribution.version}" if distribution else "unknown",
+        target=f"{point.module}:{point.attr}",
+        missing=missing,
+        install=install,
+    )
 
 
 def _missing(distribution: Distribution, extras: list[str]) -> tuple[str, ...]:
-    """Requirements of the extras that are not installed in a fitting version."""
+    """Return the requirements of the extras that are not installed in a suitable version."""
     requirements = [Requirement(text) for text in distribution.requires or ()]
-    wanted = [
+    required = [
         requirement
         for requirement in requirements
         for extra in extras
@@ -244,10 +274,10 @@ def _missing(distribution: Distribution, extras: list[str]) -> tuple[str, ...]:
         and requirement.marker.evaluate({"extra": extra})
         and not requirement.marker.evaluate({"extra": ""})
     ]
-    return tuple(sorted({f"{r.name}{r.specifier}" for r in wanted if not _is_met(r)}))
+    return tuple(sorted({f"{r.name}{r.specifier}" for r in required if not _is_installed(r)}))
 
 
-def _is_met(requirement: Requirement) -> bool:
+def _is_installed(requirement: Requirement) -> bool:
     try:
         return requirement.specifier.contains(version(requirement.name), prereleases=True)
     except PackageNotFoundError:

@@ -115,7 +115,7 @@ class Waveform:
         return content.hexdigest()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clip:
     """One item of a data set: where its sound is, and what is known about it.
 
@@ -207,7 +207,7 @@ class Prompt:
         return content.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
     """A number with what is needed to judge it; an undefined number is None, never 0.
 

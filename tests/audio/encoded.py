@@ -41,7 +41,7 @@ def encoded(
 
 def n_read(path: Path, reading: Windowing = WHOLE) -> int:
     """Samples of the file, by one piece and by windows, which must agree."""
-    clip = Clip("sound", path=path)
+    clip = Clip(id="sound", path=path)
     whole = read_waveform(clip, reading).samples
     windows = list(read_windows(clip, Windowing(seconds=0.5, incomplete=reading.incomplete)))
     last = windows[-1]

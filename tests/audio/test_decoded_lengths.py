@@ -139,8 +139,8 @@ def test_an_mp3_is_read_to_its_end_whatever_its_headers_say(
 
 
 def test_the_samples_of_an_mp3_without_a_header_are_those_of_one_with_it(put: Put) -> None:
-    with_header = read_waveform(Clip("a", path=put(mp3(), "a.mp3")), WHOLE).samples
-    without = read_waveform(Clip("b", path=put(bare(mp3()), "b.mp3")), WHOLE).samples
+    with_header = read_waveform(Clip(id="a", path=put(mp3(), "a.mp3")), WHOLE).samples
+    without = read_waveform(Clip(id="b", path=put(bare(mp3()), "b.mp3")), WHOLE).samples
     late = int(np.argmax(np.correlate(without[:4000], with_header[2000:2500], "valid"))) - 2000
     assert 0 <= late <= PADDING
     np.testing.assert_allclose(

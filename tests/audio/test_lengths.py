@@ -36,7 +36,7 @@ def test_every_sample_that_was_written_is_read(
     path = put(encoded(*container, np.repeat(NOISE[:n, None], n_channels, 1), rate))
     assert n_read(path) == n
     if container[1] in ("PCM_16", "PCM_24", "FLOAT"):
-        heard = read_waveform(Clip("c", path=path), WHOLE)
+        heard = read_waveform(Clip(id="c", path=path), WHOLE)
         assert heard.sample_rate == rate
         np.testing.assert_allclose(heard.samples, NOISE[:n], atol=1e-4)
 
@@ -179,7 +179,7 @@ def test_a_wav_of_more_than_four_gibibytes_is_read_to_its_end(
         file.write(header)
         file.seek(44 + n_bytes - 2)
         file.write(struct.pack("<h", 16384))
-    last = read_waveform(Clip("c", path=path, start=n_bytes / 2 / RATE - 0.5), WHOLE)
+    last = read_waveform(Clip(id="c", path=path, start=n_bytes / 2 / RATE - 0.5), WHOLE)
     assert (last.samples.size, last.samples[-1]) == (RATE // 2, 0.5)
     header[40:44] = struct.pack(
         "<I", n_bytes % 2**32
@@ -187,7 +187,7 @@ def test_a_wav_of_more_than_four_gibibytes_is_read_to_its_end(
     with path.open("r+b") as file:
         file.write(header)
     with pytest.raises(IncompleteAudioError):
-        read_waveform(Clip("c", path=path, duration=1.0), WHOLE)
+        read_waveform(Clip(id="c", path=path, duration=1.0), WHOLE)
 
 
 @each(("kind", "subtype"), [("WAV", "GSM610"), ("WAV", "G721_32"), ("XI", "DPCM_16")])
@@ -195,10 +195,10 @@ def test_codecs_that_cannot_seek_are_read_forwards(
     put: Put, kind: str, subtype: str | None
 ) -> None:
     path = put(encoded(kind, subtype))
-    whole = read_waveform(Clip("c", path=path), WHOLE).samples
+    whole = read_waveform(Clip(id="c", path=path), WHOLE).samples
     assert NOISE.size <= whole.size < NOISE.size + 320
     rate = soundfile.info(path).samplerate
-    part = read_waveform(Clip("c", path=path, start=8200 / rate, duration=500 / rate), WHOLE)
+    part = read_waveform(Clip(id="c", path=path, start=8200 / rate, duration=500 / rate), WHOLE)
     np.testing.assert_array_equal(part.samples, whole[8200:8700])
 
 
@@ -223,7 +223,7 @@ def test_a_damaged_header_is_read_or_refused(
     path = put(bytes(content))
     for reading in (WHOLE, ACCEPT):
         with suppress(AudioReadError):
-            assert read_waveform(Clip("c", path=path), reading).samples.size
+            assert read_waveform(Clip(id="c", path=path), reading).samples.size
 
 
 def test_results_record_that_incomplete_files_were_taken(put: Put) -> None:

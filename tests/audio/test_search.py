@@ -112,11 +112,11 @@ def test_a_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
     assert result.counts == {"clips": 2, "scored": 2, "failed": 0, "unrecognised": 0}
     path.write_bytes(b"no sound")
     with pytest.raises(AudioReadError, match="not readable"):
-        read_waveform(Clip("c", path=path))
+        read_waveform(Clip(id="c", path=path))
 
 
 def test_what_macos_writes_beside_a_file_does_not_change_it(tmp_path: Path) -> None:
     path = sound(tmp_path / "one.wav")
-    before = read_waveform(Clip("c", path=path)).digest()
+    before = read_waveform(Clip(id="c", path=path)).digest()
     (tmp_path / "._one.wav").write_bytes(bytes.fromhex("00051607") + bytes(4092))
-    assert read_waveform(Clip("c", path=path)).digest() == before
+    assert read_waveform(Clip(id="c", path=path)).digest() == before

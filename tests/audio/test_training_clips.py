@@ -41,14 +41,14 @@ def test_the_same_file_is_found_under_any_name(crow: Clip, tmp_path: Path) -> No
     assert crow.path is not None
     copy = tmp_path / "mine.bin"
     copy.write_bytes(crow.path.read_bytes())
-    part = Clip("part", path=crow.path, start=0.1, duration=0.2)
+    part = Clip(id="part", path=crow.path, start=0.1, duration=0.2)
     model = trained_on(crow)
-    assert training_clips([Clip("copy", path=copy), part], model) == {"it": ("copy", "part")}
+    assert training_clips([Clip(id="copy", path=copy), part], model) == {"it": ("copy", "part")}
     others = [clip for clip in Recordings().clips() if clip.id != crow.id]
     assert training_clips(others, model) == {"it": ()}
     copy.write_bytes(b"other")
     assert training_clips(
-        [Clip("copy", path=copy), Clip("no", path=tmp_path / "no.wav")], model
+        [Clip(id="copy", path=copy), Clip(id="no", path=tmp_path / "no.wav")], model
     ) == {"it": ()}
 
 
@@ -64,7 +64,7 @@ def test_a_copy_in_another_format_is_found(
     waveform = Waveform(copied.samples, rate) if rate else mono
     path = tmp_path / f"copy.{suffix}"
     soundfile.write(path, waveform.samples, waveform.sample_rate)
-    clips = [Clip("file", path=path), Clip("memory", waveform=waveform)]
+    clips = [Clip(id="file", path=path), Clip(id="memory", waveform=waveform)]
     assert training_clips(clips, trained_on(crow)) == {"it": ("file", "memory")}
 
 

@@ -163,4 +163,4 @@ def test_equal_sounds_have_equal_digests_and_others_do_not() -> None:
 def test_a_file_is_opened_in_either_unicode_form(tmp_path: Path, written: str, asked: str) -> None:
     soundfile.write(tmp_path / written, np.zeros(200), 100)
     path = tmp_path / asked
-    assert read_waveform(Clip("a", path=path)).samples.size == 200
+    assert read_waveform(Clip(id="a", path=path)).samples.size == 200

@@ -191,7 +191,7 @@ def test_a_folder_half_unpacked_names_what_lacks(
 
 
 def test_the_same_id_twice_or_an_unknown_label_is_refused() -> None:
-    clip = Clip("one", Path("one.wav"), ("crow",))
+    clip = Clip(id="one", path=Path("one.wav"), labels=("crow",))
     with pytest.raises(InvalidInputError, match="'one'"):
         InMemoryDataset("mine", {"a": [clip], "b": [clip]}, ["crow"])
     with pytest.raises(InvalidInputError, match="not known, such as 'crow'"):
@@ -212,7 +212,7 @@ def test_mapped_labels_are_renamed_joined_and_dropped(tmp_path: Path) -> None:
 
 def test_mapped_labels_are_compared_in_unicode_nfc(tmp_path: Path) -> None:
     (tmp_path / "a.wav").touch()
-    clip = Clip("a", tmp_path / "a.wav", labels=("Bl\u00e4sshuhn",))
+    clip = Clip(id="a", path=tmp_path / "a.wav", labels=("Bl\u00e4sshuhn",))
     listed = InMemoryDataset("mine", {"all": [clip]}, ["Bl\u00e4sshuhn"])
     data = RelabelledDataset(listed, {"Bla\u0308sshuhn": "a\u0308"})
     assert data.labels == ("\u00e4",)

@@ -66,5 +66,5 @@ def test_files_that_cannot_be_read_take_no_part(tmp_path: Path) -> None:
     (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
     (tmp_path / "other.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
     names = ("a.flac", "b.wav", "cut.flac", "gone.wav", "other.m4a")
-    clips = [Clip(name, path=tmp_path / name) for name in names]
+    clips = [Clip(id=name, path=tmp_path / name) for name in names]
     assert duplicates(Clips({"train": clips[:1], "test": clips[1:]})) == (("a.flac", "b.wav"),)

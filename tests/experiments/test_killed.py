@@ -118,7 +118,7 @@ def test_a_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
             time.sleep(0.01)
         second = run_cli("run", str(config), "--out", str(folder), **environment)
         assert second.returncode == 2
-        assert "another process works in this folder" in second.stderr
+        assert "another process is using this folder" in second.stderr
     finally:
         first.kill()
         first.communicate()
@@ -153,4 +153,4 @@ def test_a_damaged_line_is_named_and_a_torn_last_one_is_asked_again(tmp_path: Pa
     journal.write_bytes(whole.replace(b"a crow", b"a cow!", 1))
     process = run_cli(*command, **environment)
     assert process.returncode == 2
-    assert "is not what was written" in process.stderr
+    assert "is damaged" in process.stderr

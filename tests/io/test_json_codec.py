@@ -50,7 +50,7 @@ def test_component_infos_come_back_equal(name: str, options: dict[str, object]) 
 def test_an_undefined_number_comes_back_undefined_and_not_as_zero(
     value: float | None, n: int
 ) -> None:
-    estimate = Estimate(value, n)
+    estimate = Estimate(value=value, n=n)
     assert from_json(Estimate, to_json(estimate)) == estimate
 
 
@@ -71,7 +71,7 @@ def test_arrays_keep_values_type_and_shape(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_json_cannot_hold_is_refused(bad: float) -> None:
     with pytest.raises(InvalidInputError, match="NaN or infinity"):
-        to_json(Estimate(bad, 1))
+        to_json(Estimate(value=bad, n=1))
     with pytest.raises(InvalidInputError, match="NaN or infinity"):
         to_json(WithArray(np.array([bad])))
 
@@ -82,7 +82,10 @@ def test_what_json_cannot_hold_is_refused(bad: float) -> None:
         ('{"value": 1', "complete"),
         ("[1]", "expected Estimate"),
         ('{"value": 1.0}', "these keys differ"),
-        (to_json(Estimate(1.0, 1)).replace('"n": 1', '"n": "one"'), r"Estimate\.n: expected"),
+        (
+            to_json(Estimate(value=1.0, n=1)).replace('"n": 1', '"n": "one"'),
+            r"Estimate\.n: expected",
+        ),
     ],
 )
 def test_a_text_that_is_something_else_is_refused_with_the_place(text: str, words: str) -> None:

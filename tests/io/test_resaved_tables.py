@@ -142,7 +142,7 @@ def test_a_data_set_without_a_clip_is_refused_with_the_causes() -> None:
 
 def test_a_split_without_a_clip_is_no_data_set_without_one() -> None:
     data = InMemoryDataset(
-        "mine", {"a": [], "b": [Clip("one", Path("one.wav"), ("crow",))]}, ["crow"]
+        "mine", {"a": [], "b": [Clip(id="one", path=Path("one.wav"), labels=("crow",))]}, ["crow"]
     )
     assert data.splits == ("a", "b")
 

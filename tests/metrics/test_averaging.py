@@ -36,7 +36,7 @@ def test_any_function_of_one_label_can_be_measured() -> None:
 
 def test_a_macro_mean_is_over_the_defined_labels_and_counts_the_others() -> None:
     assert macro((1.0, None, 0.5, None)) == Estimate(
-        0.75, n=2, n_undefined=2, method="macro mean over the labels that are defined"
+        value=0.75, n=2, n_undefined=2, method="macro mean over the labels that are defined"
     )
 
 
@@ -72,9 +72,11 @@ def test_micro_numbers_pool_all_pairs_of_clip_and_label() -> None:
     method = "micro, over all pairs of clip and label"
     auc, precision = roc_auc(*pooled), average_precision(*pooled)
     f1 = precision_recall_f1(TARGETS.ravel(), predictions.ravel()).f1
-    assert micro_roc_auc(TARGETS, SCORES) == Estimate(auc, n=12, method=method)
-    assert micro_average_precision(TARGETS, SCORES) == Estimate(precision, n=12, method=method)
-    assert micro_f1(TARGETS, predictions) == Estimate(f1, n=12, method=method)
+    assert micro_roc_auc(TARGETS, SCORES) == Estimate(value=auc, n=12, method=method)
+    assert micro_average_precision(TARGETS, SCORES) == Estimate(
+        value=precision, n=12, method=method
+    )
+    assert micro_f1(TARGETS, predictions) == Estimate(value=f1, n=12, method=method)
     assert f1 == 2 * 3 / (3 + 6)
 
 

@@ -44,7 +44,9 @@ def tone(number: int) -> Waveform:
     )
 
 
-CLIPS = tuple(Clip(f"{name}.wav", labels=(name,), waveform=tone(n)) for n, name in enumerate(ASKED))
+CLIPS = tuple(
+    Clip(id=f"{name}.wav", labels=(name,), waveform=tone(n)) for n, name in enumerate(ASKED)
+)
 HEARD = {tone(n).digest(): name for n, name in enumerate(ASKED)}
 PHRASES = {subject.phrase: subject for subject in SUBJECTS.subjects}
 TARGETS = (

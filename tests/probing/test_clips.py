@@ -31,7 +31,7 @@ from audioprobe.probing.relations.edansa import from_edansa
 def test_a_clip_is_of_the_one_concept_that_its_other_labels_lie_above(
     labels: tuple[str, ...], concept: str
 ) -> None:
-    found = clips_by_concept([Clip("1", Path("owl.wav"), labels)], SUBJECTS)
+    found = clips_by_concept([Clip(id="1", path=Path("owl.wav"), labels=labels)], SUBJECTS)
     assert list(found.by_concept) == ([concept] if concept else [])
     assert list(found.unsorted.values()) == ([] if concept else [", ".join(labels) or "(nothing)"])
 
@@ -41,7 +41,7 @@ def test_a_clip_is_of_the_one_concept_that_its_other_labels_lie_above(
     [("crow.wav", "crow"), ("crow-12.wav", "crow"), ("owl/a.wav", "owl"), ("owl/crow.wav", "crow")],
 )
 def test_a_clip_that_nobody_annotated_goes_by_its_file_or_folder(path: str, concept: str) -> None:
-    assert list(clips_by_concept([Clip("1", Path(path))], SUBJECTS).by_concept) == [concept]
+    assert list(clips_by_concept([Clip(id="1", path=Path(path))], SUBJECTS).by_concept) == [concept]
 
 
 def test_clips_of_edansa_count_for_their_own_labels(tmp_path: Path) -> None:

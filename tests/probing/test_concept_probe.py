@@ -196,10 +196,10 @@ def test_what_one_sound_does_fails_alone() -> None:
             raise UnsupportedInputError("too loud")
         return "Yes."
 
-    loud = Clip("loud", labels=("dog",), waveform=Waveform(np.full(800, 0.31, np.float32), 8000))
+    loud = Clip(id="loud", labels=("dog",), waveform=Waveform(np.full(800, 0.31, np.float32), 8000))
     clips = [loud if clip.labels == ("dog",) else clip for clip in CLIPS]
     quiet = [
-        Clip(c.id, labels=c.labels, waveform=Waveform(c.waveform.samples * 0.5, 8000))
+        Clip(id=c.id, labels=c.labels, waveform=Waveform(c.waveform.samples * 0.5, 8000))
         if c is not loud and c.waveform is not None
         else c
         for c in clips
@@ -217,8 +217,8 @@ def test_what_one_sound_does_fails_alone() -> None:
 
 
 def test_clips_and_concepts_that_do_not_meet_are_listed() -> None:
-    strange = Clip("what", labels=("a teapot",), waveform=CLIPS[0].waveform)
-    mixed = Clip("both", labels=("crow", "rain"), waveform=CLIPS[0].waveform)
+    strange = Clip(id="what", labels=("a teapot",), waveform=CLIPS[0].waveform)
+    mixed = Clip(id="both", labels=("crow", "rain"), waveform=CLIPS[0].waveform)
     probe = ConceptProbe(listener(), concepts=SUBJECTS, bootstrap=FEW, conditions=("audio",))
     found = probe("hypernym", [*CLIPS[:8], strange, mixed])
     assert dict(found.unsorted) == {"what": "a teapot", "both": "crow, rain"}

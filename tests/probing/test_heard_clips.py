@@ -17,7 +17,9 @@ from audioprobe.reports.probe_page import page_of
 
 def lasting(name: str, seconds: float, start: float = 0.0) -> Clip:
     samples = np.random.default_rng(0).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
-    return Clip(f"{name}-long.wav", labels=(name,), start=start, waveform=Waveform(samples, RATE))
+    return Clip(
+        id=f"{name}-long.wav", labels=(name,), start=start, waveform=Waveform(samples, RATE)
+    )
 
 
 def asked(clips: tuple[Clip, ...], model: LanguageModel | None = None) -> ProbeOutcome:
@@ -51,7 +53,7 @@ def test_what_a_model_leaves_out_is_counted_too() -> None:
 
 
 def test_clips_that_are_not_asked_about_are_listed_with_the_reason() -> None:
-    both = Clip("both.wav", labels=("crow", "violin"), waveform=CLIPS[0].waveform)
+    both = Clip(id="both.wav", labels=("crow", "violin"), waveform=CLIPS[0].waveform)
     second = lasting("crow", 0.5)
     outcome = asked((*CLIPS, both, second))
     assert set(outcome.unasked) == {both.id, second.id}
@@ -64,7 +66,7 @@ def test_clips_that_are_not_asked_about_are_listed_with_the_reason() -> None:
 
 def test_the_data_of_an_outcome_are_its_sounds() -> None:
     first, again, other = (
-        asked((*CLIPS[1:], Clip("crow.wav", labels=("crow",), waveform=wave)))
+        asked((*CLIPS[1:], Clip(id="crow.wav", labels=("crow",), waveform=wave)))
         for wave in (CLIPS[0].waveform, CLIPS[0].waveform, lasting("x", 1).waveform)
     )
     assert first.provenance.data == again.provenance.data != other.provenance.data

@@ -20,7 +20,7 @@ EVIL = '<img src=x onerror=alert(1)><script>alert(2)</script>"'
 
 
 def test_the_page_shows_all_and_runs_nothing_foreign(tmp_path: Path) -> None:
-    named = Clip(EVIL, path=FOLDER / "crow.flac", labels=("crow",))
+    named = Clip(id=EVIL, path=FOLDER / "crow.flac", labels=("crow",))
     clips = [named, *CLIPS[1:]]
     probe = ConceptProbe(listener(name=EVIL), concepts=SUBJECTS, bootstrap=Bootstrap(50))
     page_file = probe("hypernym", clips).to_html(tmp_path / "report.html")
@@ -101,7 +101,7 @@ def test_the_command_shows_questions_asks_them_and_goes_on(tmp_path: Path) -> No
     assert {name: (Path(out) / name).read_bytes() for name in results} == before
     other = run_cli(*command, "--seed", "1")
     assert other.returncode == 2
-    assert "holds a run of another configuration" in other.stderr
+    assert "holds a run with another configuration" in other.stderr
     wrong = run_cli("probe", "--model", "scripted:Yes.", "--pairs", "hypernyms", "--out", out)
     assert wrong.returncode == 2
     assert "Did you mean 'hypernym'" in wrong.stderr

@@ -16,7 +16,7 @@ EVIL = "<b>$x^2$</b>\n"
 
 
 def near(value: float) -> Estimate:
-    return Estimate(value, 9, low=value - 0.02, high=value + 0.02)
+    return Estimate(value=value, n=9, low=value - 0.02, high=value + 0.02)
 
 
 def points(n: int, name: str = "s") -> list[Point]:
@@ -78,7 +78,7 @@ def test_the_front_is_stairs_of_what_can_be_had_for_each_gain() -> None:
 
 
 def test_an_undefined_point_is_named_and_drawn_nowhere() -> None:
-    some = [*points(2), Point("gone", Estimate(None, 0), near(0.1), "group 9")]
+    some = [*points(2), Point("gone", Estimate(value=None, n=0), near(0.1), "group 9")]
     figure = plane(some, "gain", "loss")
     assert "undefined, and not drawn: gone" in written(figure)
     dots = [one for one in axes_of(figure).collections if isinstance(one, PathCollection)]
@@ -111,7 +111,10 @@ def _missing(image: AxesImage) -> list[list[bool]]:
 
 
 def test_a_matrix_tells_numbers_with_intervals_and_a_dash_for_what_is_undefined() -> None:
-    cells: list[list[Estimate | None]] = [[near(0.5), None], [Estimate(None, 0), Estimate(0.25, 3)]]
+    cells: list[list[Estimate | None]] = [
+        [near(0.5), None],
+        [Estimate(value=None, n=0), Estimate(value=0.25, n=3)],
+    ]
     figure = matrix(["a", "b"], ["c", "d"], cells, "accuracy", reference=0.5)
     assert written(figure) == ["0.50", "[0.48, 0.52]", "–", "–", "0.25"]
     image = axes_of(figure).get_images()[0]
@@ -164,7 +167,7 @@ def test_a_mean_is_of_those_that_have_a_value_and_ends_where_most_have_none() ->
     "figure",
     [
         plane([Point(EVIL, near(0.1), near(0.1), EVIL, best=True)], "gain", "loss"),
-        plane([Point(EVIL, Estimate(None, 0), near(0.1), EVIL)], "gain", "loss"),
+        plane([Point(EVIL, Estimate(value=None, n=0), near(0.1), EVIL)], "gain", "loss"),
         matrix([EVIL], [EVIL], [[near(0.1)]], "accuracy"),
         lines({EVIL: [[1.0, 2.0]]}, "step", "loss"),
     ],

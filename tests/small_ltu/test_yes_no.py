@@ -43,7 +43,7 @@ def clips() -> dict[str, list[Clip]]:
     """Two clips a concept, whose level tells which concept it is."""
     return {
         name: [
-            Clip(f"{name} {k}", waveform=Waveform(np.full(80, n / 10, np.float32), 8000))
+            Clip(id=f"{name} {k}", waveform=Waveform(np.full(80, n / 10, np.float32), 8000))
             for k in range(2)
         ]
         for n, name in enumerate(CONCEPTS)

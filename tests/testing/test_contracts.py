@@ -356,8 +356,8 @@ class Toy:
     labels = ("a", "b")
     splits = ("train", "test")
     _clips = {
-        "train": (Clip("1", waveform=sound(), labels=("a",), group="here"),),
-        "test": (Clip("2", waveform=sound(), labels=("b",), group="there"),),
+        "train": (Clip(id="1", waveform=sound(), labels=("a",), group="here"),),
+        "test": (Clip(id="2", waveform=sound(), labels=("b",), group="there"),),
     }
 
     def clips(self, split: str) -> Sequence[Clip]:
@@ -367,15 +367,15 @@ class Toy:
 
 
 class Leaking(Toy):
-    _clips = Toy._clips | {"test": (Clip("2", waveform=sound(), group="here"),)}
+    _clips = Toy._clips | {"test": (Clip(id="2", waveform=sound(), group="here"),)}
 
 
 class Repeating(Toy):
-    _clips = Toy._clips | {"test": (Clip("1", waveform=sound()),)}
+    _clips = Toy._clips | {"test": (Clip(id="1", waveform=sound()),)}
 
 
 class Unknown(Toy):
-    _clips = Toy._clips | {"test": (Clip("2", waveform=sound(), labels=("c",)),)}
+    _clips = Toy._clips | {"test": (Clip(id="2", waveform=sound(), labels=("c",)),)}
 
 
 class Generous(Toy):

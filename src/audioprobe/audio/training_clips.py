@@ -59,7 +59,7 @@ def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
     if clip.path is None:
         return None
     content = clip.path.read_bytes()
-    whole = read_waveform(Clip(clip.id, path=clip.path))
+    whole = read_waveform(Clip(id=clip.id, path=clip.path))
     return TrainingRecording(
         name or clip.id,
         len(content),
@@ -100,7 +100,7 @@ def _file_is_known(path: Path, stamp: tuple[int, int], data: TrainingData) -> bo
         with open_sound(path) as file:
             seconds = file.frames / file.samplerate
         return bool(_as_long(seconds, data)) and _sounds_known(
-            read_waveform(Clip(str(path), path=path)), data
+            read_waveform(Clip(id=str(path), path=path)), data
         )
     except AudioReadError:  # reported as a failure where the clip is read
         return False

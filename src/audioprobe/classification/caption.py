@@ -19,7 +19,7 @@ from audioprobe.inference.clips import (
 )
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel, Scorer, TextLimit
-from audioprobe.registry import check_name, component
+from audioprobe.registry import check_name, load
 from audioprobe.results import Caption, ClassificationResult, Provenance
 from audioprobe.results.provenance import now, versions
 from audioprobe.results.scores import NOT_SCORED
@@ -81,13 +81,11 @@ class CaptionClassifier:
     @cached_property
     def _model(self) -> LanguageModel:
         """Loaded at the first use, so that a wrong path or label is found before weights load."""
-        model: LanguageModel = component("language_model", self._given_model)
-        return model
+        return load("language_model", self._given_model)
 
     @cached_property
     def _scorer(self) -> Scorer:
-        scorer: Scorer = component("scorer", self._given_scorer)
-        return scorer
+        return load("scorer", self._given_scorer)
 
     @property
     def model(self) -> LanguageModel:

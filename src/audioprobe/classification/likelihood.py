@@ -19,7 +19,7 @@ from audioprobe.inference.clips import (
 )
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LikelihoodModel
-from audioprobe.registry import check_name, component
+from audioprobe.registry import check_name, load
 from audioprobe.results import ClassificationResult, Failure, LabelScores
 from audioprobe.text_validation import check_template, checked_labels
 from audioprobe.types import Clip, Float64Array, LogLikelihood, Option, Prompt, Waveform
@@ -113,7 +113,7 @@ class LikelihoodClassifier:
     @cached_property
     def _model(self) -> LikelihoodModel:
         """Loaded at the first use, so that a wrong path or label is found before weights load."""
-        return _check_likelihoods(component("language_model", self._given_model))
+        return _check_likelihoods(load("language_model", self._given_model))
 
     def __call__(
         self,

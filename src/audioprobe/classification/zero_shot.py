@@ -15,7 +15,7 @@ from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.inference.clips import UnusableResponseError, WindowModel, run_inference
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import JointEncoder
-from audioprobe.registry import check_name, component
+from audioprobe.registry import check_name, load
 from audioprobe.results import ClassificationResult, LabelScores
 from audioprobe.text_validation import check_template, checked_labels
 from audioprobe.types import Float64Array, FloatArray, Waveform
@@ -81,7 +81,7 @@ class ZeroShotClassifier:
     @cached_property
     def _encoder(self) -> JointEncoder:
         """Loaded at the first use, so that a wrong path or label is found before weights load."""
-        return _check_joint(component("encoder", self._given_encoder))
+        return _check_joint(load("encoder", self._given_encoder))
 
     def __call__(
         self,

@@ -17,7 +17,6 @@ from audioprobe.io.text_table import printable
 from audioprobe.registry import available, load
 
 if TYPE_CHECKING:
-    from audioprobe.protocols import Scorer
     from audioprobe.results import ClassificationResult
     from audioprobe.types import Clip
 
@@ -166,7 +165,7 @@ def _classified(
     from audioprobe.io.json_codec import to_json
     from audioprobe.models.cached import CachedModel
 
-    judge: Scorer = load("scorer", scorer)  # once, for all models
+    judge = load("scorer", scorer)  # once, for all models
     classifiers = [CaptionClassifier(name, judge) for name in models]
 
     def pinned() -> dict[str, object]:
@@ -181,7 +180,7 @@ def _classified(
     with output.run(asked, pinned, digests) as run, progress_bars() as progress:
         if run is not None:
             classifiers = [
-                CaptionClassifier(CachedModel(classifier.model, run.journal), judge)
+                CaptionClassifier(CachedModel(classifier.model, run.response_log), judge)
                 for classifier in classifiers
             ]
         return [classifier(clips, labels, progress=progress) for classifier in classifiers]

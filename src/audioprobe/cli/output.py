@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from audioprobe.cli.app import EXIT_FAILED
 from audioprobe.cli.console import note, terminal_width, write
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.run_folder import CONFIG, MANIFEST, Digests, RunFolder, open_run
+from audioprobe.io.run_folder import CONFIG, MANIFEST, AudioDigests, RunFolder, open_run
 
 if TYPE_CHECKING:
     from audioprobe.results import ClassificationResult
@@ -51,7 +51,7 @@ class Output:
         self,
         config: Mapping[str, Any],
         pinned: Callable[[], Mapping[str, object]],
-        sounds: Digests,
+        sounds: AudioDigests,
     ) -> Iterator[RunFolder | None]:
         """Hold the folder, and its answers so far, while clips are captioned.
 
@@ -79,7 +79,7 @@ class Output:
             text,
             pinned(),
             started(),
-            sounds=sounds,
+            audio_digests=sounds,
             overwrite=self._overwrite,
             advice=_ADVICE,
         ) as run:
@@ -87,13 +87,14 @@ class Output:
             if self._overwrite:  # an old result would pass for one of this configuration
                 for name in RESULT_FILES:
                     (run.path / name).unlink(missing_ok=True)
-            n_kept = len(run.journal)
+            n_kept = len(run.response_log)
             if n_kept:
                 note(f"{run.path}: {n_kept} captions are kept from before")
             try:
                 yield run
             except KeyboardInterrupt:
-                note(f"{run.path}: {len(run.journal)} captions are kept; the same command goes on")
+                n_captions = len(run.response_log)
+                note(f"{run.path}: {n_captions} captions are kept; the same command resumes")
                 raise
 
     def write(self, result: "ClassificationResult", before: Sequence[str] = ()) -> int:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from audioprobe.classification.caption import CaptionClassifier
-from audioprobe.errors import InvalidInputError, needs_extra
-from audioprobe.experiments.classification.build import EvaluationClips, PromptQuestion, built
+from audioprobe.errors import needs_extra
+from audioprobe.experiments.classification.build import EvaluationClips, PromptQuestion
 from audioprobe.experiments.classification.config import ComponentSpec
 from audioprobe.io.response_log import ResponseLog
 from audioprobe.models.cached import CachedModel
 from audioprobe.progress import ProgressCallback, ProgressEvent
+from audioprobe.registry import load
 from audioprobe.scorers.keyword import KeywordScorer
 from audioprobe.types import Clip
 
@@ -47,10 +48,6 @@ class InMemoryLog:
         """Keep answers."""
         self.new |= answers
 
-    def damaged(self) -> InvalidInputError:
-        """Never: what is in memory is as it was written."""
-        return InvalidInputError("An answer in memory is damaged.")
-
 
 class ResponseActor:
     """An actor: holds the model, and answers the questions about clips.
@@ -68,7 +65,7 @@ class ResponseActor:
         known: Any,  # noqa: ANN401 - a reference
     ) -> None:
         self._store = InMemoryLog(ray.get(known))
-        model = CachedModel(built("language_model", part), self._store)  # type: ignore[arg-type]
+        model = CachedModel(load("language_model", part.name, **part.options), self._store)
         # The scores of a clip are of no use here: they are computed from the answers, at home.
         self._classifiers = [
             CaptionClassifier(model, KeywordScorer(), question=q.text, examples=q.examples)
@@ -114,7 +111,7 @@ def answer_on(
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     ray.init(address=None if address == LOCAL else address, log_to_driver=False)
     try:
-        known = ray.put(journal.everything())
+        known = ray.put(journal.read_all())
         data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             ResponseActor,
             fn_constructor_args=(part, questions, known),

@@ -63,7 +63,7 @@ def same_config(older: str, config: T) -> str | None:
 
 def tell_changes(run: RunFolder, sounds: Mapping[str, Mapping[str, str]], say: Say) -> None:
     """Say which sounds are other ones than at the last start of a run."""
-    for name, changed in run.changed.items():
+    for name, changed in run.changed_audio.items():
         shown = ", ".join(map(repr, changed[:_SHOWN]))
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         say(

@@ -1,4 +1,4 @@
-"""Answers on disk: keys to bytes in one sqlite file, safe with several processes."""
+"""Persistent caches of what models return: keys to values on disk."""
 
 import hashlib
 import json
@@ -19,41 +19,40 @@ _CREATE = """
 CREATE TABLE answers (key BLOB PRIMARY KEY, answer BLOB NOT NULL, crc INTEGER NOT NULL)
 WITHOUT ROWID
 """
-_FROM_VERSION_1 = "INSERT INTO answers SELECT key, vector, crc32(vector) FROM vectors"
-_BUSY_S = 60.0  # another process writes a chunk in milliseconds
-_PER_QUERY = 500  # variables in one statement; sqlite's lowest limit is 999
+_BUSY_TIMEOUT_S = 60.0  # another process writes its values in milliseconds
+_MAX_VARIABLES = 500  # of one statement; SQLite's lowest limit is 999
 
 
 class ResponseCache(Protocol):
-    """Whatever keeps answers by key, for good: the first answer to a key stays."""
+    """A persistent map from keys to values; a stored value is never replaced.
+
+    Attributes:
+        path: the file, for error messages.
+    """
 
     path: Path
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The answers to those keys that there are."""
+        """Return the stored values of these keys; keys without a value are left out."""
         ...
 
-    def write(self, answers: Mapping[bytes, bytes]) -> None:
-        """Keep answers, all or none; on disk when it returns."""
-        ...
-
-    def damaged(self) -> InvalidInputError:
-        """The error to raise for an answer that cannot be what was written."""
+    def write(self, values: Mapping[bytes, bytes]) -> None:
+        """Store values, all or none; they are on disk when this returns."""
         ...
 
 
 class SQLiteCache:
-    """Keeps what was answered, for good: the first answer to a key stays.
+    """A cache in one SQLite file.
 
-    An sqlite file in write-ahead mode: several processes may use it at once, on a local disk. What
-    is written survives a kill. Embeddings and responses may share one file, for their keys differ.
+    The file is in write-ahead mode: several processes may use it at once, on a local disk, and what
+    is written survives a kill. Embeddings and responses may share a file, since their keys differ.
 
     Args:
-        path: the file; made, with its folder, if need be.
+        path: the file; created with its folder if it does not exist.
 
     Raises:
-        InvalidInputError: if the file is no such store, damaged, or of a newer version; it is left
-            as it is.
+        InvalidInputError: if the file is not such a cache, is damaged, or has another schema
+            version; it is not changed.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -62,98 +61,101 @@ class SQLiteCache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInputError(
-                f"{self.path.parent}: cannot be made ({error.strerror}). Name another path."
+                f"{self.path.parent}: the folder cannot be created ({error.strerror}). "
+                "Choose another path."
             ) from error
-        with self._open() as file:
-            self._prepare(file)
+        with self._connection() as connection:
+            self._initialize(connection)
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The answers to those keys that the store has.
+        """Return the stored values of these keys; keys without a value are left out.
 
         Raises:
-            InvalidInputError: if one is damaged.
+            InvalidInputError: if a value is damaged.
         """
-        found: dict[bytes, bytes] = {}
-        with self._open() as file:
-            for start in range(0, len(keys), _PER_QUERY):
-                some = keys[start : start + _PER_QUERY]
-                marks = ",".join("?" * len(some))
-                # Nothing but question marks is put into the statement.
+        values: dict[bytes, bytes] = {}
+        with self._connection() as connection:
+            for start in range(0, len(keys), _MAX_VARIABLES):
+                chunk = keys[start : start + _MAX_VARIABLES]
+                marks = ",".join("?" * len(chunk))
+                # Only question marks are inserted into the statement.
                 query = f"SELECT key, answer, crc FROM answers WHERE key IN ({marks})"  # noqa: S608
-                for key, answer, crc in file.execute(query, some):
-                    if zlib.crc32(answer) != crc:
-                        raise self.damaged()
-                    found[key] = answer
-        return found
+                for key, value, crc in connection.execute(query, chunk):
+                    if zlib.crc32(value) != crc:
+                        raise damaged_value(self.path)
+                    values[key] = value
+        return values
 
-    def write(self, answers: Mapping[bytes, bytes]) -> None:
-        """Keep answers, all or none; a key that has one already keeps it."""
-        rows = [(key, answer, zlib.crc32(answer)) for key, answer in answers.items()]
-        with self._open() as file:
-            file.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", rows)
+    def write(self, values: Mapping[bytes, bytes]) -> None:
+        """Store values, all or none; a key that has a value keeps it."""
+        rows = [(key, value, zlib.crc32(value)) for key, value in values.items()]
+        with self._connection() as connection:
+            connection.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", rows)
 
-    def damaged(self) -> InvalidInputError:
-        """The error to raise for an answer that cannot be what was written."""
-        return InvalidInputError(
-            f"{self.path}: holds a damaged answer. Move the file away, or name another."
-        )
-
-    def _prepare(self, file: sqlite3.Connection) -> None:
-        """Make the table in a new file; refuse other files, and leave them alone."""
-        if _version(file) < SCHEMA_VERSION:
-            file.execute("BEGIN IMMEDIATE")
-            found = _version(file)  # another process may have been quicker
-            if not found and file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise InvalidInputError(
-                    f"{self.path}: an sqlite file of something else. Name another file."
-                )
-            if found < SCHEMA_VERSION:
-                file.execute(_CREATE)
-            if found == 1:  # vectors alone, without a check sum
-                file.create_function("crc32", 1, zlib.crc32, deterministic=True)
-                file.execute(_FROM_VERSION_1)
-                file.execute("DROP TABLE vectors")
-            if found < SCHEMA_VERSION:
-                file.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            file.commit()
-        found = _version(file)
-        if found > SCHEMA_VERSION:
+    def _initialize(self, connection: sqlite3.Connection) -> None:
+        """Create the table in a new file; refuse any other file without changing it."""
+        if not _schema_version(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            if not _schema_version(connection):  # else another process has created the table
+                if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    raise InvalidInputError(
+                        f"{self.path}: expected a cache, got an SQLite file of another program. "
+                        "Choose another path."
+                    )
+                connection.execute(_CREATE)
+                connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            connection.commit()
+        version = _schema_version(connection)
+        if version != SCHEMA_VERSION:
             raise InvalidInputError(
-                f"{self.path}: written by a newer audioprobe (version {found} of the store, "
-                f"this one reads {SCHEMA_VERSION}). Update, or use another file."
+                f"{self.path}: expected a cache with schema version {SCHEMA_VERSION}, got "
+                f"{version}. Use the version of audioprobe that wrote it, or choose another path."
             )
-        # Other modes do as well, slower: it is no matter if another process is about to set it.
+        # Other journal modes also work, slower; another process may be setting it right now.
         with suppress(sqlite3.OperationalError):
-            file.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA journal_mode=WAL")
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one transaction; opening is cheap, and threads and forks stay apart."""
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Open a connection for one transaction, so that threads and forks never share one."""
         try:
-            with closing(sqlite3.connect(self.path, timeout=_BUSY_S)) as file, file:
-                yield file
+            opened = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S)
+            with closing(opened) as connection, connection:
+                yield connection
         except sqlite3.OperationalError as error:
             raise InvalidInputError(
-                f"{self.path}: the store cannot be read or written ({error}). See that the folder "
-                "is writable, the disk not full and no other program keeps the file locked."
+                f"{self.path}: the cache cannot be read or written ({error}). Check that the "
+                "folder is writable, the disk is not full and no other program locks the file."
             ) from error
         except sqlite3.DatabaseError as error:
             raise InvalidInputError(
-                f"{self.path}: not usable as a store ({error}). It is damaged or something else: "
-                "move it away, or name another file."
+                f"{self.path}: not usable as a cache ({error}). The file is damaged or of another "
+                "program: move it away, or choose another path."
             ) from error
 
 
+def open_cache(cache: str | Path | ResponseCache) -> ResponseCache:
+    """Return a `SQLiteCache` for a path; a cache is returned unchanged."""
+    return SQLiteCache(cache) if isinstance(cache, str | Path) else cache
+
+
+def damaged_value(path: Path) -> InvalidInputError:
+    """Return the error for a stored value that is not what was written."""
+    return InvalidInputError(
+        f"{path}: holds a damaged value. Move the file away, or choose another path."
+    )
+
+
 def scope_of(info: ComponentInfo) -> str:
-    """Who is asked, as text; everything in the info counts, the order of its options does not."""
+    """Return a text that identifies a component; the order of its options does not matter."""
     return json.dumps(json.loads(to_json(info)), sort_keys=True)
 
 
-def key_of(scope: str, question: str) -> bytes:
-    """The key of a question within a scope, 32 bytes."""
-    return hashlib.sha256(f"{scope}\n{question}".encode("utf-8", "surrogatepass")).digest()
+def key_of(scope: str, item: str) -> bytes:
+    """Return the key of an item (a text, the digest of a prompt) within a scope, 32 bytes."""
+    return hashlib.sha256(f"{scope}\n{item}".encode("utf-8", "surrogatepass")).digest()
 
 
-def _version(file: sqlite3.Connection) -> int:
-    found: int = file.execute("PRAGMA user_version").fetchone()[0]
-    return found
+def _schema_version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version

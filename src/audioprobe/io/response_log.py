@@ -1,4 +1,4 @@
-"""The answers of a run, one JSON object a line, only ever appended to."""
+"""The responses of a run in a text file, one JSON object per line, append-only."""
 
 import json
 import os
@@ -11,102 +11,100 @@ from audioprobe.errors import InvalidInputError
 
 
 class ResponseLog:
-    """Keeps answers in a text file that can be read with any tool, and survives a kill.
+    """A `ResponseCache` in a text file that any tool can read; the record of one run.
 
-    It can stand in for a `Store` behind a `CachedModel`. Every line is on disk before the next
-    question is asked. A last line without its end is what a kill leaves: it is dropped, and its
-    question asked again. Any other line that is not what was written is an error.
+    Each line is on disk before `write` returns. An incomplete last line, which a killed process
+    leaves, is removed, and its prompt is asked again. Any other line that is not as it was written
+    is an error.
 
     Args:
-        path: the file; made if need be, its folder must exist. One process at a time may write.
+        path: the file; created if it does not exist, in an existing folder. Only one process may
+            write.
 
     Attributes:
-        torn: whether a last line was dropped.
+        truncated: whether an incomplete last line was removed.
 
     Raises:
-        InvalidInputError: if a line is damaged; the file is left as it is.
+        InvalidInputError: if a line is damaged; the file is not changed.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.torn = False
-        self._answers: dict[bytes, bytes] = {}
-        self._read()
+        self.truncated = False
+        self._values: dict[bytes, bytes] = {}
+        self._load()
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._values)
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The answers to those keys that there are."""
-        return {key: self._answers[key] for key in keys if key in self._answers}
+        """Return the stored values of these keys; keys without a value are left out."""
+        return {key: self._values[key] for key in keys if key in self._values}
 
-    def everything(self) -> dict[bytes, bytes]:
-        """All answers, by key."""
-        return dict(self._answers)
+    def read_all(self) -> dict[bytes, bytes]:
+        """Return all stored values by key."""
+        return dict(self._values)
 
-    def write(self, answers: Mapping[bytes, bytes]) -> None:
-        """Keep answers; a key that has one already keeps it.
+    def write(self, values: Mapping[bytes, bytes]) -> None:
+        """Append values; a key that has a value keeps it.
 
         Args:
-            answers: JSON texts, in UTF-8, by key.
+            values: JSON texts in UTF-8, by key.
 
         Raises:
-            OSError: if the disk is full or not writable; what was there before stays whole.
+            InvalidInputError: if a value is not JSON, such as an embedding.
+            OSError: if the disk is full or not writable; the lines before stay complete.
         """
-        new = {key: answer for key, answer in answers.items() if key not in self._answers}
+        new = {key: value for key, value in values.items() if key not in self._values}
         if not new:
             return
-        whole = self.path.stat().st_size
+        try:
+            lines = b"".join(_line(key, value) for key, value in new.items())
+        except ValueError as error:
+            raise InvalidInputError(
+                f"{self.path}: a response log holds JSON only. Use a SQLiteCache for embeddings."
+            ) from error
+        size = self.path.stat().st_size
         try:
             with self.path.open("ab") as stream:
-                stream.write(b"".join(_line(key, answer) for key, answer in new.items()))
+                stream.write(lines)
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            with suppress(OSError):  # a torn line is dropped when the file is read again
-                os.truncate(self.path, whole)
-            told = f"{error.strerror}; {len(self)} answers are kept. Make room and start again"
-            raise OSError(error.errno, told, str(self.path)) from error
-        self._answers |= new
+            with suppress(OSError):  # else the incomplete line is removed at the next start
+                os.truncate(self.path, size)
+            message = f"{error.strerror}; {len(self)} answers are kept. Make room and start again"
+            raise OSError(error.errno, message, str(self.path)) from error
+        self._values |= new
 
-    def damaged(self) -> InvalidInputError:
-        """The error to raise for an answer that cannot be what was written."""
-        return InvalidInputError(
-            f"{self.path}: holds a damaged answer. Move the file away to ask everything again."
-        )
-
-    def _read(self) -> None:
-        if not self.path.exists():
-            self.path.touch()
+    def _load(self) -> None:
+        self.path.touch()
         content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        for number, line in enumerate(content[:whole].splitlines(), 1):
-            key, answer = self._parsed(line, number)
-            self._answers.setdefault(key, answer)
-        if whole < len(content):
-            self.torn = True
-            with self.path.open("r+b") as stream:
-                stream.truncate(whole)
+        end = content.rfind(b"\n") + 1
+        for number, line in enumerate(content[:end].splitlines(), 1):
+            key, value = self._parse(line, number)
+            self._values.setdefault(key, value)
+        if end < len(content):
+            self.truncated = True
+            os.truncate(self.path, end)
 
-    def _parsed(self, line: bytes, number: int) -> tuple[bytes, bytes]:
+    def _parse(self, line: bytes, number: int) -> tuple[bytes, bytes]:
+        error = InvalidInputError(
+            f"{self.path}: line {number} is damaged. Delete that line to ask its prompt again, or "
+            "move the file away to ask every prompt again."
+        )
         try:
             entry = json.loads(line)
-            key, answer = bytes.fromhex(entry["key"]), json.dumps(entry["answer"]).encode()
-            intact = entry["crc"] == zlib.crc32(answer)
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._damaged_at(number) from error
-        if not intact:
-            raise self._damaged_at(number)
-        return key, answer
-
-    def _damaged_at(self, number: int) -> InvalidInputError:
-        return InvalidInputError(
-            f"{self.path}: line {number} is not what was written. Delete that line to ask its "
-            "question again, or move the file away to ask everything again."
-        )
+            key, value = bytes.fromhex(entry["key"]), json.dumps(entry["answer"]).encode()
+            is_intact = entry["crc"] == zlib.crc32(value)
+        except (ValueError, KeyError, TypeError) as cause:
+            raise error from cause
+        if not is_intact:
+            raise error
+        return key, value
 
 
-def _line(key: bytes, answer: bytes) -> bytes:
-    content = json.loads(answer)
+def _line(key: bytes, value: bytes) -> bytes:
+    content = json.loads(value)
     crc = zlib.crc32(json.dumps(content).encode())
     return json.dumps({"key": key.hex(), "answer": content, "crc": crc}).encode() + b"\n"

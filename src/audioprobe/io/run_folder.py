@@ -1,4 +1,4 @@
-"""The folder of a run: what was wanted, what it rests on, and whatever came of it."""
+"""The folder of a run: its configuration, the versions of its inputs, and its outputs."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -13,29 +13,29 @@ from audioprobe.io.atomic import atomic_write, exclusive_lock
 from audioprobe.io.response_log import ResponseLog
 
 CONFIG, MANIFEST, RESPONSES = "config.toml", "manifest.json", "responses.jsonl"
-_SHOWN = 5  # differences that a message names
+_MAX_DIFFERENCES = 5  # that a message names
 
-Digests = Mapping[str, Mapping[str, str]]
+AudioDigests = Mapping[str, Mapping[str, str]]
 """Digests of sounds: by the name of the evaluation set, then by clip id."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A folder of one run, held by one process at a time; open it by `open_run`.
+    """The folder of one run, locked by one process; created by `open_run`.
 
     Attributes:
         path: the folder.
-        journal: the answers so far.
-        changed: ids of the clips whose sound is another one than at the last start, by the name of
-            the evaluation set. Answers about other clips remain valid.
+        response_log: the responses so far.
+        changed_audio: ids of the clips whose sound has changed since the last start, by the name of
+            the evaluation set. Responses to other clips remain valid.
     """
 
     path: Path
-    journal: ResponseLog
-    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    response_log: ResponseLog
+    changed_audio: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def write(self, name: str, content: str) -> Path:
-        """A file of the run, complete or as it was before."""
+        """Write a file atomically and return its path."""
         return atomic_write(self.path / name, content)
 
 
@@ -44,147 +44,151 @@ def open_run(
     path: str | Path,
     config: str,
     pinned: Mapping[str, object],
-    start: Mapping[str, object] = MappingProxyType({}),
+    start_info: Mapping[str, object] = MappingProxyType({}),
     *,
-    sounds: Digests = MappingProxyType({}),
-    sounds_may_change: bool = True,
-    refused: Callable[[str], str | None] = lambda _: "",
+    audio_digests: AudioDigests = MappingProxyType({}),
+    allow_changed_audio: bool = True,
+    incompatibility: Callable[[str], str | None] = lambda _: "",
     overwrite: bool = False,
     advice: str = "",
 ) -> Iterator[RunFolder]:
-    """Begin a run, or go on with one.
+    """Start a run, or resume one.
 
     Args:
-        path: the folder; made if need be.
+        path: the folder; created if it does not exist.
         config: text of the configuration.
-        pinned: what else decides about a result (components, data, prompts); plain JSON data.
-        start: what is only recorded, for every start anew (versions, time); plain JSON data.
-        sounds: digests of the sounds.
-        sounds_may_change: whether the run can go on where a sound is another one than at the last
-            start, because answers are kept by the sound that they are about; see
-            `RunFolder.changed`. False refuses, and names the clips.
-        refused: why a run by another configuration, whose text it is given, cannot go on by this
-            one; None where it can, and this one takes its place. Without, no other can.
-        overwrite: whether this run takes the place of any other; the answers in the journal stay,
-            for each belongs to its prompt and model.
-        advice: what to do where the folder holds another run, for the message; "" says to go on
-            with its configuration, or to name another folder.
+        pinned: everything else that determines the result (components, data, prompts); plain JSON
+            data, which must be equal when a run is resumed.
+        start_info: what is recorded at every start (versions, time); plain JSON data.
+        audio_digests: digests of the sounds.
+        allow_changed_audio: whether a run is resumed if sounds have changed since the last start,
+            see `RunFolder.changed_audio`. False raises an error that names the clips.
+        incompatibility: given the text of a different configuration in the folder, returns the
+            reason why that run cannot be resumed ("" without a reason), or None if it can; then the
+            new configuration replaces it. By default no other configuration is accepted.
+        overwrite: whether this run replaces any other; stored responses are kept, since each
+            belongs to its prompt and model.
+        advice: what to do if the folder holds another run, for the message; "" is a general advice.
 
     Raises:
-        InvalidInputError: if the folder holds a run by another configuration or of something else
-            pinned (names what differs), what is no run, a damaged journal, or a run under way in
-            another process.
+        InvalidInputError: if the folder holds a run with another configuration or other pinned data
+            (names the differences), files that are not a run, a damaged response log, or a run that
+            is in progress in another process.
     """
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidInputError(f"{folder}: cannot be a folder for a run ({error}).") from error
-    refusal = InvalidInputError(
-        f"{folder}: another process works in this folder. Wait for it, or name another folder."
+        raise InvalidInputError(
+            f"{folder}: the folder of the run cannot be created ({error}). Choose another folder."
+        ) from error
+    in_use = InvalidInputError(
+        f"{folder}: another process is using this folder. Wait for it, or choose another folder."
     )
-    with exclusive_lock(folder / "lock", refusal):
+    with exclusive_lock(folder / "lock", in_use):
         if overwrite:
             (folder / MANIFEST).unlink(missing_ok=True)
         else:
-            _check(folder, config, refused, advice)
-        manifest, changed = _manifest(
-            folder, pinned, start, sounds, sounds_may_change=sounds_may_change, advice=advice
+            _check_config(folder, config, incompatibility, advice)
+        manifest, changed = _updated_manifest(
+            folder,
+            pinned,
+            start_info,
+            audio_digests,
+            allow_changed_audio=allow_changed_audio,
+            advice=advice,
         )
         atomic_write(folder / CONFIG, config)
-        # The manifest last: a folder without one holds nothing yet.
-        atomic_write(folder / MANIFEST, _text(manifest))
+        # The manifest is written last: a folder without one does not hold a run yet.
+        atomic_write(folder / MANIFEST, _to_text(manifest))
         yield RunFolder(folder, ResponseLog(folder / RESPONSES), changed)
 
 
-def _check(folder: Path, config: str, refused: Callable[[str], str | None], advice: str) -> None:
-    """Refuse a folder of another configuration, or of no run."""
+def _check_config(
+    folder: Path, config: str, incompatibility: Callable[[str], str | None], advice: str
+) -> None:
     if not (folder / MANIFEST).is_file():
         if (folder / RESPONSES).exists():
             raise InvalidInputError(
-                f"{folder}: has {RESPONSES} and no {MANIFEST}, so it is no run of this library. "
-                "Name another folder."
+                f"{folder}: contains {RESPONSES} but no {MANIFEST}, so it is not a run. "
+                "Choose another folder."
             )
         return
-    older = (folder / CONFIG).read_text(encoding="utf-8")
-    why = refused(older) if older != config else None
-    if why is not None:
-        otherwise = (
-            f"Go on with {folder / CONFIG}, or name another folder; answers are not asked again "
-            "where both share a cache."
+    previous = (folder / CONFIG).read_text(encoding="utf-8")
+    reason = incompatibility(previous) if previous != config else None
+    if reason is not None:
+        general = (
+            f"Continue with {folder / CONFIG}, or choose another folder; with a shared cache, no "
+            "prompt is asked again."
         )
         raise InvalidInputError(
-            f"{folder}: holds a run of another configuration{f' ({why})' if why else ''}. "
-            f"{advice or otherwise}"
+            f"{folder}: holds a run with another configuration{f' ({reason})' if reason else ''}. "
+            f"{advice or general}"
         )
 
 
-def _manifest(
+def _updated_manifest(
     folder: Path,
     pinned: Mapping[str, object],
-    start: Mapping[str, object],
-    sounds: Digests,
+    start_info: Mapping[str, object],
+    digests: AudioDigests,
     *,
-    sounds_may_change: bool,
+    allow_changed_audio: bool,
     advice: str,
 ) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
-    """The manifest with this start, and clips whose sound has changed, as in `RunFolder`."""
-    wanted = json.loads(_text(pinned))
-    now = {name: dict(digests) for name, digests in sounds.items()}
+    """Return the manifest with this start, and the changed clips as in `RunFolder`."""
+    expected = json.loads(_to_text(pinned))
+    current = {name: dict(by_clip) for name, by_clip in digests.items()}
     if not (folder / MANIFEST).is_file():
-        return {"pinned": wanted, "starts": [dict(start)], "sounds": now}, {}
-    manifest = _read(folder / MANIFEST)
-    was = manifest.get("sounds", {})
-    differences = list(_differences(manifest["pinned"], wanted))
-    if was and not sounds_may_change:
-        differences = [*_differences(was, sounds), *differences]
+        return {"pinned": expected, "starts": [dict(start_info)], "sounds": current}, {}
+    manifest = _read_manifest(folder / MANIFEST)
+    previous = manifest.get("sounds", {})
+    differences = list(_differences(manifest["pinned"], expected))
+    if previous and not allow_changed_audio:
+        differences = [*_differences(previous, digests), *differences]
     if differences:
-        more = len(differences) - _SHOWN
+        n_more = len(differences) - _MAX_DIFFERENCES
         raise InvalidInputError(
-            f"{folder}: holds a run of the same configuration over something else: "
-            f"{'; '.join(differences[:_SHOWN])}{f'; and {more} more' if more > 0 else ''}. "
-            f"{advice or 'Restore what was there, or name another folder.'}"
+            f"{folder}: holds a run with the same configuration and other inputs: "
+            f"{'; '.join(differences[:_MAX_DIFFERENCES])}"
+            f"{f'; and {n_more} more' if n_more > 0 else ''}. "
+            f"{advice or 'Restore the inputs, or choose another folder.'}"
         )
-    changed = _changed(was, sounds)
-    manifest["starts"].append({**start, **({"changed sounds": changed} if changed else {})})
-    return {**manifest, "sounds": now}, changed
-
-
-def _changed(was: Digests, now: Digests) -> dict[str, tuple[str, ...]]:
-    """Ids of the clips that have another digest than before, by evaluation set."""
-    found = {
-        name: tuple(clip for clip, digest in digests.items() if was[name].get(clip) != digest)
-        for name, digests in now.items()
-        if name in was
+    changed = {
+        name: ids
+        for name, by_clip in digests.items()
+        if name in previous
+        and (ids := tuple(c for c, digest in by_clip.items() if previous[name].get(c) != digest))
     }
-    return {name: clips for name, clips in found.items() if clips}
+    start = {**start_info, **({"changed sounds": changed} if changed else {})}
+    return {**manifest, "starts": [*manifest["starts"], start], "sounds": current}, changed
 
 
-def _differences(was: object, now: object, where: str = "") -> Iterator[str]:
-    """What of plain JSON data is not as before, each with its place."""
-    if not (isinstance(was, Mapping) and isinstance(now, Mapping)):
-        if was != now:
-            yield f"{where} was {was!r:.120} and is {now!r:.120}"
+def _differences(previous: object, current: object, where: str = "") -> Iterator[str]:
+    """Yield the differences between plain JSON data, each with its location."""
+    if not (isinstance(previous, Mapping) and isinstance(current, Mapping)):
+        if previous != current:
+            yield f"{where} was {previous!r:.120} and is {current!r:.120}"
         return
-    for key in sorted({*was, *now}):
-        place = f"{where}: {key}" if where else key
-        if key not in now:
-            yield f"{place} is gone"
-        elif key not in was:
-            yield f"{place} is new"
+    for key in sorted({*previous, *current}):
+        location = f"{where}: {key}" if where else key
+        if key not in current:
+            yield f"{location} is missing"
+        elif key not in previous:
+            yield f"{location} is new"
         else:
-            yield from _differences(was[key], now[key], place)
+            yield from _differences(previous[key], current[key], location)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InvalidInputError(f"{path}: not JSON ({error}).") from error
     if not isinstance(manifest, dict) or set(manifest) - {"sounds"} != {"pinned", "starts"}:
-        raise InvalidInputError(f"{path}: not the manifest of a run. Name another folder.")
+        raise InvalidInputError(f"{path}: not the manifest of a run. Choose another folder.")
     return manifest
 
 
-def _text(content: Mapping[str, object]) -> str:
+def _to_text(content: Mapping[str, object]) -> str:
     return json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"

@@ -66,7 +66,7 @@ def macro(values: Sequence[float | None]) -> Estimate:
             f"A macro mean needs finite values, or None where one is undefined, got {values}."
         )
     return Estimate(
-        math.fsum(defined) / len(defined) if defined else None,
+        value=math.fsum(defined) / len(defined) if defined else None,
         n=len(defined),
         n_undefined=len(values) - len(defined),
         method="macro mean over the labels that are defined",
@@ -135,7 +135,7 @@ def micro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Estimate:
 def _pooled(value: float | None, n_pairs: int) -> Estimate:
     undefined = value is None
     return Estimate(
-        value,
+        value=value,
         n=0 if undefined else n_pairs,
         n_undefined=n_pairs if undefined else 0,
         method="micro, over all pairs of clip and label",

@@ -93,24 +93,24 @@ class Bootstrap:
                 strata.
         """
         if not n_items:
-            return Estimate(None, n=0, method="no items")
+            return Estimate(value=None, n=0, method="no items")
         drawn = _Draws.of(grouped(n_items, groups, unit), strata)
         value = round(float(statistic(np.ones((1, n_items)))[0]), DECIMALS)
         what = f"{self.method} bootstrap of {drawn}"
         if np.isnan(value):
-            return Estimate(None, n=0, n_undefined=n_items, method=what)
+            return Estimate(value=None, n=0, n_undefined=n_items, method=what)
         if drawn.groups.n_groups < 2:
-            return Estimate(value, n=n_items, method="no interval: a single group")
+            return Estimate(value=value, n=n_items, method="no interval: a single group")
         if present is not None and not has_both(drawn.groups, present):
             why = "no interval: no label is in two groups and missing in two"
-            return Estimate(value, n=n_items, method=why)
+            return Estimate(value=value, n=n_items, method=why)
         counted = drawn.resamples(self.n_resamples, self.seed)
         found = np.concatenate([statistic(counts) for counts in counted]).round(DECIMALS)
         defined = found[~np.isnan(found)]
         n_undefined = len(found) - len(defined)
         if 2 * n_undefined > len(found):
             why = f"no interval: {n_undefined} of {len(found)} resamples are undefined"
-            return Estimate(value, n=n_items, method=why)
+            return Estimate(value=value, n=n_items, method=why)
         what += f", {self.n_resamples} resamples, seed {self.seed}, {self.level:.0%}"
         what += f", {n_undefined} resamples undefined and left out" if n_undefined else ""
         ends = ((1 - self.level) / 2, (1 + self.level) / 2)
@@ -119,7 +119,16 @@ class Bootstrap:
             ends = _corrected(ends, value, defined, without)
         low, high = np.quantile(defined, ends).round(DECIMALS).tolist()
         of = drawn.groups
-        return Estimate(value, n_items, 0, low, high, what, of.n_groups, of.unit)
+        return Estimate(
+            value=value,
+            n=n_items,
+            n_undefined=0,
+            low=low,
+            high=high,
+            method=what,
+            n_groups=of.n_groups,
+            unit=of.unit,
+        )
 
     def resamples(
         self,

@@ -99,7 +99,7 @@ def main_effects(
         n_runs = int(columns[factor, name].sum())
         if not n_runs or not columns[factor, baseline[factor]].any():
             why = f"no runs of {'the baseline' if n_runs else 'this'} level"
-            undefined = Estimate(None, n=0, n_undefined=n_left_out, method=why)
+            undefined = Estimate(value=None, n=0, n_undefined=n_left_out, method=why)
             found.append(Effect(factor, name, undefined, n_runs, None))
             continue
         estimate, p_value = fit.effect(index, level, n_left_out)
@@ -169,19 +169,21 @@ class _Fit:
         """A coefficient with its interval, and the p-value of 0."""
         if not self.determined[index]:
             why = "confounded with other factors"
-            return Estimate(None, n=0, n_undefined=n_left_out, method=why), None
+            return Estimate(value=None, n=0, n_undefined=n_left_out, method=why), None
         value = float(self.coefficients[index])
         runs = f"{self.n_runs} runs"
         runs += "" if self.n_units is None else f" of {self.n_units} units"
         method = f"least squares, additive, {runs}, {self.df:.4g} residual degrees of freedom"
         if self.noise is None:
             why = "no interval: nothing is left to be noise"
-            return Estimate(value, self.n_runs, n_left_out, method=f"{method}, {why}"), None
+            return Estimate(
+                value=value, n=self.n_runs, n_undefined=n_left_out, method=f"{method}, {why}"
+            ), None
         error = self.noise * float(self.errors[index])
         student = stats.t(self.df)
         margin = error * float(student.ppf((1 + level) / 2))
         estimate = Estimate(
-            value,
+            value=value,
             n=self.n_runs,
             n_undefined=n_left_out,
             low=value - margin,

@@ -85,7 +85,7 @@ def delong(
     n_negative = len(truth) - n_positive
     name = f"DeLong, {n_positive} positive and {n_negative} negative clips, {level:.0%}"
     if min(n_positive, n_negative) < 2:
-        undefined = Estimate(None, n=0, n_undefined=len(truth), method=name)
+        undefined = Estimate(value=None, n=0, n_undefined=len(truth), method=name)
         return Test(undefined, None, None, f"{name}: two of each are needed")
     wins, losses = (placed[0] - placed[1] for placed in _placements(truth, np.stack([one, other])))
     difference = float(wins.mean())
@@ -96,7 +96,7 @@ def delong(
         return replace(exact, name=f"{exact.name}, for DeLong's variance is too small to be true")
     margin = error * _NORMAL.inv_cdf((1 + level) / 2)
     estimate = Estimate(
-        difference,
+        value=difference,
         n=len(truth),
         low=difference - margin,
         high=difference + margin,
@@ -148,10 +148,10 @@ def permutation(
     name = f"permutation of {units}, {how_many(units.n_groups, n_permutations, seed)}"
     found = float(exchanged(truth, one, other, np.zeros((1, len(truth)), dtype=np.bool_))[0])
     if math.isnan(found):
-        undefined = Estimate(None, n=0, n_undefined=len(truth), method=name)
+        undefined = Estimate(value=None, n=0, n_undefined=len(truth), method=name)
         why = "no label has clips with and without it"
         return Test(undefined, None, None, f"{name}: {why}", units.n_groups, unit=units.unit)
-    estimate, error = Estimate(found, n=len(truth), method=name), None
+    estimate, error = Estimate(value=found, n=len(truth), method=name), None
     if bootstrap is not None:
         aucs = macro_roc_auc(truth, one), macro_roc_auc(truth, other)
         estimate = bootstrap.estimate(
@@ -248,7 +248,7 @@ def sign_flips(
     sums = np.bincount(units.of_item, weights=values)
     signs = 2.0 * exchanges_of(units.n_groups, n_permutations, seed) - 1
     name = f"sign flips of {units}, {how_many(units.n_groups, n_permutations, seed)}"
-    mean = Estimate(float(values.mean()), n=len(values), method=name)
+    mean = Estimate(value=float(values.mean()), n=len(values), method=name)
     return _exchange_test(mean, None, signs @ sums, name, units)
 
 
@@ -269,7 +269,7 @@ def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> Test:
     discordant = only_first + only_second
     p_value = float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
     difference = (only_first - only_second) / len(one)
-    estimate = Estimate(difference, n=len(one), method=name)
+    estimate = Estimate(value=difference, n=len(one), method=name)
     smallest = min(1.0, 2.0 ** (1 - discordant))
     return Test(estimate, p_value, None, name, discordant, smallest, "items")
 

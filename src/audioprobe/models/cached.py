@@ -1,172 +1,233 @@
-"""Any language model behind a store on disk: an interrupted run goes on where it was."""
+"""Language models with a persistent cache, so that an interrupted run can be resumed."""
 
 import json
-import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError
-from audioprobe.io.cache import ResponseCache, SQLiteCache, key_of, scope_of
+from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, NonFiniteError
+from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache, scope_of
 from audioprobe.io.json_codec import from_json, to_json
-from audioprobe.protocols import LanguageModel, training_data_of
+from audioprobe.models.locks import PicklableLock
+from audioprobe.protocols import LanguageModel, LikelihoodModel, training_data_of
 from audioprobe.training_data import TrainingData
-from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
+from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Prompt, Response
 
-_KNOWN_AHEAD = 64  # answers held back while the inner model is busy, before it gets a pause
+T = TypeVar("T")
+
+_MAX_CACHED_AHEAD = 64  # cached prompts in a row that wait for the model before its stream ends
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec(Generic[T]):
+    encode: Callable[[T], bytes]
+    decode: Callable[[bytes], T]
 
 
 class CachedModel:
-    """Asks the inner model only for prompts that the store lacks.
+    """A language model with a cache: only prompts without a stored response reach the model.
 
-    Responses are kept by model, revision, options, decoding, texts and sounds, in an sqlite file
-    that several processes may use at once, on a local disk; embeddings may be in the same file.
-    Each response is written before it is given, so an interruption repeats at most what was under
-    way. Failures are not kept. The cache is not part of the provenance. Whatever comes back is what
-    the store holds: the first answer to a prompt counts, also where a service would answer
-    differently the next time, or has changed a model under its name.
+    The key of a response is the model's `info`, the decoding, and the texts and sounds of the
+    prompt. A response is stored before it is returned, so an interruption repeats at most the
+    requests that were in progress. Errors are not stored. The first response to a prompt is
+    returned forever, even if a service would answer differently later.
+
+    Wrapping a `LikelihoodModel` creates a `CachedLikelihoodModel`.
 
     Args:
-        inner: the model.
-        store: the path of a store, made with its folder if need be; or whatever keeps answers like
-            one, such as the journal of a run.
+        model: the model.
+        cache: the path of an SQLite file, or any `ResponseCache`, such as the response log of a
+            run.
 
     Attributes:
-        n_hits: prompts that the store had, so far.
-        n_misses: prompts that the inner model was asked, so far.
+        n_hits: prompts whose response was stored, so far.
+        n_misses: prompts that the model was asked, so far.
 
     Raises:
-        InvalidInputError: if the file is no such store, damaged, or of a newer version; it is left
-            as it is.
+        InvalidInputError: if the file is not a cache, is damaged, or has another schema version.
     """
 
-    def __init__(self, inner: LanguageModel, store: str | Path | ResponseCache) -> None:
-        self._inner = inner
-        self._store: ResponseCache = SQLiteCache(store) if isinstance(store, str | Path) else store
-        self._lock = threading.Lock()
+    def __new__(cls, model: LanguageModel, cache: str | Path | ResponseCache) -> "CachedModel":
+        """Create a `CachedLikelihoodModel` if the model has likelihoods."""
+        del cache
+        has_likelihoods = isinstance(model, LikelihoodModel)
+        return super().__new__(CachedLikelihoodModel if has_likelihoods else cls)
+
+    def __init__(self, model: LanguageModel, cache: str | Path | ResponseCache) -> None:
+        self._model = model
+        self._cache = open_cache(cache)
+        self._lock = PicklableLock()
         self.n_hits = 0
         self.n_misses = 0
 
     @property
     def info(self) -> ComponentInfo:
-        """That of the inner model."""
-        return self._inner.info
+        """The info of the model; the cache does not change a response."""
+        return self._model.info
 
     @property
     def training_data(self) -> TrainingData | None:
-        """That of the inner model; None where it is not known."""
-        return training_data_of(self._inner)
+        """The training data of the model; None if unknown."""
+        return training_data_of(self._model)
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Answers, in order, one per prompt.
+        """Yield one response per prompt, in order.
 
         Args:
-            prompts: taken as they are needed.
-            decoding: as for the inner model; None is kept apart from every other.
+            prompts: consumed lazily.
+            decoding: as for the model; None has a key of its own.
 
         Raises:
-            InvalidInputError: if the store is damaged.
-            ContractError: if the inner model answers more or fewer prompts than it was given.
-            AudioProbeError: from the inner model; finished answers are kept.
+            InvalidInputError: if a stored response is damaged.
+            ContractError: if the model yields more or fewer responses than prompts.
+            AudioProbeError: from the model; finished responses stay stored.
         """
         scope = f"{scope_of(self.info)}\n{json.dumps(decoding and asdict(decoding))}"
+        return self._stream(scope, prompts, lambda p: self._model.generate(p, decoding), _RESPONSES)
+
+    def _stream(
+        self,
+        scope: str,
+        prompts: Iterable[Prompt],
+        ask: Callable[[Iterator[Prompt]], Iterator[T]],
+        codec: _Codec[T],
+    ) -> Iterator[T]:
+        """Yield the stored value of each prompt, or the one that `ask` yields."""
         queue = ((key_of(scope, prompt.digest()), prompt) for prompt in prompts)
         for key, prompt in queue:
-            known = self._read(key)
-            if known is None:
-                yield from self._ask(key, prompt, queue, decoding)
+            value = self._read(key, codec)
+            if value is None:
+                yield from self._ask(key, prompt, queue, ask, codec)
             else:
                 self._count(hits=1)
-                yield known
+                yield value
 
     def _ask(
         self,
         key: bytes,
         prompt: Prompt,
         queue: Iterator[tuple[bytes, Prompt]],
-        decoding: Decoding | None,
-    ) -> Iterator[Response]:
-        """Answers from this prompt on, as long as the inner model has something to do."""
-        waiting: deque[bytes] = deque()
-        asked: set[bytes] = set()
+        ask: Callable[[Iterator[Prompt]], Iterator[T]],
+        codec: _Codec[T],
+    ) -> Iterator[T]:
+        """Yield values from this prompt on, until the model has answered every prompt it took."""
+        waiting = deque([key])  # prompts without a yielded value, in order
+        pending = {key}  # those of them that the model has to answer
 
-        def unknown() -> Iterator[Prompt]:
-            waiting.append(key)
-            asked.add(key)
+        def misses() -> Iterator[Prompt]:
             yield prompt
-            n_known = 0
-            # Prompts that are known wait for those before them, in their place.
-            while n_known < _KNOWN_AHEAD and (taken := next(queue, None)):
-                waiting.append(taken[0])
-                if taken[0] in asked or self._read(taken[0]) is not None:
-                    n_known += 1
-                    continue
-                n_known = 0
-                asked.add(taken[0])
-                yield taken[1]
+            n_cached = 0
+            while n_cached < _MAX_CACHED_AHEAD and (item := next(queue, None)):
+                waiting.append(item[0])
+                if item[0] in pending or self._read(item[0], codec) is not None:
+                    n_cached += 1
+                else:
+                    n_cached = 0
+                    pending.add(item[0])
+                    yield item[1]
 
-        answers = iter(self._inner.generate(unknown(), decoding))
+        answers = iter(ask(misses()))
         while True:
-            failure, response = None, None
             try:
-                response = next(answers, None)
-            except AudioProbeError as error:
-                failure = error
-            yield from self._known(waiting, asked)
-            if failure is not None:
-                raise failure
-            if response is None:
+                answer = next(answers, None)
+            except AudioProbeError:
+                yield from self._ready(waiting, pending, codec)
+                raise
+            yield from self._ready(waiting, pending, codec)
+            if answer is None:
                 break
             if not waiting:
                 raise ContractError("The language model answered more prompts than it was given.")
             key = waiting.popleft()
-            self._store.write({key: to_json(response, indent=None).encode()})
+            pending.discard(key)
+            self._cache.write({key: codec.encode(answer)})
             self._count(misses=1)
-            asked.discard(key)
-            yield self._stored(key)
+            yield self._stored(key, codec)
         if waiting:
             raise ContractError(
                 "The language model ended before it had answered every prompt. "
                 "`audioprobe.testing` checks for this."
             )
 
-    def _known(self, waiting: deque[bytes], asked: set[bytes]) -> Iterator[Response]:
-        """The answers before the next one that the inner model owes."""
-        while waiting and waiting[0] not in asked:
+    def _ready(self, waiting: deque[bytes], pending: set[bytes], codec: _Codec[T]) -> Iterator[T]:
+        """Yield the stored values of waiting prompts before the next pending one."""
+        while waiting and waiting[0] not in pending:
             self._count(hits=1)
-            yield self._stored(waiting.popleft())
+            yield self._stored(waiting.popleft(), codec)
 
-    def _stored(self, key: bytes) -> Response:
-        response = self._read(key)
-        if response is None:
+    def _stored(self, key: bytes, codec: _Codec[T]) -> T:
+        value = self._read(key, codec)
+        if value is None:
             raise InvalidInputError(
-                f"{self._store.path}: an answer that was there is gone. Does another program "
-                "change the file?"
+                f"{self._cache.path}: a stored value has disappeared. Check that no other program "
+                "changes the file."
             )
-        return response
+        return value
 
-    def _read(self, key: bytes) -> Response | None:
-        content = self._store.read([key]).get(key)
+    def _read(self, key: bytes, codec: _Codec[T]) -> T | None:
+        content = self._cache.read([key]).get(key)
         if content is None:
             return None
         try:
-            return from_json(Response, content.decode())
-        except (InvalidInputError, UnicodeDecodeError) as error:
-            raise self._store.damaged() from error
+            return codec.decode(content)
+        except NonFiniteError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise damaged_value(self._cache.path) from error
 
     def _count(self, *, hits: int = 0, misses: int = 0) -> None:
         with self._lock:
             self.n_hits += hits
             self.n_misses += misses
 
-    def __getstate__(self) -> dict[str, object]:
-        """Without the lock: a copy in another process counts for itself."""
-        return {k: v for k, v in self.__dict__.items() if k != "_lock"}
+    def __getnewargs__(self) -> tuple[LanguageModel, ResponseCache]:
+        return self._model, self._cache
 
-    def __setstate__(self, state: dict[str, object]) -> None:
-        """Restore, with a lock of its own."""
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
+
+class CachedLikelihoodModel(CachedModel):
+    """A `CachedModel` that also stores log-likelihoods, by prompt and list of continuations.
+
+    Construct it as `CachedModel`.
+    """
+
+    def log_likelihood(
+        self, prompts: Iterable[Prompt], continuations: Sequence[str]
+    ) -> Iterator[Sequence[LogLikelihood]]:
+        """Yield the log-likelihoods of all continuations, in order, for each prompt.
+
+        Raises:
+            InvalidInputError: if a stored value is damaged.
+            NonFiniteError: if a stored log-likelihood is not finite.
+            ContractError: if the model yields more or fewer rows than prompts.
+            AudioProbeError: from the model; finished rows stay stored.
+        """
+        model = self._model
+        assert isinstance(model, LikelihoodModel)  # noqa: S101 - as __new__ ensures
+
+        def decode(content: bytes) -> Sequence[LogLikelihood]:
+            row = [LogLikelihood(*pair) for pair in json.loads(content)]
+            if len(row) != len(continuations):
+                raise ValueError(f"{len(row)} values for {len(continuations)} continuations")
+            return row
+
+        scope = f"{scope_of(self.info)}\nlikelihoods {json.dumps(list(continuations))}"
+        return self._stream(
+            scope,
+            prompts,
+            lambda misses: model.log_likelihood(misses, continuations),
+            _Codec(_encode_row, decode),
+        )
+
+
+def _encode_row(row: Sequence[LogLikelihood]) -> bytes:
+    return json.dumps([[value.total, value.n_tokens] for value in row]).encode()
+
+
+_RESPONSES: _Codec[Response] = _Codec(
+    lambda response: to_json(response, indent=None).encode(),
+    lambda content: from_json(Response, content.decode()),
+)

@@ -65,9 +65,7 @@ class Cascade:
     ) -> "Cascade":
         """As likelihoods are an ability of their own, they have a class of their own."""
         del captioner, options
-        loaded: LanguageModel = (
-            load("language_model", reasoner) if isinstance(reasoner, str) else reasoner
-        )
+        loaded = load("language_model", reasoner)
         made = object.__new__(LikelihoodCascade if isinstance(loaded, LikelihoodModel) else cls)
         made._reasoner = loaded
         return made
@@ -94,9 +92,7 @@ class Cascade:
             )
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
-        self._captioner: LanguageModel = (
-            load("language_model", captioner) if isinstance(captioner, str) else captioner
-        )
+        self._captioner = load("language_model", captioner)
         self._caption_question = caption_question
         self._template = template
         self._caption_decoding = caption_decoding

@@ -44,7 +44,7 @@ class TagCaptioner:
         floor: float = 0.1,
         most: int = 3,
     ) -> None:
-        chosen = load("encoder", tagger) if isinstance(tagger, str) else tagger
+        chosen = load("encoder", tagger)
         if not isinstance(chosen, Tagger):
             raise InvalidInputError(
                 f"{type(chosen).__name__} has no tags to write down: pass an encoder with `tag`, "

@@ -17,7 +17,7 @@ from audioprobe.probing.runner import run_probe
 from audioprobe.probing.wordings import Form, read_wordings
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
-from audioprobe.registry import check_name, component
+from audioprobe.registry import check_name, load
 from audioprobe.types import Waveform
 
 
@@ -86,15 +86,13 @@ class ConceptProbe:
     @cached_property
     def _model(self) -> LanguageModel:
         """Loaded at the first use, so that a wrong path is found before weights load."""
-        model: LanguageModel = component("language_model", self._given_model)
-        return model
+        return load("language_model", self._given_model)
 
     @cached_property
     def _judge(self) -> LanguageModel | None:
         if self._given_judge is None:
             return None
-        judge: LanguageModel = component("language_model", self._given_judge)
-        return judge
+        return load("language_model", self._given_judge)
 
     def __call__(
         self,

@@ -55,7 +55,7 @@ def consistency(
     agreement = (
         bootstrap.estimate(mean(same), len(same), groups=groups, unit="concepts")
         if same
-        else Estimate(None, n=0, method="no question in several wordings was answered")
+        else Estimate(value=None, n=0, method="no question in several wordings was answered")
     )
     right = [(trial, trial.right(reading)) for trial in asked]
     read = [(trial, float(value)) for trial, value in right if value is not None]

@@ -15,7 +15,7 @@ from audioprobe.probing.scores import concepts_of
 from audioprobe.probing.trial import AnswerReading, Trial
 from audioprobe.types import Estimate
 
-NOTHING = Estimate(None, n=0, method="no question was answered under both conditions")
+NOTHING = Estimate(value=None, n=0, method="no question was answered under both conditions")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def score(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap)
     def estimated(statistic: Statistic | None, some: Sequence[Trial]) -> Estimate:
         n_left_out = len(asked) - len(some)
         if statistic is None:
-            return Estimate(None, n=0, n_undefined=n_left_out, method="no such answers")
+            return Estimate(value=None, n=0, n_undefined=n_left_out, method="no such answers")
         groups = concepts_of(some)
         found = bootstrap.estimate(statistic, len(some), groups=groups, unit="concepts")
         return replace(found, n_undefined=found.n_undefined + n_left_out)
@@ -85,7 +85,7 @@ def accuracy_of(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Boot
     asked = [trial for trial in trials if trial.asked(reading)]
     read = [trial for trial in asked if trial.right(reading) is not None]
     if not read:
-        return Estimate(None, n=0, n_undefined=len(asked), method="no such answers")
+        return Estimate(value=None, n=0, n_undefined=len(asked), method="no such answers")
     rights = mean([float(bool(trial.right(reading))) for trial in read])
     found = bootstrap.estimate(rights, len(read), groups=concepts_of(read), unit="concepts")
     return replace(found, n_undefined=len(asked) - len(read))

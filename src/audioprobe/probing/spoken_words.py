@@ -74,4 +74,4 @@ def _said(program: str, phrase: str, path: Path) -> Waveform:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise InvalidInputError(f"{ESPEAK} cannot say {phrase!r} ({error}).") from error
-    return read_waveform(Clip(phrase, path))
+    return read_waveform(Clip(id=phrase, path=path))

@@ -40,7 +40,11 @@ def _heard(
         return sounds(clips[name])
     if not place.path:
         return "", ""
-    return sounds(Clip(name, Path(place.path), None, place.start, place.duration))
+    return sounds(
+        Clip(
+            id=name, path=Path(place.path), labels=None, start=place.start, duration=place.duration
+        )
+    )
 
 
 def _card(

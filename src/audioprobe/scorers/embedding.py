@@ -55,7 +55,7 @@ class EmbeddingScorer:
         check_template(template)
         if pooling not in ("max", "mean"):
             raise InvalidInputError(f'pooling must be "max" or "mean", got {pooling!r}.')
-        self._embedder = load("embedder", embedder) if isinstance(embedder, str) else embedder
+        self._embedder = load("embedder", embedder)
         self._template = template
         self._synonyms = checked_synonyms(synonyms)
         self._pooling = pooling

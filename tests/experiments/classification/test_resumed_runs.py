@@ -143,7 +143,7 @@ def trained(field: Path, tmp_path: Path) -> str:
     """A tiny model that was trained on two of the clips, as a configuration names it."""
     folder, base = model(tmp_path / "model")
     clips = [field / name / f"{name}.wav" for name in ("crow", "dog")]
-    found = [recording_of(Clip(path.name, path=path)) for path in clips]
+    found = [recording_of(Clip(id=path.name, path=path)) for path in clips]
     TrainingData("tiny", tuple(one for one in found if one)).to_csv(folder / TRAINING_DATA)
     return f'{{ name = "ltu:{folder}", options = {{ base = "{base}" }} }}'
 

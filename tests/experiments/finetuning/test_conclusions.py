@@ -15,7 +15,7 @@ from audioprobe.metrics.effects import Effect
 from audioprobe.types import Estimate
 
 UP, DOWN, NONE = (
-    Estimate(value, 10, low=value - 0.1, high=value + 0.1) for value in (0.3, -0.3, 0.05)
+    Estimate(value=value, n=10, low=value - 0.1, high=value + 0.1) for value in (0.3, -0.3, 0.05)
 )
 
 

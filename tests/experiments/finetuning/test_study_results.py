@@ -325,7 +325,8 @@ def test_a_change_has_a_direction_where_interval_and_seeds_agree(
     low: float | None, high: float | None, by_seed: tuple[float | None, ...], direction: int
 ) -> None:
     assert (
-        PairedDifference(Estimate(0.2, 9, low=low, high=high), 0.01, by_seed).direction == direction
+        PairedDifference(Estimate(value=0.2, n=9, low=low, high=high), 0.01, by_seed).direction
+        == direction
     )
 
 

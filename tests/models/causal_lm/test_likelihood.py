@@ -35,7 +35,10 @@ def granite_prompt(seed: int, n_text: int, *, sound: bool = True) -> dict[str, T
 def test_granite_speech_answers_alike_alone_and_in_company(sound: bool) -> None:
     net = granite_speech()
     prompts = [granite_prompt(n, n_text, sound=sound) for n, n_text in enumerate((5, 12, 30))]
-    for decoding in (Decoding(8), Decoding(8, repetition_penalty=1.4)):
+    for decoding in (
+        Decoding(max_new_tokens=8),
+        Decoding(max_new_tokens=8, repetition_penalty=1.4),
+    ):
         together = continue_batch(net, _together(prompts), decoding, [END])
         assert together == [continue_batch(net, p, decoding, [END])[0] for p in prompts]
         assert len({answer.ids for answer in together}) == 3
@@ -114,7 +117,9 @@ def test_no_token_is_chosen_by_numbers_that_are_not_finite(
     prompt = torch.tensor([[1, 7 if "embedding" in broken else 2]])
     inputs = {"input_ids": prompt, "attention_mask": torch.ones_like(prompt)}
     with pytest.raises(NonFiniteError):
-        continue_batch(tiny_llama(**broken), inputs, Decoding(4, temperature=temperature), [8])
+        continue_batch(
+            tiny_llama(**broken), inputs, Decoding(max_new_tokens=4, temperature=temperature), [8]
+        )
 
 
 def test_what_is_computed_for_a_row_behind_its_end_does_not_matter() -> None:
@@ -122,11 +127,11 @@ def test_what_is_computed_for_a_row_behind_its_end_does_not_matter() -> None:
     prompts = torch.tensor([[1, 2], [4, 1]])
     inputs = {"input_ids": prompts, "attention_mask": torch.ones_like(prompts)}
     net = tiny_llama()
-    free = continue_batch(net, inputs, Decoding(6), [])
+    free = continue_batch(net, inputs, Decoding(max_new_tokens=6), [])
     end = free[1].ids[1]
     assert end not in (*free[0].ids, *prompts.flatten().tolist())
     net.model.embed_tokens.weight.data[end] = math.nan
-    found = continue_batch(net, inputs, Decoding(6), [end])
+    found = continue_batch(net, inputs, Decoding(max_new_tokens=6), [end])
     assert [(answer.ids, answer.ended) for answer in found] == [
         (free[0].ids, False),
         (free[1].ids[:1], True),

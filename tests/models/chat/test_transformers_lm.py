@@ -221,7 +221,9 @@ def test_an_answer_that_ends_by_itself_says_so() -> None:
         lm._net.lm_head.weight[258] = 100 * lm._net.lm_head.weight[258]
     finishes = {r.finish for r in lm.generate(TEXTS * 3, Decoding(max_new_tokens=60))}
     assert "stop" in finishes
-    assert {r.finish for r in model("llama").generate(TEXTS[:1], Decoding(1))} == {"length"}
+    assert {r.finish for r in model("llama").generate(TEXTS[:1], Decoding(max_new_tokens=1))} == {
+        "length"
+    }
 
 
 def test_the_registry_builds_it_and_info_says_what_changes_answers() -> None:

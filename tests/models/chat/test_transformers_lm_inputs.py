@@ -41,7 +41,9 @@ def test_what_is_cut_off_a_long_sound_is_told(kind: str) -> None:
             lost = answer.details["not heard (s)"]
             assert lost == pytest.approx(sound.duration - limit, abs=0.02)
     if limit is not None:  # the order in which sounds come changes nothing
-        again = list(TransformersLM(saved(kind)).generate(prompts[::-1], Decoding(1)))[::-1]
+        again = list(
+            TransformersLM(saved(kind)).generate(prompts[::-1], Decoding(max_new_tokens=1))
+        )[::-1]
         assert [a.details for a in again] == [a.details for a in answers]
 
 
@@ -52,7 +54,9 @@ def test_a_long_sound_warns_where_a_likelihood_has_no_place_for_it() -> None:
 
 def test_long_silence_is_no_reason_to_call_it_unheard() -> None:
     silence = Waveform(np.zeros(20 * 16_000, np.float32), 16_000)
-    (answer,) = model("qwen2-audio").generate([Prompt("What?", silence)], Decoding(1))
+    (answer,) = model("qwen2-audio").generate(
+        [Prompt("What?", silence)], Decoding(max_new_tokens=1)
+    )
     assert answer.details == {}
 
 
@@ -62,7 +66,7 @@ def test_sounds_of_any_shortness_are_answered_or_refused_in_words(kind: str) -> 
     for n_samples in (1, 2, 100, 161, 321, 400, 513, 800, 1600, 3200):
         sound = Waveform(np.full(n_samples, 0.1, np.float32), 16_000)
         try:
-            (answer,) = model(kind).generate([Prompt("?", sound)], Decoding(1))
+            (answer,) = model(kind).generate([Prompt("?", sound)], Decoding(max_new_tokens=1))
         except UnsupportedInputError as error:
             refusals.append((n_samples, str(error)))
     assert all(n < 3200 and "take a longer piece" in message for n, message in refusals)
@@ -196,7 +200,7 @@ def test_prompts_beyond_the_context_are_refused_with_sizes() -> None:
     with pytest.raises(UnsupportedInputError, match=r"of \d{4} tokens and 6 new ones.* 2048"):
         list(model("llama").generate([Prompt("long " * 500)], BRIEF))
     with pytest.raises(UnsupportedInputError, match="and 2048 new ones"):
-        list(model("qwen2-audio").generate([Prompt("?", noise(1))], Decoding(2048)))
+        list(model("qwen2-audio").generate([Prompt("?", noise(1))], Decoding(max_new_tokens=2048)))
     with pytest.raises(UnsupportedInputError, match="context of 2048"):
         list(model("llama").log_likelihood([Prompt("?")], ["yes" * 1000]))
 

@@ -1,4 +1,4 @@
-"""The store: equal to asking, never twice, safe from other processes, honest about damage."""
+"""Cached embedder: equal to the embedder, each text embedded once, safe with other processes."""
 
 import multiprocessing
 import os
@@ -15,17 +15,16 @@ from hypothesis import strategies as st
 from tests.scripted import CharacterEmbedder
 
 from audioprobe.errors import ContractError, InvalidInputError, RemoteError
-from audioprobe.io.cache import SCHEMA_VERSION
 from audioprobe.models.embedders.cached import CachedEmbedder
 from audioprobe.testing import check_embedder
 from audioprobe.types import ComponentInfo, FloatArray
 
 
 class Recording(CharacterEmbedder):
-    """Remembers what it was asked, and fails when told to."""
+    """Records the texts that it embeds, and fails after a number of them."""
 
     def __init__(self, info: ComponentInfo | None = None, *, fail_after: int | None = None) -> None:
-        self.asked: list[str] = []
+        self.texts: list[str] = []
         self._info = info or super().info
         self._fail_after = fail_after
 
@@ -34,45 +33,54 @@ class Recording(CharacterEmbedder):
         return self._info
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        if self._fail_after is not None and len(self.asked) >= self._fail_after:
-            raise RemoteError("the line went dead")
-        self.asked += texts
+        if self._fail_after is not None and len(self.texts) >= self._fail_after:
+            raise RemoteError("connection lost")
+        self.texts += texts
         return super().embed(texts)
 
 
-def test_it_keeps_the_contract_of_embedders(tmp_path: Path) -> None:
-    check_embedder(CachedEmbedder(CharacterEmbedder(), tmp_path / "store.sqlite"))
+class Returning(CharacterEmbedder):
+    """Returns the result of a function."""
+
+    def __init__(self, function: Callable[[Sequence[str]], FloatArray]) -> None:
+        self._function = function
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        return self._function(texts)
 
 
-@settings(max_examples=40, deadline=None)  # a disk may be slow
+def test_contract_holds(tmp_path: Path) -> None:
+    check_embedder(CachedEmbedder(CharacterEmbedder(), tmp_path / "cache.sqlite"))
+
+
+@settings(max_examples=20, deadline=None)  # a disk may be slow
 @given(
     calls=st.lists(st.lists(st.text(max_size=4), max_size=8), max_size=4), chunk=st.integers(1, 5)
 )
-def test_it_answers_as_the_inner_embedder_and_asks_each_text_once(
+def test_vectors_equal_those_of_the_embedder_and_each_text_is_embedded_once(
     tmp_path_factory: pytest.TempPathFactory, calls: list[list[str]], chunk: int
 ) -> None:
     inner = Recording()
-    path = tmp_path_factory.mktemp("cache") / "store.sqlite"
+    path = tmp_path_factory.mktemp("cache") / "cache.sqlite"
     for texts in calls:
-        found = CachedEmbedder(inner, path, chunk=chunk).embed(texts)
-        np.testing.assert_array_equal(found, CharacterEmbedder().embed(texts))
-    assert len(inner.asked) == len(set(inner.asked))
+        vectors = CachedEmbedder(inner, path, chunk=chunk).embed(texts)
+        np.testing.assert_array_equal(vectors, CharacterEmbedder().embed(texts))
+    assert len(inner.texts) == len(set(inner.texts))
 
 
-def test_vectors_come_back_bit_for_bit(tmp_path: Path) -> None:
-    class Noisy(CharacterEmbedder):
-        def embed(self, texts: Sequence[str]) -> FloatArray:
-            random = np.random.default_rng(0)
-            return random.standard_normal((len(texts), 300)).astype(np.float32)
+def test_stored_vectors_are_equal_bit_for_bit(tmp_path: Path) -> None:
+    def noise(texts: Sequence[str]) -> FloatArray:
+        random = np.random.default_rng(0)
+        return random.standard_normal((len(texts), 300)).astype(np.float32)
 
-    cached = CachedEmbedder(Noisy(), tmp_path / "store.sqlite")
+    cached = CachedEmbedder(Returning(noise), tmp_path / "cache.sqlite")
     first = cached.embed(["a", "b", "c"])
-    again = CachedEmbedder(CharacterEmbedder(), tmp_path / "store.sqlite").embed(["a", "b", "c"])
+    again = CachedEmbedder(CharacterEmbedder(), tmp_path / "cache.sqlite").embed(["a", "b", "c"])
     assert first.tobytes() == again.tobytes()
     assert (cached.n_hits, cached.n_misses) == (0, 3)
 
 
-def test_models_revisions_and_options_do_not_share_vectors(tmp_path: Path) -> None:
+def test_keys_include_model_revision_and_options(tmp_path: Path) -> None:
     different = [
         ComponentInfo("embedder", "one"),
         ComponentInfo("embedder", "other"),
@@ -82,34 +90,24 @@ def test_models_revisions_and_options_do_not_share_vectors(tmp_path: Path) -> No
     ]
     for info in different:
         inner = Recording(info)
-        CachedEmbedder(inner, tmp_path / "store.sqlite").embed(["a"])
-        assert inner.asked == ["a"]
+        CachedEmbedder(inner, tmp_path / "cache.sqlite").embed(["a"])
+        assert inner.texts == ["a"]
     same = Recording(
         ComponentInfo("embedder", "one", "2", {"base_url": "http://here", "dimensions": 4})
     )
-    CachedEmbedder(same, tmp_path / "store.sqlite").embed(["a"])
-    assert not same.asked
+    CachedEmbedder(same, tmp_path / "cache.sqlite").embed(["a"])
+    assert not same.texts
 
 
-class Answering(CharacterEmbedder):
-    """Answers what it is told to."""
-
-    def __init__(self, answer: Callable[[Sequence[str]], FloatArray]) -> None:
-        self._answer = answer
-
-    def embed(self, texts: Sequence[str]) -> FloatArray:
-        return self._answer(texts)
-
-
-def test_where_two_ask_at_once_the_first_answer_counts_for_both(tmp_path: Path) -> None:
-    path = tmp_path / "store.sqlite"
+def test_first_stored_vector_is_returned_by_concurrent_embedders(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
 
     def late(texts: Sequence[str]) -> FloatArray:
-        quicker = Answering(lambda texts: np.full((len(texts), 2), 1, np.float32))
+        quicker = Returning(lambda texts: np.full((len(texts), 2), 1, np.float32))
         CachedEmbedder(quicker, path).embed(texts)
         return np.full((len(texts), 2), 2, np.float32)
 
-    cached = CachedEmbedder(Answering(late), path)
+    cached = CachedEmbedder(Returning(late), path)
     np.testing.assert_array_equal(cached.embed(["a"]), [[1, 1]])
     np.testing.assert_array_equal(cached.embed(["a"]), [[1, 1]])
 
@@ -124,38 +122,34 @@ def test_where_two_ask_at_once_the_first_answer_counts_for_both(tmp_path: Path) 
         np.array([[1.0], [1e300]]),
     ],
 )
-def test_what_breaks_the_contract_is_not_stored(tmp_path: Path, bad: FloatArray) -> None:
-    path = tmp_path / "store.sqlite"
+def test_vectors_that_break_the_contract_are_not_stored(tmp_path: Path, bad: FloatArray) -> None:
+    path = tmp_path / "cache.sqlite"
     with pytest.raises(ContractError, match="'characters'"):
-        CachedEmbedder(Answering(lambda _: bad), path).embed(["a", "b"])
+        CachedEmbedder(Returning(lambda _: bad), path).embed(["a", "b"])
     inner = Recording()
     CachedEmbedder(inner, path).embed(["a", "b"])
-    assert inner.asked == ["a", "b"]
+    assert inner.texts == ["a", "b"]
 
 
-def test_a_model_that_changed_its_width_under_its_name_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "store.sqlite"
-    CachedEmbedder(Answering(lambda texts: np.ones((len(texts), 3), np.float32)), path).embed(["a"])
-    with pytest.raises(InvalidInputError, match=r"unequal width \[3, 13\]"):
+def test_stored_vectors_of_unequal_width_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    CachedEmbedder(Returning(lambda texts: np.ones((len(texts), 3), np.float32)), path).embed(["a"])
+    with pytest.raises(InvalidInputError, match=r"unequal widths \[3, 13\]"):
         CachedEmbedder(CharacterEmbedder(), path).embed(["a", "b"])
 
 
-def test_no_texts_go_to_the_inner_embedder(tmp_path: Path) -> None:
-    assert CachedEmbedder(CharacterEmbedder(), tmp_path / "s").embed([]).shape == (0, 13)
-
-
-def test_finished_chunks_survive_a_failure(tmp_path: Path) -> None:
+def test_finished_chunks_survive_an_error(tmp_path: Path) -> None:
     texts = [f"text {n}" for n in range(10)]
     failing = Recording(fail_after=4)
     with pytest.raises(RemoteError):
-        CachedEmbedder(failing, tmp_path / "store.sqlite", chunk=2).embed(texts)
+        CachedEmbedder(failing, tmp_path / "cache.sqlite", chunk=2).embed(texts)
     inner = Recording()
-    CachedEmbedder(inner, tmp_path / "store.sqlite", chunk=2).embed(texts)
-    assert inner.asked == texts[4:]
+    CachedEmbedder(inner, tmp_path / "cache.sqlite", chunk=2).embed(texts)
+    assert inner.texts == texts[4:]
 
 
-class Dying(CharacterEmbedder):
-    """Takes its process with it, as a kill does, at the third chunk."""
+class Exiting(CharacterEmbedder):
+    """Ends its process, as a kill does, at the third chunk."""
 
     def __init__(self) -> None:
         self._n_calls = 0
@@ -167,29 +161,29 @@ class Dying(CharacterEmbedder):
         return super().embed(texts)
 
 
-def _embed_and_die(path: Path, texts: list[str]) -> None:
-    CachedEmbedder(Dying(), path, chunk=2).embed(texts)
+def _embed_and_exit(path: Path, texts: list[str]) -> None:
+    CachedEmbedder(Exiting(), path, chunk=2).embed(texts)
 
 
 def test_finished_chunks_survive_a_kill(tmp_path: Path) -> None:
-    path, texts = tmp_path / "store.sqlite", [f"text {n}" for n in range(10)]
+    path, texts = tmp_path / "cache.sqlite", [f"text {n}" for n in range(10)]
     process = multiprocessing.get_context("spawn").Process(
-        target=_embed_and_die, args=(path, texts)
+        target=_embed_and_exit, args=(path, texts)
     )
     process.start()
     process.join()
     assert process.exitcode == 9
     inner = Recording()
     CachedEmbedder(inner, path, chunk=2).embed(texts)
-    assert inner.asked == texts[4:]
+    assert inner.texts == texts[4:]
 
 
-def test_threads_share_one_embedder(tmp_path: Path) -> None:
-    cached = CachedEmbedder(CharacterEmbedder(), tmp_path / "store.sqlite", chunk=3)
+def test_threads_and_pickled_copies_share_one_cache(tmp_path: Path) -> None:
+    cached = CachedEmbedder(CharacterEmbedder(), tmp_path / "cache.sqlite", chunk=3)
     calls = [[f"text {n % 10}" for n in range(first, first + 8)] for first in range(40)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(cached.embed, calls))
-    for texts, vectors in zip(calls, found, strict=True):
+        results = list(pool.map(cached.embed, calls))
+    for texts, vectors in zip(calls, results, strict=True):
         np.testing.assert_array_equal(vectors, CharacterEmbedder().embed(texts))
     assert cached.n_hits + cached.n_misses == 40 * 8
     copy = pickle.loads(pickle.dumps(cached))
@@ -197,80 +191,40 @@ def test_threads_share_one_embedder(tmp_path: Path) -> None:
     assert (copy.n_hits, copy.n_misses) == (cached.n_hits + 1, cached.n_misses)
 
 
-def test_several_processes_make_one_store_at_once(tmp_path: Path) -> None:
-    tasks = [(tmp_path / f"{n // 8}.sqlite", 0) for n in range(80)]
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        found = pool.starmap(_embed_few, tasks, chunksize=1)
-    assert len(set(found)) == 1
-
-
-def _embed_few(path: Path, first: int) -> bytes:
-    texts = [f"text {n}" for n in range(first, first + 9)]
-    return CachedEmbedder(CharacterEmbedder(), path, chunk=3).embed(texts).tobytes()
-
-
-def _embed_many(path: Path, first: int) -> bytes:
-    texts = [f"text {n}" for n in range(first, first + 400)]
+def _embed(path: Path, first: int, n_texts: int) -> bytes:
+    texts = [f"text {n}" for n in range(first, first + n_texts)]
     return CachedEmbedder(CharacterEmbedder(), path, chunk=7).embed(texts).tobytes()
 
 
-def test_several_processes_share_one_store(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "store.sqlite"
-    tasks = [(path, first) for first in (0, 100, 200, 300)]
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        found = pool.starmap(_embed_many, tasks)
-    assert found == [_embed_many(path, first) for _, first in tasks]
-    with sqlite3.connect(path) as store:
-        assert store.execute("SELECT count(*) FROM answers").fetchone() == (700,)
-    store.close()
+def test_processes_create_and_share_one_cache(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "cache.sqlite"
+    created = [(tmp_path / f"{n // 4}.sqlite", 0, 9) for n in range(16)]
+    shared = [(path, first, 100) for first in (0, 25, 50, 75)]
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert len(set(pool.starmap(_embed, created, chunksize=1))) == 1
+        vectors = pool.starmap(_embed, shared, chunksize=1)
+    assert vectors == [_embed(*task) for task in shared]
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM answers").fetchone() == (175,)
+    connection.close()
 
 
-def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("these are notes, not a data base " * 40)
-    with pytest.raises(InvalidInputError, match="not usable as a store"):
-        CachedEmbedder(CharacterEmbedder(), path)
-    assert path.read_text().startswith("these are notes")
-
-
-def test_the_data_base_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "bookmarks.sqlite"
-    store = sqlite3.connect(path)
-    with store:
-        store.execute("CREATE TABLE bookmarks (address TEXT)")
-    store.close()
-    before = path.read_bytes()
-    with pytest.raises(InvalidInputError, match="something else"):
-        CachedEmbedder(CharacterEmbedder(), path)
-    assert path.read_bytes() == before
-
-
-def test_a_path_that_cannot_be_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidInputError, match="cannot be made"):
-        CachedEmbedder(CharacterEmbedder(), tmp_path / "file" / "store.sqlite")
-    with pytest.raises(InvalidInputError, match="cannot be read or written"):
-        CachedEmbedder(CharacterEmbedder(), tmp_path)
-
-
-def test_a_newer_store_and_a_damaged_vector_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "store.sqlite"
+@pytest.mark.parametrize("content", ["010203", "00000000", "0000c07f" * 13, ""])
+def test_damaged_vector_is_an_error(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "cache.sqlite"
     cached = CachedEmbedder(CharacterEmbedder(), path)
     cached.embed(["a"])
-    store = sqlite3.connect(path)
-    for damage in ("010203", "00000000", "0000c07f" * 13, ""):
-        with store:
-            store.execute(f"UPDATE answers SET answer = x'{damage}'")
-        with pytest.raises(InvalidInputError, match="damaged answer"):
-            cached.embed(["a"])
-    with store:
-        store.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
-    store.close()
-    with pytest.raises(InvalidInputError, match="newer audioprobe"):
-        CachedEmbedder(CharacterEmbedder(), path)
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(f"UPDATE answers SET answer = x'{content}'")
+    connection.close()
+    with pytest.raises(InvalidInputError, match="damaged value"):
+        cached.embed(["a"])
 
 
-def test_its_info_is_that_of_the_inner_embedder(tmp_path: Path) -> None:
-    assert CachedEmbedder(Recording(), tmp_path / "s").info == Recording().info
+def test_info_and_empty_input_are_those_of_the_embedder(tmp_path: Path) -> None:
+    cached = CachedEmbedder(Recording(), tmp_path / "s")
+    assert cached.info == Recording().info
+    assert cached.embed([]).shape == (0, 13)
     with pytest.raises(InvalidInputError, match="chunk"):
         CachedEmbedder(Recording(), tmp_path / "s", chunk=0)

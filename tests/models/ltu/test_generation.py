@@ -62,7 +62,10 @@ def test_ids_equal_the_originals(name: str, which: int | None, decoding: Decodin
     [
         ("D5.batch_cfg_scores_step0", replace(SAMPLED, temperature=0.1)),
         # The demo's: transformers' former default of top_k, and no penalty.
-        ("D6.gradio_cfg_scores_step0", Decoding(24, temperature=0.1, top_p=0.95, top_k=50)),
+        (
+            "D6.gradio_cfg_scores_step0",
+            Decoding(max_new_tokens=24, temperature=0.1, top_p=0.95, top_k=50),
+        ),
         ("D7.temp1_scores_step0", SAMPLED),
     ],
 )
@@ -116,7 +119,12 @@ def test_sampling_follows_the_seed_and_leaves_the_global_generator_alone() -> No
     torch.manual_seed(7)
     before = torch.get_rng_state()
     draw = [
-        generate(tiny_net(), [prompt(0)], Decoding(24, temperature=1.0, seed=seed), end=END)
+        generate(
+            tiny_net(),
+            [prompt(0)],
+            Decoding(max_new_tokens=24, temperature=1.0, seed=seed),
+            end=END,
+        )
         for seed in (1, 1, 2)
     ]
     assert draw[0] == draw[1] != draw[2]

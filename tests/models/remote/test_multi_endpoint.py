@@ -9,6 +9,7 @@ from tests.remote_service import Answer, reply, serve
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.remote.multi_endpoint import MultiEndpointModel
 from audioprobe.models.scripted import Scripted
+from audioprobe.protocols import LanguageModel
 from audioprobe.registry import load
 from audioprobe.testing import check_language_model
 from audioprobe.types import Prompt
@@ -17,7 +18,7 @@ TEXTS = [f"question {n}" for n in range(24)]
 ANSWERS = [reply(text, None) for text in TEXTS]
 
 
-def answers(pool: MultiEndpointModel) -> list[str]:
+def answers(pool: LanguageModel) -> list[str]:
     return [response.text for response in pool.generate(map(Prompt, TEXTS))]
 
 
@@ -34,7 +35,9 @@ def test_it_keeps_the_contract_of_language_models() -> None:
 
 def test_two_endpoints_share_the_work_and_answers_come_in_order() -> None:
     with serve() as one, serve() as other:
-        pool = load("language_model", "pool:openai-chat:m", addresses=[one.url, other.url])
+        pool = load(
+            "language_model", "multi-endpoint:openai-chat:m", addresses=[one.url, other.url]
+        )
         assert answers(pool) == ANSWERS
         assert len(one.requests) + len(other.requests) == len(TEXTS)
         assert min(len(one.requests), len(other.requests)) > 4
@@ -44,7 +47,7 @@ def test_what_one_endpoint_cannot_do_another_does() -> None:
     with serve() as one, serve() as other:
         one.plan = fail_first(10_000, Answer(status=503))
         urls = [one.url, other.url]
-        pool = MultiEndpointModel.at("openai-chat:m", urls, retry=QUICK)
+        pool = MultiEndpointModel.from_urls("openai-chat:m", urls, retry=QUICK)
         assert answers(pool) == ANSWERS
         assert len(other.requests) == len(TEXTS)
 
@@ -52,7 +55,7 @@ def test_what_one_endpoint_cannot_do_another_does() -> None:
 def test_where_all_fail_the_error_is_theirs() -> None:
     with serve() as one, serve() as other:
         one.plan = other.plan = fail_first(10_000, Answer(status=503))
-        pool = MultiEndpointModel.at("openai-chat:m", [one.url, other.url], retry=QUICK)
+        pool = MultiEndpointModel.from_urls("openai-chat:m", [one.url, other.url], retry=QUICK)
         with pytest.raises(RemoteError, match="503"):
             answers(pool)
 

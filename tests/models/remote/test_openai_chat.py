@@ -19,6 +19,7 @@ from audioprobe.io.json_codec import to_json
 from audioprobe.models.cached import CachedModel
 from audioprobe.models.remote.openai_chat import OpenAIChat
 from audioprobe.models.remote.retry import Retry
+from audioprobe.protocols import LanguageModel
 from audioprobe.registry import load
 from audioprobe.testing import check_language_model
 from audioprobe.types import Decoding, Example, Prompt, Waveform
@@ -28,7 +29,9 @@ PROMPTS = [Prompt(text) for text in TEXTS]
 ANSWERS = [reply(text, None) for text in TEXTS]
 
 
-def texts(model: OpenAIChat, prompts: list[Prompt], decoding: Decoding | None = None) -> list[str]:
+def texts(
+    model: LanguageModel, prompts: list[Prompt], decoding: Decoding | None = None
+) -> list[str]:
     return [response.text for response in model.generate(prompts, decoding)]
 
 
@@ -81,7 +84,9 @@ def test_sounds_are_resampled_on_request_and_what_is_cut_off_is_told(service: Se
 def test_decoding_is_sent_as_it_was_asked_for(service: Service) -> None:
     model = chat(service, extra_body={"chat_template_kwargs": {"enable_thinking": False}})
     texts(model, [Prompt("?")])
-    drawn = Decoding(9, temperature=0.7, top_p=0.9, top_k=40, repetition_penalty=1.1, seed=5)
+    drawn = Decoding(
+        max_new_tokens=9, temperature=0.7, top_p=0.9, top_k=40, repetition_penalty=1.1, seed=5
+    )
     texts(model, [Prompt("?")], drawn)
     greedy, sampled = service.requests
     assert greedy == {
@@ -220,7 +225,7 @@ def test_a_broken_answer_is_tried_again_and_then_an_error(service: Service, brok
         (choice({"content": None}), "no text"),
         (choice({"content": ""}), "no text"),
         (choice({"content": " \n"}, "length"), "Raise max_new_tokens"),
-        (choice({"content": None, "reasoning_content": "Hm"}), "thought only"),
+        (choice({"content": None, "reasoning_content": "Hm"}), "reasoning only"),
         (choice({"content": ["parts"]}), "no text"),
         (choice({"content": "I"}, "content_filter"), "withheld"),
         (choice({"content": None, "refusal": "I cannot hear that."}), "refused: 'I cannot hear"),

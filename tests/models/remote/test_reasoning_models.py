@@ -52,7 +52,7 @@ def test_a_service_that_reasons_without_an_answer_fails_its_clip(
     service: Service, content: str, finish: str
 ) -> None:
     answers(service, finish, content=content)
-    with pytest.raises(RemoteError, match="thought only"):
+    with pytest.raises(RemoteError, match="reasoning only"):
         list(chat(service).generate([Prompt("What?")]))
     result = CaptionClassifier(chat(service), KeywordScorer())([sound()], LABELS)
     assert result.clip_ids == ()
@@ -91,8 +91,8 @@ def test_a_special_token_that_opens_nothing_is_left_out() -> None:
 def test_reasoning_that_the_template_opens_must_be_closed(tmp_path: Path, opening: str) -> None:
     llama(tmp_path / "open", template=f"{CHATML}{opening}")
     llama(tmp_path / "closed", template=f"{CHATML}<think>\n\n</think>\n\n")
-    for decoding in (Decoding(4), Decoding(4, temperature=1.0)):
-        with pytest.raises(InvalidInputError, match="thought only"):
+    for decoding in (Decoding(max_new_tokens=4), Decoding(max_new_tokens=4, temperature=1.0)):
+        with pytest.raises(InvalidInputError, match="reasoning only"):
             list(TransformersLM(tmp_path / "open").generate([Prompt("What?")], decoding))
         (answer,) = TransformersLM(tmp_path / "closed").generate([Prompt("What?")], decoding)
         assert answer.details == {}

@@ -84,13 +84,21 @@ def test_wrong_answers_come_from_below_other_roots() -> None:
 
 def test_clips_with_the_labels_of_the_data_set_are_found() -> None:
     clips = [
-        Clip("1", Path("1.wav"), ("Pigeon, dove",)),
-        Clip("2", Path("2.wav"), ("Motor vehicle (road)",)),
+        Clip(id="1", path=Path("1.wav"), labels=("Pigeon, dove",)),
+        Clip(id="2", path=Path("2.wav"), labels=("Motor vehicle (road)",)),
     ]
     # Upwards by any edge, and the sound that it makes; a yip is none of a crow.
     labels = ("Animal", "Wild animals", "Bird", "Crow", "Caw"), ("Animal", "Crow", "Yip")
-    clips += [Clip(f"{3 + n}", Path("3.wav"), names) for n, names in enumerate(labels)]
-    clips.append(Clip("5", Path("5.wav"), ("Sounds of things", "Vehicle", "Motor vehicle (road)")))
+    clips += [
+        Clip(id=f"{3 + n}", path=Path("3.wav"), labels=names) for n, names in enumerate(labels)
+    ]
+    clips.append(
+        Clip(
+            id="5",
+            path=Path("5.wav"),
+            labels=("Sounds of things", "Vehicle", "Motor vehicle (road)"),
+        )
+    )
     found = clips_by_concept(clips, from_ontology(ontology(), EDGES))
     assert set(found.by_concept) == {"/m/04s8yn", "/m/0h0rv", "/m/012f08"}
     assert [clip.id for clip in found.by_concept["/m/04s8yn"]] == ["3"]

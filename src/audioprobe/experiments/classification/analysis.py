@@ -157,7 +157,7 @@ def _score(
         auc, precision, f1, labels = _numbers(one, policy, decisions, bootstrap)
         steps, credit = steps_off(one, bootstrap), credited(one, decisions, bootstrap)
     else:
-        auc = precision = f1 = Estimate(None, n=0, method="no annotated clip was scored")
+        auc = precision = f1 = Estimate(value=None, n=0, method="no annotated clip was scored")
         labels = ()
     return CellScore(
         cell.sounds,
@@ -240,7 +240,7 @@ def _against(base: LabelledScores, one: LabelledScores, bootstrap: Bootstrap) ->
     common = [one.ids[n] for n in kept]
     if not common:
         why = "no annotated clip was scored in both"
-        return Test(Estimate(None, n=0, method=why), None, None, why)
+        return Test(Estimate(value=None, n=0, method=why), None, None, why)
     return permutation(
         one.targets[kept],
         one.cell.result.scores[one.rows(common)],

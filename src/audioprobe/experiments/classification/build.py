@@ -20,7 +20,7 @@ from audioprobe.normalization import nfc
 from audioprobe.prompts.levels import PromptLevel, shipped
 from audioprobe.prompts.template import Template, read_templates
 from audioprobe.protocols import Dataset
-from audioprobe.registry import Kind, load
+from audioprobe.registry import load
 from audioprobe.results import ClassificationResult
 from audioprobe.types import Clip, Example
 
@@ -68,15 +68,6 @@ class PromptQuestion:
         return len(self.text) + shown
 
 
-def built(kind: Kind, part: ComponentSpec) -> object:
-    """A backend by its name.
-
-    Raises:
-        AudioProbeError: as `registry.load`.
-    """
-    return load(kind, part.name, **part.options)
-
-
 def dataset_of(part: ComponentSpec, mapping: str = "") -> Dataset:
     """A data set by its name, its labels renamed where a mapping says so.
 
@@ -88,7 +79,7 @@ def dataset_of(part: ComponentSpec, mapping: str = "") -> Dataset:
     Raises:
         AudioProbeError: as `registry.load` and `datasets.mapped`.
     """
-    dataset: Dataset = built("dataset", part)  # type: ignore[assignment]
+    dataset = load("dataset", part.name, **part.options)
     if mapping:
         return RelabelledDataset(dataset, read_mapping(shipped_table(mapping, MAPPINGS)))
     return dataset

@@ -62,7 +62,7 @@ def _judged(
     curve = Platt.fit(other.targets.ravel(), other.scores.ravel())
     said = curve(one.scores)
     flat = one.targets.ravel(), said.ravel()
-    point = Estimate(expected_calibration_error(*flat), n=said.size, method="ECE, 10 bins")
+    point = Estimate(value=expected_calibration_error(*flat), n=said.size, method="ECE, 10 bins")
     error = config.bootstrap.around(
         point,
         resampled_calibration_error(one.targets, said),

@@ -47,7 +47,7 @@ def _between(known: LabelledScores, new: LabelledScores, bootstrap: Bootstrap) -
     """Both sets of clips are resampled, each in itself."""
     n_known, n_new = len(known.ids), len(new.ids)
     if not n_known or not n_new:
-        return Estimate(None, n=0, method="no annotated clip was scored on one of both sides")
+        return Estimate(value=None, n=0, method="no annotated clip was scored on one of both sides")
     before = macro_roc_auc(known.targets, known.scores)
     after = macro_roc_auc(new.targets, new.scores)
 
@@ -57,7 +57,7 @@ def _between(known: LabelledScores, new: LabelledScores, bootstrap: Bootstrap) -
     if not all(has_both(grouped(len(s.ids), s.groups), s.targets) for s in (known, new)):
         value = float(difference(np.ones((1, n_known + n_new)))[0])
         why = "no interval: on one of both sides, no label is in two groups and missing in two"
-        return Estimate(None if np.isnan(value) else value, n=n_known + n_new, method=why)
+        return Estimate(value=None if np.isnan(value) else value, n=n_known + n_new, method=why)
     groups = [("familiar", g) for g in known.groups] + [("unfamiliar", g) for g in new.groups]
     strata = [("familiar", s) for s in known.strata] + [("unfamiliar", s) for s in new.strata]
     return bootstrap.estimate(

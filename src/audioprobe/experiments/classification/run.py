@@ -13,7 +13,6 @@ from audioprobe.errors import InvalidInputError, located
 from audioprobe.experiments.classification.build import (
     EvaluationClips,
     PromptQuestion,
-    built,
     heard,
     question_of,
     refuse_changed,
@@ -41,6 +40,7 @@ from audioprobe.models.cached import CachedModel
 from audioprobe.models.remote.budget import Budget
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import LanguageModel, Scorer
+from audioprobe.registry import load
 from audioprobe.results import ClassificationResult
 from audioprobe.training_data import training_notes
 
@@ -128,12 +128,12 @@ class ClassificationRun:
             MissingDependencyError: if a cluster is named and the extra `ray` is not installed.
         """
         refuse_leaking(self.config, self._sounds)
-        source: LanguageModel = built("language_model", self.config.model)  # type: ignore[assignment]
+        source = load("language_model", self.config.model.name, **self.config.model.options)
         model = source
-        scorer: Scorer = built("scorer", self.config.scorer)  # type: ignore[assignment]
+        scorer = load("scorer", self.config.scorer.name, **self.config.scorer.options)
         known = self._training_clips(source)
         with self._opened(folder, source, scorer, known, say) as run:
-            n_before = len(run.journal)
+            n_before = len(run.response_log)
             if on:
                 from audioprobe.experiments.ray_cluster import answer_on  # noqa: PLC0415 - an extra
 
@@ -141,13 +141,13 @@ class ClassificationRun:
                     on,
                     self.config.model,
                     self.questions,
-                    run.journal,
+                    run.response_log,
                     n_workers=n_workers,
                     progress=progress,
                 )
             if self.config.cache:
                 model = CachedModel(model, Path(self.config.cache).expanduser())
-            model = asked = CachedModel(model, run.journal)
+            model = asked = CachedModel(model, run.response_log)
             cells = []
             for sounds, questions in self.questions:
                 for question in questions:
@@ -176,8 +176,8 @@ class ClassificationRun:
             self._text,
             self._pinned(model, scorer),
             {**started(), "training clips": known},
-            sounds=digests,
-            refused=lambda older: same_config(older, self.config),
+            audio_digests=digests,
+            incompatibility=lambda older: same_config(older, self.config),
         ) as run:
             tell_changes(run, digests, say)
             for sounds in self._sounds:

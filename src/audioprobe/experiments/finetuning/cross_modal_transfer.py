@@ -138,7 +138,7 @@ def _averaged(replicates: Sequence[Values]) -> Values:
 def _accuracy(replicates: Sequence[Values], bootstrap: Bootstrap) -> Estimate:
     each = _averaged(replicates)
     if not each:
-        return Estimate(None, n=0, method="no question was answered")
+        return Estimate(value=None, n=0, method="no question was answered")
     values = [value for _, value in each.values()]
     groups = [answer.concept for answer, _ in each.values()]
     return bootstrap.estimate(mean(values), len(values), groups=groups, unit="concepts")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from audioprobe.errors import AudioProbeError
-from audioprobe.experiments.classification.build import built
 from audioprobe.experiments.finetuning.build import (
     Materials,
     lessons_of,
@@ -29,6 +28,7 @@ from audioprobe.models.causal_lm.dtypes import dtype_of
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
+from audioprobe.registry import load
 from audioprobe.training.trainer import get_accelerator
 
 TRAINING, SOUNDS, STATES = "training", "sounds", "before.npz"
@@ -134,8 +134,7 @@ class RunExecutor:
     @cached_property
     def _scorer(self) -> Scorer:
         """Its embedder is loaded once, not with every training."""
-        found: Scorer = built("scorer", self.study.scorer)  # type: ignore[assignment]
-        return found
+        return load("scorer", self.study.scorer.name, **self.study.scorer.options)
 
     def _measurer(self, name: str) -> ModelEvaluator:
         progress = prefixed(self.progress, name)

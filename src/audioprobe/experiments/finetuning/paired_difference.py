@@ -87,8 +87,8 @@ class PairedDifference:
         return self.direction if corrected is not None and corrected < ALPHA else 0
 
 
-NOTHING = Estimate(None, n=0, method="no training of this strategy ended")
-_UNHEARD = Estimate(None, n=0, method="no clip that has scores each time")
+NOTHING = Estimate(value=None, n=0, method="no training of this strategy ended")
+_UNHEARD = Estimate(value=None, n=0, method="no clip that has scores each time")
 
 
 Pair: TypeAlias = tuple[ModelEvaluation, ModelEvaluation]
@@ -148,7 +148,7 @@ def _estimate(
     if bootstrap is not None:
         return bootstrap.estimate(statistic, n, groups=groups, unit=unit)
     value = round(float(statistic(np.ones((1, n)))[0]), DECIMALS) if n else float("nan")
-    return Estimate(None if np.isnan(value) else value, n=n)
+    return Estimate(value=None if np.isnan(value) else value, n=n)
 
 
 _PORTIONS: Mapping[str, str] = {
@@ -238,7 +238,7 @@ def _difference(
     every = [*was, *now]
     keys = [key for key in every[0] if all(key in one for one in every)]
     if not keys:
-        return Estimate(None, n=0, method="no question that was answered each time"), None
+        return Estimate(value=None, n=0, method="no question that was answered each time"), None
     groups = [every[0][key][0].concept for key in keys]
     old, new = ([np.mean([one[key][1] for one in some]) for key in keys] for some in (was, now))
     each = np.subtract(new, old)

@@ -91,9 +91,11 @@ class FinetuningRun:
                 self._text,
                 self._pinned(),
                 started(),
-                sounds={name: sound_digests(clips) for name, clips in self.materials.clips.items()},
-                sounds_may_change=False,  # what was trained on them cannot be kept
-                refused=self._refused,
+                audio_digests={
+                    name: sound_digests(clips) for name, clips in self.materials.clips.items()
+                },
+                allow_changed_audio=False,  # what was trained on them cannot be kept
+                incompatibility=self._refused,
             )
         with holding:
             with processes.main_process_first():

@@ -98,7 +98,7 @@ def _unpaired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
     ]
     together = [*sides[0], *sides[1]]
     if not sides[0] or not sides[1]:
-        return Estimate(None, n=0, method="no answer on one of both sides"), None, None, None
+        return Estimate(value=None, n=0, method="no answer on one of both sides"), None, None, None
     right = np.array(
         [bool(t.right(r)) for side, (_, r) in zip(sides, (one, other), strict=True) for t in side]
     )
@@ -123,7 +123,7 @@ def _paired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
         if (right := t.right(one[1])) is not None and (before := known.get(_key(t))) is not None
     ]
     if not both:
-        return Estimate(None, n=0, method="no question that both answered"), None, None, None
+        return Estimate(value=None, n=0, method="no question that both answered"), None, None, None
     first, second = (np.array([row[n] for row in both]) for n in (1, 2))
     groups = concepts_of([trial for trial, _, _ in both])
     differences = first.astype(np.float64) - second

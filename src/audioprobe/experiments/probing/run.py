@@ -7,7 +7,6 @@ from pathlib import Path
 
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import located
-from audioprobe.experiments.classification.build import built
 from audioprobe.experiments.probing.build import PlannedProbe, planned
 from audioprobe.experiments.probing.config import ProbeConfig
 from audioprobe.experiments.run_metadata import (
@@ -24,11 +23,12 @@ from audioprobe.experiments.run_metadata import (
 )
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import RunFolder, open_run
-from audioprobe.models.cached_likelihoods import cached
+from audioprobe.models.cached import CachedModel
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import LanguageModel
+from audioprobe.registry import load
 from audioprobe.training_data import training_notes
 
 FORMAT = 1
@@ -98,7 +98,7 @@ class ProbeRun:
             AudioProbeError: for what no single question is the cause of, such as missing weights.
         """
         models: dict[str, LanguageModel] = {
-            listener.name: built("language_model", listener.model)  # type: ignore[misc]
+            listener.name: load("language_model", listener.model.name, **listener.model.options)
             for listener in self.config.listeners
         }
         judge = self._judge()
@@ -109,25 +109,25 @@ class ProbeRun:
             self._text,
             self._pinned(models, judge),
             {**started(), "training clips": known},
-            sounds=digests,
-            refused=lambda older: same_config(older, self.config),
+            audio_digests=digests,
+            incompatibility=lambda older: same_config(older, self.config),
         ) as run:
-            n_before = len(run.journal)
+            n_before = len(run.response_log)
             tell_changes(run, digests, say)
             self._tell_training_clips(known, say)
             asked, cells = [], []
             for one in self.planned:
                 model = models[one.listener.name]
                 if self.config.cache:
-                    model = cached(model, Path(self.config.cache).expanduser())
-                asked.append(cached(model, run.journal))
+                    model = CachedModel(model, Path(self.config.cache).expanduser())
+                asked.append(CachedModel(model, run.response_log))
                 outcome = run_probe(
                     asked[-1],
                     one.questionnaire,
                     one.asked,
                     one.listener.manners,
                     self.config.bootstrap,
-                    judge=judge and cached(judge, run.journal),
+                    judge=judge and CachedModel(judge, run.response_log),
                     progress=prefixed(progress, f"{one.listener.name}, {one.sounds}"),
                 )
                 familiar = one.heard.familiar if one.heard else None
@@ -139,7 +139,7 @@ class ProbeRun:
     def _judge(self) -> LanguageModel | None:
         if self.config.judge is None:
             return None
-        return built("language_model", self.config.judge)  # type: ignore[return-value]
+        return load("language_model", self.config.judge.name, **self.config.judge.options)
 
     def _training_clips(
         self, models: dict[str, LanguageModel]

@@ -29,7 +29,7 @@ from audioprobe.models.chat.templates import (
     template_of,
 )
 from audioprobe.models.chat.truncation import InputCoverage
-from audioprobe.reasoning import split_reasoning
+from audioprobe.responses import split_reasoning
 from audioprobe.types import FloatArray, Prompt, Waveform
 
 _FEWEST_TOKENS = 2  # of a sound; 80 ms for the models with an encoder of Whisper's kind

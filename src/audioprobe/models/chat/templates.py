@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from audioprobe.reasoning import split_reasoning
+from audioprobe.responses import split_reasoning
 
 TEMPLATE_DATE = date(2024, 7, 26)
 """The date that chat templates get: prompts must not depend on the day they are written."""

@@ -32,7 +32,7 @@ class MultiEndpointModel:
 
     Example:
         ```python
-        pool = Pool.at("openai-chat:qwen2-audio", ["http://one:8000/v1", "http://two:8000/v1"])
+        pool = MultiEndpointModel.from_urls("openai-chat:qwen2-audio", ["http://one:8000/v1", "http://two:8000/v1"])
         ```
     """
 
@@ -50,7 +50,7 @@ class MultiEndpointModel:
         self._concurrency = concurrency
 
     @classmethod
-    def at(
+    def from_urls(
         cls, model: str, addresses: Sequence[str], *, concurrency: int = 4, **options: object
     ) -> Self:
         """One model at several addresses.

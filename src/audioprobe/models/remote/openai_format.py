@@ -9,7 +9,7 @@ from audioprobe.audio.resample import resample
 from audioprobe.audio.wav import wav_bytes
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.remote.retry import RequestFailedError
-from audioprobe.reasoning import split_reasoning
+from audioprobe.responses import split_reasoning
 from audioprobe.types import Decoding, Option, Prompt, Response, Waveform
 
 _TOKENS_PER_SECOND = 50  # of sound: Whisper's encoder makes so many, no known model passes on more
@@ -237,7 +237,7 @@ def _no_text(message: Mapping[str, Any], text: str, finish: str, reason: str) ->
     thought = any(str(told or "").strip() for told in (text, *map(message.get, _REASONING)))
     if thought or finish == "length":
         return (
-            "The model answered with no text: it ran into the limit, or thought only. Raise "
-            "max_new_tokens, or switch thinking off (extra_body)."
+            "The model answered with no text: it reached the token limit or returned reasoning "
+            "only. Raise max_new_tokens, or disable reasoning (extra_body)."
         )
     return f"The model answered with no text (finish_reason {reason})."

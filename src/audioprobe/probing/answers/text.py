@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from audioprobe.reasoning import split_reasoning
+from audioprobe.responses import split_reasoning
 
 _ANSWER_KEYS = frozenset(
     [
