@@ -245,7 +245,7 @@ registry.load = slow
     stopping = INTERRUPTIBLE + stopping
     stopped = run_python(stopping.replace("LAST", "2") + CLI, *arguments, str(folder))
     assert stopped.returncode == 130
-    assert "2 captions are kept; the same command goes on" in stopped.stderr
+    assert "2 captions are kept; the same command resumes" in stopped.stderr
     assert len((folder / "responses.jsonl").read_text().splitlines()) == 2
     ended = run_python(stopping.replace("LAST", "1") + CLI, *arguments, str(folder))
     assert ended.returncode == 0, ended.stderr  # one answer was left to ask for

@@ -134,7 +134,7 @@ def test_a_vanished_and_an_added_clip_are_named(field: Path, tmp_path: Path) -> 
     run = Told(CLASSIFICATION, field)
     run(tmp_path / "run")
     (field / "dog" / "dog.wav").rename(field / "dog" / "hound.wav")
-    with pytest.raises(InvalidInputError, match=r"dog/dog\.wav is gone.*dog/hound\.wav is new"):
+    with pytest.raises(InvalidInputError, match=r"dog/dog\.wav is missing.*dog/hound\.wav is new"):
         run(tmp_path / "run")
 
 
