@@ -26,7 +26,7 @@ SCORES = np.array([[0.9, 0.3, 0.3], [0.2, 0.8, 0.1], [0.6, 0.5, 0.9], [0.5, 0.2,
 
 
 def test_labels_are_measured_one_by_one_in_their_order() -> None:
-    assert per_label(roc_auc, TARGETS, SCORES) == (1.0, 2 / 3, None)
+    assert per_label(roc_auc, TARGETS, SCORES) == pytest.approx((1.0, 2 / 3, None))
     assert per_label(average_precision, TARGETS, SCORES) == (1.0, 0.5, None)
 
 

@@ -24,8 +24,8 @@ TRUE = RNG.random(2000) < SAID
 def test_bins_are_those_of_scikit_learn() -> None:
     true, said = calibration_curve(TRUE, SAID, n_bins=10)
     bins = reliability(TRUE, SAID)
-    assert [b.true for b in bins] == pytest.approx(true)
-    assert [b.said for b in bins] == pytest.approx(said)
+    assert [b.positive_rate for b in bins] == pytest.approx(true)
+    assert [b.mean_probability for b in bins] == pytest.approx(said)
     assert sum(b.n for b in bins) == 2000
     assert brier(TRUE, SAID) == pytest.approx(brier_score_loss(TRUE, SAID))
 
@@ -43,7 +43,7 @@ def test_the_last_bin_has_its_upper_edge_and_empty_ones_are_left_out() -> None:
 
 
 def test_cosines_are_no_probabilities() -> None:
-    with pytest.raises(InvalidInputError, match="no probabilities"):
+    with pytest.raises(InvalidInputError, match="needs probabilities"):
         reliability([1, 0], [-0.1, 0.5])
 
 
@@ -64,7 +64,7 @@ def test_a_curve_stays_finite_where_all_is_separable_and_needs_both_answers() ->
     low, high = curve([0.0, 0.9])
     assert low < 0.3
     assert high > 0.7
-    with pytest.raises(InvalidInputError, match="both answers"):
+    with pytest.raises(InvalidInputError, match="positives and negatives"):
         Platt.fit([1, 1], [0.1, 0.2])
 
 

@@ -74,7 +74,7 @@ def test_effects_without_noise_are_found_whatever_is_missing(
 def test_without_noise_there_is_no_interval() -> None:
     for effect in fitted(made(TRUTH)).values():
         assert (effect.estimate.low, effect.p_value) == (None, None)
-        assert "nothing is left to be noise" in effect.estimate.method
+        assert "no residuals to estimate the noise from" in effect.estimate.method
 
 
 def _design() -> np.ndarray:

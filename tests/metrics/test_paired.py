@@ -13,11 +13,11 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.multiple_testing import benjamini_hochberg, holm
 from audioprobe.metrics.paired import (
     delong,
-    exchanged,
+    exchanged_differences,
     mcnemar,
     permutation,
-    smallest_detectable,
 )
+from audioprobe.metrics.power import smallest_detectable
 
 P_VALUES = st.lists(st.floats(0, 1) | st.none(), max_size=8)
 
@@ -162,5 +162,5 @@ def test_exchanged_clips_have_the_scores_of_the_other_system(n_times: int) -> No
         first, second = np.where(swap[:, None], (other, one), (one, other))
         aucs = [[roc_auc_score(targets[:, k], s[:, k]) for k in (0, 1)] for s in (first, second)]
         expected.append(np.mean(aucs[0]) - np.mean(aucs[1]))
-    assert exchanged(targets, one, other, swaps) == pytest.approx(expected, abs=1e-12)
-    assert np.isnan(exchanged(targets[:, 2:], one[:, 2:], other[:, 2:], swaps)).all()
+    assert exchanged_differences(targets, one, other, swaps) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(exchanged_differences(targets[:, 2:], one[:, 2:], other[:, 2:], swaps)).all()

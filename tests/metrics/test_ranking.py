@@ -1,12 +1,11 @@
-"""AUC and average precision: laws that hold for any scores, and where there is no number."""
+"""AUC and average precision: properties for any scores, ties, and undefined cases."""
 
 from collections.abc import Callable
-from random import Random
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from audioprobe.metrics import average_precision, roc_auc
@@ -14,6 +13,7 @@ from audioprobe.types import BoolArray, FloatArray
 
 # Scores on a coarse grid: most draws have ties, and the transforms below are exact on it.
 _clip = st.tuples(st.booleans(), st.integers(-8, 8).map(lambda quarter: quarter / 4))
+few_examples = settings(deadline=None, max_examples=25)
 
 
 @st.composite
@@ -32,16 +32,21 @@ def auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     return value
 
 
+@few_examples
 @given(scored_clips())
-def test_auc_is_the_share_of_pairs_in_which_the_positive_wins_with_ties_as_half_a_win(
+def test_auc_is_the_share_of_pairs_ranked_correctly_with_half_for_ties(
     clips: tuple[BoolArray, FloatArray],
 ) -> None:
     targets, scores = clips
     difference = scores[targets][:, None] - scores[~targets][None, :]
-    assert auc(targets, scores) == np.mean((np.sign(difference) + 1) / 2)
+    expected = np.mean((np.sign(difference) + 1) / 2)
+    assert auc(targets, scores) == pytest.approx(expected, abs=1e-12)
+    assert auc(targets, -scores) == pytest.approx(1 - expected, abs=1e-12)
+    assert auc(~targets, scores) == pytest.approx(1 - expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("transform", [np.exp, np.arctan, lambda x: x**3, lambda x: 5 * x - 100])
+@pytest.mark.parametrize("transform", [np.exp, lambda x: 5 * x - 100])
+@few_examples
 @given(clips=scored_clips())
 def test_only_the_order_of_scores_matters(
     transform: Callable[[FloatArray], FloatArray], clips: tuple[BoolArray, FloatArray]
@@ -49,17 +54,14 @@ def test_only_the_order_of_scores_matters(
     targets, scores = clips
     assert roc_auc(targets, transform(scores)) == roc_auc(targets, scores)
     assert average_precision(targets, transform(scores)) == average_precision(targets, scores)
+    reversed_clips = targets[::-1], scores[::-1]
+    assert roc_auc(*reversed_clips) == roc_auc(targets, scores)
+    assert average_precision(*reversed_clips) == average_precision(targets, scores)
 
 
-@given(scored_clips())
-def test_turning_the_scores_around_turns_auc_around(clips: tuple[BoolArray, FloatArray]) -> None:
-    targets, scores = clips
-    assert auc(targets, -scores) == pytest.approx(1 - auc(targets, scores), abs=1e-15)
-    assert auc(~targets, scores) == pytest.approx(1 - auc(targets, scores), abs=1e-15)
-
-
+@few_examples
 @given(scored_clips(), st.floats(-1e300, 1e300))
-def test_constant_scores_are_chance_and_for_auc_exactly_so(
+def test_constant_scores_give_chance_level(
     clips: tuple[BoolArray, FloatArray], constant: float
 ) -> None:
     targets, scores = clips
@@ -68,41 +70,23 @@ def test_constant_scores_are_chance_and_for_auc_exactly_so(
     assert average_precision(targets, np.full_like(scores, constant)) == prevalence
 
 
-@given(scored_clips(), st.randoms(use_true_random=False))
-def test_the_order_of_clips_does_not_matter(
-    clips: tuple[BoolArray, FloatArray], random: Random
-) -> None:
-    targets, scores = clips
-    order = list(range(targets.size))
-    random.shuffle(order)
-    assert roc_auc(targets[order], scores[order]) == roc_auc(targets, scores)
-    assert average_precision(targets[order], scores[order]) == average_precision(targets, scores)
+def test_perfect_and_reversed_scores_have_extreme_values() -> None:
+    targets = np.array([0, 1, 1, 0, 1])
+    assert auc(targets, targets) == average_precision(targets, targets) == 1
+    assert auc(targets, -targets) == 0
 
 
-@given(scored_clips())
-def test_perfect_scores_give_one_and_reversed_ones_an_auc_of_zero(
-    clips: tuple[BoolArray, FloatArray],
-) -> None:
-    targets, _ = clips
-    assert auc(targets, targets.astype(float)) == 1
-    assert average_precision(targets, targets.astype(float)) == 1
-    assert auc(targets, -targets.astype(float)) == 0
-
-
-def test_tied_clips_are_found_together() -> None:
+def test_tied_clips_have_one_threshold() -> None:
     # At 2.0 one hit in one, at 1.0 two hits in three: 1/2 · 1 + 1/2 · 2/3.
     assert average_precision([1, 0, 1], [2.0, 1.0, 1.0]) == pytest.approx(5 / 6, abs=1e-15)
     assert average_precision([1, 1, 0], [2.0, 1.0, 1.0]) == pytest.approx(5 / 6, abs=1e-15)
     assert roc_auc([1, 0, 1], [2.0, 1.0, 1.0]) == 0.75
+    assert roc_auc([0, 1], [-0.0, 0.0]) == 0.5
 
 
-def test_scores_that_differ_in_the_last_bit_are_no_tie() -> None:
+def test_scores_that_differ_in_the_last_bit_are_not_tied() -> None:
     assert roc_auc([0, 1], [1.0, np.nextafter(1.0, 2.0)]) == 1
     assert roc_auc([0, 1], [0.0, 5e-324]) == 1
-
-
-def test_minus_zero_ties_with_zero() -> None:
-    assert roc_auc([0, 1], [-0.0, 0.0]) == 0.5
 
 
 def test_targets_may_be_bools_integers_or_floats() -> None:
@@ -111,17 +95,14 @@ def test_targets_may_be_bools_integers_or_floats() -> None:
         assert roc_auc(np.array([0, 1, 0], dtype=kind), scores) == 1
 
 
-def test_without_positives_there_is_neither_auc_nor_average_precision() -> None:
+def test_metrics_are_undefined_without_positives_and_auc_without_negatives() -> None:
     assert roc_auc([False, False], [0.1, 0.9]) is None
     assert average_precision([False, False], [0.1, 0.9]) is None
-
-
-def test_without_negatives_there_is_no_auc_but_average_precision_is_one() -> None:
     assert roc_auc([True, True], [0.1, 0.9]) is None
     assert average_precision([True, True], [0.1, 0.9]) == 1
 
 
-def test_a_hundred_thousand_clips_are_counted_without_overflow() -> None:
+def test_many_clips_do_not_overflow() -> None:
     targets = np.arange(200_000) % 2 == 0
     assert roc_auc(targets, np.zeros(targets.size, dtype=np.float32)) == 0.5
     assert roc_auc(targets, targets.astype(np.float32)) == 1

@@ -32,7 +32,7 @@ def material(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return targets, scores, rng.multinomial(CLIPS, np.full(CLIPS, 1 / CLIPS), size=5).astype(float)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=5)
 @given(st.integers(0, 10_000))
 def test_each_resample_is_scored_as_scikit_learn_scores_its_rows(seed: int) -> None:
     targets, scores, counts = material(seed)
@@ -58,7 +58,7 @@ def test_each_resample_is_scored_as_scikit_learn_scores_its_rows(seed: int) -> N
             assert found[name][number] == pytest.approx(np.mean(each), abs=1e-12)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=5)
 @given(st.integers(0, 10_000))
 def test_each_resample_is_correlated_as_scipy_correlates_its_rows(seed: int) -> None:
     _, scores, counts = material(seed)

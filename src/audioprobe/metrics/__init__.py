@@ -1,16 +1,15 @@
-"""Pure functions of arrays. Each module opens with its conventions.
+"""Metrics, intervals and tests: pure functions of arrays.
 
 Conventions:
     Targets come first, then scores or predictions: shape (n_clips,) for one label, (n_clips,
-    n_labels) for many. Higher scores mean "more likely present". A number that is undefined is None
-    and is counted, never replaced by 0, -1 or NaN.
+    n_labels) for several. Higher scores mean "more likely present". An undefined number is None and
+    is counted, never replaced by 0, -1 or NaN. Each module states its own conventions.
 """
 
 from audioprobe.metrics.averaging import (
     Metric,
     macro,
     micro_average_precision,
-    micro_f1,
     micro_roc_auc,
     per_label,
 )
@@ -26,6 +25,7 @@ from audioprobe.metrics.threshold import (
     TunedThreshold,
     best_f1_threshold,
     f1_per_label,
+    micro_f1,
     precision_recall_f1,
 )
 

@@ -1,14 +1,13 @@
-"""From one label to many.
+"""Metrics of several labels: per label, macro means and micro averages.
 
 Conventions:
-    Targets (True/False or 1/0) and scores (finite floats) have shape (n_clips, n_labels); labels
-    keep their order, and the order of clips does not matter. Results are in the metric's own range.
+    Targets (True/False or 1/0) and scores (finite floats) have shape (n_clips, n_labels). Invalid
+    arrays raise `InvalidInputError`.
 
-    A macro mean is taken over the labels that are defined, and how many were not is counted in the
-    estimate. It is never taken over a stand-in: LTU's script gives such a label an AUC of -1 and
-    averages it in. A micro number pools all pairs of clip and label, so that frequent labels
-    dominate it, and a ranking over the pool is only sensible where the scores of all labels are on
-    one scale. Undefined is None, never a number.
+    A macro mean is taken over the labels whose metric is defined, and the estimate counts the
+    others. LTU's script instead counts such a label as an AUC of -1. A micro average pools all
+    pairs of clip and label, so that frequent labels dominate it; it needs scores of all labels on
+    one scale.
 """
 
 import math
@@ -19,8 +18,7 @@ import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.ranking import average_precision, roc_auc
-from audioprobe.metrics.threshold import precision_recall_f1
-from audioprobe.metrics.validation import validate, validate_predictions
+from audioprobe.metrics.validation import validate
 from audioprobe.types import BoolArray, Estimate, FloatArray
 
 Metric: TypeAlias = Callable[[BoolArray, FloatArray], float | None]
@@ -29,36 +27,22 @@ Metric: TypeAlias = Callable[[BoolArray, FloatArray], float | None]
 def per_label(
     metric: Metric, targets: npt.ArrayLike, scores: npt.ArrayLike
 ) -> tuple[float | None, ...]:
-    """The metric of each column.
+    """Return a metric of each label, such as `roc_auc`; None where it is undefined.
 
     Args:
-        metric: of targets and scores of one label, for example `roc_auc`.
+        metric: function of the targets and the scores of one label.
         targets: shape (n_clips, n_labels); True or 1 where the label is present.
         scores: shape (n_clips, n_labels), finite.
-
-    Returns:
-        One number per label, in order; None where the metric is undefined.
-
-    Raises:
-        InvalidInputError: if shapes differ or are not (n_clips, n_labels), one is empty, targets
-            are not binary, or scores are not finite.
     """
-    truth, values = validate(targets, scores, n_dimensions=2)
-    return tuple(metric(*column) for column in zip(truth.T, values.T, strict=True))
+    present, values = validate(targets, scores, n_dimensions=2)
+    return tuple(metric(*column) for column in zip(present.T, values.T, strict=True))
 
 
 def macro(values: Sequence[float | None]) -> Estimate:
-    """Mean over the labels that are defined, each counting the same.
-
-    Args:
-        values: one per label, finite or None.
-
-    Returns:
-        `n` counts the defined labels, `n_undefined` the others; the value is None if none is
-        defined.
+    """Return the mean over labels with a value; `n` counts them, `n_undefined` the others.
 
     Raises:
-        InvalidInputError: if a value is NaN or infinite; what is undefined must be None.
+        InvalidInputError: if a value is NaN or infinite; undefined values must be None.
     """
     defined = [value for value in values if value is not None]
     if not all(map(math.isfinite, defined)):
@@ -74,65 +58,22 @@ def macro(values: Sequence[float | None]) -> Estimate:
 
 
 def micro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
-    """AUC over all pairs of clip and label.
+    """Return the ROC AUC over all pairs of clip and label; `n` counts the pairs.
 
-    Args:
-        targets: shape (n_clips, n_labels); True or 1 where the label is present.
-        scores: shape (n_clips, n_labels), finite, on one scale for all labels.
-
-    Returns:
-        `n` counts the pairs. If none is positive or none is negative, the value is None, and
-        `n_undefined` counts the pairs instead.
-
-    Raises:
-        InvalidInputError: if shapes differ or are not (n_clips, n_labels), one is empty, targets
-            are not binary, or scores are not finite.
+    The value is None, and `n_undefined` counts the pairs, without positives or negatives.
     """
-    truth, values = validate(targets, scores, n_dimensions=2)
-    return _pooled(roc_auc(truth.ravel(), values.ravel()), truth.size)
+    present, values = validate(targets, scores, n_dimensions=2)
+    return micro_estimate(roc_auc(present.ravel(), values.ravel()), present.size)
 
 
 def micro_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
-    """Average precision over all pairs of clip and label.
-
-    Args:
-        targets: shape (n_clips, n_labels); True or 1 where the label is present.
-        scores: shape (n_clips, n_labels), finite, on one scale for all labels.
-
-    Returns:
-        `n` counts the pairs. If none is positive, the value is None, and `n_undefined` counts the
-        pairs instead.
-
-    Raises:
-        InvalidInputError: if shapes differ or are not (n_clips, n_labels), one is empty, targets
-            are not binary, or scores are not finite.
-    """
-    truth, values = validate(targets, scores, n_dimensions=2)
-    return _pooled(average_precision(truth.ravel(), values.ravel()), truth.size)
+    """Return the average precision over all pairs of clip and label; None without positives."""
+    present, values = validate(targets, scores, n_dimensions=2)
+    return micro_estimate(average_precision(present.ravel(), values.ravel()), present.size)
 
 
-def micro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Estimate:
-    """F1 over all pairs of clip and label.
-
-    A label without positives takes part here: what is predicted of it counts as false.
-
-    Args:
-        targets: shape (n_clips, n_labels); True or 1 where the label is present.
-        predictions: shape (n_clips, n_labels); True or 1 where it is said to be present.
-
-    Returns:
-        `n` counts the pairs. If none is positive, the value is None, and `n_undefined` counts the
-        pairs instead.
-
-    Raises:
-        InvalidInputError: if shapes differ or are not (n_clips, n_labels), one is empty, or either
-            is not binary.
-    """
-    truth, said = validate_predictions(targets, predictions, n_dimensions=2)
-    return _pooled(precision_recall_f1(truth.ravel(), said.ravel()).f1, truth.size)
-
-
-def _pooled(value: float | None, n_pairs: int) -> Estimate:
+def micro_estimate(value: float | None, n_pairs: int) -> Estimate:
+    """Return a micro average with the number of pairs of clip and label."""
     undefined = value is None
     return Estimate(
         value=value,

@@ -1,6 +1,6 @@
-"""Which option a model chose by its log-likelihoods, and what a guesser who never listens reaches.
+"""Choice of an option by log-likelihood, and the accuracy of a guesser without the input.
 
-One definition for probes, the examination of the small LTU and studies of fine-tuning.
+Probes, the small-LTU evaluation and fine-tuning studies share these definitions.
 """
 
 import math
@@ -10,21 +10,20 @@ from collections.abc import Hashable, Sequence
 from audioprobe.errors import InvalidInputError
 
 TIE = 5e-7
-"""Log-likelihoods that differ by no more nats than this tie: below it, rounding decides."""
+"""Log-likelihoods that differ by at most this many nats are tied: rounding decides below it."""
 
 
 def most_likely_option(log_likelihoods: Sequence[float]) -> int | None:
-    """Return the position of the most likely option; None for a tie, or without finite numbers.
+    """Return the position of the most likely option; None for a tie or a number that is not finite.
 
     Args:
-        log_likelihoods: one per option, in nats, or any numbers on that scale such as differences
-            from a prior.
+        log_likelihoods: one per option, in nats, or differences from a prior in nats.
     """
     if not log_likelihoods or not all(map(math.isfinite, log_likelihoods)):
         return None
     best = max(log_likelihoods)
-    near = [n for n, value in enumerate(log_likelihoods) if best - value <= TIE]
-    return near[0] if len(near) == 1 else None
+    tied = [n for n, value in enumerate(log_likelihoods) if best - value <= TIE]
+    return tied[0] if len(tied) == 1 else None
 
 
 def blind_guesses(
@@ -32,24 +31,24 @@ def blind_guesses(
     right: Sequence[int],
     matches: Sequence[Hashable],
 ) -> list[float]:
-    """Return how often a guesser is right at each question who knows base rates and never listens.
+    """Return the probability that a guesser who knows only base rates answers each question.
 
-    The base rate of an option is how often it is right in all other questions that offer it. A
-    right pair and its matched wrong one are left out together (cross-validation), or one would give
-    the other away. Where options tie, one of them is drawn. On balanced pairs that is one half.
+    The base rate of an option is the share of other questions that offer it in which it is right.
+    Questions of a matched pair are left out together (cross-validation), or one would reveal the
+    other. Of tied options one is drawn. On balanced pairs the result is one half.
 
     Args:
-        options: of each question, each by its keys from special to general: ("bird", "yes"), then
-            ("yes",). Its base rate is that of the first key that another question has; without
-            any, all options are as likely.
+        options: for each question, the keys of each option from special to general: ("bird",
+            "yes"), then ("yes",). The base rate is that of the first key that another question
+            has; if none has, all options are equally likely.
         right: position of the right option of each question.
-        matches: of each question; those of a matched pair have the same.
+        matches: of each question; equal for the questions of a matched pair.
 
     Raises:
-        InvalidInputError: if there is not one of each per question, or no such option.
+        InvalidInputError: if there is not one of each per question, or a position is invalid.
     """
     if not len(options) == len(right) == len(matches) or any(
-        not 0 <= n < len(own) for own, n in zip(options, right, strict=True)
+        not 0 <= n < len(of_question) for of_question, n in zip(options, right, strict=True)
     ):
         raise InvalidInputError(
             "Blind guesses need options, the position of the right one, and a match for each "
@@ -57,29 +56,22 @@ def blind_guesses(
         )
     offered: Counter[Hashable] = Counter()
     correct: Counter[Hashable] = Counter()
-    for own, position, match in zip(options, right, matches, strict=True):
-        for n, keys in enumerate(own):
+    for of_question, position, match in zip(options, right, matches, strict=True):
+        for n, keys in enumerate(of_question):
             for key in keys:
                 offered.update((key, (match, key)))
                 correct.update((key, (match, key)) if n == position else ())
+
+    def base_rate(keys: Sequence[Hashable], match: Hashable, default: float) -> float:
+        for key in keys:
+            n_others = offered[key] - offered[match, key]
+            if n_others:
+                return (correct[key] - correct[match, key]) / n_others
+        return default
+
     guesses = []
-    for own, position, match in zip(options, right, matches, strict=True):
-        rates = [_rate(keys, match, offered, correct) for keys in own]
-        known = [1 / len(own) if rate is None else rate for rate in rates]
-        drawn = [n for n, rate in enumerate(known) if rate >= max(known) - 1e-12]
-        guesses.append((position in drawn) / len(drawn))
+    for of_question, position, match in zip(options, right, matches, strict=True):
+        rates = [base_rate(keys, match, 1 / len(of_question)) for keys in of_question]
+        tied = [n for n, rate in enumerate(rates) if rate >= max(rates) - 1e-12]
+        guesses.append((position in tied) / len(tied))
     return guesses
-
-
-def _rate(
-    keys: Sequence[Hashable],
-    match: Hashable,
-    offered: Counter[Hashable],
-    correct: Counter[Hashable],
-) -> float | None:
-    """How often an option is right in questions of other matches; None where none has its keys."""
-    for key in keys:
-        n_others = offered[key] - offered[match, key]
-        if n_others:
-            return (correct[key] - correct[match, key]) / n_others
-    return None

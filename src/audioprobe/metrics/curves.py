@@ -1,7 +1,8 @@
-"""ROC curves with their bands, and which label is taken for which.
+"""Macro ROC curves with confidence bands, and confusion of the best label.
 
 Conventions:
-    Targets (True/False or 1/0) and scores (finite) have shape (n_clips, n_labels).
+    Targets (True/False or 1/0) and scores (finite) have shape (n_clips, n_labels). Invalid arrays
+    raise `InvalidInputError`.
 """
 
 from collections.abc import Hashable, Sequence
@@ -12,7 +13,8 @@ import numpy.typing as npt
 
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.validation import validate
-from audioprobe.types import BoolArray, Float64Array, FloatArray
+from audioprobe.metrics.vectorized_metrics import RankedLabel, mean_of_defined
+from audioprobe.types import Float64Array
 
 GRID = np.linspace(0, 1, 101)
 """False-positive rates at which curves are averaged."""
@@ -20,14 +22,14 @@ GRID = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RocCurve:
-    """Mean over labels of their ROC curves.
+    """Mean of the ROC curves of several labels.
 
     Attributes:
         false_positive_rate: shape (n_points,), rising from 0 to 1.
         true_positive_rate: mean over the labels that have positives and negatives.
-        low: lower edge of the band at each point; None where there is none.
-        high: its upper edge.
-        n_labels: that the mean rests on.
+        low: lower edge of the band at each point; None without a band.
+        high: upper edge of the band.
+        n_labels: number of labels in the mean.
     """
 
     false_positive_rate: Float64Array
@@ -44,89 +46,62 @@ def macro_roc_curve(
     bootstrap: Bootstrap | None = None,
     groups: Sequence[Hashable] | None = None,
 ) -> RocCurve | None:
-    """The mean of the labels' ROC curves at `GRID`, with a pointwise band.
+    """Return the mean of the labels' ROC curves at `GRID`, with a pointwise band.
 
     Args:
         targets: shape (n_clips, n_labels).
         scores: of the same shape.
-        bootstrap: how the band is computed, always by percentiles; None draws none.
-        groups: of each clip, resampled together.
+        bootstrap: resampling for the band, which is of percentiles; None draws no band.
+        groups: group of each clip; clips of a group are resampled together.
 
     Returns:
-        None where no label has positives and negatives.
-
-    Raises:
-        InvalidInputError: if arrays are not so, or there is not one group per clip.
+        None if no label has both positives and negatives.
     """
-    truth, values = validate(targets, scores, n_dimensions=2)
-    mixed = truth.any(axis=0) & ~truth.all(axis=0)
-    if not mixed.any():
+    present, values = validate(targets, scores, n_dimensions=2)
+    is_mixed = present.any(axis=0) & ~present.all(axis=0)
+    if not is_mixed.any():
         return None
-    columns = [_Curve(truth[:, n], values[:, n]) for n in np.flatnonzero(mixed)]
-    mean = _mean(columns, np.ones(len(truth)))
+    labels = [RankedLabel(present[:, k], values[:, k]) for k in np.flatnonzero(is_mixed)]
+    (curve,) = _mean_curves(labels, np.ones((1, len(present))))
     low = high = None
     if bootstrap is not None:
-        drawn = [
-            _mean(columns, counts)
-            for chunk in bootstrap.resamples(len(truth), groups=groups)
-            for counts in chunk
-        ]
+        chunks = bootstrap.resamples(len(present), groups=groups)
+        curves = np.concatenate([_mean_curves(labels, counts) for counts in chunks])
         ends = (1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2
-        low, high = np.nanquantile(np.stack(drawn), ends, axis=0)
-    return RocCurve(GRID, mean, low, high, len(columns))
+        low, high = np.nanquantile(curves, ends, axis=0)
+    return RocCurve(GRID, curve, low, high, len(labels))
 
 
 def confusion_of_best(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Float64Array:
-    """Which label was best, by which was right.
+    """Return how often each label was ranked best, by reference label.
 
-    A clip whose best label is right counts there; otherwise it counts for each of its labels, in
-    equal shares. Clips without labels are left out. Of tied scores the first label counts.
-
-    Args:
-        targets: shape (n_clips, n_labels).
-        scores: of the same shape.
+    A clip whose best label is correct counts on the diagonal; any other clip counts in equal shares
+    for each of its labels. Clips without labels are left out. Of tied scores the first label is
+    the best.
 
     Returns:
-        Shape (n_labels, n_labels): right labels down, best labels across, in clips.
-
-    Raises:
-        InvalidInputError: if arrays are not so.
+        Shape (n_labels, n_labels): rows are reference labels, columns best labels; in clips.
     """
-    truth, values = validate(targets, scores, n_dimensions=2)
-    found = np.zeros((truth.shape[1], truth.shape[1]))
-    for row, best in zip(truth, np.argmax(values, axis=1).tolist(), strict=True):
+    present, values = validate(targets, scores, n_dimensions=2)
+    confusion = np.zeros((present.shape[1], present.shape[1]))
+    for row, best in zip(present, np.argmax(values, axis=1).tolist(), strict=True):
         if row[best]:
-            found[best, best] += 1
+            confusion[best, best] += 1
         elif row.any():
-            found[row, best] += 1 / row.sum()
-    return found
+            confusion[row, best] += 1 / row.sum()
+    return confusion
 
 
-class _Curve:
-    """One label, its clips in the order of falling scores."""
-
-    def __init__(self, present: BoolArray, scores: FloatArray) -> None:
-        self._order = np.argsort(-scores, kind="stable")
-        self._present = present[self._order]
-        ordered = scores[self._order]
-        self._last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-
-    def at_grid(self, counts: Float64Array) -> Float64Array:
-        """True-positive rates; NaN where no positive or no negative was drawn."""
-        ordered = counts[self._order]
-        hits = np.cumsum(ordered * self._present)[self._last]
-        misses = np.cumsum(ordered * ~self._present)[self._last]
-        if not hits[-1] or not misses[-1]:
-            return np.full(len(GRID), np.nan)
-        rates = np.append(0.0, misses / misses[-1]), np.append(0.0, hits / hits[-1])
-        found: Float64Array = np.interp(GRID, *rates)
-        return found
+def _mean_curves(labels: Sequence[RankedLabel], counts: Float64Array) -> Float64Array:
+    """Mean curves at `GRID`, shape (n_resamples, n_points)."""
+    by_clip = np.ascontiguousarray(counts.T)
+    return mean_of_defined([_curves(*label.cumulative_counts(by_clip)) for label in labels])
 
 
-def _mean(columns: Sequence[_Curve], counts: Float64Array) -> Float64Array:
-    curves = np.stack([column.at_grid(counts) for column in columns])
-    defined = curves[~np.isnan(curves[:, 0])]
-    if not len(defined):
-        return np.full(len(GRID), np.nan)
-    mean: Float64Array = defined.mean(axis=0)
-    return mean
+def _curves(hits: Float64Array, false_alarms: Float64Array) -> Float64Array:
+    """True-positive rates at `GRID`; NaN for a resample without positives or negatives."""
+    curves = np.full((hits.shape[1], len(GRID)), np.nan)
+    for row in np.flatnonzero((hits[-1] > 0) & (false_alarms[-1] > 0)):
+        rates = [np.append(0.0, n[:, row] / n[-1, row]) for n in (false_alarms, hits)]
+        curves[row] = np.interp(GRID, *rates)
+    return curves

@@ -1,9 +1,8 @@
-"""Groups of items: what is resampled, exchanged or flipped together.
+"""Groups of items that are resampled, exchanged or flipped together.
 
 Conventions:
-    Items that share a group (a site, a recorder, a concept) are not independent. Where no groups
-    are given, each item is a group of its own. The same holds for an item whose group is missing
-    (None, NaN, NaT), and such items are counted.
+    Items of a group (a site, a recorder, a concept) are not independent. Without groups each item
+    is its own group. So is an item whose group is missing (None, NaN, NaT); such items are counted.
 """
 
 from collections import Counter
@@ -21,13 +20,13 @@ _Group = TypeVar("_Group", bound=Hashable)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grouping:
-    """Which group each item is in.
+    """The group of each item.
 
     Attributes:
-        of_item: number of the group of each item, shape (n_items,), in order of first appearance.
-        n_groups: how many groups there are.
-        n_missing: items whose group was missing.
-        unit: what the groups are, in the plural.
+        of_item: group number of each item, shape (n_items,), in order of first appearance.
+        n_groups: number of groups.
+        n_missing: number of items whose group is missing.
+        unit: name of the groups, in the plural.
     """
 
     of_item: np.ndarray
@@ -36,17 +35,17 @@ class Grouping:
     unit: str
 
     def __str__(self) -> str:
-        alone = f", {self.n_missing} of them items without a group" if self.n_missing else ""
-        return f"{self.n_groups} {self.unit}{alone}"
+        missing = f", {self.n_missing} of them items without a group" if self.n_missing else ""
+        return f"{self.n_groups} {self.unit}{missing}"
 
 
 def grouped(n_items: int, groups: Sequence[Hashable] | None, unit: str = "") -> Grouping:
     """Number the groups.
 
     Args:
-        n_items: how many items there are.
-        groups: of each item; None lets each be its own.
-        unit: what the groups are, in the plural; "" is "groups", or "items" where there are none.
+        n_items: number of items.
+        groups: group of each item; None makes each item its own group.
+        unit: name of the groups in the plural; "" is "groups", or "items" without groups.
 
     Raises:
         InvalidInputError: if there is not one group per item, or a group is not hashable.
@@ -59,7 +58,7 @@ def grouped(n_items: int, groups: Sequence[Hashable] | None, unit: str = "") -> 
     of_item = np.zeros(n_items, dtype=np.int64)
     n_missing = 0
     for item, group in enumerate(groups):
-        missing = is_missing(group)
+        missing = _is_missing(group)
         n_missing += missing
         try:
             of_item[item] = numbers.setdefault((missing, item if missing else group), len(numbers))
@@ -70,82 +69,76 @@ def grouped(n_items: int, groups: Sequence[Hashable] | None, unit: str = "") -> 
     return Grouping(of_item, len(numbers), n_missing, unit or "groups")
 
 
-def is_missing(value: object) -> bool:
-    """Whether a cell of a table is empty: None, or a value that does not equal itself (NaN)."""
-    if value is None:
-        return True
-    # pandas.NA compares to itself as neither True nor False.
-    equal = value == value  # noqa: PLR0124
-    return not isinstance(equal, bool | np.bool_) or not equal
-
-
-def drawn_within(
-    groups: Grouping, strata: Sequence[Hashable] | None
+def groups_by_stratum(
+    grouping: Grouping, strata: Sequence[Hashable] | None
 ) -> tuple[tuple[np.ndarray, ...], int]:
-    """The groups of each stratum, for draws within strata; see `merged_strata`.
+    """Return the group numbers of each stratum, and the number of merged strata.
 
     Args:
-        groups: of the items.
-        strata: of each item; None is a single stratum.
-
-    Returns:
-        Numbers of the groups that are drawn together, and how many strata of one group were merged.
+        grouping: groups of the items.
+        strata: stratum of each item; None is a single stratum. See `merge_single_group_strata`.
 
     Raises:
-        InvalidInputError: if there is not one stratum per item, or a group is in two of them.
+        InvalidInputError: if there is not one stratum per item, or a group is in two strata.
     """
-    names = [None] * len(groups.of_item) if strata is None else list(strata)
-    if len(names) != len(groups.of_item):
+    names = [None] * len(grouping.of_item) if strata is None else list(strata)
+    if len(names) != len(grouping.of_item):
         raise InvalidInputError(
-            f"Expected a stratum for each of {len(groups.of_item)} items, got {len(names)}."
+            f"Expected a stratum for each of {len(grouping.of_item)} items, got {len(names)}."
         )
-    home: dict[int, Hashable] = {}
-    for group, stratum in zip(groups.of_item.tolist(), names, strict=True):
-        if home.setdefault(group, stratum) != stratum:
+    stratum_of: dict[int, Hashable] = {}
+    for group, stratum in zip(grouping.of_item.tolist(), names, strict=True):
+        if stratum_of.setdefault(group, stratum) != stratum:
             raise InvalidInputError(
-                f"A group is in the strata {home[group]!r} and {stratum!r}, but is drawn as a "
-                "whole. Give its items one stratum."
+                f"A group is in the strata {stratum_of[group]!r} and {stratum!r}, but its items "
+                "are drawn together. Give them one stratum."
             )
-    merged = merged_strata(home)
     members: dict[Hashable, list[int]] = {}
-    for group, stratum in merged.items():
+    for group, stratum in merge_single_group_strata(stratum_of).items():
         members.setdefault(stratum, []).append(group)
-    sizes = Counter(home.values())
+    sizes = Counter(stratum_of.values())
     n_merged = sum(size == 1 for size in sizes.values()) if len(sizes) > 1 else 0
-    return tuple(np.array(some) for some in members.values()), n_merged
+    return tuple(np.array(groups) for groups in members.values()), n_merged
 
 
-def merged_strata(strata: Mapping[_Group, Hashable]) -> dict[_Group, Hashable]:
-    """The stratum of each group, without strata of a single group where there are several groups.
+def merge_single_group_strata(strata: Mapping[_Group, Hashable]) -> dict[_Group, Hashable]:
+    """Merge strata of a single group, which would be the same in every resample.
 
-    Such a stratum would be the same in every draw. They become one stratum, and one that is alone
-    joins the smallest of the others.
+    All of them become one stratum; if there is only one, it joins the smallest other stratum.
+
+    Args:
+        strata: stratum of each group.
     """
     sizes = Counter(strata.values())
     single = [stratum for stratum, size in sizes.items() if size == 1]
     several = [stratum for stratum, size in sizes.items() if size > 1]
-    home = dict.fromkeys(single, single[0]) if single else {}
+    merged = dict.fromkeys(single, single[0]) if single else {}
     if len(single) == 1 and several:
-        home = {single[0]: min(several, key=sizes.__getitem__)}
-    return {group: home.get(stratum, stratum) for group, stratum in strata.items()}
+        merged = {single[0]: min(several, key=sizes.__getitem__)}
+    return {group: merged.get(stratum, stratum) for group, stratum in strata.items()}
 
 
-def has_both(groups: Grouping, present: BoolArray) -> bool:
-    """Whether some label is present in two groups or more, and absent in two or more.
+def has_both(grouping: Grouping, present: BoolArray) -> bool:
+    """Return whether some label is present in at least two groups and absent in at least two.
 
-    Without, resamples show nothing of how positives or negatives vary: all have the same ones.
+    Otherwise resamples do not show how positives or negatives vary.
 
     Args:
-        groups: of the items.
+        grouping: groups of the items.
         present: whether each item has each label, shape (n_items,) or (n_items, n_labels).
     """
-    table = np.asarray(present, dtype=np.bool_).reshape(len(groups.of_item), -1)
-    having, lacking = (_groups_with(groups, column) for column in (table, ~table))
-    return bool(((having >= 2) & (lacking >= 2)).any())
+    labels = np.asarray(present, dtype=np.bool_).reshape(len(grouping.of_item), -1)
+    n_groups = []
+    for table in (labels, ~labels):
+        in_group = np.zeros((grouping.n_groups, labels.shape[1]), dtype=np.bool_)
+        np.logical_or.at(in_group, grouping.of_item, table)
+        n_groups.append(in_group.sum(axis=0))
+    return bool(((n_groups[0] >= 2) & (n_groups[1] >= 2)).any())
 
 
-def _groups_with(groups: Grouping, table: BoolArray) -> np.ndarray:
-    """How many groups have at least one item that is True, shape (n_labels,)."""
-    found = np.zeros((groups.n_groups, table.shape[1]), dtype=np.bool_)
-    np.logical_or.at(found, groups.of_item, table)
-    return np.asarray(found.sum(axis=0))
+def _is_missing(value: object) -> bool:
+    """None, and values that do not equal themselves: NaN, NaT, and pandas.NA, which gives NA."""
+    if value is None:
+        return True
+    is_equal = value == value  # noqa: PLR0124
+    return not isinstance(is_equal, bool | np.bool_) or not is_equal

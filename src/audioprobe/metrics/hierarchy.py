@@ -1,9 +1,11 @@
-"""Labels that lie above each other: credit for the right branch, and how far off an answer is.
+"""Metrics that use a label hierarchy: credit for ancestors, and distance of the best label.
 
 Conventions:
-    A hierarchy is a graph without circles in which a label may have several parents. The distance
-    of two labels is the number of steps on the shortest way between them over parents and children;
-    two labels without a common ancestor meet at a root above all, as if it were there.
+    A hierarchy is a directed acyclic graph in which a label may have several parents. The distance
+    of two labels is the length of the shortest path over a common ancestor; labels without one meet
+    at an assumed root above all. Targets and predictions are True/False or 1/0 and scores are
+    finite, of shape (n_clips, n_labels). Invalid arrays and unknown labels raise
+    `InvalidInputError`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,90 +21,87 @@ from audioprobe.types import BoolArray, Float64Array
 
 
 class Hierarchy:
-    """What lies above what.
+    """Parents of every label.
 
     Args:
-        parents: of every label; () for those at the top.
+        parents: by label; () for labels at the top.
 
     Raises:
-        InvalidInputError: if a parent is no label, or a label lies above itself.
+        InvalidInputError: if a parent is not among the labels, or the graph has a cycle.
     """
 
     def __init__(self, parents: Mapping[str, Sequence[str]]) -> None:
-        self._parents = {label: tuple(above) for label, above in parents.items()}
-        for label, above in self._parents.items():
-            missing = [parent for parent in above if parent not in self._parents]
-            if missing:
-                raise InvalidInputError(f"{label!r} has the parent {missing[0]!r}, no label.")
-        self._depths = {label: self._climb(label) for label in self._parents}
+        self._parents = {label: tuple(names) for label, names in parents.items()}
+        for label, names in self._parents.items():
+            unknown = [parent for parent in names if parent not in self._parents]
+            if unknown:
+                raise InvalidInputError(
+                    f"The parent {unknown[0]!r} of {label!r} is not a label of the hierarchy."
+                )
+        # Steps from each label to its ancestors, and 0 to itself.
+        self._depths: dict[str, dict[str, int]] = {}
+        for label in self._parents:
+            ancestors = ancestors_with_depth(label, self._parents.__getitem__)
+            if label in ancestors:
+                raise InvalidInputError(f"{label!r} is its own ancestor: remove the cycle.")
+            self._depths[label] = {label: 0, **ancestors}
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All of them, in the order in which they were given."""
+        """All labels, in the given order."""
         return tuple(self._parents)
 
     @property
     def edges(self) -> tuple[tuple[str, str], ...]:
-        """Every label with each of its parents."""
-        return tuple((label, above) for label in self._parents for above in self._parents[label])
+        """All pairs of a label and one of its parents."""
+        return tuple((label, parent) for label in self._parents for parent in self._parents[label])
 
     def ancestors(self, label: str) -> frozenset[str]:
-        """Every label above, without itself.
+        """Return all ancestors of a label, without the label."""
+        return frozenset(self._depths_of(label)) - {label}
 
-        Raises:
-            InvalidInputError: if there is no such label.
-        """
-        return frozenset(self._above(label)) - {label}
-
-    def distance(self, one: str, other: str) -> int:
-        """Steps between two labels; 0 for the same.
-
-        Raises:
-            InvalidInputError: if one is no label.
-        """
-        first, second = self._above(one), self._above(other)
-        common = [first[label] + second[label] for label in first if label in second]
-        return min([*common, max(first.values()) + max(second.values()) + 2])
+    def distance(self, first: str, second: str) -> int:
+        """Return the number of steps between two labels; 0 for the same label."""
+        a, b = self._depths_of(first), self._depths_of(second)
+        over_common = [a[label] + b[label] for label in a if label in b]
+        return min([*over_common, max(a.values()) + max(b.values()) + 2])
 
     def closed(self, targets: npt.ArrayLike, labels: Sequence[str]) -> BoolArray:
-        """Targets in which whatever lies above a label that is there is there too.
+        """Return the targets with the ancestors of every present label.
 
         Args:
             targets: shape (n_clips, n_labels); True or 1 where the label is present.
-            labels: names of the columns; ancestors without a column are passed over.
-
-        Raises:
-            InvalidInputError: if a column is no label, or targets are not so.
+            labels: names of the columns; ancestors without a column are left out.
         """
-        found, _ = validate_predictions(targets, targets, n_dimensions=2)
-        return (found.astype(np.int64) @ self._reach(labels)) > 0
+        present, _ = validate_predictions(targets, targets, n_dimensions=2)
+        depths = [self._depths_of(label) for label in labels]
+        is_ancestor = np.array([[int(column in row) for column in labels] for row in depths])
+        return (present.astype(np.int64) @ is_ancestor) > 0
 
     def precision_recall_f1(
         self, targets: npt.ArrayLike, predictions: npt.ArrayLike, labels: Sequence[str]
     ) -> PrecisionRecallF1:
-        """Over all pairs of clip and label, with ancestors on both sides.
+        """Return hierarchical precision, recall and F1 (Kiritchenko, Matwin and Famili 2006).
 
-        "Bird" for a grouse earns what the two share (Kiritchenko, Matwin and Famili 2006).
+        Both targets and predictions get their ancestors, over all pairs of clip and label, so that
+        "bird" for a grouse earns credit.
 
         Args:
             targets: shape (n_clips, n_labels); True or 1 where the label is present.
             predictions: of the same shape.
             labels: names of the columns.
-
-        Raises:
-            InvalidInputError: if a column is no label, or an array is not so.
         """
-        truth, said = validate_predictions(targets, predictions, n_dimensions=2)
+        present, predicted = validate_predictions(targets, predictions, n_dimensions=2)
         return precision_recall_f1(
-            self.closed(truth, labels).ravel(), self.closed(said, labels).ravel()
+            self.closed(present, labels).ravel(), self.closed(predicted, labels).ravel()
         )
 
     def distances_of_best(
         self, targets: npt.ArrayLike, scores: npt.ArrayLike, labels: Sequence[str]
     ) -> Float64Array:
-        """How far each clip's best label is from the nearest that is right.
+        """Return the distance of each clip's best label from the nearest correct label.
 
-        Of tied scores the first label counts.
+        Of tied scores the first label is the best.
 
         Args:
             targets: shape (n_clips, n_labels); True or 1 where the label is present.
@@ -111,28 +110,13 @@ class Hierarchy:
 
         Returns:
             Shape (n_clips,), in steps; NaN for a clip without labels.
-
-        Raises:
-            InvalidInputError: if a column is no label, or an array is not so.
         """
-        truth, values = validate(targets, scores, n_dimensions=2)
+        present, values = validate(targets, scores, n_dimensions=2)
         steps = np.array([[self.distance(a, b) for b in labels] for a in labels], dtype=np.float64)
-        nearest = np.where(truth, steps[np.argmax(values, axis=1)], np.inf).min(axis=1)
-        return np.where(truth.any(axis=1), nearest, np.nan)
+        nearest = np.where(present, steps[np.argmax(values, axis=1)], np.inf).min(axis=1)
+        return np.where(present.any(axis=1), nearest, np.nan)
 
-    def _above(self, label: str) -> dict[str, int]:
+    def _depths_of(self, label: str) -> dict[str, int]:
         if label not in self._depths:
             raise InvalidInputError(f"The hierarchy has no label {label!r}.")
         return self._depths[label]
-
-    def _climb(self, label: str) -> dict[str, int]:
-        """Steps from a label to each of its ancestors, itself among them."""
-        above = ancestors_with_depth(label, self._parents.__getitem__)
-        if label in above:
-            raise InvalidInputError(f"{label!r} lies above itself.")
-        return {label: 0, **above}
-
-    def _reach(self, labels: Sequence[str]) -> npt.NDArray[np.int64]:
-        """1 where the column is the row or lies above it."""
-        rows = [[int(above in self._above(label)) for above in labels] for label in labels]
-        return np.array(rows, dtype=np.int64)

@@ -1,10 +1,11 @@
-"""Many tests at once: p-values that hold for all of them together.
+"""Corrections of p-values for multiple testing.
 
 Conventions:
-    A p-value is in [0, 1], or None where its test is undefined; None stays None, and counts not.
+    A p-value is in [0, 1], or None if its test is undefined; None stays None and is not counted.
+    Other values raise `InvalidInputError`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from scipy import stats
 
@@ -12,38 +13,29 @@ from audioprobe.errors import InvalidInputError
 
 
 def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """p-values that hold for all of them together (Holm 1979); None stays None, and counts not.
+    """Return p-values that control the family-wise error rate (Holm 1979)."""
 
-    Raises:
-        InvalidInputError: if one is not in [0, 1].
-    """
-    defined = _defined(p_values)
-    order = sorted(range(len(defined)), key=defined.__getitem__)
-    adjusted, highest = [0.0] * len(defined), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(defined) - rank) * defined[index]))
-        adjusted[index] = highest
-    return _back(p_values, adjusted)
+    def adjust(defined: Sequence[float]) -> list[float]:
+        order = sorted(range(len(defined)), key=defined.__getitem__)
+        adjusted, highest = [0.0] * len(defined), 0.0
+        for rank, index in enumerate(order):
+            highest = max(highest, min(1.0, (len(defined) - rank) * defined[index]))
+            adjusted[index] = highest
+        return adjusted
+
+    return _adjust_defined(p_values, adjust)
 
 
 def benjamini_hochberg(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """p-values that bound the share of false discoveries (1995); None stays None, and counts not.
-
-    Raises:
-        InvalidInputError: if one is not in [0, 1].
-    """
-    defined = _defined(p_values)
-    adjusted = stats.false_discovery_control(defined).tolist() if defined else []
-    return _back(p_values, adjusted)
+    """Return p-values that control the false discovery rate (Benjamini and Hochberg 1995)."""
+    return _adjust_defined(p_values, lambda ps: list(stats.false_discovery_control(ps).tolist()))
 
 
-def _defined(p_values: Sequence[float | None]) -> list[float]:
+def _adjust_defined(
+    p_values: Sequence[float | None], adjust: Callable[[Sequence[float]], list[float]]
+) -> tuple[float | None, ...]:
     defined = [p for p in p_values if p is not None]
     if not all(0 <= p <= 1 for p in defined):
         raise InvalidInputError(f"p-values must be in [0, 1] or None, got {p_values}.")
-    return defined
-
-
-def _back(p_values: Sequence[float | None], adjusted: Sequence[float]) -> tuple[float | None, ...]:
-    rest = iter(adjusted)
-    return tuple(None if p is None else next(rest) for p in p_values)
+    adjusted = iter(adjust(defined) if defined else ())
+    return tuple(None if p is None else next(adjusted) for p in p_values)

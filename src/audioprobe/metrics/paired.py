@@ -1,10 +1,11 @@
-"""Two systems on the same clips: is the difference more than chance, and could it have been seen?
+"""Tests of the difference of two systems on the same clips.
 
 Conventions:
     Targets (True/False or 1/0) and scores (finite) have shape (n_clips,) for one label and
-    (n_clips, n_labels) for many, with the same clips in the same order for both systems. A p-value
-    is two-sided and None where the difference is undefined, or where there is a single unit to
-    exchange. A difference is first minus second.
+    (n_clips, n_labels) for several, with the same clips in the same order for both systems. A
+    difference is first minus second. p-values are two-sided, and None if the difference is
+    undefined or there is only one unit to exchange. Invalid arrays, and a number of groups other
+    than the number of clips, raise `InvalidInputError`.
 """
 
 import math
@@ -22,36 +23,20 @@ from audioprobe.metrics.grouping import Grouping, grouped
 from audioprobe.metrics.permutations import (
     ROUNDING,
     exchanges_of,
-    how_many,
+    exchanges_text,
     is_exact,
-    share_as_far,
     smallest_p_value,
+    two_sided_p_value,
 )
-from audioprobe.metrics.power import (
-    Test,
-    check_level,
-    smallest_detectable,
-    standard_error_of,
-)
+from audioprobe.metrics.power import PairedTest, standard_error_of
 from audioprobe.metrics.validation import validate, validate_predictions
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
-__all__ = [
-    "Test",
-    "delong",
-    "exchange_p_value",
-    "exchanged",
-    "mcnemar",
-    "permutation",
-    "sign_flips",
-    "smallest_detectable",
-]
-
 _NORMAL = NormalDist()
 _CHUNK = 4_000_000  # scores in memory at once
 N_PERMUTATIONS = 2000
-"""Exchanges that are drawn; where there are not more, all of them are taken."""
+"""Number of random exchanges; if there are not more possible ones, all are taken."""
 
 
 def delong(
@@ -60,51 +45,57 @@ def delong(
     second: npt.ArrayLike,
     *,
     level: float = 0.95,
-) -> Test:
-    """Difference of two AUCs of one label (DeLong, DeLong and Clarke-Pearson 1988).
+) -> PairedTest:
+    """Test the difference of two AUCs of one label (DeLong, DeLong and Clarke-Pearson 1988).
 
-    Clips count as independent: where they share sites, `permutation` with groups is the better
-    question. The variance is computed from mid-ranks (Sun and Xu 2014). It may be estimated as 0
-    (both systems separate all clips, say), or so small that the p-value is below what so many clips
-    can show. Then clips are exchanged instead, see `permutation`, and there is no interval.
+    The variance is computed from mid-ranks (Sun and Xu 2014). Clips count as independent: if they
+    share sites, use `permutation` with groups. If the estimated variance is 0, or so small that the
+    p-value is below what this number of clips can show, the result is that of `permutation`,
+    without an interval.
 
     Args:
         targets: shape (n_clips,).
         first: scores of one system.
-        second: scores of the other.
-        level: of the interval, in (0, 1).
-
-    Raises:
-        InvalidInputError: if shapes differ, arrays are not as in the conventions, or the level is
-            not in (0, 1).
+        second: scores of the other system.
+        level: of the confidence interval, in (0, 1).
     """
-    check_level(level)
-    truth, one = validate(targets, first, n_dimensions=1)
-    _, other = validate(targets, second, n_dimensions=1)
-    n_positive = int(truth.sum())
-    n_negative = len(truth) - n_positive
+    if not 0 < level < 1:
+        raise InvalidInputError(
+            f"The level of an interval must be in (0, 1), such as 0.95, got {level}."
+        )
+    present, first_scores = validate(targets, first, n_dimensions=1)
+    _, second_scores = validate(targets, second, n_dimensions=1)
+    n_clips, n_positive = len(present), int(present.sum())
+    n_negative = n_clips - n_positive
     name = f"DeLong, {n_positive} positive and {n_negative} negative clips, {level:.0%}"
     if min(n_positive, n_negative) < 2:
-        undefined = Estimate(value=None, n=0, n_undefined=len(truth), method=name)
-        return Test(undefined, None, None, f"{name}: two of each are needed")
-    wins, losses = (placed[0] - placed[1] for placed in _placements(truth, np.stack([one, other])))
-    difference = float(wins.mean())
-    error = math.sqrt(float(wins.var(ddof=1) / n_positive + losses.var(ddof=1) / n_negative))
+        return PairedTest(
+            difference=Estimate(value=None, n=0, n_undefined=n_clips, method=name),
+            p_value=None,
+            standard_error=None,
+            name=f"{name}: two of each are needed",
+        )
+    placements = _placements(present, np.stack([first_scores, second_scores]))
+    of_positives, of_negatives = (values[0] - values[1] for values in placements)
+    difference = float(of_positives.mean())
+    variance = of_positives.var(ddof=1) / n_positive + of_negatives.var(ddof=1) / n_negative
+    error = math.sqrt(float(variance))
     p_value = 0.0 if error < ROUNDING else 2 * _NORMAL.cdf(-abs(difference) / error)
-    if error < ROUNDING or p_value < 2.0 ** (1 - len(truth)):
-        exact = permutation(truth[:, None], one[:, None], other[:, None], unit="clips")
-        return replace(exact, name=f"{exact.name}, for DeLong's variance is too small to be true")
+    if error < ROUNDING or p_value < 2.0 ** (1 - n_clips):
+        columns = (present[:, None], first_scores[:, None], second_scores[:, None])
+        exact = permutation(*columns, unit="clips")
+        return replace(exact, name=f"{exact.name}, because DeLong's variance is too small")
     margin = error * _NORMAL.inv_cdf((1 + level) / 2)
     estimate = Estimate(
         value=difference,
-        n=len(truth),
+        n=n_clips,
         low=difference - margin,
         high=difference + margin,
         method=name,
-        n_groups=len(truth),
+        n_groups=n_clips,
         unit="clips",
     )
-    return Test(estimate, p_value, error, name)
+    return PairedTest(difference=estimate, p_value=p_value, standard_error=error, name=name)
 
 
 def permutation(
@@ -118,79 +109,81 @@ def permutation(
     unit: str = "",
     bootstrap: Bootstrap | None = None,
     strata: Sequence[Hashable] | None = None,
-) -> Test:
-    """Difference of two macro AUCs, against systems that are exchanged clip by clip.
+) -> PairedTest:
+    """Test the difference of two macro AUCs by exchanging the scores of whole groups of clips.
 
-    If both were equally good, it would not matter whose score a clip has. Scores become ranks
-    within a label first, for two systems may use other units. Clips of a group are exchanged
-    together. If at most `n_permutations` exchanges are possible, all are used.
+    Scores become ranks within a label first, because the systems may have different units.
 
     Args:
         targets: shape (n_clips, n_labels).
         first: scores of one system.
-        second: scores of the other.
-        groups: of each clip; None lets each be its own.
-        n_permutations: how many, at least 1; see `exchanges.smallest_p_value`.
+        second: scores of the other system.
+        groups: group of each clip; None makes each clip its own group.
+        n_permutations: number of random exchanges, at least 1; if there are not more possible
+            ones, all are taken.
         seed: of the exchanges.
-        unit: what is exchanged, in the plural; "" is "groups", or "clips" without groups.
-        bootstrap: gives the difference an interval of paired resamples, and a standard error; None
+        unit: name of the groups in the plural; "" is "groups", or "clips" without groups.
+        bootstrap: gives the difference an interval of paired resamples and a standard error; None
             gives neither.
-        strata: of each clip, for these resamples.
-
-    Raises:
-        InvalidInputError: if shapes differ, there is not one group per clip, or `n_permutations` is
-            not positive.
+        strata: stratum of each clip, for these resamples.
     """
-    truth, one = validate(targets, first, n_dimensions=2)
-    _, other = validate(targets, second, n_dimensions=2)
-    units = grouped(len(truth), groups, unit or ("clips" if groups is None else "groups"))
+    present, first_scores = validate(targets, first, n_dimensions=2)
+    _, second_scores = validate(targets, second, n_dimensions=2)
+    n_clips = len(present)
+    units = grouped(n_clips, groups, unit or ("clips" if groups is None else "groups"))
     swaps = exchanges_of(units.n_groups, n_permutations, seed)
-    name = f"permutation of {units}, {how_many(units.n_groups, n_permutations, seed)}"
-    found = float(exchanged(truth, one, other, np.zeros((1, len(truth)), dtype=np.bool_))[0])
-    if math.isnan(found):
-        undefined = Estimate(value=None, n=0, n_undefined=len(truth), method=name)
-        why = "no label has clips with and without it"
-        return Test(undefined, None, None, f"{name}: {why}", units.n_groups, unit=units.unit)
-    estimate, error = Estimate(value=found, n=len(truth), method=name), None
+    name = f"permutation of {units}, {exchanges_text(units.n_groups, n_permutations, seed)}"
+    no_swaps = np.zeros((1, n_clips), dtype=np.bool_)
+    difference = float(exchanged_differences(present, first_scores, second_scores, no_swaps)[0])
+    if math.isnan(difference):
+        return PairedTest(
+            difference=Estimate(value=None, n=0, n_undefined=n_clips, method=name),
+            p_value=None,
+            standard_error=None,
+            name=f"{name}: no label has clips with and without it",
+            n_units=units.n_groups,
+            unit=units.unit,
+        )
+    estimate, error = Estimate(value=difference, n=n_clips, method=name), None
     if bootstrap is not None:
-        aucs = macro_roc_auc(truth, one), macro_roc_auc(truth, other)
+        aucs = macro_roc_auc(present, first_scores), macro_roc_auc(present, second_scores)
         estimate = bootstrap.estimate(
             lambda counts: aucs[0](counts) - aucs[1](counts),
-            len(truth),
+            n_clips,
             groups=groups,
             strata=strata,
-            present=truth,
+            present=present,
             unit=units.unit,
         )
         error = standard_error_of(estimate, bootstrap.level)
-    ranks = stats.rankdata(one, axis=0), stats.rankdata(other, axis=0)
-    differences = exchanged(truth, *ranks, swaps[:, units.of_item])
+    ranks = stats.rankdata(first_scores, axis=0), stats.rankdata(second_scores, axis=0)
+    differences = exchanged_differences(present, *ranks, swaps[:, units.of_item])
     return _exchange_test(estimate, error, differences, name, units)
 
 
-def exchanged(
+def exchanged_differences(
     targets: BoolArray, first: FloatArray, second: FloatArray, swaps: BoolArray
 ) -> Float64Array:
-    """Differences of two macro AUCs, with the scores of some clips exchanged.
+    """Return the differences of two macro AUCs with the scores of some clips exchanged.
 
     Args:
         targets: shape (n_clips, n_labels).
         first: scores of one system, of the same shape.
-        second: scores of the other.
-        swaps: which clips to exchange, shape (n_times, n_clips).
+        second: scores of the other system.
+        swaps: which clips to exchange, shape (n_exchanges, n_clips).
 
     Returns:
-        Shape (n_times,); NaN if no label has clips with and clips without it.
+        Shape (n_exchanges,); NaN if no label has clips with and clips without it.
     """
-    # Clips of both systems, each counted where its scores are those that a system has.
+    # The clips of both systems; a count of 1 selects the scores that a system has.
     auc = macro_roc_auc(np.concatenate([targets, targets]), np.concatenate([first, second]))
-    rows = max(1, _CHUNK // max(1, 2 * swaps.shape[1]))
-    found = []
-    for at in range(0, len(swaps), rows):
-        some = swaps[at : at + rows]
-        counts = np.concatenate([~some, some], axis=1).astype(np.float64)
-        found.append(auc(counts) - auc(1 - counts))
-    return np.concatenate(found)
+    n_rows = max(1, _CHUNK // max(1, 2 * swaps.shape[1]))
+    differences = []
+    for start in range(0, len(swaps), n_rows):
+        chunk = swaps[start : start + n_rows]
+        counts = np.concatenate([~chunk, chunk], axis=1).astype(np.float64)
+        differences.append(auc(counts) - auc(1 - counts))
+    return np.concatenate(differences)
 
 
 def exchange_p_value(
@@ -200,24 +193,28 @@ def exchange_p_value(
     n_exchanges: int,
     seed: int,
 ) -> float | None:
-    """Two-sided p-value: both systems exchanged clip by clip, in all replicates at once.
+    """Return the p-value of the mean difference of macro AUCs over replicates of two systems.
+
+    Both systems are exchanged clip by clip, the same clips in all replicates.
 
     Args:
         targets: shape (n_clips, n_labels).
         pairs: scores of both systems in each replicate.
-        n_exchanges: how many, the observed one included; where there are not more, all are taken.
+        n_exchanges: number of exchanges, with the observed data; if there are not more possible
+            ones, all are taken.
         seed: of the exchanges.
 
     Returns:
-        None for fewer than two clips, or where no label has clips with it and clips without it.
+        None for fewer than two clips, or if no label has clips with it and clips without it.
     """
     n_clips = len(targets)
     swaps = np.random.default_rng(seed).integers(2, size=(n_exchanges, n_clips)).astype(bool)
     swaps[0] = False
     if is_exact(n_clips, n_exchanges):
         swaps = exchanges_of(n_clips, n_exchanges, seed)
-    differences = np.mean([exchanged(targets, b, a, swaps) for a, b in pairs], axis=0)
-    return None if n_clips < 2 or np.isnan(differences).any() else share_as_far(differences)
+    differences = np.mean([exchanged_differences(targets, b, a, swaps) for a, b in pairs], axis=0)
+    is_undefined = n_clips < 2 or np.isnan(differences).any()
+    return None if is_undefined else two_sided_p_value(differences)
 
 
 def sign_flips(
@@ -227,19 +224,16 @@ def sign_flips(
     n_permutations: int = N_PERMUTATIONS,
     seed: int = 0,
     unit: str = "",
-) -> Test:
-    """Mean of paired differences, tested by flipping the signs of whole groups.
+) -> PairedTest:
+    """Test the mean of paired differences by flipping the signs of whole groups.
 
     Args:
         differences: shape (n_items,), finite.
-        groups: of each item; None lets each be its own.
-        n_permutations: how many, at least 1; where there are not more, all flips are taken.
+        groups: group of each item; None makes each item its own group.
+        n_permutations: number of random flips, at least 1; if there are not more possible ones,
+            all are taken.
         seed: of the flips.
-        unit: what is flipped, in the plural; "" is "groups", or "items" without groups.
-
-    Raises:
-        InvalidInputError: if differences are not so, there is not one group per item, or
-            `n_permutations` is not positive.
+        unit: name of the groups in the plural; "" is "groups", or "items" without groups.
     """
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
@@ -247,31 +241,34 @@ def sign_flips(
     units = grouped(len(values), groups, unit)
     sums = np.bincount(units.of_item, weights=values)
     signs = 2.0 * exchanges_of(units.n_groups, n_permutations, seed) - 1
-    name = f"sign flips of {units}, {how_many(units.n_groups, n_permutations, seed)}"
+    name = f"sign flips of {units}, {exchanges_text(units.n_groups, n_permutations, seed)}"
     mean = Estimate(value=float(values.mean()), n=len(values), method=name)
     return _exchange_test(mean, None, signs @ sums, name, units)
 
 
-def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> Test:
-    """Difference of two shares of right answers, by the exact test (McNemar 1947).
+def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> PairedTest:
+    """Test the difference of two shares of correct answers by the exact test of McNemar (1947).
 
     Args:
-        first: shape (n_items,); True or 1 where one system was right.
-        second: the same of the other.
-
-    Raises:
-        InvalidInputError: if shapes differ, there are no items, or either is not binary.
+        first: shape (n_items,); True or 1 where one system is correct.
+        second: the same for the other system.
     """
-    one, other = validate_predictions(first, second, n_dimensions=1)
-    only_first = int(np.count_nonzero(one & ~other))
-    only_second = int(np.count_nonzero(other & ~one))
+    first_correct, second_correct = validate_predictions(first, second, n_dimensions=1)
+    only_first = int(np.count_nonzero(first_correct & ~second_correct))
+    only_second = int(np.count_nonzero(second_correct & ~first_correct))
+    n_discordant = only_first + only_second
     name = f"McNemar, exact, {only_first} right in the first alone, {only_second} in the second"
-    discordant = only_first + only_second
-    p_value = float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
-    difference = (only_first - only_second) / len(one)
-    estimate = Estimate(value=difference, n=len(one), method=name)
-    smallest = min(1.0, 2.0 ** (1 - discordant))
-    return Test(estimate, p_value, None, name, discordant, smallest, "items")
+    p_value = float(stats.binomtest(only_first, n_discordant).pvalue) if n_discordant else 1.0
+    difference = (only_first - only_second) / len(first_correct)
+    return PairedTest(
+        difference=Estimate(value=difference, n=len(first_correct), method=name),
+        p_value=p_value,
+        standard_error=None,
+        name=name,
+        n_units=n_discordant,
+        smallest_p_value=min(1.0, 2.0 ** (1 - n_discordant)),
+        unit="items",
+    )
 
 
 def _exchange_test(
@@ -280,20 +277,25 @@ def _exchange_test(
     differences: Float64Array,
     name: str,
     units: Grouping,
-) -> Test:
-    if units.n_groups < 2:
-        why = f"{name}: two {units.unit} are needed"
-        return Test(estimate, None, error, why, units.n_groups, 1.0, units.unit)
-    smallest = smallest_p_value(units.n_groups, len(differences) - 1)
-    p_value = share_as_far(differences)
-    return Test(estimate, p_value, error, name, units.n_groups, smallest, units.unit)
+) -> PairedTest:
+    is_defined = units.n_groups >= 2
+    return PairedTest(
+        difference=estimate,
+        p_value=two_sided_p_value(differences) if is_defined else None,
+        standard_error=error,
+        name=name if is_defined else f"{name}: two {units.unit} are needed",
+        n_units=units.n_groups,
+        smallest_p_value=(
+            smallest_p_value(units.n_groups, len(differences) - 1) if is_defined else 1.0
+        ),
+        unit=units.unit,
+    )
 
 
-def _placements(truth: BoolArray, scores: FloatArray) -> tuple[Float64Array, Float64Array]:
-    """Of each positive, the share of negatives below it; of each negative, of positives above."""
-    together = stats.rankdata(scores, axis=1)
-    positives, negatives = scores[:, truth], scores[:, ~truth]
-    n_positive, n_negative = positives.shape[1], negatives.shape[1]
-    wins = (together[:, truth] - stats.rankdata(positives, axis=1)) / n_negative
-    losses = 1 - (together[:, ~truth] - stats.rankdata(negatives, axis=1)) / n_positive
-    return wins, losses
+def _placements(present: BoolArray, scores: FloatArray) -> tuple[Float64Array, Float64Array]:
+    """Share of negatives below each positive, and of positives above each negative, per system."""
+    ranks = stats.rankdata(scores, axis=1)
+    positives, negatives = scores[:, present], scores[:, ~present]
+    below = (ranks[:, present] - stats.rankdata(positives, axis=1)) / negatives.shape[1]
+    above = 1 - (ranks[:, ~present] - stats.rankdata(negatives, axis=1)) / positives.shape[1]
+    return below, above

@@ -1,8 +1,8 @@
-"""Which of several choices no other one beats in both of two respects.
+"""Pareto front of gain and loss.
 
 Conventions:
-    Gains and losses have shape (n_points,), any unit; a larger gain and a smaller loss are better.
-    None or NaN is undefined.
+    Gains and losses have shape (n_points,), in any unit; a larger gain and a smaller loss are
+    better. None or NaN is undefined.
 """
 
 from collections.abc import Sequence
@@ -16,35 +16,31 @@ from audioprobe.types import BoolArray, FloatArray
 def pareto_front(
     gains: Sequence[float | None] | FloatArray, losses: Sequence[float | None] | FloatArray
 ) -> BoolArray:
-    """Which points are on the Pareto front.
+    """Return which points no other point dominates.
 
-    A point is on it unless another one has at least its gain and at most its loss, and is better
-    in one of both. Equal points are on it together. A point with an undefined gain or loss is
-    never on it, and keeps no other one off.
-
-    Args:
-        gains: of each point.
-        losses: of each point.
+    A point dominates another if it has at least its gain and at most its loss, and is better in one
+    of them; equal points are on the front together. Points with an undefined gain or loss are not
+    on the front and dominate none.
 
     Returns:
-        Shape (n_points,); True where a point is on the front.
+        Shape (n_points,); True for points on the front.
 
     Raises:
-        InvalidInputError: if there is not one gain and one loss for each point.
+        InvalidInputError: if there is not one gain and one loss per point.
     """
-    gained, lost = (np.array(values, dtype=np.float64) for values in (gains, losses))
-    if gained.ndim != 1 or gained.shape != lost.shape:
+    gain, loss = (np.array(values, dtype=np.float64) for values in (gains, losses))
+    if gain.ndim != 1 or gain.shape != loss.shape:
         raise InvalidInputError(
             "Expected gains and losses of the same shape (n_points,), got "
-            f"{gained.shape} and {lost.shape}."
+            f"{gain.shape} and {loss.shape}."
         )
-    defined = np.flatnonzero(~(np.isnan(gained) | np.isnan(lost)))
-    on_it = np.zeros(len(gained), dtype=np.bool_)
+    defined = np.flatnonzero(~(np.isnan(gain) | np.isnan(loss)))
+    on_front = np.zeros(len(gain), dtype=np.bool_)
     last = None
-    # From the largest gain down, and of equal gains from the smallest loss up.
-    for index in defined[np.lexsort((lost[defined], -gained[defined]))]:
-        point = gained[index], lost[index]
+    # By falling gain, and by rising loss for equal gains.
+    for index in defined[np.lexsort((loss[defined], -gain[defined]))]:
+        point = gain[index], loss[index]
         if last is None or point[1] < last[1] or point == last:
-            on_it[index] = True
+            on_front[index] = True
             last = point
-    return on_it
+    return on_front

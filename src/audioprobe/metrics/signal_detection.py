@@ -1,38 +1,38 @@
-"""Signal detection: can yes be told from no, and which of the two is said too often?
+"""Signal detection theory for yes/no answers: sensitivity d' and criterion.
 
 Conventions:
-    Targets and answers hold True/False or 1/0, shape (n_trials,): whether "yes" is right, and
-    whether it was said. Answers that could not be read take no part and are counted by the caller.
-    Undefined is None.
+    Targets and answers are True/False or 1/0, shape (n_trials,): whether "yes" is right, and
+    whether it was the answer. Trials with an invalid answer are left out by the caller. Undefined
+    is None. Invalid arrays raise `InvalidInputError`.
+
+    Rates of 0 and 1 have no normal score: for d' and criterion half a trial is added to each count
+    (the log-linear rule, Hautus 1995).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtri
 
 from audioprobe.metrics.bootstrap import Statistic
 from audioprobe.metrics.validation import validate_predictions
 from audioprobe.types import Float64Array
 
-_NORMAL = NormalDist()
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """How yes and no were told apart.
+    """Signal detection measures of yes/no answers.
 
     Attributes:
         accuracy: share of right answers, in [0, 1].
         yes_rate: share of "yes", in [0, 1].
-        hit_rate: share of "yes" where it is right; None where it never is.
-        false_alarm_rate: share of "yes" where it is wrong; None where it never is.
-        d_prime: distance of both in units of the normal distribution; 0 cannot tell, above 4 hardly
-            errs. None unless both rates are there.
-        criterion: above 0 leans to "no", below 0 to "yes"; None unless both rates are there.
-        n: trials.
+        hit_rate: share of "yes" where it is right; None if it never is.
+        false_alarm_rate: share of "yes" where it is wrong; None if it never is.
+        d_prime: difference of the normal scores of both rates; 0 is chance, above 4 nearly perfect.
+            None unless both rates are defined.
+        criterion: above 0 is a bias to "no", below 0 to "yes"; None unless both rates are defined.
+        n: number of trials.
     """
 
     accuracy: float
@@ -45,70 +45,48 @@ class Detection:
 
 
 def detection(targets: npt.ArrayLike, answers: npt.ArrayLike) -> Detection:
-    """Signal detection of yes-or-no answers.
-
-    Rates of 0 and 1 have no normal score: half a trial is added to each count (the log-linear rule,
-    Hautus 1995), for d' and criterion alone.
+    """Return the signal detection measures of yes/no answers.
 
     Args:
         targets: shape (n_trials,); True or 1 where "yes" is right.
-        answers: shape (n_trials,); True or 1 where "yes" was said.
-
-    Raises:
-        InvalidInputError: if shapes differ, there are no trials, or either is not binary.
+        answers: shape (n_trials,); True or 1 where the answer is "yes".
     """
-    right, said = validate_predictions(targets, answers, n_dimensions=1)
-    n_yes, n_no = int(right.sum()), int((~right).sum())
-    hits, alarms = int((right & said).sum()), int((~right & said).sum())
-    d_prime = criterion = None
-    if n_yes and n_no:
-        hit, alarm = _score(hits, n_yes), _score(alarms, n_no)
-        d_prime, criterion = hit - alarm, -(hit + alarm) / 2
+    right, yes = validate_predictions(targets, answers, n_dimensions=1)
+    defined = right.any() and not right.all()
+    once = np.ones((1, len(right)))
     return Detection(
-        accuracy=float((right == said).mean()),
-        yes_rate=float(said.mean()),
-        hit_rate=hits / n_yes if n_yes else None,
-        false_alarm_rate=alarms / n_no if n_no else None,
-        d_prime=d_prime,
-        criterion=criterion,
+        accuracy=float((right == yes).mean()),
+        yes_rate=float(yes.mean()),
+        hit_rate=float(yes[right].mean()) if right.any() else None,
+        false_alarm_rate=float(yes[~right].mean()) if not right.all() else None,
+        d_prime=float(d_prime(right, yes)(once)[0]) if defined else None,
+        criterion=float(criterion(right, yes)(once)[0]) if defined else None,
         n=len(right),
     )
 
 
 def d_prime(targets: npt.ArrayLike, answers: npt.ArrayLike) -> Statistic:
-    """D' of many resamples at once, for `Bootstrap`; see `detection`.
-
-    Raises:
-        InvalidInputError: as `detection`.
-    """
-    return _of_both(targets, answers, lambda hit, alarm: hit - alarm)
+    """Return d' of many resamples at once, for `Bootstrap`."""
+    return _combined_scores(targets, answers, 1.0, -1.0)
 
 
 def criterion(targets: npt.ArrayLike, answers: npt.ArrayLike) -> Statistic:
-    """The criterion of many resamples at once, for `Bootstrap`; see `detection`.
-
-    Raises:
-        InvalidInputError: as `detection`.
-    """
-    return _of_both(targets, answers, lambda hit, alarm: -(hit + alarm) / 2)
+    """Return the criterion of many resamples at once, for `Bootstrap`."""
+    return _combined_scores(targets, answers, -0.5, -0.5)
 
 
-def _of_both(
-    targets: npt.ArrayLike, answers: npt.ArrayLike, combined: Callable[[float, float], float]
+def _combined_scores(
+    targets: npt.ArrayLike, answers: npt.ArrayLike, hit_weight: float, false_alarm_weight: float
 ) -> Statistic:
-    """What comes of the normal scores of hits and false alarms."""
-    right, said = validate_predictions(targets, answers, n_dimensions=1)
-    marks = np.stack([right & said, right, ~right & said, ~right], axis=1).astype(np.float64)
+    """Weighted sum of the normal scores of hit rate and false alarm rate."""
+    right, yes = validate_predictions(targets, answers, n_dimensions=1)
+    indicators = np.stack([right & yes, right, ~right & yes, ~right], axis=1).astype(np.float64)
 
     def statistic(counts: Float64Array) -> Float64Array:
-        hits, n_yes, alarms, n_no = (counts @ marks).T
-        found = np.full(len(counts), np.nan)
-        for row in np.flatnonzero((n_yes > 0) & (n_no > 0)):
-            found[row] = combined(_score(hits[row], n_yes[row]), _score(alarms[row], n_no[row]))
-        return found
+        n_hits, n_right, n_false_alarms, n_wrong = (counts @ indicators).T
+        hits = ndtri((n_hits + 0.5) / (n_right + 1))
+        false_alarms = ndtri((n_false_alarms + 0.5) / (n_wrong + 1))
+        combined = hit_weight * hits + false_alarm_weight * false_alarms
+        return np.where((n_right > 0) & (n_wrong > 0), combined, np.nan)
 
     return statistic
-
-
-def _score(count: float, n: float) -> float:
-    return _NORMAL.inv_cdf((count + 0.5) / (n + 1))

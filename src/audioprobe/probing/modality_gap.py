@@ -8,7 +8,7 @@ import numpy as np
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.paired import mcnemar, sign_flips
 from audioprobe.metrics.permutations import smallest_text
-from audioprobe.metrics.power import Test
+from audioprobe.metrics.power import PairedTest
 from audioprobe.metrics.vectorized_metrics import mean
 from audioprobe.probing.questions import Condition
 from audioprobe.probing.scores import concepts_of
@@ -41,8 +41,8 @@ class ModalityGap:
     perception: Estimate
     reasoning: Estimate
     untold: Estimate
-    mcnemar: Test | None
-    permutation: Test | None
+    mcnemar: PairedTest | None
+    permutation: PairedTest | None
     table: tuple[int, int, int, int]
     n_left_out: int
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from audioprobe.errors import needs_extra
 from audioprobe.io.text_table import printable
-from audioprobe.metrics.calibration import Bin
+from audioprobe.metrics.calibration import CalibrationBin
 from audioprobe.metrics.curves import RocCurve
 from audioprobe.types import Estimate, Float64Array
 
@@ -81,14 +81,14 @@ def roc(curves: Mapping[str, RocCurve]) -> Figure:
     return figure
 
 
-def reliability(curves: Mapping[str, Sequence[Bin]]) -> Figure:
-    """Share of positives over what was said, by name; the area of a dot is its share of items."""
-    figure, axes = _square("probability said", "share that was there")
+def reliability(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
+    """Plot share of positives against probability; the area of a dot is its share of the items."""
+    figure, axes = _square("mean predicted probability", "share of positives")
     for number, (name, bins) in enumerate(curves.items()):
-        said, true = [b.said for b in bins], [b.true for b in bins]
+        x, y = [b.mean_probability for b in bins], [b.positive_rate for b in bins]
         total = sum(b.n for b in bins)
-        axes.plot(said, true, color=f"C{number % 10}", linewidth=1, label=printable(name))
-        axes.scatter(said, true, s=[8 + 160 * b.n / total for b in bins], color=f"C{number % 10}")
+        axes.plot(x, y, color=f"C{number % 10}", linewidth=1, label=printable(name))
+        axes.scatter(x, y, s=[8 + 160 * b.n / total for b in bins], color=f"C{number % 10}")
     _legend(axes, left=True)
     plain(axes)
     return figure

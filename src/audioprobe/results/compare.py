@@ -12,7 +12,7 @@ from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.multiple_testing import benjamini_hochberg, holm
 from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
 from audioprobe.metrics.permutations import smallest_text
-from audioprobe.metrics.power import Test
+from audioprobe.metrics.power import PairedTest
 from audioprobe.normalization import nfc
 from audioprobe.results.classification import ClassificationResult
 from audioprobe.results.display import Displayed
@@ -37,7 +37,7 @@ class LabelComparison:
     """
 
     label: str
-    auc: Test
+    auc: PairedTest
     holm: float | None
     benjamini_hochberg: float | None
     detectable: float | None
@@ -62,8 +62,8 @@ class Comparison(Displayed):
     """
 
     clip_ids: tuple[str, ...]
-    macro_auc: Test
-    best_label: Test
+    macro_auc: PairedTest
+    best_label: PairedTest
     labels: tuple[LabelComparison, ...]
     left_out: Mapping[str, int]
     names: tuple[str, str] = ("first", "second")
@@ -204,7 +204,7 @@ def compare(
     )
 
 
-def _corrected(labels: Sequence[str], tests: Sequence[Test]) -> tuple[LabelComparison, ...]:
+def _corrected(labels: Sequence[str], tests: Sequence[PairedTest]) -> tuple[LabelComparison, ...]:
     p_values = [test.p_value for test in tests]
     n_tests = sum(p_value is not None for p_value in p_values)
     corrected = zip(labels, tests, holm(p_values), benjamini_hochberg(p_values), strict=True)
@@ -276,7 +276,7 @@ def _right(targets: BoolArray, scores: FloatArray) -> BoolArray:
 
 def _row(
     what: str,
-    test: Test,
+    test: PairedTest,
     detectable: float | None = None,
     holm: float | None = None,
     discovery: float | None = None,

@@ -178,8 +178,8 @@ def _with_interval(
     if bootstrap is None or statistic is None or point.value is None:
         return point
     unit = "clips" if groups is None else "groups"
-    return bootstrap.around(
-        point, statistic, len(targets), groups=groups, present=targets, unit=unit
+    return bootstrap.estimate(
+        statistic, len(targets), groups=groups, present=targets, point=point, unit=unit
     )
 
 

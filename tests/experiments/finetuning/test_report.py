@@ -125,7 +125,7 @@ def test_effects_links_and_drift_are_told_as_found(whole: StudySummary) -> None:
         assert told.lstrip("+") == str(replace(one.effect.estimate, n_undefined=0))
         if one.corrected is None:
             assert p == "–"
-            assert "nothing is left to be noise" in one.effect.estimate.method
+            assert "no residuals to estimate the noise from" in one.effect.estimate.method
         else:
             assert float(p) == pytest.approx(one.corrected, rel=0.01)
     # Four strategies read anew, and have as many numbers to be told.

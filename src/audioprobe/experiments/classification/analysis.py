@@ -20,7 +20,8 @@ from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
 from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.multiple_testing import holm
-from audioprobe.metrics.paired import Test, permutation
+from audioprobe.metrics.paired import permutation
+from audioprobe.metrics.power import PairedTest
 from audioprobe.metrics.ranking import average_precision, roc_auc
 from audioprobe.metrics.threshold import f1_per_label
 from audioprobe.metrics.vectorized_metrics import (
@@ -131,7 +132,7 @@ def scored(
     annotated = {(cell.sounds, cell.rung): LabelledScores(cell) for cell in cells}
     tuned_on = {sound.name: sound.thresholds_from for sound in config.sounds}
     first: dict[str, LabelledScores] = {}
-    tests: dict[tuple[str, str], Test | None] = {}
+    tests: dict[tuple[str, str], PairedTest | None] = {}
     for (sounds, rung), one in annotated.items():
         base = first.setdefault(sounds, one)
         tests[sounds, rung] = None if base is one else _against(base, one, config.bootstrap)
@@ -184,13 +185,13 @@ def _numbers(
     targets, scores = one.targets, one.scores
 
     def estimated(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
-        return bootstrap.around(
-            point,
+        return bootstrap.estimate(
             statistic,
             len(targets),
             groups=one.groups,
             strata=one.strata,
             present=present,
+            point=point,
             unit=one.unit,
         )
 
@@ -233,14 +234,19 @@ def _policy(other: LabelledScores | None) -> ThresholdPolicy:
     return TunedThreshold.fit(other.targets, other.scores, on=other.cell.sounds)
 
 
-def _against(base: LabelledScores, one: LabelledScores, bootstrap: Bootstrap) -> Test:
+def _against(base: LabelledScores, one: LabelledScores, bootstrap: Bootstrap) -> PairedTest:
     """The difference of both AUCs in the same resamples, and by exchanges of whole groups."""
     in_base = set(base.ids)
     kept = [n for n, name in enumerate(one.ids) if name in in_base]
     common = [one.ids[n] for n in kept]
     if not common:
         why = "no annotated clip was scored in both"
-        return Test(Estimate(value=None, n=0, method=why), None, None, why)
+        return PairedTest(
+            difference=Estimate(value=None, n=0, method=why),
+            p_value=None,
+            standard_error=None,
+            name=why,
+        )
     return permutation(
         one.targets[kept],
         one.cell.result.scores[one.rows(common)],
@@ -254,7 +260,7 @@ def _against(base: LabelledScores, one: LabelledScores, bootstrap: Bootstrap) ->
 
 
 def _gains(
-    tests: Mapping[tuple[str, str], Test | None], level: float
+    tests: Mapping[tuple[str, str], PairedTest | None], level: float
 ) -> dict[tuple[str, str], Gain | None]:
     """The p-values of the rungs of each sounds, corrected together."""
     found: dict[tuple[str, str], Gain | None] = dict.fromkeys(tests)

@@ -7,7 +7,7 @@ from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.classification.labelled_scores import LabelledScores
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.metrics.calibration import (
-    Bin,
+    CalibrationBin,
     Platt,
     expected_calibration_error,
     reliability,
@@ -32,7 +32,7 @@ class CalibrationResult:
     rung: str
     tuned_on: str
     error: Estimate
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
 
 
 def calibrate(
@@ -63,12 +63,12 @@ def _judged(
     said = curve(one.scores)
     flat = one.targets.ravel(), said.ravel()
     point = Estimate(value=expected_calibration_error(*flat), n=said.size, method="ECE, 10 bins")
-    error = config.bootstrap.around(
-        point,
+    error = config.bootstrap.estimate(
         resampled_calibration_error(one.targets, said),
         len(one.ids),
         groups=one.groups,
         strata=one.strata,
+        point=point,
         unit=one.unit,
     )
     return CalibrationResult(

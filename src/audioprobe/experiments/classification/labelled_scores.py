@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from audioprobe.experiments.classification.run import ClassificationCell
-from audioprobe.metrics.grouping import merged_strata
+from audioprobe.metrics.grouping import merge_single_group_strata
 from audioprobe.results.evaluation import targets_of
 from audioprobe.types import BoolArray, FloatArray
 
@@ -59,7 +59,7 @@ class LabelledScores:
         # A kind that a single group has would always be drawn: it joins those without a rare label.
         sizes = Counter(kinds.values())
         common = {g: kind if sizes[kind] > 1 else frozenset() for g, kind in kinds.items()}
-        strata = merged_strata(common)
+        strata = merge_single_group_strata(common)
         return [strata[g] for g in self.groups]
 
     def rows(self, ids: Sequence[str]) -> list[int]:

@@ -35,12 +35,12 @@ def auc_of(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> Esti
     """
     strata = [row.tobytes() for row in targets]
     point = macro(per_label(roc_auc, targets, scores))
-    return bootstrap.around(
-        point,
+    return bootstrap.estimate(
         macro_roc_auc(targets, scores),
         len(targets),
         strata=strata,
         present=targets,
+        point=point,
         unit="clips",
     )
 
