@@ -16,8 +16,8 @@ from audioprobe import AST, Waveform
 from audioprobe.audio.filterbank import LTU as LTU_SPECTROGRAM
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.datasets.recordings import Recordings
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_prefix import CavMaePrefix
-from audioprobe.models.ltu.cavmae import CavMaeConfig
 from side_by_side import finish, ratio
 
 BAR = 0.999

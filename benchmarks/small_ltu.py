@@ -2,7 +2,7 @@
 
 import torch
 
-from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 
 WIDTH = 512

@@ -13,7 +13,8 @@ from marks import filled
 
 from audioprobe.datasets.synthetic.palettes import Procedural
 from audioprobe.io.json_codec import from_json
-from audioprobe.models.ltu.checkpoint import ADAPTER, CARD, MINI
+from audioprobe.models.ltu.checkpoint import ADAPTER, MINI
+from audioprobe.models.ltu.model_card import CARD
 from audioprobe.reports.training_curves import read_log, save_curves
 from audioprobe.small_ltu.curriculum import MODEL, RECIPE
 from audioprobe.small_ltu.evaluation.evaluation import LABELS, PARTS

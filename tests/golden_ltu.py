@@ -13,9 +13,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from audioprobe.audio.filterbank import LTU
-from audioprobe.models.ltu.assembly import assemble
+from audioprobe.models.ltu.assembly import build_from_published
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_prefix import CavMaePrefix
-from audioprobe.models.ltu.cavmae import CavMaeConfig
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from tests.signals import chirp_10s, noise_5s
 
@@ -47,7 +47,7 @@ def tiny_net() -> LTUNetwork:
 
 def new_net() -> LTUNetwork:
     """The same, for a test that changes it."""
-    return assemble(tiny_config(), tiny_base(), tiny_trainable(), source="tiny")
+    return build_from_published(tiny_config(), tiny_base(), tiny_trainable(), source="tiny")
 
 
 def tiny_prefix() -> CavMaePrefix:

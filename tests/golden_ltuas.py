@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import WhisperConfig, WhisperModel
 
-from audioprobe.models.ltu.assembly import assemble, config_of
+from audioprobe.models.ltu.assembly import build_from_published, infer_config
 from audioprobe.models.ltu.audio_prefix import TltrPrefix
 from audioprobe.models.ltu.network import LTUNetwork
 from tests.golden_ltu import tiny_base, tiny_config
@@ -47,8 +47,8 @@ def tiny_trainable() -> dict[str, Tensor]:
 @cache
 def tiny_net() -> LTUNetwork:
     base = {name: value for name, value in tiny_base().items() if "audio" not in name}
-    config = config_of(tiny_config().llama, base, tiny_trainable())
-    return assemble(config, base, tiny_trainable(), source="tiny")
+    config = infer_config(tiny_config().llama, base, tiny_trainable())
+    return build_from_published(config, base, tiny_trainable(), source="tiny")
 
 
 def tiny_prefix() -> TltrPrefix:

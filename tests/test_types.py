@@ -43,9 +43,9 @@ def test_a_log_likelihood_is_of_at_least_one_token(n_tokens: int) -> None:
     ],
 )
 def test_reasoning_is_a_detail_of_a_response(text: str, answer: str, reasoning: str) -> None:
-    response = Response(text, "length", details={"not heard (s)": 1.0})
+    response = Response(text, "length", details={"truncated audio (s)": 1.0})
     assert (response.text, response.finish) == (answer, "length")
-    assert response.details == {"not heard (s)": 1.0, "reasoning": reasoning}
+    assert response.details == {"truncated audio (s)": 1.0, "reasoning": reasoning}
     assert from_json(Response, to_json(response)) == response == replace(response)
 
 

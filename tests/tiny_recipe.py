@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.small_ltu.encoder_training import Lesson
 from audioprobe.small_ltu.recipe import Recipe, RecipeAudio, RecipeStage
 from audioprobe.training.trainer import TrainingArguments

@@ -12,7 +12,7 @@ from audioprobe.finetuning.data import TrainingData
 from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.text_corpora import examples_of
 from audioprobe.io.config import parse_config
-from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
 from audioprobe.small_ltu.qa_sampler import Pair
 from audioprobe.small_ltu.relations import Relation

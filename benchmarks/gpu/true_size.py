@@ -25,9 +25,10 @@ from audioprobe.finetuning.strategy import ContrastiveAlignment, Distillation, S
 from audioprobe.finetuning.text_corpora import examples_of, read_texts
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.models.causal_lm.quantization import quantize
-from audioprobe.models.ltu.assembly import build
-from audioprobe.models.ltu.checkpoint import LTUCheckpoint, Origin
+from audioprobe.models.ltu.assembly import build_network
+from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.conversion import save_ltu
+from audioprobe.models.ltu.model_card import Origin
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.training.trainer import TrainingArguments
 
@@ -58,11 +59,14 @@ def random_ltu(size: str) -> LTUCheckpoint:
             if norm or still
             else tensor.normal_(0, 0.02, generator=generator)
         )
-    net = build(config, tensors, source=f"a random LTU-{size}").to("cuda").eval()
+    net = build_network(config, tensors, source=f"a random LTU-{size}").to("cuda").eval()
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = AutoTokenizer.from_pretrained(write_tokenizer(Path(folder)))
     return LTUCheckpoint(
-        net.requires_grad_(requires_grad=False), tokenizer, Origin("", "", "", ""), ""
+        net=net.requires_grad_(requires_grad=False),
+        tokenizer=tokenizer,
+        origin=Origin("", "", "", ""),
+        revision="",
     )
 
 

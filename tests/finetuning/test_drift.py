@@ -141,7 +141,7 @@ def test_states_are_the_means_of_hidden_states() -> None:
             last = net.llama.model(inputs_embeds=embedded).last_hidden_state
             torch.testing.assert_close(torch.tensor(texts[0][n]), embedded[0].mean(0))
             torch.testing.assert_close(torch.tensor(texts[-1][n]), last[0].mean(0))
-            joined = net.join(item[None], heard[n : n + 1])
+            joined = net.embed(item[None], heard[n : n + 1])
             last = net.llama.model(inputs_embeds=joined).last_hidden_state
             expected = last[0, : heard.shape[1]].mean(0)
             torch.testing.assert_close(torch.tensor(sound[-1][n]), expected)

@@ -93,13 +93,13 @@ def test_nothing_in_a_caption_is_interpreted(caption: str) -> None:
 
 def test_the_caption_and_what_is_odd_about_it_are_told() -> None:
     def caption(prompt: Prompt) -> Response:
-        return Response("a long", "length", details={"not heard (s)": 2.5})
+        return Response("a long", "length", details={"truncated audio (s)": 2.5})
 
     (response,) = Cascade(ScriptedModel(caption), Reader()).generate([Prompt("?", sound())])
     assert response.details == {
         "caption": "a long",
         "caption finish": "length",
-        "caption not heard (s)": 2.5,
+        "caption truncated audio (s)": 2.5,
     }
     (text,) = Cascade(ScriptedModel(caption), Reader()).generate([Prompt("?")])
     assert text.details == {}

@@ -45,7 +45,9 @@ def test_sound_beyond_ten_seconds_is_counted() -> None:
 
 def test_what_a_model_leaves_out_is_counted_too() -> None:
     def answer(prompt: Prompt) -> Response:
-        left_out = {"not heard (s)": 4.0} if prompt.audio and prompt.audio.duration == 10 else {}
+        left_out = (
+            {"truncated audio (s)": 4.0} if prompt.audio and prompt.audio.duration == 10 else {}
+        )
         return Response("Yes.", details=left_out)
 
     outcome = asked((lasting("crow", 12), *CLIPS[1:8]), Scripted(answer))

@@ -66,11 +66,11 @@ def test_csv_has_a_row_per_clip_asked_for_and_no_score_for_the_failed_one(
 
 def test_what_a_model_told_beside_its_captions_is_in_the_csv(result: ClassificationResult) -> None:
     silent, loud, evil = result.captions
-    told = replace(loud, details={"not heard (s)": 4.76, "model": "m"})
+    told = replace(loud, details={"truncated audio (s)": 4.76, "model": "m"})
     odd = replace(result, captions=(silent, told, evil))
     first, other, failed = csv.DictReader(io.StringIO(odd.to_csv(), newline=""))
     said = [row["details"] for row in (first, other, failed)]
-    assert said == [" | not heard (s): 4.76, model: m", "", ""]
+    assert said == [" | truncated audio (s): 4.76, model: m", "", ""]
     assert "details" not in result.to_csv()
 
 

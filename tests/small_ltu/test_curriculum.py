@@ -13,7 +13,7 @@ from tests.tiny_recipe import PLAN, SOURCES, recipe
 
 from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
-from audioprobe.models.ltu.adapter import save_adapter
+from audioprobe.models.ltu.adapters import save_adapter
 from audioprobe.progress import ProgressEvent
 from audioprobe.small_ltu.curriculum import Curriculum, scenes_of
 from audioprobe.small_ltu.recipe import RecipeAudio, RecipeStage

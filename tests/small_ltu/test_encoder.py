@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from audioprobe import Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics import macro, per_label, roc_auc
-from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.progress import ProgressEvent
 from audioprobe.small_ltu.encoder_training import (
     Lesson,

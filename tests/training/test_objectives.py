@@ -16,8 +16,8 @@ from tests.golden_ltu import (
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.models.ltu.cavmae import CavMaeConfig, CavMaeEncoder
-from audioprobe.models.ltu.cross_attention import init_cross_attention
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
+from audioprobe.models.ltu.audio_prefix import GatedCrossAttention
 from audioprobe.models.ltu.network import IGNORED, next_token_loss
 from audioprobe.models.ltu.prompt import tokenize, write_prompt
 from audioprobe.training.objectives import AnswerLoss, LabelBatch, LabelLoss
@@ -145,7 +145,7 @@ def test_labels_of_an_encoder_can_be_learned() -> None:
 def test_the_parts_named_train_and_no_others(parts: list[Part]) -> None:
     net = new_net()
     if "gate" in parts:
-        net.prefix.gate = init_cross_attention(torch.ones(2, 64), 8, seed=0)
+        net.prefix.gate = GatedCrossAttention.from_texts(torch.ones(2, 64), 8, seed=0)
     trained = set_trainable(net, parts)
     names = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
     assert len(trained) == len(names)

@@ -115,7 +115,7 @@ def states(
         for index, item in enumerate(ids):
             heard = None if audio is None else audio[index : index + 1].to(device)
             hidden = net.llama.model(
-                inputs_embeds=net.join(item[None].to(device), heard),
+                inputs_embeds=net.embed(item[None].to(device), heard),
                 output_hidden_states=True,
                 use_cache=False,
             ).hidden_states

@@ -42,10 +42,9 @@ from audioprobe.finetuning.trainable import set_trainable_by_name
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
 from audioprobe.models.causal_lm.batching import within_memory
+from audioprobe.models.ltu.adapters import expand_lora
+from audioprobe.models.ltu.audio_prefix import GATE, GatedCrossAttention
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
-from audioprobe.models.ltu.cross_attention import NAME as GATE
-from audioprobe.models.ltu.cross_attention import init_cross_attention
-from audioprobe.models.ltu.lora_expansion import expand_lora
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.training import checkpointing
@@ -199,7 +198,7 @@ def _open_gate(net: LTUNetwork, lessons: TrainingData, strategy: Strategy) -> No
         return
     labels = sorted({label for some in lessons.taught.labels for label in some})
     states = embedded(net, texts_in_tokens(lessons.tokenizer, labels))
-    gate = init_cross_attention(states, wanted.width, strategy.arguments.seed)
+    gate = GatedCrossAttention.from_texts(states, wanted.width, strategy.arguments.seed)
     weight = net.prefix.projection.weight
     net.prefix.gate = gate.to(weight.device, weight.dtype)
 

@@ -112,7 +112,7 @@ class ProbeRunner:
         found = dict(zip(keys, self._asked("answers", keys, ask), strict=True))
         for (_, sound, _), response in found.items():
             left_out = {} if isinstance(response, PromptFailure) else response.details
-            seconds = left_out.get("not heard (s)")
+            seconds = left_out.get("truncated audio (s)")
             if isinstance(seconds, int | float):
                 self.unheard[sound] = float(seconds)
         return found

@@ -90,8 +90,8 @@ class Caption:
         text: the answer as it came.
         abstained: True where the model itself said that it recognises nothing.
         finish: "length" where the token limit cut the text off.
-        details: what else the model told of this answer, such as "not heard (s)": how much of the
-            window was cut off, because the model hears less.
+        details: further facts about the response, such as "truncated audio (s)": seconds of the
+            window beyond the model's input.
     """
 
     clip_id: str

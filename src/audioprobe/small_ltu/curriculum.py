@@ -18,7 +18,7 @@ from audioprobe.datasets.synthetic.palettes import Blend, Palette, Procedural, R
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
-from audioprobe.models.ltu.adapter import save_adapter
+from audioprobe.models.ltu.adapters import save_adapter
 from audioprobe.models.ltu.audio_prefix import CavMaePrefix
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
 from audioprobe.models.ltu.model import LTU
@@ -185,7 +185,7 @@ class Curriculum:
         if out.exists():
             return out
         clips = () if self._recordings is None else Recorded(self._recordings, TRAIN).clips
-        return save_adapter(files, out, name=self.folder.name, learned_from=clips)
+        return save_adapter(files, out, name=self.folder.name, training_clips=clips)
 
     def _pin(self) -> None:
         """One folder, one recipe."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.models.ltu.cavmae import CavMaeConfig, CavMaeEncoder
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.training import checkpointing
 from audioprobe.training.objectives import LabelBatch, LabelKind, LabelLoss

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.config import configs_in, find_config, read_config
-from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.small_ltu.encoder_training import Lesson
 from audioprobe.training.sequences import CUTOFF, Loss
 from audioprobe.training.trainable import Part

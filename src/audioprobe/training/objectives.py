@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioprobe.models.ltu.cavmae import CavMaeEncoder
+from audioprobe.models.ltu.audio_encoder import CavMaeEncoder
 from audioprobe.models.ltu.network import IGNORED, LTUNetwork
 from audioprobe.training.sequences import PAD, Batch, Rows
 
@@ -50,7 +50,7 @@ class AnswerLoss(nn.Module):
         heard = None if rows.sounds is None else self.net.prefix(rows.sounds)
         n_audio = 0 if heard is None else heard.shape[1]
         outputs = self.net.llama.model(
-            inputs_embeds=self.net.join(rows.ids, heard),
+            inputs_embeds=self.net.embed(rows.ids, heard),
             attention_mask=_visible(rows.segments, n_audio),
             position_ids=_places(rows.positions, n_audio),
         )

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from torch import nn
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.models.ltu.cross_attention import NAME as GATE
+from audioprobe.models.ltu.audio_prefix import GATE
 from audioprobe.models.ltu.network import LTUNetwork
 
 Part = Literal["encoder", "projector", "gate", "lora", "llm"]

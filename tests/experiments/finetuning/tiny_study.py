@@ -9,8 +9,8 @@ from tests.tiny_ltu import write_base
 from audioprobe import Waveform
 from audioprobe.audio.wav import wav_bytes
 from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
-from audioprobe.models.ltu.adapter import save_adapter
-from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.adapters import save_adapter
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.checkpoint import init_ltu
 
 CONCEPTS = ("crow", "owl", "duck", "dog", "bell", "guitar", "piano", "flute")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from audioprobe.models.causal_lm.quantization import Quantization, linear_maps, quantize
-from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.generation import TokenPrompt, generate, log_likelihood
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.types import Decoding
@@ -55,8 +55,8 @@ def prompts(net: LTUNetwork) -> list[TokenPrompt]:
 def test_company_changes_no_answer(kind: Quantization) -> None:
     net = quantised(kind)
     brief = Decoding(max_new_tokens=8)
-    together = generate(net, prompts(net), brief, end=2)
-    alone = [generate(net, [prompt], brief, end=2)[0] for prompt in prompts(net)]
+    together = generate(net, prompts(net), brief, eos_token_id=2)
+    alone = [generate(net, [prompt], brief, eos_token_id=2)[0] for prompt in prompts(net)]
     assert together == alone
 
 

@@ -38,7 +38,7 @@ def test_what_is_cut_off_a_long_sound_is_told(kind: str) -> None:
         if limit is None or sound.duration <= limit:
             assert answer.details == {}
         else:
-            lost = answer.details["not heard (s)"]
+            lost = answer.details["truncated audio (s)"]
             assert lost == pytest.approx(sound.duration - limit, abs=0.02)
     if limit is not None:  # the order in which sounds come changes nothing
         again = list(
@@ -48,7 +48,7 @@ def test_what_is_cut_off_a_long_sound_is_told(kind: str) -> None:
 
 
 def test_a_long_sound_warns_where_a_likelihood_has_no_place_for_it() -> None:
-    with pytest.warns(UserWarning, match=r"not heard \(s\): 5\.0"):
+    with pytest.warns(UserWarning, match=r"truncated audio \(s\): 5\.0"):
         list(model("qwen2-audio").log_likelihood([Prompt("?", noise(35))], ["a"]))
 
 

@@ -117,7 +117,7 @@ def test_every_number_keeps_its_format_and_large_models_are_split(
     for file in base.iterdir():
         (half / file.name).write_bytes(file.read_bytes())
     save_file({n: t.half() for n, t in tiny_base().items()}, half / "model.safetensors")
-    monkeypatch.setattr(conversion, "SHARD", "500KB")
+    monkeypatch.setattr(conversion, "SHARD_SIZE", "500KB")
     folder = convert_ltu(checkpoint, tmp_path / "ltu", base=half)
     shards = sorted(folder.glob("*.safetensors"))
     assert len(shards) > 1
@@ -173,7 +173,7 @@ def test_a_conversion_that_fails_leaves_no_folder_under_the_name(
 def test_what_a_converted_folder_lacks_is_told(converted: Path, tmp_path: Path) -> None:
     copy = tmp_path / "ltu"
     copy.mkdir()
-    with pytest.raises(WeightsError, match=r"no ltu\.json, so it is no converted LTU"):
+    with pytest.raises(WeightsError, match=r"ltu\.json is missing, so this is not a converted LTU"):
         LTU.from_pretrained(copy)
     card = json.loads((converted / "ltu.json").read_text())
     (copy / "ltu.json").write_text(json.dumps(card))

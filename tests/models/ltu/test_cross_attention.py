@@ -16,12 +16,10 @@ from tests.tiny_tuning import tiny_files
 from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.finetuning.trainable import set_trainable_by_name
-from audioprobe.models.ltu.adapter import save_adapter
-from audioprobe.models.ltu.assembly import build
-from audioprobe.models.ltu.cross_attention import (
+from audioprobe.models.ltu.adapters import save_adapter
+from audioprobe.models.ltu.assembly import build_network
+from audioprobe.models.ltu.audio_prefix import (
     GatedCrossAttention,
-    attach_cross_attention,
-    init_cross_attention,
 )
 from audioprobe.training.trainable import part_of, set_trainable
 from audioprobe.types import Decoding, Waveform
@@ -40,7 +38,7 @@ def test_a_shut_gate_changes_no_bit_of_what_is_said() -> None:
     with torch.inference_mode():
         tokens = net.prefix(spectrograms()[:1])
         plain = net(ids, tokens)
-        net.prefix.gate = init_cross_attention(random(5, 64), 16, seed=3)
+        net.prefix.gate = GatedCrossAttention.from_texts(random(5, 64), 16, seed=3)
         gated = net.prefix(spectrograms()[:1])
         assert torch.equal(gated, tokens)
         assert torch.equal(net(ids, gated), plain)
@@ -60,7 +58,7 @@ def test_an_open_gate_is_cross_attention(
     n_texts: int, hidden: int, width: int, opening: float, seed: int
 ) -> None:
     texts, tokens = random(n_texts, hidden, seed=seed), random(2, 3, hidden, seed=seed + 100)
-    gate = init_cross_attention(texts, width, seed).double()
+    gate = GatedCrossAttention.from_texts(texts, width, seed).double()
     torch.nn.init.constant_(gate.opening, opening)
     found = gate(tokens.double()).detach().numpy()
 
@@ -86,7 +84,7 @@ def test_the_order_of_texts_changes_nothing(order: list[int]) -> None:
     texts, tokens = random(4, 6), random(1, 3, 6, seed=1)
     found = []
     for some in (texts, texts[order]):
-        gate = init_cross_attention(some, 4, seed=0)
+        gate = GatedCrossAttention.from_texts(some, 4, seed=0)
         torch.nn.init.constant_(gate.opening, 1.0)
         found.append(gate(tokens))
     torch.testing.assert_close(found[0], found[1])
@@ -97,7 +95,7 @@ def test_a_gate_begins_as_its_seed_says_and_draws_from_nothing_else() -> None:
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    one, again, other = (init_cross_attention(texts, 4, seed) for seed in (0, 0, 1))
+    one, again, other = (GatedCrossAttention.from_texts(texts, 4, seed) for seed in (0, 0, 1))
     assert torch.equal(torch.rand(2), expected)
     assert torch.equal(one.query.weight, again.query.weight)
     assert not torch.equal(one.query.weight, other.query.weight)
@@ -107,7 +105,7 @@ def test_a_gate_begins_as_its_seed_says_and_draws_from_nothing_else() -> None:
 
 
 def test_a_shut_gate_can_learn_to_open() -> None:
-    gate, tokens = init_cross_attention(random(3, 8), 4, seed=0), random(2, 3, 8, seed=1)
+    gate, tokens = GatedCrossAttention.from_texts(random(3, 8), 4, seed=0), random(2, 3, 8, seed=1)
     gate(tokens)[..., 0].sum().backward()
     assert gate.opening.grad is not None
     assert gate.opening.grad.any()
@@ -120,7 +118,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_gated_ltu_is_saved_and_answers_the_same(base: Path, tmp_path: Path) -> None:
     files = tiny_files(base)
-    gate = init_cross_attention(random(3, 64), 16, seed=0)
+    gate = GatedCrossAttention.from_texts(random(3, 64), 16, seed=0)
     torch.nn.init.constant_(gate.opening, 2.0)
     torch.nn.init.normal_(gate.out.weight, std=2.0)
     plain = list(LTU(files.net, files.tokenizer, files.info({})).generate(PROMPTS, BRIEF))
@@ -142,26 +140,26 @@ def test_a_gated_ltu_is_saved_and_answers_the_same(base: Path, tmp_path: Path) -
 
 
 def test_sizes_come_from_the_tensors() -> None:
-    gate = init_cross_attention(random(3, 8), 4, seed=0)
+    gate = GatedCrossAttention.from_texts(random(3, 8), 4, seed=0)
     tensors = {f"prefix.gate.{name}": tensor for name, tensor in gate.state_dict().items()}
-    found = attach_cross_attention(tensors, "prefix.gate")
+    found = GatedCrossAttention.from_tensors(tensors, "prefix.gate")
     assert found is not None
     assert {n: t.shape for n, t in found.state_dict().items()} == {
         n: t.shape for n, t in gate.state_dict().items()
     }
-    assert attach_cross_attention({}, "prefix.gate") is None
+    assert GatedCrossAttention.from_tensors({}, "prefix.gate") is None
     net = new_net()
     whole = net.state_dict() | {f"prefix.gate.{n}": t for n, t in gate.state_dict().items()}
     del whole["prefix.gate.out.weight"]
     with pytest.raises(WeightsError, match=r"prefix\.gate\.out\.weight"):
-        build(replace(net.config), whole, source="tiny")
+        build_network(replace(net.config), whole, source="tiny")
 
 
 def test_a_gate_trains_by_its_name_where_there_is_one() -> None:
     net = new_net()
     with pytest.raises(InvalidInputError, match="has no gate"):
         set_trainable_by_name(net, "projector+gate")
-    net.prefix.gate = init_cross_attention(random(3, 64), 8, seed=0)
+    net.prefix.gate = GatedCrossAttention.from_texts(random(3, 64), 8, seed=0)
     set_trainable_by_name(net, "projector+gate")
     names = [name for name, p in net.named_parameters() if p.requires_grad]
     assert {part_of(name) for name in names} == {"projector", "gate"}
@@ -173,5 +171,5 @@ def test_a_gate_trains_by_its_name_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("sizes", [(0, 8, 4), (3, 0, 4), (3, 8, 0)])
 def test_a_gate_to_nothing_is_refused(sizes: tuple[int, int, int]) -> None:
-    with pytest.raises(InvalidInputError, match="needs texts and widths"):
+    with pytest.raises(InvalidInputError, match="must be at least 1"):
         GatedCrossAttention(*sizes)

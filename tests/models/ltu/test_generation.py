@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.causal_lm.generation import options_of
-from audioprobe.models.ltu.generation import TokenPrompt, _together, generate, log_likelihood
+from audioprobe.models.ltu.generation import TokenPrompt, batch_inputs, generate, log_likelihood
 from audioprobe.types import Decoding
 
 END = 2
@@ -52,7 +52,7 @@ def original(name: str) -> list[tuple[int, ...]]:
     ],
 )
 def test_ids_equal_the_originals(name: str, which: int | None, decoding: Decoding) -> None:
-    (answer,) = generate(tiny_net(), [prompt(which)], decoding, end=END)
+    (answer,) = generate(tiny_net(), [prompt(which)], decoding, eos_token_id=END)
     assert [answer.ids] == original(name)
     assert not answer.ended
 
@@ -74,7 +74,7 @@ def test_scores_that_tokens_are_drawn_by_equal_the_originals(name: str, decoding
     llama: Any = tiny_net().llama
     with torch.inference_mode():
         found = llama.generate(
-            **_together(tiny_net(), [prompt(0)]),
+            **batch_inputs(tiny_net(), [prompt(0)]),
             output_scores=True,
             return_dict_in_generate=True,
             **options_of(decoding, (END,)),
@@ -86,9 +86,9 @@ def test_scores_that_tokens_are_drawn_by_equal_the_originals(name: str, decoding
 
 def test_batches_of_equal_prompts_equal_the_originals() -> None:
     both = [prompt(0), prompt(1)]
-    answers = generate(tiny_net(), both, GREEDY, end=END)
+    answers = generate(tiny_net(), both, GREEDY, eos_token_id=END)
     assert [answer.ids for answer in answers] == original("D9.batch2_same_prompt_ids")
-    stopped = generate(tiny_net(), both, GREEDY, end=134)
+    stopped = generate(tiny_net(), both, GREEDY, eos_token_id=134)
     for answer, row in zip(stopped, original("D10.batch2_eos134_ids"), strict=True):
         assert answer.ended == (134 in row)
         assert answer.ids == (row[: row.index(134)] if answer.ended else row)
@@ -110,8 +110,8 @@ def test_company_changes_no_answer(
     prompts = [prompt(which, torch.tensor([1, *ids])) for ids, which in given_prompts]
     # In double precision, for a random model has near ties that float32's rounding would decide.
     net = copy.deepcopy(tiny_net()).double()
-    together = generate(net, prompts, decoding, end=END)
-    alone = [generate(net, [one], decoding, end=END)[0] for one in prompts]
+    together = generate(net, prompts, decoding, eos_token_id=END)
+    alone = [generate(net, [one], decoding, eos_token_id=END)[0] for one in prompts]
     assert together == alone
 
 
@@ -123,7 +123,7 @@ def test_sampling_follows_the_seed_and_leaves_the_global_generator_alone() -> No
             tiny_net(),
             [prompt(0)],
             Decoding(max_new_tokens=24, temperature=1.0, seed=seed),
-            end=END,
+            eos_token_id=END,
         )
         for seed in (1, 1, 2)
     ]
@@ -156,7 +156,7 @@ def test_likelihoods_over_a_shared_prefix_equal_full_passes(
 def test_what_cannot_be_answered_is_refused() -> None:
     net = tiny_net()
     with pytest.raises(UnsupportedInputError, match="context of 2048 tokens"):
-        generate(net, [prompt(0)], Decoding(max_new_tokens=2000), end=END)
+        generate(net, [prompt(0)], Decoding(max_new_tokens=2000), eos_token_id=END)
     with pytest.raises(UnsupportedInputError, match="context"):
         log_likelihood(net, prompt(0), [[5] * 2040])
     with pytest.raises(InvalidInputError, match="at least one token"):

@@ -9,10 +9,9 @@ from tests.tiny_tuning import tiny_files
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.trainable import set_trainable_by_name
-from audioprobe.models.ltu.adapter import save_adapter
-from audioprobe.models.ltu.cavmae import CavMaeConfig
+from audioprobe.models.ltu.adapters import expand_lora, save_adapter
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu, load_ltu
-from audioprobe.models.ltu.lora_expansion import expand_lora
 
 IDS = torch.tensor([[1, 5, 9, 7, 30, 2]])
 MORE = ("q_proj", "v_proj", "up_proj", "o_proj")
@@ -93,8 +92,8 @@ def test_it_is_saved_and_read_again(base: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rank", "targets", "message"),
     [
-        (1, ("q_proj", "v_proj"), "rank 2 on q_proj, v_proj would lose .* at least 2"),
-        (8, ("q_proj",), "and these projections"),
+        (1, ("q_proj", "v_proj"), "rank 2 on q_proj, v_proj would lose trained .* at least 2"),
+        (8, ("q_proj",), "and include these projections"),
         (8, ("q_proj", "v_proj", "w_proj"), "no projection w_proj; it has down_proj, gate_proj"),
         (8, (), "none was named"),
     ],

@@ -44,7 +44,7 @@ def noise(seconds: float, seed: int = 0) -> Waveform:
 
 
 def test_a_published_checkpoint_loads_and_hears_as_the_original(ltu: LTU) -> None:
-    tokens = ltu._hear(Waveform(chirp_10s().numpy(), 16_000)).tokens
+    tokens = ltu._encode_audio(Waveform(chirp_10s().numpy(), 16_000)).tokens
     torch.testing.assert_close(tokens, golden()["audio_tokens"][0], atol=1e-4, rtol=0)
 
 
@@ -109,8 +109,8 @@ def test_one_sound_is_encoded_once_for_many_questions(ltu: LTU) -> None:
 def test_what_is_beyond_ten_seconds_is_not_heard_and_that_is_told(ltu: LTU) -> None:
     long = noise(15.0)
     (response,) = ltu.generate([Prompt("?", long)], BRIEF)
-    assert response.details == {"not heard (s)": 4.76}
-    with pytest.warns(UserWarning, match=r"not heard \(s\): 4\.76"):
+    assert response.details == {"truncated audio (s)": 4.76}
+    with pytest.warns(UserWarning, match=r"truncated audio \(s\): 4\.76"):
         list(ltu.log_likelihood([Prompt("?", long)], ["a"]))
 
 
@@ -132,10 +132,10 @@ def test_the_originals_decodings_are_presets() -> None:
 
 def test_only_the_latest_sounds_are_remembered(ltu: LTU) -> None:
     for seed in range(70):
-        ltu._hear(noise(0.1, seed=1000 + seed))
-    assert len(ltu._heard) == 64
-    assert noise(0.1, seed=1069).digest() in ltu._heard
-    assert noise(0.1, seed=1000).digest() not in ltu._heard
+        ltu._encode_audio(noise(0.1, seed=1000 + seed))
+    assert len(ltu._audio_cache) == 64
+    assert noise(0.1, seed=1069).digest() in ltu._audio_cache
+    assert noise(0.1, seed=1000).digest() not in ltu._audio_cache
 
 
 def test_it_captions_for_a_classifier(ltu: LTU) -> None:
@@ -149,10 +149,10 @@ def test_what_was_not_heard_is_on_record_beside_the_caption(ltu: LTU) -> None:
     reading = Windowing(seconds=15.0)
     classifier = CaptionClassifier(ltu, KeywordScorer(), decoding=BRIEF, reading=reading)
     result = classifier([noise(15.0)], ["crow"])
-    assert [caption.details for caption in result.captions] == [{"not heard (s)": 4.76}]
+    assert [caption.details for caption in result.captions] == [{"truncated audio (s)": 4.76}]
     copy = ClassificationResult.from_json(result.to_json())
     assert copy.captions == result.captions
-    assert "not heard (s): 4.76" in result.to_csv()
+    assert "truncated audio (s): 4.76" in result.to_csv()
 
 
 def test_continuations_may_share_a_beginning_and_must_not_be_empty(ltu: LTU) -> None:
@@ -193,7 +193,7 @@ def test_one_prompt_beyond_the_memory_is_told_with_what_would_fit(ltu: LTU, wher
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     prompt = Prompt("?", noise(1.0, seed=77))
-    ltu._heard.clear()
+    ltu._audio_cache.clear()
     handle = getattr(ltu._net, where).register_forward_pre_hook(fail)
     try:
         for stream in (ltu.generate([prompt], BRIEF), ltu.log_likelihood([prompt], ["crow"])):
@@ -211,7 +211,7 @@ def test_one_prompt_beyond_the_memory_is_told_with_what_would_fit(ltu: LTU, wher
         (
             Prompt("?", examples=(Example("?", "a", noise(1.0)),)),
             UnsupportedInputError,
-            "one sound",
+            "one audio clip",
         ),
         (Prompt("long " * 500), UnsupportedInputError, "context of 2048"),
     ],
@@ -275,14 +275,17 @@ def test_a_base_of_another_kind_or_a_base_in_place_of_the_checkpoint_is_refused(
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(WeightsError, match="expected a LLaMA, found 'gpt2'"):
         LTU.from_pretrained(checkpoint, base=tmp_path)
-    with pytest.raises(WeightsError, match="no audio projection"):
+    with pytest.raises(WeightsError, match="Pass the trained file"):
         LTU.from_pretrained(base / "model.safetensors", base=base)
 
 
 def test_half_precision_stays_close(base: Path, checkpoint: Path, ltu: LTU) -> None:
     half = LTU.from_pretrained(checkpoint, base=base, dtype="bfloat16")
     sound = Waveform(chirp_10s().numpy(), 16_000)
-    one, other = ltu._hear(sound).tokens.flatten(), half._hear(sound).tokens.float().flatten()
+    one, other = (
+        ltu._encode_audio(sound).tokens.flatten(),
+        half._encode_audio(sound).tokens.float().flatten(),
+    )
     assert torch.cosine_similarity(one, other, dim=0) > 0.999
     assert half.info != ltu.info
     assert spectrograms().dtype == torch.float32

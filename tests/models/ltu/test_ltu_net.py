@@ -1,6 +1,7 @@
 """The network gives what LTU's own code gives, stage by stage."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -22,11 +23,11 @@ from torch import Tensor
 
 from audioprobe.audio.filterbank import LTU
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.models.ltu.assembly import assemble
+from audioprobe.models.ltu.assembly import build_from_published
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder, sincos_positions
 from audioprobe.models.ltu.audio_prefix import CavMaePrefix
-from audioprobe.models.ltu.cavmae import CavMaeConfig, CavMaeEncoder, sincos_positions
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, next_token_loss
-from audioprobe.models.ltu.published_names import rename
+from audioprobe.models.ltu.weight_mapping import map_names
 
 EVERY_16TH = slice(None, None, 16)
 
@@ -77,7 +78,7 @@ def audio(*which: int) -> Tensor:
 
 def test_logits_with_and_without_sound_equal_the_originals() -> None:
     net, ids = tiny_net(), golden()["in.input_ids"]
-    as_golden(net.join(ids, audio(0)), "A.inputs_embeds_concat")
+    as_golden(net.embed(ids, audio(0)), "A.inputs_embeds_concat")
     as_golden(net(ids, audio(0)), "A.logits")
     as_golden(net(ids, audio(1)), "A2.logits")
     as_golden(net(ids), "B.logits_text_only")
@@ -109,12 +110,12 @@ def test_the_encoder_of_true_size_equals_the_original() -> None:
     keys = {
         name: tuple(shape) for name, shape in published["ltu_7b"]["keys"].items() if "audio" in name
     }
-    names = rename(keys)
+    mapping = map_names(keys)
     weights = {
-        ours.removeprefix("prefix."): recipe_tensor(
+        mapped.removeprefix("prefix."): recipe_tensor(
             name.removeprefix("base_model.model.model."), keys[name]
         )
-        for name, ours in names.ours.items()
+        for name, mapped in mapping.names.items()
     }
     prefix.load_state_dict(weights, assign=True)
     tokens = prefix.encoder(LTU(chirp_10s())[None])
@@ -138,10 +139,10 @@ def test_published_checkpoints_of_true_size_fit_without_allocating_them(size: st
     with torch.device("meta"):
         net = LTUNetwork(LTUConfig(llama={**LLAMA_SIZES[size], "num_attention_heads": 32}))
     expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-    names = rename(published["keys"])
-    assert not names.unknown
-    assert len(names.ours) + len(names.leftovers) == published["n_tensors"]
-    trained = {ours: tuple(published["keys"][name]) for name, ours in names.ours.items()}
+    mapping = map_names(published["keys"])
+    assert not mapping.unknown
+    assert len(mapping.names) + len(mapping.unused) == published["n_tensors"]
+    trained = {mapped: tuple(published["keys"][name]) for name, mapped in mapping.names.items()}
     assert trained == {n: s for n, s in expected.items() if "lora" in n or n.startswith("prefix")}
 
 
@@ -157,9 +158,9 @@ def test_leftovers_are_tolerated_and_nothing_else_is() -> None:
         "model.audio_encoder.mlp_head.1.bias": one,
         "model.audio_encoder.blocks_a.0.norm1_v.weight": one,
     }
-    assemble(config, base | leftovers, trained, source="with leftovers")
+    build_from_published(config, base | leftovers, trained, source="with leftovers")
     with pytest.raises(WeightsError, match=r"1 unexpected \(model\.video\)"):
-        assemble(config, base | {"model.video": one}, trained, source="x")
+        build_from_published(config, base | {"model.video": one}, trained, source="x")
 
 
 @pytest.mark.parametrize(
@@ -175,12 +176,12 @@ def test_a_missing_parameter_is_refused(lost: str) -> None:
     trained = tiny_trainable()
     del trained[lost]
     with pytest.raises(WeightsError, match="1 missing"):
-        assemble(tiny_config(), tiny_base(), trained, source="x")
+        build_from_published(tiny_config(), tiny_base(), trained, source="x")
 
 
 def test_prefixes_may_be_there_or_not() -> None:
     bare = {k.removeprefix("base_model.model."): v for k, v in tiny_trainable().items()}
-    net = assemble(tiny_config(), tiny_base(), bare, source="bare")
+    net = build_from_published(tiny_config(), tiny_base(), bare, source="bare")
     for one, other in zip(net.state_dict().values(), tiny_net().state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
@@ -190,8 +191,8 @@ def test_an_adapter_on_the_base_of_another_size_is_one_clear_sentence() -> None:
     for name in list(trained):
         if "audio_proj" in name:
             trained[name] = torch.zeros(80, *trained[name].shape[1:])
-    with pytest.raises(WeightsError, match="language model of width 80, and the base has width 64"):
-        assemble(tiny_config(), tiny_base(), trained, source="x")
+    with pytest.raises(WeightsError, match="language model of width 80, but the base has width 64"):
+        build_from_published(tiny_config(), tiny_base(), trained, source="x")
 
 
 def test_sizes_that_cannot_be_are_refused() -> None:
@@ -206,9 +207,9 @@ def test_sizes_that_cannot_be_are_refused() -> None:
 
 def test_a_language_model_whose_embeddings_are_its_output_stays_so() -> None:
     config = tiny_config()
-    tied = LTUConfig(config.audio, {**config.llama, "tie_word_embeddings": True}, config.lora_rank)
+    tied = replace(config, llama={**config.llama, "tie_word_embeddings": True})
     base = {name: tensor for name, tensor in tiny_base().items() if name != "lm_head.weight"}
-    net = assemble(tied, base, tiny_trainable(), source="tied")
+    net = build_from_published(tied, base, tiny_trainable(), source="tied")
     assert net.llama.lm_head.weight is net.llama.model.embed_tokens.weight
     with pytest.raises(WeightsError, match=r"missing .*lm_head"):
-        assemble(config, base, tiny_trainable(), source="untied")
+        build_from_published(config, base, tiny_trainable(), source="untied")

@@ -71,10 +71,10 @@ def test_it_keeps_the_contract_of_language_models(ltuas: LTU) -> None:
 
 
 def test_it_hears_twenty_five_tokens_of_ten_seconds(ltuas: LTU) -> None:
-    assert ltuas._hear(noise(2.0)).tokens.shape == (25, 64)
+    assert ltuas._encode_audio(noise(2.0)).tokens.shape == (25, 64)
     (response,) = ltuas.generate([Prompt(QUESTION, noise(15.0))], BRIEF)
-    assert response.details == {"not heard (s)": 5.0}
-    one, other = (ltuas._hear(noise(2.0, seed)).tokens for seed in (1, 2))
+    assert response.details == {"truncated audio (s)": 5.0}
+    one, other = (ltuas._encode_audio(noise(2.0, seed)).tokens for seed in (1, 2))
     assert not torch.allclose(one, other)
 
 

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from audioprobe.audio.logmel import log_mel
 from audioprobe.errors import InvalidInputError
+from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.generation import TokenPrompt, generate
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
-from audioprobe.models.ltu.published_names import rename
-from audioprobe.models.ltu.tltr import TltrConfig
-from audioprobe.models.ltu.whisper_features import WhisperFeatures
+from audioprobe.models.ltu.weight_mapping import map_names
+from audioprobe.models.ltu.whisper_frontend import WhisperFeatures
 from audioprobe.types import Decoding, Waveform
 
 
@@ -68,7 +68,7 @@ def test_greedy_ids_equal_the_originals() -> None:
     tokens = tiny_prefix()(golden()["in.feat"][:1])[0]
     expected = golden()["D1.greedy_ids"][0, len(ids) :].tolist()
     greedy = Decoding(max_new_tokens=len(expected))
-    (answer,) = generate(tiny_net(), [TokenPrompt(ids, tokens)], greedy, end=2)
+    (answer,) = generate(tiny_net(), [TokenPrompt(ids, tokens)], greedy, eos_token_id=2)
     assert list(answer.ids) == expected
 
 
@@ -85,10 +85,10 @@ def test_published_checkpoints_of_true_size_fit_without_allocating_them(size: st
     with torch.device("meta"):
         net = LTUNetwork(LTUConfig(audio=TltrConfig(), llama=llama))
     expected = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-    names = rename(published["keys"])
-    assert not names.unknown
-    assert not names.leftovers
-    trained = {ours: tuple(published["keys"][name]) for name, ours in names.ours.items()}
+    mapping = map_names(published["keys"])
+    assert not mapping.unknown
+    assert not mapping.unused
+    trained = {mapped: tuple(published["keys"][name]) for name, mapped in mapping.names.items()}
     assert trained == {n: s for n, s in expected.items() if "lora" in n or n.startswith("prefix")}
 
 

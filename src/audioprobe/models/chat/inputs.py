@@ -178,8 +178,8 @@ class Chat:
     def _not_heard(self, turns: Sequence[Turn]) -> dict[str, float]:
         *before, last = turns
         cut = {
-            "not heard (s)": [last.sound],
-            "not heard of examples (s)": [turn.sound for turn in before],
+            "truncated audio (s)": [last.sound],
+            "truncated audio of examples (s)": [turn.sound for turn in before],
         }
         lost = {
             name: sum(self._hearing.lost(sound) for sound in sounds if sound is not None)

@@ -37,11 +37,12 @@ class TransformersLM:
     """A chat model of transformers: one that hears (Qwen2-Audio and others), or text alone.
 
     Sounds are resampled to the model's rate. In-context examples become turns of the conversation,
-    with their sounds where the model takes several. What the model's processor cuts off a long
-    sound is told in `Response.details` as "not heard (s)". Questions about a sound that follow each
-    other encode it once. What reads like a control token in a text is refused, or split where there
-    is no chat template. A template that asks for the date gets a fixed one, which `info` has.
-    Weights are read as safetensors, and code that comes with them is never run.
+    with their sounds where the model takes several. `Response.details` reports
+    what the model's processor cuts off a long sound ("truncated audio (s)"). Questions about a
+    sound that follow each other encode it once. What reads like a control token in a text is
+    refused, or split where there is no chat template. A template that asks for the date gets a
+    fixed one, which `info` has. Weights are read as safetensors, and code that comes with them is
+    never run.
 
     Args:
         model: a local folder or a hub name; models of text alone may also come as one GGUF file.

@@ -1,4 +1,4 @@
-"""From published checkpoints to a network: every parameter accounted for, nothing guessed."""
+"""Build an LTU network from tensors; every parameter must be accounted for."""
 
 import math
 import re
@@ -9,39 +9,35 @@ import torch
 from torch import Tensor, nn
 
 from audioprobe.errors import WeightsError
-from audioprobe.models.ltu.audio_prefix import AudioConfig, prefix_for
-from audioprobe.models.ltu.cavmae import CavMaeConfig
-from audioprobe.models.ltu.cross_attention import NAME as GATE
-from audioprobe.models.ltu.cross_attention import attach_cross_attention
-from audioprobe.models.ltu.load_state import load_state
-from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
-from audioprobe.models.ltu.published_names import rename, renamed
-from audioprobe.models.ltu.tltr import TltrConfig
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig, TltrConfig
+from audioprobe.models.ltu.audio_prefix import GATE, AudioConfig, GatedCrossAttention, build_prefix
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, load_state
+from audioprobe.models.ltu.weight_mapping import map_names
 
-N_HEADS = 12  # of LTU's audio encoder: no shape tells, and every published LTU has it
+N_HEADS = 12  # heads of every published audio encoder of LTU; no tensor shape shows them
 
 
-def config_of(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -> LTUConfig:
-    """Sizes of the model that checkpoints hold.
+def infer_config(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -> LTUConfig:
+    """Return the sizes of the model in published checkpoints.
 
     Args:
         llama: transformers' configuration of the language model.
-        checkpoints: in the order of loading; published names.
+        checkpoints: tensors by published names, in the order of loading.
 
     Raises:
-        WeightsError: if there is no audio encoder in them.
+        WeightsError: if they contain no audio projection.
     """
     shapes = {
-        name: tuple(tensor.shape)
+        mapped: tuple(checkpoint[name].shape)
         for checkpoint in checkpoints
-        for name, tensor in renamed(checkpoint).items()
+        for name, mapped in map_names(checkpoint).names.items()
     }
     if "prefix.projection.weight" not in shapes:
         raise WeightsError(
-            "These checkpoints hold no audio projection (audio_proj.1.weight): LTU publishes it "
-            "with every trained checkpoint. Is this the trained file, and not the base?"
+            "Expected an audio projection (audio_proj.1.weight) in the checkpoint, found none. "
+            "Pass the trained file of LTU, not its base."
         )
-    ranks = {shape[0] for name, shape in shapes.items() if "lora_A" in name}
+    ranks = [shape[0] for name, shape in shapes.items() if "lora_A" in name]
     return LTUConfig(
         audio=_audio_config(shapes), llama=dict(llama), lora_rank=max(ranks, default=0)
     )
@@ -52,46 +48,20 @@ def _audio_config(shapes: Mapping[str, tuple[int, ...]]) -> AudioConfig:
     if any(name.startswith("prefix.encoder.over_time.") for name in shapes):
         return TltrConfig(width=width)
     blocks = {n for name in shapes for n in re.findall(r"^prefix\.encoder\.blocks\.(\d+)\.", name)}
-    return CavMaeConfig(
-        width=width,
-        n_heads=N_HEADS,
-        n_blocks=len(blocks),
-        mlp_width=shapes.get("prefix.encoder.blocks.0.widen.weight", (0,))[0],
-    )
+    mlp_width = shapes.get("prefix.encoder.blocks.0.widen.weight", (0,))[0]
+    return CavMaeConfig(width=width, n_heads=N_HEADS, n_blocks=len(blocks), mlp_width=mlp_width)
 
 
-def assemble(config: LTUConfig, *checkpoints: Mapping[str, Tensor], source: str) -> LTUNetwork:
-    """Build an LTU from flat dictionaries of published names.
+def build_from_published(
+    config: LTUConfig, *checkpoints: Mapping[str, Tensor], source: str
+) -> LTUNetwork:
+    """Build an LTU from tensors with published names.
 
     Args:
         config: sizes of the model.
-        checkpoints: in the order of loading, the base first; a later one replaces what an earlier
-            one has, as the base's audio encoder is replaced by the trained one.
+        checkpoints: in the order of loading, the base first; later tensors replace earlier ones, as
+            the trained audio encoder replaces that of the base.
         source: name or path of the last checkpoint, for messages.
-
-    Returns:
-        The network in evaluation mode, with the tensors of the checkpoints.
-
-    Raises:
-        WeightsError: if a parameter is missing, unexpected, or of another shape.
-    """
-    found: dict[str, Tensor] = {}
-    unknown: dict[str, Tensor] = {}
-    for checkpoint in checkpoints:
-        names = rename(checkpoint)
-        unknown |= {name: checkpoint[name] for name in names.unknown}
-        found |= {ours: checkpoint[name] for name, ours in names.ours.items()}
-    _refuse_other_width(config, found, source)
-    return build(config, found | unknown, source=source)
-
-
-def build(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: str) -> LTUNetwork:
-    """Build an LTU from the tensors of its own state dictionary.
-
-    Args:
-        config: sizes of the model.
-        tensors: by our names; they become the parameters, without a copy.
-        source: name or path, for messages.
 
     Returns:
         The network in evaluation mode.
@@ -99,29 +69,31 @@ def build(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: str) -> L
     Raises:
         WeightsError: if a parameter is missing, unexpected, or of another shape.
     """
-    with torch.device("meta"):
-        net = LTUNetwork(config)
-        net.prefix.gate = attach_cross_attention(tensors, f"prefix.{GATE}")
-    names = net.state_dict().keys()
-    found = {_adapted(name, names): value for name, value in tensors.items()}
-    shared = found.get("llama.model.embed_tokens.weight")
-    if net.llama.config.tie_word_embeddings and shared is not None:
-        found.setdefault("llama.lm_head.weight", shared)
-    load_state(net, found, source=source)
-    net.llama.tie_weights()  # a new network's are tied, and `load_state` gave each name its own
-    _restore_buffers(net)
-    return net
+    tensors: dict[str, Tensor] = {}
+    unknown: dict[str, Tensor] = {}
+    for checkpoint in checkpoints:
+        mapping = map_names(checkpoint)
+        unknown |= {name: checkpoint[name] for name in mapping.unknown}
+        tensors |= {mapped: checkpoint[name] for name, mapped in mapping.names.items()}
+    width = config.llama["hidden_size"]
+    projection = tensors.get("prefix.projection.bias")
+    if projection is not None and projection.shape != (width,):
+        raise WeightsError(
+            f"{source}: trained for a language model of width {projection.shape[0]}, but the base "
+            f"has width {width} (LTU-7B: 4096, LTU-13B: 5120). Pass the base of the checkpoint."
+        )
+    return build_network(config, tensors | unknown, source=source)
 
 
-def join(
+def build_on_base(
     config: LTUConfig, base: Mapping[str, Tensor], trained: Mapping[str, Tensor], *, source: str
 ) -> LTUNetwork:
     """Build an LTU from a LLaMA and what was trained on it.
 
     Args:
         config: sizes of the model.
-        base: tensors of the LLaMA, by published names; audio parameters in it are left out.
-        trained: audio half and adapters, by our names.
+        base: tensors of the LLaMA, by published names; its audio parameters are not used.
+        trained: audio prefix and LoRA, by the names of `LTUNetwork`.
         source: name or path, for messages.
 
     Returns:
@@ -130,58 +102,72 @@ def join(
     Raises:
         WeightsError: if a parameter is missing, unexpected, or of another shape.
     """
-    names = rename(base)
-    llama = {ours: base[name] for name, ours in names.ours.items() if ours.startswith("llama.")}
-    llama |= {name: base[name] for name in names.unknown}
-    return build(config, {**llama, **trained}, source=source)
+    mapping = map_names(base)
+    llama = {
+        mapped: base[name] for name, mapped in mapping.names.items() if mapped.startswith("llama.")
+    }
+    unknown = {name: base[name] for name in mapping.unknown}
+    return build_network(config, {**llama, **unknown, **trained}, source=source)
 
 
-def untrained(config: LTUConfig, seed: int) -> dict[str, Tensor]:
-    """Audio half and adapters of an LTU that hears nothing yet and reads as its LLaMA does.
+def build_network(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: str) -> LTUNetwork:
+    """Build an LTU from the tensors of its state dictionary.
 
     Args:
         config: sizes of the model.
-        seed: of the audio half and the adapters, which begin as torch and peft begin theirs.
+        tensors: by the names of `LTUNetwork`; they become the parameters, without a copy.
+        source: name or path, for messages.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        WeightsError: if a parameter is missing, unexpected, or of another shape.
+    """
+    with torch.device("meta"):
+        net = LTUNetwork(config)
+        net.prefix.gate = GatedCrossAttention.from_tensors(tensors, f"prefix.{GATE}")
+    names = net.state_dict().keys()
+    state = {_peft_name(name, names): tensor for name, tensor in tensors.items()}
+    embeddings = state.get("llama.model.embed_tokens.weight")
+    if net.llama.config.tie_word_embeddings and embeddings is not None:
+        state.setdefault("llama.lm_head.weight", embeddings)
+    load_state(net, state, source=source)
+    net.llama.tie_weights()  # `load_state` assigned a parameter to each name
+    # Rotary frequencies are buffers outside the state dictionary; compute them off the meta device.
+    rotary = net.llama.model.rotary_emb
+    net.llama.model.rotary_emb = type(rotary)(config=net.llama.config)
+    return net
+
+
+def initial_tensors(config: LTUConfig, seed: int) -> dict[str, Tensor]:
+    """Return untrained tensors of audio prefix and LoRA, as torch and peft initialise them.
+
+    Args:
+        config: sizes of the model.
+        seed: seed of the random values.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        prefix = prefix_for(config.audio, int(config.llama["hidden_size"])).state_dict()
-        return {f"prefix.{name}": tensor for name, tensor in prefix.items()} | _adapters(config)
+        prefix = build_prefix(config.audio, int(config.llama["hidden_size"])).state_dict()
+        return {f"prefix.{name}": tensor for name, tensor in prefix.items()} | _lora_tensors(config)
 
 
-def _adapters(config: LTUConfig) -> dict[str, Tensor]:
-    """As peft: the first map is random, the second 0, so that together they change nothing."""
+def _lora_tensors(config: LTUConfig) -> dict[str, Tensor]:
+    """As peft: A is random and B is 0, so that their product is 0."""
     with torch.device("meta"):
         net = LTUNetwork(config)
-    found = {}
+    tensors = {}
     for name, parameter in net.named_parameters():
         if "lora_" in name:
-            found[name] = torch.zeros(parameter.shape)
+            tensors[name] = torch.zeros(parameter.shape)
         if "lora_A" in name:
-            nn.init.kaiming_uniform_(found[name], a=math.sqrt(5))
-    return found
+            nn.init.kaiming_uniform_(tensors[name], a=math.sqrt(5))
+    return tensors
 
 
-def _adapted(name: str, expected: Collection[str]) -> str:
-    """Where peft keeps a projection that has an adapter."""
+def _peft_name(name: str, expected: Collection[str]) -> str:
+    """Name under which peft keeps the weights of a projection that has LoRA."""
     module, _, parameter = name.rpartition(".")
     inner = f"{module}.base_layer.{parameter}"
     return inner if inner in expected else name
-
-
-def _refuse_other_width(config: LTUConfig, found: Mapping[str, Tensor], source: str) -> None:
-    """The commonest mistake, in one sentence: the adapter of one size on the base of another."""
-    width = config.llama["hidden_size"]
-    projection = found.get("prefix.projection.bias")
-    if projection is not None and projection.shape != (width,):
-        raise WeightsError(
-            f"{source}: was trained for a language model of width {projection.shape[0]}, and the "
-            f"base has width {width} (LTU-7B has 4096, LTU-13B has 5120): name the base that it "
-            "was trained on."
-        )
-
-
-def _restore_buffers(net: LTUNetwork) -> None:
-    """Compute what is no parameter: the rotary frequencies were laid out without memory too."""
-    rotary = net.llama.model.rotary_emb
-    net.llama.model.rotary_emb = type(rotary)(config=net.llama.config)

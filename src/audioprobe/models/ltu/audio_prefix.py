@@ -1,38 +1,143 @@
-"""Sound as a few tokens of a language model: encoder, pooling, projection."""
+"""Audio as a few tokens of a language model: encoder, pooling, projection, optional adapter."""
 
-from typing import TypeAlias
+import math
+from collections.abc import Mapping
+from typing import Self, TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audioprobe.models.ltu.cavmae import NORM_EPS, CavMaeConfig, CavMaeEncoder
-from audioprobe.models.ltu.cross_attention import GatedCrossAttention
-from audioprobe.models.ltu.tltr import TltrConfig, TltrEncoder
+from audioprobe.errors import InvalidInputError
+from audioprobe.models.ltu.audio_encoder import (
+    NORM_EPS,
+    CavMaeConfig,
+    CavMaeEncoder,
+    TltrConfig,
+    TltrEncoder,
+)
 
 AudioConfig: TypeAlias = CavMaeConfig | TltrConfig
 
+GATE = "gate"  # name of the adapter within a prefix
 TIME_POOLING = 2  # neighbouring time steps averaged: 64 steps become 32 tokens of 320 ms
-AUDIO_SCALE = 50.0  # divides the pooled tokens; eps makes the following norm feel it
+AUDIO_SCALE = 50.0  # divides the pooled tokens; the epsilon of the following norm depends on it
 
 
-class CavMaePrefix(nn.Module):
-    """LTU's: a spectrogram to 32 tokens (for the published sizes).
+class GatedCrossAttention(nn.Module):
+    """Single-head cross-attention from audio tokens to text states, with a tanh gate.
+
+    While `opening` is 0, as it is initialised, tokens pass unchanged. The gate follows Flamingo
+    (Alayrac et al., NeurIPS 2022), where text attends to images.
+
+    Args:
+        n_texts: number of text states.
+        hidden: width of tokens and states.
+        width: width of queries, keys and values.
 
     Attributes:
-        gate: what tokens go through at last; None in LTU, see `nets.gate`.
+        texts: text states, shape (n_texts, hidden); a buffer, not a parameter.
+    """
+
+    texts: Tensor
+
+    def __init__(self, n_texts: int, hidden: int, width: int) -> None:
+        super().__init__()
+        if min(n_texts, hidden, width) < 1:
+            raise InvalidInputError(
+                f"n_texts, hidden and width must be at least 1, got {n_texts}, {hidden}, {width}."
+            )
+        self.query = nn.Linear(hidden, width, bias=False)
+        self.key = nn.Linear(hidden, width, bias=False)
+        self.value = nn.Linear(hidden, width, bias=False)
+        self.out = nn.Linear(width, hidden, bias=False)
+        self.opening = nn.Parameter(torch.zeros(1))
+        self.register_buffer("texts", torch.zeros(n_texts, hidden))
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], prefix: str) -> Self | None:
+        """Build an adapter of the sizes of saved tensors; None if there is none among them.
+
+        Args:
+            tensors: tensors by name.
+            prefix: name of the adapter in them, such as "prefix.gate".
+        """
+        texts, query = (tensors.get(f"{prefix}.{name}") for name in ("texts", "query.weight"))
+        if texts is None or query is None:
+            return None
+        return cls(texts.shape[0], texts.shape[1], query.shape[0])
+
+    @classmethod
+    def from_texts(cls, texts: Tensor, width: int, seed: int) -> Self:
+        """Build an adapter with a closed gate.
+
+        Args:
+            texts: text states, shape (n_texts, hidden); copied.
+            width: width of queries, keys and values.
+            seed: seed of the initial weights.
+        """
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            adapter = cls(texts.shape[0], texts.shape[1], width)
+        adapter.texts.copy_(texts.detach())
+        return adapter
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Add gated attention output to the tokens, shape (n_clips, n_tokens, hidden)."""
+        queries, states = (functional.layer_norm(x, x.shape[-1:]) for x in (tokens, self.texts))
+        scores = self.query(queries) @ self.key(states).T / math.sqrt(self.query.out_features)
+        attended: Tensor = self.out(scores.softmax(dim=-1) @ self.value(states))
+        return tokens + self.opening.tanh() * attended
+
+
+class AudioPrefix(nn.Module):
+    """Encoder, projection and optional adapter that turn encoder input into audio tokens.
+
+    Attributes:
+        gate: adapter applied to the projected tokens; None in published models.
     """
 
     gate: GatedCrossAttention | None
 
-    def __init__(self, config: CavMaeConfig, hidden_size: int) -> None:
+    def __init__(self, encoder: nn.Module, width: int, hidden_size: int, n_tokens: int) -> None:
         super().__init__()
-        self.encoder = CavMaeEncoder(config)
-        self.projection = nn.Linear(config.width, hidden_size)
-        self.n_tokens = config.n_steps // TIME_POOLING
+        self.encoder = encoder
+        self.projection = nn.Linear(width, hidden_size)
+        self.n_tokens = n_tokens
         self.gate = None
 
     def pool(self, tokens: Tensor) -> Tensor:
-        """Mean over frequency, then over pairs of time steps.
+        """Return the encoder tokens as they are projected, shape (n_clips, n_tokens, width)."""
+        return tokens
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Normalise without parameters and project, shape (n_clips, n_tokens, hidden)."""
+        normed = functional.layer_norm(pooled, pooled.shape[-1:], eps=NORM_EPS)
+        projected: Tensor = self.projection(normed)
+        return projected
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return audio tokens, shape (n_clips, n_tokens, hidden).
+
+        Args:
+            inputs: what the encoder takes, in any floating-point format.
+        """
+        encoded = self.encoder(inputs.to(self.projection.weight.dtype))
+        tokens = self.project(self.pool(encoded))
+        return tokens if self.gate is None else self.gate(tokens)
+
+
+class CavMaePrefix(AudioPrefix):
+    """LTU's prefix: a spectrogram becomes 32 tokens (for the published sizes)."""
+
+    encoder: CavMaeEncoder
+
+    def __init__(self, config: CavMaeConfig, hidden_size: int) -> None:
+        n_tokens = config.n_steps // TIME_POOLING
+        super().__init__(CavMaeEncoder(config), config.width, hidden_size, n_tokens)
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        """Average over frequency, then over pairs of time steps.
 
         Args:
             tokens: shape (n_clips, n_bands * n_steps, width).
@@ -41,55 +146,25 @@ class CavMaePrefix(nn.Module):
             Shape (n_clips, n_tokens, width).
         """
         config = self.encoder.config
-        n_clips, _, width = tokens.shape
-        by_step = tokens.reshape(n_clips, config.n_bands, config.n_steps, width).mean(dim=1)
-        return by_step.reshape(n_clips, -1, TIME_POOLING, width).mean(dim=2)
+        by_step = tokens.unflatten(1, (config.n_bands, config.n_steps)).mean(dim=1)
+        return by_step.unflatten(1, (-1, TIME_POOLING)).mean(dim=2)
 
     def project(self, pooled: Tensor) -> Tensor:
-        """Scale, normalise without parameters, project; shape (n_clips, n_tokens, hidden)."""
-        return _projected(pooled / AUDIO_SCALE, self.projection)
-
-    def forward(self, spectrograms: Tensor) -> Tensor:
-        """Audio tokens, shape (n_clips, n_tokens, hidden), of sounds in any number format."""
-        heard = spectrograms.to(self.projection.weight.dtype)
-        return _through(self.gate, self.project(self.pool(self.encoder(heard))))
+        """Scale, normalise without parameters and project, shape (n_clips, n_tokens, hidden)."""
+        return super().project(pooled / AUDIO_SCALE)
 
 
-class TltrPrefix(nn.Module):
-    """LTU-AS's: features of Whisper to 25 tokens (for the published sizes).
+class TltrPrefix(AudioPrefix):
+    """LTU-AS's prefix: Whisper features become 25 tokens (for the published sizes)."""
 
-    Attributes:
-        gate: as of `CavMaePrefix`.
-    """
-
-    gate: GatedCrossAttention | None
+    encoder: TltrEncoder
 
     def __init__(self, config: TltrConfig, hidden_size: int) -> None:
-        super().__init__()
-        self.encoder = TltrEncoder(config)
-        self.projection = nn.Linear(config.width, hidden_size)
-        self.n_tokens = config.n_steps
-        self.gate = None
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Audio tokens, shape (n_clips, n_tokens, hidden), of features in any number format."""
-        heard = features.to(self.projection.weight.dtype)
-        return _through(self.gate, _projected(self.encoder(heard), self.projection))
+        super().__init__(TltrEncoder(config), config.width, hidden_size, config.n_steps)
 
 
-def prefix_for(config: AudioConfig, hidden_size: int) -> CavMaePrefix | TltrPrefix:
-    """The audio half of an LTU or an LTU-AS."""
+def build_prefix(config: AudioConfig, hidden_size: int) -> CavMaePrefix | TltrPrefix:
+    """Return the audio prefix of an LTU or an LTU-AS, by the type of its configuration."""
     if isinstance(config, TltrConfig):
         return TltrPrefix(config, hidden_size)
     return CavMaePrefix(config, hidden_size)
-
-
-def _projected(tokens: Tensor, projection: nn.Linear) -> Tensor:
-    """Normalised without parameters, then projected."""
-    normed = functional.layer_norm(tokens, tokens.shape[-1:], eps=NORM_EPS)
-    projected: Tensor = projection(normed)
-    return projected
-
-
-def _through(gate: GatedCrossAttention | None, tokens: Tensor) -> Tensor:
-    return tokens if gate is None else gate(tokens)

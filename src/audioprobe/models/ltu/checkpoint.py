@@ -1,4 +1,4 @@
-"""An LTU from files: as its authors publish them, or from a converted folder."""
+"""LTU checkpoints: read as published by the authors or as converted folders, or initialised."""
 
 import hashlib
 import warnings
@@ -9,28 +9,30 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from audioprobe import __version__
 from audioprobe.errors import WeightsError
-from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.models.causal_lm.files import read_folder, read_json, read_tensors
 from audioprobe.models.causal_lm.gguf import plain_folder
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
-from audioprobe.models.ltu.assembly import assemble, build, config_of, join, untrained
+from audioprobe.models.ltu.assembly import (
+    build_from_published,
+    build_network,
+    build_on_base,
+    infer_config,
+    initial_tensors,
+)
+from audioprobe.models.ltu.model_card import CARD, ModelCard, Origin, read_card, read_training_data
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.models.ltu.published import AUTHORS, published
-from audioprobe.models.ltu.training_data import read_training_data
 from audioprobe.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Option
 from audioprobe.weights import Weights, resolve
 
-CARD = "ltu.json"  # what tells a converted folder from others
-FORMAT = 1
 TOKENIZER, WHISPER = "tokenizer", "whisper"  # subfolders
-ADAPTER = "adapter.safetensors"  # what was trained, without the base
+ADAPTER = "adapter.safetensors"  # audio prefix and LoRA, without the base
 MINI = Path(__file__).parents[2] / "mini"
 
-# Of a LLaMA's config.json: what describes the file, not the model.
-_NOT_SIZES = (
+# Entries of a LLaMA's config.json that describe the file, not the model.
+_FILE_ENTRIES = (
     "architectures",
     "model_type",
     "transformers_version",
@@ -38,55 +40,20 @@ _NOT_SIZES = (
     "dtype",
     "_name_or_path",
 )
-
-_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a model was made from.
-
-    Attributes:
-        checkpoint: name of the trained file.
-        sha256: of that file.
-        base: name of the LLaMA's folder, or its name on the hub.
-        base_revision: hash over the files of the base; "" where its weights are in the checkpoint.
-    """
-
-    checkpoint: str
-    sha256: str
-    base: str
-    base_revision: str
+_BASE_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What a converted folder says of itself.
-
-    Attributes:
-        format: of the folder.
-        audioprobe: version that wrote it.
-        origin: what it was made from.
-        config: sizes of the network.
-    """
-
-    format: int
-    audioprobe: str
-    origin: Origin
-    config: LTUConfig
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class LTUCheckpoint:
-    """What was read, on the CPU, in the number formats of the files.
+    """A loaded LTU, on the CPU and in the number formats of its files.
 
     Attributes:
         net: the network.
-        tokenizer: of the base.
-        origin: what the model was made from.
-        revision: hash of what was read.
-        whisper: the folder of an LTU-AS's Whisper, where it is known.
-        training_data: recordings that the model was trained on; None where they are not known.
+        tokenizer: tokenizer of the base.
+        origin: files that the model was made from.
+        revision: hash of the files that were read.
+        whisper: folder of an LTU-AS's Whisper; None if it is not part of the model's folder.
+        training_data: recordings that the model was trained on; None if unknown.
     """
 
     net: LTUNetwork
@@ -97,46 +64,40 @@ class LTUCheckpoint:
     training_data: TrainingData | None = None
 
     def info(self, options: Mapping[str, Option]) -> ComponentInfo:
-        """For the provenance of results."""
+        """Return the provenance of the model, with options of its use."""
         name = f"LTU {Path(self.origin.checkpoint).stem}"
         return ComponentInfo(
             "language_model", name, self.revision, {**asdict(self.origin), **options}
         )
 
 
-def write_card(folder: Path, origin: Origin, config: LTUConfig) -> None:
-    """What a folder says of itself, beside its weights."""
-    card = ModelCard(FORMAT, __version__, origin, config)
-    (folder / CARD).write_text(to_json(card) + "\n", encoding="utf-8")
-
-
 def load_ltu(name: str | Path, base: str | Path | None = None) -> LTUCheckpoint:
-    """Read a published checkpoint and its base, or a converted folder.
+    """Read a published checkpoint with its base, or a converted folder.
 
     Args:
-        name: the trained file; or a converted folder, local or on the hub.
-        base: for a trained file, folder or hub name of the LLaMA; a folder of adapters has its own
-            base on its card, which this replaces.
+        name: trained file; or converted folder, local or on the hub; or "mini".
+        base: folder or hub name of the LLaMA. Required for a trained file; for a folder of adapters
+            it replaces the base that its card names.
 
     Raises:
-        WeightsError: if something is missing or damaged, or does not belong together; says what a
-            published model needs.
+        WeightsError: if a file is missing or damaged, or files do not belong together; for a
+            published model, the message lists what it needs.
     """
     path = MINI if name == MINI.name else Path(name).expanduser()
     if path.is_file():
         return load_published(path, base)
     if base is not None and not path.is_dir():
-        raise WeightsError(f"{name}: no such file. Expected {_known(str(name))}.")
+        raise WeightsError(f"{name}: no such file. Expected {_expected(str(name))}.")
     if not path.is_dir() and (known := published(str(name))):
-        raise WeightsError(f"{known.needs()}")
-    return _read_converted(resolve(str(path if path.is_dir() else name)).folder, base)
+        raise WeightsError(known.needs())
+    return _load_converted(resolve(str(path if path.is_dir() else name)).folder, base)
 
 
 def load_published(checkpoint: Path, base: str | Path | None) -> LTUCheckpoint:
-    """Read a trained file, and the LLaMA that it was trained on.
+    """Read a trained file and the LLaMA that it was trained on.
 
     Raises:
-        WeightsError: as for `load_ltu`.
+        WeightsError: as `load_ltu`.
     """
     if base is None:
         raise WeightsError(
@@ -148,119 +109,116 @@ def load_published(checkpoint: Path, base: str | Path | None) -> LTUCheckpoint:
     folder = plain_folder(weights)
     llama = _llama_config(folder)
     trained = read_tensors(checkpoint)
-    whole = any(name.endswith("embed_tokens.weight") for name in trained)
-    parts = [trained] if whole else [read_folder(folder), trained]
-    config = config_of(llama, *parts)
-    net = assemble(config, *parts, source=str(checkpoint))
+    full = any(name.endswith("embed_tokens.weight") for name in trained)
+    parts = [trained] if full else [read_folder(folder), trained]
+    net = build_from_published(infer_config(llama, *parts), *parts, source=str(checkpoint))
     with checkpoint.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    origin = Origin(
-        checkpoint.name, digest, _base_name(base, weights), "" if whole else weights.revision()
+    return LTUCheckpoint(
+        net=net,
+        tokenizer=_load_tokenizer(folder, net),
+        origin=Origin(
+            checkpoint.name, digest, _base_name(base, weights), "" if full else weights.revision()
+        ),
+        revision=digest[:16],
     )
-    return LTUCheckpoint(net, _read_tokenizer(folder, net), origin, digest[:16])
 
 
 def init_ltu(base: str | Path, sizes: Mapping[str, Any], *, seed: int) -> LTUCheckpoint:
-    """An LTU to be trained: a LLaMA that was, with an audio half and adapters that were not.
+    """Initialise an LTU for training: a trained LLaMA, an untrained audio prefix and LoRA.
 
     Args:
         base: folder or hub name of the LLaMA.
-        sizes: of `LTUConfig`, apart from the LLaMA's.
-        seed: of what is new.
+        sizes: fields of `LTUConfig` other than `llama`.
+        seed: seed of the untrained parameters.
 
     Raises:
-        WeightsError: if the base is not there, or is no LLaMA.
+        WeightsError: if the base is missing or is not a LLaMA.
     """
     weights = resolve(str(base), pickles=True)
     folder = plain_folder(weights)
     config = LTUConfig(llama=_llama_config(folder), **sizes)
-    net = join(config, read_folder(folder), untrained(config, seed), source=str(base))
-    origin = Origin("", "", _base_name(base, weights), weights.revision())
-    return LTUCheckpoint(net, _read_tokenizer(folder, net), origin, "")
-
-
-def _base_name(base: str | Path, weights: Weights) -> str:
-    """What a card calls a base: a folder by its last name, for the rest is this machine's."""
-    return Path(base).name if weights.origin == "path" else str(base)
-
-
-def _read_converted(folder: Path, base: str | Path | None) -> LTUCheckpoint:
-    if not (folder / CARD).is_file():
-        raise WeightsError(
-            f"{folder}: no {CARD}, so it is no converted LTU. Expected {_known(folder.name)}."
-        )
-    content = read_json(folder / CARD, "a folder written by `audioprobe convert`")
-    if content.get("format") != FORMAT:
-        raise WeightsError(
-            f"{folder / CARD}: format {content.get('format')!r}, and this version of audioprobe "
-            f"reads format {FORMAT}. Convert the checkpoint again."
-        )
-    card = from_json(ModelCard, (folder / CARD).read_text(encoding="utf-8"))
-    if (folder / ADAPTER).is_file():
-        return _read_adapter(folder, card, base)
-    net = build(card.config, read_folder(folder), source=str(folder))
-    whisper = folder / WHISPER
+    net = build_on_base(
+        config, read_folder(folder), initial_tensors(config, seed), source=str(base)
+    )
     return LTUCheckpoint(
-        net,
-        _read_tokenizer(folder / TOKENIZER, net),
-        card.origin,
-        resolve(str(folder)).revision(),
-        whisper if whisper.is_dir() else None,
-        read_training_data(folder, card.origin.checkpoint),
+        net=net,
+        tokenizer=_load_tokenizer(folder, net),
+        origin=Origin("", "", _base_name(base, weights), weights.revision()),
+        revision="",
     )
 
 
-def _read_adapter(folder: Path, card: ModelCard, named: str | Path | None) -> LTUCheckpoint:
-    """What was trained, over the base that the card names, or that is named instead."""
-    base = resolve(str(named or card.origin.base))
-    plain = plain_folder(base)
-    _refuse_other_sizes(card.config.llama, _llama_config(plain), folder.name, str(base.folder))
-    if base.revision() != card.origin.base_revision:
-        warnings.warn(
-            f"{folder.name} was trained on {card.origin.base} with the revision "
-            f"{card.origin.base_revision}, and {base.folder} holds {base.revision()}: answers will "
-            "differ from those that it was examined by.",
-            stacklevel=2,
+def _base_name(base: str | Path, weights: Weights) -> str:
+    """Name of a base on the card: of a local folder its last part, so that no path is stored."""
+    return Path(base).name if weights.origin == "path" else str(base)
+
+
+def _load_converted(folder: Path, base: str | Path | None) -> LTUCheckpoint:
+    card = read_card(folder)
+    if card is None:
+        raise WeightsError(
+            f"{folder}: {CARD} is missing, so this is not a converted LTU. Expected "
+            f"{_expected(folder.name)}."
         )
-    trained = {name: tensor.float() for name, tensor in read_tensors(folder / ADAPTER).items()}
-    net = join(card.config, read_folder(plain), trained, source=str(folder))
-    revision = resolve(str(folder)).revision()
+    if (folder / ADAPTER).is_file():
+        return _load_adapter(folder, card, base)
+    net = build_network(card.config, read_folder(folder), source=str(folder))
+    whisper = folder / WHISPER
     return LTUCheckpoint(
-        net,
-        _read_tokenizer(plain, net),
-        card.origin,
-        f"{revision}-{base.revision()}",
+        net=net,
+        tokenizer=_load_tokenizer(folder / TOKENIZER, net),
+        origin=card.origin,
+        revision=resolve(str(folder)).revision(),
+        whisper=whisper if whisper.is_dir() else None,
         training_data=read_training_data(folder, card.origin.checkpoint),
     )
 
 
-def _refuse_other_sizes(
-    trained: Mapping[str, Any], found: Mapping[str, Any], name: str, where: str
-) -> None:
-    differ = [
-        f"{size} {found.get(size)} instead of {trained.get(size)}"
-        for size in _SIZES
-        if found.get(size) != trained.get(size)
+def _load_adapter(folder: Path, card: ModelCard, base: str | Path | None) -> LTUCheckpoint:
+    """Audio prefix and LoRA of a folder over the given base, or else over that of its card."""
+    weights = resolve(str(base or card.origin.base))
+    plain = plain_folder(weights)
+    llama = _llama_config(plain)
+    different = [
+        f"{size} {llama.get(size)} instead of {card.config.llama.get(size)}"
+        for size in _BASE_SIZES
+        if llama.get(size) != card.config.llama.get(size)
     ]
-    if differ:
+    if different:
         raise WeightsError(
-            f"{where}: not the base of {name}: {', '.join(differ)}. Name the one that it was "
-            "trained on."
+            f"{weights.folder}: not the base of {folder.name}: {', '.join(different)}. Pass the "
+            "base that it was trained on."
         )
-
-
-def _known(name: str) -> str:
-    """What a name can be."""
-    known = published(name)
-    needed = f" {known.needs()}" if known else f" The authors publish theirs at {AUTHORS}"
-    return (
-        "a trained file of LTU (.bin, .safetensors) with base=..., or a folder written by "
-        f"`audioprobe convert`.{needed}"
+    base_revision = weights.revision()
+    if base_revision != card.origin.base_revision:
+        warnings.warn(
+            f"{folder.name} was trained on {card.origin.base} with the revision "
+            f"{card.origin.base_revision}, but {weights.folder} has {base_revision}: its responses "
+            "will differ from those of its evaluation.",
+            stacklevel=2,
+        )
+    trained = {name: tensor.float() for name, tensor in read_tensors(folder / ADAPTER).items()}
+    net = build_on_base(card.config, read_folder(plain), trained, source=str(folder))
+    return LTUCheckpoint(
+        net=net,
+        tokenizer=_load_tokenizer(plain, net),
+        origin=card.origin,
+        revision=f"{resolve(str(folder)).revision()}-{base_revision}",
+        training_data=read_training_data(folder, card.origin.checkpoint),
     )
 
 
-def _read_tokenizer(folder: Path, net: LTUNetwork) -> Any:  # noqa: ANN401 - transformers has no types
-    """The tokenizer in a folder, if the network has an embedding for each of its ids."""
+def _expected(name: str) -> str:
+    known = published(name)
+    source = f" {known.needs()}" if known else f" The authors publish theirs at {AUTHORS}"
+    return (
+        "a trained file of LTU (.bin, .safetensors) with base=..., or a folder written by "
+        f"`audioprobe convert`.{source}"
+    )
+
+
+def _load_tokenizer(folder: Path, net: LTUNetwork) -> Any:  # noqa: ANN401 - transformers has no types
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
@@ -279,4 +237,4 @@ def _llama_config(folder: Path) -> dict[str, Any]:
         raise WeightsError(
             f"{folder / 'config.json'}: expected a LLaMA, found {config.get('model_type')!r}."
         )
-    return {key: value for key, value in config.items() if key not in _NOT_SIZES}
+    return {key: value for key, value in config.items() if key not in _FILE_ENTRIES}

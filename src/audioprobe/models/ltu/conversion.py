@@ -1,4 +1,4 @@
-"""An LTU as one folder of safetensors that loads in one call and says where it comes from."""
+"""Write an LTU as one folder of safetensors that loads in one call and records its origin."""
 
 import json
 import shutil
@@ -10,20 +10,16 @@ from huggingface_hub import save_torch_state_dict
 from safetensors.torch import save_file
 
 from audioprobe.io.atomic import staged_directory
-from audioprobe.models.ltu.audio_frontend import WHISPER, read_whisper
-from audioprobe.models.ltu.checkpoint import (
-    TOKENIZER,
-    LTUCheckpoint,
-    load_published,
-    write_card,
-)
+from audioprobe.models.ltu.audio_encoder import TltrConfig
+from audioprobe.models.ltu.audio_frontend import WHISPER
+from audioprobe.models.ltu.checkpoint import TOKENIZER, LTUCheckpoint, load_published
 from audioprobe.models.ltu.checkpoint import WHISPER as WHISPER_FOLDER
-from audioprobe.models.ltu.tltr import TltrConfig
-from audioprobe.models.ltu.training_data import write_training_data
+from audioprobe.models.ltu.model_card import write_card, write_training_data
+from audioprobe.models.ltu.whisper_frontend import load_whisper
 from audioprobe.types import Clip
 from audioprobe.weights import resolve
 
-SHARD = "5GB"  # of the weights, per file
+SHARD_SIZE = "5GB"  # most bytes of weights per file
 
 
 def convert_ltu(
@@ -33,74 +29,73 @@ def convert_ltu(
     base: str | Path,
     whisper: str | Path | None = None,
 ) -> Path:
-    """Write a published LTU or LTU-AS, base included, as one folder for `LTU.from_pretrained`.
+    """Write a published LTU or LTU-AS with its base as one folder for `LTU.from_pretrained`.
 
-    Numbers stay in the format that they have. The folder appears under its name only when it is
-    whole: a conversion that is killed leaves `OUT.partial`, which the next one replaces.
+    Number formats stay. The folder appears only when it is complete: an interrupted conversion
+    leaves `OUT.partial`, which the next one replaces.
 
     Args:
-        checkpoint: the trained file (".bin", ".safetensors").
-        out: the folder to write; must not exist yet.
+        checkpoint: trained file (".bin", ".safetensors").
+        out: folder to create.
         base: folder or hub name of the LLaMA that it was trained on.
-        whisper: for LTU-AS, folder or hub name of the Whisper that it hears by; None is
-            "openai/whisper-large".
+        whisper: for LTU-AS, folder or hub name of its Whisper; None is "openai/whisper-large".
 
     Returns:
         The folder.
 
     Raises:
-        InvalidInputError: if `out` is there already.
+        InvalidInputError: if `out` exists.
         WeightsError: if a file is missing or damaged, or checkpoint and base do not belong
             together.
     """
     with staged_directory(out) as folder:
-        files = load_published(Path(checkpoint).expanduser(), base)
-        if isinstance(files.net.config.audio, TltrConfig):
+        loaded = load_published(Path(checkpoint).expanduser(), base)
+        if isinstance(loaded.net.config.audio, TltrConfig):
             _write_whisper(whisper or WHISPER, folder / WHISPER_FOLDER)
-        _write(files, folder)
+        _write_model(loaded, folder)
     return Path(out).expanduser()
 
 
 def save_ltu(
-    files: LTUCheckpoint, out: str | Path, *, name: str, learned_from: Iterable[Clip] = ()
+    checkpoint: LTUCheckpoint, out: str | Path, *, name: str, training_clips: Iterable[Clip] = ()
 ) -> Path:
-    """Write all of an LTU, its base included, as one folder for `LTU.from_pretrained`.
+    """Write an LTU with its base as one folder for `LTU.from_pretrained`.
 
-    A training that changed the language model's own weights is kept by this alone; what
-    `adapter.save_adapter` writes is smaller, and belongs to the base as it was.
+    Needed if the language model's weights were trained; otherwise `save_adapter` writes a smaller
+    folder.
 
     Args:
-        files: the model; numbers stay in the format that they have.
-        out: the folder to write; must not exist yet. It appears only when it is whole.
-        name: of the model.
-        learned_from: as for `adapter.save_adapter`.
+        checkpoint: the model; number formats stay.
+        out: folder to create; it appears only when it is complete.
+        name: name of the model.
+        training_clips: as for `save_adapter`.
 
     Returns:
         The folder.
 
     Raises:
-        InvalidInputError: if `out` is there already.
-        AudioReadError: if a clip that it learned from cannot be read.
+        InvalidInputError: if `out` exists.
+        AudioReadError: if a training clip cannot be read.
     """
     with staged_directory(out) as folder:
-        if files.whisper is not None:
-            shutil.copytree(files.whisper, folder / WHISPER_FOLDER)
-        origin = replace(files.origin, checkpoint=name, sha256="")
-        _write(replace(files, origin=origin), folder)
-        write_training_data(files.training_data, folder, name, learned_from)
+        if checkpoint.whisper is not None:
+            shutil.copytree(checkpoint.whisper, folder / WHISPER_FOLDER)
+        origin = replace(checkpoint.origin, checkpoint=name, sha256="")
+        _write_model(replace(checkpoint, origin=origin), folder)
+        write_training_data(checkpoint.training_data, folder, name, training_clips)
     return Path(out).expanduser()
 
 
-def _write(files: LTUCheckpoint, folder: Path) -> None:
-    files.tokenizer.save_pretrained(folder / TOKENIZER)
-    save_torch_state_dict(files.net.state_dict(), folder, max_shard_size=SHARD)
-    write_card(folder, files.origin, files.net.config)
+def _write_model(checkpoint: LTUCheckpoint, folder: Path) -> None:
+    checkpoint.tokenizer.save_pretrained(folder / TOKENIZER)
+    save_torch_state_dict(checkpoint.net.state_dict(), folder, max_shard_size=SHARD_SIZE)
+    write_card(folder, checkpoint.origin, checkpoint.net.config)
 
 
 def _write_whisper(whisper: str | Path, folder: Path) -> None:
-    """The encoder alone, as transformers names it."""
+    """Write the encoder alone, by the names of transformers."""
     source = resolve(str(whisper)).folder
-    features = read_whisper(source)
+    features = load_whisper(source)
     folder.mkdir()
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

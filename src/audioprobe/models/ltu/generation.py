@@ -1,7 +1,7 @@
-"""Answers of an LTU as token ids, and the likelihood of given ones.
+"""Generation and likelihoods of an LTU on token ids.
 
-Prompts of unequal length, with and without sound, stand in one batch with their padding on the left
-and masked, at the positions that they would have alone: the company changes no answer.
+Prompts of different lengths, with and without audio, share a batch: padding is on the left and
+masked, and positions are those of the prompt alone, so responses do not depend on the batch.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ from audioprobe.types import Decoding, LogLikelihood
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenPrompt:
-    """A prompt as the network takes it.
+    """A prompt as input of the network.
 
     Attributes:
         input_ids: shape (n_text,), beginning-of-sequence first.
-        audio_tokens: shape (n_tokens, hidden), or None for text alone.
+        audio_tokens: shape (n_tokens, hidden), or None for text only.
     """
 
     input_ids: Tensor
@@ -36,41 +36,41 @@ class TokenPrompt:
 
     @property
     def length(self) -> int:
-        """Positions that it takes, those of the sound included."""
+        """Number of positions, audio tokens included."""
         return len(self.input_ids) + (0 if self.audio_tokens is None else len(self.audio_tokens))
 
 
 @torch.inference_mode()
 def generate(
-    net: LTUNetwork, prompts: Sequence[TokenPrompt], decoding: Decoding, *, end: int
+    net: LTUNetwork, prompts: Sequence[TokenPrompt], decoding: Decoding, *, eos_token_id: int
 ) -> list[GeneratedTokens]:
     """Continue each prompt.
 
-    The repetition penalty sees the text of the prompt, as in the original, and not its sound.
-    Greedy answers are computed in one batch; sampled ones prompt by prompt, each from the seed, so
-    that they do not depend on the batch either.
+    As in the original, the repetition penalty applies to the tokens of the prompt's text. Greedy
+    decoding runs in one batch; sampling runs prompt by prompt, each from the seed.
 
     Args:
-        net: the model.
+        net: the network.
         prompts: at least one.
-        decoding: how to choose tokens.
-        end: id of the end-of-sequence token.
+        decoding: how tokens are chosen.
+        eos_token_id: id of the end-of-sequence token.
 
     Raises:
-        UnsupportedInputError: if a prompt and its longest answer exceed the model's context.
+        UnsupportedInputError: if a prompt and its longest response exceed the model's context.
     """
-    _refuse_too_long(net, prompts, decoding.max_new_tokens)
+    _check_length(net, prompts, decoding.max_new_tokens)
 
     def answer(batch: Sequence[TokenPrompt]) -> list[GeneratedTokens]:
-        return continue_batch(net.llama, _together(net, batch), decoding, (end,))
+        return continue_batch(net.llama, batch_inputs(net, batch), decoding, (eos_token_id,))
 
     return generate_each(prompts, decoding, answer)
 
 
-def _together(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, Tensor]:
-    # Padded with the token that every prompt begins with, so that the penalty sees nothing new.
+def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, Tensor]:
+    """Return the inputs of transformers' `generate` for a batch, padded on the left."""
+    # The padding id begins every prompt anyway, so the repetition penalty does not change.
     ids = left_padded([prompt.input_ids for prompt in prompts], int(prompts[0].input_ids[0]))
-    embedded = [net.join(p.input_ids[None], _batch_of_one(p.audio_tokens))[0] for p in prompts]
+    embedded = [_embed(net, prompt)[0] for prompt in prompts]
     mask = left_padded([torch.ones(len(e), dtype=torch.long) for e in embedded], 0)
     return {
         "input_ids": ids,
@@ -83,29 +83,31 @@ def _together(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, Tens
 def log_likelihood(
     net: LTUNetwork, prompt: TokenPrompt, continuations: Sequence[Sequence[int]]
 ) -> list[LogLikelihood]:
-    """How probable each continuation is after the prompt.
+    """Return the log-likelihood of each continuation after the prompt.
 
-    The prompt, sound included, is encoded once; all continuations share its keys and values.
+    The prompt, audio included, is encoded once; all continuations share its keys and values.
 
     Args:
-        net: the model.
-        prompt: what comes before.
+        net: the network.
+        prompt: what precedes the continuations.
         continuations: token ids, at least one each.
 
     Raises:
         InvalidInputError: for a continuation without tokens.
         UnsupportedInputError: if prompt and continuation exceed the model's context.
     """
-    _refuse_too_long(net, [prompt], max(map(len, continuations), default=0))
-    joined = net.join(prompt.input_ids[None], _batch_of_one(prompt.audio_tokens))
-    return likelihood.log_likelihood(net.llama, {"inputs_embeds": joined}, continuations)
+    _check_length(net, [prompt], max(map(len, continuations), default=0))
+    return likelihood.log_likelihood(
+        net.llama, {"inputs_embeds": _embed(net, prompt)}, continuations
+    )
 
 
-def _batch_of_one(audio_tokens: Tensor | None) -> Tensor | None:
-    return None if audio_tokens is None else audio_tokens[None]
+def _embed(net: LTUNetwork, prompt: TokenPrompt) -> Tensor:
+    audio_tokens = None if prompt.audio_tokens is None else prompt.audio_tokens[None]
+    return net.embed(prompt.input_ids[None], audio_tokens)
 
 
-def _refuse_too_long(net: LTUNetwork, prompts: Sequence[TokenPrompt], n_new: int) -> None:
+def _check_length(net: LTUNetwork, prompts: Sequence[TokenPrompt], n_new: int) -> None:
     limit = net.llama.config.max_position_embeddings
     longest = max(prompt.length for prompt in prompts)
     if longest + n_new > limit:

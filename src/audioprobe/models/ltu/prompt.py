@@ -1,25 +1,24 @@
-"""LTU's prompts, in words and in tokens; the same in training and in use."""
+"""LTU's prompts as text and as token ids, the same in training and in inference."""
 
 from typing import Any
 
 from audioprobe.models.causal_lm.tokenization import text_ids
 
 TEMPLATE = "### Instruction:\n{}\n\n### Response:\n"
-"""LTU's prompt (`alpaca_short`); the sound is not mentioned in it."""
+"""LTU's prompt template (`alpaca_short`); it does not mention the audio."""
 
 TRANSCRIPT_TEMPLATE = "### Instruction:\n{}\n\n### Input:\n{}\n\n### Response:\n"
-"""LTU-AS's prompt where words are spoken: they are its input."""
-
+"""LTU-AS's prompt template for audio with speech: the transcript is the input."""
 
 _END = "### Response:\n"
 
 
 def write_prompt(question: str, transcript: str = "") -> str:
-    """The text before an answer.
+    """Return the text that precedes a response.
 
     Args:
-        question: put in as it is, braces included.
-        transcript: spoken words; "" leaves their heading out, as the originals do.
+        question: inserted unchanged, braces included.
+        transcript: spoken words; "" omits their heading, as the originals do.
     """
     if not transcript:
         return TEMPLATE.replace("{}", question)
@@ -28,9 +27,9 @@ def write_prompt(question: str, transcript: str = "") -> str:
 
 
 def tokenize(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401 - transformers has no types
-    """Token ids, beginning-of-sequence first, whether or not the tokenizer puts it there.
+    """Return the token ids of a prompt, with the beginning-of-sequence token first.
 
-    Nothing in the text is a control token; the template has none.
+    No part of the text becomes a control token.
 
     Raises:
         InvalidInputError: as `text_ids`.
@@ -41,16 +40,16 @@ def tokenize(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401 - transfor
 
 
 def continuation_ids(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
-    """Token ids of an answer as it stands behind a prompt.
+    """Return the token ids of a response as it follows a prompt.
 
-    Tokenised by itself, an answer would begin with a space in LLaMA's vocabulary. One that would
-    merge with the line break before it is tokenised by itself nevertheless.
+    A response tokenised separately would begin with a space in LLaMA's vocabulary. If its beginning
+    would merge with the line break before it, it is tokenised separately nevertheless.
 
     Raises:
         InvalidInputError: as `text_ids`.
     """
     before = text_ids(tokenizer, _END)
-    whole = text_ids(tokenizer, _END + text)
-    if whole[: len(before)] == before:
-        return whole[len(before) :]
+    ids = text_ids(tokenizer, _END + text)
+    if ids[: len(before)] == before:
+        return ids[len(before) :]
     return text_ids(tokenizer, text, add_special_tokens=False)

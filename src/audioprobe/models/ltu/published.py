@@ -1,4 +1,4 @@
-"""The LTUs that their authors publish, and what each needs; light to import.
+"""The LTU models that the authors publish, and what each needs; imports no torch.
 
 Source: the README of the authors' repository, and the shapes in their checkpoints.
 """
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 AUTHORS = "https://github.com/YuanGongND/ltu"
-"""Where the authors link their checkpoints (files of their own, no hub)."""
+"""Repository that links to the checkpoints, which are not on a model hub."""
 
 Precision = Literal["float32", "bfloat16", "float16", "8bit", "4bit"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 SPARE_GIB = 2.0
-"""What answering takes besides the weights, in GiB: the keys and values of eight prompts of 500
-tokens in LTU-7B, as bfloat16."""
+"""Memory for inference besides the weights, in GiB: keys and values of eight prompts of 500 tokens
+in LTU-7B, as bfloat16."""
 
-# NF4 keeps one float32 scale for 64 weights.
+# NF4 stores one float32 scale per 64 weights.
 _BYTES: dict[Precision, float] = {
     "float32": 4.0,
     "bfloat16": 2.0,
@@ -27,18 +27,18 @@ _BYTES: dict[Precision, float] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedLTU:
     """One size of LTU or LTU-AS.
 
     Attributes:
-        name: as its authors call it.
-        checkpoint: the file, or the folder with one, that they recommend.
-        checkpoint_mb: size of the file, in MB.
-        base: the LLaMA that it was trained on, on the model hub.
-        n_parameters: in all, the encoder of Whisper included.
-        n_quantised: of these, the ones that 8 and 4 bits apply to.
-        whisper: whose encoder it hears by, on the model hub; "" for LTU, which has its own.
+        name: the authors' name.
+        checkpoint: the file, or the folder with one, that the authors recommend.
+        checkpoint_mb: size of the file in MB.
+        base: hub name of the LLaMA that it was trained on.
+        n_parameters: number of parameters, Whisper's encoder included.
+        n_quantised: number of parameters to which 8 and 4 bits apply.
+        whisper: hub name of the Whisper of an LTU-AS; "" for LTU.
     """
 
     name: str
@@ -50,21 +50,20 @@ class PublishedLTU:
     whisper: str = ""
 
     def gibibytes(self, precision: Precision) -> float:
-        """Memory for the weights, in GiB; what is not quantised is counted as bfloat16."""
-        each = _BYTES[precision]
-        others = max(each, _BYTES["bfloat16"])
-        plain = self.n_parameters - self.n_quantised
-        return (self.n_quantised * each + plain * others) / 2**30
+        """Return the memory of the weights in GiB; unquantised ones count as bfloat16."""
+        quantised = self.n_quantised * _BYTES[precision]
+        others = max(_BYTES[precision], _BYTES["bfloat16"])
+        return (quantised + (self.n_parameters - self.n_quantised) * others) / 2**30
 
     def needs(self) -> str:
-        """What to get and how to load it, in a few sentences."""
+        """Return instructions: files to download, how to load them, memory."""
         sizes = ", ".join(
             f"{self.gibibytes(precision):.1f} as {precision}" for precision in PRECISIONS
         )
-        also = f", and the encoder of {self.whisper} from the hub" if self.whisper else ""
+        whisper = f", and the encoder of {self.whisper} from the hub" if self.whisper else ""
         return (
-            f"{self.name} is published by its authors, not on a hub. Get {self.checkpoint} "
-            f"({self.checkpoint_mb} MB; linked from {AUTHORS}) and its base {self.base}{also}; "
+            f"{self.name} is published by its authors, not on a hub. Download {self.checkpoint} "
+            f"({self.checkpoint_mb} MB; linked from {AUTHORS}) and its base {self.base}{whisper}; "
             f'then LTU.from_pretrained(FILE, base="{self.base}"), or convert both into one folder '
             f"with `audioprobe convert FILE --base {self.base} --out FOLDER`. "
             f"Memory for the weights, in GiB: {sizes}."
@@ -75,35 +74,46 @@ _VICUNA_7B, _VICUNA_13B = "lmsys/vicuna-7b-v1.1", "lmsys/vicuna-13b-v1.1"
 _LINEAR_7B, _LINEAR_13B = 6_476_005_376, 12_687_769_600
 
 PUBLISHED = (
-    PublishedLTU("LTU-7B", "ltu_ori_paper.bin", 370, _VICUNA_7B, 6_831_480_832, _LINEAR_7B),
-    # The authors do not name the base of 13B; it is presumed after that of 7B.
     PublishedLTU(
-        "LTU-13B", "stage4_all_mix_long_seq", 385, _VICUNA_13B, 13_112_076_288, _LINEAR_13B
+        name="LTU-7B",
+        checkpoint="ltu_ori_paper.bin",
+        checkpoint_mb=370,
+        base=_VICUNA_7B,
+        n_parameters=6_831_480_832,
+        n_quantised=_LINEAR_7B,
+    ),
+    PublishedLTU(  # the authors do not name the base of 13B; presumed by analogy with 7B
+        name="LTU-13B",
+        checkpoint="stage4_all_mix_long_seq",
+        checkpoint_mb=385,
+        base=_VICUNA_13B,
+        n_parameters=13_112_076_288,
+        n_quantised=_LINEAR_13B,
     ),
     PublishedLTU(
-        "LTU-AS-7B",
-        "ltuas_long_noqa_a6.bin",
-        200,
-        _VICUNA_7B,
-        7_423_993_856,
-        _LINEAR_7B,
-        "openai/whisper-large",
+        name="LTU-AS-7B",
+        checkpoint="ltuas_long_noqa_a6.bin",
+        checkpoint_mb=200,
+        base=_VICUNA_7B,
+        n_parameters=7_423_993_856,
+        n_quantised=_LINEAR_7B,
+        whisper="openai/whisper-large",
     ),
     PublishedLTU(
-        "LTU-AS-13B",
-        "stage3_long_seq_exclude_noqa",
-        210,
-        _VICUNA_13B,
-        13_705_113_600,
-        _LINEAR_13B,
-        "openai/whisper-large",
+        name="LTU-AS-13B",
+        checkpoint="stage3_long_seq_exclude_noqa",
+        checkpoint_mb=210,
+        base=_VICUNA_13B,
+        n_parameters=13_705_113_600,
+        n_quantised=_LINEAR_13B,
+        whisper="openai/whisper-large",
     ),
 )
-"""Every published size; of each, the checkpoint that the authors recommend."""
+"""Every published model, with the checkpoint that the authors recommend."""
 
 
 def published(name: str) -> PublishedLTU | None:
-    """The published LTU of this name, however it is written ("ltu-13b", "LTU_13B", "LTU 13B")."""
+    """Return the published LTU of a name, spelled "ltu-13b" or "LTU_13B"; None if unknown."""
     key = _letters(name)
     return next((ltu for ltu in PUBLISHED if _letters(ltu.name) == key), None)
 
