@@ -3,7 +3,7 @@
 Every answer is a fair coin. A probe asks about a class that holds and one that does not, and about
 the concept itself and another one, in text (once) and of some clips of each concept. From the
 number `MIN_CONCEPTS` of `audioprobe.probing.diagnosis` on, at most 5 % of the probes are named
-anything but "not decided by these trials", and a listener that is always right can be told.
+anything but "undecided", and a listener that is always right can be told.
 
 Usage: python benchmarks/guessing_listener.py [N_PROBES]
 """
@@ -15,12 +15,11 @@ import numpy as np
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing import diagnosis as diagnoses
 from audioprobe.probing.pairs import ConceptPair, RelationKind
-from audioprobe.probing.questions import YES_NO, ProbeQuestion
+from audioprobe.probing.questions import ProbeQuestion
 from audioprobe.probing.trial import Trial
 
 CONCEPTS = (2, 4, 6, 7, 8, 10, 13, 20)
 N_CLIPS = (1, 2)
-UNDECIDED = "not decided by these trials"
 
 
 def questions_of(n_concepts: int, n_clips: int) -> list[ProbeQuestion]:
@@ -32,7 +31,14 @@ def questions_of(n_concepts: int, n_clips: int) -> list[ProbeQuestion]:
         for relation, target in targets.items():
             for asked_of, holds in ((concept, True), (other, False)):
                 pair = ConceptPair(
-                    asked_of, asked_of, relation, target, target, holds, 1, False, "random", number
+                    concept=asked_of,
+                    phrase=asked_of,
+                    relation=relation,
+                    target=target,
+                    target_phrase=target,
+                    holds=holds,
+                    level=1,
+                    match=number,
                 )
                 about = pair, int(not holds)
                 if relation != "identity":
@@ -46,7 +52,12 @@ def questions_of(n_concepts: int, n_clips: int) -> list[ProbeQuestion]:
 
 def _question(pair: ConceptPair, right: int, clip: str, text: str) -> ProbeQuestion:
     return ProbeQuestion(
-        pair, "audio" if clip else "text", "yes-no", 0, 0, clip, clip, text, YES_NO, right
+        pair=pair,
+        condition="audio" if clip else "text",
+        clip=clip,
+        audio=clip,
+        text=text,
+        correct=right,
     )
 
 
@@ -57,8 +68,13 @@ def share_named(n_concepts: int, n_clips: int, n_probes: int, seed: int = 0) -> 
     n_named = 0
     for _ in range(n_probes):
         coins = rng.integers(2, size=len(questions)).tolist()
-        trials = [Trial(q, said="", read=coin) for q, coin in zip(questions, coins, strict=True)]
-        n_named += diagnoses.diagnose(trials, "text", Bootstrap(200)).name != UNDECIDED
+        trials = [
+            Trial(question=q, response="", parsed=coin)
+            for q, coin in zip(questions, coins, strict=True)
+        ]
+        n_named += (
+            diagnoses.diagnose(trials, "free-text", Bootstrap(200)).name != diagnoses.UNDECIDED
+        )
     return n_named / n_probes
 
 

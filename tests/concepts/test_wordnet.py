@@ -30,7 +30,7 @@ def _files(folder: Path, data: str = RIVER + STREAM + THING, index: str = WORDS)
 def test_a_synset_has_words_hypernyms_and_gloss(tmp_path: Path) -> None:
     nouns = WordNet(_files(tmp_path))
     river = nouns.synset("00000001")
-    assert river.offset == "00000001"
+    assert river.id == "00000001"
     assert river.words == ("Blue River", "Old Blue")
     assert river.hypernyms == ("00000002", "00000003")
     assert river.gloss == "a river; once blue"

@@ -7,8 +7,7 @@ import numpy as np
 
 from audioprobe import Clip, LogLikelihood, Prompt, Scripted, Waveform
 from audioprobe.concepts import Concepts
-from audioprobe.probing.relations.concept_set import ProbeConcept
-from audioprobe.probing.relations.shipped import from_concepts
+from audioprobe.probing.relations.concept_set import ProbeConcept, from_concepts
 
 ASKED = (
     "crow",
@@ -32,8 +31,8 @@ ASKED = (
     "hammer",
     "saw",
 )
-SUBJECTS = from_concepts(Concepts.shipped()).only(ASKED)
-BY_ID = {subject.id: subject for subject in SUBJECTS.subjects}
+SUBJECTS = from_concepts(Concepts.shipped()).subset(ASKED)
+BY_ID = {subject.id: subject for subject in SUBJECTS.concepts}
 RATE = 8000
 
 
@@ -48,11 +47,11 @@ CLIPS = tuple(
     Clip(id=f"{name}.wav", labels=(name,), waveform=tone(n)) for n, name in enumerate(ASKED)
 )
 HEARD = {tone(n).digest(): name for n, name in enumerate(ASKED)}
-PHRASES = {subject.phrase: subject for subject in SUBJECTS.subjects}
+PHRASES = {subject.phrase: subject for subject in SUBJECTS.concepts}
 TARGETS = (
-    {t.phrase for s in SUBJECTS.subjects for t in s.hypernyms}
+    {t.phrase for s in SUBJECTS.concepts for t in s.hypernyms}
     | {*PHRASES}
-    | {name for s in SUBJECTS.subjects for name in s.synonyms}
+    | {name for s in SUBJECTS.concepts for name in s.synonyms}
 )
 
 Ear = Callable[[Prompt], str]

@@ -12,7 +12,7 @@ from audioprobe.probing.concept_probe import ConceptProbe
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.protocols import LanguageModel
 from audioprobe.reports.html import DataGrid
-from audioprobe.reports.probe_page import page_of
+from audioprobe.reports.probe_page import probe_page
 
 
 def lasting(name: str, seconds: float, start: float = 0.0) -> Clip:
@@ -37,9 +37,9 @@ def test_sound_beyond_ten_seconds_is_counted() -> None:
     clips = (lasting("crow", 10.32), lasting("owl", 25, start=2.0), *CLIPS[2:8])
     clips = (*clips, replace(lasting("violin", 30), duration=10.0))
     outcome = asked(clips)
-    assert outcome.cut == {"crow-long.wav": 0.32, "owl-long.wav": 13.0}
-    assert ProbeOutcome.from_json(outcome.to_json()).cut == outcome.cut
-    assert any("2 of 9 clips were not heard to their end" in note for note in outcome.notes())
+    assert outcome.seconds_cut == {"crow-long.wav": 0.32, "owl-long.wav": 13.0}
+    assert ProbeOutcome.from_json(outcome.to_json()).seconds_cut == outcome.seconds_cut
+    assert any("2 of 9 clips were not played to their end" in note for note in outcome.notes())
     assert asked(CLIPS).notes() == []
 
 
@@ -51,17 +51,17 @@ def test_what_a_model_leaves_out_is_counted_too() -> None:
         return Response("Yes.", details=left_out)
 
     outcome = asked((lasting("crow", 12), *CLIPS[1:8]), Scripted(answer))
-    assert outcome.cut == {"crow-long.wav": 6.0}
+    assert outcome.seconds_cut == {"crow-long.wav": 6.0}
 
 
 def test_clips_that_are_not_asked_about_are_listed_with_the_reason() -> None:
     both = Clip(id="both.wav", labels=("crow", "violin"), waveform=CLIPS[0].waveform)
     second = lasting("crow", 0.5)
     outcome = asked((*CLIPS, both, second))
-    assert set(outcome.unasked) == {both.id, second.id}
-    assert "crow, violin" in outcome.unasked[both.id]
-    assert "enough other clips" in outcome.unasked[second.id]
-    (missing,) = [s for s in page_of(outcome, Path()).sections if s.title == "What is missing"]
+    assert set(outcome.unused_clips) == {both.id, second.id}
+    assert "crow, violin" in outcome.unused_clips[both.id]
+    assert "enough other clips" in outcome.unused_clips[second.id]
+    (missing,) = [s for s in probe_page(outcome, Path()).sections if s.title == "What is missing"]
     tables = {grid.name: grid.table for grid in missing.items if isinstance(grid, DataGrid)}
     assert len(tables["Clips that were not asked about"].rows) == 2
 

@@ -10,7 +10,7 @@ from audioprobe.probing.concept_probe import ConceptProbe
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.protocols import LanguageModel
 
-FOUR = SUBJECTS.only(("crow", "dog", "violin", "rain"))
+FOUR = SUBJECTS.subset(("crow", "dog", "violin", "rain"))
 
 
 def outcome(judge: LanguageModel | None) -> ProbeOutcome:
@@ -31,10 +31,10 @@ def test_a_judge_is_a_reading_of_its_own() -> None:
     found = outcome(Scripted(reply))
     for trial in found.trials:
         concept = trial.question.pair.concept
-        assert trial.chosen("text") == (None if concept == "crow" else 1)
-        assert trial.chosen("judge") == {"crow": 0, "violin": None}.get(concept, 1)
-        assert trial.judged is not None
-        assert bool(trial.judged.failure) == (concept == "violin")
+        assert trial.choice("free-text") == (None if concept == "crow" else 1)
+        assert trial.choice("judge") == {"crow": 0, "violin": None}.get(concept, 1)
+        assert trial.judgement is not None
+        assert bool(trial.judgement.failure) == (concept == "violin")
         assert not trial.failure
     same = found.judge_agreement()
     assert same is not None
@@ -49,7 +49,7 @@ def test_a_judge_is_a_reading_of_its_own() -> None:
 
 def test_without_a_judge_nothing_is_judged() -> None:
     found = outcome(None)
-    assert all(trial.judged is None for trial in found.trials)
+    assert all(trial.judgement is None for trial in found.trials)
     assert found.judge_agreement() is None
     assert found.score("judge").n_trials == 0
     assert {*found.provenance.components} == {"language_model"}

@@ -14,10 +14,9 @@ from audioprobe.probing.pairs import (
     Negatives,
     RelationKind,
     balanced_pairs,
-    wrong_targets,
+    false_targets,
 )
-from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, Target
-from audioprobe.probing.relations.shipped import from_concepts
+from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, Target, from_concepts
 
 SHIPPED = from_concepts()
 
@@ -33,7 +32,7 @@ def test_each_target_is_right_as_often_as_wrong(
     chosen: list[str], relation: RelationKind, negatives: Negatives, seed: int
 ) -> None:
     try:
-        drawn = balanced_pairs(SUBJECTS.only(chosen), relation, negatives, seed=seed)
+        drawn = balanced_pairs(SUBJECTS.subset(chosen), relation, negatives, seed=seed)
     except InvalidInputError:
         return  # nothing that could be matched
     counts = Counter((pair.target, pair.holds) for pair in drawn.pairs)
@@ -43,14 +42,14 @@ def test_each_target_is_right_as_often_as_wrong(
         subject = BY_ID[pair.concept]
         true_of_it = {subject.id, *subject.synonyms, *(rung.id for rung in subject.hypernyms)}
         assert (pair.target in true_of_it) == pair.holds
-        assert pair.target not in subject.above or pair.holds
+        assert pair.target not in subject.ancestors or pair.holds
 
 
 def test_every_right_pair_is_asked_or_listed() -> None:
     for negatives in NEGATIVES:
         drawn = balanced_pairs(SHIPPED, "hypernym", negatives)
         n_right = sum(pair.holds for pair in drawn.pairs)
-        n_rungs = sum(len(subject.hypernyms) for subject in SHIPPED.subjects)
+        n_rungs = sum(len(subject.hypernyms) for subject in SHIPPED.concepts)
         assert n_right + len(drawn.unmatched) == n_rungs
 
 
@@ -67,12 +66,12 @@ def test_adversarial_ones_share_the_next_class_and_siblings_lie_on_another_branc
     adversarial = balanced_pairs(SUBJECTS, "hypernym", "adversarial")
     asked = {(p.concept, p.target): p.holds for p in adversarial.pairs}
     for concept, target in (k for k, holds in asked.items() if not holds and k[1] == "bird"):
-        assert "animal" in BY_ID[concept].above, (concept, target)
+        assert "animal" in BY_ID[concept].ancestors, (concept, target)
     siblings = balanced_pairs(SUBJECTS, "hypernym", "sibling")
     for pair in siblings.pairs:
         wrong_one = BY_ID[pair.concept]
-        assert pair.holds or pair.target not in wrong_one.above
-        depths = {height(s, pair.target) for s in SUBJECTS.subjects if pair.target in rungs(s)}
+        assert pair.holds or pair.target not in wrong_one.ancestors
+        depths = {height(s, pair.target) for s in SUBJECTS.concepts if pair.target in rungs(s)}
         assert pair.holds or depths & {height(wrong_one, rung) for rung in rungs(wrong_one)}
     popular = balanced_pairs(SUBJECTS, "hypernym", "popular", popularity={"rain": 9, "dog": 8})
     wrong = Counter(p.concept for p in popular.pairs if not p.holds)
@@ -80,10 +79,16 @@ def test_adversarial_ones_share_the_next_class_and_siblings_lie_on_another_branc
 
 
 def test_where_wordnet_lacks_an_edge_no_wrong_pair_is_made_of_it() -> None:
-    train = ProbeConcept("train", "a train", "vehicle")
-    car = ProbeConcept("car", "a car", "vehicle", (), (Target("v", "a vehicle"),), frozenset({"v"}))
-    crow = ProbeConcept("crow", "a crow", "animal")
-    strict = ConceptSet("mine", "1", (train, car, crow), sorted_well=frozenset())
+    train = ProbeConcept(id="train", phrase="a train", kind="vehicle")
+    car = ProbeConcept(
+        id="car",
+        phrase="a car",
+        kind="vehicle",
+        hypernyms=(Target("v", "a vehicle"),),
+        ancestors=frozenset({"v"}),
+    )
+    crow = ProbeConcept(id="crow", phrase="a crow", kind="animal")
+    strict = ConceptSet("mine", "1", (train, car, crow), closed_world_kinds=frozenset())
     assert {p.concept for p in balanced_pairs(strict, "hypernym").pairs} == {"car", "crow"}
     trusting = ConceptSet("mine", "1", (train, car))
     assert {p.concept for p in balanced_pairs(trusting, "hypernym").pairs} == {"car", "train"}
@@ -104,7 +109,7 @@ def test_what_people_would_grant_is_neither_asked_nor_denied() -> None:
 
 
 def test_wrong_options_are_wrong() -> None:
-    targets = {target.id for target in wrong_targets(SUBJECTS, "hypernym", "crow")}
+    targets = {target.id for target in false_targets(SUBJECTS, "hypernym", "crow")}
     assert "musical-instrument" in targets
     assert not targets & {"bird", "animal"}
 
@@ -112,10 +117,10 @@ def test_wrong_options_are_wrong() -> None:
 def test_what_cannot_be_drawn_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="Did you mean 'sibling'"):
         balanced_pairs(SUBJECTS, "hypernym", "siblings")  # type: ignore[arg-type]
-    alone = balanced_pairs(SUBJECTS.only(["crow"]), "hypernym")
+    alone = balanced_pairs(SUBJECTS.subset(["crow"]), "hypernym")
     assert alone.pairs == ()
     assert alone.unmatched == (("crow", "animal", "random"), ("crow", "bird", "random"))
     with pytest.raises(InvalidInputError, match="no concept 'kraken'"):
-        SUBJECTS.only(["kraken"])
-    with pytest.raises(InvalidInputError, match="different rungs"):
-        ProbeConcept("crow", "a crow", hypernyms=(Target("bird", "a bird"),))
+        SUBJECTS.subset(["kraken"])
+    with pytest.raises(InvalidInputError, match="distinct hypernyms"):
+        ProbeConcept(id="crow", phrase="a crow", hypernyms=(Target("bird", "a bird"),))

@@ -19,13 +19,13 @@ from audioprobe.probing.results import ProbeOutcome
 from audioprobe.protocols import LanguageModel
 
 FEW = ("crow", "dog", "violin", "rain")
-FOUR = SUBJECTS.only(FEW)
+FOUR = SUBJECTS.subset(FEW)
 HEARING: tuple[Condition, ...] = ("audio", "silence", "no audio")
 SPOKEN = {name: tone(30 + n) for n, name in enumerate(FEW)}
 
 
-def outcome(model: LanguageModel, manners: PromptingOptions | None = None) -> ProbeOutcome:
-    probe = ConceptProbe(model, concepts=FOUR, manners=manners, bootstrap=Bootstrap(50))
+def outcome(model: LanguageModel, options: PromptingOptions | None = None) -> ProbeOutcome:
+    probe = ConceptProbe(model, concepts=FOUR, options=options, bootstrap=Bootstrap(50))
     return probe("hypernym", CLIPS, spoken=SPOKEN)
 
 
@@ -49,13 +49,13 @@ def test_each_condition_plays_and_tells_what_its_name_says() -> None:
         played = [None if p.audio is None else p.audio.digest() for p in prompts]
         assert (phrase in question.text) == (question.condition == "text")
         if question.condition in ("text", "no audio", "caption"):
-            assert question.sound == ""
+            assert question.audio == ""
             assert None in played
         elif question.condition in ("silence", "noise"):
             levels = [float(np.abs(p.audio.samples).max()) for p in prompts if p.audio]
             assert min(levels) == 0 if question.condition == "silence" else len(set(levels)) > 1
         else:
-            sound = sounds[question.sound]
+            sound = sounds[question.audio]
             assert sound is not None
             assert sound.digest() in played
             heard = HEARD.get(sound.digest())
@@ -109,13 +109,13 @@ def test_an_ltu_encodes_each_sound_once_and_each_prompt_once_for_yes_and_no(ltu:
     ]
     try:
         probe = ConceptProbe(
-            ltu, concepts=FOUR, conditions=HEARING, manners=PromptingOptions(text=False)
+            ltu, concepts=FOUR, conditions=HEARING, options=PromptingOptions(free_text=False)
         )
         found = probe("hypernym", CLIPS)
     finally:
         for hook in hooks:
             hook.remove()
-    played = {trial.question.sound for trial in found.trials} - {""}
+    played = {trial.question.audio for trial in found.trials} - {""}
     assert len(sounds) == len(played) == len(FEW) + 1  # and silence
     assert len(passes) == 2 * sum(found.n_calls.values())  # the prompt, and both answers at once
     assert not any(trial.failure for trial in found.trials)
@@ -125,16 +125,16 @@ def test_a_qwen2_audio_is_asked_as_it_is_used_to() -> None:
     conditions: tuple[Condition, ...] = ("text", "audio", "caption")
     probe = ConceptProbe(
         TransformersLM(saved("qwen2-audio")),
-        concepts=SUBJECTS.only(["crow", "violin"]),
+        concepts=SUBJECTS.subset(["crow", "violin"]),
         conditions=conditions,
-        manners=PromptingOptions(wordings="instructed", max_new_tokens=3),
+        options=PromptingOptions(wordings="instructed", max_new_tokens=3),
     )
     found = probe("hypernym", CLIPS)
     assert found.conditions == conditions
     assert found.reading == "likelihood"
     assert [trial.failure for trial in found.trials if trial.failure] == []
-    assert all(len(trial.likelihoods) == 2 for trial in found.trials)
-    assert found.score("calibrated", condition="audio").n_trials > 0
+    assert all(len(trial.log_likelihoods) == 2 for trial in found.trials)
+    assert found.score("prior-corrected", condition="audio").n_trials > 0
 
 
 def test_a_listener_that_captions_well_is_right_by_its_captions() -> None:

@@ -10,9 +10,9 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.concept_probe import ConceptProbe
 from audioprobe.probing.pairs import ConceptPair
-from audioprobe.probing.questions import YES_NO, ProbeQuestion
+from audioprobe.probing.questions import ProbeQuestion
 from audioprobe.probing.results import ProbeOutcome
-from audioprobe.probing.scores import blind_guesses
+from audioprobe.probing.scores import guesses_of
 from audioprobe.probing.trial import Trial
 from audioprobe.protocols import LanguageModel
 
@@ -36,7 +36,7 @@ def test_a_bias_that_hides_what_is_heard_is_taken_out_by_the_prior() -> None:
     found = outcome(Scripted("Yes.", likelihood=likelihood))
     plain = found.score("likelihood", condition="audio")
     assert (plain.accuracy.value, plain.yes_rate.value) == (0.5, 1.0)
-    calibrated = found.score("calibrated", condition="audio")
+    calibrated = found.score("prior-corrected", condition="audio")
     assert calibrated.accuracy.value == 1.0
     assert calibrated.yes_rate.value == 0.5
     assert calibrated.n_invalid == 0
@@ -58,47 +58,65 @@ def test_a_log_probability_that_is_not_finite_fails_its_trials(total: float) -> 
     "likelihoods", [(math.nan, -1.0), (-1.0, math.nan), (-math.inf, -3.0), (-3.0, math.inf)]
 )
 def test_nothing_is_chosen_by_numbers_that_are_not_finite(likelihoods: tuple[float, ...]) -> None:
-    trial = Trial(question(), likelihoods=likelihoods, prior=(-1.0, -2.0))
-    assert trial.chosen("likelihood") is None
-    assert trial.chosen("calibrated") is None
+    trial = Trial(
+        question=question(), log_likelihoods=likelihoods, prior_log_likelihoods=(-1.0, -2.0)
+    )
+    assert trial.choice("likelihood") is None
+    assert trial.choice("prior-corrected") is None
     assert (
-        Trial(question(), likelihoods=(-1.0, -2.0), prior=likelihoods).chosen("calibrated") is None
+        Trial(
+            question=question(), log_likelihoods=(-1.0, -2.0), prior_log_likelihoods=likelihoods
+        ).choice("prior-corrected")
+        is None
     )
     assert trial.probabilities == ()
 
 
 def question(target: str = "bird", *, holds: bool = True, match: int = 0) -> ProbeQuestion:
     pair = ConceptPair(
-        f"c{match}", "a c", "hypernym", target, "a t", holds, 1, False, "random", match
+        concept=f"c{match}",
+        phrase="a c",
+        relation="hypernym",
+        target=target,
+        target_phrase="a t",
+        holds=holds,
+        match=match,
     )
-    return ProbeQuestion(pair, "audio", "yes-no", 0, 0, "1", "1", "Is it?", YES_NO, int(not holds))
+    return ProbeQuestion(
+        pair=pair, condition="audio", clip="1", audio="1", text="Is it?", correct=int(not holds)
+    )
 
 
 def test_a_blind_guesser_gains_where_questions_are_not_balanced() -> None:
     """Three of four birds are birds: who says so each time is right three times."""
     asked = [question(holds=n < 3, match=n) for n in range(4)]
-    assert blind_guesses(asked) == [1.0, 1.0, 1.0, 0.0]
+    assert guesses_of(asked) == [1.0, 1.0, 1.0, 0.0]
     alone = question("animal", match=9)
-    assert blind_guesses([alone]) == [0.5]  # nothing is known of other questions: a coin
+    assert guesses_of([alone]) == [0.5]  # nothing is known of other questions: a coin
     both = [question(holds=holds, match=n) for n in range(2) for holds in (True, False)]
-    assert blind_guesses(both) == [0.5] * 4
+    assert guesses_of(both) == [0.5] * 4
 
 
 def test_probabilities_are_shares_among_the_options() -> None:
-    trial = Trial(question(), likelihoods=(math.log(0.03), math.log(0.01)))
+    trial = Trial(question=question(), log_likelihoods=(math.log(0.03), math.log(0.01)))
     assert trial.probabilities == pytest.approx((0.75, 0.25))
-    assert Trial(question(), likelihoods=(-2000.0, -2000.0)).probabilities == (0.5, 0.5)
-    assert Trial(question()).probabilities == ()
+    assert Trial(question=question(), log_likelihoods=(-2000.0, -2000.0)).probabilities == (
+        0.5,
+        0.5,
+    )
+    assert Trial(question=question()).probabilities == ()
 
 
 def test_a_tie_is_no_answer_and_is_counted() -> None:
-    tied = Trial(question(), likelihoods=(-1.0, -1.0))
-    assert tied.chosen("likelihood") is None
-    assert tied.right("likelihood") is None
-    assert tied.asked("likelihood")
-    assert not tied.asked("calibrated")  # there is no prior to compare with
-    with pytest.raises(InvalidInputError, match="Expected one of text, likelihood, calibrated"):
-        tied.asked("words")  # type: ignore[arg-type]
+    tied = Trial(question=question(), log_likelihoods=(-1.0, -1.0))
+    assert tied.choice("likelihood") is None
+    assert tied.is_correct("likelihood") is None
+    assert tied.has_reading("likelihood")
+    assert not tied.has_reading("prior-corrected")  # there is no prior to compare with
+    with pytest.raises(
+        InvalidInputError, match="Expected one of free-text, likelihood, prior-corrected"
+    ):
+        tied.has_reading("words")  # type: ignore[arg-type]
 
 
 def test_concepts_that_are_familiar_are_told_from_others() -> None:

@@ -13,7 +13,7 @@ from audioprobe.audio.wav import wav_bytes
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.spoken_words import ESPEAK, spoken_words
 
-TWO = SUBJECTS.only(["crow", "rain"])
+TWO = SUBJECTS.subset(["crow", "rain"])
 
 SPEAKER = """#!{python}
 import sys, wave
@@ -63,5 +63,5 @@ def test_a_program_that_is_missing_or_fails_is_told(
     with pytest.raises(InvalidInputError, match=r"espeak-ng is not installed. Install it"):
         spoken_words(ESPEAK, TWO)
     program(tmp_path, "#!{python}\nraise SystemExit(3)\n")
-    with pytest.raises(InvalidInputError, match="cannot say 'a crow'"):
+    with pytest.raises(InvalidInputError, match="failed to speak 'a crow'"):
         spoken_words(ESPEAK, TWO)

@@ -14,7 +14,7 @@ from audioprobe.probing.concept_probe import ConceptProbe
 from audioprobe.probing.prompting import PromptingOptions
 from audioprobe.protocols import LanguageModel
 from audioprobe.reports.html import DataGrid
-from audioprobe.reports.probe_page import page_of
+from audioprobe.reports.probe_page import probe_page, write_probe_page
 
 EVIL = '<img src=x onerror=alert(1)><script>alert(2)</script>"'
 
@@ -23,7 +23,7 @@ def test_the_page_shows_all_and_runs_nothing_foreign(tmp_path: Path) -> None:
     named = Clip(id=EVIL, path=FOLDER / "crow.flac", labels=("crow",))
     clips = [named, *CLIPS[1:]]
     probe = ConceptProbe(listener(name=EVIL), concepts=SUBJECTS, bootstrap=Bootstrap(50))
-    page_file = probe("hypernym", clips).to_html(tmp_path / "report.html")
+    page_file = write_probe_page(probe("hypernym", clips), tmp_path / "report.html")
     with opened(page_file) as (page, complaints):
         assert complaints == []
         assert page.locator("script").count() == 1
@@ -41,11 +41,11 @@ def test_the_page_shows_all_and_runs_nothing_foreign(tmp_path: Path) -> None:
 
 
 KINDS = {
-    "hears and reasons": listener(),
-    "deaf: no answer changes with the sound, but reasons in words": listener(ear=lambda _: ""),
-    "says yes whatever is asked": yes_sayer(),
-    "hears but does not reason": listener(mind=knows_names),
-    "reasons but does not hear": listener(ear=misheard),
+    "recognises and reasons": listener(),
+    "ignores the audio, reasons in text": listener(ear=lambda _: ""),
+    "always says yes": yes_sayer(),
+    "recognises but does not reason": listener(mind=knows_names),
+    "reasons in text but does not recognise": listener(ear=misheard),
 }
 
 
@@ -54,26 +54,26 @@ def test_the_report_tells_five_listeners_apart_by_name(
     name: str, model: LanguageModel, tmp_path: Path
 ) -> None:
     probe = ConceptProbe(model, concepts=SUBJECTS, conditions=("text", "audio"))
-    page = page_of(probe("hypernym", CLIPS), tmp_path)
+    page = probe_page(probe("hypernym", CLIPS), tmp_path)
     assert [one for one in KINDS if f": {one}. It was asked" in page.lead] == [name]
 
 
 def test_the_page_reads_the_same_trials_in_every_way(tmp_path: Path) -> None:
     probe = ConceptProbe(listener(), concepts=SUBJECTS, bootstrap=Bootstrap(50))
-    sections = {s.title: s for s in page_of(probe("hypernym", CLIPS), tmp_path).sections}
+    sections = {s.title: s for s in probe_page(probe("hypernym", CLIPS), tmp_path).sections}
     (ways,) = sections["Ways to read an answer"].items
     assert isinstance(ways, DataGrid)
     told = {(row[0], row[2]) for row in ways.table.rows}
-    assert {("text", "audio"), ("likelihood", "audio"), ("calibrated", "audio")} <= told
-    assert ("calibrated", "no audio") not in told  # it has no sound to leave out
+    assert {("text", "audio"), ("likelihood", "audio"), ("prior-corrected", "audio")} <= told
+    assert ("prior-corrected", "no audio") not in told  # it has no sound to leave out
     trials = sections["Every trial"].items[-1]
     assert isinstance(trials, DataGrid)
     shares = {
         row[trials.table.header.index("probability of the right one")] for row in trials.table.rows
     }
     assert {float(share) for share in shares} <= {0.052, 0.948}  # -0.1 against -3 nats
-    words = ConceptProbe(yes_sayer(), concepts=SUBJECTS, manners=PromptingOptions(text=False))
-    alone = page_of(words("hypernym"), tmp_path)
+    words = ConceptProbe(yes_sayer(), concepts=SUBJECTS, options=PromptingOptions(free_text=False))
+    alone = probe_page(words("hypernym"), tmp_path)
     assert "Ways to read an answer" not in [section.title for section in alone.sections]
 
 
@@ -92,7 +92,7 @@ def test_the_command_shows_questions_asks_them_and_goes_on(tmp_path: Path) -> No
     first = run_cli(*command)
     assert first.returncode == 0, first.stderr
     # A script rates all words alike, and a tie is no answer: words are read.
-    assert "says yes whatever is asked" in first.stdout
+    assert "always says yes" in first.stdout
     results = ("trials.parquet", "summary.md", "config.toml", "responses.jsonl")
     before = {name: (Path(out) / name).read_bytes() for name in results}
     assert (Path(out) / "report.html").is_file()

@@ -80,7 +80,7 @@ def probe(
 
 
 def _listener(model: str, conditions: str, wordings: str) -> dict[str, Any]:
-    asked = {"conditions": _split(conditions), "manners": {"wordings": wordings}}
+    asked = {"conditions": _split(conditions), "options": {"wordings": wordings}}
     return {"name": "model", "model": {"name": model}, **asked}
 
 
@@ -142,9 +142,9 @@ def _show(prepared: "ProbeRun") -> None:
         n_questions += len(questions)
         write(printable(f"{one.listener.name}, {one.sounds}:"))
         for question in questions[:: max(1, len(questions) // _SHOWN)]:
-            write(printable(f"  {question.condition}: {question.text} [{question.sound}]"))
+            write(printable(f"  {question.condition}: {question.text} [{question.audio}]"))
         if one.heard is not None:
-            _tell_unasked(len(one.heard.clips), one.asked.unasked())
+            _tell_unasked(len(one.heard.clips), one.asked.unused_clips())
     write(f"\n{n_questions} questions; equal ones are asked once")
 
 
@@ -161,14 +161,14 @@ def _tell_unasked(n_clips: int, unasked: "Mapping[str, str]") -> None:
 
 def _tell(cells: "Sequence[ProbeCell]") -> None:
     from audioprobe.experiments.probing.tables import headline
-    from audioprobe.probing.scores import BRIEF
+    from audioprobe.probing.scores import SHORT_HEADER
 
     width = terminal_width()
     for cell in cells:
         found = cell.outcome.diagnosis()
         write(printable(f"{cell.listener}, {cell.sounds}: {found.name}"))
         table = cell.outcome.table("relation", "condition")
-        write(table.only(("relation", "condition", *BRIEF)).to_text(width))
+        write(table.only(("relation", "condition", *SHORT_HEADER)).to_text(width))
         write(f"{cell.outcome.modality_gap()}")
         for sentence in cell.outcome.notes():
             write(sentence)

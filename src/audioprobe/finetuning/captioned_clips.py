@@ -9,7 +9,7 @@ from audioprobe.concepts.concept import with_article
 from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.clips import clips_by_concept
-from audioprobe.probing.relations.shipped import from_concepts
+from audioprobe.probing.relations.concept_set import from_concepts
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.small_ltu.questions import listed
 from audioprobe.training.spectrogram_cache import SpectrogramCache

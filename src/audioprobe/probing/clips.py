@@ -1,4 +1,4 @@
-"""Which clip is of which concept."""
+"""Assignment of clips to concepts, by their labels or the names of their files."""
 
 import re
 from collections import Counter
@@ -13,101 +13,103 @@ from audioprobe.types import Clip
 
 @dataclass(frozen=True, slots=True)
 class ClipsByConcept:
-    """Clips by concept, and what could not be sorted.
+    """Clips by concept, and the clips and concepts without an assignment.
 
     Attributes:
-        by_concept: clips in their order, by the id of the concept; concepts without clips are left
-            out.
-        unsorted: ids of clips that name no concept, or several, with what they name.
-        silent: ids of concepts that no clip is of.
+        by_concept: clips in their order, by the id of the concept; concepts without clips are
+            absent.
+        unassigned: ids of clips that name no concept, or several, with the names.
+        without_clips: ids of concepts without a clip.
     """
 
     by_concept: Mapping[str, tuple[Clip, ...]]
-    unsorted: Mapping[str, str]
-    silent: tuple[str, ...]
+    unassigned: Mapping[str, str]
+    without_clips: tuple[str, ...]
 
 
-def clips_by_concept(clips: Iterable[Clip], subjects: ConceptSet) -> ClipsByConcept:
-    """Sort clips by what they are labelled with, or else by the names of their files.
+def clips_by_concept(clips: Iterable[Clip], concepts: ConceptSet) -> ClipsByConcept:
+    """Assign clips to concepts by their labels, or by file names where there are no labels.
 
-    A clip counts for a concept if it is labelled with its id, name or synonym, or with a label that
-    only this concept has in a data set, and besides only with what lies above it ("grouse", "bird"
-    and "animal" are a grouse) and what a data set labels it with, too (`ProbeConcept.also`). A clip
-    that nobody has annotated is taken by the name of its file without numbers at its end
-    ("crow-2.wav"), or else by that of its folder.
+    A clip belongs to a concept if it is labelled with the concept's id, name, synonym, or a data
+    set's label that only this concept has, and if all its other labels are above the concept
+    ("grouse", "bird" and "animal" are a grouse) or among `ProbeConcept.extra_labels`. A clip
+    without annotation belongs to the concept that its file is named after, without numbers at the
+    end ("crow-2.wav"), or else its folder.
 
     Args:
         clips: in any order.
-        subjects: whose names count.
+        concepts: concepts whose names count.
     """
-    known = _labelled(subjects) | {
-        name: s for s in reversed(subjects.subjects) for name in names_of(s)
+    by_name = _unique_labels(concepts) | {
+        name: concept for concept in reversed(concepts.concepts) for name in names_of(concept)
     }
     classes = {
-        _plain(name): rung.id
-        for subject in subjects.subjects
-        for rung in subject.hypernyms
-        for name in (rung.id, rung.phrase, without_article(rung.phrase))
+        _normalized(name): hypernym.id
+        for concept in concepts.concepts
+        for hypernym in concept.hypernyms
+        for name in (hypernym.id, hypernym.phrase, without_article(hypernym.phrase))
     }
-    found: dict[str, list[Clip]] = {}
-    unsorted: dict[str, str] = {}
+    assigned: dict[str, list[Clip]] = {}
+    unassigned: dict[str, str] = {}
     for clip in clips:
         if clip.labels is None:
-            names = _of_file(clip)
-            subject = next((known[name] for name in map(_plain, names) if name in known), None)
+            names = _file_names(clip)
+            matches = (by_name.get(_normalized(name)) for name in names)
+            concept = next((match for match in matches if match), None)
         else:
             names = clip.labels
-            subject = _lowest([_plain(name) for name in names], known, classes)
-        if subject is None:
-            unsorted[clip.id] = ", ".join(names) or "(nothing)"
+            concept = _most_specific([_normalized(name) for name in names], by_name, classes)
+        if concept is None:
+            unassigned[clip.id] = ", ".join(names) or "(nothing)"
         else:
-            found.setdefault(subject.id, []).append(clip)
-    order = [subject.id for subject in subjects.subjects]
+            assigned.setdefault(concept.id, []).append(clip)
+    ids = [concept.id for concept in concepts.concepts]
     return ClipsByConcept(
-        {name: tuple(found[name]) for name in order if name in found},
-        unsorted,
-        tuple(name for name in order if name not in found),
+        {name: tuple(assigned[name]) for name in ids if name in assigned},
+        unassigned,
+        tuple(name for name in ids if name not in assigned),
     )
 
 
-def _lowest(
-    names: Sequence[str], known: Mapping[str, ProbeConcept], classes: Mapping[str, str]
+def names_of(concept: ProbeConcept) -> tuple[str, ...]:
+    """Return all labels of a concept, normalised: its id, phrase and synonyms."""
+    phrases = (concept.phrase, *concept.synonyms)
+    names = (concept.id, *phrases, *map(without_article, phrases))
+    return tuple(dict.fromkeys(map(_normalized, names)))
+
+
+def _most_specific(
+    labels: Sequence[str], by_name: Mapping[str, ProbeConcept], classes: Mapping[str, str]
 ) -> ProbeConcept | None:
-    """The one concept among labels that accounts for all others; None where there is none."""
-    own = {known[name].id: known[name] for name in names if name in known}
-    above = {rung for subject in own.values() for rung in subject.above}
-    lowest = [subject for name, subject in own.items() if name not in above]
+    """Return the one concept among labels that explains all other labels, if there is one."""
+    named = {by_name[label].id: by_name[label] for label in labels if label in by_name}
+    above = {ancestor for concept in named.values() for ancestor in concept.ancestors}
+    lowest = [concept for name, concept in named.items() if name not in above]
     if len(lowest) != 1:
         return None
-    (found,) = lowest
-    its_own = {found.id, *found.above}
-    also = {_plain(name) for name in found.also}
-    for name in names:
-        meant = known[name].id if name in known else classes.get(name, "")
-        if meant not in its_own and name not in also:
+    (concept,) = lowest
+    explained = {concept.id, *concept.ancestors}
+    extra = set(map(_normalized, concept.extra_labels))
+    for label in labels:
+        label_id = by_name[label].id if label in by_name else classes.get(label, "")
+        if label_id not in explained and label not in extra:
             return None
-    return found
+    return concept
 
 
-def _labelled(subjects: ConceptSet) -> dict[str, ProbeConcept]:
-    """Concepts by the labels of data sets, where no two share one: a bark is of many dogs."""
-    shared = Counter(_plain(subject.label) for subject in subjects.subjects)
-    by_label = {_plain(subject.label): subject for subject in subjects.subjects if subject.label}
-    return {label: subject for label, subject in by_label.items() if shared[label] == 1}
+def _unique_labels(concepts: ConceptSet) -> dict[str, ProbeConcept]:
+    """Return concepts by their label in a data set, if no other concept has it."""
+    labels = [_normalized(concept.label) for concept in concepts.concepts]
+    counts = Counter(labels)
+    pairs = zip(labels, concepts.concepts, strict=True)
+    return {label: concept for label, concept in pairs if label and counts[label] == 1}
 
 
-def names_of(subject: ProbeConcept) -> tuple[str, ...]:
-    """Everything that a label may call it, in lower case."""
-    phrases = (subject.phrase, *subject.synonyms)
-    names = (subject.id, *phrases, *(without_article(phrase) for phrase in phrases))
-    return tuple(dict.fromkeys(_plain(name) for name in names))
-
-
-def _of_file(clip: Clip) -> tuple[str, ...]:
+def _file_names(clip: Clip) -> tuple[str, ...]:
     if clip.path is None:
         return ()
     return re.sub(r"[\W\d_]+$", "", clip.path.stem), clip.path.parent.name
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", nfc(name)).strip().casefold()

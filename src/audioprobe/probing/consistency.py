@@ -1,27 +1,29 @@
-"""Does an answer depend on how the question is worded?"""
+"""Consistency of answers: over paraphrases of a question, and up the hypernym chain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.vectorized_metrics import mean
+from audioprobe.probing.questions import Condition
 from audioprobe.probing.trial import AnswerReading, Trial
 from audioprobe.types import Estimate, Float64Array
 
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """How alike the answers to paraphrases are.
+    """Agreement of the answers to paraphrases, and where correctness varies.
 
     Attributes:
-        agreement: share of questions all of whose wordings got the same answer; concepts are
-            resampled. Questions of a single wording, or with an unread one, are left out.
-        between_concepts: share of the variance of right and wrong that lies between concepts, in
-            [0, 1]; None where all answers are alike.
+        agreement: share of questions with the same answer to all wordings; the interval resamples
+            concepts. Questions with a single wording or an invalid answer are left out.
+        between_concepts: share of the variance of correctness that lies between concepts, in
+            [0, 1]; None if all answers are correct or all are wrong.
         between_wordings: the same between the wordings of a relation.
-        n: questions of several wordings.
+        n: number of questions with several wordings.
     """
 
     agreement: Estimate
@@ -33,56 +35,114 @@ class Consistency:
 def consistency(
     trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap
 ) -> Consistency:
-    """Compare the wordings of each question of yes or no.
+    """Compare the wordings of each yes/no question.
 
-    The shares are eta squared: sum of squares between groups over the whole. Wordings are those of
-    a relation, so what sets relations apart is no difference of wordings.
+    The shares of variance are eta squared: sum of squares between groups over the total sum of
+    squares. Wordings are compared within their relation, so that differences between relations do
+    not count.
 
     Args:
-        trials: of one condition.
+        trials: trials of one condition.
         reading: how answers are read.
-        bootstrap: how intervals are computed.
+        bootstrap: how confidence intervals are computed.
     """
-    answers: dict[tuple[object, ...], list[int | None]] = {}
-    asked = [trial for trial in trials if trial.asked(reading) and trial.question.form == "yes-no"]
-    for trial in asked:
-        pair = trial.question.pair
-        key = *pair.key, pair.negatives, pair.match, trial.question.condition, trial.question.clip
-        answers.setdefault(key, []).append(trial.chosen(reading))
-    several = {k: a for k, a in answers.items() if len(a) > 1 and None not in a}
-    same = [float(len(set(found)) == 1) for found in several.values()]
-    groups = [concept for (concept, *_) in several]
-    agreement = (
-        bootstrap.estimate(mean(same), len(same), groups=groups, unit="concepts")
-        if same
-        else Estimate(value=None, n=0, method="no question in several wordings was answered")
-    )
-    right = [(trial, trial.right(reading)) for trial in asked]
-    read = [(trial, float(value)) for trial, value in right if value is not None]
-    values = np.array([value for _, value in read])
-    concepts = [trial.question.pair.concept for trial, _ in read]
-    relations = [trial.question.pair.relation for trial, _ in read]
-    wordings = [f"{t.question.pair.relation} {t.question.wording}" for t, _ in read]
+    counted = [t for t in trials if t.has_reading(reading) and t.question.form == "yes-no"]
+    choices: dict[tuple[object, ...], list[int | None]] = {}
+    for trial in counted:
+        question, pair = trial.question, trial.question.pair
+        key = *pair.key, pair.negatives, pair.match, question.condition, question.clip
+        choices.setdefault(key, []).append(trial.choice(reading))
+    complete = {k: c for k, c in choices.items() if len(c) > 1 and None not in c}
+    agreement = Estimate(value=None, n=0, method="no question in several wordings was answered")
+    if complete:
+        agrees = [float(len(set(c)) == 1) for c in complete.values()]
+        concepts = [str(concept) for concept, *_ in complete]
+        agreement = bootstrap.estimate(mean(agrees), len(agrees), groups=concepts, unit="concepts")
+    valid = [(t, correct) for t in counted if (correct := t.is_correct(reading)) is not None]
+    values = np.array([float(correct) for _, correct in valid])
+    pairs = [trial.question.pair for trial, _ in valid]
+    relations = [pair.relation for pair in pairs]
+    wordings = [f"{t.question.pair.relation} {t.question.wording}" for t, _ in valid]
     return Consistency(
         agreement,
-        _share(values, concepts, [""] * len(read)),
-        _share(values, wordings, relations),
-        len(several),
+        _eta_squared(values, [pair.concept for pair in pairs], [""] * len(pairs)),
+        _eta_squared(values, wordings, relations),
+        len(complete),
     )
 
 
-def _share(values: Float64Array, groups: Sequence[str], around: Sequence[str]) -> float | None:
-    """Squares of the means of groups around the means of what they are parts of, over all."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HypernymChain:
+    """The answers about one concept and its hypernyms under one condition.
+
+    Attributes:
+        concept: id of the concept.
+        condition: what stands for the concept.
+        levels: phrases that were asked for, from the concept itself (if it was asked for) upwards.
+        yes_rates: share of "yes" at each level, over clips and wordings.
+        depth: number of levels from the first on with "yes" in more than half of the answers.
+        contradictions: number of levels with "yes" in more than half, directly below a level
+            without: "a grouse, but not a bird".
+    """
+
+    concept: str
+    condition: Condition
+    levels: tuple[str, ...]
+    yes_rates: tuple[float, ...]
+    depth: int
+    contradictions: int
+
+
+def hypernym_chains(
+    trials: Sequence[Trial], reading: AnswerReading, condition: Condition
+) -> tuple[HypernymChain, ...]:
+    """Return the hypernym chain of every concept, from the yes/no questions about true pairs.
+
+    Args:
+        trials: other trials are ignored, synonyms included.
+        reading: how answers are read; invalid ones are left out.
+        condition: what stands for the concepts.
+    """
+    answers: dict[str, dict[tuple[int, str], list[bool]]] = {}
+    for trial in trials:
+        question, pair = trial.question, trial.question.pair
+        says_yes = trial.says_yes(reading)
+        is_yes_no = question.condition == condition and question.form == "yes-no"
+        if is_yes_no and pair.holds and pair.relation != "synonym" and says_yes is not None:
+            level = pair.level, pair.target_phrase
+            answers.setdefault(pair.concept, {}).setdefault(level, []).append(says_yes)
+    return tuple(_chain(concept, condition, levels) for concept, levels in answers.items())
+
+
+def _chain(
+    concept: str, condition: Condition, answers: dict[tuple[int, str], list[bool]]
+) -> HypernymChain:
+    levels = sorted(answers)
+    rates = [sum(answers[level]) / len(answers[level]) for level in levels]
+    accepted = [rate > 0.5 for rate in rates]
+    return HypernymChain(
+        concept=concept,
+        condition=condition,
+        levels=tuple(phrase for _, phrase in levels),
+        yes_rates=tuple(rates),
+        depth=accepted.index(False) if False in accepted else len(accepted),
+        contradictions=sum(lower and not upper for lower, upper in pairwise(accepted)),
+    )
+
+
+def _eta_squared(
+    values: Float64Array, groups: Sequence[str], outer_groups: Sequence[str]
+) -> float | None:
+    """Return the sum of squares of group means around their outer group's mean, over the total."""
     total = float(((values - values.mean()) ** 2).sum()) if values.size else 0.0
     if not total:
         return None
-    return float(((_means(values, groups) - _means(values, around)) ** 2).sum()) / total
+    between = (_group_means(values, groups) - _group_means(values, outer_groups)) ** 2
+    return float(between.sum()) / total
 
 
-def _means(values: Float64Array, groups: Sequence[str]) -> Float64Array:
-    """For each value the mean of its group."""
-    numbers = {group: n for n, group in enumerate(dict.fromkeys(groups))}
-    of_item = np.array([numbers[group] for group in groups])
-    means = np.bincount(of_item, weights=values) / np.bincount(of_item)
-    found: Float64Array = means[of_item]
-    return found
+def _group_means(values: Float64Array, groups: Sequence[str]) -> Float64Array:
+    """Return for each value the mean of its group."""
+    _, numbers = np.unique(np.array(groups), return_inverse=True)
+    means: Float64Array = np.bincount(numbers, weights=values) / np.bincount(numbers)
+    return means[numbers]

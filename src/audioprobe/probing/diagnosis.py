@@ -1,139 +1,151 @@
-"""Which kind of listener is this? A name that the intervals allow, or none."""
+"""Diagnosis of a model from its yes/no answers, as far as the confidence intervals support one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.paired import sign_flips
 from audioprobe.probing.modality_gap import modality_gap
-from audioprobe.probing.scores import accuracy_of, blind_guesses, concepts_of
+from audioprobe.probing.scores import accuracy, concepts_of, guesses_of
 from audioprobe.probing.trial import AnswerReading, Trial
 from audioprobe.types import Estimate
 
+DiagnosisName: TypeAlias = Literal[
+    "too few concepts",
+    "always says yes",
+    "always says no",
+    "ignores the audio",
+    "ignores the audio, reasons in text",
+    "recognises and reasons",
+    "recognises and reasons, less about audio than about text",
+    "recognises but does not reason",
+    "recognises but reasons only in text",
+    "reasons in text but does not recognise",
+    "undecided",
+]
+UNDECIDED: Final = "undecided"
+TOO_FEW: Final = "too few concepts"
+
 ALWAYS = 0.97
-"""A share of "yes" above this, or below its complement, is called always."""
+"""A share of "yes" above this is called always yes, below its complement always no."""
 
-MOVED = 0.02
-"""Answers to a question that change with the sound less often than this do not change."""
-
+MIN_CHANGED = 0.02
+"""If fewer answers change with the audio, the model ignores the audio."""
 
 MIN_CONCEPTS = 6
-"""Concepts that a diagnosis needs under each condition. A listener that guesses gets a diagnosis in
-at most 5 % of the probes of so many concepts or more (`python benchmarks/guessing_listener.py`); of
-fewer, no test can tell an accuracy from chance.
+"""Concepts that a diagnosis needs under each condition. With so many or more, a guessing model gets
+a diagnosis in at most 5 % of the probes (`python benchmarks/guessing_listener.py`); with fewer, no
+test can separate an accuracy from chance.
 """
 
-TOO_FEW = "too few concepts"
-_SIGNIFICANT = 0.05
+_ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A name with its grounds.
+    """A diagnosis with its evidence.
 
     Attributes:
-        name: of the kind of listener.
-        grounds: what it rests on, in words.
+        name: the diagnosis.
+        evidence: the numbers that it rests on, as text.
     """
 
-    name: str
-    grounds: str
+    name: DiagnosisName
+    evidence: str
 
 
 def diagnose(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Diagnosis:
-    """Name the kind of listener, by questions of yes or no.
+    """Return the diagnosis from yes/no questions.
 
-    "Above chance" means that the whole interval of an accuracy lies above one half, and that a test
-    against the blind guesser, by sign flips of whole concepts, is significant. With fewer than
-    `MIN_CONCEPTS` concepts there is no diagnosis: its name is "too few concepts".
+    "Above chance" means that the whole interval of an accuracy lies above one half, and that a
+    sign-flip test against the blind guesser, with concepts as units, is significant. With fewer
+    than `MIN_CONCEPTS` concepts the diagnosis is "too few concepts".
 
     Args:
-        trials: under the conditions text and audio, with identity among the relations.
+        trials: trials under the conditions text and audio, with identity among the relations.
         reading: how answers are read.
-        bootstrap: how intervals are computed.
+        bootstrap: how confidence intervals are computed.
     """
-    asked = [trial for trial in trials if trial.question.form == "yes-no"]
-    text = [t for t in asked if t.question.condition == "text"]
-    audio = [t for t in asked if t.question.condition == "audio"]
-    about = [t for t in audio if t.question.pair.relation != "identity"]
-    itself = [t for t in audio if t.question.pair.relation == "identity"]
-    said = [one for t in (*text, *audio) if (one := t.said_yes(reading)) is not None]
-    yes = sum(said) / len(said) if said else None
-    parts = (text, about, itself)
-    accuracies = [accuracy_of(some, reading, bootstrap) for some in parts]
-    n_concepts = min((len(set(concepts_of(some))) for some in parts if some), default=0)
-    moved = share_moved(audio, reading)
-    change = "unknown" if moved is None else f"{moved:.0%}"
-    grounds = (
-        f"accuracy in text {accuracies[0]}, about the sound {accuracies[1]}, of the concept itself "
-        f"{accuracies[2]}; yes-rate {'undefined' if yes is None else f'{yes:.2f}'}; answers that "
-        f"change with the sound {change}"
+    yes_no = [trial for trial in trials if trial.question.form == "yes-no"]
+    text = [trial for trial in yes_no if trial.question.condition == "text"]
+    audio = [trial for trial in yes_no if trial.question.condition == "audio"]
+    identity = [trial for trial in audio if trial.question.pair.relation == "identity"]
+    others = [trial for trial in audio if trial.question.pair.relation != "identity"]
+    groups = (text, others, identity)
+    accuracies = [accuracy(group, reading, bootstrap) for group in groups]
+    answers = [a for trial in (*text, *audio) if (a := trial.says_yes(reading)) is not None]
+    yes_rate = sum(answers) / len(answers) if answers else None
+    changed = share_changed(audio, reading)
+    evidence = (
+        f"accuracy in text {accuracies[0]}, about audio {accuracies[1]}, of the concept itself "
+        f"{accuracies[2]}; yes-rate {'undefined' if yes_rate is None else f'{yes_rate:.2f}'}; "
+        f"answers that change with the audio {'unknown' if changed is None else f'{changed:.0%}'}"
     )
+    n_concepts = min((len(set(concepts_of(group))) for group in groups if group), default=0)
     if n_concepts < MIN_CONCEPTS:
         needed = f"{n_concepts} concepts, a diagnosis needs {MIN_CONCEPTS}"
-        return Diagnosis(TOO_FEW, f"{needed}; {grounds}")
-    above = [
-        _above_chance(some, accuracy, reading, bootstrap)
-        for some, accuracy in zip(parts, accuracies, strict=True)
+        return Diagnosis(TOO_FEW, f"{needed}; {evidence}")
+    above_chance = [
+        _above_chance(group, value, reading, bootstrap)
+        for group, value in zip(groups, accuracies, strict=True)
     ]
-    return Diagnosis(_named(yes, above, moved, _behind(asked, reading, bootstrap)), grounds)
+    gap = modality_gap(yes_no, reading, bootstrap).difference
+    has_gap = gap.low is not None and gap.low > 0
+    return Diagnosis(_name(yes_rate, above_chance, changed, has_gap), evidence)
 
 
-def share_moved(trials: Sequence[Trial], reading: AnswerReading) -> float | None:
-    """Share of questions that do not get the same answer for all sounds; None without such.
+def share_changed(trials: Sequence[Trial], reading: AnswerReading) -> float | None:
+    """Return the share of questions whose answer is not the same for all sounds; None without any.
 
     Args:
-        trials: of one condition; the same question is asked of clips of right and wrong concepts.
-        reading: how answers are read; unread ones are left out.
+        trials: trials of one condition; the same question is asked about clips of the concept and
+            of other concepts.
+        reading: how answers are read; invalid ones are left out.
     """
     answers: dict[tuple[str, tuple[str, ...]], dict[str, int]] = {}
     for trial in trials:
-        chosen = trial.chosen(reading)
-        if chosen is not None:
+        choice = trial.choice(reading)
+        if choice is not None:
             key = trial.question.text, trial.question.options
-            answers.setdefault(key, {})[trial.question.sound] = chosen
-    several = [set(by_sound.values()) for by_sound in answers.values() if len(by_sound) > 1]
-    return sum(len(found) > 1 for found in several) / len(several) if several else None
+            answers.setdefault(key, {})[trial.question.audio] = choice
+    choices = [set(by_audio.values()) for by_audio in answers.values() if len(by_audio) > 1]
+    return sum(len(distinct) > 1 for distinct in choices) / len(choices) if choices else None
 
 
-def _behind(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> bool:
-    """Whether sound lags behind words, by the whole interval."""
-    difference = modality_gap(trials, reading, bootstrap).difference
-    return difference.low is not None and difference.low > 0
-
-
-def _named(
-    yes: float | None,
-    above_chance: Sequence[bool],
-    moved: float | None,
-    behind: bool,
-) -> str:
-    in_text, in_audio, identity = above_chance
-    if yes is not None and not 1 - ALWAYS < yes < ALWAYS:
-        return f"says {'yes' if yes > 0.5 else 'no'} whatever is asked"
-    if moved is not None and moved < MOVED:
-        return "deaf: no answer changes with the sound" + (", but reasons in words" * in_text)
-    if in_text and in_audio and identity:
-        return "hears and reasons" + (", less about sound than about words" * behind)
-    if identity and not in_audio:
-        return "hears but does not reason" + (" about what it hears, only in words" * in_text)
-    if in_text and not identity and not in_audio:
-        return "reasons but does not hear"
-    return "not decided by these trials"
+def _name(
+    yes_rate: float | None, above_chance: Sequence[bool], changed: float | None, has_gap: bool
+) -> DiagnosisName:
+    in_text, about_audio, identity = above_chance
+    if yes_rate is not None and not 1 - ALWAYS < yes_rate < ALWAYS:
+        return "always says yes" if yes_rate > 0.5 else "always says no"
+    if changed is not None and changed < MIN_CHANGED:
+        return "ignores the audio, reasons in text" if in_text else "ignores the audio"
+    names: dict[tuple[bool, bool, bool], DiagnosisName] = {
+        (True, True, True): (
+            "recognises and reasons, less about audio than about text"
+            if has_gap
+            else "recognises and reasons"
+        ),
+        (True, False, True): "recognises but reasons only in text",
+        (False, False, True): "recognises but does not reason",
+        (True, False, False): "reasons in text but does not recognise",
+    }
+    return names.get((in_text, about_audio, identity), UNDECIDED)
 
 
 def _above_chance(
-    trials: Sequence[Trial], accuracy: Estimate, reading: AnswerReading, bootstrap: Bootstrap
+    trials: Sequence[Trial], estimate: Estimate, reading: AnswerReading, bootstrap: Bootstrap
 ) -> bool:
-    if accuracy.low is None or accuracy.low <= 0.5:
+    if estimate.low is None or estimate.low <= 0.5:
         return False
-    read = [(t, right) for t in trials if (right := t.right(reading)) is not None]
-    guesses = blind_guesses([trial.question for trial, _ in read])
+    valid = [(t, correct) for t in trials if (correct := t.is_correct(reading)) is not None]
+    guesses = guesses_of([trial.question for trial, _ in valid])
     chance = max(0.5, sum(guesses) / len(guesses))
     test = sign_flips(
-        [right - chance for _, right in read],
-        groups=concepts_of([trial for trial, _ in read]),
+        [correct - chance for _, correct in valid],
+        groups=concepts_of([trial for trial, _ in valid]),
         seed=bootstrap.seed,
     )
     gain, p_value = test.difference.value, test.p_value
-    return gain is not None and gain > 0 and p_value is not None and p_value < _SIGNIFICANT
+    return gain is not None and gain > 0 and p_value is not None and p_value < _ALPHA

@@ -1,4 +1,4 @@
-"""Words against sound: the same questions under two conditions, and where they come apart."""
+"""The modality gap: accuracy on the same questions under two conditions, and its parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,24 +15,26 @@ from audioprobe.probing.scores import concepts_of
 from audioprobe.probing.trial import AnswerReading, Trial
 from audioprobe.types import Estimate
 
-NOTHING = Estimate(value=None, n=0, method="no question was answered under both conditions")
+NO_PAIRS = Estimate(value=None, n=0, method="no question was answered under both conditions")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModalityGap:
-    """One condition against another, over the same questions.
+    """Accuracy under one condition minus accuracy under another, over the same questions.
 
     Attributes:
         first: the condition that is subtracted from.
-        second: the other.
-        difference: accuracy in the first minus accuracy in the second; concepts are resampled.
-        perception: the part of it from clips whose concept was not recognised. The parts add up.
-        reasoning: the part from clips whose concept was recognised.
-        untold: the part from clips of which nobody knows whether it was.
-        mcnemar: exact test, which takes trials as independent; None without trials.
-        permutation: signs flipped concept by concept; None without trials.
-        table: trials that both had right, only the first, only the second, neither.
-        n_left_out: trials of either condition that have no answered partner.
+        second: the condition that is subtracted.
+        difference: difference of accuracies in [-1, 1]; the interval resamples concepts.
+        perception: part of the difference from clips whose concept was not recognised. The three
+            parts add up to the difference.
+        reasoning: part from clips whose concept was recognised.
+        unknown: part from clips for which recognition is unknown.
+        mcnemar: exact McNemar test, which assumes independent trials; None without pairs.
+        permutation: sign-flip test with concepts as units; None without pairs.
+        contingency: number of pairs in which both were correct, only the first, only the second,
+            neither.
+        n_unpaired: trials under either condition without a valid partner.
     """
 
     first: Condition
@@ -40,11 +42,11 @@ class ModalityGap:
     difference: Estimate
     perception: Estimate
     reasoning: Estimate
-    untold: Estimate
+    unknown: Estimate
     mcnemar: PairedTest | None
     permutation: PairedTest | None
-    table: tuple[int, int, int, int]
-    n_left_out: int
+    contingency: tuple[int, int, int, int]
+    n_unpaired: int
 
     def __str__(self) -> str:
         if self.permutation is None or self.permutation.p_value is None:
@@ -65,95 +67,100 @@ def modality_gap(
     first: Condition = "text",
     second: Condition = "audio",
 ) -> ModalityGap:
-    """Compare two conditions.
+    """Compare accuracy under two conditions.
 
     Args:
-        trials: of both; other conditions are used to tell what was recognised.
+        trials: trials of both conditions; identity questions about audio tell which concepts were
+            recognised.
         reading: how answers are read.
-        bootstrap: how intervals are computed; its seed is that of the permutations.
-        first: condition.
-        second: condition.
+        bootstrap: how confidence intervals are computed; its seed is that of the permutations.
+        first: the condition that is subtracted from.
+        second: the condition that is subtracted.
     """
-    pairs, n_left_out = paired(trials, reading, first, second)
-    if not pairs:
-        empty = (0, 0, 0, 0)
-        return ModalityGap(
-            first, second, NOTHING, NOTHING, NOTHING, NOTHING, None, None, empty, n_left_out
-        )
-    one = np.array([bool(a.right(reading)) for a, _ in pairs])
-    two = np.array([bool(b.right(reading)) for _, b in pairs])
-    groups = concepts_of([b for _, b in pairs])
-    differences = one.astype(np.float64) - two
-    known = recognised(trials, reading)
-    seen = [known.get(b.question.clip) for _, b in pairs]
+    pairs, n_unpaired = _pair_trials(trials, reading, first, second)
+    correct = np.array(
+        [(a.is_correct(reading), b.is_correct(reading)) for a, b in pairs], dtype=np.bool_
+    ).reshape(-1, 2)
+    in_first, in_second = correct[:, 0], correct[:, 1]
+    differences = in_first.astype(np.float64) - in_second
+    concepts = concepts_of([trial for _, trial in pairs])
+    by_clip = recognition_by_clip(trials, reading)
+    recognised = [by_clip.get(trial.question.clip) for _, trial in pairs]
 
-    def part(which: bool | None) -> Estimate:
-        values = [d if s is which else 0.0 for d, s in zip(differences.tolist(), seen, strict=True)]
-        found = bootstrap.estimate(mean(values), len(values), groups=groups, unit="concepts")
-        return replace(found, n=sum(s is which for s in seen))
+    def estimate(values: Sequence[float]) -> Estimate:
+        if not pairs:
+            return NO_PAIRS
+        return bootstrap.estimate(mean(values), len(values), groups=concepts, unit="concepts")
 
+    def part(value: bool | None) -> Estimate:
+        both = zip(differences.tolist(), recognised, strict=True)
+        values = [difference if known is value else 0.0 for difference, known in both]
+        return replace(estimate(values), n=sum(known is value for known in recognised))
+
+    seed = bootstrap.seed
     return ModalityGap(
-        first,
-        second,
-        bootstrap.estimate(mean(differences), len(differences), groups=groups, unit="concepts"),
-        part(False),
-        part(True),
-        part(None),
-        mcnemar(one, two),
-        sign_flips(differences, groups=groups, seed=bootstrap.seed, unit="concepts"),
-        (
-            int((one & two).sum()),
-            int((one & ~two).sum()),
-            int((two & ~one).sum()),
-            int((~one & ~two).sum()),
+        first=first,
+        second=second,
+        difference=estimate(differences.tolist()),
+        perception=part(False),
+        reasoning=part(True),
+        unknown=part(None),
+        mcnemar=mcnemar(in_first, in_second) if pairs else None,
+        permutation=(
+            sign_flips(differences, groups=concepts, seed=seed, unit="concepts") if pairs else None
         ),
-        n_left_out,
+        contingency=(
+            int((in_first & in_second).sum()),
+            int((in_first & ~in_second).sum()),
+            int((in_second & ~in_first).sum()),
+            int((~in_first & ~in_second).sum()),
+        ),
+        n_unpaired=n_unpaired,
     )
 
 
-def paired(
+def _pair_trials(
     trials: Sequence[Trial], reading: AnswerReading, first: Condition, second: Condition
 ) -> tuple[list[tuple[Trial, Trial]], int]:
-    """Answered trials of the same question, and how many of either have no such partner.
+    """Return valid trials of the same question, and the number of trials without a partner.
 
-    A trial of a word is the partner of that question about every clip of its concept.
+    A trial about a word is the partner of that question about every clip of its concept.
     """
-    own: dict[tuple[object, ...], Trial] = {}
-    n_unread = 0
-    for trial in trials:
-        if trial.question.condition == first and trial.asked(reading):
-            if trial.right(reading) is None:
-                n_unread += 1
-            else:
-                own[trial.question.key, trial.question.clip] = trial
+    partners: dict[tuple[object, ...], Trial] = {}
     pairs = []
+    n_unpaired = 0
     for trial in trials:
-        if trial.question.condition != second or not trial.asked(reading):
+        if trial.question.condition == first and trial.has_reading(reading):
+            if trial.choice(reading) is None:
+                n_unpaired += 1
+            else:
+                partners[trial.question.key, trial.question.clip] = trial
+    for trial in trials:
+        if trial.question.condition != second or not trial.has_reading(reading):
             continue
         key = trial.question.key
-        partner = own.get((key, trial.question.clip)) or own.get((key, ""))
-        if partner is None or trial.right(reading) is None:
-            n_unread += 1
+        partner = partners.get((key, trial.question.clip)) or partners.get((key, ""))
+        if partner is None or trial.choice(reading) is None:
+            n_unpaired += 1
         else:
             pairs.append((partner, trial))
-    return pairs, n_unread
+    return pairs, n_unpaired
 
 
-def recognised(trials: Sequence[Trial], reading: AnswerReading) -> dict[str, bool]:
-    """Whether the concept of each clip was recognised, where that was asked and answered.
+def recognition_by_clip(trials: Sequence[Trial], reading: AnswerReading) -> dict[str, bool]:
+    """Return whether the concept of each clip was recognised, where the answers tell.
 
-    It was where more than half of the questions for the concept itself got their "yes", and more
-    than half of those for another concept their "no", or none was asked.
+    It was recognised if more than half of the yes/no questions for the concept itself are answered
+    correctly, and more than half of those for other concepts, if there are any.
     """
-    rights: dict[tuple[str, bool], list[bool]] = {}
+    correct: dict[tuple[str, bool], list[bool]] = {}
     for trial in trials:
-        question = trial.question
-        if question.condition == "audio" and question.pair.relation == "identity":
-            right = trial.right(reading)
-            if right is not None and question.form == "yes-no":
-                rights.setdefault((question.clip, question.pair.holds), []).append(right)
-    found = {}
-    for clip in dict.fromkeys(clip for clip, holds in rights if holds):
-        there, others = rights[clip, True], rights.get((clip, False), [True])
-        found[clip] = sum(there) * 2 > len(there) and sum(others) * 2 > len(others)
-    return found
+        question, is_correct = trial.question, trial.is_correct(reading)
+        is_identity = question.condition == "audio" and question.pair.relation == "identity"
+        if is_identity and question.form == "yes-no" and is_correct is not None:
+            correct.setdefault((question.clip, question.pair.holds), []).append(is_correct)
+    recognised = {}
+    for clip in dict.fromkeys(clip for clip, holds in correct if holds):
+        true, false = correct[clip, True], correct.get((clip, False), [True])
+        recognised[clip] = sum(true) * 2 > len(true) and sum(false) * 2 > len(false)
+    return recognised

@@ -1,10 +1,10 @@
-"""What is asked: pairs of a concept and a class or name, each with a matched wrong one."""
+"""Balanced pairs of a concept and a target: for each true pair a matched false one."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, Protocol, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
@@ -13,28 +13,30 @@ from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, T
 from audioprobe.seeding import stable_hash
 
 RelationKind: TypeAlias = Literal["identity", "synonym", "hypernym"]
+"""What is asked about a concept: the concept itself, another name, or a class above it."""
 Negatives: TypeAlias = Literal["random", "popular", "sibling", "adversarial"]
+"""How false pairs are drawn; see `balanced_pairs`."""
 RELATIONS: tuple[RelationKind, ...] = get_args(RelationKind)
 NEGATIVES: tuple[Negatives, ...] = get_args(Negatives)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConceptPair:
-    """A concept with something that is asked of it, and whether it holds.
+    """A concept, a target, and whether the target is true of the concept.
 
     Attributes:
         concept: id of the concept.
-        phrase: as it is said: "a grouse".
-        relation: "hypernym" asks for a class above it, "synonym" for another name, "identity" for
-            the concept itself, which only a sound can be asked.
+        phrase: the concept in a sentence: "a grouse".
+        relation: "hypernym" asks for a class, "synonym" for another name, "identity" for the
+            concept itself (only about audio).
         target: id of the class, the name, or the id of the concept.
-        target_phrase: as it is said: "a bird".
-        holds: the right answer.
-        level: steps from the concept up to the class, 1 for the nearest; 0 where none is climbed. A
-            wrong pair has that of the right one it is matched with.
-        basic: whether the class is the one at which people sort such things.
-        negatives: how the wrong pairs of its set were drawn.
-        match: number that a right pair shares with its matched wrong one.
+        target_phrase: the target in a sentence: "a bird".
+        holds: whether the target is true of the concept.
+        level: number of steps from the concept up to the class, 1 for the nearest; 0 for other
+            relations. A false pair has the level of its true pair.
+        basic: whether the class is the basic level, at which people usually name such things.
+        negatives: how the false pairs of the set were drawn.
+        match: number that a true pair shares with its false pair.
     """
 
     concept: str
@@ -43,25 +45,24 @@ class ConceptPair:
     target: str
     target_phrase: str
     holds: bool
-    level: int
-    basic: bool
-    negatives: Negatives
-    match: int
+    level: int = 0
+    basic: bool = False
+    negatives: Negatives = "random"
+    match: int = 0
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What is asked, whatever set it belongs to."""
+        """Concept, relation and target: equal in sets with other negatives."""
         return self.concept, self.relation, self.target
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Balanced pairs: for every target as many hold as do not.
+    """Balanced pairs: for each target as many are true as false.
 
     Attributes:
-        pairs: a right one and its wrong one after each other.
-        unmatched: right pairs that found no wrong one, and are not asked: concept, target, and how
-            wrong ones were to be drawn.
+        pairs: each true pair, followed by its false pair.
+        unmatched: true pairs without a false pair, which are left out: concept, target, negatives.
     """
 
     pairs: tuple[ConceptPair, ...]
@@ -69,7 +70,7 @@ class Pairs:
 
 
 def balanced_pairs(
-    subjects: ConceptSet,
+    concepts: ConceptSet,
     relation: RelationKind,
     negatives: Negatives = "random",
     *,
@@ -77,189 +78,183 @@ def balanced_pairs(
     seed: int = 0,
     first_match: int = 0,
 ) -> Pairs:
-    """Every concept with each of its targets, and as many wrong concepts for the same targets.
+    """Pair each concept with each of its targets, and each target with as many wrong concepts.
 
-    Whoever always says yes is right half of the time, and so is whoever knows how often each target
-    is right and never listens. Wrong concepts are drawn evenly: those first that were drawn least.
+    Always saying yes is correct half of the time, and so is guessing from base rates per target.
+    Concepts that were drawn least often so far are drawn first.
 
     Args:
-        subjects: to ask about.
-        relation: what to ask for.
-        negatives: "random" draws any concept of which the target is certainly wrong, "popular" the
-            most frequent ones, "sibling" one with a class of the same depth on another branch,
-            "adversarial" one under the class next above the target (co-hyponyms). Where the
-            concept itself or its name is asked for, its nearest class stands for the target of a
-            sibling, and adversarial ones share that class.
-        popularity: of each concept, such as its number of clips, for "popular".
-        seed: another one draws others.
+        concepts: the concepts to ask about.
+        relation: the relation to ask for.
+        negatives: "random" draws any concept of which the target is certainly false; "popular" the
+            most frequent of them; "sibling" one with a class of the same depth on another branch;
+            "adversarial" one that shares the class next above the target (a co-hyponym). For
+            "identity" and "synonym", the nearest class of the concept takes the place of the
+            target.
+        popularity: frequency of each concept, for example its number of clips, for "popular".
+        seed: seed of the draw.
         first_match: number of the first match.
 
     Raises:
-        InvalidInputError: for an unknown relation or way to draw.
+        InvalidInputError: for an unknown relation or kind of negatives.
     """
     for name, known in ((relation, RELATIONS), (negatives, NEGATIVES)):
         if name not in known:
             raise InvalidInputError(
                 f"Expected one of {', '.join(known)}, got {name!r}.{did_you_mean(name, known)}"
             )
-    asked = _targets(subjects, relation)
-    used: Counter[str] = Counter()
+    n_drawn: Counter[str] = Counter()
+    rank = (
+        Counter({concept: -n for concept, n in popularity.items()})
+        if negatives == "popular"
+        else n_drawn
+    )
     pairs: list[ConceptPair] = []
     unmatched: list[tuple[str, str, str]] = []
-    for target, members in sorted(asked.items(), key=lambda item: item[0].id):
-        wrong = _ordered(
-            _outsiders(subjects, relation, target, members, negatives),
-            popularity if negatives == "popular" else None,
-            used,
-            f"{seed} {relation} {target.id} {negatives}",
-        )[: len(members)]
-        used.update(subject.id for subject in wrong)
+    targets = _members_by_target(concepts, relation)
+    for target, members in sorted(targets.items(), key=lambda item: item[0].id):
+        rng = np.random.default_rng(stable_hash(f"{seed} {relation} {target.id} {negatives}"))
+        candidates = _non_members(concepts, relation, target, members, negatives)
+        wrong = draw_lowest(candidates, len(members), rank, rng)
+        n_drawn.update(concept.id for concept in wrong)
         unmatched += [(m.id, target.id, negatives) for m in members[len(wrong) :]]
-        for right, other in zip(members, wrong, strict=False):
-            match = first_match + len(pairs) // 2
-            pairs += _matched(right, other, target, relation, negatives=negatives, match=match)
+        for member, other in zip(members, wrong, strict=False):
+            is_hypernym = relation == "hypernym"
+            pairs += [
+                ConceptPair(
+                    concept=concept.id,
+                    phrase=concept.phrase,
+                    relation=relation,
+                    target=target.id,
+                    target_phrase=target.phrase,
+                    holds=concept is member,
+                    level=member.hypernyms.index(target) + 1 if is_hypernym else 0,
+                    basic=is_hypernym and member.basic == target.id,
+                    negatives=negatives,
+                    match=first_match + len(pairs) // 2,
+                )
+                for concept in (member, other)
+            ]
     return Pairs(tuple(pairs), tuple(unmatched))
 
 
-def _matched(
-    right: ProbeConcept,
-    wrong: ProbeConcept,
-    target: Target,
-    relation: RelationKind,
-    *,
-    negatives: Negatives,
-    match: int,
-) -> list[ConceptPair]:
-    level = right.hypernyms.index(target) + 1 if relation == "hypernym" else 0
-    basic = right.basic == target.id and relation == "hypernym"
-    return [
-        ConceptPair(
-            subject.id,
-            subject.phrase,
-            relation,
-            target.id,
-            target.phrase,
-            subject is right,
-            level,
-            basic,
-            negatives,
-            match,
-        )
-        for subject in (right, wrong)
-    ]
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
 
 
-def wrong_targets(subjects: ConceptSet, relation: RelationKind, concept: str) -> tuple[Target, ...]:
-    """Targets of other concepts that are certainly wrong of this one, for questions of choice."""
-    (subject,) = subjects.only([concept]).subjects
-    asked = _targets(subjects, relation)
+Candidate = TypeVar("Candidate", bound=_Identified)
+
+
+def draw_lowest(
+    candidates: Sequence[Candidate], n: int, rank: Mapping[str, int], rng: np.random.Generator
+) -> list[Candidate]:
+    """Draw up to n candidates without replacement, those of the lowest rank first.
+
+    Args:
+        candidates: items with an id.
+        n: number of candidates to draw.
+        rank: by id, such as how often each was drawn before; 0 if missing.
+        rng: orders candidates of the same rank.
+    """
+    shuffled = [candidates[k] for k in rng.permutation(len(candidates))]
+    return sorted(shuffled, key=lambda candidate: rank.get(candidate.id, 0))[:n]
+
+
+def false_targets(concepts: ConceptSet, relation: RelationKind, concept: str) -> tuple[Target, ...]:
+    """Return the targets that are certainly false of a concept, as options of a choice."""
+    (chosen,) = concepts.subset([concept]).concepts
     return tuple(
         target
-        for target, members in asked.items()
-        if _certain(subjects, relation, target, members, subject)
+        for target, members in _members_by_target(concepts, relation).items()
+        if _certainly_false(concepts, relation, target, members, chosen)
     )
 
 
-def _targets(subjects: ConceptSet, relation: RelationKind) -> dict[Target, list[ProbeConcept]]:
-    """Everything that can be asked for, with the concepts of which it is true."""
-    found: dict[Target, list[ProbeConcept]] = {}
-    for subject in subjects.subjects:
+def _members_by_target(
+    concepts: ConceptSet, relation: RelationKind
+) -> dict[Target, list[ProbeConcept]]:
+    members: dict[Target, list[ProbeConcept]] = {}
+    for concept in concepts.concepts:
         if relation == "hypernym":
-            targets = subject.hypernyms
+            targets = concept.hypernyms
         elif relation == "synonym":
-            targets = tuple(Target(name, name) for name in subject.synonyms)
+            targets = tuple(Target(name, name) for name in concept.synonyms)
         else:
-            targets = (Target(subject.id, subject.phrase),)
+            targets = (Target(concept.id, concept.phrase),)
         for target in targets:
-            found.setdefault(target, []).append(subject)
-    return found
+            members.setdefault(target, []).append(concept)
+    return members
 
 
-def _outsiders(
-    subjects: ConceptSet,
+def _non_members(
+    concepts: ConceptSet,
     relation: RelationKind,
     target: Target,
     members: Sequence[ProbeConcept],
     negatives: Negatives,
 ) -> list[ProbeConcept]:
-    sure = [s for s in subjects.subjects if _certain(subjects, relation, target, members, s)]
+    candidates = [
+        concept
+        for concept in concepts.concepts
+        if _certainly_false(concepts, relation, target, members, concept)
+    ]
     if negatives in ("random", "popular"):
-        return sure
+        return candidates
     if negatives == "sibling":
-        wanted = _same_depth(subjects, target, members, relation)
+        classes = _classes_of_same_depth(concepts, target, members, relation)
     else:
-        wanted = {_next_up(member, target, relation) for member in members} - {""}
-    return [subject for subject in sure if wanted & subject.above]
+        classes = {_class_above(member, target, relation) for member in members} - {""}
+    return [concept for concept in candidates if classes & concept.ancestors]
 
 
-def _certain(
-    subjects: ConceptSet,
+def _certainly_false(
+    concepts: ConceptSet,
     relation: RelationKind,
     target: Target,
     members: Sequence[ProbeConcept],
-    subject: ProbeConcept,
+    concept: ProbeConcept,
 ) -> bool:
-    """Whether "no" is certainly right: what is said of a bird may well be said of a crow."""
+    """Return whether "no" is certainly correct: what is true of a bird may be true of a crow."""
     if relation != "hypernym":
         return not any(
-            subject.id == member.id or subject.id in member.above or member.id in subject.above
+            concept.id == member.id
+            or concept.id in member.ancestors
+            or member.id in concept.ancestors
             for member in members
         )
-    if target.id in subject.above or target.id == subject.id:
+    if target.id in concept.ancestors or target.id == concept.id:
         return False
-    well = subjects.sorted_well
-    if well is None or subject.kind in well:
+    closed = concepts.closed_world_kinds
+    if closed is None or concept.kind in closed:
         return True
-    return not any(member.kind == subject.kind for member in members)
+    return not any(member.kind == concept.kind for member in members)
 
 
-def _next_up(member: ProbeConcept, target: Target, relation: RelationKind) -> str:
-    """The class next above a target, or above the concept itself; "" where there is none."""
-    rungs = [rung.id for rung in member.hypernyms]
-    place = rungs.index(target.id) + 1 if relation == "hypernym" else 0
-    return rungs[place] if place < len(rungs) else ""
+def _class_above(member: ProbeConcept, target: Target, relation: RelationKind) -> str:
+    """Return the class next above the target, or above the concept itself; "" without one."""
+    position = member.hypernyms.index(target) + 1 if relation == "hypernym" else 0
+    return member.hypernyms[position].id if position < len(member.hypernyms) else ""
 
 
-def _same_depth(
-    subjects: ConceptSet, target: Target, members: Sequence[ProbeConcept], relation: RelationKind
+def _classes_of_same_depth(
+    concepts: ConceptSet, target: Target, members: Sequence[ProbeConcept], relation: RelationKind
 ) -> set[str]:
-    """Classes as far from the top as the target, or as the nearest class of a concept."""
-    own = {t.id if (t := _rung(m, target, relation)) else "" for m in members} - {""}
-    depths = {_depth(member, rung) for member in members for rung in own if _on(member, rung)}
-    above = {rung for member in members for rung in member.above}
+    """Return classes of other branches, as far from the top as the target or the nearest class."""
+    if relation == "hypernym":
+        reference = {target.id}
+    else:
+        reference = {member.hypernyms[0].id for member in members if member.hypernyms}
+    depths = {d for member in members for name, d in _depths(member).items() if name in reference}
+    above = {name for member in members for name in member.ancestors}
     return {
-        rung.id
-        for subject in subjects.subjects
-        for rung in subject.hypernyms
-        if _depth(subject, rung.id) in depths and rung.id not in above
+        name
+        for concept in concepts.concepts
+        for name, depth in _depths(concept).items()
+        if depth in depths and name not in above
     }
 
 
-def _rung(member: ProbeConcept, target: Target, relation: RelationKind) -> Target | None:
-    if relation == "hypernym":
-        return target
-    return member.hypernyms[0] if member.hypernyms else None
-
-
-def _on(subject: ProbeConcept, rung: str) -> bool:
-    return any(each.id == rung for each in subject.hypernyms)
-
-
-def _depth(subject: ProbeConcept, rung: str) -> int:
-    """Rungs above it on the ladder."""
-    names = [each.id for each in subject.hypernyms]
-    return len(names) - 1 - names.index(rung)
-
-
-def _ordered(
-    some: Sequence[ProbeConcept],
-    popularity: Mapping[str, int] | None,
-    used: Mapping[str, int],
-    key: str,
-) -> list[ProbeConcept]:
-    """The most popular first, or else those first that were drawn least, at random."""
-    rng = np.random.default_rng(stable_hash(key))
-    mixed = [some[k] for k in rng.permutation(len(some))]
-    if popularity is not None:
-        return sorted(mixed, key=lambda subject: -popularity.get(subject.id, 0))
-    return sorted(mixed, key=lambda subject: used.get(subject.id, 0))
+def _depths(concept: ProbeConcept) -> dict[str, int]:
+    """Return the number of classes above each hypernym."""
+    return {hypernym.id: n for n, hypernym in enumerate(reversed(concept.hypernyms))}

@@ -1,28 +1,24 @@
-"""What is asked of a model, before it is known which: questions, right answers and sounds."""
+"""The questions, correct answers and sounds of a probe, before any model is asked."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+from audioprobe.audio.files import open_sound
 from audioprobe.audio.sources import Source, clips_of
+from audioprobe.audio.windowing import Windowing, read_windows
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.probing.clips import ClipsByConcept, clips_by_concept
-from audioprobe.probing.pairs import (
-    RELATIONS,
-    ConceptPair,
-    Negatives,
-    Pairs,
-    RelationKind,
-    balanced_pairs,
-)
-from audioprobe.probing.prepared import RATE, PreparedProbe, first_window, itself, noise
+from audioprobe.probing.pairs import RELATIONS, Negatives, Pairs, RelationKind, balanced_pairs
 from audioprobe.probing.questions import (
     CONDITIONS,
     NOISE,
     SILENCE,
     Condition,
+    ProbeQuestion,
     QuestionConfig,
     questions_of,
 )
@@ -30,20 +26,68 @@ from audioprobe.probing.relations.concept_set import ConceptSet
 from audioprobe.probing.wordings import FORMS
 from audioprobe.types import Clip, Option, Waveform
 
-OF_SOUND: tuple[Condition, ...] = tuple(c for c in CONDITIONS if c not in ("text", "spoken word"))
+PLAYED_S = 10.0
+"""Seconds of each clip that are played, from its beginning."""
+_RATE = 16_000
+_NOISE_RMS = 0.05  # of full scale: about as loud as a quiet recording
+_NEED_CLIPS: tuple[Condition, ...] = tuple(
+    c for c in CONDITIONS if c not in ("text", "spoken word")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedProbe:
+    """The questions of a probe and the sounds that they play.
+
+    Attributes:
+        questions: all questions, in order.
+        clips: clips by concept.
+        unmatched: true pairs without a false pair: concept, target, negatives.
+        concepts: the concepts that are asked about.
+        sounds: functions that return the waveform, by `ProbeQuestion.audio`.
+    """
+
+    questions: tuple[ProbeQuestion, ...]
+    clips: ClipsByConcept
+    unmatched: tuple[tuple[str, str, str], ...]
+    concepts: ConceptSet
+    sounds: Mapping[str, Callable[[], Waveform]]
+
+    def unused_clips(self) -> dict[str, str]:
+        """Return the clips without a question, by id, with the reason."""
+        used = {question.clip for question in self.questions}
+        concepts = {question.pair.concept for question in self.questions if question.clip}
+        reasons = {
+            clip: f"its labels name no concept, or several: {names}"
+            for clip, names in self.clips.unassigned.items()
+        }
+        for concept, clips in self.clips.by_concept.items():
+            reason = f"its concept, {concept}, has enough other clips"
+            if concept not in concepts:
+                reason = f"its concept, {concept}, has no questions about audio"
+            reasons |= {clip.id: reason for clip in clips if clip.id not in used}
+        return reasons
+
+    def digest(self) -> str:
+        """Return the SHA-256 of questions, answers, clip names and spoken words (hexadecimal)."""
+        content = hashlib.sha256()
+        for question in self.questions:
+            row = (question.text, question.audio, question.clip, question.options, question.correct)
+            content.update(repr(row).encode("utf-8", "surrogatepass"))
+        spoken = {q.audio for q in self.questions if q.condition == "spoken word"}
+        for name in sorted(spoken):
+            content.update(self.sounds[name]().digest().encode())
+        return content.hexdigest()
 
 
 class ProbeBuilder:
-    """Balanced pairs of concepts, asked about in words and in sound.
+    """Makes balanced questions about concepts, under all conditions.
 
     Args:
-        subjects: what is asked about.
-        plan: how pairs become questions; without conditions, under "text", and with clips also
-            those that need clips, and with spoken words those.
-        negatives: how wrong pairs are drawn; each way gives a balanced set of its own.
-
-    Attributes:
-        plan: as it was given.
+        concepts: the concepts to ask about.
+        config: how pairs become questions; without conditions, "text" is used, with clips also the
+            conditions that need clips, and with spoken words also "spoken word".
+        negatives: how false pairs are drawn; each way gives a balanced set of its own.
 
     Raises:
         InvalidInputError: for an unknown condition or form.
@@ -51,127 +95,154 @@ class ProbeBuilder:
 
     def __init__(
         self,
-        subjects: ConceptSet,
-        plan: QuestionConfig,
+        concepts: ConceptSet,
+        config: QuestionConfig,
         negatives: Sequence[Negatives] = ("random",),
     ) -> None:
-        _known("condition", plan.conditions, CONDITIONS)
-        _known("form", plan.forms, FORMS)
-        self._subjects = subjects
-        self.plan = plan
+        _check_known("condition", config.conditions, CONDITIONS)
+        _check_known("form", config.forms, FORMS)
+        self._concepts = concepts
+        self.config = config
+        """How pairs become questions."""
         self._negatives = tuple(negatives)
 
     @property
     def options(self) -> dict[str, Option]:
-        """What a result depends on, besides the clips."""
-        plan = self.plan
+        """The options that results depend on, besides the clips."""
+        config = self.config
         return {
-            "concepts": f"{self._subjects.name} {self._subjects.revision}",
-            "wordings": f"{plan.wordings.name} {plan.wordings.version}",
+            "concepts": f"{self._concepts.name} {self._concepts.revision}",
+            "wordings": f"{config.wordings.name} {config.wordings.version}",
             "negatives": self._negatives,
-            "forms": plan.forms,
-            "n_clips": plan.n_clips,
-            "n_orders": plan.n_orders,
+            "forms": config.forms,
+            "n_clips": config.n_clips,
+            "n_orders": config.n_orders,
         }
 
     def __call__(
         self,
-        pairs: RelationKind | Sequence[RelationKind] = "hypernym",
+        relations: RelationKind | Sequence[RelationKind] = "hypernym",
         clips: Source | Iterable[Source] | None = None,
         *,
         spoken: Mapping[str, Waveform] | None = None,
     ) -> PreparedProbe:
-        """Every question; arguments and errors as for a call of `ConceptProbe`."""
-        relations: list[RelationKind] = [pairs] if isinstance(pairs, str) else list(pairs)
-        _known("relation", relations, RELATIONS)
-        found, subjects = ClipsByConcept({}, {}, ()), self._subjects
+        """Return every question; arguments and errors are those of a call of `ConceptProbe`."""
+        kinds: list[RelationKind] = [relations] if isinstance(relations, str) else list(relations)
+        _check_known("relation", kinds, RELATIONS)
+        by_concept, concepts = ClipsByConcept({}, {}, ()), self._concepts
         if clips is not None:
-            found = _sorted(clips_of(clips), subjects)
-            subjects = subjects.only(found.by_concept)
-            relations = list(dict.fromkeys(["identity", *relations]))
-        conditions = self._under(clips is not None, bool(spoken))
-        drawn = self._drawn(subjects, relations, found)
-        words = {f"(spoken) {name}": wave for name, wave in (spoken or {}).items()}
+            by_concept = _assign_clips(clips_of(clips), concepts)
+            concepts = concepts.subset(by_concept.by_concept)
+            kinds = list(dict.fromkeys(["identity", *kinds]))
+        spoken_keys = {name: f"(spoken) {name}" for name in spoken or {}}
+        conditions = self._conditions(clips is not None, bool(spoken))
+        pairs = self._pairs(concepts, kinds, by_concept)
         questions = questions_of(
-            drawn,
-            subjects,
-            {name: [clip.id for clip in own] for name, own in found.by_concept.items()},
-            {name: f"(spoken) {name}" for name in spoken or {}},
-            replace(self.plan, conditions=conditions),
+            pairs,
+            concepts,
+            {name: [c.id for c in group] for name, group in by_concept.by_concept.items()},
+            spoken_keys,
+            replace(self.config, conditions=conditions),
         )
         if not questions:
-            raise InvalidInputError("Nothing is left to ask: give more concepts, clips or forms.")
-        return PreparedProbe(
-            tuple(questions), found, drawn.unmatched, subjects, self._sounds(found, words)
-        )
+            raise InvalidInputError("There are no questions: give more concepts, clips or forms.")
+        sounds: dict[str, Callable[[], Waveform]] = {
+            SILENCE: _silence,
+            NOISE: partial(_noise, self.config.seed),
+        }
+        sounds |= {spoken_keys[name]: partial(_same, w) for name, w in (spoken or {}).items()}
+        for group in by_concept.by_concept.values():
+            sounds |= {clip.id: partial(_first_window, clip) for clip in group}
+        return PreparedProbe(tuple(questions), by_concept, pairs.unmatched, concepts, sounds)
 
-    def _under(self, with_clips: bool, with_words: bool) -> tuple[Condition, ...]:
-        if not self.plan.conditions:
-            return (
-                "text",
-                *(OF_SOUND if with_clips else ()),
-                *(("spoken word",) if with_words else ()),
-            )
-        needy = [c for c in self.plan.conditions if c in OF_SOUND and not with_clips]
-        needy += [c for c in self.plan.conditions if c == "spoken word" and not with_words]
-        if needy:
-            raise InvalidInputError(
-                f"The condition {needy[0]!r} needs "
-                f"{'recorded words' if needy[0] == 'spoken word' else 'clips'}: give some."
-            )
-        return self.plan.conditions
+    def _conditions(self, has_clips: bool, has_spoken: bool) -> tuple[Condition, ...]:
+        if not self.config.conditions:
+            with_clips = _NEED_CLIPS if has_clips else ()
+            return "text", *with_clips, *(("spoken word",) if has_spoken else ())
+        for condition in self.config.conditions:
+            if condition in _NEED_CLIPS and not has_clips:
+                raise InvalidInputError(f"The condition {condition!r} needs clips: give some.")
+            if condition == "spoken word" and not has_spoken:
+                raise InvalidInputError(
+                    f"The condition {condition!r} needs recorded words: give some."
+                )
+        return self.config.conditions
 
-    def _drawn(
-        self, subjects: ConceptSet, relations: Sequence[RelationKind], found: ClipsByConcept
+    def _pairs(
+        self, concepts: ConceptSet, relations: Sequence[RelationKind], clips: ClipsByConcept
     ) -> Pairs:
-        """All sets of pairs, matches numbered through; a set may be empty, but not all."""
-        popularity = {name: len(own) for name, own in found.by_concept.items()}
-        pairs: list[ConceptPair] = []
-        unmatched: list[tuple[str, str, str]] = []
+        """Return the pairs of all relations and negatives; some sets may be empty, but not all."""
+        popularity = {name: len(group) for name, group in clips.by_concept.items()}
+        merged = Pairs((), ())
         for relation in relations:
             for negatives in self._negatives:
                 drawn = balanced_pairs(
-                    subjects,
+                    concepts,
                     relation,
                     negatives,
                     popularity=popularity,
-                    seed=self.plan.seed,
-                    first_match=len(pairs) // 2,
+                    seed=self.config.seed,
+                    first_match=len(merged.pairs) // 2,
                 )
-                pairs += drawn.pairs
-                unmatched += drawn.unmatched
-        if not pairs:
+                merged = Pairs(merged.pairs + drawn.pairs, merged.unmatched + drawn.unmatched)
+        if not merged.pairs:
             raise InvalidInputError(
-                f"{subjects.name}: none of {len(subjects.subjects)} concepts has a "
-                f"{' or '.join(relations)} with a wrong one to match "
+                f"{concepts.name}: none of {len(concepts.concepts)} concepts has a "
+                f"{' or '.join(relations)} with a false pair to match "
                 f"({', '.join(self._negatives)}). Give more concepts, or draw at random."
             )
-        return Pairs(tuple(pairs), tuple(unmatched))
-
-    def _sounds(
-        self, found: ClipsByConcept, words: Mapping[str, Waveform]
-    ) -> dict[str, Callable[[], Waveform]]:
-        sounds: dict[str, Callable[[], Waveform]] = {
-            SILENCE: lambda: Waveform(np.zeros(10 * RATE, np.float32), RATE),
-            NOISE: partial(noise, self.plan.seed),
-        }
-        sounds |= {name: partial(itself, wave) for name, wave in words.items()}
-        clips = [clip for own in found.by_concept.values() for clip in own]
-        return sounds | {clip.id: partial(first_window, clip) for clip in clips}
+        return merged
 
 
-def _sorted(clips: Sequence[Clip], subjects: ConceptSet) -> ClipsByConcept:
-    found = clips_by_concept(clips, subjects)
-    if not found.by_concept:
+def seconds_not_played(clip: Clip) -> float:
+    """Return the seconds of a clip after the part that is played; 0 for a short clip.
+
+    Raises:
+        AudioReadError: if the clip cannot be read.
+    """
+    if clip.waveform is not None:
+        duration = clip.waveform.duration
+    else:
+        assert clip.path is not None  # noqa: S101 - a clip has a waveform or a path
+        with open_sound(clip.path) as sound:
+            duration = float(sound.frames / sound.samplerate)
+    duration -= clip.start
+    if clip.duration is not None:
+        duration = min(duration, clip.duration)
+    return max(0.0, round(duration - PLAYED_S, 3))
+
+
+def _first_window(clip: Clip) -> Waveform:
+    (window,) = read_windows(clip, Windowing(length="crop", seconds=PLAYED_S))
+    return window.waveform
+
+
+def _silence() -> Waveform:
+    return Waveform(np.zeros(10 * _RATE, np.float32), _RATE)
+
+
+def _noise(seed: int) -> Waveform:
+    samples = np.random.default_rng(seed).normal(0, _NOISE_RMS, 10 * _RATE)
+    return Waveform(samples.astype(np.float32), _RATE)
+
+
+def _same(waveform: Waveform) -> Waveform:
+    return waveform
+
+
+def _assign_clips(clips: Sequence[Clip], concepts: ConceptSet) -> ClipsByConcept:
+    assigned = clips_by_concept(clips, concepts)
+    if not assigned.by_concept:
+        first, names = next(iter(assigned.unassigned.items()))
         raise InvalidInputError(
-            f"None of {len(found.unsorted)} clips is of a concept; the first, "
-            f"{next(iter(found.unsorted))!r}, names {next(iter(found.unsorted.values()))}. "
-            "Label clips with ids, names or synonyms of concepts, or name their files so."
+            f"None of {len(assigned.unassigned)} clips belongs to a concept; the first, {first!r}, "
+            f"names {names}. Label clips with ids, names or synonyms of concepts, or name their "
+            "files so."
         )
-    return found
+    return assigned
 
 
-def _known(what: str, given: Sequence[str], known: Sequence[str]) -> None:
+def _check_known(what: str, given: Sequence[str], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
             raise InvalidInputError(

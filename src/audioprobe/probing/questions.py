@@ -1,81 +1,79 @@
-"""The same question under every condition, in every form, with its right answer."""
+"""Questions about pairs of concepts, under every condition and in every form."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
-from audioprobe.probing.pairs import ConceptPair, Pairs, wrong_targets
+from audioprobe.probing.pairs import ConceptPair, Pairs, false_targets
 from audioprobe.probing.relations.concept_set import ConceptSet
-from audioprobe.probing.wordings import Form, Wordings, listed
+from audioprobe.probing.wordings import Form, Wordings, join_options
 from audioprobe.seeding import stable_hash
 
 Condition: TypeAlias = Literal[
     "text", "audio", "caption", "wrong clip", "silence", "noise", "no audio", "spoken word"
 ]
+"""What stands for the concept: its word, a clip of it, the model's caption of the clip, a clip of
+another concept, silence, noise, nothing, or its spoken word."""
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
-OF_A_CLIP: frozenset[Condition] = frozenset({"audio", "caption", "wrong clip"})
-WITH_SOUND: frozenset[Condition] = frozenset(
+CLIP_CONDITIONS: frozenset[Condition] = frozenset({"audio", "caption", "wrong clip"})
+"""Conditions with a question for each clip."""
+AUDIO_CONDITIONS: frozenset[Condition] = frozenset(
     {"audio", "wrong clip", "silence", "noise", "spoken word"}
 )
+"""Conditions whose prompts have audio."""
 YES_NO = ("yes", "no")
 N_OPTIONS = 4
-"""Of a choice."""
-
+"""Number of options of a choice."""
 SILENCE, NOISE = "(silence)", "(noise)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeQuestion:
     """One question to a model.
 
     Attributes:
-        pair: what is asked.
+        pair: the concept and the target.
         condition: what stands for the concept.
-        form: how it is asked.
+        form: yes/no, negated yes/no, or choice.
         wording: number of the paraphrase.
-        order: number of the order of the options; 0 for yes and no.
-        clip: id of the clip of the concept that is asked about; "" where there is none.
-        sound: what is played: the id of a clip, `SILENCE`, `NOISE`, "(spoken) CONCEPT", or "".
-        text: the question, as it is asked; for a caption, what is asked about it.
+        order: number of the order of the options; 0 for yes/no.
+        clip: id of the clip of the concept; "" without a clip.
+        audio: key of the sound to play: the id of a clip, `SILENCE`, `NOISE`, "(spoken) CONCEPT";
+            "" for none.
+        text: the question; for a caption, without the caption.
         options: "yes" and "no", or phrases.
-        right: position of the right option.
+        correct: position of the correct option.
     """
 
     pair: ConceptPair
     condition: Condition
-    form: Form
-    wording: int
-    order: int
-    clip: str
-    sound: str
+    form: Form = "yes-no"
+    wording: int = 0
+    order: int = 0
+    clip: str = ""
+    audio: str = ""
     text: str
-    options: tuple[str, ...]
-    right: int
+    options: tuple[str, ...] = YES_NO
+    correct: int
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The same under every condition and for every clip: what is paired."""
-        return (
-            *self.pair.key,
-            self.pair.negatives,
-            self.pair.match,
-            self.form,
-            self.wording,
-            self.order,
-        )
+        """What questions under different conditions and about different clips are paired by."""
+        pair = self.pair
+        return *pair.key, pair.negatives, pair.match, self.form, self.wording, self.order
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionConfig:
     """How pairs become questions.
 
     Attributes:
-        wordings: what is said.
-        conditions: under which each pair is asked.
-        forms: in which each pair is asked.
-        n_orders: orders of the options of a choice, up to 4; the right one moves by one place.
-        n_clips: of a concept at most; 0 takes all. A pair and its match take equally many.
-        seed: of orders and wrong clips.
+        wordings: texts of the questions.
+        conditions: conditions under which each pair is asked.
+        forms: forms in which each pair is asked.
+        n_orders: orders of the options of a choice, 1 to 4; the correct one moves by one position.
+        n_clips: clips per concept at most; 0 takes all. A pair and its match use equally many.
+        seed: seed of orders and wrong clips.
     """
 
     wordings: Wordings
@@ -88,144 +86,152 @@ class QuestionConfig:
 
 def questions_of(
     pairs: Pairs,
-    subjects: ConceptSet,
+    concepts: ConceptSet,
     clips: Mapping[str, Sequence[str]],
     spoken: Mapping[str, str],
-    plan: QuestionConfig,
+    config: QuestionConfig,
 ) -> list[ProbeQuestion]:
-    """Every question of a probe, those of a pair together.
+    """Return all questions of a probe, grouped by matched pair.
 
     Args:
-        pairs: balanced.
-        subjects: where wrong options of a choice come from.
+        pairs: balanced pairs.
+        concepts: source of the wrong options of a choice.
         clips: ids of clips by concept.
         spoken: keys of spoken words by concept.
-        plan: how pairs become questions.
+        config: how pairs become questions.
     """
-    writer = _Writer(subjects, clips, spoken, plan)
+    writer = _QuestionWriter(concepts, clips, spoken, config)
     by_match: dict[tuple[str, int], list[ConceptPair]] = {}
     for pair in pairs.pairs:
         by_match.setdefault((pair.negatives, pair.match), []).append(pair)
-    return [question for matched in by_match.values() for question in writer.of(matched)]
+    return [question for matched in by_match.values() for question in writer.questions(matched)]
 
 
-@dataclass(frozen=True, slots=True)
-class _QuestionText:
-    """A question before it is known what stands for the concept."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A question before its condition is known: a template about the word and one about audio."""
 
     pair: ConceptPair
     form: Form
     wording: int
-    text: str
-    sound: str
+    text_template: str
+    audio_template: str
     options: tuple[str, ...]
-    right: int
+    correct: int
     order: int = 0
 
 
-class _Writer:
-    def __init__(
-        self,
-        subjects: ConceptSet,
-        clips: Mapping[str, Sequence[str]],
-        spoken: Mapping[str, str],
-        plan: QuestionConfig,
-    ) -> None:
-        self._subjects, self._clips, self._spoken, self._plan = subjects, clips, spoken, plan
+@dataclass(frozen=True, slots=True)
+class _QuestionWriter:
+    concepts: ConceptSet
+    clips: Mapping[str, Sequence[str]]
+    spoken: Mapping[str, str]
+    config: QuestionConfig
 
-    def of(self, matched: Sequence[ConceptPair]) -> Iterator[ProbeQuestion]:
-        """Questions of a right pair and its wrong one.
+    def questions(self, matched: Sequence[ConceptPair]) -> Iterator[ProbeQuestion]:
+        """Yield the questions of a true pair and its false pair.
 
-        Both take equally many clips, or a guesser who knows how often "yes" is right would gain.
+        Both use equally many clips; otherwise a guesser who knows how often "yes" is correct would
+        gain.
         """
-        there = min(len(self._clips.get(pair.concept, ())) for pair in matched)
-        n_clips = min(there, self._plan.n_clips or there)
+        n_common = min(len(self.clips.get(pair.concept, ())) for pair in matched)
+        n_clips = min(n_common, self.config.n_clips or n_common)
         for pair in matched:
-            own = list(self._clips.get(pair.concept, ()))[:n_clips]
-            for asked in self._forms(pair):
-                for condition in self._plan.conditions:
-                    yield from self._under(condition, asked, own)
+            clips = self.clips.get(pair.concept, ())[:n_clips]
+            for draft in self._drafts(pair):
+                for condition in self.config.conditions:
+                    yield from self._under(condition, draft, clips)
 
-    def _forms(self, pair: ConceptPair) -> Iterator[_QuestionText]:
-        wording, end = self._plan.wordings.of(pair.relation), self._plan.wordings.instruction
-        for form in self._plan.forms:
-            texts, sounds = wording.of(form)
-            for number, sound in enumerate(sounds):
-                text = texts[number] if texts else ""
-                if form == "choice":
-                    asked = _QuestionText(pair, form, number, text, sound, (), 0)
-                    yield from self._choices(asked) if pair.holds else ()
-                else:
-                    right = int(pair.holds == (form == "negated"))
-                    text = text and text + end
-                    yield _QuestionText(pair, form, number, text, sound + end, YES_NO, right)
+    def _drafts(self, pair: ConceptPair) -> Iterator[_Draft]:
+        wording, instruction = (
+            self.config.wordings.of(pair.relation),
+            self.config.wordings.instruction,
+        )
+        for form in self.config.forms:
+            text_templates, audio_templates = wording.of(form)
+            for number, audio_template in enumerate(audio_templates):
+                is_choice = form == "choice"
+                end = "" if is_choice else instruction
+                text_template = text_templates[number] if text_templates else ""
+                draft = _Draft(
+                    pair=pair,
+                    form=form,
+                    wording=number,
+                    text_template=text_template and text_template + end,
+                    audio_template=audio_template + end,
+                    options=() if is_choice else YES_NO,
+                    correct=int(pair.holds == (form == "negated")),
+                )
+                if not is_choice:
+                    yield draft
+                elif pair.holds:
+                    yield from self._choices(draft)
 
-    def _choices(self, asked: _QuestionText) -> Iterator[_QuestionText]:
-        """What holds, among three that do not; none where there are too few wrong ones."""
-        pair, seed = asked.pair, self._plan.seed
-        wrong = {t.phrase for t in wrong_targets(self._subjects, pair.relation, pair.concept)}
+    def _choices(self, draft: _Draft) -> Iterator[_Draft]:
+        """Yield the true target among three false ones; nothing if there are too few."""
+        pair, seed = draft.pair, self.config.seed
+        false = {t.phrase for t in false_targets(self.concepts, pair.relation, pair.concept)}
         key = f"{seed} {pair.key}"
-        drawn = sorted(wrong, key=lambda phrase: stable_hash(f"{key} {phrase}"))[: N_OPTIONS - 1]
+        drawn = sorted(false, key=lambda phrase: stable_hash(f"{key} {phrase}"))[: N_OPTIONS - 1]
         if len(drawn) < N_OPTIONS - 1:
             return
-        for order in range(self._plan.n_orders):
-            place = (stable_hash(key) + order) % N_OPTIONS
-            options = (*drawn[:place], pair.target_phrase, *drawn[place:])
-            yield replace(asked, options=options, right=place, order=order)
+        for order in range(self.config.n_orders):
+            correct = (stable_hash(key) + order) % N_OPTIONS
+            options = (*drawn[:correct], pair.target_phrase, *drawn[correct:])
+            yield replace(draft, options=options, correct=correct, order=order)
 
     def _under(
-        self, condition: Condition, asked: _QuestionText, own: Sequence[str]
+        self, condition: Condition, draft: _Draft, clips: Sequence[str]
     ) -> Iterator[ProbeQuestion]:
-        concept = asked.pair.concept
+        pair = draft.pair
         if condition == "text":
-            if asked.text:
-                yield _question(condition, asked, asked.text)
+            if draft.text_template:
+                yield _question(condition, draft, draft.text_template)
         elif condition == "spoken word":
-            if asked.text and concept in self._spoken:
-                said, sound = self._plan.wordings.spoken, self._spoken[concept]
-                yield _question(condition, asked, asked.text, sound=sound, concept=said)
-        elif condition in OF_A_CLIP:
-            for clip in own:
-                sound = self._played(condition, clip, asked.pair)
-                if sound or condition == "caption":
-                    yield _question(condition, asked, asked.sound, clip=clip, sound=sound)
-        elif own:
-            played = {"silence": SILENCE, "noise": NOISE, "no audio": ""}[condition]
-            yield _question(condition, asked, asked.sound, sound=played)
+            if draft.text_template and pair.concept in self.spoken:
+                concept, audio = self.config.wordings.spoken, self.spoken[pair.concept]
+                yield _question(condition, draft, draft.text_template, audio=audio, concept=concept)
+        elif condition in CLIP_CONDITIONS:
+            for clip in clips:
+                audio = self._wrong_clip(clip, pair) if condition == "wrong clip" else clip
+                audio = "" if condition == "caption" else audio
+                if audio or condition == "caption":
+                    yield _question(condition, draft, draft.audio_template, clip=clip, audio=audio)
+        elif clips:
+            audio = {"silence": SILENCE, "noise": NOISE, "no audio": ""}[condition]
+            yield _question(condition, draft, draft.audio_template, audio=audio)
 
-    def _played(self, condition: Condition, clip: str, pair: ConceptPair) -> str:
-        """The clip; or one of another concept, the same for every wording, "" if there is none."""
-        if condition != "wrong clip":
-            return "" if condition == "caption" else clip
-        concepts = sorted(name for name in self._clips if name != pair.concept)
-        others = [name for concept in concepts for name in self._clips[concept]]
-        key = f"{self._plan.seed} {clip} {pair.key}"
+    def _wrong_clip(self, clip: str, pair: ConceptPair) -> str:
+        """Return a clip of another concept, the same for every wording; "" without one."""
+        others = [
+            c for name in sorted(self.clips) if name != pair.concept for c in self.clips[name]
+        ]
+        key = f"{self.config.seed} {clip} {pair.key}"
         return others[stable_hash(key) % len(others)] if others else ""
 
 
 def _question(
     condition: Condition,
-    asked: _QuestionText,
+    draft: _Draft,
     template: str,
     *,
     clip: str = "",
-    sound: str = "",
+    audio: str = "",
     concept: str = "",
 ) -> ProbeQuestion:
-    text = template.format(
-        concept=concept or asked.pair.phrase,
-        target=asked.pair.target_phrase,
-        options=listed(asked.options) if asked.form == "choice" else "",
-    )
     return ProbeQuestion(
-        asked.pair,
-        condition,
-        asked.form,
-        asked.wording,
-        asked.order,
-        clip,
-        sound,
-        text,
-        asked.options,
-        asked.right,
+        pair=draft.pair,
+        condition=condition,
+        form=draft.form,
+        wording=draft.wording,
+        order=draft.order,
+        clip=clip,
+        audio=audio,
+        text=template.format(
+            concept=concept or draft.pair.phrase,
+            target=draft.pair.target_phrase,
+            options=join_options(draft.options) if draft.form == "choice" else "",
+        ),
+        options=draft.options,
+        correct=draft.correct,
     )

@@ -1,21 +1,23 @@
-"""What a probe found: every trial, and whatever can be computed from them."""
+"""The outcome of a probe: every trial, and the analyses of them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import compress
-from pathlib import Path
 
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.io.text_table import Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.answers.judging import Agreement, agreement
-from audioprobe.probing.consistency import Consistency, consistency
+from audioprobe.probing.consistency import (
+    Consistency,
+    HypernymChain,
+    consistency,
+    hypernym_chains,
+)
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
-from audioprobe.probing.hypernym_chain import HypernymChain, hypernym_chains
-from audioprobe.probing.modality_gap import ModalityGap, modality_gap, recognised
+from audioprobe.probing.modality_gap import ModalityGap, modality_gap, recognition_by_clip
 from audioprobe.probing.questions import CONDITIONS, Condition
-from audioprobe.probing.scores import BRIEF, HEADER, Score, score, table_cells
+from audioprobe.probing.scores import HEADER, SHORT_HEADER, Score, score
 from audioprobe.probing.trial import AnswerReading, Trial
 from audioprobe.results.display import Displayed
 from audioprobe.results.provenance import Provenance
@@ -34,18 +36,18 @@ DIMENSIONS = (
     "familiar",
     "recognised",
 )
-"""What trials differ by."""
+"""Dimensions by which trials are selected and grouped."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the sound of a clip is.
+class ProbeClip:
+    """Where the sound of a clip is stored.
 
     Attributes:
-        concept: id of the concept that is heard.
-        path: of the file; "" for a sound that was in memory.
-        start: seconds.
-        duration: seconds; None to the end.
+        concept: id of its concept.
+        path: path of the file; "" for a sound in memory.
+        start: start in the file, in seconds.
+        duration: duration in seconds; None for the rest of the file.
     """
 
     concept: str
@@ -54,92 +56,99 @@ class Place:
     duration: float | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ProbeOutcome(Displayed):
-    """The trials of a probe, with where they come from.
+    """The trials of a probe with their provenance.
 
     Attributes:
-        trials: all of them.
-        clips: that were played, by id.
-        captions: of clips, where they were asked for.
-        familiar: ids of concepts that the model learned from such sound; others count as
-            unfamiliar where any is named.
-        unmatched: right pairs that found no wrong one and were not asked: concept, target, and how
-            wrong ones were to be drawn.
-        unsorted: clips that name no concept, or several, with what they name.
-        silent: concepts without clips.
-        n_calls: prompts given to the model, by what was asked.
-        bootstrap: how intervals are computed: concepts are resampled.
-        provenance: components, options, seed, versions; its `data` is over questions and sounds.
-        cut: seconds of clips that were not heard, by id: what lies behind the first 10 s, and what
-            the model said that it left out.
-        unasked: clips that no question is about, by id, with the reason.
+        trials: all trials.
+        clips: clips that were played, by id.
+        captions: captions of clips, where they were needed.
+        familiar: ids of concepts whose sounds the model was trained on; if any is given, all
+            others count as unfamiliar.
+        unmatched: true pairs without a false pair, which were not asked: concept, target,
+            negatives.
+        unassigned: ids of clips that name no concept, or several, with the names.
+        without_clips: concepts without clips.
+        n_calls: number of prompts, by stage.
+        bootstrap: how confidence intervals are computed; concepts are resampled.
+        provenance: components, options, seed, versions; its `data` is the digest of questions and
+            sounds.
+        seconds_cut: seconds of clips that were not used, by id: after the first 10 s, or left out
+            by the model.
+        unused_clips: ids of clips without a question, with the reason.
     """
 
     trials: tuple[Trial, ...]
-    clips: Mapping[str, Place]
+    clips: Mapping[str, ProbeClip]
     captions: Mapping[str, str]
     familiar: tuple[str, ...]
     unmatched: tuple[tuple[str, str, str], ...]
-    unsorted: Mapping[str, str]
-    silent: tuple[str, ...]
+    unassigned: Mapping[str, str]
+    without_clips: tuple[str, ...]
     n_calls: Mapping[str, int]
     bootstrap: Bootstrap
     provenance: Provenance
-    cut: Mapping[str, float] = field(default_factory=dict)
-    unasked: Mapping[str, str] = field(default_factory=dict)
+    seconds_cut: Mapping[str, float] = field(default_factory=dict)
+    unused_clips: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reading(self) -> AnswerReading:
-        """How answers are read unless one says otherwise: by likelihood, where one decides."""
-        decided = any(trial.chosen("likelihood") is not None for trial in self.trials)
-        return "likelihood" if decided else "text"
+        """The default reading: "likelihood" if any likelihood decides, otherwise "free-text"."""
+        decided = any(trial.choice("likelihood") is not None for trial in self.trials)
+        return "likelihood" if decided else "free-text"
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """Those that were asked under."""
-        there = {trial.question.condition for trial in self.trials}
-        return tuple(condition for condition in CONDITIONS if condition in there)
+        """The conditions of the trials."""
+        present = {trial.question.condition for trial in self.trials}
+        return tuple(condition for condition in CONDITIONS if condition in present)
 
-    def where(self, reading: AnswerReading | None = None, **wanted: object) -> tuple[Trial, ...]:
-        """The trials that have certain values, such as `condition="audio", relation="hypernym"`.
-
-        Raises:
-            InvalidInputError: for an unknown dimension.
-        """
-        _check(wanted)
-        return self._where(self._values(reading or self.reading), wanted)
-
-    def score(self, reading: AnswerReading | None = None, **wanted: object) -> Score:
-        """Accuracy, yes-rate, d' and criterion of the trials that have certain values; see `where`.
-
-        Raises:
-            InvalidInputError: for an unknown dimension.
-        """
-        chosen = reading or self.reading
-        return score(self.where(chosen, **wanted), chosen, self.bootstrap)
-
-    def by(
-        self, *names: str, reading: AnswerReading | None = None, **wanted: object
-    ) -> dict[tuple[object, ...], Score]:
-        """Scores for each combination of values, in order of appearance.
+    def where(self, reading: AnswerReading | None = None, **values: object) -> tuple[Trial, ...]:
+        """Return the trials with the given values: `condition="audio", relation="hypernym"`.
 
         Args:
-            names: "condition", "relation", "level", "concept", "target", "negatives", "form",
-                "wording", "order", "familiar" or "recognised".
-            reading: how answers are read; None takes `reading`.
-            wanted: only trials that have these values; see `where`.
+            reading: how answers are read, for "recognised"; None takes `self.reading`.
+            values: by dimension; see `by`.
 
         Raises:
-            InvalidInputError: for an unknown name.
+            InvalidInputError: for an unknown dimension.
         """
-        _check([*names, *wanted])
+        _check_dimensions(values)
+        selected = self._with_values(tuple(values), reading or self.reading)
+        return tuple(trial for trial, key in selected if key == tuple(values.values()))
+
+    def score(self, reading: AnswerReading | None = None, **values: object) -> Score:
+        """Return accuracy, yes-rate, d' and criterion of the trials that `where` returns.
+
+        Raises:
+            InvalidInputError: for an unknown dimension.
+        """
         chosen = reading or self.reading
-        values = self._values(chosen)
-        parts: dict[tuple[object, ...], list[Trial]] = {}
-        for trial in self._where(values, wanted):
-            parts.setdefault(tuple(values(trial, name) for name in names), []).append(trial)
-        return {key: score(part, chosen, self.bootstrap) for key, part in parts.items()}
+        return score(self.where(chosen, **values), chosen, self.bootstrap)
+
+    def by(
+        self, *dimensions: str, reading: AnswerReading | None = None, **values: object
+    ) -> dict[tuple[object, ...], Score]:
+        """Return scores for each combination of values, in the order of the trials.
+
+        Args:
+            dimensions: "condition", "relation", "level", "concept", "target", "negatives", "form",
+                "wording", "order", "familiar" or "recognised".
+            reading: how answers are read; None takes `self.reading`.
+            values: only trials with these values; see `where`.
+
+        Raises:
+            InvalidInputError: for an unknown dimension.
+        """
+        _check_dimensions([*dimensions, *values])
+        chosen = reading or self.reading
+        groups: dict[tuple[object, ...], list[Trial]] = {}
+        n = len(dimensions)
+        for trial, key in self._with_values((*dimensions, *values), chosen):
+            if key[n:] == tuple(values.values()):
+                groups.setdefault(key[:n], []).append(trial)
+        return {key: score(group, chosen, self.bootstrap) for key, group in groups.items()}
 
     def modality_gap(
         self,
@@ -148,53 +157,56 @@ class ProbeOutcome(Displayed):
         first: Condition = "text",
         second: Condition = "audio",
     ) -> ModalityGap:
-        """Text accuracy minus audio accuracy over the same questions."""
-        return modality_gap(
-            self.trials, reading or self.reading, self.bootstrap, first=first, second=second
-        )
+        """Return text accuracy minus audio accuracy on the same questions."""
+        chosen = reading or self.reading
+        return modality_gap(self.trials, chosen, self.bootstrap, first=first, second=second)
 
     def audio_reliance(self, reading: AnswerReading | None = None) -> ModalityGap:
-        """Accuracy with the clip minus accuracy with a clip of another concept."""
+        """Return accuracy with the clip minus accuracy with a clip of another concept."""
         return self.modality_gap(reading, first="audio", second="wrong clip")
 
     def given_recognised(self, reading: AnswerReading | None = None) -> Score:
-        """Classes and names in sound, of the clips whose concept was recognised.
+        """Return the score of audio questions about clips whose concept was recognised.
 
-        Where this is high and the accuracy over all clips is not, perception fails; where this is
-        low, what is heard does not reach what is known.
+        Identity questions are left out. If this is high and the accuracy over all clips is not,
+        perception fails; if this is low, knowledge is not applied to audio.
         """
         chosen = reading or self.reading
-        trials = [
-            trial
-            for trial in self.where(chosen, condition="audio", recognised=True)
-            if trial.question.pair.relation != "identity"
-        ]
-        return score(trials, chosen, self.bootstrap)
+        trials = self.where(chosen, condition="audio", recognised=True)
+        others = [trial for trial in trials if trial.question.pair.relation != "identity"]
+        return score(others, chosen, self.bootstrap)
 
     def hypernym_chains(
         self, condition: Condition = "audio", reading: AnswerReading | None = None
     ) -> tuple[HypernymChain, ...]:
-        """How far up a model follows, concept by concept."""
+        """Return the share of "yes" up the hypernym chain of each concept."""
         return hypernym_chains(self.trials, reading or self.reading, condition)
 
     def consistency(
         self, condition: Condition = "audio", reading: AnswerReading | None = None
     ) -> Consistency:
-        """How alike the answers to paraphrases are."""
+        """Return the agreement of the answers to paraphrases."""
         chosen = reading or self.reading
         return consistency(self.where(chosen, condition=condition), chosen, self.bootstrap)
 
     def diagnosis(self, reading: AnswerReading | None = None) -> Diagnosis:
-        """Which kind of listener this is, as far as intervals allow a name."""
+        """Return the diagnosis of the model, as far as the intervals support one."""
         return diagnose(self.trials, reading or self.reading, self.bootstrap)
 
-    def table(self, *names: str, reading: AnswerReading | None = None, **wanted: object) -> Table:
-        """`by` as a table; without names, a row per condition, relation and form."""
-        columns = names or ("condition", "relation", "form")
-        rows = tuple(
-            (*(_told(value) for value in key), *table_cells(found))
-            for key, found in self.by(*columns, reading=reading, **wanted).items()
-        )
+    def judge_agreement(self) -> Agreement | None:
+        """Return the agreement of the judge with the rules; None without a judge."""
+        if "judge" not in self.provenance.components:
+            return None
+        judged = [(t.parsed, t.judgement) for t in self.trials if t.judgement is not None]
+        return agreement([parsed for parsed, _ in judged], [judgement for _, judgement in judged])
+
+    def table(
+        self, *dimensions: str, reading: AnswerReading | None = None, **values: object
+    ) -> Table:
+        """Return `by` as a table; by default a row per condition, relation and form."""
+        columns = dimensions or ("condition", "relation", "form")
+        scores = self.by(*columns, reading=reading, **values)
+        rows = tuple((*map(_cell, key), *value.cells()) for key, value in scores.items())
         n = len(columns)
         return Table((*columns, *HEADER), rows, numeric=tuple(range(n, n + len(HEADER))))
 
@@ -203,95 +215,71 @@ class ProbeOutcome(Displayed):
         return "\n".join([table.to_text(), "", *sentences])
 
     def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
-        """Accuracies, the gap between text and audio, the diagnosis, and notes."""
-        found = self.diagnosis()
-        table = self.table().only(("condition", "relation", "form", *BRIEF))
-        diagnosis = f"{found.name} ({found.grounds})"
-        return (table,), (str(self.modality_gap()), diagnosis, *self.notes())
+        """Return the table of accuracies; then modality gap, diagnosis and notes as sentences."""
+        diagnosis = self.diagnosis()
+        table = self.table().only(("condition", "relation", "form", *SHORT_HEADER))
+        sentence = f"{diagnosis.name} ({diagnosis.evidence})"
+        return (table,), (str(self.modality_gap()), sentence, *self.notes())
 
     def notes(self) -> list[str]:
-        """What a reader of the numbers should know of the clips, a sentence each."""
+        """Return what a reader of the numbers should know, one sentence each."""
         n_clips = len(self.clips)
-        found = training_notes(self.provenance.training_clips, n_clips)
-        if self.cut:
-            found.append(
-                f"{len(self.cut)} of {n_clips} clips were not heard to their end "
-                f"({sum(self.cut.values()):.1f} s in all)"
+        notes = training_notes(self.provenance.training_clips, n_clips)
+        if self.seconds_cut:
+            notes.append(
+                f"{len(self.seconds_cut)} of {n_clips} clips were not played to their end "
+                f"({sum(self.seconds_cut.values()):.1f} s in all)"
             )
-        if self.unasked:
-            found.append(f"{len(self.unasked)} clips were not asked about")
-        if (judged := self.judge_agreement()) is not None:
-            found.append(str(judged))
-        return found
-
-    def judge_agreement(self) -> Agreement | None:
-        """How far a judge reads the free answers as the rules do; None without a judge."""
-        if "judge" not in self.provenance.components:
-            return None
-        both = [(trial.read, trial.judged) for trial in self.trials if trial.judged is not None]
-        return agreement([read for read, _ in both], [judged for _, judged in both])
+        if self.unused_clips:
+            notes.append(f"{len(self.unused_clips)} clips have no question")
+        judge_agreement = self.judge_agreement()
+        return notes if judge_agreement is None else [*notes, str(judge_agreement)]
 
     def to_json(self) -> str:
-        """Everything, to be read by `from_json`."""
+        """Return everything as JSON; `from_json` reads it."""
         return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> "ProbeOutcome":
-        """An outcome that `to_json` has written.
+        """Read an outcome that `to_json` has written.
 
         Raises:
-            InvalidInputError: if it is none.
+            InvalidInputError: if the text is not such an outcome.
         """
         return from_json(cls, text)
 
-    def to_html(self, path: str | Path, *, embed: bool = False) -> Path:
-        """A page to look at and to listen to, in one file; sounds are linked to (extra `report`).
+    def _with_values(
+        self, dimensions: tuple[str, ...], reading: AnswerReading
+    ) -> list[tuple[Trial, tuple[object, ...]]]:
+        """Return each trial with its values of some dimensions."""
+        recognised: Mapping[str, bool] = {}
+        if "recognised" in dimensions:
+            recognised = recognition_by_clip(self.trials, reading)
+        familiar = frozenset(self.familiar)
 
-        Args:
-            path: of the page.
-            embed: put the sounds into it, instead of links.
-        """
-        from audioprobe.reports.html import write_page  # noqa: PLC0415 - an extra
-        from audioprobe.reports.probe_page import page_of  # noqa: PLC0415 - an extra
+        def value(trial: Trial, name: str) -> object:
+            question = trial.question
+            if name in ("condition", "form", "wording", "order"):
+                return getattr(question, name)
+            if name == "familiar":
+                return question.pair.concept in familiar if familiar else None
+            if name == "recognised":
+                return recognised.get(question.clip)
+            return getattr(question.pair, name)
 
-        return write_page(page_of(self, Path(path).parent, embed=embed), Path(path))
-
-    def _where(self, values: "_Values", wanted: Mapping[str, object]) -> tuple[Trial, ...]:
-        kept = (all(values(t, name) == want for name, want in wanted.items()) for t in self.trials)
-        return tuple(compress(self.trials, kept))
-
-    def _values(self, reading: AnswerReading) -> "_Values":
-        return _Values(frozenset(self.familiar), recognised(self.trials, reading))
-
-
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """What trials differ by."""
-
-    familiar: frozenset[str]
-    recognised: Mapping[str, bool]
-
-    def __call__(self, trial: Trial, name: str) -> object:
-        question = trial.question
-        if name in ("condition", "form", "wording", "order"):
-            return getattr(question, name)
-        if name == "familiar":
-            return question.pair.concept in self.familiar if self.familiar else None
-        if name == "recognised":
-            return self.recognised.get(question.clip)
-        return getattr(question.pair, name)
+        return [(trial, tuple(value(trial, name) for name in dimensions)) for trial in self.trials]
 
 
-def _check(names: Iterable[str]) -> None:
+def _check_dimensions(names: Iterable[str]) -> None:
     for name in names:
         if name not in DIMENSIONS:
             raise InvalidInputError(
-                f"Trials differ by {', '.join(DIMENSIONS)}; got {name!r}."
+                f"Expected a dimension of {', '.join(DIMENSIONS)}, got {name!r}."
                 f"{did_you_mean(name, DIMENSIONS)}"
             )
 
 
-def _told(value: object) -> str:
+def _cell(value: object) -> str:
     if value is None:
         return "unknown"
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)

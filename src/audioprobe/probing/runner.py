@@ -1,16 +1,21 @@
-"""A prepared questionnaire, asked of a model."""
+"""Run a prepared probe with a model and collect its outcome."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import AudioReadError
-from audioprobe.inference.stream import PromptFailure
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probing.judged import with_judgements
-from audioprobe.probing.prepared import PLAYED_S, PreparedProbe, seconds_unplayed
-from audioprobe.probing.probe_builder import ProbeBuilder
+from audioprobe.probing.answers.judging import FreeAnswer, judge_answers
+from audioprobe.probing.probe_builder import (
+    PLAYED_S,
+    PreparedProbe,
+    ProbeBuilder,
+    seconds_not_played,
+)
 from audioprobe.probing.prompting import ProbeRunner, PromptingOptions
-from audioprobe.probing.results import Place, ProbeOutcome
+from audioprobe.probing.results import ProbeClip, ProbeOutcome
+from audioprobe.probing.trial import Trial
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.provenance import Provenance, digest_of_sounds, now, versions
@@ -19,98 +24,118 @@ from audioprobe.types import Clip, Option
 
 def run_probe(
     model: LanguageModel,
-    questionnaire: ProbeBuilder,
-    asked: PreparedProbe,
-    manners: PromptingOptions,
+    builder: ProbeBuilder,
+    probe: PreparedProbe,
+    options: PromptingOptions,
     bootstrap: Bootstrap,
     *,
     judge: LanguageModel | None = None,
     familiar: Iterable[str] = (),
     progress: ProgressCallback = ignore_progress,
 ) -> ProbeOutcome:
-    """Ask everything.
+    """Ask a model all questions of a probe.
 
     Args:
-        model: who is asked.
-        questionnaire: where the questions come from.
-        asked: what it gave.
-        manners: how the model is asked.
-        bootstrap: how intervals are computed.
-        judge: a model that reads the free answers too; None leaves them to the rules.
-        familiar: ids of concepts that the model learned from such sound.
-        progress: called with the progress of each stage.
+        model: the model.
+        builder: the builder of the probe.
+        probe: its questions.
+        options: how the model is asked.
+        bootstrap: how confidence intervals are computed.
+        judge: a model that reads the free-text responses, too; None leaves them to the rules.
+        familiar: ids of concepts whose sounds the model was trained on.
+        progress: called after each response.
 
     Raises:
-        AudioProbeError: for what no single question is the cause of, such as missing weights.
+        AudioProbeError: for causes that affect all questions, such as missing weights.
     """
-    plan = questionnaire.plan
-    unplayed = _unplayed(asked)
-    asker = ProbeRunner(model, asked.sounds, manners, plan.wordings.caption, progress)
-    trials = asker(asked.questions)
-    n_calls = asker.n_calls
+    config = builder.config
+    not_played = _seconds_not_played(probe)
+    runner = ProbeRunner(
+        model=model,
+        sounds=probe.sounds,
+        options=options,
+        caption_template=config.wordings.caption,
+        progress=progress,
+    )
+    trials = runner(probe.questions)
     components = {"language_model": model.info}
     if judge is not None:
-        trials, n_calls["judge"] = with_judgements(trials, judge, progress)
+        trials, runner.n_calls["judge"] = add_judgements(trials, judge, progress)
         components["judge"] = judge.info
-    played = {c.id: (name, c) for name, own in asked.clips.by_concept.items() for c in own}
-    used = dict.fromkeys(q.clip for q in asked.questions if q.clip)
+    clips = {c.id: (name, c) for name, group in probe.clips.by_concept.items() for c in group}
+    used = list(dict.fromkeys(q.clip for q in probe.questions if q.clip))
+    prompting: dict[str, Option] = {
+        "answers": (options.yes, options.no, options.option),
+        "max_new_tokens": options.max_new_tokens,
+        "played of a clip (s)": PLAYED_S,
+    }
+    sounds = [("questions", probe.digest()), *sorted(runner.digests.items())]
     return ProbeOutcome(
-        trials,
-        {clip: _place(*played[clip]) for clip in used},
-        {
-            clip: text
-            for clip, text in asker.captions.items()
-            if not isinstance(text, PromptFailure)
-        },
-        tuple(familiar),
-        asked.unmatched,
-        asked.clips.unsorted,
-        asked.clips.silent,
-        n_calls,
-        bootstrap,
-        Provenance(
+        trials=trials,
+        clips={name: _probe_clip(*clips[name]) for name in used},
+        captions={c: text for c, text in runner.captions.items() if isinstance(text, str)},
+        familiar=tuple(familiar),
+        unmatched=probe.unmatched,
+        unassigned=probe.clips.unassigned,
+        without_clips=probe.clips.without_clips,
+        n_calls=runner.n_calls,
+        bootstrap=bootstrap,
+        provenance=Provenance(
             components,
-            questionnaire.options | _options(manners),
-            plan.seed,
-            digest_of_sounds([("questions", asked.digest()), *sorted(asker.digests.items())]),
+            builder.options | prompting,
+            config.seed,
+            digest_of_sounds(sounds),
             versions(),
             now(),
-            training_clips([played[clip][1] for clip in used], model),
+            training_clips([clips[name][1] for name in used], model),
         ),
-        _cut(unplayed, asker.unheard, used),
-        asked.unasked(),
+        seconds_cut=_seconds_cut(used, not_played, runner.seconds_ignored),
+        unused_clips=probe.unused_clips(),
     )
 
 
-def _options(manners: PromptingOptions) -> dict[str, Option]:
-    return {
-        "answers": (manners.yes, manners.no, manners.option),
-        "max_new_tokens": manners.max_new_tokens,
-        "played of a clip (s)": PLAYED_S,
+def add_judgements(
+    trials: Sequence[Trial], judge: LanguageModel, progress: ProgressCallback = ignore_progress
+) -> tuple[tuple[Trial, ...], int]:
+    """Return the trials with a judge's reading of each response, and the number of prompts.
+
+    Equal responses to a question are judged once; trials without a response stay as they are.
+
+    Raises:
+        AudioProbeError: for causes that affect all responses, such as missing weights.
+    """
+    answers = {
+        n: FreeAnswer(trial.question.text, trial.response, trial.question.options)
+        for n, trial in enumerate(trials)
+        if trial.response is not None
     }
+    judgements = dict(
+        zip(answers, judge_answers(judge, list(answers.values()), progress), strict=True)
+    )
+    judged = [replace(trial, judgement=judgements.get(n)) for n, trial in enumerate(trials)]
+    return tuple(judged), len(set(answers.values()))
 
 
-def _unplayed(asked: PreparedProbe) -> dict[str, float]:
-    """Seconds of clips that are behind what is played of them."""
-    heard = {question.sound or question.clip for question in asked.questions}
-    found = {}
-    for clip in (clip for own in asked.clips.by_concept.values() for clip in own):
-        if clip.id in heard:
+def _seconds_not_played(probe: PreparedProbe) -> dict[str, float]:
+    """Return the seconds after the played part of each clip; clips that fail are left out."""
+    used = {question.audio or question.clip for question in probe.questions}
+    seconds = {}
+    for clip in (clip for group in probe.clips.by_concept.values() for clip in group):
+        if clip.id in used:
             try:
-                found[clip.id] = seconds_unplayed(clip)
-            except AudioReadError:  # every question about it fails, and is counted
+                seconds[clip.id] = seconds_not_played(clip)
+            except AudioReadError:  # its questions fail and are counted
                 continue
-    return found
+    return seconds
 
 
-def _cut(
-    unplayed: Mapping[str, float], unheard: Mapping[str, float], used: Iterable[str]
+def _seconds_cut(
+    clips: Sequence[str], not_played: Mapping[str, float], ignored: Mapping[str, float]
 ) -> dict[str, float]:
-    """Seconds of each clip that were not heard; clips that were heard whole are left out."""
-    seconds = {clip: unplayed.get(clip, 0.0) + unheard.get(clip, 0.0) for clip in used}
-    return {clip: round(cut, 3) for clip, cut in seconds.items() if cut > 0}
+    seconds = {clip: not_played.get(clip, 0.0) + ignored.get(clip, 0.0) for clip in clips}
+    return {clip: round(value, 3) for clip, value in seconds.items() if value > 0}
 
 
-def _place(concept: str, clip: Clip) -> Place:
+def _probe_clip(concept: str, clip: Clip) -> ProbeClip:
     path = "" if clip.path is None else str(clip.path.resolve())
-    return Place(concept, path, clip.start, clip.duration)
+    return ProbeClip(concept, path, clip.start, clip.duration)

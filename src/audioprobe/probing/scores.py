@@ -1,14 +1,15 @@
-"""Numbers of trials: how often right, how often yes, and what a guesser would reach.
+"""Accuracy, yes-rate, signal detection and the blind guesser's accuracy of a set of trials.
 
-Trials of one concept are not independent, so intervals resample concepts. An answer that cannot be
-read is neither right nor wrong: it is left out of accuracy, counted, and wrong in `strict`.
+Trials of one concept are not independent, so confidence intervals resample concepts. An invalid
+answer is neither correct nor wrong: it is left out of `accuracy`, counted, and wrong in
+`strict_accuracy`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
-from audioprobe.metrics.choices import blind_guesses as guesses
+from audioprobe.metrics.choices import blind_guesses
 from audioprobe.metrics.signal_detection import criterion, d_prime
 from audioprobe.metrics.vectorized_metrics import mean
 from audioprobe.probing.questions import ProbeQuestion
@@ -16,140 +17,152 @@ from audioprobe.probing.trial import AnswerReading, Trial
 from audioprobe.types import Estimate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """What came of some trials.
+    """Results of a set of trials.
 
     Attributes:
-        accuracy: share of right answers among those that could be read, in [0, 1].
-        strict: the same among all trials: unread and failed ones count as wrong.
-        yes_rate: share of "yes" among answers to questions of yes or no; undefined without any.
-        d_prime: whether yes is told from no; see `metrics.signal`.
-        criterion: above 0 leans to "no", below 0 to "yes".
-        blind: what a guesser reaches who knows how often each target is right, and never listens.
-        n_trials: all of them.
-        n_invalid: answers that could not be read, or ties.
+        accuracy: share of correct answers among valid answers, in [0, 1].
+        strict_accuracy: share of correct answers among all trials; invalid and failed ones count
+            as wrong.
+        yes_rate: share of "yes" among valid answers to yes/no questions.
+        d_prime: sensitivity of "yes"; see `metrics.signal_detection`.
+        criterion: response bias: above 0 leans to "no", below 0 to "yes".
+        blind_accuracy: accuracy of a guesser who knows how often each target is correct and never
+            hears the audio; see `metrics.choices.blind_guesses`.
+        n_trials: number of trials.
+        n_invalid: answers that cannot be read, and ties.
         n_failed: trials without an answer.
     """
 
     accuracy: Estimate
-    strict: Estimate
+    strict_accuracy: Estimate
     yes_rate: Estimate
     d_prime: Estimate
     criterion: Estimate
-    blind: Estimate
+    blind_accuracy: Estimate
     n_trials: int
     n_invalid: int
     n_failed: int
 
-
-def score(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Score:
-    """All numbers of some trials.
-
-    Args:
-        trials: those that were not asked in this reading are passed over.
-        reading: how answers are read.
-        bootstrap: how intervals are computed.
-    """
-    asked = [trial for trial in trials if trial.asked(reading)]
-    rights = [trial.right(reading) for trial in asked]
-    read = [trial for trial, right in zip(asked, rights, strict=True) if right is not None]
-    n_failed = sum(bool(trial.failure) for trial in asked)
-    yes_no = [trial for trial in read if trial.said_yes(reading) is not None]
-    truth = [trial.question.right == 0 for trial in yes_no]
-    said = [bool(trial.said_yes(reading)) for trial in yes_no]
-
-    def estimated(statistic: Statistic | None, some: Sequence[Trial]) -> Estimate:
-        n_left_out = len(asked) - len(some)
-        if statistic is None:
-            return Estimate(value=None, n=0, n_undefined=n_left_out, method="no such answers")
-        groups = concepts_of(some)
-        found = bootstrap.estimate(statistic, len(some), groups=groups, unit="concepts")
-        return replace(found, n_undefined=found.n_undefined + n_left_out)
-
-    return Score(
-        accuracy=accuracy_of(trials, reading, bootstrap),
-        strict=estimated(mean([float(bool(r)) for r in rights]) if asked else None, asked),
-        yes_rate=estimated(mean([float(s) for s in said]) if said else None, yes_no),
-        d_prime=estimated(d_prime(truth, said) if said else None, yes_no),
-        criterion=estimated(criterion(truth, said) if said else None, yes_no),
-        blind=estimated(mean(blind_guesses([t.question for t in read])) if read else None, read),
-        n_trials=len(asked),
-        n_invalid=len(asked) - len(read) - n_failed,
-        n_failed=n_failed,
-    )
-
-
-def accuracy_of(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Estimate:
-    """Share of right answers among those that could be read; see `Score.accuracy`."""
-    asked = [trial for trial in trials if trial.asked(reading)]
-    read = [trial for trial in asked if trial.right(reading) is not None]
-    if not read:
-        return Estimate(value=None, n=0, n_undefined=len(asked), method="no such answers")
-    rights = mean([float(bool(trial.right(reading))) for trial in read])
-    found = bootstrap.estimate(rights, len(read), groups=concepts_of(read), unit="concepts")
-    return replace(found, n_undefined=len(asked) - len(read))
-
-
-def concepts_of(trials: Sequence[Trial]) -> list[str]:
-    """The concept of each trial: what intervals resample."""
-    return [trial.question.pair.concept for trial in trials]
-
-
-def blind_guesses(questions: Sequence[ProbeQuestion]) -> list[float]:
-    """How often a guesser is right at each question; see `metrics.choices.blind_guesses`.
-
-    Base rates of "yes" are those of the target in the same form and wording, or of all targets;
-    those of a choice are of each option.
-    """
-    return guesses(
-        [_keys(question) for question in questions],
-        [question.right for question in questions],
-        # What a right pair and its wrong one have in common.
-        [(q.pair.negatives, q.pair.relation, q.pair.match) for q in questions],
-    )
-
-
-def _keys(question: ProbeQuestion) -> list[list[tuple[str, ...]]]:
-    """Of each option, from special to general."""
-    kind = question.pair.relation, question.form, str(question.wording)
-    targets = [question.pair.target] if question.form != "choice" else []
-    return [
-        [*((*kind, option, t) for t in targets), (*kind, option)] for option in question.options
-    ]
-
-
-def table_cells(found: Score) -> tuple[str, ...]:
-    """The numbers of a row: see `HEADER`."""
-    return (
-        str(found.accuracy),
-        str(found.strict),
-        "–" if found.blind.value is None else f"{found.blind.value:.3f}",
-        str(found.yes_rate),
-        str(found.d_prime),
-        str(found.criterion),
-        str(found.n_trials),
-        str(found.n_invalid),
-        str(found.n_failed),
-    )
+    def cells(self) -> tuple[str, ...]:
+        """Return the numbers as table cells, in the order of `HEADER`."""
+        blind = self.blind_accuracy.value
+        return (
+            str(self.accuracy),
+            str(self.strict_accuracy),
+            "–" if blind is None else f"{blind:.3f}",
+            str(self.yes_rate),
+            str(self.d_prime),
+            str(self.criterion),
+            str(self.n_trials),
+            str(self.n_invalid),
+            str(self.n_failed),
+        )
 
 
 HEADER = (
     "accuracy",
-    "accuracy, unread as wrong",
+    "accuracy, invalid as wrong",
     "blind guesser",
     "yes-rate",
     "d′",
     "criterion",
     "trials",
-    "unread",
+    "invalid",
     "failed",
 )
+"""Column names of `Score.cells`."""
 
-BRIEF = ("accuracy", "yes-rate", "unread", "failed")
-"""Of them, what a terminal shows."""
+SHORT_HEADER = ("accuracy", "yes-rate", "invalid", "failed")
+"""The columns that a terminal shows."""
+
+
+def score(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Score:
+    """Return all results of a set of trials; trials without this reading are ignored."""
+    counted = [trial for trial in trials if trial.has_reading(reading)]
+    correct = [bool(trial.is_correct(reading)) for trial in counted]
+    answers = [(t, yes) for t in counted if (yes := t.says_yes(reading)) is not None]
+    yes_no = [trial for trial, _ in answers]
+    truth, says_yes = [t.question.correct == 0 for t in yes_no], [yes for _, yes in answers]
+    n_valid = sum(trial.choice(reading) is not None for trial in counted)
+    n_failed = sum(bool(trial.failure) for trial in counted)
+    n = len(counted)
+    strict = mean([float(value) for value in correct]) if correct else None
+    rate = mean([float(yes) for yes in says_yes]) if says_yes else None
+    return Score(
+        accuracy=accuracy(trials, reading, bootstrap),
+        strict_accuracy=_estimate(strict, counted, n, bootstrap),
+        yes_rate=_estimate(rate, yes_no, n, bootstrap),
+        d_prime=_estimate(d_prime(truth, says_yes) if yes_no else None, yes_no, n, bootstrap),
+        criterion=_estimate(criterion(truth, says_yes) if yes_no else None, yes_no, n, bootstrap),
+        blind_accuracy=blind_accuracy(trials, reading, bootstrap),
+        n_trials=n,
+        n_invalid=n - n_valid - n_failed,
+        n_failed=n_failed,
+    )
+
+
+def accuracy(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Estimate:
+    """Return the share of correct answers among valid answers, with an interval over concepts."""
+    valid = _valid(trials, reading)
+    statistic = mean([float(bool(t.is_correct(reading))) for t in valid]) if valid else None
+    return _estimate(statistic, valid, sum(t.has_reading(reading) for t in trials), bootstrap)
+
+
+def blind_accuracy(
+    trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap
+) -> Estimate:
+    """Return the blind guesser's accuracy on the trials with a valid answer."""
+    valid = _valid(trials, reading)
+    statistic = mean(guesses_of([t.question for t in valid])) if valid else None
+    return _estimate(statistic, valid, sum(t.has_reading(reading) for t in trials), bootstrap)
+
+
+def guesses_of(questions: Sequence[ProbeQuestion]) -> list[float]:
+    """Return the blind guesser's probability of being correct at each question.
+
+    The base rate of "yes" is that of the target in the same relation, form and wording, or else of
+    all targets; that of a choice is the base rate of each option.
+    """
+    return blind_guesses(
+        [_option_keys(question) for question in questions],
+        [question.correct for question in questions],
+        # A true pair and its matched false pair have these in common.
+        [(q.pair.negatives, q.pair.relation, q.pair.match) for q in questions],
+    )
+
+
+def concepts_of(trials: Sequence[Trial]) -> list[str]:
+    """Return the concept of each trial: the groups that intervals resample."""
+    return [trial.question.pair.concept for trial in trials]
 
 
 def without_counts(estimate: Estimate) -> Estimate:
-    """The same where what was left out is told elsewhere."""
+    """Return the estimate without its number of undefined items, for tables that list it apart."""
     return replace(estimate, n_undefined=0)
+
+
+def _valid(trials: Sequence[Trial], reading: AnswerReading) -> list[Trial]:
+    return [t for t in trials if t.has_reading(reading) and t.choice(reading) is not None]
+
+
+def _estimate(
+    statistic: Statistic | None, trials: Sequence[Trial], n_counted: int, bootstrap: Bootstrap
+) -> Estimate:
+    n_left_out = n_counted - len(trials)
+    if statistic is None:
+        return Estimate(value=None, n=0, n_undefined=n_left_out, method="no such answers")
+    groups = concepts_of(trials)
+    estimate = bootstrap.estimate(statistic, len(trials), groups=groups, unit="concepts")
+    return replace(estimate, n_undefined=estimate.n_undefined + n_left_out)
+
+
+def _option_keys(question: ProbeQuestion) -> list[list[tuple[str, ...]]]:
+    """Return the keys of each option under which base rates are counted, from narrow to wide."""
+    kind = question.pair.relation, question.form, str(question.wording)
+    targets = [question.pair.target] if question.form != "choice" else []
+    return [
+        [*((*kind, option, target) for target in targets), (*kind, option)]
+        for option in question.options
+    ]

@@ -1,4 +1,4 @@
-"""The words themselves as sound: spoken by a machine, or recorded."""
+"""Recordings of the words for concepts: synthesised by espeak-ng, or read from a folder."""
 
 import shutil
 import subprocess
@@ -14,64 +14,61 @@ from audioprobe.probing.relations.concept_set import ConceptSet
 from audioprobe.types import Clip, Waveform
 
 ESPEAK = "espeak-ng"
-_SECONDS = 30  # for one word
+_TIMEOUT_S = 30
 
 
-def spoken_words(source: str, subjects: ConceptSet) -> dict[str, Waveform]:
-    """Every concept, said aloud.
+def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:
+    """Return a recording of the word for each concept, by the id of the concept.
 
     Args:
-        source: "espeak-ng" lets the program of this name speak (English), as it says a phrase with
-            its article; anything else is a folder of recordings named after concepts, of which the
-            first of each is taken.
-        subjects: what is to be said.
-
-    Returns:
-        Waveforms by id of the concept; concepts that nobody has recorded are left out.
+        source: "espeak-ng" runs the program of this name (English, phrases with their article);
+            anything else is a folder of recordings named after concepts. The first recording of
+            each concept is used; concepts without one are left out.
+        concepts: the concepts to speak.
 
     Raises:
-        InvalidInputError: if the program is not there or fails, or the folder holds no recording
-            of a concept.
+        InvalidInputError: if the program is missing or fails, or the folder has no recording of a
+            concept.
         AudioReadError: if a recording cannot be read.
     """
     if source == ESPEAK:
-        return espeak({subject.id: subject.phrase for subject in subjects.subjects})
-    found = clips_by_concept(clips_of(source), subjects).by_concept
-    if not found:
+        return espeak({concept.id: concept.phrase for concept in concepts.concepts})
+    clips = clips_by_concept(clips_of(source), concepts).by_concept
+    if not clips:
         raise InvalidInputError(
-            f"{source}: no recording is named after a concept. Name them so (crow.wav), or let "
-            f"{ESPEAK!r} speak."
+            f"{source}: no recording is named after a concept. Name them so (crow.wav), or use "
+            f"{ESPEAK!r}."
         )
-    return {name: read_waveform(clips[0]) for name, clips in found.items()}
+    return {name: read_waveform(recordings[0]) for name, recordings in clips.items()}
 
 
 def espeak(phrases: Mapping[str, str]) -> dict[str, Waveform]:
-    """Phrases spoken by espeak-ng's English voice, 22,050 Hz.
+    """Return phrases spoken by espeak-ng's English voice, at 22,050 Hz.
 
     Raises:
-        InvalidInputError: if the program is not there, or fails.
+        InvalidInputError: if the program is missing or fails.
     """
     program = shutil.which(ESPEAK)
     if program is None:
         raise InvalidInputError(
-            f"{ESPEAK} is not installed. Install it (Debian: apt install {ESPEAK}), or name a "
+            f"{ESPEAK} is not installed. Install it (Debian: apt install {ESPEAK}), or give a "
             "folder of recorded words."
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "word.wav"
-        return {name: _said(program, phrase, path) for name, phrase in phrases.items()}
+        return {name: _speak(program, phrase, path) for name, phrase in phrases.items()}
 
 
-def _said(program: str, phrase: str, path: Path) -> Waveform:
-    """The phrase goes in as data, so that nothing in it is an option."""
+def _speak(program: str, phrase: str, path: Path) -> Waveform:
+    """Speak a phrase, which is passed by standard input so that it cannot be an option."""
     try:
         subprocess.run(  # noqa: S603 - a fixed command
             [program, "-v", "en", "-w", str(path), "--stdin"],
             input=phrase.encode(),
             capture_output=True,
-            timeout=_SECONDS,
+            timeout=_TIMEOUT_S,
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise InvalidInputError(f"{ESPEAK} cannot say {phrase!r} ({error}).") from error
+        raise InvalidInputError(f"{ESPEAK} failed to speak {phrase!r}: {error}") from error
     return read_waveform(Clip(id=phrase, path=path))

@@ -1,4 +1,4 @@
-"""One question with its answer, read in up to four ways."""
+"""A question with the model's answer, and the readings of that answer."""
 
 import math
 from collections import Counter
@@ -8,46 +8,53 @@ from typing import Literal, TypeAlias, get_args
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.choices import most_likely_option
-from audioprobe.probing.answers.judging import JudgedAnswer
+from audioprobe.probing.answers.judging import Judgement
 from audioprobe.probing.questions import ProbeQuestion
 
-AnswerReading: TypeAlias = Literal["text", "likelihood", "calibrated", "judge"]
+AnswerReading: TypeAlias = Literal["free-text", "likelihood", "prior-corrected", "judge"]
+"""How an answer is turned into an option.
+
+"free-text" parses the response by rules, "judge" lets a language model classify the response,
+"likelihood" takes the most probable option, and "prior-corrected" takes the option whose
+log-probability rises most when the audio is added to the question.
+"""
 READINGS: tuple[AnswerReading, ...] = get_args(AnswerReading)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A question and what a model made of it.
+    """A question and the answer of a model.
 
     Attributes:
-        question: what was asked.
-        said: the free answer; None where none was asked for, or it failed.
-        read: position of the option that it names; None where it cannot be read.
-        likelihoods: log-probability of each option, in nats; () where none was asked for.
-        prior: the same without any sound; () where the question has no sound to leave out.
-        failure: why there is no answer; "" where there is one.
-        judged: what a judge made of the free answer; None where none was asked.
+        question: the question.
+        response: free-text response; None if none was requested, or if the request failed.
+        parsed: position of the option that the response names; None if it cannot be parsed.
+        log_likelihoods: log-probability of each option in nats, up to a common constant; () if
+            not requested.
+        prior_log_likelihoods: the same without audio; () if the condition has no audio.
+        failure: cause of a missing answer; "" if there is an answer.
+        judgement: the judge's reading of the response; None without a judge.
     """
 
     question: ProbeQuestion
-    said: str | None = None
-    read: int | None = None
-    likelihoods: tuple[float, ...] = ()
-    prior: tuple[float, ...] = ()
+    response: str | None = None
+    parsed: int | None = None
+    log_likelihoods: tuple[float, ...] = ()
+    prior_log_likelihoods: tuple[float, ...] = ()
     failure: str = ""
-    judged: JudgedAnswer | None = None
+    judgement: Judgement | None = None
 
     @property
     def probabilities(self) -> tuple[float, ...]:
-        """Of each option, if it must be one of them; () without finite likelihoods."""
-        if not self.likelihoods or not all(map(math.isfinite, self.likelihoods)):
+        """Probability of each option, normalised over the options; () without finite values."""
+        if not self.log_likelihoods or not all(map(math.isfinite, self.log_likelihoods)):
             return ()
-        best = max(self.likelihoods)
-        weights = [math.exp(value - best) for value in self.likelihoods]
+        best = max(self.log_likelihoods)
+        weights = [math.exp(value - best) for value in self.log_likelihoods]
         return tuple(weight / sum(weights) for weight in weights)
 
-    def asked(self, reading: AnswerReading) -> bool:
-        """Whether there was something to read, or should have been.
+    def has_reading(self, reading: AnswerReading) -> bool:
+        """Return whether the trial counts for a reading; failed trials count for every reading.
 
         Raises:
             InvalidInputError: for an unknown reading.
@@ -56,43 +63,41 @@ class Trial:
             raise InvalidInputError(f"Expected one of {', '.join(READINGS)}, got {reading!r}.")
         if self.failure:
             return True
-        if reading == "text":
-            return self.said is not None
+        if reading == "free-text":
+            return self.response is not None
         if reading == "judge":
-            return self.judged is not None
-        return bool(self.likelihoods) and (reading == "likelihood" or bool(self.prior))
+            return self.judgement is not None
+        has_prior = bool(self.prior_log_likelihoods)
+        return bool(self.log_likelihoods) and (reading == "likelihood" or has_prior)
 
-    def chosen(self, reading: AnswerReading) -> int | None:
-        """Position of the option that was chosen; None where it is invalid, failed, or tied.
+    def choice(self, reading: AnswerReading) -> int | None:
+        """Return the position of the chosen option.
 
-        A log-probability that is not finite makes it invalid.
-
-        "text" is the free answer by rules, "judge" by a judge, "likelihood" the most probable
-        option, "calibrated" the one whose log-probability grows most by the sound (or shrinks
-        least).
+        None if the answer is invalid: a response that cannot be parsed, a failure, a tie, or a
+        log-probability that is not finite.
         """
-        if reading == "text":
-            return self.read
+        if reading == "free-text":
+            return self.parsed
         if reading == "judge":
-            return None if self.judged is None else self.judged.chosen
-        if not self.likelihoods or (reading == "calibrated" and not self.prior):
+            return None if self.judgement is None else self.judgement.choice
+        if reading == "likelihood":
+            return most_likely_option(self.log_likelihoods)
+        if not self.prior_log_likelihoods:
             return None
-        values = list(self.likelihoods)
-        if reading == "calibrated":
-            values = [value - before for value, before in zip(values, self.prior, strict=True)]
-        return most_likely_option(values)
+        both = zip(self.log_likelihoods, self.prior_log_likelihoods, strict=True)
+        return most_likely_option([value - prior for value, prior in both])
 
-    def right(self, reading: AnswerReading) -> bool | None:
-        """Whether the right option was chosen; None where none was."""
-        chosen = self.chosen(reading)
-        return None if chosen is None else chosen == self.question.right
+    def is_correct(self, reading: AnswerReading) -> bool | None:
+        """Return whether the correct option was chosen; None for an invalid answer."""
+        choice = self.choice(reading)
+        return None if choice is None else choice == self.question.correct
 
-    def said_yes(self, reading: AnswerReading) -> bool | None:
-        """Whether "yes" was said; None for a choice, or where nothing was."""
-        chosen = self.chosen(reading)
-        return None if chosen is None or self.question.form == "choice" else chosen == 0
+    def says_yes(self, reading: AnswerReading) -> bool | None:
+        """Return whether the answer is "yes"; None for an invalid answer or a choice question."""
+        choice = self.choice(reading)
+        return None if choice is None or self.question.form == "choice" else choice == 0
 
 
-def failures_of(trials: Sequence[Trial]) -> dict[str, int]:
-    """Causes of trials without an answer, and how many each has."""
+def count_failures(trials: Sequence[Trial]) -> dict[str, int]:
+    """Return the number of failed trials by cause."""
     return Counter(trial.failure for trial in trials if trial.failure)

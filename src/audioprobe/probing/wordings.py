@@ -1,4 +1,4 @@
-"""How questions are worded: data files with a name and a version, rendered strictly."""
+"""Wordings of the questions: data files with a name and a version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,70 +11,72 @@ from audioprobe.probing.pairs import RelationKind
 from audioprobe.prompts.template import Template
 
 Form: TypeAlias = Literal["yes-no", "negated", "choice"]
+"""Form of a question: "Is a crow a bird?", "Is a crow no bird?", or a choice of phrases."""
 FORMS: tuple[Form, ...] = get_args(Form)
 
 SHIPPED = Path(__file__).parent / "templates"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """The paraphrases of one relation, by form; the same number of the word and of the sound.
+    """The paraphrases of one relation, by form: as many about the word as about the audio.
 
     Attributes:
-        text: of yes or no, about the word: with {concept} and {target}.
-        sound: the same about a sound, with {target} alone.
-        negated_text: the same, where "yes" says that it does not hold.
-        negated_sound: the same of a sound.
-        choice_text: with {concept} and {options}.
-        choice_sound: with {options} alone.
+        text: yes/no questions about the word, with {concept} and {target}.
+        audio: yes/no questions about audio, with {target}.
+        negated_text: questions about the word to which "yes" says that the target is false.
+        negated_audio: the same about audio.
+        choice_text: choices about the word, with {concept} and {options}.
+        choice_audio: choices about audio, with {options}.
 
     Raises:
-        InvalidInputError: if a placeholder is missing or unknown, or text and sound differ in
-            number where both are there.
+        InvalidInputError: if a placeholder is missing or unknown, or the numbers of text and audio
+            questions differ where both exist.
     """
 
     text: tuple[str, ...]
-    sound: tuple[str, ...]
+    audio: tuple[str, ...]
     negated_text: tuple[str, ...] = ()
-    negated_sound: tuple[str, ...] = ()
+    negated_audio: tuple[str, ...] = ()
     choice_text: tuple[str, ...] = ()
-    choice_sound: tuple[str, ...] = ()
+    choice_audio: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for form in FORMS:
-            asked, slot = self.of(form), "options" if form == "choice" else "target"
-            for template in asked[0]:
-                _check(template, {"concept", slot})
-            for template in asked[1]:
-                _check(template, {slot})
-            if asked[0] and len(asked[0]) != len(asked[1]):
+            text, audio = self.of(form)
+            slot = "options" if form == "choice" else "target"
+            for template in text:
+                _check_places(template, {"concept", slot})
+            for template in audio:
+                _check_places(template, {slot})
+            if text and len(text) != len(audio):
                 raise InvalidInputError(
-                    f"A wording needs as many questions of the word as of the sound, got "
-                    f"{len(asked[0])} and {len(asked[1])} ({form})."
+                    f"Expected as many questions about the word as about audio, got {len(text)} "
+                    f"and {len(audio)} ({form})."
                 )
 
     def of(self, form: Form) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Templates about the word, and about the sound."""
+        """Return the templates about the word, and those about audio."""
         return {
-            "yes-no": (self.text, self.sound),
-            "negated": (self.negated_text, self.negated_sound),
-            "choice": (self.choice_text, self.choice_sound),
+            "yes-no": (self.text, self.audio),
+            "negated": (self.negated_text, self.negated_audio),
+            "choice": (self.choice_text, self.choice_audio),
         }[form]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wordings:
-    """All that is said to a model.
+    """All texts of the questions of a probe.
 
     Attributes:
-        name: of the set.
+        name: name of the set.
         version: changes with any text.
         hypernym: asks for a class.
         synonym: asks for a name.
-        identity: asks for the concept, of a sound alone.
-        caption: how a caption takes the place of a sound: with {caption} and {question}.
-        spoken: what stands for the concept where its word is heard.
-        instruction: ends questions of yes or no.
+        identity: asks for the concept itself, about audio only.
+        caption: prompt with a caption instead of audio, with {caption} and {question}.
+        spoken: phrase for the concept in a question about its spoken word.
+        instruction: end of yes/no questions.
 
     Raises:
         InvalidInputError: if a placeholder of `caption` is missing or unknown.
@@ -90,33 +92,34 @@ class Wordings:
     instruction: str = ""
 
     def __post_init__(self) -> None:
-        _check(self.caption, {"caption", "question"})
+        _check_places(self.caption, {"caption", "question"})
 
     def of(self, relation: RelationKind) -> Wording:
-        """The wording of a relation."""
-        return {"hypernym": self.hypernym, "synonym": self.synonym, "identity": self.identity}[
-            relation
-        ]
+        """Return the wording of a relation."""
+        wordings: dict[RelationKind, Wording] = {
+            "hypernym": self.hypernym, "synonym": self.synonym, "identity": self.identity
+        }  # fmt: skip
+        return wordings[relation]
 
 
 def read_wordings(name: str | Path = "plain") -> Wordings:
-    """A file of wordings, by its path or the name of one that ships ("plain", "instructed").
+    """Read a file of wordings, by its path or the name of a shipped one ("plain", "instructed").
 
     Raises:
-        InvalidInputError: if there is none, a key is unknown, or a template is not as it must be.
+        InvalidInputError: if there is no such file, a key is unknown, or a template is invalid.
     """
     return read_config(Wordings, find_config(name, SHIPPED))
 
 
-def listed(options: Sequence[str]) -> str:
-    """Options as they are offered: "a bird, a frog or rain"."""
+def join_options(options: Sequence[str]) -> str:
+    """Return options as a question lists them: "a bird, a frog or rain"."""
     return " or ".join([", ".join(options[:-1]), options[-1]]) if options[1:] else options[0]
 
 
-def _check(text: str, wanted: set[str]) -> None:
+def _check_places(text: str, expected: set[str]) -> None:
     places = set(Template("wording", 1, text).places)
-    if places != wanted:
+    if places != expected:
         raise InvalidInputError(
-            f"{text!r} needs the places {', '.join(sorted(wanted))}, and no other; got "
+            f"{text!r}: expected the placeholders {', '.join(sorted(expected))} and no other, got "
             f"{', '.join(sorted(places)) or 'none'}."
         )

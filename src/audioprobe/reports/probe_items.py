@@ -51,10 +51,10 @@ def _card(
     outcome: ProbeOutcome, name: str, own: Sequence[Trial], shown: tuple[str, str]
 ) -> ClipCard:
     reading = outcome.reading
-    wrong = [t for t in own if t.right(reading) is False]
+    wrong = [t for t in own if t.is_correct(reading) is False]
     said = tuple(f"{t.question.text} {_answer(t, reading)}" for t in wrong[:_SHOWN])
     caption = outcome.captions.get(name, "")
-    n_unread = sum(t.right(reading) is None for t in own)
+    n_unread = sum(t.is_correct(reading) is None for t in own)
     facts = (
         ("concept", outcome.clips[name].concept),
         ("wrong answers", f"{len(wrong)} of {len(own)}, {n_unread} unread"),
@@ -81,12 +81,12 @@ def trial_grid(outcome: ProbeOutcome) -> DataGrid:
             trial.question.pair.concept,
             trial.question.condition,
             trial.question.clip,
-            trial.question.sound,
+            trial.question.audio,
             trial.question.text,
-            trial.question.options[trial.question.right],
+            trial.question.options[trial.question.correct],
             _answer(trial, reading),
             _probability(trial),
-            trial.failure or trial.said or "",
+            trial.failure or trial.response or "",
         )
         for trial in outcome.trials
     )
@@ -94,10 +94,10 @@ def trial_grid(outcome: ProbeOutcome) -> DataGrid:
 
 
 def _answer(trial: Trial, reading: AnswerReading) -> str:
-    chosen = trial.chosen(reading)
+    chosen = trial.choice(reading)
     return "(unread)" if chosen is None else trial.question.options[chosen]
 
 
 def _probability(trial: Trial) -> str:
     shares = trial.probabilities
-    return f"{shares[trial.question.right]:.3f}" if shares else "–"
+    return f"{shares[trial.question.correct]:.3f}" if shares else "–"

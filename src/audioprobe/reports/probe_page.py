@@ -8,11 +8,11 @@ from audioprobe.io.text_table import Table
 from audioprobe.probing.modality_gap import ModalityGap
 from audioprobe.probing.questions import Condition
 from audioprobe.probing.results import ProbeOutcome
-from audioprobe.probing.scores import HEADER, table_cells, without_counts
-from audioprobe.probing.trial import READINGS, AnswerReading, failures_of
+from audioprobe.probing.scores import HEADER, without_counts
+from audioprobe.probing.trial import READINGS, AnswerReading, count_failures
 from audioprobe.reports.audio_clips import AudioClips
 from audioprobe.reports.figures import ForestRow, forest, steps, to_svg
-from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section
+from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section, write_page
 from audioprobe.reports.probe_items import sound_cards, trial_grid
 from audioprobe.types import Clip
 
@@ -20,7 +20,29 @@ CONTROLS = ("wrong clip", "silence", "noise", "no audio")
 """Conditions without the right sound, which are drawn apart."""
 
 
-def page_of(
+def write_probe_page(
+    outcome: ProbeOutcome,
+    path: str | Path,
+    *,
+    embed: bool = False,
+    clips: Mapping[str, Clip] = MappingProxyType({}),
+) -> Path:
+    """Write the page of a probe as one HTML file (extra `report`).
+
+    Args:
+        outcome: outcome of the probe.
+        path: path of the page.
+        embed: put the sounds into the page, instead of links.
+        clips: clips by id; sounds in memory can only be played if they are given here.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    return write_page(probe_page(outcome, path.parent, embed=embed, clips=clips), path)
+
+
+def probe_page(
     outcome: ProbeOutcome,
     folder: Path,
     *,
@@ -56,7 +78,7 @@ def page_of(
         Section("How it was made", [_made(outcome)]),
     ]
     shown = [section for section in sections if section.items]
-    return Page(f"Concept probe: {model.name}", f"{lead} Grounds: {found.grounds}.", shown)
+    return Page(f"Concept probe: {model.name}", f"{lead} Grounds: {found.evidence}.", shown)
 
 
 def _conditions(outcome: ProbeOutcome) -> list[Item]:
@@ -88,7 +110,7 @@ def _readings(outcome: ProbeOutcome) -> list[Item]:
     ]
     found = {reading: outcome.by(*names, reading=reading) for reading in readings}
     rows = tuple(
-        (reading, *map(str, key), *table_cells(score))
+        (reading, *map(str, key), *score.cells())
         for reading, scores in found.items()
         for key, score in scores.items()
         if score.n_trials
@@ -137,7 +159,7 @@ def _conditional(outcome: ProbeOutcome) -> list[Item]:
 
 def _contingency(gap: ModalityGap) -> DataGrid:
     """The same questions, right or wrong under both conditions."""
-    both, first, second, neither = map(str, gap.table)
+    both, first, second, neither = map(str, gap.contingency)
     header = ("trials", f"{gap.second} right", f"{gap.second} wrong")
     rows = ((f"{gap.first} right", both, first), (f"{gap.first} wrong", second, neither))
     return DataGrid(f"{gap.first.capitalize()} by {gap.second}", Table(header, rows, (1, 2)))
@@ -149,7 +171,7 @@ def _gap_table(gaps: Sequence[ModalityGap]) -> Table:
         "difference",
         "of it perception",
         "of it reasoning",
-        "of it untold",
+        "of it unknown",
         "p, concepts",
         "p, McNemar",
         "both right",
@@ -164,13 +186,13 @@ def _gap_table(gaps: Sequence[ModalityGap]) -> Table:
             str(g.difference),
             str(g.perception),
             str(g.reasoning),
-            str(g.untold),
+            str(g.unknown),
             *(
                 "–" if test is None or test.p_value is None else f"{test.p_value:.3g}"
                 for test in (g.permutation, g.mcnemar)
             ),
-            *map(str, g.table),
-            str(g.n_left_out),
+            *map(str, g.contingency),
+            str(g.n_unpaired),
         )
         for g in gaps
     )
@@ -205,9 +227,10 @@ def _ladders(outcome: ProbeOutcome) -> list[Item]:
             climb.concept,
             climb.condition,
             ", ".join(
-                f"{rung} {share:.0%}" for rung, share in zip(climb.rungs, climb.yes, strict=True)
+                f"{rung} {share:.0%}"
+                for rung, share in zip(climb.levels, climb.yes_rates, strict=True)
             ),
-            f"{climb.depth} of {len(climb.rungs)}",
+            f"{climb.depth} of {len(climb.levels)}",
             str(climb.contradictions),
         )
         for condition in outcome.conditions
@@ -220,7 +243,7 @@ def _ladders(outcome: ProbeOutcome) -> list[Item]:
 
 def _climbs(outcome: ProbeOutcome, condition: Condition) -> Drawing:
     climbs = outcome.hypernym_chains(condition)
-    cells = {c.concept: list(zip(c.rungs, c.yes, strict=True)) for c in climbs}
+    cells = {c.concept: list(zip(c.levels, c.yes_rates, strict=True)) for c in climbs}
     caption = f"Share of “yes” from each concept upwards, {condition}."
     return Drawing(to_svg(steps(cells, "share of “yes”"), caption), caption)
 
@@ -250,24 +273,24 @@ def _missing(outcome: ProbeOutcome) -> list[Item]:
     tables = {
         "Failures": Table(
             ("cause", "trials"),
-            tuple((cause, str(n)) for cause, n in failures_of(outcome.trials).items()),
+            tuple((cause, str(n)) for cause, n in count_failures(outcome.trials).items()),
             (1,),
         ),
         "Right pairs without a wrong one, not asked": Table(
             ("concept", "target", "negatives"), outcome.unmatched
         ),
         "Clips of no concept, or of several": Table(
-            ("clip", "names"), tuple(outcome.unsorted.items())
+            ("clip", "names"), tuple(outcome.unassigned.items())
         ),
         "Clips that were not heard to their end": Table(
             ("clip", "seconds not heard"),
-            tuple((clip, f"{seconds:.3f}") for clip, seconds in outcome.cut.items()),
+            tuple((clip, f"{seconds:.3f}") for clip, seconds in outcome.seconds_cut.items()),
             (1,),
         ),
         "Clips that were not asked about": Table(
-            ("clip", "reason"), tuple(outcome.unasked.items())
+            ("clip", "reason"), tuple(outcome.unused_clips.items())
         ),
-        "Concepts without clips": Table(("concept",), tuple((c,) for c in outcome.silent)),
+        "Concepts without clips": Table(("concept",), tuple((c,) for c in outcome.without_clips)),
     }
     return [DataGrid(name, table, True, False) for name, table in tables.items() if table.rows]
 

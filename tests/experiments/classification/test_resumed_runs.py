@@ -43,7 +43,7 @@ bootstrap = { n_resamples = 20 }
 name = "one"
 model = { name = "scripted:Yes." }
 conditions = ["text", "audio"]
-manners = { likelihoods = false }
+options = { likelihoods = false }
 
 [[sounds]]
 name = "field"

@@ -16,7 +16,7 @@ from audioprobe.experiments.finetuning.novel_classes import invented
 from audioprobe.experiments.finetuning.yes_no import score_yes_no
 from audioprobe.models.ltu.checkpoint import load_ltu
 from audioprobe.models.ltu.model import LTU
-from audioprobe.probing.relations.shipped import from_concepts
+from audioprobe.probing.relations.concept_set import from_concepts
 from audioprobe.types import Prompt
 
 ANY = ComponentSpec("manifest")
@@ -90,16 +90,16 @@ def test_a_study_needs_concepts_that_are_taught_and_asked(tmp_path: Path) -> Non
 
 
 def test_invented_classes_are_kinds_with_names_that_nobody_knows() -> None:
-    subjects = from_concepts().only([*CONCEPTS, "rain"])
+    subjects = from_concepts().subset([*CONCEPTS, "rain"])
     made = invented(subjects, ("blick", "dax", "fep"))
-    named = {s.id: [t.phrase for t in s.hypernyms] for s in made.subjects}
+    named = {s.id: [t.phrase for t in s.hypernyms] for s in made.concepts}
     assert named["rain"] == []
     assert {tuple(named[name]) for name in CONCEPTS[:4]} == {("a blick",)}
     assert {tuple(named[name]) for name in CONCEPTS[4:]} == {("a dax",)}
     with pytest.raises(InvalidInputError, match="different words"):
         invented(subjects, ("blick", "blick"))
     with pytest.raises(InvalidInputError, match="there are 1 and 2"):
-        invented(subjects.only(CONCEPTS[:5]), ("blick", "dax"))
+        invented(subjects.subset(CONCEPTS[:5]), ("blick", "dax"))
 
 
 def test_questions_that_share_a_sequence_are_answered_as_one_by_one(tmp_path: Path) -> None:

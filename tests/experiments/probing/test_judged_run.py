@@ -22,8 +22,8 @@ CONFIG = {
 def test_a_judge_of_a_configuration_reads_all_answers(tmp_path: Path) -> None:
     run = ProbeRun(parse_config(ProbeConfig, CONFIG, "x"), tomli_w.dumps(CONFIG))
     (cell,) = run(tmp_path / "run")
-    judged = [trial.chosen("judge") for trial in cell.outcome.trials]
-    assert judged == [trial.chosen("text") for trial in cell.outcome.trials]
+    judged = [trial.choice("judge") for trial in cell.outcome.trials]
+    assert judged == [trial.choice("free-text") for trial in cell.outcome.trials]
     assert cell.outcome.n_calls["judge"] > 0
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert "scripted" in json.dumps(manifest["pinned"])

@@ -71,11 +71,11 @@ def test_every_listener_is_asked_about_its_sounds_and_all_is_kept(tmp_path: Path
     folder = tmp_path / "run"
     done = run_cli("run", str(written(tmp_path)), "--out", str(folder))
     assert done.returncode == 0, done.stderr
-    assert "first, recordings: says yes whatever is asked" in done.stdout
+    assert "first, recordings: always says yes" in done.stdout
     assert "second, recordings: says no whatever is asked" in done.stdout
     heads = [line for line in done.stdout.splitlines() if "condition" in line]
     assert len(heads) == 3
-    assert all(line.split()[-2:] == ["unread", "failed"] for line in heads)  # nothing is cut off
+    assert all(line.split()[-2:] == ["invalid", "failed"] for line in heads)  # nothing is cut off
     rows = parquet.read_table(folder / "trials.parquet").to_pylist()
     cells = {(row["listener"], row["sounds"]) for row in rows}
     assert cells == {
@@ -87,7 +87,7 @@ def test_every_listener_is_asked_about_its_sounds_and_all_is_kept(tmp_path: Path
     outcome = ProbeOutcome.from_json((folder / "results/first--recordings.json").read_text())
     own = [r for r in rows if (r["listener"], r["sounds"]) == ("first", "recordings")]
     assert [r["question"] for r in own] == [t.question.text for t in outcome.trials]
-    assert [r["chosen"] for r in own] == [t.chosen(outcome.reading) for t in outcome.trials]
+    assert [r["choice"] for r in own] == [t.choice(outcome.reading) for t in outcome.trials]
     manifest = json.loads((folder / "manifest.json").read_text())
     assert set(manifest["pinned"]["models"]) == {"first", "second"}
     assert set(manifest["pinned"]["clips"]) == {"recordings", "synthetic"}
@@ -254,7 +254,7 @@ def test_the_configuration_that_ships_has_all_conditions_and_both_kinds_of_sound
         for question in one.asked.questions:
             if question.form == "yes-no":
                 key = question.condition, question.pair.target, question.wording
-                rights.setdefault(key, []).append(question.right == 0)
+                rights.setdefault(key, []).append(question.correct == 0)
         assert all(np.mean(holds) == 0.5 for holds in rights.values())
 
 
@@ -313,7 +313,8 @@ def test_the_study_is_ready_for_whoever_has_weights_and_sound(study: Path) -> No
         text = text.replace(old, new)
     text = text.replace(
         'name = "ltu:models/ltu-13b" }',
-        'name = "ltu:models/ltu-13b" }\nmanners = { text = false }\nconditions = ["text", "audio"]',
+        'name = "ltu:models/ltu-13b" }\noptions = { free_text = false }\n'
+        'conditions = ["text", "audio"]',
     )
     cells = ProbeRun(parse_config(ProbeConfig, parsed(text), "study"), text)(study / "run")
     concepts = {cell.sounds: {p.concept for p in cell.outcome.clips.values()} for cell in cells}

@@ -10,9 +10,9 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.pairs import balanced_pairs
 from audioprobe.probing.relations.audioset import (
-    SHIPPED,
+    SHIPPED_EDGES,
     Edges,
-    edge_kinds,
+    count_edge_kinds,
     from_ontology,
     read_edges,
 )
@@ -58,11 +58,11 @@ EDGES: Edges = {
 
 
 def test_only_kinds_are_climbed_and_the_rest_is_never_a_wrong_answer() -> None:
-    found = {subject.id: subject for subject in from_ontology(ontology(), EDGES).subjects}
+    found = {subject.id: subject for subject in from_ontology(ontology(), EDGES).concepts}
     crow = found["/m/04s8yn"]
     assert crow.phrase == "a crow"
     assert [rung.phrase for rung in crow.hypernyms] == ["a bird", "an animal"]
-    assert "/m/01280g" in crow.above  # a grouping: wild animals are neither asked nor denied
+    assert "/m/01280g" in crow.ancestors  # a grouping: wild animals are neither asked nor denied
     assert "/m/07r04" not in found  # a caw is made by a crow; it is none
     assert "/m/07r_k2n" not in found  # nobody has judged that edge
     car = [rung.phrase for rung in found["/m/0k4j"].hypernyms]
@@ -72,7 +72,7 @@ def test_only_kinds_are_climbed_and_the_rest_is_never_a_wrong_answer() -> None:
 
 def test_wrong_answers_come_from_below_other_roots() -> None:
     pairs = balanced_pairs(from_ontology(ontology(), EDGES), "hypernym").pairs
-    kinds = {s.id: s.kind for s in from_ontology(ontology(), EDGES).subjects}
+    kinds = {s.id: s.kind for s in from_ontology(ontology(), EDGES).concepts}
     by_target: dict[str, list[bool]] = {}
     for pair in pairs:
         by_target.setdefault(pair.target, []).append(pair.holds)
@@ -103,11 +103,11 @@ def test_clips_with_the_labels_of_the_data_set_are_found() -> None:
     assert set(found.by_concept) == {"/m/04s8yn", "/m/0h0rv", "/m/012f08"}
     assert [clip.id for clip in found.by_concept["/m/04s8yn"]] == ["3"]
     assert [clip.id for clip in found.by_concept["/m/012f08"]] == ["2", "5"]
-    assert set(found.unsorted) == {"4"}
+    assert set(found.unassigned) == {"4"}
 
 
 def test_edges_are_counted_by_kind(tmp_path: Path) -> None:
-    counts = edge_kinds(ontology(), EDGES)
+    counts = count_edge_kinds(ontology(), EDGES)
     assert counts == {"is-a": 8, "made-by": 1, "grouping": 2, "untagged": 1}
     path = tmp_path / "edges.csv"
     rows = [f"{child},{parent},{kind}" for (child, parent), kind in EDGES.items()]
@@ -116,10 +116,10 @@ def test_edges_are_counted_by_kind(tmp_path: Path) -> None:
 
 
 def test_the_table_that_ships_is_whole_and_of_three_kinds() -> None:
-    shipped = read_edges(SHIPPED)
+    shipped = read_edges(SHIPPED_EDGES)
     counts = {kind: sum(k == kind for k in shipped.values()) for kind in set(shipped.values())}
     assert counts == {"is-a": 283, "made-by": 113, "grouping": 310}
-    found = {subject.phrase for subject in from_ontology(ontology()).subjects}
+    found = {subject.phrase for subject in from_ontology(ontology()).concepts}
     assert {"a crow", "a pigeon", "a dog", "a car"} <= found
 
 
@@ -130,5 +130,5 @@ def test_bad_edges_are_refused(tmp_path: Path) -> None:
         from_ontology(ontology(), {("/m/07r04", "/m/04s8yn"): "made-by"})
     path = tmp_path / "edges.csv"
     path.write_text("child_id,parent_id,kind\na,b,is-a\na,b,grouping\n", encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="row 3: a < b is there twice"):
+    with pytest.raises(InvalidInputError, match="row 3: the edge a < b occurs twice"):
         read_edges(path)

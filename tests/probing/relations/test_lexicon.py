@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import wn
 
+from audioprobe.concepts.wn_lexicon import WnLexicon
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.pairs import balanced_pairs
-from audioprobe.probing.relations.wn_lexicon import Lexicon, from_wn
+from audioprobe.probing.relations.wordnet import from_wordnet
 
 NOUNS = {  # word: (synset, above it, gloss)
     "organism": ("1", "", "a living thing"),
@@ -65,11 +66,11 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def test_concepts_have_names_and_everything_above_them() -> None:
-    found = from_wn("toy:1", ["crow", "violin", "fox"])
+    found = from_wordnet(["crow", "violin", "fox"], WnLexicon("toy:1"))
     assert (found.name, found.revision) == ("wn", "toy:1")
-    crow, violin, _ = found.subjects
+    crow, violin, _ = found.concepts
     assert [rung.phrase for rung in crow.hypernyms] == ["a bird", "an animal"]
-    assert "toy-1-n" in crow.above  # an organism is abstract: neither asked nor denied
+    assert "toy-1-n" in crow.ancestors  # an organism is abstract: neither asked nor denied
     assert violin.synonyms == ("a fiddle",)
     pairs = balanced_pairs(found, "hypernym").pairs
     assert sum(pair.holds for pair in pairs) * 2 == len(pairs)
@@ -77,16 +78,18 @@ def test_concepts_have_names_and_everything_above_them() -> None:
 
 def test_a_word_of_several_senses_is_asked_back_and_can_be_pinned() -> None:
     with pytest.raises(InvalidInputError, match=r"2 senses(.|\n)*a horse(.|\n)*water"):
-        from_wn("toy:1", ["bay"])
-    by_number, by_id = (from_wn("toy:1", [word]) for word in ("bay#2", "bay#toy-9-n"))
+        from_wordnet(["bay"], WnLexicon("toy:1"))
+    by_number, by_id = (
+        from_wordnet([word], WnLexicon("toy:1")) for word in ("bay#2", "bay#toy-9-n")
+    )
     assert by_number == by_id
 
 
 def test_unknown_lexica_words_and_synsets_are_refused() -> None:
-    with pytest.raises(InvalidInputError, match=r"wn has no lexicon 'none:1'. Fetch it"):
-        from_wn("none:1", ["crow"])
+    with pytest.raises(InvalidInputError, match=r"wn has no lexicon 'none:1'. Download it"):
+        WnLexicon("none:1")
     with pytest.raises(InvalidInputError, match="no noun 'krakenish'"):
-        from_wn("toy:1", ["krakenish"])
-    assert "toy-99-n" not in Lexicon("toy:1")
+        from_wordnet(["krakenish"], WnLexicon("toy:1"))
+    assert "toy-99-n" not in WnLexicon("toy:1")
     with pytest.raises(InvalidInputError, match="toy:1 has no synset 'toy-99-n'"):
-        Lexicon("toy:1").synset("toy-99-n")
+        WnLexicon("toy:1").synset("toy-99-n")

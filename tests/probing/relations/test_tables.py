@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioprobe.datasets.edansa.taxonomy import edansa_hierarchy
+from audioprobe.datasets.edansa.taxonomy import EDANSA_PHRASES, edansa_hierarchy
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probing.pairs import balanced_pairs
-from audioprobe.probing.relations.edansa import from_edansa
 from audioprobe.probing.relations.tables import from_hierarchy, from_table
 
 
@@ -24,10 +23,10 @@ def test_two_columns_are_a_concept_and_what_lies_above_it(tmp_path: Path) -> Non
     found = from_table(
         written(tmp_path, "word,class\na grouse,a bird\na bird,an animal\na fox,an animal\n")
     )
-    assert [subject.id for subject in found.subjects] == ["grouse", "bird", "fox"]
-    grouse = found.subjects[0]
+    assert [subject.id for subject in found.concepts] == ["grouse", "bird", "fox"]
+    grouse = found.concepts[0]
     assert [rung.phrase for rung in grouse.hypernyms] == ["a bird", "an animal"]
-    assert grouse.above == {"bird", "animal"}
+    assert grouse.ancestors == {"bird", "animal"}
     pairs = balanced_pairs(found, "hypernym").pairs
     assert {(p.concept, p.target, p.holds) for p in pairs} == {
         ("grouse", "bird", True),
@@ -38,7 +37,7 @@ def test_two_columns_are_a_concept_and_what_lies_above_it(tmp_path: Path) -> Non
 def test_synonyms_and_several_parents_are_taken_level_by_level(tmp_path: Path) -> None:
     text = "concept,relation,target\na dog,hypernym,a canine\na dog,hypernym,a pet\n"
     text += "a canine,hypernym,an animal\na dog,synonym,a hound\n"
-    dog = from_table(written(tmp_path, text)).subjects[0]
+    dog = from_table(written(tmp_path, text)).concepts[0]
     assert [rung.id for rung in dog.hypernyms] == ["canine", "pet", "animal"]
     assert dog.synonyms == ("a hound",)
 
@@ -54,9 +53,9 @@ def test_a_circle_is_shown_and_other_columns_are_refused(tmp_path: Path) -> None
 
 
 def test_edansa_is_asked_with_its_own_classes() -> None:
-    found = from_edansa()
-    assert {subject.label for subject in found.subjects} == set(edansa_hierarchy().labels)
-    by_label = {subject.label: subject for subject in found.subjects}
+    found = from_hierarchy("edansa", edansa_hierarchy(), EDANSA_PHRASES)
+    assert {subject.label for subject in found.concepts} == set(edansa_hierarchy().labels)
+    by_label = {subject.label: subject for subject in found.concepts}
     grouse = by_label["grouse or ptarmigan"]
     assert [rung.phrase for rung in grouse.hypernyms] == ["a bird", "an animal"]
     assert by_label["rain"].phrase == "rain"
@@ -67,7 +66,7 @@ def test_edansa_is_asked_with_its_own_classes() -> None:
 
 def test_labels_that_are_said_alike_are_refused() -> None:
     alike = Hierarchy({"a": (), "b": ()})
-    with pytest.raises(InvalidInputError, match="mine: two labels are said alike: 'a thing'"):
+    with pytest.raises(InvalidInputError, match="mine: two labels have the phrase 'a thing'"):
         from_hierarchy("mine", alike, {"a": "a thing", "b": "a thing"})
 
 
@@ -76,7 +75,7 @@ def test_no_concept_is_ever_above_itself(edges: list[tuple[int, int]]) -> None:
     upwards = {(a, b) for a, b in edges if a < b}
     labels = {str(n) for edge in upwards for n in edge}
     tree = Hierarchy({n: [str(b) for a, b in sorted(upwards) if str(a) == n] for n in labels})
-    for subject in from_hierarchy("some", tree).subjects:
-        assert subject.id not in subject.above
-        assert subject.above == {rung.id for rung in subject.hypernyms}
-        assert subject.above == {str(n) for n in tree.ancestors(subject.id)}
+    for subject in from_hierarchy("some", tree).concepts:
+        assert subject.id not in subject.ancestors
+        assert subject.ancestors == {rung.id for rung in subject.hypernyms}
+        assert subject.ancestors == {str(n) for n in tree.ancestors(subject.id)}

@@ -1,13 +1,29 @@
 """The 28 labels of EDANSA and what lies above each."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from audioprobe.metrics.hierarchy import Hierarchy
 
 _TABLE = Path(__file__).parent / "labels.csv"
+
+EDANSA_PHRASES: Mapping[str, str] = MappingProxyType(
+    {
+        "animal sound": "an animal",
+        "human-made sound": "something made by people",
+        "machinery": "machinery",
+        "rain": "rain",
+        "running water": "running water",
+        "silence": "silence",
+        "wind": "wind",
+        "wind, rain or water": "weather or water",
+    }
+)
+"""Labels in a sentence that take no article, or that name a sound instead of its source."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,9 @@ from audioprobe.finetuning.text_corpora import TextSet, examples_of, read_texts,
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, load_ltu
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.pairs import ConceptPair, balanced_pairs
-from audioprobe.probing.prepared import PreparedProbe
-from audioprobe.probing.probe_builder import ProbeBuilder
+from audioprobe.probing.probe_builder import PreparedProbe, ProbeBuilder
 from audioprobe.probing.questions import QuestionConfig
-from audioprobe.probing.relations.concept_set import ConceptSet
-from audioprobe.probing.relations.shipped import from_concepts
+from audioprobe.probing.relations.concept_set import ConceptSet, from_concepts
 from audioprobe.probing.wordings import Wordings, read_wordings
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Dataset
@@ -98,7 +96,7 @@ def materials_of(study: StudyConfig) -> Materials:
     _refuse_shared(clips)
     subjects = _heard_both(clips, study)
     taught = frozenset(_half(subjects, study.seed))
-    plan = QuestionConfig(_one_wording(study.quiz.wordings), n_clips=1, seed=study.seed)
+    plan = QuestionConfig(wordings=_one_wording(study.quiz.wordings), n_clips=1, seed=study.seed)
     probe = ProbeBuilder(subjects, plan)("hypernym", _of(clips["inside"], subjects))
     quiz = None
     coined: tuple[Pair, ...] = ()
@@ -109,7 +107,7 @@ def materials_of(study: StudyConfig) -> Materials:
     held, measured = read_texts(study.texts), read_texts(study.measured)
     _refuse_giveaways(probe, (*held.passages, *measured.passages))
     most = study.quiz.passages or len(measured.passages)
-    mine = balanced_pairs(subjects.only(sorted(taught)), "hypernym", seed=study.seed)
+    mine = balanced_pairs(subjects.subset(sorted(taught)), "hypernym", seed=study.seed)
     return Materials(
         clips,
         {name: dataset.info for name, dataset in datasets.items()},
@@ -202,9 +200,9 @@ def watched_by(
 def _one_wording(name: str) -> Wordings:
     """Wordings in which every question has one: an answer is paired with itself before by it."""
     found = read_wordings(name)
-    if len(found.hypernym.sound) > 1:
+    if len(found.hypernym.audio) > 1:
         raise InvalidInputError(
-            f"{name}: a study asks each question in one wording, got {len(found.hypernym.sound)}. "
+            f"{name}: a study asks each question in one wording, got {len(found.hypernym.audio)}. "
             "Take brief, or a file with the first of each."
         )
     return found
@@ -236,7 +234,7 @@ def _heard_both(clips: Mapping[str, Sequence[Clip]], study: StudyConfig) -> Conc
     names = [
         set(clips_by_concept(clips[name], everything).by_concept) for name in ("taught", "inside")
     ]
-    both = [s.id for s in everything.subjects if s.id in names[0] & names[1]]
+    both = [s.id for s in everything.concepts if s.id in names[0] & names[1]]
     if len(both) < 2:
         raise InvalidInputError(
             f"{len(both)} concepts are heard both in what is taught and in other sounds of its "
@@ -244,7 +242,7 @@ def _heard_both(clips: Mapping[str, Sequence[Clip]], study: StudyConfig) -> Conc
         )
     drawn = sorted(both, key=lambda name: stable_hash(f"{study.seed} {name}"))
     chosen = set(drawn[: study.quiz.concepts or len(drawn)])
-    return everything.only([name for name in both if name in chosen])
+    return everything.subset([name for name in both if name in chosen])
 
 
 def _of(clips: Iterable[Clip], subjects: ConceptSet) -> tuple[Clip, ...]:
@@ -256,7 +254,7 @@ def _of(clips: Iterable[Clip], subjects: ConceptSet) -> tuple[Clip, ...]:
 def _half(subjects: ConceptSet, seed: int) -> list[str]:
     """Every second concept of each kind, in an order that was drawn."""
     by_kind: dict[str, list[str]] = {}
-    for subject in subjects.subjects:
+    for subject in subjects.concepts:
         by_kind.setdefault(subject.kind, []).append(subject.id)
     found: list[str] = []
     for names in by_kind.values():

@@ -24,7 +24,7 @@ def invented(subjects: ConceptSet, names: Sequence[str]) -> ConceptSet:
     if len(set(names)) < len(names) or not all(name.isalpha() for name in names):
         raise InvalidInputError(f"Invented names must be different words, got {', '.join(names)}.")
     by_kind: dict[str, list[ProbeConcept]] = {}
-    for subject in subjects.subjects:
+    for subject in subjects.concepts:
         by_kind.setdefault(subject.kind, []).append(subject)
     large = [kind for kind, some in by_kind.items() if len(some) >= _LEAST]
     large.sort(key=lambda kind: (-len(by_kind[kind]), kind))
@@ -36,11 +36,11 @@ def invented(subjects: ConceptSet, names: Sequence[str]) -> ConceptSet:
     targets = {
         kind: Target(name, with_article(name)) for kind, name in zip(large, names, strict=False)
     }
-    made = tuple(_renamed(subject, targets.get(subject.kind)) for subject in subjects.subjects)
+    made = tuple(_renamed(subject, targets.get(subject.kind)) for subject in subjects.concepts)
     return ConceptSet(f"invented, {subjects.name}", subjects.revision, made, None)
 
 
 def _renamed(subject: ProbeConcept, target: Target | None) -> ProbeConcept:
     if target is None:
-        return replace(subject, hypernyms=(), above=frozenset(), basic="")
-    return replace(subject, hypernyms=(target,), above=frozenset({target.id}), basic=target.id)
+        return replace(subject, hypernyms=(), ancestors=frozenset(), basic="")
+    return replace(subject, hypernyms=(target,), ancestors=frozenset({target.id}), basic=target.id)

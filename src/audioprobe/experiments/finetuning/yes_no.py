@@ -12,7 +12,7 @@ from audioprobe.experiments.finetuning.run_result import QuestionResult
 from audioprobe.metrics.choices import most_likely_option
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
-from audioprobe.probing.prepared import PreparedProbe
+from audioprobe.probing.probe_builder import PreparedProbe
 from audioprobe.probing.questions import ProbeQuestion
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.training.objectives import AnswerLoss

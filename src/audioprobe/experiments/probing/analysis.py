@@ -94,13 +94,17 @@ def _part(trial: Trial) -> tuple[Condition, RelationKind]:
 
 def _unpaired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
     sides = [
-        [t for t in trials if t.right(reading) is not None] for trials, reading in (one, other)
+        [t for t in trials if t.is_correct(reading) is not None] for trials, reading in (one, other)
     ]
     together = [*sides[0], *sides[1]]
     if not sides[0] or not sides[1]:
         return Estimate(value=None, n=0, method="no answer on one of both sides"), None, None, None
     right = np.array(
-        [bool(t.right(r)) for side, (_, r) in zip(sides, (one, other), strict=True) for t in side]
+        [
+            bool(t.is_correct(r))
+            for side, (_, r) in zip(sides, (one, other), strict=True)
+            for t in side
+        ]
     )
     first = np.arange(len(together)) < len(sides[0])
     accuracies = ratio(right & first, first), ratio(right & ~first, ~first)
@@ -116,11 +120,12 @@ def _unpaired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
 def _paired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
     """Only questions that both answered."""
     trials, reading = other
-    known = {_key(t): t.right(reading) for t in trials}
+    known = {_key(t): t.is_correct(reading) for t in trials}
     both = [
         (t, bool(right), bool(before))
         for t in one[0]
-        if (right := t.right(one[1])) is not None and (before := known.get(_key(t))) is not None
+        if (right := t.is_correct(one[1])) is not None
+        and (before := known.get(_key(t))) is not None
     ]
     if not both:
         return Estimate(value=None, n=0, method="no question that both answered"), None, None, None
@@ -137,4 +142,4 @@ def _paired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
 
 
 def _key(trial: Trial) -> tuple[object, ...]:
-    return trial.question.key, trial.question.clip, trial.question.sound
+    return trial.question.key, trial.question.clip, trial.question.audio

@@ -7,6 +7,7 @@ from audioprobe.audio.sources import clips_of
 from audioprobe.concepts import Concepts
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.concepts.wordnet import WordNet
+from audioprobe.datasets.edansa.taxonomy import EDANSA_PHRASES, edansa_hierarchy
 from audioprobe.errors import InvalidInputError, located
 from audioprobe.experiments.classification.build import dataset_of
 from audioprobe.experiments.probing.config import (
@@ -16,15 +17,12 @@ from audioprobe.experiments.probing.config import (
     ModelSpec,
     ProbeConfig,
 )
-from audioprobe.probing.prepared import PreparedProbe
-from audioprobe.probing.probe_builder import ProbeBuilder
+from audioprobe.probing.probe_builder import PreparedProbe, ProbeBuilder
 from audioprobe.probing.questions import QuestionConfig
 from audioprobe.probing.relations.audioset import from_ontology
-from audioprobe.probing.relations.concept_set import ConceptSet
-from audioprobe.probing.relations.edansa import from_edansa
-from audioprobe.probing.relations.shipped import from_concepts
-from audioprobe.probing.relations.tables import from_table
-from audioprobe.probing.relations.wordnet_nouns import from_wordnet
+from audioprobe.probing.relations.concept_set import ConceptSet, from_concepts
+from audioprobe.probing.relations.tables import from_hierarchy, from_table
+from audioprobe.probing.relations.wordnet import from_wordnet
 from audioprobe.probing.spoken_words import spoken_words
 from audioprobe.probing.wordings import read_wordings
 from audioprobe.types import Clip, ComponentInfo, Waveform
@@ -83,13 +81,13 @@ def subjects_of(wanted: ConceptSpec) -> ConceptSet:
     if needed and not getattr(wanted, needed):
         raise InvalidInputError(f"Concepts from {wanted.source!r} need the key {needed!r}.")
     found = _SOURCES[wanted.source](wanted)
-    return found.only(wanted.only) if wanted.only else found
+    return found.subset(wanted.only) if wanted.only else found
 
 
 def _of_wn(wanted: ConceptSpec) -> ConceptSet:
-    from audioprobe.probing.relations.wn_lexicon import from_wn  # noqa: PLC0415 - an extra
+    from audioprobe.concepts.wn_lexicon import WnLexicon  # noqa: PLC0415 - an extra
 
-    return from_wn(wanted.path, wanted.words)
+    return from_wordnet(wanted.words, WnLexicon(wanted.path))
 
 
 def _of_wordnet(wanted: ConceptSpec) -> ConceptSet:
@@ -103,7 +101,7 @@ _SOURCES: Mapping[str, Callable[[ConceptSpec], ConceptSet]] = {
     "wordnet": _of_wordnet,
     "wn": _of_wn,
     "audioset": lambda wanted: from_ontology(Ontology.from_json(wanted.path), wanted.edges or None),
-    "edansa": lambda _: from_edansa(),
+    "edansa": lambda _: from_hierarchy("edansa", edansa_hierarchy(), EDANSA_PHRASES),
 }
 
 
@@ -147,12 +145,12 @@ def planned(config: ProbeConfig) -> list[PlannedProbe]:
 
 def _questionnaire(config: ProbeConfig, listener: ModelSpec, subjects: ConceptSet) -> ProbeBuilder:
     plan = QuestionConfig(
-        read_wordings(listener.manners.wordings),
-        listener.conditions,
-        config.forms,
-        config.n_orders,
-        config.n_clips,
-        config.seed,
+        wordings=read_wordings(listener.options.wordings),
+        conditions=listener.conditions,
+        forms=config.forms,
+        n_orders=config.n_orders,
+        n_clips=config.n_clips,
+        seed=config.seed,
     )
     return ProbeBuilder(subjects, plan, config.negatives)
 

@@ -54,14 +54,14 @@ class ModelSpec:
         model: by its name.
         sounds: names of the sounds that it is asked about; empty takes all.
         conditions: as in `ConceptProbe`; empty takes all that can be.
-        manners: how it is asked.
+        options: how it is asked.
     """
 
     name: str
     model: ComponentSpec
     sounds: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
-    manners: PromptingOptions = field(default_factory=PromptingOptions)
+    options: PromptingOptions = field(default_factory=PromptingOptions)
 
 
 @dataclass(frozen=True, slots=True)

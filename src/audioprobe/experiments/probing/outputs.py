@@ -11,7 +11,7 @@ from audioprobe.io.atomic import atomic_write
 from audioprobe.io.parquet import write
 from audioprobe.io.text_table import Table
 from audioprobe.reports.html import write_page
-from audioprobe.reports.probe_page import page_of
+from audioprobe.reports.probe_page import write_probe_page
 
 TRIALS, REPORT = "trials.parquet", "report.html"
 
@@ -44,8 +44,8 @@ def write_outcome(
     clips = {one.sounds: {c.id: c for c in one.heard.clips} for one in run.planned if one.heard}
     for cell in cells:
         own = clips.get(cell.sounds, {})
-        page = page_of(cell.outcome, folder / RESULTS, embed=embed, clips=own)
-        write_page(page, folder / RESULTS / f"{cell.name}.html")
+        page = folder / RESULTS / f"{cell.name}.html"
+        write_probe_page(cell.outcome, page, embed=embed, clips=own)
     write_page(report_of(run, cells, name), folder / REPORT)
     return table
 
@@ -53,7 +53,7 @@ def write_outcome(
 def trial_columns(cells: Sequence[ProbeCell]) -> dict[str, list[object]]:
     """A row per trial of each cell; what there is not is null.
 
-    `chosen` is the position of the answer by the cell's own reading; options are joined by "|".
+    `choice` is the position of the chosen option by the default reading; options are joined by "|".
     """
     rows = [_row(cell, number) for cell in cells for number in range(len(cell.outcome.trials))]
     return {key: [row[key] for row in rows] for key in rows[0]}
@@ -77,18 +77,18 @@ def _row(cell: ProbeCell, number: int) -> dict[str, object]:
         "wording": question.wording,
         "order": question.order,
         "clip": question.clip,
-        "sound": question.sound,
+        "audio": question.audio,
         "question": question.text,
         "options": "|".join(question.options),
-        "right": question.right,
-        "said": trial.said,
-        "read_as": reading,
-        "chosen": trial.chosen(reading),
-        "likelihoods": list(trial.likelihoods) or None,
-        "prior": list(trial.prior) or None,
+        "correct": question.correct,
+        "response": trial.response,
+        "reading": reading,
+        "choice": trial.choice(reading),
+        "log_likelihoods": list(trial.log_likelihoods) or None,
+        "prior_log_likelihoods": list(trial.prior_log_likelihoods) or None,
         "failure": trial.failure or None,
-        "judge_chosen": trial.judged.chosen if trial.judged else None,
-        "judge_prompt": trial.judged.prompt if trial.judged else None,
-        "judge_said": trial.judged.said if trial.judged else None,
-        "judge_failure": (trial.judged.failure or None) if trial.judged else None,
+        "judge_choice": trial.judgement.choice if trial.judgement else None,
+        "judge_prompt": trial.judgement.prompt if trial.judgement else None,
+        "judge_response": trial.judgement.response if trial.judgement else None,
+        "judge_failure": (trial.judgement.failure or None) if trial.judgement else None,
     }

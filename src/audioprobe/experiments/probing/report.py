@@ -105,7 +105,7 @@ def _made(run: ProbeRun, cells: Sequence[ProbeCell]) -> Table:
         if one.heard:
             info, n_clips = one.heard.info, len(one.heard.clips)
             rows.append((one.heard.name, f"{info.name} {info.revision}".strip()))
-            n_asked = n_clips - len(one.asked.unasked())
+            n_asked = n_clips - len(one.asked.unused_clips())
             rows.append((f"{one.heard.name}: clips", f"{n_clips}, {n_asked} of them asked about"))
     rows += [(name, str(value)) for name, value in cells[0].outcome.provenance.options.items()]
     return Table(("what", "value"), tuple(dict.fromkeys(rows)))

@@ -125,7 +125,7 @@ class ProbeRun:
                     asked[-1],
                     one.questionnaire,
                     one.asked,
-                    one.listener.manners,
+                    one.listener.options,
                     self.config.bootstrap,
                     judge=judge and CachedModel(judge, run.response_log),
                     progress=prefixed(progress, f"{one.listener.name}, {one.sounds}"),

@@ -8,7 +8,7 @@ from audioprobe.io.text_table import Table
 from audioprobe.metrics.permutations import smallest_text
 from audioprobe.probing.questions import Condition
 from audioprobe.probing.scores import score, without_counts
-from audioprobe.probing.trial import failures_of
+from audioprobe.probing.trial import count_failures
 from audioprobe.types import Estimate
 
 NONE = "–"
@@ -29,7 +29,7 @@ def summary(cells: Sequence[ProbeCell]) -> Table:
         "sound minus wrong clip",
         "kind of listener",
         "trials",
-        "unread",
+        "invalid",
         "failed",
     )
     return Table(header, tuple(map(_row, cells)), numeric=(11, 12, 13))
@@ -70,8 +70,8 @@ def contrasts_table(found: Sequence[Contrast]) -> Table:
 def _row(cell: ProbeCell) -> tuple[str, ...]:
     outcome = cell.outcome
     gap, reliance = outcome.modality_gap(), outcome.audio_reliance()
-    n_failed = sum(failures_of(outcome.trials).values())
-    n_unread = sum(t.chosen(outcome.reading) is None for t in outcome.trials) - n_failed
+    n_failed = sum(count_failures(outcome.trials).values())
+    n_invalid = sum(t.choice(outcome.reading) is None for t in outcome.trials) - n_failed
     return (
         cell.listener,
         cell.sounds,
@@ -85,7 +85,7 @@ def _row(cell: ProbeCell) -> tuple[str, ...]:
         _told(reliance.difference),
         outcome.diagnosis().name,
         str(len(outcome.trials)),
-        str(n_unread),
+        str(n_invalid),
         str(n_failed),
     )
 

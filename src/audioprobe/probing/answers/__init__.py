@@ -1,10 +1,16 @@
 """Questions about concepts to language models: how their free answers are parsed and judged."""
 
 from audioprobe.probing.answers.choice import parse_choice
-from audioprobe.probing.answers.judging import Agreement, FreeAnswer, JudgedAnswer, agreement, judge
+from audioprobe.probing.answers.judging import (
+    Agreement,
+    FreeAnswer,
+    Judgement,
+    agreement,
+    judge_answers,
+)
 from audioprobe.probing.answers.yes_no import YesNo, parse_yes_no
 
 __all__ = [
-    "Agreement", "FreeAnswer", "JudgedAnswer", "YesNo", "agreement", "judge", "parse_choice",
+    "Agreement", "FreeAnswer", "Judgement", "YesNo", "agreement", "judge_answers", "parse_choice",
     "parse_yes_no",
 ]  # fmt: skip

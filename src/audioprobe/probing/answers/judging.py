@@ -49,20 +49,20 @@ class FreeAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedAnswer:
+class Judgement:
     """What a judge made of a free answer.
 
     Attributes:
-        chosen: position of the option; None where the judge says that the answer is invalid, or
+        choice: position of the option; None where the judge says that the answer is invalid, or
             where the judge failed.
         prompt: what the judge was asked.
-        said: its raw answer; None where there is none.
+        response: its raw answer; None where there is none.
         failure: why there is no judgement; "" where there is one.
     """
 
-    chosen: int | None
+    choice: int | None
     prompt: str
-    said: str | None = None
+    response: str | None = None
     failure: str = ""
 
 
@@ -92,11 +92,11 @@ class Agreement:
         )
 
 
-def judge(
+def judge_answers(
     model: LanguageModel,
     answers: Sequence[FreeAnswer],
     progress: ProgressCallback = ignore_progress,
-) -> tuple[JudgedAnswer, ...]:
+) -> tuple[Judgement, ...]:
     """Let a language model classify free answers; equal ones are asked about once.
 
     Args:
@@ -139,7 +139,7 @@ def judge_prompt(answer: FreeAnswer) -> str:
     )
 
 
-def agreement(rules: Sequence[int | None], judged: Sequence[JudgedAnswer]) -> Agreement:
+def agreement(rules: Sequence[int | None], judged: Sequence[Judgement]) -> Agreement:
     """Compare the rules' reading of answers with a judge's.
 
     Args:
@@ -155,7 +155,7 @@ def agreement(rules: Sequence[int | None], judged: Sequence[JudgedAnswer]) -> Ag
             f"{len(judged)} judgements."
         )
     both = [
-        (_category(own), _category(other.chosen))
+        (_category(own), _category(other.choice))
         for own, other in zip(rules, judged, strict=True)
         if not other.failure
     ]
@@ -176,17 +176,17 @@ def _kappa(both: Sequence[tuple[str, str]]) -> float | None:
     return kappa if math.isfinite(kappa) else None
 
 
-def _judgement(answer: FreeAnswer, reply: Response | PromptFailure) -> JudgedAnswer:
+def _judgement(answer: FreeAnswer, reply: Response | PromptFailure) -> Judgement:
     prompt = judge_prompt(answer)
     if isinstance(reply, PromptFailure):
-        return JudgedAnswer(None, prompt, failure=reply.message)
+        return Judgement(None, prompt, failure=reply.message)
     if reply.abstained:
-        return JudgedAnswer(None, prompt, reply.text, "The judge gave no answer.")
+        return Judgement(None, prompt, reply.text, "The judge gave no answer.")
     position = _reply(reply.text, answer.options)
     if position is None:
         why = f"Expected the number of one option from the judge, got {reply.text[:80]!r}."
-        return JudgedAnswer(None, prompt, reply.text, why)
-    return JudgedAnswer(position if position < len(answer.options) else None, prompt, reply.text)
+        return Judgement(None, prompt, reply.text, why)
+    return Judgement(position if position < len(answer.options) else None, prompt, reply.text)
 
 
 def _reply(text: str, options: Sequence[str]) -> int | None:

@@ -1,1 +1,24 @@
-"""Sources of concepts and of the relations between them."""
+"""Sources of concepts: the shipped file, tables, hierarchies of labels, WordNet, AudioSet."""
+
+from audioprobe.probing.relations.audioset import count_edge_kinds, from_ontology, read_edges
+from audioprobe.probing.relations.concept_set import (
+    ConceptSet,
+    ProbeConcept,
+    Target,
+    from_concepts,
+)
+from audioprobe.probing.relations.tables import from_hierarchy, from_table
+from audioprobe.probing.relations.wordnet import from_wordnet
+
+__all__ = [
+    "ConceptSet",
+    "ProbeConcept",
+    "Target",
+    "count_edge_kinds",
+    "from_concepts",
+    "from_hierarchy",
+    "from_ontology",
+    "from_table",
+    "from_wordnet",
+    "read_edges",
+]

@@ -1,45 +1,48 @@
-"""A concept as a probe asks about it, wherever it comes from."""
+"""Concepts as a probe asks about them, with what is true of them, from any source."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from audioprobe.concepts import Concept, Concepts
+from audioprobe.concepts.ambiguous_classes import DOUBTFUL, SORTED_WELL, VAGUE
+from audioprobe.concepts.concept import like
 from audioprobe.errors import InvalidInputError
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is asked for: "a bird", of a grouse.
+    """Something that is asked of a concept: "a bird", of a grouse.
 
     Attributes:
-        id: unique among the subjects and targets of a source.
-        phrase: as it is said, with its article: "a bird", "weather".
+        id: unique among the concepts and targets of a source.
+        phrase: the target in a sentence, with its article: "a bird", "weather".
     """
 
     id: str
     phrase: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConcept:
     """A concept with what is true of it.
 
     Attributes:
         id: unique in its source.
-        phrase: as it reads after "the sound of", with its article: "a grouse".
-        kind: the family that it belongs to: "animal"; what is no member of any class of another
-            kind can be asked for there as a wrong answer.
-        synonyms: other names, with their articles; may be empty.
-        hypernyms: classes above it that are asked for, the nearest first; may be empty.
-        above: ids of everything that lies above it; the hypernyms are among them.
-        basic: id of the hypernym at which people sort such things; "" if unknown.
-        label: what AudioSet or another data set calls it ("Pigeon, dove"), for clips that are
-            labelled so; "" where that is no more than its names.
-        also: what else a data set labels its clips with: the sounds that it makes ("Bark" of a
-            dog), and groups that it is in.
+        phrase: the concept after "the sound of", with its article: "a grouse".
+        kind: category of the concept: "animal". False pairs are drawn across kinds where a
+            taxonomy may lack an edge; see `ConceptSet.closed_world_kinds`.
+        synonyms: other names, with their articles.
+        hypernyms: classes above it to ask for, the nearest first.
+        ancestors: ids of everything above it, the hypernyms included.
+        basic: id of the basic-level hypernym, at which people usually name it; "" if unknown.
+        label: name in AudioSet or another data set ("Pigeon, dove"), for clips labelled so; "" if
+            it is one of the names above.
+        extra_labels: other labels of its clips in a data set: its sounds ("Bark" of a dog) and the
+            groups it is in.
 
     Raises:
-        InvalidInputError: if a rung of the hypernyms is not among `above`, or stands there twice.
+        InvalidInputError: if a hypernym is not among the ancestors or occurs twice.
     """
 
     id: str
@@ -47,17 +50,18 @@ class ProbeConcept:
     kind: str = ""
     synonyms: tuple[str, ...] = ()
     hypernyms: tuple[Target, ...] = ()
-    above: frozenset[str] = frozenset()
+    ancestors: frozenset[str] = frozenset()
     basic: str = ""
     label: str = ""
-    also: tuple[str, ...] = ()
+    extra_labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        rungs = [rung.id for rung in self.hypernyms]
-        if len(set(rungs)) < len(rungs) or not self.above.issuperset(rungs) or self.id in rungs:
+        names = [hypernym.id for hypernym in self.hypernyms]
+        distinct = len(set(names)) == len(names) and self.id not in names
+        if not distinct or not self.ancestors.issuperset(names):
             raise InvalidInputError(
-                f"{self.id}: its hypernyms must be distinct, and each must be above it; got "
-                f"{', '.join(rungs)} of {', '.join(sorted(self.above))}."
+                f"{self.id}: expected distinct hypernyms that are among the ancestors, got "
+                f"{', '.join(names)} of {', '.join(sorted(self.ancestors))}."
             )
 
 
@@ -66,36 +70,66 @@ class ConceptSet:
     """The concepts of one source.
 
     Attributes:
-        name: of the source: "shipped", "wordnet", "ontology", the name of a file.
-        revision: what pins it: a hash, a version.
-        subjects: of different ids, in the order of the source.
-        sorted_well: kinds in which "not above" means "is not"; elsewhere a class may lack members
-            that people would grant it, so wrong answers come from other kinds. None trusts all.
+        name: name of the source: "concepts", "wordnet", "audioset", the name of a file.
+        revision: hash or version of the source.
+        concepts: concepts with distinct ids, in the order of the source.
+        closed_world_kinds: kinds in which "not an ancestor" means "no". In other kinds a class may
+            lack members that people would accept, so false pairs come from other kinds. None
+            trusts all kinds.
 
     Raises:
-        InvalidInputError: if two have the same id.
+        InvalidInputError: if two concepts have the same id.
     """
 
     name: str
     revision: str
-    subjects: tuple[ProbeConcept, ...]
-    sorted_well: frozenset[str] | None = None
+    concepts: tuple[ProbeConcept, ...]
+    closed_world_kinds: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
-        names = [subject.id for subject in self.subjects]
-        twice = sorted(name for name, n in Counter(names).items() if n > 1)
-        if twice:
-            raise InvalidInputError(f"{self.name}: two concepts have the id {twice[0]!r}.")
+        counts = Counter(concept.id for concept in self.concepts)
+        repeated = sorted(name for name, n in counts.items() if n > 1)
+        if repeated:
+            raise InvalidInputError(f"{self.name}: two concepts have the id {repeated[0]!r}.")
 
-    def only(self, chosen: Iterable[str]) -> "ConceptSet":
-        """Those with the given ids, in their order.
+    def subset(self, ids: Iterable[str]) -> "ConceptSet":
+        """Return the concepts with the given ids, in that order.
 
         Raises:
-            InvalidInputError: if one is not there.
+            InvalidInputError: for an unknown id.
         """
-        by_id = {subject.id: subject for subject in self.subjects}
-        wanted = list(dict.fromkeys(chosen))
-        unknown = [name for name in wanted if name not in by_id]
+        by_id = {concept.id: concept for concept in self.concepts}
+        chosen = list(dict.fromkeys(ids))
+        unknown = [name for name in chosen if name not in by_id]
         if unknown:
             raise InvalidInputError(f"{self.name} has no concept {unknown[0]!r}.")
-        return replace(self, subjects=tuple(by_id[name] for name in wanted))
+        return replace(self, concepts=tuple(by_id[name] for name in chosen))
+
+
+def from_concepts(concepts: Concepts | None = None) -> ConceptSet:
+    """Return the concepts of a concept file, without vague classes (`ambiguous_classes.VAGUE`).
+
+    A class that people might accept although WordNet does not (a bell, a musical instrument) counts
+    as an ancestor: it is neither asked for nor used as a false target.
+
+    Args:
+        concepts: None takes the concepts that ship with the library.
+    """
+    source = Concepts.shipped() if concepts is None else concepts
+    converted = tuple(map(_probe_concept, source))
+    return ConceptSet("concepts", source.revision, converted, SORTED_WELL)
+
+
+def _probe_concept(concept: Concept) -> ProbeConcept:
+    doubtful = {name for name, members in DOUBTFUL.items() if concept.id in members}
+    hypernyms = tuple(Target(h.id, h.phrase) for h in concept.hypernyms if h.id not in VAGUE)
+    return ProbeConcept(
+        id=concept.id,
+        phrase=concept.phrase,
+        kind=concept.kind,
+        synonyms=tuple(like(concept.phrase, synonym.name) for synonym in concept.synonyms),
+        hypernyms=hypernyms,
+        ancestors=frozenset(hypernym.id for hypernym in concept.ancestors) | doubtful,
+        basic=concept.basic.id if concept.basic and concept.basic.id not in VAGUE else "",
+        label=concept.audioset.name if concept.audioset else "",
+    )

@@ -1,4 +1,4 @@
-"""Relations of one's own: a table of concepts and what lies above them."""
+"""Concepts from a table of relations, or from the label hierarchy of a data set."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,59 +16,59 @@ HYPERNYM, SYNONYM = "hypernym", "synonym"
 
 
 def from_table(path: str | Path) -> ConceptSet:
-    """Concepts of a CSV, TSV, JSONL or Parquet file.
+    """Read the concepts of a CSV, TSV, JSONL or Parquet file.
 
-    Two columns are a concept and a class above it, in this order, whatever they are called. With a
-    column "relation" beside "concept" and "target", a row may be "hypernym" or "synonym". A class
-    may have classes above it in turn; one that has something above it is asked about, too. Several
-    classes above a concept are its hypernyms level by level.
+    Two columns of any name are a concept and a class above it, in this order. With the columns
+    "concept", "relation" and "target", a row is a "hypernym" or a "synonym". A class may have
+    classes above it; if it has, it is a concept, too. Hypernyms are ordered level by level.
 
     Args:
-        path: of the table. "a crow" and "weather" are taken as they stand, for only who writes them
-            knows which take an article; names, in the report, are without it.
+        path: file with phrases as they read in a sentence ("a crow", "weather"), since only the
+            author knows which take an article. Names in reports are without the article.
 
     Raises:
-        InvalidInputError: if it cannot be read, has other columns or relations, or a concept lies
-            above itself; names the circle.
+        InvalidInputError: if the file cannot be read, has other columns or relations, or a concept
+            is above itself; names the cycle.
     """
-    rows = read_rows(path)
-    triples = [_triple(row, row.place) for row in rows]
-    parents: dict[str, list[str]] = {}
+    triples = [_triple(row, row.place) for row in read_rows(path)]
+    parents: dict[str, list[str]] = {concept: [] for concept, _, _ in triples}
     synonyms: dict[str, list[str]] = {}
     for concept, relation, target in triples:
-        parents.setdefault(concept, [])
         if relation == SYNONYM:
             synonyms.setdefault(concept, []).append(target)
         else:
             parents[concept].append(target)
     revision = fingerprint("\t".join(triple) for triple in triples)
-    return ConceptSet(Path(path).name, revision, _subjects(parents, synonyms))
+    return ConceptSet(Path(path).name, revision, _concepts(parents, synonyms))
 
 
 def from_hierarchy(
     name: str, hierarchy: Hierarchy, phrases: Mapping[str, str] | None = None
 ) -> ConceptSet:
-    """The labels of a data set with a hierarchy, such as EDANSA's.
+    """Return the labels of a data set with a hierarchy, such as EDANSA, as concepts.
+
+    A clip of a concept may carry all labels above it; see `clips_by_concept`.
 
     Args:
-        name: of the source.
-        hierarchy: of the labels.
-        phrases: how labels are said, with their articles; others get "a" or "an".
+        name: name of the source.
+        hierarchy: hierarchy of the labels.
+        phrases: labels as they read in a sentence; others get "a" or "an".
 
     Raises:
-        InvalidInputError: if two labels are said alike.
+        InvalidInputError: if two labels have the same phrase.
     """
-    said = {label: (phrases or {}).get(label, with_article(label)) for label in hierarchy.labels}
-    alike = sorted(phrase for phrase, n in Counter(said.values()).items() if n > 1)
-    if alike:
-        raise InvalidInputError(f"{name}: two labels are said alike: {alike[0]!r}.")
-    parents: dict[str, list[str]] = {said[label]: [] for label in hierarchy.labels}
-    for label, above in hierarchy.edges:
-        parents[said[label]].append(said[above])
+    phrase_of = {
+        label: (phrases or {}).get(label, with_article(label)) for label in hierarchy.labels
+    }
+    repeated = sorted(phrase for phrase, n in Counter(phrase_of.values()).items() if n > 1)
+    if repeated:
+        raise InvalidInputError(f"{name}: two labels have the phrase {repeated[0]!r}.")
+    parents: dict[str, list[str]] = {phrase: [] for phrase in phrase_of.values()}
+    for label, parent in hierarchy.edges:
+        parents[phrase_of[label]].append(phrase_of[parent])
     revision = fingerprint(f"{a}\t{b}" for a, above in parents.items() for b in above)
-    found = _subjects(parents, {})
-    named = tuple(replace(s, label=label) for s, label in zip(found, said, strict=True))
-    return ConceptSet(name, revision, named)
+    concepts = zip(_concepts(parents, {}), phrase_of, strict=True)
+    return ConceptSet(name, revision, tuple(replace(c, label=label) for c, label in concepts))
 
 
 def _triple(row: Mapping[str, object], where: str) -> tuple[str, str, str]:
@@ -90,29 +90,35 @@ def _triple(row: Mapping[str, object], where: str) -> tuple[str, str, str]:
     return concept, relation, target
 
 
-def _subjects(
+def _concepts(
     parents: Mapping[str, Sequence[str]], synonyms: Mapping[str, Sequence[str]]
 ) -> tuple[ProbeConcept, ...]:
-    found = []
-    for concept in parents:
-        hypernyms = tuple(Target(_id(phrase), phrase) for phrase in _climbed(concept, parents))
-        above = frozenset(rung.id for rung in hypernyms)
-        names = tuple(synonyms.get(concept, ()))
-        found.append(ProbeConcept(_id(concept), concept, "", names, hypernyms, above))
-    return tuple(found)
+    concepts = []
+    for phrase in parents:
+        hypernyms = tuple(Target(_id(above), above) for above in _ancestors(phrase, parents))
+        concepts.append(
+            ProbeConcept(
+                id=_id(phrase),
+                phrase=phrase,
+                synonyms=tuple(synonyms.get(phrase, ())),
+                hypernyms=hypernyms,
+                ancestors=frozenset(hypernym.id for hypernym in hypernyms),
+            )
+        )
+    return tuple(concepts)
 
 
-def _climbed(concept: str, parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Everything above a concept, level by level."""
-    steps = ancestors_with_depth(concept, lambda node: parents.get(node, ()))
-    if concept in steps:
-        way = [concept]
-        for n in range(steps[concept] - 1, 0, -1):  # from above it down to it
-            below = (node for node in steps if steps[node] == n)
-            way.append(next(node for node in below if way[-1] in parents[node]))
-        circle = " < ".join([concept, *way[::-1]])
-        raise InvalidInputError(f"{concept} lies above itself: {circle}.")
-    return tuple(steps)
+def _ancestors(concept: str, parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return everything above a concept, level by level."""
+    depths = ancestors_with_depth(concept, lambda node: parents.get(node, ()))
+    if concept in depths:
+        path = [concept]
+        for depth in range(depths[concept] - 1, 0, -1):
+            below = (node for node in depths if depths[node] == depth)
+            path.append(next(node for node in below if path[-1] in parents[node]))
+        cycle = " < ".join([concept, *path[::-1]])
+        raise InvalidInputError(f"{concept} is above itself: {cycle}. Remove one of these rows.")
+    return tuple(depths)
 
 
 def _id(phrase: str) -> str:

@@ -1,0 +1,101 @@
+"""Score yes/no questions by the log-odds of "yes", with any scorer.
+
+`audioprobe.ConceptProbe` asks any model in every form and under every condition. This function is
+the small core of it for evaluations that have their own, faster way to compare "Yes." and "No.".
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from audioprobe.errors import AudioReadError
+from audioprobe.probing.questions import ProbeQuestion
+from audioprobe.probing.trial import Trial
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
+from audioprobe.protocols import LikelihoodModel
+from audioprobe.types import Prompt, Waveform
+
+
+class YesNoScorer(Protocol):
+    """Compares "yes" and "no" as answers to a batch of questions."""
+
+    def __call__(
+        self, questions: Sequence[ProbeQuestion], waveforms: Mapping[str, Waveform], /
+    ) -> Sequence[float]:
+        """Return ln P(yes) - ln P(no) of each question, in nats.
+
+        Args:
+            questions: a batch; either all of them have audio, or none.
+            waveforms: by the key `ProbeQuestion.audio`; empty for a batch without audio.
+        """
+        ...
+
+
+def likelihood_scorer(model: LikelihoodModel, yes: str = "Yes.", no: str = "No.") -> YesNoScorer:
+    """Return a scorer that compares the log-likelihoods of two continuations."""
+
+    def score(
+        questions: Sequence[ProbeQuestion], waveforms: Mapping[str, Waveform]
+    ) -> Sequence[float]:
+        prompts = [Prompt(q.text, audio=waveforms.get(q.audio)) for q in questions]
+        pairs = model.log_likelihood(prompts, (yes, no))
+        return [log_yes.total - log_no.total for log_yes, log_no in pairs]
+
+    return score
+
+
+def score_yes_no(
+    questions: Sequence[ProbeQuestion],
+    scorer: YesNoScorer,
+    sounds: Mapping[str, Callable[[], Waveform]],
+    *,
+    batch_size: int = 32,
+    progress: ProgressCallback = ignore_progress,
+) -> tuple[Trial, ...]:
+    """Return one trial per question, in order; read them by "likelihood".
+
+    A tie or a value that is not finite is an invalid answer (`Trial.choice` is None). A sound that
+    cannot be read fails its own questions only.
+
+    Args:
+        questions: of the forms "yes-no" or "negated".
+        scorer: returns the log-odds of "yes".
+        sounds: functions that return the waveform, by the key `ProbeQuestion.audio`.
+        batch_size: questions per call of the scorer; questions about one sound share a batch
+            where they can.
+        progress: called after each batch.
+    """
+    trials: dict[int, Trial] = {}
+    waveforms: dict[str, Waveform | str] = {}
+    for batch in _batches(questions, batch_size):
+        waveforms = {
+            key: waveforms.get(key) or _waveform_or_failure(sounds[key])
+            for key in dict.fromkeys(questions[n].audio for n in batch)
+            if key
+        }
+        readable = {key: wave for key, wave in waveforms.items() if isinstance(wave, Waveform)}
+        scored = [n for n in batch if not questions[n].audio or questions[n].audio in readable]
+        log_odds = scorer([questions[n] for n in scored], readable) if scored else ()
+        for n, value in zip(scored, log_odds, strict=True):
+            trials[n] = Trial(question=questions[n], log_likelihoods=(value, 0.0))
+        for n in batch:
+            failure = waveforms.get(questions[n].audio)
+            if isinstance(failure, str):
+                trials[n] = Trial(question=questions[n], failure=failure)
+        progress(ProgressEvent(stage="questions", done=len(trials), total=len(questions)))
+    return tuple(trials[n] for n in range(len(questions)))
+
+
+def _batches(questions: Sequence[ProbeQuestion], size: int) -> Iterator[Sequence[int]]:
+    """Yield positions of questions, those without audio first, then those with audio by sound."""
+    order = sorted(range(len(questions)), key=lambda n: questions[n].audio)
+    n_text = sum(not question.audio for question in questions)
+    for part in (order[:n_text], order[n_text:]):
+        for start in range(0, len(part), size):
+            yield part[start : start + size]
+
+
+def _waveform_or_failure(read: Callable[[], Waveform]) -> Waveform | str:
+    try:
+        return read()
+    except AudioReadError as error:
+        return str(error) or type(error).__name__
