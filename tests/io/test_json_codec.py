@@ -1,4 +1,4 @@
-"""What is written comes back equal, and what cannot is refused."""
+"""Dataclasses survive the conversion to JSON and back; invalid data are rejected."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.json_codec import from_json, to_json
-from audioprobe.types import ComponentInfo, Estimate, Float64Array
+from audioprobe.io.json_codec import JsonArray, from_json, to_json
+from audioprobe.types import ComponentInfo, Estimate
 
 texts = st.text(max_size=8)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -37,31 +37,34 @@ class Everything:
 
 @dataclass(frozen=True, eq=False)
 class WithArray:
-    values: Float64Array
+    values: JsonArray
 
 
 @given(name=texts, options=st.dictionaries(texts, options, max_size=4))
-def test_component_infos_come_back_equal(name: str, options: dict[str, object]) -> None:
+def test_component_info_round_trip(name: str, options: dict[str, object]) -> None:
     info = ComponentInfo("k", name, "r", options, {"part": ComponentInfo("k", "inner")})  # type: ignore[arg-type]
     assert from_json(ComponentInfo, to_json(info)) == info
 
 
 @given(value=st.one_of(st.none(), numbers), n=st.integers(0, 10))
-def test_an_undefined_number_comes_back_undefined_and_not_as_zero(
-    value: float | None, n: int
-) -> None:
+def test_undefined_number_stays_undefined(value: float | None, n: int) -> None:
     estimate = Estimate(value=value, n=n)
     assert from_json(Estimate, to_json(estimate)) == estimate
 
 
 @given(pair=st.tuples(st.integers(), texts), maybe=st.one_of(st.none(), numbers))
-def test_a_mixed_dataclass_comes_back_equal(pair: tuple[int, str], maybe: float | None) -> None:
+def test_nested_dataclass_round_trip(pair: tuple[int, str], maybe: float | None) -> None:
     value = Everything(pair, "b", Path("x/y.wav"), maybe, {"m": ComponentInfo("k", "n")})
     assert from_json(Everything, to_json(value)) == value
 
 
+def test_lone_surrogates_of_file_names_round_trip() -> None:
+    info = ComponentInfo("k", "\udcff.wav")
+    assert from_json(ComponentInfo, to_json(info)) == info
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0), (2, 3)])
-def test_arrays_keep_values_type_and_shape(shape: tuple[int, ...]) -> None:
+def test_array_round_trip_keeps_values_type_and_shape(shape: tuple[int, ...]) -> None:
     values = np.random.default_rng(0).standard_normal(shape)
     copy = from_json(WithArray, to_json(WithArray(values))).values
     assert copy.dtype == values.dtype
@@ -69,7 +72,7 @@ def test_arrays_keep_values_type_and_shape(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_what_json_cannot_hold_is_refused(bad: float) -> None:
+def test_nan_and_infinity_are_rejected(bad: float) -> None:
     with pytest.raises(InvalidInputError, match="NaN or infinity"):
         to_json(Estimate(value=bad, n=1))
     with pytest.raises(InvalidInputError, match="NaN or infinity"):
@@ -80,15 +83,13 @@ def test_what_json_cannot_hold_is_refused(bad: float) -> None:
     ("text", "words"),
     [
         ('{"value": 1', "complete"),
-        ("[1]", "expected Estimate"),
-        ('{"value": 1.0}', "these keys differ"),
-        (
-            to_json(Estimate(value=1.0, n=1)).replace('"n": 1', '"n": "one"'),
-            r"Estimate\.n: expected",
-        ),
+        ("[1]", r"Estimate: .* got \[1\]"),
+        ('{"value": 1.0}', "Estimate: the key 'n' is missing"),
+        ('{"value": 1.0, "n": 1, "unti": "clips"}', "unknown key 'unti'. Did you mean 'unit'"),
+        ('{"value": 1.0, "n": "1"}', "Estimate: n: .*integer, got '1'"),
     ],
 )
-def test_a_text_that_is_something_else_is_refused_with_the_place(text: str, words: str) -> None:
+def test_invalid_json_is_rejected_with_its_place(text: str, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         from_json(Estimate, text)
 
@@ -104,16 +105,16 @@ def test_a_text_that_is_something_else_is_refused_with_the_place(text: str, word
         "[1]",
     ],
 )
-def test_an_array_that_was_tampered_with_is_refused(array: str) -> None:
-    with pytest.raises(InvalidInputError, match=r"WithArray\.values"):
+def test_invalid_array_is_rejected(array: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"WithArray: values"):
         from_json(WithArray, f'{{"values": {array}}}')
 
 
-def test_a_text_of_nothing_but_brackets_is_refused() -> None:
+def test_deeply_nested_json_is_rejected() -> None:
     with pytest.raises(InvalidInputError, match="Not JSON"):
         from_json(Estimate, "[" * 200_000)
 
 
-def test_objects_are_not_data() -> None:
+def test_arbitrary_objects_are_rejected() -> None:
     with pytest.raises(InvalidInputError, match="not data"):
         to_json(ComponentInfo("k", "n", options={"o": object()}))  # type: ignore[dict-item]

@@ -1,4 +1,4 @@
-"""Configurations: frozen dataclasses from files of TOML, in which nothing can be misspelt."""
+"""Configuration files: TOML validated against frozen dataclasses; unknown keys are errors."""
 
 import re
 import tomllib
@@ -14,37 +14,39 @@ from audioprobe.errors import InvalidInputError, did_you_mean
 
 T = TypeVar("T")
 
+_UNKNOWN_KEY = "unexpected_keyword_argument"
+
 
 def configs_in(folder: Path) -> dict[str, Path]:
-    """The configurations of a folder, by name, sorted."""
+    """Return the paths of the configurations in a folder by name, sorted."""
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def find_config(name: str | Path, shipped: Path) -> Path:
-    """The file of a configuration: one that ships with the library by its name, or any other.
+    """Return the path of a configuration.
 
     Args:
-        name: a name without ".toml", or a path.
-        shipped: the folder of those that ship.
+        name: name of a configuration that ships with the library, without ".toml", or a path.
+        shipped: folder of the configurations that ship with the library.
 
     Raises:
-        InvalidInputError: if there is neither; lists those that ship.
+        InvalidInputError: if there is no such configuration; lists the names.
     """
     names = configs_in(shipped)
     path = names.get(str(name), Path(name).expanduser())
     if not path.is_file():
         hint = did_you_mean(str(name), names)
         raise InvalidInputError(
-            f"{name}: neither a file nor one of {', '.join(names)}, which ship.{hint}"
+            f"{name}: expected a file or one of the configurations {', '.join(names)}.{hint}"
         )
     return path
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a file of TOML.
+    """Return the content of a TOML file.
 
     Raises:
-        InvalidInputError: if it cannot be read, or is not TOML.
+        InvalidInputError: if the file cannot be read or is not valid TOML.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -53,76 +55,69 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def read_config(cls: type[T], path: str | Path) -> T:
-    """Read a configuration.
+    """Read a configuration file; as `parse_config`.
 
     Args:
-        cls: the frozen dataclass that it is.
-        path: the file.
-
-    Raises:
-        InvalidInputError: if it cannot be read, is not TOML, has an unknown key (suggests the
-            nearest), or a value that cannot be; names file and key.
+        cls: frozen dataclass of the configuration.
+        path: TOML file.
     """
-    file = Path(path)
-    return parse_config(cls, read_toml(file), str(file))
+    return parse_config(cls, read_toml(Path(path)), str(path))
 
 
 def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
-    """A configuration from the tables of a file of TOML.
+    """Convert parsed TOML or JSON into a dataclass.
 
     Args:
-        cls: the frozen dataclass that it is.
-        data: the tables.
-        source: where they come from, for messages.
+        cls: dataclass to create.
+        data: parsed content.
+        source: name of the file, for error messages.
 
     Raises:
-        InvalidInputError: for an unknown key (suggests the nearest), or a value that cannot be;
-            names source and key.
+        InvalidInputError: for an unknown key (suggests the nearest), a missing key or an invalid
+            value; names source and key.
     """
     try:
-        config: T = TypeAdapter(cls).validate_python(data)
+        value: T = TypeAdapter(cls).validate_python(data, extra="forbid")
     except ValidationError as error:
-        raise InvalidInputError(_message(error, data, source)) from error
-    _refuse_unknown(data, config, source)
-    return config
+        raise InvalidInputError(error_message(error, cls, data, source)) from error
+    return value
 
 
-def _message(error: ValidationError, data: Any, source: str) -> str:  # noqa: ANN401 - parsed TOML
-    """Name the place and the cause of the first fault."""
-    first = error.errors()[0]
-    missing = first["type"] == "missing"
+def error_message(error: ValidationError, cls: type, data: Any, source: str) -> str:  # noqa: ANN401 - parsed TOML or JSON
+    """Return the place and the cause of the first error; unknown keys come last."""
+    first = min(error.errors(), key=lambda item: item["type"] == _UNKNOWN_KEY)
+    about_key = first["type"] in ("missing", _UNKNOWN_KEY)
     where, table = source, data
-    for part in first["loc"][: -1 if missing else None]:
+    for part in first["loc"][: -1 if about_key else None]:
         if isinstance(table, list) and isinstance(part, int):
             where, table = f"{where}, number {part + 1}", table[part]
         elif isinstance(table, Mapping) and part in table:
             where, table = f"{where}: {part}", table[part]
-        # any other part is a name that pydantic gives to one of several types
-    if missing:
+        # any other part is the name that pydantic gives to a member of a union
+    if first["type"] == _UNKNOWN_KEY:
+        known = _known_keys(cls, data, first["loc"])
+        hint = did_you_mean(str(first["loc"][-1]), known)
+        listed = f" Known keys: {', '.join(sorted(known))}." if known else ""
+        return f"{where}: unknown key {first['loc'][-1]!r}.{hint}{listed}"
+    if first["type"] == "missing":
         key = str(first["loc"][-1])
         near = get_close_matches(key, map(str, table), 1) if isinstance(table, Mapping) else []
         hint = f" Is {near[0]!r} a misspelling of it?" if near else ""
         return f"{where}: the key {key!r} is missing.{hint}"
-    told = first.get("ctx", {})
-    known = re.findall("'([^']*)'", str(told.get("expected_tags", told.get("expected", ""))))
-    hint = did_you_mean(str(told.get("tag", first["input"])), known)
     if first["type"] == "value_error":
         return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    context = first.get("ctx", {})
+    allowed = re.findall("'([^']*)'", str(context.get("expected_tags", context.get("expected"))))
+    hint = did_you_mean(str(context.get("tag", first["input"])), allowed)
     return f"{where}: {first['msg']}, got {first['input']!r:.80}.{hint}"
 
 
-def _refuse_unknown(data: Any, value: object, where: str) -> None:  # noqa: ANN401 - parsed TOML
-    """A misspelt key would otherwise leave a default in its place."""
-    if isinstance(value, tuple) and isinstance(data, list):
-        for n, (item, built) in enumerate(zip(data, value, strict=True), 1):
-            _refuse_unknown(item, built, f"{where}, number {n}")
-    if not (is_dataclass(value) and isinstance(data, Mapping)):
-        return
-    known = [f.name for f in fields(value)]
-    for key, item in data.items():
-        if key not in known:
-            hint = did_you_mean(key, known)
-            raise InvalidInputError(
-                f"{where}: unknown key {key!r}.{hint} There are {', '.join(sorted(known))}."
-            )
-        _refuse_unknown(item, getattr(value, key), f"{where}: {key}")
+def _known_keys(cls: type, data: object, location: tuple[int | str, ...]) -> list[str]:
+    """Return the field names of the dataclass that has an unknown key at a location."""
+    value: Any = TypeAdapter(cls).validate_python(data, extra="ignore")
+    for part in location[:-1]:
+        if is_dataclass(value):
+            value = getattr(value, str(part), value)
+        elif isinstance(value, tuple) == isinstance(part, int):
+            value = value[part]
+    return [field.name for field in fields(value)] if is_dataclass(value) else []

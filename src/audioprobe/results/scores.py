@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, did_you_mean, needs_extra
-from audioprobe.types import Float64Array, Option
+from audioprobe.io.json_codec import JsonArray
+from audioprobe.types import Option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ class LabelScores:
 
     clip_ids: tuple[str, ...]
     labels: tuple[str, ...]
-    values: Float64Array
+    values: JsonArray
 
     def __post_init__(self) -> None:
         for what, names in (("clip_ids", self.clip_ids), ("labels", self.labels)):
