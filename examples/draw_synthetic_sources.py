@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from audioprobe.audio.filterbank import LTU
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.datasets.recordings import Recordings
-from audioprobe.datasets.synthetic.blocks import RATE
-from audioprobe.datasets.synthetic.sources import SOURCES
+from audioprobe.datasets.synthetic import SAMPLE_RATE, SOURCES
 from audioprobe.types import Waveform
 
 COLUMNS, SECONDS = 10, 5
@@ -36,9 +35,9 @@ def main(picture: str) -> None:
     """Write the picture."""
     sounds = []
     for name, make in SOURCES.items():
-        made = make(np.random.default_rng(3), SECONDS * RATE)
+        made = make(np.random.default_rng(3), SECONDS * SAMPLE_RATE)
         peak = 0.5 * made / np.abs(made).max()
-        sounds.append((name, Waveform(peak.astype(np.float32), RATE), False))
+        sounds.append((name, Waveform(peak.astype(np.float32), SAMPLE_RATE), False))
     sounds += [(clip.id, read_waveform(clip), True) for clip in Recordings().clips()]
     rows = -(-len(sounds) // COLUMNS)
     figure = Figure(figsize=(2 * COLUMNS, 1.6 * rows), layout="constrained")

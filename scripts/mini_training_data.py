@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from audioprobe.audio.training_clips import recording_of
-from audioprobe.datasets.debian.sounds import DebianSounds
-from audioprobe.datasets.synthetic.palettes import Recorded
+from audioprobe.datasets.debian import DebianSounds
+from audioprobe.datasets.synthetic import RecordedPalette
 from audioprobe.models.ltu.checkpoint import MINI
 from audioprobe.small_ltu.curriculum import TRAIN
 from audioprobe.training_data import TRAINING_DATA, TrainingData
@@ -27,7 +27,7 @@ def write(folder: Path) -> Path:
     missing = sounds.missing_from(TRAIN)
     if missing:
         raise SystemExit(f"{len(missing)} recordings are missing, such as {next(iter(missing))}.")
-    clips = sorted(Recorded(sounds, TRAIN).clips, key=lambda clip: clip.id)
+    clips = sorted(RecordedPalette(sounds, TRAIN).clips, key=lambda clip: clip.id)
     found = [one for clip in clips if (one := recording_of(clip)) is not None]
     TrainingData(MINI.name, tuple(found)).to_csv(MINI / TRAINING_DATA)
     return MINI / TRAINING_DATA

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from marks import filled
 
-from audioprobe.datasets.synthetic.palettes import Procedural
+from audioprobe.datasets.synthetic import ProceduralPalette
 from audioprobe.io.json_codec import from_json
 from audioprobe.models.ltu.checkpoint import ADAPTER, MINI
 from audioprobe.models.ltu.model_card import CARD
@@ -55,7 +55,7 @@ def ship(training: Path) -> None:
         card.format(
             n_concepts=len(labels),
             labels=", ".join(labels),
-            n_sources=len(Procedural(recipe.sounds.sources or None).concepts),
+            n_sources=len(ProceduralPalette(recipe.sounds.sources or None).concepts),
             n_train=f"{recipe.sounds.n_train:,}",
             most=recipe.sounds.most,
             bare=f"{recipe.sounds.bare:.0%}",

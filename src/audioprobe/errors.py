@@ -8,6 +8,8 @@ came, and what to do.
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 
 class AudioProbeError(Exception):
@@ -137,3 +139,17 @@ def needs_extra(extra: str) -> Iterator[None]:
             f"This backend needs the package {error.name!r}, which is not installed. "
             f"Install it with: pip install 'audioprobe[{extra}]'"
         ) from error
+
+
+def optional_import(module: str, extra: str) -> Any:  # noqa: ANN401 - modules have any attributes
+    """Import a module of an optional dependency.
+
+    Args:
+        module: full name: "pyarrow.parquet".
+        extra: extra of this distribution that installs it.
+
+    Raises:
+        MissingDependencyError: if it is not installed; has the pip command.
+    """
+    with needs_extra(extra):
+        return import_module(module)

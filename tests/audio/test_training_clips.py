@@ -10,7 +10,7 @@ import soundfile
 from audioprobe import Clip, Concepts, Recordings, Scripted, Waveform
 from audioprobe.audio.resample import resample
 from audioprobe.audio.training_clips import loudness_shape, recording_of, training_clips
-from audioprobe.datasets.debian.table import packages, sounds
+from audioprobe.datasets.debian import packages, recordings
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.cached import CachedModel
 from audioprobe.models.cascade import Cascade
@@ -90,7 +90,7 @@ def test_mini_knows_exactly_the_recordings_that_its_scenes_were_made_of() -> Non
     data = TrainingData.from_csv(MINI / TRAINING_DATA, "mini")
     sure = {
         sound.id: (sound.sha256, sound.concepts[0])
-        for sound in sounds()
+        for sound in recordings()
         if packages()[sound.package].split == "train"
         and not sound.doubtful
         and len(sound.concepts) == 1

@@ -8,11 +8,11 @@ from audioprobe import Concepts
 from audioprobe.errors import InvalidInputError
 
 FILE = """
-[rungs]
+[hypernyms]
 animal = { phrase = "an animal", synset = "00015388" }
 instrument = { phrase = "a musical instrument", synset = "03800933" }
-stringed = { phrase = "a stringed instrument", synset = "04338517", above = ["instrument"] }
-percussion = { phrase = "a percussion instrument", synset = "03915437", above = ["instrument"] }
+stringed = { phrase = "a stringed instrument", synset = "04338517", hypernyms = ["instrument"] }
+percussion = { phrase = "a percussion instrument", synset = "03915437", hypernyms = ["instrument"] }
 
 [concepts.bird]
 phrase = "a bird"
@@ -37,7 +37,7 @@ synset = "03928116"
 kind = "instrument"
 hypernyms = ["percussion", "instrument"]
 basic = "instrument"
-also = ["stringed"]
+other_hypernyms = ["stringed"]
 
 [concepts.rain]
 phrase = "rain"
@@ -95,10 +95,10 @@ def test_concepts_are_found_by_id_name_kind_and_rung(tmp_path: Path) -> None:
     assert concepts.named("Night Bird") is concepts["owl"]
     assert concepts.kinds == ("animal", "instrument", "weather")
     assert concepts.of_kind("animal") == (concepts["bird"], concepts["owl"])
-    assert concepts.under("animal") == (concepts["bird"], concepts["owl"])
-    assert concepts.under("bird") == (concepts["owl"],)
-    assert concepts.under("stringed") == (concepts["piano"],)
-    assert {rung.id for rung in concepts.rungs} == {
+    assert concepts.hyponyms("animal") == (concepts["bird"], concepts["owl"])
+    assert concepts.hyponyms("bird") == (concepts["owl"],)
+    assert concepts.hyponyms("stringed") == (concepts["piano"],)
+    assert {rung.id for rung in concepts.hypernyms} == {
         "animal",
         "bird",
         "instrument",
@@ -115,8 +115,8 @@ def test_what_is_not_there_is_refused_with_a_hint(tmp_path: Path) -> None:
         concepts.named("hoot")
     with pytest.raises(InvalidInputError, match=r"kind 'animals'.*'animal'"):
         concepts.of_kind("animals")
-    with pytest.raises(InvalidInputError, match="No rung has the id 'owl'"):
-        concepts.under("owl")
+    with pytest.raises(InvalidInputError, match="No hypernym has the id 'owl'"):
+        concepts.hyponyms("owl")
 
 
 def test_the_revision_changes_with_the_file(tmp_path: Path) -> None:
@@ -127,38 +127,37 @@ def test_the_revision_changes_with_the_file(tmp_path: Path) -> None:
 
 
 REFUSED = [
-    ("[rungs]", "[rung]", "the file has unknown keys ['rung']"),
-    ("[rungs]", "rungs = 1\n[others]", "unknown keys ['others']"),
-    (FILE, "concepts = 1", "'concepts' must be a table, got 1"),
-    (FILE, "[rungs]", "lacks ['concepts']"),
-    (FILE, "[concepts]", "at least one concept is needed"),
-    (FILE, "[concepts]\nowl = 1", "'owl' must be a table, got 1"),
-    ('kind = "weather"', "", "'rain' has unknown keys [] and lacks ['kind']"),
-    ('kind = "weather"', 'kind = "weather"\nbasis = "x"', "'rain' has unknown keys ['basis']"),
-    ("11501381", "1501381", "'rain' needs a synset of eight digits, got '1501381'"),
-    ("11501381", "03928116", "'rain' has the synset '03928116', which 'piano' has already"),
-    ('"an owl"', '" an owl"', "'owl' needs a text without stray spaces as phrase"),
-    ('"an owl"', "3", "'owl' needs a text without stray spaces as phrase, got 3"),
-    ('"an owl"', '""', "'owl' needs a text without stray spaces as phrase"),
-    ('"an owl"', '"a bird"', "'owl' has the name 'bird', which 'bird' has already"),
-    ('"night bird"', '"Piano"', "'piano' has the name 'piano', which 'owl' has already"),
-    ('"night bird"', '"animal"', "'owl' has the name 'animal', which 'animal' has already"),
-    ('"night bird"', '"owl"', "'owl' has the name 'owl', which 'owl' has already"),
-    ('["hooter"]', '"hooter"', "'owl' needs a list of texts as wordnet, got 'hooter'"),
-    ("synonyms.wordnet", "synonyms.thesaurus", "synonyms of 'owl' has unknown keys ['thesaurus']"),
-    ('name = "Owl"', 'title = "Owl"', "audioset of 'owl' has unknown keys ['title']"),
-    ("/m/09d5_", "09d5_", "'owl' needs an AudioSet id such as '/m/04s8yn', got '09d5_'"),
-    ("[concepts.rain]", "[concepts.Rain]", "'Rain' needs an id of lower-case letters"),
-    ("[concepts.rain]", "[concepts.stringed]", "'stringed' is both a rung and a concept"),
-    ('"bird", "animal"]', '"brid", "animal"]', "'owl' has 'brid' in hypernyms, which is neither"),
-    ('["bird", "animal"]', '["animal", "bird"]', "'bird' is not above 'animal'"),
-    ('["bird", "animal"]', '["bird", "bird"]', "'owl' has something twice in hypernyms"),
-    ('["animal"]', '["animal", "owl"]', "lies above itself: bird < owl < bird"),
-    ('basic = "bird"', "", "'owl' needs a text without stray spaces as basic, got None"),
-    ('basic = "bird"', 'basic = "instrument"', "'owl' has the basic level 'instrument', which is"),
+    ("[hypernyms]", "[hypernym]", "hypernym: Extra inputs are not permitted"),
+    (FILE, "concepts = 1", "concepts: Input should be a valid dictionary, got 1"),
+    (FILE, "[hypernyms]", "concepts: Field required"),
+    (FILE, "[concepts]", "concepts: Dictionary should have at least 1 item"),
+    (FILE, "[concepts]\nowl = 1", "concepts.owl: Input should be a valid dictionary"),
+    ('kind = "weather"', "", "concepts.rain.kind: Field required"),
+    ('kind = "weather"', 'kind = "weather"\nbasis = "x"', "concepts.rain.basis: Extra inputs"),
+    ("11501381", "1501381", "concepts.rain.synset: String should match pattern"),
+    ("11501381", "03928116", "'rain' has the synset '03928116' of 'piano'"),
+    ('"an owl"', '" an owl"', "concepts.owl.phrase: expected a text without stray spaces"),
+    ('"an owl"', "3", "concepts.owl.phrase: Input should be a valid string, got 3"),
+    ('"an owl"', '""', "concepts.owl.phrase: expected a text without stray spaces"),
+    ('"an owl"', '"a bird"', "'owl' has the name 'bird' of 'bird'"),
+    ('"night bird"', '"Piano"', "'piano' has the name 'piano' of 'owl'"),
+    ('"night bird"', '"animal"', "'owl' has the name 'animal' of 'animal'"),
+    ('"night bird"', '"owl"', "'owl' has the name 'owl' of 'owl'"),
+    ('["hooter"]', '"hooter"', "concepts.owl.synonyms.wordnet: Input should be a valid list"),
+    ("synonyms.wordnet", "synonyms.thesaurus", "synonyms.thesaurus: Extra inputs"),
+    ('name = "Owl"', 'title = "Owl"', "concepts.owl.audioset.name: Field required"),
+    ("/m/09d5_", "09d5_", "concepts.owl.audioset.id: String should match pattern"),
+    ("[concepts.rain]", "[concepts.Rain]", "String should match pattern"),
+    ("[concepts.rain]", "[concepts.stringed]", "'stringed' is both a hypernym and a concept"),
+    ('"bird", "animal"]', '"brid", "animal"]', "'owl' has the unknown hypernym 'brid'"),
+    ('["bird", "animal"]', '["animal", "bird"]', "'bird' is not a hypernym of 'animal'"),
+    ('["bird", "animal"]', '["bird", "bird"]', "owl.hypernyms: expected each item once"),
+    ('["animal"]', '["animal", "owl"]', "'bird' is its own hypernym"),
+    ('basic = "bird"', "", "'owl' has the basic level None, not one of"),
+    ('basic = "bird"', 'basic = "instrument"', "'owl' has the basic level 'instrument', not one"),
     ('kind = "weather"', 'kind = "weather"\nbasic = "animal"', "'rain' has the basic level"),
-    ('also = ["stringed"]', "", "'stringed' is a rung that lies above no concept"),
-    ("[rungs]", "[rungs", "Cannot read"),
+    ('other_hypernyms = ["stringed"]', "", "'stringed' is a hypernym of no concept"),
+    ("[hypernyms]", "[hypernyms", "Cannot read"),
 ]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioprobe.datasets.debian import table
+from audioprobe.datasets.debian import tables
 from audioprobe.datasets.recordings import FOLDER
 
 RATE = 8000
@@ -63,7 +63,7 @@ def tone(path: Path, hertz: int) -> None:
 
 def lay_out_sonic_pi(folder: Path) -> None:
     """`sonic-pi-samples` as fetched, as far as its recordings ship with the library unchanged."""
-    package = table.packages()["sonic-pi-samples"]
+    package = tables.packages()["sonic-pi-samples"]
     place = folder / package.name / package.folder
     place.mkdir(parents=True)
     with (FOLDER / "recordings.csv").open(encoding="utf-8", newline="") as stream:
@@ -144,7 +144,7 @@ def write_tables(folder: Path) -> tuple[Path, Path]:
 
 def clear() -> None:
     """Make the tables be read anew."""
-    for read in (table.packages, table.sounds, table.revision):
+    for read in (tables.packages, tables.recordings, tables.revision):
         read.cache_clear()
 
 
@@ -153,7 +153,7 @@ def small_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """Tables of three packages instead of those that ship with the library."""
     folder = tmp_path / "tables"
     folder.mkdir()
-    monkeypatch.setattr(table, "TABLES", write_tables(folder))
+    monkeypatch.setattr(tables, "TABLES", write_tables(folder))
     clear()
     yield
     clear()

@@ -108,7 +108,7 @@ def test_audacity_labels(tmp_path: Path, number: str, comma: str) -> None:
     )
     data = Manifest(written(tmp_path / "rec.txt", lines + "\\\t1000.0\t2000.0\n"))
     assert clips(data) == EXPECTED
-    assert [cause.endswith("without length") for cause in data.left_out.values()] == [True]
+    assert [cause.endswith("of zero length") for cause in data.left_out.values()] == [True]
 
 
 def test_audacity_labels_with_commas_and_without_text(tmp_path: Path) -> None:
@@ -190,14 +190,16 @@ def test_sounds_may_lie_elsewhere_or_be_missing(tmp_path: Path) -> None:
     assert list(clips(Manifest(path, tmp_path / "sounds"))) == ["rec.flac#1"]
     assert list(Manifest(path).missing) == ["rec.wav#1"]
     sound(tmp_path / "sounds" / "rec.wav", 9)
-    with pytest.raises(InvalidInputError, match=r"one sound of this name, got rec\.flac, rec\.wav"):
+    with pytest.raises(
+        InvalidInputError, match=r"one recording of this name, got rec\.flac, rec\.wav"
+    ):
         Manifest(path, tmp_path / "sounds")
 
 
 def test_two_sounds_are_never_taken_for_one(tmp_path: Path) -> None:
     rows = "".join(f"1\tv\t1\t{n}\t9\t0\t1\tcrow\t/day{n}/rec.wav\n" for n in (1, 2))
     path = written(tmp_path / "t.txt", f"{RAVEN}\tSpecies\tBegin Path\n{rows}")
-    with pytest.raises(InvalidInputError, match=r"'/day2/rec.wav' and '/day1/rec.wav' are both"):
+    with pytest.raises(InvalidInputError, match=r"'/day2/rec.wav' and '/day1/rec.wav' both lead"):
         Manifest(path)
 
 

@@ -18,8 +18,7 @@ from tests.datasets.debian_packages import (
 from tests.processes import run_cli, start_cli
 
 from audioprobe import DebianSounds
-from audioprobe.datasets.debian import listing
-from audioprobe.datasets.debian.fetch import fetch
+from audioprobe.datasets.debian import fetch_packages, fetch_report
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
 from audioprobe.progress import ProgressEvent
 
@@ -39,7 +38,7 @@ def offered(served: Path, tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("small_tables")
 def test_labelled_recordings_and_the_copyright_are_kept(offered: Path, tmp_path: Path) -> None:
     events: list[ProgressEvent] = []
-    outcomes = fetch(tmp_path / "out", progress=events.append)
+    outcomes = fetch_packages(tmp_path / "out", progress=events.append)
     assert [outcome.state for outcome in outcomes] == ["fetched"] * 3
     sounds = DebianSounds(tmp_path / "out", doubtful=True)
     assert not sounds.missing
@@ -47,39 +46,39 @@ def test_labelled_recordings_and_the_copyright_are_kept(offered: Path, tmp_path:
     assert not list((tmp_path / "out").rglob("jingle.wav"))
     assert not list((tmp_path / "out").glob(".partial-*"))
     assert (events[-1].done, events[-1].total, events[-1].unit) == (3000, 3000, "bytes")
-    text, complete = listing.report(tmp_path / "out", outcomes)
+    text, complete = fetch_report(tmp_path / "out", outcomes)
     assert complete
     assert "6 of 6 recordings" in text
-    assert "the same sound: farm/more/dog.wav, forest/dog.wav" in text
+    assert "identical recordings: farm/more/dog.wav, forest/dog.wav" in text
 
 
 @pytest.mark.usefixtures("small_tables")
 def test_what_is_there_is_kept_and_not_asked_for_again(offered: Path, tmp_path: Path) -> None:
-    fetch(tmp_path / "out", ["farm"])
+    fetch_packages(tmp_path / "out", ["farm"])
     (offered / "asked").unlink()
-    assert [o.state for o in fetch(tmp_path / "out", ["farm"])] == ["kept"]
+    assert [o.state for o in fetch_packages(tmp_path / "out", ["farm"])] == ["present"]
     assert not (offered / "asked").exists()
 
 
 @pytest.mark.usefixtures("small_tables")
 def test_an_interrupted_fetch_never_looks_whole(offered: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    lay_out(out / ".partial-abc" / "kept", "farm")
+    lay_out(out / ".partial-abc" / "present", "farm")
     (offered / "trouble").write_text("E: Failed to fetch farm: Could not resolve 'mirror'\n")
     with pytest.raises(
         RemoteError, match=r"farm: .*Could not resolve .*run the same command again"
     ):
-        fetch(out, ["farm"])
+        fetch_packages(out, ["farm"])
     assert {path.name for path in out.iterdir()} == {".lock"}
     (offered / "trouble").unlink()
-    assert [o.state for o in fetch(out, ["farm"])] == ["fetched"]
+    assert [o.state for o in fetch_packages(out, ["farm"])] == ["fetched"]
 
 
 @pytest.mark.usefixtures("small_tables")
 def test_a_full_disk_is_told_as_such(offered: Path, tmp_path: Path) -> None:
     (offered / "trouble").write_text("E: Write error - write (28: No space left on device)\n")
-    with pytest.raises(OSError, match="make room") as caught:
-        fetch(tmp_path / "out", ["farm"])
+    with pytest.raises(OSError, match="free space") as caught:
+        fetch_packages(tmp_path / "out", ["farm"])
     assert not isinstance(caught.value, RemoteError)
     assert not (tmp_path / "out/farm").exists()
 
@@ -89,16 +88,16 @@ def test_a_damaged_package_is_refused(offered: Path, tmp_path: Path) -> None:
     whole = (offered / "farm.deb").read_bytes()
     (offered / "farm.deb").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(RemoteError, match="dpkg-deb could not unpack"):
-        fetch(tmp_path / "out", ["farm"])
+        fetch_packages(tmp_path / "out", ["farm"])
     assert not (tmp_path / "out/farm").exists()
 
 
 @pytest.mark.usefixtures("small_tables")
 def test_packages_that_the_index_lacks_are_listed(offered: Path, tmp_path: Path) -> None:
     (offered / "farm.deb").unlink()
-    outcomes = fetch(tmp_path / "out")
+    outcomes = fetch_packages(tmp_path / "out")
     assert [o.state for o in outcomes] == ["unknown", "fetched", "fetched"]
-    text, complete = listing.report(tmp_path / "out", outcomes)
+    text, complete = fetch_report(tmp_path / "out", outcomes)
     assert not complete
     assert "unknown  farm\n" in text
     assert "3 of 3 recordings" in text
@@ -112,7 +111,7 @@ def test_a_link_out_of_the_package_is_not_followed(served: Path, tmp_path: Path)
     (tmp_path / "farm/usr/share/farm/cow.wav").unlink()
     (tmp_path / "farm/usr/share/farm/cow.wav").symlink_to(secret)
     build(tmp_path / "farm", "farm", served / "farm.deb")
-    fetch(tmp_path / "out", ["farm"])
+    fetch_packages(tmp_path / "out", ["farm"])
     sounds = DebianSounds(tmp_path / "out", packages=["farm"], doubtful=True)
     assert sounds.missing == {"farm/cow.wav": "the package has no such file"}
 
@@ -123,14 +122,14 @@ def test_a_damaged_resource_file_is_refused(served: Path, tmp_path: Path) -> Non
     (tmp_path / "farm/usr/share/farm/all.rcc").write_bytes(b"qres")
     build(tmp_path / "farm", "farm", served / "farm.deb")
     with pytest.raises(RemoteError, match=r"all\.rcc: not a readable resource file"):
-        fetch(tmp_path / "out", ["farm"])
+        fetch_packages(tmp_path / "out", ["farm"])
     assert not (tmp_path / "out/farm").exists()
 
 
 def test_a_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError, match="apt-get was not found"):
-        fetch(tmp_path / "out")
+        fetch_packages(tmp_path / "out")
 
 
 def test_a_folder_that_cannot_be_used_is_refused(served: Path, tmp_path: Path) -> None:
@@ -138,13 +137,13 @@ def test_a_folder_that_cannot_be_used_is_refused(served: Path, tmp_path: Path) -
     file.write_text("")
     for folder in (file, file / "below"):
         with pytest.raises(InvalidInputError, match="cannot be written to"):
-            fetch(folder)
+            fetch_packages(folder)
     (tmp_path / "out").mkdir()
     with (
         FileLock(tmp_path / "out" / ".lock"),
         pytest.raises(InvalidInputError, match="another process"),
     ):
-        fetch(tmp_path / "out")
+        fetch_packages(tmp_path / "out")
 
 
 def test_the_command_lists_what_is_not_as_labelled(served: Path, tmp_path: Path) -> None:
@@ -158,7 +157,7 @@ def test_the_command_lists_what_is_not_as_labelled(served: Path, tmp_path: Path)
     assert process.returncode == 1, process.stderr
     lines = process.stdout.splitlines()
     assert lines[:2] == ["fetched  xboard", "unknown  scratch"]
-    assert any("missing  xboard/gong.wav: another file than was labelled" in x for x in lines)
+    assert any("missing  xboard/gong.wav: differs from the file that" in x for x in lines)
     assert "missing  xboard/cymbal.wav: the package has no such file" in lines
     assert lines[-1].startswith("0 of 5 recordings are in")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.datasets.debian_packages import write_resources
 
-from audioprobe.datasets.debian.resources import files
+from audioprobe.datasets.debian.qt_resources import resource_files
 
 CONTENTS = {"dog.ogg": b"a bark" * 50, "büffel.ogg": b"", "cat.ogg": b"a meow"}
 
@@ -13,7 +13,7 @@ CONTENTS = {"dog.ogg": b"a bark" * 50, "büffel.ogg": b"", "cat.ogg": b"a meow"}
 @pytest.mark.parametrize("packed", [False, True])
 def test_each_file_comes_with_its_path(tmp_path: Path, packed: bool) -> None:
     write_resources(tmp_path / "a.rcc", CONTENTS, packed=packed)
-    found = dict(files((tmp_path / "a.rcc").read_bytes()))
+    found = dict(resource_files((tmp_path / "a.rcc").read_bytes()))
     assert found == {f"sounds/{name}": content for name, content in CONTENTS.items()}
 
 
@@ -22,21 +22,21 @@ def test_every_cut_is_noticed(tmp_path: Path) -> None:
     whole = (tmp_path / "a.rcc").read_bytes()
     for length in range(0, len(whole), 7):
         with pytest.raises(ValueError, match=r"damaged|begins with"):
-            dict(files(whole[:length]))
+            dict(resource_files(whole[:length]))
 
 
 def test_other_files_and_loops_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"begins with b'RIFF'"):
-        dict(files(b"RIFF" + bytes(100)))
+        dict(resource_files(b"RIFF" + bytes(100)))
     write_resources(tmp_path / "a.rcc", CONTENTS)
     looped = bytearray((tmp_path / "a.rcc").read_bytes())
     looped[24 + 22 + 13] = 1  # the first child of "sounds" becomes "sounds" itself
-    with pytest.raises(ValueError, match="holds itself"):
-        dict(files(bytes(looped)))
+    with pytest.raises(ValueError, match="contains itself"):
+        dict(resource_files(bytes(looped)))
 
 
 def test_what_is_packed_in_another_way_is_left_out(tmp_path: Path) -> None:
     write_resources(tmp_path / "a.rcc", CONTENTS)
     content = bytearray((tmp_path / "a.rcc").read_bytes())
     content[24 + 2 * 22 + 5] = 4  # the flags of the first file: packed with zstd
-    assert "sounds/dog.ogg" not in dict(files(bytes(content)))
+    assert "sounds/dog.ogg" not in dict(resource_files(bytes(content)))

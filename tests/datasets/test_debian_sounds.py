@@ -50,7 +50,7 @@ def test_what_is_missing_is_listed_with_its_cause(folder: Path) -> None:
     assert sounds.missing.keys() == {"farm/more/dog.wav", "forest/dog.wav", "street/dog.wav"}
     assert sounds.missing["farm/more/dog.wav"] == "the package has no such file"
     assert sounds.missing["street/dog.wav"] == "its package was not fetched"
-    assert "another file than was labelled" in sounds.missing["forest/dog.wav"]
+    assert "differs from the file that was labelled" in sounds.missing["forest/dog.wav"]
     assert [len(sounds.clips(split)) for split in sounds.splits] == [1, 0, 1]
     assert sounds.info.options["missing"] == 3
 

@@ -9,35 +9,35 @@ from tests.datasets.debian_packages import lay_out_sonic_pi
 
 from audioprobe import Concepts, DebianSounds
 from audioprobe.audio.search import READABLE_SUFFIXES
-from audioprobe.datasets.debian import listing, table
+from audioprobe.datasets.debian import tables
 from audioprobe.errors import InvalidInputError
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "debian-sounds.md"
 FREE = ("GPL", "CC-BY", "CC0", "BSD", "Free-Art")
 
 
-def split_of(sound: table.DebianRecording) -> str:
-    return table.packages()[sound.package].split
+def split_of(sound: tables.DebianRecording) -> str:
+    return tables.packages()[sound.package].split
 
 
 def test_each_package_has_a_version_a_free_licence_a_split_and_a_reason() -> None:
-    packages = table.packages().values()
+    packages = tables.packages().values()
     assert len(packages) == 21
     for package in packages:
         assert package.version, package.name
         assert package.reason, package.name
         assert package.size > 100_000, package.name
         assert all(one.startswith(FREE) for one in package.licence.split(", ")), package.licence
-        assert package.split in table.SPLITS
+        assert package.split in tables.SPLITS
         assert not package.folder.startswith("/")
         assert not package.folder.endswith("/")
     assert sum(package.size for package in packages) < 1_500_000_000
-    assert {package.split for package in packages} == set(table.SPLITS)
+    assert {package.split for package in packages} == set(tables.SPLITS)
 
 
 def test_each_recording_has_a_package_a_sound_file_concepts_and_a_hash() -> None:
-    assert {sound.package for sound in table.sounds()} == set(table.packages())
-    for sound in table.sounds():
+    assert {sound.package for sound in tables.recordings()} == set(tables.packages())
+    for sound in tables.recordings():
         path = PurePosixPath(sound.file)
         assert path.suffix.lower() in READABLE_SUFFIXES, sound.id
         assert not {"..", "/"} & set(path.parts), sound.id
@@ -49,36 +49,36 @@ def test_each_recording_has_a_package_a_sound_file_concepts_and_a_hash() -> None
 
 
 def test_no_recording_stands_there_twice() -> None:
-    ids = Counter(sound.id for sound in table.sounds())
-    hashes = Counter(sound.sha256 for sound in table.sounds())
+    ids = Counter(sound.id for sound in tables.recordings())
+    hashes = Counter(sound.sha256 for sound in tables.recordings())
     assert max(ids.values()) == max(hashes.values()) == 1
 
 
 def test_concepts_are_written_as_the_shipped_ones_are() -> None:
     concepts = Concepts.shipped()
-    used = {concept for sound in table.sounds() for concept in sound.concepts}
+    used = {concept for sound in tables.recordings() for concept in sound.concepts}
     for concept in used:
         assert re.fullmatch("[a-z]+(-[a-z]+)*", concept), concept
-    rungs = {rung.id for rung in concepts.rungs}
+    rungs = {rung.id for rung in concepts.hypernyms}
     known = {name.casefold() for concept in concepts for name in concept.names}
     for concept in used - {c.id for c in concepts}:
         # Another id for a concept that is there would split its recordings in two.
         assert concept not in rungs, concept
-        assert table.concept_name(concept) not in known, concept
+        assert tables.concept_name(concept) not in known, concept
     assert sum(concept in concepts for concept in used) >= 90
 
 
 def test_labels_are_names_of_concepts() -> None:
-    assert table.concept_name("snare-drum") == "snare drum"
-    assert table.concept_name("computer-keyboard") == Concepts.shipped()["computer-keyboard"].name
-    assert table.concept_name("sea-lion") == "sea lion"
+    assert tables.concept_name("snare-drum") == "snare drum"
+    assert tables.concept_name("computer-keyboard") == Concepts.shipped()["computer-keyboard"].name
+    assert tables.concept_name("sea-lion") == "sea lion"
 
 
 def test_unfamiliar_recordings_are_of_concepts_that_training_has() -> None:
-    sure = [sound for sound in table.sounds() if not sound.doubtful]
+    sure = [sound for sound in tables.recordings() if not sound.doubtful]
     counts = {
         split: Counter(c for s in sure if split_of(s) == split for c in s.concepts)
-        for split in table.SPLITS
+        for split in tables.SPLITS
     }
     shared = [c for c in counts["test"] if counts["train"][c]]
     several = [c for c in shared if counts["test"][c] >= 2]
@@ -88,19 +88,19 @@ def test_unfamiliar_recordings_are_of_concepts_that_training_has() -> None:
 
 
 def test_packages_are_chosen_by_name_in_the_order_of_the_table() -> None:
-    assert [p.name for p in table.chosen(["scratch", "xboard"])] == ["xboard", "scratch"]
-    assert len(table.chosen(None)) == len(table.packages())
+    assert [p.name for p in tables.select_packages(["scratch", "xboard"])] == ["xboard", "scratch"]
+    assert len(tables.select_packages(None)) == len(tables.packages())
     with pytest.raises(InvalidInputError, match=r"Unknown packages: xbord\. There are .*xboard"):
-        table.chosen(["xbord"])
+        tables.select_packages(["xbord"])
     with pytest.raises(InvalidInputError, match="none given"):
-        table.chosen([])
+        tables.select_packages([])
 
 
 def test_the_default_folder_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert table.default_folder().as_posix() == "/somewhere/audioprobe/debian-sounds"
+    assert tables.default_folder().as_posix() == "/somewhere/audioprobe/debian-sounds"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert table.default_folder().as_posix().endswith("/.cache/audioprobe/debian-sounds")
+    assert tables.default_folder().as_posix().endswith("/.cache/audioprobe/debian-sounds")
 
 
 def test_the_hashes_are_those_of_recordings_that_ship_with_the_library(tmp_path: Path) -> None:
@@ -115,20 +115,20 @@ def test_the_hashes_are_those_of_recordings_that_ship_with_the_library(tmp_path:
 
 def test_the_page_shows_the_tables_as_they_are() -> None:
     page = PAGE.read_text("utf-8")
-    sure = [sound for sound in table.sounds() if not sound.doubtful]
-    assert listing.of_packages(table.chosen(None)).to_markdown() in page
-    assert listing.by_concept(sure).to_markdown() in page
-    n_doubtful = len(table.sounds()) - len(sure)
-    assert f"{len(table.sounds())} recordings" in page
+    sure = [sound for sound in tables.recordings() if not sound.doubtful]
+    assert tables.packages_table(tables.select_packages(None)).to_markdown() in page
+    assert tables.concepts_table(sure).to_markdown() in page
+    n_doubtful = len(tables.recordings()) - len(sure)
+    assert f"{len(tables.recordings())} recordings" in page
     assert f"{n_doubtful} of them are in doubt" in page
 
 
 def test_the_listing_counts_every_recording_once_for_each_concept() -> None:
-    counted = listing.by_concept(table.sounds())
+    counted = tables.concepts_table(tables.recordings())
     total = sum(int(n) for row in counted.rows for n in row[1:4])
-    assert total == sum(len(sound.concepts) for sound in table.sounds())
+    assert total == sum(len(sound.concepts) for sound in tables.recordings())
     by_name = {row[0]: row[1:] for row in counted.rows}
-    dogs = [s for s in table.sounds() if "dog" in s.concepts]
+    dogs = [s for s in tables.recordings() if "dog" in s.concepts]
     assert by_name["dog"][2] == str(sum(split_of(s) == "test" for s in dogs))
     assert by_name["dog"][3] == str(len({s.package for s in dogs}))
     assert by_name["dog"][4] == f"{sum(s.seconds for s in dogs):.1f}"

@@ -44,7 +44,7 @@ def test_splits_that_share_nothing_pass() -> None:
 
 def test_a_sound_in_two_splits_is_refused_whatever_it_is_called() -> None:
     leaking = Clips({"train": [clip("a", 1), clip("b", 2)], "test": [clip("c", 3), clip("d", 2)]})
-    with pytest.raises(InvalidInputError, match=r"1 sounds .*: b \(train\), d \(test\)\. Keep"):
+    with pytest.raises(InvalidInputError, match=r"1 recordings .*: b \(train\), d \(test\)\. Keep"):
         refuse_leaks(leaking)
 
 

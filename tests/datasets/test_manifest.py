@@ -8,7 +8,7 @@ from tests.datasets.layouts import sound, table
 
 from audioprobe.datasets.manifest import Manifest
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.parquet import write
+from audioprobe.io.parquet import write_parquet
 
 HEADER = ("path", "labels", "start", "end", "group", "split")
 ROWS = (
@@ -51,7 +51,7 @@ def test_json_lines_and_parquet(folder: Path) -> None:
     rows[0]["labels"] = ["crow", "rain"]
     (folder / "clips.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
     columns = {name: [row[n] for row in ROWS] for n, name in enumerate(HEADER)}
-    write(folder / "clips.parquet", columns)
+    write_parquet(folder / "clips.parquet", columns)
     for name in ("clips.jsonl", "clips.parquet"):
         assert told(Manifest(folder / name)) == EXPECTED
 
@@ -76,14 +76,14 @@ def test_what_has_no_file_is_missing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "row", "message"),
     [
-        (("file",), ("a.wav",), r"row 1: needs the columns path"),
-        (("path", "start"), ("a.wav", "soon"), r"row 2: the column 'start' needs seconds"),
+        (("file",), ("a.wav",), r"row 1: expected the column path"),
+        (("path", "start"), ("a.wav", "soon"), r"row 2: column 'start': expected seconds"),
         (("path", "start"), ("a.wav", "-1"), r"row 2: .*start >= 0"),
         (("path", "start", "end"), ("a.wav", "2", "1"), r"row 2: .*duration > 0"),
         (("path", "end", "duration"), ("a.wav", "2", "1"), r"row 2: has both"),
         (("path", "labels"), ("", "crow"), r"row 2: the column 'path' is empty"),
         (("path", "labels"), ("a.wav", "cow"), r"'cow'"),
-        (("path",), ("a.wav", "more"), r"row 2: not as many cells"),
+        (("path",), ("a.wav", "more"), r"row 2: expected 1 cells"),
     ],
 )
 def test_mistakes_are_named_by_their_rows(

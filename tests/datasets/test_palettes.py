@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from audioprobe import Synthetic
-from audioprobe.datasets.synthetic.blocks import RATE
-from audioprobe.datasets.synthetic.palettes import Blend, Procedural, Recorded
+from audioprobe.datasets.synthetic import (
+    SAMPLE_RATE,
+    BlendedPalette,
+    ProceduralPalette,
+    RecordedPalette,
+)
 from audioprobe.errors import InvalidInputError
 from audioprobe.testing import check_dataset
 from audioprobe.types import Clip, ComponentInfo, Waveform
@@ -39,17 +43,17 @@ class Tones:
         return [*few, *many, *odd]
 
     def _clip(self, name: str, hertz: float, labels: tuple[str, ...], group: str | None) -> Clip:
-        time = np.arange(int(self._seconds * RATE)) / RATE
+        time = np.arange(int(self._seconds * SAMPLE_RATE)) / SAMPLE_RATE
         samples = np.sin(2 * np.pi * hertz * time).astype(np.float32)
-        return Clip(id=name, waveform=Waveform(samples, RATE), labels=labels, group=group)
+        return Clip(id=name, waveform=Waveform(samples, SAMPLE_RATE), labels=labels, group=group)
 
 
 def pitch(sound: np.ndarray) -> float:
-    return float(np.abs(np.fft.rfft(sound)).argmax() * RATE / len(sound))
+    return float(np.abs(np.fft.rfft(sound)).argmax() * SAMPLE_RATE / len(sound))
 
 
 def test_clips_of_one_known_label_are_drawn_and_each_group_as_often() -> None:
-    palette = Recorded(Tones(), "train")
+    palette = RecordedPalette(Tones(), "train")
     assert palette.concepts == ("church-bell", "crow")
     found = [pitch(palette.alone("crow", np.random.default_rng(n))) for n in range(60)]
     low = [hertz for hertz in found if hertz < 600]
@@ -59,23 +63,23 @@ def test_clips_of_one_known_label_are_drawn_and_each_group_as_often() -> None:
 
 
 def test_recordings_fill_a_scene_or_are_cut_to_it() -> None:
-    short, long = Recorded(Tones(0.5), "train"), Recorded(Tones(20.0), "train")
-    filled = [short.fill("crow", np.random.default_rng(n), 3 * RATE) for n in range(30)]
-    assert all(sound.shape == (3 * RATE,) for sound in filled)
+    short, long = RecordedPalette(Tones(0.5), "train"), RecordedPalette(Tones(20.0), "train")
+    filled = [short.fill("crow", np.random.default_rng(n), 3 * SAMPLE_RATE) for n in range(30)]
+    assert all(sound.shape == (3 * SAMPLE_RATE,) for sound in filled)
     heard = [float((np.abs(sound) > 1e-3).mean()) for sound in filled]
     assert min(heard) < 0.25, "sometimes once"
     assert max(heard) > 0.4, "sometimes again and again"
     assert all(np.abs(sound).max() > 0.5 for sound in filled)
-    assert long.fill("crow", np.random.default_rng(0), RATE).shape == (RATE,)
-    assert len(long.alone("crow", np.random.default_rng(0))) == 10 * RATE
-    again = short.fill("crow", np.random.default_rng(3), 3 * RATE)
+    assert long.fill("crow", np.random.default_rng(0), SAMPLE_RATE).shape == (SAMPLE_RATE,)
+    assert len(long.alone("crow", np.random.default_rng(0))) == 10 * SAMPLE_RATE
+    again = short.fill("crow", np.random.default_rng(3), 3 * SAMPLE_RATE)
     np.testing.assert_array_equal(again, filled[3])
 
 
 def test_a_blend_draws_from_all_that_have_a_concept() -> None:
-    blend = Blend(Procedural(["crow", "rain"]), Recorded(Tones(), "train"))
+    blend = BlendedPalette(ProceduralPalette(["crow", "rain"]), RecordedPalette(Tones(), "train"))
     assert blend.concepts == ("church-bell", "crow", "rain")
-    lengths = {len(blend.alone("crow", np.random.default_rng(n))) > RATE for n in range(20)}
+    lengths = {len(blend.alone("crow", np.random.default_rng(n))) > SAMPLE_RATE for n in range(20)}
     assert lengths == {True, False}
     assert len(blend.fill("rain", np.random.default_rng(0), 100)) == 100
     names = [part.name for part in blend.info.parts.values()]
@@ -83,10 +87,12 @@ def test_a_blend_draws_from_all_that_have_a_concept() -> None:
 
 
 def test_scenes_of_recordings_keep_the_contract_of_data_sets() -> None:
-    scenes = Synthetic(n_clips=3, palette=Recorded(Tones(), "train"), seconds=2.0, most=2, bare=0.5)
+    scenes = Synthetic(
+        n_clips=3, palette=RecordedPalette(Tones(), "train"), seconds=2.0, most=2, bare=0.5
+    )
     check_dataset(scenes)
     assert scenes.labels == ("church bell", "crow")
-    other = Synthetic(n_clips=3, palette=Recorded(Tones(), "test"), seconds=2.0, most=1)
+    other = Synthetic(n_clips=3, palette=RecordedPalette(Tones(), "test"), seconds=2.0, most=1)
     assert scenes.info != other.info, "what was recorded is part of what a scene depends on"
 
 
@@ -96,6 +102,6 @@ def test_palettes_without_sources_are_refused() -> None:
             return [self._clip("unknown", 600.0, ("unicorn",), "a")]
 
     with pytest.raises(InvalidInputError, match="no clip has exactly one label"):
-        Recorded(Empty(), "train")
+        RecordedPalette(Empty(), "train")
     with pytest.raises(InvalidInputError, match="at least one palette"):
-        Blend()
+        BlendedPalette()

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 
 from audioprobe import Concepts, Synthetic
 from audioprobe.audio.filterbank import LTU
-from audioprobe.datasets.synthetic.blocks import RATE, band, noise, oscillate, repeat, swell
-from audioprobe.datasets.synthetic.palettes import Procedural
+from audioprobe.datasets.synthetic import SOURCES, ProceduralPalette
+from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE, band, noise, oscillate, repeat, swell
 from audioprobe.datasets.synthetic.scenes import LOUDEST, make_scene, plan
-from audioprobe.datasets.synthetic.sources import SOURCES
 from audioprobe.errors import InvalidInputError
 from audioprobe.testing import check_dataset
 from audioprobe.types import Float64Array, Waveform
@@ -28,8 +27,10 @@ def test_it_keeps_the_contract_of_data_sets() -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_each_source_makes_sound_that_varies_and_repeats(source: str) -> None:
-    one, same, other = (SOURCES[source](np.random.default_rng(n), 3 * RATE) for n in (1, 1, 2))
-    assert one.shape == (3 * RATE,)
+    one, same, other = (
+        SOURCES[source](np.random.default_rng(n), 3 * SAMPLE_RATE) for n in (1, 1, 2)
+    )
+    assert one.shape == (3 * SAMPLE_RATE,)
     assert np.isfinite(one).all()
     np.testing.assert_array_equal(one, same)
     assert not np.allclose(one, other)
@@ -56,7 +57,7 @@ def test_a_scene_depends_on_its_number_alone() -> None:
 def test_the_truth_is_sorted_loud_and_within_the_scene(number: int) -> None:
     scene = Synthetic(seconds=3.0, most=3).scene("train", number)
     assert scene.sound.dtype == np.float32
-    assert scene.sound.shape == (3 * RATE,)
+    assert scene.sound.shape == (3 * SAMPLE_RATE,)
     assert 0 < np.abs(scene.sound).max() <= LOUDEST
     assert [h.onset for h in scene.heard] == sorted(h.onset for h in scene.heard)
     assert max(h.level_db for h in scene.heard) == 0
@@ -68,7 +69,7 @@ def test_the_truth_is_known_without_the_sound() -> None:
     scenes = Synthetic(seconds=2.0, bare=0.5)
     alone = []
     for number in range(12):
-        truth, scene = scenes.truth("test", number), scenes.scene("test", number)
+        truth, scene = scenes.scene_sources("test", number), scenes.scene("test", number)
         assert [h.concept for h in truth] == [h.concept for h in scene.heard]
         if np.isinf(scene.snr_db):
             alone.append(len(scene.sound))
@@ -83,11 +84,11 @@ def test_a_source_is_heard_where_the_truth_says() -> None:
     for seed in range(6):
         rng = np.random.default_rng(seed)
         heard = plan(rng, ("siren", "vacuum-cleaner"), 6.0)
-        scene = make_scene(rng, Procedural(), heard, 6.0, snr_db=60.0)
+        scene = make_scene(rng, ProceduralPalette(), heard, 6.0, snr_db=60.0)
         first = scene.heard[0]
-        before = scene.sound[: int(first.onset * RATE)]
-        during = scene.sound[int(first.onset * RATE) : int(first.offset * RATE)]
-        if len(before) > RATE // 10:
+        before = scene.sound[: int(first.onset * SAMPLE_RATE)]
+        during = scene.sound[int(first.onset * SAMPLE_RATE) : int(first.offset * SAMPLE_RATE)]
+        if len(before) > SAMPLE_RATE // 10:
             assert rms(before) < 0.05 * rms(during)
 
 
@@ -96,7 +97,7 @@ def test_the_background_is_as_loud_as_asked(snr_db: float) -> None:
     """The same draw without background leaves the sources, up to the last gain."""
     heard = plan(np.random.default_rng(7), ["organ"], 4.0)
     noisy, clean = (
-        make_scene(np.random.default_rng(7), Procedural(), heard, 4.0, snr_db=level).sound
+        make_scene(np.random.default_rng(7), ProceduralPalette(), heard, 4.0, snr_db=level).sound
         for level in (snr_db, 200.0)
     )
     gain = float(noisy @ clean / (clean @ clean))
@@ -109,7 +110,7 @@ def test_sources_can_be_told_apart_and_shuffled_names_cannot() -> None:
     means, truth = [], []
     for label, source in enumerate(SOURCES):
         for seed in range(8):
-            sound = SOURCES[source](np.random.default_rng([label, seed]), 3 * RATE)
+            sound = SOURCES[source](np.random.default_rng([label, seed]), 3 * SAMPLE_RATE)
             means.append(statistics(sound))
             truth.append(label)
     features, labels = np.array(means), np.array(truth)
@@ -122,7 +123,7 @@ def test_sources_can_be_told_apart_and_shuffled_names_cannot() -> None:
 
 def statistics(sound: Float64Array) -> Float64Array:
     normal = (0.5 * sound / np.abs(sound).max()).astype(np.float32)
-    mel = LTU.of(Waveform(normal, RATE))[:290].numpy().reshape(290, 32, 4).mean(2)
+    mel = LTU.of(Waveform(normal, SAMPLE_RATE))[:290].numpy().reshape(290, 32, 4).mean(2)
     change = np.abs(np.diff(mel, axis=0)).mean(0)
     found: Float64Array = np.concatenate([mel.mean(0), mel.std(0), change]).astype(np.float64)
     return found
@@ -141,18 +142,20 @@ def rms(sound: np.ndarray) -> float:
 
 def test_building_blocks_do_what_they_say() -> None:
     rng = np.random.default_rng(0)
-    tone = oscillate(np.full(RATE, 440.0), [1.0])
+    tone = oscillate(np.full(SAMPLE_RATE, 440.0), [1.0])
     assert np.abs(np.fft.rfft(tone)).argmax() == 440
-    assert rms(oscillate(np.full(RATE, 5000.0), [0, 1.0])) == 0, "above half the rate is silence"
-    low = np.abs(np.fft.rfft(band(noise(RATE, rng), 100, 200)))
+    assert rms(oscillate(np.full(SAMPLE_RATE, 5000.0), [0, 1.0])) == 0, (
+        "above half the rate is silence"
+    )
+    low = np.abs(np.fft.rfft(band(noise(SAMPLE_RATE, rng), 100, 200)))
     assert low[120:180].mean() > 100 * low[400:].mean()
-    brown = np.abs(np.fft.rfft(noise(RATE, rng, 2.0)))
+    brown = np.abs(np.fft.rfft(noise(SAMPLE_RATE, rng, 2.0)))
     assert brown[10:20].mean() > 20 * brown[1000:2000].mean()
-    clicks = repeat(lambda: np.ones(1), RATE, rng, 0.1, 0.0)
+    clicks = repeat(lambda: np.ones(1), SAMPLE_RATE, rng, 0.1, 0.0)
     assert set(np.diff(np.flatnonzero(clicks)).tolist()) <= {1599, 1600, 1601}
-    envelope = swell(RATE, 0.1, 0.1)
+    envelope = swell(SAMPLE_RATE, 0.1, 0.1)
     assert envelope[0] == 0
-    assert envelope[RATE // 2] == 1
+    assert envelope[SAMPLE_RATE // 2] == 1
 
 
 @pytest.mark.parametrize(

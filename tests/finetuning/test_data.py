@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from audioprobe import Concepts
-from audioprobe.datasets.synthetic.sources import SOURCES
+from audioprobe.datasets.synthetic import SOURCES
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.captioned_clips import CaptionedClips
 from audioprobe.finetuning.data import TrainingData, shuffled, texts_in_tokens

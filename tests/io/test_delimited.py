@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.delimited import DELIMITERS
-from audioprobe.io.tables import read_rows
+from audioprobe.io.tables import DELIMITERS, read_rows
 from audioprobe.normalization import nfc
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).map(str.strip)
@@ -86,11 +85,11 @@ def test_whatever_a_cell_holds_comes_back(
         ("a.csv", b"PK\3\4\0\0\0\0", "zero bytes"),
         ("a.xlsx", b"PK\3\4\0\0", "expected a table.*Save the sheet as CSV"),
         ("a.csv", "", "no rows"),
-        ("a.csv", "file,labels\na.wav,crow\n", "row 1: needs the columns path"),
+        ("a.csv", "file,labels\na.wav,crow\n", "row 1: expected the columns path"),
         ("a.jsonl", '{"path": "a"}\n{"path": "b", "path": "c"}', "line 2: .*both called 'path'"),
         ("a.jsonl", '{"path": "a"}\n\n{"path"', "line 3: not JSON"),
         ("a.jsonl", '{"path": "a"}\n[["path", "a"]]', "line 2: expected an object"),
-        ("a.jsonl", '{"path": "a"}\n{"file": "a"}', "line 2: needs the columns path"),
+        ("a.jsonl", '{"path": "a"}\n{"file": "a"}', "line 2: expected the columns path"),
     ],
 )  # fmt: skip
 def test_mistakes_are_refused_by_their_rows(

@@ -7,12 +7,8 @@ from pathlib import Path
 import pytest
 from tests.datasets.layouts import audioset, edansa, esc50, fsd50k, urbansound8k
 
+from audioprobe.datasets import EDANSA, ESC50, FSD50K, InMemoryDataset, UrbanSound8K
 from audioprobe.datasets.audioset import read_segments
-from audioprobe.datasets.edansa.dataset import EDANSA
-from audioprobe.datasets.esc50 import ESC50
-from audioprobe.datasets.fsd50k import FSD50K
-from audioprobe.datasets.in_memory import InMemoryDataset
-from audioprobe.datasets.urbansound8k import UrbanSound8K
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip
 
@@ -153,7 +149,7 @@ def test_years_are_read_from_other_dates(tmp_path: Path) -> None:
     assert not EDANSA(folder, years=[2019]).left_out
     rewritten(folder / "labels.csv", lambda n, c: "5/20/19" if n == "Date" else c)
     assert EDANSA(folder).splits == ("train", "valid", "test")
-    with pytest.raises(InvalidInputError, match="row 2: the column 'Date'"):
+    with pytest.raises(InvalidInputError, match="row 2: column 'Date'"):
         EDANSA(folder, years=[2019])
 
 

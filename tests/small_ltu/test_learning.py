@@ -13,7 +13,7 @@ import pytest
 from tests.tiny_ltu import write_base
 
 from audioprobe import LTU, LikelihoodClassifier, Synthetic
-from audioprobe.datasets.synthetic.palettes import Procedural
+from audioprobe.datasets.synthetic import ProceduralPalette
 from audioprobe.small_ltu.curriculum import Curriculum
 from audioprobe.small_ltu.questions import LABELS
 from audioprobe.small_ltu.recipe import Recipe, RecipeAudio, RecipeLora, RecipeStage, read_recipe
@@ -58,7 +58,7 @@ class Shuffled:
     """A palette that makes any source, whichever is asked for."""
 
     def __init__(self, sources: Sequence[str]) -> None:
-        self._palette = Procedural(sources)
+        self._palette = ProceduralPalette(sources)
         self.concepts = self._palette.concepts
 
     @property

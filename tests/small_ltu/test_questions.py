@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprobe import Concepts, Synthetic
-from audioprobe.concepts.ambiguous_classes import VAGUE
-from audioprobe.datasets.synthetic.scenes import SceneSource
-from audioprobe.datasets.synthetic.sources import SOURCES
+from audioprobe.concepts.ambiguous_classes import AMBIGUOUS_CLASSES
+from audioprobe.datasets.synthetic import SOURCES, SceneSource
 from audioprobe.errors import InvalidInputError
 from audioprobe.small_ltu.questions import CAPTION, about_scene, choice, in_sound, in_words
 from audioprobe.small_ltu.relations import Relation, hypernyms, synonyms
@@ -39,7 +38,7 @@ def test_answers_are_true() -> None:
     for relation in found:
         above = {rung.id for rung in relation.concept.ancestors}
         assert (relation.target in above) == relation.holds
-        assert relation.target not in VAGUE
+        assert relation.target not in AMBIGUOUS_CLASSES
     said = {(r.concept.id, r.target): r.holds for r in found}
     assert said["crow", "bird"]
     assert any(not r.holds and r.concept.kind == "animal" and r.target == "bird" for r in found)
@@ -65,7 +64,7 @@ def test_some_pairs_are_held_out_and_the_split_is_the_same_everywhere() -> None:
 
 
 def relation(concept: str, rung: str, *, holds: bool) -> Relation:
-    found = next(r for r in CONCEPTS.rungs if r.id == rung)
+    found = next(r for r in CONCEPTS.hypernyms if r.id == rung)
     return Relation(CONCEPTS[concept], "hypernym", rung, found.phrase, holds, "taught")
 
 
@@ -95,7 +94,9 @@ def test_every_other_name_is_asked_of_its_concept_and_of_a_wrong_one(
         assert right.target in right.concept.names[1:]
         assert not wrong.holds
         assert wrong.target not in wrong.concept.names
-        assert not wrong.concept.ancestors & {r for r in CONCEPTS.rungs if r.id == right.concept.id}
+        assert not wrong.concept.ancestors & {
+            r for r in CONCEPTS.hypernyms if r.id == right.concept.id
+        }
     with pytest.raises(InvalidInputError, match="held_out"):
         synonyms(CONCEPTS, SOURCES, held_out=-0.1)
 
@@ -127,7 +128,7 @@ def rng(seed: int) -> np.random.Generator:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000))
 def test_questions_about_a_scene_agree_with_its_truth(number: int) -> None:
-    heard = Synthetic(seconds=2.0).truth("train", number)
+    heard = Synthetic(seconds=2.0).scene_sources("train", number)
     records = about_scene(heard, "clip", HEARD, rng(number))
     there = [CONCEPTS[source.concept].phrase for source in heard]
     said: dict[str, list[QARecord]] = {}

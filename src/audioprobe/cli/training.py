@@ -34,15 +34,16 @@ def fetch_sounds(
 
     Example: audioprobe fetch-sounds --packages scratch,xboard --out sounds/
     """
-    from audioprobe.datasets.debian import fetch, listing, table
+    from audioprobe.datasets import debian
 
     names = None if packages is None else [name.strip() for name in packages.split(",")]
     if summary:
-        write(listing.contents(names, width=terminal_width()))
+        write(debian.summary_text(names, width=terminal_width()))
         return 0
-    folder = out or table.default_folder()
+    folder = out or debian.default_folder()
     with progress_bars() as progress:
-        text, complete = listing.report(folder, fetch.fetch(folder, names, progress=progress))
+        results = debian.fetch_packages(folder, names, progress=progress)
+    text, complete = debian.fetch_report(folder, results)
     write(text)
     return 0 if complete else EXIT_FAILED
 

@@ -1,21 +1,45 @@
-"""Sources of sound as concepts: one sense each, what they are called, what they are a kind of.
+"""Concepts: senses of words for sources of sound, with names, hypernyms and AudioSet classes.
 
-The concepts that ship are everyday sources, pinned to senses of WordNet 3.0 and linked to the
-classes of AudioSet; `README.md` in this folder says how they were chosen and where they come from.
+The shipped concepts are everyday sources with senses of WordNet 3.0; `README.md` in this folder
+describes how they were chosen and their sources.
 """
 
 from audioprobe.concepts.collection import Concepts
-from audioprobe.concepts.concept import AudioSetClass, Concept, Hypernym, Synonym
+from audioprobe.concepts.concept import (
+    AudioSetClass,
+    Concept,
+    Hypernym,
+    Synonym,
+    with_article,
+    with_article_of,
+    without_article,
+)
+from audioprobe.concepts.edansa import (
+    EDANSA_PHRASES,
+    EdansaLabel,
+    edansa_labels,
+    edansa_parents,
+)
+from audioprobe.concepts.ontology import Ontology, OntologyNode
 from audioprobe.concepts.wordnet import Synset, WordNet
 from audioprobe.concepts.wordnet_agreement import disagreements
 
 __all__ = [
+    "EDANSA_PHRASES",
     "AudioSetClass",
     "Concept",
     "Concepts",
+    "EdansaLabel",
     "Hypernym",
+    "Ontology",
+    "OntologyNode",
     "Synonym",
     "Synset",
     "WordNet",
     "disagreements",
+    "edansa_labels",
+    "edansa_parents",
+    "with_article",
+    "with_article_of",
+    "without_article",
 ]

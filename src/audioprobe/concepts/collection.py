@@ -1,19 +1,23 @@
-"""Concepts to choose from: those that ship with the library, or a file of one's own."""
+"""Collections of concepts: the shipped ones, or those of a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 from audioprobe.concepts.concept import Concept, Hypernym
-from audioprobe.concepts.concept_file import read
+from audioprobe.concepts.concept_file import read_concepts
 from audioprobe.errors import InvalidInputError, did_you_mean
 
 SHIPPED = Path(__file__).parent / "concepts.toml"
-_NEAR = 3  # suggestions
+_N_SUGGESTIONS = 3
 
 
 class Concepts:
-    """The concepts of a file, in its order; for a file of one's own, `Concepts.from_file(path)`.
+    """The concepts of a file, in its order.
+
+    Attributes:
+        hypernyms: all hypernyms of the concepts; concepts that have hyponyms are among them.
+        revision: first 16 digits of the SHA-256 of the file.
 
     Example:
         ```python
@@ -26,28 +30,26 @@ class Concepts:
     """
 
     def __init__(
-        self, concepts: tuple[Concept, ...], rungs: tuple[Hypernym, ...], revision: str
+        self, concepts: Sequence[Concept], hypernyms: Sequence[Hypernym], revision: str
     ) -> None:
         self._by_id = {concept.id: concept for concept in concepts}
         self._by_name = {name.casefold(): c for c in concepts for name in c.names}
-        self.rungs = rungs
-        """Everything that lies above some concept; general concepts are among them."""
+        self.hypernyms = tuple(hypernyms)
         self.revision = revision
-        """What pins the file: the first 16 digits of its SHA-256."""
 
     @classmethod
     def shipped(cls) -> "Concepts":
-        """The concepts that ship with the library."""
+        """Return the concepts that ship with the library."""
         return _shipped()
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Concepts":
-        """The concepts of a TOML file; the format is described beside the shipped one.
+        """Read a TOML file in the format of the shipped one, which its `README.md` describes.
 
         Raises:
             InvalidInputError: if the file cannot be read or breaks a rule of the format.
         """
-        return cls(*read(Path(path)))
+        return cls(*read_concepts(Path(path)))
 
     def __iter__(self) -> Iterator[Concept]:
         return iter(self._by_id.values())
@@ -60,51 +62,48 @@ class Concepts:
 
     def __getitem__(self, concept_id: str) -> Concept:
         if concept_id not in self._by_id:
-            near = did_you_mean(concept_id, self._by_id, _NEAR)
-            raise InvalidInputError(f"No concept has the id {concept_id!r}.{near}")
+            hint = did_you_mean(concept_id, self._by_id, _N_SUGGESTIONS)
+            raise InvalidInputError(f"No concept has the id {concept_id!r}.{hint}")
         return self._by_id[concept_id]
 
     def named(self, name: str) -> Concept:
-        """The concept with this name or synonym, in any case.
+        """Return the concept with a name or synonym, in any case.
 
         Raises:
             InvalidInputError: if no concept has it.
         """
-        found = self._by_name.get(name.casefold())
-        if found is None:
-            raise InvalidInputError(
-                f"No concept is called {name!r}.{did_you_mean(name, self._by_name, _NEAR)}"
-            )
-        return found
+        if name.casefold() not in self._by_name:
+            hint = did_you_mean(name, self._by_name, _N_SUGGESTIONS)
+            raise InvalidInputError(f"No concept is called {name!r}.{hint}")
+        return self._by_name[name.casefold()]
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Each kind once, in the order of the file."""
+        """All kinds, in the order of the file."""
         return tuple(dict.fromkeys(concept.kind for concept in self))
 
     def of_kind(self, kind: str) -> tuple[Concept, ...]:
-        """The concepts of a kind.
+        """Return the concepts of a kind.
 
         Raises:
             InvalidInputError: if no concept is of this kind.
         """
-        found = tuple(concept for concept in self if concept.kind == kind)
-        if not found:
+        concepts = tuple(concept for concept in self if concept.kind == kind)
+        if not concepts:
             raise InvalidInputError(f"No concept is of kind {kind!r}; there are {self.kinds}.")
-        return found
+        return concepts
 
-    def under(self, rung_id: str) -> tuple[Concept, ...]:
-        """The concepts that have this rung above them, on their hypernyms or beside it.
+    def hyponyms(self, hypernym_id: str) -> tuple[Concept, ...]:
+        """Return the concepts that have a hypernym, in their chain or outside it.
 
         Raises:
-            InvalidInputError: if there is no such rung.
+            InvalidInputError: if there is no such hypernym.
         """
-        known = [rung.id for rung in self.rungs]
-        if rung_id not in known:
-            raise InvalidInputError(
-                f"No rung has the id {rung_id!r}.{did_you_mean(rung_id, known, _NEAR)}"
-            )
-        return tuple(c for c in self if any(rung.id == rung_id for rung in c.ancestors))
+        known = [hypernym.id for hypernym in self.hypernyms]
+        if hypernym_id not in known:
+            hint = did_you_mean(hypernym_id, known, _N_SUGGESTIONS)
+            raise InvalidInputError(f"No hypernym has the id {hypernym_id!r}.{hint}")
+        return tuple(c for c in self if any(h.id == hypernym_id for h in c.ancestors))
 
 
 @cache

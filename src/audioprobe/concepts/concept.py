@@ -1,4 +1,4 @@
-"""What a concept is: one sense of a word for something that can be heard."""
+"""Concepts: one sense of a word for a source of sound, with its names and hypernyms."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,11 +8,11 @@ ARTICLES = ("a ", "an ", "the ")
 
 @dataclass(frozen=True, slots=True)
 class Hypernym:
-    """What lies above a concept: "bird" above "crow".
+    """A more general class of concepts: "bird" for "crow".
 
     Attributes:
-        id: unique among concepts and rungs: "body-of-water".
-        phrase: as it is said, with its article: "a body of water", "weather".
+        id: unique among concepts and hypernyms: "body-of-water".
+        phrase: name with its article: "a body of water", "weather".
         synset: offset of the noun synset in WordNet 3.0, eight digits.
     """
 
@@ -28,11 +28,11 @@ class Hypernym:
 
 @dataclass(frozen=True, slots=True)
 class Synonym:
-    """Another word for a concept.
+    """Another name of a concept.
 
     Attributes:
-        name: without article.
-        source: "wordnet" where the synset has it, "curated" where only we say so.
+        name: name without article.
+        source: "wordnet" if the synset has it, "curated" if it was added here.
     """
 
     name: str
@@ -41,33 +41,32 @@ class Synonym:
 
 @dataclass(frozen=True, slots=True)
 class AudioSetClass:
-    """A class of AudioSet: the source itself, or the sound that it makes.
+    """A class of AudioSet for a source or for its sound.
 
     Attributes:
         id: "/m/04s8yn".
-        name: AudioSet's display name: "Crow".
+        name: display name: "Crow".
     """
 
     id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Concept:
-    """One sense of a word for a source of sound, or for a sound that is an event of its own.
+    """One sense of a word for a source of sound, or for a sound event such as thunder.
 
     Attributes:
-        id: unique among concepts and rungs: "church-bell".
-        phrase: as it reads after "the sound of": "a church bell", "rain".
+        id: unique among concepts and hypernyms: "church-bell".
+        phrase: name as it follows "the sound of": "a church bell", "rain".
         synset: offset of the noun synset in WordNet 3.0, eight digits.
-        lemma: the word of that synset that is meant; mostly the name itself.
-        kind: the family that it belongs to: "animal", "weather".
-        hypernyms: hypernyms that people say, from the nearest upwards; may be empty.
-        basic: the rung of the hypernyms at which people sort such sounds ("bird", "weather"); None
-            where the hypernyms is empty.
-        ancestors: the hypernyms and whatever else of its file lies above the concept.
-        synonyms: other words for it; may be empty.
-        audioset: its class in AudioSet, or None.
+        lemma: the word of that synset that is meant; usually the name.
+        kind: family of the concept: "animal", "weather".
+        hypernyms: hypernym chain in everyday words, the nearest first; may be empty.
+        basic: the hypernym at the basic level ("bird", "weather"); None without hypernyms.
+        ancestors: all hypernyms in the file, including those outside the chain.
+        synonyms: other names; may be empty.
+        audioset: class of AudioSet, or None.
     """
 
     id: str
@@ -93,18 +92,18 @@ class Concept:
 
 
 def without_article(phrase: str) -> str:
-    """The phrase without the article that opens it, if one does."""
+    """Return a phrase without its leading article, if it has one."""
     for article in ARTICLES:
         if phrase.startswith(article):
             return phrase[len(article) :]
     return phrase
 
 
-def like(phrase: str, name: str) -> str:
-    """Another name, with an article where the phrase has one: "a coach", like "a bus"."""
-    return with_article(name) if phrase.startswith(ARTICLES) else name
-
-
 def with_article(name: str) -> str:
-    """The name with "a", or with "an" before a vowel."""
+    """Return a name with "a", or with "an" before a vowel."""
     return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
+
+
+def with_article_of(phrase: str, name: str) -> str:
+    """Return a name with an article if `phrase` has one: "a coach" for "a bus"."""
+    return with_article(name) if phrase.startswith(ARTICLES) else name

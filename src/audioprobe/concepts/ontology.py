@@ -1,7 +1,6 @@
-"""AudioSet's ontology, read from the file that its authors publish.
+"""AudioSet's ontology, read from `ontology.json` as published (github.com/audioset/ontology).
 
-The file, `ontology.json` (github.com/audioset/ontology), is under CC BY-SA 4.0 and does not ship
-with the library.
+The file is under CC BY-SA 4.0 and does not ship with the library.
 """
 
 import json
@@ -15,15 +14,16 @@ from audioprobe.graph import ancestors_with_depth
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """A class of sound.
+class OntologyNode:
+    """A sound class of AudioSet's ontology.
 
     Attributes:
         id: "/m/04s8yn".
         name: "Crow".
         description: one or two sentences.
-        children: ids of the nodes below.
-        restrictions: "abstract" where it groups others, "blacklist" where raters could not use it.
+        children: ids of the subclasses.
+        restrictions: "abstract" for classes that only group others, "blacklist" for classes that
+            annotators could not use.
     """
 
     id: str
@@ -34,71 +34,70 @@ class Node:
 
 
 class Ontology:
-    """Nodes by their ids, in the order of the file; a node may have several parents.
+    """Nodes by id, in the order of the file; a node may have several parents.
 
     Args:
-        nodes: whose children are all among them.
+        nodes: the nodes, including all children.
 
     Raises:
-        InvalidInputError: if a child is not there, or a node lies above itself.
+        InvalidInputError: if a child is missing, or a node is its own ancestor.
     """
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    def __init__(self, nodes: Iterable[OntologyNode]) -> None:
         self._nodes = {node.id: node for node in nodes}
         self._parents: dict[str, list[str]] = {name: [] for name in self._nodes}
         for node in self._nodes.values():
             for child in node.children:
                 if child not in self._nodes:
-                    raise InvalidInputError(f"{node.name}: its child {child!r} is not there.")
+                    raise InvalidInputError(f"{node.name}: its child {child!r} is missing.")
                 self._parents[child].append(node.id)
         for name in self._nodes:
             if name in self.ancestors(name):
-                raise InvalidInputError(f"{self._nodes[name].name} lies above itself.")
+                raise InvalidInputError(f"{self._nodes[name].name} is its own ancestor.")
 
     @classmethod
     def from_json(cls, path: str | Path) -> "Ontology":
         """Read `ontology.json`.
 
         Raises:
-            InvalidInputError: if it cannot be read, or is another file.
+            InvalidInputError: if it cannot be read, or has another format.
         """
         file = Path(path).expanduser()
         try:
-            entries = json.loads(file.read_text(encoding="utf-8"))
             nodes = [
-                Node(
+                OntologyNode(
                     entry["id"],
                     entry["name"],
                     entry["description"],
                     tuple(entry["child_ids"]),
                     tuple(entry["restrictions"]),
                 )
-                for entry in entries
+                for entry in json.loads(file.read_text(encoding="utf-8"))
             ]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidInputError(f"{file}: not AudioSet's ontology ({error!r}).") from error
         return cls(nodes)
 
-    def __getitem__(self, node_id: str) -> Node:
+    def __getitem__(self, node_id: str) -> OntologyNode:
         if node_id not in self._nodes:
             raise InvalidInputError(f"The ontology has no node {node_id!r}.")
         return self._nodes[node_id]
 
-    def __iter__(self) -> Iterator[Node]:
+    def __iter__(self) -> Iterator[OntologyNode]:
         return iter(self._nodes.values())
 
     def __len__(self) -> int:
         return len(self._nodes)
 
     @cached_property
-    def by_name(self) -> dict[str, Node]:
-        """Nodes by their names, each of which is there once."""
+    def by_name(self) -> dict[str, OntologyNode]:
+        """Nodes by their names, which are unique."""
         return {node.name: node for node in self}
 
     def parents(self, node_id: str) -> tuple[str, ...]:
-        """Ids of the nodes just above."""
+        """Return the ids of the parents of a node."""
         return tuple(self._parents[self[node_id].id])
 
     def ancestors(self, node_id: str) -> tuple[str, ...]:
-        """Ids of all nodes above, the nearest first, each once."""
+        """Return the ids of all ancestors of a node, the nearest first, each once."""
         return tuple(ancestors_with_depth(self[node_id].id, self._parents.__getitem__))

@@ -1,4 +1,4 @@
-"""Do concepts say what WordNet says? Every offset, word, synonym and rung is compared."""
+"""Comparison of concepts with WordNet: offsets, words, synonyms and hypernyms."""
 
 from collections.abc import Iterator
 
@@ -8,55 +8,62 @@ from audioprobe.concepts.wordnet import WordNet
 
 
 def disagreements(concepts: Concepts, wordnet: WordNet) -> tuple[str, ...]:
-    """Where concepts and WordNet differ, in words; () where they agree.
+    """Return a sentence for each difference between concepts and WordNet.
 
-    Ancestors must agree both ways: what a concept has above it lies above it in WordNet, and of
-    what the file has, nothing that lies above it in WordNet is left out. Only then is "not an
-    ancestor" as good a fact as "an ancestor".
+    Ancestors are compared both ways: those of a concept must be its ancestors in WordNet, and all
+    hypernyms of the file that are its ancestors in WordNet must be listed. Therefore a hypernym
+    that is not listed is not an ancestor.
 
     Raises:
-        InvalidInputError: if the files of WordNet are damaged or end too early.
+        InvalidInputError: if the files of WordNet are damaged.
     """
-    nodes = {rung.synset: rung for rung in concepts.rungs}
-    found: list[str] = []
-    for rung in concepts.rungs:
-        if rung.id not in concepts:  # general concepts have their turn below
-            found += _unknown(rung, rung.name, wordnet)
+    nodes = {hypernym.synset: hypernym for hypernym in concepts.hypernyms}
+    differences: list[str] = []
+    for hypernym in concepts.hypernyms:
+        if hypernym.id not in concepts:  # concepts are checked below
+            differences += _word_differences(hypernym, hypernym.name, wordnet)
     for concept in concepts:
-        unknown = list(_unknown(concept, concept.lemma, wordnet))
-        found += unknown or [*_synonyms(concept, wordnet), *_above(concept, nodes, wordnet)]
-    return tuple(found)
+        unknown = list(_word_differences(concept, concept.lemma, wordnet))
+        differences += unknown or [
+            *_synonym_differences(concept, wordnet),
+            *_ancestor_differences(concept, nodes, wordnet),
+        ]
+    return tuple(differences)
 
 
-def _unknown(thing: Concept | Hypernym, word: str, wordnet: WordNet) -> Iterator[str]:
-    if thing.synset not in wordnet:
-        yield f"{thing.id}: there is no synset {thing.synset}"
-    elif not _has(word, thing.synset, wordnet):
-        words = ", ".join(wordnet.synset(thing.synset).words)
-        yield f"{thing.id}: {word!r} is not a word of {thing.synset} ({words})"
+def _word_differences(entry: Concept | Hypernym, word: str, wordnet: WordNet) -> Iterator[str]:
+    if entry.synset not in wordnet:
+        yield f"{entry.id}: there is no synset {entry.synset}"
+    elif not _has_word(word, entry.synset, wordnet):
+        words = ", ".join(wordnet.synset(entry.synset).words)
+        yield f"{entry.id}: {word!r} is not a word of {entry.synset} ({words})"
 
 
-def _synonyms(concept: Concept, wordnet: WordNet) -> Iterator[str]:
+def _synonym_differences(concept: Concept, wordnet: WordNet) -> Iterator[str]:
     for synonym in concept.synonyms:
-        known = _has(synonym.name, concept.synset, wordnet)
+        known = _has_word(synonym.name, concept.synset, wordnet)
         if known != (synonym.source == "wordnet"):
-            is_or_not = "is" if known else "is not"
             yield (
                 f"{concept.id}: the synonym {synonym.name!r} is marked {synonym.source!r}, "
-                f"but {is_or_not} a word of {concept.synset}"
+                f"but {'is' if known else 'is not'} a word of {concept.synset}"
             )
 
 
-def _above(concept: Concept, nodes: dict[str, Hypernym], wordnet: WordNet) -> Iterator[str]:
+def _ancestor_differences(
+    concept: Concept, nodes: dict[str, Hypernym], wordnet: WordNet
+) -> Iterator[str]:
     ancestors = wordnet.ancestors(concept.synset)
-    for rung in sorted(concept.ancestors, key=lambda rung: rung.id):
-        if rung.synset not in ancestors:
-            yield f"{concept.id}: {rung.id} ({rung.synset}) is not above {concept.synset}"
-    stated = {rung.synset for rung in concept.ancestors}
+    for hypernym in sorted(concept.ancestors, key=lambda hypernym: hypernym.id):
+        if hypernym.synset not in ancestors:
+            yield (
+                f"{concept.id}: {hypernym.id} ({hypernym.synset}) is not an ancestor of "
+                f"{concept.synset}"
+            )
+    listed = {hypernym.synset for hypernym in concept.ancestors}
     for offset in ancestors:
-        if offset in nodes and offset not in stated:
-            yield f"{concept.id}: {nodes[offset].id} ({offset}) is above it and is left out"
+        if offset in nodes and offset not in listed:
+            yield f"{concept.id}: the ancestor {nodes[offset].id} ({offset}) is not listed"
 
 
-def _has(word: str, offset: str, wordnet: WordNet) -> bool:
+def _has_word(word: str, offset: str, wordnet: WordNet) -> bool:
     return word.casefold() in (known.casefold() for known in wordnet.synset(offset).words)

@@ -1,4 +1,4 @@
-"""AudioSet (Gemmeke et al. 2017): the published segments, and what sounds one still has."""
+"""AudioSet (Gemmeke et al. 2017): the published segments, and the files that are available."""
 
 import csv
 import math
@@ -20,29 +20,38 @@ _SEGMENTS = "_segments.csv"
 _COMMENTS = ("# ", "#\t")
 _VIDEO = re.compile(r"[\w-]+", re.ASCII)
 _TIMES = re.compile(r"(?:[-_. ](\d+(?:\.\d+)?)(?:[-_ ]+(\d+(?:\.\d+)?))?)?")
-_SAME_TIME_S = 0.0005
+_TIME_TOLERANCE_S = 0.0005
+
+
+class AudioSetSegment(NamedTuple):
+    """A row of a file of segments; start and end in seconds, labels as ids of classes."""
+
+    video: str
+    start: float
+    end: float
+    labels: tuple[str, ...]
 
 
 class AudioSet(InMemoryDataset):
-    """Segments of 10 s with labels of 527 classes; a split for each file of segments.
+    """Segments of 10 s with labels of 527 classes; one split per file of segments.
 
-    Clips are files of their own, anywhere below `folder`, named by the id of their video: `ID.wav`,
-    `YID.wav`, or either with a start, or a start and an end: `ID_30.wav`, `YID_30.000_40.000.wav`,
-    `ID_000030.wav`, `ID_30-40.wav`, `ID_30000.wav`. The numbers count as seconds, or as
-    milliseconds. A file without a start is taken for a segment only if its video has no other.
-    Videos vanish: a segment without a file is in `missing`. Labels are not propagated to their
-    parents as published, and far from every sound in a clip is labelled: a negative is uncertain.
+    Audio files are named by the id of their video, anywhere in `folder`: `ID.wav`, `YID.wav`, or
+    either with a start, or a start and an end, in seconds or milliseconds: `ID_30.wav`,
+    `YID_30.000_40.000.wav`, `ID_000030.wav`, `ID_30-40.wav`, `ID_30000.wav`. A file without a start
+    is used only if its video has no other segment. Videos disappear from the web: segments without
+    a file are in `missing`. Published labels are incomplete and not propagated to their parents, so
+    a missing label is weak evidence of absence.
 
     Args:
-        folder: of the sound files.
+        folder: folder of the audio files.
         segments: files `NAME_segments.csv` as published; the split is NAME.
         classes: `class_labels_indices.csv` as published.
-        ontology: `ontology.json` as published; wanted by `propagate`.
-        propagate: label a clip with every class above its own, too.
+        ontology: `ontology.json` as published; required by `propagate`.
+        propagate: add the ancestors of each label that are classes.
 
     Raises:
-        InvalidInputError: if a file is not there or is another one (a copy that went through a
-            spreadsheet is refused), or a label is no class.
+        InvalidInputError: if a file is missing or not as published (spreadsheets damage it), or a
+            label is not a class.
     """
 
     def __init__(
@@ -55,29 +64,32 @@ class AudioSet(InMemoryDataset):
         propagate: bool = False,
     ) -> None:
         if propagate and ontology is None:
-            raise InvalidInputError("To propagate labels, give the path of ontology.json.")
+            raise InvalidInputError("propagate=True requires ontology='.../ontology.json'.")
         if not segments or isinstance(segments, str):
             raise InvalidInputError(
                 "AudioSet needs a list of files of segments, such as eval_segments.csv."
             )
         self.folder = Path(folder).expanduser()
         names = {row["mid"]: row["display_name"] for row in read_rows(classes, _CLASS_COLUMNS)}
-        above = _above(Ontology.from_json(ontology), names) if ontology and propagate else {}
+        ancestors: dict[str, set[str]] = {}
+        if ontology and propagate:
+            graph = Ontology.from_json(ontology)
+            ancestors = {mid: set(graph.ancestors(mid)) for mid in names}
         listed = {p.name.removesuffix(_SEGMENTS): read_segments(p) for p in map(Path, segments)}
-        files = _Files(self.folder, {s[:3] for items in listed.values() for s in items})
+        files = _AudioFiles(self.folder, {s[:3] for items in listed.values() for s in items})
         clips = {
-            split: [_clip(segment, names, above, files) for segment in items]
+            split: [_clip(segment, names, ancestors, files) for segment in items]
             for split, items in listed.items()
         }
         super().__init__("AudioSet", clips, tuple(names.values()), options={"propagate": propagate})
 
 
-def read_segments(path: str | Path) -> list[tuple[str, float, float, tuple[str, ...]]]:
-    """Id of the video, start and end in seconds, and ids of the labels, of every segment.
+def read_segments(path: str | Path) -> list[AudioSetSegment]:
+    """Read a file of segments.
 
     Raises:
-        InvalidInputError: if it cannot be read, a line is not as published, or a segment is there
-            twice; names the line.
+        InvalidInputError: if it cannot be read, a line is not as published, or a segment is
+            repeated; names the line.
     """
     file = Path(path).expanduser()
     lines: dict[tuple[str, float], int] = {}
@@ -87,118 +99,105 @@ def read_segments(path: str | Path) -> list[tuple[str, float, float, tuple[str, 
             for number, cells in enumerate(csv.reader(stream, skipinitialspace=True), 1):
                 if not any(cells) or cells[0].startswith(_COMMENTS):
                     continue
-                where = f"{file}, line {number}"
-                segment = _segment(cells, where)
-                first = lines.setdefault(segment[:2], number)
+                place = f"{file}, line {number}"
+                segment = _parsed_segment(cells, place)
+                first = lines.setdefault((segment.video, segment.start), number)
                 if first != number:
-                    raise InvalidInputError(f"{where}: the same segment as in line {first}.")
+                    raise InvalidInputError(f"{place}: the same segment as in line {first}.")
                 segments.append(segment)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInputError(f"{file}: cannot be read as segments ({error}).") from error
     return segments
 
 
-def _segment(cells: list[str], where: str) -> tuple[str, float, float, tuple[str, ...]]:
-    refusal = InvalidInputError(
-        f"{where}: expected an id, start, end and labels as AudioSet publishes them, got "
-        f"{','.join(cells)!r:.80}. A copy that a spreadsheet has saved is no longer so."
+def _parsed_segment(cells: list[str], place: str) -> AudioSetSegment:
+    error = InvalidInputError(
+        f"{place}: expected an id, start, end and labels as AudioSet publishes them, got "
+        f"{','.join(cells)!r:.80}. Use the published file: spreadsheets damage it."
     )
     try:
         video, start, end, labels = (cell.strip() for cell in cells)
-        mids, seconds = tuple(labels.split(",")), (float(start), float(end))
+        segment = AudioSetSegment(video, float(start), float(end), tuple(labels.split(",")))
     except ValueError:
-        raise refusal from None
-    if not all(mid.startswith(("/m/", "/t/", "/g/")) for mid in mids):
-        raise refusal
-    # A spreadsheet shows ids that begin with "-" or "=" as "#NAME?", and others as numbers.
-    if not _VIDEO.fullmatch(video) or not 0 <= seconds[0] < seconds[1] < math.inf:
-        raise refusal
-    return video, *seconds, mids
+        raise error from None
+    if not all(mid.startswith(("/m/", "/t/", "/g/")) for mid in segment.labels):
+        raise error
+    # Spreadsheets show ids that begin with "-" or "=" as "#NAME?", and others as numbers.
+    if not _VIDEO.fullmatch(video) or not 0 <= segment.start < segment.end < math.inf:
+        raise error
+    return segment
 
 
 def _clip(
-    segment: tuple[str, float, float, tuple[str, ...]],
+    segment: AudioSetSegment,
     names: Mapping[str, str],
-    above: Mapping[str, frozenset[str]],
-    files: "_Files",
+    ancestors: Mapping[str, set[str]],
+    files: "_AudioFiles",
 ) -> Clip:
-    video, start, end, mids = segment
-    unknown = [mid for mid in mids if mid not in names]
+    unknown = [mid for mid in segment.labels if mid not in names]
     if unknown:
-        raise InvalidInputError(f"AudioSet: {video} has the label {unknown[0]!r}, no class.")
-    labelled = {*mids, *(higher for mid in mids for higher in above.get(mid, ()))}
+        raise InvalidInputError(
+            f"AudioSet: {segment.video} has the label {unknown[0]!r}, which is not a class."
+        )
+    labels = set(segment.labels).union(*(ancestors.get(mid, ()) for mid in segment.labels))
     return Clip(
-        id=f"{video}_{_plain(start)}",
-        path=files.of(video, start, end),
-        labels=tuple(name for mid, name in names.items() if mid in labelled),
-        group=video,
+        id=f"{segment.video}_{_seconds(segment.start)}",
+        path=files.path_of(segment),
+        labels=tuple(name for mid, name in names.items() if mid in labels),
+        group=segment.video,
     )
 
 
-def _plain(seconds: float) -> str:
-    """A time to the microsecond without zeros at its end."""
-    return f"{seconds:.6f}".rstrip("0").rstrip(".")
+class _AudioFiles:
+    """The audio files in a folder by the videos in their names.
 
-
-class _NamedClass(NamedTuple):
-    """A sound file and the times in its name."""
-
-    path: Path
-    times: tuple[float, ...]  # none, the start, or the start and the end
-
-    def fits(self, start: float, end: float) -> bool:
-        """Whether the times are those of a segment, in seconds or milliseconds."""
-        segment = (start, end)[: len(self.times)]
-        return any(
-            all(abs(t / unit - s) < _SAME_TIME_S for t, s in zip(self.times, segment, strict=True))
-            for unit in (1, 1000)
-        )
-
-
-class _Files:
-    """The sound files below a folder by the videos they are named after.
-
-    Args:
-        folder: that is searched.
-        segments: id of the video, start and end of every segment that a file may be of.
+    `segments` has video, start and end of every segment that a file may belong to.
     """
 
     def __init__(self, folder: Path, segments: set[tuple[str, float, float]]) -> None:
         if not folder.is_dir():
-            raise InvalidInputError(f"{folder}: expected the folder of AudioSet's sound files.")
+            raise InvalidInputError(f"{folder}: expected the folder of AudioSet's audio files.")
         self._folder = folder
         self._n_segments = Counter(video for video, _, _ in segments)
-        self._lengths = sorted({len(video) for video in self._n_segments})
-        self._named: dict[str, list[_NamedClass]] = {}
-        for path in sorted(find_sounds(folder), key=_must_be_converted):
-            for video, times in self._meanings(path.stem):
-                self._named.setdefault(video, []).append(_NamedClass(path, times))
+        self._id_lengths = sorted({len(video) for video in self._n_segments})
+        self._files: dict[str, list[tuple[Path, tuple[float, ...]]]] = {}
+        readable_first = sorted(
+            find_sounds(folder), key=lambda path: path.suffix.lower() in OTHER_SUFFIXES
+        )
+        for path in readable_first:
+            for video, times in self._parsed_names(path.stem):
+                self._files.setdefault(video, []).append((path, times))
 
-    def of(self, video: str, start: float, end: float) -> Path:
-        """The file of a segment, or where one would be that is not there."""
-        for named in sorted(self._named.get(video, ()), key=lambda named: -len(named.times)):
-            if named.times and named.fits(start, end):
-                return named.path
-            if not named.times and self._n_segments[video] == 1:
-                return named.path
-        one = self._n_segments[video] == 1
-        return self._folder / (f"{video}.wav" if one else f"{video}_{_plain(start)}.wav")
+    def path_of(self, segment: AudioSetSegment) -> Path:
+        """The file of a segment, or the usual path if it is missing."""
+        is_only_segment = self._n_segments[segment.video] == 1
+        files = self._files.get(segment.video, ())
+        for path, times in sorted(files, key=lambda file: -len(file[1])):
+            if _are_times_of(times, segment) if times else is_only_segment:
+                return path
+        start = "" if is_only_segment else f"_{_seconds(segment.start)}"
+        return self._folder / f"{segment.video}{start}.wav"
 
-    def _meanings(self, stem: str) -> list[tuple[str, tuple[float, ...]]]:
-        """Videos that a file may be named after, and the times that follow."""
-        found = []
+    def _parsed_names(self, stem: str) -> list[tuple[str, tuple[float, ...]]]:
+        """Videos that a file name may contain, each with the times that follow."""
+        parsed = []
         for name in (stem, stem[1:]) if stem[:1] == "Y" else (stem,):
-            for length in self._lengths:
+            for length in self._id_lengths:
                 times = _TIMES.fullmatch(name, length)
                 if name[:length] in self._n_segments and times:
-                    found.append((name[:length], tuple(float(t) for t in times.groups() if t)))
-        return found
+                    parsed.append((name[:length], tuple(float(t) for t in times.groups() if t)))
+        return parsed
 
 
-def _must_be_converted(path: Path) -> bool:
-    return path.suffix.lower() in OTHER_SUFFIXES
+def _are_times_of(times: tuple[float, ...], segment: AudioSetSegment) -> bool:
+    """Whether a start, or start and end, are those of a segment, in seconds or milliseconds."""
+    expected = segment[1 : 1 + len(times)]
+    return any(
+        all(abs(t / unit - s) < _TIME_TOLERANCE_S for t, s in zip(times, expected, strict=True))
+        for unit in (1, 1000)
+    )
 
 
-def _above(ontology: Ontology, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """The classes above each class; nodes that are no classes are passed through."""
-    return {mid: frozenset(ontology.ancestors(mid)) & frozenset(names) for mid in names}
+def _seconds(seconds: float) -> str:
+    """Seconds to the microsecond, without trailing zeros."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")

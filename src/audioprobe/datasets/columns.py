@@ -1,4 +1,4 @@
-"""Which column of a table holds what a manifest needs."""
+"""Resolution of the columns of a manifest: exact names, variants and refused synonyms."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from audioprobe.errors import InvalidInputError, did_you_mean
 
 ROLES = ("path", "labels", "id", "start", "end", "duration", "group", "split")
-"""What a manifest reads, and the usual names of the columns."""
+"""Roles of a manifest's columns, which are also their usual names."""
 
 _TIMES = ("start", "end", "duration")
 _SECONDS = r"(times?)?(in)?(s|secs?|seconds?)?"  # "start_time", "Start (s)", "end_seconds"
@@ -36,17 +36,17 @@ _SYNONYMS = {
 }
 
 
-def find_columns(
+def resolve_columns(
     names: Sequence[str], given: Mapping[str, str] | None, place: str
 ) -> dict[str, str]:
-    """Return the column of each role; a role without a column is left out.
+    """Return the column of each role, without roles that have no column.
 
-    A name that differs from the role in case, spaces, plural, "_time" or a unit of seconds is
-    taken. Other names that probably mean the same, such as "species", are refused with the mapping
-    to write, for an ignored column would change the clips without a word.
+    Names that differ from the role in case, spaces, plural, "_time" or a unit of seconds are
+    accepted. Other names that probably mean the same, such as "species", are refused with the
+    mapping to write, because ignoring them would change the clips unnoticed.
 
     Args:
-        names: of the columns.
+        names: names of the columns.
         given: columns by role; "" says that the table has none for it.
         place: file and row of the header, for messages.
 
@@ -54,41 +54,41 @@ def find_columns(
         InvalidInputError: for an unknown role, a column that the table lacks, two columns for one
             role, or a probable one that is not named in `given`.
     """
-    chosen = check_columns(given or {}, names, place)
+    given = dict(given or {})
+    chosen = check_columns(given, names, place)
     for role in ROLES:
         if role not in chosen and (column := _variant(role, names, place, chosen)):
             chosen[role] = column
     used = {column for column in chosen.values() if column}
     free = {_letters(name): name for name in reversed(names) if name not in used}
     _refuse_other_units(free, chosen, place)
-    # Who names columns has looked at the table: a site may be of no interest.
-    asked = ("path", "labels", *_TIMES) if given else ROLES
+    # A caller who names columns knows the table: an unused column of sites may be intended.
+    required = ("path", "labels", *_TIMES) if given else ROLES
     probable = {
         role: next(free[word] for word in _SYNONYMS[role] if word in free)
-        for role in asked
+        for role in required
         if role not in chosen and any(word in free for word in _SYNONYMS.get(role, ()))
     }
     if "offset" in free and "start" not in {**chosen, **probable}:
-        probable.pop("end", None)  # an offset is an end beside an onset, and else a start
+        probable.pop("end", None)  # "offset" is an end beside an onset, and otherwise a start
         probable["start"] = free["offset"]
     if probable or not chosen.get("path"):
-        mapping = shown_columns({**(given or {}), **probable})
-        away = ', and {"ROLE": ""} for a column that is none of these' if not given else ""
-        advice = (
-            f"If that is what they mean, write {mapping}{away}."
-            if "path" in {**chosen, **probable}
-            else 'Name the column of paths: columns={"path": "..."}.'
-        )
-        lacking = "path" if not chosen.get("path") else next(iter(probable))
+        role = "path" if not chosen.get("path") else next(iter(probable))
+        if "path" in {**chosen, **probable}:
+            other = ', and {"ROLE": ""} for a column that is none of these' if not given else ""
+            mapping = columns_argument({**given, **probable})
+            advice = f"If these columns have that meaning, write {mapping}{other}."
+        else:
+            advice = 'Name the column of paths: columns={"path": "..."}.'
         raise InvalidInputError(
-            f"{place}: needs the columns path, and labels, start, end, duration, group, split and "
-            f"id where they are known; {lacking!r} is not among {', '.join(names)}. {advice}"
+            f"{place}: expected the column path, and optionally labels, start, end, duration, "
+            f"group, split and id; {role!r} is not among {', '.join(names)}. {advice}"
         )
     return {role: column for role, column in chosen.items() if column}
 
 
 def check_columns(given: Mapping[str, str], names: Sequence[str], place: str) -> dict[str, str]:
-    """Return columns by role as they were given, if the table has them.
+    """Return columns by role as given, after checking that roles and columns exist.
 
     Raises:
         InvalidInputError: for an unknown role, or a column that the table lacks.
@@ -96,8 +96,8 @@ def check_columns(given: Mapping[str, str], names: Sequence[str], place: str) ->
     for role, column in given.items():
         if role not in ROLES:
             raise InvalidInputError(
-                f"columns: a manifest has the columns {', '.join(ROLES)}; {role!r} is none of "
-                f"them.{did_you_mean(role, ROLES)}"
+                f"columns: expected the roles {', '.join(ROLES)}, got {role!r}."
+                f"{did_you_mean(role, ROLES)}"
             )
         if column and column not in names:
             raise InvalidInputError(
@@ -107,29 +107,31 @@ def check_columns(given: Mapping[str, str], names: Sequence[str], place: str) ->
     return dict(given)
 
 
-def shown_columns(columns: Mapping[str, str]) -> str:
+def columns_argument(columns: Mapping[str, str]) -> str:
     """Return columns by role as an argument to paste into a call."""
     return f"columns={json.dumps(dict(columns), ensure_ascii=False)}"
 
 
 def _variant(role: str, names: Sequence[str], place: str, chosen: Mapping[str, str]) -> str:
-    """The column that has the role's name, or nearly; "" where there is none."""
+    """The column with the name of the role or a variant of it; "" if there is none."""
     free = [name for name in names if name not in chosen.values()]
     same = [name for name in free if _letters(name) == role]
     if len(same) < 2 and role in same:
         return role
-    near = same or [name for name in free if _VARIANTS[role].fullmatch(_letters(name))]
-    if len(near) > 1:
+    candidates = same or [name for name in free if _VARIANTS[role].fullmatch(_letters(name))]
+    if len(candidates) > 1:
         raise InvalidInputError(
-            f"{place}: the columns {' and '.join(map(repr, near))} may both be {role!r}. Write "
-            f"{shown_columns({role: near[0]})}, or another of them."
+            f"{place}: the columns {' and '.join(map(repr, candidates))} may both be {role!r}. "
+            f"Write {columns_argument({role: candidates[0]})}, or another of them."
         )
-    return near[0] if near else ""
+    return candidates[0] if candidates else ""
 
 
 def _refuse_other_units(free: Mapping[str, str], chosen: Mapping[str, str], place: str) -> None:
+    if any(role in chosen for role in _TIMES):
+        return
     for letters, name in free.items():
-        if not any(role in chosen for role in _TIMES) and _OTHER_UNITS.fullmatch(letters):
+        if _OTHER_UNITS.fullmatch(letters):
             raise InvalidInputError(
                 f"{place}: expected start, end and duration in seconds, got the column {name!r}. "
                 'Add columns in seconds, or write columns={"start": ""} to take whole files.'

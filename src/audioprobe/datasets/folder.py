@@ -1,4 +1,4 @@
-"""Your own clips, in a folder per label."""
+"""Clips in one folder per label."""
 
 from pathlib import Path
 
@@ -10,39 +10,44 @@ from audioprobe.types import Clip
 
 
 class Folder(InMemoryDataset):
-    """Sound files in folders that are named as what is heard in them: `sounds/crow/one.wav`.
+    """Audio files in folders named like their labels: `sounds/crow/one.wav`.
 
-    Hidden files and folders are no clips; links are followed. A link to a file that is gone, and a
-    sound that must be converted before it can be read (.m4a, .wma, ...), is in `missing`; a sound
-    that lies in no folder of a label is in `left_out`.
+    Hidden files and folders are skipped; links are followed. Broken links, and files that must be
+    converted before they can be read (.m4a, .wma, ...), are in `missing`; audio files outside the
+    folders of labels are in `left_out`.
 
     Args:
-        folder: of the folders.
-        splits: whether there is a folder per split above those of the labels:
+        folder: parent of the folders.
+        splits: whether the folders of labels are in one folder per split:
             `sounds/test/crow/one.wav`.
 
     Raises:
-        InvalidInputError: if it is no folder, or no sound file lies where one is expected.
+        InvalidInputError: if it is not a folder, or has no audio files in this layout.
     """
 
     def __init__(self, folder: str | Path, *, splits: bool = False) -> None:
         self.folder = Path(folder).expanduser()
         if not self.folder.is_dir():
-            raise InvalidInputError(f"{self.folder}: expected a folder of folders with sounds.")
-        parents = {p.name: p for p in _folders(self.folder)} if splits else {ALL: self.folder}
-        found = {name: self._clips(parent) for name, parent in parents.items()}
-        clips = {name: items for name, items in found.items() if items}
+            raise InvalidInputError(f"{self.folder}: expected a folder with one folder per label.")
+        parents = {p.name: p for p in _subfolders(self.folder)} if splits else {ALL: self.folder}
+        clips = {name: items for name, path in parents.items() if (items := self._clips(path))}
         layout = "SPLIT/LABEL/FILE" if splits else "LABEL/FILE"
         if not clips:
             raise InvalidInputError(
-                f"{self.folder}: no sound file lies at {layout} below it. Known are "
-                f"{', '.join(sorted(READABLE_SUFFIXES))}."
+                f"{self.folder}: expected audio files in the layout {layout}, got none. Readable "
+                f"suffixes are {', '.join(sorted(READABLE_SUFFIXES))}."
             )
-        heard = {label for items in clips.values() for clip in items for label in clip.labels or ()}
-        above = [self.folder, *parents.values()] if splits else [self.folder]
-        stray = [path for place in above for path in sorted(place.iterdir()) if _is_file(path)]
-        left_out = {self._id(path): f"does not lie at {layout}" for path in stray}
-        super().__init__(self.folder.name, clips, sorted(heard), left_out=left_out)
+        labels = {
+            label for items in clips.values() for clip in items for label in clip.labels or ()
+        }
+        outside = [self.folder, *parents.values()] if splits else [self.folder]
+        left_out = {
+            self._id(path): f"not in the layout {layout}"
+            for parent in outside
+            for path in sorted(parent.iterdir())
+            if is_sound(path) and not is_hidden(path.name) and not path.is_dir()
+        }
+        super().__init__(self.folder.name, clips, sorted(labels), left_out=left_out)
 
     def _id(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
@@ -50,14 +55,10 @@ class Folder(InMemoryDataset):
     def _clips(self, parent: Path) -> list[Clip]:
         return [
             Clip(id=self._id(path), path=path, labels=(label.name,))
-            for label in _folders(parent)
+            for label in _subfolders(parent)
             for path in find_sounds(label)
         ]
 
 
-def _is_file(path: Path) -> bool:
-    return is_sound(path) and not is_hidden(path.name) and not path.is_dir()
-
-
-def _folders(parent: Path) -> list[Path]:
+def _subfolders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir() and not is_hidden(path.name))

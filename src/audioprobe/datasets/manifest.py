@@ -1,55 +1,74 @@
-"""Your own clips, listed in a table of your own or by an annotation program."""
+"""Clips listed in a table of the user or of an annotation program."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from audioprobe.datasets.annotations import (
-    TEXT_SUFFIXES,
-    AnnotationTable,
-    annotation_files,
-    annotation_table,
-    sound_of,
-)
-from audioprobe.datasets.cells import refuse_case_variants
-from audioprobe.datasets.columns import find_columns
-from audioprobe.datasets.in_memory import InMemoryDataset
-from audioprobe.datasets.labels import is_missing, labels_of, refuse_commas, seconds_of
-from audioprobe.datasets.segments import Segment, clips_of_segments
+from audioprobe.datasets.annotations import AnnotationTable, annotation_files, annotation_table
+from audioprobe.datasets.columns import resolve_columns
+from audioprobe.datasets.in_memory import InMemoryDataset, refuse_case_variants
 from audioprobe.errors import InvalidInputError, did_you_mean
-from audioprobe.io.delimited import delimited_records
-from audioprobe.io.tables import TableRow, read_rows, table_rows
+from audioprobe.io.table_row import TableRow
+from audioprobe.io.tables import TEXT_SUFFIXES, read_records, read_rows, table_rows
 from audioprobe.normalization import nfc
+from audioprobe.types import Clip
 
 ALL = "all"
-"""The split of a table without one."""
+"""Name of the only split of a table without splits."""
 
-_NO_CALL = "nocall"  # what BirdNET-Analyzer writes where it detects nothing
+_NO_CALL = "nocall"  # label that BirdNET-Analyzer writes where it detects nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Segment:
+    """Content of a row; `recording` is the name that ids begin with."""
+
+    place: str
+    recording: str
+    path: Path
+    labels: tuple[str, ...] | None
+    start: float
+    duration: float | None
+    clip_id: str
+    group: str | None
+    split: str
+
+    @property
+    def key(self) -> tuple[str, str, int, int | None]:
+        """Id, recording, start and end in microseconds: equal for rows of the same clip."""
+        end = None if self.duration is None else _microseconds(self.start + self.duration)
+        return self.clip_id, self.recording, _microseconds(self.start), end
+
+    @property
+    def short_id(self) -> str:
+        """The recording, with the start if it is not 0."""
+        start = _microseconds(self.start)
+        return f"{self.recording}#{_seconds(start)}" if start else self.recording
 
 
 class Manifest(InMemoryDataset):
     """Clips of a table: CSV, TSV, JSON lines or Parquet (extra `data`).
 
-    Columns: `path` (relative to `folder`, or absolute); and if they are there `labels` (several of
-    them with ";" between, or a list), `id` (else the path, with the start where there is one),
-    `start` and `end` or `duration` in seconds, `group` (site, recorder, source recording) and
-    `split`. Without a column `labels` nobody has said what is heard; an empty cell says that
-    nothing is, and a missing value ("NaN", "NA", "None", null) that nobody has said. Case, spaces,
-    plural, "_time" and "_s" in names of columns do not matter; other names that probably mean one
-    of these are refused with the `columns=` to write.
+    Columns: `path` (relative to `folder`, or absolute); optional are `labels` (several with ";"
+    between them, or a list), `id` (default: the path, "#" and the start), `start` and `end` or
+    `duration` in seconds, `group` (site, recorder, source recording) and `split`. Case, spaces,
+    plural, "_time" and "_s" in column names are ignored; other names that probably mean one of
+    these columns are refused with the `columns=` to write.
 
-    Rows about the same piece of the same file are one clip with the labels of all of them; pieces
-    that overlap are clips of their own, each with its own labels.
+    Clips are unlabelled if there is no column `labels`, or its value is missing ("NaN", "NA",
+    "None", null); an empty cell says that none of the labels applies. Rows about the same segment
+    of a file are one clip with the labels of all of them; overlapping segments are separate clips.
 
-    Selection tables of Raven, label tracks of Audacity and results of BirdNET-Analyzer are read as
-    they are. The sound is the one that a row names, looked for in `folder` where the path is that
-    of another machine, or else the one that is named like the table; it is the group. Selections
-    without length, or that end in another file, are in `left_out`.
+    Selection tables of Raven, label tracks of Audacity and results of BirdNET-Analyzer are read
+    without conversion. The recording is the one that a row names, searched in `folder` if the path
+    is of another machine, or else the one named like the table; it is the group. Selections of zero
+    length, or that end in another file, are in `left_out`.
 
     Args:
         table: the file; or a folder with tables of annotation programs.
-        folder: where paths begin, and where sounds of annotations are; None is the folder of the
-            table.
+        folder: base of relative paths, and folder of annotated recordings; None is the folder of
+            the table.
         columns: other names of these columns, `{"path": "filename", "labels": "species"}`; "" says
             that the table has no such column.
         labels: every label, in order; empty takes those of the table, sorted.
@@ -57,10 +76,10 @@ class Manifest(InMemoryDataset):
             another.
 
     Raises:
-        InvalidInputError: for a table that cannot be read, an unknown or ambiguous column, a time
-            that is not one, a label that is not among `labels`, labels that differ in case alone
-            unless both are in `labels`, or two clips of one id; names the row, as a spreadsheet
-            counts them: the header is row 1.
+        InvalidInputError: for a table that cannot be read, an unknown or ambiguous column, an
+            invalid time, a label that is not among `labels`, labels that differ only in case unless
+            both are in `labels`, or two clips with the same id; names the row as a spreadsheet
+            counts: the header is row 1.
     """
 
     def __init__(
@@ -73,158 +92,189 @@ class Manifest(InMemoryDataset):
         separator: str | None = None,
     ) -> None:
         file = Path(table).expanduser()
-        base = file if file.is_dir() else file.parent
+        is_folder = file.is_dir()
+        base = file if is_folder else file.parent
         self.folder = base if folder is None else Path(folder).expanduser()
         self._has_folder = folder is not None
-        self._given = columns
+        self._columns = dict(columns or {})
         self._separator = separator
         left_out: dict[str, str] = {}
         segments = [
             segment
-            for path in (annotation_files(file) if file.is_dir() else [file])
-            for segment in self._segments(path, left_out, only_annotations=file.is_dir())
+            for path in (annotation_files(file) if is_folder else [file])
+            for segment in self._segments(path, left_out, only_annotations=is_folder)
         ]
-        clips = clips_of_segments(segments)
-        super().__init__(
-            nfc(file.name if file.is_dir() else file.stem),
-            clips,
-            _vocabulary(segments, labels, separator),
-            left_out=left_out,
-        )
+        clips = _clips_by_split(segments)
+        vocabulary = _vocabulary(segments, labels, separator)
+        name = nfc(file.name if is_folder else file.stem)
+        super().__init__(name, clips, vocabulary, left_out=left_out)
 
     def _segments(
         self, file: Path, left_out: dict[str, str], *, only_annotations: bool
-    ) -> Iterator[Segment]:
-        if file.suffix.lower() not in TEXT_SUFFIXES:
+    ) -> Iterator[_Segment]:
+        suffix = file.suffix.lower()
+        if suffix in TEXT_SUFFIXES:
+            expected = [self._columns.get("path", "path")]
+            records, delimiter = read_records(file, TEXT_SUFFIXES[suffix], expected)
+            annotations = annotation_table(file, records, delimiter, self._columns)
+            if annotations is not None:
+                yield from self._annotated_segments(file, annotations, left_out)
+                return
+            if only_annotations:
+                raise InvalidInputError(
+                    f"{file}: expected a table of Raven, Audacity or BirdNET-Analyzer. Move it "
+                    "away, or pass one table instead of the folder."
+                )
+            rows = table_rows(file, records, delimiter)
+            if not rows:
+                raise InvalidInputError(f"{file}: has no rows.")
+        else:
             rows = read_rows(file)
-            names = tuple(dict.fromkeys(name for row in rows for name in row))
-            columns = find_columns(names, self._given, rows[0].place)
-            yield from (self._listed_segment(row, columns, "") for row in rows)
-            return
-        named = [(self._given or {}).get("path", "path")]
-        records, delimiter = delimited_records(file, TEXT_SUFFIXES[file.suffix.lower()], named)
-        annotations = annotation_table(file, records, delimiter, self._given)
-        if annotations is not None:
-            yield from self._annotated(file, annotations, delimiter, left_out)
-            return
-        if only_annotations:
-            raise InvalidInputError(
-                f"{file}: expected a table of Raven, Audacity or BirdNET-Analyzer. Move it away, "
-                "or name one table instead of the folder."
-            )
-        rows = table_rows(file, records, delimiter)
-        if not rows:
-            raise InvalidInputError(f"{file}: has no rows.")
-        columns = find_columns(tuple(rows[0]), self._given, f"{file}, row 1")
-        yield from (self._listed_segment(row, columns, delimiter) for row in rows)
+        names = tuple(dict.fromkeys(name for row in rows for name in row))
+        place = f"{file}, row 1" if suffix in TEXT_SUFFIXES else rows[0].place
+        columns = resolve_columns(names, self._columns, place)
+        yield from (self._manifest_segment(row, columns) for row in rows)
 
-    def _listed_segment(self, row: TableRow, columns: Mapping[str, str], delimiter: str) -> Segment:
-        name = row.get(columns["path"])
-        if is_missing(name):
-            raise InvalidInputError(f"{row.place}: the column {columns['path']!r} is empty.")
+    def _manifest_segment(self, row: TableRow, columns: Mapping[str, str]) -> _Segment:
+        column = columns["path"]
+        if row.is_missing(column):
+            raise InvalidInputError(f"{row.place}: the column {column!r} is empty.")
+        name = row[column]
         if not isinstance(name, str):
             raise InvalidInputError(
-                f"{row.place}: the column {columns['path']!r} needs a path, got {name!r:.60}."
+                f"{row.place}: column {column!r}: expected a path, got {name!r:.60}."
             )
         path = self.folder / name
-        if "\\" in name and not path.exists():  # saved by Windows
-            other = self.folder / name.replace("\\", "/")
-            path = other if other.exists() else path
-        return _segment(row, columns, delimiter, self._separator, sound=name, path=path)
+        with_slashes = self.folder / name.replace("\\", "/")  # written on Windows
+        if not path.exists() and with_slashes.exists():
+            path = with_slashes
+        return self._segment(row, columns, recording=name, path=path)
 
-    def _annotated(
-        self, file: Path, table: AnnotationTable, delimiter: str, left_out: dict[str, str]
-    ) -> Iterator[Segment]:
+    def _annotated_segments(
+        self, file: Path, table: AnnotationTable, left_out: dict[str, str]
+    ) -> Iterator[_Segment]:
         base = self.folder if self._has_folder else file.parent
-        paths: dict[str, Path] = {}  # of sounds, by what rows call them
-        for row in table.rows:
-            name = row.get(table.columns.get("path", ""), "") or ""
-            if name not in paths:
-                path = sound_of(file, base, name)
-                other = next((other for other, same in paths.items() if same == path), None)
-                if other is not None:
-                    raise InvalidInputError(
-                        f"{row.place}: {name!r} and {other!r} are both found as {path}. Put the "
-                        "sounds where the table says, or keep a table per sound."
-                    )
-                paths[name] = path
-            path = paths[name]
+        for row, path in table.recordings(file, base):
             inside = path.is_relative_to(self.folder)
-            sound = nfc((path.relative_to(self.folder) if inside else path).as_posix())
-            segment = _segment(
-                row, table.columns, delimiter, self._separator, sound=sound, path=path
-            )
-            segment = replace(
-                segment,
-                labels=() if segment.labels == (_NO_CALL,) else segment.labels,
-                group=segment.group or sound,
-            )
+            recording = nfc((path.relative_to(self.folder) if inside else path).as_posix())
+            segment = self._segment(row, table.columns, recording=recording, path=path)
             cause = table.left_out.get(row.place, "")
             if segment.duration == 0:
-                cause = f"{row.place}: a selection without length"
+                cause = f"{row.place}: a selection of zero length"
             if cause:
-                left_out[f"{sound}, {row.place}"] = cause
-            else:
-                yield segment
+                left_out[f"{recording}, {row.place}"] = cause
+                continue
+            labels = () if segment.labels == (_NO_CALL,) else segment.labels
+            yield replace(segment, labels=labels, group=segment.group or recording)
 
+    def _segment(
+        self, row: TableRow, columns: Mapping[str, str], *, recording: str, path: Path
+    ) -> _Segment:
+        def text(role: str) -> str:
+            column = columns.get(role, "")
+            return "" if row.is_missing(column) else str(row[column])
 
-def _segment(
-    row: TableRow,
-    columns: Mapping[str, str],
-    delimiter: str,
-    separator: str | None,
-    *,
-    sound: str,
-    path: Path,
-) -> Segment:
-    def cell(role: str) -> object:
-        return row.get(columns[role]) if columns.get(role) else None
-
-    def text(role: str) -> str:
-        return "" if is_missing(cell(role)) else str(cell(role))
-
-    try:
         start, end, duration = (
-            seconds_of(cell(role), columns.get(role, role), delimiter)
-            for role in ("start", "end", "duration")
+            row.seconds(columns.get(role, "")) for role in ("start", "end", "duration")
         )
-        labels = labels_of(cell("labels"), separator) if columns.get("labels") else None
+        if end is not None and duration is not None:
+            raise InvalidInputError(f"{row.place}: has both an end and a duration; remove one.")
+        start = start or 0.0
+        return _Segment(
+            place=row.place,
+            recording=recording,
+            path=path,
+            labels=row.labels(columns.get("labels", ""), self._separator),
+            start=start,
+            duration=duration if end is None else end - start,
+            clip_id=text("id"),
+            group=text("group") or None,
+            split=text("split") or ALL,
+        )
+
+
+def _clips_by_split(segments: Iterable[_Segment]) -> dict[str, list[Clip]]:
+    """Merge rows of the same segment into clips, in the order of their first rows.
+
+    Ids are the recording, "#" and the start if it is not 0, and "-" and the end if several clips
+    begin there; times have up to six decimals.
+    """
+    merged: dict[tuple[str, str, int, int | None], list[_Segment]] = {}
+    for segment in segments:
+        merged.setdefault(segment.key, []).append(segment)
+    id_counts = Counter(rows[0].short_id for rows in merged.values() if not rows[0].clip_id)
+    clips: dict[str, list[Clip]] = {}
+    places: dict[str, str] = {}
+    for rows in merged.values():
+        first = rows[0]
+        clip = _merged_clip(rows, id_counts)
+        if clip.id in places:
+            raise InvalidInputError(
+                f"{first.place}: the id {clip.id!r} is already used in {places[clip.id]} for "
+                "another segment. Use unique ids."
+            )
+        places[clip.id] = first.place
+        clips.setdefault(first.split, []).append(clip)
+    refuse_case_variants(clips, "splits", "Use one spelling.")
+    return clips
+
+
+def _merged_clip(rows: Sequence[_Segment], id_counts: Counter[str]) -> Clip:
+    first = rows[0]
+    for row in rows[1:]:
+        for field in ("group", "split"):
+            value, expected = getattr(row, field), getattr(first, field)
+            if value != expected:
+                raise InvalidInputError(
+                    f"{row.place}: the same segment as in {first.place}, with the {field} "
+                    f"{value!r} instead of {expected!r}. Use one {field} per segment."
+                )
+    labels = [row.labels for row in rows if row.labels is not None]
+    clip_id = first.clip_id or first.short_id
+    *_, start, end = first.key
+    if not first.clip_id and end is not None and id_counts[clip_id] > 1:
+        clip_id = f"{first.recording}#{_seconds(start)}-{_seconds(end)}"
+    try:
+        return Clip(
+            id=clip_id,
+            path=first.path,
+            labels=tuple(label for names in labels for label in names) if labels else None,
+            start=first.start,
+            duration=first.duration,
+            group=first.group,
+        )
     except InvalidInputError as error:
-        raise InvalidInputError(f"{row.place}: {error}") from error
-    if end is not None and duration is not None:
-        raise InvalidInputError(
-            f"{row.place}: has both an end and a duration; leave one of them out."
-        )
-    start = start or 0.0
-    return Segment(
-        place=row.place,
-        sound=sound,
-        path=path,
-        labels=labels,
-        start=start,
-        duration=duration if end is None else end - start,
-        clip_id=text("id"),
-        group=text("group") or None,
-        split=text("split") or ALL,
-    )
+        raise InvalidInputError(f"{first.place}: {error}") from error
 
 
 def _vocabulary(
-    segments: Sequence[Segment], labels: Sequence[str], separator: str | None
+    segments: Sequence[_Segment], labels: Sequence[str], separator: str | None
 ) -> tuple[str, ...]:
-    """Every label, sorted unless named; refuses those that are probably mistakes."""
+    """All labels; refuses those that are probably mistakes."""
     places = {
         label: segment.place for segment in reversed(segments) for label in segment.labels or ()
     }
     known = tuple(map(nfc, labels)) or tuple(sorted(places))
-    if separator is None:
-        refuse_commas(places, known)
     if not labels:
-        refuse_case_variants(known, "labels", "Write them alike, or list both in labels=[...].")
+        refuse_case_variants(known, "labels", "Use one spelling, or list both in labels=[...].")
     for label, place in places.items():
+        parts = [part.strip() for part in label.split(",")]
+        if separator is None and len(parts) > 1 and set(known).issuperset(parts):
+            raise InvalidInputError(
+                f"{place}: the label {label!r} consists of known labels with commas between them. "
+                "Pass separator=',', or separator=';' if it is one label."
+            )
         if label not in known:
             raise InvalidInputError(
                 f"{place}: the label {label!r} is not among labels=[...]."
                 f"{did_you_mean(label, known)}"
             )
     return known
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+def _seconds(microseconds: int) -> str:
+    return f"{microseconds / 1_000_000:.6f}".rstrip("0").rstrip(".")

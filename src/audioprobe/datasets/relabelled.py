@@ -1,4 +1,4 @@
-"""A data set under other names: what makes two data sets comparable."""
+"""Data sets with renamed labels, which makes two data sets comparable."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,12 +12,12 @@ from audioprobe.types import Clip, ComponentInfo
 
 
 class RelabelledDataset:
-    """A data set whose labels are renamed, joined, or left out.
+    """A data set whose labels are renamed, merged or dropped.
 
     Args:
-        dataset: with labels of its own.
-        names: the new name of each label; several may get the same one. A label that is not
-            here is dropped, its clips stay.
+        dataset: the data set to relabel.
+        names: new name of each label; several labels may get the same name. Labels without a name
+            are dropped; their clips remain.
 
     Raises:
         InvalidInputError: if a label is not one of the data set.
@@ -37,7 +37,7 @@ class RelabelledDataset:
 
     @property
     def info(self) -> ComponentInfo:
-        """The data set within, and every renaming."""
+        """The new names, and the relabelled data set as a part."""
         pairs = tuple(f"{label} -> {name}" for label, name in self._names.items())
         return ComponentInfo(
             "dataset", "mapped", options={"names": pairs}, parts={"dataset": self._dataset.info}
@@ -45,32 +45,32 @@ class RelabelledDataset:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Those of the data set within."""
+        """Splits of the relabelled data set."""
         return self._dataset.splits
 
     def clips(self, split: str) -> tuple[Clip, ...]:
-        """Its clips, in order; what has no annotation stays without.
+        """Return the clips of a split with their new labels; unlabelled clips stay unlabelled.
 
         Raises:
             InvalidInputError: for an unknown split.
         """
-        return tuple(self._renamed(clip) for clip in self._dataset.clips(split))
+        return tuple(self._relabelled(clip) for clip in self._dataset.clips(split))
 
-    def _renamed(self, clip: Clip) -> Clip:
+    def _relabelled(self, clip: Clip) -> Clip:
         if clip.labels is None:
             return clip
-        new = dict.fromkeys(self._names[label] for label in clip.labels if label in self._names)
-        return replace(clip, labels=tuple(new))
+        names = dict.fromkeys(self._names[label] for label in clip.labels if label in self._names)
+        return replace(clip, labels=tuple(names))
 
 
 def read_mapping(path: str | Path) -> dict[str, str]:
-    """A table with the columns `label` (of the data set) and `name` (what it becomes).
+    """Read new names of labels from a table with the columns `label` and `name`.
 
     Raises:
-        InvalidInputError: if it is no such table, or a label comes twice.
+        InvalidInputError: if the table cannot be read, or has a label twice.
     """
     rows = read_rows(Path(path).expanduser(), ("label", "name"))
     names = {row["label"]: row["name"] for row in rows}
     if len(names) < len(rows):
-        raise InvalidInputError(f"{path}: a label comes twice; it can become one name only.")
+        raise InvalidInputError(f"{path}: expected each label once. Remove the repeated rows.")
     return names

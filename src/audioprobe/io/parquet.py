@@ -1,4 +1,4 @@
-"""Tables in Parquet; importing this needs the extra `data`."""
+"""Parquet files; importing this module requires the extra `data`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +12,8 @@ with needs_extra("data"):
     from pyarrow import parquet
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file.
+def read_parquet(path: Path) -> list[dict[str, Any]]:
+    """Read the rows of a file.
 
     Raises:
         InvalidInputError: if it is not Parquet.
@@ -26,12 +26,12 @@ def read(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def write(path: Path, columns: Mapping[str, Sequence[object]]) -> Path:
-    """Columns of equal length as a file; the same columns give the same bytes.
+def write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> Path:
+    """Write columns of equal length; the same columns give the same bytes.
 
     Args:
-        path: of the file; as `disk.writing`.
-        columns: by name, in order.
+        path: the file, written atomically; its folder exists.
+        columns: values by column, in order.
     """
     with atomic_open(path) as stream:
         parquet.write_table(pa.table(dict(columns)), stream)

@@ -1,78 +1,106 @@
-"""Rows of files that people keep tables in: CSV, TSV, JSON lines, Parquet."""
+"""Tables with named columns, read from CSV, TSV, JSON lines and Parquet."""
 
+import codecs
+import csv
 import hashlib
+import io
 import json
-import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from audioprobe.errors import InvalidInputError, did_you_mean
-from audioprobe.io.delimited import decoded, delimited_records, plain
+from audioprobe.errors import InvalidInputError, did_you_mean, optional_import
+from audioprobe.io.table_row import TableRow
 from audioprobe.normalization import nfc
 
-_SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+DELIMITERS = (",", ";", "\t", "|")
+TEXT_SUFFIXES: Mapping[str, str] = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+"""Suffixes of text tables, and the usual delimiter of each."""
 
-
-class TableRow(dict[str, Any]):
-    """A row of a table: a cell per column; text, but for JSON lines and Parquet.
-
-    Texts are in Unicode NFC, without spaces around them; NaN is None. Lists hold no empty items.
-
-    Attributes:
-        place: file and row, for messages. Rows count as in a spreadsheet: the header is row 1.
-    """
-
-    def __init__(self, cells: Iterable[tuple[str, Any]], place: str) -> None:
-        super().__init__((nfc(name.strip()), _cleaned(cell)) for name, cell in cells)
-        self.place = place
+_SUFFIXES = (*TEXT_SUFFIXES, ".jsonl", ".parquet")
+_SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # first line that Excel may write
 
 
 def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[TableRow]:
     """Read a table.
 
-    CSV may be separated by commas, semicolons, tabs or bars, and be UTF-8 or UTF-16 with a byte
-    order mark. Blank rows and columns without a name are left out.
+    CSV may be separated by commas, semicolons, tabs or bars, and be in UTF-8 or UTF-16 with a byte
+    order mark. Blank rows and columns without a name are skipped.
 
     Args:
         path: ".csv", ".tsv", ".txt", ".jsonl" or ".parquet" (extra `data`).
-        columns: that it must have; case, spaces and underscores may differ.
+        columns: required columns; case, spaces and underscores may differ.
 
     Raises:
-        InvalidInputError: if it cannot be read, is of another kind, a column is missing or there
-            twice, or a row has not as many cells as the header; names the row.
+        InvalidInputError: if the file cannot be read or has another suffix, a column is missing or
+            duplicate, or the number of cells of a row differs from the header; names the row.
     """
     file = Path(path)
-    readers = {".jsonl": _jsonl, ".parquet": _parquet}
-    usual = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
     suffix = file.suffix.lower()
-    if suffix not in {**readers, **usual}:
-        hint = " Save the sheet as CSV in UTF-8." if suffix in _SHEETS else ""
-        known = ", ".join((*usual, *readers))
-        raise InvalidInputError(f"{file}: expected a table ending in {known}.{hint}")
+    if suffix not in _SUFFIXES:
+        advice = " Save the sheet as CSV in UTF-8." if suffix in _SPREADSHEETS else ""
+        raise InvalidInputError(
+            f"{file}: expected a table ending in {', '.join(_SUFFIXES)}.{advice}"
+        )
     try:
-        if suffix in usual:
-            rows = table_rows(file, *delimited_records(file, usual[suffix], columns))
+        if suffix == ".jsonl":
+            rows = _json_lines(file)
+        elif suffix == ".parquet":
+            rows = _parquet(file)
         else:
-            rows = readers[suffix](file)
+            rows = table_rows(file, *read_records(file, TEXT_SUFFIXES[suffix], columns))
     except OSError as error:
         raise InvalidInputError(f"{file}: cannot be read as a table ({error}).") from error
     if not rows:
         raise InvalidInputError(f"{file}: has no rows.")
     for row in rows:
-        where = f"{file}, row 1" if suffix in usual else row.place
-        _require(row, columns, where)
+        _require(row, columns, f"{file}, row 1" if suffix in TEXT_SUFFIXES else row.place)
     return rows
 
 
-def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> list[TableRow]:
-    """Return rows of records that begin with a header.
+def read_records(
+    file: Path, usual: str, columns: Sequence[str] = ()
+) -> tuple[list[list[str]], str]:
+    """Read the cells of a text table.
 
     Args:
-        file: for messages.
-        records: as `delimited_records` returns them.
-        delimiter: between cells.
+        file: path of the table.
+        usual: delimiter to use unless the first lines show another one.
+        columns: columns that the header should have, to detect the delimiter.
+
+    Returns:
+        The rows, including the header and blank rows, with stripped cells in Unicode NFC; and the
+        delimiter.
+
+    Raises:
+        InvalidInputError: if the file cannot be read, has another encoding, or has broken quotes.
+    """
+    text = _decoded(file)
+    line = _SEPARATOR_LINE.match(text)
+    if line:
+        text = text[line.end() :]
+    delimiter = line[1] if line else _detect_delimiter(text, usual, columns)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+    )
+    try:
+        records = list(reader)
+    except csv.Error as error:
+        if delimiter != "\t":
+            raise InvalidInputError(f"{file}, line {reader.line_num}: {error}.") from error
+        records = []
+    # Programs that separate by tabs often write quotes as part of the text.
+    if delimiter == "\t" and (not records or any("\n" in x for cells in records for x in cells)):
+        stream = io.StringIO(text, newline="")
+        records = list(csv.reader(stream, delimiter=delimiter, quoting=csv.QUOTE_NONE))
+    return [[nfc(cell.strip()) for cell in cells] for cells in records], delimiter
+
+
+def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> list[TableRow]:
+    """Return the rows below the header of `read_records`.
 
     Raises:
         InvalidInputError: for two columns of one name, or a row with more or fewer cells.
@@ -87,49 +115,70 @@ def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> 
             header = cells
             _refuse_repeated_columns(header, place)
         elif len(cells) < len(header) or any(cells[len(header) :]):
-            hint = " Put quotes around a cell with a comma in it." if delimiter == "," else ""
+            advice = " Put quotes around a cell with a comma in it." if delimiter == "," else ""
             raise InvalidInputError(
-                f"{place}: not as many cells as the header has: expected {len(header)}, separated "
-                f"by {delimiter!r}, got {len(cells)}.{hint}"
+                f"{place}: expected {len(header)} cells as in the header, separated by "
+                f"{delimiter!r}, got {len(cells)}.{advice}"
             )
         else:
             named = zip(header, cells[: len(header)], strict=True)
-            rows.append(TableRow(((name, cell) for name, cell in named if name), place))
+            rows.append(TableRow(named, place, delimiter))
     return rows
 
 
+def plain_name(name: str) -> str:
+    """Return a column name for comparison: without case, spaces, underscores and hyphens."""
+    return re.sub(r"[\s_-]+", "", name).casefold()
+
+
 def fingerprint(rows: Iterable[str]) -> str:
-    """16 hexadecimal digits of SHA-256 over texts in order: what pins a table."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of texts in order."""
     content = hashlib.sha256()
     for row in rows:
         content.update(row.encode("utf-8", "surrogatepass") + b"\n")
     return content.hexdigest()[:16]
 
 
-def _cleaned(cell: object) -> Any:  # noqa: ANN401 - any cell
-    if isinstance(cell, str):
-        return nfc(cell.strip())
-    if isinstance(cell, float) and math.isnan(cell):
-        return None
-    if isinstance(cell, list):
-        return [item for item in map(_cleaned, cell) if item not in (None, "")]
-    return cell
-
-
-def _refuse_repeated_columns(header: Sequence[str], place: str) -> None:
-    again = [name for name, n in Counter(filter(None, header)).items() if n > 1]
-    if again:
-        numbers = [str(n) for n, name in enumerate(header, 1) if name == again[0]]
+def _decoded(file: Path) -> str:
+    """The text of a file in UTF-8 or, with a byte order mark, UTF-16."""
+    content = file.read_bytes()
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        near = content[max(0, error.start - 8) : error.start + 8].decode("cp1252", "replace")
         raise InvalidInputError(
-            f"{place}: the columns {' and '.join(numbers)} are both called {again[0]!r}. Rename or "
-            "remove one."
+            f"{file}, line {line}: expected text in UTF-8, got the byte "
+            f"0x{content[error.start]:02x} ({near!r} in Windows-1252). Save the table "
+            "as UTF-8; Excel calls it 'CSV UTF-8'."
+        ) from error
+    if "\0" in text:
+        raise InvalidInputError(
+            f"{file}: expected text in UTF-8, got zero bytes (another encoding, or a binary file). "
+            "Save the table as CSV in UTF-8."
         )
+    return text
 
 
-def _jsonl(file: Path) -> list[TableRow]:
+def _detect_delimiter(text: str, usual: str, columns: Sequence[str]) -> str:
+    """The delimiter that gives the header these columns, or else several columns."""
+    required = {plain_name(column) for column in columns}
+    headers: dict[str, list[str]] = {}
+    for delimiter in dict.fromkeys((usual, *DELIMITERS)):
+        stream = io.StringIO(text.lstrip("\r\n"), newline="")
+        header = next(csv.reader(stream, delimiter=delimiter, skipinitialspace=True), [])
+        if required and required <= {plain_name(cell) for cell in header}:
+            return delimiter
+        headers[delimiter] = header
+    longest = max(headers, key=lambda delimiter: len(headers[delimiter]))
+    return usual if len(headers[usual]) > 1 else longest
+
+
+def _json_lines(file: Path) -> list[TableRow]:
     rows = []
-    # Other line ends, such as U+2028, may stand inside a JSON text.
-    for number, line in enumerate(decoded(file).split("\n"), 1):
+    # Only "\n" ends a line: JSON text may contain other line ends, such as U+2028.
+    for number, line in enumerate(_decoded(file).split("\n"), 1):
         if not line.strip():
             continue
         place = f"{file}, line {number}"
@@ -145,24 +194,34 @@ def _jsonl(file: Path) -> list[TableRow]:
 
 
 class _JsonPairs(list[tuple[str, Any]]):
-    """The keys and values of a JSON object, repeated keys included."""
+    """The keys and values of a JSON object, including repeated keys."""
 
 
 def _parquet(file: Path) -> list[TableRow]:
-    from audioprobe.io.parquet import read  # noqa: PLC0415 - needs an extra
+    parquet = optional_import("audioprobe.io.parquet", "data")
+    rows = enumerate(parquet.read_parquet(file), 1)
+    return [TableRow(row.items(), f"{file}, row {number}") for number, row in rows]
 
-    return [TableRow(row.items(), f"{file}, row {n}") for n, row in enumerate(read(file), 1)]
+
+def _refuse_repeated_columns(header: Sequence[str], place: str) -> None:
+    repeated = [name for name, n in Counter(filter(None, header)).items() if n > 1]
+    if repeated:
+        numbers = [str(n) for n, name in enumerate(header, 1) if name == repeated[0]]
+        raise InvalidInputError(
+            f"{place}: the columns {' and '.join(numbers)} are both called {repeated[0]!r}. Rename "
+            "or remove one."
+        )
 
 
 def _require(row: TableRow, columns: Sequence[str], where: str) -> None:
+    """Refuse a row without a required column; rename columns that differ in form only."""
     for column in columns:
         if column in row:
             continue
-        near = [name for name in row if plain(name) == plain(column)]
-        if len(near) != 1:
-            hint = did_you_mean(column, row)
+        similar = [name for name in row if plain_name(name) == plain_name(column)]
+        if len(similar) != 1:
             raise InvalidInputError(
-                f"{where}: needs the columns {', '.join(columns)}; {column!r} is not among "
-                f"{', '.join(row)}.{hint}"
+                f"{where}: expected the columns {', '.join(columns)}; {column!r} is not among "
+                f"{', '.join(row)}.{did_you_mean(column, row)}"
             )
-        row[column] = row.pop(near[0])
+        row[column] = row.pop(similar[0])

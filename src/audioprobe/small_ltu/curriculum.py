@@ -10,11 +10,15 @@ from pathlib import Path
 
 import torch
 
-from audioprobe.datasets.debian.sounds import DebianSounds
-from audioprobe.datasets.debian.table import fetching
+from audioprobe.datasets.debian import DebianSounds, fetch_command
 from audioprobe.datasets.leakage import refuse_leaks
-from audioprobe.datasets.synthetic.dataset import Synthetic
-from audioprobe.datasets.synthetic.palettes import Blend, Palette, Procedural, Recorded
+from audioprobe.datasets.synthetic import (
+    BlendedPalette,
+    Palette,
+    ProceduralPalette,
+    RecordedPalette,
+    Synthetic,
+)
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
@@ -184,7 +188,7 @@ class Curriculum:
         out = self.folder / MODEL
         if out.exists():
             return out
-        clips = () if self._recordings is None else Recorded(self._recordings, TRAIN).clips
+        clips = () if self._recordings is None else RecordedPalette(self._recordings, TRAIN).clips
         return save_adapter(files, out, name=self.folder.name, training_clips=clips)
 
     def _pin(self) -> None:
@@ -217,9 +221,9 @@ def scenes_of(sounds: RecipeAudio, recordings: Dataset | None = None) -> Synthet
         sounds: what they are made of.
         recordings: those of its split for training are sources too; None takes none.
     """
-    palette: Palette = Procedural(sounds.sources or None)
+    palette: Palette = ProceduralPalette(sounds.sources or None)
     if recordings is not None:
-        palette = Blend(palette, Recorded(recordings, TRAIN))
+        palette = BlendedPalette(palette, RecordedPalette(recordings, TRAIN))
     return Synthetic(
         n_clips=sounds.n_train,
         most=sounds.most,
@@ -234,8 +238,8 @@ def _refuse_missing(recordings: DebianSounds) -> None:
     lost = recordings.missing_from(TRAIN)
     if lost:
         name, why = next(iter(lost.items()))
-        names = {sound.package for sound in recordings.sounds if sound.id in lost}
+        names = {sound.package for sound in recordings.recordings if sound.id in lost}
         raise InvalidInputError(
             f"{recordings.folder}: {len(lost)} recordings to train with are missing, the first is "
-            f"{name}: {why}. Fetch them with: {fetching(recordings.folder, names)}"
+            f"{name}: {why}. Fetch them with: {fetch_command(recordings.folder, names)}"
         )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from audioprobe.concepts import Concepts
-from audioprobe.datasets.synthetic.dataset import Synthetic
+from audioprobe.datasets.synthetic import Synthetic
 from audioprobe.small_ltu import questions
 from audioprobe.small_ltu.encoder_training import rows_at
 from audioprobe.small_ltu.recipe import RecipeStage
@@ -39,7 +39,7 @@ class QASampler:
     ) -> None:
         everything = Concepts.shipped()
         self._seed = seed
-        self._truths = [scenes.truth(split, number) for number in range(n_scenes)]
+        self._truths = [scenes.scene_sources(split, number) for number in range(n_scenes)]
         self._heard = [everything[name] for name in scenes.palette.concepts]
         self._alone: dict[str, list[int]] = {}
         for number, truth in enumerate(self._truths):

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from audioprobe.concepts import Concept
-from audioprobe.datasets.synthetic.scenes import SceneSource
+from audioprobe.datasets.synthetic import SceneSource
 from audioprobe.small_ltu.relations import Relation, related
 from audioprobe.training.records import QARecord
 

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from audioprobe.concepts import Concept, Concepts, Hypernym
-from audioprobe.concepts.ambiguous_classes import SORTED_WELL, VAGUE
-from audioprobe.concepts.concept import like
+from audioprobe.concepts.ambiguous_classes import AMBIGUOUS_CLASSES, CLOSED_WORLD_KINDS
+from audioprobe.concepts.concept import with_article_of
 from audioprobe.errors import InvalidInputError
 from audioprobe.seeding import stable_hash
 
@@ -65,7 +65,10 @@ def hypernyms(
     """
     asked = _asked(concepts, chosen, held_out)
     rungs = {
-        rung.id: rung for concept in asked for rung in concept.hypernyms if rung.id not in VAGUE
+        rung.id: rung
+        for concept in asked
+        for rung in concept.hypernyms
+        if rung.id not in AMBIGUOUS_CLASSES
     }
     found: list[Relation] = []
     used: Counter[str] = Counter()
@@ -115,7 +118,7 @@ def synonyms(
         for synonym in right.synonyms:
             rng = np.random.default_rng(stable_hash(f"{seed} {synonym.name}"))
             holding = _holding(f"{seed} {right.id} called {synonym.name}", held_out)
-            phrase = like(right.phrase, synonym.name)
+            phrase = with_article_of(right.phrase, synonym.name)
             found.extend(
                 Relation(
                     concept, "synonym", synonym.name, phrase, concept is right, holding, right.id
@@ -144,10 +147,10 @@ def _outsiders(
     concepts: Concepts, rung: Hypernym, members: Sequence[Concept], asked: Sequence[Concept]
 ) -> tuple[list[Concept], list[Concept]]:
     """Concepts that are certainly not of a class: of its own branch, and of other kinds."""
-    kinds = {concept.kind for concept in concepts.under(rung.id)}
+    kinds = {concept.kind for concept in concepts.hyponyms(rung.id)}
     above = _above(rung, members)
     others = [c for c in asked if rung not in c.ancestors and c.id != rung.id]
-    near = [c for c in others if c.kind in SORTED_WELL and above & c.ancestors]
+    near = [c for c in others if c.kind in CLOSED_WORLD_KINDS and above & c.ancestors]
     far = [c for c in others if c not in near and c.kind not in kinds]
     return near, far
 
@@ -168,7 +171,7 @@ def _above(rung: Hypernym, members: Sequence[Concept]) -> frozenset[Hypernym]:
     for concept in members:
         if rung in concept.hypernyms:
             found.update(concept.hypernyms[concept.hypernyms.index(rung) + 1 :])
-    return frozenset(other for other in found if other.id not in VAGUE)
+    return frozenset(other for other in found if other.id not in AMBIGUOUS_CLASSES)
 
 
 def _holding(key: str, held_out: float) -> SplitRole:

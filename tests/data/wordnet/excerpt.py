@@ -16,13 +16,13 @@ HERE = Path(__file__).parent
 def words(concepts: Concepts) -> set[str]:
     """The words of concepts and rungs that stand for their synsets, as the index writes them."""
     found = {concept.lemma for concept in concepts}
-    found |= {rung.name for rung in concepts.rungs if rung.id not in concepts}
+    found |= {rung.name for rung in concepts.hypernyms if rung.id not in concepts}
     return {word.lower().replace(" ", "_") for word in found}
 
 
 def synsets(concepts: Concepts, wordnet: WordNet) -> set[str]:
     """Offsets of concepts and rungs, of the first senses of concepts' words, and all above them."""
-    found = {rung.synset for rung in concepts.rungs}
+    found = {rung.synset for rung in concepts.hypernyms}
     for concept in concepts:
         found |= {concept.synset, wordnet.senses(concept.lemma)[0]}
     return found.union(*(wordnet.ancestors(offset) for offset in found))

@@ -17,7 +17,7 @@ from tests.tiny_ltu import write_base, write_checkpoint
 
 from audioprobe import Concepts, Waveform
 from audioprobe.audio.wav import wav_bytes
-from audioprobe.datasets.edansa.dataset import EDANSA
+from audioprobe.datasets.edansa import EDANSA
 from audioprobe.datasets.relabelled import read_mapping
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.classification.build import MAPPINGS
@@ -330,7 +330,7 @@ def test_the_study_is_ready_for_whoever_has_weights_and_sound(study: Path) -> No
 def test_names_that_edansas_labels_become_are_concepts_or_classes() -> None:
     names = set(read_mapping(MAPPINGS / "edansa-concepts.csv").values())
     shipped = Concepts.shipped()
-    rungs = {rung.name for rung in shipped.rungs}
+    rungs = {rung.name for rung in shipped.hypernyms}
     assert {n for n in names if n not in {c.name for c in shipped}} <= rungs
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from audioprobe.concepts.ontology import Node, Ontology
+from audioprobe.concepts.ontology import Ontology, OntologyNode
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.pairs import balanced_pairs
@@ -38,7 +38,8 @@ BELOW: dict[tuple[str, str], Sequence[str]] = {
 
 def ontology() -> Ontology:
     return Ontology(
-        Node(name_id, name, "", tuple(children), ()) for (name_id, name), children in BELOW.items()
+        OntologyNode(name_id, name, "", tuple(children), ())
+        for (name_id, name), children in BELOW.items()
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioprobe.datasets.edansa.taxonomy import EDANSA_PHRASES, edansa_hierarchy
+from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probing.pairs import balanced_pairs
@@ -53,8 +53,8 @@ def test_a_circle_is_shown_and_other_columns_are_refused(tmp_path: Path) -> None
 
 
 def test_edansa_is_asked_with_its_own_classes() -> None:
-    found = from_hierarchy("edansa", edansa_hierarchy(), EDANSA_PHRASES)
-    assert {subject.label for subject in found.concepts} == set(edansa_hierarchy().labels)
+    found = from_hierarchy("edansa", Hierarchy(edansa_parents()), EDANSA_PHRASES)
+    assert {subject.label for subject in found.concepts} == set(Hierarchy(edansa_parents()).labels)
     by_label = {subject.label: subject for subject in found.concepts}
     grouse = by_label["grouse or ptarmigan"]
     assert [rung.phrase for rung in grouse.hypernyms] == ["a bird", "an animal"]

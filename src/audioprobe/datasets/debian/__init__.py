@@ -1,1 +1,27 @@
-"""Real recordings from Debian packages: fetched by whoever needs them, labelled here."""
+"""Labelled recordings in Debian packages: tables of their labels, download, and data set."""
+
+from audioprobe.datasets.debian.dataset import DebianSounds
+from audioprobe.datasets.debian.fetch import FetchResult, fetch_packages, fetch_report
+from audioprobe.datasets.debian.tables import (
+    DebianPackage,
+    DebianRecording,
+    default_folder,
+    fetch_command,
+    packages,
+    recordings,
+    summary_text,
+)
+
+__all__ = [
+    "DebianPackage",
+    "DebianRecording",
+    "DebianSounds",
+    "FetchResult",
+    "default_folder",
+    "fetch_command",
+    "fetch_packages",
+    "fetch_report",
+    "packages",
+    "recordings",
+    "summary_text",
+]

@@ -1,8 +1,8 @@
-"""Fetch Debian packages and keep their labelled recordings: no root, nothing is installed.
+"""Download of Debian packages without root: nothing is installed, labelled recordings are kept.
 
-`apt-get download` takes a package from the user's own Debian mirror and compares its SHA-256 with
-the signed package index; `dpkg-deb` unpacks it. What is kept moves into its place in one step, so
-that a package is there whole or not at all.
+`apt-get download` takes a package from the Debian mirror of the system and compares its SHA-256
+with the signed package index; `dpkg-deb` unpacks it. The kept files are moved to their place in one
+step, so that a package is either complete or absent.
 """
 
 import os
@@ -14,109 +14,138 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audioprobe.datasets.debian import resources, table
-from audioprobe.datasets.debian.table import DebianPackage
+from audioprobe.datasets.debian.dataset import DebianSounds
+from audioprobe.datasets.debian.qt_resources import SUFFIX, resource_files
+from audioprobe.datasets.debian.tables import DebianPackage, recordings, select_packages
+from audioprobe.datasets.leakage import duplicates
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
 from audioprobe.io.atomic import exclusive_lock
+from audioprobe.io.text_table import printable
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 
-TOOLS = ("apt-get", "dpkg-deb")
-
-_POLL_S = 0.3  # how often the growing file is looked at
-_PARTIAL = ".partial-"  # what an interrupted fetch leaves behind begins with this
-_FULL = "No space left on device"
+_POLL_S = 0.3  # interval at which the size of the download is checked
+_PARTIAL = ".partial-"  # prefix of the temporary folders
+_DISK_FULL = "No space left on device"
 _UNKNOWN = ("Unable to locate package", "No candidate version found", "Can't find a source")
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """What became of a package.
+class FetchResult:
+    """Result for one package.
 
     Attributes:
-        package: its name.
-        state: "fetched" now, "kept" because it was there, or "unknown" to the package index.
+        package: name of the package.
+        state: "fetched" now, "present" before, or "unknown" to the package index.
     """
 
     package: str
-    state: Literal["fetched", "kept", "unknown"]
+    state: Literal["fetched", "present", "unknown"]
 
 
-def fetch(
+def fetch_packages(
     folder: str | Path,
     packages: Iterable[str] | None = None,
     *,
     progress: ProgressCallback = ignore_progress,
-) -> tuple[Fetched, ...]:
-    """Fetch packages into a folder, one after the other; those that are there are kept.
+) -> tuple[FetchResult, ...]:
+    """Fetch packages into a folder, one after the other, without those that are present.
 
     Args:
-        folder: made if need be; each package gets a folder of its own name in it.
-        packages: names; None fetches all of the table.
+        folder: created if necessary; each package gets a subfolder of its name.
+        packages: names of packages; None fetches all of the table.
         progress: called as bytes arrive; the unit is bytes.
 
     Returns:
-        What became of each package, in the order of the table.
+        The result for each package, in the order of the table.
 
     Raises:
-        InvalidInputError: for an unknown name, or a folder that cannot be written to or that
-            another process is filling.
-        MissingDependencyError: where apt-get or dpkg-deb is missing.
-        RemoteError: where a package could not be fetched; those before it are there.
-        OSError: where the disk is full.
+        InvalidInputError: for an unknown name, or a folder that is not writable or in use by
+            another process.
+        MissingDependencyError: if apt-get or dpkg-deb is not installed.
+        RemoteError: if a package could not be fetched; packages before it are kept.
+        OSError: if the disk is full.
     """
-    wanted = table.chosen(packages)
-    for tool in TOOLS:
+    selected = select_packages(packages)
+    for tool in ("apt-get", "dpkg-deb"):
         _tool(tool)
     folder = Path(folder).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        refusal = InvalidInputError(f"{folder}: another process is fetching into it.")
+        refusal = InvalidInputError(f"{folder}: another process is fetching into this folder.")
         with exclusive_lock(folder / ".lock", refusal):
-            return _fetch_all(wanted, folder, progress)
+            return _fetch_all(selected, folder, progress)
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise InvalidInputError(f"{folder}: cannot be written to ({error.strerror}).") from error
 
 
+def fetch_report(folder: Path, results: Sequence[FetchResult]) -> tuple[str, bool]:
+    """Return a report of fetched packages, missing recordings and duplicates.
+
+    Returns:
+        The text, and True if every recording of these packages is available.
+    """
+    lines = [f"{result.state:9}{result.package}" for result in results]
+    available = [result.package for result in results if result.state != "unknown"]
+    complete = len(available) == len(results)
+    if not complete:
+        lines.append(
+            "unknown: not in this system's package index. Try `apt-get update`, Debian 12."
+        )
+    if available:
+        sounds = DebianSounds(folder, packages=available, doubtful=True)
+        lines += [f"missing  {name}: {cause}" for name, cause in sounds.missing.items()]
+        lines += [f"identical recordings: {', '.join(ids)}" for ids in duplicates(sounds)]
+        n_recordings = len(sounds.recordings)
+        lines.append(
+            f"{n_recordings - len(sounds.missing)} of {n_recordings} recordings are in {folder}"
+        )
+        complete = complete and not sounds.missing
+    return "\n".join(printable(line) for line in lines), complete
+
+
 def _fetch_all(
-    wanted: Sequence[DebianPackage], folder: Path, progress: ProgressCallback
-) -> tuple[Fetched, ...]:
-    for left in folder.glob(f"{_PARTIAL}*"):
-        shutil.rmtree(left)
-    total = sum(package.size for package in wanted)
-    outcomes = []
+    selected: Sequence[DebianPackage], folder: Path, progress: ProgressCallback
+) -> tuple[FetchResult, ...]:
+    for partial in folder.glob(f"{_PARTIAL}*"):
+        shutil.rmtree(partial)
+    total = sum(package.size for package in selected)
+    results = []
     done = 0
 
-    def grown(size: int) -> None:
+    def report_bytes(size: int) -> None:
         progress(ProgressEvent(stage="fetched", done=done + size, total=total, unit="bytes"))
 
-    for package in wanted:
-        outcomes.append(_fetch_one(package, folder, grown))
+    for package in selected:
+        results.append(FetchResult(package.name, _fetch_one(package, folder, report_bytes)))
         done += package.size
-        grown(0)
-    return tuple(outcomes)
+        report_bytes(0)
+    return tuple(results)
 
 
-def _fetch_one(package: DebianPackage, folder: Path, grown: Callable[[int], None]) -> Fetched:
+def _fetch_one(
+    package: DebianPackage, folder: Path, report_bytes: Callable[[int], None]
+) -> Literal["fetched", "present", "unknown"]:
     target = folder / package.name
     if target.is_dir():
-        return Fetched(package.name, "kept")
-    # An interrupted dpkg-deb may still write for a moment: what stays is removed by the next fetch.
+        return "present"
+    # After an interruption dpkg-deb may still write: the next fetch removes what is left.
     with tempfile.TemporaryDirectory(
         prefix=_PARTIAL, dir=folder, ignore_cleanup_errors=True
     ) as work:
-        archive = _download(package, Path(work), grown)
+        archive = _download(package, Path(work), report_bytes)
         if archive is None:
-            return Fetched(package.name, "unknown")
-        unpacked = Path(work, "unpacked")
+            return "unknown"
+        unpacked, selection = Path(work, "unpacked"), Path(work, "selection")
         _unpack(archive, unpacked)
-        kept = Path(work, "kept")
-        _keep_labelled(package, unpacked, kept)
-        kept.rename(target)
-    return Fetched(package.name, "fetched")
+        _copy_labelled(package, unpacked, selection)
+        selection.rename(target)
+    return "fetched"
 
 
-def _download(package: DebianPackage, work: Path, grown: Callable[[int], None]) -> Path | None:
-    """The package's file; None where the package index does not know it."""
+def _download(
+    package: DebianPackage, work: Path, report_bytes: Callable[[int], None]
+) -> Path | None:
+    """Download a package; returns None if the package index does not have it."""
     command = [_tool("apt-get"), "download", "--quiet", "--option=Acquire::Retries=2", package.name]
     log = work / "apt.log"
     with (
@@ -126,8 +155,12 @@ def _download(package: DebianPackage, work: Path, grown: Callable[[int], None]) 
         ) as process,
     ):
         try:
-            while _still_runs(process):
-                grown(sum(file.stat().st_size for file in work.glob("*.deb*")))
+            while True:
+                try:
+                    process.wait(timeout=_POLL_S)
+                    break
+                except subprocess.TimeoutExpired:
+                    report_bytes(sum(file.stat().st_size for file in work.glob("*.deb*")))
         except BaseException:
             process.terminate()
             raise
@@ -139,23 +172,16 @@ def _download(package: DebianPackage, work: Path, grown: Callable[[int], None]) 
         return None
     _refuse_full_disk(message)
     raise RemoteError(
-        f"{package.name}: apt-get could not fetch it: {_last_line(message)} What is there is kept: "
-        "run the same command again to go on. `apt-get update` renews an old package index.",
+        f"{package.name}: apt-get could not fetch it: {_last_line(message)} Complete packages are "
+        "kept: run the same command again to continue. `apt-get update` renews an old package "
+        "index.",
         retryable=True,
     )
 
 
-def _still_runs(process: "subprocess.Popen[bytes]") -> bool:
-    try:
-        process.wait(timeout=_POLL_S)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
-
-
 def _unpack(archive: Path, target: Path) -> None:
     command = [_tool("dpkg-deb"), "--extract", str(archive), str(target)]
-    process = subprocess.run(  # noqa: S603 - the file was made by apt-get just now
+    process = subprocess.run(  # noqa: S603 - the archive was downloaded by apt-get
         command, capture_output=True, text=True, errors="replace", check=False, env=_environment()
     )
     if process.returncode:
@@ -165,71 +191,62 @@ def _unpack(archive: Path, target: Path) -> None:
         )
 
 
-def _keep_labelled(package: DebianPackage, unpacked: Path, kept: Path) -> None:
-    """Move the labelled recordings and the copyright file; pictures and music stay behind."""
-    notice = f"usr/share/doc/{package.name}/copyright"
-    files = [
-        f"{package.folder}/{sound.file}"
-        for sound in table.sounds()
-        if sound.package == package.name
-    ]
-    kept.mkdir()
-    _open_resources(files, unpacked)
-    for file in (notice, *files):
+def _copy_labelled(package: DebianPackage, unpacked: Path, target: Path) -> None:
+    """Copy the labelled recordings and the copyright file, without pictures and music."""
+    files = [f"{package.folder}/{r.file}" for r in recordings() if r.package == package.name]
+    target.mkdir()
+    _extract_resources(files, unpacked)
+    for file in (f"usr/share/doc/{package.name}/copyright", *files):
         source = unpacked / file
-        # A link that leads out of the package would bring in a file of this machine.
+        # A link that leads out of the package would copy a file of this machine.
         if source.is_file() and source.resolve().is_relative_to(unpacked.resolve()):
-            place = kept / file
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, place)
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target / file)
 
 
-def _open_resources(files: Sequence[str], unpacked: Path) -> None:
-    """Put a folder of its labelled files in the place of each resource file."""
-    inside: dict[str, set[str]] = {}
+def _extract_resources(files: Sequence[str], unpacked: Path) -> None:
+    """Replace each resource file by a folder with its labelled files."""
+    members: dict[str, set[str]] = {}
     for file in files:
-        archive, mark, rest = file.partition(f"{resources.SUFFIX}/")
+        archive, mark, member = file.partition(f"{SUFFIX}/")
         if mark:
-            inside.setdefault(f"{archive}{resources.SUFFIX}", set()).add(rest)
-    for archive, wanted in inside.items():
+            members.setdefault(f"{archive}{SUFFIX}", set()).add(member)
+    for archive, names in members.items():
         path = unpacked / archive
         if not path.is_file():
-            continue  # what it should hold is then missing, and listed as such
+            continue  # its recordings are then listed as missing
         try:
-            found = {
-                name: data for name, data in resources.files(path.read_bytes()) if name in wanted
-            }
+            contents = {n: data for n, data in resource_files(path.read_bytes()) if n in names}
         except ValueError as error:
             raise RemoteError(f"{archive}: not a readable resource file ({error}).") from error
         path.unlink()
-        for name, data in found.items():
-            place = path / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
+        for name, data in contents.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
 
 
 def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise MissingDependencyError(
-            f"{name} was not found: these recordings come as Debian packages. Fetch them on Debian "
-            "12 (a container will do) and copy the folder here."
+            f"{name} was not found, but these recordings are in Debian packages. Fetch them on "
+            "Debian 12 (for example in a container) and copy the folder here."
         )
-    return found
+    return path
 
 
 def _environment() -> dict[str, str]:
-    """English messages: their words tell an unknown package from an unreachable mirror."""
+    """English messages, which distinguish an unknown package from an unreachable mirror."""
     return os.environ | {"LC_ALL": "C"}
 
 
 def _refuse_full_disk(message: str) -> None:
-    if _FULL in message:
-        raise OSError(f"{_FULL}. What was fetched before is kept: make room, and run it again.")
+    if _DISK_FULL in message:
+        raise OSError(f"{_DISK_FULL}. Complete packages are kept: free space, and run it again.")
 
 
 def _last_line(message: str) -> str:
-    """What apt-get and dpkg-deb say last, errors before warnings."""
+    """The last message of apt-get or dpkg-deb, errors before warnings."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E:", "dpkg-deb: error"))]
-    return f"{(errors or lines or ['it said nothing'])[-1].rstrip('.')}."
+    return f"{(errors or lines or ['no message'])[-1].rstrip('.')}."

@@ -1,1 +1,24 @@
-"""Synthetic sounds of everyday sources, each linked to its concept."""
+"""Synthetic scenes of everyday sources, and the sources that they are made of."""
+
+from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE
+from audioprobe.datasets.synthetic.dataset import Synthetic
+from audioprobe.datasets.synthetic.palettes import (
+    BlendedPalette,
+    Palette,
+    ProceduralPalette,
+    RecordedPalette,
+)
+from audioprobe.datasets.synthetic.scenes import Scene, SceneSource
+from audioprobe.datasets.synthetic.sources import SOURCES
+
+__all__ = [
+    "SAMPLE_RATE",
+    "SOURCES",
+    "BlendedPalette",
+    "Palette",
+    "ProceduralPalette",
+    "RecordedPalette",
+    "Scene",
+    "SceneSource",
+    "Synthetic",
+]

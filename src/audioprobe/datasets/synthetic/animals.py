@@ -3,7 +3,7 @@
 import numpy as np
 
 from audioprobe.datasets.synthetic.blocks import (
-    RATE,
+    SAMPLE_RATE,
     curve,
     decay,
     falling,
@@ -19,7 +19,7 @@ from audioprobe.types import Float64Array
 
 def _rough(n: int, rng: np.random.Generator, rate: float, depth: float) -> Float64Array:
     """A flutter of loudness, as of a hoarse voice."""
-    phase = np.cumsum(rate * (1 + 0.1 * noise(n, rng, 1.0))) / RATE
+    phase = np.cumsum(rate * (1 + 0.1 * noise(n, rng, 1.0))) / SAMPLE_RATE
     flutter: Float64Array = 1 - depth * (0.5 + 0.5 * np.sin(2 * np.pi * phase))
     return flutter
 
@@ -75,7 +75,7 @@ def songbird(rng: np.random.Generator, n: int) -> Float64Array:
         m = samples(rng.uniform(0.04, 0.2))
         bend = home * curve(rng.uniform(0.7, 1.4, rng.integers(2, 5)), m)
         trill = 1 + rng.choice([0, 0.08]) * np.sin(
-            2 * np.pi * rng.uniform(20, 60) * np.arange(m) / RATE
+            2 * np.pi * rng.uniform(20, 60) * np.arange(m) / SAMPLE_RATE
         )
         return oscillate(bend * trill, [1, 0.08]) * swell(m, 0.01, 0.03)
 
@@ -144,7 +144,7 @@ def wolf(rng: np.random.Generator, n: int) -> Float64Array:
 
     def howl() -> Float64Array:
         m = samples(rng.uniform(2.0, 4.5))
-        shake = 1 + 0.012 * np.sin(2 * np.pi * rng.uniform(3, 6) * np.arange(m) / RATE)
+        shake = 1 + 0.012 * np.sin(2 * np.pi * rng.uniform(3, 6) * np.arange(m) / SAMPLE_RATE)
         return oscillate(
             pitch * curve([0.6, 1, 1.05, 1, 0.95, 0.7], m) * shake, [1, 0.45, 0.2, 0.08]
         ) * swell(m, 0.3, 0.6)
@@ -191,7 +191,7 @@ def sheep(rng: np.random.Generator, n: int) -> Float64Array:
     def bleat() -> Float64Array:
         m = samples(rng.uniform(0.5, 1.1))
         tremble = rng.uniform(7, 12)
-        shake = np.sin(2 * np.pi * tremble * np.arange(m) / RATE)
+        shake = np.sin(2 * np.pi * tremble * np.arange(m) / SAMPLE_RATE)
         voice = oscillate(pitch * (1 + 0.06 * shake), falling(20, 0.4)) + 0.2 * noise(m, rng)
         return (
             formants(voice, (800, 1700, 2800), 0.2) * (0.65 + 0.35 * shake) * swell(m, 0.05, 0.15)

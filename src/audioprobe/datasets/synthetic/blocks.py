@@ -1,6 +1,6 @@
 """What synthetic sounds are made of: oscillators, noises, resonances, events.
 
-Everything is mono, float64, at `RATE`; loudness is set at the end, in `scenes`.
+Everything is mono, float64, at `SAMPLE_RATE`; loudness is set at the end, in `scenes`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,14 +11,14 @@ from scipy.signal import lfilter
 
 from audioprobe.types import Float64Array
 
-RATE = 16_000  # Hz: what LTU's encoder hears
+SAMPLE_RATE = 16_000  # Hz: what LTU's encoder hears
 
 Event = Callable[[], Float64Array]
 
 
 def samples(seconds: float) -> int:
     """Samples in so many seconds, at least one."""
-    return max(1, round(seconds * RATE))
+    return max(1, round(seconds * SAMPLE_RATE))
 
 
 def curve(points: npt.ArrayLike, n: int) -> Float64Array:
@@ -36,20 +36,20 @@ def oscillate(pitch: Float64Array, weights: Sequence[float]) -> Float64Array:
     Args:
         pitch: of the fundamental at each sample, Hz, shape (n,).
         weights: amplitude of each harmonic, the fundamental first; what would lie above half of
-            `RATE` is silent.
+            `SAMPLE_RATE` is silent.
 
     Returns:
         Shape (n,).
     """
-    turn = np.exp(2j * np.pi * np.cumsum(pitch) / RATE)
+    turn = np.exp(2j * np.pi * np.cumsum(pitch) / SAMPLE_RATE)
     harmonic = np.ones_like(turn)
     total = np.zeros(len(pitch))
     for number, weight in enumerate(weights, 1):
-        if number * pitch.min() >= RATE / 2:
+        if number * pitch.min() >= SAMPLE_RATE / 2:
             break
         harmonic *= turn  # a product costs less than a sine
         if weight:
-            total += weight * (number * pitch < RATE / 2) * np.imag(harmonic)
+            total += weight * (number * pitch < SAMPLE_RATE / 2) * np.imag(harmonic)
     return total
 
 
@@ -70,7 +70,7 @@ def noise(n: int, rng: np.random.Generator, slope: float = 0.0) -> Float64Array:
 def band(sound: Float64Array, low: float, high: float) -> Float64Array:
     """What lies between two frequencies in Hz, with edges a fifth of an octave wide."""
     spectrum = np.fft.rfft(sound)
-    octave = np.log2(np.maximum(np.fft.rfftfreq(len(sound), 1 / RATE), 1e-3))
+    octave = np.log2(np.maximum(np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE), 1e-3))
     gain = _step((octave - np.log2(low)) * 5) * _step((np.log2(high) - octave) * 5)
     filtered: Float64Array = np.fft.irfft(spectrum * gain, len(sound))
     return filtered
@@ -79,7 +79,7 @@ def band(sound: Float64Array, low: float, high: float) -> Float64Array:
 def formants(sound: Float64Array, centres: Sequence[float], width: float = 0.12) -> Float64Array:
     """Resonances at `centres` Hz, each `width` of that wide; the rest is 26 dB lower."""
     spectrum = np.fft.rfft(sound)
-    frequency = np.fft.rfftfreq(len(sound), 1 / RATE)
+    frequency = np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE)
     gain = np.full(len(frequency), 0.05)
     for rank, centre in enumerate(centres):
         gain += 0.7**rank / (1 + ((frequency - centre) / (width * centre)) ** 2)
@@ -89,16 +89,16 @@ def formants(sound: Float64Array, centres: Sequence[float], width: float = 0.12)
 
 def swell(n: int, attack: float, release: float) -> Float64Array:
     """An envelope: a rise and a fall of so many seconds, flat between; shape (n,)."""
-    time = np.arange(n) / RATE
+    time = np.arange(n) / SAMPLE_RATE
     rise = np.minimum(1.0, time / max(attack, 1e-4))
-    fall = np.minimum(1.0, (n / RATE - time) / max(release, 1e-4))
+    fall = np.minimum(1.0, (n / SAMPLE_RATE - time) / max(release, 1e-4))
     envelope: Float64Array = np.sin(np.pi / 2 * rise) ** 2 * np.sin(np.pi / 2 * fall) ** 2
     return envelope
 
 
 def decay(n: int, seconds: float) -> Float64Array:
     """An envelope that falls by 60 dB in so many seconds, after a rise of 2 ms; shape (n,)."""
-    time = np.arange(n) / RATE
+    time = np.arange(n) / SAMPLE_RATE
     envelope: Float64Array = np.minimum(1.0, time / 0.002) * 10 ** (-3 * time / seconds)
     return envelope
 
@@ -110,7 +110,7 @@ def ring(
     total = np.zeros(n)
     modes = np.stack([np.asarray(part, float) for part in (frequencies, decays, gains)], axis=1)
     for frequency, seconds, gain in modes:
-        if frequency < RATE / 2:
+        if frequency < SAMPLE_RATE / 2:
             m = min(n, samples(seconds))  # down by 60 dB, it ends
             total[:m] += gain * _resonance(frequency, seconds, m)
     soft = min(n, samples(0.002))
@@ -120,7 +120,7 @@ def ring(
 
 def _resonance(frequency: float, seconds: float, n: int) -> Float64Array:
     """What a resonator of two poles answers to an impulse: a sine that decays."""
-    angle, radius = 2 * np.pi * frequency / RATE, 10 ** (-3 / RATE / seconds)
+    angle, radius = 2 * np.pi * frequency / SAMPLE_RATE, 10 ** (-3 / SAMPLE_RATE / seconds)
     impulse = np.zeros(n)
     impulse[0] = np.sin(angle)
     poles = [1.0, -2 * radius * np.cos(angle), radius**2]
@@ -130,10 +130,10 @@ def _resonance(frequency: float, seconds: float, n: int) -> Float64Array:
 
 def pluck(pitch: float, n: int, rng: np.random.Generator, seconds: float) -> Float64Array:
     """A plucked string (Karplus and Strong, 1983) that rings for so many seconds; shape (n,)."""
-    period = max(2, round(RATE / pitch))
+    period = max(2, round(SAMPLE_RATE / pitch))
     burst = np.zeros(n)
     burst[: min(n, period)] = rng.uniform(-1, 1, min(n, period))
-    loss = 10 ** (-3 * period / RATE / seconds)
+    loss = 10 ** (-3 * period / SAMPLE_RATE / seconds)
     feedback = np.zeros(period + 2)
     feedback[0], feedback[period], feedback[period + 1] = 1, -loss / 2, -loss / 2
     string: Float64Array = lfilter([1.0], feedback, burst)
@@ -163,7 +163,7 @@ def repeat(
 def strew(event: Event, n: int, rng: np.random.Generator, rate: float) -> Float64Array:
     """Events at random, `rate` a second on average."""
     total = np.zeros(n)
-    for at in rng.uniform(0, n, max(1, rng.poisson(rate * n / RATE))):
+    for at in rng.uniform(0, n, max(1, rng.poisson(rate * n / SAMPLE_RATE))):
         _add(total, rng.uniform(0.2, 1.0) * event(), int(at))
     return total
 

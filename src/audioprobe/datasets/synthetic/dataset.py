@@ -7,8 +7,8 @@ from typing import overload
 import numpy as np
 
 from audioprobe.concepts import Concepts
-from audioprobe.datasets.synthetic.blocks import RATE
-from audioprobe.datasets.synthetic.palettes import Palette, Procedural
+from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE
+from audioprobe.datasets.synthetic.palettes import Palette, ProceduralPalette
 from audioprobe.datasets.synthetic.scenes import Scene, SceneSource, make_bare, make_scene, plan
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip, ComponentInfo, Option, Waveform
@@ -69,7 +69,7 @@ class Synthetic:
         seed: int = 0,
     ) -> None:
         if palette is None or isinstance(palette, Sequence):
-            palette = Procedural(palette)
+            palette = ProceduralPalette(palette)
         n_concepts = len(palette.concepts)
         if n_clips < 1 or not 1 <= most <= n_concepts or seconds < 1 or snr_db[0] > snr_db[1]:
             raise InvalidInputError(
@@ -137,7 +137,7 @@ class Synthetic:
         snr_db = float(rng.uniform(*self._snr_db))
         return make_scene(rng, self.palette, heard, self._seconds, snr_db=snr_db)
 
-    def truth(self, split: str, number: int) -> tuple[SceneSource, ...]:
+    def scene_sources(self, split: str, number: int) -> tuple[SceneSource, ...]:
         """What is heard in a scene, without making its sound.
 
         A source alone may end before the time that is told here.
@@ -167,7 +167,7 @@ class Synthetic:
         concepts = Concepts.shipped()
         return Clip(
             id=f"{split}-{number:06d}",
-            waveform=Waveform(scene.sound, RATE),
+            waveform=Waveform(scene.sound, SAMPLE_RATE),
             labels=tuple(concepts[heard.concept].name for heard in scene.heard),
         )
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from audioprobe.datasets.synthetic.blocks import (
-    RATE,
+    SAMPLE_RATE,
     band,
     curve,
     decay,
@@ -60,7 +60,7 @@ def bass_drum(rng: np.random.Generator, n: int) -> Float64Array:
 
     def kick() -> Float64Array:
         m = samples(0.4)
-        fall = pitch * (1 + 2.5 * np.exp(-np.arange(m) / RATE / 0.02))
+        fall = pitch * (1 + 2.5 * np.exp(-np.arange(m) / SAMPLE_RATE / 0.02))
         return oscillate(fall, [1, 0.2]) * decay(m, rng.uniform(0.2, 0.5)) + 0.2 * noise(
             m, rng
         ) * decay(m, 0.02)
@@ -86,7 +86,7 @@ def tom_tom(rng: np.random.Generator, n: int) -> Float64Array:
 
     def stroke() -> Float64Array:
         m, pitch = samples(0.6), rng.choice(sizes)
-        fall = pitch * (1 + 0.4 * np.exp(-np.arange(m) / RATE / 0.05))
+        fall = pitch * (1 + 0.4 * np.exp(-np.arange(m) / SAMPLE_RATE / 0.05))
         return (
             oscillate(fall, [1, 0, 0.15]) * decay(m, 0.5)
             + 0.3 * ring((1.6 * pitch,), (0.25,), (1,), m)
@@ -150,8 +150,10 @@ def _melody(
 
 
 def _vibrato(pitch: float, m: int, rate: float, depth: float) -> Float64Array:
-    late = np.minimum(1, np.arange(m) / RATE / 0.2)
-    wave: Float64Array = pitch * (1 + depth * late * np.sin(2 * np.pi * rate * np.arange(m) / RATE))
+    late = np.minimum(1, np.arange(m) / SAMPLE_RATE / 0.2)
+    wave: Float64Array = pitch * (
+        1 + depth * late * np.sin(2 * np.pi * rate * np.arange(m) / SAMPLE_RATE)
+    )
     return wave
 
 

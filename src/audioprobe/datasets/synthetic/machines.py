@@ -3,7 +3,7 @@
 import numpy as np
 
 from audioprobe.datasets.synthetic.blocks import (
-    RATE,
+    SAMPLE_RATE,
     band,
     curve,
     decay,
@@ -25,7 +25,7 @@ def _motor(
     """An engine: harmonics of the firing rate, none exactly even, and noise that follows it."""
     n = len(pitch)
     weights = np.array(falling(n_harmonics, power)) * rng.uniform(0.3, 1.0, n_harmonics)
-    beat = 0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE)
+    beat = 0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE)
     uneven = 1 + 0.25 * noise(n, rng, 1.0)
     return oscillate(pitch, weights.tolist()) * uneven + grain * noise(n, rng, 0.8) * beat**2
 
@@ -101,7 +101,7 @@ def power_drill(rng: np.random.Generator, n: int) -> Float64Array:
     def burst() -> Float64Array:
         m = samples(rng.uniform(0.8, 2.5))
         course = pitch * curve([0.3, 1, 1, rng.uniform(0.6, 0.9), 1, 0.3], m)
-        rattle = 1 + 0.4 * np.sin(2 * np.pi * rng.uniform(25, 60) * np.arange(m) / RATE)
+        rattle = 1 + 0.4 * np.sin(2 * np.pi * rng.uniform(25, 60) * np.arange(m) / SAMPLE_RATE)
         return (oscillate(course, falling(25, 0.3)) * rattle + noise(m, rng)) * swell(m, 0.05, 0.1)
 
     return repeat(burst, n, rng, rng.uniform(2.0, 3.5), 0.3)
@@ -136,7 +136,7 @@ def saw(rng: np.random.Generator, n: int) -> Float64Array:
     def stroke() -> Float64Array:
         m = samples(rng.uniform(0.3, 0.5))
         speed: Float64Array = np.sin(np.pi * np.arange(m) / m)
-        teeth = 0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(tooth * speed) / RATE)
+        teeth = 0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(tooth * speed) / SAMPLE_RATE)
         return band(noise(m, rng, 0.3), 600, 6500) * speed * (0.4 + 0.6 * teeth)
 
     return repeat(stroke, n, rng, rng.uniform(0.45, 0.65), 0.05)
@@ -206,7 +206,7 @@ def glass(rng: np.random.Generator, n: int) -> Float64Array:
 def siren(rng: np.random.Generator, n: int) -> Float64Array:
     """A wail, a yelp, or two tones in turn."""
     low, high = rng.uniform(450, 650), rng.uniform(950, 1500)
-    time = np.arange(n) / RATE
+    time = np.arange(n) / SAMPLE_RATE
     kind = rng.integers(0, 3)
     if kind == 2:
         turn = (time * rng.uniform(1.0, 2.2)) % 1 < 0.5
@@ -238,10 +238,12 @@ def telephone(rng: np.random.Generator, n: int) -> Float64Array:
 
     def sound_once() -> Float64Array:
         m = samples(rng.uniform(0.8, 1.8))
-        gate = np.sin(2 * np.pi * warble * np.arange(m) / RATE) > 0
+        gate = np.sin(2 * np.pi * warble * np.arange(m) / SAMPLE_RATE) > 0
         if electronic:
             return oscillate(np.where(gate, high, high * 0.8), [1, 0.2, 0.3]) * swell(m, 0.01, 0.02)
-        strike: Float64Array = 0.5 + 0.5 * np.abs(np.sin(np.pi * warble * np.arange(m) / RATE))
+        strike: Float64Array = 0.5 + 0.5 * np.abs(
+            np.sin(np.pi * warble * np.arange(m) / SAMPLE_RATE)
+        )
         modes = oscillate(np.full(m, high), [1]) + 0.6 * oscillate(np.full(m, 2.76 * high), [1])
         return modes * strike * swell(m, 0.01, 0.15)
 
@@ -267,7 +269,7 @@ def whistle(rng: np.random.Generator, n: int) -> Float64Array:
 
     def blow() -> Float64Array:
         m = samples(rng.uniform(0.3, 1.2))
-        trill = np.sin(2 * np.pi * rng.uniform(25, 45) * np.arange(m) / RATE)
+        trill = np.sin(2 * np.pi * rng.uniform(25, 45) * np.arange(m) / SAMPLE_RATE)
         tone = oscillate(pitch * (1 + 0.02 * trill), [1, 0.15]) * (0.7 + 0.3 * trill)
         return (tone + 0.1 * band(noise(m, rng), 2000, 6000)) * swell(m, 0.02, 0.05)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from audioprobe.datasets.synthetic.blocks import (
-    RATE,
+    SAMPLE_RATE,
     band,
     curve,
     decay,
@@ -140,7 +140,7 @@ def snoring(rng: np.random.Generator, n: int) -> Float64Array:
 
     def breath() -> Float64Array:
         m = samples(rng.uniform(1.0, 1.6))
-        pulse = np.maximum(0, np.sin(2 * np.pi * rattle * np.arange(m) / RATE)) ** 3
+        pulse = np.maximum(0, np.sin(2 * np.pi * rattle * np.arange(m) / SAMPLE_RATE)) ** 3
         inward = band(noise(m, rng, 0.8), 100, 1500) * pulse * swell(m, 0.4, 0.3)
         outward = 0.25 * band(noise(m, rng, 0.4), 300, 3000) * swell(m, 0.2, 0.6)
         return np.concatenate([inward, outward])

@@ -9,7 +9,7 @@ from audioprobe.audio.augmentation import played
 from audioprobe.audio.resample import resample
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts import Concepts
-from audioprobe.datasets.synthetic.blocks import RATE, samples
+from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE, samples
 from audioprobe.datasets.synthetic.sources import SOURCES
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import Dataset
@@ -33,7 +33,7 @@ class Palette(Protocol):
         ...
 
     def fill(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        """A source for so many samples at `RATE`; any loudness."""
+        """A source for so many samples at `SAMPLE_RATE`; any loudness."""
         ...
 
     def alone(self, concept: str, rng: np.random.Generator) -> Float64Array:
@@ -41,7 +41,7 @@ class Palette(Protocol):
         ...
 
 
-class Procedural:
+class ProceduralPalette:
     """Synthesised sources.
 
     Args:
@@ -75,7 +75,7 @@ class Procedural:
         return self.fill(concept, rng, samples(rng.uniform(_SHORTEST, _LONGEST)))
 
 
-class Recorded:
+class RecordedPalette:
     """Recordings with one known source each, faster or slower, once or again and again.
 
     Clips with several labels, and labels that are no concepts, are left out. Each group of clips
@@ -144,16 +144,16 @@ class Recorded:
         groups = list(self._clips[concept].values())
         clips = groups[int(rng.integers(len(groups)))]
         sound = self._waveform(clips[int(rng.integers(len(clips)))])
-        return played(sound, RATE, rng.uniform(*_SPEEDS))
+        return played(sound, SAMPLE_RATE, rng.uniform(*_SPEEDS))
 
     def _waveform(self, clip: Clip) -> Float64Array:
         if clip.id not in self._read:
-            sound = resample(read_waveform(clip), RATE).samples
+            sound = resample(read_waveform(clip), SAMPLE_RATE).samples
             self._read[clip.id] = sound.astype(np.float64)
         return self._read[clip.id]
 
 
-class Blend:
+class BlendedPalette:
     """Several palettes; a concept that more than one has is drawn from each as often.
 
     Args:

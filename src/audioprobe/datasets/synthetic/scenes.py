@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import fftconvolve
 
-from audioprobe.datasets.synthetic.blocks import RATE, band, noise, samples, swell
+from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE, band, noise, samples, swell
 from audioprobe.datasets.synthetic.palettes import Palette
 from audioprobe.types import Float64Array, FloatArray
 
@@ -35,7 +35,7 @@ class Scene:
     """A synthetic recording, and what is in it.
 
     Attributes:
-        sound: shape (n_samples,), float32 in [-1, 1], at `RATE`.
+        sound: shape (n_samples,), float32 in [-1, 1], at `SAMPLE_RATE`.
         heard: its sources, by onset.
         snr_db: RMS of all sources against that of the background; infinite where there is none.
     """
@@ -59,7 +59,7 @@ def plan(
     rng.shuffle(levels)
     spans = _spans(rng, len(concepts), seconds)
     heard = [
-        SceneSource(concept, samples(onset) / RATE if onset else 0.0, offset, float(level))
+        SceneSource(concept, samples(onset) / SAMPLE_RATE if onset else 0.0, offset, float(level))
         for concept, (onset, offset), level in zip(concepts, spans, levels, strict=True)
     ]
     return tuple(sorted(heard, key=lambda h: (h.onset, h.concept)))
@@ -85,7 +85,7 @@ def make_scene(
     n = samples(seconds)
     mixture = np.zeros(n)
     for source in heard:
-        first, last = round(source.onset * RATE), min(n, samples(source.offset))
+        first, last = round(source.onset * SAMPLE_RATE), min(n, samples(source.offset))
         own = palette.fill(source.concept, rng, last - first)
         own = own * swell(len(own), 0.02, 0.1) * 10 ** (source.level_db / 20) / _rms(own)
         mixture[first:last] += own
@@ -98,7 +98,7 @@ def make_scene(
 def make_bare(rng: np.random.Generator, palette: Palette, concept: str) -> Scene:
     """Draw one source by itself, for as long as it naturally sounds: no place, no background."""
     sound = palette.alone(concept, rng)
-    heard = (SceneSource(concept, 0.0, len(sound) / RATE, 0.0),)
+    heard = (SceneSource(concept, 0.0, len(sound) / SAMPLE_RATE, 0.0),)
     return Scene(_finish(rng, sound), heard, np.inf)
 
 
@@ -145,7 +145,7 @@ def _background(rng: np.random.Generator, n: int) -> Float64Array:
     if rng.random() < 0.5:
         floor *= 0.6 + 0.4 * noise(n, rng, 2.0)
     if rng.random() < 0.2:
-        time = np.arange(n) / RATE
+        time = np.arange(n) / SAMPLE_RATE
         hum = sum(np.sin(2 * np.pi * 50 * k * time) / k for k in (1, 2, 3))
         floor += rng.uniform(0.05, 0.3) * hum
     return floor

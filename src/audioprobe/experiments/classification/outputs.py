@@ -10,7 +10,7 @@ from audioprobe.experiments.classification.report import ReportMaker
 from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
 from audioprobe.experiments.classification.tables import labels_table, notes, summary
 from audioprobe.io.atomic import atomic_write
-from audioprobe.io.parquet import write
+from audioprobe.io.parquet import write_parquet
 from audioprobe.io.text_table import Table, printable
 from audioprobe.reports.html import DataGrid, write_page
 from audioprobe.results.scores import NOT_SCORED
@@ -37,7 +37,7 @@ def write_outcome(
         name: in the title of the report.
         embed: as for `ReportMaker`.
     """
-    write(folder / SCORES, score_columns(cells))
+    write_parquet(folder / SCORES, score_columns(cells))
     scores = scored(cells, run.config)
     table = summary(scores)
     labels = [

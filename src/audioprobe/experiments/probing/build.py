@@ -7,7 +7,8 @@ from audioprobe.audio.sources import clips_of
 from audioprobe.concepts import Concepts
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.concepts.wordnet import WordNet
-from audioprobe.datasets.edansa.taxonomy import EDANSA_PHRASES, edansa_hierarchy
+from audioprobe.metrics.hierarchy import Hierarchy
+from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.errors import InvalidInputError, located
 from audioprobe.experiments.classification.build import dataset_of
 from audioprobe.experiments.probing.config import (
@@ -101,7 +102,7 @@ _SOURCES: Mapping[str, Callable[[ConceptSpec], ConceptSet]] = {
     "wordnet": _of_wordnet,
     "wn": _of_wn,
     "audioset": lambda wanted: from_ontology(Ontology.from_json(wanted.path), wanted.edges or None),
-    "edansa": lambda _: from_hierarchy("edansa", edansa_hierarchy(), EDANSA_PHRASES),
+    "edansa": lambda _: from_hierarchy("edansa", Hierarchy(edansa_parents()), EDANSA_PHRASES),
 }
 
 

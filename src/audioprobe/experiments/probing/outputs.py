@@ -8,7 +8,7 @@ from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 from audioprobe.experiments.probing.tables import summary
 from audioprobe.experiments.run_metadata import RESULTS
 from audioprobe.io.atomic import atomic_write
-from audioprobe.io.parquet import write
+from audioprobe.io.parquet import write_parquet
 from audioprobe.io.text_table import Table
 from audioprobe.reports.html import write_page
 from audioprobe.reports.probe_page import write_probe_page
@@ -32,7 +32,7 @@ def write_outcome(
         A row for each cell.
     """
     (folder / RESULTS).mkdir(parents=True, exist_ok=True)
-    write(folder / TRIALS, trial_columns(cells))
+    write_parquet(folder / TRIALS, trial_columns(cells))
     table = summary(cells)
     parts = [
         f"\n## {cell.name}\n\n{cell.outcome.table('relation', 'condition', 'form').to_markdown()}"

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
 from audioprobe.concepts.concept import with_article
-from audioprobe.concepts.ontology import Node, Ontology
+from audioprobe.concepts.ontology import OntologyNode, Ontology
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.tables import fingerprint, read_rows
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, Target
@@ -169,13 +169,13 @@ def _only_is_a(ontology: Ontology, kinds: Edges) -> Ontology:
     return Ontology(replace(node, children=tuple(children.get(node.id, ()))) for node in ontology)
 
 
-def _extra_labels(ontology: Ontology, kinds: Edges, node: Node) -> tuple[str, ...]:
+def _extra_labels(ontology: Ontology, kinds: Edges, node: OntologyNode) -> tuple[str, ...]:
     """Return the names of the node's ancestors, and of the sounds that it makes."""
     sounds = [child for child in node.children if kinds.get((child, node.id)) == "made-by"]
     return tuple(ontology[name].name for name in (*ontology.ancestors(node.id), *sounds))
 
 
-def _phrase(node: Node) -> str:
+def _phrase(node: OntologyNode) -> str:
     """Return the first name in lower case, with an article if it is countable."""
     name = re.sub(r"\s*\(.*?\)", "", node.name.split(",")[0].split("(")[0]).strip().lower()
     last = name.split()[-1] if name else ""

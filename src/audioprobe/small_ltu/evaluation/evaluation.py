@@ -11,7 +11,7 @@ import torch
 from audioprobe.audio.filterbank import LTU as FILTERBANK
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts import Concepts
-from audioprobe.datasets.debian.sounds import DebianSounds
+from audioprobe.datasets.debian import DebianSounds
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json

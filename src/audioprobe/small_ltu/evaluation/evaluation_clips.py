@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from audioprobe.datasets.synthetic.dataset import Synthetic
+from audioprobe.datasets.synthetic import Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.small_ltu.curriculum import scenes_of
 from audioprobe.small_ltu.recipe import RecipeAudio
@@ -30,7 +30,7 @@ def alone(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {name: [] for name in scenes.palette.concepts}
     missing = n_each * len(found)
     for number in range(_FAR * missing):
-        truth = scenes.truth(split, number)
+        truth = scenes.scene_sources(split, number)
         if len(truth) == 1 and len(found[truth[0].concept]) < n_each:
             found[truth[0].concept].append(number)
             missing -= 1

@@ -1,0 +1,197 @@
+"""The shipped tables of Debian packages and their labelled recordings.
+
+`README.md` in this folder describes the columns and how the recordings were labelled.
+"""
+
+import csv
+import hashlib
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from audioprobe.concepts import Concepts
+from audioprobe.errors import InvalidInputError
+from audioprobe.io.text_table import Table, columns
+
+TABLES = (Path(__file__).parent / "packages.csv", Path(__file__).parent / "labels.csv")
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianPackage:
+    """A Debian package with recordings.
+
+    Attributes:
+        name: name of the package.
+        version: version that was labelled.
+        size: bytes to download.
+        folder: folder of the recordings in the package.
+        licence: licence of the recordings.
+        split: one of `SPLITS`; a package is never divided.
+        reason: why it is in that split.
+    """
+
+    name: str
+    version: str
+    size: int
+    folder: str
+    licence: str
+    split: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianRecording:
+    """A labelled recording in a package.
+
+    Attributes:
+        package: name of the package.
+        file: path in the package's folder.
+        concepts: ids of the concepts it is labelled with.
+        doubtful: True if file name and spectrogram leave doubts about the label.
+        start: seconds from the beginning of the file to the onset of the sound.
+        seconds: length of the sound without the silence around it.
+        sha256: first 16 digits of the SHA-256 of the file.
+        note: details that the concepts do not express, or the reason for the doubt.
+    """
+
+    package: str
+    file: str
+    concepts: tuple[str, ...]
+    doubtful: bool
+    start: float
+    seconds: float
+    sha256: str
+    note: str
+
+    @property
+    def id(self) -> str:
+        """Package and file."""
+        return f"{self.package}/{self.file}"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the concepts: "snare drum"."""
+        return tuple(concept_name(concept) for concept in self.concepts)
+
+
+@cache
+def packages() -> dict[str, DebianPackage]:
+    """Return all packages by name, in the order of the table."""
+    rows = [row | {"size": int(row["size"])} for row in _rows(TABLES[0])]
+    return {row["package"]: DebianPackage(name=row.pop("package"), **row) for row in rows}
+
+
+@cache
+def recordings() -> tuple[DebianRecording, ...]:
+    """Return all recordings, in the order of the table."""
+    return tuple(
+        DebianRecording(
+            **row
+            | {
+                "concepts": tuple(row["concepts"].split()),
+                "doubtful": row["doubtful"] == "yes",
+                "start": float(row["start"]),
+                "seconds": float(row["seconds"]),
+            }
+        )
+        for row in _rows(TABLES[1])
+    )
+
+
+@cache
+def revision() -> str:
+    """Return the first 16 digits of the SHA-256 of both tables."""
+    content = b"".join(table.read_bytes() for table in TABLES)
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def concept_name(concept: str) -> str:
+    """Return the name of a shipped concept; for other ids, the id with spaces for hyphens."""
+    shipped = Concepts.shipped()
+    return shipped[concept].name if concept in shipped else concept.replace("-", " ")
+
+
+def select_packages(names: Iterable[str] | None) -> tuple[DebianPackage, ...]:
+    """Return packages by name, in the order of the table; None selects all.
+
+    Raises:
+        InvalidInputError: for an unknown name, or an empty selection.
+    """
+    known = packages()
+    if names is None:
+        return tuple(known.values())
+    selected = set(names)
+    unknown = sorted(selected - known.keys())
+    if unknown or not selected:
+        raise InvalidInputError(
+            f"Unknown packages: {', '.join(unknown) or 'none given'}. There are {', '.join(known)}."
+        )
+    return tuple(package for package in known.values() if package.name in selected)
+
+
+def default_folder() -> Path:
+    """Return `audioprobe/debian-sounds` in the cache directory (XDG_CACHE_HOME, or ~/.cache)."""
+    cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache_home).expanduser() / "audioprobe" / "debian-sounds"
+
+
+def fetch_command(folder: Path, names: Iterable[str]) -> str:
+    """Return the shell command that fetches packages to a folder."""
+    selected = set(names)
+    option = "" if selected >= set(packages()) else f" --packages {','.join(sorted(selected))}"
+    return f"audioprobe fetch-sounds --out {shlex.quote(str(folder))}{option}"
+
+
+def summary_text(names: Iterable[str] | None = None, *, width: int = 100) -> str:
+    """Return tables of packages, and of the number of recordings per concept.
+
+    Args:
+        names: names of packages; None selects all.
+        width: columns of the terminal.
+
+    Raises:
+        InvalidInputError: for an unknown package.
+    """
+    selected = select_packages(names)
+    known = {package.name for package in selected}
+    parts = [packages_table(selected).to_text(width)]
+    for doubtful, title in ((False, "Recordings"), (True, "Recordings with a doubtful label")):
+        listed = [r for r in recordings() if r.package in known and r.doubtful == doubtful]
+        minutes = sum(recording.seconds for recording in listed) / 60
+        parts.append(f"{title}: {len(listed)}, {minutes:.0f} minutes")
+        parts.append(concepts_table(listed).to_text(width))
+    return "\n\n".join(parts)
+
+
+def packages_table(packages: Iterable[DebianPackage]) -> Table:
+    """Return a table with the split, the download in megabytes and the licence of each package."""
+    rows = tuple((p.name, p.split, f"{p.size / 1e6:.1f}", p.licence) for p in packages)
+    return Table(("package", "split", "MB", "licence"), rows, numeric=(2,))
+
+
+def concepts_table(recordings: Iterable[DebianRecording]) -> Table:
+    """Return a table with the recordings per split, packages and seconds of each concept."""
+    by_concept: dict[str, list[DebianRecording]] = {}
+    for recording in recordings:
+        for label in recording.labels:
+            by_concept.setdefault(label, []).append(recording)
+    header = ("concept", *SPLITS, "packages", "seconds")
+    rows = tuple((label, *_counts(items)) for label, items in sorted(by_concept.items()))
+    return Table(header, rows, numeric=columns(header[1:], 1))
+
+
+def _counts(recordings: Sequence[DebianRecording]) -> tuple[str, ...]:
+    splits = [packages()[recording.package].split for recording in recordings]
+    n_packages = len({recording.package for recording in recordings})
+    seconds = sum(recording.seconds for recording in recordings)
+    return (*(str(splits.count(s)) for s in SPLITS), str(n_packages), f"{seconds:.1f}")
+
+
+def _rows(table: Path) -> list[dict[str, Any]]:
+    with table.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))

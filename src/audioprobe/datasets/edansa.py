@@ -1,0 +1,147 @@
+"""EDANSA-2019 (Çoban et al., DCASE 2022) in the layout of its release."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from audioprobe.concepts.edansa import edansa_labels, edansa_parents
+from audioprobe.datasets.in_memory import InMemoryDataset
+from audioprobe.errors import InvalidInputError
+from audioprobe.io.table_row import TableRow, refuse_repeated
+from audioprobe.io.tables import read_rows
+from audioprobe.metrics.hierarchy import Hierarchy
+from audioprobe.types import Clip
+
+SITES: Mapping[str, Mapping[str, str]] = {
+    "release": {},
+    "baseline": {"valid": "test", "test": "valid"},
+}
+"""Published assignments of sites to "valid" and "test": that of the table, and that of the authors'
+later model, which swaps both. The training sites are the same."""
+
+SHORTEST = 2.0
+"""Seconds; the authors' baseline leaves out shorter clips (`SAMPLE_LENGTH_LIMIT`)."""
+
+_COLUMNS = ("set", "region", "Site ID", "Date", "Length", "Clip Path")
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+
+
+class EDANSA(InMemoryDataset):
+    """EDANSA-2019: clips of up to 10 s from 76 sites in Arctic Alaska, with 28 labels.
+
+    No site is in two splits. Rows of the table that are not clips are in `left_out`, with the
+    cause. 379 of the training rows are not of 2019, and 1,688 rows are shorter than 10 s.
+
+    Args:
+        folder: published folder, with `labels.csv` and `data/`.
+        table: path of the table, if it is in another place.
+        sites: assignment of sites to "valid" and "test": "release" or "baseline", see `SITES`.
+        shortest: minimum length of clips in seconds; 0 takes all.
+        unlabelled: take the two rows without any positive label, as clips to which no label
+            applies; by default they are left out, because silence has its own label.
+        years: years to take; empty takes all.
+        names: labels as "plain" text for prompts, or as "columns" of the table.
+
+    Raises:
+        InvalidInputError: if the table is missing or invalid, or an option is unknown.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        table: str | Path | None = None,
+        sites: Literal["release", "baseline"] = "release",
+        shortest: float = SHORTEST,
+        unlabelled: bool = False,
+        years: Sequence[int] = (),
+        names: Literal["plain", "columns"] = "plain",
+    ) -> None:
+        if sites not in SITES or names not in ("plain", "columns"):
+            raise InvalidInputError(
+                f"sites must be one of {', '.join(SITES)} and names plain or columns, got "
+                f"{sites!r} and {names!r}."
+            )
+        self.folder = Path(folder).expanduser()
+        self._use_columns = names == "columns"
+        self._labels = {
+            label.column: label.column if self._use_columns else label.name
+            for label in edansa_labels()
+        }
+        path = self.folder / "labels.csv" if table is None else Path(table).expanduser()
+        rows = read_rows(path, [*_COLUMNS, *self._labels])
+        refuse_repeated(rows, "Clip Path")
+        clips: dict[str, list[Clip]] = {"train": [], "valid": [], "test": []}
+        left_out: dict[str, str] = {}
+        for row in rows:
+            clip, split = self._clip(row), row.choice("set", clips)
+            cause = _exclusion(row, clip, shortest, unlabelled, years)
+            if cause:
+                left_out[clip.id] = cause
+            else:
+                clips[SITES[sites].get(split, split)].append(clip)
+        super().__init__(
+            "EDANSA-2019",
+            clips,
+            tuple(self._labels.values()),
+            left_out=left_out,
+            options={
+                "sites": sites,
+                "shortest": shortest,
+                "unlabelled": unlabelled,
+                "years": tuple(map(str, years)),
+                "names": names,
+            },
+        )
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """Parents of the labels."""
+        return Hierarchy(edansa_parents(columns=self._use_columns))
+
+    def _clip(self, row: TableRow) -> Clip:
+        name = row.text("Clip Path")
+        return Clip(
+            id=name,
+            path=self.folder / "data" / name,
+            labels=tuple(label for column, label in self._labels.items() if row.flag(column)),
+            group=f"{row.text('region')} {row.identifier('Site ID')}",
+        )
+
+
+def _exclusion(
+    row: TableRow, clip: Clip, shortest: float, unlabelled: bool, years: Sequence[int]
+) -> str:
+    """Why a row is left out; "" if it is a clip."""
+    if _length(row) < shortest:
+        return f"shorter than {shortest:g} s"
+    if not unlabelled and not clip.labels:
+        return "no label is set"
+    if years and (year := _year(row)) not in years:
+        return f"of {year}"
+    return ""
+
+
+def _length(row: TableRow) -> float:
+    """Seconds of "HH:MM:SS.ffffff" in the column "Length"."""
+    text = row.text("Length")
+    try:
+        hours, minutes, seconds = text.split(":")
+        length = timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
+    except ValueError:
+        raise InvalidInputError(
+            f"{row.place}: column 'Length': expected HH:MM:SS.ffffff, got {text!r}."
+        ) from None
+    return length.total_seconds()
+
+
+def _year(row: TableRow) -> int:
+    years = _YEAR.findall(row.text("Date"))
+    if len(years) != 1:
+        raise InvalidInputError(
+            f"{row.place}: column 'Date': expected a date with a year of four digits, got "
+            f"{row['Date']!r}."
+        )
+    return int(years[0])

@@ -1,0 +1,213 @@
+"""Rows of tables whose cells are read as text, numbers, flags, labels or seconds."""
+
+import ast
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.normalization import nfc
+
+_INTEGER = re.compile(r"(\d+)(?:[.,]0{1,2})?")  # "5", "5.0" (pandas), "5,00" (a spreadsheet)
+_ROUNDED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)  # "1E+05": digits are lost
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_MISSING = frozenset(  # what pandas writes or reads for a missing value
+    ("", "NaN", "nan", "NA", "N/A", "n/a", "<NA>", "#N/A", "NULL", "null", "None", "NaT")
+)
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_NUMPY_LIST = re.compile(r"""['"]\s+['"]""")  # "['a' 'b']": Python would join the texts
+
+
+class TableRow(dict[str, Any]):
+    """A row of a table, with the cell of each column.
+
+    Cells of CSV and TSV are text; those of JSON lines and Parquet may have any type. Text is in
+    Unicode NFC and stripped; NaN is None; lists have no empty items. Columns without a name are
+    dropped.
+
+    Attributes:
+        place: file and row, for messages. As in a spreadsheet, the header is row 1.
+        delimiter: separator of the cells in the file; "" for JSON lines and Parquet.
+    """
+
+    def __init__(self, cells: Iterable[tuple[str, Any]], place: str, delimiter: str = "") -> None:
+        named = ((nfc(name.strip()), _normalized(cell)) for name, cell in cells)
+        super().__init__((name, cell) for name, cell in named if name)
+        self.place = place
+        self.delimiter = delimiter
+
+    def is_missing(self, column: str) -> bool:
+        """Return whether a cell is absent, empty, or a marker of missing values such as "NaN"."""
+        return _is_missing(self.get(column))
+
+    def text(self, column: str) -> str:
+        """Return a cell as text.
+
+        Raises:
+            InvalidInputError: if it is empty; names the row.
+        """
+        cell = self[column]
+        if cell is None or not str(cell):
+            raise InvalidInputError(f"{self.place}: the column {column!r} is empty.")
+        return str(cell)
+
+    def identifier(self, column: str) -> str:
+        """Return an identifier, without the ".0" that pandas adds to numbers.
+
+        Raises:
+            InvalidInputError: if it is empty, or a number that a spreadsheet has rounded.
+        """
+        text = self.text(column)
+        if _ROUNDED.fullmatch(text):
+            raise self._invalid(
+                column,
+                "an identifier",
+                "A spreadsheet has rounded this number. Use the table as published.",
+            )
+        integer = _INTEGER.fullmatch(text)
+        return integer[1] if integer else text
+
+    def integer(self, column: str) -> int:
+        """Return an integer of at least 0.
+
+        Raises:
+            InvalidInputError: for any other cell; names the row.
+        """
+        integer = _INTEGER.fullmatch(self.text(column))
+        if integer is None:
+            raise self._invalid(column, "an integer of at least 0")
+        return int(integer[1])
+
+    def flag(self, column: str) -> bool:
+        """Return a truth value: true, yes and 1, or false, no and 0, in any case.
+
+        Raises:
+            InvalidInputError: for any other cell; names the row.
+        """
+        text = self.identifier(column).casefold()
+        if text not in _FLAGS:
+            raise self._invalid(column, "1 or 0, true or false")
+        return _FLAGS[text]
+
+    def choice(self, column: str, choices: Iterable[str]) -> str:
+        """Return the one of `choices` that a cell has, in any case.
+
+        Raises:
+            InvalidInputError: for any other cell; names the row.
+        """
+        text, known = self.text(column).casefold(), tuple(choices)
+        if text not in known:
+            hint = did_you_mean(text, known).strip()
+            raise self._invalid(column, f"one of {', '.join(known)}", hint)
+        return text
+
+    def seconds(self, column: str) -> float | None:
+        """Return a time in seconds; None if it is missing.
+
+        A comma is a decimal comma, unless it may separate thousands, as in "12,345"; in tables that
+        are separated by ";", every comma is a decimal comma.
+
+        Raises:
+            InvalidInputError: for any other cell; names the row.
+        """
+        if self.is_missing(column):
+            return None
+        cell = self[column]
+        text = str(cell)
+        if _DECIMAL_COMMA.fullmatch(text):
+            if self.delimiter != ";" and _THOUSANDS.fullmatch(text):
+                without = f"Write {text.replace(',', '.')} or {text.replace(',', '')}."
+                raise self._invalid(column, "seconds", without)
+            text = text.replace(",", ".")
+        if isinstance(cell, bool) or not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+            raise self._invalid(column, "seconds")
+        return float(text)
+
+    def labels(self, column: str, separator: str | None = None) -> tuple[str, ...] | None:
+        """Return the labels of a cell: () if it is empty, None if its value is missing.
+
+        The cell is a list, a list as Python or JSON writes it, or text with separators.
+
+        Args:
+            column: name of the column.
+            separator: between labels; None is ";", and refuses cells that seem to have another.
+
+        Raises:
+            InvalidInputError: for a list that cannot be parsed, or another separator.
+        """
+        cell = self.get(column)
+        if isinstance(cell, list):
+            return tuple(str(item) for item in cell if not _is_missing(item))
+        if cell is None or (cell != "" and _is_missing(cell)):
+            return None
+        text = str(cell)
+        if text == "[]" or (text.startswith("[") and text.endswith("]") and set(text) & set("'\"")):
+            items = _parsed_list(text)
+            if items is None:
+                raise self._invalid(column, "labels with ';' between them, or a list")
+            return tuple(items)
+        if separator is None and "|" in text:
+            raise self._invalid(
+                column,
+                "labels with ';' between them",
+                "If '|' is between labels, pass separator='|'; if it is part of a label, pass "
+                "separator=';'.",
+            )
+        return tuple(part for part in map(str.strip, text.split(separator or ";")) if part)
+
+    def _invalid(self, column: str, expected: str, advice: str = "") -> InvalidInputError:
+        return InvalidInputError(
+            f"{self.place}: column {column!r}: expected {expected}, got {self[column]!r:.80}. "
+            f"{advice}".rstrip()
+        )
+
+
+def refuse_repeated(rows: Sequence[TableRow], column: str) -> None:
+    """Refuse rows that share the identifier in a column.
+
+    Raises:
+        InvalidInputError: names the identifier and both rows; or if a cell is empty.
+    """
+    places: dict[str, str] = {}
+    for row in rows:
+        value = row.identifier(column)
+        if value in places:
+            raise InvalidInputError(
+                f"{row.place}: the column {column!r} has {value!r} as in {places[value]}. Remove "
+                "one of these rows."
+            )
+        places[value] = row.place
+
+
+def _is_missing(cell: object) -> bool:
+    return cell is None or (isinstance(cell, str) and cell in _MISSING)
+
+
+def _normalized(cell: object) -> Any:  # noqa: ANN401 - cells have any type
+    if isinstance(cell, str):
+        return nfc(cell.strip())
+    if isinstance(cell, float) and math.isnan(cell):
+        return None
+    if isinstance(cell, list):
+        return [item for item in map(_normalized, cell) if item not in (None, "")]
+    return cell
+
+
+def _parsed_list(text: str) -> list[str] | None:
+    """Items of a list as Python or JSON writes it; None if it cannot be parsed."""
+    if _NUMPY_LIST.search(text):
+        return None
+    try:
+        items = json.loads(text)
+    except ValueError:
+        try:
+            items = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+    if not isinstance(items, list):
+        return None
+    return [str(item).strip() for item in items if not _is_missing(item) and str(item).strip()]
