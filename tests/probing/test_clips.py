@@ -7,10 +7,10 @@ from tests.datasets.layouts import edansa_table
 from tests.probing.listeners import SUBJECTS
 
 from audioprobe import Clip, Scripted
-from audioprobe.datasets import EDANSA
-from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
+from audioprobe.datasets import EDANSA
 from audioprobe.datasets.recordings import FOLDER
+from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.concept_probe import ConceptProbe
 from audioprobe.probing.relations.tables import from_hierarchy
@@ -51,7 +51,9 @@ def test_a_clip_that_nobody_annotated_goes_by_its_file_or_folder(path: str, conc
 def test_clips_of_edansa_count_for_their_own_labels(tmp_path: Path) -> None:
     """Its labels are closed upwards, and wind is heard nearly everywhere."""
     clips = EDANSA(edansa_table(tmp_path).parent, shortest=0).listed("train")
-    found = clips_by_concept(clips, from_hierarchy("edansa", Hierarchy(edansa_parents()), EDANSA_PHRASES))
+    found = clips_by_concept(
+        clips, from_hierarchy("edansa", Hierarchy(edansa_parents()), EDANSA_PHRASES)
+    )
     grouse = found.by_concept["grouse-or-ptarmigan"]
     assert {clip.labels for clip in grouse} == {("animal sound", "bird", "grouse or ptarmigan")}
     assert len(grouse) > 20

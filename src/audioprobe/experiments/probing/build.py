@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from audioprobe.audio.sources import clips_of
 from audioprobe.concepts import Concepts
+from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.concepts.wordnet import WordNet
-from audioprobe.metrics.hierarchy import Hierarchy
-from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.errors import InvalidInputError, located
 from audioprobe.experiments.classification.build import dataset_of
 from audioprobe.experiments.probing.config import (
@@ -18,6 +17,7 @@ from audioprobe.experiments.probing.config import (
     ModelSpec,
     ProbeConfig,
 )
+from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probing.probe_builder import PreparedProbe, ProbeBuilder
 from audioprobe.probing.questions import QuestionConfig
 from audioprobe.probing.relations.audioset import from_ontology

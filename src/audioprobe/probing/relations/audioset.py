@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
 from audioprobe.concepts.concept import with_article
-from audioprobe.concepts.ontology import OntologyNode, Ontology
+from audioprobe.concepts.ontology import Ontology, OntologyNode
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.tables import fingerprint, read_rows
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, Target

@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from audioprobe.concepts import Concept, Concepts
-from audioprobe.concepts.ambiguous_classes import UNCERTAIN_NEGATIVES, CLOSED_WORLD_KINDS, AMBIGUOUS_CLASSES
+from audioprobe.concepts.ambiguous_classes import (
+    AMBIGUOUS_CLASSES,
+    CLOSED_WORLD_KINDS,
+    UNCERTAIN_NEGATIVES,
+)
 from audioprobe.concepts.concept import with_article_of
 from audioprobe.errors import InvalidInputError
 
@@ -107,7 +111,7 @@ class ConceptSet:
 
 
 def from_concepts(concepts: Concepts | None = None) -> ConceptSet:
-    """Return the concepts of a concept file, without vague classes (`ambiguous_classes.AMBIGUOUS_CLASSES`).
+    """Return the concepts of a concept file, without its `AMBIGUOUS_CLASSES`.
 
     A class that people might accept although WordNet does not (a bell, a musical instrument) counts
     as an ancestor: it is neither asked for nor used as a false target.
@@ -122,14 +126,20 @@ def from_concepts(concepts: Concepts | None = None) -> ConceptSet:
 
 def _probe_concept(concept: Concept) -> ProbeConcept:
     doubtful = {name for name, members in UNCERTAIN_NEGATIVES.items() if concept.id in members}
-    hypernyms = tuple(Target(h.id, h.phrase) for h in concept.hypernyms if h.id not in AMBIGUOUS_CLASSES)
+    hypernyms = tuple(
+        Target(h.id, h.phrase) for h in concept.hypernyms if h.id not in AMBIGUOUS_CLASSES
+    )
     return ProbeConcept(
         id=concept.id,
         phrase=concept.phrase,
         kind=concept.kind,
-        synonyms=tuple(with_article_of(concept.phrase, synonym.name) for synonym in concept.synonyms),
+        synonyms=tuple(
+            with_article_of(concept.phrase, synonym.name) for synonym in concept.synonyms
+        ),
         hypernyms=hypernyms,
         ancestors=frozenset(hypernym.id for hypernym in concept.ancestors) | doubtful,
-        basic=concept.basic.id if concept.basic and concept.basic.id not in AMBIGUOUS_CLASSES else "",
+        basic=concept.basic.id
+        if concept.basic and concept.basic.id not in AMBIGUOUS_CLASSES
+        else "",
         label=concept.audioset.name if concept.audioset else "",
     )
