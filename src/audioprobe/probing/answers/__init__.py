@@ -1,4 +1,4 @@
-"""Questions about concepts to language models: how their free answers are parsed and judged."""
+"""Readings of free-text answers: parsers by rules, and a language model as the judge."""
 
 from audioprobe.probing.answers.choice import parse_choice
 from audioprobe.probing.answers.judging import (
@@ -11,6 +11,12 @@ from audioprobe.probing.answers.judging import (
 from audioprobe.probing.answers.yes_no import YesNo, parse_yes_no
 
 __all__ = [
-    "Agreement", "FreeAnswer", "Judgement", "YesNo", "agreement", "judge_answers", "parse_choice",
+    "Agreement",
+    "FreeAnswer",
+    "Judgement",
+    "YesNo",
+    "agreement",
+    "judge_answers",
+    "parse_choice",
     "parse_yes_no",
-]  # fmt: skip
+]

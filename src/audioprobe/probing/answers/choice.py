@@ -1,12 +1,17 @@
-"""A free answer to a question with options."""
+"""Parser of free-text answers to questions with options."""
 
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from audioprobe.probing.answers import clauses as said
-from audioprobe.probing.answers.text import answer_of, folded, is_question, sentences
+from audioprobe.probing.answers import clauses
+from audioprobe.probing.answers.text import (
+    final_answer,
+    is_question,
+    normalize,
+    split_sentences,
+)
 
 _FIRST_MARK = 0xE000  # of the private use area: stands for the first option
 _MAX_OPTIONS = 6400
@@ -42,36 +47,36 @@ _OTHER_THING = re.compile(r"an? \w+(?: \w+)?$")
 
 
 def parse_choice(text: str, options: Sequence[str]) -> int | None:
-    """Read a free answer to a question with options.
+    """Parse a free-text answer to a question with options.
 
     An option is named by its words, in any case and spelling of Unicode, with or without an
     article, or by its letter ("B" is the second), or by "option 2". Options that are equal after
     normalisation cannot be distinguished, and are never chosen.
 
     Args:
-        text: as the model wrote it.
-        options: as they were offered.
+        text: the response of the model.
+        options: the options of the question.
 
     Returns:
-        The position of the one option that the answer names and does not deny; None where it names
+        The position of the one option that the answer names and does not deny; None if it names
         none or several, hedges, refuses, or is not reached within the reasoning.
     """
-    answer = answer_of(text)
+    answer = final_answer(text)
     if answer is None or len(options) > _MAX_OPTIONS:
         return None
     verbatim = _verbatim(text, options)
     if verbatim is not None:
         return verbatim
-    read = _NamedOption()
+    named = _NamedOptions()
     if not all(
-        read.add(sentence, len(options)) for sentence in sentences(_marked(answer, options))
+        named.add(sentence, len(options)) for sentence in split_sentences(_marked(answer, options))
     ):
         return None
-    return read.only()
+    return named.only()
 
 
 @dataclass(slots=True)
-class _NamedOption:
+class _NamedOptions:
     """The options that the sentences of an answer name."""
 
     stated: set[int] = field(default_factory=set)
@@ -80,24 +85,24 @@ class _NamedOption:
     other_thing: bool = False
 
     def add(self, sentence: str, n_options: int) -> bool:
-        """Read one more sentence; return False where it makes the answer invalid."""
-        plain = said.with_contrasts_split(said.without_courtesy(sentence))
+        """Parse one more sentence; return False if it makes the answer invalid."""
+        plain = clauses.with_contrasts_split(clauses.without_courtesy(sentence))
         plain = _BRACKETED_AFTER_NOT.sub(r"\1\2", plain)
         if is_question(plain):
-            return not said.refuses(plain)
-        if said.undecided(plain):
+            return not clauses.is_refusal(plain)
+        if clauses.is_undecided(plain):
             return False
         for clause in _clauses(plain):
             named = {ord(c) - _FIRST_MARK for c in clause if _is_option_mark(c)}
             letters = _letters(clause)
             self.letters |= letters
-            negative = said.found((*said.NEGATIONS, *said.DENIALS), clause)
+            negative = clauses.matches_any((*clauses.NEGATIONS, *clauses.DENIALS), clause)
             (self.denied if negative else self.stated).update(named | letters)
             self.other_thing |= bool(_OTHER_THING.fullmatch(clause))
         return max(self.letters, default=0) < n_options
 
     def only(self) -> int | None:
-        """Return the one option that is named, and not denied."""
+        """Return the one option that is named and not denied."""
         # "A: a cat" may be an article, or an option that was not offered.
         if (
             len(self.stated) != 1
@@ -130,15 +135,15 @@ def _marked(answer: str, options: Sequence[str]) -> str:
 
 def _lettered(piece: str, letters: dict[str, int]) -> str:
     """Add the mark of an option that is a letter to the letter, which may count as a position."""
-    bare = said.without_opening(piece.strip())
+    bare = clauses.without_opening(piece.strip())
     if bare not in letters:
         return piece
     return f" {bare} {chr(_FIRST_MARK + letters[bare])} "
 
 
 def _letters(clause: str) -> set[int]:
-    """Return the positions that a clause names by letters, numbers or ordinals."""
-    bare = said.without_opening(clause)
+    """Return the positions that a clause names by letter, number or ordinal."""
+    bare = clauses.without_opening(clause)
     whole = _LETTER.fullmatch(bare) or _LETTER_WHY.match(bare)
     called = [whole[1]] if whole else _CALLED_LETTER.findall(clause)
     positions = {int(c) - 1 if c.isdigit() else ord(c) - ord("a") for c in called if c != "0"}
@@ -148,19 +153,19 @@ def _letters(clause: str) -> set[int]:
 
 def _clauses(sentence: str) -> list[str]:
     """Split a sentence; what "or" joins to a denied thing is denied with it."""
-    found: list[str] = []
-    for piece in said.clauses(sentence, joins=False):
+    parts: list[str] = []
+    for piece in clauses.split_clauses(sentence, joins=False):
         start = 0
         for join in _JOIN.finditer(piece):
-            if not said.found(said.NEGATIONS, piece[start : join.start()]):
-                found.append(piece[start : join.start()].strip())
+            if not clauses.matches_any(clauses.NEGATIONS, piece[start : join.start()]):
+                parts.append(piece[start : join.start()].strip())
                 start = join.end()
-        found.append(piece[start:].strip())
-    return [part for part in found if part]
+        parts.append(piece[start:].strip())
+    return [part for part in parts if part]
 
 
 def _verbatim(text: str, options: Sequence[str]) -> int | None:
-    """Return the option of symbols alone that the whole text repeats."""
+    """Return the option made of symbols only that the whole text repeats."""
     repeated = unicodedata.normalize("NFKC", text).strip()
     equal = [
         n
@@ -171,13 +176,13 @@ def _verbatim(text: str, options: Sequence[str]) -> int | None:
 
 
 def _name(option: str) -> str:
-    """Return an option in one spelling, without article, brackets and hyphens."""
-    name = re.sub(r"[()\[\]{}<>/|,;:.!?-]+", " ", folded(option))
+    """Return an option normalised, without article, brackets and hyphens."""
+    name = re.sub(r"[()\[\]{}<>/|,;:.!?-]+", " ", normalize(option))
     return _ARTICLE.sub("", " ".join(name.split()))
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """Return what finds a name, whatever stands between its words."""
+    """Return a pattern that finds a name with any punctuation between its words."""
     article = r"(?:(?<!\w)(?:an?|the)\s+)?"
     words = r"[\s()\[\]{}<>/|,;:.!?-]*".join(re.escape(word) for word in name.split())
     if _UNSPACED.search(name):

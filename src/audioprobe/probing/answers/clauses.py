@@ -1,50 +1,31 @@
-"""Clauses of an answer, and what the words in them say, in all known languages."""
+"""Clauses of an answer, and what the words in them mean, in all known languages."""
 
 import re
 from collections.abc import Iterable
 
-from audioprobe.probing.answers import courtesy_words as around
-from audioprobe.probing.answers.words import LANGUAGES, Language
+from audioprobe.probing.answers.languages import COMMON, Language, compile_all, compile_words
 
 _BREAK = re.compile(r"[,;:()\[\]{}/|=<>!…—–、。\n]+|\.(?!\d)|\s-+(?=\s)|-{2,}|\?")
-
-
-def words(entries: str, *, spaced: bool = True) -> re.Pattern[str]:
-    """Compile entries of a word list; in a spaced language they match whole words."""
-    if not entries:
-        return re.compile(r"(?!)")
-    return re.compile(rf"(?<!\w)(?:{entries})(?!\w)" if spaced else f"(?:{entries})")
-
-
-def of_all(field: str) -> tuple[re.Pattern[str], ...]:
-    """Compile one list of every language."""
-    return tuple(
-        words(entries, spaced=language.spaced)
-        for language in LANGUAGES
-        if (entries := getattr(language, field))
-    )
-
-
 _HEDGES = (
-    *of_all("hedges"),
-    *of_all("refusals"),
-    words(around.RETRACTIONS),
-    words(around.IDIOMS),
-    words(around.IDIOMS_UNSPACED, spaced=False),
+    *compile_all("hedges"),
+    *compile_all("refusals"),
+    compile_words(COMMON.retractions),
+    compile_words(COMMON.idioms),
+    compile_words(COMMON.idioms_unspaced, spaced=False),
 )
-_REFUSALS = of_all("refusals")
-_BUT = of_all("but")
-ASIDES = of_all("asides")
-NEGATIONS = of_all("negations")
-DENIALS = of_all("denials")
-_COURTESY = words(around.COURTESY)
-_COURTESY_INSIDE = words(
+_REFUSALS = compile_all("refusals")
+_BUT = compile_all("but")
+ASIDES = compile_all("asides")
+NEGATIONS = compile_all("negations")
+DENIALS = compile_all("denials")
+_COURTESY = compile_words(COMMON.courtesy)
+_COURTESY_INSIDE = compile_words(
     r"no (?:problem|worries|doubt)(?: about (?:it|that))?|without (?:a|any) (?:doubt|question)"
     r"|beyond (?:a |any )?doubt|there is no doubt|sans (?:aucun|nul) doute"
     r"|ohne (?:jeden )?zweifel|kein zweifel"
     r"|sin (?:ninguna )?duda(?: alguna)?|sem (?:qualquer )?dúvida|senza (?:alcun )?dubbio"
     r"|bez wątpienia|без сомнени[яй]"
-    # To a negated question a reason for the side, and no side by itself.
+    # To a negated question this is a reason for an answer, and no answer by itself.
     r"|(?:it's|it is|it would be|that's|that is) (?:wrong|incorrect|false|inaccurate)"
     r" to (?:say|call|claim|state|describe|assert)(?!\w)[^.!?,;\n]*"
     r"|(?:please )?(?:let me know|feel free|just ask)(?![^.!\n]*(?:audio|recording|file|upload"
@@ -52,48 +33,48 @@ _COURTESY_INSIDE = words(
     r"|provide))[^.!\n]*(?:else|more|help\w*|questions?|assist\w*|further|details)[^.!\n]*"
 )
 _OPENING = re.compile(
-    rf"(?:(?:{around.OPENINGS})(?!\w)|(?:{around.OPENINGS_UNSPACED}))\s*", re.IGNORECASE
+    rf"(?:(?:{COMMON.openings})(?!\w)|(?:{COMMON.openings_unspaced}))\s*", re.IGNORECASE
 )
-_JOINS = words(around.JOINS)
+_JOINS = compile_words(COMMON.joins)
 _CONTRAST = re.compile(
-    rf"(?<!\w)(?:{around.CONTRASTS})(?!\w)|(?:{around.CONTRASTS_UNSPACED})", re.IGNORECASE
+    rf"(?<!\w)(?:{COMMON.contrasts})(?!\w)|(?:{COMMON.contrasts_unspaced})", re.IGNORECASE
 )
 
 
-def found(patterns: Iterable[re.Pattern[str]], text: str) -> bool:
+def matches_any(patterns: Iterable[re.Pattern[str]], text: str) -> bool:
     """Return whether one of the patterns occurs in a text."""
     return any(pattern.search(text) for pattern in patterns)
 
 
-def undecided(sentence: str) -> bool:
-    """Return whether a sentence hedges, refuses, takes back, or restricts."""
-    return found(_HEDGES, sentence) or found(_BUT, sentence)
+def is_undecided(sentence: str) -> bool:
+    """Return whether a sentence hedges, refuses, retracts, or restricts."""
+    return matches_any(_HEDGES, sentence) or matches_any(_BUT, sentence)
 
 
-def refuses(sentence: str) -> bool:
+def is_refusal(sentence: str) -> bool:
     """Return whether a sentence refuses or asks for something first."""
-    return found(_REFUSALS, sentence)
+    return matches_any(_REFUSALS, sentence)
 
 
 def without_courtesy(sentence: str) -> str:
-    """Remove phrases as "no doubt" that hold words of a negation."""
+    """Remove phrases such as "no doubt" that contain words of a negation."""
     return _COURTESY_INSIDE.sub(",", sentence)
 
 
 def with_contrasts_split(sentence: str) -> str:
     """Replace "not A but B" by "not A, B"."""
     contrast = _CONTRAST.search(sentence)
-    if contrast and found(NEGATIONS, sentence[: contrast.start()]):
+    if contrast and matches_any(NEGATIONS, sentence[: contrast.start()]):
         return f"{sentence[: contrast.start()]},{sentence[contrast.end() :]}"
     return sentence
 
 
-def clauses(sentence: str, *, joins: bool = True) -> list[str]:
+def split_clauses(sentence: str, *, joins: bool = True) -> list[str]:
     """Split a sentence; courtesy and empty clauses are dropped.
 
     Args:
-        sentence: in one spelling.
-        joins: whether words as "and" and "because" separate clauses too.
+        sentence: normalised by `text.normalize`.
+        joins: whether words such as "and" and "because" separate clauses, too.
     """
     pieces = _BREAK.split(sentence)
     if joins:
@@ -103,12 +84,12 @@ def clauses(sentence: str, *, joins: bool = True) -> list[str]:
 
 
 def without_opening(clause: str) -> str:
-    """Remove words as "well" and "the answer is" at the beginning."""
+    """Remove words such as "well" and "the answer is" at the beginning."""
     while (opening := _OPENING.match(clause)) and opening.end():
         clause = clause[opening.end() :].strip(" -")
     return clause
 
 
-def count(entries: str, text: str, language: Language) -> int:
+def count_words(entries: str, text: str, language: Language) -> int:
     """Return how often words of a list occur in a text."""
-    return len(words(entries, spaced=language.spaced).findall(text))
+    return len(compile_words(entries, spaced=language.spaced).findall(text))

@@ -1,4 +1,4 @@
-"""A language model as the judge of free answers, and how far it agrees with the rules."""
+"""A language model as the judge of free-text answers, and its agreement with the rules."""
 
 import json
 import math
@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from sklearn.metrics import cohen_kappa_score
+
 from audioprobe.errors import InvalidInputError
 from audioprobe.inference.stream import PromptFailure, map_prompts
-from audioprobe.probing.answers.text import answer_of, folded
+from audioprobe.probing.answers.text import final_answer, normalize
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
 from audioprobe.types import Decoding, Prompt, Response
@@ -30,17 +32,17 @@ Options:
 Choose "{invalid}" if the answer chooses no option or several, hedges, refuses, contradicts itself \
 or says something else.
 Reply with the number of one option and nothing else."""
-_LEAD = frozenset(("the", "final", "answer", "option", "choice", "is"))
+_LEADING_WORDS = frozenset({"the", "final", "answer", "option", "choice", "is"})
 
 
 @dataclass(frozen=True, slots=True)
 class FreeAnswer:
-    """A question with a free answer to it.
+    """A question with a free-text answer.
 
     Attributes:
-        question: as it was asked.
-        text: as the model answered.
-        options: that the answer may choose; ("yes", "no") for a question of yes or no.
+        question: text of the question.
+        text: response of the model.
+        options: options of the question; ("yes", "no") for a yes/no question.
     """
 
     question: str
@@ -50,14 +52,13 @@ class FreeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a judge made of a free answer.
+    """A judge's reading of a free-text answer.
 
     Attributes:
-        choice: position of the option; None where the judge says that the answer is invalid, or
-            where the judge failed.
-        prompt: what the judge was asked.
-        response: its raw answer; None where there is none.
-        failure: why there is no judgement; "" where there is one.
+        choice: position of the option; None if the judge calls the answer invalid, or failed.
+        prompt: prompt of the judge.
+        response: response of the judge; None if there is none.
+        failure: cause of a missing judgement; "" otherwise.
     """
 
     choice: int | None
@@ -68,14 +69,14 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far two readings of the same answers agree.
+    """Agreement of the rules and the judge on the same answers.
 
     Attributes:
-        kappa: Cohen's, over the options and "invalid", in [-1, 1]; None where both readings say
-            the same one thing of every answer, or where there are no answers.
-        n_equal: answers that both read alike.
-        n: answers that both read.
-        n_failed: answers that the judge failed on; they are left out.
+        kappa: Cohen's kappa over the options and "invalid", in [-1, 1]; None if both give one and
+            the same category to all answers, or there are no answers.
+        n_equal: answers with the same category.
+        n: answers with both categories.
+        n_failed: answers that the judge failed on, which are left out.
     """
 
     kappa: float | None
@@ -87,7 +88,7 @@ class Agreement:
         kappa = "undefined" if self.kappa is None else f"{self.kappa:.2f}"
         failed = f"; the judge failed on {self.n_failed}" if self.n_failed else ""
         return (
-            f"rules and judge read {self.n_equal} of {self.n} free answers alike "
+            f"rules and judge agree on {self.n_equal} of {self.n} free-text answers "
             f"(Cohen's kappa {kappa}){failed}"
         )
 
@@ -97,39 +98,34 @@ def judge_answers(
     answers: Sequence[FreeAnswer],
     progress: ProgressCallback = ignore_progress,
 ) -> tuple[Judgement, ...]:
-    """Let a language model classify free answers; equal ones are asked about once.
+    """Let a language model classify free-text answers; equal ones are judged once.
 
     Args:
         model: the judge.
-        answers: to be judged.
+        answers: answers to judge.
         progress: called after each judgement.
 
     Returns:
-        A judgement for each answer, in order. A judge whose reply cannot be read has failed: it
-        never gives a side.
+        A judgement for each answer, in order. A reply that cannot be parsed is a failure and never
+        an option.
 
     Raises:
         ContractError: if the judge replies to more or fewer prompts than it was given.
-        AudioProbeError: for what no single answer is the cause of, such as missing weights.
+        AudioProbeError: for causes that affect all answers, such as missing weights.
     """
-    different = list(dict.fromkeys(answers))
+    distinct = list(dict.fromkeys(answers))
 
-    def ask(prompts: Iterable[Prompt]) -> Iterator[Response]:
+    def generate(prompts: Iterable[Prompt]) -> Iterator[Response]:
         return model.generate(prompts, _DECODING)
 
-    def prompt(answer: FreeAnswer) -> Prompt:
-        return Prompt(judge_prompt(answer))
-
-    prompts = [partial(prompt, answer) for answer in different]
-    replies = map_prompts(ask, prompts, progress, stage="judge")
-    found = {
-        answer: _judgement(answer, reply) for answer, reply in zip(different, replies, strict=True)
-    }
-    return tuple(found[answer] for answer in answers)
+    prompts = [partial(Prompt, judge_prompt(answer)) for answer in distinct]
+    replies = map_prompts(generate, prompts, progress, stage="judge")
+    judgements = dict(zip(distinct, map(_judgement, distinct, replies), strict=True))
+    return tuple(judgements[answer] for answer in answers)
 
 
 def judge_prompt(answer: FreeAnswer) -> str:
-    """Return what a judge is asked about an answer."""
+    """Return the judge's prompt about an answer."""
     options = (*answer.options, INVALID)
     return _PROMPT.format(
         question=json.dumps(answer.question, ensure_ascii=False),
@@ -139,40 +135,35 @@ def judge_prompt(answer: FreeAnswer) -> str:
     )
 
 
-def agreement(rules: Sequence[int | None], judged: Sequence[Judgement]) -> Agreement:
-    """Compare the rules' reading of answers with a judge's.
+def agreement(parsed: Sequence[int | None], judgements: Sequence[Judgement]) -> Agreement:
+    """Return the agreement of the rules with a judge.
 
     Args:
-        rules: position of the option by the rules, None for invalid, one for each judgement.
-        judged: the judgements of the same answers.
+        parsed: position of the option by the rules for each judgement; None for invalid.
+        judgements: judgements of the same answers.
 
     Raises:
-        InvalidInputError: if there are more of one than of the other.
+        InvalidInputError: if the numbers differ.
     """
-    if len(rules) != len(judged):
+    if len(parsed) != len(judgements):
         raise InvalidInputError(
-            f"Expected a judgement for each reading, got {len(rules)} readings and "
-            f"{len(judged)} judgements."
+            f"Expected a judgement for each parsed answer, got {len(parsed)} answers and "
+            f"{len(judgements)} judgements."
         )
-    both = [
-        (_category(own), _category(other.choice))
-        for own, other in zip(rules, judged, strict=True)
-        if not other.failure
+    categories = [
+        (str(position), str(judgement.choice))
+        for position, judgement in zip(parsed, judgements, strict=True)
+        if not judgement.failure
     ]
-    n_equal = sum(own == other for own, other in both)
-    return Agreement(_kappa(both), n_equal, len(both), len(judged) - len(both))
+    n_equal = sum(rules == judge for rules, judge in categories)
+    n_failed = len(judgements) - len(categories)
+    return Agreement(_cohen_kappa(categories), n_equal, len(categories), n_failed)
 
 
-def _category(chosen: int | None) -> str:
-    return INVALID if chosen is None else str(chosen)
-
-
-def _kappa(both: Sequence[tuple[str, str]]) -> float | None:
-    if len({category for pair in both for category in pair}) < 2:
+def _cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
+    if len({category for pair in pairs for category in pair}) < 2:
         return None
-    from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 - slow to import
-
-    kappa = float(cohen_kappa_score([own for own, _ in both], [other for _, other in both]))
+    kappa = float(cohen_kappa_score([rules for rules, _ in pairs], [judge for _, judge in pairs]))
     return kappa if math.isfinite(kappa) else None
 
 
@@ -182,28 +173,28 @@ def _judgement(answer: FreeAnswer, reply: Response | PromptFailure) -> Judgement
         return Judgement(None, prompt, failure=reply.message)
     if reply.abstained:
         return Judgement(None, prompt, reply.text, "The judge gave no answer.")
-    position = _reply(reply.text, answer.options)
+    position = _parse_reply(reply.text, answer.options)
     if position is None:
-        why = f"Expected the number of one option from the judge, got {reply.text[:80]!r}."
-        return Judgement(None, prompt, reply.text, why)
+        failure = f"Expected the number of one option from the judge, got {reply.text[:80]!r}."
+        return Judgement(None, prompt, reply.text, failure)
     return Judgement(position if position < len(answer.options) else None, prompt, reply.text)
 
 
-def _reply(text: str, options: Sequence[str]) -> int | None:
-    """Return the position that a reply names, that of "invalid" last; None if it names no one.
+def _parse_reply(text: str, options: Sequence[str]) -> int | None:
+    """Return the position that a reply names, that of "invalid" last; None if it is not just one.
 
-    Stricter than `parse_choice`: a judge that explains itself may speak of every option.
+    Stricter than `parse_choice`: a judge that explains itself may mention every option.
     """
-    words = _words(answer_of(text) or "")
-    while words and words[0] in _LEAD and len(words) > 1:
+    words = _words(final_answer(text) or "")
+    while len(words) > 1 and words[0] in _LEADING_WORDS:
         words = words[1:]
-    names = [_words(folded(option)) for option in (*options, INVALID)]
-    named = {
+    names = [_words(normalize(option)) for option in (*options, INVALID)]
+    positions = {
         n
         for n, name in enumerate(names)
-        if words in ([str(n + 1)], name, [str(n + 1), *name]) and words
+        if words and words in ([str(n + 1)], name, [str(n + 1), *name])
     }
-    return named.pop() if len(named) == 1 else None
+    return positions.pop() if len(positions) == 1 else None
 
 
 def _words(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Free text of a model as plain sentences: without reasoning, markup and symbols."""
+"""Normalisation of free text: without reasoning, markup and symbols, split into sentences."""
 
 import html
 import json
@@ -8,23 +8,10 @@ from collections.abc import Iterator
 
 from audioprobe.responses import split_reasoning
 
-_ANSWER_KEYS = frozenset(
-    [
-        "answer",
-        "final_answer",
-        "finalanswer",
-        "response",
-        "result",
-        "label",
-        "choice",
-        "option",
-        "output",
-        "prediction",
-        "selected",
-        "value",
-        "text",
-    ]
-)
+_ANSWER_KEYS = frozenset({
+    "answer", "final_answer", "finalanswer", "response", "result", "label", "choice", "option",
+    "output", "prediction", "selected", "value", "text",
+})  # fmt: skip
 _MAX_OBJECTS = 20  # of JSON in one answer
 _TOKEN = re.compile(r"<\|[^|<>]{0,40}\|>|\[/?INST\]|</?s>")
 _ROLE = re.compile(r"\A\s*(?:assistant|model|ai|bot)\s*(?::|\n)", re.IGNORECASE)
@@ -35,15 +22,15 @@ _LIST_MARK = re.compile(r"^[ \t]*(?:[-+•>·–—#]+[ \t]+|\d{1,2}[.)][ \t]+)"
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？…])(?=\s|$|[\"')\]])|(?<=[?。！？])|\n+")
 
 
-def answer_of(text: str) -> str | None:
-    """Return the answer as plain lower-case text, None where it was not reached.
+def final_answer(text: str) -> str | None:
+    """Return the answer as plain lower-case text; None if the text ends within the reasoning.
 
     Reasoning, control tokens, tags, JSON, LaTeX and the marks of Markdown are removed. Unicode is
     normalised (NFKC), apostrophes are straight, invisible characters are dropped. Line breaks and
     brackets stay.
 
     Args:
-        text: as the model wrote it.
+        text: the response of the model.
     """
     answer = split_reasoning(text)[1]
     if answer is None:
@@ -54,11 +41,11 @@ def answer_of(text: str) -> str | None:
     plain = _TAG.sub("\n", plain)
     while _LATEX.search(plain):
         plain = _LATEX.sub(r"(\1)", plain)
-    return folded(plain)
+    return normalize(plain)
 
 
-def folded(text: str) -> str:
-    """Return text in one spelling: case, quotes, symbols and white space make no difference."""
+def normalize(text: str) -> str:
+    """Normalise case, quotes, symbols and white space."""
     plain = _visible(unicodedata.normalize("NFKC", text))
     plain = re.sub(r"[’‘ʼ´`]", "'", plain).casefold()
     plain = unicodedata.normalize("NFKC", plain)
@@ -70,12 +57,12 @@ def folded(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Drop characters without a meaning of their own: invisible, private and unassigned ones."""
+    """Drop invisible, private and unassigned characters."""
     lines = text.replace("\r", "\n")
     return "".join(c for c in lines if c in "\n\t" or not unicodedata.category(c).startswith("C"))
 
 
-def sentences(plain: str) -> Iterator[str]:
+def split_sentences(plain: str) -> Iterator[str]:
     """Yield the sentences of a plain text, with the mark at their end."""
     for sentence in _SENTENCE_END.split(plain):
         stripped = sentence.strip(" \n")
@@ -84,7 +71,7 @@ def sentences(plain: str) -> Iterator[str]:
 
 
 def is_question(sentence: str) -> bool:
-    """Return whether a sentence asks something."""
+    """Return whether a sentence is a question."""
     end = sentence.rstrip(" \n.!:)]}")
     return end.endswith("?") or bool(re.search(r"(?:吗|呢|ですか|ますか|까요|습니까)$", end))
 
@@ -102,8 +89,8 @@ def _belongs(character: str) -> bool:
 
 
 def _without_json(text: str) -> str:
-    """Replace objects of JSON by the texts in them, one a line, the answer first."""
-    decoder = json.JSONDecoder(object_pairs_hook=_MarkupPairs)
+    """Replace JSON objects by the texts in them, one per line, the answer first."""
+    decoder = json.JSONDecoder(object_pairs_hook=_JsonObject)
     for _ in range(_MAX_OBJECTS):
         start = next((n for n in re.finditer(r"[{\[]\s*[\"'\[{]", text)), None)
         if start is None:
@@ -123,12 +110,12 @@ def _without_json(text: str) -> str:
     return text
 
 
-class _MarkupPairs(list[tuple[str, object]]):
-    """An object of JSON; unlike a dict it keeps a key that stands twice."""
+class _JsonObject(list[tuple[str, object]]):
+    """A JSON object; unlike a dict it keeps repeated keys."""
 
 
 def _texts(value: object) -> list[str]:
-    if isinstance(value, _MarkupPairs):
+    if isinstance(value, _JsonObject):
         named = [item for key, item in value if key.casefold().replace(" ", "_") in _ANSWER_KEYS]
         others = [
             item
@@ -136,9 +123,9 @@ def _texts(value: object) -> list[str]:
             if key.casefold().replace(" ", "_") not in _ANSWER_KEYS
             and not isinstance(item, bool | int | float)
         ]
-        return [_text for item in (*named, *others) for _text in _texts(item)]
+        return [text for item in (*named, *others) for text in _texts(item)]
     if isinstance(value, list):
-        return [_text for item in value for _text in _texts(item)]
+        return [text for item in value for text in _texts(item)]
     if isinstance(value, bool):
         return ["yes" if value else "no"]
     return [value] if isinstance(value, str) else []

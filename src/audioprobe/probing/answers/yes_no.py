@@ -1,16 +1,16 @@
-"""A free answer to a question of yes or no.
+"""Parser of free-text answers to yes/no questions.
 
-The side of each clause is found; all have to agree:
+The parser finds the side of each clause; all clauses have to agree:
 
-1. Reasoning, markup, JSON and tags are removed; a question at the end decides nothing, and neither
-   does courtesy.
+1. Reasoning, markup, JSON and tags are removed; a question at the end decides nothing, nor does
+   courtesy.
 2. A hedge, a refusal or a retraction anywhere makes the answer invalid.
-3. A word as "yes" or "no" decides its clause. Where there is one, other clauses may explain it, and
-   must not deny it.
-4. Without such a word each clause has to be a statement that is positive or negative: a copula
-   decides with its complement ("there is no bird" is a no).
+3. A word such as "yes" or "no" decides its clause. If there is one, other clauses may explain it
+   but must not deny it.
+4. Without such a word each clause has to be a positive or negative statement: a copula decides with
+   its complement ("there is no bird" is a "no").
 
-An answer that cannot be read is invalid, which is always better than a wrong side.
+An answer that cannot be parsed is invalid, which is always better than a wrong side.
 """
 
 import re
@@ -19,26 +19,25 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias
 
-from audioprobe.probing.answers import clauses as said
-from audioprobe.probing.answers.courtesy_words import AFFIRMATIONS
-from audioprobe.probing.answers.text import answer_of, is_question, sentences
-from audioprobe.probing.answers.words import LANGUAGES, Language
+from audioprobe.probing.answers import clauses
+from audioprobe.probing.answers.languages import COMMON, LANGUAGES, Language, compile_words
+from audioprobe.probing.answers.text import final_answer, is_question, split_sentences
 
 YesNo: TypeAlias = Literal["yes", "no", "invalid"]
 _Kind: TypeAlias = Literal[
-    "yes", "no", "it is", "positive", "negative", "double", "unread", "unread negation"
+    "yes", "no", "it is", "positive", "negative", "double", "other", "other negation"
 ]
 
-_AFFIRMED = said.words(AFFIRMATIONS)
-_DOUBT = re.compile(
+_AFFIRMATION = compile_words(COMMON.affirmations)
+_DISBELIEF = re.compile(
     r"(?:well,? )?i (?:do not|don't) (?:think|believe|suppose)(?: that)? "
     r"(?=(?:it|this|that|there|they|the) ?(?:\w|'))(?!that$)"
 )
-_SPOKEN_OF = re.compile(
+_MENTION = re.compile(
     r"-\w| ?(?:is|isn't|was|wasn't|would|wouldn't|can|cannot|can't|could|seems|may|might|should"
     r"|answer|ist|wäre|est|serait|es|sería|é|seria|è|sarebbe|jest|byłoby)(?!\w)"
 )
-"""After a word of yes or no: a sentence about the word ("yes would be wrong")."""
+"""After "yes" or "no": the sentence is about the word ("yes would be wrong")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +52,36 @@ class _Patterns:
 
 
 def parse_yes_no(text: str) -> YesNo:
-    """Read a free answer to a question of yes or no.
+    """Parse a free-text answer to a yes/no question.
 
     Args:
-        text: as the model wrote it.
+        text: the response of the model.
 
     Returns:
         "yes" or "no", or "invalid" where the answer hedges, refuses, contradicts itself, is not
-        reached within the reasoning, or cannot be read.
+        reached within the reasoning, or cannot be parsed.
     """
-    answer = answer_of(text)
+    answer = final_answer(text)
     if not answer:
         return "invalid"
-    if _AFFIRMED.fullmatch(answer.strip(" .!。")):
-        return "yes"  # as a part of an answer it is courtesy
+    if _AFFIRMATION.fullmatch(answer.strip(" .!。")):
+        return "yes"  # within a longer answer it is courtesy
     kinds: list[_Kind] = []
-    for sentence in sentences(answer):
-        found = _kinds(sentence)
-        if found is None:
+    for sentence in split_sentences(answer):
+        sentence_kinds = _kinds(sentence)
+        if sentence_kinds is None:
             return "invalid"
-        kinds += found
-    return _together(kinds)
+        kinds += sentence_kinds
+    return _combine(kinds)
 
 
-def _together(kinds: list[_Kind]) -> YesNo:
-    """Return the side on which all clauses agree."""
+def _combine(kinds: list[_Kind]) -> YesNo:
+    """Return the side on which all clauses agree, or "invalid"."""
     says_yes, says_no = "yes" in kinds, "no" in kinds
     if "double" in kinds or (says_yes and says_no):
         return "invalid"
     if says_yes:
-        unexplained = "unread negation" in kinds and not {"positive", "it is"} & set(kinds)
+        unexplained = "other negation" in kinds and not {"positive", "it is"} & set(kinds)
         return "invalid" if "negative" in kinds or unexplained else "yes"
     if says_no:
         return "invalid" if "it is" in kinds else "no"
@@ -93,23 +92,23 @@ def _together(kinds: list[_Kind]) -> YesNo:
 
 
 def _kinds(sentence: str) -> list[_Kind] | None:
-    """Return what the clauses of a sentence say, None where it makes the answer invalid."""
-    plain = said.without_courtesy(sentence)
+    """Return the kinds of the clauses; None if the sentence makes the answer invalid."""
+    plain = clauses.without_courtesy(sentence)
     if is_question(plain):
-        asked = {kind for clause in said.clauses(plain) for kind in _clause_kinds(clause)}
-        return None if said.refuses(plain) or asked & {"yes", "no"} else []
-    plain = said.with_contrasts_split(plain)
-    if said.undecided(plain):
+        kinds = {kind for clause in clauses.split_clauses(plain) for kind in _clause_kinds(clause)}
+        return None if clauses.is_refusal(plain) or kinds & {"yes", "no"} else []
+    plain = clauses.with_contrasts_split(plain)
+    if clauses.is_undecided(plain):
         return None
-    doubt = _DOUBT.match(plain)
-    if doubt:
-        return _denied(plain[doubt.end() :])
-    return [kind for clause in said.clauses(plain) for kind in _clause_kinds(clause)]
+    disbelief = _DISBELIEF.match(plain)
+    if disbelief:
+        return _disbelief_kinds(plain[disbelief.end() :])
+    return [kind for clause in clauses.split_clauses(plain) for kind in _clause_kinds(clause)]
 
 
-def _denied(believed: str) -> list[_Kind] | None:
-    """Return what "I don't think that …" says."""
-    first, *others = said.clauses(believed) or [""]
+def _disbelief_kinds(believed: str) -> list[_Kind] | None:
+    """Return the kinds of what follows "I don't think that"."""
+    first, *others = clauses.split_clauses(believed) or [""]
     kinds = list(_clause_kinds(first))
     if kinds not in (["it is"], ["positive"]):
         return None
@@ -117,14 +116,14 @@ def _denied(believed: str) -> list[_Kind] | None:
 
 
 def _clause_kinds(clause: str) -> Iterator[_Kind]:
-    """Yield what a clause says; two things for a word of yes or no and what follows it."""
+    """Yield the kinds of a clause: that of "yes" or "no", and those of the words after it."""
     while True:
         repeated = _repeated(clause)
         if repeated:
             yield repeated
             return
         sides: set[_Kind] = {kind for language in LANGUAGES if (kind := _side(clause, language))}
-        if said.found(said.ASIDES, clause):
+        if clauses.matches_any(clauses.ASIDES, clause):
             sides &= {"yes", "no"}
         if sides:
             yield from sides
@@ -137,36 +136,36 @@ def _clause_kinds(clause: str) -> Iterator[_Kind]:
             )
             for pattern, kind in beginnings:
                 start = pattern.match(clause)
-                if start and not _SPOKEN_OF.match(clause[start.end() :]):
+                if start and not _MENTION.match(clause[start.end() :]):
                     yield kind
                     rest = clause[start.end() :].strip(" -")
                     if rest:
                         yield from _clause_kinds(rest)
                     return
-        shorter = said.without_opening(clause)
+        shorter = clauses.without_opening(clause)
         if shorter == clause:
-            negated = said.found((*said.NEGATIONS, *said.DENIALS), clause)
-            yield "unread negation" if negated else "unread"
+            negated = clauses.matches_any((*clauses.NEGATIONS, *clauses.DENIALS), clause)
+            yield "other negation" if negated else "other"
             return
         clause = shorter
 
 
 def _side(clause: str, language: Language) -> _Kind | None:
-    """Return what a whole clause says in a language, None where it says nothing."""
+    """Return the kind of a whole clause in one language; None if it is not recognised."""
     patterns = _patterns(language)
     if patterns.yes_alone.fullmatch(clause) or patterns.yes.fullmatch(clause):
         return "yes"
     if patterns.no_alone.fullmatch(clause) or patterns.no.fullmatch(clause):
         return "no"
-    n_negations = said.count(language.negations, clause, language)
-    n_denials = said.count(language.denials, clause, language)
+    n_negations = clauses.count_words(language.negations, clause, language)
+    n_denials = clauses.count_words(language.denials, clause, language)
     if language.concord:
         n_negations = min(n_negations, 1)
     negative = n_negations + n_denials
     if patterns.confirmations.match(clause):
-        return "unread" if negative else "it is"
+        return "other" if negative else "it is"
     if patterns.positives.match(clause):
-        return "unread" if negative or said.found(said.NEGATIONS, clause) else "positive"
+        return "other" if negative or clauses.matches_any(clauses.NEGATIONS, clause) else "positive"
     if negative and patterns.statements.match(clause):
         return "negative" if negative == 1 else "double"
     return None
@@ -188,7 +187,7 @@ def _patterns(language: Language) -> _Patterns:
     """Compile the words of a language."""
 
     def compiled(entries: str) -> re.Pattern[str]:
-        return said.words(entries, spaced=language.spaced)
+        return compile_words(entries, spaced=language.spaced)
 
     return _Patterns(
         yes=compiled(language.yes),
