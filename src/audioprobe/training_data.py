@@ -16,7 +16,7 @@ TRAINING_DATA = "training_data.csv"
 """Name of the table in the folder of a model."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRecording:
     """A recording that a model was trained on, by what finds it again under any name.
 
@@ -124,12 +124,12 @@ def _lines(rows: list[dict[str, str]]) -> Iterable[tuple[int, dict[str, str]]]:
 def _recording(row: Mapping[str, str], where: str) -> TrainingRecording:
     try:
         found = TrainingRecording(
-            row["recording"],
-            int(row["n_bytes"]),
-            row["sha256"].lower(),
-            int(row.get("sample_rate") or 0),
-            int(row.get("n_frames") or 0),
-            row.get("shape") or "",
+            recording=row["recording"],
+            n_bytes=int(row["n_bytes"]),
+            sha256=row["sha256"].lower(),
+            sample_rate=int(row.get("sample_rate") or 0),
+            n_frames=int(row.get("n_frames") or 0),
+            shape=row.get("shape") or "",
         )
         is_hash = len(bytes.fromhex(found.sha256)) == 32
         bytes.fromhex(found.shape)

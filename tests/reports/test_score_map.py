@@ -9,17 +9,22 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.reports.score_map import save_score_map
 from audioprobe.results import Caption, ClassificationResult, LabelScores, Provenance
 
-PROVENANCE = Provenance({}, {}, 0, "", {}, "now")
+PROVENANCE = Provenance(components={}, options={}, seed=0, data="", versions={}, created="now")
 
 
 def result(
     clip_ids: tuple[str, ...], labels: tuple[str, ...], *, abstained: bool = False
 ) -> ClassificationResult:
     values = np.random.default_rng(0).uniform(-1, 1, (len(clip_ids), len(labels)))
-    captions = tuple(Caption(clip_id, 0.0, "a sound", abstained) for clip_id in clip_ids)
+    captions = tuple(
+        Caption(clip_id=clip_id, start=0.0, text="a sound", abstained=abstained)
+        for clip_id in clip_ids
+    )
     truth = dict.fromkeys(clip_ids, labels[:1])
     scores = LabelScores(clip_ids, labels, values)
-    return ClassificationResult(scores, captions, (), PROVENANCE, truth)
+    return ClassificationResult(
+        label_scores=scores, captions=captions, failures=(), provenance=PROVENANCE, truth=truth
+    )
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])

@@ -12,16 +12,26 @@ def result(*captions: Caption, failures: tuple[Failure, ...] = ()) -> Classifica
     ids = tuple(dict.fromkeys(caption.clip_id for caption in captions))
     scores = LabelScores(ids, ("crow",), np.zeros((len(ids), 1)))
     truth = dict.fromkeys((*ids, *(failure.clip_id for failure in failures)), ("crow",))
-    return ClassificationResult(scores, captions, failures, PROVENANCE, truth)
+    return ClassificationResult(
+        label_scores=scores,
+        captions=captions,
+        failures=failures,
+        provenance=PROVENANCE,
+        truth=truth,
+    )
 
 
-PROVENANCE = Provenance({}, {}, 0, "", {}, "")
+PROVENANCE = Provenance(components={}, options={}, seed=0, data="", versions={}, created="")
 
 
 def test_each_clip_has_what_every_model_said_or_why_not() -> None:
-    one = result(Caption("a", 0.0, "A bird."), Caption("a", 10.0, "Rain."), Caption("b", 0.0, "?"))
+    one = result(
+        Caption(clip_id="a", start=0.0, text="A bird."),
+        Caption(clip_id="a", start=10.0, text="Rain."),
+        Caption(clip_id="b", start=0.0, text="?"),
+    )
     failed = Failure("b", "read", "AudioReadError", "damaged")
-    other = result(Caption("a", 0.0, "A crow."), failures=(failed,))
+    other = result(Caption(clip_id="a", start=0.0, text="A crow."), failures=(failed,))
     table = compare_captions({"one": one, "other": other})
     assert table.header == ("clip", "labels", "one", "other")
     assert table.rows == (
@@ -32,6 +42,11 @@ def test_each_clip_has_what_every_model_said_or_why_not() -> None:
 
 def test_results_of_other_clips_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="different clips"):
-        compare_captions({"x": result(Caption("a", 0, "?")), "y": result(Caption("b", 0, "?"))})
+        compare_captions(
+            {
+                "x": result(Caption(clip_id="a", start=0, text="?")),
+                "y": result(Caption(clip_id="b", start=0, text="?")),
+            }
+        )
     with pytest.raises(InvalidInputError, match="Nothing to compare"):
         compare_captions({})

@@ -20,7 +20,14 @@ RIGHT = np.array([[1.0, 0.0] if n % 2 == 0 else [0.0, 1.0] for n in range(40)])
 
 def result(scores: np.ndarray, names: tuple[str, ...] = NAMES) -> ClassificationResult:
     table = LabelScores(names, LABELS, scores)
-    return ClassificationResult(table, (), (), Provenance({}, {}, 0, "", {}, ""), TRUTH, "total")
+    return ClassificationResult(
+        label_scores=table,
+        captions=(),
+        failures=(),
+        provenance=Provenance(components={}, options={}, seed=0, data="", versions={}, created=""),
+        truth=TRUTH,
+        measure="total",
+    )
 
 
 def test_what_is_better_is_found_and_by_how_much() -> None:
@@ -56,7 +63,11 @@ def test_results_that_have_nothing_in_common_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="No annotated clip"):
         compare(result(RIGHT), result(RIGHT), truth={})
     other = ClassificationResult(
-        LabelScores(NAMES, ("a", "b"), RIGHT), (), (), Provenance({}, {}, 0, "", {}, ""), TRUTH
+        label_scores=LabelScores(NAMES, ("a", "b"), RIGHT),
+        captions=(),
+        failures=(),
+        provenance=Provenance(components={}, options={}, seed=0, data="", versions={}, created=""),
+        truth=TRUTH,
     )
     with pytest.raises(InvalidInputError, match="other labels"):
         compare(result(RIGHT), other)

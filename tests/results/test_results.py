@@ -28,19 +28,24 @@ EVIL = "\x1b[2J<script>alert(1)</script> [red]=HYPERLINK()"
 @pytest.fixture
 def result() -> ClassificationResult:
     return ClassificationResult(
-        LabelScores(
+        label_scores=LabelScores(
             ("a.wav", EVIL), ("crow", "rain"), np.array([[0.1 + 0.2, -0.5], [0.25, 1 / 3]])
         ),
-        (
-            Caption("a.wav", 0.0, "No sound is recognised.", abstained=True),
-            Caption("a.wav", 10.0, "=cmd|' /C calc'!A0"),
-            Caption(EVIL, 0.0, EVIL),
+        captions=(
+            Caption(clip_id="a.wav", start=0.0, text="No sound is recognised.", abstained=True),
+            Caption(clip_id="a.wav", start=10.0, text="=cmd|' /C calc'!A0"),
+            Caption(clip_id=EVIL, start=0.0, text=EVIL),
         ),
-        (Failure("c.wav", "read", "AudioReadError", "c.wav: no such file."),),
-        Provenance(
-            {"model": ComponentInfo("language_model", "m")}, {"pooling": "max"}, 0, "ab", {}, "now"
+        failures=(Failure("c.wav", "read", "AudioReadError", "c.wav: no such file."),),
+        provenance=Provenance(
+            components={"model": ComponentInfo("language_model", "m")},
+            options={"pooling": "max"},
+            seed=0,
+            data="ab",
+            versions={},
+            created="now",
         ),
-        {"a.wav": ("crow",), EVIL: ()},
+        truth={"a.wav": ("crow",), EVIL: ()},
     )
 
 
@@ -89,10 +94,12 @@ def test_the_table_prefers_a_window_in_which_something_was_recognised(
 
 def test_a_clip_in_which_nothing_was_recognised_shows_no_label_and_is_counted() -> None:
     silent = ClassificationResult(
-        LabelScores(("a",), ("crow",), np.array([[0.4]])),
-        (Caption("a", 0.0, "No sound is recognised.", abstained=True),),
-        (),
-        Provenance({}, {}, 0, "", {}, "now"),
+        label_scores=LabelScores(("a",), ("crow",), np.array([[0.4]])),
+        captions=(Caption(clip_id="a", start=0.0, text="No sound is recognised.", abstained=True),),
+        failures=(),
+        provenance=Provenance(
+            components={}, options={}, seed=0, data="", versions={}, created="now"
+        ),
     )
     assert silent.table().rows[0][2] == "–"
     assert silent.counts["unrecognised"] == 1
@@ -111,10 +118,10 @@ def test_a_file_name_that_is_no_utf8_is_saved_and_read_back(
     result: ClassificationResult, tmp_path: Path
 ) -> None:
     odd = ClassificationResult(
-        LabelScores(("\udcff.wav",), ("crow",), np.array([[1.0]])),
-        (Caption("\udcff.wav", 0.0, "a crow"),),
-        (),
-        result.provenance,
+        label_scores=LabelScores(("\udcff.wav",), ("crow",), np.array([[1.0]])),
+        captions=(Caption(clip_id="\udcff.wav", start=0.0, text="a crow"),),
+        failures=(),
+        provenance=result.provenance,
     )
     path, _ = odd.save(tmp_path)
     assert ClassificationResult.from_json(path.read_text()).clip_ids == ("\udcff.wav",)
@@ -123,10 +130,12 @@ def test_a_file_name_that_is_no_utf8_is_saved_and_read_back(
 
 def test_labels_that_are_named_like_a_column_are_told_apart() -> None:
     odd = ClassificationResult(
-        LabelScores(("a",), ("clip", "cause"), np.array([[0.5, 0.25]])),
-        (Caption("a", 0.0, "x"),),
-        (),
-        Provenance({}, {}, 0, "", {}, "now"),
+        label_scores=LabelScores(("a",), ("clip", "cause"), np.array([[0.5, 0.25]])),
+        captions=(Caption(clip_id="a", start=0.0, text="x"),),
+        failures=(),
+        provenance=Provenance(
+            components={}, options={}, seed=0, data="", versions={}, created="now"
+        ),
     )
     (row,) = csv.DictReader(io.StringIO(odd.to_csv(), newline=""))
     assert (row["clip"], row["label clip"], row["label cause"]) == ("a", "0.5", "0.25")
@@ -137,10 +146,17 @@ def direct() -> ClassificationResult:
     """A result without captions, by two measures."""
     names = (("a", "b"), ("crow", "rain"))
     return ClassificationResult(
-        LabelScores(*names, np.array([[0.5, -0.5], [0.25, 1.0]])),
-        (),
-        (Failure("c", "score", "OutOfMemoryError", "too long"),),
-        Provenance({}, {"pooling": "max", "rank_by": "cosine"}, 0, "", {}, "now"),
+        label_scores=LabelScores(*names, np.array([[0.5, -0.5], [0.25, 1.0]])),
+        captions=(),
+        failures=(Failure("c", "score", "OutOfMemoryError", "too long"),),
+        provenance=Provenance(
+            components={},
+            options={"pooling": "max", "rank_by": "cosine"},
+            seed=0,
+            data="",
+            versions={},
+            created="now",
+        ),
         measure="cosine",
         alternatives={"probability": LabelScores(*names, np.array([[0.75, 0.25], [0.125, 0.5]]))},
     )
@@ -244,12 +260,14 @@ def test_macro_means_have_intervals_over_groups_and_say_how_many_labels() -> Non
     truth = {name: (("crow",) if n % 2 else ()) for n, name in enumerate(names)}
     scores = np.random.default_rng(0).random((12, 2))
     plain = ClassificationResult(
-        LabelScores(names, ("crow", "rain"), scores),
-        (),
-        (),
-        Provenance({}, {}, 0, "", {}, "now"),
-        truth,
-        "cosine",
+        label_scores=LabelScores(names, ("crow", "rain"), scores),
+        captions=(),
+        failures=(),
+        provenance=Provenance(
+            components={}, options={}, seed=0, data="", versions={}, created="now"
+        ),
+        truth=truth,
+        measure="cosine",
     )
     found = plain.evaluate()
     assert (found.auc.n_groups, found.auc.unit) == (12, "clips")
@@ -271,8 +289,15 @@ def test_labels_that_the_truth_spells_differently_are_refused(
     truth: tuple[str, ...], message: str
 ) -> None:
     scores = LabelScores(("a",), ("Crow", "great tit"), np.array([[0.5, 0.25]]))
-    provenance = Provenance({}, {}, 0, "", {}, "now")
-    result = ClassificationResult(scores, (), (), provenance, {"a": truth}, "cosine")
+    provenance = Provenance(components={}, options={}, seed=0, data="", versions={}, created="now")
+    result = ClassificationResult(
+        label_scores=scores,
+        captions=(),
+        failures=(),
+        provenance=provenance,
+        truth={"a": truth},
+        measure="cosine",
+    )
     with pytest.raises(InvalidInputError, match=message):
         result.evaluate()
 
@@ -311,7 +336,7 @@ def test_a_long_result_has_a_short_repr_and_its_counts(result: ClassificationRes
     long = replace(
         result,
         label_scores=LabelScores(ids, ("crow",), np.zeros((500, 1))),
-        captions=tuple(Caption(name, 0.0, "A crow. " * 60) for name in ids),
+        captions=tuple(Caption(clip_id=name, start=0.0, text="A crow. " * 60) for name in ids),
         truth=dict.fromkeys(ids, ("crow",)),
     )
     for shown in (long, long.evaluate({**dict.fromkeys(ids, ("crow",)), ids[0]: ()})):

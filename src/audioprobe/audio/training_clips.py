@@ -61,12 +61,12 @@ def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
     content = clip.path.read_bytes()
     whole = read_waveform(Clip(id=clip.id, path=clip.path))
     return TrainingRecording(
-        name or clip.id,
-        len(content),
-        hashlib.sha256(content).hexdigest(),
-        whole.sample_rate,
-        whole.samples.size,
-        loudness_shape(whole),
+        recording=name or clip.id,
+        n_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        sample_rate=whole.sample_rate,
+        n_frames=whole.samples.size,
+        shape=loudness_shape(whole),
     )
 
 

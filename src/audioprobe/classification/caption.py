@@ -181,11 +181,11 @@ class CaptionClassifier:
             if caption.clip_id not in record.failures:
                 rows.setdefault(caption.clip_id, []).append(by_window[caption])
         return ClassificationResult(
-            pooled(rows, labels, self._reading),
-            captions,
-            tuple(record.failures.values()),
-            provenance,
-            truth,
+            label_scores=pooled(rows, labels, self._reading),
+            captions=captions,
+            failures=tuple(record.failures.values()),
+            provenance=provenance,
+            truth=truth,
             groups=groups,
         )
 
@@ -249,5 +249,11 @@ class CaptionClassifier:
 def _caption(clip_id: str, window: AudioWindow, response: Response) -> Caption:
     if not response.text.strip():  # it says nothing: a failure, not a score of no words
         raise EmptyCaptionError("The model answered with no text.")
-    told = (response.text, response.abstained, response.finish, response.details)
-    return Caption(clip_id, window.start, *told)
+    return Caption(
+        clip_id=clip_id,
+        start=window.start,
+        text=response.text,
+        abstained=response.abstained,
+        finish=response.finish,
+        details=response.details,
+    )

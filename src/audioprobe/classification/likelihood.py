@@ -162,14 +162,14 @@ class LikelihoodClassifier:
             for n, measure in enumerate(_MEASURES)
         }
         return ClassificationResult(
-            tables.pop(self._rank_by),
-            (),
-            tuple(record.in_order([clip.id for clip in clips]).failures.values()),
-            provenance,
-            truth_of(clips),
-            self._rank_by,
-            tables,
-            groups_of(clips),
+            label_scores=tables.pop(self._rank_by),
+            captions=(),
+            failures=tuple(record.in_order([clip.id for clip in clips]).failures.values()),
+            provenance=provenance,
+            truth=truth_of(clips),
+            measure=self._rank_by,
+            alternatives=tables,
+            groups=groups_of(clips),
         )
 
     def _options(self) -> dict[str, Option]:

@@ -8,7 +8,7 @@ from audioprobe.audio.windowing import Windowing
 from audioprobe.inference.clips import InferenceResult, Output
 from audioprobe.protocols import Component
 from audioprobe.results import Provenance
-from audioprobe.results.provenance import digest_of_sounds, now, versions
+from audioprobe.results.provenance import combined_digest, now, versions
 from audioprobe.types import Clip, ComponentInfo, Option
 
 
@@ -38,7 +38,7 @@ def provenance_of(
         options={**options, **_policy(reading)},
         seed=seed,
         # Only of clips that were heard: how far a failed one was read depends on the batch.
-        data=digest_of_sounds(
+        data=combined_digest(
             (clip.id, record.digests[clip.id] if clip.id in record.outputs else "failed")
             for clip in clips
         ),

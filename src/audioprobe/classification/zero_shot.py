@@ -135,14 +135,14 @@ class ZeroShotClassifier:
             heard_by=self._encoder,
         )
         return ClassificationResult(
-            tables.pop(self._rank_by),
-            (),
-            tuple(record.failures.values()),
-            provenance,
-            truth_of(clips),
-            self._rank_by,
-            tables,
-            groups_of(clips),
+            label_scores=tables.pop(self._rank_by),
+            captions=(),
+            failures=tuple(record.failures.values()),
+            provenance=provenance,
+            truth=truth_of(clips),
+            measure=self._rank_by,
+            alternatives=tables,
+            groups=groups_of(clips),
         )
 
     def _directions(self, labels: tuple[str, ...]) -> Float64Array:

@@ -18,7 +18,7 @@ from audioprobe.probing.results import ProbeClip, ProbeOutcome
 from audioprobe.probing.trial import Trial
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
-from audioprobe.results.provenance import Provenance, digest_of_sounds, now, versions
+from audioprobe.results.provenance import Provenance, combined_digest, now, versions
 from audioprobe.types import Clip, Option
 
 
@@ -81,13 +81,13 @@ def run_probe(
         n_calls=runner.n_calls,
         bootstrap=bootstrap,
         provenance=Provenance(
-            components,
-            builder.options | prompting,
-            config.seed,
-            digest_of_sounds(sounds),
-            versions(),
-            now(),
-            training_clips([clips[name][1] for name in used], model),
+            components=components,
+            options=builder.options | prompting,
+            seed=config.seed,
+            data=combined_digest(sounds),
+            versions=versions(),
+            created=now(),
+            training_clips=training_clips([clips[name][1] for name in used], model),
         ),
         seconds_cut=_seconds_cut(used, not_played, runner.seconds_ignored),
         unused_clips=probe.unused_clips(),

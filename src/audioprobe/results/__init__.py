@@ -1,7 +1,16 @@
-"""What comes out of a study: frozen, with provenance, and enough in it to be computed again."""
+"""Results of classification: immutable, with provenance, and complete enough to be rescored."""
 
 from audioprobe.results.classification import ClassificationResult
+from audioprobe.results.evaluation import Evaluation
 from audioprobe.results.provenance import Provenance
 from audioprobe.results.scores import Caption, Failure, LabelScores, Stage
 
-__all__ = ["Caption", "ClassificationResult", "Failure", "LabelScores", "Provenance", "Stage"]
+__all__ = [
+    "Caption",
+    "ClassificationResult",
+    "Evaluation",
+    "Failure",
+    "LabelScores",
+    "Provenance",
+    "Stage",
+]

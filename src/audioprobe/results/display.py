@@ -1,4 +1,4 @@
-"""How results show themselves: a few lines in a shell, a table in a notebook."""
+"""Display of results: a few lines in a shell, tables in a notebook."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from html import escape
 from audioprobe.io.text_table import Table, text_width
 
 MAX_LINES = 20
-"""Lines of a `repr` at most."""
+"""Largest number of lines of a `repr`."""
 
 _MAX_ROWS = 20  # of a table in a notebook
 
 
 class Displayed(ABC):
-    """What is shown as tables and sentences; all else, such as arrays, is left out of `repr`."""
+    """Mixin for results that are displayed as tables and sentences."""
 
     __slots__ = ()
 
@@ -24,15 +24,15 @@ class Displayed(ABC):
     def __repr__(self) -> str:
         tables, sentences = self.displayed()
         below = "\n".join(sentences).splitlines()[-MAX_LINES // 2 :]
-        shown = [table.to_text(text_width()) for table in tables if table.rows]
-        lines = [line for text in shown for line in text.splitlines()]
-        room = MAX_LINES - len(below)
-        if len(lines) > room:
-            lines = [*lines[: room - 1], f"... ({len(lines) - room + 1} more lines)"]
+        texts = [table.to_text(text_width()) for table in tables if table.rows]
+        lines = [line for text in texts for line in text.splitlines()]
+        n_left = MAX_LINES - len(below)
+        if len(lines) > n_left:
+            lines = [*lines[: n_left - 1], f"... ({len(lines) - n_left + 1} more lines)"]
         return "\n".join([*lines, *below])
 
     def _repr_html_(self) -> str:
-        """For notebooks; every text of a user or model is escaped."""
+        """HTML for notebooks, with all text of users and models escaped."""
         tables, sentences = self.displayed()
         parts = [table.to_html(_MAX_ROWS) for table in tables if table.rows]
         return "\n".join([*parts, *(f"<p>{escape(sentence)}</p>" for sentence in sentences)])

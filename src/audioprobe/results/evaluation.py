@@ -1,4 +1,4 @@
-"""Label scores against what annotators heard: numbers per label and over all labels."""
+"""Evaluation of label scores against reference labels: per label, and macro means."""
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,17 +24,17 @@ from audioprobe.types import BoolArray, Estimate, FloatArray
 _SHOWN = 5  # names in a message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelEvaluation:
-    """One label's numbers; None is undefined, for want of positives or negatives.
+    """Metrics of one label; None is undefined, without positives or negatives.
 
     Attributes:
-        label: its name.
-        n_positive: clips that have it.
+        label: name of the label.
+        n_positive: number of clips that have the label.
         auc: area under the ROC curve, in [0, 1].
         average_precision: area under the step-wise precision-recall curve, in [0, 1].
-        f1: at `threshold`, in [0, 1]; None also where no threshold policy was chosen.
-        threshold: a score of at least this counts as "present".
+        f1: at `threshold`, in [0, 1]; None also without a threshold policy.
+        threshold: the label is predicted for scores of at least this.
     """
 
     label: str
@@ -45,15 +45,15 @@ class LabelEvaluation:
     threshold: float | None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Evaluation(Displayed):
-    """How well scores rank clips, with what was left out counted beside.
+    """Metrics of label scores.
 
     Attributes:
         labels: one entry per label, in the order of the scores.
-        n_clips: clips that were scored and are counted here.
-        n_failed: clips that were asked for and have no score; they are in no number here.
-        threshold_policy: how F1's thresholds were chosen; None where F1 was not asked for.
+        n_clips: number of scored clips, all of which are evaluated.
+        n_failed: number of clips without a score, which are in no metric.
+        threshold_policy: name of the threshold policy; None without F1.
         auc: macro mean over the labels whose AUC is defined.
         average_precision: macro mean over the labels whose average precision is defined (mAP).
         f1: macro mean over the labels whose F1 is defined.
@@ -68,41 +68,46 @@ class Evaluation(Displayed):
     f1: Estimate
 
     def table(self) -> Table:
-        """A row per label and one for the macro mean."""
-        with_f1 = self.threshold_policy is not None
+        """Return one row per label and one for the macro means."""
+        n_metrics = len(self._means())
         rows = [
-            (e.label, str(e.n_positive), *map(_number, (e.auc, e.average_precision)))
-            + ((_number(e.f1),) if with_f1 else ())
+            (
+                e.label,
+                str(e.n_positive),
+                *map(_cell, (e.auc, e.average_precision, e.f1)[:n_metrics]),
+            )
             for e in self.labels
         ]
-        rows.append(("macro mean", "", *(str(mean) for _, mean in self._means())))
-        f1_header = (f"F1, threshold {self.threshold_policy}",) if with_f1 else ()
-        header = ("label", "positives", "AUC", "AP", *f1_header)
+        rows.append(("macro mean", "", *map(str, self._means().values())))
+        header = ("label", "positives", "AUC", "AP", f"F1, threshold {self.threshold_policy}")
+        header = header[: 2 + n_metrics]
         return Table(header, tuple(rows), numeric=tuple(range(1, len(header))))
 
     def to_markdown(self) -> str:
-        """The table, and a line that says what it rests on."""
+        """Return the table, and a line with the number of clips and labels."""
         return f"{self.table().to_markdown()}\n{self._basis()}\n"
 
     def __str__(self) -> str:
         return f"{self.table().to_text()}\n{self._basis()}"
 
     def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
-        """The table, and what it rests on."""
+        """Return the table, and a line with the number of clips and labels."""
         return (self.table(),), (self._basis(),)
 
-    def _means(self) -> list[tuple[str, Estimate]]:
-        means = [("AUC", self.auc), ("AP", self.average_precision), ("F1", self.f1)]
-        return means[: 2 if self.threshold_policy is None else 3]
+    def _means(self) -> dict[str, Estimate]:
+        means = {"AUC": self.auc, "AP": self.average_precision}
+        return means if self.threshold_policy is None else {**means, "F1": self.f1}
 
     def _basis(self) -> str:
         means = self._means()
         n_labels = len(self.labels)
-        counted = ", ".join(f"{name} of {mean.n} of {n_labels} labels" for name, mean in means)
-        methods = dict.fromkeys(mean.method for _, mean in means if mean.value is not None)
+        counts = ", ".join(
+            f"{name} of {mean.n} of {n_labels} labels" for name, mean in means.items()
+        )
+        methods = dict.fromkeys(mean.method for mean in means.values() if mean.value is not None)
         return (
             f"{self.n_clips} clips scored, {self.n_failed} failed and left out. Macro means: "
-            f"{counted}.{''.join(f' {method[:1].upper()}{method[1:]}.' for method in methods)}"
+            f"{counts}.{''.join(f' {method[:1].upper()}{method[1:]}.' for method in methods)}"
         )
 
 
@@ -120,13 +125,14 @@ def evaluate(
 
     Args:
         scores: shape (n_clips, n_labels), finite; higher means "more likely present".
-        targets: shape (n_clips, n_labels), True where an annotator heard the label.
+        targets: shape (n_clips, n_labels), True where the label is present.
         labels: names of the columns.
-        n_failed: clips without a score, for the record.
-        threshold: how F1 decides; None leaves F1 out, for a cosine has no natural threshold.
-        bootstrap: gives the macro means intervals; None gives none. A threshold is chosen once, and
-            not anew in each resample.
-        groups: of each clip (site, recorder), resampled together; None lets each be its own.
+        n_failed: number of clips without a score, which is reported.
+        threshold: policy for F1; None leaves F1 out, because a cosine has no natural threshold.
+        bootstrap: gives the macro means intervals; None gives none. Thresholds are those of all
+            clips in every resample.
+        groups: group of each clip (site, recorder), resampled together; None makes each clip its
+            own group.
 
     Raises:
         InvalidInputError: if shapes differ, scores are not finite, or there are none.
@@ -145,102 +151,88 @@ def evaluate(
     if threshold is not None:
         thresholds = threshold.thresholds(targets, scores)
         f1s = f1_per_label(targets, scores, threshold)
-    counts = targets.sum(axis=0).tolist()
-    entries = zip(labels, counts, aucs, precisions, f1s, thresholds, strict=True)
+    with_threshold = [n for n, limit in enumerate(thresholds) if limit is not None]
+    limits = np.array([thresholds[n] for n in with_threshold], dtype=np.float64)
+    predictions = scores[:, with_threshold] >= limits
 
-    resampling = bootstrap, targets, groups
-    limited = [n for n, limit in enumerate(thresholds) if limit is not None]
-    said = scores[:, limited] >= np.array([thresholds[n] for n in limited], dtype=np.float64)
+    def mean(values: tuple[float | None, ...], statistic: Statistic | None) -> Estimate:
+        point = macro(values)
+        if bootstrap is None or statistic is None or point.value is None:
+            return point
+        unit = "clips" if groups is None else "groups"
+        return bootstrap.estimate(
+            statistic, len(targets), groups=groups, present=targets, point=point, unit=unit
+        )
+
     return Evaluation(
-        tuple(LabelEvaluation(*entry) for entry in entries),
+        labels=tuple(
+            LabelEvaluation(
+                label=label,
+                n_positive=int(targets[:, n].sum()),
+                auc=aucs[n],
+                average_precision=precisions[n],
+                f1=f1s[n],
+                threshold=thresholds[n],
+            )
+            for n, label in enumerate(labels)
+        ),
         n_clips=scores.shape[0],
         n_failed=n_failed,
         threshold_policy=threshold.name if threshold else None,
-        auc=_with_interval(aucs, macro_roc_auc(targets, scores), *resampling),
-        average_precision=_with_interval(
-            precisions, macro_average_precision(targets, scores), *resampling
-        ),
-        f1=_with_interval(
-            f1s, macro_f1(targets[:, limited], said) if limited else None, *resampling
-        ),
-    )
-
-
-def _with_interval(
-    values: tuple[float | None, ...],
-    statistic: Statistic | None,
-    bootstrap: Bootstrap | None,
-    targets: BoolArray,
-    groups: Sequence[Hashable] | None,
-) -> Estimate:
-    """The macro mean of a value per label; with an interval where there is a bootstrap."""
-    point = macro(values)
-    if bootstrap is None or statistic is None or point.value is None:
-        return point
-    unit = "clips" if groups is None else "groups"
-    return bootstrap.estimate(
-        statistic, len(targets), groups=groups, present=targets, point=point, unit=unit
+        auc=mean(aucs, macro_roc_auc(targets, scores)),
+        average_precision=mean(precisions, macro_average_precision(targets, scores)),
+        f1=mean(f1s, macro_f1(targets[:, with_threshold], predictions) if limits.size else None),
     )
 
 
 def targets_of(
     truth: Mapping[str, tuple[str, ...]], clip_ids: tuple[str, ...], labels: tuple[str, ...]
 ) -> BoolArray:
-    """A target matrix from the labels of each clip.
+    """Return the target matrix of reference labels, shape (n_clips, n_labels).
 
-    Ids and labels are compared in Unicode NFC and without spaces around them.
+    Ids and labels are compared in Unicode NFC and without surrounding spaces.
 
     Args:
-        truth: labels by clip id; may hold more clips and other labels than are asked for.
-        clip_ids: the rows.
-        labels: the columns.
-
-    Returns:
-        Shape (n_clips, n_labels).
+        truth: reference labels by clip id; may have other clips and labels as well.
+        clip_ids: of the rows.
+        labels: of the columns.
 
     Raises:
-        InvalidInputError: if a clip is not in `truth`, or its labels are not texts, or are those
-            that are asked for in another spelling ("Crow" and "crow").
+        InvalidInputError: if a clip is not in `truth`, or its labels are not texts, or spell a
+            column differently ("Crow" and "crow"), because positives would count as negatives.
     """
-    known = {_plain(clip_id): heard for clip_id, heard in truth.items()}
-    unknown = [clip_id for clip_id in clip_ids if known.get(_plain(clip_id)) is None]
+    by_id = {_normalized(clip_id): names for clip_id, names in truth.items()}
+    unknown = [clip_id for clip_id in clip_ids if by_id.get(_normalized(clip_id)) is None]
     if unknown:
         raise InvalidInputError(
             f"No labels are given for {len(unknown)} of {len(clip_ids)} clips, the first is "
-            f"{unknown[0]!r}. Give () to a clip in which nothing was heard."
+            f"{unknown[0]!r}. Give () to a clip without labels."
         )
-    present = [_plain_labels(clip_id, known[_plain(clip_id)]) for clip_id in clip_ids]
-    columns = [_plain(label) for label in labels]
-    _refuse_other_spellings({name for heard in present for name in heard}, columns)
-    targets = [[label in heard for label in columns] for heard in present]
+    present = [_label_set(clip_id, by_id[_normalized(clip_id)]) for clip_id in clip_ids]
+    columns = [_normalized(label) for label in labels]
+    by_spelling = {_spelling(label): label for label in columns}
+    for name in sorted(set().union(*present) - set(columns)):
+        label = by_spelling.get(_spelling(name))
+        if label is not None:
+            raise InvalidInputError(
+                f"The label {label!r} is {name!r} in the truth. Did you mean {name!r}? Use one "
+                "spelling: clips with the other would count as negatives."
+            )
+    targets = [[label in names for label in columns] for names in present]
     return np.array(targets, dtype=np.bool_).reshape(len(clip_ids), len(labels))
 
 
-def _plain_labels(clip_id: str, labels: object) -> set[str]:
-    if not isinstance(labels, Collection) or isinstance(labels, str):
-        raise InvalidInputError(
-            f"Labels of {clip_id!r} must be a tuple of texts, got {labels!r:.60}."
-        )
-    if not all(isinstance(label, str) for label in labels):
-        raise InvalidInputError(f"Labels of {clip_id!r} must be texts, got {labels!r:.60}.")
-    return {_plain(label) for label in labels}
-
-
-def _plain(name: str) -> str:
-    return nfc(name).strip()
-
-
-def refuse_unknown_labels(
+def check_labels_occur(
     targets: BoolArray, truth: Iterable[Iterable[str]], labels: Sequence[str]
 ) -> None:
-    """Raise `InvalidInputError` if clips have labels, and none of those that are asked for.
+    """Raise `InvalidInputError` if the clips have reference labels, but none of `labels`.
 
     Args:
         targets: shape (n_clips, n_labels).
-        truth: labels of clips.
-        labels: that are asked for.
+        truth: reference labels of each clip.
+        labels: of the columns.
     """
-    names = sorted({name for own in truth for name in own})
+    names = sorted({name for of_clip in truth for name in of_clip})
     if targets.any() or not names or not labels:
         return
     shown = ", ".join(repr(name) for name in names[:_SHOWN])
@@ -252,22 +244,23 @@ def refuse_unknown_labels(
     )
 
 
-def _refuse_other_spellings(names: set[str], labels: Sequence[str]) -> None:
-    """Of a label that the truth spells differently, positives would count as negatives."""
-    spelled = {_spelling(label): label for label in labels}
-    for name in sorted(names - set(labels)):
-        label = spelled.get(_spelling(name))
-        if label is not None:
-            raise InvalidInputError(
-                f"The label {label!r} is {name!r} in the truth. Did you mean {name!r}? Use one "
-                "spelling: clips with the other would count as negatives."
-            )
+def _label_set(clip_id: str, labels: object) -> set[str]:
+    is_list = isinstance(labels, Collection) and not isinstance(labels, str)
+    if not is_list or not all(isinstance(label, str) for label in labels):
+        raise InvalidInputError(
+            f"Labels of {clip_id!r} must be a tuple of texts, got {labels!r:.60}."
+        )
+    return {_normalized(label) for label in labels}
+
+
+def _normalized(name: str) -> str:
+    return nfc(name).strip()
 
 
 def _spelling(text: str) -> str:
-    """Without case, underscores and repeated spaces."""
+    """The text without case, underscores and repeated spaces."""
     return " ".join(text.casefold().replace("_", " ").split())
 
 
-def _number(value: float | None) -> str:
+def _cell(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"

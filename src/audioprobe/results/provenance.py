@@ -1,4 +1,4 @@
-"""Where a result comes from."""
+"""Provenance of results: components, options, versions and a digest of the data."""
 
 import hashlib
 import platform
@@ -14,6 +14,7 @@ _LIBRARIES = (
     "audioprobe",
     "numpy",
     "openai",
+    "scikit-learn",
     "scipy",
     "sentence-transformers",
     "soundfile",
@@ -23,18 +24,18 @@ _LIBRARIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where a result comes from.
+    """What a result was computed from.
 
     Attributes:
-        components: what took part, by role.
-        options: settings of the study itself (prompt, reading policy, decoding).
-        seed: for whatever samples.
-        data: SHA-256 over the sounds that were read, in order of the clips.
-        versions: of Python and of the libraries that can move a number.
+        components: models, scorers and other components, by role.
+        options: settings of the study (prompt, windowing, decoding).
+        seed: of everything that samples.
+        data: SHA-256 over the audio that was read, in the order of the clips.
+        versions: of Python and of the libraries that can change a number.
         created: UTC, ISO 8601.
-        training_clips: ids of the clips that a model was trained on, by the model; only of models
+        training_clips: ids of the clips that a model was trained on, by model; only for models
             whose training data are known.
     """
 
@@ -47,8 +48,8 @@ class Provenance:
     training_clips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def digest_of_sounds(digests: Iterable[tuple[str, str]]) -> str:
-    """SHA-256 over ids of sounds and the digest of each, in order (64 hexadecimal digits)."""
+def combined_digest(digests: Iterable[tuple[str, str]]) -> str:
+    """Return the SHA-256 over pairs of an id and a digest, in order (64 hexadecimal digits)."""
     content = hashlib.sha256()
     for name, digest in digests:
         content.update(f"{name}\t{digest}\n".encode("utf-8", "surrogatepass"))
@@ -56,16 +57,16 @@ def digest_of_sounds(digests: Iterable[tuple[str, str]]) -> str:
 
 
 def now() -> str:
-    """UTC, ISO 8601, to the second."""
+    """Return the current UTC time in ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the installed libraries that can move a number."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the installed libraries that can change a number."""
+    installed = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:
-            found[library] = version(library)
+            installed[library] = version(library)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

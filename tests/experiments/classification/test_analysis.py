@@ -56,7 +56,12 @@ def cell(
     failures = tuple(Failure(n, "read", "AudioReadError", "?") for n in NAMES if n not in names)
     table = LabelScores(tuple(names), LABELS, scores)
     result = ClassificationResult(
-        table, (), failures, Provenance({}, {}, 0, "", {}, ""), truth, "total"
+        label_scores=table,
+        captions=(),
+        failures=failures,
+        provenance=Provenance(components={}, options={}, seed=0, data="", versions={}, created=""),
+        truth=truth,
+        measure="total",
     )
     return ClassificationCell(
         sounds, rung, familiar, result, dict(zip(NAMES, "ABCDE" * 4, strict=True))
