@@ -10,7 +10,7 @@ from audioprobe.probing.answers import parse_choice, parse_yes_no
 from audioprobe.probing.questions import AUDIO_CONDITIONS, YES_NO, ProbeQuestion
 from audioprobe.probing.trial import Trial
 from audioprobe.progress import ProgressCallback, ignore_progress
-from audioprobe.prompts.levels import shipped
+from audioprobe.prompts.levels import shipped_templates
 from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.types import Decoding, Prompt, Response, Waveform
 
@@ -91,7 +91,7 @@ class ProbeRunner:
 
     def _make_captions(self, questions: Sequence[ProbeQuestion]) -> None:
         clips = sorted({q.clip for q in questions if q.condition == "caption"} - {*self.captions})
-        keys = [_Key(shipped()["caption"].text, clip) for clip in clips]
+        keys = [_Key(shipped_templates()["caption"].text, clip) for clip in clips]
         responses = self._ask("captions", keys, self.model.generate)
         for clip, response in zip(clips, responses, strict=True):
             if isinstance(response, PromptFailure):

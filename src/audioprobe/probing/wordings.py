@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.config import find_config, read_config
 from audioprobe.probing.pairs import RelationKind
-from audioprobe.prompts.template import Template
+from audioprobe.prompts.template import PromptTemplate
 
 Form: TypeAlias = Literal["yes-no", "negated", "choice"]
 """Form of a question: "Is a crow a bird?", "Is a crow no bird?", or a choice of phrases."""
@@ -117,7 +117,7 @@ def join_options(options: Sequence[str]) -> str:
 
 
 def _check_places(text: str, expected: set[str]) -> None:
-    places = set(Template("wording", 1, text).places)
+    places = set(PromptTemplate("wording", 1, text).placeholders)
     if places != expected:
         raise InvalidInputError(
             f"{text!r}: expected the placeholders {', '.join(sorted(expected))} and no other, got "

@@ -1,8 +1,8 @@
-"""A ladder of prompts: each rung tells the model more about the task, and each has its control.
+"""Prompt levels: each gives the model more information about the task, and each has controls.
 
-What a rung adds may help because of what it says, or only because it is longer or names the
-classes. A control keeps its form and takes the sense away: descriptions change places, or belong to
-classes that are not asked about; the answers of examples are wrong.
+The information of a level may help because of its meaning, or only because the prompt is longer or
+names the classes. A control keeps the form and removes the meaning: descriptions are exchanged or
+belong to absent classes, and the answers of examples are wrong.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.prompts.template import Template, read_templates
+from audioprobe.prompts.template import PromptTemplate, read_templates
 from audioprobe.types import Example
 
 SHIPPED = Path(__file__).parent / "classification.toml"
@@ -22,45 +22,52 @@ Control = Literal["none", "shuffled", "absent", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class PromptLevel:
-    """One rung of the ladder.
+    """A prompt level, or a control of it.
 
     Attributes:
-        template: what is asked.
-        control: "none" is the rung itself; "shuffled" gives each label another one's description;
-            "absent" describes classes that are not asked about; "wrong" gives examples the labels
-            of another example.
-        n_examples: how many examples are shown before the question.
-        sounds: whether they come with their sound.
+        template: the prompt.
+        control: "none" is the level itself; "shuffled" gives each label the description of another
+            one; "absent" describes classes that are not among the labels; "wrong" gives examples
+            the labels of another example.
+        n_examples: number of in-context examples.
+        with_audio: whether the examples have audio.
+
+    Raises:
+        InvalidInputError: if the control does not apply to the template, or there are too few
+            examples.
     """
 
-    template: Template
+    template: PromptTemplate
     control: Control = "none"
     n_examples: int = 0
-    sounds: bool = False
+    with_audio: bool = False
 
     def __post_init__(self) -> None:
         if self.control not in get_args(Control):
             raise InvalidInputError(
                 f"A control is one of {', '.join(get_args(Control))}, got {self.control!r}."
             )
-        described = "descriptions" in self.template.places
-        if self.control in ("shuffled", "absent") and not described:
+        if self.control in ("shuffled", "absent") and not self._has_descriptions:
             raise InvalidInputError(
-                f"Prompt {self.template.name!r} has no descriptions, so {self.control!r} is no "
-                "control of it."
+                f"Prompt {self.template.name!r} has no descriptions, so the control "
+                f"{self.control!r} does not apply to it."
             )
         if self.n_examples < 0 or (self.control == "wrong" and self.n_examples < 2):
             raise InvalidInputError(
-                f"Prompt {self.template.name!r}: wrong labels need two examples or more, and no "
-                f"number of examples is negative; got {self.n_examples}."
+                f"Prompt {self.template.name!r}: expected at least 0 examples, and at least 2 with "
+                f"wrong labels, got {self.n_examples}."
             )
+
+    @property
+    def _has_descriptions(self) -> bool:
+        return "descriptions" in self.template.placeholders
 
     @property
     def name(self) -> str:
         """For example "acoustic, shuffled" or "labels, 4 examples with sound"."""
         parts = [self.template.name]
         if self.n_examples:
-            parts.append(f"{self.n_examples} examples{' with sound' if self.sounds else ''}")
+            parts.append(f"{self.n_examples} examples{' with sound' if self.with_audio else ''}")
         if self.control != "none":
             parts.append(self.control)
         return ", ".join(parts)
@@ -73,103 +80,107 @@ class PromptLevel:
         *,
         seed: int,
     ) -> str:
-        """What is asked of every clip.
+        """Return the prompt for all clips.
 
         Args:
             labels: class names.
-            descriptions: by label; those that the prompt has a place for.
-            absent: by class that is not among the labels, for the control of that name.
-            seed: of what a control draws.
+            descriptions: descriptions by label, used if the template has a placeholder for them.
+            absent: descriptions of classes that are not among the labels, for "absent".
+            seed: seed of the control.
 
         Raises:
             InvalidInputError: if a label has no description, or there are too few absent classes.
         """
         values = {"labels": ", ".join(labels)}
-        if "descriptions" in self.template.places:
-            lines = self._described(labels, descriptions, absent, np.random.default_rng(seed))
-            values["descriptions"] = "\n".join(lines)
+        if self._has_descriptions:
+            rng = np.random.default_rng(seed)
+            if self.control == "absent":
+                chosen = self._absent(labels, absent, rng)
+            else:
+                chosen = self._described(labels, descriptions, rng)
+            values["descriptions"] = "\n".join(f"{name}: {text}" for name, text in chosen)
         return self.template.fill(values)
 
     def examples(
         self, shots: Sequence[Sequence[str]], question: str, *, seed: int
     ) -> list[tuple[int, Example]]:
-        """The examples to show, in order, without sound.
+        """Draw in-context examples, without their audio.
 
         Args:
             shots: labels of each clip to draw from; none of these clips may be classified.
-            question: that is asked of them.
-            seed: of the draw.
+            question: question of the examples.
+            seed: seed of the draw.
 
         Returns:
-            Which of the shots, and the example.
+            For each example the position of its shot, and the example.
 
         Raises:
-            InvalidInputError: if there are fewer than `n_examples`, or, for wrong labels, no way to
-                give each the labels of another.
+            InvalidInputError: if there are fewer shots than `n_examples`, or, for "wrong", an
+                example would get its own labels.
         """
         if len(shots) < self.n_examples:
             raise InvalidInputError(
-                f"{self.name}: {self.n_examples} examples are wanted and there are {len(shots)}."
+                f"{self.name}: expected at least {self.n_examples} clips for examples, got "
+                f"{len(shots)}."
             )
         order: list[int] = np.random.default_rng(seed).permutation(len(shots)).tolist()
         drawn = order[: self.n_examples]
-        right = [tuple(shots[number]) for number in drawn]
-        wrong = self.control == "wrong"
-        said = [*right[1:], *right[:1]] if wrong else right
-        if wrong and any(one == other for one, other in zip(right, said, strict=True)):
-            raise InvalidInputError(
-                f"{self.name}: of the examples that were drawn, two in a row have the same "
-                "labels, so not all can be wrong. Name another seed, or examples that differ."
-            )
+        labels = [tuple(shots[position]) for position in drawn]
+        answers = labels
+        if self.control == "wrong":
+            answers = [*labels[1:], *labels[:1]]
+            if any(own == other for own, other in zip(labels, answers, strict=True)):
+                raise InvalidInputError(
+                    f"{self.name}: two successive examples of the draw have the same labels, so "
+                    "not all can be wrong. Choose another seed, or examples that differ."
+                )
         return [
-            (number, Example(question, caption_of(labels)))
-            for number, labels in zip(drawn, said, strict=True)
+            (position, Example(question, label_caption(answer)))
+            for position, answer in zip(drawn, answers, strict=True)
         ]
 
-    def _described(
-        self,
-        labels: Sequence[str],
-        descriptions: Mapping[str, str],
-        absent: Mapping[str, str],
-        rng: np.random.Generator,
-    ) -> list[str]:
-        if self.control == "absent":
-            others = {name: text for name, text in absent.items() if name not in labels}
-            if len(others) < len(labels):
-                raise InvalidInputError(
-                    f"{self.name}: {len(labels)} absent classes are needed, to be as long as the "
-                    f"rung itself, and {len(others)} are described."
-                )
-            drawn = sorted(others)
-            names = [drawn[k] for k in rng.permutation(len(drawn))[: len(labels)]]
-            return [f"{name}: {others[name]}" for name in names]
-        lacking = [label for label in labels if label not in descriptions]
-        if lacking:
+    def _absent(
+        self, labels: Sequence[str], absent: Mapping[str, str], rng: np.random.Generator
+    ) -> list[tuple[str, str]]:
+        names = sorted(name for name in absent if name not in labels)
+        if len(names) < len(labels):
             raise InvalidInputError(
-                f"{self.name}: no description of {', '.join(lacking[:3])}. Describe every label."
+                f"{self.name}: expected descriptions of at least {len(labels)} absent classes, as "
+                f"many as there are labels, got {len(names)}."
+            )
+        drawn = [names[k] for k in rng.permutation(len(names))[: len(labels)]]
+        return [(name, absent[name]) for name in drawn]
+
+    def _described(
+        self, labels: Sequence[str], descriptions: Mapping[str, str], rng: np.random.Generator
+    ) -> list[tuple[str, str]]:
+        missing = [label for label in labels if label not in descriptions]
+        if missing:
+            raise InvalidInputError(
+                f"{self.name}: no description of {', '.join(missing[:3])}. Describe every label."
             )
         texts = [descriptions[label] for label in labels]
         if self.control == "shuffled":
-            texts = _deranged(texts, rng)
-        return [f"{label}: {text}" for label, text in zip(labels, texts, strict=True)]
+            texts = _derangement(texts, rng)
+        return list(zip(labels, texts, strict=True))
 
 
-def caption_of(labels: Sequence[str]) -> str:
-    """A caption in LTU's form that names labels."""
+def label_caption(labels: Sequence[str]) -> str:
+    """Return a caption in LTU's form that names labels."""
     return f"Audio caption: The sound of {' and '.join(labels) or 'nothing in particular'}."
 
 
-def shipped() -> dict[str, Template]:
-    """The rungs that ship with the library."""
+def shipped_templates() -> dict[str, PromptTemplate]:
+    """Return the templates that ship, in the order of their levels."""
     return read_templates(SHIPPED)
 
 
-def _deranged(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """The texts in another order, none in its place: a random cycle."""
+def _derangement(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
+    """Return the texts in a random cyclic order, so that none keeps its place."""
     if len(texts) < 2:
         raise InvalidInputError("One description cannot be shuffled: give two labels or more.")
     order = rng.permutation(len(texts))
     moved = [""] * len(texts)
-    for here, there in zip(order, np.roll(order, 1), strict=True):
-        moved[int(here)] = texts[int(there)]
+    for source, target in zip(order, np.roll(order, 1), strict=True):
+        moved[int(source)] = texts[int(target)]
     return moved

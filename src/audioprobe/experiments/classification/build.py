@@ -17,8 +17,8 @@ from audioprobe.experiments.classification.config import (
 )
 from audioprobe.io.tables import read_rows
 from audioprobe.normalization import nfc
-from audioprobe.prompts.levels import PromptLevel, shipped
-from audioprobe.prompts.template import Template, read_templates
+from audioprobe.prompts.levels import PromptLevel, shipped_templates
+from audioprobe.prompts.template import PromptTemplate, read_templates
 from audioprobe.protocols import Dataset
 from audioprobe.registry import load
 from audioprobe.results import ClassificationResult
@@ -157,12 +157,12 @@ def refuse_changed(
         )
 
 
-def templates(config: ClassificationConfig) -> dict[str, Template]:
+def templates(config: ClassificationConfig) -> dict[str, PromptTemplate]:
     """The prompts of a run: those of its file, or those that ship."""
-    return read_templates(config.prompts) if config.prompts else shipped()
+    return read_templates(config.prompts) if config.prompts else shipped_templates()
 
 
-def rung_of(asked: PromptSpec, known: dict[str, Template]) -> PromptLevel:
+def rung_of(asked: PromptSpec, known: dict[str, PromptTemplate]) -> PromptLevel:
     """A rung with its prompt.
 
     Raises:
@@ -194,7 +194,7 @@ def question_of(
     shots = sounds.dataset.clips(asked.examples_split)
     drawn = rung.examples(_labels(shots, sounds.labels), text, seed=seed)
     examples = tuple(
-        replace(example, audio=read_waveform(shots[number])) if rung.sounds else example
+        replace(example, audio=read_waveform(shots[number])) if rung.with_audio else example
         for number, example in drawn
     )
     return PromptQuestion(rung.name, text, examples)
