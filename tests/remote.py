@@ -1,4 +1,4 @@
-"""Clients of the local test service, and what it should answer."""
+"""Clients of the local test service, and its expected answers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,35 +15,35 @@ QUICK = Retry(attempts=4, first_wait_s=0.01, longest_wait_s=1.0)
 
 
 def embedder(service: Service, **options: Any) -> OpenAIEmbedder:
-    """An embedder that asks the service, and tries again soon."""
+    """Return an embedder for the service, with short waits between attempts."""
     chosen: dict[str, Any] = {"model": "m", "base_url": service.url, "retry": QUICK, **options}
     return OpenAIEmbedder(**chosen)
 
 
 def fail_first(n: int, answer: Answer) -> Callable[[int, list[str]], Answer]:
-    """A plan: this answer to the first requests, then the right one."""
+    """Return a plan: this answer to the first n requests, then the correct one."""
     return lambda number, _texts: answer if number < n else Answer()
 
 
 def expected(texts: list[str]) -> FloatArray:
-    """What the service answers."""
+    """Return the vectors that the service returns."""
     return np.array([vector(text) for text in texts], dtype=np.float32)
 
 
 def chat(service: Service, **options: Any) -> OpenAIChat:
-    """A chat model of the service, which tries again soon and trusts that the service hears."""
-    chosen = {"model": "m", "base_url": service.url, "retry": QUICK, "check_hearing": False}
+    """Return a chat model for the service, with short waits and without the audio check."""
+    chosen = {"model": "m", "base_url": service.url, "retry": QUICK, "check_audio": False}
     return OpenAIChat(**{**chosen, **options})
 
 
-def everything_an_error_shows(error: BaseException) -> str:
-    """Words, attributes and chain of an error."""
+def error_content(error: BaseException) -> str:
+    """Return message, attributes and chain of an error."""
     seen, parts = set(), []
     queue: list[BaseException | None] = [error]
     while queue:
-        one = queue.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            parts += [str(one), repr(one), repr(one.args), repr(vars(one))]
-            queue += [one.__cause__, one.__context__]
+        current = queue.pop()
+        if current is not None and id(current) not in seen:
+            seen.add(id(current))
+            parts += [str(current), repr(current), repr(current.args), repr(vars(current))]
+            queue += [current.__cause__, current.__context__]
     return "\n".join(parts)

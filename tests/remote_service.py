@@ -1,7 +1,7 @@
-"""A real OpenAI-compatible service on this machine, which can be told to misbehave.
+"""A real OpenAI-compatible service on this machine, with configurable errors.
 
-It embeds texts and answers chats by formulas that are easy to know. It hears: the answer holds what
-it read from the sound, and its counts grow with it.
+It embeds texts and answers chats by simple formulas. Its answers contain the length, rate and level
+of the audio, and its token counts grow with the audio.
 """
 
 import base64
@@ -25,16 +25,19 @@ TOKENS_PER_SECOND = 25
 
 
 def vector(text: str) -> list[float]:
-    """What the service answers for a text: easy to know, different for different texts."""
+    """Return the embedding of a text: simple, and different for different texts."""
     codes = [ord(character) for character in text]
     return [1.0, float(len(codes)), float(sum(codes) % 1009), float(codes[0] if codes else 0)]
 
 
 @dataclass
 class Answer:
-    """An HTTP answer; a body of None is the right one, of which so many bytes may be missing.
+    """An HTTP answer.
 
-    With `drip_s` there is such a pause after each byte: of the body, or of the headers too.
+    Attributes:
+        body: None is the correct answer; bytes are sent unchanged, other values as JSON.
+        n_missing: bytes at the end that are not sent.
+        drip_s: pause after each byte of the body, or of headers and body with `drips_headers`.
     """
 
     status: int = 200
@@ -48,13 +51,13 @@ class Answer:
 
 @dataclass
 class Service:
-    """What the server saw, and what it will do.
+    """The requests that the server received, and how it answers.
 
     Attributes:
-        plan: given the number of the request (from 0) and its texts, the answer.
-        hears: False drops sounds; "constant" counts every sound alike.
+        plan: returns the answer, given the number of the request (from 0) and its texts.
+        audio: False ignores audio; "constant" adds the same number of tokens for every sound.
         counts: False reports no usage.
-        most_at_once: the largest number of requests that were under way together.
+        max_concurrent: largest number of requests in progress at once.
     """
 
     plan: Callable[[int, list[str]], Answer] = lambda _n, _texts: Answer()
@@ -63,23 +66,23 @@ class Service:
     times: list[float] = field(default_factory=list)
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
-    hears: bool | str = True
+    audio: bool | str = True
     counts: bool = True
-    n_now: int = 0
-    most_at_once: int = 0
+    n_in_progress: int = 0
+    max_concurrent: int = 0
 
     @property
     def texts(self) -> list[str]:
-        """All texts that were sent, in order of arrival."""
+        """All texts received, in order of arrival."""
         return [text for request in self.requests for text in texts_of(request)]
 
 
 def texts_of(request: dict[str, Any]) -> list[str]:
-    """The texts to embed, or the last question of a chat."""
+    """Return the texts to embed, or the last question of a chat."""
     if "input" in request:
         return list(request["input"])
-    asked = [m for m in request["messages"] if m["role"] == "user"]
-    return [text_of(asked[-1])]
+    questions = [m for m in request["messages"] if m["role"] == "user"]
+    return [text_of(questions[-1])]
 
 
 def text_of(message: dict[str, Any]) -> str:
@@ -90,8 +93,8 @@ def text_of(message: dict[str, Any]) -> str:
 
 
 def sounds_of(message: dict[str, Any]) -> list[tuple[np.ndarray[Any, Any], int]]:
-    """Samples in [-1, 1) and rate of each sound of a message, as a server decodes them."""
-    found = []
+    """Return samples in [-1, 1) and rate of each sound of a message."""
+    sounds = []
     for part in message["content"] if isinstance(message["content"], list) else ():
         if part["type"] == "input_audio":
             assert part["input_audio"]["format"] == "wav"
@@ -99,36 +102,36 @@ def sounds_of(message: dict[str, Any]) -> list[tuple[np.ndarray[Any, Any], int]]
             with wave.open(io.BytesIO(content)) as file:
                 assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
                 samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
-                found.append((samples, file.getframerate()))
-    return found
+                sounds.append((samples, file.getframerate()))
+    return sounds
 
 
 def reply(question: str, samples: np.ndarray[Any, Any] | None, rate: int = 1) -> str:
-    """What the service answers to a question about a sound."""
+    """Return the answer to a question about a sound."""
     if samples is None:
-        return f"{question} (nothing heard)"
+        return f"{question} (no audio)"
     return f"{question} ({samples.size / rate:.3f} s at {rate} Hz, level {samples.mean():.4f})"
 
 
 def pieces(text: str) -> list[str]:
-    """Tokens: words with the space before them, and what is between."""
+    """Return the tokens: words with the space before them, and single other characters."""
     return re.findall(r" ?\w+|\s|[^\w\s]", text)
 
 
 def log_probability(before: str, token: str) -> float:
-    """Of a token after a text, in nats: any number, but always the same."""
+    """Return an arbitrary but fixed log-probability of a token after a text, in nats."""
     digest = hashlib.sha256(f"{before}|{token}".encode()).digest()
     return -0.05 - digest[0] / 64
 
 
 def completion(service: Service, request: dict[str, Any]) -> dict[str, Any]:
-    """The right answer to a chat, in OpenAI's form."""
+    """Return the correct answer to a chat, in OpenAI's format."""
     messages = request["messages"]
     last = next(m for m in reversed(messages) if m["role"] == "user")
-    sounds = [s for m in messages for s in sounds_of(m)] if service.hears else []
-    about = sounds_of(last) if service.hears else []
+    sounds = [s for m in messages for s in sounds_of(m)] if service.audio else []
+    about = sounds_of(last) if service.audio else []
     text = reply(text_of(last), *about[0]) if about else reply(text_of(last), None)
-    counted = [1.0 if service.hears == "constant" else s.size / rate for s, rate in sounds]
+    counted = [1.0 if service.audio == "constant" else s.size / rate for s, rate in sounds]
     n_prompt = sum(len(pieces(text_of(m))) + 4 for m in messages)
     n_prompt += sum(round(seconds * TOKENS_PER_SECOND) for seconds in counted)
     limit: int = request["max_tokens"]
@@ -149,12 +152,12 @@ def completion(service: Service, request: dict[str, Any]) -> dict[str, Any]:
         usage = {"prompt_tokens": n_prompt, "completion_tokens": n_new}
         body["usage"] = usage | {"total_tokens": n_prompt + n_new}
     if "prompt_logprobs" in request:
-        body["prompt_logprobs"] = rated(request)
+        body["prompt_logprobs"] = prompt_logprobs(request)
     return body
 
 
-def rated(request: dict[str, Any]) -> list[dict[str, Any] | None]:
-    """Every token of the prompt in the form of vLLM's `prompt_logprobs`."""
+def prompt_logprobs(request: dict[str, Any]) -> list[dict[str, Any] | None]:
+    """Return every token of the prompt in the format of vLLM's `prompt_logprobs`."""
     assert request["continue_final_message"] is True
     assert request["add_generation_prompt"] is False
     sounds = [s for m in request["messages"] for s in sounds_of(m)]
@@ -165,7 +168,7 @@ def rated(request: dict[str, Any]) -> list[dict[str, Any] | None]:
         for token in [*head, *pieces(text_of(message))]:
             nats = log_probability(before, token)
             entry = {"17": {"logprob": nats, "rank": 3, "decoded_token": token}}
-            if nats > -1:  # then it is the most probable one, and comes alone
+            if nats > -1:  # then it is the most probable one, and the only entry
                 entry["17"]["rank"] = 1
             else:
                 entry["5"] = {"logprob": -0.01, "rank": 1, "decoded_token": " the"}
@@ -175,7 +178,7 @@ def rated(request: dict[str, Any]) -> list[dict[str, Any] | None]:
 
 
 def embedded(request: dict[str, Any]) -> dict[str, Any]:
-    """The right answer to texts; a service may answer in any order, the index counts."""
+    """Return the correct answer to texts, in reverse order, since only the index counts."""
     data = [
         {"object": "embedding", "index": n, "embedding": vector(text)}
         for n, text in enumerate(request["input"])
@@ -183,7 +186,7 @@ def embedded(request: dict[str, Any]) -> dict[str, Any]:
     return {"object": "list", "data": data[::-1], "usage": {"prompt_tokens": 1}}
 
 
-def right_answer(service: Service, path: str, request: dict[str, Any]) -> dict[str, Any]:
+def correct_answer(service: Service, path: str, request: dict[str, Any]) -> dict[str, Any]:
     if path.endswith("/embeddings"):
         return embedded(request)
     assert path.endswith("/chat/completions"), path
@@ -191,7 +194,7 @@ def right_answer(service: Service, path: str, request: dict[str, Any]) -> dict[s
 
 
 class Dripping(io.BufferedIOBase):
-    """Writes byte by byte, with a pause after each."""
+    """A stream that pauses after each byte."""
 
     def __init__(self, file: BinaryIO | io.BufferedIOBase, pause_s: float) -> None:
         self._file = file
@@ -217,19 +220,19 @@ def serve() -> Iterator[Service]:
                 service.requests.append(request)
                 service.headers.append({k.lower(): v for k, v in self.headers.items()})
                 service.times.append(time.monotonic())
-                service.n_now += 1
-                service.most_at_once = max(service.most_at_once, service.n_now)
+                service.n_in_progress += 1
+                service.max_concurrent = max(service.max_concurrent, service.n_in_progress)
             try:
                 self.answer(service.plan(number, texts_of(request)), request)
             finally:
                 with service.lock:
-                    service.n_now -= 1
+                    service.n_in_progress -= 1
 
         def answer(self, answer: Answer, request: dict[str, Any]) -> None:
             time.sleep(answer.delay_s)
             body = answer.body
             if body is None and answer.status == 200:
-                body = right_answer(service, self.path, request)
+                body = correct_answer(service, self.path, request)
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             if answer.drips_headers:
                 self.wfile = Dripping(self.wfile, answer.drip_s)
@@ -244,14 +247,14 @@ def serve() -> Iterator[Service]:
             self.wfile.write(content[: len(content) - answer.n_missing])
 
         def log_message(self, *args: object) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         request_queue_size = 64
 
         def handle_error(self, *args: object) -> None:
-            """A client that gave up waiting is no error of the server's."""
+            """Ignore clients that close the connection early."""
 
     server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)

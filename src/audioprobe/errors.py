@@ -71,7 +71,8 @@ class RemoteError(AudioProbeError, RuntimeError):
     Attributes:
         status: HTTP status code, or None where there was no answer.
         retryable: True where asking again later may succeed.
-        final: True where no other request would succeed either (a wrong key, a spent budget).
+        final: True if no other request would succeed either (a wrong key, an exceeded budget).
+        wait_s: seconds that the service asks to wait, if any.
     """
 
     def __init__(
@@ -81,11 +82,13 @@ class RemoteError(AudioProbeError, RuntimeError):
         status: int | None = None,
         retryable: bool = False,
         final: bool = False,
+        wait_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.retryable = retryable
         self.final = final
+        self.wait_s = wait_s
 
 
 PER_ITEM_ERRORS = (InvalidInputError, UnsupportedInputError, OutOfMemoryError, RemoteError)

@@ -319,7 +319,7 @@ def test_after_a_kill_only_prompts_in_progress_are_asked_again(
     assert n_given <= n_before < 40
     resumed = CachedModel(chat(service), path)
     responses = [r.text for r in resumed.generate(PROMPTS)]
-    assert responses == [f"question {n} (nothing heard)" for n in range(40)]
+    assert responses == [f"question {n} (no audio)" for n in range(40)]
     assert resumed.n_hits >= n_given
     assert n_before - resumed.n_hits <= 4  # twice the concurrency
     n_requests = Counter(service.texts)

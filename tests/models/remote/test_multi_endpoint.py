@@ -1,4 +1,4 @@
-"""Several endpoints share the work, and one that fails is made up for by the others."""
+"""Several endpoints share the prompts, and replace one that fails."""
 
 import threading
 
@@ -18,8 +18,8 @@ TEXTS = [f"question {n}" for n in range(24)]
 ANSWERS = [reply(text, None) for text in TEXTS]
 
 
-def answers(pool: LanguageModel) -> list[str]:
-    return [response.text for response in pool.generate(map(Prompt, TEXTS))]
+def answers(model: LanguageModel) -> list[str]:
+    return [response.text for response in model.generate(map(Prompt, TEXTS))]
 
 
 @pytest.fixture(autouse=True)
@@ -27,40 +27,40 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
 
 
-def test_it_keeps_the_contract_of_language_models() -> None:
+def test_contract_holds() -> None:
     check_language_model(
         MultiEndpointModel([Scripted(lambda p: p.text), Scripted(lambda p: p.text)])
     )
 
 
-def test_two_endpoints_share_the_work_and_answers_come_in_order() -> None:
-    with serve() as one, serve() as other:
-        pool = load(
-            "language_model", "multi-endpoint:openai-chat:m", addresses=[one.url, other.url]
+def test_endpoints_share_prompts_and_responses_are_in_order() -> None:
+    with serve() as first, serve() as second:
+        model = load(
+            "language_model", "multi-endpoint:openai-chat:m", addresses=[first.url, second.url]
         )
-        assert answers(pool) == ANSWERS
-        assert len(one.requests) + len(other.requests) == len(TEXTS)
-        assert min(len(one.requests), len(other.requests)) > 4
+        assert answers(model) == ANSWERS
+        assert len(first.requests) + len(second.requests) == len(TEXTS)
+        assert min(len(first.requests), len(second.requests)) > 4
 
 
-def test_what_one_endpoint_cannot_do_another_does() -> None:
-    with serve() as one, serve() as other:
-        one.plan = fail_first(10_000, Answer(status=503))
-        urls = [one.url, other.url]
-        pool = MultiEndpointModel.from_urls("openai-chat:m", urls, retry=QUICK)
-        assert answers(pool) == ANSWERS
-        assert len(other.requests) == len(TEXTS)
+def test_failed_endpoint_is_replaced() -> None:
+    with serve() as first, serve() as second:
+        first.plan = fail_first(10_000, Answer(status=503))
+        urls = [first.url, second.url]
+        model = MultiEndpointModel.from_urls("openai-chat:m", urls, retry=QUICK)
+        assert answers(model) == ANSWERS
+        assert len(second.requests) == len(TEXTS)
 
 
-def test_where_all_fail_the_error_is_theirs() -> None:
-    with serve() as one, serve() as other:
-        one.plan = other.plan = fail_first(10_000, Answer(status=503))
-        pool = MultiEndpointModel.from_urls("openai-chat:m", [one.url, other.url], retry=QUICK)
+def test_error_is_raised_if_all_endpoints_fail() -> None:
+    with serve() as first, serve() as second:
+        first.plan = second.plan = fail_first(10_000, Answer(status=503))
+        model = MultiEndpointModel.from_urls("openai-chat:m", [first.url, second.url], retry=QUICK)
         with pytest.raises(RemoteError, match="503"):
-            answers(pool)
+            answers(model)
 
 
-def test_no_more_prompts_are_taken_than_can_be_under_way() -> None:
+def test_prompts_are_consumed_lazily() -> None:
     gate, taken = threading.Event(), []
 
     def wait(prompt: Prompt) -> str:
@@ -74,14 +74,14 @@ def test_no_more_prompts_are_taken_than_can_be_under_way() -> None:
                 gate.set()
             yield Prompt(text)
 
-    pool = MultiEndpointModel([Scripted(wait), Scripted(wait)], concurrency=1)
-    first = next(iter(pool.generate(prompts())))  # type: ignore[arg-type]
+    model = MultiEndpointModel([Scripted(wait), Scripted(wait)], concurrency=1)
+    first = next(iter(model.generate(prompts())))  # type: ignore[arg-type]
     assert first.text == TEXTS[0]
     assert len(taken) == 4
 
 
-def test_a_pool_of_nothing_or_of_two_models_is_refused() -> None:
+def test_no_models_or_different_models_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="needs models"):
         MultiEndpointModel([])
-    with pytest.raises(InvalidInputError, match="serve one model"):
+    with pytest.raises(InvalidInputError, match="must serve one model"):
         MultiEndpointModel([Scripted("a", name="one"), Scripted("a", name="two")])

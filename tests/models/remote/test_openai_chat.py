@@ -1,4 +1,4 @@
-"""The remote chat model against a real local service that misbehaves in every way we know."""
+"""The remote chat model with a local service that returns all kinds of errors."""
 
 import logging
 import pickle
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.remote import QUICK, chat, everything_an_error_shows, fail_first
+from tests.remote import QUICK, chat, error_content, fail_first
 from tests.remote_service import KEY, Answer, Service, reply, sounds_of
 from tests.scripted import sound
 
@@ -40,14 +40,14 @@ def choice(message: dict[str, Any], finish: str | None = "stop") -> dict[str, An
     return {"choices": [{"index": 0, "message": message, "finish_reason": finish}]}
 
 
-def test_it_keeps_the_contract_of_language_models(service: Service) -> None:
-    check_language_model(chat(service, check_hearing=True))
+def test_contract_holds(service: Service) -> None:
+    check_language_model(chat(service, check_audio=True))
 
 
-def test_a_prompt_becomes_turns_and_its_sounds_wav_files(service: Service) -> None:
-    shown = Example("What is this?", "rain", sound(0.25, rate=16_000))
-    told = Example("Is a crow a bird?", "yes")
-    prompt = Prompt("And this?", sound(-0.5, seconds=0.5), (shown, told))
+def test_prompt_is_sent_as_turns_with_wav_files(service: Service) -> None:
+    with_audio = Example("What is this?", "rain", sound(0.25, rate=16_000))
+    text_only = Example("Is a crow a bird?", "yes")
+    prompt = Prompt("And this?", sound(-0.5, seconds=0.5), (with_audio, text_only))
     [answer] = texts(chat(service, system="Be brief."), [prompt])
     assert answer == "And this? (0.500 s at 8000 Hz, level -0.5000)"
     turns = service.requests[0]["messages"]
@@ -56,7 +56,7 @@ def test_a_prompt_becomes_turns_and_its_sounds_wav_files(service: Service) -> No
     assert [turns[n]["content"] for n in (0, 2, 3, 4)] == [
         "Be brief.",
         "rain",
-        told.question,
+        text_only.question,
         "yes",
     ]
     assert [part["type"] for part in turns[1]["content"]] == ["input_audio", "text"]
@@ -64,7 +64,7 @@ def test_a_prompt_becomes_turns_and_its_sounds_wav_files(service: Service) -> No
     assert (set(samples), rate) == ({0.25}, 16_000)
 
 
-def test_sixteen_bit_recordings_arrive_bit_for_bit_at_their_own_rate(service: Service) -> None:
+def test_sixteen_bit_audio_is_sent_bit_for_bit_at_its_rate(service: Service) -> None:
     steps = np.arange(-32768, 32768, 7)
     texts(chat(service), [Prompt("?", Waveform((steps / 32768).astype(np.float32), 44_100))])
     [(samples, rate)] = sounds_of(service.requests[0]["messages"][0])
@@ -72,7 +72,7 @@ def test_sixteen_bit_recordings_arrive_bit_for_bit_at_their_own_rate(service: Se
     assert rate == 44_100
 
 
-def test_sounds_are_resampled_on_request_and_what_is_cut_off_is_told(service: Service) -> None:
+def test_audio_is_resampled_on_request_and_clipping_is_reported(service: Service) -> None:
     loud = Waveform(np.array([1.5, -1.5, 1.0, -1.0, 0.0], np.float32), 16_000)
     [response] = chat(service).generate([Prompt("?", loud)])
     assert response.details["samples cut off"] == 2
@@ -81,13 +81,13 @@ def test_sounds_are_resampled_on_request_and_what_is_cut_off_is_told(service: Se
     assert "samples cut off" not in quiet.details
 
 
-def test_decoding_is_sent_as_it_was_asked_for(service: Service) -> None:
+def test_decoding_options_are_sent(service: Service) -> None:
     model = chat(service, extra_body={"chat_template_kwargs": {"enable_thinking": False}})
     texts(model, [Prompt("?")])
-    drawn = Decoding(
+    sampling = Decoding(
         max_new_tokens=9, temperature=0.7, top_p=0.9, top_k=40, repetition_penalty=1.1, seed=5
     )
-    texts(model, [Prompt("?")], drawn)
+    texts(model, [Prompt("?")], sampling)
     greedy, sampled = service.requests
     assert greedy == {
         "model": "m",
@@ -110,36 +110,36 @@ def test_decoding_is_sent_as_it_was_asked_for(service: Service) -> None:
     )
 
 
-def test_openai_is_not_sent_what_it_has_no_fields_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_that_openai_lacks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    odd = Decoding(temperature=1.0, top_k=5, repetition_penalty=1.2)
+    unsupported = Decoding(temperature=1.0, top_k=5, repetition_penalty=1.2)
     with pytest.raises(UnsupportedInputError, match="no top_k and no repetition_penalty"):
-        OpenAIChat("gpt-audio").generate([Prompt("?")], odd)
+        OpenAIChat("gpt-audio").generate([Prompt("?")], unsupported)
 
 
-def test_the_limit_is_told_as_such(service: Service) -> None:
+def test_token_limit_is_reported(service: Service) -> None:
     [response] = chat(service).generate([Prompt("one two three")], Decoding(max_new_tokens=2))
     assert (response.text, response.finish) == ("one two", "length")
     assert response.details == {"prompt_tokens": 7, "completion_tokens": 2}
 
 
-def test_answers_come_in_order_when_later_ones_are_quicker(service: Service) -> None:
-    service.plan = lambda _n, asked: Answer(delay_s=0.02 * (12 - TEXTS.index(asked[0])))
+def test_responses_are_in_order_if_later_ones_are_faster(service: Service) -> None:
+    service.plan = lambda _n, texts: Answer(delay_s=0.02 * (12 - TEXTS.index(texts[0])))
     model = chat(service, concurrency=4)
     assert texts(model, PROMPTS) == ANSWERS
-    assert service.most_at_once == 4
+    assert service.max_concurrent == 4
 
 
-def test_one_slow_answer_does_not_keep_the_others_from_being_asked(service: Service) -> None:
-    service.plan = lambda _n, asked: Answer(delay_s=0.5 if asked == ["question 0"] else 0.0)
+def test_slow_answer_does_not_delay_other_requests(service: Service) -> None:
+    service.plan = lambda _n, texts: Answer(delay_s=0.3 if texts == ["question 0"] else 0.0)
     stream = chat(service, concurrency=4).generate(PROMPTS)
     assert next(stream).text == ANSWERS[0]
     assert set(service.texts) == set(TEXTS[:8])
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503])
-def test_a_passing_fault_is_tried_again_and_finished_prompts_are_not(
+def test_temporary_error_is_retried_without_repeating_finished_prompts(
     service: Service, status: int
 ) -> None:
     service.plan = fail_first(1, Answer(status, {"error": {"message": "busy"}}))
@@ -148,14 +148,14 @@ def test_a_passing_fault_is_tried_again_and_finished_prompts_are_not(
 
 
 @pytest.mark.parametrize(("header", "value"), [("Retry-After", "0.4"), ("Retry-After-Ms", "400")])
-def test_the_service_says_how_long_to_wait(service: Service, header: str, value: str) -> None:
+def test_requested_wait_is_respected(service: Service, header: str, value: str) -> None:
     service.plan = fail_first(1, Answer(429, {}, {header: value}))
     start = time.monotonic()
     texts(chat(service), PROMPTS[:1])
     assert 0.4 <= time.monotonic() - start < 2
 
 
-def test_a_fault_that_does_not_pass_ends_with_the_number_of_attempts(service: Service) -> None:
+def test_permanent_error_reports_the_number_of_attempts(service: Service) -> None:
     service.plan = lambda *_: Answer(500, {"error": {"message": "broken"}})
     with pytest.raises(
         RemoteError, match=r"chat service answered 500: 'broken'.*4 times"
@@ -169,9 +169,7 @@ def test_a_fault_that_does_not_pass_ends_with_the_number_of_attempts(service: Se
     ("status", "words"),
     [(401, "variable OPENAI_API_KEY"), (403, "may not use"), (404, "model name 'm'")],
 )
-def test_after_a_refusal_for_good_nothing_is_begun_and_the_refusal_is_raised(
-    service: Service, status: int, words: str
-) -> None:
+def test_final_error_stops_the_stream(service: Service, status: int, words: str) -> None:
     service.plan = lambda *_: Answer(status, {"error": {"message": "no"}})
     with pytest.raises(RemoteError, match=words) as caught:
         texts(chat(service, concurrency=2), PROMPTS)
@@ -180,16 +178,16 @@ def test_after_a_refusal_for_good_nothing_is_begun_and_the_refusal_is_raised(
     assert len(service.requests) <= 2
 
 
-def test_a_refusal_speaks_for_earlier_prompts_that_were_waiting(service: Service) -> None:
+def test_final_error_ends_the_waiting_of_earlier_prompts(service: Service) -> None:
     busy, refused = Answer(429, {}, {"Retry-After": "30"}), Answer(401, {}, delay_s=0.2)
-    service.plan = lambda _n, asked: busy if asked[0] == TEXTS[0] else refused
+    service.plan = lambda _n, texts: busy if texts[0] == TEXTS[0] else refused
     start = time.monotonic()
     with pytest.raises(RemoteError, match="answered 401"):
         texts(chat(service, retry=Retry(), concurrency=2), PROMPTS[:2])
     assert time.monotonic() - start < 5
 
 
-def test_a_timeout_is_tried_again(service: Service) -> None:
+def test_timeout_is_retried(service: Service) -> None:
     service.plan = fail_first(1, Answer(delay_s=2.0))
     assert texts(chat(service, timeout_s=0.3), PROMPTS[:1]) == ANSWERS[:1]
 
@@ -211,7 +209,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda a: str(a.body)[:20])
-def test_a_broken_answer_is_tried_again_and_then_an_error(service: Service, broken: Answer) -> None:
+def test_unusable_answer_is_retried_and_then_an_error(service: Service, broken: Answer) -> None:
     service.plan = fail_first(2, broken)
     assert texts(chat(service), PROMPTS[:1]) == ANSWERS[:1]
     service.plan = lambda *_: broken
@@ -235,11 +233,11 @@ def test_a_broken_answer_is_tried_again_and_then_an_error(service: Service, brok
         (choice({"content": [{"type": "thinking", "thinking": "Hm"}]}), "no text"),
         (choice({"content": None}, None), "no text"),
         (choice({"content": "I"}, "SAFETY"), "withheld"),
-        (choice({"content": "A cr"}, "error"), "broke off"),
+        (choice({"content": "A cr"}, "error"), "interrupted"),
         (choice({"content": "A crow"}, "abort"), "'abort'"),
     ],
 )
-def test_an_answer_without_text_is_an_error_and_not_asked_again(
+def test_answer_without_text_is_an_error_and_not_retried(
     service: Service, body: Any, words: str
 ) -> None:
     service.plan = lambda *_: Answer(body=body)
@@ -263,7 +261,7 @@ def test_an_answer_without_text_is_an_error_and_not_asked_again(
         ("model_length", "length"),
     ],
 )
-def test_an_answer_counts_whatever_its_end_is_called(
+def test_finish_reasons_are_mapped_to_stop_and_length(
     service: Service, finish: str | None, expected: str
 ) -> None:
     service.plan = lambda *_: Answer(body=choice({"content": "A crow."}, finish))
@@ -272,7 +270,7 @@ def test_an_answer_counts_whatever_its_end_is_called(
     assert response.details == {"finish_reason": finish or "none given"}
 
 
-def test_without_a_finish_reason_the_count_of_tokens_tells_of_the_limit(service: Service) -> None:
+def test_token_count_shows_the_limit_without_a_finish_reason(service: Service) -> None:
     body = choice({"content": "A crow"}, None)
     del body["choices"][0]["finish_reason"]
     service.plan = lambda *_: Answer(body={**body, "usage": {"completion_tokens": 2}})
@@ -293,38 +291,37 @@ def test_without_a_finish_reason_the_count_of_tokens_tells_of_the_limit(service:
         {"type": "text", "text": "Yes, it is."},
     ],
 )
-def test_an_answer_in_parts_is_their_text(service: Service, content: Any) -> None:
+def test_text_parts_are_joined(service: Service, content: Any) -> None:
     service.plan = lambda *_: Answer(body=choice({"content": content, "refusal": None}))
     assert texts(chat(service), PROMPTS[:1]) == ["Yes, it is."]
 
 
-def test_another_model_than_was_asked_for_is_recorded(service: Service) -> None:
+def test_different_model_name_is_recorded(service: Service) -> None:
     service.plan = lambda *_: Answer(body={"model": "m-2026", **choice({"content": "A crow"})})
     [response] = chat(service).generate(PROMPTS[:1])
     assert response.details == {"model": "m-2026"}
 
 
-def test_answers_before_a_failure_are_given_and_those_under_way_are_not_asked_twice(
+def test_responses_before_an_error_are_yielded_and_requests_in_progress_are_reused(
     service: Service,
 ) -> None:
     bad = Answer(400, {"error": {"message": "odd sound"}}, delay_s=0.2)
-    service.plan = lambda _n, asked: bad if asked == [TEXTS[3]] else Answer()
+    service.plan = lambda _n, texts: bad if texts == [TEXTS[3]] else Answer()
     model = chat(service, concurrency=4)
     stream = model.generate(PROMPTS)
     assert [next(stream).text for _ in range(3)] == ANSWERS[:3]
     with pytest.raises(RemoteError, match="odd sound") as caught:
         next(stream)
     assert not caught.value.final
-    n_asked = len(service.requests)
-    assert n_asked > 5
+    assert len(service.requests) > 5
     assert texts(model, PROMPTS[4:]) == ANSWERS[4:]
     assert Counter(service.texts) == dict.fromkeys(TEXTS, 1)
 
 
-def test_one_bad_clip_fails_alone_and_every_other_is_asked_once(service: Service) -> None:
+def test_refused_clip_fails_alone_and_others_are_asked_once(service: Service) -> None:
     levels = np.linspace(0.1, 0.8, 8)
 
-    def plan(number: int, asked: list[str]) -> Answer:
+    def plan(number: int, texts: list[str]) -> Answer:
         [(samples, _)] = sounds_of(service.requests[number]["messages"][-1])
         is_bad = abs(samples.mean() - levels[3]) < 0.01
         return Answer(400, {"error": {"message": "odd sound"}}) if is_bad else Answer(delay_s=0.02)
@@ -334,10 +331,10 @@ def test_one_bad_clip_fails_alone_and_every_other_is_asked_once(service: Service
     result = CaptionClassifier(chat(service, concurrency=4), "keyword")(sounds, ["level 0.1000"])
     assert [(f.stage, f.error) for f in result.failures] == [("caption", "RemoteError")]
     assert len(result.captions) == 7
-    assert len(service.requests) == 9  # the bad one twice: in company, and to be sure
+    assert len(service.requests) == 9  # the refused one twice: in a batch and alone
 
 
-def test_a_rate_limit_spaces_requests(service: Service) -> None:
+def test_rate_limit_spaces_requests(service: Service) -> None:
     start = time.monotonic()
     texts(chat(service, requests_per_minute=600), PROMPTS[:5])
     assert [moment - start >= 0.1 * n for n, moment in enumerate(sorted(service.times))] == [
@@ -345,7 +342,7 @@ def test_a_rate_limit_spaces_requests(service: Service) -> None:
     ] * 5
 
 
-def test_it_stops_before_the_request_that_would_exceed_a_limit(service: Service) -> None:
+def test_request_limit_is_checked_before_sending(service: Service) -> None:
     limited = chat(service, max_requests=2, concurrency=1)
     stream = limited.generate(PROMPTS)
     assert [next(stream).text for _ in range(2)] == ANSWERS[:2]
@@ -355,7 +352,7 @@ def test_it_stops_before_the_request_that_would_exceed_a_limit(service: Service)
     assert len(service.requests) == limited.budget.n_requests == 2
 
 
-def test_money_is_counted_as_the_service_counts_and_bounded_before_it_is_spent(
+def test_money_limit_is_checked_before_sending_and_uses_reported_counts(
     service: Service,
 ) -> None:
     prices = {"usd_per_million_input_tokens": 1e6, "usd_per_million_output_tokens": 2e6}
@@ -375,7 +372,7 @@ def test_money_is_counted_as_the_service_counts_and_bounded_before_it_is_spent(
         list(dear.generate([Prompt("?", sound(seconds=4))]))  # at least 1500 USD of sound
 
 
-def test_refused_requests_cost_nothing_and_lost_ones_their_bound(service: Service) -> None:
+def test_refused_requests_cost_nothing_and_failed_ones_their_bound(service: Service) -> None:
     prices = {"usd_per_million_input_tokens": 1.0, "usd_per_million_output_tokens": 1.0}
     service.plan = lambda *_: Answer(429, {})
     model = chat(service, **prices)
@@ -388,14 +385,14 @@ def test_refused_requests_cost_nothing_and_lost_ones_their_bound(service: Servic
     assert model.budget.n_tokens > 4 * 400
 
 
-def test_the_key_appears_nowhere(
+def test_key_is_in_no_log_error_or_file(
     service: Service, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for name in list(logging.root.manager.loggerDict):
         caplog.set_level(logging.DEBUG, logger=name)
     model = chat(service)
-    cached = CachedModel(model, tmp_path / "store.sqlite")
+    cached = CachedModel(model, tmp_path / "cache.sqlite")
     list(cached.generate(PROMPTS[:2]))
     echo = f"Incorrect API key provided: {KEY}."
     refused = choice({"content": None, "refusal": echo})
@@ -413,24 +410,24 @@ def test_the_key_appears_nowhere(
         service.plan = lambda *_, answer=answer: answer
         with pytest.raises(RemoteError) as caught:
             texts(model, PROMPTS[:1])
-        shown.append(everything_an_error_shows(caught.value))
+        shown.append(error_content(caught.value))
     assert "[key]" in shown[0]
     assert KEY in service.headers[0]["authorization"]
-    kept = [*shown, caplog.text, repr(model), to_json(model.info)]
-    kept += [pickle.dumps(thing).decode("latin-1") for thing in (model, cached, model.info)]
-    kept += [path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()]
-    assert all(KEY not in text for text in kept)
+    contents = [*shown, caplog.text, repr(model), to_json(model.info)]
+    contents += [pickle.dumps(thing).decode("latin-1") for thing in (model, cached, model.info)]
+    contents += [path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()]
+    assert all(KEY not in text for text in contents)
 
 
-def test_a_copy_in_another_process_answers_too(service: Service) -> None:
-    model = chat(service, requests_per_minute=6000, check_hearing=True)
+def test_pickled_copy_works(service: Service) -> None:
+    model = chat(service, requests_per_minute=6000, check_audio=True)
     texts(model, PROMPTS[:1])
     copy = pickle.loads(pickle.dumps(model))
     assert texts(copy, [Prompt("?", sound())]) == ["? (0.100 s at 8000 Hz, level 0.1000)"]
     assert copy.info == model.info
 
 
-def test_the_registry_builds_it_and_the_environment_names_the_service(
+def test_registry_builds_it_with_the_address_in_the_environment(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", service.url)
@@ -440,7 +437,7 @@ def test_the_registry_builds_it_and_the_environment_names_the_service(
     assert texts(model, PROMPTS[:1]) == ANSWERS[:1]
 
 
-def test_without_a_key_openai_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_key_is_an_error_for_openai(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(RemoteError, match="set the environment variable OPENAI_API_KEY") as caught:
@@ -451,9 +448,9 @@ def test_without_a_key_openai_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"model": ""}, "needs a name"),
+        ({"model": ""}, "needs a model name"),
         ({"timeout_s": 0}, "timeout_s > 0"),
-        ({"sample_rate": 0}, "sample_rate >= 1"),
+        ({"sample_rate": 0}, "sample_rate must be"),
         ({"concurrency": 0}, "concurrency must be"),
         ({"requests_per_minute": 0}, "requests_per_minute must be"),
         ({"max_usd": 1.0}, "usd_per_million_output_tokens"),
@@ -464,7 +461,7 @@ def test_without_a_key_openai_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> N
     ],
     ids=str,
 )
-def test_options_that_make_no_sense_are_refused(options: dict[str, Any], words: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         OpenAIChat(**{"model": "m", **options})
 
@@ -478,7 +475,9 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], words: 
         Prompt("?", examples=(Example("Is it?", ""),)),
     ],
 )
-def test_prompts_that_cannot_be_sent_are_refused_alone(service: Service, prompt: Prompt) -> None:
+def test_prompt_that_cannot_be_sent_is_an_error_of_that_prompt(
+    service: Service, prompt: Prompt
+) -> None:
     stream = chat(service).generate([PROMPTS[0], prompt])
     assert next(stream).text == ANSWERS[0]
     with pytest.raises(InvalidInputError, match="turn"):

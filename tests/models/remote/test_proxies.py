@@ -1,11 +1,11 @@
-"""Which proxy an address has, and that requests go through it."""
+"""The proxy of an address, and requests through it."""
 
 import os
 import sys
 from typing import Any
 
 import pytest
-from tests.remote import QUICK, chat, embedder, everything_an_error_shows
+from tests.remote import QUICK, chat, embedder, error_content
 from tests.remote_service import Answer, Service, reply
 
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
@@ -37,7 +37,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://a.example/v1", {"ALL_PROXY": "http://p:1"}, ("ALL_PROXY", "http://p:1")),
         (
             "https://a.example/v1",
-            {"ALL_PROXY": "socks://p:1", "HTTPS_PROXY": "https://q:2"},  # that of all is not used
+            {"ALL_PROXY": "socks://p:1", "HTTPS_PROXY": "https://q:2"},  # ALL_PROXY is not used
             ("HTTPS_PROXY", "https://q:2"),
         ),
         ("http://a.example/v1", {"HTTP_PROXY": "http://p:1", "NO_PROXY": "a.example"}, None),
@@ -55,7 +55,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://localhost:8000/v1", {"HTTP_PROXY": "http://p:1"}, None),
     ],
 )
-def test_the_proxy_of_an_address(
+def test_proxy_for_address(
     monkeypatch: pytest.MonkeyPatch, url: str, variables: dict[str, str], expected: Any
 ) -> None:
     for name, value in variables.items():
@@ -83,7 +83,7 @@ def test_the_proxy_of_an_address(
         ("", False),
     ],
 )
-def test_addresses_of_this_machine(host: str, *, expected: bool) -> None:
+def test_is_this_machine(host: str, *, expected: bool) -> None:
     assert is_this_machine(host) is expected
 
 
@@ -91,33 +91,35 @@ def test_addresses_of_this_machine(host: str, *, expected: bool) -> None:
 @pytest.mark.parametrize(
     "value", ["nonsense://x", "socks://x:1", "ftp://x", "http://", "http://x:no", "http://[x:1"]
 )
-def test_what_is_no_proxy_is_refused_with_its_variable(
+def test_invalid_proxy_is_refused_with_its_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value.replace("://", "://me:secret@"))
     for make in (OpenAIChat, OpenAIEmbedder):
         with pytest.raises(InvalidInputError, match=f"in {name}, got") as caught:
             make("m", base_url=ELSEWHERE)
-        assert "secret" not in everything_an_error_shows(caught.value)
+        assert "secret" not in error_content(caught.value)
         make("m", base_url="http://127.0.0.1:8000/v1")  # which has no proxy
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
-def test_a_socks_proxy_needs_a_package(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+def test_socks_proxy_needs_a_package(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setitem(sys.modules, "socksio", None)  # as if it were not installed
     monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:1080")
     with pytest.raises(MissingDependencyError, match=r"of ALL_PROXY.*pip install socksio"):
         OpenAIChat("m", base_url=ELSEWHERE)
 
 
-def test_this_machine_is_asked_directly(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_this_machine_is_reached_directly(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", DEAD)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     assert [r.text for r in chat(service).generate([Prompt("a")])] == [reply("a", None)]
     assert embedder(service).embed(["a"]).shape == (1, 4)
 
 
-def test_another_machine_is_asked_through_the_proxy(
+def test_another_machine_is_reached_through_the_proxy(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", service.url.removesuffix("/v1"))
@@ -129,7 +131,7 @@ def test_another_machine_is_asked_through_the_proxy(
         list(model.generate([Prompt("a")]))
 
 
-def test_without_a_connection_the_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_error_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", DEAD.replace("://", "://me:secret@"))
     for ask in (
         lambda: list(OpenAIChat("m", base_url=ELSEWHERE, retry=ONCE).generate([Prompt("a")])),
@@ -138,10 +140,10 @@ def test_without_a_connection_the_proxy_is_named(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(RemoteError, match=f"through the proxy {DEAD} of HTTP_PROXY") as caught:
             ask()
         assert caught.value.retryable
-        assert "secret" not in everything_an_error_shows(caught.value)
+        assert "secret" not in error_content(caught.value)
 
 
-def test_a_redirect_to_this_machine_leaves_the_proxy(
+def test_redirect_to_this_machine_is_sent_without_proxy(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = {"Location": f"{service.url}/chat/completions"}

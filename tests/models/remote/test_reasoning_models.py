@@ -1,4 +1,4 @@
-"""A model's reasoning is never its answer, whatever backend asks it."""
+"""The reasoning of a model is never part of its answer, with any backend."""
 
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,9 @@ def answers(service: Service, finish: str = "stop", **message: str) -> None:
         {"content": "A bell rings.", "reasoning": THOUGHT},
     ],
 )
-def test_a_service_is_scored_by_its_answer(service: Service, message: dict[str, str]) -> None:
+def test_caption_of_a_service_has_no_reasoning(service: Service, message: dict[str, str]) -> None:
     answers(service, **message)
-    for model in (chat(service), VllmChat("m", base_url=service.url, check_hearing=False)):
+    for model in (chat(service), VllmChat("m", base_url=service.url, check_audio=False)):
         result = CaptionClassifier(model, KeywordScorer())([sound()], LABELS)
         assert result.scores.tolist() == [[0.0, 0.0, 1.0]]
         (caption,) = result.captions
@@ -48,7 +48,7 @@ def test_a_service_is_scored_by_its_answer(service: Service, message: dict[str, 
     ("content", "finish"),
     [(f"<think>{THOUGHT}", "length"), (f"<think>{THOUGHT}", "stop"), ("<think>a</think> ", "stop")],
 )
-def test_a_service_that_reasons_without_an_answer_fails_its_clip(
+def test_reasoning_without_an_answer_is_a_failure_of_the_clip(
     service: Service, content: str, finish: str
 ) -> None:
     answers(service, finish, content=content)
@@ -59,14 +59,14 @@ def test_a_service_that_reasons_without_an_answer_fails_its_clip(
     assert [failure.error for failure in result.failures] == ["RemoteError"]
 
 
-def test_a_check_of_hearing_takes_reasoning_that_was_cut_off(service: Service) -> None:
+def test_audio_check_accepts_incomplete_reasoning(service: Service) -> None:
     answers(service, "length", content="<think>A sound of")
-    assert chat(service).hears().heard is not True
+    assert chat(service).check_audio_support().supported is not True
 
 
 @pytest.mark.parametrize("special", [True, False])
 @pytest.mark.parametrize(("opening", "closing"), [("<think>", "</think>"), ("[THINK]", "[/THINK]")])
-def test_marks_of_reasoning_are_decoded_even_where_they_are_special_tokens(
+def test_reasoning_marks_are_decoded_even_as_special_tokens(
     opening: str, closing: str, special: bool
 ) -> None:
     made = tokenizer()
@@ -76,7 +76,7 @@ def test_marks_of_reasoning_are_decoded_even_where_they_are_special_tokens(
     assert Chat(made, None).decode(ids) == text
 
 
-def test_a_special_token_that_opens_nothing_is_left_out() -> None:
+def test_special_token_that_opens_no_block_is_removed() -> None:
     made = tokenizer()
     made.add_tokens(["[THINK]", "[/THINK]"], special_tokens=True)
     for written, text in (
@@ -88,7 +88,7 @@ def test_a_special_token_that_opens_nothing_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("opening", ["<think>\n", "<|im_start|><think>\n", "[THINK]"])
-def test_reasoning_that_the_template_opens_must_be_closed(tmp_path: Path, opening: str) -> None:
+def test_reasoning_opened_by_the_template_must_be_closed(tmp_path: Path, opening: str) -> None:
     llama(tmp_path / "open", template=f"{CHATML}{opening}")
     llama(tmp_path / "closed", template=f"{CHATML}<think>\n\n</think>\n\n")
     for decoding in (Decoding(max_new_tokens=4), Decoding(max_new_tokens=4, temperature=1.0)):
@@ -100,7 +100,7 @@ def test_reasoning_that_the_template_opens_must_be_closed(tmp_path: Path, openin
         list(TransformersLM(tmp_path / "open").log_likelihood([Prompt("What?")], ["A bell."]))
 
 
-def test_scripts_and_caches_give_answers_and_clips_of_reasoning_alone_fail(tmp_path: Path) -> None:
+def test_scripted_and_cached_models_separate_reasoning(tmp_path: Path) -> None:
     def say(prompt: Prompt) -> str:
         assert prompt.audio is not None
         return f"<think>{THOUGHT}" + ("" if prompt.audio.samples[0] > 0.5 else "</think>A bell.")
@@ -112,7 +112,7 @@ def test_scripts_and_caches_give_answers_and_clips_of_reasoning_alone_fail(tmp_p
         assert [failure.error for failure in result.failures] == ["InvalidInputError"]
 
 
-def test_a_cascade_passes_captions_on_without_their_reasoning() -> None:
+def test_cascade_removes_the_reasoning_of_captions() -> None:
     seen: list[str] = []
 
     def read(prompt: Prompt) -> str:

@@ -1,15 +1,15 @@
-"""Errors in the body of an answer: whose words, which status, and whether to try again."""
+"""Errors in the body of an answer: message, status, and whether the request is retried."""
 
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.remote import QUICK, chat, embedder, fail_first
 from tests.remote_service import Answer, Service, reply
 
 from audioprobe.errors import RemoteError
-from audioprobe.models.remote.service_errors import error_in
+from audioprobe.models.remote.service_errors import find_error
 from audioprobe.types import Prompt
 
 ERRORS: list[tuple[Any, str, int | None, bool]] = [
@@ -38,7 +38,7 @@ ERRORS: list[tuple[Any, str, int | None, bool]] = [
 
 
 @pytest.mark.parametrize(("body", "words", "status", "retryable"), ERRORS, ids=str)
-def test_the_service_is_quoted_and_asked_again_only_where_that_may_help(
+def test_error_is_quoted_and_retried_only_if_temporary(
     service: Service, body: Any, words: str, status: int | None, *, retryable: bool
 ) -> None:
     service.plan = lambda *_: Answer(body=body)
@@ -54,13 +54,13 @@ def test_the_service_is_quoted_and_asked_again_only_where_that_may_help(
         assert len(service.requests) == (QUICK.attempts if retryable else 1)
 
 
-def test_an_error_that_passes_is_followed_by_the_answer(service: Service) -> None:
+def test_answer_after_temporary_errors_is_returned(service: Service) -> None:
     service.plan = fail_first(2, Answer(body={"error": {"message": "busy", "code": 503}}))
     assert [r.text for r in chat(service).generate([Prompt("a")])] == [reply("a", None)]
     assert len(service.requests) == 3
 
 
-def test_a_wrong_key_or_an_empty_account_ends_the_asking(service: Service) -> None:
+def test_wrong_key_and_empty_account_are_final_errors(service: Service) -> None:
     for code in (401, "insufficient_quota"):
         service.plan = lambda *_, code=code: Answer(body={"error": {"message": "no", "code": code}})
         with pytest.raises(RemoteError) as caught:
@@ -68,11 +68,11 @@ def test_a_wrong_key_or_an_empty_account_ends_the_asking(service: Service) -> No
         assert caught.value.final
 
 
-def test_an_error_that_is_null_beside_an_answer_is_none() -> None:
+def test_answer_with_a_null_error_is_not_an_error() -> None:
     choice = {"message": {"content": "A crow."}, "finish_reason": "stop", "error": None}
-    assert error_in({"error": None, "choices": [choice], "message": "", "code": 0}) is None
-    assert error_in({"choices": [choice], "message": "ok", "status": "success"}) is None
-    assert error_in({"data": [{"index": 0}], "code": 200, "msg": "ok"}) is None
+    assert find_error({"error": None, "choices": [choice], "message": "", "code": 0}) is None
+    assert find_error({"choices": [choice], "message": "ok", "status": "success"}) is None
+    assert find_error({"data": [{"index": 0}], "code": 200, "msg": "ok"}) is None
 
 
 JSON = st.recursive(
@@ -89,9 +89,10 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(["error", "errors", "object", "choices", "data"]), JSON))
-def test_any_json_is_read_without_a_fault(answer: dict[str, Any]) -> None:
-    found = error_in(answer)
-    if found is not None:
-        assert isinstance(found.message, str)
-        assert found.status is None or 400 <= found.status < 600
+def test_any_json_is_accepted(answer: dict[str, Any]) -> None:
+    error = find_error(answer)
+    if error is not None:
+        assert isinstance(error.message, str)
+        assert error.status is None or 400 <= error.status < 600

@@ -1,4 +1,4 @@
-"""Likelihoods from answers in the form of vLLM's `prompt_logprobs`."""
+"""Likelihoods from answers in the format of vLLM's `prompt_logprobs`."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from tests.scripted import sound
 
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.remote.openai_chat import OpenAIChat
-from audioprobe.models.remote.prompt_logprobs import likelihood_of
+from audioprobe.models.remote.prompt_logprobs import read_likelihood
 from audioprobe.models.remote.retry import RequestFailedError
 from audioprobe.models.remote.vllm_chat import VllmChat
 from audioprobe.protocols import LikelihoodModel
@@ -19,21 +19,21 @@ from audioprobe.types import Example, Prompt
 
 
 def model(service: Service, **options: Any) -> VllmChat:
-    return VllmChat("m", base_url=service.url, retry=QUICK, check_hearing=False, **options)
+    return VllmChat("m", base_url=service.url, retry=QUICK, check_audio=False, **options)
 
 
-def test_it_keeps_the_contract_of_likelihood_models(service: Service) -> None:
+def test_contract_holds(service: Service) -> None:
     check_likelihood_model(VllmChat("m", base_url=service.url))
 
 
-def test_only_the_class_that_has_likelihoods_says_so(service: Service) -> None:
+def test_only_vllm_chat_is_a_likelihood_model(service: Service) -> None:
     assert isinstance(model(service), LikelihoodModel)
     assert not isinstance(OpenAIChat("m", base_url=service.url), LikelihoodModel)
 
 
-def test_the_tokens_of_the_continuation_and_no_others_are_summed(service: Service) -> None:
+def test_tokens_of_the_continuation_are_summed(service: Service) -> None:
     prompt = Prompt("What is it?", sound(0.25), (Example("And?", "rain", sound(0.5)),))
-    [[found, short]] = model(service, concurrency=1).log_likelihood(
+    [[value, short]] = model(service, concurrency=1).log_likelihood(
         [prompt], [" a crow calls", "rain"]
     )
     before = "800:0.5000;800:0.2500;<|im_start|>user\nAnd?<|im_start|>assistant\nrain"
@@ -43,15 +43,15 @@ def test_the_tokens_of_the_continuation_and_no_others_are_summed(service: Servic
     for token in pieces(" a crow calls"):
         total += log_probability(seen, token)
         seen += token
-    assert found.total == pytest.approx(total)
-    assert (found.n_tokens, short.n_tokens) == (3, 1)
+    assert value.total == pytest.approx(total)
+    assert (value.n_tokens, short.n_tokens) == (3, 1)
     assert short.total == pytest.approx(log_probability(before, "rain"))
     request = service.requests[0]
     assert request["messages"][-1] == {"role": "assistant", "content": " a crow calls"}
     assert (request["max_tokens"], request["prompt_logprobs"]) == (1, 1)
 
 
-def test_it_streams_prompts_and_continuations(service: Service) -> None:
+def test_prompts_and_continuations_are_streamed(service: Service) -> None:
     prompts = (Prompt(f"{n}") for n in range(6))
     rows = list(model(service, concurrency=2).log_likelihood(prompts, [" a", " b", " c"]))
     assert [len(row) for row in rows] == [3] * 6
@@ -69,7 +69,7 @@ def entry(token: str | None, rank: int | None = 1, nats: float = -0.5) -> dict[s
         (None, "without prompt_logprobs"),
         ([], "without prompt_logprobs"),
         ([None, entry("\n"), entry(" a"), entry(" crow"), entry("\n")], "chat template changes"),
-        ([None, entry("\n a"), entry(" crow")], "reaches across its start"),
+        ([None, entry("\n a"), entry(" crow")], "crosses its start"),
         ([None, entry("a"), entry(" crow")], "prompt_logprobs end before"),
         ([None, entry("x"), entry(None), entry(" crow")], "prompt_logprobs end before"),
         ([None, {}], "prompt_logprobs end before"),
@@ -83,7 +83,7 @@ def entry(token: str | None, rank: int | None = 1, nats: float = -0.5) -> dict[s
         ([None, entry("\n"), entry("\ufffd"), entry(" crow")], "parts of a character"),
     ],
 )
-def test_what_cannot_be_told_apart_is_an_error(service: Service, entries: Any, words: str) -> None:
+def test_unidentified_tokens_are_an_error(service: Service, entries: Any, words: str) -> None:
     choices = [{"message": {"content": "."}, "finish_reason": "length"}]
     service.plan = lambda *_: Answer(body={"choices": choices, "prompt_logprobs": entries})
     with pytest.raises(RemoteError, match=words):
@@ -107,25 +107,25 @@ def answer_of(entries: list[Any]) -> dict[str, Any]:
         ),
     ],
 )
-def test_likelihoods_that_are_certain_are_summed(
+def test_likelihood_of_identified_tokens(
     entries: list[Any], continuation: str, total: float, n_tokens: int
 ) -> None:
     if len(entries[0]) == 2:
         entries[0]["7"]["rank"] = 5
-    found = likelihood_of(answer_of(entries), continuation)
-    assert (found.total, found.n_tokens) == (total, n_tokens)
+    value = read_likelihood(answer_of(entries), continuation)
+    assert (value.total, value.n_tokens) == (total, n_tokens)
 
 
 @pytest.mark.parametrize("continuation", ["ö", "Yes", "鸟"])
-def test_a_token_without_text_may_be_of_the_template_or_of_the_continuation(
+def test_token_without_text_before_the_continuation_is_an_error(
     continuation: str,
 ) -> None:
-    """A part of "ö" in bytes, the space before a word, or a mark at the end of the template."""
+    """It may be a byte of "ö", the space before a word, or a mark of the template."""
     with pytest.raises(RequestFailedError, match="has no text"):
-        likelihood_of(answer_of([entry("", nats=-2.0), entry(continuation)]), continuation)
+        read_likelihood(answer_of([entry("", nats=-2.0), entry(continuation)]), continuation)
 
 
-def test_empty_continuations_and_openai_are_refused(
+def test_empty_continuation_and_openai_are_refused(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InvalidInputError, match="assistant turn"):

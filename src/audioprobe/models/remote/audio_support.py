@@ -1,4 +1,4 @@
-"""Whether a remote model hears at all: some endpoints drop a sound without a word."""
+"""Check whether audio reaches a remote model: some endpoints ignore it without an error."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,74 +14,66 @@ _RATE = 16_000
 
 @dataclass(frozen=True, slots=True)
 class AudioSupport:
-    """What a check of a model's hearing found.
+    """Result of the check.
 
     Attributes:
-        heard: True where sounds reach the model, False where they are dropped, None where it cannot
-            be told.
-        evidence: what that rests on.
+        supported: True if audio reaches the model, False if it is ignored, None if unknown.
+        evidence: the observations that this rests on.
     """
 
-    heard: bool | None
+    supported: bool | None
     evidence: str
 
 
 def check_audio_support(ask: Callable[[Prompt], Response]) -> AudioSupport:
-    """Ask about a long noise, a short tone, nothing, and the noise again, as far as it takes.
+    """Ask about a noise, a tone, no sound, and the noise again, until the result is clear.
 
-    Counted tokens tell most: a sound that reaches a model is tokens of its prompt. A placeholder of
-    constant size would be too, so that the same count for both sounds is no proof; then the answers
-    must differ. They may differ without a sound, too, where a service draws them, so that a
-    difference counts only if the same noise gets the same answer twice.
+    Token counts are the strongest evidence: audio adds tokens to the prompt. A placeholder of
+    constant size adds tokens too, so equal counts for both sounds prove nothing; then the answers
+    must differ. Answers may also differ without audio if the service samples them, so a difference
+    counts only if the same noise gets the same answer twice.
 
     Args:
-        ask: one greedy answer; `details` holds the tokens that the service counted.
+        ask: returns a greedy answer whose `details` hold the token counts of the service.
 
     Raises:
         RemoteError: if the service refuses a sound.
     """
-    noise, tone = _sounds()
-    about_noise = ask(Prompt(QUESTION, noise))
-    if _count(about_noise, "audio_tokens"):
-        n = _count(about_noise, "audio_tokens")
-        return AudioSupport(True, f"The service counts {n} audio tokens for {noise.duration:g} s.")
-    about_tone = ask(Prompt(QUESTION, tone))
-    long, short = (_count(a, "prompt_tokens") for a in (about_noise, about_tone))
-    if long is not None and short is not None and long != short:
+    noise, tone = _example_sounds()
+    noise_answer = ask(Prompt(QUESTION, noise))
+    if n_audio := _count(noise_answer, "audio_tokens"):
+        return AudioSupport(
+            True, f"The service counts {n_audio} audio tokens for {noise.duration:g} s."
+        )
+    tone_answer = ask(Prompt(QUESTION, tone))
+    n_long, n_short = (_count(answer, "prompt_tokens") for answer in (noise_answer, tone_answer))
+    if n_long is not None and n_short is not None and n_long != n_short:
         return AudioSupport(
             True,
-            f"The prompt counts {long} tokens with {noise.duration:g} s of sound and {short} with "
-            f"{tone.duration:g} s.",
+            f"The prompt counts {n_long} tokens with audio of {noise.duration:g} s and {n_short} "
+            f"with {tone.duration:g} s.",
         )
-    silent = _without_sound(ask)
-    differ = about_noise.text != about_tone.text
-    if long is not None and long == silent and not differ:
-        return AudioSupport(
-            False,
-            f"The prompt counts {long} tokens with a sound and without, and a noise and a tone get "
-            f"the same answer, {about_noise.text!r:.60}.",
-        )
-    if long is None or silent is None:
-        counts = "No counts to compare"
-    elif long == silent:
-        counts = f"The prompt counts {long} tokens with a sound and without"
+    n_silent = _count_without_audio(ask)
+    is_counted = n_long is not None and n_silent is not None
+    is_ignored = is_counted and n_long == n_silent
+    if is_ignored:
+        counts = f"The prompt counts {n_long} tokens with and without audio"
+    elif is_counted:
+        counts = f"Audio of any length counts {(n_long or 0) - (n_silent or 0)} tokens"
     else:
-        counts = f"Any sound counts {long - silent} tokens"
-    if not differ:
-        return AudioSupport(None, f"{counts}; answers to noise and tone agree.")
-    if ask(Prompt(QUESTION, noise)).text != about_noise.text:
-        return AudioSupport(
-            None,
-            f"{counts}; answers vary: the same noise got two answers, so that they do not tell.",
-        )
-    return AudioSupport(
-        None if long is not None and long == silent else True,
-        f"{counts}; answers to noise and tone differ, and those to the same noise agree.",
-    )
+        counts = "There are no counts to compare"
+    if noise_answer.text == tone_answer.text:
+        evidence = f"{counts}; noise and tone get the same answer, {noise_answer.text!r:.60}."
+        return AudioSupport(False if is_ignored else None, evidence)
+    if ask(Prompt(QUESTION, noise)).text != noise_answer.text:
+        evidence = f"{counts}; the same noise got two answers, so answers prove nothing."
+        return AudioSupport(None, evidence)
+    evidence = f"{counts}; noise and tone get different answers, and the same noise the same one."
+    return AudioSupport(None if is_ignored else True, evidence)
 
 
-def _without_sound(ask: Callable[[Prompt], Response]) -> int | None:
-    """Tokens of the question alone; None where a model refuses to be asked without a sound."""
+def _count_without_audio(ask: Callable[[Prompt], Response]) -> int | None:
+    """Return the tokens of the question alone; None if the model requires audio."""
     try:
         return _count(ask(Prompt(QUESTION)), "prompt_tokens")
     except RemoteError as error:
@@ -95,8 +87,8 @@ def _count(response: Response, name: str) -> int | None:
     return n if isinstance(n, int) else None
 
 
-def _sounds() -> tuple[Waveform, Waveform]:
-    """Six seconds of noise, one second of a tone: unlike in length and in kind."""
+def _example_sounds() -> tuple[Waveform, Waveform]:
+    """Return six seconds of noise and one second of a tone."""
     noise = 0.2 * np.random.default_rng(0).standard_normal(6 * _RATE)
     tone = 0.2 * np.sin(2 * np.pi * 440 * np.arange(_RATE) / _RATE)
     return (

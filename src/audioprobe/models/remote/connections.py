@@ -1,4 +1,4 @@
-"""HTTP connections of a remote service: how long an attempt takes, and where it goes."""
+"""HTTP connections to a remote service, with one time limit per attempt."""
 
 import asyncio
 import os
@@ -17,17 +17,17 @@ from audioprobe.models.remote.proxies import ProxySetting, proxy_for
 
 T = TypeVar("T")
 
-MAX_REDIRECTS = 5  # of one attempt; the right address is at most a few away
+MAX_REDIRECTS = 5  # of one attempt
 
 
 @dataclass(slots=True)
 class Route:
-    """Where one attempt went.
+    """The requests of one attempt: the first one and those that follow redirects.
 
     Attributes:
-        on_redirect: called before each request after the first; may raise, and then it is not sent.
-        addresses: of the requests that were sent, in order, without what may be secret in them.
-        proxy: that of the last one.
+        on_redirect: called before each request after the first; an error prevents the request.
+        addresses: of the requests sent, in order, without parts that may be secret.
+        proxy: of the last request.
     """
 
     on_redirect: Callable[[], None]
@@ -35,13 +35,12 @@ class Route:
     proxy: ProxySetting | None = None
 
     def __str__(self) -> str:
-        """Proxy and redirects, for a message: " (through the proxy ...)", or ""."""
-        parts = []
-        if self.proxy is not None:
-            parts.append(f"through {self.proxy}")
-        if len(self.addresses) > 1:
-            n = len(self.addresses) - 1
-            parts.append(f"after {n} redirect{'s' * (n > 1)}, to {self.addresses[-1]}")
+        """Return the proxy and the redirects for a message: " (through the proxy ...)", or ""."""
+        parts = [] if self.proxy is None else [f"through {self.proxy}"]
+        n_redirects = len(self.addresses) - 1
+        if n_redirects > 0:
+            plural = "s" * (n_redirects > 1)
+            parts.append(f"after {n_redirects} redirect{plural}, to {self.addresses[-1]}")
         return f" ({', '.join(parts)})" if parts else ""
 
 
@@ -49,15 +48,15 @@ _route: ContextVar[Route] = ContextVar("route")
 
 
 class Connections:
-    """A client of one service, for several threads.
+    """An openai client for several threads.
 
-    Requests run as tasks of an event loop in a thread of their own. There an attempt can be ended
-    at any moment: while a name is looked up, while headers or a body arrive byte by byte, and from
-    redirect to redirect.
+    Requests run in an event loop of a separate thread, where an attempt can be ended at any moment:
+    during name resolution, between two bytes of headers or body, and between redirects. The time
+    limits of httpx apply to each of these steps, not to their sum.
 
     Args:
         base_url: of the service.
-        key: sent as the bearer token; kept here alone.
+        key: sent as the bearer token.
     """
 
     def __init__(self, base_url: str, key: str) -> None:
@@ -69,11 +68,7 @@ class Connections:
             max_redirects=MAX_REDIRECTS,
         )
         self._client = openai.AsyncOpenAI(
-            api_key=key,
-            base_url=base_url,
-            timeout=None,
-            max_retries=0,  # ours count against the budget
-            http_client=http_client,
+            api_key=key, base_url=base_url, timeout=None, max_retries=0, http_client=http_client
         )
         weakref.finalize(self, _close, http_client, self._process).atexit = False
 
@@ -88,33 +83,33 @@ class Connections:
         timeout_s: float,
         route: Route,
     ) -> T:
-        """Return what a call returns.
+        """Return the result of a call.
 
         Args:
-            call: makes one request with the client.
-            timeout_s: for all of it, redirects included.
+            call: sends one request with the client.
+            timeout_s: limit of the whole call, redirects included.
             route: filled in as requests are sent.
 
         Raises:
-            TimeoutError: if it took longer; its connection is closed.
-            Exception: what the call raises.
+            TimeoutError: after the time limit; the connection is closed.
+            Exception: from the call.
         """
 
-        async def bounded() -> T:
+        async def limited() -> T:
             _route.set(route)
             async with asyncio.timeout(timeout_s):
                 return await call(self._client)
 
-        future = asyncio.run_coroutine_threadsafe(bounded(), _event_loop())
+        future = asyncio.run_coroutine_threadsafe(limited(), _event_loop())
         try:
             return future.result()
         except BaseException:
-            future.cancel()  # this thread was interrupted; else it is done
+            future.cancel()  # has an effect only if this thread was interrupted
             raise
 
 
 class _RoutedTransport(httpx2.AsyncBaseTransport):
-    """Sends each request, redirects included, through the proxy for its own address, if any."""
+    """Sends each request, redirects included, through the proxy of its address."""
 
     def __init__(self) -> None:
         self._transports: dict[str | None, httpx2.AsyncHTTPTransport] = {}
@@ -124,8 +119,10 @@ class _RoutedTransport(httpx2.AsyncBaseTransport):
         if route.addresses:
             route.on_redirect()
         url = str(request.url)
+        parts = urlsplit(url)
         route.proxy = proxy_for(url)
-        route.addresses.append(_shown(url))
+        # Without user, password, query and fragment.
+        route.addresses.append(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
         address = None if route.proxy is None else route.proxy.address
         if address not in self._transports:
             self._transports[address] = httpx2.AsyncHTTPTransport(
@@ -138,18 +135,12 @@ class _RoutedTransport(httpx2.AsyncBaseTransport):
             await transport.aclose()
 
 
-def _shown(url: str) -> str:
-    """An address without user, password, query and fragment."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 _loops: dict[int, asyncio.AbstractEventLoop] = {}
 _lock = threading.Lock()
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
-    """The loop of this process, which a daemon thread runs; a fork starts another."""
+    """Return the event loop of this process, run by a daemon thread; a fork starts another."""
     with _lock:
         loop = _loops.get(os.getpid())
         if loop is None:
@@ -161,6 +152,6 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 
 def _close(client: httpx2.AsyncClient, process: int) -> None:
-    loop = _loops.get(process)  # without the lock: garbage is collected at any moment
+    loop = _loops.get(process)  # without the lock: garbage collection may happen at any moment
     if loop is not None and process == os.getpid():
         asyncio.run_coroutine_threadsafe(client.aclose(), loop)

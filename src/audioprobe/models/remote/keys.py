@@ -1,91 +1,83 @@
-"""Keys: where they come from, and where they must not go."""
+"""API keys: read from the environment, and removed from messages and logs."""
 
 import logging
 import os
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from audioprobe.errors import InvalidInputError
 
-_LIBRARIES = frozenset({"openai", "httpx2", "httpcore2"})  # the client and what it stands on
-_INSTEAD = "[key]"
+_LIBRARIES = frozenset({"openai", "httpx2", "httpcore2"})  # whose loggers may print headers
+_REPLACEMENT = "[key]"
 
 
-def key_from(variable: str) -> str:
-    """The key in an environment variable, "" where there is none.
+def read_key(variable: str) -> str:
+    """Return the key in an environment variable, or "" if it is unset.
 
     Raises:
-        InvalidInputError: for characters that no header takes; does not show them.
+        InvalidInputError: for characters that an HTTP header cannot hold; does not show them.
     """
     key = os.environ.get(variable, "").strip()
     if not (key.isascii() and key.isprintable()):
         raise InvalidInputError(
-            f"The environment variable {variable} holds line breaks or characters beyond ASCII, "
-            "which no key has. Set it again."
+            f"The environment variable {variable} holds line breaks or characters that are not "
+            "ASCII, which a key cannot contain. Set it again."
         )
     return key
 
 
-def without(key: str, text: str) -> str:
-    """The text, with something else in the place of the key; also where the text quotes it."""
+def redact(key: str, text: str) -> str:
+    """Return the text with the key replaced, also in its escaped form."""
     for form in {key, repr(key)[1:-1]} - {""}:
-        text = text.replace(form, _INSTEAD)
+        text = text.replace(form, _REPLACEMENT)
     return text
 
 
-def keep_out_of_logs(key: str) -> None:
-    """Make the client's libraries log without the key, at every level.
+def redact_logs(key: str) -> None:
+    """Replace the key in all log records of the client's libraries.
 
-    They do not log what they send, but at DEBUG they log headers that come back, and a service may
-    echo the key in them.
+    At level DEBUG they log the headers of responses, and a service may echo the key in them.
     """
-    _redaction.keys |= {key}  # replaced, since other threads may be logging
+    _filter.keys |= {key}  # a new set, since other threads may be logging
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] in _LIBRARIES:
-            # A logger asks only its own filters, not those of its parents.
-            logging.getLogger(name).addFilter(_redaction)
+            # A logger applies only its own filters, not those of its parents.
+            logging.getLogger(name).addFilter(_filter)
 
 
-def checked_address(base_url: str) -> str:
-    """The address as it is, for it goes into records and into the client's own logs.
+def check_base_url(base_url: str) -> str:
+    """Return the address unchanged; it is recorded and logged, so it must not hold a secret.
 
     Raises:
-        InvalidInputError: if it is none, or holds what may be a secret; does not show it.
+        InvalidInputError: if it is not a web address, or may hold a secret; does not show it.
     """
-    parts = _parts(base_url)
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(base_url)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        _ = parts.port  # raises for an invalid port
+    except ValueError:
+        is_address = False
+    if not is_address:
         raise InvalidInputError("base_url must be an address such as http://localhost:8000/v1.")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidInputError(
-            "base_url must hold no user, password, query or fragment, since it is recorded: put "
+            "base_url must not hold a user, password, query or fragment, since it is recorded. Put "
             "the key into the environment variable that api_key_env names."
         )
     return base_url
 
 
-def _parts(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # checked only when it is asked for
-    except ValueError:
-        return None
-    return parts
-
-
-class _Redaction(logging.Filter):
-    """Replaces keys in records; lets every record pass."""
-
+class _KeyFilter(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self.keys: frozenset[str] = frozenset()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        redacted = message
+        message = redacted = record.getMessage()
         for key in self.keys:
-            redacted = without(key, redacted)
+            redacted = redact(key, redacted)
         if redacted != message:
             record.msg, record.args = redacted, ()
         return True
 
 
-_redaction = _Redaction()
+_filter = _KeyFilter()

@@ -1,13 +1,13 @@
-"""Several endpoints of one model, asked at once."""
+"""Several endpoints of one model, used concurrently."""
 
-import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
 from typing import Self
 
 from audioprobe.errors import InvalidInputError, RemoteError
+from audioprobe.models.locks import PicklableLock
+from audioprobe.models.remote.workers import Workers
 from audioprobe.protocols import LanguageModel, training_data_of
 from audioprobe.registry import load
 from audioprobe.training_data import TrainingData
@@ -15,51 +15,56 @@ from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
 
 
 class MultiEndpointModel:
-    """Hands each prompt to the endpoint that is free, and to another one where that fails.
+    """Sends each prompt to the endpoint with the fewest prompts in progress.
 
-    Answers come in order. They are those of one model as long as all endpoints serve the same one,
-    which nobody but you can know.
+    If an endpoint fails, the prompt is sent to another one. Responses are in order. All endpoints
+    must serve the same model: name and revision are compared, the weights cannot be.
 
     Args:
-        models: one per endpoint, safe to be used from several threads.
-        concurrency: prompts under way at each.
+        models: one per endpoint, usable from several threads.
+        concurrency: prompts in progress at each endpoint.
 
     Attributes:
         models: as given.
 
     Raises:
-        InvalidInputError: without models, or if they differ in more than their address.
+        InvalidInputError: without models, or if their names or revisions differ.
 
     Example:
         ```python
-        pool = MultiEndpointModel.from_urls("openai-chat:qwen2-audio", ["http://one:8000/v1", "http://two:8000/v1"])
+        urls = ["http://one:8000/v1", "http://two:8000/v1"]
+        model = MultiEndpointModel.from_urls("openai-chat:qwen2-audio", urls)
         ```
     """
 
     def __init__(self, models: Sequence[LanguageModel], *, concurrency: int = 4) -> None:
         if not models or concurrency < 1:
             raise InvalidInputError(
-                f"A pool needs models and concurrency >= 1, got {len(models)} and {concurrency}."
+                "MultiEndpointModel needs models and concurrency >= 1, got "
+                f"{len(models)} and {concurrency}."
             )
-        kinds = {(model.info.name, model.info.revision) for model in models}
-        if len(kinds) > 1:
+        names = {(model.info.name, model.info.revision) for model in models}
+        if len(names) > 1:
             raise InvalidInputError(
-                f"The endpoints of a pool serve one model, got {sorted(name for name, _ in kinds)}."
+                "The endpoints of a MultiEndpointModel must serve one model, got "
+                f"{sorted(name for name, _ in names)}."
             )
         self.models = tuple(models)
-        self._concurrency = concurrency
+        self._workers = Workers(len(models) * concurrency)
+        self._lock = PicklableLock()
+        self._n_in_progress = [0] * len(models)
 
     @classmethod
     def from_urls(
         cls, model: str, addresses: Sequence[str], *, concurrency: int = 4, **options: object
     ) -> Self:
-        """One model at several addresses.
+        """Create one model per address.
 
         Args:
             model: "NAME:ARGUMENT" of a remote model, as `audioprobe backends` lists it.
             addresses: the base URL of each endpoint.
-            concurrency: prompts under way at each.
-            options: of every one; limits of requests and money hold for each endpoint by itself.
+            concurrency: prompts in progress at each endpoint.
+            options: of every model; limits of requests and money apply to each endpoint separately.
 
         Raises:
             AudioProbeError: as `registry.load`.
@@ -69,46 +74,38 @@ class MultiEndpointModel:
 
     @property
     def info(self) -> ComponentInfo:
-        """That of the first: where an answer came from is no part of what it is."""
+        """The info of the first model; the endpoint does not change a response."""
         return self.models[0].info
 
     @property
     def training_data(self) -> TrainingData | None:
-        """That of the first model; None where it is not known."""
+        """The training data of the first model; None if unknown."""
         return training_data_of(self.models[0])
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Answers, in order, one per prompt.
+        """Yield one response per prompt, in order.
 
         Args:
-            prompts: taken as they are needed, twice as many as can be under way.
+            prompts: consumed lazily, up to twice the total concurrency ahead.
             decoding: as for the endpoints.
 
         Raises:
-            RemoteError: if every endpoint failed for a prompt: that of the last one.
-            AudioProbeError: from an endpoint, for what no other would do better.
+            RemoteError: if every endpoint failed for a prompt; the error of the last one.
+            AudioProbeError: from an endpoint, for a prompt that no endpoint accepts.
         """
-        free = _Turns(len(self.models))
-        n_threads = len(self.models) * self._concurrency
-        with ThreadPoolExecutor(n_threads) as threads:
-            waiting: deque[Future[Response]] = deque()
-            try:
-                for prompt in prompts:
-                    waiting.append(threads.submit(self._ask, prompt, decoding, free))
-                    if len(waiting) >= 2 * n_threads:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
 
-    def _ask(self, prompt: Prompt, decoding: Decoding | None, free: "_Turns") -> Response:
+        def respond(prompt: Prompt, stop: Event) -> Response:
+            del stop
+            return self._respond(prompt, decoding)
+
+        return self._workers.map(prompts, respond, lambda p: (p.digest(), decoding))
+
+    def _respond(self, prompt: Prompt, decoding: Decoding | None) -> Response:
         failed: set[int] = set()
         while True:
-            with free.taken(failed) as number:
+            with self._endpoint(failed) as number:
                 try:
                     (response,) = self.models[number].generate([prompt], decoding)
                 except RemoteError:
@@ -118,26 +115,15 @@ class MultiEndpointModel:
                 else:
                     return response
 
-
-class _Turns:
-    """Which endpoint has the fewest prompts under way."""
-
-    def __init__(self, n: int) -> None:
-        self._lock = threading.Lock()
-        self._under_way = [0] * n
-
     @contextmanager
-    def taken(self, without: set[int]) -> Iterator[int]:
-        number = self._take(without)
+    def _endpoint(self, failed: set[int]) -> Iterator[int]:
+        """Reserve the endpoint with the fewest prompts in progress, failed ones excluded."""
+        with self._lock:
+            candidates = [n for n in range(len(self.models)) if n not in failed]
+            number = min(candidates, key=self._n_in_progress.__getitem__)
+            self._n_in_progress[number] += 1
         try:
             yield number
         finally:
             with self._lock:
-                self._under_way[number] -= 1
-
-    def _take(self, without: set[int]) -> int:
-        with self._lock:
-            left = [n for n in range(len(self._under_way)) if n not in without]
-            number = min(left, key=self._under_way.__getitem__)
-            self._under_way[number] += 1
-            return number
+                self._n_in_progress[number] -= 1

@@ -1,4 +1,4 @@
-"""Prompts and answers as chat endpoints write them: JSON of OpenAI's form."""
+"""Prompts and answers in the JSON format of OpenAI's chat completions."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -12,41 +12,50 @@ from audioprobe.models.remote.retry import RequestFailedError
 from audioprobe.responses import split_reasoning
 from audioprobe.types import Decoding, Option, Prompt, Response, Waveform
 
-_TOKENS_PER_SECOND = 50  # of sound: Whisper's encoder makes so many, no known model passes on more
-_SHORTEST_S = 30.0  # Whisper's window, which some models always fill
-_TOKENS_PER_TURN = 64  # what a chat template adds, generously
+_TOKENS_PER_SECOND = 50  # frame rate of Whisper's encoder; no known model uses more tokens
+_MIN_SECONDS = 30.0  # Whisper's window, which some models always fill
+_TOKENS_PER_TURN = 64  # upper bound of what a chat template adds
 
-_REASONING = ("reasoning_content", "reasoning")  # fields of servers that separate it themselves
+_REASONING_FIELDS = ("reasoning_content", "reasoning")  # of servers that separate it themselves
 
-# Words of `finish_reason`, in lower case. Any other, and none, is an end like "stop".
+# Values of `finish_reason`, in lower case. Any other value, and none, is read as "stop".
 _AT_LIMIT = frozenset({"length", "max_tokens", "max_output_tokens", "max_new_tokens"})
 _AT_LIMIT |= {"max_completion_tokens", "max_length", "model_length", "token_limit", "limit"}
 _AT_LIMIT |= {"model_context_window_exceeded", "context_length_exceeded"}
 _WITHHELD = frozenset({"content_filter", "content_filtered", "safety", "recitation", "spii"})
 _WITHHELD |= {"blocklist", "prohibited_content", "sensitive", "guardrail_intervened", "refusal"}
-_BROKEN_OFF = frozenset({"abort", "aborted", "cancelled", "canceled", "error", "network_error"})
-_BROKEN_OFF |= {"insufficient_system_resource", "timeout", "malformed_function_call"}
+_INTERRUPTED = frozenset({"abort", "aborted", "cancelled", "canceled", "error", "network_error"})
+_INTERRUPTED |= {"insufficient_system_resource", "timeout", "malformed_function_call"}
 
 
 @dataclass(slots=True)
-class Messages:
-    """A prompt on its way.
+class ChatMessages:
+    """The messages of a request.
 
     Attributes:
-        turns: the messages, as JSON.
-        n_tokens: a bound of what they count, high on purpose.
-        n_cut: samples that were louder than full scale.
+        turns: the messages as JSON.
+        n_tokens: upper bound of their number of tokens.
+        n_clipped: samples beyond full scale, which were clipped.
     """
 
     turns: list[dict[str, Any]] = field(default_factory=list)
     n_tokens: int = 0
-    n_cut: int = 0
+    n_clipped: int = 0
 
-    def say(self, role: str, text: str, audio: Waveform | None, rate: int | None) -> None:
-        """Add a turn; a sound stands before the text about it.
+    def add(
+        self, role: str, text: str, audio: Waveform | None = None, rate: int | None = None
+    ) -> None:
+        """Add a turn; audio comes before the text about it.
+
+        Args:
+            role: "system", "user" or "assistant".
+            text: of the turn.
+            audio: sent as a WAV file of 16 bits.
+            rate: Hz that the audio is resampled to; None keeps its rate.
 
         Raises:
-            InvalidInputError: for an empty text, or one that is no Unicode.
+            InvalidInputError: for an empty text, or lone surrogates.
+            UnsupportedInputError: for a sound too short to be resampled.
         """
         if not text.strip():
             raise InvalidInputError(f"Every {role} turn needs a text, got an empty one.")
@@ -55,74 +64,74 @@ class Messages:
         except UnicodeEncodeError as error:
             raise InvalidInputError(
                 f"The {role} turn {text!r:.60} holds lone surrogates, which cannot be sent as "
-                "UTF-8. It may have been read in a wrong encoding."
+                "UTF-8. It may have been read with a wrong encoding."
             ) from error
         content: str | list[dict[str, Any]] = text
         if audio is not None:
-            sound = audio if rate is None else resample(audio, rate)
-            file, n_cut = wav_bytes(sound)
+            waveform = audio if rate is None else resample(audio, rate)
+            file, n_clipped = wav_bytes(waveform)
             data = {"data": base64.b64encode(file).decode(), "format": "wav"}
             content = [
                 {"type": "input_audio", "input_audio": data},
                 {"type": "text", "text": text},
             ]
-            self.n_cut += n_cut
-            self.n_tokens += int(max(sound.duration, _SHORTEST_S) * _TOKENS_PER_SECOND) + 1
+            self.n_clipped += n_clipped
+            self.n_tokens += int(max(waveform.duration, _MIN_SECONDS) * _TOKENS_PER_SECOND) + 1
         self.turns.append({"role": role, "content": content})
 
 
-def messages_of(prompt: Prompt, system: str | None, rate: int | None) -> Messages:
-    """A prompt as turns: the system's, question and answer of each example, the question.
+def build_messages(prompt: Prompt, system: str | None, rate: int | None) -> ChatMessages:
+    """Return the turns of a prompt: system, question and answer of each example, question.
 
     Args:
-        prompt: with or without sounds.
+        prompt: with or without audio.
         system: the first turn; None is none.
-        rate: Hz that sounds are resampled to; None keeps their own.
+        rate: Hz that audio is resampled to; None keeps its rate.
 
     Raises:
-        InvalidInputError: for an empty text, or one that is no Unicode.
+        InvalidInputError: for an empty text, or lone surrogates.
         UnsupportedInputError: for a sound too short to be resampled.
     """
-    messages = Messages()
+    messages = ChatMessages()
     if system is not None:
-        messages.say("system", system, None, None)
+        messages.add("system", system)
     for example in prompt.examples:
-        messages.say("user", example.question, example.audio, rate)
-        messages.say("assistant", example.answer, None, None)
-    messages.say("user", prompt.text, prompt.audio, rate)
+        messages.add("user", example.question, example.audio, rate)
+        messages.add("assistant", example.answer)
+    messages.add("user", prompt.text, prompt.audio, rate)
     return messages
 
 
 def decoding_fields(decoding: Decoding, *, is_openai: bool) -> dict[str, Any]:
-    """How to decode, as fields of a request; only what matters is sent.
+    """Return the decoding options as fields of a request, without those that have no effect.
 
     Raises:
-        UnsupportedInputError: for what OpenAI's own service has no field for.
+        UnsupportedInputError: for options that OpenAI's service does not have.
     """
-    # OpenAI renamed the limit; others know the old name at least.
+    # OpenAI renamed the limit; all other services know the old name.
     limit = "max_completion_tokens" if is_openai else "max_tokens"
     fields: dict[str, Any] = {
         limit: decoding.max_new_tokens,
         "temperature": decoding.temperature,
         "seed": decoding.seed,
     }
-    beyond: dict[str, Any] = {}
+    extensions: dict[str, Any] = {}
     if decoding.temperature > 0:
         fields["top_p"] = decoding.top_p
         if decoding.top_k is not None:
-            beyond["top_k"] = decoding.top_k
+            extensions["top_k"] = decoding.top_k
     if decoding.repetition_penalty != 1:
-        beyond["repetition_penalty"] = decoding.repetition_penalty
-    if beyond and is_openai:
+        extensions["repetition_penalty"] = decoding.repetition_penalty
+    if extensions and is_openai:
         raise UnsupportedInputError(
-            f"OpenAI's service has no {' and no '.join(beyond)}: leave them out of the decoding, "
-            "or ask a service that has them (vLLM and SGLang do)."
+            f"OpenAI's service has no {' and no '.join(extensions)}: remove the option, or use a "
+            "service that has it (vLLM and SGLang do)."
         )
-    return fields | beyond
+    return fields | extensions
 
 
-def usage_of(answer: Mapping[str, Any]) -> dict[str, int]:
-    """What the service says that it counted: prompt_tokens, completion_tokens, audio_tokens."""
+def read_usage(answer: Mapping[str, Any]) -> dict[str, int]:
+    """Return the counts in an answer: prompt_tokens, completion_tokens, audio_tokens."""
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return {}
@@ -132,36 +141,36 @@ def usage_of(answer: Mapping[str, Any]) -> dict[str, int]:
     return {name: n for name, n in counts.items() if type(n) is int and n >= 0}
 
 
-def trial_of(answer: Mapping[str, Any], said: Callable[[str], str]) -> Response:
-    """An answer of which only the counts matter, and whether its text differs from another's.
+def read_unchecked(answer: Mapping[str, Any], redact: Callable[[str], str]) -> Response:
+    """Return text and counts of an answer that may be incomplete or empty.
 
     Args:
         answer: the JSON.
-        said: leaves the key out of a service's words, and nothing else.
+        redact: removes the key from a text.
     """
     try:
         text = _text_of(answer["choices"][0]["message"]["content"])
     except (KeyError, IndexError, TypeError):
         text = ""
-    # An answer that was cut off while the model reasoned is as good as any here.
-    parts = split_reasoning(said(text))
-    return Response("\n".join(filter(None, parts)), details=dict(usage_of(answer)))
+    # An answer that ends within the reasoning is good enough to be compared.
+    parts = split_reasoning(redact(text))
+    return Response("\n".join(filter(None, parts)), details=dict(read_usage(answer)))
 
 
-def response_of(
-    answer: Mapping[str, Any], model: str, limit: int, said: Callable[[str], str]
+def read_response(
+    answer: Mapping[str, Any], model: str, limit: int, quote: Callable[[str], str]
 ) -> Response:
-    """The text of an answer, if it has one.
+    """Return the text of an answer.
 
     Args:
         answer: the JSON.
-        model: what was asked for; another name in the answer is recorded.
-        limit: new tokens that were asked for.
-        said: makes a service's words fit to be shown.
+        model: the requested model; a different name in the answer is recorded.
+        limit: maximum number of new tokens.
+        quote: prepares a text of the service for a message.
 
     Raises:
-        Refusal: retryable, for what is no chat completion; not retryable, for an answer that was
-            withheld, refused, broken off, or has no text.
+        RequestFailedError: retryable if it is not a chat completion; not retryable if the answer
+            was withheld, refused or interrupted, or has no text.
     """
     try:
         choice = answer["choices"][0]
@@ -173,48 +182,53 @@ def response_of(
             retryable=True,
         ) from None
     kind = reason.strip().lower() if isinstance(reason, str) else ""
-    _refuse_what_is_no_answer(message, kind, said)
-    details: dict[str, Option] = dict(usage_of(answer))
-    finish = _finish_of(kind, details.get("completion_tokens"), limit)
+    _check_answer(message, kind, quote)
+    details: dict[str, Option] = dict(read_usage(answer))
+    finish = _finish(kind, details.get("completion_tokens"), limit)
     text = _text_of(content)
+    fields = map(message.get, _REASONING_FIELDS)
+    reasoning = [value.strip() for value in fields if isinstance(value, str) and value.strip()]
     if not (split_reasoning(text)[1] or "").strip():
-        raise RequestFailedError(_no_text(message, text, finish, said(repr(reason))))
-    for name in _REASONING:
-        if isinstance(reasoning := message.get(name), str) and reasoning.strip():
-            details["reasoning"] = reasoning.strip()
+        if text.strip() or reasoning or finish == "length":
+            raise RequestFailedError(
+                "The model answered with no text: it reached the token limit or returned reasoning "
+                "only. Raise max_new_tokens, or disable reasoning (extra_body)."
+            )
+        raise RequestFailedError(
+            f"The model answered with no text (finish_reason {quote(repr(reason))})."
+        )
+    if reasoning:
+        details["reasoning"] = reasoning[-1]
     if reason != finish:
-        details["finish_reason"] = said(reason) if kind else "none given"
-    answered = answer.get("model")
-    if isinstance(answered, str) and answered != model:
-        details["model"] = said(answered)
+        details["finish_reason"] = quote(reason) if kind else "none given"
+    answering_model = answer.get("model")
+    if isinstance(answering_model, str) and answering_model != model:
+        details["model"] = quote(answering_model)
     return Response(text.strip(), finish, details=details)
 
 
-def _refuse_what_is_no_answer(
-    message: Mapping[str, Any], kind: str, said: Callable[[str], str]
-) -> None:
+def _check_answer(message: Mapping[str, Any], kind: str, quote: Callable[[str], str]) -> None:
+    """Raise if the answer was refused, withheld or interrupted, or calls a tool."""
     refusal = message.get("refusal") or _part_of(message.get("content"), "refusal")
     if refusal:
-        raise RequestFailedError(f"The model refused: {said(str(refusal))!r}.")
+        raise RequestFailedError(f"The model refused: {quote(str(refusal))!r}.")
     if kind in _WITHHELD:
-        raise RequestFailedError(f"The service withheld the answer (finish_reason {said(kind)}).")
+        raise RequestFailedError(f"The service withheld the answer (finish_reason {quote(kind)}).")
     if message.get("tool_calls") or message.get("function_call"):
-        raise RequestFailedError(
-            "The model called a tool instead of answering. Ask for text alone."
-        )
-    if kind in _BROKEN_OFF:
-        raise RequestFailedError(f"The answer broke off (finish_reason {said(kind)!r}).")
+        raise RequestFailedError("The model called a tool instead of answering. Ask for text only.")
+    if kind in _INTERRUPTED:
+        raise RequestFailedError(f"The answer was interrupted (finish_reason {quote(kind)!r}).")
 
 
 def _text_of(content: object) -> str:
-    """The text of a message: a string, or the parts of it that are text; "" where there is none."""
+    """Return the text of a message: a string, or its text parts; "" if there is none."""
     if isinstance(content, str):
         return content
     return _part_of(content, "text") or _part_of(content, "output_text", "text")
 
 
 def _part_of(content: object, kind: str, name: str | None = None) -> str:
-    """The parts of one type, joined; other parts, such as thoughts, are left out."""
+    """Return the parts of one type, joined; other parts, such as reasoning, are left out."""
     parts = content if isinstance(content, list) else [content]
     texts = [
         part.get(name or kind)
@@ -224,20 +238,8 @@ def _part_of(content: object, kind: str, name: str | None = None) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _finish_of(kind: str, n_new: object, limit: int) -> Literal["stop", "length"]:
-    """How an answer ended; where the service does not say, its count of tokens does."""
-    if kind in _AT_LIMIT:
-        return "length"
-    if not kind and isinstance(n_new, int) and n_new >= limit:
+def _finish(kind: str, n_new: object, limit: int) -> Literal["stop", "length"]:
+    """Return how an answer ended, by its token count if the service gives no reason."""
+    if kind in _AT_LIMIT or (not kind and isinstance(n_new, int) and n_new >= limit):
         return "length"
     return "stop"
-
-
-def _no_text(message: Mapping[str, Any], text: str, finish: str, reason: str) -> str:
-    thought = any(str(told or "").strip() for told in (text, *map(message.get, _REASONING)))
-    if thought or finish == "length":
-        return (
-            "The model answered with no text: it reached the token limit or returned reasoning "
-            "only. Raise max_new_tokens, or disable reasoning (extra_body)."
-        )
-    return f"The model answered with no text (finish_reason {reason})."

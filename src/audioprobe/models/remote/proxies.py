@@ -1,4 +1,8 @@
-"""Proxies that the environment names for an address."""
+"""The proxy of an address, from the environment.
+
+httpx reads the same variables, but asks this machine through the proxy too, ignores networks such
+as 10.0.0.0/8 in NO_PROXY, and does not name the variable in its errors.
+"""
 
 import ipaddress
 import os
@@ -16,18 +20,17 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class ProxySetting:
-    """A proxy, and where it was set.
+    """A proxy and the setting that names it.
 
     Attributes:
         source: the environment variable, or "the system settings".
-        address: URL of the proxy; may hold a user and a password, and is not printed.
+        address: URL of the proxy; may hold a user and a password, and is not shown.
     """
 
     source: str
     address: str = field(repr=False)
 
     def __str__(self) -> str:
-        """The proxy without user and password, and its source."""
         parts = urlsplit(self.address)
         return f"the proxy {parts.scheme}://{parts.netloc.rpartition('@')[2]} of {self.source}"
 
@@ -35,13 +38,13 @@ class ProxySetting:
 def proxy_for(url: str) -> ProxySetting | None:
     """Return the proxy for requests to an address, or None for a direct connection.
 
-    The variables are HTTP_PROXY or HTTPS_PROXY, by the scheme of the address, then ALL_PROXY;
-    lower-case names come first. Addresses of this machine, and those that NO_PROXY names, have
-    none. A variable that is not used for this address is not looked at.
+    The variables are HTTP_PROXY or HTTPS_PROXY, by the scheme of the address, then ALL_PROXY; names
+    in lower case come first. Addresses of this machine and those in NO_PROXY have none. A variable
+    that is not used for this address is not checked.
 
     Raises:
-        InvalidInputError: if the variable holds no address of a proxy; does not show it whole.
-        MissingDependencyError: for a SOCKS proxy without the package that speaks its protocol.
+        InvalidInputError: if the variable does not hold the address of a proxy; does not show it.
+        MissingDependencyError: for a SOCKS proxy if the package for its protocol is missing.
     """
     parts = urlsplit(url)
     if _is_exempt(parts):
@@ -53,16 +56,18 @@ def proxy_for(url: str) -> ProxySetting | None:
     address = proxies[scheme].strip()
     variables = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
     source = next((name for name in variables if os.environ.get(name)), "the system settings")
-    return _checked(ProxySetting(source, address if "://" in address else f"http://{address}"))
+    proxy = ProxySetting(source, address if "://" in address else f"http://{address}")
+    _check(proxy)
+    return proxy
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host is a loopback address, or a name of one."""
+    """Return whether a host is a loopback address, or a name of one."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
     address = _ip_address(name)
-    # Connections to 0.0.0.0 and [::], where servers say that they listen, reach this machine too.
+    # 0.0.0.0 and [::], which servers print as their address, reach this machine too.
     return address is not None and (address.is_loopback or address.is_unspecified)
 
 
@@ -71,18 +76,14 @@ def _is_exempt(parts: SplitResult) -> bool:
     if is_this_machine(host) or proxy_bypass(host):
         return True
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    # In this form a rule with a port is found, which applies to that port alone.
-    if port is not None and proxy_bypass(f"{host}:{port}"):
+    if port is not None and proxy_bypass(f"{host}:{port}"):  # for rules that name a port
         return True
     address = _ip_address(host)
-    if address is None:
-        return False
     rules = getproxies().get("no", "").split(",")
-    return any(address in network for network in map(_network, rules) if network is not None)
+    return address is not None and any(_is_in_network(address, rule) for rule in rules)
 
 
-def _checked(proxy: ProxySetting) -> ProxySetting:
-    """Raise where no connection could be made through it, before one is tried."""
+def _check(proxy: ProxySetting) -> None:
     try:
         parts = urlsplit(proxy.address)
         is_address = bool(parts.hostname) and parts.port != 0
@@ -93,8 +94,8 @@ def _checked(proxy: ProxySetting) -> ProxySetting:
         received = f"the scheme {scheme[:20]!r}" if scheme not in _SCHEMES else "no such address"
         raise InvalidInputError(
             "Expected the address of a proxy, such as http://host:3128 or socks5://host:1080, in "
-            f"{proxy.source}, got {received}. Correct it, unset it, or exclude the service with "
-            "NO_PROXY."
+            f"{proxy.source}, got {received}. Correct or unset the variable, or exclude the "
+            "service with NO_PROXY."
         )
     if scheme.startswith("socks") and find_spec("socksio") is None:
         raise MissingDependencyError(
@@ -102,7 +103,6 @@ def _checked(proxy: ProxySetting) -> ProxySetting:
             "installed. Install it with: pip install socksio. Or unset the variable, or exclude "
             "the service with NO_PROXY."
         )
-    return proxy
 
 
 def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -117,8 +117,8 @@ def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
     return mapped or address
 
 
-def _network(rule: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+def _is_in_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, rule: str) -> bool:
     try:
-        return ipaddress.ip_network(rule.strip(), strict=False)
+        return address in ipaddress.ip_network(rule.strip(), strict=False)
     except ValueError:
-        return None
+        return False

@@ -1,34 +1,38 @@
-"""One request to a remote service: how often to try, how long to wait."""
+"""Retries of a request to a remote service.
+
+The retries of the openai client are switched off: an attempt here includes reading the answer, has
+one time limit in all, and counts against the budget.
+"""
 
 import email.utils
-import itertools
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from threading import Event
 from typing import TypeVar
 
 from audioprobe.errors import InvalidInputError, RemoteError
 
 T = TypeVar("T")
 
-_LONGEST_BACKOFF_S = 30.0
+_MAX_BACKOFF_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """When to try again.
+    """When a failed request is repeated.
 
     Attributes:
-        attempts: requests at most, the first included.
-        first_wait_s: before the second; doubles each time, and is spread by up to a half so that
-            many clients do not come back at once.
-        longest_wait_s: what a service may ask for by Retry-After; more ends the call.
+        attempts: maximum number of requests, the first included.
+        first_wait_s: wait before the second attempt. It doubles each time, and up to a half is
+            added at random, so that many clients do not return at once.
+        longest_wait_s: longest wait that a service may request with Retry-After; a longer one is an
+            error.
 
     Raises:
-        InvalidInputError: for less than one attempt, or negative times.
+        InvalidInputError: for less than one attempt, or a negative time.
     """
 
     attempts: int = 6
@@ -42,93 +46,72 @@ class Retry:
                 f"{self.attempts}, {self.first_wait_s} and {self.longest_wait_s}."
             )
 
+    def wait_s(self, error: RemoteError, n_attempts: int) -> float | None:
+        """Return the seconds until the next attempt, or None if there is none."""
+        if not error.retryable or n_attempts >= self.attempts:
+            return None
+        if error.wait_s is not None:
+            return error.wait_s if error.wait_s <= self.longest_wait_s else None
+        backoff = min(self.first_wait_s * 2.0 ** (n_attempts - 1), _MAX_BACKOFF_S)
+        return backoff * random.uniform(1.0, 1.5)  # noqa: S311 - not for security
 
-class RequestFailedError(Exception):
-    """One attempt that failed, on its way to a retry or a `RemoteError`."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        retryable: bool = False,
-        final: bool = False,
-        wait_s: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.retryable = retryable
-        self.final = final
-        self.wait_s = wait_s
+class RequestFailedError(RemoteError):
+    """One attempt failed; it may be repeated."""
 
 
 class RequestCancelledError(RemoteError):
-    """Not tried (again), because another request of the same call failed for good."""
+    """A request was not sent because another request of the same call failed for good."""
 
 
-def attempt(call: Callable[[], T], retry: Retry, stop: threading.Event) -> T:
-    """Call until it succeeds, waiting as the service asks.
+def check_not_cancelled(stop: Event) -> None:
+    """Raise `RequestCancelledError` if the event is set."""
+    if stop.is_set():
+        raise RequestCancelledError("Not sent: another request failed for good.")
+
+
+def call_with_retries(call: Callable[[], T], retry: Retry, stop: Event) -> T:
+    """Call a function until it succeeds or the error is permanent.
 
     Args:
-        call: one attempt; raises `RequestFailedError` where it fails.
-        retry: how often, how long.
-        stop: set by another thread: no attempt is begun, and the waiting ends.
+        call: one attempt; raises `RequestFailedError` if it fails.
+        retry: how often, and how long to wait.
+        stop: set by another thread to end the waiting; no further attempt is made.
 
     Raises:
-        RemoteError: when it failed for good; says how often it was tried.
-        RequestCancelledError: when it was stopped.
+        RemoteError: after the last attempt, with the number of attempts.
+        RequestCancelledError: if `stop` is set.
     """
-    for n in itertools.count(1):
-        if stop.is_set():
-            raise RequestCancelledError("Not tried: another request failed for good.")
+    n_attempts = 0
+    while True:
+        check_not_cancelled(stop)
+        n_attempts += 1
         try:
             return call()
-        except RequestFailedError as refusal:
-            failed = refusal
-        # Outside the handler, so that what is raised does not carry the refusal's own chain.
-        wait = _wait(failed, n, retry)
-        if wait is None or n >= retry.attempts:
-            tried = f" (tried {n} times)" if n > 1 else ""
+        except RequestFailedError as error:
+            failure = error
+        # Outside the handler, so that the error has no chain: its cause may quote the key.
+        wait_s = retry.wait_s(failure, n_attempts)
+        if wait_s is None:
+            attempts = f" (tried {n_attempts} times)" if n_attempts > 1 else ""
             raise RemoteError(
-                f"{failed}{tried}",
-                status=failed.status,
-                retryable=failed.retryable,
-                final=failed.final,
+                f"{failure}{attempts}",
+                status=failure.status,
+                retryable=failure.retryable,
+                final=failure.final,
+                wait_s=failure.wait_s,
             )
-        stop.wait(wait)
-    raise AssertionError  # unreachable: the loop has no end of its own
-
-
-def _wait(refusal: RequestFailedError, n: int, retry: Retry) -> float | None:
-    """Seconds until the next attempt; None where there should be none."""
-    if not refusal.retryable:
-        return None
-    if refusal.wait_s is not None:
-        return refusal.wait_s if refusal.wait_s <= retry.longest_wait_s else None
-    backoff = min(retry.first_wait_s * 2.0 ** (n - 1), _LONGEST_BACKOFF_S)
-    return backoff * random.uniform(1.0, 1.5)  # noqa: S311 - no secret rests on it
+        stop.wait(wait_s)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a response asks to wait, by `Retry-After-Ms` or `Retry-After`."""
-    for name, factor in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            return max(0.0, float(value) * factor)
-        except ValueError:
-            seconds = _seconds_until(value)
-            if seconds is not None:
-                return seconds
+    """Return the wait in seconds that `Retry-After-Ms` or `Retry-After` requests, or None."""
+    with suppress(KeyError, ValueError):
+        return max(0.0, float(headers["retry-after-ms"]) / 1000)
+    value = headers.get("retry-after", "")
+    with suppress(ValueError):
+        return max(0.0, float(value))
+    with suppress(ValueError):
+        date: float = email.utils.parsedate_to_datetime(value).timestamp()
+        return max(0.0, date - time.time())
     return None
-
-
-def _seconds_until(date: str) -> float | None:
-    """From now to an HTTP date, at least 0; None for what is no date."""
-    try:
-        moment: datetime = email.utils.parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    seconds: float = moment.timestamp() - time.time()
-    return max(0.0, seconds)

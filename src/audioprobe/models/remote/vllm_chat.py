@@ -1,4 +1,4 @@
-"""Chat models behind vLLM, which also says how probable a given answer is."""
+"""Chat models served by vLLM, which also returns likelihoods of given answers."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -7,8 +7,8 @@ from typing import Any
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.remote.openai_chat import OpenAIChat
-from audioprobe.models.remote.openai_format import messages_of
-from audioprobe.models.remote.prompt_logprobs import likelihood_of
+from audioprobe.models.remote.openai_format import build_messages
+from audioprobe.models.remote.prompt_logprobs import read_likelihood
 from audioprobe.types import LogLikelihood, Prompt
 
 _FIELDS: dict[str, Any] = {
@@ -18,55 +18,55 @@ _FIELDS: dict[str, Any] = {
     "max_tokens": 1,
     "temperature": 0.0,
 }
-"""vLLM's own fields: the last message is left open, and every token of the prompt is rated."""
+"""Fields of vLLM: the last message is not closed, and every token of the prompt gets a logprob."""
 
 
 class VllmChat(OpenAIChat):
-    """An `OpenAIChat` whose endpoint is a vLLM server: with likelihoods, for `base_url` alone.
+    """An `OpenAIChat` for a vLLM server, with likelihoods.
 
-    The form of vLLM's answers is that of its documented `prompt_logprobs`; this was tried on a
-    local server of that form, not yet on vLLM itself.
+    The format is that of vLLM's documented `prompt_logprobs`; it was tested with a local server
+    that answers in this format, not with vLLM.
     """
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """For each prompt, the log-likelihood of every continuation as the assistant's words.
+        """Yield for each prompt the log-likelihood of every continuation as the assistant's answer.
 
-        A request per prompt and continuation; whether the sound is encoded once is up to the
-        server's cache.
+        One request is sent per prompt and continuation; whether the audio is encoded only once
+        depends on the server's cache.
 
         Args:
-            prompts: taken as they are needed, up to twice the concurrency ahead.
+            prompts: consumed lazily, up to twice the concurrency ahead.
             continuations: exactly as the assistant would write them.
 
         Raises:
-            InvalidInputError: for an empty text, or an endpoint that is OpenAI's own.
-            RemoteError: when a prompt failed for good; where the chat template changes a
-                continuation, or a token reaches across its start, so that it cannot be told apart.
+            InvalidInputError: for an empty text, or if the endpoint is OpenAI's.
+            RemoteError: if a prompt failed for good, or the tokens of a continuation cannot be
+                identified because the chat template changes it or a token crosses its start.
         """
-        if self._endpoint.is_openai:
+        if self._client.is_openai:
             raise InvalidInputError(
-                "OpenAI's service gives no likelihoods of given answers: pass the base_url of a "
-                "vLLM server."
+                "OpenAI's service has no likelihoods of given answers: pass the base_url of a vLLM "
+                "server."
             )
         if not continuations:
             for _ in prompts:
                 yield ()
             return
-        self._endpoint.check_key()
+        self._client.check_key()
         pairs = ((prompt, text) for prompt in prompts for text in continuations)
-        found = self._workers.answers(pairs, self._rate, lambda p: (p[0].digest(), p[1]))
-        while row := tuple(islice(found, len(continuations))):
+        values = self._client.workers.map(pairs, self._likelihood, lambda p: (p[0].digest(), p[1]))
+        while row := tuple(islice(values, len(continuations))):
             yield row
 
-    def _rate(self, pair: tuple[Prompt, str], stop: Event) -> LogLikelihood:
+    def _likelihood(self, pair: tuple[Prompt, str], stop: Event) -> LogLikelihood:
         prompt, continuation = pair
-        self._listen_first(prompt, stop)
-        messages = messages_of(prompt, self._system, self._sample_rate)
-        messages.say("assistant", continuation, None, None)
+        self._require_audio_support(prompt, stop)
+        messages = build_messages(prompt, self._system, self._sample_rate)
+        messages.add("assistant", continuation)
 
         def read(answer: Mapping[str, Any]) -> LogLikelihood:
-            return likelihood_of(answer, continuation)
+            return read_likelihood(answer, continuation)
 
-        return self._ask(messages, _FIELDS, 1, read, stop)
+        return self._request(messages, _FIELDS, 1, read, stop)

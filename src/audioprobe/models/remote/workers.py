@@ -1,163 +1,151 @@
-"""Many questions under way at once, answers in order."""
+"""Concurrent calls in threads, with results in order."""
 
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
+from itertools import islice
+from threading import Event
 from typing import Any, TypeAlias, TypeVar
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.models.remote.retry import RequestCancelledError
+from audioprobe.models.remote.retry import RequestCancelledError, check_not_cancelled
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
-_Waiting: TypeAlias = tuple[Hashable, "Future[Any]"]
-_Job: TypeAlias = tuple["Future[Any]", object, "_Call"]
+Result = TypeVar("Result")
+_Job: TypeAlias = tuple["Future[Any]", object, "_Stream"]
 
-_AHEAD = 2  # items taken per worker: one under way, one for when another worker is slow
+_AHEAD = 2  # items per worker that are taken: one in progress, one that waits for a free worker
 
 
 class Workers:
-    """Threads that ask a slow service; they do not outlive the program.
+    """Daemon threads that call a slow function, such as a request to a service.
 
-    Items are taken as they are needed, up to twice as many as there are workers, and asked about in
-    their order. Where a stream ends early, nothing new is begun; what is under way is let finish,
-    and its answer is given when the same is asked next, for it may have been paid for.
+    Items are taken lazily, up to twice the number of workers ahead, and started in order. If a
+    stream ends early, no further call starts. Calls in progress finish, and their results are used
+    if the same items come again, since they may have been paid for.
 
     Args:
-        concurrency: questions under way at once, over all streams.
+        concurrency: maximum number of concurrent calls, over all streams.
 
     Raises:
-        InvalidInputError: for less than one.
+        InvalidInputError: for a concurrency below 1.
     """
 
     def __init__(self, concurrency: int) -> None:
         if concurrency < 1:
             raise InvalidInputError(f"concurrency must be at least 1, got {concurrency}.")
         self._concurrency = concurrency
-        self._start()
-
-    def _start(self) -> None:
         self._lock = threading.Lock()
-        self._n_working = 0
-        self._pending: deque[_Job] = deque()
+        self._n_threads = 0
+        self._queue: deque[_Job] = deque()
         self._unclaimed: OrderedDict[Hashable, Future[Any]] = OrderedDict()
 
-    def answers(
+    def map(
         self,
         items: Iterable[Item],
-        ask: Callable[[Item, threading.Event], Answer],
+        function: Callable[[Item, Event], Result],
         key: Callable[[Item], Hashable],
-    ) -> Iterator[Answer]:
-        """One answer per item, in order.
+        *,
+        stop_at_any_error: bool = False,
+    ) -> Iterator[Result]:
+        """Yield the result of each item, in order, up to the first error.
 
         Args:
-            items: taken as they are needed.
-            ask: called in a thread; a set event asks it to stop trying.
-            key: equal only for items whose answers are.
-
-        Yields:
-            All answers before the first failure.
+            items: consumed lazily.
+            function: called in a thread with an item and an event; it should stop when the event is
+                set.
+            key: equal only for items with equal results.
+            stop_at_any_error: whether any `RemoteError` stops the calls for later items; by default
+                only a final one does.
 
         Raises:
-            Exception: the failure; where a service refuses for good, that refusal.
+            Exception: the error of the first failed item, or the final error that stopped it.
         """
-        queue = iter(items)
-        waiting: deque[_Waiting] = deque()
-        call = _Call(ask)
-        is_open = True
+        stream = _Stream(function, stop_at_any_error)
+        remaining = iter(items)
+        waiting: deque[tuple[Hashable, Future[Any]]] = deque()
         try:
             while True:
-                while is_open and len(waiting) < _AHEAD * self._concurrency:
-                    try:
-                        item = next(queue)
-                    except StopIteration:
-                        is_open = False
-                    else:
-                        waiting.append((key(item), self._begin(key(item), item, call)))
+                for item in islice(remaining, _AHEAD * self._concurrency - len(waiting)):
+                    waiting.append((key(item), self._start(key(item), item, stream)))
                 if not waiting:
                     return
-                answer: Answer = call.result(waiting.popleft()[1])
-                yield answer
+                result: Result = stream.result(waiting.popleft()[1])
+                yield result
         finally:
-            call.stop.set()
-            self._leave(waiting)
+            stream.stop.set()
+            self._abandon(waiting)
 
-    def _begin(self, key: Hashable, item: object, call: "_Call") -> "Future[Any]":
+    def _start(self, key: Hashable, item: object, stream: "_Stream") -> "Future[Any]":
         with self._lock:
-            left = self._unclaimed.pop(key, None)
-        if left is not None and not _gave_up(left):
-            return left
+            unclaimed = self._unclaimed.pop(key, None)
+        if unclaimed is not None and not _is_cancelled(unclaimed):
+            return unclaimed
         future: Future[Any] = Future()
         with self._lock:
-            self._pending.append((future, item, call))
-            if self._n_working == self._concurrency:
+            self._queue.append((future, item, stream))
+            if self._n_threads == self._concurrency:
                 return future
-            self._n_working += 1
+            self._n_threads += 1
         threading.Thread(target=self._work, daemon=True, name="audioprobe-request").start()
         return future
 
     def _work(self) -> None:
-        """Ask in the order of the items, until there is nothing to ask."""
+        """Process the queue until it is empty."""
         while True:
             with self._lock:
-                if not self._pending:
-                    self._n_working -= 1
+                if not self._queue:
+                    self._n_threads -= 1
                     return
-                future, item, call = self._pending.popleft()
+                future, item, stream = self._queue.popleft()
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(call.answer(item))
-                except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                    future.set_result(stream.call(item))
+                except BaseException as error:  # noqa: BLE001 - raised by future.result()
                     future.set_exception(error)
 
-    def _leave(self, waiting: Iterable[_Waiting]) -> None:
-        """Forget what has not begun, remember what has."""
-        begun = [(key, future) for key, future in waiting if not future.cancel()]
+    def _abandon(self, waiting: Iterable[tuple[Hashable, "Future[Any]"]]) -> None:
+        """Cancel calls that have not started, and store the others for a later stream."""
+        started = [(key, future) for key, future in waiting if not future.cancel()]
         with self._lock:
-            for key, future in begun:
-                self._unclaimed[key] = future
+            self._unclaimed.update(started)
             while len(self._unclaimed) > _AHEAD * self._concurrency:
                 self._unclaimed.popitem(last=False)
 
-    def __getstate__(self) -> dict[str, int]:
-        """The number alone: a copy in another process has threads of its own."""
-        return {"_concurrency": self._concurrency}
-
-    def __setstate__(self, state: dict[str, int]) -> None:
-        """Restore, with nothing under way."""
-        self.__dict__.update(state)
-        self._start()
+    def __reduce__(self) -> tuple[object, ...]:
+        return Workers, (self._concurrency,)
 
 
-class _Call:
-    """What the questions of one stream share: how to ask, when to stop, and why."""
+class _Stream:
+    """The function of one stream, and the error that stopped it."""
 
-    def __init__(self, ask: Callable[[Any, threading.Event], Any]) -> None:
-        self.stop = threading.Event()
-        self._ask = ask
-        self._refusal: RemoteError | None = None
+    def __init__(self, function: Callable[[Any, Event], Any], stop_at_any_error: bool) -> None:
+        self.stop = Event()
+        self._function = function
+        self._stop_at_any_error = stop_at_any_error
+        self._error: RemoteError | None = None
 
-    def answer(self, item: object) -> object:
-        if self.stop.is_set():
-            raise RequestCancelledError("Not tried: another request failed for good.")
+    def call(self, item: object) -> object:
+        check_not_cancelled(self.stop)
         try:
-            return self._ask(item, self.stop)
+            return self._function(item, self.stop)
+        except RequestCancelledError:
+            raise
         except RemoteError as error:
-            if error.final:
-                self._refusal = self._refusal or error
+            if error.final or self._stop_at_any_error:
+                self._error = self._error or error
                 self.stop.set()
             raise
 
-    def result(self, future: "Future[Any]") -> Any:  # noqa: ANN401 - any answer
+    def result(self, future: "Future[Any]") -> Any:  # noqa: ANN401 - any result
         try:
             return future.result()
         except RequestCancelledError:
-            # Given up because of a later item, whose refusal is the cause.
-            if self._refusal is None:
+            if self._error is None:
                 raise
-        raise self._refusal
+        raise self._error  # of a later item, which cancelled this one
 
 
-def _gave_up(future: "Future[Any]") -> bool:
+def _is_cancelled(future: "Future[Any]") -> bool:
     return future.done() and isinstance(future.exception(), RequestCancelledError)

@@ -1,0 +1,166 @@
+"""Requests to an embedding service: checks, batches, token counts, and the vectors of an answer."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tiktoken
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.models.remote.retry import RequestFailedError
+from audioprobe.types import FloatArray
+
+# Limits of one request, from the API reference of "Create embeddings".
+MAX_TEXTS = 2048
+MAX_TOKENS = 300_000
+MAX_TOKENS_PER_TEXT = 8191
+
+_TABLE_TIMEOUT_S = 10.0  # tiktoken downloads its table at the first use, without a time limit
+_MAX_INDICES = 10  # in a message
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise for empty texts and for lone surrogates, naming their positions."""
+    empty = [n for n, text in enumerate(texts) if not text]
+    if empty:
+        raise InvalidInputError(
+            f"The service refuses empty texts, got some at positions {empty[:5]} of {len(texts)}. "
+            "Remove them."
+        )
+    check_unicode(texts)
+
+
+def check_unicode(texts: Sequence[str]) -> None:
+    """Raise for texts with lone surrogates, naming their positions."""
+    invalid = [n for n, text in enumerate(texts) if not _is_unicode(text)]
+    if invalid:
+        raise InvalidInputError(
+            f"The texts at positions {invalid[:5]} hold lone surrogates, which UTF-8 cannot "
+            "encode. They may have been read with a wrong encoding."
+        )
+
+
+def batches(
+    texts: Sequence[str], count: Callable[[str], int], *, is_exact: bool
+) -> Iterator[tuple[list[str], int]]:
+    """Yield consecutive texts with their token count, within the limits of one request.
+
+    Args:
+        texts: at least one, as `check_texts` allows.
+        count: returns the tokens of a text.
+        is_exact: False if `count` is an upper bound. Then a text that is too long only by the bound
+            is a batch of its own, so that a refusal by the service affects no other text.
+
+    Raises:
+        InvalidInputError: for a text that is too long by an exact count.
+    """
+    batch: list[str] = []
+    n_tokens = 0
+    for position, text in enumerate(texts):
+        n = count(text)
+        is_long = n > MAX_TOKENS_PER_TEXT
+        if is_long and is_exact:
+            raise InvalidInputError(
+                f"The text at position {position} has {n} tokens, the service accepts "
+                f"{MAX_TOKENS_PER_TEXT}. Shorten it."
+            )
+        if batch and (is_long or len(batch) == MAX_TEXTS or n_tokens + n > MAX_TOKENS):
+            yield batch, n_tokens
+            batch, n_tokens = [], 0
+        if is_long:
+            yield [text], n
+        else:
+            batch.append(text)
+            n_tokens += n
+    if batch:
+        yield batch, n_tokens
+
+
+def token_counter(
+    model: str, timeout_s: float = _TABLE_TIMEOUT_S
+) -> tuple[Callable[[str], int], bool]:
+    """Return a function that counts tokens, and whether its counts are exact.
+
+    tiktoken counts exactly if its table is on this machine or can be downloaded in time. Otherwise
+    the UTF-8 bytes are an upper bound: no token is shorter than a byte.
+    """
+    encodings: list[tiktoken.Encoding] = []
+
+    def fetch() -> None:
+        try:
+            encodings.append(tiktoken.encoding_for_model(model))
+        except (KeyError, OSError, ValueError):
+            return  # a model of another service, no network, or a damaged table
+
+    thread = threading.Thread(target=fetch, daemon=True, name="audioprobe-tiktoken")
+    thread.start()
+    thread.join(timeout_s)
+    if not encodings:
+        return lambda text: len(text.encode("utf-8", "surrogatepass")), False
+    encoding = encodings[0]
+    return lambda text: len(encoding.encode_ordinary(text)), True
+
+
+def read_vectors(
+    answer: Mapping[str, Any], n_texts: int, dimensions: int | None = None
+) -> FloatArray:
+    """Return the vectors of an answer in the order of the texts, float32, shape (n_texts, width).
+
+    Args:
+        answer: with `data`: one object per text, with its `index` and its `embedding`.
+        n_texts: number of texts in the request.
+        dimensions: the requested width, if any.
+
+    Raises:
+        RequestFailedError: retryable unless there is one finite vector per text, all of one width;
+            not retryable for another width than requested.
+    """
+    items = answer.get("data")
+    if not isinstance(items, list):
+        raise _unusable(n_texts, "an answer without a list")
+    if len(items) != n_texts:
+        raise _unusable(n_texts, str(len(items)))
+    try:
+        vectors = {int(item["index"]): item["embedding"] for item in items}
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _unusable(
+            n_texts, f"objects without `index` and `embedding` ({type(error).__name__})"
+        ) from error
+    if set(vectors) != set(range(n_texts)):
+        more = ", ..." * (n_texts > _MAX_INDICES)
+        raise _unusable(n_texts, f"the indices {sorted(vectors)[:_MAX_INDICES]}{more}")
+    if any(isinstance(vector, str) for vector in vectors.values()):
+        raise _unusable(n_texts, "text (base64?)")
+    try:
+        array = np.array([vectors[n] for n in range(n_texts)], dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:  # of unequal width, or not numeric
+        raise _unusable(n_texts, f"others ({type(error).__name__})") from error
+    if array.ndim != 2 or not array.shape[1]:
+        raise _unusable(n_texts, f"arrays of shape {array.shape[1:]}")
+    with np.errstate(over="ignore"):  # an overflow becomes infinity and is refused below
+        result = array.astype(np.float32)
+    if not np.isfinite(result).all():
+        raise _unusable(n_texts, "NaN or infinity")
+    if dimensions is not None and result.shape[1] != dimensions:
+        raise RequestFailedError(
+            f"Expected vectors of {dimensions} dimensions, got {result.shape[1]}. The model may "
+            "have a fixed width: remove `dimensions`."
+        )
+    return result
+
+
+def _unusable(n_texts: int, received: str) -> RequestFailedError:
+    return RequestFailedError(
+        f"Expected {n_texts} vectors of one width, as lists of finite numbers with the indices 0 "
+        f"to {n_texts - 1}, got {received}.",
+        retryable=True,
+    )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

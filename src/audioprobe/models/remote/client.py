@@ -1,0 +1,263 @@
+"""Requests to one OpenAI-compatible service: key, limits, retries, and readable errors."""
+
+import json
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from threading import Event
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+
+from audioprobe.errors import InvalidInputError, RemoteError
+from audioprobe.models.locks import PicklableLock
+from audioprobe.models.remote.budget import Budget, RateLimiter, TokenUsage
+from audioprobe.models.remote.connections import MAX_REDIRECTS, Connections, Route
+from audioprobe.models.remote.keys import check_base_url, read_key, redact, redact_logs
+from audioprobe.models.remote.proxies import proxy_for
+from audioprobe.models.remote.retry import (
+    RequestFailedError,
+    Retry,
+    call_with_retries,
+    retry_after,
+)
+from audioprobe.models.remote.service_errors import ServiceError, find_error
+from audioprobe.models.remote.workers import Workers
+
+T = TypeVar("T")
+Call: TypeAlias = Callable[[openai.AsyncOpenAI], Awaitable[httpx2.Response]]
+
+DEFAULT_URL = "https://api.openai.com/v1"
+
+_FINAL = frozenset({401, 402, 403, 404})  # wrong key, no credit, no permission, no such model
+_PROXY_STATUSES = frozenset({407, 502, 503, 504})
+_MAX_QUOTE = 200  # characters of a service's message
+_NO_KEY = "unset"  # the client requires a key; local services ignore it
+
+
+class ServiceClient:
+    """Sends requests to one model of one service.
+
+    Args:
+        service: kind of service, for messages: "embedding service".
+        model: name at the service.
+        base_url: address of the service; None uses the environment variable OPENAI_BASE_URL, or
+            OpenAI's address.
+        api_key_env: environment variable that holds the key. It is read at the first request and
+            stored in no record. With a base URL it may be unset.
+        concurrency: maximum number of concurrent requests.
+        timeout_s: limit of one attempt, from name resolution to the last byte of the answer.
+        retry: when a failed request is repeated; None is the default.
+        budget: limits of requests and money.
+        requests_per_minute: maximum rate; None is no limit.
+        advice: what to do, by HTTP status, where that is specific to this kind of service.
+        alternative: what needs no key, for the message that the key is missing.
+
+    Attributes:
+        base_url: address of the service; None is OpenAI's.
+        budget: as given.
+        workers: threads for concurrent requests.
+
+    Raises:
+        InvalidInputError: for an invalid number, secrets in the base URL, or an invalid proxy in
+            the environment.
+        MissingDependencyError: for a SOCKS proxy if the package for its protocol is missing.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        model: str,
+        *,
+        base_url: str | None,
+        api_key_env: str,
+        concurrency: int,
+        timeout_s: float,
+        retry: Retry | None,
+        budget: Budget,
+        requests_per_minute: float | None = None,
+        advice: Mapping[int, str],
+        alternative: str,
+    ) -> None:
+        if not model or timeout_s <= 0:
+            raise InvalidInputError(
+                f"The {service} needs a model name and timeout_s > 0, got {model!r} and "
+                f"{timeout_s}."
+            )
+        # The openai client would read this variable itself, and it would not be recorded.
+        url = os.environ.get("OPENAI_BASE_URL") or None if base_url is None else base_url
+        self.base_url = None if url is None else check_base_url(url)
+        self.budget = budget
+        self.workers = Workers(concurrency)
+        self._service = service
+        self._api_key_env = api_key_env
+        self._timeout_s = timeout_s
+        self._retry = retry or Retry()
+        self._rate_limiter = RateLimiter(requests_per_minute)
+        self._alternative = alternative
+        self._advice = {
+            401: f"Check the key in the environment variable {api_key_env}.",
+            403: "This key may not use this model.",
+            404: f"Check the model name {model!r} and the base URL.",
+            407: "Put user and password of the proxy into the variable that names it.",
+            **advice,
+        }
+        self._lock = PicklableLock()
+        self._connections: Connections | None = None
+        self._key = ""
+        proxy_for(self.base_url or DEFAULT_URL)  # raises here rather than for each request
+
+    @property
+    def is_openai(self) -> bool:
+        """Whether this is OpenAI's service, which accepts only the parameters that it documents."""
+        host = urlsplit(self.base_url or DEFAULT_URL).hostname or ""
+        return host == "api.openai.com" or host.endswith(".api.openai.com")
+
+    def check_key(self) -> None:
+        """Raise if the key is missing, before a request is prepared.
+
+        Raises:
+            RemoteError: if the service needs a key and there is none.
+            InvalidInputError: for characters that a key cannot contain.
+        """
+        self._connect()
+
+    def request(
+        self,
+        call: Call,
+        read: Callable[[Mapping[str, Any], TokenUsage], T],
+        *,
+        expected: str,
+        n_input: int,
+        n_output: int = 0,
+        stop: Event,
+    ) -> T:
+        """Return what `read` returns for the answer, after as many attempts as needed.
+
+        Args:
+            call: sends one request with the client.
+            read: reads the JSON object of an answer; raises `RequestFailedError` if it is unusable.
+                It may set the token counts to those that the service reports.
+            expected: what is requested, for messages: "a chat completion".
+            n_input: upper bound of the tokens sent.
+            n_output: upper bound of the tokens received.
+            stop: set by another thread if the answer is no longer needed.
+
+        Raises:
+            RemoteError: if the request failed for good; its message never holds the key.
+            RequestCancelledError: if `stop` is set.
+        """
+
+        def attempt() -> T:
+            self._rate_limiter.wait(stop)
+            with self.budget.charge(n_input, n_output, stop) as usage:
+                return read(self._send(call, expected), usage)
+
+        return call_with_retries(attempt, self._retry, stop)
+
+    def quote(self, text: str) -> str:
+        """Return a message of the service, without the key, shortened."""
+        return " ".join(self.redact(text).split())[:_MAX_QUOTE]
+
+    def redact(self, text: str) -> str:
+        """Return a text of the service without the key."""
+        return redact(self._key, text)
+
+    def _send(self, call: Call, expected: str) -> dict[str, Any]:
+        connections = self._connect()
+        route = Route(self.budget.count_redirect)
+        try:
+            response = connections.run(call, self._timeout_s, route)
+            return self._json_object(response.content, expected, route)
+        except TimeoutError:
+            failure = RequestFailedError(
+                f"No answer within {self._timeout_s:g} s{route}.", retryable=True
+            )
+        except openai.APIStatusError as error:
+            failure = self._status_failure(error, route)
+        except openai.APIConnectionError as error:
+            failure = self._connection_failure(error.__cause__ or error, route)
+        # Raised outside the handlers, so that its chain does not hold the client's error, whose
+        # request has the key in its headers.
+        raise failure
+
+    def _json_object(self, body: bytes, expected: str, route: Route) -> dict[str, Any]:
+        received = "other JSON"
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            answer, received = None, f"{len(body)} bytes that are not JSON ({type(error).__name__})"
+        if not isinstance(answer, dict):
+            text = self.quote(body.decode(errors="replace"))
+            raise RequestFailedError(
+                f"Expected {expected}, got {received}: {text!r}{route}.", retryable=True
+            )
+        error_in_answer = find_error(answer)
+        if error_in_answer is not None:
+            raise self._service_failure(error_in_answer, route)
+        return answer
+
+    def _status_failure(self, error: openai.APIStatusError, route: Route) -> RequestFailedError:
+        failure = ServiceError.from_json(error.body, error.status_code)
+        if not failure.message:
+            failure = replace(failure, message=error.response.text)
+        # A proxy may answer with one of these statuses itself; for others it is irrelevant.
+        is_from_proxy = route.proxy is not None and error.status_code in _PROXY_STATUSES
+        shown = route if is_from_proxy or len(route.addresses) > 1 else None
+        return self._service_failure(failure, shown, retry_after(error.response.headers))
+
+    def _service_failure(
+        self, error: ServiceError, route: Route | None, wait_s: float | None = None
+    ) -> RequestFailedError:
+        advice = "The account is out of credit." if error.is_out_of_credit else ""
+        if error.status is not None:
+            advice = self._advice.get(error.status, advice)
+        status = "with an error" if error.status is None else str(error.status)
+        quoted = f"{self.quote(error.message)!r}{route or ''}"
+        wait = f"It asks to wait {wait_s:.0f} s." if wait_s else ""
+        parts = (f"The {self._service} answered {status}: {quoted}.", advice, wait)
+        return RequestFailedError(
+            " ".join(part for part in parts if part),
+            status=error.status,
+            retryable=error.is_retryable,
+            final=error.is_out_of_credit or error.status in _FINAL,
+            wait_s=wait_s,
+        )
+
+    def _connection_failure(self, cause: BaseException, route: Route) -> RequestFailedError:
+        if isinstance(cause, httpx2.TooManyRedirects):
+            return RequestFailedError(
+                f"The {self._service} does not stop redirecting: {MAX_REDIRECTS} redirects, the "
+                f"last to {self.quote(route.addresses[-1])}. Check the base URL.",
+                final=True,
+            )
+        # The messages of other errors may quote headers.
+        is_quotable = isinstance(cause, httpx2.ConnectError | httpx2.ProxyError) and str(cause)
+        message = f": {self.quote(str(cause))}" if is_quotable else ""
+        return RequestFailedError(
+            f"No connection to the {self._service} ({type(cause).__name__}{message}){route}.",
+            retryable=not isinstance(cause, httpx2.UnsupportedProtocol),
+        )
+
+    def _connect(self) -> Connections:
+        """Return the connections of this process, opened at the first request."""
+        with self._lock:
+            if self._connections is None or not self._connections.is_usable:
+                # The key is stored because the variable may change, and this value was sent.
+                self._key = read_key(self._api_key_env)
+                if not self._key and self.base_url is None:
+                    raise RemoteError(
+                        f"The key is missing: set the environment variable {self._api_key_env}, or "
+                        f"use {self._alternative}.",
+                        final=True,
+                    )
+                url = self.base_url or DEFAULT_URL
+                self._connections = Connections(url, self._key or _NO_KEY)
+                if self._key:
+                    redact_logs(self._key)
+            return self._connections
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_connections": None, "_key": ""}
