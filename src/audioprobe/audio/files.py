@@ -1,8 +1,8 @@
-"""Open a sound file, and refuse what is not the sound it claims to be.
+"""Open audio files and reject those that are damaged, truncated or not audio.
 
 libsndfile decodes WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and others in this process; no ffmpeg is
-needed. Files are opened here and handed to it, not named: names that are not UTF-8 are no obstacle
-then, and "._x.mp3" beside "x.mp3" is not taken for a part of it.
+needed. It receives open files instead of names: names need not be UTF-8 then, and "._x.mp3" next to
+"x.mp3" is not taken for its resource fork.
 """
 
 import io
@@ -16,31 +16,28 @@ from typing import BinaryIO
 
 import soundfile
 
-from audioprobe.audio.containers import complete_samples
-from audioprobe.audio.flac import complete_stream, refuse_joined
-from audioprobe.audio.mpeg import complete_frames, without_junk
-from audioprobe.audio.ogg import check_pages
-from audioprobe.audio.pieces import UndecodableError
+from audioprobe.audio.containers import flac, mpeg, ogg, pcm
+from audioprobe.audio.containers.byte_access import UndecodableError
 from audioprobe.audio.search import OTHER_SUFFIXES, conversion_advice
 from audioprobe.errors import AudioReadError, IncompleteAudioError, did_you_mean
 from audioprobe.normalization import path_on_disk
 
 MIN_SAMPLE_RATE_HZ = 100
-"""Recordings of whales have 250 Hz; a lower rate is an error, often kHz written for Hz."""
+"""Whale recordings have 250 Hz; a lower rate is an error, often kHz written as Hz."""
 
 _MPEG_SUFFIXES = (".mp3", ".mp2", ".mpga")  # files that may begin with junk
-_NEAR_NAMES = 1000  # files of a folder that are looked through for a misspelt name
-_REMEDY = 'Take what is there with Reading(incomplete="accept"), or get the file again.'
+_MAX_SIBLINGS = 1000  # names in a folder that are compared with a misspelled one
+_ADVICE = 'Read what is present with Windowing(incomplete="accept"), or get the file again.'
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSound:
-    """A sound file that is being read.
+    """An audio file opened for reading.
 
     Attributes:
-        path: of the file.
-        file: its decoder.
-        frames: samples per channel that are to be read.
+        path: path of the file.
+        file: the decoder.
+        frames: number of samples per channel.
         stream: what the decoder reads.
     """
 
@@ -51,48 +48,46 @@ class OpenSound:
 
     @property
     def samplerate(self) -> int:
-        """Samples per second."""
+        """Sample rate in Hz."""
         return int(self.file.samplerate)
 
     def check_end(self) -> None:
-        """Refuse a file that goes on after the last sample.
+        """Check that the file ends after the last decoded sample.
 
         Raises:
-            UndecodableError: if another FLAC file was appended to it.
+            UndecodableError: if another FLAC stream follows.
         """
         if self.file.format == "FLAC":
-            refuse_joined(self.stream)
+            flac.check_single_stream(self.stream)
 
 
 @contextmanager
 def open_sound(path: Path, *, accept_incomplete: bool = False) -> Iterator[OpenSound]:
-    """Open a file for reading.
+    """Open an audio file.
 
     Args:
-        path: of the file.
-        accept_incomplete: take a file that was cut short, or whose header promises another length
-            than is there.
+        path: path of the file.
+        accept_incomplete: accept files that are truncated or declare a wrong length.
 
     Raises:
-        IncompleteAudioError: for such a file, unless it is to be taken.
-        AudioReadError: if it is missing, empty, or not sound, or has less than 100 samples a
-            second.
+        IncompleteAudioError: for such files, unless accepted.
+        AudioReadError: if the file is missing, empty, not audio, or has a sample rate below 100 Hz.
     """
     path = path_on_disk(path)
     try:
-        _refuse_missing(path)
+        _check_exists(path)
         with path.open("rb", buffering=0) as stream:
             sound = _opened(path, stream, accept_incomplete)
             with sound.file:
-                _refuse_implausible(sound)
+                _check_plausible(sound)
                 yield sound
     except IncompleteAudioError as error:
-        raise IncompleteAudioError(f"{path}: {error}. {_REMEDY}") from error
+        raise IncompleteAudioError(f"{path}: {error}. {_ADVICE}") from error
     except UndecodableError as error:
         raise AudioReadError(f"{path}: {error}. {conversion_advice(path)}") from error
     except soundfile.LibsndfileError as error:
         raise IncompleteAudioError(
-            f"{path}: damaged, decoding stopped ({_cause(error)}). {_REMEDY}"
+            f"{path}: damaged, decoding stopped ({_cause(error)}). {_ADVICE}"
         ) from error
     except OSError as error:
         if isinstance(error, AudioReadError):
@@ -100,69 +95,14 @@ def open_sound(path: Path, *, accept_incomplete: bool = False) -> Iterator[OpenS
         raise AudioReadError(f"{path!s:.200}: cannot be read ({error.strerror}).") from error
 
 
-def _opened(path: Path, stream: BinaryIO, accept: bool) -> OpenSound:
-    size = os.fstat(stream.fileno()).st_size
-    try:
-        source = _complete(stream, size, accept)
-        file = _decoder(source)
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        if path.suffix.lower() in _MPEG_SUFFIXES and (view := without_junk(stream, size)):
-            file = _decoder(view)
-            return OpenSound(path, file, file.frames, view)
-        raise UndecodableError(f"not readable as sound ({_cause(error)})") from error
-    if file.format == "MP3":
-        position = stream.tell()  # of the decoder, which reads the same open file
-        n_samples = complete_frames(stream, size, file.frames, accept=accept)
-        if isinstance(n_samples, int):
-            stream.seek(position)
-            return OpenSound(path, file, n_samples, source)
-        file.close()
-        source, file = n_samples, _decoder(n_samples)
-    return OpenSound(path, file, file.frames, source)
-
-
-def _complete(stream: BinaryIO, size: int, accept: bool) -> BinaryIO:
-    """What a decoder reads all samples of the file from."""
-    start = stream.read(4)
-    if start == b"OggS":
-        check_pages(stream, size, accept=accept)
-        return stream
-    if start == b"fLaC" or start[:3] == b"ID3":
-        return complete_stream(stream, size, accept=accept)
-    return complete_samples(stream, size, accept=accept)
-
-
-def _decoder(source: BinaryIO) -> soundfile.SoundFile:
-    source.seek(0)
-    if isinstance(source, io.BufferedReader) or os.name == "nt":
-        return soundfile.SoundFile(source)
-    # Quicker, and the same: libsndfile reads the open file itself.
-    return soundfile.SoundFile(source.fileno(), closefd=False)
-
-
-def _refuse_implausible(sound: OpenSound) -> None:
-    if sound.frames <= 0:
-        raise AudioReadError(f"{sound.path}: a sound file without samples.")
-    if sound.samplerate < MIN_SAMPLE_RATE_HZ:
-        raise AudioReadError(
-            f"{sound.path}: expected a sample rate of at least {MIN_SAMPLE_RATE_HZ} Hz, got "
-            f"{sound.samplerate} Hz. Write the true rate into its header."
-        )
-
-
-def _cause(error: Exception) -> str:
-    """The decoder's words without a path, which the message has already."""
-    return str(getattr(error, "error_string", error)).rstrip(". ")
-
-
 def why_missing(path: Path) -> str:
-    """Return why there is no file at a path, "" where there is one.
+    """Return why there is no audio file at a path; "" if there is one.
 
-    A link whose target is gone, and a sound that must be converted before it can be read, count as
+    Links without a target, and audio that must be converted before it can be read, count as
     missing.
     """
     if path.is_symlink() and not path.exists():
-        return f"the link {path} leads to {path.readlink()}, which is not there"
+        return f"the target {path.readlink()} of the link {path} does not exist"
     if not path.is_file():
         return f"there is no file {path}"
     if path.suffix.lower() in OTHER_SUFFIXES:
@@ -174,18 +114,72 @@ def why_missing(path: Path) -> str:
     return ""
 
 
-def _refuse_missing(path: Path) -> None:
+def _opened(path: Path, stream: BinaryIO, accept: bool) -> OpenSound:
+    size = os.fstat(stream.fileno()).st_size
+    try:
+        source = _complete(stream, size, accept)
+        file = _decoder(source)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        if path.suffix.lower() in _MPEG_SUFFIXES and (view := mpeg.without_junk(stream, size)):
+            file = _decoder(view)
+            return OpenSound(path, file, file.frames, view)
+        raise UndecodableError(f"not readable as audio ({_cause(error)})") from error
+    if file.format == "MP3":
+        position = stream.tell()  # of the decoder, which reads the same open file
+        complete = mpeg.complete_frames(stream, size, file.frames, accept=accept)
+        if isinstance(complete, int):
+            stream.seek(position)
+            return OpenSound(path, file, complete, source)
+        file.close()
+        source, file = complete, _decoder(complete)
+    return OpenSound(path, file, file.frames, source)
+
+
+def _complete(stream: BinaryIO, size: int, accept: bool) -> BinaryIO:
+    """Return a stream from which a decoder reads all samples."""
+    start = stream.read(4)
+    if start == b"OggS":
+        ogg.check_pages(stream, size, accept=accept)
+        return stream
+    if start == b"fLaC" or start[:3] == b"ID3":
+        return flac.complete_stream(stream, size, accept=accept)
+    return pcm.complete_samples(stream, size, accept=accept)
+
+
+def _decoder(source: BinaryIO) -> soundfile.SoundFile:
+    source.seek(0)
+    if isinstance(source, io.BufferedReader) or os.name == "nt":
+        return soundfile.SoundFile(source)
+    return soundfile.SoundFile(source.fileno(), closefd=False)  # faster: no calls into Python
+
+
+def _check_plausible(sound: OpenSound) -> None:
+    if sound.frames <= 0:
+        raise AudioReadError(f"{sound.path}: an audio file without samples.")
+    if sound.samplerate < MIN_SAMPLE_RATE_HZ:
+        raise AudioReadError(
+            f"{sound.path}: expected a sample rate of at least {MIN_SAMPLE_RATE_HZ} Hz, got "
+            f"{sound.samplerate} Hz. Write the correct rate into its header."
+        )
+
+
+def _cause(error: Exception) -> str:
+    """Return the message of the decoder without the path."""
+    return str(getattr(error, "error_string", error)).rstrip(". ")
+
+
+def _check_exists(path: Path) -> None:
     if path.is_file():
         if path.stat().st_size == 0:
             raise AudioReadError(f"{path}: an empty file (0 bytes).")
         return
     if path.is_dir():
-        raise AudioReadError(f"{path}: a folder, expected a sound file.")
+        raise AudioReadError(f"{path}: expected an audio file, got a folder.")
     if path.exists():
         raise AudioReadError(f"{path}: neither a file nor a folder.")
     if path.is_symlink():
-        raise AudioReadError(f"{path}: a link to {path.readlink()}, which is not there.")
+        raise AudioReadError(f"{path}: a link whose target {path.readlink()} does not exist.")
     siblings: list[str] = []
     if path.parent.is_dir():
-        siblings = [entry.name for entry in islice(os.scandir(path.parent), _NEAR_NAMES)]
+        siblings = [entry.name for entry in islice(os.scandir(path.parent), _MAX_SIBLINGS)]
     raise AudioReadError(f"{path}: no such file.{did_you_mean(path.name, siblings)}")

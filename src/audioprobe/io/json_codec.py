@@ -48,7 +48,7 @@ def from_json(cls: type[T], text: str) -> T:
         InvalidInputError: if the text is not JSON or does not fit the class.
     """
     try:
-        value: T = _adapter(cls).validate_json(text, strict=True, extra="forbid")
+        value: T = _adapter(cls).validate_json(text, strict=True, extra="forbid")  # type: ignore[arg-type]
     except ValidationError as error:
         data = _parsed(text)
         if error.errors()[0]["type"] == "json_invalid":

@@ -1,0 +1,114 @@
+"""Random access to the bytes of a file, and views of files with another header."""
+
+import io
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import BinaryIO
+
+from audioprobe.errors import AudioReadError
+
+_BLOCK = 1 << 16  # bytes
+
+
+class UndecodableError(AudioReadError):
+    """The decoder cannot read a file completely; the message names the cause but not the file."""
+
+
+class ByteReader:
+    """Cached random access to the bytes of a file; fastest for offsets near the previous one.
+
+    Args:
+        stream: file opened for reading.
+        size: length of the file in bytes.
+    """
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self.stream = stream
+        self.size = size
+        self._first = 0
+        self._bytes = b""
+        self._block = 4096  # enough for most headers; later blocks are longer
+
+    def at(self, offset: int, n: int) -> bytes:
+        """Return up to `n` bytes from `offset` on, fewer at the end of the file."""
+        if offset >= self.size:
+            return b""
+        begin = offset - self._first
+        if begin < 0 or begin + n > len(self._bytes):
+            self.stream.seek(offset)
+            self._bytes = self.stream.read(max(n, self._block))
+            self._block = _BLOCK
+            self._first, begin = offset, 0
+        return self._bytes[begin : begin + n]
+
+    def find(self, pattern: bytes, begin: int, end: int | None = None) -> int:
+        """Return the offset of the first occurrence from `begin` to before `end`, or -1."""
+        end = self.size if end is None else end
+        while begin < end:
+            block = self.at(begin, min(_BLOCK, end - begin))
+            if (position := block.find(pattern)) >= 0:
+                return begin + position
+            begin += max(1, len(block) - len(pattern) + 1)
+        return -1
+
+
+class _PatchedFile(io.RawIOBase):
+    """A file that consists of a new header and ranges of bytes of another file."""
+
+    def __init__(self, stream: BinaryIO, head: bytes, ranges: Sequence[tuple[int, int]]) -> None:
+        super().__init__()
+        self._parts = [(io.BytesIO(head), 0, len(head)), *((stream, *part) for part in ranges)]
+        self._starts = [0, *accumulate(length for _, _, length in self._parts)]
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._starts[-1]}
+        self._position = max(0, base[whence] + offset)
+        return self._position
+
+    def readinto(self, buffer: object) -> int:
+        """Read at most to the end of the current part."""
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        if self._position >= self._starts[-1]:
+            return 0
+        index = bisect_right(self._starts, self._position) - 1
+        stream, begin, length = self._parts[index]
+        offset = self._position - self._starts[index]
+        stream.seek(begin + offset)
+        content = stream.read(min(len(view), length - offset))
+        view[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+
+def with_header(
+    stream: BinaryIO, head: bytes, ranges: Sequence[tuple[int, int]]
+) -> io.BufferedReader:
+    """Return a view of a file with another header.
+
+    Args:
+        stream: file opened for reading.
+        head: the new header.
+        ranges: (offset, length) of the parts of the file that follow the header, in order.
+    """
+    return io.BufferedReader(_PatchedFile(stream, head, ranges), _BLOCK)
+
+
+def after_id3(reader: ByteReader, offset: int = 0) -> int:
+    """Return the offset after any ID3v2 tags (titles, cover art) that begin at `offset`."""
+    while (head := reader.at(offset, 10))[:3] == b"ID3" and len(head) == 10:
+        if head[3] > 4 or max(head[6:]) >= 0x80:  # invalid version or size: not a tag
+            break
+        size = 0
+        for byte in head[6:]:  # 7 bits per byte
+            size = size << 7 | byte
+        footer = 10 if head[5] & 0x10 else 0
+        offset += 10 + size + footer
+    return offset

@@ -1,0 +1,144 @@
+"""Determine the length of a FLAC file from its last frame; headers may declare less, or nothing."""
+
+import io
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from typing import BinaryIO, NamedTuple
+
+from audioprobe.audio.containers.byte_access import (
+    ByteReader,
+    UndecodableError,
+    after_id3,
+    with_header,
+)
+from audioprobe.errors import IncompleteAudioError
+
+_MAGIC = b"fLaC"
+_STREAM_STARTS = (_MAGIC + b"\x00\x00\x00\x22", _MAGIC + b"\x80\x00\x00\x22")
+_TAIL = 1 << 20  # bytes at the end that contain the last frame, whatever its size
+_READ_AHEAD = 1 << 16  # maximal distance in bytes between what is read and what is decoded
+_MAX_CANDIDATES = 4  # positions in a tail that look like a frame header
+_JOINED = "contains several FLAC streams one after the other; only the first would be decoded"
+
+
+class _Frame(NamedTuple):
+    """Samples per channel before a frame, and before the frame after it."""
+
+    start: int
+    end: int
+
+
+def complete_stream(stream: BinaryIO, size: int, *, accept: bool = False) -> BinaryIO:
+    """Return the file, or a view of it whose header declares the actual number of samples.
+
+    Args:
+        stream: file opened for reading.
+        size: length of the file in bytes.
+        accept: accept a truncated stream, up to its last complete frame.
+
+    Raises:
+        IncompleteAudioError: if the header declares no length and the last frame is incomplete.
+        UndecodableError: if the file contains several streams.
+    """
+    reader = ByteReader(stream, size)
+    start = after_id3(reader)
+    head = bytearray(reader.at(start, 42))  # magic number and the STREAMINFO block
+    if head[:4] != _MAGIC or len(head) < 42:
+        return stream
+    block_size = int.from_bytes(head[8:10], "big")
+    longest_frame = int.from_bytes(head[15:18], "big")  # bytes; 0 if unknown
+    declared = int.from_bytes(head[21:26], "big") & 0xF_FFFF_FFFF  # samples; 0 if unknown
+    end = size - 128 if reader.at(max(0, size - 128), 3) == b"TAG" else size
+    tail_start = max(start + 42, end - (longest_frame or _TAIL))
+    tail = reader.at(tail_start, end - tail_start)
+    candidates = [frame for _, frame in islice(_frames(tail, block_size), _MAX_CANDIDATES)]
+    if declared and any(frame.end == declared for frame in candidates):
+        return stream
+    complete = (f for at, f in _frames(tail, block_size) if _crc(tail[at:], 0x8005, 16) == 0)
+    last = next(complete, None)
+    total = last.end if last else 0
+    if total < declared and not accept:
+        return stream  # truncated, which decoding will show
+    if any(reader.find(mark, start + 4) >= 0 for mark in _STREAM_STARTS):
+        raise UndecodableError(_JOINED)
+    if last is None and not accept:
+        raise IncompleteAudioError("truncated: the last FLAC frame is incomplete")
+    if last is None and candidates:
+        total = candidates[0].start  # of the incomplete frame
+    if total in (0, declared):
+        return stream
+    head[21:26] = ((head[21] & 0xF0) << 32 | total).to_bytes(5, "big")
+    head = bytearray(reader.at(0, start)) + head
+    return with_header(stream, bytes(head), [(len(head), size - len(head))])
+
+
+def check_single_stream(stream: BinaryIO) -> None:
+    """Check that no other stream follows the decoded one.
+
+    Args:
+        stream: at the position after the last decoded sample.
+
+    Raises:
+        UndecodableError: if another stream follows.
+    """
+    position = stream.tell()
+    reader = ByteReader(stream, stream.seek(0, io.SEEK_END))
+    begin = max(after_id3(reader) + 4, position - _READ_AHEAD)
+    if any(reader.find(mark, begin) >= 0 for mark in _STREAM_STARTS):
+        raise UndecodableError(_JOINED)
+
+
+def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, _Frame]]:
+    """Yield positions in a tail that look like frame headers, the last one first."""
+    at = len(tail)
+    while (at := tail.rfind(b"\xff", 0, at)) >= 0:
+        frame = _frame(tail[at : at + 16], block_size)
+        if frame is not None:
+            yield at, frame
+
+
+def _frame(head: bytes, block_size: int) -> _Frame | None:
+    """Decode a frame header; None if it is not one."""
+    if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[2] >> 4 == 0 or head[2] & 15 == 15:
+        return None
+    n_ones = 8 - (head[4] ^ 0xFF).bit_length()  # leading ones of the coded number, as in UTF-8
+    number = head[4] & 0xFF >> n_ones + 1
+    at = 5 + max(0, n_ones - 1)
+    for byte in head[5:at]:
+        number = number << 6 | byte & 0x3F
+    code = head[2] >> 4
+    if code in (6, 7):
+        n_samples = int.from_bytes(head[at : at + code - 5], "big") + 1
+        at += code - 5
+    elif code == 1:
+        n_samples = 192
+    else:
+        n_samples = 576 << code - 2 if code <= 5 else 256 << code - 8
+    at += {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
+    if at >= len(head) or _crc(head[: at + 1], 0x07, 8) != 0:
+        return None
+    start = number if head[1] & 1 else number * block_size
+    return _Frame(start, start + n_samples)
+
+
+def _crc(content: bytes, polynomial: int, width: int) -> int:
+    """Return a checksum, most significant bit first; 0 if the content ends with its checksum."""
+    table = _crc_table(polynomial, width)
+    mask, shift = (1 << width) - 1, width - 8
+    crc = 0
+    for byte in content:
+        crc = (crc << 8 & mask) ^ table[crc >> shift ^ byte]
+    return crc
+
+
+@cache
+def _crc_table(polynomial: int, width: int) -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        crc = byte << width - 8
+        for _ in range(8):
+            crc = crc << 1 ^ (polynomial if crc >> width - 1 else 0)
+            crc &= (1 << width) - 1
+        table.append(crc)
+    return tuple(table)
