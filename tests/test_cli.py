@@ -114,7 +114,7 @@ def test_a_run_without_any_score_lists_the_causes_and_has_status_1(tmp_path: Pat
         "classify", str(bad), "missing.wav", "--labels", "crow", "--scorer", "keyword"
     )
     assert process.returncode == 1
-    assert "not readable as sound" in " ".join(process.stdout.split())
+    assert "not readable as audio" in " ".join(process.stdout.split())
     assert "0 of 2 clips scored, 2 failed" in process.stdout
 
 

@@ -38,7 +38,7 @@ class AudioReadError(AudioProbeError, OSError):
 
 
 class IncompleteAudioError(AudioReadError):
-    """A sound file holds less, or more, than its header promises; `Reading.incomplete` takes it."""
+    """A sound file is shorter or longer than its header declares; see `Windowing.incomplete`."""
 
 
 class BackendNotFoundError(AudioProbeError, LookupError):

@@ -1,13 +1,13 @@
-"""From a clip to one-channel waveforms, by a policy that results record.
+"""Read clips as one-channel waveforms: whole, cropped, padded, or in consecutive windows.
 
-A window at a time is in memory, so a two-hour recording costs no more than a short one.
+Only one window is in memory at a time, so long recordings need no more memory than short ones.
 """
 
 import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,173 +17,212 @@ from audioprobe.audio.files import OpenSound, open_sound
 from audioprobe.errors import AudioReadError, IncompleteAudioError, InvalidInputError
 from audioprobe.types import Clip, Waveform
 
+Channels: TypeAlias = Literal["mean", "first"]
+Length: TypeAlias = Literal["windows", "crop", "pad", "whole"]
+Pooling: TypeAlias = Literal["max", "mean"]
+Incomplete: TypeAlias = Literal["refuse", "accept"]
 Samples: TypeAlias = npt.NDArray[np.float32]
 
-_STEP = 4096  # samples that are read at once where less than a window may be there
-_END_TOLERANCE_S = 0.1  # annotation tables round their times; more than this is a wrong table
+_BLOCK = 4096  # samples per read where the file may end early
+_END_TOLERANCE_S = 0.1  # annotation tables round times; a larger excess is an error in the table
 
 
 @dataclass(frozen=True, slots=True)
 class Windowing:
-    """How a recording becomes waveforms.
+    """How a recording becomes model inputs.
 
     Attributes:
-        channels: "mean" mixes all channels; "first" keeps the first, as LTU's demo does.
+        channels: "mean" averages all channels; "first" takes the first, as LTU's demo does.
         length: "windows" cuts the recording into windows of `seconds`, the last one aligned to its
-            end, so that nothing is left out and nothing padded unless the recording is shorter than
-            one window; "crop" keeps the first `seconds`; "pad" crops and fills up with zeros to
-            exactly `seconds`; "whole" takes all at once.
-        seconds: length of a window; 10 s is the clip length of AudioSet and EDANSA.
-        pooling: how label scores of several windows become one: "max" or "mean".
-        incomplete: "refuse" a file that was cut short, or whose header promises another length than
-            is there; or "accept" it, and read what is there. Some recorders write wrong headers
-            into every file.
+            end: all samples are covered, and only recordings shorter than a window give a shorter
+            one; "crop" keeps the first `seconds`; "pad" crops, and pads with zeros to `seconds`;
+            "whole" takes the recording as one window.
+        seconds: length of a window in seconds; 10 s is the clip length of AudioSet and EDANSA.
+        pooling: how the label scores of several windows are combined.
+        incomplete: "refuse" files that are truncated or declare a wrong length, or "accept" them
+            and read what is present. Some recorders write wrong headers into every file.
+
+    Raises:
+        InvalidInputError: for an unknown option, or if `seconds` is not positive and finite.
     """
 
-    channels: Literal["mean", "first"] = "mean"
-    length: Literal["windows", "crop", "pad", "whole"] = "windows"
+    channels: Channels = "mean"
+    length: Length = "windows"
     seconds: float = 10.0
-    pooling: Literal["max", "mean"] = "max"
-    incomplete: Literal["refuse", "accept"] = "refuse"
+    pooling: Pooling = "max"
+    incomplete: Incomplete = "refuse"
 
     def __post_init__(self) -> None:
-        _refuse_other("channels", self.channels, ("mean", "first"))
-        _refuse_other("length", self.length, ("windows", "crop", "pad", "whole"))
-        _refuse_other("pooling", self.pooling, ("max", "mean"))
-        _refuse_other("incomplete", self.incomplete, ("refuse", "accept"))
+        options = {
+            "channels": Channels,
+            "length": Length,
+            "pooling": Pooling,
+            "incomplete": Incomplete,
+        }
+        for name, alias in options.items():
+            value, allowed = getattr(self, name), get_args(alias)
+            if value not in allowed:
+                raise InvalidInputError(
+                    f"{name} must be one of {', '.join(allowed)}, got {value!r}."
+                )
         if not 0 < self.seconds < math.inf:
             raise InvalidInputError(f"seconds must be positive and finite, got {self.seconds}.")
+
+    def size(self, sample_rate: int) -> int:
+        """Return the length of a window in samples."""
+        return max(1, round(self.seconds * sample_rate))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioWindow:
-    """A piece of a clip, `start` seconds after the clip's beginning."""
+    """A part of a clip.
+
+    Attributes:
+        start: seconds from the beginning of the clip.
+        waveform: the samples.
+    """
 
     start: float
     waveform: Waveform
 
 
-def read_windows(clip: Clip, reading: Windowing) -> Iterator[AudioWindow]:
-    """The clip's windows in order, at the file's own sample rate.
+def read_windows(clip: Clip, windowing: Windowing) -> Iterator[AudioWindow]:
+    """Yield the windows of a clip in order, at the sample rate of the file.
 
     Args:
-        clip: where the sound is.
-        reading: the policy for channels and length.
+        clip: the clip.
+        windowing: channels and length of the windows.
 
     Yields:
-        At least one window; exactly one unless the policy is "windows".
+        At least one window; exactly one unless the length is "windows".
 
     Raises:
-        IncompleteAudioError: if it is cut short and is to be refused then.
-        AudioReadError: if the sound cannot be read, or has samples that are not finite; windows
-            before the damage may have been yielded by then.
+        IncompleteAudioError: if the file is truncated and not accepted.
+        AudioReadError: if the file cannot be read or has samples that are not finite; windows
+            before the damage may have been yielded already.
     """
     if clip.waveform is not None:
         rate = clip.waveform.sample_rate
         begin, end = _span(clip, clip.waveform.samples.size, rate)
-        pieces = _pieces(iter([clip.waveform.samples[begin:end]]), reading, rate)
-        yield from _checked(clip, pieces, rate)
+        blocks = iter([clip.waveform.samples[begin:end]])
+        yield from _windows(clip, blocks, windowing, rate)
         return
     assert clip.path is not None  # noqa: S101 - a clip has one of the two
-    with open_sound(clip.path, accept_incomplete=reading.incomplete == "accept") as sound:
-        rate = sound.samplerate
-        begin, end = _span(clip, sound.frames, rate)
-        blocks = _mono_blocks(sound, begin, end, reading)
-        yield from _checked(clip, _pieces(blocks, reading, rate), rate)
+    with open_sound(clip.path, accept_incomplete=windowing.incomplete == "accept") as sound:
+        begin, end = _span(clip, sound.frames, sound.samplerate)
+        blocks = _mono_blocks(sound, begin, end, windowing)
+        yield from _windows(clip, blocks, windowing, sound.samplerate)
 
 
-def read_waveform(clip: Clip, reading: Windowing | None = None) -> Waveform:
-    """The whole clip as one waveform.
+def read_waveform(clip: Clip, windowing: Windowing | None = None) -> Waveform:
+    """Return a clip as one waveform.
+
+    Args:
+        clip: the clip.
+        windowing: any length but "windows"; by default "whole".
 
     Raises:
-        AudioReadError: if it cannot be read.
+        AudioReadError: if the clip cannot be read.
+        InvalidInputError: for the length "windows".
     """
-    chosen = reading or Windowing(length="whole")
-    if chosen.length == "windows":
-        raise InvalidInputError('A waveform is one piece: use length "whole", "crop" or "pad".')
-    return next(read_windows(clip, chosen)).waveform
+    windowing = windowing or Windowing(length="whole")
+    if windowing.length == "windows":
+        raise InvalidInputError(
+            'Expected the length "whole", "crop" or "pad" for one waveform, got "windows".'
+        )
+    return next(read_windows(clip, windowing)).waveform
 
 
 def _span(clip: Clip, n_samples: int, rate: int) -> tuple[int, int]:
-    """First sample and the one after the last, checked against what is there."""
+    """Return the first sample of a clip in its recording, and the one after its last."""
     begin = round(clip.start * rate)
     end = n_samples if clip.duration is None else begin + max(1, round(clip.duration * rate))
     if begin >= n_samples or end - n_samples > _END_TOLERANCE_S * rate:
         raise AudioReadError(
-            f"{clip.id}: asks for {begin / rate:.2f} to {end / rate:.2f} s of a recording that "
-            f"lasts {n_samples / rate:.2f} s."
+            f"{clip.id}: expected a part of the recording, which lasts {n_samples / rate:.2f} s; "
+            f"got {begin / rate:.2f} to {end / rate:.2f} s."
         )
     return begin, min(end, n_samples)
 
 
-def _mono_blocks(sound: OpenSound, begin: int, end: int, reading: Windowing) -> Iterator[Samples]:
-    """Blocks of one window's length (all at once for "whole"), mixed to one channel."""
-    whole = reading.length == "whole"
-    size = end - begin if whole else _window_size(reading, sound.samplerate)
-    accept = reading.incomplete == "accept"
-    position = _go_to(sound.file, begin)
+def _mono_blocks(sound: OpenSound, begin: int, end: int, windowing: Windowing) -> Iterator[Samples]:
+    """Yield blocks of one window's length, or a single one for "whole", as one channel."""
+    size = end - begin if windowing.length == "whole" else windowing.size(sound.samplerate)
+    accept = windowing.incomplete == "accept"
+    read = _read_until_error if accept else _read
+    position = _seek(sound.file, begin)
     while position < end:
-        wanted = min(size, end - position)
-        block = (_salvaged if accept else _read)(sound.file, wanted)
+        n = min(size, end - position)
+        block = read(sound.file, n)
         position += len(block)
-        if len(block) < wanted and not (accept and position > begin):
-            raise IncompleteAudioError(f"cut short, {end} samples promised and {position} there")
+        if len(block) < n and not (accept and position > begin):
+            raise IncompleteAudioError(
+                f"truncated: {end} samples declared, {position} samples present"
+            )
         if position == sound.frames:
             sound.check_end()
         if len(block):
-            one = reading.channels == "first" or block.shape[1] == 1
-            yield block[:, 0] if one else block.mean(axis=1, dtype=np.float32)
-        if len(block) < wanted:
+            is_mono = windowing.channels == "first" or block.shape[1] == 1
+            yield block[:, 0] if is_mono else block.mean(axis=1, dtype=np.float32)
+        if len(block) < n:
             return
 
 
-def _go_to(file: soundfile.SoundFile, begin: int) -> int:
-    """Move to a sample, reading forwards where a codec cannot seek; returns where it is."""
+def _seek(file: soundfile.SoundFile, begin: int) -> int:
+    """Move to a sample, by reading forwards if the codec cannot seek; return the position."""
     if file.seekable():
         file.seek(begin)
         return begin
     position = 0
-    while position < begin and (n := len(_read(file, min(_STEP, begin - position)))):
+    while position < begin and (n := len(_read(file, min(_BLOCK, begin - position)))):
         position += n
     return position
 
 
 def _read(file: soundfile.SoundFile, n: int) -> Samples:
-    """Up to `n` samples of each channel, shape (samples, channels)."""
+    """Read up to `n` samples per channel, shape (n_samples, n_channels)."""
     try:
         return np.asarray(file.read(n, dtype="float32", always_2d=True), np.float32)
-    except (MemoryError, ValueError) as error:  # NumPy has no room for so many
+    except (MemoryError, ValueError) as error:  # NumPy cannot allocate the array
         raise IncompleteAudioError(
-            f"{n} samples of {file.channels} channels are promised, which do not fit into memory"
+            f"the header declares {n} samples of {file.channels} channels, which do not fit into "
+            "memory"
         ) from error
 
 
-def _salvaged(file: soundfile.SoundFile, n: int) -> Samples:
-    """The samples before the decoder fails, of up to `n`."""
+def _read_until_error(file: soundfile.SoundFile, n: int) -> Samples:
+    """Read up to `n` samples per channel, fewer if decoding fails."""
     blocks = [np.zeros((0, file.channels), np.float32)]
     with suppress(soundfile.LibsndfileError):
-        while n and len(block := _read(file, min(n, _STEP))):
+        while n and len(block := _read(file, min(n, _BLOCK))):
             blocks.append(block)
             n -= len(block)
     return np.concatenate(blocks)
 
 
-def _window_size(reading: Windowing, rate: int) -> int:
-    return max(1, round(reading.seconds * rate))
+def _windows(
+    clip: Clip, blocks: Iterator[Samples], windowing: Windowing, rate: int
+) -> Iterator[AudioWindow]:
+    for first, samples in _cut(blocks, windowing, rate):
+        try:
+            waveform = Waveform(samples, rate)
+        except InvalidInputError as error:
+            raise AudioReadError(f"{clip.id}: {error}") from error
+        yield AudioWindow(first / rate, waveform)
 
 
-def _pieces(
-    blocks: Iterator[Samples], reading: Windowing, rate: int
+def _cut(
+    blocks: Iterator[Samples], windowing: Windowing, rate: int
 ) -> Iterator[tuple[int, Samples]]:
-    """Apply the length policy to consecutive blocks; yields (first sample, samples)."""
-    size = _window_size(reading, rate)
-    if reading.length == "whole":
+    """Cut consecutive blocks into windows; yield the first sample and the samples of each."""
+    size = windowing.size(rate)
+    if windowing.length == "whole":
         yield 0, next(blocks)
         return
-    if reading.length in ("crop", "pad"):
-        piece = next(blocks)[:size]
-        missing = size - piece.size if reading.length == "pad" else 0
-        yield 0, np.pad(piece, (0, missing))
+    if windowing.length in ("crop", "pad"):
+        samples = next(blocks)[:size]
+        n_missing = size - samples.size if windowing.length == "pad" else 0
+        yield 0, np.pad(samples, (0, n_missing))
         return
     previous: Samples | None = None
     position = 0
@@ -195,17 +234,3 @@ def _pieces(
                 window = np.concatenate([previous, window])[-size:]
             yield position - window.size, window
             previous = window
-
-
-def _checked(clip: Clip, pieces: Iterator[tuple[int, Samples]], rate: int) -> Iterator[AudioWindow]:
-    for first, samples in pieces:
-        try:
-            waveform = Waveform(samples, rate)
-        except InvalidInputError as error:
-            raise AudioReadError(f"{clip.id}: {error}") from error
-        yield AudioWindow(first / rate, waveform)
-
-
-def _refuse_other(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise InvalidInputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}.")

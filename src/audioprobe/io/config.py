@@ -37,7 +37,8 @@ def find_config(name: str | Path, shipped: Path) -> Path:
     if not path.is_file():
         hint = did_you_mean(str(name), names)
         raise InvalidInputError(
-            f"{name}: expected a file or one of the configurations {', '.join(names)}.{hint}"
+            f"{name}: neither a file nor one of {', '.join(names)}, which ship with the "
+            f"library.{hint}"
         )
     return path
 

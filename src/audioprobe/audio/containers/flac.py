@@ -16,7 +16,7 @@ from audioprobe.errors import IncompleteAudioError
 
 _MAGIC = b"fLaC"
 _STREAM_STARTS = (_MAGIC + b"\x00\x00\x00\x22", _MAGIC + b"\x80\x00\x00\x22")
-_TAIL = 1 << 20  # bytes at the end that contain the last frame, whatever its size
+_TAIL = 1 << 20  # bytes at the end that contain the last frame
 _READ_AHEAD = 1 << 16  # maximal distance in bytes between what is read and what is decoded
 _MAX_CANDIDATES = 4  # positions in a tail that look like a frame header
 _JOINED = "contains several FLAC streams one after the other; only the first would be decoded"

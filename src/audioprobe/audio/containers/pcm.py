@@ -20,7 +20,7 @@ def complete_samples(stream: BinaryIO, size: int, *, accept: bool = False) -> Bi
     Args:
         stream: file opened for reading.
         size: length of the file in bytes.
-        accept: read the samples that are present, whatever the header declares.
+        accept: read the samples that are present, also if the header is wrong.
 
     Raises:
         IncompleteAudioError: if the header declares more or fewer samples than are present.
