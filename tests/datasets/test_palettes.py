@@ -1,4 +1,4 @@
-"""Recorded sources sound in scenes as synthesised ones do, and stay within their split."""
+"""Palettes of recorded sources, and blends with synthesised ones."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from audioprobe.types import Clip, ComponentInfo, Waveform
 
 
 class Tones:
-    """Steady tones whose pitch tells which clip was drawn."""
+    """Data set of tones; the pitch identifies the clip."""
 
     info = ComponentInfo("dataset", "tones", "1")
     splits = ("train", "test")
@@ -52,23 +52,23 @@ def pitch(sound: np.ndarray) -> float:
     return float(np.abs(np.fft.rfft(sound)).argmax() * SAMPLE_RATE / len(sound))
 
 
-def test_clips_of_one_known_label_are_drawn_and_each_group_as_often() -> None:
+def test_groups_have_equal_probability_and_other_clips_are_skipped() -> None:
     palette = RecordedPalette(Tones(), "train")
     assert palette.concepts == ("church-bell", "crow")
-    found = [pitch(palette.alone("crow", np.random.default_rng(n))) for n in range(60)]
-    low = [hertz for hertz in found if hertz < 600]
-    assert 20 <= len(low) <= 40, "one clip of a group counts as much as nine of another"
-    assert all(300 < hertz < 1300 for hertz in found), "nothing of the test split or two labels"
-    assert len({round(hertz) for hertz in low}) > 10, "at many speeds"
+    pitches = [pitch(palette.alone("crow", np.random.default_rng(n))) for n in range(60)]
+    low = [hertz for hertz in pitches if hertz < 600]
+    assert 20 <= len(low) <= 40, "a group of one clip is as likely as one of nine"
+    assert all(300 < hertz < 1300 for hertz in pitches), "no clip of the test split"
+    assert len({round(hertz) for hertz in low}) > 10, "at different speeds"
 
 
-def test_recordings_fill_a_scene_or_are_cut_to_it() -> None:
+def test_recordings_are_repeated_or_cut_to_the_length_of_a_scene() -> None:
     short, long = RecordedPalette(Tones(0.5), "train"), RecordedPalette(Tones(20.0), "train")
     filled = [short.fill("crow", np.random.default_rng(n), 3 * SAMPLE_RATE) for n in range(30)]
     assert all(sound.shape == (3 * SAMPLE_RATE,) for sound in filled)
-    heard = [float((np.abs(sound) > 1e-3).mean()) for sound in filled]
-    assert min(heard) < 0.25, "sometimes once"
-    assert max(heard) > 0.4, "sometimes again and again"
+    shares = [float((np.abs(sound) > 1e-3).mean()) for sound in filled]
+    assert min(shares) < 0.25, "once"
+    assert max(shares) > 0.4, "repeatedly"
     assert all(np.abs(sound).max() > 0.5 for sound in filled)
     assert long.fill("crow", np.random.default_rng(0), SAMPLE_RATE).shape == (SAMPLE_RATE,)
     assert len(long.alone("crow", np.random.default_rng(0))) == 10 * SAMPLE_RATE
@@ -76,7 +76,7 @@ def test_recordings_fill_a_scene_or_are_cut_to_it() -> None:
     np.testing.assert_array_equal(again, filled[3])
 
 
-def test_a_blend_draws_from_all_that_have_a_concept() -> None:
+def test_blend_draws_from_all_palettes_with_the_concept() -> None:
     blend = BlendedPalette(ProceduralPalette(["crow", "rain"]), RecordedPalette(Tones(), "train"))
     assert blend.concepts == ("church-bell", "crow", "rain")
     lengths = {len(blend.alone("crow", np.random.default_rng(n))) > SAMPLE_RATE for n in range(20)}
@@ -86,17 +86,17 @@ def test_a_blend_draws_from_all_that_have_a_concept() -> None:
     assert names == ["procedural", "recorded"]
 
 
-def test_scenes_of_recordings_keep_the_contract_of_data_sets() -> None:
+def test_scenes_of_recordings_fulfil_the_dataset_contract() -> None:
     scenes = Synthetic(
         n_clips=3, palette=RecordedPalette(Tones(), "train"), seconds=2.0, most=2, bare=0.5
     )
     check_dataset(scenes)
     assert scenes.labels == ("church bell", "crow")
     other = Synthetic(n_clips=3, palette=RecordedPalette(Tones(), "test"), seconds=2.0, most=1)
-    assert scenes.info != other.info, "what was recorded is part of what a scene depends on"
+    assert scenes.info != other.info, "the recordings are part of the provenance"
 
 
-def test_palettes_without_sources_are_refused() -> None:
+def test_palette_without_sources_is_refused() -> None:
     class Empty(Tones):
         def clips(self, split: str) -> Sequence[Clip]:
             return [self._clip("unknown", 600.0, ("unicorn",), "a")]

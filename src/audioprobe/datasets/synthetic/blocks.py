@@ -1,6 +1,6 @@
-"""What synthetic sounds are made of: oscillators, noises, resonances, events.
+"""Building blocks of synthetic sounds: oscillators, noise, filters, envelopes and events.
 
-Everything is mono, float64, at `SAMPLE_RATE`; loudness is set at the end, in `scenes`.
+All sounds are mono, float64, at `SAMPLE_RATE`, of shape (n,); `scenes` sets their level.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,18 +11,24 @@ from scipy.signal import lfilter
 
 from audioprobe.types import Float64Array
 
-SAMPLE_RATE = 16_000  # Hz: what LTU's encoder hears
+SAMPLE_RATE = 16_000  # Hz, as for the audio encoder of LTU
 
 Event = Callable[[], Float64Array]
+"""Renders a sound event, with new random details at each call."""
 
 
 def samples(seconds: float) -> int:
-    """Samples in so many seconds, at least one."""
+    """Return the number of samples of a duration, at least one."""
     return max(1, round(seconds * SAMPLE_RATE))
 
 
+def silence(seconds: float) -> Float64Array:
+    """Return zeros of a duration."""
+    return np.zeros(samples(seconds))
+
+
 def curve(points: npt.ArrayLike, n: int) -> Float64Array:
-    """Values at evenly spaced points, joined by straight lines; shape (n,)."""
+    """Interpolate linearly between evenly spaced points."""
     values = np.asarray(points, float)
     line: Float64Array = np.interp(
         np.linspace(0, len(values) - 1, n), np.arange(len(values)), values
@@ -30,36 +36,44 @@ def curve(points: npt.ArrayLike, n: int) -> Float64Array:
     return line
 
 
+def sine(frequency: float, n: int) -> Float64Array:
+    """Return a sine of a frequency in Hz, in [-1, 1]."""
+    wave: Float64Array = np.sin(2 * np.pi * frequency * np.arange(n) / SAMPLE_RATE)
+    return wave
+
+
 def oscillate(pitch: Float64Array, weights: Sequence[float]) -> Float64Array:
-    """A sum of harmonics.
+    """Return a sum of harmonics.
 
     Args:
-        pitch: of the fundamental at each sample, Hz, shape (n,).
-        weights: amplitude of each harmonic, the fundamental first; what would lie above half of
-            `SAMPLE_RATE` is silent.
-
-    Returns:
-        Shape (n,).
+        pitch: fundamental frequency of each sample in Hz, shape (n,).
+        weights: amplitude of each harmonic, beginning with the fundamental; harmonics above half of
+            `SAMPLE_RATE` are omitted.
     """
-    turn = np.exp(2j * np.pi * np.cumsum(pitch) / SAMPLE_RATE)
-    harmonic = np.ones_like(turn)
+    phasor = np.exp(2j * np.pi * np.cumsum(pitch) / SAMPLE_RATE)
+    harmonic = np.ones_like(phasor)
     total = np.zeros(len(pitch))
     for number, weight in enumerate(weights, 1):
         if number * pitch.min() >= SAMPLE_RATE / 2:
             break
-        harmonic *= turn  # a product costs less than a sine
+        harmonic *= phasor  # a product is faster than a sine
         if weight:
             total += weight * (number * pitch < SAMPLE_RATE / 2) * np.imag(harmonic)
     return total
 
 
+def tone(frequency: float, n: int, weights: Sequence[float] = (1,)) -> Float64Array:
+    """Return a sum of harmonics of a constant fundamental frequency in Hz; see `oscillate`."""
+    return oscillate(np.full(n, frequency), weights)
+
+
 def falling(n_harmonics: int, power: float) -> list[float]:
-    """Amplitudes of harmonics that fall as 1 / number ** power."""
+    """Return amplitudes of harmonics that decrease as 1 / number ** power."""
     return [number**-power for number in range(1, n_harmonics + 1)]
 
 
 def noise(n: int, rng: np.random.Generator, slope: float = 0.0) -> Float64Array:
-    """Gaussian noise whose power falls with frequency to the power of `slope`: 1 pink, 2 brown."""
+    """Return Gaussian noise with a power spectrum of 1 / frequency ** slope: 1 pink, 2 brown."""
     spectrum = np.fft.rfft(rng.standard_normal(n))
     frequency = np.maximum(np.arange(len(spectrum)), 1.0)
     shaped: Float64Array = np.fft.irfft(spectrum * frequency ** (-slope / 2), n)
@@ -68,16 +82,16 @@ def noise(n: int, rng: np.random.Generator, slope: float = 0.0) -> Float64Array:
 
 
 def band(sound: Float64Array, low: float, high: float) -> Float64Array:
-    """What lies between two frequencies in Hz, with edges a fifth of an octave wide."""
+    """Apply a band-pass filter between two frequencies in Hz, with edges of 0.4 octaves."""
     spectrum = np.fft.rfft(sound)
     octave = np.log2(np.maximum(np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE), 1e-3))
-    gain = _step((octave - np.log2(low)) * 5) * _step((np.log2(high) - octave) * 5)
+    gain = _smooth_step((octave - np.log2(low)) * 5) * _smooth_step((np.log2(high) - octave) * 5)
     filtered: Float64Array = np.fft.irfft(spectrum * gain, len(sound))
     return filtered
 
 
 def formants(sound: Float64Array, centres: Sequence[float], width: float = 0.12) -> Float64Array:
-    """Resonances at `centres` Hz, each `width` of that wide; the rest is 26 dB lower."""
+    """Apply resonances at `centres` in Hz, of relative bandwidth `width`; other gains are 0.05."""
     spectrum = np.fft.rfft(sound)
     frequency = np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE)
     gain = np.full(len(frequency), 0.05)
@@ -88,7 +102,7 @@ def formants(sound: Float64Array, centres: Sequence[float], width: float = 0.12)
 
 
 def swell(n: int, attack: float, release: float) -> Float64Array:
-    """An envelope: a rise and a fall of so many seconds, flat between; shape (n,)."""
+    """Return an envelope with an attack and a release in seconds, and 1 between them."""
     time = np.arange(n) / SAMPLE_RATE
     rise = np.minimum(1.0, time / max(attack, 1e-4))
     fall = np.minimum(1.0, (n / SAMPLE_RATE - time) / max(release, 1e-4))
@@ -97,7 +111,7 @@ def swell(n: int, attack: float, release: float) -> Float64Array:
 
 
 def decay(n: int, seconds: float) -> Float64Array:
-    """An envelope that falls by 60 dB in so many seconds, after a rise of 2 ms; shape (n,)."""
+    """Return an envelope with an attack of 2 ms, and a decay by 60 dB in `seconds`."""
     time = np.arange(n) / SAMPLE_RATE
     envelope: Float64Array = np.minimum(1.0, time / 0.002) * 10 ** (-3 * time / seconds)
     return envelope
@@ -106,30 +120,37 @@ def decay(n: int, seconds: float) -> Float64Array:
 def ring(
     frequencies: npt.ArrayLike, decays: npt.ArrayLike, gains: npt.ArrayLike, n: int
 ) -> Float64Array:
-    """A struck body: its modes, each with its own decay (60 dB, in seconds); shape (n,)."""
+    """Return the sound of a struck body: a decaying sine per mode.
+
+    Args:
+        frequencies: frequency of each mode in Hz.
+        decays: seconds in which each mode decays by 60 dB.
+        gains: amplitude of each mode.
+        n: number of samples.
+    """
     total = np.zeros(n)
     modes = np.stack([np.asarray(part, float) for part in (frequencies, decays, gains)], axis=1)
     for frequency, seconds, gain in modes:
         if frequency < SAMPLE_RATE / 2:
-            m = min(n, samples(seconds))  # down by 60 dB, it ends
+            m = min(n, samples(seconds))
             total[:m] += gain * _resonance(frequency, seconds, m)
-    soft = min(n, samples(0.002))
-    total[:soft] *= np.linspace(0, 1, soft)
+    attack = min(n, samples(0.002))
+    total[:attack] *= np.linspace(0, 1, attack)
     return total
 
 
 def _resonance(frequency: float, seconds: float, n: int) -> Float64Array:
-    """What a resonator of two poles answers to an impulse: a sine that decays."""
+    """Impulse response of a resonator with two poles: a decaying sine."""
     angle, radius = 2 * np.pi * frequency / SAMPLE_RATE, 10 ** (-3 / SAMPLE_RATE / seconds)
     impulse = np.zeros(n)
     impulse[0] = np.sin(angle)
     poles = [1.0, -2 * radius * np.cos(angle), radius**2]
-    answer: Float64Array = lfilter([1.0], poles, impulse)
-    return answer
+    response: Float64Array = lfilter([1.0], poles, impulse)
+    return response
 
 
 def pluck(pitch: float, n: int, rng: np.random.Generator, seconds: float) -> Float64Array:
-    """A plucked string (Karplus and Strong, 1983) that rings for so many seconds; shape (n,)."""
+    """Return a plucked string (Karplus and Strong, 1983) that decays by 60 dB in `seconds`."""
     period = max(2, round(SAMPLE_RATE / pitch))
     burst = np.zeros(n)
     burst[: min(n, period)] = rng.uniform(-1, 1, min(n, period))
@@ -143,37 +164,37 @@ def pluck(pitch: float, n: int, rng: np.random.Generator, seconds: float) -> Flo
 def repeat(
     event: Event, n: int, rng: np.random.Generator, gap: float, jitter: float = 0.2
 ) -> Float64Array:
-    """Events one after another, `gap` seconds from start to start, give or take `jitter` of it.
+    """Repeat an event until the end.
 
     Args:
-        event: makes one; called anew each time.
-        n: samples in all.
-        rng: for the gaps.
-        gap: seconds.
-        jitter: 0 is a clock, 1 as irregular as it gets.
+        event: renders the event.
+        n: total number of samples.
+        rng: source of randomness of the gaps.
+        gap: mean seconds from onset to onset.
+        jitter: largest deviation of a gap relative to `gap`, from 0 to 1.
     """
     total = np.zeros(n)
-    at = rng.uniform(0, 0.3 * gap)
-    while samples(at) < n:
-        _add(total, event(), samples(at))
-        at += max(0.01, gap * (1 + jitter * rng.uniform(-1, 1)))
+    onset = rng.uniform(0, 0.3 * gap)
+    while samples(onset) < n:
+        _add(total, event(), samples(onset))
+        onset += max(0.01, gap * (1 + jitter * rng.uniform(-1, 1)))
     return total
 
 
-def strew(event: Event, n: int, rng: np.random.Generator, rate: float) -> Float64Array:
-    """Events at random, `rate` a second on average."""
+def scatter(event: Event, n: int, rng: np.random.Generator, rate: float) -> Float64Array:
+    """Place events at random times, with a mean of `rate` per second and random amplitudes."""
     total = np.zeros(n)
-    for at in rng.uniform(0, n, max(1, rng.poisson(rate * n / SAMPLE_RATE))):
-        _add(total, rng.uniform(0.2, 1.0) * event(), int(at))
+    for onset in rng.uniform(0, n, max(1, rng.poisson(rate * n / SAMPLE_RATE))):
+        _add(total, rng.uniform(0.2, 1.0) * event(), int(onset))
     return total
 
 
-def _add(total: Float64Array, sound: Float64Array, at: int) -> None:
-    end = min(len(total), at + len(sound))
-    total[at:end] += sound[: end - at]
+def _add(total: Float64Array, sound: Float64Array, start: int) -> None:
+    end = min(len(total), start + len(sound))
+    total[start:end] += sound[: end - start]
 
 
-def _step(octaves: Float64Array) -> Float64Array:
-    """0 below -1, 1 above 1, smooth between."""
-    smooth: Float64Array = 0.5 + 0.5 * np.sin(np.pi / 2 * np.clip(octaves, -1, 1))
+def _smooth_step(x: Float64Array) -> Float64Array:
+    """0 below -1, 1 above 1, smooth between them."""
+    smooth: Float64Array = 0.5 + 0.5 * np.sin(np.pi / 2 * np.clip(x, -1, 1))
     return smooth

@@ -1,4 +1,4 @@
-"""A data set of synthetic scenes, made when they are asked for."""
+"""A data set of synthetic scenes, rendered on access."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,53 +9,61 @@ import numpy as np
 from audioprobe.concepts import Concepts
 from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE
 from audioprobe.datasets.synthetic.palettes import Palette, ProceduralPalette
-from audioprobe.datasets.synthetic.scenes import Scene, SceneSource, make_bare, make_scene, plan
+from audioprobe.datasets.synthetic.scenes import (
+    Scene,
+    SceneSource,
+    plan_scene,
+    render_isolated,
+    render_scene,
+)
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip, ComponentInfo, Option, Waveform
 
 SPLITS = ("train", "validation", "test")
-REVISION = "2"  # goes up with every change to what is heard
+REVISION = "2"  # increases with every change of the samples
 
 
-class _Scenes(Sequence[Clip]):
-    """Clips that are made when they are asked for, so that memory holds one."""
+class _LazyClips(Sequence[Clip]):
+    """Clips that are rendered on access."""
 
-    def __init__(self, n_clips: int, make: Callable[[int], Clip]) -> None:
+    def __init__(self, n_clips: int, render: Callable[[int], Clip]) -> None:
         self._numbers = range(n_clips)
-        self._make = make
+        self._render = render
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     @overload
-    def __getitem__(self, which: int) -> Clip: ...
+    def __getitem__(self, index: int) -> Clip: ...
     @overload
-    def __getitem__(self, which: slice) -> list[Clip]: ...
-    def __getitem__(self, which: int | slice) -> Clip | list[Clip]:
-        if isinstance(which, slice):
-            return [self._make(number) for number in self._numbers[which]]
-        return self._make(self._numbers[which])
+    def __getitem__(self, index: slice) -> list[Clip]: ...
+    def __getitem__(self, index: int | slice) -> Clip | list[Clip]:
+        if isinstance(index, slice):
+            return [self._render(number) for number in self._numbers[index]]
+        return self._render(self._numbers[index])
 
 
 class Synthetic:
-    """Scenes of everyday sources, synthesised: an endless supply of sound that is fully known.
+    """Synthetic scenes of everyday sources, with complete ground truth.
 
-    A scene follows from seed, split and number alone: never from the order or number of scenes that
-    were made. No scene is in two splits.
+    A scene depends on seed, split and number only, not on other scenes. No scene is in two splits.
 
     Args:
         n_clips: scenes per split.
-        most: sources in a scene, from 1 to so many.
-        palette: what scenes are made of; ids of concepts choose among the synthesised sources, and
-            None takes all of these.
+        most: maximum number of sources in a scene; the minimum is 1.
+        palette: sources of the scenes, or ids of concepts among the synthesised sources; None takes
+            all of these.
         seconds: length of a scene.
-        bare: share of scenes that are one source alone, for as long as it naturally sounds.
-        snr_db: range from which the loudness of sources against the background is drawn.
-        seed: another seed is another data set.
+        bare: share of scenes that are one isolated source with its natural length, from 0 to 1.
+        snr_db: range of the level of the sources relative to the background.
+        seed: random seed of the data set.
 
     Raises:
-        InvalidInputError: for unknown sources, or numbers that make no sense.
+        InvalidInputError: for unknown sources, or values out of range.
     """
+
+    splits = SPLITS
+    """Train, validation and test."""
 
     def __init__(
         self,
@@ -73,11 +81,11 @@ class Synthetic:
         n_concepts = len(palette.concepts)
         if n_clips < 1 or not 1 <= most <= n_concepts or seconds < 1 or snr_db[0] > snr_db[1]:
             raise InvalidInputError(
-                "Need n_clips >= 1, 1 <= most <= number of sources, seconds >= 1 and a rising "
-                f"range of snr_db, got {n_clips}, {most}, {seconds} and {snr_db}."
+                f"Expected n_clips >= 1, 1 <= most <= {n_concepts} (number of sources), seconds >= "
+                f"1 and an increasing snr_db, got {n_clips}, {most}, {seconds} and {snr_db}."
             )
         if not 0 <= bare <= 1:
-            raise InvalidInputError(f"bare is a share, from 0 to 1, got {bare}.")
+            raise InvalidInputError(f"Expected bare from 0 to 1, got {bare}.")
         self._n_clips = n_clips
         self._most = most
         self.palette: Palette = palette
@@ -88,7 +96,7 @@ class Synthetic:
 
     @property
     def info(self) -> ComponentInfo:
-        """What a scene depends on."""
+        """The options, and the palette as a part."""
         options: dict[str, Option] = {
             "n_clips": self._n_clips,
             "most": self._most,
@@ -97,9 +105,8 @@ class Synthetic:
             "snr_db": f"{self._snr_db[0]:g} to {self._snr_db[1]:g}",
             "seed": self._seed,
         }
-        return ComponentInfo(
-            "dataset", "synthetic", REVISION, options, {"palette": self.palette.info}
-        )
+        parts = {"palette": self.palette.info}
+        return ComponentInfo("dataset", "synthetic", REVISION, options, parts)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -107,60 +114,56 @@ class Synthetic:
         concepts = Concepts.shipped()
         return tuple(concepts[name].name for name in self.palette.concepts)
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """Training, validation and test."""
-        return SPLITS
-
     def clips(self, split: str = "train") -> Sequence[Clip]:
-        """Scenes as clips, each made whenever it is asked for; their sources are the labels.
+        """Return scenes as clips, rendered on access; the labels are their sources.
 
         Raises:
             InvalidInputError: for an unknown split.
         """
-        self._check(split)
-        return _Scenes(self._n_clips, partial(self._clip, split))
+        _check_split(split)
+        return _LazyClips(self._n_clips, partial(self._clip, split))
 
     def scene(self, split: str, number: int) -> Scene:
-        """One scene, with times and levels of its sources.
+        """Render a scene, with times and levels of its sources.
 
         Args:
             split: one of `splits`.
-            number: from 0; not bounded by `n_clips`.
+            number: number of the scene, from 0; may exceed `n_clips`.
 
         Raises:
-            InvalidInputError: for an unknown split, or a number below 0.
+            InvalidInputError: for an unknown split, or a negative number.
         """
-        heard, bare, rng = self._planned(split, number)
-        if bare:
-            return make_bare(rng, self.palette, heard[0].concept)
+        sources, is_isolated, rng = self._plan(split, number)
+        if is_isolated:
+            return render_isolated(rng, self.palette, sources[0].concept)
         snr_db = float(rng.uniform(*self._snr_db))
-        return make_scene(rng, self.palette, heard, self._seconds, snr_db=snr_db)
+        return render_scene(rng, self.palette, sources, self._seconds, snr_db=snr_db)
 
     def scene_sources(self, split: str, number: int) -> tuple[SceneSource, ...]:
-        """What is heard in a scene, without making its sound.
+        """Return the sources of a scene without rendering it.
 
-        A source alone may end before the time that is told here.
+        The offset of an isolated source may be later than the end of the rendered sound.
 
         Raises:
-            InvalidInputError: as for `scene`.
+            InvalidInputError: for an unknown split, or a negative number.
         """
-        return self._planned(split, number)[0]
+        return self._plan(split, number)[0]
 
-    def _planned(
+    def _plan(
         self, split: str, number: int
     ) -> tuple[tuple[SceneSource, ...], bool, np.random.Generator]:
-        """What is to be heard, whether it is bare, and the generator for all the rest."""
-        self._check(split)
+        """The sources, whether there is one isolated source, and the generator to go on with."""
+        _check_split(split)
         if number < 0:
-            raise InvalidInputError(f"Scenes are numbered from 0, got {number}.")
+            raise InvalidInputError(f"Expected a number from 0, got {number}.")
         rng = np.random.default_rng([self._seed, SPLITS.index(split), number])
         if rng.random() < self._bare:
-            alone = SceneSource(str(rng.choice(self.palette.concepts)), 0.0, self._seconds, 0.0)
-            return (alone,), True, rng
+            concept = str(rng.choice(self.palette.concepts))
+            return (SceneSource(concept, 0.0, self._seconds, 0.0),), True, rng
         n_sources = int(rng.integers(1, self._most + 1))
         concepts = rng.choice(self.palette.concepts, n_sources, replace=False)
-        return plan(rng, [str(concept) for concept in concepts], self._seconds), False, rng
+        sources = plan_scene(rng, [str(concept) for concept in concepts], self._seconds)
+        return sources, False, rng
 
     def _clip(self, split: str, number: int) -> Clip:
         scene = self.scene(split, number)
@@ -168,11 +171,10 @@ class Synthetic:
         return Clip(
             id=f"{split}-{number:06d}",
             waveform=Waveform(scene.sound, SAMPLE_RATE),
-            labels=tuple(concepts[heard.concept].name for heard in scene.heard),
+            labels=tuple(concepts[source.concept].name for source in scene.sources),
         )
 
-    def _check(self, split: str) -> None:
-        if split not in SPLITS:
-            raise InvalidInputError(
-                f"Synthetic scenes have the splits {', '.join(SPLITS)}, got {split!r}."
-            )
+
+def _check_split(split: str) -> None:
+    if split not in SPLITS:
+        raise InvalidInputError(f"Expected one of the splits {', '.join(SPLITS)}, got {split!r}.")

@@ -14,59 +14,60 @@ from audioprobe.datasets.synthetic.blocks import (
     repeat,
     ring,
     samples,
+    silence,
+    sine,
     swell,
+    tone,
 )
 from audioprobe.types import Float64Array
 
 
 def _motor(
-    rng: np.random.Generator, pitch: Float64Array, n_harmonics: int, power: float, grain: float
+    rng: np.random.Generator, pitch: Float64Array, n_harmonics: int, power: float, roughness: float
 ) -> Float64Array:
-    """An engine: harmonics of the firing rate, none exactly even, and noise that follows it."""
+    """An engine: uneven harmonics of the firing rate, and noise that is modulated by it."""
     n = len(pitch)
     weights = np.array(falling(n_harmonics, power)) * rng.uniform(0.3, 1.0, n_harmonics)
     beat = 0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE)
-    uneven = 1 + 0.25 * noise(n, rng, 1.0)
-    return oscillate(pitch, weights.tolist()) * uneven + grain * noise(n, rng, 0.8) * beat**2
+    level = 1 + 0.25 * noise(n, rng, 1.0)
+    return oscillate(pitch, weights.tolist()) * level + roughness * noise(n, rng, 0.8) * beat**2
 
 
 def car(rng: np.random.Generator, n: int) -> Float64Array:
-    """An engine that idles or pulls away."""
+    """An engine that idles or accelerates."""
     course = curve(rng.uniform(0.8, 2.2, 3), n) if rng.random() < 0.6 else np.ones(n)
     pitch = rng.uniform(28, 55) * course * (1 + 0.01 * noise(n, rng, 1.5))
     return band(_motor(rng, pitch, 40, 0.8, 0.5), 30, rng.uniform(900, 2500))
 
 
 def motorcycle(rng: np.random.Generator, n: int) -> Float64Array:
-    """A rougher, higher engine that revs."""
-    pitch = (
-        rng.uniform(45, 80) * curve(rng.uniform(0.8, 2.8, 6), n) * (1 + 0.02 * noise(n, rng, 1.0))
-    )
+    """A rougher, higher engine with changing speed."""
+    course = rng.uniform(45, 80) * curve(rng.uniform(0.8, 2.8, 6), n)
+    pitch = course * (1 + 0.02 * noise(n, rng, 1.0))
     return formants(_motor(rng, pitch, 60, 0.4, 0.6), (180, 600, 1500), 0.6)
 
 
 def helicopter(rng: np.random.Generator, n: int) -> Float64Array:
-    """Blades that slap the air, over a turbine's whine."""
+    """Slaps of rotor blades, and the whine of a turbine."""
     rate = rng.uniform(9, 22)
 
     def slap() -> Float64Array:
         m = samples(0.8 / rate)
-        return band(noise(m, rng, 1.2), 40, 900) * decay(m, 0.09) + 0.5 * oscillate(
-            np.full(m, 3.2 * rate), [1, 0.5]
-        ) * decay(m, 0.1)
+        thump = 0.5 * tone(3.2 * rate, m, [1, 0.5])
+        return band(noise(m, rng, 1.2), 40, 900) * decay(m, 0.09) + thump * decay(m, 0.1)
 
-    whine = oscillate(np.full(n, rng.uniform(900, 2200)), [1, 0.3]) * 0.03
+    whine = tone(rng.uniform(900, 2200), n, [1, 0.3]) * 0.03
     return repeat(slap, n, rng, 1 / rate, 0.02) * curve(rng.uniform(0.3, 1, 3), n) + whine
 
 
 def propeller_plane(rng: np.random.Generator, n: int) -> Float64Array:
-    """A drone that passes by, its pitch falling a little."""
+    """A drone that passes by with slightly falling pitch."""
     pitch = rng.uniform(70, 130) * curve([1.06, 1.04, 0.96, 0.94], n)
     return _motor(rng, pitch, 30, 0.7, 0.3) * curve(rng.uniform(0.2, 1, 4), n)
 
 
 def train(rng: np.random.Generator, n: int) -> Float64Array:
-    """Wheels over joints, a rumble, and a horn of three notes."""
+    """Wheels over rail joints, a rumble, and a horn of three notes."""
     root = rng.uniform(250, 330)
 
     def joint() -> Float64Array:
@@ -76,9 +77,7 @@ def train(rng: np.random.Generator, n: int) -> Float64Array:
 
     def horn() -> Float64Array:
         m = samples(rng.uniform(0.8, 2.0))
-        chord = sum(
-            oscillate(np.full(m, root * ratio), falling(12, 0.7)) for ratio in (1, 1.25, 1.5)
-        )
+        chord = sum(tone(root * ratio, m, falling(12, 0.7)) for ratio in (1, 1.25, 1.5))
         return chord * swell(m, 0.08, 0.2)
 
     rumble = band(noise(n, rng, 1.0), 30, 600)
@@ -87,38 +86,34 @@ def train(rng: np.random.Generator, n: int) -> Float64Array:
 
 
 def vacuum_cleaner(rng: np.random.Generator, n: int) -> Float64Array:
-    """A loud hiss of air with a motor's whine in it."""
+    """A loud hiss of air with the whine of a motor."""
     pitch = rng.uniform(180, 380) * curve([0.4, 1, 1, 1, 1], n) ** rng.choice([0, 1])
-    return band(noise(n, rng, 0.4), 150, 7000) + 0.35 * oscillate(
-        pitch, [0.6, 1, 0.3, 0.5, 0.2, 0.4]
-    )
+    air = band(noise(n, rng, 0.4), 150, 7000)
+    return air + 0.35 * oscillate(pitch, [0.6, 1, 0.3, 0.5, 0.2, 0.4])
 
 
 def power_drill(rng: np.random.Generator, n: int) -> Float64Array:
-    """A whine in bursts, lower where it bites."""
+    """A whine in bursts, lower under load."""
     pitch = rng.uniform(220, 420)
 
     def burst() -> Float64Array:
         m = samples(rng.uniform(0.8, 2.5))
         course = pitch * curve([0.3, 1, 1, rng.uniform(0.6, 0.9), 1, 0.3], m)
-        rattle = 1 + 0.4 * np.sin(2 * np.pi * rng.uniform(25, 60) * np.arange(m) / SAMPLE_RATE)
+        rattle = 1 + 0.4 * sine(rng.uniform(25, 60), m)
         return (oscillate(course, falling(25, 0.3)) * rattle + noise(m, rng)) * swell(m, 0.05, 0.1)
 
     return repeat(burst, n, rng, rng.uniform(2.0, 3.5), 0.3)
 
 
 def chainsaw(rng: np.random.Generator, n: int) -> Float64Array:
-    """A small engine that screams and falls back."""
-    pitch = (
-        rng.uniform(90, 140)
-        * curve(rng.choice([0.45, 1.0, 1.1], 9), n)
-        * (1 + 0.03 * noise(n, rng, 1))
-    )
+    """A small engine between idle and full speed."""
+    course = rng.uniform(90, 140) * curve(rng.choice([0.45, 1.0, 1.1], 9), n)
+    pitch = course * (1 + 0.03 * noise(n, rng, 1))
     return formants(_motor(rng, pitch, 50, 0.15, 0.8), (900, 2200, 3500), 0.6)
 
 
 def hammer(rng: np.random.Generator, n: int) -> Float64Array:
-    """Blows on a nail: wood below, metal above."""
+    """Blows on a nail: low wood and high metal."""
     modes = rng.uniform(1500, 6500, 4)
 
     def blow() -> Float64Array:
@@ -130,87 +125,78 @@ def hammer(rng: np.random.Generator, n: int) -> Float64Array:
 
 
 def saw(rng: np.random.Generator, n: int) -> Float64Array:
-    """Strokes of a hand saw, to and fro."""
-    tooth = rng.uniform(60, 140)
+    """Strokes of a hand saw."""
+    rate = rng.uniform(60, 140)
 
     def stroke() -> Float64Array:
         m = samples(rng.uniform(0.3, 0.5))
         speed: Float64Array = np.sin(np.pi * np.arange(m) / m)
-        teeth = 0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(tooth * speed) / SAMPLE_RATE)
+        teeth = 0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(rate * speed) / SAMPLE_RATE)
         return band(noise(m, rng, 0.3), 600, 6500) * speed * (0.4 + 0.6 * teeth)
 
     return repeat(stroke, n, rng, rng.uniform(0.45, 0.65), 0.05)
 
 
 def clock(rng: np.random.Generator, n: int) -> Float64Array:
-    """Tick and tock."""
-    pair = [rng.uniform(1800, 4500, 3), rng.uniform(1500, 4000, 3)]
-    turn = [0]
+    """Alternating ticks."""
+    modes = [rng.uniform(1800, 4500, 3), rng.uniform(1500, 4000, 3)]
 
     def tick() -> Float64Array:
-        turn[0] += 1
         m = samples(0.05)
-        modes = pair[turn[0] % 2]
-        return ring(modes, (0.03, 0.02, 0.02), (1, 0.6, 0.4), m) + 0.3 * noise(m, rng) * decay(
-            m, 0.01
-        )
+        modes.reverse()
+        click = 0.3 * noise(m, rng) * decay(m, 0.01)
+        return ring(modes[0], (0.03, 0.02, 0.02), (1, 0.6, 0.4), m) + click
 
     return repeat(tick, n, rng, rng.choice([0.25, 0.5, 1.0]) * rng.uniform(0.97, 1.03), 0.0)
 
 
 def computer_keyboard(rng: np.random.Generator, n: int) -> Float64Array:
-    """Keys, quick and uneven, each with a click down and up."""
+    """Fast irregular keystrokes, each with a click down and up."""
 
     def key() -> Float64Array:
         m = samples(0.05)
         down = band(noise(m, rng), rng.uniform(600, 2000), 7000) * decay(m, 0.02)
         up = 0.4 * band(noise(m, rng), 1500, 7500) * decay(m, 0.012)
-        return np.concatenate([down, np.zeros(samples(rng.uniform(0.02, 0.06))), up])
+        return np.concatenate([down, silence(rng.uniform(0.02, 0.06)), up])
 
     return repeat(key, n, rng, rng.uniform(0.09, 0.2), 0.7)
 
 
 def gun(rng: np.random.Generator, n: int) -> Float64Array:
-    """Shots: a crack, then what the surroundings send back."""
-    far = rng.uniform(0.3, 1.5)
+    """Shots: a crack, then the reverberation of the surroundings."""
+    reverberation = rng.uniform(0.3, 1.5)
 
     def shot() -> Float64Array:
-        m = samples(far)
-        return noise(m, rng) * decay(m, 0.06) * 2 + band(noise(m, rng, 1.4), 40, 1500) * decay(
-            m, far
-        )
+        m = samples(reverberation)
+        crack = noise(m, rng) * decay(m, 0.06) * 2
+        return crack + band(noise(m, rng, 1.4), 40, 1500) * decay(m, reverberation)
 
     return repeat(shot, n, rng, rng.uniform(0.5, 2.5), 0.5)
 
 
 def glass(rng: np.random.Generator, n: int) -> Float64Array:
-    """A pane that breaks: a crash, then shards that ring."""
+    """Breaking panes: a crash, then ringing shards."""
 
     def crash() -> Float64Array:
         m = samples(1.5)
         total = band(noise(m, rng), 1500, 7900) * decay(m, 0.15) * 1.5
         for _ in range(int(rng.integers(15, 40))):
-            at = int(m * rng.beta(1, 3))
-            shard = ring(
-                rng.uniform(2500, 7800, 3),
-                rng.uniform(0.05, 0.3, 3),
-                rng.uniform(0.1, 0.5, 3),
-                m - at,
-            )
-            total[at:] += shard
+            onset = int(m * rng.beta(1, 3))
+            modes, decays = rng.uniform(2500, 7800, 3), rng.uniform(0.05, 0.3, 3)
+            total[onset:] += ring(modes, decays, rng.uniform(0.1, 0.5, 3), m - onset)
         return total
 
     return repeat(crash, n, rng, rng.uniform(2.5, 5.0), 0.4)
 
 
 def siren(rng: np.random.Generator, n: int) -> Float64Array:
-    """A wail, a yelp, or two tones in turn."""
+    """A slow or fast sweep, or two alternating tones."""
     low, high = rng.uniform(450, 650), rng.uniform(950, 1500)
     time = np.arange(n) / SAMPLE_RATE
     kind = rng.integers(0, 3)
     if kind == 2:
-        turn = (time * rng.uniform(1.0, 2.2)) % 1 < 0.5
-        pitch = np.where(turn, low, low * 4 / 3)
+        is_low = (time * rng.uniform(1.0, 2.2)) % 1 < 0.5
+        pitch = np.where(is_low, low, low * 4 / 3)
     else:
         rate = rng.uniform(0.12, 0.35) if kind == 0 else rng.uniform(2.5, 4.5)
         pitch = low + (high - low) * (0.5 - 0.5 * np.cos(2 * np.pi * rate * time))
@@ -218,59 +204,60 @@ def siren(rng: np.random.Generator, n: int) -> Float64Array:
 
 
 def car_horn(rng: np.random.Generator, n: int) -> Float64Array:
-    """Two reeds a third apart, in long or short blasts."""
+    """Two tones a third apart, in long or short blasts."""
     root = rng.uniform(320, 480)
 
     def blast() -> Float64Array:
         m = samples(rng.uniform(0.2, 1.5))
-        pair = oscillate(np.full(m, root), falling(14, 0.4)) + oscillate(
-            np.full(m, root * 1.26), falling(12, 0.4)
-        )
-        return pair * swell(m, 0.015, 0.03)
+        tones = tone(root, m, falling(14, 0.4)) + tone(root * 1.26, m, falling(12, 0.4))
+        return tones * swell(m, 0.015, 0.03)
 
     return repeat(blast, n, rng, rng.uniform(0.8, 2.5), 0.5)
 
 
 def telephone(rng: np.random.Generator, n: int) -> Float64Array:
-    """A bell with a quick clapper, or an electronic warble, in rings."""
+    """Rings of a bell with a fast clapper, or an electronic warble."""
     high = rng.uniform(900, 2200)
     warble, electronic = rng.uniform(14, 25), rng.random() < 0.5
 
-    def sound_once() -> Float64Array:
+    def ringing() -> Float64Array:
         m = samples(rng.uniform(0.8, 1.8))
-        gate = np.sin(2 * np.pi * warble * np.arange(m) / SAMPLE_RATE) > 0
         if electronic:
-            return oscillate(np.where(gate, high, high * 0.8), [1, 0.2, 0.3]) * swell(m, 0.01, 0.02)
-        strike: Float64Array = 0.5 + 0.5 * np.abs(
-            np.sin(np.pi * warble * np.arange(m) / SAMPLE_RATE)
-        )
-        modes = oscillate(np.full(m, high), [1]) + 0.6 * oscillate(np.full(m, 2.76 * high), [1])
-        return modes * strike * swell(m, 0.01, 0.15)
+            pitch = np.where(sine(warble, m) > 0, high, high * 0.8)
+            return oscillate(pitch, [1, 0.2, 0.3]) * swell(m, 0.01, 0.02)
+        strike = 0.5 + 0.5 * np.abs(sine(warble / 2, m))
+        return (tone(high, m) + 0.6 * tone(2.76 * high, m)) * strike * swell(m, 0.01, 0.15)
 
-    return repeat(sound_once, n, rng, rng.uniform(2.2, 3.5), 0.02)
+    return repeat(ringing, n, rng, rng.uniform(2.2, 3.5), 0.02)
 
 
 def alarm_clock(rng: np.random.Generator, n: int) -> Float64Array:
-    """Beeps in groups of four, as of a digital clock."""
+    """Beeps of a digital clock in groups of four."""
     pitch, length = rng.uniform(1800, 3200), rng.uniform(0.05, 0.1)
 
-    def group() -> Float64Array:
-        beep = oscillate(np.full(samples(length), pitch), [1, 0, 0.3]) * swell(
-            samples(length), 0.003, 0.003
-        )
-        return np.concatenate([beep, np.zeros(samples(length))] * 4)
+    def beeps() -> Float64Array:
+        m = samples(length)
+        beep = tone(pitch, m, [1, 0, 0.3]) * swell(m, 0.003, 0.003)
+        return np.concatenate([beep, silence(length)] * 4)
 
-    return repeat(group, n, rng, rng.uniform(0.9, 1.3), 0.0)
+    return repeat(beeps, n, rng, rng.uniform(0.9, 1.3), 0.0)
 
 
 def whistle(rng: np.random.Generator, n: int) -> Float64Array:
-    """A referee's whistle, whose pea makes it trill."""
+    """A referee's whistle with a trill."""
     pitch = rng.uniform(2400, 3600)
 
     def blow() -> Float64Array:
         m = samples(rng.uniform(0.3, 1.2))
-        trill = np.sin(2 * np.pi * rng.uniform(25, 45) * np.arange(m) / SAMPLE_RATE)
-        tone = oscillate(pitch * (1 + 0.02 * trill), [1, 0.15]) * (0.7 + 0.3 * trill)
-        return (tone + 0.1 * band(noise(m, rng), 2000, 6000)) * swell(m, 0.02, 0.05)
+        trill = sine(rng.uniform(25, 45), m)
+        trilled = oscillate(pitch * (1 + 0.02 * trill), [1, 0.15]) * (0.7 + 0.3 * trill)
+        return (trilled + 0.1 * band(noise(m, rng), 2000, 6000)) * swell(m, 0.02, 0.05)
 
     return repeat(blow, n, rng, rng.uniform(1.0, 2.5), 0.4)
+
+
+MACHINES = (
+    *(car, motorcycle, helicopter, propeller_plane, train, vacuum_cleaner, power_drill, chainsaw),
+    *(hammer, saw, clock, computer_keyboard, gun, glass, siren, car_horn, telephone, alarm_clock),
+    whistle,
+)

@@ -1,9 +1,8 @@
-"""Weather, water and fire."""
+"""Weather, water, fire and people."""
 
 import numpy as np
 
 from audioprobe.datasets.synthetic.blocks import (
-    SAMPLE_RATE,
     band,
     curve,
     decay,
@@ -11,43 +10,42 @@ from audioprobe.datasets.synthetic.blocks import (
     oscillate,
     repeat,
     samples,
-    strew,
+    scatter,
+    silence,
+    sine,
     swell,
 )
 from audioprobe.types import Float64Array
 
 
 def rain(rng: np.random.Generator, n: int) -> Float64Array:
-    """A hiss of far drops, and near ones that can be told apart."""
+    """A hiss of distant drops, and single drops nearby."""
 
     def drop() -> Float64Array:
         m = samples(0.02)
         return band(noise(m, rng), 1500, 7500) * decay(m, rng.uniform(0.008, 0.02))
 
     hiss = band(noise(n, rng, rng.uniform(0.0, 0.6)), 400, 7800)
-    return rng.uniform(0.15, 0.5) * hiss + 0.8 * strew(drop, n, rng, rng.uniform(20, 120))
+    return rng.uniform(0.15, 0.5) * hiss + 0.8 * scatter(drop, n, rng, rng.uniform(20, 120))
 
 
 def wind(rng: np.random.Generator, n: int) -> Float64Array:
-    """Gusts: low noise that swells, with a whistle in it where it is strong."""
+    """Gusts: low noise of varying level, with a whistle in strong gusts."""
     gust = np.clip(0.4 + 0.8 * noise(n, rng, 2.6), 0.05, None)
     low = band(noise(n, rng, 1.2), 40, rng.uniform(400, 900))
-    whistling = rng.uniform(500, 1800)
-    high = band(noise(n, rng), whistling, whistling * rng.uniform(1.1, 1.5))
+    whistle = rng.uniform(500, 1800)
+    high = band(noise(n, rng), whistle, whistle * rng.uniform(1.1, 1.5))
     return gust * low + rng.uniform(0.05, 0.4) * gust**2 * high
 
 
 def thunder(rng: np.random.Generator, n: int) -> Float64Array:
-    """A crack or none, then a rumble that rolls away."""
+    """A crack of random level, then a fading rumble."""
 
     def clap() -> Float64Array:
         m = samples(rng.uniform(3.0, 6.0))
-        roll = np.abs(noise(m, rng, 2.2)) + 0.2
-        rumble = (
-            band(noise(m, rng, 1.6), 25, rng.uniform(150, 350))
-            * roll
-            * curve([0.5, 1, 0.6, 0.3, 0], m)
-        )
+        level = np.abs(noise(m, rng, 2.2)) + 0.2
+        rumble = band(noise(m, rng, 1.6), 25, rng.uniform(150, 350))
+        rumble = rumble * level * curve([0.5, 1, 0.6, 0.3, 0], m)
         crack = band(noise(m, rng), 200, 5000) * decay(m, rng.uniform(0.4, 1.2))
         return 3 * rumble + rng.uniform(0, 1.2) * crack
 
@@ -55,17 +53,16 @@ def thunder(rng: np.random.Generator, n: int) -> Float64Array:
 
 
 def stream(rng: np.random.Generator, n: int) -> Float64Array:
-    """Running water: bubbles, each a short note that rises, over a murmur."""
+    """Running water: bubbles, each a short rising tone, over a murmur."""
 
     def bubble() -> Float64Array:
         m = samples(rng.uniform(0.02, 0.07))
         pitch = rng.uniform(400, 2500)
-        return oscillate(pitch * curve([1, rng.uniform(1.05, 1.5)], m), [1]) * decay(
-            m, rng.uniform(0.02, 0.07)
-        )
+        rise = oscillate(pitch * curve([1, rng.uniform(1.05, 1.5)], m), [1])
+        return rise * decay(m, rng.uniform(0.02, 0.07))
 
     murmur = band(noise(n, rng, 0.8), 200, 5000)
-    return strew(bubble, n, rng, rng.uniform(60, 160)) + rng.uniform(0.2, 0.6) * murmur
+    return scatter(bubble, n, rng, rng.uniform(60, 160)) + rng.uniform(0.2, 0.6) * murmur
 
 
 def surf(rng: np.random.Generator, n: int) -> Float64Array:
@@ -73,28 +70,27 @@ def surf(rng: np.random.Generator, n: int) -> Float64Array:
 
     def wave() -> Float64Array:
         m = samples(rng.uniform(4.0, 7.0))
-        build = curve([0, 0.25, 1, 0.6, 0.3, 0], m) ** 1.5
+        level = curve([0, 0.25, 1, 0.6, 0.3, 0], m) ** 1.5
         deep, foam = band(noise(m, rng, 1.0), 60, 900), band(noise(m, rng), 900, 7500)
-        return build * (deep + curve([0.05, 0.2, 0.8, 1, 0.8, 0.3], m) * 0.7 * foam)
+        return level * (deep + curve([0.05, 0.2, 0.8, 1, 0.8, 0.3], m) * 0.7 * foam)
 
     return repeat(wave, n, rng, rng.uniform(3.5, 6.0), 0.3) + 0.03 * noise(n, rng, 1)
 
 
 def fire(rng: np.random.Generator, n: int) -> Float64Array:
-    """Crackles and pops over a low roar."""
+    """Crackles over a low roar."""
 
     def crackle() -> Float64Array:
         m = samples(0.015)
-        return band(noise(m, rng), rng.uniform(800, 3000), 7800) * decay(
-            m, rng.uniform(0.003, 0.012)
-        )
+        burst = band(noise(m, rng), rng.uniform(800, 3000), 7800)
+        return burst * decay(m, rng.uniform(0.003, 0.012))
 
     roar = band(noise(n, rng, 1.0), 40, 500) * (1 + 0.5 * noise(n, rng, 2.0))
-    return 1.5 * strew(crackle, n, rng, rng.uniform(8, 40)) + rng.uniform(0.1, 0.4) * roar
+    return 1.5 * scatter(crackle, n, rng, rng.uniform(8, 40)) + rng.uniform(0.1, 0.4) * roar
 
 
 def applause(rng: np.random.Generator, n: int) -> Float64Array:
-    """Many hands, each clapping at its own pace."""
+    """Many hands, each with its own rhythm."""
     total = np.zeros(n)
     for _ in range(int(rng.integers(8, 25))):
         centre = rng.uniform(900, 2500)
@@ -108,41 +104,44 @@ def applause(rng: np.random.Generator, n: int) -> Float64Array:
 
 
 def footstep(rng: np.random.Generator, n: int) -> Float64Array:
-    """Steps: a heel and a sole, on something hard or soft."""
-    hard = rng.uniform(0, 1)
+    """Steps: heel and sole, on a hard or soft floor."""
+    hardness = rng.uniform(0, 1)
 
     def step() -> Float64Array:
-        m = samples(0.18)
-        heel = band(noise(m, rng, 1.0), 60, 300 + 900 * hard) * decay(m, 0.08)
-        sole = band(noise(m, rng), 500, 2000 + 5000 * hard) * np.roll(decay(m, 0.05), samples(0.06))
-        sole[: samples(0.06)] = 0
+        m, delay = samples(0.18), samples(0.06)
+        heel = band(noise(m, rng, 1.0), 60, 300 + 900 * hardness) * decay(m, 0.08)
+        sole = band(noise(m, rng), 500, 2000 + 5000 * hardness) * np.roll(decay(m, 0.05), delay)
+        sole[:delay] = 0
         return 1.5 * heel + rng.uniform(0.2, 0.5) * sole
 
     return repeat(step, n, rng, rng.uniform(0.38, 0.75), 0.06)
 
 
 def heart(rng: np.random.Generator, n: int) -> Float64Array:
-    """Two dull thumps a beat."""
+    """Two dull thumps per beat."""
     pitch = rng.uniform(35, 65)
 
     def beat() -> Float64Array:
         m = samples(0.12)
         first = oscillate(pitch * curve([1.3, 1], m), [1, 0.5, 0.2]) * swell(m, 0.02, 0.08)
         second = oscillate(1.2 * pitch * curve([1.3, 1], m), [1, 0.5]) * swell(m, 0.02, 0.06)
-        return np.concatenate([first, np.zeros(samples(0.12)), 0.7 * second])
+        return np.concatenate([first, silence(0.12), 0.7 * second])
 
     return repeat(beat, n, rng, rng.uniform(0.6, 1.1), 0.03) + 0.01 * band(noise(n, rng), 30, 200)
 
 
 def snoring(rng: np.random.Generator, n: int) -> Float64Array:
-    """Breath in with a rattle, breath out with a sigh."""
+    """Inhaling with a rattle, exhaling with a sigh."""
     rattle = rng.uniform(25, 70)
 
     def breath() -> Float64Array:
         m = samples(rng.uniform(1.0, 1.6))
-        pulse = np.maximum(0, np.sin(2 * np.pi * rattle * np.arange(m) / SAMPLE_RATE)) ** 3
-        inward = band(noise(m, rng, 0.8), 100, 1500) * pulse * swell(m, 0.4, 0.3)
-        outward = 0.25 * band(noise(m, rng, 0.4), 300, 3000) * swell(m, 0.2, 0.6)
-        return np.concatenate([inward, outward])
+        pulse = np.maximum(0, sine(rattle, m)) ** 3
+        inhale = band(noise(m, rng, 0.8), 100, 1500) * pulse * swell(m, 0.4, 0.3)
+        exhale = 0.25 * band(noise(m, rng, 0.4), 300, 3000) * swell(m, 0.2, 0.6)
+        return np.concatenate([inhale, exhale])
 
     return repeat(breath, n, rng, rng.uniform(3.0, 4.0), 0.1)
+
+
+NATURE = (rain, wind, thunder, stream, surf, fire, applause, footstep, heart, snoring)

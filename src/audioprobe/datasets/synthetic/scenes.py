@@ -1,4 +1,4 @@
-"""Scenes: one to three sources in a place, at a distance, over a background; with the truth."""
+"""Scenes: sources with onset, offset and level, in a room, over a background noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE, band, noise, sampl
 from audioprobe.datasets.synthetic.palettes import Palette
 from audioprobe.types import Float64Array, FloatArray
 
-LOUDEST = 0.95  # peak of a finished scene, at most
+MAX_PEAK = 0.95
+"""Largest peak of a scene."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,8 @@ class SceneSource:
     Attributes:
         concept: id of its concept.
         onset: seconds from the beginning of the scene.
-        offset: where it ends, seconds.
-        level_db: its RMS against that of the loudest source of the scene, at most 0.
+        offset: end of the source, in seconds from the beginning of the scene.
+        level_db: RMS relative to that of the loudest source of the scene, at most 0.
     """
 
     concept: str
@@ -32,85 +33,87 @@ class SceneSource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A synthetic recording, and what is in it.
+    """A synthetic recording with its ground truth.
 
     Attributes:
         sound: shape (n_samples,), float32 in [-1, 1], at `SAMPLE_RATE`.
-        heard: its sources, by onset.
-        snr_db: RMS of all sources against that of the background; infinite where there is none.
+        sources: its sources, sorted by onset.
+        snr_db: RMS of all sources relative to the background; infinite without background.
     """
 
     sound: FloatArray
-    heard: tuple[SceneSource, ...]
+    sources: tuple[SceneSource, ...]
     snr_db: float
 
 
-def plan(
+def plan_scene(
     rng: np.random.Generator, concepts: Sequence[str], seconds: float
 ) -> tuple[SceneSource, ...]:
-    """Draw when sources are to sound, and how loud; by onset.
+    """Draw the times and levels of sources, sorted by onset.
 
     Args:
-        rng: everything is drawn from it.
+        rng: source of randomness.
         concepts: ids, all different.
         seconds: length of the scene.
     """
     levels = np.concatenate([[0.0], rng.uniform(-12, 0, len(concepts) - 1)])
     rng.shuffle(levels)
-    spans = _spans(rng, len(concepts), seconds)
-    heard = [
+    spans = _draw_spans(rng, len(concepts), seconds)
+    sources = [
         SceneSource(concept, samples(onset) / SAMPLE_RATE if onset else 0.0, offset, float(level))
         for concept, (onset, offset), level in zip(concepts, spans, levels, strict=True)
     ]
-    return tuple(sorted(heard, key=lambda h: (h.onset, h.concept)))
+    return tuple(sorted(sources, key=lambda source: (source.onset, source.concept)))
 
 
-def make_scene(
+def render_scene(
     rng: np.random.Generator,
     palette: Palette,
-    heard: Sequence[SceneSource],
+    sources: Sequence[SceneSource],
     seconds: float,
     *,
     snr_db: float,
 ) -> Scene:
-    """Make a scene as it was planned.
+    """Render a planned scene.
 
     Args:
-        rng: everything else is drawn from it.
-        palette: what makes the sources.
-        heard: the sources, each in the palette.
-        seconds: its length.
-        snr_db: loudness of the sources against the background.
+        rng: source of randomness for everything that is not planned.
+        palette: renders the sources.
+        sources: the planned sources, each in the palette.
+        seconds: length of the scene.
+        snr_db: level of the sources relative to the background.
     """
     n = samples(seconds)
     mixture = np.zeros(n)
-    for source in heard:
+    for source in sources:
         first, last = round(source.onset * SAMPLE_RATE), min(n, samples(source.offset))
-        own = palette.fill(source.concept, rng, last - first)
-        own = own * swell(len(own), 0.02, 0.1) * 10 ** (source.level_db / 20) / _rms(own)
-        mixture[first:last] += own
-    mixture = _place(rng, mixture)
+        sound = palette.fill(source.concept, rng, last - first)
+        level = 10 ** (source.level_db / 20)
+        mixture[first:last] += sound * swell(len(sound), 0.02, 0.1) * level / _rms(sound)
+    mixture = _add_room(rng, mixture)
     background = _background(rng, n)
     background *= _rms(mixture) / _rms(background) * 10 ** (-snr_db / 20)
-    return Scene(_finish(rng, mixture + background), tuple(heard), snr_db)
+    return Scene(_normalized(rng, mixture + background), tuple(sources), snr_db)
 
 
-def make_bare(rng: np.random.Generator, palette: Palette, concept: str) -> Scene:
-    """Draw one source by itself, for as long as it naturally sounds: no place, no background."""
+def render_isolated(rng: np.random.Generator, palette: Palette, concept: str) -> Scene:
+    """Render one source with its natural length, without room and background."""
     sound = palette.alone(concept, rng)
-    heard = (SceneSource(concept, 0.0, len(sound) / SAMPLE_RATE, 0.0),)
-    return Scene(_finish(rng, sound), heard, np.inf)
+    source = SceneSource(concept, 0.0, len(sound) / SAMPLE_RATE, 0.0)
+    return Scene(_normalized(rng, sound), (source,), np.inf)
 
 
-def _finish(rng: np.random.Generator, sound: Float64Array) -> FloatArray:
-    """At a random level."""
-    peak = rng.uniform(0.1, LOUDEST)
-    finished: FloatArray = (sound * peak / (np.abs(sound).max() + 1e-12)).astype(np.float32)
-    return finished
+def _normalized(rng: np.random.Generator, sound: Float64Array) -> FloatArray:
+    """Scale to a random peak."""
+    peak = rng.uniform(0.1, MAX_PEAK)
+    scaled: FloatArray = (sound * peak / (np.abs(sound).max() + 1e-12)).astype(np.float32)
+    return scaled
 
 
-def _spans(rng: np.random.Generator, n_sources: int, seconds: float) -> list[tuple[float, float]]:
-    """When each source sounds: one fills most of the scene, several follow or overlap."""
+def _draw_spans(
+    rng: np.random.Generator, n_sources: int, seconds: float
+) -> list[tuple[float, float]]:
+    """Onsets and offsets: one source fills most of the scene, several follow or overlap."""
     if n_sources == 1:
         onset = rng.uniform(0, 0.15) * seconds
         return [(onset, seconds - rng.uniform(0, 0.1) * seconds)]
@@ -125,30 +128,29 @@ def _spans(rng: np.random.Generator, n_sources: int, seconds: float) -> list[tup
     ]
 
 
-def _place(rng: np.random.Generator, sound: Float64Array) -> Float64Array:
-    """Distance takes the highs, walls give an echo: exponentially decaying noise."""
-    far = rng.random()
-    if far > 0.4:
-        sound = band(sound, 20, 7900 * (1.2 - far))
-    length = rng.uniform(0.1, 1.5)
-    n = samples(length)
+def _add_room(rng: np.random.Generator, sound: Float64Array) -> Float64Array:
+    """Attenuate high frequencies with distance, and add an exponentially decaying echo."""
+    distance = rng.random()
+    if distance > 0.4:
+        sound = band(sound, 20, 7900 * (1.2 - distance))
+    n = samples(rng.uniform(0.1, 1.5))
     echo = noise(n, rng, 0.5) * 10 ** (-3 * np.arange(n) / n)
-    echo *= rng.uniform(0.02, 0.5) * (0.3 + far) / np.sqrt((echo**2).sum())
+    echo *= rng.uniform(0.02, 0.5) * (0.3 + distance) / np.sqrt((echo**2).sum())
     echo[0] += 1.0
     wet: Float64Array = fftconvolve(sound, echo)[: len(sound)]
     return wet
 
 
 def _background(rng: np.random.Generator, n: int) -> Float64Array:
-    """Noise of some colour, which may swell, and perhaps the hum of mains."""
-    floor = noise(n, rng, rng.uniform(0.0, 2.0))
+    """Noise of random slope, sometimes with varying level or mains hum."""
+    background = noise(n, rng, rng.uniform(0.0, 2.0))
     if rng.random() < 0.5:
-        floor *= 0.6 + 0.4 * noise(n, rng, 2.0)
+        background *= 0.6 + 0.4 * noise(n, rng, 2.0)
     if rng.random() < 0.2:
         time = np.arange(n) / SAMPLE_RATE
         hum = sum(np.sin(2 * np.pi * 50 * k * time) / k for k in (1, 2, 3))
-        floor += rng.uniform(0.05, 0.3) * hum
-    return floor
+        background += rng.uniform(0.05, 0.3) * hum
+    return background
 
 
 def _rms(sound: Float64Array) -> float:
