@@ -4,12 +4,13 @@ import logging
 import os
 
 import pytest
+from transformers.utils import logging as bars
 
 from audioprobe.library_notices import (
     hide_kernel_notice,
     without_tflite_notice,
-    without_weight_bars,
 )
+from audioprobe.models.causal_lm.loading import without_weight_bars
 from tests.processes import run_python
 
 NOTICE = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
@@ -43,8 +44,6 @@ def test_bitsandbytes_does_not_announce_missing_kernels(caplog: pytest.LogCaptur
 
 
 def test_bars_of_transformers_are_hidden_for_a_while() -> None:
-    from transformers.utils import logging as bars
-
     shown = bars.is_progress_bar_enabled()
     with without_weight_bars():
         assert not bars.is_progress_bar_enabled()

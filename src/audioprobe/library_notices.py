@@ -10,9 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
-from importlib import import_module
-from typing import Any
 
 _KERNEL_LOGGER = "bitsandbytes.backends.cpu.ops"
 _KERNEL_NOTICE = "Failed to load CPU gemm_4bit_forward"  # told on import, whoever needs 4 bits
@@ -33,23 +30,6 @@ def hide_kernel_notice() -> None:
     logging.getLogger(_KERNEL_LOGGER).addFilter(
         lambda record: not str(record.msg).startswith(_KERNEL_NOTICE)
     )
-
-
-@contextmanager
-def without_weight_bars() -> Iterator[None]:
-    """Where transformers shows no bar while it copies weights from the disk into a network."""
-    from transformers.utils import logging as bars  # noqa: PLC0415
-
-    gguf: Any = import_module("transformers.modeling_gguf_pytorch_utils")
-    shown, bar = bars.is_progress_bar_enabled(), gguf.tqdm
-    bars.disable_progress_bar()
-    gguf.tqdm = partial(bar, disable=True)  # this bar heeds no switch of transformers
-    try:
-        yield
-    finally:
-        gguf.tqdm = bar
-        if shown:
-            bars.enable_progress_bar()
 
 
 @contextmanager

@@ -186,7 +186,7 @@ def test_bad_options_and_empty_questions_are_refused() -> None:
 
 def test_a_captioner_of_text_alone_refuses_the_sound() -> None:
     cascade = Cascade(f"transformers:{saved('llama')}", Reader())
-    with pytest.raises(UnsupportedInputError, match="reads text alone"):
+    with pytest.raises(UnsupportedInputError, match="takes text only"):
         ask(cascade, Prompt("What?", sound()))
 
 

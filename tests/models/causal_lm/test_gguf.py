@@ -10,8 +10,8 @@ from tests.tiny_gguf import write_gguf
 
 from audioprobe import LTU, TransformersLM
 from audioprobe.errors import WeightsError
-from audioprobe.models.causal_lm.files import read_folder
 from audioprobe.models.causal_lm.gguf import plain_folder
+from audioprobe.models.causal_lm.loading import read_folder
 from audioprobe.types import Decoding, Prompt
 from audioprobe.weights import Weights
 
@@ -58,7 +58,7 @@ def test_it_answers_as_text_model_and_as_base_of_an_ltu(packed: Path, checkpoint
 
 def test_a_damaged_file_and_a_choice_of_files_are_refused(packed: Path) -> None:
     (packed / "other.gguf").write_bytes((packed / "tiny.gguf").read_bytes())
-    with pytest.raises(WeightsError, match="holds 2 GGUF files"):
+    with pytest.raises(WeightsError, match="expected one GGUF file, found 2"):
         plain_folder(Weights(packed, "path"))
     (packed / "other.gguf").unlink()
     whole = (packed / "tiny.gguf").read_bytes()

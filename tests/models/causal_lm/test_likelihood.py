@@ -12,7 +12,7 @@ from torch import Tensor
 from audioprobe.errors import InvalidInputError, NonFiniteError
 from audioprobe.models.causal_lm import likelihood
 from audioprobe.models.causal_lm.generation import continue_batch
-from audioprobe.models.chat.model import _together
+from audioprobe.models.chat.model import stack_inputs
 from audioprobe.types import Decoding
 
 N_SOUND = 6  # tokens of two blocks of 15 encoder frames
@@ -39,7 +39,7 @@ def test_granite_speech_answers_alike_alone_and_in_company(sound: bool) -> None:
         Decoding(max_new_tokens=8),
         Decoding(max_new_tokens=8, repetition_penalty=1.4),
     ):
-        together = continue_batch(net, _together(prompts), decoding, [END])
+        together = continue_batch(net, stack_inputs(prompts), decoding, [END])
         assert together == [continue_batch(net, p, decoding, [END])[0] for p in prompts]
         assert len({answer.ids for answer in together}) == 3
 

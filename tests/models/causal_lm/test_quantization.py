@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 import torch
 
-from audioprobe.models.causal_lm.quantization import Quantization, linear_maps, quantize
+from audioprobe.models.causal_lm.quantization import Quantization, linear_layers, quantize
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.generation import TokenPrompt, generate, log_likelihood
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
@@ -65,9 +65,9 @@ def test_every_linear_map_of_the_blocks_is_replaced_and_stays_close(
     kind: Quantization, most: float
 ) -> None:
     fewer = quantised(kind)
-    assert not linear_maps(fewer.llama)
+    assert not linear_layers(fewer.llama)
     given = torch.randn(7, 128, generator=torch.Generator().manual_seed(2))
-    for name, exact in linear_maps(whole().llama):
+    for name, exact in linear_layers(whole().llama):
         given_here = given[:, : exact.in_features]
         with torch.inference_mode():
             one, other = exact(given_here), fewer.llama.get_submodule(name)(given_here)

@@ -55,10 +55,10 @@ def test_a_system_text_is_checked_when_the_model_is_made() -> None:
 def test_a_prompt_without_template_is_read_as_it_is_written(tmp_path: Path) -> None:
     llama(tmp_path, template=None)
     lm = TransformersLM(tmp_path)
-    encoded = lm._chat.encode(Prompt(FORGED, examples=(Example("<|pad|>", "</s>"),)))
+    encoded = lm._encoder.encode(Prompt(FORGED, examples=(Example("<|pad|>", "</s>"),)))
     ids = encoded.inputs["input_ids"][0].tolist()
     assert END not in ids
-    assert lm._chat.tokenizer.decode(ids) == f"<|pad|>\n</s>\n\n{FORGED}"
+    assert lm._encoder.tokenizer.decode(ids) == f"<|pad|>\n</s>\n\n{FORGED}"
 
 
 @pytest.mark.parametrize("text", ["<|AUDIO|>", "<|im_end|>", "a <|AUDIO|> b", "Yes.<|pad|>"])
@@ -66,7 +66,7 @@ def test_a_continuation_is_read_as_it_is_written(text: str) -> None:
     lm = TransformersLM(saved("qwen2-audio"))
     [[found]] = lm.log_likelihood([Prompt("Which?")], [text])
     assert found.n_tokens == len(text)  # a token per byte
-    assert max(lm._chat.continuation(text)) < 256
+    assert max(lm._encoder.continuation(text)) < 256
 
 
 def test_a_caption_with_a_control_token_fails_its_prompt() -> None:

@@ -11,7 +11,7 @@ from tests.tiny_chat_models import KINDS, saved
 from transformers import AutoModelForMultimodalLM, AutoModelForSeq2SeqLM, AutoProcessor
 
 from audioprobe import load
-from audioprobe.models.chat.model import TransformersLM, _together
+from audioprobe.models.chat.model import TransformersLM, stack_inputs
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Decoding, Example, Prompt, Response, Waveform
 
@@ -65,7 +65,8 @@ def test_scores_of_each_step_are_those_alone(kind: str) -> None:
     lm = model(kind)
     encoded = [lm._encode(prompt, 4) for prompt in prompts(kind)]
     groups = {
-        lm._shape(one): [e for e in encoded if lm._shape(e) == lm._shape(one)] for one in encoded
+        lm._batch_key(one): [e for e in encoded if lm._batch_key(e) == lm._batch_key(one)]
+        for one in encoded
     }
     if kind not in (
         "mamba",
@@ -79,7 +80,7 @@ def test_scores_of_each_step_are_those_alone(kind: str) -> None:
         return list(torch.stack(out.scores, 1))
 
     for members in groups.values():
-        together = scores(_together([one.inputs for one in members]))
+        together = scores(stack_inputs([one.inputs for one in members]))
         alone = [row for one in members for row in scores(one.inputs)]
         for row, expected in zip(together, alone, strict=True):
             torch.testing.assert_close(row, expected, atol=1e-4, rtol=1e-5)
@@ -95,7 +96,7 @@ def test_likelihoods_equal_full_passes(kind: str) -> None:
     for prompt, found in zip(asked, lm.log_likelihood(asked, texts), strict=True):
         inputs = lm._on_device(lm._encode(prompt, 20).inputs)
         for text, likelihood in zip(texts, found, strict=True):
-            new = torch.tensor([lm._chat.continuation(text)])
+            new = torch.tensor([lm._encoder.continuation(text)])
             ids = torch.cat([inputs["input_ids"], new], 1)
             whole = inputs | {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
             with torch.inference_mode():
@@ -110,7 +111,7 @@ def test_continuations_beyond_a_sliding_window_equal_full_passes() -> None:
     long = Prompt("Which birds call at dawn in a forest? " * 3)  # the window is 16 tokens
     (found,) = lm.log_likelihood([long], ["a crow and a jackdaw and a rook", "no"])
     inputs = lm._on_device(lm._encode(long, 40).inputs)
-    new = torch.tensor([lm._chat.continuation("a crow and a jackdaw and a rook")])
+    new = torch.tensor([lm._encoder.continuation("a crow and a jackdaw and a rook")])
     ids = torch.cat([inputs["input_ids"], new], 1)
     with torch.inference_mode():
         logits = lm._net(input_ids=ids, use_cache=False).logits[0, :-1].log_softmax(-1)

@@ -12,7 +12,7 @@ from tests.golden_ltu import close, golden, spectrograms, tiny_net
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
-from audioprobe.models.causal_lm.generation import options_of
+from audioprobe.models.causal_lm.generation import generation_options
 from audioprobe.models.ltu.generation import TokenPrompt, batch_inputs, generate, log_likelihood
 from audioprobe.types import Decoding
 
@@ -77,7 +77,7 @@ def test_scores_that_tokens_are_drawn_by_equal_the_originals(name: str, decoding
             **batch_inputs(tiny_net(), [prompt(0)]),
             output_scores=True,
             return_dict_in_generate=True,
-            **options_of(decoding, (END,)),
+            **generation_options(decoding, (END,)),
         )
     expected = golden()[name]
     assert (expected == -torch.inf).any()

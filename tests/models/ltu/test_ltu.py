@@ -24,7 +24,7 @@ from audioprobe.errors import (
     UnsupportedInputError,
     WeightsError,
 )
-from audioprobe.models.causal_lm.files import read_tensors
+from audioprobe.models.causal_lm.loading import read_tensors
 from audioprobe.models.ltu.model import DECODINGS, DEMO, LTU, PAPER
 from audioprobe.models.ltu.prompt import TEMPLATE
 from audioprobe.testing import check_likelihood_model

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import WhisperConfig
 
-from audioprobe.models.causal_lm.quantization import linear_maps
+from audioprobe.models.causal_lm.quantization import linear_layers
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, TltrConfig
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.models.ltu.published import PRECISIONS, PUBLISHED, PublishedLTU, published
@@ -34,7 +34,7 @@ def test_parameters_are_counted_right(ltu: PublishedLTU) -> None:
         whisper = count(WhisperFeatures(LARGE)) if ltu.whisper else 0
     # A checkpoint of LTU also has the norms that a block of CAV-MAE does not use.
     assert ltu.n_parameters == pytest.approx(count(net) + whisper, rel=1e-4)
-    assert ltu.n_quantised == sum(module.weight.numel() for _, module in linear_maps(net.llama))
+    assert ltu.n_quantised == sum(module.weight.numel() for _, module in linear_layers(net.llama))
 
 
 def test_memory_by_number_format() -> None:

@@ -12,7 +12,7 @@ from tests.tiny_chat_models import CHATML, llama, tokenizer
 from audioprobe import CaptionClassifier, Cascade, KeywordScorer, Scripted
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.cached import CachedModel
-from audioprobe.models.chat.inputs import Chat
+from audioprobe.models.chat.inputs import PromptEncoder
 from audioprobe.models.chat.model import TransformersLM
 from audioprobe.models.remote.vllm_chat import VllmChat
 from audioprobe.types import Decoding, Prompt
@@ -73,7 +73,7 @@ def test_reasoning_marks_are_decoded_even_as_special_tokens(
     made.add_tokens([opening, closing], special_tokens=special)
     text = f"{opening}{THOUGHT}{closing}A bell rings."
     ids = made(f"{text}<|im_end|>", add_special_tokens=False).input_ids
-    assert Chat(made, None).decode(ids) == text
+    assert PromptEncoder(made, None).decode(ids) == text
 
 
 def test_special_token_that_opens_no_block_is_removed() -> None:
@@ -84,7 +84,7 @@ def test_special_token_that_opens_no_block_is_removed() -> None:
         ("[THINK]A bell", "[THINK]A bell"),
         ("Hm.[THINK]A bell[/THINK]Yes.[THINK]", "Hm.[THINK]A bell[/THINK]Yes."),
     ):
-        assert Chat(made, None).decode(made(written).input_ids) == text
+        assert PromptEncoder(made, None).decode(made(written).input_ids) == text
 
 
 @pytest.mark.parametrize("opening", ["<think>\n", "<|im_start|><think>\n", "[THINK]"])

@@ -1,4 +1,4 @@
-"""Answers of any causal model of transformers as token ids, the same in every company."""
+"""Generation of token ids with any causal model of transformers, independent of the batch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTokens:
-    """New token ids, and whether the model ended by itself."""
+    """New token ids, and whether an end-of-sequence token followed them."""
 
     ids: tuple[int, ...]
     ended: bool
@@ -33,14 +33,12 @@ def generate_each(
     decoding: Decoding,
     answer: Callable[[Sequence[Item]], Sequence[GeneratedTokens]],
 ) -> list[GeneratedTokens]:
-    """Greedy answers in one batch; sampled ones prompt by prompt, each from the seed.
-
-    So sampled answers do not depend on the batch either.
+    """Decode greedily in one batch, or sample prompt by prompt, each from the seed.
 
     Args:
         prompts: at least one.
-        decoding: how to choose tokens.
-        answer: one answer per prompt.
+        decoding: how tokens are chosen.
+        answer: returns one output per prompt.
     """
     if decoding.temperature == 0:
         return list(answer(prompts))
@@ -62,67 +60,55 @@ def continue_batch(
 
     Args:
         model: a causal model of transformers.
-        inputs: what it takes; `input_ids`, shape (n_prompts, n_text), padded on the left with
-            tokens of the same row, so that the repetition penalty sees nothing new.
-        decoding: how to choose tokens.
-        ends: ids that end an answer; () where the model has none.
+        inputs: inputs of the model; `input_ids`, shape (n_prompts, n_text), padded on the left with
+            tokens of the same row, so that padding does not change the repetition penalty.
+        decoding: how tokens are chosen.
+        ends: ids of end-of-sequence tokens; () if the model has none.
 
     Raises:
-        NonFiniteError: if the scores that a token of an answer is chosen by are not finite.
+        NonFiniteError: if the scores of a token are not finite.
     """
     n_text = inputs["input_ids"].shape[1]
-    options = options_of(decoding, ends)
+    options = generation_options(decoding, ends)
     options["logits_processor"].append(_FiniteScores(n_text, ends))
     sequences = model.generate(**inputs, **options)
-    return [_answer(row, ends) for row in sequences[:, n_text:].tolist()]
+    return [_until_end(row, ends) for row in sequences[:, n_text:].tolist()]
 
 
-def options_of(decoding: Decoding, ends: Sequence[int]) -> dict[str, Any]:
-    """What a decoding is in the words of transformers' `generate`.
-
-    Args:
-        decoding: how to choose tokens.
-        ends: ids that end an answer.
-    """
+def generation_options(decoding: Decoding, ends: Sequence[int]) -> dict[str, Any]:
+    """Return a decoding as keyword arguments of transformers' `generate`."""
+    processors = LogitsProcessorList()
+    if decoding.repetition_penalty != 1:
+        # Not as an option: `generate` would exempt as many text tokens as the mask has padding,
+        # audio included.
+        penalty = float(decoding.repetition_penalty)
+        processors.append(RepetitionPenaltyLogitsProcessor(penalty))
     options: dict[str, Any] = {
         "max_new_tokens": decoding.max_new_tokens,
         "do_sample": decoding.temperature > 0,
-        "logits_processor": _penalty(decoding),
+        "logits_processor": processors,
         "eos_token_id": list(ends) or None,
         "pad_token_id": ends[0] if ends else 0,
     }
     if decoding.temperature > 0:
-        # 0 is "all"; without it transformers falls back on 50.
-        options |= {"top_k": decoding.top_k or 0}
-        options |= {"temperature": decoding.temperature, "top_p": decoding.top_p}
+        options |= {
+            "top_k": decoding.top_k or 0,  # 0 is no limit; the default of transformers is 50
+            "temperature": decoding.temperature,
+            "top_p": decoding.top_p,
+        }
     return options
 
 
 def left_padded(rows: Sequence[Tensor], value: float) -> Tensor:
-    """One tensor of rows that end together."""
+    """Stack rows of different lengths, with padding on the left."""
     return pad_sequence(list(rows), batch_first=True, padding_value=value, padding_side="left")
 
 
-def _penalty(decoding: Decoding) -> LogitsProcessorList:
-    """The repetition penalty, put in by hand.
-
-    `generate` would count a prompt's pads by the attention mask, sound included, and spare as many
-    tokens of its text.
-    """
-    if decoding.repetition_penalty == 1:
-        return LogitsProcessorList()
-    penalty = float(decoding.repetition_penalty)
-    return LogitsProcessorList([RepetitionPenaltyLogitsProcessor(penalty)])
-
-
 class _FiniteScores(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
-    """Refuses scores that no token can be chosen by: greedy decoding would take the first token.
+    """Raises for non-finite scores, for which greedy decoding would choose the first token.
 
-    Single scores of minus infinity are allowed, for some models rule tokens out by them.
-
-    Args:
-        n_text: tokens of the prompt, in each row.
-        ends: ids that end an answer; what is computed for a row behind them is not used.
+    Single scores of minus infinity are allowed: some models exclude tokens by them. Rows that have
+    ended are not checked.
     """
 
     def __init__(self, n_text: int, ends: Sequence[int]) -> None:
@@ -130,26 +116,19 @@ class _FiniteScores(LogitsProcessor):  # type: ignore[misc]  # transformers has 
         self._ends = tuple(ends)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """The scores, unchanged.
-
-        Raises:
-            NonFiniteError: if a row that goes on has NaN, plus infinity, or no finite score.
-        """
-        broken = ~scores.amax(-1).isfinite()  # NaN is the maximum of any row that holds it
-        if broken.any():
-            new = input_ids[broken, self._n_text :]
-            ended = torch.isin(
-                new, torch.tensor(self._ends, dtype=new.dtype, device=new.device)
-            ).any(-1)
-            if not ended.all():
+        invalid = ~scores.amax(-1).isfinite()  # NaN is the maximum of any row that contains it
+        if invalid.any():
+            new = input_ids[invalid, self._n_text :]
+            ends = torch.tensor(self._ends, dtype=new.dtype, device=new.device)
+            if not torch.isin(new, ends).any(-1).all():
                 raise NonFiniteError(
-                    f"The scores of token {new.shape[1] + 1} of an answer must be finite, got NaN "
+                    f"The scores of token {new.shape[1] + 1} of a response must be finite, got NaN "
                     f"or infinity. {NonFiniteError.ADVICE}"
                 )
         return scores
 
 
-def _answer(new_ids: list[int], ends: Sequence[int]) -> GeneratedTokens:
+def _until_end(new_ids: list[int], ends: Sequence[int]) -> GeneratedTokens:
     for position, token in enumerate(new_ids):
         if token in ends:
             return GeneratedTokens(tuple(new_ids[:position]), ended=True)

@@ -1,29 +1,104 @@
-"""Networks of transformers from a folder: whole, of the right shape, never unpickled."""
+"""Weights and configurations in a model folder: complete, of the right shapes, not unpickled."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, PreTrainedConfig
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import AutoConfig, PreTrainedConfig, modeling_gguf_pytorch_utils
+from transformers.utils import logging as transformers_logging
 
 from audioprobe.errors import WeightsError
-from audioprobe.library_notices import without_weight_bars
 from audioprobe.weights import refuse_differences
 
 Config = TypeVar("Config", bound=PreTrainedConfig)
 
+# If a folder holds the same weights in both formats, safetensors are read.
+_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 
-def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
-    """The configuration of a network.
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the flat dictionary of a checkpoint file.
+
+    Raises:
+        WeightsError: if the file is missing, damaged, or not a dictionary of tensors.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file. Expected weights (.safetensors, .bin).")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (SafetensorError, RuntimeError, OSError, ValueError, EOFError) as error:
+        raise WeightsError(
+            f"{path}: could not be read ({error!s:.200}). Download the file again."
+        ) from error
+    except Exception as error:  # the unpickler's error class is private
+        raise WeightsError(
+            f"{path}: contains something other than tensors and was not opened ({error!s:.200})."
+        ) from error
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise WeightsError(f"{path}: expected a flat dictionary of tensors.")
+    return content
+
+
+def read_folder(folder: Path) -> dict[str, Tensor]:
+    """Read all tensors of a model's folder, whose weights may be in several files.
+
+    Raises:
+        WeightsError: if there are none, or a file that an index names is missing or damaged.
+    """
+    for pattern in _WEIGHTS:
+        files = sorted(folder.glob(pattern))
+        if not files:
+            continue
+        for index in sorted(folder.glob(f"{pattern}.index.json")):
+            named = read_json(index, "an index of weights").get("weight_map", {})
+            missing = sorted(set(named.values()) - {file.name for file in files})
+            if missing:
+                raise WeightsError(
+                    f"{folder}: {index.name} names {', '.join(missing)}, which is missing. "
+                    "Download the missing files of this model."
+                )
+        return {name: tensor for file in files for name, tensor in read_tensors(file).items()}
+    raise WeightsError(f"{folder}: expected weights ({', '.join(_WEIGHTS)}), found none.")
+
+
+def read_json(path: Path, expected: str) -> dict[str, Any]:
+    """Read a JSON object.
 
     Args:
-        folder: holds config.json.
-        kind: class of transformers that it must be of.
+        path: path of the file.
+        expected: what the folder should be, for the message.
+
+    Raises:
+        WeightsError: if the file is missing, damaged, or not an object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not readable ({error}). Expected {expected}.") from error
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: expected a JSON object.")
+    return content
+
+
+def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
+    """Read the configuration of a network of transformers.
+
+    Args:
+        folder: folder with config.json.
+        kind: class that the configuration must be of.
         expected: what that is, with its article, for the message.
 
     Raises:
-        WeightsError: if it is missing, damaged, or of another kind.
+        WeightsError: if it is missing, damaged, or of another class.
     """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -34,19 +109,34 @@ def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
     return config
 
 
+@contextmanager
+def without_weight_bars() -> Iterator[None]:
+    """Hide the progress bars of transformers that load weights."""
+    gguf: Any = modeling_gguf_pytorch_utils
+    shown, bar = transformers_logging.is_progress_bar_enabled(), gguf.tqdm
+    transformers_logging.disable_progress_bar()
+    gguf.tqdm = partial(bar, disable=True)  # the setting of transformers does not apply to this bar
+    try:
+        yield
+    finally:
+        gguf.tqdm = bar
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
 @without_weight_bars()
 def load_network(kind: Any, folder: Path) -> Any:  # noqa: ANN401 - transformers has no types
-    """A network for inference, in float32, with just the parameters of its checkpoint.
+    """Load a network of transformers for inference in float32; every parameter must match.
 
     Args:
-        kind: a class of transformers with `from_pretrained`.
-        folder: holds config.json and safetensors.
+        kind: class of transformers with `from_pretrained`.
+        folder: folder with config.json and safetensors.
 
     Raises:
         WeightsError: if the weights are missing, damaged or those of another model.
     """
     try:
-        network, found = kind.from_pretrained(
+        network, report = kind.from_pretrained(
             folder,
             output_loading_info=True,
             local_files_only=True,
@@ -55,12 +145,12 @@ def load_network(kind: Any, folder: Path) -> Any:  # noqa: ANN401 - transformers
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise WeightsError(
             f"{folder}: the weights could not be read ({error}). The file may be missing or "
-            "cut short: get it again."
+            "incomplete: download it again."
         ) from error
     refuse_differences(
         str(folder),
-        missing=found["missing_keys"],
-        unexpected=found["unexpected_keys"],
-        mismatched=[str(entry) for entry in found["mismatched_keys"]],
+        missing=report["missing_keys"],
+        unexpected=report["unexpected_keys"],
+        mismatched=[str(entry) for entry in report["mismatched_keys"]],
     )
     return network.eval()

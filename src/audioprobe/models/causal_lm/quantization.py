@@ -1,77 +1,58 @@
-"""The language model's weights in 8 or 4 bits, by bitsandbytes.
+"""Weights of a language model in 8 or 4 bits, by bitsandbytes.
 
-Source: Dettmers et al., "LLM.int8()", NeurIPS 2022, and "QLoRA", NeurIPS 2023. Only the linear maps
-inside LLaMA's blocks are quantised, nine tenths of a 7B model; sound, adapters, embeddings and the
-output stay as they are.
+Source: Dettmers et al., "LLM.int8()", NeurIPS 2022, and "QLoRA", NeurIPS 2023. Only the linear
+layers in LLaMA's blocks are quantised (nine tenths of a 7B model); audio prefix, LoRA, embeddings
+and output layer are not.
 """
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import nn
 
-from audioprobe.errors import needs_extra
+from audioprobe.errors import optional_import
 
 Quantization: TypeAlias = Literal["8bit", "4bit"]
-QUANTIZATIONS: tuple[Quantization, ...] = ("8bit", "4bit")
+QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
 
 def quantize(llama: nn.Module, kind: Quantization, dtype: torch.dtype) -> None:
-    """Replace the linear maps of LLaMA's blocks, adapters aside; quantised when moved to a device.
+    """Replace the linear layers of LLaMA's blocks; they are quantised when moved to a device.
 
-    "8bit" quantises weights by row and activations by token, without LLM.int8()'s separate path
-    for outliers: which columns are outliers would depend on the batch. "4bit" is NF4.
+    "8bit" quantises weights by row and activations by token, without the outlier path of
+    LLM.int8(): which columns are outliers would depend on the batch. "4bit" is NF4.
 
     Args:
         llama: changed in place.
-        kind: how.
-        dtype: numbers to compute with, in "4bit".
+        kind: "8bit" or "4bit".
+        dtype: number format of the computation for "4bit".
 
     Raises:
         MissingDependencyError: if bitsandbytes is not installed.
     """
-    with needs_extra("quantization"):
-        import bitsandbytes  # noqa: PLC0415 - an extra that only this function needs
-    linear = _eight_bit if kind == "8bit" else _four_bit
-    for name, module in linear_maps(llama):
-        parent, _, own = name.rpartition(".")
-        setattr(llama.get_submodule(parent), own, linear(bitsandbytes.nn, module, dtype))
+    bnb: Any = optional_import("bitsandbytes.nn", extra="quantization")
+    for name, linear in linear_layers(llama):
+        options = {"bias": linear.bias is not None, "device": "meta"}
+        sizes = (linear.in_features, linear.out_features)
+        quantised: nn.Module
+        if kind == "8bit":
+            quantised = bnb.Linear8bitLt(*sizes, has_fp16_weights=False, threshold=0.0, **options)
+            quantised.weight = bnb.Int8Params(
+                linear.weight.data, requires_grad=False, has_fp16_weights=False
+            )
+        else:
+            quantised = bnb.Linear4bit(*sizes, compute_dtype=dtype, quant_type="nf4", **options)
+            quantised.weight = bnb.Params4bit(
+                linear.weight.data, requires_grad=False, quant_type="nf4"
+            )
+        quantised.bias = linear.bias
+        llama.set_submodule(name, quantised)
 
 
-def linear_maps(llama: nn.Module) -> list[tuple[str, nn.Linear]]:
-    """What is quantised, with its name: the linear maps of the blocks, adapters aside."""
+def linear_layers(llama: nn.Module) -> list[tuple[str, nn.Linear]]:
+    """Return the layers that are quantised, by name: the linear ones of the blocks without LoRA."""
     return [
         (name, module)
         for name, module in llama.named_modules()
         if ".layers." in name and type(module) is nn.Linear and ".lora_" not in name
     ]
-
-
-def _eight_bit(bnb: Any, module: nn.Linear, _: torch.dtype) -> nn.Module:  # noqa: ANN401
-    quantised: nn.Module = bnb.Linear8bitLt(
-        module.in_features,
-        module.out_features,
-        bias=module.bias is not None,
-        has_fp16_weights=False,
-        threshold=0.0,
-        device="meta",
-    )
-    quantised.weight = bnb.Int8Params(
-        module.weight.data, requires_grad=False, has_fp16_weights=False
-    )
-    quantised.bias = module.bias
-    return quantised
-
-
-def _four_bit(bnb: Any, module: nn.Linear, dtype: torch.dtype) -> nn.Module:  # noqa: ANN401
-    quantised: nn.Module = bnb.Linear4bit(
-        module.in_features,
-        module.out_features,
-        bias=module.bias is not None,
-        compute_dtype=dtype,
-        quant_type="nf4",
-        device="meta",
-    )
-    quantised.weight = bnb.Params4bit(module.weight.data, requires_grad=False, quant_type="nf4")
-    quantised.bias = module.bias
-    return quantised

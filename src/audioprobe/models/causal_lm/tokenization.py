@@ -1,4 +1,4 @@
-"""Text as token ids: nothing that stands in a text is a control token."""
+"""Text as token ids: no part of a text becomes a control token."""
 
 import re
 from collections.abc import Mapping
@@ -8,57 +8,58 @@ from typing import Any
 from audioprobe.errors import InvalidInputError, WeightsError
 
 # "<s>", "[INST]", "<|im_end|>", "<<SYS>>", "◁think▷": a name between marks, without a space. Added
-# tokens of other shapes are words or white space, which texts may well hold.
+# tokens of other shapes are words or white space, which texts may contain.
 _CONTROL_SHAPE = re.compile(r"[^\w\s]\S*\w\S*[^\w\s]")
 
 _PLACEHOLDERS = ("audio_token", "image_token", "video_token")
 
 
 def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool = True) -> list[int]:  # noqa: ANN401 - transformers has no types
-    """Token ids of a text, in which special tokens are split into what they are written with.
+    """Return the token ids of a text; special tokens in it are split into characters or words.
 
     Args:
-        tokenizer: of transformers, or mistral-common's, which never reads text as anything else.
-        text: what somebody wrote.
-        add_special_tokens: whether the tokenizer puts its own tokens around the text.
+        tokenizer: tokenizer of transformers or mistral-common; the latter never reads control
+            tokens in text.
+        text: the text.
+        add_special_tokens: whether the tokenizer adds its tokens around the text.
 
     Raises:
-        InvalidInputError: if the text holds a control token that the tokenizer cannot split, or is
-            not valid Unicode.
+        InvalidInputError: if the text contains a control token that the tokenizer cannot split, or
+            is not valid Unicode.
     """
     refuse_surrogates(text)
     options = {} if add_special_tokens else {"add_special_tokens": False}
     ids: list[int]
-    if not _searches_for_added_tokens(tokenizer):
+    if not _matches_added_tokens(tokenizer):
         ids = tokenizer(text, **options).input_ids
         return ids
     ids = tokenizer(text, split_special_tokens=True, **options).input_ids
-    _refuse(text, ids, _control_tokens(tokenizer, len(tokenizer), with_special=False))
+    _refuse_ids(text, ids, _control_tokens(tokenizer, len(tokenizer), with_special=False))
     return ids
 
 
 def refuse_control_tokens(tokenizer: Any, text: str) -> None:  # noqa: ANN401
-    """Refuse a text of which a part would be a control token inside a chat template.
+    """Raise if part of a text would become a control token inside a chat template.
 
     Raises:
         InvalidInputError: names the token; also for text that is not valid Unicode.
     """
     refuse_surrogates(text)
-    if _searches_for_added_tokens(tokenizer):
+    if _matches_added_tokens(tokenizer):
         ids = tokenizer(text, add_special_tokens=False).input_ids
-        _refuse(text, ids, _control_tokens(tokenizer, len(tokenizer), with_special=True))
+        _refuse_ids(text, ids, _control_tokens(tokenizer, len(tokenizer), with_special=True))
 
 
 def special_tokens(tokenizer: Any) -> dict[int, str]:  # noqa: ANN401
-    """The tokens that decoding leaves out, by id."""
-    if not _searches_for_added_tokens(tokenizer):
+    """Return the tokens that decoding omits, by id."""
+    if not _matches_added_tokens(tokenizer):
         return dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
     added = tokenizer.added_tokens_decoder.items()
     return {n: token.content for n, token in added if token.special}
 
 
 def refuse_surrogates(text: str) -> None:
-    """Refuse a text that is not valid Unicode.
+    """Raise if a text is not valid Unicode.
 
     Raises:
         InvalidInputError: for lone surrogates.
@@ -67,19 +68,19 @@ def refuse_surrogates(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidInputError(
-            f"Expected Unicode text, got lone surrogates in {text!r:.60}. It may have been read in "
-            "a wrong encoding."
+            f"Expected Unicode text, got lone surrogates in {text!r:.60}. It may have been decoded "
+            "with a wrong encoding."
         ) from error
 
 
 def refuse_ids_beyond(tokenizer: Any, n_rows: int, source: str) -> None:  # noqa: ANN401
-    """Refuse a tokenizer with ids that the embedding has no row for.
+    """Raise if a tokenizer has ids without an embedding row.
 
-    Placeholders of sounds and pictures are left out: features stand in for their embedding.
+    Placeholders of audio, images and video are not checked: features replace their embeddings.
 
     Args:
-        tokenizer: of transformers or mistral-common.
-        n_rows: of the embedding.
+        tokenizer: tokenizer of transformers or mistral-common.
+        n_rows: rows of the embedding.
         source: name or path, for the message.
 
     Raises:
@@ -96,19 +97,17 @@ def refuse_ids_beyond(tokenizer: Any, n_rows: int, source: str) -> None:  # noqa
         )
 
 
-def _searches_for_added_tokens(tokenizer: Any) -> bool:  # noqa: ANN401
-    """Whether texts are searched for added tokens first; mistral-common's never are."""
+def _matches_added_tokens(tokenizer: Any) -> bool:  # noqa: ANN401
+    """Whether added tokens are matched in texts; mistral-common never does this."""
     return isinstance(getattr(type(tokenizer), "added_tokens_decoder", None), property)
 
 
 @lru_cache(maxsize=8)
 def _control_tokens(tokenizer: Any, n_tokens: int, *, with_special: bool) -> dict[int, str]:  # noqa: ANN401
-    """Added tokens that no text is meant to hold, by id.
+    """Added tokens that look like control tokens, by id.
 
-    Args:
-        tokenizer: of transformers.
-        n_tokens: its length; a tokenizer that got more tokens is another one.
-        with_special: whether to include those that a tokenizer can split.
+    `n_tokens` is part of the cache key, as tokens may be added to a tokenizer; `with_special`
+    includes tokens that the tokenizer can split.
     """
     del n_tokens
     return {
@@ -118,10 +117,10 @@ def _control_tokens(tokenizer: Any, n_tokens: int, *, with_special: bool) -> dic
     }
 
 
-def _refuse(text: str, ids: list[int], control: Mapping[int, str]) -> None:
-    found = next((control[n] for n in ids if n in control), None)
-    if found is not None:
+def _refuse_ids(text: str, ids: list[int], control: Mapping[int, str]) -> None:
+    token = next((control[n] for n in ids if n in control), None)
+    if token is not None:
         raise InvalidInputError(
-            f"The text {text!r:.60} holds {found!r}, which is a control token of this model and "
-            "not text. Leave it out, or put a space into it."
+            f"The text {text!r:.60} contains {token!r}, which is a control token of this model. "
+            "Remove it, or put a space into it."
         )

@@ -1,5 +1,8 @@
-"""From a folder to a model of transformers and what prepares its input, without surprises."""
+"""Load models of transformers and their processors from a folder; no code in it is executed."""
 
+import copy
+from collections.abc import Callable
+from functools import update_wrapper
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +27,20 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils.import_utils import is_mistral_common_available
 
 from audioprobe.errors import MissingDependencyError, WeightsError
-from audioprobe.library_notices import without_weight_bars
-from audioprobe.models.causal_lm.files import read_json
+from audioprobe.models.causal_lm.loading import read_json, without_weight_bars
 from audioprobe.weights import refuse_differences
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
-_FAULTS = (SafetensorError, OSError, RuntimeError, ValueError, KeyError)
+_LOADING_ERRORS = (SafetensorError, OSError, RuntimeError, ValueError, KeyError)
+_AUDIO_ENCODER = "audio_tower"  # name of the audio encoder in models of transformers
 
 
 @without_weight_bars()
 def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: ANN401 - any causal model
-    """The network in evaluation mode, with every parameter accounted for.
+    """Load a network in evaluation mode; every parameter must match.
 
-    Of an omni model, only the part that writes text is loaded.
+    Of an omni model, only the part that generates text is loaded. Equal inputs of the audio encoder
+    that follow each other are encoded once.
 
     Raises:
         WeightsError: if files are missing or damaged, need code of their own, or are not
@@ -44,9 +48,9 @@ def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: A
         MissingDependencyError: if transformers needs another package for this model.
     """
     config = _read_config(folder)
-    auto = _class_for(folder, config)
+    auto = _auto_class(folder, config)
     try:
-        model, found = auto.from_pretrained(
+        model, report = auto.from_pretrained(
             folder,
             config=config,
             dtype=dtype,
@@ -56,54 +60,91 @@ def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: A
         )
     except ImportError as error:
         raise _missing_package(folder, error) from error
-    except _FAULTS as error:
+    except _LOADING_ERRORS as error:
         raise WeightsError(
             f"{folder}: no language model could be read ({error!s:.300}). Expected a folder of "
-            "transformers with safetensors, complete, of a kind that transformers itself knows."
+            "transformers with complete safetensors, of an architecture in transformers."
         ) from error
     refuse_differences(
         str(folder),
-        missing=found["missing_keys"],
-        unexpected=[name for name in found["unexpected_keys"] if not _is_speech(name, config)],
-        mismatched=[str(entry) for entry in found["mismatched_keys"]],
+        missing=report["missing_keys"],
+        unexpected=[name for name in report["unexpected_keys"] if not _is_speech(name, config)],
+        mismatched=[str(entry) for entry in report["mismatched_keys"]],
     )
-    _forget_defaults(model)
+    # Only the special tokens of the published generation config are used.
+    published = model.generation_config
+    model.generation_config = GenerationConfig(
+        bos_token_id=published.bos_token_id,
+        eos_token_id=published.eos_token_id,
+        pad_token_id=published.pad_token_id,
+    )
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] == _AUDIO_ENCODER:
+            module.forward = _CachedForward(module.forward)
     return model.eval().requires_grad_(requires_grad=False).to(device)
 
 
 def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processors and tokenizers
-    """What turns text, or text and sound, into input: a processor, or a tokenizer.
+    """Load the processor of an audio model, or the tokenizer of a text model.
 
     Args:
-        folder: of the model's files.
-        model: the network, which says whether it hears.
+        folder: folder of the model's files.
+        model: the network, whose modalities decide.
 
     Raises:
-        WeightsError: if its files are missing or damaged.
+        WeightsError: if files are missing or damaged.
         MissingDependencyError: if transformers needs another package for it.
     """
-    written_in_code = (folder / "tekken.json").is_file() and not any(folder.glob("*.jinja"))
-    if written_in_code and not is_mistral_common_available():
+    template_in_code = (folder / "tekken.json").is_file() and not any(folder.glob("*.jinja"))
+    if template_in_code and not is_mistral_common_available():
         raise MissingDependencyError(
-            f"{folder}: this model's prompts are written by mistral-common, which is not "
-            "installed. Install it with: pip install mistral-common"
+            f"{folder}: the prompts of this model need mistral-common, which is not installed. "
+            "Install it with: pip install mistral-common"
         )
     try:
         config = type(AutoConfig.from_pretrained(folder, **_LOCAL))
-        # The text half of a model that hears names the same modalities, but has no processor.
+        # The text part of an audio model names the same modalities, but has no processor.
         if "audio" not in model.input_modalities or config not in PROCESSOR_MAPPING:
             return AutoTokenizer.from_pretrained(folder, **_LOCAL)
         kind: Any = PROCESSOR_MAPPING[config]
         if {"image_processor", "video_processor"} & set(kind.get_attributes()):
-            return _without_eyes(folder, kind)
+            return _without_vision(folder, kind)
         return AutoProcessor.from_pretrained(folder, **_LOCAL)
     except ImportError as error:
         raise _missing_package(folder, error) from error
-    except (*_FAULTS, TypeError) as error:
+    except (*_LOADING_ERRORS, TypeError) as error:
         raise WeightsError(
             f"{folder}: no tokenizer or processor could be read ({error!s:.300}). Expected the "
             "files that the model is published with, beside its weights."
         ) from error
+
+
+class _CachedForward:
+    """A module's forward pass that returns a copy of its last output for equal inputs."""
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        self._forward = forward
+        self._last: tuple[tuple[Any, ...], dict[str, Any], Any] | None = None
+        update_wrapper(self, forward)  # keeps the signature
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        if self._last is not None:
+            last_args, last_kwargs, output = self._last
+            if _equal(last_args, args) and _equal(last_kwargs, kwargs):
+                return copy.deepcopy(output)  # callers may change it
+        output = self._forward(*args, **kwargs)
+        self._last = args, kwargs, copy.deepcopy(output)
+        return output
+
+
+def _equal(a: Any, b: Any) -> bool:  # noqa: ANN401
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_equal(a[name], b[name]) for name in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    return type(a) is type(b) and bool(a == b)
 
 
 def _read_config(folder: Path) -> Any:  # noqa: ANN401
@@ -111,61 +152,51 @@ def _read_config(folder: Path) -> Any:  # noqa: ANN401
     if adapter.is_file() and not (folder / "config.json").is_file():
         base = read_json(adapter, "an adapter of peft").get("base_model_name_or_path")
         raise WeightsError(
-            f"{folder}: holds an adapter without its model ({base!s:.200}). Merge the two with "
+            f"{folder}: contains an adapter without its model ({base!s:.200}). Merge the two with "
             "peft's merge_and_unload and save them in a folder, or copy the adapter's files into "
             "the model's folder."
         )
     try:
         config = AutoConfig.from_pretrained(folder, **_LOCAL)
-    except _FAULTS as error:
+    except _LOADING_ERRORS as error:
         raise WeightsError(
-            f"{folder}: no config.json of a model that transformers knows ({error!s:.300}). Code "
-            "that comes with weights is never run."
+            f"{folder}: no config.json of an architecture in transformers ({error!s:.300}). Code "
+            "in a model's folder is never run."
         ) from error
-    # The omni models keep the part that writes text in a configuration of its own.
+    # Omni models have a separate configuration of the part that generates text.
     return getattr(config, "thinker_config", config)
 
 
-def _class_for(folder: Path, config: Any) -> Any:  # noqa: ANN401
-    """The auto class that writes text for this configuration."""
+def _auto_class(folder: Path, config: Any) -> Any:  # noqa: ANN401
+    """The auto class of a configuration that generates text."""
     if not config.is_encoder_decoder:
         for auto, mapping in (
             (AutoModelForMultimodalLM, MODEL_FOR_MULTIMODAL_LM_MAPPING),
             (AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING),
-            # Audio Flamingo, although it is a causal model, stands here alone.
+            # The only mapping with Audio Flamingo, although it is a causal model.
             (AutoModelForSeq2SeqLM, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING),
         ):
             if type(config) in mapping:
                 return auto
     raise WeightsError(
-        f"{folder}: expected a causal language model, found {config.model_type!r}, which "
-        "transformers does not use for that."
+        f"{folder}: expected a causal language model, found {config.model_type!r}, which is not "
+        "one in transformers."
     )
 
 
 def _is_speech(name: str, config: Any) -> bool:  # noqa: ANN401
-    """Whether a parameter belongs to the half of an omni model that speaks."""
+    """Whether a parameter belongs to the speech synthesis of an omni model."""
     omni = str(config.model_type).endswith("_thinker")
     return omni and name.startswith(("talker.", "token2wav.", "code2wav."))
 
 
-def _forget_defaults(model: Any) -> None:  # noqa: ANN401
-    """Keep of a published generation config only the tokens: decoding is the caller's."""
-    given = model.generation_config
-    model.generation_config = GenerationConfig(
-        bos_token_id=given.bos_token_id,
-        eos_token_id=given.eos_token_id,
-        pad_token_id=given.pad_token_id,
-    )
-
-
-def _without_eyes(folder: Path, kind: Any) -> Any:  # noqa: ANN401
-    """A processor of text and sound alone: its parts for pictures need more packages.
+def _without_vision(folder: Path, kind: Any) -> Any:  # noqa: ANN401
+    """A processor of text and audio only, as its parts for images need more packages.
 
     Raises:
         WeightsError: if a part is missing.
     """
-    blind = type(
+    subclass = type(
         kind.__name__,
         (kind,),
         {
@@ -177,16 +208,16 @@ def _without_eyes(folder: Path, kind: Any) -> Any:  # noqa: ANN401
     names = kind.get_attributes()
     parts: dict[str, Any] = dict.fromkeys(names)
     parts["tokenizer"] = AutoTokenizer.from_pretrained(folder, **_LOCAL)
-    ear = "feature_extractor" if "feature_extractor" in names else "audio_processor"
-    parts[ear] = AutoFeatureExtractor.from_pretrained(folder, **_LOCAL)
+    extractor = "feature_extractor" if "feature_extractor" in names else "audio_processor"
+    parts[extractor] = AutoFeatureExtractor.from_pretrained(folder, **_LOCAL)
     dropped = ("processor_class", "auto_map", *names)
-    given = {name: value for name, value in options.items() if name not in dropped}
-    given.setdefault("chat_template", parts["tokenizer"].chat_template)
-    return blind(**parts, **given)
+    remaining = {name: value for name, value in options.items() if name not in dropped}
+    remaining.setdefault("chat_template", parts["tokenizer"].chat_template)
+    return subclass(**parts, **remaining)
 
 
 def _missing_package(folder: Path, error: ImportError) -> MissingDependencyError:
     return MissingDependencyError(
-        f"{folder}: transformers needs another package for this model. What it says: "
+        f"{folder}: transformers needs another package for this model. Its message: "
         f"{' '.join(str(error).split())[:400]}"
     )

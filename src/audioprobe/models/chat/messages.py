@@ -1,65 +1,81 @@
-"""A conversation in the forms that chat templates take."""
+"""Conversations in the forms that chat templates take, and the templates."""
 
 import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 import soundfile
+from transformers import PreTrainedTokenizerBase
 
+from audioprobe.responses import split_reasoning
 from audioprobe.types import FloatArray
 
 Message = dict[str, Any]
 
+TEMPLATE_DATE = date(2024, 7, 26)
+"""Date passed to chat templates, so that prompts do not depend on the day."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Turn:
-    """One turn of a conversation."""
+    """One turn of a conversation; `audio` has shape (n_samples,)."""
 
     role: str
     text: str
-    sound: FloatArray | None = None
+    audio: FloatArray | None = None
 
 
-def sounds_of(turns: Sequence[Turn]) -> list[FloatArray]:
-    """The sounds of a conversation, in order."""
-    return [turn.sound for turn in turns if turn.sound is not None]
+def audio_of(turns: Sequence[Turn]) -> list[FloatArray]:
+    """Return the audio of a conversation, in order."""
+    return [turn.audio for turn in turns if turn.audio is not None]
 
 
-def plain(turns: Sequence[Turn]) -> str:
-    """A conversation for a model that knows no turns: a line each, and an empty one between."""
+def as_plain_text(turns: Sequence[Turn]) -> str:
+    """Return a conversation for a model without chat template: a line per turn."""
     ends = {"system": "\n\n", "user": "\n", "assistant": "\n\n"}
     *before, last = turns
     return "".join(turn.text + ends[turn.role] for turn in before) + last.text
 
 
-def in_parts(turns: Sequence[Turn], *, sparing: bool = False) -> list[Message]:
-    """Each turn as a list of parts; if sparing, only those with a sound."""
+def as_parts(turns: Sequence[Turn], *, text_as_string: bool = False) -> list[Message]:
+    """Return turns as lists of parts; with `text_as_string` only those with audio."""
     messages: list[Message] = []
     for turn in turns:
         parts: list[Message] = [{"type": "text", "text": turn.text}]
-        if turn.sound is not None:
+        if turn.audio is not None:
             parts.insert(0, {"type": "audio", "audio": "sound"})
-        plain = sparing and turn.sound is None
-        messages.append({"role": turn.role, "content": turn.text if plain else parts})
+        string = text_as_string and turn.audio is None
+        messages.append({"role": turn.role, "content": turn.text if string else parts})
     return messages
 
 
-def in_line(turns: Sequence[Turn], mark: str | None) -> list[Message]:
-    """Each turn as a text, with the placeholder of its sound before it."""
+def as_strings(turns: Sequence[Turn], placeholder: str | None) -> list[Message]:
+    """Return turns as strings, with the placeholder of audio before the text."""
     return [
         {
             "role": turn.role,
-            "content": turn.text if turn.sound is None else f"{mark}{turn.text}",
+            "content": turn.text if turn.audio is None else f"{placeholder}{turn.text}",
         }
         for turn in turns
     ]
 
 
-def holds_all(text: str, messages: list[Message], turns: Sequence[Turn]) -> bool:
-    """Whether a template wrote every turn, and none as a printed list."""
+def as_files(turn: Turn, rate: int) -> str | list[Message]:
+    """Return the content of a turn, with its audio as a WAV file of floats in base64."""
+    if turn.audio is None:
+        return turn.text
+    stream = io.BytesIO()
+    soundfile.write(stream, np.asarray(turn.audio), rate, format="WAV", subtype="FLOAT")
+    content = base64.b64encode(stream.getvalue()).decode()
+    return [{"type": "audio", "base64": content}, {"type": "text", "text": turn.text}]
+
+
+def is_complete(text: str, messages: list[Message], turns: Sequence[Turn]) -> bool:
+    """Return whether a template wrote the text of every turn, and none as a printed list."""
     printed = any(
         isinstance(message["content"], list) and str(message["content"]) in text
         for message in messages
@@ -67,11 +83,35 @@ def holds_all(text: str, messages: list[Message], turns: Sequence[Turn]) -> bool
     return not printed and all(turn.text.strip() in text for turn in turns)
 
 
-def as_files(turn: Turn, rate: int) -> str | list[Message]:
-    """The content of a turn, with its sound as a WAV file of floats."""
-    if turn.sound is None:
-        return turn.text
-    stream = io.BytesIO()
-    soundfile.write(stream, np.asarray(turn.sound), rate, format="WAV", subtype="FLOAT")
-    content = base64.b64encode(stream.getvalue()).decode()
-    return [{"type": "audio", "base64": content}, {"type": "text", "text": turn.text}]
+def chat_template(processor: Any, tokenizer: Any) -> str | None:  # noqa: ANN401
+    """Return the chat template of a processor, or else of its tokenizer; None without one."""
+    template = getattr(processor, "chat_template", None) or getattr(
+        tokenizer, "chat_template", None
+    )
+    return template.get("default") if isinstance(template, dict) else template
+
+
+def with_fixed_date(template: str) -> str:
+    """Return a chat template in which `strftime_now` writes `TEMPLATE_DATE`.
+
+    It is defined as a macro, as transformers passes no functions to templates. The empty expression
+    after it prevents that a line break after the block is lost.
+    """
+    replaced = "".join(
+        f" | replace('%{letter}', '{TEMPLATE_DATE.strftime(f'%{letter}')}')"
+        for letter in "aAbBdfHIjmMpSwyY"
+    )
+    macro = f"{{% macro strftime_now(format) %}}{{{{ format{replaced} }}}}{{% endmacro %}}"
+    return f"{macro}{{{{ '' }}}}{template}"
+
+
+def has_template_in_code(tokenizer: Any) -> bool:  # noqa: ANN401
+    """Return whether a tokenizer formats conversations in code, as mistral-common's does."""
+    return type(tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template
+
+
+def reasoning_mark(text: str, question: str) -> str:
+    """Return the mark that opens reasoning at the end of a prompt (DeepSeek-R1), or ""."""
+    after = text[text.rfind(question.strip()) + len(question.strip()) :]
+    mark = after[max(after.rfind(bracket) for bracket in "<[◁") :] if after else ""
+    return mark if split_reasoning(mark)[1] is None else ""

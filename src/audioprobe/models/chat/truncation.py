@@ -1,7 +1,7 @@
-"""How much of a sound reaches a model, found by changing the rest.
+"""Length of audio that a processor uses, measured by changing the rest.
 
-Processors cut long sounds without a word, each at its own length and by its own rules. Whatever the
-rules are: a part that can be changed without changing the model's input is not heard.
+Processors truncate long audio silently, each at another length. Samples that can be changed without
+changing the model's input are not used, whatever the rule is.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,56 +12,58 @@ from torch import Tensor
 
 from audioprobe.types import FloatArray
 
-_TAIL = 800  # samples: a processor may lose less than that to its frames; 50 ms at 16 kHz
-_STEP = 32  # samples: how closely the end is looked for; 2 ms at 16 kHz
+_TAIL = 800  # samples: framing loses fewer than these; 50 ms at 16 kHz
+_RESOLUTION = 32  # samples: accuracy of the measured end; 2 ms at 16 kHz
 
 
-class InputCoverage:
-    """Remembers how much a processor hears of a sound.
+class TruncationDetector:
+    """Measures how many samples at the end of audio a processor drops.
 
     Args:
-        features: what the model is given of a sound.
+        features: returns the model's input for audio.
     """
 
     def __init__(self, features: Callable[[FloatArray], Mapping[str, Tensor]]) -> None:
         self._features = features
-        self._heard_whole = 0
+        self._longest_untruncated = 0
         self._limit: int | None = None
 
-    def lost(self, sound: FloatArray) -> int:
-        """How many samples at the end of a sound are not heard.
+    def n_truncated(self, audio: FloatArray) -> int:
+        """Return the number of dropped samples.
 
         Args:
-            sound: shape (n_samples,), at the model's rate.
+            audio: shape (n_samples,), at the model's rate.
         """
         if self._limit is not None:
-            return max(0, len(sound) - self._limit)
-        if len(sound) <= max(self._heard_whole, 2 * _TAIL):
+            return max(0, len(audio) - self._limit)
+        if len(audio) <= max(self._longest_untruncated, 2 * _TAIL):
             return 0
-        given = self._features(sound)
-        if self._differs(sound, given, len(sound) - _TAIL):
-            self._heard_whole = len(sound)
+        features = self._features(audio)
+        if self._uses_samples_from(len(audio) - _TAIL, audio, features):
+            self._longest_untruncated = len(audio)
             return 0
-        self._limit = self._find_end(sound, given)
-        return len(sound) - self._limit
+        self._limit = self._find_end(audio, features)
+        return len(audio) - self._limit
 
-    def _find_end(self, sound: FloatArray, given: Mapping[str, Tensor]) -> int:
-        """The first sample from which on changes make no difference."""
-        heard, silent = 0, len(sound) - _TAIL
-        while silent - heard > _STEP:
-            middle = (heard + silent) // 2
-            if self._differs(sound, given, middle):
-                heard = middle
+    def _find_end(self, audio: FloatArray, features: Mapping[str, Tensor]) -> int:
+        """First sample of the part without effect, by bisection."""
+        used, unused = 0, len(audio) - _TAIL
+        while unused - used > _RESOLUTION:
+            middle = (used + unused) // 2
+            if self._uses_samples_from(middle, audio, features):
+                used = middle
             else:
-                silent = middle
-        return silent
+                unused = middle
+        return unused
 
-    def _differs(self, sound: FloatArray, given: Mapping[str, Tensor], start: int) -> bool:
-        """Whether another ending, from a sample on, changes what the model is given."""
-        noise = np.random.default_rng(0).uniform(-0.5, 0.5, len(sound) - start)
-        changed = np.concatenate([sound[:start], noise.astype(sound.dtype)])
-        other = self._features(changed)
+    def _uses_samples_from(
+        self, start: int, audio: FloatArray, features: Mapping[str, Tensor]
+    ) -> bool:
+        """Whether replacing the samples from `start` on by noise changes the features."""
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, len(audio) - start)
+        changed = self._features(np.concatenate([audio[:start], noise.astype(audio.dtype)]))
         return any(
-            given[name].shape != other[name].shape or not torch.equal(given[name], other[name])
-            for name in given
+            features[name].shape != changed[name].shape
+            or not torch.equal(features[name], changed[name])
+            for name in features
         )

@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 
 from audioprobe.errors import WeightsError
-from audioprobe.library_notices import without_weight_bars
+from audioprobe.models.causal_lm.loading import without_weight_bars
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.embedders.requests import check_unicode
 from audioprobe.types import ComponentInfo, FloatArray

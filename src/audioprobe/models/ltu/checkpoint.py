@@ -10,8 +10,8 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from audioprobe.errors import WeightsError
-from audioprobe.models.causal_lm.files import read_folder, read_json, read_tensors
 from audioprobe.models.causal_lm.gguf import plain_folder
+from audioprobe.models.causal_lm.loading import read_folder, read_json, read_tensors
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.ltu.assembly import (
     build_from_published,

@@ -8,7 +8,7 @@ from audioprobe import __version__
 from audioprobe.audio.training_clips import recording_of
 from audioprobe.errors import WeightsError
 from audioprobe.io.json_codec import from_json, to_json
-from audioprobe.models.causal_lm.files import read_json
+from audioprobe.models.causal_lm.loading import read_json
 from audioprobe.models.ltu.network import LTUConfig
 from audioprobe.training_data import TRAINING_DATA, TrainingData
 from audioprobe.types import Clip

@@ -16,7 +16,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from audioprobe.audio.logmel import log_mel
 from audioprobe.errors import WeightsError
-from audioprobe.models.causal_lm.files import read_folder, read_json
+from audioprobe.models.causal_lm.loading import read_folder, read_json
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import WHISPER
 from audioprobe.models.ltu.network import load_state
