@@ -114,15 +114,16 @@ def test_sources_are_distinguishable_and_shuffled_labels_are_not() -> None:
     """Classification by the nearest mean of simple spectral statistics."""
     rows, targets = [], []
     for label, source in enumerate(SOURCES):
-        for seed in range(5):
+        for seed in range(4):
             sound = SOURCES[source](np.random.default_rng([label, seed]), 3 * SAMPLE_RATE)
             rows.append(statistics(sound))
             targets.append(label)
     features, labels = np.array(rows), np.array(targets)
     features = (features - features.mean(0)) / features.std(0)
-    train = np.arange(len(labels)) % 5 < 3
+    train = np.arange(len(labels)) % 4 < 3
     assert accuracy(features, labels, train) > 0.5
-    shuffled = np.random.default_rng(0).permutation(labels)
+    shuffled = labels.copy()
+    shuffled[train] = np.random.default_rng(0).permutation(labels[train])
     assert accuracy(features, shuffled, train) < 0.1
 
 
