@@ -40,5 +40,5 @@ def test_other_rates_are_resampled_and_scraps_refused() -> None:
     at_16k = Waveform(sweep(16_000, 16_000, 100, 3000, 0.5).numpy(), 16_000)
     one, other = (log_mel(waveform, 100).flatten() for waveform in (at_8k, at_16k))
     assert torch.corrcoef(torch.stack([one, other]))[0, 1] > 0.95
-    with pytest.raises(UnsupportedInputError, match=r"12\.5 ms is shorter than half a window"):
+    with pytest.raises(UnsupportedInputError, match=r"half a window"):
         log_mel(Waveform(np.zeros(200, np.float32), 16_000), 100)

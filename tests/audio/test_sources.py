@@ -35,7 +35,7 @@ def test_a_name_that_no_file_can_have_is_refused() -> None:
 
 
 def test_a_folder_without_sounds_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="without sound files"):
+    with pytest.raises(InvalidInputError, match="without audio files"):
         clips_of(tmp_path)
 
 
@@ -66,7 +66,7 @@ def test_an_array_without_a_rate_is_refused_with_the_way_to_say_it() -> None:
 
 
 def test_nothing_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="No sounds"):
+    with pytest.raises(InvalidInputError, match="No audio"):
         clips_of([])
 
 

@@ -1,7 +1,7 @@
-"""Changes that leave a sound what it is: louder, later, faster, in noise.
+"""Augmentations that keep the content of a recording: gain, shift, speed, background noise.
 
-Each draws from a generator, evenly within a range; a range of one value, (6, 6), does just that.
-What went in stays as it was.
+Each draws its parameter uniformly from a range; a range of one value, (6, 6), fixes it. The input
+is not changed.
 """
 
 from typing import Any, TypeAlias, TypeVar
@@ -19,51 +19,48 @@ Samples = TypeVar("Samples", bound=npt.NDArray[np.floating])
 
 
 def gain(waveform: Waveform, rng: np.random.Generator, decibels: Range = (-12.0, 6.0)) -> Waveform:
-    """Louder or softer by a number of decibels; samples may leave [-1, 1]."""
-    factor = 10 ** (_within(rng, decibels) / 20)
+    """Change the level by a number of decibels; samples may leave [-1, 1]."""
+    factor = 10 ** (_uniform(rng, decibels) / 20)
     return Waveform(waveform.samples * np.float32(factor), waveform.sample_rate)
 
 
 def shift(waveform: Waveform, rng: np.random.Generator, seconds: Range = (-1.0, 1.0)) -> Waveform:
-    """Later (or earlier, if negative), as long as before: what is free is zeros."""
+    """Delay a waveform (or advance it, if negative); keeps the length and fills up with zeros."""
     n = waveform.samples.size
-    step = int(np.clip(round(_within(rng, seconds) * waveform.sample_rate), -n, n))
-    moved = np.zeros_like(waveform.samples)
-    if step >= 0:
-        moved[step:] = waveform.samples[: n - step]
-    else:
-        moved[: n + step] = waveform.samples[-step:]
-    return Waveform(moved, waveform.sample_rate)
+    step = int(np.clip(round(_uniform(rng, seconds) * waveform.sample_rate), -n, n))
+    padded = np.pad(waveform.samples, (max(step, 0), max(-step, 0)))
+    return Waveform(padded[max(-step, 0) :][:n], waveform.sample_rate)
 
 
 def speed(waveform: Waveform, rng: np.random.Generator, factors: Range = (0.9, 1.1)) -> Waveform:
-    """Faster and higher (factor above 1) or slower and lower, as a tape would be.
-
-    As long as before: what is too long is cut off at the end, what is free is zeros.
+    """Change speed and pitch together; keeps the length by cutting or adding zeros at the end.
 
     Raises:
         InvalidInputError: for a factor outside [0.25, 4].
     """
-    factor = _within(rng, factors)
+    factor = _uniform(rng, factors)
     if not 0.25 <= factor <= 4:
-        raise InvalidInputError(f"A speed must be 0.25 to 4 times the old one, got {factor}.")
-    sound = played(waveform.samples, waveform.sample_rate, factor)
+        raise InvalidInputError(f"Expected a speed factor from 0.25 to 4, got {factor}.")
+    samples = change_speed(waveform.samples, waveform.sample_rate, factor)
     fitted = np.zeros_like(waveform.samples)
-    fitted[: sound.size] = sound[: fitted.size]
+    fitted[: samples.size] = samples[: fitted.size]
     return Waveform(fitted, waveform.sample_rate)
 
 
-def played(samples: Samples, rate: int, factor: float) -> Samples:
-    """Samples as a tape plays them, faster and higher (factor above 1); the length changes too.
+def change_speed(samples: Samples, rate: int, factor: float) -> Samples:
+    """Change speed, pitch and length together, like a tape.
 
     Args:
         samples: shape (n_samples,).
-        rate: their sample rate, in Hz.
-        factor: speed.
+        rate: sample rate in Hz.
+        factor: above 1 for faster and higher.
+
+    Returns:
+        About n_samples / factor samples.
     """
     resampled: Any = soxr.resample(samples, rate * factor, rate, quality=QUALITY)
-    sound: Samples = resampled
-    return sound
+    changed: Samples = resampled
+    return changed
 
 
 def mix(
@@ -72,30 +69,30 @@ def mix(
     rng: np.random.Generator,
     snr_db: Range = (0.0, 20.0),
 ) -> Waveform:
-    """In front of a background, as long and as loud as before.
+    """Add a background; keeps length and level of the waveform.
 
     Args:
-        waveform: what is to be heard.
-        background: any rate and length; begins at random, and starts again where it ends.
-        rng: for the beginning and the ratio.
-        snr_db: mean power of the waveform over that of the background, in dB.
+        waveform: the foreground.
+        background: any rate and length; starts at a random position and is repeated as needed.
+        rng: draws position and ratio.
+        snr_db: mean power of the waveform relative to that of the background, in dB.
 
     Raises:
-        InvalidInputError: if either is silent, for then there is no ratio.
+        InvalidInputError: if either is silent, because the ratio is undefined then.
     """
-    behind = resample(background, waveform.sample_rate).samples
-    first = int(rng.integers(behind.size))
-    behind = np.resize(np.roll(behind, -first), waveform.samples.size)
-    powers = [float(np.mean(np.square(s, dtype=np.float64))) for s in (waveform.samples, behind)]
+    noise = resample(background, waveform.sample_rate).samples
+    first = int(rng.integers(noise.size))
+    noise = np.resize(np.roll(noise, -first), waveform.samples.size)
+    powers = [float(np.mean(np.square(s, dtype=np.float64))) for s in (waveform.samples, noise)]
     if min(powers) == 0:
         raise InvalidInputError("Silence cannot be mixed at a signal-to-noise ratio: leave it out.")
-    factor = (powers[0] / powers[1]) ** 0.5 * 10 ** (-_within(rng, snr_db) / 20)
-    mixed = waveform.samples + (factor * behind).astype(np.float32)
+    factor = (powers[0] / powers[1]) ** 0.5 * 10 ** (-_uniform(rng, snr_db) / 20)
+    mixed = waveform.samples + (factor * noise).astype(np.float32)
     return Waveform(mixed, waveform.sample_rate)
 
 
-def _within(rng: np.random.Generator, allowed: Range) -> float:
+def _uniform(rng: np.random.Generator, allowed: Range) -> float:
     low, high = allowed
     if not low <= high:
-        raise InvalidInputError(f"A range goes from low to high, got {allowed}.")
+        raise InvalidInputError(f"Expected a range from low to high, got {allowed}.")
     return float(rng.uniform(low, high))

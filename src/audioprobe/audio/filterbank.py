@@ -1,8 +1,7 @@
-"""The Kaldi log-mel filter bank, as AST, CAV-MAE and LTU compute it, in torch.
+"""Kaldi's log-mel filter bank in torch, as AST, CAV-MAE and LTU compute it.
 
-Settings of the originals (`kaldi.fbank(htk_compat=True, use_energy=False,
-window_type="hanning", num_mel_bins=128, dither=0.0, frame_shift=10)`), with Kaldi's defaults for
-the rest. Audio crosses as numpy; what comes out is a tensor of shape (..., n_frames, n_mels).
+Settings of the originals: `kaldi.fbank(htk_compat=True, use_energy=False, window_type="hanning",
+num_mel_bins=128, dither=0.0, frame_shift=10)`, with Kaldi's defaults for the rest.
 """
 
 import math
@@ -21,9 +20,9 @@ from audioprobe.types import Waveform
 FRAME_LENGTH_MS = 25  # Kaldi's default
 FRAME_SHIFT_MS = 10  # LTU and AST pass it; also Kaldi's default
 PREEMPHASIS = 0.97  # Kaldi's default
-LOW_HZ = 20.0  # Kaldi's default; the upper end is half the sample rate
-LOG_FLOOR = float(np.finfo(np.float32).eps)  # ln of it is -15.94, the value of digital silence
-BLOCK = 512  # frames at a time: 1 MiB of float32 at 16 kHz, which a processor's cache holds
+LOW_HZ = 20.0  # Kaldi's default; the upper limit is half the sample rate
+LOG_FLOOR = float(np.finfo(np.float32).eps)  # its logarithm, -15.94, is digital silence
+BLOCK = 512  # frames per step: 1 MiB of float32 at 16 kHz, which fits into a processor's cache
 
 
 @dataclass(frozen=True)
@@ -31,13 +30,13 @@ class FilterBank:
     """Log-mel energies of 25 ms frames every 10 ms.
 
     Attributes:
-        sample_rate: of the samples, Hz. 16 kHz for every published model here; LTU's training code
-            takes the file's own rate.
+        sample_rate: Hz; 16 kHz for all published models here (LTU's training code uses the rate of
+            the file).
         n_mels: number of triangular filters, evenly spaced on the mel scale from 20 Hz to half the
             sample rate.
 
     Raises:
-        InvalidInputError: if a frame shift holds no sample, or there is no filter.
+        InvalidInputError: if a frame shift is shorter than a sample, or there is no filter.
     """
 
     sample_rate: int = 16_000
@@ -52,43 +51,43 @@ class FilterBank:
 
     @property
     def frame_length(self) -> int:
-        """Samples in a frame: 400 at 16 kHz."""
+        """Samples per frame: 400 at 16 kHz."""
         return self.sample_rate * FRAME_LENGTH_MS // 1000
 
     @property
     def frame_shift(self) -> int:
-        """Samples from frame to frame: 160 at 16 kHz."""
+        """Samples between the starts of frames: 160 at 16 kHz."""
         return self.sample_rate * FRAME_SHIFT_MS // 1000
 
     @property
     def fft_length(self) -> int:
-        """The power of two that holds a frame: 512 at 16 kHz."""
+        """Next power of two of the frame length: 512 at 16 kHz."""
         return 1 << (self.frame_length - 1).bit_length()
 
     def n_frames(self, n_samples: int) -> int:
-        """Frames that lie wholly inside the sound (Kaldi's snip_edges)."""
+        """Return the number of complete frames (Kaldi's snip_edges)."""
         return max(0, 1 + (n_samples - self.frame_length) // self.frame_shift)
 
     def __call__(self, samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
-        """Natural logarithm of the mel energies.
+        """Return the natural logarithm of the mel energies.
 
         Args:
             samples: floats, nominally in [-1, 1], shape (n_samples,) or (n_clips, n_samples).
 
         Returns:
             float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels), at least ln(2**-23).
-            A clip's rows are the same, bit for bit, whatever else is in the batch.
+            The result for a clip does not depend on the rest of the batch, bit for bit.
 
         Raises:
-            UnsupportedInputError: if the sound is shorter than one frame.
+            UnsupportedInputError: if the audio is shorter than one frame.
             InvalidInputError: for another shape, or for integers.
         """
         waves = _as_waves(samples)
         n_samples = waves.shape[-1]
         if n_samples < self.frame_length:
             raise UnsupportedInputError(
-                f"A sound of {n_samples} samples at {self.sample_rate} Hz is shorter than one "
-                f"frame of {self.frame_length} samples ({FRAME_LENGTH_MS} ms)."
+                f"Audio of {n_samples} samples at {self.sample_rate} Hz is shorter than one frame "
+                f"of {self.frame_length} samples ({FRAME_LENGTH_MS} ms)."
             )
         features = waves.new_empty(*waves.shape[:-1], self.n_frames(n_samples), self.n_mels)
         if waves.ndim == 1:
@@ -107,9 +106,9 @@ class FilterBank:
 
     def _log_mel(self, frames: Tensor, *, out: Tensor) -> None:
         centred = frames - frames.mean(dim=1, keepdim=True)
-        # Rounded as in the original (multiply, then subtract): a fused step would move the cells
-        # near the floor, which hold nothing but rounding. A frame's first sample, which has no
-        # predecessor, does not matter: the window is zero there.
+        # Rounded as in the original (multiply, then subtract): a fused operation would change cells
+        # near the floor, which consist of rounding errors. The first sample of a frame has no
+        # predecessor and does not matter, because the window is zero there.
         padded = frames.new_zeros(len(frames), self.fft_length)
         work = padded[:, : self.frame_length]
         torch.mul(centred[:, :-1], -PREEMPHASIS, out=work[:, 1:])
@@ -127,8 +126,8 @@ class FilterBank:
     @cached_property
     def _mel_matrix(self) -> Tensor:
         """Filter weights of the power spectrum, shape (fft_length / 2 + 1, n_mels)."""
-        # In float32 throughout: low filters are narrower than a bin, and where one only grazes a
-        # bin its weight is mostly rounding, which the originals share.
+        # In float32 throughout, like the originals: low filters are narrower than a bin, and the
+        # weight of a bin at the edge of a filter is mostly rounding error.
         low, high = _mel(LOW_HZ), _mel(self.sample_rate / 2)
         edges = torch.arange(self.n_mels + 2, dtype=torch.float32) * (
             (high - low) / (self.n_mels + 1)
@@ -147,34 +146,34 @@ def _as_waves(samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
     if not isinstance(samples, Tensor):
         if samples.dtype.kind != "f":
             raise InvalidInputError(
-                f"samples need to be floats, nominally in [-1, 1], got {samples.dtype}. Divide "
+                f"Expected samples as floats, nominally in [-1, 1], got {samples.dtype}. Divide "
                 "integers by their full scale (32768 for 16 bit) first."
             )
-        # torch cannot share arrays that are read-only or run backwards: those are copied.
+        # Copies arrays that torch cannot share (read-only or with negative strides).
         samples = torch.from_numpy(np.require(samples, np.float32, ["C", "W"]))
     if not samples.is_floating_point() or samples.ndim not in (1, 2):
         raise InvalidInputError(
-            "samples need to be floats of shape (n_samples,) or (n_clips, n_samples), got "
+            "Expected samples as floats of shape (n_samples,) or (n_clips, n_samples), got "
             f"{samples.dtype} of shape {tuple(samples.shape)}."
         )
     return samples.float().contiguous()
 
 
 def _mel(hertz: float) -> float:
-    """HTK's mel scale."""
+    """Return a frequency on HTK's mel scale."""
     return 1127.0 * math.log1p(hertz / 700.0)
 
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """Filter bank, length and normalisation that a model was trained with.
+    """Model input with the filter bank, length and normalisation of the model's training.
 
     Attributes:
         mean: subtracted from the log-mel energies.
-        scale: what the rest is divided by.
-        n_frames: length of the model's input, in frames of 10 ms.
-        remove_mean: whether the waveform's mean is subtracted first. The filter bank removes each
-            frame's mean anyway, so this only moves rounding.
+        scale: divisor after that.
+        n_frames: length of the model's input in frames of 10 ms.
+        remove_mean: whether the waveform's mean is subtracted first. The filter bank removes the
+            mean of each frame anyway, so this only changes rounding.
         bank: the filter bank.
     """
 
@@ -185,11 +184,11 @@ class Spectrogram:
     bank: FilterBank = FilterBank()
 
     def __call__(self, samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
-        """The model's input.
+        """Return the model's input.
 
-        Longer sounds keep their first frames. Shorter ones are filled up with zeros *before*
-        normalising, as the originals do, so padding becomes -mean / scale: for LTU +1.133, far
-        louder than digital silence at -2.422.
+        Longer audio is cropped. Shorter audio is padded with zeros *before* normalising, like the
+        originals, so padding becomes -mean / scale: for LTU +1.133, far above digital silence at
+        -2.422.
 
         Args:
             samples: float32 at the bank's sample rate, shape (n_samples,) or (n_clips, n_samples).
@@ -198,25 +197,22 @@ class Spectrogram:
             float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels).
 
         Raises:
-            UnsupportedInputError: if the sound is shorter than one frame.
+            UnsupportedInputError: if the audio is shorter than one frame.
         """
         waves = _as_waves(samples)
         if self.remove_mean:
-            # numpy's sum does not depend on the number of threads, torch's does; and where a chirp
-            # leaves nothing but rounding, the mean's last bits move a cell by up to 3e-3.
+            # Unlike torch's sum, numpy's does not depend on the number of threads; the last bits of
+            # the mean change cells that consist of rounding errors by up to 3e-3.
             waves = waves - torch.from_numpy(waves.numpy().mean(axis=-1, keepdims=True))
-        # Frames beyond the model's input are not computed only to be thrown away.
         last = (self.n_frames - 1) * self.bank.frame_shift + self.bank.frame_length
         features = fit_length(self.bank(waves[..., :last]), self.n_frames)
         return features.sub_(self.mean).div_(self.scale)
 
     def of(self, waveform: Waveform) -> Tensor:
-        """The model's input for a sound of any rate, shape (n_frames, n_mels).
-
-        Sound beyond the model's input is not resampled only to be thrown away.
+        """Return the model's input for a waveform of any rate, shape (n_frames, n_mels).
 
         Raises:
-            UnsupportedInputError: if the sound is shorter than one frame.
+            UnsupportedInputError: if the waveform is shorter than one frame.
         """
         seconds = self.n_frames * FRAME_SHIFT_MS / 1000 + 1
         head = waveform.samples[: int(seconds * waveform.sample_rate)]
@@ -224,14 +220,14 @@ class Spectrogram:
 
 
 def fit_length(features: Tensor, n_frames: int) -> Tensor:
-    """The first frames, filled up with zeros at the end.
+    """Crop or zero-pad features at the end.
 
     Args:
         features: shape (..., any, n_mels).
-        n_frames: frames wanted.
+        n_frames: target number of frames.
 
     Returns:
-        Shape (..., n_frames, n_mels); a view where nothing is added.
+        Shape (..., n_frames, n_mels); a view if nothing is added.
     """
     missing = n_frames - features.shape[-2]
     if missing <= 0:

@@ -1,6 +1,6 @@
-"""Data sets of Hugging Face `datasets` and their items, as clips.
+"""Convert Hugging Face `datasets` and their audio values into clips.
 
-Nothing is imported from that package: its objects are known by their attributes.
+The package `datasets` is not imported: its objects are recognised by their attributes.
 """
 
 from collections import Counter
@@ -16,9 +16,9 @@ from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioReadError, InvalidInputError
 from audioprobe.types import Clip, Waveform
 
-_SOUND_KEYS = ("array", "raw", "bytes", "path")
+_AUDIO_KEYS = ("array", "raw", "bytes", "path", "audio")
 _LABEL_COLUMNS = ("labels", "label")
-_REMEDY = "Repair the row, or leave it out with dataset.select(...)."
+_ADVICE = "Repair the row, or leave it out with dataset.select(...)."
 
 
 class _Samples(Protocol):
@@ -28,7 +28,7 @@ class _Samples(Protocol):
 
 @runtime_checkable
 class HFDecoder(Protocol):
-    """A decoder of torchcodec, which `datasets` gives for a sound."""
+    """A torchcodec decoder, the audio value of recent versions of `datasets`."""
 
     def get_all_samples(self) -> _Samples:
         """Return all samples, shape (n_channels, n_samples), and their rate in Hz."""
@@ -37,7 +37,7 @@ class HFDecoder(Protocol):
 
 @runtime_checkable
 class HFDataset(Protocol):
-    """What is used of `datasets.Dataset` and `datasets.IterableDataset`."""
+    """The attributes of `datasets.Dataset` and `datasets.IterableDataset` that are used."""
 
     features: Mapping[str, Any] | None
 
@@ -46,7 +46,7 @@ class HFDataset(Protocol):
         ...
 
     def select_columns(self, column_names: list[str], /) -> Self:
-        """Return the data set with these columns alone."""
+        """Return the data set with the given columns only."""
         ...
 
     def with_format(self, name: None, /) -> Self:
@@ -59,68 +59,65 @@ class HFDataset(Protocol):
 
 
 def is_hf_sound(source: object) -> TypeGuard[Mapping[str, object] | HFDecoder]:
-    """Whether an object is one sound of such a data set: a dictionary or a decoder."""
+    """Return whether an object is an audio value: a dictionary or a decoder."""
     if isinstance(source, Mapping):
-        return any(key in source for key in (*_SOUND_KEYS, "audio"))
+        return any(key in source for key in _AUDIO_KEYS)
     return isinstance(source, HFDecoder)
 
 
 def clip_of_hf_sound(sound: object, place: str, labels: tuple[str, ...] | None = None) -> Clip:
-    """Return one sound as a clip.
+    """Return an audio value as a clip.
 
     Args:
         sound: {"array", "sampling_rate"} or {"raw", "sampling_rate"} with float samples of shape
             (n_samples,), {"bytes", "path"}, {"path"}, a row {"audio": one of these}, or a decoder
             with `get_all_samples()`, whose channels are averaged.
-        place: the clip's id where the sound has no path, and its name in messages.
+        place: the name of the value in messages, and the id of the clip if it has no path.
         labels: as in `Clip`.
 
     Raises:
-        InvalidInputError: if it holds no sound, or one that cannot be decoded.
+        InvalidInputError: if there is no audio, or it cannot be decoded.
     """
     if isinstance(sound, Mapping) and "audio" in sound:
         sound = sound["audio"]
-    if not isinstance(sound, Mapping):
-        if not isinstance(sound, HFDecoder):
-            raise InvalidInputError(
-                f"{place}: expected a sound, got {type(sound).__name__}. {_REMEDY}"
-            )
+    if isinstance(sound, HFDecoder) and not isinstance(sound, Mapping):
         return Clip(id=place, waveform=_decoded(sound, place), labels=labels)
+    if not isinstance(sound, Mapping):
+        raise InvalidInputError(f"{place}: expected audio, got {type(sound).__name__}. {_ADVICE}")
     path = sound.get("path")
     clip_id = str(path) if path else place
     for key in ("array", "raw"):
         if sound.get(key) is not None:
-            rate = sound.get("sampling_rate")
-            waveform = _waveform(sound[key], rate, place)
+            waveform = _waveform(sound[key], sound.get("sampling_rate"), place)
             return Clip(id=clip_id, waveform=waveform, labels=labels)
     if sound.get("bytes") is not None:
         waveform = _read_bytes(sound["bytes"], Path(path or "").suffix, place)
         return Clip(id=clip_id, waveform=waveform, labels=labels)
     if not path:
         raise InvalidInputError(
-            f"{place}: expected {{'array', 'sampling_rate'}}, {{'bytes'}} or {{'path'}} of a "
-            f"sound, got none of them in {sorted(map(str, sound))}. {_REMEDY}"
+            f"{place}: expected audio as {{'array', 'sampling_rate'}}, {{'bytes'}} or {{'path'}}, "
+            f"got a dictionary with {sorted(map(str, sound))}. {_ADVICE}"
         )
     return Clip(id=clip_id, path=Path(path), labels=labels)
 
 
 def clips_of_hf_dataset(dataset: HFDataset) -> Iterator[Clip]:
-    """Yield the clips of a data set with one `Audio` column, in its order.
+    """Yield the clips of a data set with one `Audio` column, in order.
 
-    Sounds that the data set holds as bytes are decoded here, at the rate of their file; files that
-    it names are opened when they are needed. A clip's id is that of the column `id`, else the path
-    if no other row has it, else "row-" and the position from 1. Labels are those of the column
-    `labels` or `label`: texts, or numbers of a `ClassLabel`, where -1 says that nobody has said.
+    Audio stored as bytes is decoded here, at the rate of its file; audio stored as paths is read
+    when it is needed. The id of a clip is the value of the column `id`, else the path if it is
+    unique, else "row-" and the position from 1. Labels come from the column `labels` or `label`,
+    as strings or numbers of a `ClassLabel`; -1 means that they are unknown.
 
     Raises:
-        InvalidInputError: if there is not one `Audio` column, or a row has no sound or one that
-            cannot be decoded; names the row.
+        InvalidInputError: if there is not exactly one `Audio` column, or a row has no audio or
+            audio that cannot be decoded; names the row.
     """
     features = dataset.features or {}
     column = _audio_column(features)
     label = next((name for name in _LABEL_COLUMNS if name in features), "")
-    kept = [column, *filter(None, (label, "id" if "id" in features else ""))]
-    undecoded = dataset.select_columns(kept).with_format(None)
+    columns = [column, *filter(None, (label, "id" if "id" in features else ""))]
+    undecoded = dataset.select_columns(columns).with_format(None)
     if features[column].decode:  # decoding would need torchcodec
         feature = replace(features[column], decode=False)
         undecoded = undecoded.cast_column(column, feature)
@@ -131,9 +128,9 @@ def clips_of_hf_dataset(dataset: HFDataset) -> Iterator[Clip]:
         if row.get("id") is not None:
             clip = replace(clip, id=str(row["id"]))
         clips.append(clip)
-    shared = Counter(clip.id for clip in clips)
+    n_with_id = Counter(clip.id for clip in clips)
     for number, clip in enumerate(clips, 1):
-        unique = "id" in features or shared[clip.id] == 1
+        unique = "id" in features or n_with_id[clip.id] == 1
         yield clip if unique else replace(clip, id=f"row-{number}")
 
 
@@ -141,9 +138,9 @@ def _audio_column(features: Mapping[str, object]) -> str:
     columns = [name for name, feature in features.items() if type(feature).__name__ == "Audio"]
     if len(columns) != 1:
         advice = (
-            'Mark the column of sounds: dataset.cast_column("audio", datasets.Audio()).'
-            if not columns
-            else "Leave the others out: dataset.remove_columns(...)."
+            "Leave the others out: dataset.remove_columns(...)."
+            if columns
+            else 'Mark the audio column: dataset.cast_column("audio", datasets.Audio()).'
         )
         raise InvalidInputError(
             f"Expected a data set with one Audio column, got {columns or 'none'} among the columns "
@@ -163,7 +160,7 @@ def _labels(value: object, feature: object, number: int) -> tuple[str, ...] | No
             labels.append(item)
         elif names is None or not isinstance(item, int):
             raise InvalidInputError(
-                f"row-{number}: expected labels as texts or of a ClassLabel, got {item!r:.60}. "
+                f"row-{number}: expected labels as strings or of a ClassLabel, got {item!r:.60}. "
                 "Cast the column to ClassLabel(names=[...]), or remove it."
             )
         elif item < 0:
@@ -178,7 +175,7 @@ def _decoded(decoder: HFDecoder, place: str) -> Waveform:
         samples = decoder.get_all_samples()
     except RuntimeError as error:
         raise InvalidInputError(
-            f"{place}: cannot be decoded ({error!s:.200}). {_REMEDY}"
+            f"{place}: cannot be decoded ({error!s:.200}). {_ADVICE}"
         ) from error
     channels = np.asarray(samples.data)
     mono = channels if channels.ndim == 1 else channels.mean(axis=0)
@@ -188,7 +185,7 @@ def _decoded(decoder: HFDecoder, place: str) -> Waveform:
 def _waveform(samples: np.typing.ArrayLike, rate: object, place: str) -> Waveform:
     if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or rate != int(rate):
         raise InvalidInputError(
-            f"{place}: expected 'sampling_rate' in whole Hz beside the samples, got {rate!r:.60}."
+            f"{place}: expected 'sampling_rate' in whole Hz with the samples, got {rate!r:.60}."
         )
     try:
         return Waveform(np.asarray(samples), int(rate))
@@ -197,7 +194,7 @@ def _waveform(samples: np.typing.ArrayLike, rate: object, place: str) -> Wavefor
 
 
 def _read_bytes(content: bytes, suffix: str, place: str) -> Waveform:
-    """Read the bytes as a file, so that damage is found as it is in files."""
+    """Read the bytes as a file, with the same checks."""
     with TemporaryDirectory(prefix="audioprobe-") as folder:
         path = Path(folder) / f"sound{suffix}"
         path.write_bytes(content)
@@ -205,4 +202,4 @@ def _read_bytes(content: bytes, suffix: str, place: str) -> Waveform:
             return read_waveform(Clip(id=place, path=path))
         except AudioReadError as error:
             cause = str(error).removeprefix(f"{path}: ")
-            raise InvalidInputError(f"{place}: {cause} {_REMEDY}") from error
+            raise InvalidInputError(f"{place}: {cause} {_ADVICE}") from error

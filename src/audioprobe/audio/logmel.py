@@ -1,7 +1,7 @@
 """Whisper's log-mel spectrogram, as LTU-AS computes it.
 
 Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022, and its
-published code; the mel filters are transformers'.
+published code; the mel filters are those of transformers.
 """
 
 from functools import cache
@@ -21,31 +21,27 @@ WINDOW = 400  # samples: 25 ms
 HOP = 160  # samples: 10 ms
 N_MELS = 80
 _FLOOR = 1e-10
-_RANGE = 8.0  # decades of power kept below the loudest cell
+_RANGE = 8.0  # decades of power kept below the maximum
 
 
 def log_mel(waveform: Waveform, n_frames: int) -> Tensor:
-    """Spectrogram of a sound at any rate, shape (N_MELS, n_frames).
+    """Return the spectrogram of a waveform of any rate, shape (N_MELS, n_frames).
 
-    The loudest cell of the *whole* sound sets the floor; only then is the spectrogram cut to its
-    first frames, or filled up with zeros, as LTU-AS does.
+    The maximum of the *whole* waveform determines the floor; the spectrogram is cut or zero-padded
+    to `n_frames` afterwards, as in LTU-AS.
 
     Raises:
-        UnsupportedInputError: if the sound is too short for one window.
+        UnsupportedInputError: if the waveform is shorter than half a window.
     """
     samples = resample(waveform, SAMPLE_RATE).samples
     if samples.size <= WINDOW // 2:
         raise UnsupportedInputError(
-            f"A sound of {samples.size / SAMPLE_RATE * 1000:.1f} ms is shorter than half a window "
-            f"({WINDOW / SAMPLE_RATE * 500} ms): nothing can be heard in it."
+            f"Expected more than {WINDOW / SAMPLE_RATE * 500} ms of audio (half a window), got "
+            f"{samples.size / SAMPLE_RATE * 1000:.1f} ms."
         )
-    spectrum = torch.stft(
-        torch.from_numpy(samples.copy()),
-        WINDOW,
-        HOP,
-        window=torch.hann_window(WINDOW),
-        return_complex=True,
-    )
+    window = torch.hann_window(WINDOW)
+    audio = torch.from_numpy(samples.copy())
+    spectrum = torch.stft(audio, WINDOW, HOP, window=window, return_complex=True)
     power = spectrum[:, :-1].abs() ** 2
     log = (_filters() @ power).clamp(min=_FLOOR).log10()
     log = torch.maximum(log, log.max() - _RANGE)
@@ -55,13 +51,8 @@ def log_mel(waveform: Waveform, n_frames: int) -> Tensor:
 @cache
 def _filters() -> Tensor:
     """Slaney's mel filters, shape (N_MELS, WINDOW / 2 + 1)."""
+    n_bins, high = WINDOW // 2 + 1, SAMPLE_RATE / 2
     bank = mel_filter_bank(
-        WINDOW // 2 + 1,
-        N_MELS,
-        0.0,
-        SAMPLE_RATE / 2,
-        SAMPLE_RATE,
-        norm="slaney",
-        mel_scale="slaney",
+        n_bins, N_MELS, 0.0, high, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
     )
     return torch.from_numpy(bank.T.astype(np.float32))

@@ -1,32 +1,29 @@
-"""Any sample rate to any other, with soxr."""
+"""Resample waveforms with soxr."""
 
 import soxr
 
 from audioprobe.errors import UnsupportedInputError
 from audioprobe.types import Waveform
 
-QUALITY = "HQ"  # soxr's default: 20-bit precision, the fastest setting above 16-bit material
+QUALITY = "HQ"  # soxr's default: 20-bit precision, the fastest setting above 16-bit precision
 
 
 def resample(waveform: Waveform, sample_rate: int) -> Waveform:
-    """The same sound at another rate.
+    """Return a waveform at another sample rate; the same object if it has this rate.
 
     Args:
         waveform: any rate.
-        sample_rate: the rate wanted, Hz.
-
-    Returns:
-        The waveform itself if it has this rate already.
+        sample_rate: target rate in Hz.
 
     Raises:
-        UnsupportedInputError: if the sound is so short that no sample is left at the new rate.
+        UnsupportedInputError: if the waveform is too short for a single sample at the new rate.
     """
     if waveform.sample_rate == sample_rate:
         return waveform
     samples = soxr.resample(waveform.samples, waveform.sample_rate, sample_rate, quality=QUALITY)
     if not samples.size:
         raise UnsupportedInputError(
-            f"A sound of {waveform.samples.size} samples at {waveform.sample_rate} Hz is too short "
-            f"to be resampled to {sample_rate} Hz."
+            f"A waveform of {waveform.samples.size} samples at {waveform.sample_rate} Hz is too "
+            f"short to be resampled to {sample_rate} Hz."
         )
     return Waveform(samples, sample_rate)

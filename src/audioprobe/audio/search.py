@@ -1,4 +1,4 @@
-"""Which files are sounds, and where they are in a folder."""
+"""Find audio files in folders."""
 
 import os
 import shlex
@@ -17,83 +17,77 @@ _OTHER = (
 )
 
 READABLE_SUFFIXES = frozenset(f".{name}" for name in _READABLE.split())
-"""Endings of files that libsndfile decodes, lower case."""
+"""Suffixes of files that libsndfile decodes, lower case."""
 
 OTHER_SUFFIXES = frozenset(f".{name}" for name in _OTHER.split())
-"""Endings of sounds that must be converted first; a search lists them, reading them fails."""
+"""Suffixes of audio that must be converted first; a search lists the files, reading them fails."""
 
-_HIDDEN = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")
-"""Folders in which systems keep data of their own, besides names that begin with a dot."""
+_SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")
 
 
 def find_sounds(folder: Path) -> list[Path]:
-    """Return every sound file in a folder and those below it, sorted.
+    """Return the audio files in a folder and its subfolders, sorted.
 
-    Hidden files and folders are left out (`.Trash`, `._x.wav`, `__MACOSX`). Links are followed,
-    each folder is searched once, first under its own name and then under links to it, and never
-    one that contains the searched one. A link to a file that is gone is among the files, as are
-    sounds that must be converted before they can be read (`OTHER_SUFFIXES`).
+    Hidden files and folders (`.Trash`, `._x.wav`, `__MACOSX`) are skipped. Links are followed; each
+    folder is searched once, by its own path rather than by links to it, and folders that contain
+    the searched one are skipped. Links without a target and audio that must be converted before it
+    can be read (`OTHER_SUFFIXES`) are included.
 
     Raises:
         InvalidInputError: if a folder cannot be searched.
     """
-    seen = {identity for place in _above(folder) if (identity := _identity(place)) is not None}
-    found: list[Path] = []
-    places, linked = [folder], list[Path]()
-    while places or linked:
-        place = places.pop() if places else linked.pop(0)
-        identity = _identity(place)
+    parents = (*folder.absolute().parents, *folder.resolve().parents)
+    seen = {identity for parent in parents if (identity := _identity(parent)) is not None}
+    sounds: list[Path] = []
+    folders, links = [folder], list[Path]()
+    while folders or links:
+        current = folders.pop() if folders else links.pop(0)
+        identity = _identity(current)
         if identity is not None and identity in seen:
             continue
         seen.add(identity or (0, 0))
-        for entry in _entries(place):
-            path = place / entry.name
+        for entry in _entries(current):
+            path = current / entry.name
             if not entry.is_dir():
-                found += [path] if is_sound(path) else []
+                sounds += [path] if is_sound(path) else []
             elif entry.is_symlink():
-                linked.append(path)
+                links.append(path)
             else:
-                places.append(path)
-    return sorted(found)
+                folders.append(path)
+    return sorted(sounds)
 
 
 def is_sound(path: Path) -> bool:
-    """Whether the ending of a name is that of a sound, readable or not."""
+    """Return whether a file has the suffix of an audio format, readable or not."""
     suffix = path.suffix.lower()
     return suffix in READABLE_SUFFIXES or suffix in OTHER_SUFFIXES
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is not the user's own data."""
-    return name.startswith(".") or name in _HIDDEN
+    """Return whether a file or folder is hidden or belongs to the operating system."""
+    return name.startswith(".") or name in _SYSTEM_FOLDERS
 
 
 def conversion_advice(path: Path) -> str:
-    """What to do about a file that cannot be read as sound."""
+    """Return what to do about a file that cannot be read as audio, with a command."""
     suffix = path.suffix.lower()
-    named = f"{suffix} files are not read here. " if suffix in OTHER_SUFFIXES else ""
+    reason = f"{suffix} files are not supported. " if suffix in OTHER_SUFFIXES else ""
     target = shlex.quote(path.with_suffix(".wav" if suffix != ".wav" else ".flac").name)
     source = shlex.quote(path.name)
-    return f"{named}Leave it out, or convert it, for example with: ffmpeg -i {source} {target}"
+    return f"{reason}Leave it out, or convert it, for example with: ffmpeg -i {source} {target}"
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            shown = [entry for entry in entries if not is_hidden(entry.name)]
+            visible = [entry for entry in entries if not is_hidden(entry.name)]
     except OSError as error:
         raise InvalidInputError(f"{folder}: cannot be searched ({error.strerror}).") from error
-    yield from sorted(shown, key=lambda entry: entry.name)
-
-
-def _above(folder: Path) -> Iterator[Path]:
-    """The folders that contain a folder, by its name and by where it truly is."""
-    yield from folder.absolute().parents
-    yield from folder.resolve().parents
+    yield from sorted(visible, key=lambda entry: entry.name)
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Device and number of a folder; None where it cannot be looked at."""
+    """Return device and inode of a folder; None if it is not accessible."""
     try:
         status = folder.stat()
     except OSError:

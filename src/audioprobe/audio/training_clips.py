@@ -1,4 +1,4 @@
-"""Which clips a model was trained on: the same file, or the same recording in another format."""
+"""Find the clips that a model was trained on: the same file, or the same recording reformatted."""
 
 import hashlib
 from collections.abc import Iterable
@@ -15,25 +15,25 @@ from audioprobe.protocols import Component, training_data_of
 from audioprobe.training_data import TrainingData, TrainingRecording
 from audioprobe.types import Clip, Waveform
 
-_PARTS = 32
-_FULL = 255
-_TOLERANCE = 6  # of 255: rounding to 16 bits and resampling move a part by less
-_SAME_LENGTH_S = 0.002  # resamplers round the number of samples
+_N_PARTS = 32
+_MAX_LEVEL = 255
+_TOLERANCE = 6  # of 255: rounding to 16 bits and resampling change a level by less
+_LENGTH_TOLERANCE_S = 0.002  # resamplers round the number of samples
 
 
 def training_clips(clips: Iterable[Clip], model: Component) -> dict[str, tuple[str, ...]]:
-    """Find the clips that a model was trained on.
+    """Return the clips that a model was trained on.
 
-    A clip counts if its file is byte for byte one of the training data, or if its whole file or
-    waveform has the length and the loudness over time of one (a WAV made of an OGG, at any sample
-    rate). Copies that were cut, mixed or changed in speed are not found.
+    A clip matches if its file is identical to one of the training data, or if its whole file or
+    waveform has the same length and loudness over time (such as a WAV made from an OGG, at any
+    sample rate). Copies that were cut, mixed or changed in speed are not detected.
 
     Args:
         clips: in any order.
         model: with or without the ability `KnownTrainingData`.
 
     Returns:
-        Ids of clips by the name of the model; {} where the training data are not known.
+        Clip ids by the name of the model; {} if the training data are unknown.
     """
     data = training_data_of(model)
     if data is None:
@@ -42,16 +42,16 @@ def training_clips(clips: Iterable[Clip], model: Component) -> dict[str, tuple[s
 
 
 def clips_among(clips: Iterable[Clip], data: TrainingData) -> tuple[str, ...]:
-    """Ids of the clips that are among the recordings of training data; see `training_clips`."""
+    """Return the ids of the clips that are among training data; see `training_clips`."""
     return tuple(clip.id for clip in clips if _is_known(clip, data))
 
 
 def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
-    """What a table of training data keeps of a clip's file; None for a sound in memory.
+    """Return the row of a clip's file in a table of training data; None for a clip in memory.
 
     Args:
         clip: with a path.
-        name: for people; "" takes the id of the clip.
+        name: name of the recording; by default the id of the clip.
 
     Raises:
         AudioReadError: if the file cannot be read.
@@ -59,76 +59,76 @@ def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
     if clip.path is None:
         return None
     content = clip.path.read_bytes()
-    whole = read_waveform(Clip(id=clip.id, path=clip.path))
+    waveform = read_waveform(Clip(id=clip.id, path=clip.path))
     return TrainingRecording(
         recording=name or clip.id,
         n_bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        sample_rate=whole.sample_rate,
-        n_frames=whole.samples.size,
-        shape=loudness_shape(whole),
+        sample_rate=waveform.sample_rate,
+        n_frames=waveform.samples.size,
+        shape=loudness_shape(waveform),
     )
 
 
 def loudness_shape(waveform: Waveform) -> str:
-    """Loudness of 32 equal parts, as 64 hexadecimal digits.
+    """Return the loudness of 32 equal parts as 64 hexadecimal digits.
 
-    Each part has the square root of its root mean square, where the loudest part is 255. "" for a
-    sound that has no shape: silence, one as loud throughout, or fewer samples than parts.
+    The level of a part is the square root of its root mean square, scaled so that the loudest part
+    has 255. "" for silence, constant loudness, and waveforms with fewer than 32 samples.
     """
-    shape = _shape(waveform)
-    return "" if shape is None else bytes(shape.tolist()).hex()
+    levels = _levels(waveform)
+    return "" if levels is None else bytes(levels.tolist()).hex()
 
 
 def _is_known(clip: Clip, data: TrainingData) -> bool:
     if clip.waveform is not None:
-        return _sounds_known(clip.waveform, data)
+        return _is_known_waveform(clip.waveform, data)
     if clip.path is None or not clip.path.is_file():
         return False
     stat = clip.path.stat()
-    return _file_is_known(clip.path, (stat.st_size, stat.st_mtime_ns), data)
+    return _is_known_file(clip.path, stat.st_size, stat.st_mtime_ns, data)
 
 
 @lru_cache(maxsize=100_000)
-def _file_is_known(path: Path, stamp: tuple[int, int], data: TrainingData) -> bool:
-    """The stamp makes a file that was replaced be read again."""
-    if stamp[0] in data.sizes:
+def _is_known_file(path: Path, size: int, modified_ns: int, data: TrainingData) -> bool:
+    """Cached until the file changes in size or time of modification."""
+    del modified_ns
+    if size in data.sizes:
         with path.open("rb") as stream:
             if hashlib.file_digest(stream, "sha256").hexdigest() in data.hashes:
                 return True
     try:
         with open_sound(path) as file:
             seconds = file.frames / file.samplerate
-        return bool(_as_long(seconds, data)) and _sounds_known(
+        return bool(_of_same_length(seconds, data)) and _is_known_waveform(
             read_waveform(Clip(id=str(path), path=path)), data
         )
-    except AudioReadError:  # reported as a failure where the clip is read
+    except AudioReadError:  # becomes a failure when the clip is read
         return False
 
 
-def _as_long(seconds: float, data: TrainingData) -> list[TrainingRecording]:
-    """Recordings of the same length, of those that have a shape."""
-    near = np.abs(data.seconds - seconds) <= _SAME_LENGTH_S
+def _of_same_length(seconds: float, data: TrainingData) -> list[TrainingRecording]:
+    near = np.abs(data.seconds - seconds) <= _LENGTH_TOLERANCE_S
     return [data.recordings[n] for n in np.flatnonzero(near) if data.recordings[n].shape]
 
 
-def _sounds_known(waveform: Waveform, data: TrainingData) -> bool:
-    alike = _as_long(waveform.duration, data)
-    shape = _shape(waveform) if alike else None
-    if shape is None:
+def _is_known_waveform(waveform: Waveform, data: TrainingData) -> bool:
+    candidates = _of_same_length(waveform.duration, data)
+    levels = _levels(waveform) if candidates else None
+    if levels is None:
         return False
     return any(
-        np.abs(shape - np.frombuffer(bytes.fromhex(one.shape), np.uint8)).max() <= _TOLERANCE
-        for one in alike
+        np.abs(levels - np.frombuffer(bytes.fromhex(c.shape), np.uint8)).max() <= _TOLERANCE
+        for c in candidates
     )
 
 
-def _shape(waveform: Waveform) -> npt.NDArray[np.int64] | None:
-    if waveform.samples.size < _PARTS:
+def _levels(waveform: Waveform) -> npt.NDArray[np.int64] | None:
+    if waveform.samples.size < _N_PARTS:
         return None
-    parts = np.array_split(waveform.samples.astype(np.float64), _PARTS)
+    parts = np.array_split(waveform.samples.astype(np.float64), _N_PARTS)
     roots = np.array([np.mean(part**2) ** 0.25 for part in parts])
     if not roots.max():
         return None
-    shape: npt.NDArray[np.int64] = np.rint(_FULL * roots / roots.max()).astype(np.int64)
-    return shape if shape.min() < _FULL - 2 * _TOLERANCE else None
+    levels: npt.NDArray[np.int64] = np.rint(_MAX_LEVEL * roots / roots.max()).astype(np.int64)
+    return levels if levels.min() < _MAX_LEVEL - 2 * _TOLERANCE else None

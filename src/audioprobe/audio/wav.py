@@ -1,4 +1,4 @@
-"""Sounds as WAV files in memory."""
+"""Encode waveforms as WAV files in memory."""
 
 import io
 import wave
@@ -7,22 +7,18 @@ import numpy as np
 
 from audioprobe.types import Waveform
 
-_FULL_SCALE = 32768  # what 16-bit readers divide by, so that 16-bit recordings stay as they were
+_FULL_SCALE = 32768  # decoders of 16-bit samples divide by it: 16-bit recordings stay exact
 
 
 def wav_bytes(waveform: Waveform) -> tuple[bytes, int]:
-    """A WAV file of 16-bit samples, which every reader of sound takes.
+    """Return a 16-bit WAV file and the number of clipped samples.
 
-    Samples are rounded to the nearest multiple of 1/32768: an error of at most 1.5e-5 of full
-    scale, and none for what was recorded with 16 bits. Louder samples than full scale are cut off
-    there.
-
-    Returns:
-        The file, and how many samples were cut off.
+    Samples are rounded to multiples of 1/32768: an error of at most 1.5e-5 of full scale, and none
+    for 16-bit recordings. Samples beyond full scale are clipped.
     """
     steps = np.rint(waveform.samples.astype(np.float64) * _FULL_SCALE)
-    # +1.0 itself is one step beyond the highest; giving it up is rounding.
-    n_cut = int(np.count_nonzero((steps > _FULL_SCALE) | (steps < -_FULL_SCALE)))
+    # +1.0 is one step above the maximum; lowering it counts as rounding.
+    n_clipped = int(np.count_nonzero((steps > _FULL_SCALE) | (steps < -_FULL_SCALE)))
     samples = np.clip(steps, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2")
     file = io.BytesIO()
     with wave.open(file, "wb") as stream:
@@ -30,4 +26,4 @@ def wav_bytes(waveform: Waveform) -> tuple[bytes, int]:
         stream.setsampwidth(2)
         stream.setframerate(waveform.sample_rate)
         stream.writeframes(samples.tobytes())
-    return file.getvalue(), n_cut
+    return file.getvalue(), n_clipped

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from audioprobe.audio.augmentation import played
+from audioprobe.audio.augmentation import change_speed
 from audioprobe.audio.resample import resample
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts import Concepts
@@ -145,7 +145,7 @@ class RecordedPalette:
         if clip.id not in self._waveforms:
             waveform = resample(read_waveform(clip), SAMPLE_RATE)
             self._waveforms[clip.id] = waveform.samples.astype(np.float64)
-        return played(self._waveforms[clip.id], SAMPLE_RATE, rng.uniform(*_SPEEDS))
+        return change_speed(self._waveforms[clip.id], SAMPLE_RATE, rng.uniform(*_SPEEDS))
 
 
 class BlendedPalette:
