@@ -9,7 +9,7 @@ import time
 from audioprobe import LTU, Prompt, Recordings, Synthetic
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.models.ltu.checkpoint import load_ltu
-from audioprobe.small_ltu.questions import CAPTION
+from audioprobe.training.questions import CAPTION_QUESTION
 from side_by_side import finish, ratio, report
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     """Compare answers, then print the ratio."""
     scenes = [clip.waveform for clip in Synthetic(n_clips=10).clips("test")]
     sounds = [read_waveform(clip) for clip in Recordings().clips()] + scenes
-    prompts = [Prompt(CAPTION, sound) for sound in sounds]
+    prompts = [Prompt(CAPTION_QUESTION, sound) for sound in sounds]
     files = load_ltu("mini")
 
     def captions(batch_size: int) -> list[str]:

@@ -6,8 +6,8 @@ import time
 
 from audioprobe import LTU, LikelihoodClassifier, Synthetic
 from audioprobe.small_ltu.curriculum import Curriculum
-from audioprobe.small_ltu.questions import LABELS
 from audioprobe.small_ltu.recipe import read_recipe
+from audioprobe.training.questions import LABELS_QUESTION
 from side_by_side import finish
 
 BAR = 0.75
@@ -20,8 +20,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = LTU.from_pretrained(Curriculum(recipe, folder).train())
     minutes = (time.perf_counter() - began) / 60
-    scenes = Synthetic(n_clips=40, most=1, palette=recipe.sounds.sources, seed=0)
-    classifier = LikelihoodClassifier(model, question=LABELS, template="Labels: {}")
+    scenes = Synthetic(n_clips=40, most=1, palette=recipe.scenes.sources, seed=0)
+    classifier = LikelihoodClassifier(model, question=LABELS_QUESTION, template="Labels: {}")
     auc = classifier(scenes.clips("test"), scenes.labels).evaluate().auc
     sys.stdout.write(f"quick: {minutes:.1f} minutes, macro AUC {auc} (bar {BAR})\n")
     finish(auc.value is not None and auc.value >= BAR)

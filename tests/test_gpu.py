@@ -21,13 +21,13 @@ from audioprobe.finetuning.trainer import finetune
 from audioprobe.models.encoders.ast import AST
 from audioprobe.models.encoders.clap import CLAP
 from tests.experiments.finetuning.tiny_study import study
-from tests.finetuning.test_formats import check_small_steps
-from tests.finetuning.test_trainer import KINDS, KilledError, killed_at, part
+from tests.finetuning.test_formats import check_small_updates
+from tests.finetuning.test_trainer import KINDS, KilledError, component, killed_at
 from tests.processes import CLI, run_python
 from tests.tiny_ast import save_tiny_ast
 from tests.tiny_clap import save_tiny_clap
 from tests.tiny_ltu import write_base, write_checkpoint
-from tests.tiny_tuning import strategy, tiny_files, tiny_lessons, watched
+from tests.tiny_tuning import strategy, tiny_data, tiny_model, validation_texts
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -56,7 +56,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lessons(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    return tiny_lessons(tmp_path_factory.mktemp("sounds"))
+    return tiny_data(tmp_path_factory.mktemp("sounds"))
 
 
 @pytest.fixture(scope="module")
@@ -131,15 +131,18 @@ def test_encoders_hear_what_they_hear_on_a_cpu(tmp_path: Path) -> None:
 def test_a_model_in_few_bits_is_tuned_in_small_steps(
     base: Path, lessons: TrainingData, tmp_path: Path, trains: str
 ) -> None:
-    check_small_steps(base, lessons, tmp_path, trains)
+    check_small_updates(base, lessons, tmp_path, trains)
 
 
 def tuned(base: Path, lessons: TrainingData, folder: Path, chosen: Any) -> dict[str, Tensor]:
     """What trained, as it ends, on the CPU."""
-    files = tiny_files(base, dropout=0.0)
-    told = finetune(files, lessons, chosen, folder, watched=watched())
-    assert files.net.llama.device.type == "cuda"
-    return {k: p.detach().cpu() for k, p in files.net.named_parameters() if k in told.before}
+    model = tiny_model(base, dropout=0.0)
+    result = finetune(model, lessons, chosen, folder, validation_texts=validation_texts())
+    network = model.network
+    assert network.llama.device.type == "cuda"
+    return {
+        k: p.detach().cpu() for k, p in network.named_parameters() if k in result.initial_weights
+    }
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "early-stopping", "wise-ft"])
@@ -147,7 +150,7 @@ def test_every_kind_trains_and_twice_the_same(
     base: Path, lessons: TrainingData, tmp_path: Path, kind: str
 ) -> None:
     options = {"early-stopping": {"rise": 9.0}}.get(kind, {})
-    chosen = strategy("all+llm", part(kind, **options))
+    chosen = strategy("all+llm", component(kind, **options))
     one, other = (tuned(base, lessons, tmp_path / str(n), chosen) for n in range(2))
     assert all(tensor.isfinite().all() for tensor in one.values())
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
@@ -156,14 +159,16 @@ def test_every_kind_trains_and_twice_the_same(
 def test_killed_anywhere_it_reaches_the_same_weights(
     base: Path, lessons: TrainingData, tmp_path: Path
 ) -> None:
-    parts = [part(kind) for kind in ("ewc", "rehearsal", "distillation", "contrastive", "paired")]
-    chosen = strategy("all", *parts, part("cross-attention"), save_every=2)
+    parts = [
+        component(kind) for kind in ("ewc", "rehearsal", "distillation", "contrastive", "paired")
+    ]
+    chosen = strategy("all", *parts, component("cross-attention"), save_every=2)
     whole = tuned(base, lessons, tmp_path / "whole", chosen)
     for kill in (1, 3):
         folder = tmp_path / str(kill)
         with pytest.raises(KilledError):
             finetune(
-                tiny_files(base, dropout=0.0), lessons, chosen, folder, progress=killed_at(kill)
+                tiny_model(base, dropout=0.0), lessons, chosen, folder, progress=killed_at(kill)
             )
         again = tuned(base, lessons, folder, chosen)
         assert [name for name in whole if not torch.equal(whole[name], again[name])] == []

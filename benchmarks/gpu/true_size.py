@@ -22,7 +22,7 @@ from audioprobe.errors import AudioProbeError
 from audioprobe.finetuning.captioned_clips import captioned_clips
 from audioprobe.finetuning.data import TrainingData
 from audioprobe.finetuning.strategy import ContrastiveAlignment, Distillation, Strategy
-from audioprobe.finetuning.text_corpora import examples_of, read_texts
+from audioprobe.finetuning.text_corpora import encode_passages, read_texts
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.models.causal_lm.quantization import quantize
 from audioprobe.models.ltu.assembly import build_network
@@ -30,6 +30,7 @@ from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.conversion import save_ltu
 from audioprobe.models.ltu.model_card import Origin
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
+from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.training.trainer import TrainingArguments
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -118,10 +119,11 @@ def tuning(size: str) -> Iterator[str]:
     """A row per strategy: memory and seconds of a step."""
     every = Synthetic(n_clips=CLIPS, most=1, seed=0).clips("train")
     with tempfile.TemporaryDirectory() as home:
-        sounds = captioned_clips("made", every, Path(home) / "sounds")
-        tokenizer = random_ltu(size).tokenizer
-        lessons = TrainingData(
-            tokenizer, sounds, sounds, tuple(examples_of(read_texts("held").passages, tokenizer))
+        clips = captioned_clips("made", every, Path(home) / "spectrograms")
+        prompts = LTUPrompts(random_ltu(size).tokenizer)
+        passages = encode_passages(read_texts("rehearsal").passages, prompts)
+        data = TrainingData(
+            tokenizer=prompts, clips=clips, rehearsal_clips=clips, rehearsal_texts=tuple(passages)
         )
         plan = TrainingArguments(
             steps=STEPS, learning_rate=1e-4, warmup_steps=1, precision="bfloat16", save_every=10**6
@@ -150,14 +152,14 @@ def tuning(size: str) -> Iterator[str]:
                 [strategy.train, *(p.kind for p in (*strategy.regularizers, *strategy.alignment))]
             )
             try:
-                told = finetune(files, lessons, strategy, Path(home) / str(number))
+                result = finetune(TrainableLTU(files.net), data, strategy, Path(home) / str(number))
             except (AudioProbeError, RuntimeError) as error:
                 yield f"{size} {name}: {type(error).__name__} {error!s:.300}"
                 continue
             finally:
                 del files
-            seconds = sorted(entry["seconds"] for entry in told.log)[len(told.log) // 2]
-            losses = ", ".join(f"{entry['loss']:.2f}" for entry in told.log)
+            seconds = sorted(entry["seconds"] for entry in result.history)[len(result.history) // 2]
+            losses = ", ".join(f"{entry['loss']:.2f}" for entry in result.history)
             yield f"{size} {name}: {peak():.1f} GiB, {seconds:.2f} s a step, losses {losses}"
 
 

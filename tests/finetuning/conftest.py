@@ -1,4 +1,4 @@
-"""A tiny LLaMA, and lessons from tiny sounds; none of them is changed."""
+"""A tiny LLaMA and tiny training data for all tests; none of them is changed."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from audioprobe.finetuning.data import TrainingData
 from tests.tiny_ltu import write_base
-from tests.tiny_tuning import tiny_lessons
+from tests.tiny_tuning import tiny_data
 
 
 @pytest.fixture(scope="session")
@@ -15,5 +15,5 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lessons(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    return tiny_lessons(tmp_path_factory.mktemp("sounds"))
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    return tiny_data(tmp_path_factory.mktemp("spectrograms"))

@@ -1,4 +1,4 @@
-"""Ties between sound and text: their definitions, and that they draw both together."""
+"""Alignment losses follow their definitions, and training on them moves audio towards text."""
 
 import numpy as np
 import pytest
@@ -13,21 +13,24 @@ from audioprobe.finetuning.alignment import (
     ContrastiveLoss,
     EmbeddingLoss,
     HiddenStateLoss,
-    Texts,
-    distance_of,
-    embedded,
+    PaddedTexts,
+    distance_function,
+    encode_texts,
+    mean_embeddings,
 )
-from audioprobe.finetuning.trainable import set_trainable_by_name
+from audioprobe.models.ltu.trainable import TrainableLTU
+from audioprobe.training.trainable import set_trainable
 from tests.finetuning.test_regularizers import value
 from tests.golden_ltu import new_net, spectrograms, tiny_net
+from tests.tiny_tuning import PROMPTS
 
-NET = tiny_net().eval()
-WIDTH = NET.llama.config.hidden_size
-TEXTS = Texts(
+MODEL = TrainableLTU(tiny_net().eval())
+EMBEDDINGS = MODEL.network.llama.get_input_embeddings()
+TEXTS = PaddedTexts(
     torch.tensor([[5, 6, 7], [8, 9, 0], [5, 6, 7]]),
     torch.tensor([[True, True, True], [True, True, False], [True, True, True]]),
 )
-TIES: tuple[AlignmentLoss, ...] = (
+LOSSES: tuple[AlignmentLoss, ...] = (
     ContrastiveLoss(),
     EmbeddingLoss(),
     EmbeddingLoss("mse"),
@@ -37,90 +40,97 @@ TIES: tuple[AlignmentLoss, ...] = (
 
 
 def tokens(seed: int = 0, n: int = 3) -> Tensor:
-    return torch.randn(n, 4, WIDTH, generator=torch.Generator().manual_seed(seed))
+    width = MODEL.network.llama.config.hidden_size
+    return torch.randn(n, 4, width, generator=torch.Generator().manual_seed(seed))
 
 
-def test_each_sound_finds_its_text_as_the_definition_has_it() -> None:
-    sounds = tokens()
-    weights = NET.llama.get_input_embeddings().weight.detach().double().numpy()
-    text = np.stack(
-        [weights[[5, 6, 7]].mean(0), weights[[8, 9]].mean(0), weights[[5, 6, 7]].mean(0)]
-    )
-    sound = sounds.double().numpy().mean(axis=1)
-    text, sound = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (text, sound))
-    logits = sound @ text.T / 0.5
-    shares = np.array([[0.5, 0, 0.5], [0, 1, 0], [0.5, 0, 0.5]])  # equal texts share
+def test_contrastive_loss_is_symmetric_cross_entropy() -> None:
+    audio_tokens = tokens()
+    weights = EMBEDDINGS.weight.detach().double().numpy()
+    text = np.stack([weights[ids].mean(0) for ids in ([5, 6, 7], [8, 9], [5, 6, 7])])
+    audio = audio_tokens.double().numpy().mean(axis=1)
+    text, audio = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (text, audio))
+    logits = audio @ text.T / 0.5
+    targets = np.array([[0.5, 0, 0.5], [0, 1, 0], [0.5, 0, 0.5]])  # equal texts share
 
-    def entropy(rows: np.ndarray) -> float:
+    def cross_entropy(rows: np.ndarray) -> float:
         logs = rows - np.log(np.exp(rows).sum(axis=1, keepdims=True))
-        return float(-(shares * logs).sum(axis=1).mean())
+        return float(-(targets * logs).sum(axis=1).mean())
 
-    expected = (entropy(logits) + entropy(logits.T)) / 2
-    assert value(ContrastiveLoss(0.5)(NET, sounds, TEXTS)) == pytest.approx(expected, rel=1e-5)
-
-
-def test_one_sound_alone_has_nothing_to_be_told_apart_from() -> None:
-    one = Texts(TEXTS.ids[:1], TEXTS.there[:1])
-    assert value(ContrastiveLoss()(NET, tokens(n=1), one)) == pytest.approx(0.0, abs=1e-6)
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 1000), st.permutations([0, 1, 2]))
-def test_the_order_of_sounds_changes_nothing(seed: int, order: list[int]) -> None:
-    turned = Texts(TEXTS.ids[order], TEXTS.there[order])
-    for tie in TIES:
-        straight = value(tie(NET, tokens(seed), TEXTS))
-        assert value(tie(NET, tokens(seed)[order], turned)) == pytest.approx(straight, rel=1e-4)
-
-
-def test_what_fills_a_text_up_does_not_count() -> None:
-    longer = Texts(
-        torch.nn.functional.pad(TEXTS.ids, (0, 2), value=11),
-        torch.nn.functional.pad(TEXTS.there, (0, 2), value=False),
+    expected = (cross_entropy(logits) + cross_entropy(logits.T)) / 2
+    assert value(ContrastiveLoss(0.5)(MODEL, audio_tokens, TEXTS)) == pytest.approx(
+        expected, rel=1e-5
     )
-    for tie in TIES:
-        assert value(tie(NET, tokens(), longer)) == pytest.approx(
-            value(tie(NET, tokens(), TEXTS)), rel=1e-4
+
+
+def test_contrastive_loss_of_one_clip_is_zero() -> None:
+    texts = PaddedTexts(TEXTS.ids[:1], TEXTS.mask[:1])
+    assert value(ContrastiveLoss()(MODEL, tokens(n=1), texts)) == pytest.approx(0.0, abs=1e-6)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 1000), st.permutations([0, 1, 2]))
+def test_order_of_clips_does_not_change_losses(seed: int, order: list[int]) -> None:
+    reordered = PaddedTexts(TEXTS.ids[order], TEXTS.mask[order])
+    for loss in LOSSES:
+        expected = value(loss(MODEL, tokens(seed), TEXTS))
+        assert value(loss(MODEL, tokens(seed)[order], reordered)) == pytest.approx(
+            expected, rel=1e-4
         )
 
 
-def test_sound_that_is_its_text_has_distance_nothing() -> None:
-    same = embedded(NET, TEXTS)[:, None].repeat(1, 4, 1)
-    for tie in (EmbeddingLoss(), EmbeddingLoss("mse")):
-        assert value(tie(NET, same, TEXTS)) == pytest.approx(0.0, abs=1e-6)
-    words = Texts(torch.tensor([[5, 6, 7]]), torch.ones(1, 3, dtype=torch.bool))
-    as_sound = NET.llama.get_input_embeddings()(words.ids)
-    assert value(HiddenStateLoss(1)(NET, as_sound, words)) == pytest.approx(0.0, abs=1e-5)
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_padding_of_texts_does_not_change_losses(loss: AlignmentLoss) -> None:
+    padded = PaddedTexts(
+        torch.nn.functional.pad(TEXTS.ids, (0, 2), value=11),
+        torch.nn.functional.pad(TEXTS.mask, (0, 2), value=False),
+    )
+    expected = value(loss(MODEL, tokens(), TEXTS))
+    assert value(loss(MODEL, tokens(), padded)) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("tie", TIES, ids=lambda tie: type(tie).__name__)
-def test_training_draws_sound_to_its_text_and_leaves_text_alone(tie: AlignmentLoss) -> None:
-    net = new_net()
-    set_trainable_by_name(net, "all+llm")
-    sounds, texts = spectrograms()[:2], Texts(TEXTS.ids[:2], TEXTS.there[:2])
-    own = [p for n, p in net.named_parameters() if n.startswith("prefix.projection")]
-    loss = tie(net, net.prefix(sounds), texts)
-    loss.backward()  # type: ignore[no-untyped-call]
-    embeddings = net.llama.get_input_embeddings().weight.grad
-    assert embeddings is None or not embeddings.any(), "the side of the text does not move"
-    optimizer = torch.optim.SGD(own, lr=1e-2)
-    optimizer.step()
-    assert value(tie(net, net.prefix(sounds), texts)) < value(loss)
+def test_distance_of_audio_equal_to_its_text_is_zero() -> None:
+    equal = mean_embeddings(MODEL, TEXTS)[:, None].repeat(1, 4, 1)
+    for loss in (EmbeddingLoss(), EmbeddingLoss("mse")):
+        assert value(loss(MODEL, equal, TEXTS)) == pytest.approx(0.0, abs=1e-6)
+    text = PaddedTexts(torch.tensor([[5, 6, 7]]), torch.ones(1, 3, dtype=torch.bool))
+    hidden = value(HiddenStateLoss(1)(MODEL, EMBEDDINGS(text.ids), text))
+    assert hidden == pytest.approx(0.0, abs=1e-5)
 
 
-@pytest.mark.parametrize("tie", TIES, ids=lambda tie: type(tie).__name__)
-def test_a_language_model_in_half_precision_is_tied_too(tie: AlignmentLoss) -> None:
-    """As bases are published; what trains is in whole precision."""
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_training_moves_audio_and_not_text(loss: AlignmentLoss) -> None:
+    model = TrainableLTU(new_net())
+    set_trainable(model, "all+llm")
+    features, texts = spectrograms()[:2], PaddedTexts(TEXTS.ids[:2], TEXTS.mask[:2])
+    before = loss(model, model.encode_audio(features), texts)
+    before.backward()  # type: ignore[no-untyped-call]
+    gradient = model.network.llama.get_input_embeddings().weight.grad
+    assert gradient is None or not gradient.any()
+    torch.optim.SGD(model.network.prefix.projection.parameters(), lr=1e-2).step()
+    assert value(loss(model, model.encode_audio(features), texts)) < value(before)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_language_model_in_bfloat16_is_supported(loss: AlignmentLoss) -> None:
     net = new_net()
     net.llama.to(torch.bfloat16)
-    whole = value(tie(NET, tokens(), TEXTS))
-    assert value(tie(net, tokens(), TEXTS)) == pytest.approx(whole, rel=0.05)
+    expected = value(loss(MODEL, tokens(), TEXTS))
+    assert value(loss(TrainableLTU(net), tokens(), TEXTS)) == pytest.approx(expected, rel=0.05)
 
 
-def test_what_cannot_be_tied_is_refused() -> None:
+@given(st.lists(st.text("abc d", min_size=1), min_size=1, max_size=4))
+def test_texts_are_padded_to_one_length(texts: list[str]) -> None:
+    encoded = encode_texts(PROMPTS, texts)
+    assert encoded.ids.shape == encoded.mask.shape == (len(texts), max(map(len, texts)))
+    for ids, mask, text in zip(encoded.ids, encoded.mask, texts, strict=True):
+        assert "".join(PROMPTS.tokenizer.convert_ids_to_tokens(ids[mask].tolist())) == text
+
+
+def test_impossible_options_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="above 0"):
         ContrastiveLoss(0.0)
     with pytest.raises(InvalidInputError, match="states 0 to 2, got layer 7"):
-        HiddenStateLoss(7)(NET, tokens(), TEXTS)
+        HiddenStateLoss(7)(MODEL, tokens(), TEXTS)
     with pytest.raises(InvalidInputError, match="cosine or mse"):
-        distance_of("cosinus")  # type: ignore[arg-type]
+        distance_function("cosinus")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A language model in few bits is tuned in small steps all the same."""
+"""Models in bfloat16 are fine-tuned with float32 updates."""
 
 from pathlib import Path
 
@@ -9,59 +9,63 @@ from torch import Tensor
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.data import TrainingData
 from audioprobe.finetuning.trainer import finetune
-from audioprobe.training import checkpointing
-from audioprobe.training.objectives import AnswerLoss
+from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.checkpointing import load_state
 from audioprobe.training.trainer import STATE
-from tests.finetuning.test_trainer import part
-from tests.tiny_tuning import strategy, tiny_files, watched
+from tests.finetuning.test_trainer import component
+from tests.tiny_tuning import strategy, tiny_model, validation_texts
 
-PARTS = [part(kind) for kind in ("ewc", "distillation", "contrastive", "cross-attention")]
-
-
-def check_small_steps(base: Path, lessons: TrainingData, folder: Path, trains: str) -> None:
-    """Steps of 1e-4 are below what bfloat16 tells apart: taken in it, most would be lost."""
-    plan = {"learning_rate": 1e-4, "precision": "bfloat16", "warmup_steps": 0}
-    moved: dict[str, dict[str, Tensor]] = {}
-    for name, dtype in (("whole", torch.float32), ("few", torch.bfloat16)):
-        files = tiny_files(base, dropout=0.0)
-        files.net.to(torch.bfloat16).to(dtype)  # both begin the same
-        chosen = strategy(trains, *PARTS, {"kind": "early-stopping", "rise": 9.0}, **plan)
-        began = {k: p.detach().float().clone() for k, p in files.net.named_parameters()}
-        told = finetune(files, lessons, chosen, folder / name, watched=watched())
-        assert {p.dtype for p in files.net.parameters()} == {dtype}
-        state = checkpointing.load(folder / name / STATE)["weights"]
-        assert {tensor.dtype for tensor in state.values()} == {torch.float32}
-        names = {key: key.removeprefix("answers.net.") for key in state}
-        assert set(names.values()) == set(told.before)
-        moved[name] = {key: state[key] - began[of] for key, of in names.items() if of in began}
-    whole, few = (torch.cat([t.flatten() for t in one.values()]) for one in moved.values())
-    assert (few != 0).float().mean() > 0.9 * (whole != 0).float().mean()
-    assert torch.nn.functional.cosine_similarity(whole, few, dim=0) > 0.7
-    assert 0.8 < few.norm() / whole.norm() < 1.25
+COMPONENTS = [component(k) for k in ("ewc", "distillation", "contrastive", "cross-attention")]
 
 
-def test_what_trains_is_float32_meanwhile(
-    base: Path, lessons: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Any processor has bfloat16, most of them slowly: torch is told that this one is fast."""
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
-    check_small_steps(base, lessons, tmp_path, "projector")
-
-
-def test_fewer_bits_than_the_plan_computes_in_are_refused(
-    base: Path, lessons: TrainingData, tmp_path: Path
-) -> None:
-    files = tiny_files(base)
-    files.net.to(torch.float16)
-    with pytest.raises(InvalidInputError, match=r"in float16, .* computes in float32: load it"):
-        finetune(files, lessons, strategy("projector"), tmp_path)
-
-
-def test_sounds_are_heard_in_the_numbers_of_the_model(base: Path, lessons: TrainingData) -> None:
-    lot = lessons.lot(strategy("projector"), 0, tied=False)
-    found = []
+def check_small_updates(base: Path, data: TrainingData, folder: Path, train: str) -> None:
+    """Compare training in float32 and bfloat16: bfloat16 alone would lose updates of 1e-4."""
+    arguments = {"learning_rate": 1e-4, "precision": "bfloat16", "warmup_steps": 0}
+    change: dict[torch.dtype, dict[str, Tensor]] = {}
     for dtype in (torch.float32, torch.bfloat16):
-        net = tiny_files(base).net.to(dtype).eval()
-        found.append(AnswerLoss(net).logits(lot.answers)[0])
-    assert found[1].dtype == torch.float32
-    torch.testing.assert_close(found[1], found[0], atol=0.1, rtol=0.1)
+        model = tiny_model(base, dropout=0.0)
+        model.network.to(torch.bfloat16).to(dtype)  # both start with equal weights
+        chosen = strategy(train, *COMPONENTS, {"kind": "early-stopping", "rise": 9.0}, **arguments)
+        initial = {k: p.detach().float().clone() for k, p in model.network.named_parameters()}
+        run = folder / str(dtype)
+        result = finetune(model, data, chosen, run, validation_texts=validation_texts())
+        assert {p.dtype for p in model.network.parameters()} == {dtype}
+        state = load_state(run / STATE)["weights"]
+        assert {tensor.dtype for tensor in state.values()} == {torch.float32}
+        names = {key: key.removeprefix("answers.network.") for key in state}
+        assert set(names.values()) == set(result.initial_weights)
+        change[dtype] = {
+            k: state[k] - initial[name] for k, name in names.items() if name in initial
+        }
+    full, low = (torch.cat([t.flatten() for t in tensors.values()]) for tensors in change.values())
+    assert (low != 0).float().mean() > 0.9 * (full != 0).float().mean()
+    assert torch.nn.functional.cosine_similarity(full, low, dim=0) > 0.7
+    assert 0.8 < low.norm() / full.norm() < 1.25
+
+
+def test_trainable_weights_are_float32_during_training(
+    base: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every processor has bfloat16, most of them slowly: torch is told that this one is fast."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    check_small_updates(base, data, tmp_path, "projector")
+
+
+def test_fewer_bits_than_the_precision_are_refused(
+    base: Path, data: TrainingData, tmp_path: Path
+) -> None:
+    model = tiny_model(base)
+    model.network.to(torch.float16)
+    with pytest.raises(InvalidInputError, match=r"in float16, .* computes in float32. Load it"):
+        finetune(model, data, strategy("projector"), tmp_path)
+
+
+def test_audio_is_encoded_in_the_format_of_the_model(base: Path, data: TrainingData) -> None:
+    batch = data.sample_batch(strategy("projector"), 0, aligned=False)
+    logits = []
+    for dtype in (torch.float32, torch.bfloat16):
+        model = tiny_model(base)
+        model.network.to(dtype).eval()
+        logits.append(AnswerLoss(model).logits(batch.answers)[0])
+    assert logits[1].dtype == torch.float32
+    torch.testing.assert_close(logits[1], logits[0], atol=0.1, rtol=0.1)

@@ -1,6 +1,7 @@
-"""Answers, penalties, a teacher and ties add up, each by its weight."""
+"""Answer loss, penalties, distillation and alignment losses are added with their weights."""
 
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import pytest
 import torch
@@ -8,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.alignment import ContrastiveLoss, EmbeddingLoss, HiddenStateLoss, Texts
+from audioprobe.finetuning.alignment import (
+    ContrastiveLoss,
+    EmbeddingLoss,
+    HiddenStateLoss,
+    PaddedTexts,
+)
 from audioprobe.finetuning.objective import (
     AlignmentTargets,
     MultiTaskObjective,
@@ -16,114 +22,117 @@ from audioprobe.finetuning.objective import (
     WeightedLoss,
 )
 from audioprobe.finetuning.regularizers import DistillationLoss, Penalty, l2sp_loss
-from audioprobe.finetuning.trainable import set_trainable_by_name
-from audioprobe.training import checkpointing
-from audioprobe.training.objectives import AnswerLoss
-from tests.finetuning.test_regularizers import batch, value
+from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.checkpointing import trainable_weights
+from audioprobe.training.trainable import set_trainable
+from tests.finetuning.test_regularizers import audio_batch, value
 from tests.golden_ltu import spectrograms
-from tests.tiny_tuning import tiny_files
+from tests.tiny_tuning import tiny_model
 
-SHARES = st.floats(0, 5)
-
-
-def texts(*rows: list[int]) -> Texts:
-    return Texts(torch.tensor(rows), torch.ones(len(rows), len(rows[0]), dtype=torch.bool))
+WEIGHTS = st.floats(0, 5)
 
 
-ABOUT = AlignmentTargets(
+def texts(*rows: list[int]) -> PaddedTexts:
+    return PaddedTexts(torch.tensor(rows), torch.ones(len(rows), len(rows[0]), dtype=torch.bool))
+
+
+TARGETS = AlignmentTargets(
     spectrograms()[:2], texts([5, 6], [7, 8]), texts([9, 10, 11], [12, 13, 14])
 )
-Moved = tuple[AnswerLoss, DistillationLoss, Penalty]
-LOT = TrainingBatch(batch(), ABOUT, batch())
+BATCH = TrainingBatch(audio_batch(), TARGETS, audio_batch())
+
+
+class Parts(NamedTuple):
+    answers: AnswerLoss
+    distillation: DistillationLoss
+    penalty: Penalty
 
 
 @pytest.fixture(scope="module")
-def plain(base: Path) -> AnswerLoss:
-    net = tiny_files(base).net
-    set_trainable_by_name(net, "projector+lora")
-    return AnswerLoss(net).eval()
-
-
-@pytest.fixture(scope="module")
-def moved(base: Path) -> Moved:
-    """A network that is no longer where it was when it was held."""
-    net = tiny_files(base).net
-    set_trainable_by_name(net, "projector+lora")
-    loss = AnswerLoss(net).eval()
-    teacher, pull = DistillationLoss(loss), l2sp_loss(loss, 2.0)
+def moved(base: Path) -> Parts:
+    """A model whose weights have changed since penalty and teacher were made."""
+    model = tiny_model(base)
+    set_trainable(model, "projector+lora")
+    answers = AnswerLoss(model).eval()
+    parts = Parts(answers, DistillationLoss(answers), l2sp_loss(answers, 2.0))
     with torch.no_grad():
-        for weights in checkpointing.trained(loss).values():
+        for weights in trainable_weights(answers).values():
             weights.add_(0.01)
-    return loss, teacher, pull
+    return parts
 
 
-def test_a_penalty_is_added_to_any_loss(plain: AnswerLoss, moved: Moved) -> None:
-    loss, _, pull = moved
-    n_weights = sum(w.numel() for w in checkpointing.trained(loss).values())
-    expected = value(loss(batch())) + n_weights * 0.01**2
-    assert value(MultiTaskObjective(loss, penalties=[pull]).eval()(LOT)) == pytest.approx(
-        expected, rel=1e-4
-    )
-    twice = MultiTaskObjective(loss, penalties=[pull, pull]).eval()
-    assert value(twice(LOT)) == pytest.approx(expected + n_weights * 0.01**2, rel=1e-4)
-    still = MultiTaskObjective(plain, penalties=[l2sp_loss(plain, 2.0)]).eval()
-    assert value(still(LOT)) == value(plain(batch()))
+def test_penalties_are_added(moved: Parts) -> None:
+    n_weights = sum(w.numel() for w in trainable_weights(moved.answers).values())
+    answers = value(moved.answers(audio_batch()))
+    for n in (0, 1, 2):
+        objective = MultiTaskObjective(moved.answers, penalties=[moved.penalty] * n).eval()
+        expected = answers + n * n_weights * 0.01**2
+        assert value(objective(BATCH)) == pytest.approx(expected, rel=1e-4)
 
 
-@settings(max_examples=15, deadline=None)
-@given(keeping=SHARES, first=SHARES, second=SHARES)
-def test_everything_adds_up_by_its_weight(
-    moved: Moved, keeping: float, first: float, second: float
+@settings(max_examples=8, deadline=None)
+@given(distillation=WEIGHTS, first=WEIGHTS, second=WEIGHTS)
+def test_terms_are_added_by_their_weights(
+    moved: Parts, distillation: float, first: float, second: float
 ) -> None:
-    loss, teacher, pull = moved
-    net, contrastive, states = loss.net, ContrastiveLoss(), HiddenStateLoss(1)
-    ties = (WeightedLoss(contrastive, first, "labels"), WeightedLoss(states, second, "captions"))
-    combined = MultiTaskObjective(
-        loss, penalties=[pull], teacher=teacher, keeping=keeping, ties=ties
+    answers, model = moved.answers, moved.answers.model
+    contrastive, states = ContrastiveLoss(), HiddenStateLoss(1)
+    objective = MultiTaskObjective(
+        answers,
+        penalties=[moved.penalty],
+        distillation=moved.distillation,
+        distillation_weight=distillation,
+        alignment=(
+            WeightedLoss(contrastive, first, "labels"),
+            WeightedLoss(states, second, "captions"),
+        ),
     ).eval()
     with torch.inference_mode():
-        heard = net.prefix(ABOUT.sounds)
-        expected = value(loss(batch()) + pull() + keeping * teacher(batch()))
-        expected += first * value(contrastive(net, heard, ABOUT.labels))
-        expected += second * value(states(net, heard, ABOUT.captions))
-        assert value(combined(LOT)) == pytest.approx(expected, rel=1e-4)
+        tokens = model.encode_audio(TARGETS.audio)
+        expected = value(answers(audio_batch()) + moved.penalty())
+        expected += distillation * value(moved.distillation(audio_batch()))
+        expected += first * value(contrastive(model, tokens, TARGETS.labels))
+        expected += second * value(states(model, tokens, TARGETS.captions))
+        assert value(objective(BATCH)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_each_tie_takes_the_text_that_it_names(moved: Moved) -> None:
-    loss, _, _ = moved
-    tie = EmbeddingLoss()
-    heard = loss.net.prefix(ABOUT.sounds)
-    plain = value(loss(batch()))
-    for name, said in (("labels", ABOUT.labels), ("captions", ABOUT.captions)):
-        tied = MultiTaskObjective(loss, ties=[WeightedLoss(tie, 1.0, name)]).eval()  # type: ignore[arg-type]
-        expected = plain + value(tie(loss.net, heard, said))
-        assert value(tied(LOT)) == pytest.approx(expected, rel=1e-5)
+@pytest.mark.parametrize("text", ["labels", "captions"])
+def test_alignment_takes_the_named_texts(moved: Parts, text: Literal["labels", "captions"]) -> None:
+    loss, model = EmbeddingLoss(), moved.answers.model
+    objective = MultiTaskObjective(moved.answers, alignment=[WeightedLoss(loss, 1.0, text)]).eval()
+    expected = value(moved.answers(audio_batch()))
+    expected += value(loss(model, model.encode_audio(TARGETS.audio), getattr(TARGETS, text)))
+    assert value(objective(BATCH)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_lot_without_sounds_or_texts_has_its_answers_alone(moved: Moved) -> None:
-    loss, teacher, _ = moved
-    combined = MultiTaskObjective(
-        loss, teacher=teacher, ties=[WeightedLoss(EmbeddingLoss(), 1.0, "labels")]
-    ).eval()
-    assert value(combined(TrainingBatch(batch()))) == value(loss(batch()))
-    assert value(MultiTaskObjective(loss).eval()(LOT)) == value(loss(batch()))
+def test_batch_without_targets_has_the_answer_loss_only(moved: Parts) -> None:
+    objective = MultiTaskObjective(
+        moved.answers,
+        distillation=moved.distillation,
+        alignment=[WeightedLoss(EmbeddingLoss(), 1.0, "labels")],
+    )
+    expected = value(moved.answers(audio_batch()))
+    assert value(objective(TrainingBatch(audio_batch()))) == expected
+    assert value(MultiTaskObjective(moved.answers).eval()(BATCH)) == expected
 
 
-def test_only_the_answers_network_trains_and_the_teacher_drops_nothing(moved: Moved) -> None:
-    loss, teacher, _ = moved
-    combined = MultiTaskObjective(loss, teacher=teacher).train()
-    assert loss.training
-    assert not teacher.teacher.training
-    names = set(checkpointing.trained(combined))
-    assert names == {f"answers.{name}" for name in checkpointing.trained(loss)}
+def test_only_the_student_is_trainable(moved: Parts) -> None:
+    objective = MultiTaskObjective(moved.answers, distillation=moved.distillation).train()
+    assert moved.answers.training
+    assert not moved.distillation.teacher.training
+    names = set(trainable_weights(objective))
+    assert names == {f"answers.{name}" for name in trainable_weights(moved.answers)}
     assert names
-    combined.eval()
+    objective.eval()
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan")])
-def test_weights_that_cannot_be_are_refused(moved: Moved, weight: float) -> None:
-    loss, teacher, _ = moved
+def test_negative_weight_is_refused(moved: Parts, weight: float) -> None:
     with pytest.raises(InvalidInputError, match="at least 0"):
-        MultiTaskObjective(loss, teacher=teacher, keeping=weight)
+        MultiTaskObjective(
+            moved.answers, distillation=moved.distillation, distillation_weight=weight
+        )
     with pytest.raises(InvalidInputError, match="at least 0"):
-        MultiTaskObjective(loss, ties=[WeightedLoss(EmbeddingLoss(), weight, "labels")])
+        MultiTaskObjective(
+            moved.answers, alignment=[WeightedLoss(EmbeddingLoss(), weight, "labels")]
+        )

@@ -1,4 +1,4 @@
-"""What holds forgetting does what its definition says, where the answer is known."""
+"""Regularizers follow their definitions where the solution is known."""
 
 from collections.abc import Callable
 
@@ -15,89 +15,90 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.regularizers import (
     DistillationLoss,
     EWCLoss,
-    fisher,
-    interpolate,
+    fisher_information,
+    interpolate_weights,
     l2sp_loss,
-    online,
+    merge_importances,
 )
-from audioprobe.training import checkpointing
-from audioprobe.training.objectives import AnswerLoss
-from audioprobe.training.records import QARecord
-from audioprobe.training.sequences import Batch, collate, encode
+from audioprobe.models.ltu.trainable import TrainableLTU
+from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.checkpointing import copy_trainable_weights, trainable_weights
+from audioprobe.training.examples import AnswerBatch, QARecord, collate, encode_record
 from audioprobe.training.trainable import set_trainable
 from tests.golden_ltu import new_net, spectrograms
-from tests.training.test_objectives import RECORD, TOKENIZER
+from tests.tiny_tuning import PROMPTS
 
 POSITIVE = st.floats(0.1, 10)
 ANY = st.floats(-5, 5)
 
 
-def value(found: Tensor) -> float:
-    return float(found.detach())
+def value(loss: Tensor) -> float:
+    return float(loss.detach())
 
 
 class Point(nn.Module):
-    """Weights of a model that is nothing but these."""
+    """A model that consists of its weights."""
 
     def __init__(self, *values: float) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.tensor(values, dtype=torch.float64))
 
 
-def minimised(point: Point, loss: Callable[[], Tensor]) -> npt.NDArray[np.float64]:
+def minimize(point: Point, loss: Callable[[], Tensor]) -> npt.NDArray[np.float64]:
     optimizer = torch.optim.LBFGS(
         point.parameters(), max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-14
     )
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        value = loss()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
+        current = loss()
+        current.backward()  # type: ignore[no-untyped-call]
+        return current
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     return point.weights.detach().numpy()
 
 
-@settings(max_examples=30, deadline=None)
-@given(began=ANY, wanted=ANY, bend=POSITIVE, importance=POSITIVE, strength=POSITIVE)
-def test_a_quadratic_has_its_closed_form(
-    began: float, wanted: float, bend: float, importance: float, strength: float
+@settings(max_examples=15, deadline=None)
+@given(initial=ANY, target=ANY, curvature=POSITIVE, importance=POSITIVE, strength=POSITIVE)
+def test_quadratic_loss_has_its_closed_form_optimum(
+    initial: float, target: float, curvature: float, importance: float, strength: float
 ) -> None:
     for weight in (1.0, importance):
-        point = Point(began)
-        held = EWCLoss(point, {"weights": torch.tensor([weight])}, strength)
+        point = Point(initial)
+        penalty = EWCLoss(point, {"weights": torch.tensor([weight])}, strength)
         if weight == 1.0:
-            held = l2sp_loss(point, strength)
+            penalty = l2sp_loss(point, strength)
 
-        def loss(point: Point = point, held: EWCLoss = held) -> Tensor:
-            return bend / 2 * ((point.weights - wanted) ** 2).sum() + held()
+        def loss(point: Point = point, penalty: EWCLoss = penalty) -> Tensor:
+            return curvature / 2 * ((point.weights - target) ** 2).sum() + penalty()
 
-        found = minimised(point, loss)
         pull = strength * weight
-        assert found[0] == pytest.approx((bend * wanted + pull * began) / (bend + pull), abs=1e-6)
+        expected = (curvature * target + pull * initial) / (curvature + pull)
+        assert minimize(point, loss)[0] == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_second_task_ends_where_both_together_would() -> None:
-    """Squared losses with uncorrelated inputs: importances are all there is to know of the first.
+def test_ewc_on_a_second_task_reaches_the_optimum_of_both() -> None:
+    """For squared losses with uncorrelated inputs, importances describe the first task fully.
 
-    With the sum of squared inputs as importance and strength 1, the optimum is that of both tasks
-    at once; without it, it is that of the second.
+    With the sum of squared inputs as importance and strength 1, the optimum is that of both tasks;
+    without the penalty, it is that of the second.
     """
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(40, 3)), rng.normal(size=(30, 3))
     first = np.linalg.qr(first)[0] * np.array([3.0, 1.0, 0.2])
     targets = first @ [1.0, -2.0, 0.5], second @ [0.0, 1.0, 3.0] + rng.normal(size=30)
-    alone = np.linalg.lstsq(first, targets[0], rcond=None)[0]
-    point = Point(*alone)
-    importance = {"weights": torch.from_numpy((first**2).sum(axis=0))}
-    held = EWCLoss(point, importance, 1.0)
-    inputs, wanted = torch.from_numpy(second), torch.from_numpy(targets[1])
-    found = minimised(point, lambda: ((inputs @ point.weights - wanted) ** 2).sum() / 2 + held())
+    point = Point(*np.linalg.lstsq(first, targets[0], rcond=None)[0])
+    importances = {"weights": torch.from_numpy((first**2).sum(axis=0))}
+    penalty = EWCLoss(point, importances, 1.0)
+    inputs, outputs = torch.from_numpy(second), torch.from_numpy(targets[1])
+    optimum = minimize(
+        point, lambda: ((inputs @ point.weights - outputs) ** 2).sum() / 2 + penalty()
+    )
     both = np.linalg.lstsq(np.vstack([first, second]), np.concatenate(targets), rcond=None)[0]
-    assert found == pytest.approx(both, abs=1e-6)
-    unheld = np.linalg.lstsq(second, targets[1], rcond=None)[0]
-    assert np.abs(unheld - both).max() > 0.1
+    assert optimum == pytest.approx(both, abs=1e-6)
+    only_second = np.linalg.lstsq(second, targets[1], rcond=None)[0]
+    assert np.abs(only_second - both).max() > 0.1
 
 
 class Logistic(Point):
@@ -108,109 +109,114 @@ class Logistic(Point):
         return nn.functional.binary_cross_entropy_with_logits(inputs @ self.weights, labels)
 
 
-def test_importances_are_means_of_squared_gradients() -> None:
+def test_fisher_information_is_the_mean_of_squared_gradients() -> None:
     rng = np.random.default_rng(1)
     inputs, labels = rng.normal(size=(50, 2)), rng.integers(2, size=50).astype(np.float64)
     model = Logistic(0.3, -0.7)
     examples = [(torch.from_numpy(inputs[[n]]), torch.from_numpy(labels[[n]])) for n in range(50)]
-    found = fisher(model, examples)["weights"].numpy()
-    said = 1 / (1 + np.exp(-(inputs @ [0.3, -0.7])))
-    assert found == pytest.approx((((said - labels)[:, None] * inputs) ** 2).mean(axis=0))
-    together = fisher(model, [(torch.from_numpy(inputs), torch.from_numpy(labels))])["weights"]
-    assert (together.numpy() < found).all()  # squares of means: why a batch must be one example
+    fisher = fisher_information(model, examples)["weights"].numpy()
+    probability = 1 / (1 + np.exp(-(inputs @ [0.3, -0.7])))
+    gradients = (probability - labels)[:, None] * inputs
+    assert fisher == pytest.approx((gradients**2).mean(axis=0))
+    one_batch = [(torch.from_numpy(inputs), torch.from_numpy(labels))]
+    of_batch = fisher_information(model, one_batch)["weights"].numpy()
+    assert (of_batch < fisher).all()  # squares of means: why a batch must be one example
     assert model.weights.grad is None
     with pytest.raises(InvalidInputError, match="at least one example"):
-        fisher(model, [])
+        fisher_information(model, [])
 
 
-def test_what_a_task_does_not_reach_has_no_importance_for_it() -> None:
-    """Nothing that hears has a part in the reading of texts."""
-    net = new_net()
-    set_trainable(net, ("projector",))
-    text = collate([encode(QARecord("Why?", "Because."), TOKENIZER)], {}, loss="answer", pad=0)
-    found = fisher(AnswerLoss(net), [text])
-    assert found.keys() == checkpointing.trained(AnswerLoss(net)).keys()
-    assert not any(importance.any() for importance in found.values())
-    assert any(importance.any() for importance in fisher(AnswerLoss(net), [batch()]).values())
+def test_text_gives_the_audio_projector_no_importance() -> None:
+    model = TrainableLTU(new_net())
+    set_trainable(model, "projector")
+    record = QARecord(instruction="Why?", output="Because.")
+    text = collate([encode_record(record, PROMPTS)], {}, targets="answer", pad_id=0)
+    objective = AnswerLoss(model)
+    of_text, of_audio = (fisher_information(objective, [b]) for b in (text, audio_batch()))
+    assert of_text.keys() == trainable_weights(objective).keys()
+    assert not any(importance.any() for importance in of_text.values())
+    assert any(importance.any() for importance in of_audio.values())
 
 
-def test_tasks_held_apart_are_one_penalty_if_nothing_fades() -> None:
+def test_separate_penalties_equal_the_merged_one_without_decay() -> None:
     point = Point(1.0, 2.0)
-    one, two = ({"weights": torch.tensor(v)} for v in ([1.0, 4.0], [0.5, 0.0]))
-    apart = [EWCLoss(point, one, 3.0), EWCLoss(point, two, 3.0)]
-    merged = EWCLoss(point, online(one, two, 1.0), 3.0)
-    fading = EWCLoss(point, online(one, two, 0.5), 3.0)
+    first, second = ({"weights": torch.tensor(v)} for v in ([1.0, 4.0], [0.5, 0.0]))
+    separate = [EWCLoss(point, first, 3.0), EWCLoss(point, second, 3.0)]
+    merged = EWCLoss(point, merge_importances(first, second, 1.0), 3.0)
+    decayed = EWCLoss(point, merge_importances(first, second, 0.5), 3.0)
     with torch.no_grad():
         point.weights.add_(torch.tensor([0.7, -0.2], dtype=torch.float64))
-    together = value(merged())
-    assert together == pytest.approx(sum(value(each()) for each in apart))
-    assert value(fading()) < together
+    assert value(merged()) == pytest.approx(sum(value(penalty()) for penalty in separate))
+    assert value(decayed()) < value(merged())
     with pytest.raises(InvalidInputError, match="decay from 0 to 1"):
-        online(one, two, 1.5)
+        merge_importances(first, second, 1.5)
 
 
-def test_weights_lie_on_the_way_between() -> None:
+def test_weights_are_interpolated_linearly() -> None:
     point = Point(1.0, 2.0)
-    before = {name: weights.clone() for name, weights in checkpointing.trained(point).items()}
+    initial = copy_trainable_weights(point)
     with torch.no_grad():
         point.weights.copy_(torch.tensor([3.0, -2.0]))
-    interpolate(point, before, 0.25)
+    interpolate_weights(point, initial, 0.25)
     assert point.weights.tolist() == [1.5, 1.0]
-    interpolate(point, before, 0.0)
+    interpolate_weights(point, initial, 0.0)
     assert point.weights.tolist() == [1.0, 2.0]
     with pytest.raises(InvalidInputError, match="share from 0 to 1"):
-        interpolate(point, before, 2.0)
+        interpolate_weights(point, initial, 2.0)
     with pytest.raises(InvalidInputError, match="of the same parameters"):
-        interpolate(point, {}, 0.5)
+        interpolate_weights(point, {}, 0.5)
 
 
-def tiny() -> AnswerLoss:
-    net = new_net()
-    set_trainable(net, ("projector", "lora"))
-    return AnswerLoss(net)
+def tiny_loss() -> AnswerLoss:
+    model = TrainableLTU(new_net())
+    set_trainable(model, "projector+lora")
+    return AnswerLoss(model)
 
 
-def batch() -> Batch:
-    examples = [encode(RECORD, TOKENIZER)]
-    return collate(examples, {"a": spectrograms()[0]}, loss="answer", pad=0)
+def audio_batch() -> AnswerBatch:
+    record = QARecord(instruction="What is heard?", output="A crow.", audio_id="a")
+    audio = {"a": spectrograms()[0]}
+    return collate([encode_record(record, PROMPTS)], audio, targets="answer", pad_id=0)
 
 
-def test_a_teacher_changes_nothing_until_something_moves() -> None:
-    loss = tiny().eval()
-    teacher = DistillationLoss(loss, temperature=3.0).eval()
-    assert value(teacher(batch())) == pytest.approx(0.0, abs=1e-6)
+def test_distillation_is_zero_until_weights_change() -> None:
+    objective = tiny_loss().eval()
+    distillation = DistillationLoss(objective, temperature=3.0).eval()
+    assert value(distillation(audio_batch())) == pytest.approx(0.0, abs=1e-6)
     with torch.no_grad():
-        for weights in checkpointing.trained(loss).values():
+        for weights in trainable_weights(objective).values():
             weights.add_(0.1)
-    logits, _ = loss.logits(batch())
-    before, _ = teacher.teacher.logits(batch())
-    now, then = (
-        np.exp(log_softmax(x.detach().double().numpy() / 3.0, axis=1)) for x in (logits, before)
+    student, teacher = (
+        np.exp(log_softmax(logits.detach().double().numpy() / 3.0, axis=1))
+        for logits, _ in (
+            objective.logits(audio_batch()),
+            distillation.teacher.logits(audio_batch()),
+        )
     )
-    apart = rel_entr(then, now).sum(axis=1).mean()
-    assert apart > 1e-4
-    assert value(teacher(batch())) == pytest.approx(9 * apart, rel=1e-4)
+    divergence = rel_entr(teacher, student).sum(axis=1).mean()
+    assert divergence > 1e-4
+    assert value(distillation(audio_batch())) == pytest.approx(9 * divergence, rel=1e-4)
 
 
-def test_a_teacher_neither_learns_nor_drops_anything() -> None:
-    loss = tiny()
-    teacher = DistillationLoss(loss).train()
-    assert not any(module.training for module in teacher.teacher.modules())
-    assert not checkpointing.trained(teacher), "the pupil trains elsewhere"
+def test_teacher_is_frozen_and_has_no_dropout() -> None:
+    objective = tiny_loss()
+    distillation = DistillationLoss(objective).train()
+    assert not any(module.training for module in distillation.teacher.modules())
+    assert not trainable_weights(distillation)
     with torch.no_grad():
-        next(iter(checkpointing.trained(loss).values())).add_(0.1)
-    teacher(batch()).backward()
-    assert all(weights.grad is None for weights in teacher.teacher.parameters())
-    assert any(p.grad is not None and p.grad.any() for p in loss.parameters())
+        next(iter(trainable_weights(objective).values())).add_(0.1)
+    distillation(audio_batch()).backward()
+    assert all(weights.grad is None for weights in distillation.teacher.parameters())
+    assert any(p.grad is not None and p.grad.any() for p in objective.parameters())
 
 
-def test_what_cannot_hold_is_refused() -> None:
+def test_impossible_options_are_refused() -> None:
     frozen = Point(1.0).requires_grad_(requires_grad=False)
-    with pytest.raises(InvalidInputError, match="something must"):
+    with pytest.raises(InvalidInputError, match="the 0 trainable parameters"):
         l2sp_loss(frozen, 1.0)
     with pytest.raises(InvalidInputError, match="at least 0"):
         l2sp_loss(Point(1.0), -1.0)
-    with pytest.raises(InvalidInputError, match="Importances must be those"):
+    with pytest.raises(InvalidInputError, match="Expected the importances"):
         EWCLoss(Point(1.0), {"other": torch.ones(1)}, 1.0)
     with pytest.raises(InvalidInputError, match="temperature must be above 0"):
-        DistillationLoss(tiny(), 0.0)
+        DistillationLoss(tiny_loss(), 0.0)

@@ -1,85 +1,84 @@
-"""A fine-tuning stops as soon as texts are read worse, at the weights of the look before."""
+"""Early stopping ends at the last weights whose validation loss was accepted."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
 
 from audioprobe.finetuning.data import TrainingData
-from audioprobe.finetuning.text_corpora import losses_of
+from audioprobe.finetuning.evaluation import mean_text_loss, text_losses
 from audioprobe.finetuning.trainer import FineTuningResult, finetune
-from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.progress import ProgressEvent
-from audioprobe.training import checkpointing
-from tests.tiny_tuning import strategy, tiny_files, watched
+from audioprobe.training.checkpointing import copy_trainable_weights
+from tests.tiny_tuning import strategy, tiny_model, validation_texts
 
-PLAN = {"steps": 10, "learning_rate": 5e-2, "save_every": 10}
-TRAINS = "projector+lora"
+ARGUMENTS = {"steps": 6, "learning_rate": 5e-2, "save_every": 6}
 EVERY = 2
 
 
-def per_token(net: LTUNetwork) -> float:
-    found = losses_of(net, watched())
-    return sum(each.nats for each in found) / sum(each.n_tokens for each in found)
+def validation_loss(model: TrainableLTU) -> float:
+    return mean_text_loss(text_losses(model, validation_texts()))
 
 
-class Course:
-    """How badly texts are read at each look of a training that does not stop, and its weights."""
+class FullRun:
+    """Validation losses and weights at each evaluation of a run without early stopping."""
 
-    def __init__(self, base: Path, lessons: TrainingData, folder: Path) -> None:
-        files = tiny_files(base)
-        self.losses, self.weights = [per_token(files.net)], [dict[str, torch.Tensor]()]
+    def __init__(self, base: Path, data: TrainingData, folder: Path) -> None:
+        model = tiny_model(base)
+        self.losses, self.weights = [validation_loss(model)], [dict[str, torch.Tensor]()]
 
         def progress(event: ProgressEvent) -> None:
             if event.done % EVERY == 0:
-                self.losses.append(per_token(files.net))
-                self.weights.append(checkpointing.copied(files.net))
+                self.losses.append(validation_loss(model))
+                self.weights.append(copy_trainable_weights(model.network))
 
-        told = finetune(files, lessons, strategy(TRAINS, **PLAN), folder, progress=progress)
-        self.weights[0] = told.before
+        result = finetune(model, data, strategy(**ARGUMENTS), folder, progress=progress)
+        self.weights[0] = result.initial_weights
 
-    def rise_at(self, look: int) -> float | None:
-        """What is first exceeded at a look; None where it is no new height."""
-        highest = max(self.losses[:look])
-        if self.losses[look] <= highest:
+    def rise_rejected_at(self, evaluation: int) -> float | None:
+        """A rise that this evaluation exceeds first; None if an earlier one is as high."""
+        highest = max(self.losses[:evaluation])
+        if self.losses[evaluation] <= highest:
             return None
-        return (highest + self.losses[look]) / 2 - self.losses[0]
+        return (highest + self.losses[evaluation]) / 2 - self.losses[0]
 
 
 @pytest.fixture(scope="module")
-def course(base: Path, lessons: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Course:
-    found = Course(base, lessons, tmp_path_factory.mktemp("course"))
-    assert sum(found.rise_at(look) is not None for look in range(1, 6)) >= 2
-    return found
+def full_run(base: Path, data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> FullRun:
+    run = FullRun(base, data, tmp_path_factory.mktemp("full"))
+    assert sum(run.rise_rejected_at(n) is not None for n in range(1, len(run.losses))) >= 2
+    return run
 
 
 def stopped(
-    base: Path, lessons: TrainingData, folder: Path, rise: float
-) -> tuple[FineTuningResult, dict[str, torch.Tensor]]:
-    files = tiny_files(base)
+    base: Path, data: TrainingData, folder: Path, rise: float
+) -> tuple[FineTuningResult, Mapping[str, torch.Tensor]]:
+    model = tiny_model(base)
     stopping = {"kind": "early-stopping", "every": EVERY, "rise": rise}
-    chosen = strategy(TRAINS, stopping, **PLAN)
-    told = finetune(files, lessons, chosen, folder, watched=watched())
-    own = {name: p.detach() for name, p in files.net.named_parameters() if name in told.before}
-    return told, own
+    chosen = strategy("projector+lora", stopping, **ARGUMENTS)
+    result = finetune(model, data, chosen, folder, validation_texts=validation_texts())
+    return result, dict(model.network.named_parameters())
 
 
-def test_it_ends_at_the_look_before(
-    base: Path, lessons: TrainingData, tmp_path: Path, course: Course
+def test_training_stops_at_the_last_accepted_weights(
+    base: Path, data: TrainingData, tmp_path: Path, full_run: FullRun
 ) -> None:
-    for look in range(1, len(course.losses)):
-        rise = course.rise_at(look)
-        for _ in range(0 if rise is None else 2):  # and again, if it is asked again
-            told, weights = stopped(base, lessons, tmp_path / str(look), rise or 0.0)
-            assert told.stopped
-            assert len(told.log) == EVERY * (look - 1)
-            for name, tensor in weights.items():
-                assert torch.equal(tensor, course.weights[look - 1][name]), name
+    for evaluation in range(1, len(full_run.losses)):
+        rise = full_run.rise_rejected_at(evaluation)
+        for _ in range(0 if rise is None else 2):  # also when resumed
+            result, weights = stopped(base, data, tmp_path / str(evaluation), rise or 0.0)
+            assert result.stopped_early
+            assert len(result.history) == EVERY * (evaluation - 1)
+            for name, expected in full_run.weights[evaluation - 1].items():
+                assert torch.equal(weights[name], expected), name
 
 
-def test_it_goes_on_to_its_end_if_texts_are_read_as_well(
-    base: Path, lessons: TrainingData, tmp_path: Path, course: Course
+def test_training_without_a_rise_is_completed(
+    base: Path, data: TrainingData, tmp_path: Path, full_run: FullRun
 ) -> None:
-    told, weights = stopped(base, lessons, tmp_path, max(course.losses))
-    assert not told.stopped
-    assert all(torch.equal(tensor, course.weights[-1][n]) for n, tensor in weights.items())
+    result, weights = stopped(base, data, tmp_path, max(full_run.losses))
+    assert not result.stopped_early
+    expected = full_run.weights[-1]
+    assert all(torch.equal(weights[name], tensor) for name, tensor in expected.items())

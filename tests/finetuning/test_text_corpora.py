@@ -1,4 +1,4 @@
-"""Texts are read as they are, losses are those of the definition, and leaks are found."""
+"""Passages are read unchanged, losses follow their definition, and leaks are detected."""
 
 import copy
 import math
@@ -14,24 +14,23 @@ from hypothesis import strategies as st
 
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.text_corpora import (
+from audioprobe.finetuning.evaluation import (
     TextLoss,
-    TextSet,
-    examples_of,
-    losses_of,
+    mean_text_loss,
     perplexity,
     perplexity_ratio,
-    read_texts,
-    refuse_leaks,
+    text_losses,
 )
+from audioprobe.finetuning.text_corpora import TextSet, encode_passages, read_texts, refuse_leaks
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.models.ltu.network import IGNORED
-from audioprobe.training.objectives import AnswerLoss
-from audioprobe.training.sequences import TrainingExample, collate
-from tests.golden_ltu import character_tokenizer, tiny_net
+from audioprobe.models.ltu.trainable import TrainableLTU
+from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.examples import IGNORED, TrainingExample, collate
+from tests.golden_ltu import tiny_net
+from tests.tiny_tuning import PROMPTS
 
-TOKENIZER = character_tokenizer()
-SHIPPED = {name: read_texts(name) for name in ("held", "measured")}
+TOKENIZER = PROMPTS.tokenizer
+SHIPPED = {name: read_texts(name) for name in ("rehearsal", "evaluation")}
 TEXTS = ("Bread rises.", "A knot holds, or it does not.", "One.", "Paper came from rags and bark.")
 FACTS = (("a crow", "a bird"), ("a bird of prey", "a bird"), ("a church bell", "a bell"))
 BOOTSTRAP = Bootstrap(n_resamples=200)
@@ -41,40 +40,42 @@ PASSAGES = st.lists(LINES, min_size=1, max_size=4).map("\n".join)
 LOSSES = st.builds(TextLoss, st.floats(0.1, 100), st.integers(1, 50))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     passages=st.lists(PASSAGES, min_size=1, max_size=5),
     blank=st.sampled_from(["\n\n", "\n \t\n\n", "\r\n\r\n"]),
     around=st.sampled_from(["", "\n", "\n\n\n"]),
 )
-def test_a_file_gives_its_passages_back(
+def test_passages_of_a_file_are_read_unchanged(
     passages: list[str], blank: str, around: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "passages.txt"
     path.write_bytes((around + blank.join(passages) + around).encode())
-    found = read_texts(path)
-    assert found == TextSet(str(path), tuple(passages))
-    assert found == read_texts(str(path))
+    texts = read_texts(path)
+    assert texts == TextSet(str(path), tuple(passages))
+    assert texts == read_texts(str(path))
 
 
 @given(st.lists(PASSAGES, max_size=4), st.lists(PASSAGES, max_size=4))
-def test_a_revision_pins_the_passages(some: list[str], others: list[str]) -> None:
+def test_revision_identifies_the_passages(some: list[str], others: list[str]) -> None:
     first, second = TextSet("a", tuple(some)), TextSet("b", tuple(others))
     assert re.fullmatch("[0-9a-f]{16}", first.revision)
     assert (first.revision == second.revision) == (some == others)
     assert TextSet("a", ("one\n\ntwo",)).revision != TextSet("a", ("one", "two")).revision
 
 
-def test_a_mark_of_the_encoding_is_no_text(tmp_path: Any) -> None:
+def test_byte_order_mark_is_ignored(tmp_path: Any) -> None:
     path = tmp_path / "marked.txt"
     path.write_text("One.", encoding="utf-8-sig")
     assert read_texts(path).passages == ("One.",)
 
 
-def test_what_cannot_be_read_is_refused(tmp_path: Any) -> None:
-    with pytest.raises(InvalidInputError, match=r"held, measured.* Did you mean 'measured'\?"):
-        read_texts("mesured")
-    with pytest.raises(InvalidInputError, match="neither a file"):
+def test_unreadable_file_is_refused(tmp_path: Any) -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"evaluation, rehearsal.* Did you mean 'evaluation'\?"
+    ):
+        read_texts("evaluaton")
+    with pytest.raises(InvalidInputError, match="expected a file"):
         read_texts(tmp_path)
     path = tmp_path / "latin.txt"
     path.write_bytes("Käse".encode("latin-1"))
@@ -86,19 +87,19 @@ def test_what_cannot_be_read_is_refused(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_passages_that_ship_are_forty_and_short(name: str) -> None:
+def test_shipped_sets_have_forty_short_passages(name: str) -> None:
     passages = SHIPPED[name].passages
     assert len(passages) == 40
     assert all(40 <= len(passage.split()) <= 70 for passage in passages)
     assert all("\n" not in passage for passage in passages)
 
 
-def test_no_passage_is_like_another() -> None:
-    """Longer words tell topics: no two passages share a seventh of theirs."""
-    passages = SHIPPED["held"].passages + SHIPPED["measured"].passages
+def test_shipped_passages_have_different_topics() -> None:
+    """No two passages share a seventh of their longer words."""
+    passages = SHIPPED["rehearsal"].passages + SHIPPED["evaluation"].passages
     words = [set(re.findall(r"[a-z]{5,}", passage.lower())) for passage in passages]
-    for one, other in combinations(words, 2):
-        assert len(one & other) / len(one | other) < 1 / 7, (one, other)
+    for first, second in combinations(words, 2):
+        assert len(first & second) / len(first | second) < 1 / 7, (first, second)
 
 
 def shipped_facts() -> list[tuple[str, str]]:
@@ -106,112 +107,117 @@ def shipped_facts() -> list[tuple[str, str]]:
         (concept.phrase, other)
         for concept in Concepts.shipped()
         for other in (
-            *(rung.phrase for rung in concept.ancestors),
+            *(hypernym.phrase for hypernym in concept.ancestors),
             *(synonym.name for synonym in concept.synonyms),
         )
     ]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_passages_that_ship_say_nothing_about_concepts_that_ship(name: str) -> None:
+def test_shipped_passages_do_not_leak_shipped_concepts(name: str) -> None:
     passages, facts = SHIPPED[name].passages, shipped_facts()
     assert len(facts) > 300
     refuse_leaks(passages, (), facts)
-    # The same call finds one where there is one.
-    with pytest.raises(InvalidInputError, match=r"1 such leaks in 1 of 41 texts"):
+    # The same call detects an added leak.
+    with pytest.raises(InvalidInputError, match=r"1 of 41 texts have 1 such leaks"):
         refuse_leaks([*passages, "Listen. The old violin, or fiddle, is dear."], (), facts)
 
 
-def test_examples_are_text_alone_with_every_token_but_the_first_as_target() -> None:
-    (example,) = examples_of(["One."], TOKENIZER)
+def test_every_token_of_a_passage_but_the_first_is_a_target() -> None:
+    (example,) = encode_passages(["One."], PROMPTS)
     assert TOKENIZER.decode(example.ids) == "<s>One."
     assert (example.n_prompt, example.audio_id) == (1, "")
-    (rows,) = collate([example], {}, loss="answer", pad=0)
+    (rows,) = collate([example], {}, targets="answer", pad_id=0)
     assert rows.labels.tolist() == [[IGNORED, *example.ids[1:]]]
-    (cut,) = examples_of(["One."], TOKENIZER, cutoff=3)
+    (cut,) = encode_passages(["One."], PROMPTS, max_tokens=3)
     assert TOKENIZER.decode(cut.ids) == "<s>On"
 
 
-def test_a_text_with_nothing_to_predict_is_refused() -> None:
+def test_text_without_a_target_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="'' has 1 tokens within 108"):
-        examples_of(["One.", ""], TOKENIZER)
-    for cutoff in (1, 0, -1):
-        with pytest.raises(InvalidInputError, match="raise the cutoff"):
-            examples_of(["One."], TOKENIZER, cutoff=cutoff)
+        encode_passages(["One.", ""], PROMPTS)
+    for max_tokens in (1, 0, -1):
+        with pytest.raises(InvalidInputError, match="raise max_tokens"):
+            encode_passages(["One."], PROMPTS, max_tokens=max_tokens)
 
 
-def test_a_network_that_knows_nothing_has_the_perplexity_of_its_vocabulary() -> None:
-    net = copy.deepcopy(tiny_net())
-    torch.nn.init.zeros_(net.llama.lm_head.weight)
-    losses = losses_of(net, examples_of(TEXTS, TOKENIZER))
+def tiny_model() -> TrainableLTU:
+    return TrainableLTU(tiny_net().eval())
+
+
+def test_uniform_model_has_the_perplexity_of_its_vocabulary_size() -> None:
+    network = copy.deepcopy(tiny_net())
+    torch.nn.init.zeros_(network.llama.lm_head.weight)
+    losses = text_losses(TrainableLTU(network), encode_passages(TEXTS, PROMPTS))
     assert [loss.n_tokens for loss in losses] == [len(text) for text in TEXTS]
-    found = perplexity(losses, BOOTSTRAP)
-    assert (found.value, found.low, found.high) == pytest.approx((200, 200, 200), rel=1e-5)
-    assert found.n == len(TEXTS)
+    estimate = perplexity(losses, BOOTSTRAP)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((200,) * 3, rel=1e-5)
+    assert estimate.n == len(TEXTS)
 
 
-def test_losses_are_those_of_transformers() -> None:
-    net = tiny_net().eval()
-    examples = examples_of(TEXTS, TOKENIZER)
-    for example, loss in zip(examples, losses_of(net, examples), strict=True):
+def test_losses_equal_those_of_transformers() -> None:
+    model, examples = tiny_model(), encode_passages(TEXTS, PROMPTS)
+    for example, loss in zip(examples, text_losses(model, examples), strict=True):
         ids = torch.tensor([example.ids])
         with torch.no_grad():
-            mean = float(net.llama(input_ids=ids, labels=ids).loss)
+            mean = float(model.network.llama(input_ids=ids, labels=ids).loss)
         assert loss.n_tokens == len(example.ids) - 1
         assert loss.nats == pytest.approx(mean * loss.n_tokens, rel=1e-5)
 
 
-def test_losses_are_those_that_training_has() -> None:
-    net = tiny_net().eval()
-    examples = examples_of(TEXTS, TOKENIZER)
-    losses = losses_of(net, examples)
+def test_losses_equal_the_training_loss() -> None:
+    model, examples = tiny_model(), encode_passages(TEXTS, PROMPTS)
     with torch.no_grad():
-        mean = float(AnswerLoss(net)(collate(examples, {}, loss="answer", pad=0)))
-    whole = sum(loss.nats for loss in losses) / sum(loss.n_tokens for loss in losses)
-    assert whole == pytest.approx(mean, rel=1e-5)
+        mean = float(AnswerLoss(model)(collate(examples, {}, targets="answer", pad_id=0)))
+    assert mean_text_loss(text_losses(model, examples)) == pytest.approx(mean, rel=1e-5)
 
 
-def test_a_question_is_no_target() -> None:
-    net = tiny_net().eval()
-    (whole,) = losses_of(net, [TrainingExample((1, 5, 6, 7), 1, "")])
-    (asked,) = losses_of(net, [TrainingExample((1, 5), 1, "")])
-    (answer,) = losses_of(net, [TrainingExample((1, 5, 6, 7), 2, "")])
+def test_prompt_is_no_target() -> None:
+    every, prompt, answer = text_losses(
+        tiny_model(),
+        [
+            TrainingExample((1, 5, 6, 7), 1, ""),
+            TrainingExample((1, 5), 1, ""),
+            TrainingExample((1, 5, 6, 7), 2, ""),
+        ],
+    )
     assert answer.n_tokens == 2
-    assert answer.nats == pytest.approx(whole.nats - asked.nats, rel=1e-5)
+    assert answer.nats == pytest.approx(every.nats - prompt.nats, rel=1e-4)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.permutations(TEXTS), st.integers(1, 6))
-def test_neither_batches_nor_order_matter(texts: list[str], batch_size: int) -> None:
-    alone = {
-        text: losses_of(tiny_net(), examples_of([text], TOKENIZER), batch_size=1)[0]
+def test_neither_batch_size_nor_order_changes_losses(texts: list[str], batch_size: int) -> None:
+    model = tiny_model()
+    single = {
+        text: text_losses(model, encode_passages([text], PROMPTS), batch_size=1)[0]
         for text in TEXTS
     }
-    together = losses_of(tiny_net(), examples_of(texts, TOKENIZER), batch_size=batch_size)
-    for text, loss in zip(texts, together, strict=True):
-        assert loss.n_tokens == alone[text].n_tokens
-        assert loss.nats == pytest.approx(alone[text].nats, abs=1e-4)
+    batched = text_losses(model, encode_passages(texts, PROMPTS), batch_size=batch_size)
+    for text, loss in zip(texts, batched, strict=True):
+        assert loss.n_tokens == single[text].n_tokens
+        assert loss.nats == pytest.approx(single[text].nats, abs=1e-4)
 
 
-def test_the_network_is_as_before() -> None:
-    net = copy.deepcopy(tiny_net()).train()
-    net.prefix.eval()
-    before = {name: module.training for name, module in net.named_modules()}
-    examples = examples_of(TEXTS, TOKENIZER)
-    # Dropout of LoRA is off.
-    assert losses_of(net, examples) == losses_of(copy.deepcopy(net).eval(), examples)
-    assert {name: module.training for name, module in net.named_modules()} == before
+def test_training_mode_is_restored_and_dropout_is_off() -> None:
+    network = copy.deepcopy(tiny_net()).train()
+    network.prefix.eval()
+    modes = {name: module.training for name, module in network.named_modules()}
+    examples, model = encode_passages(TEXTS, PROMPTS), TrainableLTU(network)
+    evaluated = TrainableLTU(copy.deepcopy(network).eval())
+    assert text_losses(model, examples) == text_losses(evaluated, examples)
+    assert {name: module.training for name, module in network.named_modules()} == modes
     with pytest.raises(IndexError):
-        losses_of(net, [TrainingExample((1, 10_000), 1, "")])
-    assert {name: module.training for name, module in net.named_modules()} == before
+        text_losses(model, [TrainingExample((1, 10_000), 1, "")])
+    assert {name: module.training for name, module in network.named_modules()} == modes
 
 
-def test_losses_of_what_cannot_be() -> None:
+def test_impossible_arguments_of_text_losses_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="at least 1, got 0"):
-        losses_of(tiny_net(), examples_of(TEXTS, TOKENIZER), batch_size=0)
-    with pytest.raises(InvalidInputError, match="without sound"):
-        losses_of(tiny_net(), [TrainingExample((1, 5), 1, "crow")])
-    assert losses_of(tiny_net(), []) == ()
+        text_losses(tiny_model(), encode_passages(TEXTS, PROMPTS), batch_size=0)
+    with pytest.raises(InvalidInputError, match="without audio"):
+        text_losses(tiny_model(), [TrainingExample((1, 5), 1, "crow")])
+    assert text_losses(tiny_model(), []) == ()
     assert perplexity([], BOOTSTRAP).value is None
 
 
@@ -221,7 +227,7 @@ def test_perplexity_has_its_closed_form(before: list[TextLoss], grown: float) ->
     expected = math.exp(sum(loss.nats for loss in before) / n_tokens)
     found = perplexity(before, BOOTSTRAP)
     assert found.value == pytest.approx(expected)
-    # Where every token is as much harder, the quotient has no spread, whatever passages do.
+    # If the loss of every token grows equally, the ratio is the same in every resample.
     after = [TextLoss(loss.nats + grown * loss.n_tokens, loss.n_tokens) for loss in before]
     quotient = perplexity_ratio(before, after, BOOTSTRAP)
     assert (quotient.value, quotient.low, quotient.high) == pytest.approx((math.exp(grown),) * 3)
@@ -229,7 +235,7 @@ def test_perplexity_has_its_closed_form(before: list[TextLoss], grown: float) ->
     assert later.value == pytest.approx(expected * math.exp(grown))
 
 
-def test_a_quotient_is_that_of_both_resampled_together() -> None:
+def test_perplexity_ratio_resamples_both_together() -> None:
     before = [TextLoss(10.0, 5), TextLoss(30.0, 9), TextLoss(4.0, 3), TextLoss(21.0, 8)]
     after = [TextLoss(12.0, 5), TextLoss(29.0, 9), TextLoss(9.0, 3), TextLoss(22.0, 8)]
     counts = np.concatenate(list(BOOTSTRAP.resamples(4)))
@@ -239,7 +245,7 @@ def test_a_quotient_is_that_of_both_resampled_together() -> None:
     assert (found.low, found.high) == pytest.approx(np.quantile(both[0] / both[1], [0.025, 0.975]))
 
 
-def test_only_the_same_passages_are_compared() -> None:
+def test_perplexity_ratio_of_other_passages_is_refused() -> None:
     one, other = [TextLoss(3.0, 2), TextLoss(5.0, 4)], [TextLoss(3.0, 2), TextLoss(5.0, 3)]
     with pytest.raises(InvalidInputError, match=r"got 2 of \[2, 4\] tokens and 2 of \[2, 3\]"):
         perplexity_ratio(one, other, BOOTSTRAP)
@@ -258,7 +264,7 @@ HARMLESS = st.lists(
 
 
 def written(data: st.DataObject, words: list[str]) -> str:
-    """Words in any case, with any punctuation between them that ends no sentence."""
+    """Words in any case, with punctuation between them that does not end a sentence."""
     spelt = [data.draw(CASES)(word) for word in words]
     return spelt[0] + "".join(data.draw(SEPARATORS) + word for word in spelt[1:])
 
@@ -271,9 +277,9 @@ def leaks(text: str, questions: tuple[str, ...] = (), facts: Any = FACTS) -> boo
     return False
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data(), HARMLESS, HARMLESS)
-def test_a_planted_question_is_found(data: st.DataObject, before: str, after: str) -> None:
+def test_question_in_a_text_is_detected(data: st.DataObject, before: str, after: str) -> None:
     question = "Is a crow's cry loud?"
     planted = written(data, ["is", "a", "crow's", "cry", "loud"])
     assert leaks(f"{before} {planted}? {after}", (question,), ())
@@ -281,7 +287,7 @@ def test_a_planted_question_is_found(data: st.DataObject, before: str, after: st
     assert not leaks(f"{before} {after}", (question,))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.data(),
     HARMLESS,
@@ -289,13 +295,13 @@ def test_a_planted_question_is_found(data: st.DataObject, before: str, after: st
     st.sampled_from(["crow", "crows"]),
     st.sampled_from(["bird", "birds", "birdes"]),
 )
-def test_a_planted_fact_is_found(
-    data: st.DataObject, before: str, after: str, one: str, other: str
+def test_fact_in_a_sentence_is_detected(
+    data: st.DataObject, before: str, after: str, concept: str, target: str
 ) -> None:
-    for words in ([one, "is", "a", other], ["of", other, "a", one], [other, one]):
+    for words in ([concept, "is", "a", target], ["of", target, "a", concept], [target, concept]):
         assert leaks(f"{before} {written(data, words)}. {after}")
         assert not leaks(f"{before} {written(data, words)}. {after}", facts=FACTS[2:])
-    for word in (one, other):
+    for word in (concept, target):
         assert not leaks(f"{before} The {written(data, [word])}! {after}")
 
 
@@ -319,31 +325,31 @@ def test_a_planted_fact_is_found(
         ("", False),
     ],
 )
-def test_what_leaks_and_what_does_not(text: str, leaking: bool) -> None:
+def test_sentence_with_both_names_leaks(text: str, leaking: bool) -> None:
     assert leaks(text) == leaking
 
 
-def test_names_of_more_words_and_other_plurals() -> None:
+def test_plurals_and_hyphens_are_matched() -> None:
     assert leaks("Screams are cries.", facts=[("a scream", "a cry")])
     assert leaks("Brooks are bodies of water.", facts=[("a brook", "a body of water")])
     assert leaks("The tom tom is a drum.", facts=[("a tom-tom", "a drum")])
     assert not leaks("The sea has water.", facts=[("the sea", "a body of water")])
 
 
-def test_a_message_says_what_leaks_and_what_to_do() -> None:
+def test_message_names_the_first_leak_and_counts_all() -> None:
     texts = ["All is well.", "A crow is a bird, and a bird of prey is a bird.", "Is it a crow?"]
     with pytest.raises(InvalidInputError) as caught:
         refuse_leaks(texts, ["Is it a crow?"], [*FACTS, *FACTS])
     assert str(caught.value) == (
-        "The text 'A crow is a bird, and a bird of prey is a bird.' says both 'a crow' and "
-        "'a bird' in one sentence, which the probe asks; there are 3 such leaks in 2 of 3 texts. "
+        "The text 'A crow is a bird, and a bird of prey is a bird.' has both 'a crow' and "
+        "'a bird' in one sentence, which the probe asks; 2 of 3 texts have 3 such leaks. "
         "Leave these texts out, or probe other concepts."
     )
     with pytest.raises(InvalidInputError, match="contains the question 'Is it a crow"):
         refuse_leaks(texts[2:], ["Is it a crow?"], FACTS)
 
 
-def test_a_question_or_fact_without_words_is_refused() -> None:
+def test_question_or_fact_without_words_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"words in a question, got '\?'"):
         refuse_leaks(TEXTS, ["?"], ())
     with pytest.raises(InvalidInputError, match="words in a fact, got '-'"):

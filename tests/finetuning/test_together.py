@@ -8,25 +8,22 @@ import torch
 from torch import Tensor, nn
 
 from audioprobe.finetuning import trainer
-from audioprobe.finetuning.data import TrainingData
 from audioprobe.finetuning.objective import MultiTaskObjective, TrainingBatch
-from audioprobe.finetuning.trainable import set_trainable_by_name
-from audioprobe.training import checkpointing
-from audioprobe.training.objectives import AnswerLoss
+from audioprobe.training.checkpointing import load_state, trainable_weights
 from audioprobe.training.trainer import STATE, train
 from tests.finetuning.together import (
     CASES,
-    EVERYTHING,
+    COMBINED,
     KILLED,
     LINE,
-    Plain,
-    begun,
-    halves,
+    LineFit,
+    fine_tuned,
+    half_batch,
     results,
     run_together,
 )
 from tests.tiny_ltu import write_base
-from tests.tiny_tuning import tiny_files, tiny_lessons
+from tests.tiny_tuning import tiny_data, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("base", "out"):
         (folder / name).mkdir()
     write_base(folder / "base", with_sound=False)
-    tiny_lessons(folder / "sounds")
+    tiny_data(folder / "sounds")
     run_together(*command(folder, "out"))
     return folder
 
@@ -59,74 +56,75 @@ def test_all_processes_end_with_the_same_weights(home: Path, name: str) -> None:
     assert one["weights"]
     for parameter, tensor in one["weights"].items():
         assert torch.equal(tensor, other["weights"][parameter]), parameter
-    losses = [[(entry["loss"], entry["norm"]) for entry in each["log"]] for each in (one, other)]
+    losses = [
+        [(entry["loss"], entry["norm"]) for entry in each["history"]] for each in (one, other)
+    ]
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize(("name", "parts"), [("everything", "prefix"), ("words", "lora")])
+@pytest.mark.parametrize(("name", "parts"), [("combined", "prefix"), ("text", "lora")])
 def test_weights_move(home: Path, name: str, parts: str) -> None:
     found = results(home / "out", name)[0]
-    moved = [n for n, w in found["weights"].items() if not torch.equal(w, found["before"][n])]
+    moved = [n for n, w in found["weights"].items() if not torch.equal(w, found["initial"][n])]
     assert any(parts in n for n in moved)
-    assert len(found["log"]) == CASES[name].plan.steps
+    assert len(found["history"]) == CASES[name].arguments.steps
 
 
 def test_what_no_step_reaches_stays(home: Path) -> None:
-    found = results(home / "out", "words")[0]
+    found = results(home / "out", "text")[0]
     heard = [n for n in found["weights"] if n.startswith("prefix.")]
     assert heard
-    assert all(torch.equal(found["weights"][n], found["before"][n]) for n in heard)
+    assert all(torch.equal(found["weights"][n], found["initial"][n]) for n in heard)
 
 
 def test_both_stop_at_a_look_or_neither(home: Path) -> None:
     for found in results(home / "out", "stopped"):
-        assert found["log"] == []
-        assert all(torch.equal(w, found["before"][n]) for n, w in found["weights"].items())
-    for found in results(home / "out", "everything"):
-        assert len(found["log"]) == EVERYTHING.plan.steps
+        assert found["history"] == []
+        assert all(torch.equal(w, found["initial"][n]) for n, w in found["weights"].items())
+    for found in results(home / "out", "combined"):
+        assert len(found["history"]) == COMBINED.arguments.steps
 
 
 def test_two_reach_what_one_reaches_on_batches_twice_as_large(home: Path, tmp_path: Path) -> None:
-    line = Plain()
-    log = train(line, halves, LINE, tmp_path)
+    line = LineFit()
+    log = train(line, half_batch, LINE, tmp_path)
     found = results(home / "out", "line")[0]
     close(found["weights"], {name: p.detach() for name, p in line.named_parameters()})
     losses = [entry["loss"] for entry in log]
-    assert [entry["loss"] for entry in found["log"]] == pytest.approx(losses, rel=1e-4)
+    assert [entry["loss"] for entry in found["history"]] == pytest.approx(losses, rel=1e-4)
 
 
-class Mean(nn.Module):
-    """Of the losses of several lots."""
+class MeanObjective(nn.Module):
+    """Mean of the losses of several batches."""
 
-    def __init__(self, combined: MultiTaskObjective) -> None:
+    def __init__(self, objective: MultiTaskObjective) -> None:
         super().__init__()
-        self.combined = combined
+        self.objective = objective
 
-    def forward(self, lots: list[TrainingBatch]) -> Tensor:
-        return torch.stack([self.combined(lot) for lot in lots]).mean()
+    def forward(self, batches: list[TrainingBatch]) -> Tensor:
+        return torch.stack([self.objective(batch) for batch in batches]).mean()
 
 
-def test_a_fine_tuning_by_two_is_one_on_the_lots_of_both(home: Path, tmp_path: Path) -> None:
-    lessons: TrainingData = tiny_lessons(home / "sounds")
-    net = tiny_files(home / "base", dropout=0.0).net
-    trainer._open_gate(net, lessons, EVERYTHING)
-    set_trainable_by_name(net, f"{EVERYTHING.trains}+gate")
-    objective = trainer._objective(AnswerLoss(net, per="example"), lessons, EVERYTHING)
-    lots = trainer._batches(lessons, EVERYTHING)
+def test_two_processes_equal_one_with_the_batches_of_both(home: Path, tmp_path: Path) -> None:
+    data = tiny_data(home / "sounds")
+    model = tiny_model(home / "base", dropout=0.0)
+    trainer._prepare_modules(model, data, COMBINED)
+    objective = trainer._objective(model, data, COMBINED)
+    batch_of = trainer._batch_function(data, COMBINED)
 
     def both(step: int, process: int, n_processes: int) -> list[TrainingBatch]:
-        return [lots(step, number, 2) for number in range(2)]
+        return [batch_of(step, number, 2) for number in range(2)]
 
-    train(Mean(objective), both, EVERYTHING.plan, tmp_path)
-    own = {name: p.detach() for name, p in net.named_parameters() if p.requires_grad}
-    close(results(home / "out", "everything")[0]["weights"], own)
+    train(MeanObjective(objective), both, COMBINED.arguments, tmp_path)
+    weights = trainable_weights(model.network)
+    close(results(home / "out", "combined")[0]["weights"], weights)
 
 
 def test_one_process_goes_on_with_the_state_of_two(home: Path) -> None:
     out = home / "out"
-    there: dict[str, Any] = results(out, "everything")[0]
-    again = begun(EVERYTHING, home / "base", home / "sounds", out / "everything")
-    assert again["log"] == there["log"]
+    there: dict[str, Any] = results(out, "combined")[0]
+    again = fine_tuned(COMBINED, home / "base", home / "sounds", out / "combined")
+    assert again["history"] == there["history"]
     for name, tensor in there["weights"].items():
         assert torch.equal(again["weights"][name], tensor), name
 
@@ -136,13 +134,13 @@ def test_two_that_were_killed_reach_the_same_weights(home: Path) -> None:
     out.mkdir()
     run_together(*command(home, "killed", "2"), status=KILLED)
     assert not list(out.glob("*.pt"))
-    saved = checkpointing.load(out / "everything" / STATE)
+    saved = load_state(out / "combined" / STATE)
     assert saved["step"] == 2
     run_together(*command(home, "killed", "0"))  # a step that never comes
     for found, whole in zip(
-        results(out, "everything"), results(home / "out", "everything"), strict=True
+        results(out, "combined"), results(home / "out", "combined"), strict=True
     ):
-        assert found["log"][:2] == saved["log"], "it began anew"
-        assert [e["loss"] for e in found["log"]] == [e["loss"] for e in whole["log"]]
+        assert found["history"][:2] == saved["history"], "it began anew"
+        assert [e["loss"] for e in found["history"]] == [e["loss"] for e in whole["history"]]
         for name, tensor in whole["weights"].items():
             assert torch.equal(found["weights"][name], tensor), name

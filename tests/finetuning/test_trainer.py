@@ -1,4 +1,4 @@
-"""Every way to hold and to tie does what it promises, on an LTU that is tuned in seconds."""
+"""Fine-tuning a tiny LTU: every regularizer and alignment has its effect, and runs resume."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,189 +14,190 @@ from audioprobe.finetuning.data import TrainingData
 from audioprobe.finetuning.strategy import LoraSize, Strategy
 from audioprobe.finetuning.trainer import FineTuningResult, finetune
 from audioprobe.models.ltu.network import LTUNetwork
-from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
-from audioprobe.training import checkpointing
+from audioprobe.progress import ProgressCallback, ProgressEvent
+from audioprobe.training.checkpointing import load_state
 from audioprobe.training.trainer import STATE
-from tests.tiny_tuning import strategy, tiny_files
+from tests.tiny_tuning import strategy, tiny_model
 
-HOLDS: dict[str, dict[str, Any]] = {
+REGULARIZERS: dict[str, dict[str, Any]] = {
     "l2-sp": {"strength": 10.0},
     "ewc": {"strength": 10.0, "tasks": ["text", "audio"], "n_examples": 2},
     "rehearsal": {},
     "distillation": {},
 }
-TIES: dict[str, dict[str, Any]] = {
+ALIGNMENTS: dict[str, dict[str, Any]] = {
     "contrastive": {},
     "embedding": {},
     "hidden-states": {"layer": 1},
     "cross-attention": {"width": 8},
     "paired": {},
 }
-KINDS = {**HOLDS, **TIES}
+KINDS = {**REGULARIZERS, **ALIGNMENTS}
 Weights = Mapping[str, Tensor]
 
 
-def part(kind: str, **options: Any) -> dict[str, Any]:
+def component(kind: str, **options: Any) -> dict[str, Any]:
     return {"kind": kind, **KINDS.get(kind, {}), **options}
 
 
 class Tuning:
-    """Fine-tunes fresh copies of one network, each in a folder of its own."""
+    """Fine-tunes copies of one model, each in a folder of its own."""
 
-    def __init__(self, base: Path, lessons: TrainingData, folder: Path) -> None:
-        self.base, self.lessons, self.folder, self.n = base, lessons, folder, 0
-        self.began: Weights = dict(tiny_files(base).net.named_parameters())
+    def __init__(self, base: Path, data: TrainingData, folder: Path) -> None:
+        self.base, self.data, self.folder, self.n_runs = base, data, folder, 0
+        self.initial: Weights = dict(tiny_model(base).network.named_parameters())
+        self._plain: dict[int, Weights] = {}
 
     def __call__(self, chosen: Strategy, **options: Any) -> tuple[LTUNetwork, FineTuningResult]:
-        self.n += 1
-        files = tiny_files(self.base)
-        told = finetune(files, self.lessons, chosen, self.folder / str(self.n), **options)
-        assert not files.net.training
-        assert not any(p.requires_grad for p in files.net.parameters())
-        for name, parameter in files.net.named_parameters():
-            if name not in told.before:
-                assert torch.equal(parameter, self.began[name]), f"{name} did not train"
-            elif name in self.began:
-                assert torch.equal(told.before[name], self.began[name])
-        return files.net, told
+        self.n_runs += 1
+        model = tiny_model(self.base)
+        result = finetune(model, self.data, chosen, self.folder / str(self.n_runs), **options)
+        assert not model.network.training
+        assert not any(p.requires_grad for p in model.network.parameters())
+        for name, parameter in model.network.named_parameters():
+            if name not in result.initial_weights:
+                assert torch.equal(parameter, self.initial[name]), f"{name} was frozen"
+            elif name in self.initial:
+                assert torch.equal(result.initial_weights[name], self.initial[name])
+        return model.network, result
 
     def weights(
-        self, *parts: dict[str, Any], trains: str = "projector+lora", **plan: Any
+        self, *components: dict[str, Any], train: str = "projector+lora", **arguments: Any
     ) -> Weights:
-        """What trained, as it ends."""
-        net, told = self(strategy(trains, *parts, **plan))
-        assert len(told.log) == plan.get("steps", 4)
-        return {name: p for name, p in net.named_parameters() if name in told.before}
+        """The trained weights."""
+        network, result = self(strategy(train, *components, **arguments))
+        assert len(result.history) == arguments.get("steps", 4)
+        return {n: p for n, p in network.named_parameters() if n in result.initial_weights}
+
+    def plain(self, steps: int) -> Weights:
+        """The weights trained without regularizers and alignment."""
+        if steps not in self._plain:
+            self._plain[steps] = self.weights(steps=steps)
+        return self._plain[steps]
 
 
 @pytest.fixture(scope="module")
-def tune(base: Path, lessons: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Tuning:
-    return Tuning(base, lessons, tmp_path_factory.mktemp("tuned"))
+def tune(base: Path, data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Tuning:
+    return Tuning(base, data, tmp_path_factory.mktemp("tuned"))
 
 
-def same(one: Weights, other: Weights) -> bool:
-    return all(torch.equal(one[name], other[name]) for name in one.keys() & other.keys())
+def are_equal(first: Weights, second: Weights) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first.keys() & second.keys())
 
 
-def apart(one: Weights, other: Weights) -> float:
-    """Mean distance of weights."""
-    return float(torch.cat([(one[n] - other[n]).abs().flatten() for n in one]).mean())
+def mean_distance(first: Weights, second: Weights) -> float:
+    return float(torch.cat([(first[n] - second[n]).abs().flatten() for n in first]).mean())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_changes_the_weights_reached(tune: Tuning, kind: str) -> None:
-    plain, other = tune.weights(steps=3), tune.weights(part(kind), steps=3)
-    assert plain.keys() <= other.keys()
-    assert not same(plain, other)
-    assert all(tensor.isfinite().all() for tensor in other.values())
+def test_each_kind_changes_the_trained_weights(tune: Tuning, kind: str) -> None:
+    plain, weights = tune.plain(2), tune.weights(component(kind), steps=2)
+    assert plain.keys() <= weights.keys()
+    assert not are_equal(plain, weights)
+    assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
 @pytest.mark.parametrize(
-    "nothing",
+    "table",
     [
-        part("l2-sp", strength=0.0),
-        part("ewc", strength=0.0),
-        part("distillation", weight=0.0),
-        part("contrastive", weight=0.0),
-        part("embedding", weight=0.0),
-        part("hidden-states", weight=0.0),
+        component("l2-sp", strength=0.0),
+        component("ewc", strength=0.0),
+        component("distillation", weight=0.0),
+        component("contrastive", weight=0.0),
+        component("embedding", weight=0.0),
+        component("hidden-states", weight=0.0),
         {"kind": "wise-ft", "share": 1.0},
     ],
-    ids=lambda nothing: str(nothing["kind"]),
+    ids=lambda table: str(table["kind"]),
 )
-def test_at_weight_nothing_a_kind_changes_nothing(tune: Tuning, nothing: dict[str, Any]) -> None:
-    assert same(tune.weights(steps=2), tune.weights(nothing, steps=2))
+def test_weight_zero_changes_nothing(tune: Tuning, table: dict[str, Any]) -> None:
+    assert are_equal(tune.plain(2), tune.weights(table, steps=2))
 
 
 @pytest.mark.parametrize("kind", ["l2-sp", "ewc"])
-def test_a_strong_pull_keeps_weights_where_they_began(tune: Tuning, kind: str) -> None:
-    """Gradients are cut to length 1: a pull turns them back, and steps are as long as ever.
+def test_strong_penalty_keeps_weights_near_their_initial_values(tune: Tuning, kind: str) -> None:
+    """Gradients are clipped to norm 1, so steps do not shrink, and the penalty turns them back.
 
-    So weights swing about where they began, no farther than steps are long, and without a pull
-    they leave. A falling learning rate ends the swinging.
+    Weights then oscillate about their initial values by the size of a step; the falling learning
+    rate damps this.
     """
-    plan: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "steps": 16,
         "learning_rate": 3e-3,
-        "trains": "projector",
+        "train": "projector",
         "save_every": 16,
     }
-    free = apart(tune.weights(**plan), tune.began)
-    held = apart(tune.weights(part(kind, strength=1e9), **plan), tune.began)
-    assert held < free / 4
-    weak = apart(tune.weights(part(kind, strength=1e-9), **plan), tune.began)
+    free = mean_distance(tune.weights(**arguments), tune.initial)
+    strong = mean_distance(tune.weights(component(kind, strength=1e9), **arguments), tune.initial)
+    assert strong < free / 4
+    weak = mean_distance(tune.weights(component(kind, strength=1e-9), **arguments), tune.initial)
     assert weak == pytest.approx(free, rel=0.05)
 
 
-def test_tasks_apart_are_one_where_nothing_fades(tune: Tuning) -> None:
-    separate, online, fading = (
-        tune.weights(part("ewc", strength=1e4, **options), steps=3)
+def test_separate_tasks_equal_online_ewc_without_decay(tune: Tuning) -> None:
+    separate, online, decayed = (
+        tune.weights(component("ewc", strength=1e4, **options), steps=3)
         for options in ({}, {"variant": "online"}, {"variant": "online", "decay": 0.0})
     )
-    assert apart(separate, online) < 1e-6
-    assert apart(separate, fading) > 10 * apart(separate, online)
+    assert mean_distance(separate, online) < 1e-6
+    assert mean_distance(separate, decayed) > 10 * mean_distance(separate, online)
 
 
-def test_wise_ft_ends_on_the_way_between(tune: Tuning) -> None:
-    whole, half, none = (
-        tune.weights({"kind": "wise-ft", "share": share}) for share in (1.0, 0.5, 0.0)
+def test_wise_ft_interpolates_between_initial_and_trained_weights(tune: Tuning) -> None:
+    trained, middle, untrained = (
+        tune.weights({"kind": "wise-ft", "share": share}, steps=2) for share in (1.0, 0.5, 0.0)
     )
-    first = tune.began
-    assert same(none, first)
-    assert not same(whole, first)
-    for name, weights in half.items():
-        torch.testing.assert_close(weights, (first[name] + whole[name]) / 2)
+    assert are_equal(untrained, tune.initial)
+    assert not are_equal(trained, tune.initial)
+    for name, weights in middle.items():
+        torch.testing.assert_close(weights, (tune.initial[name] + trained[name]) / 2)
 
 
-def test_a_gate_opens_and_is_of_the_labels_that_are_taught(
-    base: Path, lessons: TrainingData, tmp_path: Path
+def test_cross_attention_has_a_state_per_label_and_its_gate_opens(
+    base: Path, data: TrainingData, tmp_path: Path
 ) -> None:
-    files = tiny_files(base)
-    told = finetune(files, lessons, strategy("projector", part("cross-attention")), tmp_path)
-    gate = files.net.prefix.gate
+    chosen = strategy("projector", component("cross-attention"))
+    networks = []
+    for _ in range(2):  # trained, and resumed
+        model = tiny_model(base)
+        result = finetune(model, data, chosen, tmp_path)
+        networks.append(model.network)
+    gate = networks[0].prefix.gate
     assert gate is not None
-    assert gate.texts.shape == (
-        len({label for some in lessons.taught.labels for label in some}),
-        64,
-    )
+    labels = {label for clip_labels in data.clips.labels for label in clip_labels}
+    assert gate.texts.shape == (len(labels), 64)
     assert gate.opening.item() != 0.0
-    assert not told.before["prefix.gate.opening"].any()
-    again = tiny_files(base)
-    finetune(again, lessons, strategy("projector", part("cross-attention")), tmp_path)
-    assert same(dict(files.net.named_parameters()), dict(again.net.named_parameters()))
+    assert not result.initial_weights["prefix.gate.opening"].any()
+    assert are_equal(*(dict(network.named_parameters()) for network in networks))
 
 
-def test_larger_adapters_are_trained_and_reached_again(
-    base: Path, lessons: TrainingData, tmp_path: Path
+def test_expanded_lora_is_trained_and_reproducible(
+    base: Path, data: TrainingData, tmp_path: Path
 ) -> None:
     chosen = replace(strategy("lora"), lora=LoraSize(4, ("q_proj", "v_proj", "up_proj")))
-    found = []
-    for folder in ("one", "one", "other"):  # gone on with, and anew
-        files = tiny_files(base)
-        finetune(files, lessons, chosen, tmp_path / folder)
-        assert files.net.config.lora_rank == 4
-        found.append(dict(files.net.named_parameters()))
-    assert found[0].keys() == found[1].keys()
-    assert same(found[0], found[1])
-    assert same(found[0], found[2])
-    new = [p for name, p in found[0].items() if "up_proj.lora_B" in name]
-    assert new
-    assert all(p.abs().sum() > 0 for p in new)
+    weights = []
+    for folder in ("first", "first", "other"):  # trained, resumed, and trained again
+        model = tiny_model(base)
+        finetune(model, data, chosen, tmp_path / folder)
+        assert model.network.config.lora_rank == 4
+        weights.append(dict(model.network.named_parameters()))
+    assert weights[0].keys() == weights[1].keys()
+    assert are_equal(weights[0], weights[1])
+    assert are_equal(weights[0], weights[2])
+    added = [p for name, p in weights[0].items() if "up_proj.lora_B" in name]
+    assert added
+    assert all(p.abs().sum() > 0 for p in added)
 
 
-def test_a_finished_tuning_is_not_repeated(
-    base: Path, lessons: TrainingData, tmp_path: Path
-) -> None:
-    def forbidden(*_: object) -> None:
+def test_finished_run_is_not_repeated(base: Path, data: TrainingData, tmp_path: Path) -> None:
+    def forbidden(_: ProgressEvent) -> None:
         raise AssertionError
 
-    found = []
-    for progress in (ignore_progress, forbidden):
-        files = tiny_files(base)
-        told = finetune(files, lessons, strategy(), tmp_path, progress=progress)
-        found.append((told.log, dict(files.net.named_parameters())))
-    assert found[0][0] == found[1][0]
-    assert same(found[0][1], found[1][1])
+    first, second = tiny_model(base), tiny_model(base)
+    before = finetune(first, data, strategy(), tmp_path)
+    after = finetune(second, data, strategy(), tmp_path, progress=forbidden)
+    assert before.history == after.history
+    assert are_equal(*(dict(model.network.named_parameters()) for model in (first, second)))
 
 
 @pytest.mark.parametrize(
@@ -206,14 +207,14 @@ def test_a_finished_tuning_is_not_repeated(
         strategy("projector", {"kind": "l2-sp", "strength": 3.0}, steps=2),
     ],
 )
-def test_a_folder_of_another_strategy_is_refused(
-    base: Path, lessons: TrainingData, tmp_path: Path, other: Strategy
+def test_folder_of_another_strategy_is_refused(
+    base: Path, data: TrainingData, tmp_path: Path, other: Strategy
 ) -> None:
-    """The same parameters by the same plan would be taken for what was asked for."""
+    """Parameters and training arguments alone do not determine the strategy."""
     first = strategy("projector", {"kind": "l2-sp", "strength": 3.0}, steps=1)
-    finetune(tiny_files(base), lessons, first, tmp_path)
-    with pytest.raises(InvalidInputError, match="by another strategy"):
-        finetune(tiny_files(base), lessons, other, tmp_path)
+    finetune(tiny_model(base), data, first, tmp_path)
+    with pytest.raises(InvalidInputError, match="with another strategy"):
+        finetune(tiny_model(base), data, other, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -221,47 +222,47 @@ def test_a_folder_of_another_strategy_is_refused(
     [
         (strategy(""), "joined by '\\+', got ''"),
         (strategy("projctor"), "got 'projctor'"),
-        (strategy("gate"), "has no gate to train"),
-        (strategy("lora", {"kind": "early-stopping"}), "needs passages to look at"),
+        (strategy("cross-attention"), "has no cross-attention to train"),
+        (strategy("lora", {"kind": "early-stopping"}), "needs validation texts"),
         (
-            strategy("projector", part("paired", conditions=["text"]), clips=0),
-            "nothing that trains has",
+            strategy("projector", component("paired", conditions=["text"]), clips=0),
+            "no trainable parameter has a part",
         ),
-        (strategy("lora", part("hidden-states", layer=9)), "states 0 to 2, got layer 9"),
-        (strategy("lora", part("l2-sp", strength=-1.0)), "strength must be at least 0"),
-        (strategy("lora", part("contrastive", weight=-1.0)), "weight must be at least 0"),
-        (strategy("lora", part("contrastive", temperature=0.0)), "temperature must be above 0"),
-        (strategy("lora", part("cross-attention", width=0)), "needs texts and widths"),
+        (strategy("lora", component("hidden-states", layer=9)), "states 0 to 2, got layer 9"),
+        (strategy("lora", component("l2-sp", strength=-1.0)), "strength must be at least 0"),
+        (strategy("lora", component("contrastive", weight=-1.0)), "weight must be at least 0"),
+        (strategy("lora", component("contrastive", temperature=0.0)), "must be above 0"),
+        (strategy("lora", component("cross-attention", width=0)), "width"),
     ],
 )
-def test_what_cannot_be_tuned_is_refused(tune: Tuning, chosen: Strategy, message: str) -> None:
+def test_impossible_strategy_is_refused(tune: Tuning, chosen: Strategy, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         tune(chosen)
-    assert not (tune.folder / str(tune.n) / STATE).exists()
+    assert not (tune.folder / str(tune.n_runs) / STATE).exists()
 
 
-def test_what_does_not_fit_into_the_memory_is_told(tune: Tuning) -> None:
-    with pytest.raises(OutOfMemoryError, match="fewer clips in a step"):
-        tune(strategy("projector", part("cross-attention", width=10**11)))
+def test_out_of_memory_error_has_advice(tune: Tuning) -> None:
+    with pytest.raises(OutOfMemoryError, match="fewer clips per step"):
+        tune(strategy("projector", component("cross-attention", width=10**11)))
 
 
 @pytest.mark.parametrize("save_every", [1, 2])
-def test_a_tuning_that_diverges_says_where_and_leaves_the_state_before(
-    base: Path, lessons: TrainingData, tmp_path: Path, save_every: int
+def test_divergence_names_its_step_and_keeps_the_last_state(
+    base: Path, data: TrainingData, tmp_path: Path, save_every: int
 ) -> None:
     steps: list[int] = []
     chosen = strategy(steps=8, learning_rate=1e30, warmup_steps=0, save_every=save_every)
-    with pytest.raises(TrainingError, match=f"{tmp_path}: .* at step .*diverged") as told:
+    with pytest.raises(TrainingError, match=f"{tmp_path}: .* at step .*diverged") as raised:
         finetune(
-            tiny_files(base),
-            lessons,
+            tiny_model(base),
+            data,
             chosen,
             tmp_path,
             progress=lambda event: steps.append(event.done),
         )
-    assert f"at step {len(steps)}:" in str(told.value)
+    assert f"at step {len(steps)}:" in str(raised.value)
     if len(steps) >= save_every:
-        state = checkpointing.load(tmp_path / STATE)
+        state = load_state(tmp_path / STATE)
         assert state["step"] == len(steps) - len(steps) % save_every
         assert all(tensor.isfinite().all() for tensor in state["weights"].values())
     else:
@@ -269,7 +270,7 @@ def test_a_tuning_that_diverges_says_where_and_leaves_the_state_before(
 
 
 class KilledError(Exception):
-    """Stands for a kill."""
+    """Takes the place of a kill."""
 
 
 def killed_at(step: int) -> ProgressCallback:
@@ -280,24 +281,20 @@ def killed_at(step: int) -> ProgressCallback:
     return progress
 
 
-def test_killed_anywhere_it_reaches_the_same_weights(tune: Tuning, tmp_path: Path) -> None:
-    parts = [part(kind) for kind in ("ewc", "rehearsal", "distillation", "contrastive", "paired")]
-    parts += [part("cross-attention"), {"kind": "wise-ft", "share": 0.5}]
-    chosen = strategy("encoder+projector+lora", *parts, steps=4, save_every=2)
-    net, whole = tune(chosen)
-    for kills in ((1, 4), (2, 3)):
-        folder = tmp_path / str(kills)
-        for step in kills:
-            with pytest.raises(KilledError):
-                finetune(
-                    tiny_files(tune.base),
-                    tune.lessons,
-                    chosen,
-                    folder,
-                    progress=killed_at(step),
-                )
-        files = tiny_files(tune.base)
-        told = finetune(files, tune.lessons, chosen, folder)
-        assert same(dict(files.net.named_parameters()), dict(net.named_parameters()))
-        assert [entry["loss"] for entry in told.log] == [entry["loss"] for entry in whole.log]
-        assert same(told.before, whole.before)
+@pytest.mark.parametrize("kills", [(1, 4), (2, 3)])
+def test_interrupted_run_reaches_the_same_weights(
+    tune: Tuning, tmp_path: Path, kills: tuple[int, ...]
+) -> None:
+    kinds = ("ewc", "rehearsal", "distillation", "contrastive", "paired", "cross-attention")
+    tables = [*map(component, kinds), {"kind": "wise-ft", "share": 0.5}]
+    chosen = strategy("encoder+projector+lora", *tables, steps=4, save_every=2)
+    network, expected = tune(chosen)
+    for step in kills:
+        with pytest.raises(KilledError):
+            finetune(tiny_model(tune.base), tune.data, chosen, tmp_path, progress=killed_at(step))
+    model = tiny_model(tune.base)
+    result = finetune(model, tune.data, chosen, tmp_path)
+    assert are_equal(dict(model.network.named_parameters()), dict(network.named_parameters()))
+    losses, expected_losses = ([e["loss"] for e in r.history] for r in (result, expected))
+    assert losses == expected_losses
+    assert are_equal(result.initial_weights, expected.initial_weights)

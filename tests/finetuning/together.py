@@ -1,4 +1,4 @@
-"""Several processes that train together: what each of them does, and how they are started."""
+"""Processes that train together: what each of them does, and how they are started."""
 
 import os
 import socket
@@ -18,15 +18,15 @@ from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.training import checkpointing
 from audioprobe.training.trainer import TrainingArguments, train
 from tests.processes import ROOT, SETTINGS
-from tests.tiny_tuning import strategy, tiny_files, tiny_lessons, watched
+from tests.tiny_tuning import strategy, tiny_data, tiny_model, validation_texts
 
-LOOKS = {"kind": "early-stopping", "every": 2, "rise": 100.0}
-EVERYTHING = strategy(
+STOPPING = {"kind": "early-stopping", "every": 2, "rise": 100.0}
+COMBINED = strategy(
     "encoder+projector+lora",
     {"kind": "ewc", "strength": 1.0, "tasks": ["text", "audio"], "n_examples": 2},
     {"kind": "rehearsal", "texts": 1, "clips": 1},
     {"kind": "distillation", "texts": 1},
-    LOOKS,
+    STOPPING,
     {"kind": "contrastive"},
     {"kind": "hidden-states"},
     {"kind": "cross-attention", "width": 8},
@@ -34,20 +34,20 @@ EVERYTHING = strategy(
     seed=1,
 )
 CASES = {
-    "everything": EVERYTHING,
-    # A step hears nothing, so what hears has no gradient.
-    "words": strategy(
+    "combined": COMBINED,
+    # Steps without audio give the projector no gradient.
+    "text": strategy(
         "projector+lora", {"kind": "paired", "conditions": ["text"]}, clips=0, steps=2
     ),
-    "stopped": strategy("projector+lora", LOOKS | {"rise": -100.0}),
+    "stopped": strategy("projector+lora", STOPPING | {"rise": -100.0}),
 }
 KILLED = 9
-"""Status of processes that were told to die."""
+"""Exit status of processes that end themselves."""
 LINE = TrainingArguments(steps=12, learning_rate=1e-2, warmup_steps=2, save_every=5)
 
 
-class Plain(nn.Module):
-    """Fits a line; a mean of means over halves is the mean over the whole."""
+class LineFit(nn.Module):
+    """Fits a line; the mean of the means of two halves is the mean of all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,17 +59,17 @@ class Plain(nn.Module):
         return loss
 
 
-def halves(step: int, process: int, n_processes: int) -> Tensor:
-    """A step's batch of 32, shared among the processes."""
-    whole = torch.randn(32, 4, generator=torch.Generator().manual_seed(step))
-    return whole.chunk(n_processes)[process]
+def half_batch(step: int, process: int, n_processes: int) -> Tensor:
+    """The part of a process in the 32 rows of a step."""
+    rows = torch.randn(32, 4, generator=torch.Generator().manual_seed(step))
+    return rows.chunk(n_processes)[process]
 
 
 def run_together(*arguments: str, n_processes: int = 2, status: int = 0) -> list[str]:
-    """Start python with these arguments so often, as processes that train together.
+    """Run python with these arguments in processes that train together.
 
     Returns:
-        What each of them printed, when all have ended with the status.
+        The output of each process; all must end with the status.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -91,36 +91,38 @@ def run_together(*arguments: str, n_processes: int = 2, status: int = 0) -> list
         for rank in range(n_processes)
     ]
     try:
-        told = [process.communicate(timeout=240)[0] for process in started]
+        outputs = [process.communicate(timeout=240)[0] for process in started]
     finally:
         for process in started:
             process.kill()
-    for process, text in zip(started, told, strict=True):
+    for process, text in zip(started, outputs, strict=True):
         assert process.returncode == status, text
-    return told
+    return outputs
 
 
 def results(out: Path, name: str) -> list[dict[str, Any]]:
-    """What each process found."""
+    """The result of each process."""
     return [torch.load(path) for path in sorted(out.glob(f"{name} of *.pt"))]
 
 
-def begun(
-    strategy: Strategy,
+def fine_tuned(
+    chosen: Strategy,
     base: Path,
-    sounds: Path,
+    spectrograms: Path,
     out: Path,
     progress: ProgressCallback = ignore_progress,
 ) -> Mapping[str, Any]:
-    """Fine-tune as far as the folder says; weights, and what they were before."""
-    files, lessons = tiny_files(base, dropout=0.0), tiny_lessons(sounds)
-    told = finetune(files, lessons, strategy, out, watched=watched(), progress=progress)
-    own = {n: p.detach() for n, p in files.net.named_parameters() if n in told.before}
-    return {"weights": own, "before": told.before, "log": list(told.log)}
+    """Fine-tune, or resume the run of the folder; trained and initial weights, and history."""
+    model, data = tiny_model(base, dropout=0.0), tiny_data(spectrograms)
+    texts = validation_texts()
+    result = finetune(model, data, chosen, out, validation_texts=texts, progress=progress)
+    initial = result.initial_weights
+    weights = {n: p.detach() for n, p in model.network.named_parameters() if n in initial}
+    return {"weights": weights, "initial": initial, "history": list(result.history)}
 
 
 def die_at(step: int) -> ProgressCallback:
-    """Whoever is told of this step is gone at once, as if killed."""
+    """End the process after this step, as a kill would."""
 
     def progress(event: ProgressEvent) -> None:
         if event.done == step:
@@ -130,18 +132,18 @@ def die_at(step: int) -> ProgressCallback:
 
 
 def main(places: Sequence[str], kill_at: str = "") -> None:
-    """Every case, one after the other; those that shall die on the way do the largest alone."""
+    """Run all cases, or only the largest one and end during it."""
     out, base, sounds = map(Path, places)
     rank = os.environ["RANK"]
     progress = die_at(int(kill_at)) if kill_at else ignore_progress
-    for name, case in CASES.items() if not kill_at else [("everything", EVERYTHING)]:
-        found = begun(case, base, sounds, out / name, progress)
-        torch.save(found, out / f"{name} of {rank}.pt")
+    for name, case in CASES.items() if not kill_at else [("combined", COMBINED)]:
+        result = fine_tuned(case, base, sounds, out / name, progress)
+        torch.save(result, out / f"{name} of {rank}.pt")
     if not kill_at:
-        line = Plain()
-        log = train(line, halves, LINE, out / "line")
-        found = {"weights": checkpointing.trained(line), "log": log}
-        torch.save(found, out / f"line of {rank}.pt")
+        line = LineFit()
+        log = train(line, half_batch, LINE, out / "line")
+        result = {"weights": checkpointing.trainable_weights(line), "history": log}
+        torch.save(result, out / f"line of {rank}.pt")
     PartialState().destroy_process_group()
 
 

@@ -11,7 +11,7 @@ from audioprobe.experiments.finetuning.run_result import QuestionResult
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.choices import TIE, blind_guesses, most_likely_option
 from audioprobe.small_ltu.evaluation import yes_no
-from audioprobe.small_ltu.relations import hypernyms
+from audioprobe.small_ltu.relations import hypernym_pairs
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,14 @@ def test_the_order_of_options_does_not_matter(values: list[float], random: objec
 
 @pytest.mark.parametrize(("yes", "right"), [(1.0, True), (-1.0, False), (0.0, None), (1e-9, None)])
 def test_examination_and_study_answer_alike(yes: float, right: bool | None) -> None:
-    relation = next(
-        r for r in hypernyms(Concepts.shipped(), ["crow", "dog"], held_out=0) if r.holds
-    )
+    relation = hypernym_pairs(Concepts.shipped(), ["crow", "dog"], held_out=0)[0].true
     assert yes_no.RelationTrial(relation, yes).right is right
     assert QuestionResult("crow", "bird", "hypernym", True, 0, "text", "", yes).right is right
 
 
 def test_what_is_no_number_is_left_out_of_the_examination_and_counted() -> None:
-    relations = hypernyms(Concepts.shipped(), ["crow", "dog", "owl", "flute"], held_out=0)
+    pairs = hypernym_pairs(Concepts.shipped(), ["crow", "dog", "owl", "flute"], held_out=0)
+    relations = [relation for pair in pairs for relation in pair.both]
     trials = [yes_no.RelationTrial(r, 1.0 if r.holds else -1.0) for r in relations]
     broken = [yes_no.RelationTrial(trials[0].relation, math.nan), *trials[1:]]
     found = yes_no.accuracy(broken, Bootstrap(100))

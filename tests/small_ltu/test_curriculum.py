@@ -1,4 +1,4 @@
-"""A whole curriculum, on a tiny LLaMA: it goes on where it was stopped, and its model loads."""
+"""The training of a recipe can be resumed, and its model is loaded over its base."""
 
 import json
 from dataclasses import replace
@@ -9,15 +9,14 @@ import torch
 from safetensors.torch import load_file
 from tests.datasets.debian_packages import PACKAGES, lay_out, small_tables
 from tests.tiny_ltu import write_base
-from tests.tiny_recipe import PLAN, SOURCES, recipe
+from tests.tiny_recipe import ARGUMENTS, SOURCES, recipe
 
 from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.models.ltu.adapters import save_adapter
 from audioprobe.progress import ProgressEvent
-from audioprobe.small_ltu.curriculum import Curriculum, scenes_of
-from audioprobe.small_ltu.recipe import RecipeAudio, RecipeStage
-from audioprobe.small_ltu.relations import Relation
+from audioprobe.small_ltu.curriculum import Curriculum, build_scenes
+from audioprobe.small_ltu.recipe import RecipeStage, SceneConfig
 
 __all__ = ["small_tables"]
 
@@ -35,13 +34,13 @@ def trained(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class StopError(Exception):
-    """Whatever may end a training."""
+    """Ends a training run."""
 
 
 @pytest.mark.parametrize(
     "where", ["scenes: spectrograms 7", "encoder: steps 2", "projector: steps 1", "closed: steps 2"]
 )
-def test_stopped_anywhere_it_reaches_the_same_weights(
+def test_interrupted_training_reaches_the_same_weights(
     where: str, base: Path, trained: Path, tmp_path: Path
 ) -> None:
     def stop(event: ProgressEvent) -> None:
@@ -56,18 +55,18 @@ def test_stopped_anywhere_it_reaches_the_same_weights(
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_the_model_loads_over_its_base_and_answers(trained: Path, base: Path) -> None:
+def test_model_is_loaded_over_its_base_and_answers(trained: Path, base: Path) -> None:
     with pytest.raises(WeightsError, match="not on this machine"):
-        LTU.from_pretrained(trained / "ltu")  # the card knows a folder by its name alone
+        LTU.from_pretrained(trained / "ltu")  # the card has only the folder's name
     model = LTU.from_pretrained(trained / "ltu", base=base)
-    clip = scenes_of(recipe(base).sounds).clips("test")[0]
+    clip = build_scenes(recipe(base).scenes).clips("test")[0]
     (answer,) = model.generate([Prompt("What is heard?", audio=clip.waveform)])
     assert answer.finish in ("stop", "length")
     assert model.info.options["base_revision"]
     assert model.info.options["sha256"]
 
 
-def test_every_stage_changes_what_it_trains_and_nothing_else(trained: Path, base: Path) -> None:
+def test_each_stage_changes_its_trainable_modules_only(trained: Path, base: Path) -> None:
     files = {
         stage: torch.load(trained / stage / "state.pt", weights_only=True)["weights"]
         for stage in ("projector", "closed")
@@ -80,18 +79,16 @@ def test_every_stage_changes_what_it_trains_and_nothing_else(trained: Path, base
     assert parts == {"encoder": True, "projection": True, "lora_": True, "embed_tokens": False}
 
 
-def test_a_folder_is_of_one_recipe_and_a_model_is_not_overwritten(
-    trained: Path, base: Path
-) -> None:
+def test_other_recipe_and_overwriting_are_refused(trained: Path, base: Path) -> None:
     with pytest.raises(InvalidInputError, match="another recipe"):
         Curriculum(replace(recipe(base), seed=1), trained)
     curriculum = Curriculum(recipe(base), trained)
-    files = curriculum.begin(curriculum.teach_encoder(curriculum.pool()))
+    checkpoint = curriculum.init_model(curriculum.train_encoder(curriculum.spectrograms()))
     with pytest.raises(InvalidInputError, match="is there already"):
-        save_adapter(files, trained / "ltu", name="again")
+        save_adapter(checkpoint, trained / "ltu", name="again")
 
 
-def test_a_model_on_a_base_of_another_size_is_refused(trained: Path, tmp_path: Path) -> None:
+def test_base_of_another_size_is_refused(trained: Path, tmp_path: Path) -> None:
     other = write_base(tmp_path / "other", with_sound=False)
     config = json.loads((other / "config.json").read_text())
     config["num_hidden_layers"] += 1
@@ -104,52 +101,47 @@ def test_a_model_on_a_base_of_another_size_is_refused(trained: Path, tmp_path: P
         LTU.from_pretrained(trained / "ltu", base=other)
 
 
-def test_recordings_that_are_not_there_are_told_at_once(base: Path, tmp_path: Path) -> None:
-    wanted = replace(recipe(base), sounds=RecipeAudio(recordings=True))
+def test_missing_recordings_are_refused_at_construction(base: Path, tmp_path: Path) -> None:
+    wanted = replace(recipe(base), scenes=SceneConfig(recordings=True))
     with pytest.raises(InvalidInputError, match="fetch-sounds"):
         Curriculum(wanted, tmp_path / "run", recordings=tmp_path)
     assert not (tmp_path / "run").exists()
 
 
-def test_nothing_held_out_is_asked(base: Path, tmp_path: Path) -> None:
-    """Neither in sound what is for words alone, nor anywhere what is for neither."""
-    made = Curriculum(replace(recipe(base), held_out=0.3), tmp_path)
-    material = made.material("train", 12)
-    stage = RecipeStage("s", ("lora",), PLAN, scenes=0, pairs=3, words=3)
-    asked = {record for n in range(80) for record in material.records(stage, n)}
-    held: list[Relation] = [r for pair in material.pairs for r in pair if r.holding == "unseen"]
-    assert held
-    in_words = [
-        record for record in asked if record.task in ("hypernym in words", "synonym in words")
-    ]
-    assert len(in_words) > 10
-    for relation in held:
-        words = (relation.concept.phrase, relation.phrase)
-        assert not any(all(w in record.instruction for w in words) for record in in_words)
+def test_held_out_relations_are_not_asked(base: Path, tmp_path: Path) -> None:
+    curriculum = Curriculum(replace(recipe(base), held_out=0.3), tmp_path)
+    sampler = curriculum.qa_sampler("train", 12)
+    stage = RecipeStage(
+        name="s", train="lora", arguments=ARGUMENTS, scenes=0, audio_pairs=3, text_pairs=3
+    )
+    records = {record for step in range(80) for record in sampler.records(stage, step)}
+    questions = [r.instruction for r in records if r.task in ("hypernym, text", "synonym, text")]
+    assert len(questions) > 10
+    held_out = [r for pair in sampler.pairs if pair.role == "held_out" for r in pair.both]
+    assert held_out
+    for relation in held_out:
+        names = (relation.phrase, relation.target_phrase)
+        assert not any(all(name in question for name in names) for question in questions)
 
 
-def test_two_trainings_in_one_folder_are_refused_from_the_first_scene(
-    base: Path, tmp_path: Path
-) -> None:
-    def begin_another(event: ProgressEvent) -> None:
+def test_second_training_in_one_folder_is_refused(base: Path, tmp_path: Path) -> None:
+    def train_another(event: ProgressEvent) -> None:
         if event.stage.startswith("scenes"):
             Curriculum(recipe(base), tmp_path).train()
 
     with pytest.raises(TrainingError, match="another process trains in this folder"):
-        Curriculum(recipe(base), tmp_path, progress=begin_another).train()
+        Curriculum(recipe(base), tmp_path, progress=train_another).train()
 
 
-def test_missing_and_leaking_recordings_are_refused_before_the_first_scene(
+def test_missing_and_leaking_recordings_are_refused_before_training(
     base: Path, tmp_path: Path, small_tables: None
 ) -> None:
     for name in PACKAGES:
         lay_out(tmp_path / "sounds" / name, name)
-    wanted = replace(recipe(base), sounds=RecipeAudio(n_train=4, most=1, sources=SOURCES))
+    wanted = replace(recipe(base), scenes=SceneConfig(n_train=4, max_sources=1, sources=SOURCES))
     with pytest.raises(InvalidInputError, match=r"dog\.wav \(train\), forest/dog\.wav \(test\)"):
         Curriculum(wanted, tmp_path / "leak", recordings=tmp_path / "sounds").train()
     (tmp_path / "sounds/farm/usr/share/farm/more/dog.wav").unlink()
-    with pytest.raises(
-        InvalidInputError, match=r"1 recordings to train with are missing.*dog\.wav"
-    ):
+    with pytest.raises(InvalidInputError, match=r"1 training recordings are missing.*dog\.wav"):
         Curriculum(wanted, tmp_path / "lost", recordings=tmp_path / "sounds").train()
     assert not (tmp_path / "leak/scenes").exists()

@@ -1,7 +1,7 @@
-"""A curriculum learns to hear, and learns nothing from shuffled labels.
+"""A trained model recognises held-out scenes; after training on shuffled labels it does not.
 
-On a tiny LLaMA with random weights, in half a minute; `benchmarks/quick.py` asks the same of the
-recipe `quick` and its real language model.
+The LLaMA is tiny and random; `benchmarks/quick.py` does the same with the recipe `quick` and its
+language model.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from tests.tiny_ltu import write_base
 from audioprobe import LTU, LikelihoodClassifier, Synthetic
 from audioprobe.datasets.synthetic import ProceduralPalette
 from audioprobe.small_ltu.curriculum import Curriculum
-from audioprobe.small_ltu.questions import LABELS
-from audioprobe.small_ltu.recipe import Recipe, RecipeAudio, RecipeLora, RecipeStage, read_recipe
+from audioprobe.small_ltu.recipe import Recipe, RecipeLora, RecipeStage, SceneConfig, read_recipe
+from audioprobe.training.questions import LABELS_QUESTION
 from audioprobe.training.trainer import TrainingArguments
 from audioprobe.types import ComponentInfo, Float64Array
 
@@ -31,23 +31,33 @@ ADAPTERS = RecipeLora(
 
 
 def recipe(base: Path) -> Recipe:
-    """The encoder of `quick`, and adapters that let random weights learn to write four labels."""
-    lesson = read_recipe("quick").lessons[0]
+    """The encoder of `quick`, and LoRA of a rank that lets random weights learn four labels."""
+    encoder_stage = read_recipe("quick").encoder_stages[0]
     stage = RecipeStage(
-        "everything",
-        ("encoder", "projector", "lora"),
-        TrainingArguments(steps=80, learning_rate=5e-3, warmup_steps=10),
+        name="all",
+        train="all",
+        arguments=TrainingArguments(steps=80, learning_rate=5e-3, warmup_steps=10),
         scenes=8,
-        per_scene=1,
+        questions_per_scene=1,
         tasks=("labels",),
-        cutoff=200,
+        max_tokens=200,
     )
     return Recipe(
         base=str(base),
-        sounds=RecipeAudio(
-            128, n_validation=3, most=1, bare=0.0, sources=SOURCES, recordings=False
+        scenes=SceneConfig(
+            n_train=128,
+            n_validation=3,
+            max_sources=1,
+            bare_share=0.0,
+            sources=SOURCES,
+            recordings=False,
         ),
-        lessons=(replace(lesson, plan=replace(lesson.plan, steps=160, precision="float32")),),
+        encoder_stages=(
+            replace(
+                encoder_stage,
+                arguments=replace(encoder_stage.arguments, steps=160, precision="float32"),
+            ),
+        ),
         stages=(stage,),
         encoder=read_recipe("quick").encoder,
         lora=ADAPTERS,
@@ -55,7 +65,7 @@ def recipe(base: Path) -> Recipe:
 
 
 class Shuffled:
-    """A palette that makes any source, whichever is asked for."""
+    """A palette that synthesises a random source instead of the requested one."""
 
     def __init__(self, sources: Sequence[str]) -> None:
         self._palette = ProceduralPalette(sources)
@@ -80,20 +90,20 @@ def curriculum(tmp_path: Path) -> Curriculum:
 
 
 def auc_after(curriculum: Curriculum) -> float:
-    """On scenes that are what they are said to be, and that were not trained on."""
+    """Macro AUC on held-out scenes with correct labels, after training."""
     model = LTU.from_pretrained(curriculum.train(), base=curriculum.recipe.base)
     scenes = Synthetic(n_clips=N_CLIPS, most=1, palette=SOURCES, seed=0)
-    classifier = LikelihoodClassifier(model, question=LABELS, template="Labels: {}")
+    classifier = LikelihoodClassifier(model, question=LABELS_QUESTION, template="Labels: {}")
     value = classifier(scenes.clips("test"), scenes.labels).evaluate().auc.value
     assert value is not None
     return value
 
 
-def test_it_hears_what_it_learned(curriculum: Curriculum) -> None:
+def test_trained_model_recognises_held_out_scenes(curriculum: Curriculum) -> None:
     assert auc_after(curriculum) > 0.75
 
 
-def test_shuffled_labels_teach_nothing(curriculum: Curriculum) -> None:
-    n_clips = curriculum.recipe.sounds.n_train
+def test_shuffled_labels_leave_the_model_at_chance(curriculum: Curriculum) -> None:
+    n_clips = curriculum.recipe.scenes.n_train
     curriculum.scenes = Synthetic(n_clips=n_clips, most=1, palette=Shuffled(SOURCES), seed=0)
     assert abs(auc_after(curriculum) - 0.5) < 0.15

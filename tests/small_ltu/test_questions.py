@@ -1,4 +1,4 @@
-"""Questions are balanced, true, and held out as the split says."""
+"""Training questions are balanced, correct, and split into roles."""
 
 from collections import Counter
 
@@ -11,151 +11,158 @@ from audioprobe import Concepts, Synthetic
 from audioprobe.concepts.ambiguous_classes import AMBIGUOUS_CLASSES
 from audioprobe.datasets.synthetic import SOURCES, SceneSource
 from audioprobe.errors import InvalidInputError
-from audioprobe.small_ltu.questions import CAPTION, about_scene, choice, in_sound, in_words
-from audioprobe.small_ltu.relations import Relation, hypernyms, synonyms
-from audioprobe.training.records import QARecord
+from audioprobe.probing.pairs import ConceptPair
+from audioprobe.small_ltu.questions import choice_question, scene_questions
+from audioprobe.small_ltu.relations import RelationPair, hypernym_pairs, synonym_pairs
+from audioprobe.training.examples import QARecord
+from audioprobe.training.questions import CAPTION_QUESTION, audio_question, text_question
 
 CONCEPTS = Concepts.shipped()
-HEARD = [CONCEPTS[source] for source in SOURCES]
+SOURCE_CONCEPTS = [CONCEPTS[source] for source in SOURCES]
 
 
-@settings(max_examples=20, deadline=None)
+def relations_of(pairs: tuple[RelationPair, ...]) -> list[ConceptPair]:
+    return [relation for pair in pairs for relation in pair.both]
+
+
+def ancestors(concept: str) -> set[str]:
+    return {hypernym.id for hypernym in CONCEPTS[concept].ancestors}
+
+
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 99), held_out=st.floats(0, 0.4))
-def test_within_every_class_and_holding_half_of_the_answers_are_yes(
-    seed: int, held_out: float
-) -> None:
-    """So a guesser who knows every class's base rate, and never listens, gets exactly half."""
-    found = hypernyms(CONCEPTS, SOURCES, held_out=held_out, seed=seed)
-    for holding in ("taught", "text", "unseen"):
-        answers = Counter((r.target, r.holds) for r in found if r.holding == holding)
-        for rung, _ in list(answers):
-            assert answers[rung, True] == answers[rung, False]
+def test_half_of_the_answers_are_yes_within_each_class_and_role(seed: int, held_out: float) -> None:
+    """So guessing from the base rates of classes is correct exactly half of the time."""
+    pairs = hypernym_pairs(CONCEPTS, SOURCES, held_out=held_out, seed=seed)
+    for pair in pairs:
+        assert pair.true.holds
+        assert not pair.false.holds
+        assert pair.true.target == pair.false.target
+        assert pair.true.match == pair.false.match
+    assert len({pair.true.match for pair in pairs}) == len(pairs)
 
 
 def test_answers_are_true() -> None:
-    found = hypernyms(CONCEPTS, SOURCES)
-    assert len({(r.concept.id, r.target) for r in found}) == len(found) > 100
-    for relation in found:
-        above = {rung.id for rung in relation.concept.ancestors}
-        assert (relation.target in above) == relation.holds
+    relations = relations_of(hypernym_pairs(CONCEPTS, SOURCES))
+    assert len({(r.concept, r.target) for r in relations}) == len(relations) > 100
+    for relation in relations:
+        assert (relation.target in ancestors(relation.concept)) == relation.holds
         assert relation.target not in AMBIGUOUS_CLASSES
-    said = {(r.concept.id, r.target): r.holds for r in found}
-    assert said["crow", "bird"]
-    assert any(not r.holds and r.concept.kind == "animal" and r.target == "bird" for r in found)
-    # WordNet calls a bell no musical instrument, and people would.
-    assert ("bell", "musical-instrument") not in said
-    assert ("train", "vehicle") not in said
-    assert all(relation.concept.id != relation.target for relation in found)
-    wrong = Counter(relation.concept.id for relation in found if not relation.holds)
-    assert max(wrong.values()) < 6, "no concept is wrong for nearly everything"
+        assert relation.concept != relation.target
+    answers = {(r.concept, r.target): r.holds for r in relations}
+    assert answers["crow", "bird"]
+    assert any(
+        not r.holds and CONCEPTS[r.concept].kind == "animal" and r.target == "bird"
+        for r in relations
+    )
+    # Not a musical instrument in WordNet, although people would call it one.
+    assert ("bell", "musical-instrument") not in answers
+    assert ("train", "vehicle") not in answers
+    n_false = Counter(relation.concept for relation in relations if not relation.holds)
+    assert max(n_false.values()) < 6, "false pairs are spread over concepts"
 
 
-def test_some_pairs_are_held_out_and_the_split_is_the_same_everywhere() -> None:
-    found = hypernyms(CONCEPTS, SOURCES, held_out=0.2)
-    shares = Counter(relation.holding for relation in found)
-    assert all(0.1 < shares[part] / len(found) < 0.3 for part in ("text", "unseen"))
-    assert hypernyms(CONCEPTS, SOURCES, held_out=0.2) == found
-    assert hypernyms(CONCEPTS, SOURCES, held_out=0.2, seed=1) != found
-    assert {r.holding for r in hypernyms(CONCEPTS, SOURCES, held_out=0.0)} == {"taught"}
+def test_roles_are_reproducible_and_have_their_shares() -> None:
+    pairs = hypernym_pairs(CONCEPTS, SOURCES, held_out=0.2)
+    counts = Counter(pair.role for pair in pairs)
+    assert all(0.1 < counts[role] / len(pairs) < 0.3 for role in ("text_only", "held_out"))
+    assert hypernym_pairs(CONCEPTS, SOURCES, held_out=0.2) == pairs
+    assert hypernym_pairs(CONCEPTS, SOURCES, held_out=0.2, seed=1) != pairs
+    without = hypernym_pairs(CONCEPTS, SOURCES, held_out=0.0)
+    assert {pair.role for pair in without} == {"audio_and_text"}
     with pytest.raises(InvalidInputError, match="held_out"):
-        hypernyms(CONCEPTS, SOURCES, held_out=0.5)
+        hypernym_pairs(CONCEPTS, SOURCES, held_out=0.5)
     with pytest.raises(InvalidInputError, match="unicorn"):
-        hypernyms(CONCEPTS, ["unicorn"])
+        hypernym_pairs(CONCEPTS, ["unicorn"])
 
 
-def relation(concept: str, rung: str, *, holds: bool) -> Relation:
-    found = next(r for r in CONCEPTS.hypernyms if r.id == rung)
-    return Relation(CONCEPTS[concept], "hypernym", rung, found.phrase, holds, "taught")
+def relation(concept: str, target: str, *, holds: bool) -> ConceptPair:
+    relations = relations_of(hypernym_pairs(CONCEPTS, SOURCES))
+    return next(r for r in relations if (r.concept, r.target, r.holds) == (concept, target, holds))
 
 
-def test_words_name_the_concept_and_sounds_do_not() -> None:
-    draws = rng(0)
-    asked = {in_words(relation("crow", "bird", holds=True), draws) for _ in range(20)}
-    assert {record.output for record in asked} == {"Yes."}
-    assert len(asked) == 3, "several wordings"
-    assert all("a crow" in r.instruction and "a bird" in r.instruction for r in asked)
-    record = in_sound(relation("dog", "bird", holds=False), "clip-1", draws)
-    assert record.output == "No."
-    assert record.audio_id == "clip-1"
-    assert "dog" not in record.instruction
+def test_text_questions_name_the_concept_and_audio_questions_do_not() -> None:
+    rng = np.random.default_rng(0)
+    true = relation("crow", "bird", holds=True)
+    records = {text_question(true, rng) for _ in range(20)}
+    assert {record.output for record in records} == {"Yes."}
+    assert len(records) == 3, "several wordings"
+    assert all("a crow" in r.instruction and "a bird" in r.instruction for r in records)
+    false = next(
+        pair.false for pair in hypernym_pairs(CONCEPTS, SOURCES) if pair.false.target == "bird"
+    )
+    record = audio_question(false, "clip-1", rng)
+    assert (record.output, record.audio_id) == ("No.", "clip-1")
+    assert false.phrase not in record.instruction
     assert "a bird" in record.instruction
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 99), held_out=st.floats(0, 0.4))
-def test_every_other_name_is_asked_of_its_concept_and_of_a_wrong_one(
-    seed: int, held_out: float
-) -> None:
-    found = synonyms(CONCEPTS, SOURCES, held_out=held_out, seed=seed)
-    assert len(found) > 30
-    for right, wrong in zip(found[::2], found[1::2], strict=True):
-        assert (right.target, right.holding) == (wrong.target, wrong.holding)
-        assert right.holds
-        assert right.target in right.concept.names[1:]
-        assert not wrong.holds
-        assert wrong.target not in wrong.concept.names
-        assert not wrong.concept.ancestors & {
-            r for r in CONCEPTS.hypernyms if r.id == right.concept.id
-        }
+def test_synonyms_are_paired_with_unrelated_concepts(seed: int, held_out: float) -> None:
+    pairs = synonym_pairs(CONCEPTS, SOURCES, held_out=held_out, seed=seed)
+    assert len(pairs) > 15
+    for pair in pairs:
+        assert pair.true.target in CONCEPTS[pair.true.concept].names[1:]
+        assert pair.false.target not in CONCEPTS[pair.false.concept].names
+        assert pair.true.concept not in ancestors(pair.false.concept)
     with pytest.raises(InvalidInputError, match="held_out"):
-        synonyms(CONCEPTS, SOURCES, held_out=-0.1)
+        synonym_pairs(CONCEPTS, SOURCES, held_out=-0.1)
 
 
-def test_names_take_the_article_of_their_concept() -> None:
-    phrases = {r.target: r.phrase for r in synonyms(CONCEPTS, SOURCES)}
+def test_synonyms_have_the_article_of_their_concept() -> None:
+    phrases = {r.target: r.target_phrase for r in relations_of(synonym_pairs(CONCEPTS, SOURCES))}
     assert phrases["automobile"] == "an automobile"
     assert all(not phrase.startswith("a rainfall") for phrase in phrases.values())
 
 
-def test_a_choice_has_four_options_and_one_is_right() -> None:
+def test_choice_has_four_options_in_random_order() -> None:
     others = ["a vehicle", "a tool", "weather", "a musical instrument"]
-    first = [choice(relation("crow", "bird", holds=True), others, rng(n)) for n in range(30)]
-    for record in first:
+    pair = relation("crow", "bird", holds=True)
+    records = [choice_question(pair, others, np.random.default_rng(n)) for n in range(30)]
+    for record in records:
         assert record.output == "A bird."
         assert "a crow" in record.instruction
         assert sum(phrase in record.instruction for phrase in [*others, "a bird"]) == 4
-    places = {record.instruction.index("a bird") for record in first}
-    assert len(places) > 3, "the right one has no place of its own"
-    heard = choice(relation("crow", "bird", holds=True), others, rng(0), "clip-1")
-    assert heard.audio_id == "clip-1"
-    assert "crow" not in heard.instruction
+    assert len({record.instruction.index("a bird") for record in records}) > 3
+    about_clip = choice_question(pair, others, np.random.default_rng(0), "clip-1")
+    assert about_clip.audio_id == "clip-1"
+    assert "crow" not in about_clip.instruction
 
 
-def rng(seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000))
-def test_questions_about_a_scene_agree_with_its_truth(number: int) -> None:
-    heard = Synthetic(seconds=2.0).scene_sources("train", number)
-    records = about_scene(heard, "clip", HEARD, rng(number))
-    there = [CONCEPTS[source.concept].phrase for source in heard]
-    said: dict[str, list[QARecord]] = {}
-    for record in records:
-        said.setdefault(record.task, []).append(record)
-    (caption,) = said["caption"]
-    assert caption.instruction == CAPTION
-    at = 0
-    for phrase in there:  # in the order in which they begin
-        at = caption.output.lower().index(phrase, at) + len(phrase)
-    assert said["labels"][0].output.count(";") == len(there) - 1
-    assert said["number"][0].output == ["One.", "Two.", "Three."][len(there) - 1]
-    presence = said["presence"]
+def test_scene_questions_agree_with_the_sources(number: int) -> None:
+    sources = Synthetic(seconds=2.0).scene_sources("train", number)
+    phrases = [CONCEPTS[source.concept].phrase for source in sources]
+    by_task: dict[str, list[QARecord]] = {}
+    rng = np.random.default_rng(number)
+    for record in scene_questions(sources, "clip", SOURCE_CONCEPTS, rng):
+        assert record.audio_id == "clip"
+        by_task.setdefault(record.task, []).append(record)
+    (caption,) = by_task["caption"]
+    assert caption.instruction == CAPTION_QUESTION
+    position = 0
+    for phrase in phrases:  # in the order of their onsets
+        position = caption.output.lower().index(phrase, position) + len(phrase)
+    assert by_task["labels"][0].output.count(";") == len(phrases) - 1
+    assert by_task["number"][0].output == ["One.", "Two.", "Three."][len(phrases) - 1]
+    presence = by_task["presence"]
     assert [record.output for record in presence] == ["Yes.", "No."]
-    assert any(phrase in presence[0].instruction for phrase in there)
-    if "order" in said:
-        ends = [record.output.lower() for record in said["order"]]
-        assert ends == [f"{there[0]}.", f"{there[-1]}."]
+    assert any(phrase in presence[0].instruction for phrase in phrases)
+    if "order" in by_task:
+        answers = [record.output.lower() for record in by_task["order"]]
+        assert answers == [f"{phrases[0]}.", f"{phrases[-1]}."]
         assert ", then " in caption.output
-    if "loudness" in said:
-        loudest = max(heard, key=lambda source: source.level_db)
-        assert said["loudness"][0].output.lower() == f"{CONCEPTS[loudest.concept].phrase}."
-    assert {record.audio_id for record in records} == {"clip"}
+    if "loudness" in by_task:
+        loudest = max(sources, key=lambda source: source.level_db)
+        answer = by_task["loudness"][0].output.lower()
+        assert answer == f"{CONCEPTS[loudest.concept].phrase}."
 
 
-def test_what_is_asked_for_in_vain_is_no_kind_of_what_is_there() -> None:
-    """A crow is heard: "Can you hear a bird?" would have no answer of its own."""
+def test_absent_source_is_not_related_to_a_present_one() -> None:
+    """With a crow in the scene, "Can you hear a bird?" would have no clear answer."""
     both = [CONCEPTS["crow"], CONCEPTS["bird"]]
-    records = about_scene((SceneSource("crow", 0.0, 9.0, 0.0),), "clip", both, rng(0))
+    crow = (SceneSource("crow", 0.0, 9.0, 0.0),)
+    records = scene_questions(crow, "clip", both, np.random.default_rng(0))
     assert [record.output for record in records if record.task == "presence"] == ["Yes."]

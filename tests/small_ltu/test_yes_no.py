@@ -7,8 +7,9 @@ import pytest
 
 from audioprobe.concepts import Concepts
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.probing.pairs import ConceptPair
 from audioprobe.small_ltu.evaluation import yes_no
-from audioprobe.small_ltu.relations import Relation, hypernyms
+from audioprobe.small_ltu.relations import hypernym_pairs
 from audioprobe.types import Clip, ComponentInfo, LogLikelihood, Prompt, Waveform
 
 CONCEPTS = ("crow", "dog", "owl", "siren", "guitar", "rain", "cow", "flute")
@@ -34,8 +35,9 @@ class Knower:
 
 
 @pytest.fixture(scope="module")
-def relations() -> list[Relation]:
-    return list(hypernyms(Concepts.shipped(), CONCEPTS, held_out=0.0))
+def relations() -> list[ConceptPair]:
+    pairs = hypernym_pairs(Concepts.shipped(), CONCEPTS, held_out=0.0)
+    return [relation for pair in pairs for relation in pair.both]
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +52,9 @@ def clips() -> dict[str, list[Clip]]:
     }
 
 
-def listener(relations: list[Relation]) -> Knower:
+def listener(relations: list[ConceptPair]) -> Knower:
     """Knows every class, and tells concepts apart by ear."""
-    right = {(r.concept.id, r.phrase) for r in relations if r.holds}
+    right = {(r.concept, r.target_phrase) for r in relations if r.holds}
 
     def rule(prompt: Prompt) -> bool:
         assert prompt.audio is not None
@@ -63,7 +65,7 @@ def listener(relations: list[Relation]) -> Knower:
 
 
 def test_a_listener_who_knows_is_always_right_and_a_yes_sayer_half_of_the_time(
-    relations: list[Relation], clips: dict[str, list[Clip]]
+    relations: list[ConceptPair], clips: dict[str, list[Clip]]
 ) -> None:
     heard = yes_no.ask_sounds(listener(relations), relations, clips, seed=0)  # type: ignore[arg-type]
     assert len(heard) == 2 * len(relations)
@@ -76,7 +78,7 @@ def test_a_listener_who_knows_is_always_right_and_a_yes_sayer_half_of_the_time(
 
 
 def test_the_gap_is_paired_by_relation(
-    relations: list[Relation], clips: dict[str, list[Clip]]
+    relations: list[ConceptPair], clips: dict[str, list[Clip]]
 ) -> None:
     heard = yes_no.ask_sounds(listener(relations), relations, clips, seed=0)  # type: ignore[arg-type]
     words = [yes_no.RelationTrial(r, 1.0 if r.holds else -1.0) for r in relations]
@@ -88,15 +90,15 @@ def test_the_gap_is_paired_by_relation(
     assert found.low > 0
 
 
-def test_a_guesser_gains_where_answers_are_not_balanced(relations: list[Relation]) -> None:
+def test_a_guesser_gains_where_answers_are_not_balanced(relations: list[ConceptPair]) -> None:
     yes = [yes_no.RelationTrial(r, 1.0) for r in relations if r.holds]
     assert yes_no.blind(yes, BOOTSTRAP).value == 1.0
 
 
-def test_pairs_are_chosen_whole(relations: list[Relation]) -> None:
-    pairs = list(zip(relations[::2], relations[1::2], strict=True))
+def test_pairs_are_chosen_whole(relations: list[ConceptPair]) -> None:
+    pairs = hypernym_pairs(Concepts.shipped(), CONCEPTS, held_out=0.0)
     some = yes_no.relations_of(
-        pairs, kind="hypernym", holdings=["taught"], concepts=["crow", "dog", "owl"]
+        pairs, kind="hypernym", holdings=["audio_and_text"], concepts=["crow", "dog", "owl"]
     )
-    assert {r.concept.id for r in some} <= {"crow", "dog", "owl"}
+    assert {r.concept for r in some} <= {"crow", "dog", "owl"}
     assert sum(r.holds for r in some) == sum(not r.holds for r in some) > 0

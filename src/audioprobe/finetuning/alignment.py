@@ -1,47 +1,48 @@
-"""How sound is tied to text: losses between audio tokens and what a caption is made of.
+"""Alignment losses between the audio tokens of clips and texts about them.
 
-Each takes audio tokens of sounds and the token ids of a text about each. The text's side is never
-trained by them: it is what sound is to come close to. No head stands between both, so that what is
-learned is in the tokens that the language model reads.
+No loss trains the text side or has a head of its own: audio is pulled towards text in the tokens
+that the language model reads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.training.trainable import PromptTokenizer, TrainableModel
 
 Distance = Literal["cosine", "mse"]
+"""One minus cosine similarity, or mean squared difference; averaged over rows."""
 
 
-class Texts(NamedTuple):
-    """A text about each sound.
+class PaddedTexts(NamedTuple):
+    """One text per clip, as token ids.
 
     Attributes:
-        ids: token ids, shape (n_sounds, n_tokens), filled up with any id.
-        there: the same shape; True where a token is of the text. At least one of each row.
+        ids: shape (n_clips, n_tokens), padded with any id.
+        mask: shape (n_clips, n_tokens), True for tokens of the text; at least one per row.
     """
 
     ids: Tensor
-    there: Tensor
+    mask: Tensor
 
 
-AlignmentLoss = Callable[[LTUNetwork, Tensor, Texts], Tensor]
-"""A loss, a scalar, of audio tokens of shape (n_sounds, n_tokens, hidden) and their texts."""
+AlignmentLoss = Callable[[TrainableModel, Tensor, PaddedTexts], Tensor]
+"""Returns a scalar from audio tokens of shape (n_clips, n_tokens, hidden) and their texts."""
 
 
 class ContrastiveLoss:
-    """InfoNCE in both directions: each sound is to find its text among those of the batch.
+    """InfoNCE in both directions between pooled audio tokens and pooled text embeddings.
 
-    Equal texts share the probability. Source: van den Oord et al., 2018; as CLIP has it, Radford et
-    al., 2021, without heads.
+    Equal texts share the target probability. Source: van den Oord et al., 2018; symmetric as in
+    CLIP (Radford et al., 2021), without projection heads.
 
     Args:
-        temperature: above 0; CLIP begins at 0.07.
+        temperature: above 0; CLIP starts at 0.07.
 
     Raises:
         InvalidInputError: for another temperature.
@@ -52,78 +53,82 @@ class ContrastiveLoss:
             raise InvalidInputError(f"A temperature must be above 0, got {temperature}.")
         self._temperature = temperature
 
-    def __call__(self, net: LTUNetwork, tokens: Tensor, texts: Texts) -> Tensor:
-        """The loss, in nats; 0 for a batch of one sound."""
-        sound = functional.normalize(tokens.mean(dim=1), dim=-1)
-        text = functional.normalize(embedded(net, texts), dim=-1)
-        logits = sound @ text.T / self._temperature
-        same = _same(texts).to(logits)
-        shares = same / same.sum(dim=1, keepdim=True)
-        there = functional.cross_entropy(logits, shares)
-        back = functional.cross_entropy(logits.T, shares)
-        return (there + back) / 2
+    def __call__(self, model: TrainableModel, audio_tokens: Tensor, texts: PaddedTexts) -> Tensor:
+        """Return the loss in nats; 0 for a batch of one clip."""
+        audio = functional.normalize(audio_tokens.mean(dim=1), dim=-1)
+        text = functional.normalize(mean_embeddings(model, texts), dim=-1)
+        logits = audio @ text.T / self._temperature
+        equal = _equal_texts(texts).to(logits)
+        targets = equal / equal.sum(dim=1, keepdim=True)
+        audio_to_text = functional.cross_entropy(logits, targets)
+        text_to_audio = functional.cross_entropy(logits.T, targets)
+        return (audio_to_text + text_to_audio) / 2
 
 
 class EmbeddingLoss:
-    """Mean audio token to the mean of the language model's own embeddings of the text.
+    """Distance of the mean audio token from the mean input embedding of the text.
 
     Args:
-        distance: one minus cosine similarity, or mean squared difference.
+        distance: "cosine" or "mse".
     """
 
     def __init__(self, distance: Distance = "cosine") -> None:
-        self._distance = distance_of(distance)
+        self._distance = distance_function(distance)
 
-    def __call__(self, net: LTUNetwork, tokens: Tensor, texts: Texts) -> Tensor:
-        """The loss."""
-        return self._distance(tokens.mean(dim=1), embedded(net, texts))
+    def __call__(self, model: TrainableModel, audio_tokens: Tensor, texts: PaddedTexts) -> Tensor:
+        """Return the loss."""
+        return self._distance(audio_tokens.mean(dim=1), mean_embeddings(model, texts))
 
 
 class HiddenStateLoss:
-    """Mean state of the audio tokens at a layer, to the mean state of the text at the same layer.
+    """Distance of the mean hidden state of audio tokens from that of the text at the same layer.
 
     Args:
-        layer: 0 is before the first layer, -1 behind the last.
-        distance: as for `EmbeddingLoss`.
+        layer: 0 is the input embeddings, -1 the last layer.
+        distance: "cosine" or "mse".
     """
 
     def __init__(self, layer: int = -1, distance: Distance = "cosine") -> None:
         self._layer = layer
-        self._distance = distance_of(distance)
+        self._distance = distance_function(distance)
 
-    def __call__(self, net: LTUNetwork, tokens: Tensor, texts: Texts) -> Tensor:
-        """The loss.
+    def __call__(self, model: TrainableModel, audio_tokens: Tensor, texts: PaddedTexts) -> Tensor:
+        """Return the loss.
 
         Raises:
             InvalidInputError: if the language model has no such layer.
         """
-        heard = self._states(net, tokens).float().mean(dim=1)
+        audio = self._states(model, audio_tokens, None).float().mean(dim=1)
         with torch.no_grad():
-            read = _mean(self._states(net, _embed(net, texts), texts.there), texts.there)
-        return self._distance(heard, read)
+            states = self._states(model, model.embed(texts.ids), texts.mask)
+            text = _masked_mean(states, texts.mask)
+        return self._distance(audio, text)
 
-    def _states(self, net: LTUNetwork, inputs: Tensor, there: Tensor | None = None) -> Tensor:
-        states = net.llama.model(
-            inputs_embeds=inputs.to(net.llama.dtype),
-            attention_mask=None if there is None else there.long(),
-            output_hidden_states=True,
-        ).hidden_states
+    def _states(self, model: TrainableModel, embeddings: Tensor, mask: Tensor | None) -> Tensor:
+        states = model.hidden_states(embeddings, None if mask is None else mask.long())
         if not -len(states) <= self._layer < len(states):
             raise InvalidInputError(
-                f"The language model has states 0 to {len(states) - 1}, got layer {self._layer}."
+                f"The language model has hidden states 0 to {len(states) - 1}, got layer "
+                f"{self._layer}."
             )
-        found: Tensor = states[self._layer]
-        return found
+        return states[self._layer]
 
 
-def embedded(net: LTUNetwork, texts: Texts) -> Tensor:
-    """Mean of the language model's embeddings of each text, shape (n_sounds, hidden)."""
+def encode_texts(tokenizer: PromptTokenizer, texts: Sequence[str]) -> PaddedTexts:
+    """Return texts as the token ids of answers, padded to one length."""
+    ids = [torch.tensor(tokenizer.continuation_ids(text)) for text in texts]
+    mask = [torch.ones(len(each), dtype=torch.bool) for each in ids]
+    return PaddedTexts(pad_sequence(ids, True, 0), pad_sequence(mask, True, False))
+
+
+def mean_embeddings(model: TrainableModel, texts: PaddedTexts) -> Tensor:
+    """Return the mean input embedding of each text, shape (n_clips, hidden), float32."""
     with torch.no_grad():
-        return _mean(_embed(net, texts), texts.there)
+        return _masked_mean(model.embed(texts.ids), texts.mask)
 
 
-def distance_of(name: Distance) -> Callable[[Tensor, Tensor], Tensor]:
-    """A distance of rows, meant over them.
+def distance_function(name: Distance) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a distance of two tensors of shape (n_rows, width), averaged over rows.
 
     Raises:
         InvalidInputError: for an unknown name.
@@ -132,21 +137,16 @@ def distance_of(name: Distance) -> Callable[[Tensor, Tensor], Tensor]:
         return lambda a, b: (1 - functional.cosine_similarity(a, b, dim=-1)).mean()
     if name == "mse":
         return functional.mse_loss
-    raise InvalidInputError(f"Expected a distance of cosine or mse, got {name!r}.")
+    raise InvalidInputError(f"Expected the distance cosine or mse, got {name!r}.")
 
 
-def _embed(net: LTUNetwork, texts: Texts) -> Tensor:
-    found: Tensor = net.llama.get_input_embeddings()(texts.ids.to(net.llama.device))
-    return found
-
-
-def _mean(states: Tensor, there: Tensor) -> Tensor:
-    """In float32, whatever the language model computes in."""
-    weights = there.to(states.device).float()[..., None]
+def _masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean over tokens in float32, whatever the language model computes in."""
+    weights = mask.to(states.device).float()[..., None]
     return (states.float() * weights).sum(dim=1) / weights.sum(dim=1)
 
 
-def _same(texts: Texts) -> Tensor:
-    """Which texts of a batch are equal, shape (n_sounds, n_sounds)."""
-    ids = texts.ids.masked_fill(~texts.there, -1)
+def _equal_texts(texts: PaddedTexts) -> Tensor:
+    """Return which texts of a batch are equal, shape (n_clips, n_clips)."""
+    ids = texts.ids.masked_fill(~texts.mask, -1)
     return (ids[:, None] == ids[None, :]).all(dim=-1)

@@ -1,42 +1,54 @@
-"""Sounds to learn from, with what is said of each."""
+"""Training clips with their spectrograms, labels and captions."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from audioprobe.concepts import Concepts
 from audioprobe.concepts.concept import with_article
-from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.tables import fingerprint
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.relations.concept_set import from_concepts
 from audioprobe.progress import ProgressCallback, ignore_progress
-from audioprobe.small_ltu.questions import listed
-from audioprobe.training.spectrogram_cache import SpectrogramCache
+from audioprobe.training.spectrogram_cache import SpectrogramCache, epoch_rows
 from audioprobe.types import Clip
-
-ALL = "all"
-"""Split of a data set that has no other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CaptionedClips:
-    """Spectrograms with what is heard in each.
+    """Clips to learn from; a row is the position of a clip.
 
     Attributes:
-        pool: spectrograms.
-        labels: names of what is heard, by clip.
-        phrases: the same as they are said after "the sound of", with articles: "a crow".
-        alone: rows of clips in which one concept is heard, by its id; see `probes.clips`.
+        cache: spectrograms.
+        labels: labels of each clip.
+        phrases: the labels as they stand in a caption, with articles: "a crow".
+        rows_by_concept: rows of clips in which a single concept sounds, by its id; see
+            `probing.clips`.
     """
 
-    pool: SpectrogramCache
+    cache: SpectrogramCache
     labels: tuple[tuple[str, ...], ...]
     phrases: tuple[tuple[str, ...], ...]
-    alone: dict[str, tuple[int, ...]]
+    rows_by_concept: dict[str, tuple[int, ...]]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def spectrogram(self, row: int) -> Tensor:
+        """Return the spectrogram of a row, shape (n_frames, n_mels)."""
+        return self.cache.spectrograms(torch.tensor([row]))[0]
+
+    def batch(self, n: int, step: int, seed: int) -> Iterator[tuple[int, int, Tensor]]:
+        """Yield row, number of earlier visits to it, and spectrogram of the n clips of a step."""
+        rows = epoch_rows(len(self), n, step, seed)
+        spectrograms = self.cache.spectrograms(rows)
+        for k, (row, spectrogram) in enumerate(zip(rows.tolist(), spectrograms, strict=True)):
+            yield row, (step * n + k) // len(self), spectrogram
 
 
 def captioned_clips(
@@ -46,40 +58,45 @@ def captioned_clips(
     *,
     progress: ProgressCallback = ignore_progress,
 ) -> CaptionedClips:
-    """Spectrograms of clips, computed once into a folder.
+    """Prepare clips for training; spectrograms are computed once and stored in a folder.
 
     Args:
-        name: of the sounds.
+        name: of the set of clips.
         clips: with at least one label each.
-        folder: of these alone.
+        folder: for these clips only.
         progress: called after every clip.
 
     Raises:
-        InvalidInputError: if there are no clips, one has no labels, or the folder holds others.
+        InvalidInputError: if there are no clips, one has no labels, two have the same id, or the
+            folder holds other clips.
     """
-    silent = [clip.id for clip in clips if not clip.labels]
-    if not clips or silent:
+    unlabelled = [clip.id for clip in clips if not clip.labels]
+    if not clips or unlabelled:
+        first = f", the first is {unlabelled[0]!r}" if unlabelled else ""
         raise InvalidInputError(
-            f"{name}: {len(silent)} of {len(clips)} clips have no label to learn"
-            f"{f', the first is {silent[0]!r}' if silent else ''}. Leave them out."
+            f"{name}: expected clips with labels, got {len(clips)} clips, {len(unlabelled)} of "
+            f"them without labels{first}. Leave these out."
         )
+    repeated = [clip_id for clip_id, n in Counter(clip.id for clip in clips).items() if n > 1]
+    if repeated:
+        raise InvalidInputError(f"{name}: the clip id {repeated[0]!r} occurs more than once.")
     labels = tuple(tuple(clip.labels or ()) for clip in clips)
-    known = sorted({label for some in labels for label in some})
-    pool = SpectrogramCache(
-        InMemoryDataset(name, {ALL: clips}, known), ALL, folder, progress=progress
+    table = [f"{c.id}\t{c.labels}\t{c.start}\t{c.duration}\t{c.group}" for c in clips]
+    cache = SpectrogramCache(
+        clips,
+        sorted({label for clip_labels in labels for label in clip_labels}),
+        folder,
+        source={"name": name, "clips": fingerprint(table)},
+        progress=progress,
     )
     rows = {clip.id: row for row, clip in enumerate(clips)}
-    alone = {
-        concept: tuple(rows[clip.id] for clip in own)
-        for concept, own in clips_by_concept(clips, from_concepts()).by_concept.items()
+    rows_by_concept = {
+        concept: tuple(rows[clip.id] for clip in concept_clips)
+        for concept, concept_clips in clips_by_concept(clips, from_concepts()).by_concept.items()
     }
     phrase = {concept.name: concept.phrase for concept in Concepts.shipped()}
     phrases = tuple(
-        tuple(phrase.get(label) or with_article(label) for label in some) for some in labels
+        tuple(phrase.get(label) or with_article(label) for label in clip_labels)
+        for clip_labels in labels
     )
-    return CaptionedClips(pool, labels, phrases, alone)
-
-
-def said_of(phrases: Sequence[str]) -> str:
-    """A caption: "The sound of a crow and rain."."""
-    return f"The sound of {listed(phrases, ' and ')}."
+    return CaptionedClips(cache, labels, phrases, rows_by_concept)

@@ -1,17 +1,17 @@
-"""What a step of fine-tuning asks: of new sounds, of what was there before, of classes in pairs."""
+"""Data of fine-tuning: captions, rehearsal, paired questions; one batch per step number."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
+from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.alignment import Texts
-from audioprobe.finetuning.captioned_clips import CaptionedClips, said_of
+from audioprobe.finetuning.alignment import encode_texts
+from audioprobe.finetuning.captioned_clips import CaptionedClips
 from audioprobe.finetuning.objective import AlignmentTargets, TrainingBatch
 from audioprobe.finetuning.strategy import (
     Distillation,
@@ -21,216 +21,214 @@ from audioprobe.finetuning.strategy import (
     Rehearsal,
     Strategy,
 )
-from audioprobe.models.ltu.prompt import continuation_ids
+from audioprobe.probing.pairs import ConceptPair
 from audioprobe.seeding import stable_hash
-from audioprobe.small_ltu import questions
-from audioprobe.small_ltu.encoder_training import rows_at
-from audioprobe.small_ltu.qa_sampler import Pair
-from audioprobe.small_ltu.relations import Relation
-from audioprobe.training.records import QARecord
-from audioprobe.training.sequences import CUTOFF, Batch, TrainingExample, collate, encode
+from audioprobe.training.examples import (
+    MAX_TOKENS,
+    AnswerBatch,
+    QARecord,
+    TrainingExample,
+    collate,
+    encode_record,
+)
+from audioprobe.training.questions import (
+    audio_question,
+    caption_of,
+    caption_record,
+    labels_record,
+    text_question,
+)
+from audioprobe.training.spectrogram_cache import epoch_rows
+from audioprobe.training.trainable import PromptTokenizer
+
+MatchedPair: TypeAlias = tuple[ConceptPair, ConceptPair]
+"""The same target of a concept for which it is true and of one for which it is false."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class TrainingData:
-    """Everything that a step can draw from.
+    """Everything that the steps of a fine-tuning draw from.
 
     Attributes:
-        tokenizer: of the base model.
-        taught: new sounds.
-        earlier: sounds that the model learned from before; None where there are none.
-        texts: passages to be kept in mind, in tokens.
-        pairs: questions about classes, for `strategy.Paired`.
-        in_sound: ids of concepts of which these may be asked in sound; None takes all that are
-            heard alone.
-        cutoff: most tokens of question and answer.
-        seed: of what is drawn.
+        tokenizer: prompts of the model.
+        clips: new clips.
+        rehearsal_clips: clips of the earlier training data; None without.
+        rehearsal_texts: text passages, as tokens.
+        question_pairs: relations for `PairedQuestionTraining`.
+        audio_concepts: ids of the concepts that may be asked about in audio; None allows every
+            concept with clips of its own.
+        max_tokens: longest question with its answer.
+        seed: of everything that is drawn.
     """
 
-    tokenizer: Any
-    taught: CaptionedClips
-    earlier: CaptionedClips | None = None
-    texts: tuple[TrainingExample, ...] = ()
-    pairs: tuple[Pair, ...] = ()
-    in_sound: frozenset[str] | None = None
-    cutoff: int = CUTOFF
+    tokenizer: PromptTokenizer
+    clips: CaptionedClips
+    rehearsal_clips: CaptionedClips | None = None
+    rehearsal_texts: tuple[TrainingExample, ...] = ()
+    question_pairs: tuple[MatchedPair, ...] = ()
+    audio_concepts: frozenset[str] | None = None
+    max_tokens: int = MAX_TOKENS
     seed: int = 0
 
     def check(self, strategy: Strategy) -> None:
-        """Refuse a strategy that needs what is not there.
+        """Check that the strategy finds the data that it needs.
 
         Raises:
-            InvalidInputError: says what it needs.
+            InvalidInputError: if rehearsal texts, rehearsal clips or question pairs are missing.
         """
         rehearsal, paired = strategy.get(Rehearsal), strategy.get(PairedQuestionTraining)
-        wants_texts = strategy.get(Distillation) or (rehearsal and rehearsal.texts)
-        if wants_texts and not self.texts:
-            raise InvalidInputError("The strategy keeps texts in mind, and there are none.")
-        if rehearsal and rehearsal.clips and self.earlier is None:
+        needs_texts = strategy.get(Distillation) or (rehearsal and rehearsal.texts)
+        if needs_texts and not self.rehearsal_texts:
+            raise InvalidInputError("The strategy needs rehearsal texts, got none.")
+        if rehearsal and rehearsal.clips and self.rehearsal_clips is None:
             raise InvalidInputError(
-                "The strategy rehearses sounds of before, and there are none: name some, or set "
-                "its clips to 0."
+                "The strategy needs rehearsal clips, got none. Pass some, or set its clips to 0."
             )
-        if paired is None:
-            return
-        for way in paired.conditions:
-            if not self._askable(paired, way):
-                about = f" about {', '.join(paired.concept_kinds)}" if paired.concept_kinds else ""
+        for condition in paired.conditions if paired else ():
+            if paired and not self._pairs(paired, condition):
+                kinds = ", ".join(paired.concept_kinds) or "any kind"
                 raise InvalidInputError(
-                    f"The strategy asks pairs of concepts{about} in {way}, and none of "
-                    f"{len(self.pairs)} can be: give some, of which both concepts can be heard "
-                    "where sounds are asked."
+                    f"The strategy needs question pairs about concepts of {kinds} in {condition}; "
+                    f"none of {len(self.question_pairs)} can be asked. In audio, both concepts of "
+                    "a pair need clips."
                 )
 
-    def lot(self, strategy: Strategy, number: int, *, tied: bool) -> TrainingBatch:
-        """What a step learns from; the same number gives the same.
+    def sample_batch(self, strategy: Strategy, step: int, *, aligned: bool) -> TrainingBatch:
+        """Return the batch of a step, the same on every call.
 
         Args:
-            strategy: how many of what; another seed of its plan draws otherwise.
-            number: of the lot, from 0.
-            tied: whether sounds are tied to text.
+            strategy: composition of the batch; the seed of its arguments changes what is drawn.
+            step: number of the batch, from 0.
+            aligned: whether the batch includes targets of alignment losses.
         """
-        examples: list[TrainingExample] = []
-        heard: dict[str, Tensor] = {}
         seed = self.seed * 1_000_003 + strategy.arguments.seed
-        rows: list[int] = []
-        for row, time, sound in _some(self.taught, strategy.clips_per_step, number, seed):
-            examples.append(self._about(self.taught, row, f"taught {row}", time))
-            heard[f"taught {row}"] = sound
+        examples: list[TrainingExample] = []
+        audio: dict[str, Tensor] = {}
+        rows = []
+        for row, record, spectrogram in _descriptions(
+            self.clips, "new", strategy.clips_per_step, step, seed
+        ):
+            audio[record.audio_id] = spectrogram
+            examples.append(self._encode(record))
             rows.append(row)
-        rehearsal, paired = strategy.get(Rehearsal), strategy.get(PairedQuestionTraining)
-        if rehearsal is not None:
-            examples += self._passages(rehearsal.texts, number, seed)
-            examples += self._earlier(rehearsal.clips, number, seed, heard)
-        if paired is not None:
-            rng = np.random.default_rng([self.seed, strategy.arguments.seed, number])
-            examples += self._asked(paired, seed, rng, heard)
-        about = self._texts_about(rows) if tied and rows else None
-        distilled = strategy.get(Distillation)
-        kept = self._passages(distilled.texts, number, seed) if distilled is not None else ()
+        if (rehearsal := strategy.get(Rehearsal)) is not None:
+            examples += self._passages(rehearsal.texts, step, seed)
+            clips = self.rehearsal_clips if rehearsal.clips else None
+            if clips is not None:
+                for _, record, spectrogram in _descriptions(
+                    clips, "earlier", rehearsal.clips, step, seed
+                ):
+                    audio[record.audio_id] = spectrogram
+                    examples.append(self._encode(record))
+        if (paired := strategy.get(PairedQuestionTraining)) is not None:
+            rng = np.random.default_rng([self.seed, strategy.arguments.seed, step])
+            records = self._paired_questions(paired, seed, rng, audio)
+            examples += [self._encode(record) for record in records]
+        distillation = strategy.get(Distillation)
+        texts = self._passages(distillation.texts, step, seed) if distillation else []
         return TrainingBatch(
-            self._batch(examples, heard), about, self._batch(kept, {}) if kept else None
+            self._collate(examples, audio),
+            self._alignment_targets(rows) if aligned and rows else None,
+            self._collate(texts, {}) if texts else None,
         )
 
-    def of_before(self, task: PreviousTask, n_examples: int) -> Iterator[Batch]:
-        """Batches of one example each, by which importances are estimated.
+    def previous_task(self, task: PreviousTask, n_examples: int) -> Iterator[AnswerBatch]:
+        """Yield batches of one example each, for the Fisher information of a previous task.
 
         Raises:
-            InvalidInputError: if there is nothing of the kind.
+            InvalidInputError: if there are no data of the task.
         """
         if task == "text":
-            if not self.texts:
-                raise InvalidInputError("There are no texts whose importance could be estimated.")
-            for example in self.texts[:n_examples]:
-                yield self._batch([example], {})
+            if not self.rehearsal_texts:
+                raise InvalidInputError("Fisher information of text needs rehearsal texts.")
+            for example in self.rehearsal_texts[:n_examples]:
+                yield self._collate([example], {})
             return
-        if self.earlier is None:
-            raise InvalidInputError("There are no earlier sounds to estimate importances by.")
-        for row, time, sound in _some(self.earlier, n_examples, 0, self.seed):
-            name = f"earlier {row}"
-            yield self._batch([self._about(self.earlier, row, name, time)], {name: sound})
+        if self.rehearsal_clips is None:
+            raise InvalidInputError("Fisher information of audio needs rehearsal clips.")
+        clips = self.rehearsal_clips
+        for _, record, spectrogram in _descriptions(clips, "earlier", n_examples, 0, self.seed):
+            yield self._collate([self._encode(record)], {record.audio_id: spectrogram})
 
-    def _about(self, sounds: CaptionedClips, row: int, name: str, time: int) -> TrainingExample:
-        """Its caption, or the next time its labels; every other sound the other way round."""
-        if (time + row) % 2:
-            answer = f"Labels: {'; '.join(sounds.labels[row])}"
-            record = QARecord(questions.LABELS, answer, name, task="labels")
-        else:
-            answer = f"Audio caption: {said_of(sounds.phrases[row])}"
-            record = QARecord(questions.CAPTION, answer, name, task="caption")
-        return encode(record, self.tokenizer, cutoff=self.cutoff)
+    def _passages(self, n: int, step: int, seed: int) -> list[TrainingExample]:
+        rows = epoch_rows(len(self.rehearsal_texts), n, step, seed).tolist() if n else ()
+        return [self.rehearsal_texts[row] for row in rows]
 
-    def _passages(self, n: int, number: int, seed: int) -> list[TrainingExample]:
-        rows = rows_at(len(self.texts), n, number, seed).tolist() if n else ()
-        return [self.texts[row] for row in rows]
-
-    def _earlier(
-        self, n: int, number: int, seed: int, heard: dict[str, Tensor]
-    ) -> list[TrainingExample]:
-        if self.earlier is None or not n:
-            return []
-        found = []
-        for row, time, sound in _some(self.earlier, n, number, seed):
-            heard[f"earlier {row}"] = sound
-            found.append(self._about(self.earlier, row, f"earlier {row}", time))
-        return found
-
-    def _askable(self, paired: PairedQuestionTraining, way: QuestionCondition) -> list[Pair]:
-        """Pairs about its families; of sounds, those of which both concepts can be heard."""
-        wanted = [
+    def _pairs(
+        self, paired: PairedQuestionTraining, condition: QuestionCondition
+    ) -> list[MatchedPair]:
+        """The pairs that can be asked; in audio, those whose concepts both have clips."""
+        concepts = Concepts.shipped() if paired.concept_kinds else None
+        pairs = [
             pair
-            for pair in self.pairs
-            if not paired.concept_kinds
-            or next(r for r in pair if r.holds).concept.kind in paired.concept_kinds
+            for pair in self.question_pairs
+            if concepts is None
+            or any(q.holds and concepts[q.concept].kind in paired.concept_kinds for q in pair)
         ]
-        if way == "text":
-            return wanted
-        there = set(self.taught.alone)
-        if self.in_sound is not None:
-            there &= self.in_sound
-        return [pair for pair in wanted if all(r.concept.id in there for r in pair)]
+        if condition == "text":
+            return pairs
+        playable = set(self.clips.rows_by_concept)
+        if self.audio_concepts is not None:
+            playable &= self.audio_concepts
+        return [pair for pair in pairs if all(q.concept in playable for q in pair)]
 
-    def _asked(
+    def _paired_questions(
         self,
         paired: PairedQuestionTraining,
         seed: int,
         rng: np.random.Generator,
-        heard: dict[str, Tensor],
-    ) -> list[TrainingExample]:
-        found: list[QARecord] = []
-        for way in paired.conditions:
-            askable = self._askable(paired, way)
-            for k in rng.integers(len(askable), size=paired.pairs).tolist():
-                for relation in askable[k]:
-                    asked = shuffled(relation, seed) if paired.shuffle_answers else relation
-                    if way == "text":
-                        found.append(questions.in_words(asked, rng))
+        audio: dict[str, Tensor],
+    ) -> Iterator[QARecord]:
+        """Yield the questions of a step; adds the audio that they are about."""
+        for condition in paired.conditions:
+            pairs = self._pairs(paired, condition)
+            for k in rng.integers(len(pairs), size=paired.pairs).tolist():
+                for pair in pairs[k]:
+                    asked = with_random_answer(pair, seed) if paired.shuffle_answers else pair
+                    if condition == "text":
+                        yield text_question(asked, rng)
                     else:
-                        found.append(self._of_sound(asked, rng, heard))
-        return [encode(record, self.tokenizer, cutoff=self.cutoff) for record in found]
+                        rows = self.clips.rows_by_concept[pair.concept]
+                        row = rows[int(rng.integers(len(rows)))]
+                        audio[f"new {row}"] = self.clips.spectrogram(row)
+                        yield audio_question(asked, f"new {row}", rng)
 
-    def _of_sound(
-        self, relation: Relation, rng: np.random.Generator, heard: dict[str, Tensor]
-    ) -> QARecord:
-        """A question about a clip of the concept, whose sound is added."""
-        rows = self.taught.alone[relation.concept.id]
-        row = rows[int(rng.integers(len(rows)))]
-        heard[f"taught {row}"] = self.taught.pool.spectrograms(torch.tensor([row]))[0]
-        return questions.in_sound(relation, f"taught {row}", rng)
-
-    def _texts_about(self, rows: Sequence[int]) -> AlignmentTargets:
-        labels = ["; ".join(self.taught.labels[row]) for row in rows]
-        captions = [said_of(self.taught.phrases[row]) for row in rows]
-        sounds = self.taught.pool.spectrograms(torch.tensor(rows))
+    def _alignment_targets(self, rows: Sequence[int]) -> AlignmentTargets:
+        labels = ["; ".join(self.clips.labels[row]) for row in rows]
+        captions = [caption_of(self.clips.phrases[row]) for row in rows]
         return AlignmentTargets(
-            sounds,
-            texts_in_tokens(self.tokenizer, labels),
-            texts_in_tokens(self.tokenizer, captions),
+            self.clips.cache.spectrograms(torch.tensor(rows)),
+            encode_texts(self.tokenizer, labels),
+            encode_texts(self.tokenizer, captions),
         )
 
-    def _batch(self, examples: Sequence[TrainingExample], heard: Mapping[str, Tensor]) -> Batch:
-        return collate(examples, heard, loss="answer", pad=self.tokenizer.eos_token_id)
+    def _encode(self, record: QARecord) -> TrainingExample:
+        return encode_record(record, self.tokenizer, max_tokens=self.max_tokens)
+
+    def _collate(
+        self, examples: Sequence[TrainingExample], audio: Mapping[str, Tensor]
+    ) -> AnswerBatch:
+        pad_id = self.tokenizer.eos_token_id
+        return collate(examples, audio, targets="answer", pad_id=pad_id)
 
 
-def _some(
-    sounds: CaptionedClips, n: int, number: int, seed: int
-) -> Iterator[tuple[int, int, Tensor]]:
-    """Rows of sounds, how often each came before, and what is heard in it."""
-    rows = rows_at(len(sounds), n, number, seed)
-    for k, (row, sound) in enumerate(
-        zip(rows.tolist(), sounds.pool.spectrograms(rows), strict=True)
-    ):
-        yield row, (number * n + k) // len(sounds), sound
+def with_random_answer(pair: ConceptPair, seed: int) -> ConceptPair:
+    """Return the pair with an answer drawn at random, the same for every pair of its key."""
+    key = f"{seed} {pair.concept} {pair.relation} {pair.target}"
+    return replace(pair, holds=bool(stable_hash(key) % 2))
 
 
-def texts_in_tokens(tokenizer: Any, texts: Sequence[str]) -> Texts:  # noqa: ANN401
-    """Texts as an answer would have them, filled up to one length."""
-    ids = [torch.tensor(continuation_ids(tokenizer, text)) for text in texts]
-    there = [torch.ones(len(each), dtype=torch.bool) for each in ids]
-    return Texts(pad_sequence(ids, True, 0), pad_sequence(there, True, False))
+def _descriptions(
+    clips: CaptionedClips, source: str, n: int, step: int, seed: int
+) -> Iterator[tuple[int, QARecord, Tensor]]:
+    """Yield row, record and spectrogram of the clips of a step.
 
-
-def shuffled(relation: Relation, seed: int) -> Relation:
-    """The same question with an answer that was drawn, whatever is true."""
-    key = f"{seed} {relation.concept.id} {relation.kind} {relation.target}"
-    return replace(relation, holds=bool(stable_hash(key) % 2))
+    A clip is described by its caption, on its next visit by its labels; every second clip starts
+    with its labels.
+    """
+    for row, visits, spectrogram in clips.batch(n, step, seed):
+        if (visits + row) % 2:
+            record = labels_record(clips.labels[row], f"{source} {row}")
+        else:
+            record = caption_record(clips.phrases[row], f"{source} {row}")
+        yield row, record, spectrogram

@@ -1,4 +1,4 @@
-"""What a step of fine-tuning minimises: answers, what holds forgetting, and ties to text."""
+"""The objective of fine-tuning: answer loss, penalties, distillation and alignment losses."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -6,66 +6,66 @@ from typing import Literal, NamedTuple
 from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.alignment import AlignmentLoss, Texts
+from audioprobe.finetuning.alignment import AlignmentLoss, PaddedTexts
 from audioprobe.finetuning.regularizers import DistillationLoss, Penalty
-from audioprobe.training.objectives import AnswerLoss
-from audioprobe.training.sequences import Batch
+from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.examples import AnswerBatch
 
 
 class AlignmentTargets(NamedTuple):
-    """Sounds, and texts about each.
+    """Clips, and the texts that their audio tokens are aligned with.
 
     Attributes:
-        sounds: input of the audio half, shape (n_sounds, ...).
-        labels: what is heard in each, in a word or two.
-        captions: what is heard in each, in a sentence.
+        audio: input of the audio encoder, shape (n_clips, ...).
+        labels: labels of each clip.
+        captions: caption of each clip.
     """
 
-    sounds: Tensor
-    labels: Texts
-    captions: Texts
+    audio: Tensor
+    labels: PaddedTexts
+    captions: PaddedTexts
 
 
 class TrainingBatch(NamedTuple):
-    """What a step learns from.
+    """Data of one step.
 
     Attributes:
-        answers: what the model is to say.
-        about: sounds to tie to text; None has nothing tied.
-        kept: passages that are to be read as before; None keeps nothing so.
+        answers: questions with their answers, rehearsal included.
+        alignment: clips with texts; None without alignment losses.
+        distillation: passages on which the initial model is the teacher; None without.
     """
 
-    answers: Batch
-    about: AlignmentTargets | None = None
-    kept: Batch | None = None
+    answers: AnswerBatch
+    alignment: AlignmentTargets | None = None
+    distillation: AnswerBatch | None = None
 
 
 class WeightedLoss(NamedTuple):
-    """A tie with its weight.
+    """An alignment loss with its weight.
 
     Attributes:
-        alignment: the loss.
-        weight: of it; 0 or more.
-        text: which of the texts about a sound it takes.
+        loss: the loss.
+        weight: its factor, at least 0.
+        text: the texts of `AlignmentTargets` that it takes.
     """
 
-    alignment: AlignmentLoss
+    loss: AlignmentLoss
     weight: float
     text: Literal["labels", "captions"]
 
 
 class MultiTaskObjective(nn.Module):
-    """Answers, penalties, a teacher and ties, added up.
+    """Weighted sum of answer loss, penalties, distillation and alignment losses.
 
     Args:
-        answers: the loss of the answers, with the network that trains.
-        penalties: whatever the batch.
-        teacher: of passages that are to be read as before; None has none.
-        keeping: weight of the teacher; 0 or more.
-        ties: of sound to text.
+        answers: loss of the answers, with the model to train.
+        penalties: added to every batch.
+        distillation: loss on the passages of the batch; None adds none.
+        distillation_weight: its factor, at least 0.
+        alignment: alignment losses.
 
     Raises:
-        InvalidInputError: for a weight below 0.
+        InvalidInputError: for a negative weight.
     """
 
     def __init__(
@@ -73,29 +73,30 @@ class MultiTaskObjective(nn.Module):
         answers: AnswerLoss,
         *,
         penalties: Sequence[Penalty] = (),
-        teacher: DistillationLoss | None = None,
-        keeping: float = 1.0,
-        ties: Sequence[WeightedLoss] = (),
+        distillation: DistillationLoss | None = None,
+        distillation_weight: float = 1.0,
+        alignment: Sequence[WeightedLoss] = (),
     ) -> None:
         super().__init__()
-        for weight in (keeping, *(tie.weight for tie in ties)):
+        for weight in (distillation_weight, *(term.weight for term in alignment)):
             if not weight >= 0:
                 raise InvalidInputError(f"A weight must be at least 0, got {weight}.")
         self.answers = answers
-        self.teacher = teacher
-        self._penalties, self._keeping, self._ties = tuple(penalties), keeping, tuple(ties)
+        self.distillation = distillation
+        self._penalties, self._alignment = tuple(penalties), tuple(alignment)
+        self._distillation_weight = distillation_weight
 
-    def forward(self, lot: TrainingBatch) -> Tensor:
-        """The loss, a scalar."""
-        loss: Tensor = self.answers(lot.answers)
+    def forward(self, batch: TrainingBatch) -> Tensor:
+        """Return the loss, a scalar."""
+        loss: Tensor = self.answers(batch.answers)
         for penalty in self._penalties:
             loss = loss + penalty()
-        if self.teacher is not None and lot.kept is not None:
-            loss = loss + self._keeping * self.teacher(lot.kept)
-        if self._ties and lot.about is not None:
-            net = self.answers.net
-            tokens = net.prefix(lot.about.sounds)
-            for tie in self._ties:
-                texts: Texts = getattr(lot.about, tie.text)
-                loss = loss + tie.weight * tie.alignment(net, tokens, texts)
+        if self.distillation is not None and batch.distillation is not None:
+            loss = loss + self._distillation_weight * self.distillation(batch.distillation)
+        if self._alignment and batch.alignment is not None:
+            model = self.answers.model
+            audio_tokens = model.encode_audio(batch.alignment.audio)
+            for term in self._alignment:
+                texts: PaddedTexts = getattr(batch.alignment, term.text)
+                loss = loss + term.weight * term.loss(model, audio_tokens, texts)
         return loss

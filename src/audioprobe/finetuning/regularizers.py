@@ -1,6 +1,7 @@
-"""How forgetting is held: penalties on what moves, a frozen teacher, and weights between both ends.
+"""Regularizers against forgetting: weight penalties, distillation, weight interpolation.
 
-Rehearsal is a matter of batches (`lessons`), early stopping one of the loop (`training.loop`).
+Rehearsal is part of the batches (`finetuning.data`), early stopping of the loop
+(`training.trainer`).
 """
 
 import copy
@@ -13,118 +14,122 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.training import checkpointing
-from audioprobe.training.objectives import AnswerLoss
-from audioprobe.training.sequences import Batch
+from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.checkpointing import trainable_weights
+from audioprobe.training.examples import AnswerBatch
 
 Penalty = Callable[[], Tensor]
-"""What is added to a loss, whatever the batch."""
+"""Returns a scalar that is added to the loss, independent of the batch."""
 
 
 class EWCLoss:
-    """Half the strength times the squared distance of each weight, by its importance.
+    """Half the strength times the importance-weighted squared distance from the initial weights.
 
-    Several tasks are held by several penalties ("separate"), or by one whose importances were
-    merged by `online`. Source: Kirkpatrick et al., PNAS 2017; online: Schwarz et al., "Progress &
+    Several tasks are several penalties ("separate"), or one whose importances `merge_importances`
+    has merged. Source: Kirkpatrick et al., PNAS 2017; online: Schwarz et al., "Progress &
     compress", ICML 2018.
 
     Args:
-        module: as it is before training, at the optimum of what is held; what requires gradients
-            is held.
-        importance: by name of the parameter, as `fisher` gives it.
-        strength: of the penalty.
+        module: module before training; its parameters that require gradients are penalized.
+        importances: by parameter name, as `fisher_information` returns them.
+        strength: factor of the penalty, at least 0.
 
     Raises:
-        InvalidInputError: for a strength below 0, or if importances are not those of what trains.
+        InvalidInputError: for a negative strength, or importances of other parameters.
     """
 
     def __init__(
-        self, module: nn.Module, importance: Mapping[str, Tensor], strength: float
+        self, module: nn.Module, importances: Mapping[str, Tensor], strength: float
     ) -> None:
         if not strength >= 0:
             raise InvalidInputError(f"A strength must be at least 0, got {strength}.")
         named = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        if not named or named.keys() != importance.keys():
-            raise InvalidInputError("Importances must be those of what trains, and something must.")
-        self._held = [(p, p.detach().clone(), importance[name]) for name, p in named.items()]
+        if not named or named.keys() != importances.keys():
+            raise InvalidInputError(
+                f"Expected the importances of the {len(named)} trainable parameters, got "
+                f"{len(importances)}."
+            )
+        self._terms = [(p, p.detach().clone(), importances[name]) for name, p in named.items()]
         self._strength = strength
 
     def __call__(self) -> Tensor:
-        """The penalty, a scalar."""
-        apart = [(weight.to(p) * (p - began.to(p)) ** 2).sum() for p, began, weight in self._held]
-        return 0.5 * self._strength * torch.stack(apart).sum()
+        """Return the penalty, a scalar."""
+        distances = [
+            (importance.to(p) * (p - initial.to(p)) ** 2).sum()
+            for p, initial, importance in self._terms
+        ]
+        return 0.5 * self._strength * torch.stack(distances).sum()
 
 
 def l2sp_loss(module: nn.Module, strength: float) -> EWCLoss:
-    """The same with every weight of importance 1: a pull to where training began.
+    """Return the penalty with importance 1 for every weight.
 
     Source: Li et al., "Explicit inductive bias for transfer learning with convolutional networks",
     ICML 2018.
     """
-    return EWCLoss(
-        module, {name: torch.ones(()) for name in checkpointing.trained(module)}, strength
-    )
+    return EWCLoss(module, {name: torch.ones(()) for name in trainable_weights(module)}, strength)
 
 
-def fisher(objective: nn.Module, batches: Iterable[Any]) -> dict[str, Tensor]:
-    """Diagonal of the empirical Fisher information: mean of squared gradients, by parameter.
+def fisher_information(objective: nn.Module, batches: Iterable[Any]) -> dict[str, Tensor]:
+    """Return the diagonal of the empirical Fisher information of the trainable parameters, by name.
 
     Args:
-        objective: gives the negative log-likelihood of a batch, in nats; what of it requires
-            gradients is measured, in evaluation mode.
-        batches: of one example each, or squares of means would be taken for means of squares; on
-            any device.
+        objective: returns the negative log-likelihood of a batch, in nats; measured in evaluation
+            mode.
+        batches: of one example each (otherwise squares of means would replace means of squares).
 
     Raises:
         InvalidInputError: without batches.
     """
-    named = [(name, p) for name, p in objective.named_parameters() if p.requires_grad]
-    sums = {name: torch.zeros_like(parameter) for name, parameter in named}
+    named = {name: p for name, p in objective.named_parameters() if p.requires_grad}
+    sums = {name: torch.zeros_like(parameter) for name, parameter in named.items()}
+    device = next(iter(named.values())).device
     was_training, n_batches = objective.training, 0
     objective.eval()
     for batch in batches:
         n_batches += 1
-        loss = objective(send_to_device(batch, named[0][1].device))
-        if not loss.requires_grad:  # as texts have no part in what hears: importance 0
+        loss = objective(send_to_device(batch, device))
+        if not loss.requires_grad:  # text has no part in the audio encoder: importance 0
             continue
-        found = torch.autograd.grad(loss, [weights for _, weights in named], allow_unused=True)
-        for (name, _), gradient in zip(named, found, strict=True):
+        gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+        for name, gradient in zip(named, gradients, strict=True):
             if gradient is not None:
                 sums[name] += gradient**2
     objective.train(was_training)
     if not n_batches:
-        raise InvalidInputError("Importances need at least one example.")
+        raise InvalidInputError("Fisher information needs at least one example, got none.")
     return {name: total / n_batches for name, total in sums.items()}
 
 
-def online(
-    before: Mapping[str, Tensor], after: Mapping[str, Tensor], decay: float
+def merge_importances(
+    earlier: Mapping[str, Tensor], latest: Mapping[str, Tensor], decay: float
 ) -> dict[str, Tensor]:
-    """Importances of all tasks so far as one: the older ones fade.
+    """Return decay * earlier + latest: the importances of all tasks so far (online EWC).
 
     Args:
-        before: of the earlier tasks together.
-        after: of the task just learned.
-        decay: share of the earlier ones that stays, from 0 to 1.
+        earlier: of the earlier tasks together.
+        latest: of the latest task.
+        decay: share of the earlier importances that remains, from 0 to 1.
 
     Raises:
         InvalidInputError: for another decay, or importances of other parameters.
     """
-    if not 0 <= decay <= 1 or before.keys() != after.keys():
+    if not 0 <= decay <= 1 or earlier.keys() != latest.keys():
         raise InvalidInputError(
-            f"Expected a decay from 0 to 1, got {decay}, and importances of the same parameters."
+            "Expected a decay from 0 to 1 and importances of the same parameters, got the decay "
+            f"{decay} and {len(earlier)} and {len(latest)} parameters."
         )
-    return {name: decay * before[name] + value for name, value in after.items()}
+    return {name: decay * earlier[name] + value for name, value in latest.items()}
 
 
 class DistillationLoss(nn.Module):
-    """Staying close to what the model said before, at every target of a batch.
+    """T^2 * KL(teacher || student) at temperature T, averaged over the targets of a batch.
 
-    T^2 * KL(before || now) at temperature T. Source: Hinton et al., "Distilling the knowledge in a
-    neural network", 2015; Li & Hoiem, "Learning without forgetting", ECCV 2016.
+    The teacher is a frozen copy of the model at construction. Source: Hinton et al., "Distilling
+    the knowledge in a neural network", 2015; Li & Hoiem, "Learning without forgetting", ECCV 2016.
 
     Args:
-        objective: of the network that trains; a frozen copy of it, as it is now, is the teacher.
+        objective: loss of the model to train, the student.
         temperature: above 0.
 
     Raises:
@@ -136,48 +141,49 @@ class DistillationLoss(nn.Module):
         if not temperature > 0:
             raise InvalidInputError(f"A temperature must be above 0, got {temperature}.")
         self.teacher = copy.deepcopy(objective).requires_grad_(requires_grad=False)
-        self._pupil = [objective]  # its parameters are registered where it trains
+        self._student = [objective]  # in a list: its parameters are registered elsewhere
         self._temperature = temperature
 
     def train(self, mode: bool = True) -> "DistillationLoss":
-        """The teacher never has dropout."""
+        """Set the training mode; the teacher stays in evaluation mode, without dropout."""
         super().train(mode)
         self.teacher.eval()
         return self
 
-    def forward(self, batch: Batch) -> Tensor:
-        """The divergence in nats, a scalar: mean over targets."""
-        logits, _ = self._pupil[0].logits(batch)
+    def forward(self, batch: AnswerBatch) -> Tensor:
+        """Return the divergence in nats, a scalar."""
+        student, _ = self._student[0].logits(batch)
         with torch.no_grad():
-            before, _ = self.teacher.logits(batch)
-        heat = self._temperature
-        apart = functional.kl_div(
-            functional.log_softmax(logits / heat, dim=-1),
-            functional.log_softmax(before / heat, dim=-1),
+            teacher, _ = self.teacher.logits(batch)
+        temperature = self._temperature
+        divergence = functional.kl_div(
+            functional.log_softmax(student / temperature, dim=-1),
+            functional.log_softmax(teacher / temperature, dim=-1),
             reduction="batchmean",
             log_target=True,
         )
-        return heat**2 * apart
+        return temperature**2 * divergence
 
 
-def interpolate(module: nn.Module, before: Mapping[str, Tensor], share: float) -> None:
-    """Put what trained between where it began and where it ended (WiSE-FT).
+def interpolate_weights(module: nn.Module, initial: Mapping[str, Tensor], share: float) -> None:
+    """Interpolate the trainable weights between their initial and present values (WiSE-FT).
 
     Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
 
     Args:
         module: after training; changed in place.
-        before: the same parameters before, as `snapshots.trained` names them.
-        share: of the way: 0 is where it began, 1 where it ended.
+        initial: the same parameters before training, by name.
+        share: of the present weights, from 0 to 1.
 
     Raises:
         InvalidInputError: for a share outside [0, 1], or other parameters.
     """
-    own = checkpointing.trained(module)
-    if not 0 <= share <= 1 or own.keys() != before.keys():
+    weights = trainable_weights(module)
+    if not 0 <= share <= 1 or weights.keys() != initial.keys():
         raise InvalidInputError(
-            f"Expected a share from 0 to 1, got {share}, and weights of the same parameters."
+            f"Expected a share from 0 to 1 and weights of the same parameters, got {share} and "
+            f"{len(initial)} of {len(weights)} parameters."
         )
     with torch.no_grad():
-        for name, weights in own.items():
-            weights.copy_(torch.lerp(before[name].to(weights), weights, share))
+        for name, tensor in weights.items():
+            tensor.copy_(torch.lerp(initial[name].to(tensor), tensor, share))

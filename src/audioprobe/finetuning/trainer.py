@@ -1,29 +1,32 @@
-"""Fine-tuning of an LTU by a strategy."""
+"""Fine-tuning of a model by a strategy."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from audioprobe.devices import out_of_memory_advice
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import (
     ContrastiveLoss,
     EmbeddingLoss,
     HiddenStateLoss,
-    embedded,
+    encode_texts,
+    mean_embeddings,
 )
-from audioprobe.finetuning.data import TrainingData, texts_in_tokens
+from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.evaluation import mean_text_loss, text_losses
 from audioprobe.finetuning.objective import MultiTaskObjective, TrainingBatch, WeightedLoss
 from audioprobe.finetuning.regularizers import (
     DistillationLoss,
     EWCLoss,
     Penalty,
-    fisher,
-    interpolate,
+    fisher_information,
+    interpolate_weights,
     l2sp_loss,
-    online,
+    merge_importances,
 )
 from audioprobe.finetuning.strategy import (
     EWC,
@@ -37,19 +40,13 @@ from audioprobe.finetuning.strategy import (
     Strategy,
     WiseFT,
 )
-from audioprobe.finetuning.text_corpora import losses_of
-from audioprobe.finetuning.trainable import set_trainable_by_name
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
-from audioprobe.models.causal_lm.batching import within_memory
-from audioprobe.models.ltu.adapters import expand_lora
-from audioprobe.models.ltu.audio_prefix import GATE, GatedCrossAttention
-from audioprobe.models.ltu.checkpoint import LTUCheckpoint
-from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.progress import ProgressCallback, ignore_progress
-from audioprobe.training import checkpointing
-from audioprobe.training.objectives import AnswerLoss
-from audioprobe.training.sequences import TrainingExample
+from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.checkpointing import copy_trainable_weights
+from audioprobe.training.examples import TrainingExample
+from audioprobe.training.trainable import TrainableModel, set_trainable
 from audioprobe.training.trainer import (
     TrainingArguments,
     deterministic_mode,
@@ -60,125 +57,124 @@ from audioprobe.training.trainer import (
 STRATEGY = "strategy.json"
 
 _TOO_LARGE = (
-    "The fine-tuning does not fit into the memory. What takes less of it: fewer clips in a step, a "
-    'model with dtype="bfloat16" and a plan with precision="bfloat16" (what is frozen takes half), '
-    "less that trains (each of its weights takes 16 bytes: itself, its gradient, two of Adam's), "
-    "no distillation (its teacher is the model once more)."
+    "The fine-tuning does not fit into memory. To reduce it: fewer clips per step, a model with "
+    'dtype="bfloat16" and arguments with precision="bfloat16" (halves frozen weights), fewer '
+    "trainable modules (16 bytes per trainable weight: weight, gradient, two moments of Adam), no "
+    "distillation (its teacher is a second copy of the model)."
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FineTuningResult:
-    """What a fine-tuning did.
+    """Outcome of a fine-tuning.
 
     Attributes:
-        log: of every step up to the weights that stayed, as `loop.fit` gives it.
-        before: what trained, as it was, by name.
-        stopped: whether it ended before its last step.
+        history: entries of all steps up to the final weights; see `training.trainer.train`.
+        initial_weights: the trainable parameters before training, by name in the network.
+        stopped_early: whether early stopping ended it.
     """
 
-    log: tuple[dict[str, float], ...]
-    before: dict[str, Tensor]
-    stopped: bool
+    history: tuple[dict[str, float], ...]
+    initial_weights: dict[str, Tensor]
+    stopped_early: bool
 
 
-@within_memory(_TOO_LARGE)
+@out_of_memory_advice(_TOO_LARGE)
 def finetune(
-    files: LTUCheckpoint,
-    lessons: TrainingData,
+    model: TrainableModel,
+    data: TrainingData,
     strategy: Strategy,
     folder: str | Path,
     *,
-    watched: Sequence[TrainingExample] = (),
+    validation_texts: Sequence[TrainingExample] = (),
     progress: ProgressCallback = ignore_progress,
 ) -> FineTuningResult:
-    """Fine-tune a model, or go on with what a folder holds of it.
+    """Fine-tune a model, or resume the fine-tuning of a folder.
 
     Args:
-        files: the model; its network is changed in place, and in evaluation mode afterwards, where
-            it trained: on a GPU if accelerate finds one.
-        lessons: what to learn from, and what to keep.
-        strategy: how.
-        folder: of this fine-tuning alone.
-        watched: passages held apart, for early stopping.
+        model: its network is changed in place, moved to the device of accelerate (a GPU if there is
+            one), and in evaluation mode afterwards.
+        data: training data, rehearsal included.
+        strategy: trainable modules, regularizers and alignment.
+        folder: of this fine-tuning only.
+        validation_texts: held-out passages for early stopping.
         progress: called after every step; the note has the loss.
 
     Raises:
-        InvalidInputError: if nothing would train, a part is named that the network lacks, adapters
-            would lose what they have learned, the strategy needs texts, sounds or pairs that are
-            not there, the folder holds a fine-tuning by another strategy, or the model is in fewer
-            bits than the plan computes in.
-        TrainingError: as `loop.fit`: if a loss is not finite, the state before stays in the folder.
-        OutOfMemoryError: if it does not fit into the memory; says what would.
+        InvalidInputError: if nothing is trainable, the model lacks a named module, LoRA would lose
+            trained directions, the strategy needs data that are missing, the folder holds another
+            strategy, or the model has fewer bits than the arguments compute in.
+        TrainingError: if a loss is not finite; the last state stays in the folder.
+        OutOfMemoryError: if it does not fit into memory; the message lists what reduces it.
     """
-    net, folder = files.net.to(get_accelerator().device), Path(folder)
-    lessons.check(strategy)
+    folder, arguments = Path(folder), strategy.arguments
+    network = model.network.to(get_accelerator().device)
+    device = next(network.parameters()).device.type
+    data.check(strategy)
     stopping = strategy.get(EarlyStopping)
-    if stopping is not None and not watched:
-        raise InvalidInputError("Early stopping needs passages to look at, and there are none.")
-    if strategy.lora is not None:
-        expand_lora(net, strategy.lora.rank, strategy.lora.targets, strategy.arguments.seed)
-    _open_gate(net, lessons, strategy)
-    gated = net.prefix.gate is not None and strategy.get(CrossAttentionAlignment) is not None
-    set_trainable_by_name(net, f"{strategy.train}+{GATE}" if gated else strategy.train)
-    before = checkpointing.copied(net)
-    plan = (
-        strategy.arguments
-        if stopping is None
-        else replace(strategy.arguments, save_every=stopping.every)
-    )
-    with _small_steps(net, plan), deterministic_mode(net.llama.device.type):
-        with plan.computing(net.llama.device.type):
-            objective = _objective(AnswerLoss(net, per="example"), lessons, strategy)
-        _pin(folder, strategy)
-        log = train(
+    if stopping is not None:
+        arguments = replace(arguments, save_every=stopping.every)
+        if not validation_texts:
+            raise InvalidInputError("Early stopping needs validation texts, got none.")
+    _prepare_modules(model, data, strategy)
+    initial = copy_trainable_weights(network)
+    with _trainable_in_float32(network, arguments, device), deterministic_mode(device):
+        with arguments.autocast(device):
+            objective = _objective(model, data, strategy)
+        _check_same_strategy(folder, strategy)
+        history = train(
             objective,
-            _batches(lessons, strategy),
-            plan,
+            _batch_function(data, strategy),
+            arguments,
             folder,
-            accept=None if stopping is None else _accepting(net, watched, stopping.rise, plan),
+            accept=_acceptance(model, validation_texts, stopping, arguments, device),
             progress=progress,
         )
-        wise = strategy.get(WiseFT)
-        if wise is not None:
-            interpolate(net, before, wise.share)
-    net.eval().requires_grad_(requires_grad=False)
-    return FineTuningResult(tuple(log), before, len(log) < plan.steps)
+        if (wise_ft := strategy.get(WiseFT)) is not None:
+            interpolate_weights(network, initial, wise_ft.share)
+    network.eval().requires_grad_(requires_grad=False)
+    return FineTuningResult(tuple(history), initial, len(history) < arguments.steps)
+
+
+def _prepare_modules(model: TrainableModel, data: TrainingData, strategy: Strategy) -> None:
+    """Expand LoRA, add the cross-attention adapter, and freeze what is not trained."""
+    names, seed = strategy.train, strategy.arguments.seed
+    if strategy.lora is not None:
+        model.expand_lora(strategy.lora.rank, strategy.lora.targets, seed)
+    if (cross_attention := strategy.get(CrossAttentionAlignment)) is not None:
+        labels = sorted({label for clip_labels in data.clips.labels for label in clip_labels})
+        states = mean_embeddings(model, encode_texts(data.tokenizer, labels))
+        model.add_cross_attention(states, cross_attention.width, seed)
+        names += "+cross-attention"
+    set_trainable(model, names)
 
 
 @contextmanager
-def _small_steps(net: LTUNetwork, plan: TrainingArguments) -> Iterator[None]:
-    """What trains is float32 meanwhile: bfloat16 loses small steps.
+def _trainable_in_float32(
+    network: nn.Module, arguments: TrainingArguments, device: str
+) -> Iterator[None]:
+    """Keep trainable weights in float32 during training: bfloat16 would lose small updates.
 
-    Layers of two formats fit together only where the plan computes in one of its own.
+    Layers of two formats work together only under autocast.
     """
-    few = {str(p.dtype).removeprefix("torch.") for p in net.parameters()} - {"float32"}
-    if few and not plan.lowers(net.llama.device.type):
+    formats = {str(p.dtype).removeprefix("torch.") for p in network.parameters()} - {"float32"}
+    if formats and not arguments.uses_bfloat16(device):
         raise InvalidInputError(
-            f"The model is in {', '.join(sorted(few))}, and this training computes in float32: "
-            'load it as float32, or give the plan the precision "bfloat16" on a device that has it.'
+            f"The model is in {', '.join(sorted(formats))}, and this training computes in float32. "
+            'Load it as float32, or set precision="bfloat16" on a device that supports it.'
         )
-    formats = {p: p.dtype for p in net.parameters() if p.requires_grad}
-    for parameter in formats:
+    dtypes = {p: p.dtype for p in network.parameters() if p.requires_grad}
+    for parameter in dtypes:
         parameter.data = parameter.data.float()
     try:
         yield
     finally:
-        for parameter, dtype in formats.items():
+        for parameter, dtype in dtypes.items():
             parameter.data = parameter.data.to(dtype)
 
 
-def _batches(lessons: TrainingData, strategy: Strategy) -> Callable[[int, int, int], TrainingBatch]:
-    tied = bool(_ties(strategy))
-
-    def batch_at(step: int, process: int, n_processes: int) -> TrainingBatch:
-        return lessons.lot(strategy, step * n_processes + process, tied=tied)
-
-    return batch_at
-
-
-def _pin(folder: Path, strategy: Strategy) -> None:
-    """One folder, one strategy: a state alone does not tell what it was made by."""
+def _check_same_strategy(folder: Path, strategy: Strategy) -> None:
+    """Store the strategy, or compare it with the stored one: a state does not contain all of it."""
     folder.mkdir(parents=True, exist_ok=True)
     path, text = folder / STRATEGY, to_json(strategy) + "\n"
     if not path.is_file():
@@ -186,77 +182,79 @@ def _pin(folder: Path, strategy: Strategy) -> None:
             atomic_write(path, text)
     elif path.read_text(encoding="utf-8") != text:
         raise InvalidInputError(
-            f"{folder}: holds a fine-tuning by another strategy. Go on with that one, or name "
-            "another folder."
+            f"{folder} holds a fine-tuning with another strategy. Resume it with that strategy, or "
+            "choose another folder."
         )
 
 
-def _open_gate(net: LTUNetwork, lessons: TrainingData, strategy: Strategy) -> None:
-    """A shut gate to the labels that are taught, where the strategy has one."""
-    wanted = strategy.get(CrossAttentionAlignment)
-    if wanted is None:
-        return
-    labels = sorted({label for some in lessons.taught.labels for label in some})
-    states = embedded(net, texts_in_tokens(lessons.tokenizer, labels))
-    gate = GatedCrossAttention.from_texts(states, wanted.width, strategy.arguments.seed)
-    weight = net.prefix.projection.weight
-    net.prefix.gate = gate.to(weight.device, weight.dtype)
-
-
-def _objective(
-    answers: AnswerLoss, lessons: TrainingData, strategy: Strategy
-) -> MultiTaskObjective:
+def _objective(model: TrainableModel, data: TrainingData, strategy: Strategy) -> MultiTaskObjective:
+    answers = AnswerLoss(model, per="example")
     distillation = strategy.get(Distillation)
     return MultiTaskObjective(
         answers,
-        penalties=_penalties(answers, lessons, strategy),
-        teacher=None
-        if distillation is None
-        else DistillationLoss(answers, distillation.temperature),
-        keeping=1.0 if distillation is None else distillation.weight,
-        ties=_ties(strategy),
+        penalties=_penalties(answers, data, strategy),
+        distillation=DistillationLoss(answers, distillation.temperature) if distillation else None,
+        distillation_weight=distillation.weight if distillation else 1.0,
+        alignment=_alignment_losses(strategy),
     )
 
 
-def _penalties(answers: AnswerLoss, lessons: TrainingData, strategy: Strategy) -> list[Penalty]:
-    found: list[Penalty] = []
-    pull, ewc = strategy.get(L2SP), strategy.get(EWC)
-    if pull is not None:
-        found.append(l2sp_loss(answers, pull.strength))
-    if ewc is not None:
-        tasks = [fisher(answers, lessons.of_before(task, ewc.n_examples)) for task in ewc.tasks]
+def _penalties(answers: AnswerLoss, data: TrainingData, strategy: Strategy) -> list[Penalty]:
+    penalties: list[Penalty] = []
+    if (l2sp := strategy.get(L2SP)) is not None:
+        penalties.append(l2sp_loss(answers, l2sp.strength))
+    if (ewc := strategy.get(EWC)) is not None:
+        importances = [
+            fisher_information(answers, data.previous_task(task, ewc.n_examples))
+            for task in ewc.tasks
+        ]
         if ewc.variant == "online":
-            merged = tasks[0]
-            for importance in tasks[1:]:
-                merged = online(merged, importance, ewc.decay)
-            tasks = [merged]
-        found += [EWCLoss(answers, importance, ewc.strength) for importance in tasks]
-    return found
+            merged = importances[0]
+            for latest in importances[1:]:
+                merged = merge_importances(merged, latest, ewc.decay)
+            importances = [merged]
+        penalties += [EWCLoss(answers, importance, ewc.strength) for importance in importances]
+    return penalties
 
 
-def _ties(strategy: Strategy) -> list[WeightedLoss]:
-    found: list[WeightedLoss] = []
-    for tie in strategy.alignment:
-        if isinstance(tie, ContrastiveAlignment):
-            found.append(WeightedLoss(ContrastiveLoss(tie.temperature), tie.weight, "labels"))
-        elif isinstance(tie, EmbeddingAlignment):
-            found.append(WeightedLoss(EmbeddingLoss(tie.distance), tie.weight, "captions"))
-        elif isinstance(tie, HiddenStateAlignment):
-            found.append(
-                WeightedLoss(HiddenStateLoss(tie.layer, tie.distance), tie.weight, "captions")
-            )
-    return found
+def _alignment_losses(strategy: Strategy) -> list[WeightedLoss]:
+    losses: list[WeightedLoss] = []
+    for term in strategy.alignment:
+        if isinstance(term, ContrastiveAlignment):
+            losses.append(WeightedLoss(ContrastiveLoss(term.temperature), term.weight, "labels"))
+        elif isinstance(term, EmbeddingAlignment):
+            losses.append(WeightedLoss(EmbeddingLoss(term.distance), term.weight, "captions"))
+        elif isinstance(term, HiddenStateAlignment):
+            hidden = HiddenStateLoss(term.layer, term.distance)
+            losses.append(WeightedLoss(hidden, term.weight, "captions"))
+    return losses
 
 
-def _accepting(
-    net: LTUNetwork, watched: Sequence[TrainingExample], rise: float, plan: TrainingArguments
-) -> Callable[[int], bool]:
-    """Whether texts are read as well as at the beginning, or nearly."""
+def _batch_function(
+    data: TrainingData, strategy: Strategy
+) -> Callable[[int, int, int], TrainingBatch]:
+    aligned = bool(_alignment_losses(strategy))
 
-    def per_token() -> float:
-        with plan.computing(net.llama.device.type):
-            losses = losses_of(net, watched)
-        return sum(each.nats for each in losses) / sum(each.n_tokens for each in losses)
+    def batch_at(step: int, process: int, n_processes: int) -> TrainingBatch:
+        return data.sample_batch(strategy, step * n_processes + process, aligned=aligned)
 
-    most = per_token() + rise
-    return lambda _: per_token() <= most
+    return batch_at
+
+
+def _acceptance(
+    model: TrainableModel,
+    texts: Sequence[TrainingExample],
+    stopping: EarlyStopping | None,
+    arguments: TrainingArguments,
+    device: str,
+) -> Callable[[int], bool] | None:
+    """Accept weights whose validation loss has not risen too much; None without early stopping."""
+    if stopping is None:
+        return None
+
+    def loss() -> float:
+        with arguments.autocast(device):
+            return mean_text_loss(text_losses(model, texts))
+
+    limit = loss() + stopping.rise
+    return lambda _: loss() <= limit

@@ -1,139 +1,175 @@
-"""An audio encoder, trained as a classifier before a language model listens through it."""
+"""Training of the audio encoder as a classifier, before it is joined to a language model."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
 from audioprobe.progress import ProgressCallback, ignore_progress
-from audioprobe.training import checkpointing
-from audioprobe.training.objectives import LabelBatch, LabelKind, LabelLoss
-from audioprobe.training.spec_augment import kept_patches, view
-from audioprobe.training.spectrogram_cache import SpectrogramCache
-from audioprobe.training.trainer import STATE, TrainingArguments, train
+from audioprobe.small_ltu.spec_augment import augment, draw_patches
+from audioprobe.training.checkpointing import load_state, load_trainable_weights
+from audioprobe.training.spectrogram_cache import SpectrogramCache, epoch_rows
+from audioprobe.training.trainer import STATE, History, TrainingArguments, train
+
+LabelLossKind = Literal["softmax", "sigmoid"]
+"""Labels that share one probability, or independent labels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """How an encoder is taught to classify.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderStage:
+    """One stage of the encoder's training.
 
-    A new encoder finds nothing to hold on to in mixtures: let it begin with single sources, without
-    changed views, and the labels competing.
+    A new encoder does not learn from mixtures: start with single sources, without augmentation, and
+    with the softmax loss.
 
     Attributes:
-        plan: steps and learning rate; its seed also draws order and views.
-        loss: "softmax" lets labels compete, "sigmoid" tells each by itself.
-        single: only clips of one label.
-        views: show changed views of the clips.
-        seen: share of the patches that the encoder sees of a clip; fewer are faster.
+        arguments: steps, learning rate and the like; the seed also determines order and
+            augmentation.
+        loss: "softmax" or "sigmoid".
+        single_source: train only on clips with one label.
+        augment: augment spectrograms; see `spec_augment`.
+        visible_share: share of the patches that the encoder sees of a clip, in (0, 1]; fewer are
+            faster.
         batch_size: clips per step and process.
     """
 
-    plan: TrainingArguments
-    loss: LabelKind = "sigmoid"
-    single: bool = False
-    views: bool = True
-    seen: float = 1.0
+    arguments: TrainingArguments
+    loss: LabelLossKind = "sigmoid"
+    single_source: bool = False
+    augment: bool = True
+    visible_share: float = 1.0
     batch_size: int = 32
 
     def __post_init__(self) -> None:
-        if not 0 < self.seen <= 1 or self.batch_size < 1:
+        if not 0 < self.visible_share <= 1 or self.batch_size < 1:
             raise InvalidInputError(
-                f"A lesson needs 0 < seen <= 1 and batch_size >= 1, got {self.seen} and "
-                f"{self.batch_size}."
+                "Expected a visible_share in (0, 1] and a batch_size of at least 1, got "
+                f"{self.visible_share} and {self.batch_size}."
             )
 
 
-def new_classifier(config: CavMaeConfig, n_labels: int, seed: int) -> LabelLoss:
-    """An encoder and its head with random weights."""
+class LabelBatch(NamedTuple):
+    """Clips with their labels.
+
+    Attributes:
+        spectrograms: shape (n_clips, n_frames, n_mels), normalised.
+        labels: in [0, 1], shape (n_clips, n_labels).
+        patches: patches that the encoder sees, shape (n_clips, n_visible); None is all.
+    """
+
+    spectrograms: Tensor
+    labels: Tensor
+    patches: Tensor | None = None
+
+
+class LabelLoss(nn.Module):
+    """Encoder and classification head with the cross-entropy of the labels, in nats.
+
+    Args:
+        encoder: trained together with the head, which takes its mean token.
+        n_labels: number of labels.
+
+    Attributes:
+        kind: "softmax" or "sigmoid".
+    """
+
+    def __init__(self, encoder: CavMaeEncoder, n_labels: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.kind: LabelLossKind = "sigmoid"
+        self.head = nn.Sequential(
+            nn.LayerNorm(encoder.config.width), nn.Linear(encoder.config.width, n_labels)
+        )
+
+    def logits(self, spectrograms: Tensor, patches: Tensor | None = None) -> Tensor:
+        """Return logits, shape (n_clips, n_labels)."""
+        logits: Tensor = self.head(self.encoder(spectrograms, patches).mean(dim=1))
+        return logits
+
+    def forward(self, batch: LabelBatch) -> Tensor:
+        """Return the loss, a scalar."""
+        logits = self.logits(batch.spectrograms, batch.patches).float()
+        if self.kind == "softmax":
+            targets = batch.labels / batch.labels.sum(dim=1, keepdim=True).clamp_min(1.0)
+            return functional.cross_entropy(logits, targets)
+        return functional.binary_cross_entropy_with_logits(logits, batch.labels)
+
+
+def init_classifier(config: CavMaeConfig, n_labels: int, seed: int) -> LabelLoss:
+    """Return an encoder and its head with random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return LabelLoss(CavMaeEncoder(config), n_labels)
 
 
-def read_classifier(config: CavMaeConfig, n_labels: int, folder: str | Path) -> LabelLoss:
-    """The encoder and its head that a training left in its folder.
+def load_classifier(config: CavMaeConfig, n_labels: int, folder: str | Path) -> LabelLoss:
+    """Return the encoder and head that a training run left in its folder, in evaluation mode.
 
     Raises:
-        WeightsError: if there is no state, it is damaged, or it is of something else or of other
-            sizes.
+        WeightsError: if there is no state, it is damaged, or its names or sizes differ.
     """
-    objective = new_classifier(config, n_labels, seed=0)
+    classifier = init_classifier(config, n_labels, seed=0)
     path = Path(folder) / STATE
-    if not checkpointing.restore(objective, checkpointing.load(path)["weights"]):
-        raise WeightsError(f"{path}: not the state of an encoder with its head, of these sizes.")
-    return objective.eval()
+    if not load_trainable_weights(classifier, load_state(path)["weights"]):
+        raise WeightsError(f"{path}: expected the state of an encoder with a head of these sizes.")
+    return classifier.eval()
 
 
 def train_encoder(
-    objective: LabelLoss,
-    pool: SpectrogramCache,
-    lesson: Lesson,
+    classifier: LabelLoss,
+    cache: SpectrogramCache,
+    stage: EncoderStage,
     folder: str | Path,
     *,
     progress: ProgressCallback = ignore_progress,
-) -> list[dict[str, float]]:
-    """Train an encoder and its head on the labels of a pool, resuming what the folder holds.
+) -> History:
+    """Train an encoder and its head on cached spectrograms, resuming the folder's run.
 
     Args:
-        objective: changed in place; in evaluation mode afterwards.
-        pool: what to learn from.
-        lesson: how.
-        folder: of this training alone.
+        classifier: changed in place; in evaluation mode afterwards.
+        cache: spectrograms and labels.
+        stage: how to train.
+        folder: of this stage only.
         progress: called after every step; the note has the loss.
 
     Returns:
-        The log of `train`.
+        The entries of all steps; see `train`.
 
     Raises:
-        InvalidInputError, TrainingError: as `train`; and if no clip has a single label, where only
-            such clips are wanted.
+        InvalidInputError: as `train`, and if single-source clips are required and there are none.
+        TrainingError: as `train`.
     """
-    config, seed = objective.encoder.config, lesson.plan.seed
-    n_labels = pool.labels.sum(dim=1)
-    chosen = torch.nonzero((n_labels == 1) if lesson.single else (n_labels >= 0))[:, 0]
+    config, seed = classifier.encoder.config, stage.arguments.seed
+    n_labels = cache.labels.sum(dim=1)
+    chosen = torch.nonzero((n_labels == 1) if stage.single_source else (n_labels >= 0))[:, 0]
     if not len(chosen):
-        raise InvalidInputError("No clip has a single label: the lesson has nothing to teach.")
-    objective.kind = lesson.loss
+        raise InvalidInputError("The stage trains on clips with a single label; there are none.")
+    classifier.kind = stage.loss
     n_patches = config.n_bands * config.n_steps
-    n_seen = max(1, round(lesson.seen * n_patches))
+    n_visible = max(1, round(stage.visible_share * n_patches))
 
     def batch_at(step: int, process: int, n_processes: int) -> LabelBatch:
         number = step * n_processes + process
-        rows = chosen[rows_at(len(chosen), lesson.batch_size, number, seed)]
+        rows = chosen[epoch_rows(len(chosen), stage.batch_size, number, seed)]
         generator = torch.Generator().manual_seed(seed * 7_919 + number)
-        heard, labels = pool.spectrograms(rows), pool.labels[rows].float()
-        if lesson.views:
-            heard, labels = view(heard, labels, generator)
-        return LabelBatch(heard, labels, kept_patches(len(rows), n_patches, n_seen, generator))
+        spectrograms, labels = cache.spectrograms(rows), cache.labels[rows].float()
+        if stage.augment:
+            spectrograms, labels = augment(spectrograms, labels, generator)
+        patches = draw_patches(len(rows), n_patches, n_visible, generator)
+        return LabelBatch(spectrograms, labels, patches)
 
-    return train(objective, batch_at, lesson.plan, folder, progress=progress)
+    return train(classifier, batch_at, stage.arguments, folder, progress=progress)
 
 
 @torch.inference_mode()
-def scores(objective: LabelLoss, pool: SpectrogramCache, batch_size: int = 32) -> Tensor:
-    """Probability of every label in every clip, shape (n_clips, n_labels)."""
-    starts = range(0, len(pool), batch_size)
-    batches = (torch.arange(at, min(at + batch_size, len(pool))) for at in starts)
-    return torch.cat([objective.logits(pool.spectrograms(some)).sigmoid() for some in batches])
-
-
-def rows_at(n_rows: int, batch_size: int, number: int, seed: int) -> Tensor:
-    """Rows of a batch: every row once before any comes again, in an order of its own each time.
-
-    Args:
-        n_rows: to choose from.
-        batch_size: rows wanted.
-        number: of the batch.
-        seed: another one orders otherwise.
-    """
-    places = range(number * batch_size, (number + 1) * batch_size)
-    orders = {
-        k: torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed * 104_729 + k))
-        for k in {place // n_rows for place in places}
-    }
-    rows = [int(orders[place // n_rows][place % n_rows]) for place in places]
-    return torch.tensor(rows, dtype=torch.long)
+def label_probabilities(
+    classifier: LabelLoss, cache: SpectrogramCache, batch_size: int = 32
+) -> Tensor:
+    """Return the probability of every label in every clip, shape (n_clips, n_labels)."""
+    batches = torch.arange(len(cache)).split(batch_size)
+    return torch.cat([classifier.logits(cache.spectrograms(rows)).sigmoid() for rows in batches])

@@ -1,21 +1,19 @@
-"""What a language model is asked in a step: drawn from scenes, relations and the step's number."""
+"""Questions of each training step, drawn from scenes, relations and the step number."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from audioprobe.concepts import Concepts
 from audioprobe.datasets.synthetic import Synthetic
-from audioprobe.small_ltu import questions
-from audioprobe.small_ltu.encoder_training import rows_at
+from audioprobe.probing.pairs import ConceptPair
+from audioprobe.small_ltu.questions import N_OPTIONS, choice_question, scene_questions
 from audioprobe.small_ltu.recipe import RecipeStage
-from audioprobe.small_ltu.relations import Relation, hypernyms, synonyms
-from audioprobe.training.records import QARecord
-from audioprobe.training.sequences import TrainingExample, encode
-
-Pair = tuple[Relation, Relation]
-"""The same question with both answers: of a concept for which it holds, and of another."""
+from audioprobe.small_ltu.relations import RelationPair, hypernym_pairs, synonym_pairs
+from audioprobe.training.examples import QARecord, TrainingExample, encode_record
+from audioprobe.training.questions import audio_question, text_question
+from audioprobe.training.spectrogram_cache import epoch_rows
+from audioprobe.training.trainable import PromptTokenizer
 
 
 class QASampler:
@@ -24,113 +22,107 @@ class QASampler:
     The `audio_id` of a record is the number of its scene.
 
     Args:
-        scenes: with their truth.
+        scenes: with their sources.
         split: of the scenes.
-        n_scenes: how many of them.
-        held_out: share of relations in each of "text" and "unseen".
-        seed: of the held-out relations, and of everything that is drawn.
+        n_scenes: number of scenes.
+        held_out: share of relations in each of the roles "text_only" and "held_out".
+        seed: of the roles, and of everything that is drawn.
 
     Attributes:
-        pairs: all relations of the concepts that are heard, the held-out ones too.
+        pairs: all relations of the concepts in the scenes, of every role.
     """
 
     def __init__(
         self, scenes: Synthetic, split: str, n_scenes: int, *, held_out: float, seed: int
     ) -> None:
-        everything = Concepts.shipped()
+        shipped, ids = Concepts.shipped(), scenes.palette.concepts
         self._seed = seed
         self._truths = [scenes.scene_sources(split, number) for number in range(n_scenes)]
-        self._heard = [everything[name] for name in scenes.palette.concepts]
-        self._alone: dict[str, list[int]] = {}
+        self._concepts = [shipped[name] for name in ids]
+        self._ancestors = {c.id: {h.id for h in c.ancestors} for c in self._concepts}
+        self._single_source: dict[str, list[int]] = {}
         for number, truth in enumerate(self._truths):
             if len(truth) == 1:
-                self._alone.setdefault(truth[0].concept, []).append(number)
-        ids = scenes.palette.concepts
-        self.pairs: tuple[Pair, ...] = (
-            *_paired(hypernyms(everything, ids, held_out=held_out, seed=seed)),
-            *_paired(synonyms(everything, ids, held_out=held_out, seed=seed)),
+                self._single_source.setdefault(truth[0].concept, []).append(number)
+        self.pairs: tuple[RelationPair, ...] = (
+            *hypernym_pairs(shipped, ids, held_out=held_out, seed=seed),
+            *synonym_pairs(shipped, ids, held_out=held_out, seed=seed),
         )
-        self._taught: dict[str, list[Relation]] = {}
-        for relation in (each for pair in self.pairs if self._in_sound(pair) for each in pair):
-            self._taught.setdefault(relation.concept.id, []).append(relation)
-        self._basic = {
-            relation.concept.id: relation
+        self._audio_pairs = [
+            pair
             for pair in self.pairs
-            for relation in pair
-            if relation.concept.basic is not None
-            and relation.holds
-            and relation.target == relation.concept.basic.id
-        }
+            if pair.role == "audio_and_text" and pair.concepts <= self._single_source.keys()
+        ]
+        self._text_pairs = [pair for pair in self.pairs if pair.role != "held_out"]
+        self._by_concept: dict[str, list[ConceptPair]] = {}
+        for relation in (relation for pair in self._audio_pairs for relation in pair.both):
+            self._by_concept.setdefault(relation.concept, []).append(relation)
+        self._basic = {pair.true.concept: pair for pair in self.pairs if pair.true.basic}
 
-    def records(self, stage: RecipeStage, number: int) -> tuple[QARecord, ...]:
-        """The questions of a step.
+    def records(self, stage: RecipeStage, step: int) -> tuple[QARecord, ...]:
+        """Return the questions of a step, the same on every call.
 
         Args:
-            stage: how many of which.
-            number: of the step; the same number asks the same.
+            stage: how many questions of which kind.
+            step: number of the batch.
         """
-        rng = np.random.default_rng([self._seed, number])
-        found: list[QARecord] = []
-        for row in rows_at(len(self._truths), stage.scenes, number, self._seed).tolist():
-            found += self._about(row, stage, rng)
-        taught = [pair for pair in self.pairs if self._in_sound(pair)]
-        for pair in _drawn(taught, stage.pairs, rng):
-            for relation in pair:
-                found += self._heard_relations([relation], rng)
-        known = [pair for pair in self.pairs if pair[0].holding != "unseen"]
-        for pair in _drawn(known, stage.words, rng):
-            found += [questions.in_words(relation, rng) for relation in pair]
-            found += self._choice(pair[0], "", rng)
-        concepts = list(self._taught)
-        for index in rng.integers(len(concepts), size=stage.alone if concepts else 0).tolist():
-            found += self._heard_relations(self._taught[concepts[index]], rng)
-        return tuple(found)
+        rng = np.random.default_rng([self._seed, step])
+        records: list[QARecord] = []
+        for row in epoch_rows(len(self._truths), stage.scenes, step, self._seed).tolist():
+            records += self._scene(row, stage, rng)
+        for pair in _draw(self._audio_pairs, stage.audio_pairs, rng):
+            for relation in pair.both:
+                records += self._single_source_questions([relation], rng)
+        for pair in _draw(self._text_pairs, stage.text_pairs, rng):
+            records += [text_question(relation, rng) for relation in pair.both]
+            records += self._choice(pair.true.concept, "", rng)
+        concepts = list(self._by_concept)
+        n_clips = stage.single_source_clips if concepts else 0
+        for index in rng.integers(len(concepts), size=n_clips).tolist():
+            records += self._single_source_questions(self._by_concept[concepts[index]], rng)
+        return tuple(records)
 
-    def examples(self, stage: RecipeStage, number: int, tokenizer: Any) -> list[TrainingExample]:  # noqa: ANN401
-        """The same in tokens of a base model."""
-        return [encode(r, tokenizer, cutoff=stage.cutoff) for r in self.records(stage, number)]
+    def examples(
+        self, stage: RecipeStage, step: int, tokenizer: PromptTokenizer
+    ) -> list[TrainingExample]:
+        """Return the questions of a step as token ids."""
+        records = self.records(stage, step)
+        return [encode_record(r, tokenizer, max_tokens=stage.max_tokens) for r in records]
 
-    def _about(self, row: int, stage: RecipeStage, rng: np.random.Generator) -> list[QARecord]:
-        asked = questions.about_scene(self._truths[row], str(row), self._heard, rng)
-        wanted = [r for r in asked if not stage.tasks or r.task in stage.tasks]
-        order = rng.permutation(len(wanted))[: stage.per_scene]
+    def _scene(self, row: int, stage: RecipeStage, rng: np.random.Generator) -> list[QARecord]:
+        questions = scene_questions(self._truths[row], str(row), self._concepts, rng)
+        wanted = [q for q in questions if not stage.tasks or q.task in stage.tasks]
+        order = rng.permutation(len(wanted))[: stage.questions_per_scene]
         return [wanted[k] for k in sorted(order.tolist())]
 
-    def _heard_relations(
-        self, relations: Sequence[Relation], rng: np.random.Generator
-    ) -> list[QARecord]:
-        """All of one concept, asked of one clip of it; together with a choice and a caption."""
-        concept = relations[0].concept.id
-        rows = self._alone[concept]
+    def _single_source_questions(
+        self, relations: Sequence[ConceptPair], rng: np.random.Generator
+    ) -> Iterator[QARecord]:
+        """Yield questions about one clip of a concept: relations, a choice, caption and labels."""
+        concept = relations[0].concept
+        rows = self._single_source[concept]
         row = rows[int(rng.integers(len(rows)))]
-        asked = [questions.in_sound(relation, str(row), rng) for relation in relations]
-        asked += self._choice(self._basic.get(concept), str(row), rng)
-        about = questions.about_scene(self._truths[row], str(row), self._heard, rng)
-        return asked + [record for record in about if record.task in ("caption", "labels")]
+        yield from (audio_question(relation, str(row), rng) for relation in relations)
+        yield from self._choice(concept, str(row), rng)
+        questions = scene_questions(self._truths[row], str(row), self._concepts, rng)
+        yield from (question for question in questions if question.task in ("caption", "labels"))
 
-    def _choice(
-        self, relation: Relation | None, audio_id: str, rng: np.random.Generator
-    ) -> list[QARecord]:
-        """One, where the concept has a class to choose that may be taught this way."""
-        basic = None if relation is None else self._basic.get(relation.concept.id)
-        allowed = ("taught",) if audio_id else ("taught", "text")
-        if basic is None or basic.holding not in allowed:
+    def _choice(self, concept: str, audio_id: str, rng: np.random.Generator) -> list[QARecord]:
+        """One question for the basic-level class, if its role allows it."""
+        basic = self._basic.get(concept)
+        roles = ("audio_and_text",) if audio_id else ("audio_and_text", "text_only")
+        if basic is None or basic.role not in roles:
             return []
-        above = {rung.id for rung in basic.concept.ancestors}
-        others = {r.phrase for r in self._basic.values() if r.target not in above}
-        if len(others) < questions.N_OPTIONS - 1:
+        ancestors = self._ancestors[concept]
+        others = {
+            pair.true.target_phrase
+            for pair in self._basic.values()
+            if pair.true.target not in ancestors
+        }
+        if len(others) < N_OPTIONS - 1:
             return []
-        return [questions.choice(basic, sorted(others), rng, audio_id)]
-
-    def _in_sound(self, pair: Pair) -> bool:
-        """Both concepts can be heard alone, and the relation is taught."""
-        heard = all(relation.concept.id in self._alone for relation in pair)
-        return heard and pair[0].holding == "taught"
+        return [choice_question(basic.true, sorted(others), rng, audio_id)]
 
 
-def _paired(relations: Sequence[Relation]) -> Iterator[Pair]:
-    yield from zip(relations[::2], relations[1::2], strict=True)
-
-
-def _drawn(pairs: Sequence[Pair], n: int, rng: np.random.Generator) -> list[Pair]:
+def _draw(pairs: Sequence[RelationPair], n: int, rng: np.random.Generator) -> list[RelationPair]:
     return [pairs[int(k)] for k in rng.integers(len(pairs), size=n)] if pairs else []

@@ -1,4 +1,4 @@
-"""Questions to learn from: about words, and about synthetic scenes whose truth is known."""
+"""Questions of the small LTU's training: about synthetic scenes, and choices among classes."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,177 +7,119 @@ import numpy as np
 
 from audioprobe.concepts import Concept
 from audioprobe.datasets.synthetic import SceneSource
-from audioprobe.small_ltu.relations import Relation, related
-from audioprobe.training.records import QARecord
-
-CAPTION = "Close-ended question: Write an audio caption describing the sound."
-"""LTU's own evaluation prompt, word for word."""
-
-LABELS = "Closed-ended question: Classify the sound events in the audio clip."
-"""A question of LTU's training data (OpenAQA), word for word."""
-
-_IN_WORDS = {
-    "hypernym": (
-        "Is {concept} {phrase}?",
-        "Would you say that {concept} is {phrase}?",
-        "Does {concept} count as {phrase}?",
-    ),
-    "synonym": (
-        "Is {phrase} the same as {concept}?",
-        "Is {phrase} another name for {concept}?",
-    ),
-}
-_IN_SOUND = {
-    "hypernym": (
-        "Is the sound in this recording made by {phrase}?",
-        "Does what you hear come from {phrase}?",
-        "Listen: is this the sound of {phrase}?",
-    ),
-    "synonym": (
-        "Could one call what is heard here {phrase}?",
-        "Is {phrase} a name for what makes this sound?",
-    ),
-}
-_CHOICE_IN_WORDS = "Which of these is {concept}: {options}?"
-_CHOICE_IN_SOUND = "Which of these do you hear: {options}?"
-_PRESENCE = (
-    "Is there the sound of {concept} in this recording?",
-    "Can you hear {concept}?",
+from audioprobe.probing.pairs import ConceptPair
+from audioprobe.small_ltu.relations import are_related
+from audioprobe.training.examples import QARecord
+from audioprobe.training.questions import (
+    CAPTION_QUESTION,
+    LABELS_QUESTION,
+    draw,
+    enumerate_phrases,
+    yes_or_no,
 )
+
+N_OPTIONS = 4
+"""Number of options of a choice."""
+
+_TEXT_CHOICE = "Which of these is {concept}: {options}?"
+_AUDIO_CHOICE = "Which of these do you hear: {options}?"
+_PRESENCE = ("Is there the sound of {} in this recording?", "Can you hear {}?")
 _OPEN = ("What do you hear?", "What makes the sound in this recording?")
 _FIRST = "Which sound comes first?"
 _LAST = "Which sound comes last?"
 _LOUDEST = "Which sound is the loudest?"
 _HOW_MANY = "How many different sounds are there?"
 _NUMBERS = ("One.", "Two.", "Three.")
-_OPENINGS = ("The sound of {}.", "{}.", "One can hear {}.")
-N_OPTIONS = 4
-"""Of a choice."""
-
-_LOUDER_DB = 4.0  # than any other source, to be called the loudest
+_CAPTIONS = ("The sound of {}.", "{}.", "One can hear {}.")
+_LOUDER_DB = 4.0  # of the loudest source over any other
 
 
-def in_words(relation: Relation, rng: np.random.Generator) -> QARecord:
-    """The question of a relation, asked of the word."""
-    question = _one_of(_IN_WORDS[relation.kind], rng).format(
-        concept=relation.concept.phrase, phrase=relation.phrase
-    )
-    return _words(f"{relation.kind} in words", question, _yes_or_no(holds=relation.holds))
-
-
-def in_sound(relation: Relation, audio_id: str, rng: np.random.Generator) -> QARecord:
-    """The same asked of a clip in which the concept is heard, without naming it."""
-    question = _one_of(_IN_SOUND[relation.kind], rng).format(phrase=relation.phrase)
-    answer = _yes_or_no(holds=relation.holds)
-    return _sound(f"{relation.kind} in sound", question, answer, audio_id)
-
-
-def choice(
-    relation: Relation,
-    others: Sequence[str],
-    rng: np.random.Generator,
-    audio_id: str = "",
+def choice_question(
+    pair: ConceptPair, others: Sequence[str], rng: np.random.Generator, audio_id: str = ""
 ) -> QARecord:
-    """Which of four: the phrase of a relation that holds, among others.
+    """Return a question for the class of a concept among four.
 
     Args:
-        relation: one that holds.
-        others: phrases that would be wrong; three of them are taken.
-        rng: for which, and for their order.
-        audio_id: of a clip in which the concept is heard; "" asks of the word.
+        pair: a true pair of concept and class.
+        others: phrases of classes that would be wrong; three of them are drawn.
+        rng: of the wrong options and their order.
+        audio_id: id of a clip of the concept; "" names the concept instead.
     """
     wrong = [str(phrase) for phrase in rng.choice(list(others), N_OPTIONS - 1, replace=False)]
-    options = [str(phrase) for phrase in rng.permutation([relation.phrase, *wrong])]
-    offered = listed(options, " or ")
-    answer = _sentence(f"{relation.phrase}.")
-    if audio_id:
-        question = _CHOICE_IN_SOUND.format(options=offered)
-        return _sound("choice in sound", question, answer, audio_id)
-    question = _CHOICE_IN_WORDS.format(concept=relation.concept.phrase, options=offered)
-    return _words("choice in words", question, answer)
+    options = [str(phrase) for phrase in rng.permutation([pair.target_phrase, *wrong])]
+    template = _AUDIO_CHOICE if audio_id else _TEXT_CHOICE
+    return QARecord(
+        instruction=template.format(
+            concept=pair.phrase, options=enumerate_phrases(options, " or ")
+        ),
+        output=_capitalized(f"{pair.target_phrase}."),
+        audio_id=audio_id,
+        dataset="synthetic" if audio_id else "concepts",
+        task=f"choice, {'audio' if audio_id else 'text'}",
+    )
 
 
-def about_scene(
-    heard: Sequence[SceneSource],
+def scene_questions(
+    sources: Sequence[SceneSource],
     audio_id: str,
     concepts: Sequence[Concept],
     rng: np.random.Generator,
 ) -> tuple[QARecord, ...]:
-    """Questions about a scene: its caption, its labels, what is in it and what is not.
+    """Return questions about a scene.
 
     Args:
-        heard: its sources, by onset.
-        audio_id: of its sound.
+        sources: sources of the scene, by onset.
+        audio_id: id of the scene.
         concepts: every source that may be asked for.
-        rng: for wordings and for what is not there.
+        rng: of wordings and of the absent source.
 
     Returns:
-        Caption, labels, an open question, the number of sources, one source that is there and one
-        that is not; of several, which is the loudest, and where they follow each other, which comes
-        first and last.
+        Caption, labels, an open question, the number of sources, a present source and an absent
+        one; the loudest of several sources; the first and last if they follow each other.
     """
     by_id = {concept.id: concept for concept in concepts}
-    present = [by_id[source.concept] for source in heard]
-    there = [concept.phrase for concept in present]
-    asked = [
-        ("caption", CAPTION, f"Audio caption: {_caption(heard, there, rng)}"),
-        ("labels", LABELS, f"Labels: {'; '.join(concept.name for concept in present)}"),
-        ("open", _one_of(_OPEN, rng), f"{_sentence(listed(there, ' and '))}."),
-        ("number", _HOW_MANY, _NUMBERS[len(heard) - 1]),
-        ("presence", _present(_one_of(there, rng), rng), _yes_or_no(holds=True)),
+    present = [by_id[source.concept] for source in sources]
+    phrases = [concept.phrase for concept in present]
+    successive = _are_successive(sources)
+    link = ", then " if successive else " and "
+    caption = _capitalized(draw(_CAPTIONS, rng).format(enumerate_phrases(phrases, link)))
+    labels = "; ".join(concept.name for concept in present)
+    questions = [
+        ("caption", CAPTION_QUESTION, f"Audio caption: {caption}"),
+        ("labels", LABELS_QUESTION, f"Labels: {labels}"),
+        ("open", draw(_OPEN, rng), f"{_capitalized(enumerate_phrases(phrases, ' and '))}."),
+        ("number", _HOW_MANY, _NUMBERS[len(sources) - 1]),
+        ("presence", _presence_question(draw(phrases, rng), rng), yes_or_no(holds=True)),
     ]
-    absent = [c.phrase for c in concepts if not any(related(c, other) for other in present)]
+    absent = [c.phrase for c in concepts if not any(are_related(c, p) for p in present)]
     if absent:
-        asked.append(("presence", _present(_one_of(absent, rng), rng), _yes_or_no(holds=False)))
-    levels = sorted((source.level_db for source in heard), reverse=True)
-    if len(heard) > 1 and levels[0] - levels[1] > _LOUDER_DB:
-        loudest = max(range(len(heard)), key=lambda n: heard[n].level_db)
-        asked.append(("loudness", _LOUDEST, f"{_sentence(there[loudest])}."))
-    if _follow(heard):
-        asked.append(("order", _FIRST, f"{_sentence(there[0])}."))
-        asked.append(("order", _LAST, f"{_sentence(there[-1])}."))
-    return tuple(_sound(task, question, answer, audio_id) for task, question, answer in asked)
-
-
-def _caption(heard: Sequence[SceneSource], there: Sequence[str], rng: np.random.Generator) -> str:
-    """One sentence; sources in the order of their beginnings."""
-    link = ", then " if _follow(heard) else " and "
-    return _sentence(_one_of(_OPENINGS, rng).format(listed(there, link)))
-
-
-def listed(phrases: Sequence[str], link: str) -> str:
-    """Phrases as one says them: commas, and the link before the last."""
-    if len(phrases) < 3:
-        return link.join(phrases)
-    return f"{', '.join(phrases[:-1])}{link}{phrases[-1]}"
-
-
-def _follow(heard: Sequence[SceneSource]) -> bool:
-    """Whether each source begins after the middle of the one before it."""
-    return len(heard) > 1 and all(
-        later.onset > (earlier.onset + earlier.offset) / 2 for earlier, later in pairwise(heard)
+        question = _presence_question(draw(absent, rng), rng)
+        questions.append(("presence", question, yes_or_no(holds=False)))
+    levels = sorted((source.level_db for source in sources), reverse=True)
+    if len(sources) > 1 and levels[0] - levels[1] > _LOUDER_DB:
+        loudest = max(range(len(sources)), key=lambda n: sources[n].level_db)
+        questions.append(("loudness", _LOUDEST, f"{_capitalized(phrases[loudest])}."))
+    if successive:
+        questions.append(("order", _FIRST, f"{_capitalized(phrases[0])}."))
+        questions.append(("order", _LAST, f"{_capitalized(phrases[-1])}."))
+    return tuple(
+        QARecord(
+            instruction=question, output=answer, audio_id=audio_id, dataset="synthetic", task=task
+        )
+        for task, question, answer in questions
     )
 
 
-def _one_of(texts: Sequence[str], rng: np.random.Generator) -> str:
-    return texts[int(rng.integers(len(texts)))]
+def _are_successive(sources: Sequence[SceneSource]) -> bool:
+    """Return whether each source starts after the middle of the one before it."""
+    return len(sources) > 1 and all(
+        later.onset > (earlier.onset + earlier.offset) / 2 for earlier, later in pairwise(sources)
+    )
 
 
-def _words(task: str, question: str, answer: str) -> QARecord:
-    return QARecord(question, answer, dataset="concepts", task=task)
+def _presence_question(phrase: str, rng: np.random.Generator) -> str:
+    return draw(_PRESENCE, rng).format(phrase)
 
 
-def _sound(task: str, question: str, answer: str, audio_id: str) -> QARecord:
-    return QARecord(question, answer, audio_id, dataset="synthetic", task=task)
-
-
-def _present(phrase: str, rng: np.random.Generator) -> str:
-    return _one_of(_PRESENCE, rng).format(concept=phrase)
-
-
-def _sentence(text: str) -> str:
+def _capitalized(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _yes_or_no(*, holds: bool) -> str:
-    return "Yes." if holds else "No."

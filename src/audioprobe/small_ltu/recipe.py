@@ -1,4 +1,4 @@
-"""Recipes: everything that a training depends on, in one file of TOML."""
+"""Recipes: everything that the training of a small LTU depends on, in one TOML file."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,32 +6,31 @@ from pathlib import Path
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.config import configs_in, find_config, read_config
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
-from audioprobe.small_ltu.encoder_training import Lesson
-from audioprobe.training.sequences import CUTOFF, Loss
-from audioprobe.training.trainable import Part
+from audioprobe.small_ltu.encoder_training import EncoderStage
+from audioprobe.training.examples import MAX_TOKENS, LossTargets
 from audioprobe.training.trainer import TrainingArguments
 
 SHIPPED = Path(__file__).parent / "recipes"
 
 
-@dataclass(frozen=True, slots=True)
-class RecipeAudio:
-    """Scenes to learn from.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneConfig:
+    """Synthetic scenes to train on.
 
     Attributes:
-        n_train: scenes in all.
+        n_train: number of scenes.
         n_validation: scenes that are captioned after each stage.
-        most: sources in a scene, from 1 to so many.
-        bare: share of scenes that are one source alone, without place and background.
-        sources: ids of concepts to synthesise; empty takes all that can be.
-        recordings: whether recorded sources are used beside synthesised ones.
-        seed: another one makes other scenes.
+        max_sources: largest number of sources in a scene; the smallest is 1.
+        bare_share: share of scenes with one source and without room and background, in [0, 1].
+        sources: ids of concepts to synthesise; empty takes all that can be synthesised.
+        recordings: whether recorded sources are used in addition to synthesised ones.
+        seed: of the scenes.
     """
 
     n_train: int = 20_000
     n_validation: int = 24
-    most: int = 3
-    bare: float = 0.25
+    max_sources: int = 3
+    bare_share: float = 0.25
     sources: tuple[str, ...] = ()
     recordings: bool = True
     seed: int = 0
@@ -39,7 +38,7 @@ class RecipeAudio:
 
 @dataclass(frozen=True, slots=True)
 class RecipeLora:
-    """Sizes of the adapters, as in `LtuConfig`."""
+    """Size of the LoRA adapters, as in `LTUConfig`."""
 
     rank: int = 8
     alpha: int = 16
@@ -47,63 +46,66 @@ class RecipeLora:
     dropout: float = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeStage:
-    """One stage of the language model's curriculum.
+    """One stage of the language model's training.
 
     Attributes:
         name: of its folder.
-        parts: what trains.
-        plan: steps and learning rate.
-        scenes: scenes that a step asks about.
-        per_scene: questions about each of them.
-        tasks: of which kinds; empty is all of `questions.about_scene`.
-        pairs: pairs of a right and a wrong relation that a step asks in sound, each of a clip with
-            one source.
-        alone: clips with one source that a step asks about every taught relation of it; as each
-            concept is drawn alike, every question is answered with yes as often as with no.
-        words: pairs that a step asks in words.
-        loss: "answer" or, as LTU has it, "all".
-        cutoff: most tokens of question and answer.
+        train: trainable modules, joined by "+"; see `training.trainable.set_trainable`.
+        arguments: steps, learning rate and the like.
+        scenes: scenes per step.
+        questions_per_scene: questions about each of them.
+        tasks: kinds of these questions; empty is all of `scene_questions`.
+        audio_pairs: per step, pairs of a true and a false relation in audio, each about a clip with
+            a single source.
+        single_source_clips: per step, clips with a single source that are asked about every trained
+            relation of it. Concepts are drawn evenly, so each question has as many yes as no.
+        text_pairs: per step, pairs of a true and a false relation in text.
+        targets: "answer" or, as in LTU's training, "all".
+        max_tokens: longest question with its answer.
     """
 
     name: str
-    parts: tuple[Part, ...]
-    plan: TrainingArguments
+    train: str
+    arguments: TrainingArguments
     scenes: int = 6
-    per_scene: int = 4
+    questions_per_scene: int = 4
     tasks: tuple[str, ...] = ()
-    pairs: int = 0
-    alone: int = 0
-    words: int = 0
-    loss: Loss = "answer"
-    cutoff: int = CUTOFF
+    audio_pairs: int = 0
+    single_source_clips: int = 0
+    text_pairs: int = 0
+    targets: LossTargets = "answer"
+    max_tokens: int = MAX_TOKENS
 
     def __post_init__(self) -> None:
-        if min(self.scenes, self.pairs, self.alone, self.words) < 0 or self.per_scene < 1:
-            raise InvalidInputError(f"Stage {self.name!r}: counts cannot be negative: {self}.")
-        if not self.scenes + self.pairs + self.alone + self.words:
-            raise InvalidInputError(f"Stage {self.name!r} asks nothing: give it scenes or words.")
+        counts = (self.scenes, self.audio_pairs, self.single_source_clips, self.text_pairs)
+        if min(counts) < 0 or self.questions_per_scene < 1 or not sum(counts):
+            raise InvalidInputError(
+                f"Stage {self.name!r}: expected counts of at least 0, not all of them 0, and "
+                f"questions_per_scene of at least 1, got {self}."
+            )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How an LTU is made from nothing but a LLaMA.
+    """How an LTU is trained from a LLaMA.
 
     Attributes:
         base: folder or hub name of the LLaMA.
-        sounds: what to learn from.
-        lessons: how the encoder learns to classify, one after the other.
-        stages: how the model learns to answer, one after the other.
-        encoder: sizes of the audio encoder.
-        lora: sizes of the adapters.
-        held_out: share of relations in each of "text" and "unseen"; see `relations`.
-        seed: of the first weights and of the held-out relations.
+        scenes: training data.
+        encoder_stages: training of the encoder as a classifier, in order.
+        stages: training of the language model, in order.
+        encoder: size of the audio encoder.
+        lora: size of the LoRA adapters.
+        held_out: share of relations in each of the roles "text_only" and "held_out"; see
+            `small_ltu.relations`.
+        seed: of the initial weights and of the roles.
     """
 
     base: str
-    sounds: RecipeAudio
-    lessons: tuple[Lesson, ...]
+    scenes: SceneConfig
+    encoder_stages: tuple[EncoderStage, ...]
     stages: tuple[RecipeStage, ...]
     encoder: CavMaeConfig = field(default_factory=CavMaeConfig)
     lora: RecipeLora = field(default_factory=RecipeLora)
@@ -112,25 +114,23 @@ class Recipe:
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]
-        if not self.lessons or not names or len(set(names)) < len(names):
+        if not self.encoder_stages or not names or len(set(names)) < len(names):
             raise InvalidInputError(
-                f"A recipe needs lessons, and stages of different names, got {names}."
+                "A recipe needs encoder stages, and stages with different names; got "
+                f"{len(self.encoder_stages)} encoder stages and the stages {names}."
             )
 
 
-def shipped() -> tuple[str, ...]:
-    """Names of the recipes that ship with the library."""
+def shipped_recipes() -> tuple[str, ...]:
+    """Return the names of the recipes that ship with the library."""
     return tuple(configs_in(SHIPPED))
 
 
 def read_recipe(name: str | Path) -> Recipe:
-    """Read a recipe.
-
-    Args:
-        name: a file, or the name of a recipe that ships with the library.
+    """Read a recipe from a file, or a shipped one by its name.
 
     Raises:
-        InvalidInputError: if it is not there, not TOML, has an unknown key, or a value that cannot
-            be; names the place.
+        InvalidInputError: if there is no such file, it is not TOML, has an unknown key or an
+            impossible value; the message names the place.
     """
     return read_config(Recipe, find_config(name, SHIPPED))

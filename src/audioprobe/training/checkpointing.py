@@ -1,71 +1,68 @@
-"""The state of a training on disk: whole or not there, and nothing in it that could run code."""
+"""Training states on disk: written atomically, and read without running code."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audioprobe.errors import WeightsError
 from audioprobe.io.atomic import atomic_open
 
 
-def save(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a state, so that a crash at any moment leaves the old file or the new one.
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a state; a crash at any moment leaves the old file or the new one.
 
     Args:
-        path: the file; its folder exists.
-        state: tensors, numbers, texts, and dictionaries and lists of them.
+        path: in an existing folder.
+        state: tensors, numbers and strings, and dictionaries and lists of them.
 
     Raises:
-        OSError: if the disk is full or not writable; the old file is as it was.
+        OSError: if the file cannot be written; the old one is unchanged.
     """
     with atomic_open(path) as stream:
         torch.save(dict(state), stream)
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read what `save` wrote, as data.
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a state of `save_state`.
 
     Raises:
-        WeightsError: if the file is damaged or holds something else.
+        WeightsError: if the file is missing or damaged, or holds something else.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler's own class is private
+    except Exception as error:  # the unpickler's own exception is private
         raise WeightsError(
-            f"{path}: could not be read ({error!s:.200}). Delete it to begin from the start."
+            f"{path}: unreadable training state ({error!s:.200}). Delete it to start again."
         ) from error
     return state
 
 
-def restore(module: torch.nn.Module, weights: Mapping[str, Tensor]) -> bool:
-    """Put saved weights into the parameters that are being trained.
+def trainable_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters that require gradients, by name, detached but not copied."""
+    named = module.named_parameters()
+    return {name: parameter.detach() for name, parameter in named if parameter.requires_grad}
+
+
+def copy_trainable_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Return copies of the parameters that require gradients, by name, on the CPU."""
+    return {name: tensor.to("cpu", copy=True) for name, tensor in trainable_weights(module).items()}
+
+
+def load_trainable_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    """Copy weights into the parameters that require gradients.
 
     Returns:
-        False, and nothing is changed, if they are of other names or sizes.
+        False, without a change, if names or shapes differ.
     """
-    own = trained(module)
-    if own.keys() != weights.keys():
-        return False
-    if any(own[name].shape != tensor.shape for name, tensor in weights.items()):
+    parameters = trainable_weights(module)
+    if {name: p.shape for name, p in parameters.items()} != {
+        n: w.shape for n, w in weights.items()
+    }:
         return False
     with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(weights[name])
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
     return True
-
-
-def trained(module: torch.nn.Module) -> dict[str, Tensor]:
-    """The parameters that are being trained, by name."""
-    return {
-        name: parameter.detach()
-        for name, parameter in module.named_parameters()
-        if parameter.requires_grad
-    }
-
-
-def copied(module: torch.nn.Module) -> dict[str, Tensor]:
-    """A copy of the parameters that are being trained, by name, as they are now, on the CPU."""
-    return {name: weights.to("cpu", copy=True) for name, weights in trained(module).items()}

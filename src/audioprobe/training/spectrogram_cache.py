@@ -1,11 +1,11 @@
-"""Spectrograms of a data set on disk, computed once and read in any order."""
+"""Spectrograms of clips on disk, computed once and read in any order."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,121 +16,139 @@ from audioprobe.audio.filterbank import LTU
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
-from audioprobe.io.json_codec import to_json
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
-from audioprobe.protocols import Dataset
 from audioprobe.types import Clip
 
-_SHAPE = (1024, 128)  # frames and mels: what LTU's encoder hears
+_SHAPE = (1024, 128)  # frames and mel bands of LTU's encoder
 _SAVE_EVERY = 64
+_CARD = "spectrograms.json"
+
+_Item: TypeAlias = tuple[tuple[str, ...], npt.NDArray[np.float16]]
 
 
 class SpectrogramCache:
-    """LTU's spectrograms of the clips of a split, in float16: 256 kB each.
+    """LTU's spectrograms of clips, in float16: 256 kB each.
 
     Args:
-        dataset: where the clips come from; clips without labels are refused.
-        split: of the data set.
-        folder: of this pool alone. What an interrupted run has computed is kept.
-        workers: processes that read clips and compute spectrograms; 1 is this one alone.
-        progress: called after every clip, while the cache is filled.
+        clips: clips with labels.
+        labels: every label that a clip may have.
+        folder: of this cache only. Spectrograms that an interrupted run has stored are reused.
+        source: what identifies the clips: plain values that JSON can hold.
+        workers: processes that read clips and compute spectrograms; 1 uses the calling process.
+        progress: called after every clip.
 
     Attributes:
-        labels: shape (n_clips, n_labels), 1 where a label is in a clip.
+        labels: shape (n_clips, n_labels), 1 where a clip has a label.
 
     Raises:
-        InvalidInputError: if the folder holds another data set, or a clip has no labels.
+        InvalidInputError: if the folder holds spectrograms of another source, or a clip has no
+            labels.
     """
 
     def __init__(
         self,
-        dataset: Dataset,
-        split: str,
+        clips: Sequence[Clip],
+        labels: Sequence[str],
         folder: str | Path,
         *,
+        source: Mapping[str, object],
         workers: int = 1,
         progress: ProgressCallback = ignore_progress,
     ) -> None:
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
-        clips = dataset.clips(split)
-        card = {"dataset": json.loads(to_json(dataset.info)), "split": split, "done": 0}
-        done = self._resume(card)
-        names = {label: n for n, label in enumerate(dataset.labels)}
+        n_done = self._n_done(source)
+        columns = {label: n for n, label in enumerate(labels)}
         self._spectrograms = self._array("spectrograms", np.float16, (len(clips), *_SHAPE))
-        rows = self._array("labels", np.uint8, (len(clips), len(names)))
-        missing = range(done, len(clips))
-        heard = zip(missing, _heard(clips, missing, workers), strict=True)
-        for number, (labels, spectrogram) in heard:
+        rows = self._array("labels", np.uint8, (len(clips), len(columns)))
+        missing = range(n_done, len(clips))
+        items = zip(missing, _compute(clips, missing, workers), strict=True)
+        for number, (clip_labels, spectrogram) in items:
             self._spectrograms[number] = spectrogram
-            rows[number, [names[label] for label in labels]] = 1
+            rows[number, [columns[label] for label in clip_labels]] = 1
             if (number + 1) % _SAVE_EVERY == 0 or number + 1 == len(clips):
-                self._save(card | {"done": number + 1}, rows)
+                self._save(source, number + 1, rows)
             progress(ProgressEvent(stage="spectrograms", done=number + 1, total=len(clips)))
         self.labels = torch.from_numpy(np.array(rows))
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def spectrograms(self, which: Tensor) -> Tensor:
-        """Of these clips, float32, shape (n, 1024, 128)."""
-        return torch.from_numpy(self._spectrograms[which.numpy()].astype(np.float32))
+    def spectrograms(self, rows: Tensor) -> Tensor:
+        """Return the spectrograms of some rows, float32, shape (n_rows, 1024, 128)."""
+        return torch.from_numpy(self._spectrograms[rows.numpy()].astype(np.float32))
 
     def _array(self, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
-        """An array that lies on disk; what is there stays."""
+        """An array on disk; the content of an existing file stays."""
         path = self._folder / f"{name}.npy"
         open_memmap: Any = np.lib.format.open_memmap  # has no types in older numpy
         return open_memmap(path, "r+" if path.is_file() else "w+", dtype, shape)
 
-    def _resume(self, card: dict[str, object]) -> int:
-        path = self._folder / "pool.json"
+    def _n_done(self, source: Mapping[str, object]) -> int:
+        path = self._folder / _CARD
         if not path.is_file():
-            # Without a card, arrays are those of a run that saved nothing.
+            # Arrays without a card are from a run that stored nothing completely.
             for name in ("spectrograms.npy", "labels.npy"):
                 (self._folder / name).unlink(missing_ok=True)
             return 0
-        found = json.loads(path.read_text(encoding="utf-8"))
-        done = int(found["done"])
-        if found | {"done": 0} != card:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        if card["source"] != json.loads(json.dumps(source)):
             raise InvalidInputError(
-                f"{self._folder}: holds the spectrograms of another data set. Name another folder."
+                f"{self._folder} holds the spectrograms of other clips. Choose another folder."
             )
-        return done
+        return int(card["done"])
 
-    def _save(self, card: Mapping[str, object], rows: Any) -> None:  # noqa: ANN401
-        """The card last: it says what of the arrays is whole."""
+    def _save(self, source: Mapping[str, object], n_done: int, rows: Any) -> None:  # noqa: ANN401
+        """Write the card last: it says how much of the arrays is complete."""
         self._spectrograms.flush()
         rows.flush()
-        atomic_write(self._folder / "pool.json", json.dumps(card))
+        atomic_write(self._folder / _CARD, json.dumps({"source": source, "done": n_done}))
 
 
-_Heard = tuple[tuple[str, ...], npt.NDArray[np.float16]]
+def epoch_rows(n_rows: int, batch_size: int, step: int, seed: int) -> Tensor:
+    """Return the rows of a batch: all rows in random order, then again in another order.
+
+    Args:
+        n_rows: number of rows to draw from.
+        batch_size: number of rows to return.
+        step: number of the batch, from 0.
+        seed: of the orders.
+    """
+    places = range(step * batch_size, (step + 1) * batch_size)
+    orders = {
+        epoch: torch.randperm(
+            n_rows, generator=torch.Generator().manual_seed(seed * 104_729 + epoch)
+        )
+        for epoch in {place // n_rows for place in places}
+    }
+    rows = [int(orders[place // n_rows][place % n_rows]) for place in places]
+    return torch.tensor(rows, dtype=torch.long)
 
 
-def _heard(clips: Sequence[Clip], numbers: range, workers: int) -> Iterator[_Heard]:
+def _compute(clips: Sequence[Clip], numbers: range, workers: int) -> Iterator[_Item]:
     """Labels and spectrogram of each clip, in order."""
     if workers == 1:
-        yield from (_hear(clips[number]) for number in numbers)
+        yield from (_compute_one(clips[number]) for number in numbers)
         return
     with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_begin, initargs=(clips,)
+        workers, get_context("spawn"), initializer=_initialize, initargs=(clips,)
     ) as pool:
-        yield from pool.map(_hear_number, numbers, chunksize=8)
+        yield from pool.map(_compute_number, numbers, chunksize=8)
 
 
-def _hear(clip: Clip) -> _Heard:
+def _compute_one(clip: Clip) -> _Item:
     if clip.labels is None:
         raise InvalidInputError(f"Clip {clip.id!r} has no labels to learn from.")
     return clip.labels, LTU.of(read_waveform(clip)).numpy().astype(np.float16)
 
 
-_CLIPS: list[Sequence[Clip]] = []  # of a worker: sent once, not with every number
+_CLIPS: list[Sequence[Clip]] = []  # of a worker process: sent once, not with every number
 
 
-def _begin(clips: Sequence[Clip]) -> None:
+def _initialize(clips: Sequence[Clip]) -> None:
     torch.set_num_threads(1)
     _CLIPS.append(clips)
 
 
-def _hear_number(number: int) -> _Heard:
-    return _hear(_CLIPS[0][number])
+def _compute_number(number: int) -> _Item:
+    return _compute_one(_CLIPS[0][number])

@@ -1,16 +1,16 @@
-"""One loop for every training: accelerate's devices and number formats, and exact resumption.
+"""The training loop: accelerate's devices and number formats, and exact resumption.
 
-A batch and the noise of a step depend on the step and the seed alone, so a training that was
-killed goes on to the weights that it would have reached.
+A batch and the noise of a step depend on the step and the seed only, so an interrupted training run
+that is resumed ends with the weights that it would have reached.
 """
 
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -19,30 +19,41 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
 
+from audioprobe.devices import computes_in_bfloat16
 from audioprobe.errors import InvalidInputError, TrainingError
 from audioprobe.io.atomic import atomic_write, exclusive_lock
-from audioprobe.models.causal_lm.dtypes import computes_in_bfloat16
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
-from audioprobe.training import checkpointing
+from audioprobe.training.checkpointing import (
+    copy_trainable_weights,
+    load_state,
+    load_trainable_weights,
+    save_state,
+    trainable_weights,
+)
+from audioprobe.training.trainable import trainable_parameters
 
 STATE, LOG = "state.pt", "log.jsonl"
 Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
+History: TypeAlias = list[dict[str, float]]
+"""Step, loss, learning rate ("rate"), gradient norm ("norm") and seconds of every step."""
+BatchFunction: TypeAlias = Callable[[int, int, int], Any]
+"""Returns the batch of (step, process, number of processes), the same on every call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingArguments:
-    """How to train.
+    """Optimizer, schedule and number format of a training run.
 
     Attributes:
-        steps: updates of the weights.
-        learning_rate: after the warm-up, of AdamW.
-        warmup_steps: steps in which it rises from 0.
-        schedule: how it falls afterwards, to 0 at the last step, or not at all.
+        steps: number of updates.
+        learning_rate: of AdamW, after the warm-up.
+        warmup_steps: steps in which the learning rate rises linearly from 0.
+        schedule: decay after the warm-up, to 0 at the last step; "constant" does not decay.
         weight_decay: of AdamW.
-        clip_norm: longest gradient.
-        precision: "bfloat16" computes in it where torch finds that safe, on devices that have it
-            (others compute in float32, which is faster there); weights keep their format.
-        save_every: steps between two states on disk.
+        clip_norm: largest gradient norm; larger gradients are scaled down.
+        precision: "bfloat16" computes in it where torch considers it safe, on devices with fast
+            bfloat16 arithmetic; other devices compute in float32. Weights keep their format.
+        save_every: steps between two saved states.
         seed: of dropout and other noise.
     """
 
@@ -66,221 +77,213 @@ class TrainingArguments:
             raise InvalidInputError(f"learning_rate must be above 0, got {self.learning_rate}.")
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
+        """Return the learning rate of a step, counted from 0."""
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
         done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
-        falls = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}
-        return self.learning_rate * falls[self.schedule]
+        decay = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}
+        return self.learning_rate * decay[self.schedule]
 
-    def lowers(self, device: str) -> bool:
-        """Whether it computes in bfloat16 on a kind of device ("cpu", "cuda")."""
+    def uses_bfloat16(self, device: str) -> bool:
+        """Return whether a kind of device ("cpu", "cuda") computes in bfloat16."""
         return self.precision == "bfloat16" and computes_in_bfloat16(device)
 
-    def computing(self, device: str) -> AbstractContextManager[Any]:
-        """Where networks compute as the plan has it on a kind of device."""
-        return torch.autocast(device, torch.bfloat16, enabled=self.lowers(device))
-
-
-@dataclass(slots=True)
-class _Run:
-    """What is saved besides weights: where it is, and what it logged."""
-
-    step: int = 0
-    log: list[dict[str, float]] = field(default_factory=list)
+    def autocast(self, device: str) -> AbstractContextManager[Any]:
+        """Return a context in which networks compute in the precision of the arguments."""
+        return torch.autocast(device, torch.bfloat16, enabled=self.uses_bfloat16(device))
 
 
 def train(
     objective: nn.Module,
-    batch_at: Callable[[int, int, int], Any],
-    plan: TrainingArguments,
+    batch_at: BatchFunction,
+    arguments: TrainingArguments,
     folder: str | Path,
     *,
     accept: Callable[[int], bool] | None = None,
     progress: ProgressCallback = ignore_progress,
-) -> list[dict[str, float]]:
-    """Train what of a module requires gradients, resuming what the folder holds.
+) -> History:
+    """Train the parameters of a module that require gradients, resuming a run of the folder.
 
     Args:
-        objective: its forward pass takes a batch and returns the loss, a scalar.
-        batch_at: the batch of (step, process, number of processes); the same whenever it is asked.
-        plan: how.
-        folder: of this training alone: its state, and a log with one JSON line a step.
-        accept: asked, with the number of steps done, before a state is saved; False ends the
-            training at the state before. Its answer must depend on the weights alone.
+        objective: module whose forward pass takes a batch and returns the loss, a scalar; in
+            evaluation mode afterwards.
+        batch_at: returns the batch of a step.
+        arguments: steps, learning rate and the like.
+        folder: of this training run only: its state, and a log with one JSON line per step.
+        accept: called with the number of steps done before a state is saved; False ends the run and
+            restores the last saved state. It must depend on the weights only.
         progress: called after every step; the note has the loss.
 
     Returns:
-        The log: step, loss, learning rate, gradient norm and seconds of every step up to the
-        weights that stay.
+        The entries of all steps up to the final weights.
 
     Raises:
-        InvalidInputError: if nothing requires gradients, nothing that does has a part in a loss, or
-            the folder holds a training by another plan.
-        TrainingError: if a loss, a gradient or a weight is not finite; the last good state stays.
-            Or if another process trains in this folder.
+        InvalidInputError: if no parameter requires gradients or has a part in the loss, or the
+            folder holds a training run with other arguments or parameters.
+        TrainingError: if a loss, gradient or weight is not finite (the last state stays on disk),
+            or another process trains in the folder.
     """
-    if not any(parameter.requires_grad for parameter in objective.parameters()):
+    if not trainable_parameters(objective):
         raise InvalidInputError("Nothing to train: no parameter requires a gradient.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     accelerator = get_accelerator()
-    # Of several processes that train together, the first holds the folder for all.
-    holding = training_lock(folder) if accelerator.is_main_process else nullcontext()
-    with holding, torch.random.fork_rng(), deterministic_mode(accelerator.device.type):
-        log = _fit(objective, batch_at, plan, folder, accelerator, accept=accept, progress=progress)
-        accelerator.wait_for_everyone()  # so that the state is on disk when the others go on
-        return log
+    # Of several processes that train together, the main one locks the folder for all.
+    lock = training_lock(folder) if accelerator.is_main_process else nullcontext()
+    with lock, torch.random.fork_rng(), deterministic_mode(accelerator.device.type):
+        run = _TrainingLoop(objective, batch_at, arguments, folder, accelerator)
+        history = run(accept, progress)
+        accelerator.wait_for_everyone()  # the state is on disk when the others continue
+        return history
 
 
 def get_accelerator() -> Any:  # noqa: ANN401 - accelerate has no types
-    """The processes that train together, as accelerate's `Accelerator`; mostly this one alone."""
-    # A step need not reach every parameter: if it hears nothing, what hears has no gradient.
-    reached = DistributedDataParallelKwargs(find_unused_parameters=True)
-    # The precision of an Accelerator is that of the whole process: each plan has its own instead.
-    return Accelerator(mixed_precision="no", kwargs_handlers=[reached])
-
-
-def _fit(
-    objective: nn.Module,
-    batch_at: Callable[[int, int, int], Any],
-    plan: TrainingArguments,
-    folder: Path,
-    accelerator: Any,  # noqa: ANN401
-    *,
-    accept: Callable[[int], bool] | None,
-    progress: ProgressCallback,
-) -> list[dict[str, float]]:
-    trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=plan.weight_decay)
-    initial = {} if accept is None else checkpointing.copied(objective)
-    run = _restore(folder / STATE, objective, optimizer, plan)
-    model, driven = accelerator.prepare(objective, optimizer)
-    model.train()
-    while run.step < plan.steps:
-        began = time.perf_counter()
-        torch.manual_seed(plan.seed * 1_000_003 + run.step)
-        for group in optimizer.param_groups:
-            group["lr"] = plan.rate(run.step)
-        batch = batch_at(run.step, accelerator.process_index, accelerator.num_processes)
-        with plan.computing(accelerator.device.type):
-            loss = model(send_to_device(batch, accelerator.device)).float()
-        if not loss.requires_grad:
-            raise InvalidInputError(
-                f"{folder}: nothing that trains has a part in the loss of step {run.step}. Let "
-                "more train, or learn from something else."
-            )
-        accelerator.backward(loss)
-        norm = float(accelerator.clip_grad_norm_(trained, plan.clip_norm))
-        shown = float(accelerator.reduce(loss.detach(), "mean"))
-        if not (math.isfinite(shown) and math.isfinite(norm)):
-            raise _diverged(folder, f"loss {shown} and gradient norm {norm}", plan, run.step)
-        driven.step()
-        driven.zero_grad()
-        entry = {"step": run.step, "loss": shown, "rate": plan.rate(run.step), "norm": norm}
-        run.log.append({**entry, "seconds": time.perf_counter() - began})
-        run.step += 1
-        due = run.step % plan.save_every == 0 or run.step == plan.steps
-        if due and not all(bool(parameter.isfinite().all()) for parameter in trained):
-            raise _diverged(folder, "weights that are not finite", plan, run.step - 1)
-        if due and accept is not None:
-            objective.eval()
-            if not _agreed(accelerator, accepted=accept(run.step)):
-                run = _go_back(folder / STATE, objective, initial)
-                break
-            model.train()
-        if due and accelerator.is_main_process:
-            _save(folder, objective, optimizer, plan, run)
-        progress(
-            ProgressEvent(stage="steps", done=run.step, total=plan.steps, note=f"loss {shown:.3f}")
-        )
-    objective.eval()
-    return run.log
+    """Return accelerate's `Accelerator`: the device, and the processes that train together."""
+    # A step without audio has no gradient for the audio encoder.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    # The precision of an Accelerator holds for the whole process; see TrainingArguments.autocast.
+    return Accelerator(mixed_precision="no", kwargs_handlers=[unused])
 
 
 @contextmanager
 def deterministic_mode(device: str) -> Iterator[None]:
-    """Where the same step twice gives the same weights; a GPU adds up in any order otherwise.
+    """Make repeated steps give the same weights; otherwise a GPU sums in any order.
 
     Args:
-        device: a kind of device: "cpu", "cuda".
+        device: kind of device: "cpu", "cuda".
     """
-    before = torch.are_deterministic_algorithms_enabled()
-    gently = torch.is_deterministic_algorithms_warn_only_enabled()
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
     if device == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else torch doubts cuBLAS
-        torch.use_deterministic_algorithms(True)  # to warn only would leave attention as it is
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by torch for cuBLAS
+        torch.use_deterministic_algorithms(True)  # with warn_only, attention would not change
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before, warn_only=gently)
-
-
-def _diverged(folder: Path, what: str, plan: TrainingArguments, step: int) -> TrainingError:
-    return TrainingError(
-        f"{folder}: {what} at step {step}: the training has diverged. The state before is kept. "
-        f"Lower the learning rate (it was {plan.rate(step):.2g}), or look at the batch of this "
-        "step."
-    )
-
-
-def _agreed(accelerator: Any, *, accepted: bool) -> bool:  # noqa: ANN401
-    """Whether all processes accept: they go on together, or none does."""
-    said = torch.tensor(float(accepted), device=accelerator.device)
-    return float(accelerator.reduce(said, "mean")) == 1.0
+        torch.use_deterministic_algorithms(was_deterministic, warn_only=warned_only)
 
 
 def training_lock(folder: Path) -> AbstractContextManager[None]:
-    """Keep other processes from training in a folder, which exists.
+    """Return a lock that lets one process train in an existing folder.
 
     Raises:
-        TrainingError: if one does.
+        TrainingError: on entering, if another process trains there.
     """
-    refusal = TrainingError(
-        f"{folder}: another process trains in this folder. Wait for it, or name another folder."
-    )
-    return exclusive_lock(folder / "lock", refusal)
+    message = f"{folder}: another process trains in this folder. Wait, or choose another folder."
+    return exclusive_lock(folder / "lock", TrainingError(message))
 
 
-def _save(
-    folder: Path,
-    objective: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    plan: TrainingArguments,
-    run: _Run,
-) -> None:
-    state = {
-        "plan": json.dumps(asdict(plan)),
-        "step": run.step,
-        "log": run.log,
-        "weights": checkpointing.trained(objective),
-        "optimizer": optimizer.state_dict(),
-    }
-    checkpointing.save(folder / STATE, state)
-    atomic_write(folder / LOG, "".join(json.dumps(entry) + "\n" for entry in run.log))
+class _TrainingLoop:
+    """One training run: its optimizer, and the step and history that are saved with the weights."""
 
-
-def _go_back(path: Path, objective: nn.Module, initial: Mapping[str, Tensor]) -> _Run:
-    """To the state that was saved last, or else to where it began."""
-    if not path.is_file():
-        checkpointing.restore(objective, initial)
-        return _Run()
-    state = checkpointing.load(path)
-    checkpointing.restore(objective, state["weights"])
-    return _Run(state["step"], state["log"])
-
-
-def _restore(
-    path: Path, objective: nn.Module, optimizer: torch.optim.Optimizer, plan: TrainingArguments
-) -> _Run:
-    if not path.is_file():
-        return _Run()
-    state = checkpointing.load(path)
-    same_plan = json.loads(state["plan"]) == asdict(plan)
-    if not same_plan or not checkpointing.restore(objective, state["weights"]):
-        raise InvalidInputError(
-            f"{path.parent}: holds a training by another plan, or of other parameters or sizes. Go "
-            "on with that plan, or name another folder."
+    def __init__(
+        self,
+        objective: nn.Module,
+        batch_at: BatchFunction,
+        arguments: TrainingArguments,
+        folder: Path,
+        accelerator: Any,  # noqa: ANN401
+    ) -> None:
+        self.objective, self.batch_at, self.arguments = objective, batch_at, arguments
+        self.folder, self.accelerator = folder, accelerator
+        self.parameters = trainable_parameters(objective)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=arguments.learning_rate, weight_decay=arguments.weight_decay
         )
-    optimizer.load_state_dict(state["optimizer"])
-    return _Run(state["step"], state["log"])
+        self.step = 0
+        self.history: History = []
+
+    def __call__(self, accept: Callable[[int], bool] | None, progress: ProgressCallback) -> History:
+        initial = {} if accept is None else copy_trainable_weights(self.objective)
+        if (self.folder / STATE).is_file():
+            self._resume()
+        model, optimizer = self.accelerator.prepare(self.objective, self.optimizer)
+        model.train()
+        n_steps = self.arguments.steps
+        while self.step < n_steps:
+            loss = self._update(model, optimizer)
+            if self.step % self.arguments.save_every == 0 or self.step == n_steps:
+                if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
+                    raise self._divergence("weights that are not finite", self.step - 1)
+                if accept is not None:
+                    self.objective.eval()
+                    if not self._accepted_by_all(accepted=accept(self.step)):
+                        self._restore(initial)
+                        break
+                    model.train()
+                if self.accelerator.is_main_process:
+                    self._save()
+            progress(
+                ProgressEvent(stage="steps", done=self.step, total=n_steps, note=f"loss {loss:.3f}")
+            )
+        self.objective.eval()
+        return self.history
+
+    def _update(self, model: nn.Module, optimizer: Any) -> float:  # noqa: ANN401
+        """Do one step and return its loss."""
+        started, step, accelerator = time.perf_counter(), self.step, self.accelerator
+        torch.manual_seed(self.arguments.seed * 1_000_003 + step)
+        rate = self.arguments.rate(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = self.batch_at(step, accelerator.process_index, accelerator.num_processes)
+        with self.arguments.autocast(accelerator.device.type):
+            loss = model(send_to_device(batch, accelerator.device)).float()
+        if not loss.requires_grad:
+            raise InvalidInputError(
+                f"{self.folder}: no trainable parameter has a part in the loss of step {step}. "
+                "Train more modules, or on other data."
+            )
+        accelerator.backward(loss)
+        norm = float(accelerator.clip_grad_norm_(self.parameters, self.arguments.clip_norm))
+        mean_loss = float(accelerator.reduce(loss.detach(), "mean"))
+        if not (math.isfinite(mean_loss) and math.isfinite(norm)):
+            raise self._divergence(f"loss {mean_loss} and gradient norm {norm}", step)
+        optimizer.step()
+        optimizer.zero_grad()
+        seconds = time.perf_counter() - started
+        entry = {"step": step, "loss": mean_loss, "rate": rate, "norm": norm, "seconds": seconds}
+        self.history.append(entry)
+        self.step += 1
+        return mean_loss
+
+    def _divergence(self, symptom: str, step: int) -> TrainingError:
+        return TrainingError(
+            f"{self.folder}: {symptom} at step {step}: the training has diverged. The last saved "
+            f"state stays. Lower the learning rate (it was {self.arguments.rate(step):.2g}), or "
+            "check the batch of this step."
+        )
+
+    def _accepted_by_all(self, *, accepted: bool) -> bool:
+        value = torch.tensor(float(accepted), device=self.accelerator.device)
+        return float(self.accelerator.reduce(value, "mean")) == 1.0
+
+    def _save(self) -> None:
+        state = {
+            "arguments": json.dumps(asdict(self.arguments)),
+            "step": self.step,
+            "history": self.history,
+            "weights": trainable_weights(self.objective),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        save_state(self.folder / STATE, state)
+        log = "".join(json.dumps(entry) + "\n" for entry in self.history)
+        atomic_write(self.folder / LOG, log)
+
+    def _restore(self, initial: dict[str, Tensor]) -> None:
+        """Return to the last saved state, or to the initial weights."""
+        saved = (self.folder / STATE).is_file()
+        state = load_state(self.folder / STATE) if saved else {"weights": initial}
+        load_trainable_weights(self.objective, state["weights"])
+        self.step, self.history = state.get("step", 0), state.get("history", [])
+
+    def _resume(self) -> None:
+        state = load_state(self.folder / STATE)
+        same_arguments = json.loads(state["arguments"]) == asdict(self.arguments)
+        if not same_arguments or not load_trainable_weights(self.objective, state["weights"]):
+            raise InvalidInputError(
+                f"{self.folder} holds a training run with other arguments, parameters or sizes. "
+                "Resume it with those, or choose another folder."
+            )
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.history = state["step"], state["history"]

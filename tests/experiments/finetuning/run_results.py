@@ -21,9 +21,8 @@ from audioprobe.experiments.finetuning.run_result import (
     RunResult,
 )
 from audioprobe.experiments.finetuning.study_results import StudySummary, synthesised
-from audioprobe.finetuning.drift import WeightDrift
+from audioprobe.finetuning.evaluation import TextLoss, WeightDrift
 from audioprobe.finetuning.strategy import EWC, ContrastiveAlignment
-from audioprobe.finetuning.text_corpora import TextLoss
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.training.trainer import TrainingArguments
 from audioprobe.types import Float64Array

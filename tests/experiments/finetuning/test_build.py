@@ -51,7 +51,7 @@ def test_materials_teach_and_ask_of_different_sounds(tmp_path: Path) -> None:
     assert all(q.clip not in taught for q in made.probe.questions)
     assert {q.pair.concept for q in made.probe.questions} == set(CONCEPTS)
     assert len(made.halves) == len(CONCEPTS) // 2
-    assert {r.concept.id for pair in made.pairs for r in pair} <= made.halves
+    assert {r.concept for pair in made.pairs for r in pair} <= made.halves
     assert {r.target for pair in made.coined for r in pair} == {"blick", "dax"}
     assert all(right.holds and not wrong.holds for right, wrong in (*made.pairs, *made.coined))
     assert not set(made.held) & set(made.watched)

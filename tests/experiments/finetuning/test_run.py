@@ -200,4 +200,4 @@ def test_the_manifest_says_what_all_rests_on(
     pinned = json.loads((home / "run" / "manifest.json").read_text())["pinned"]
     assert pinned["model"]["options"]["base"] == "base"
     assert set(pinned["clips"]) == {"taught", "inside", "outside", "earlier", "rehearsed"}
-    assert set(pinned["texts"]) == {"held", "measured"}
+    assert set(pinned["texts"]) == {"rehearsal", "evaluation"}

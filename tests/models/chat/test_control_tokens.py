@@ -12,14 +12,14 @@ from transformers import AutoTokenizer
 
 from audioprobe import Cascade, LikelihoodModel, Scripted
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.finetuning.text_corpora import examples_of
+from audioprobe.finetuning.text_corpora import encode_passages
 from audioprobe.models.chat.model import TransformersLM
 from audioprobe.models.ltu.checkpoint import init_ltu
 from audioprobe.models.ltu.conversion import convert_ltu
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
-from audioprobe.training.records import QARecord
-from audioprobe.training.sequences import encode
+from audioprobe.models.ltu.trainable import LTUPrompts
+from audioprobe.training.examples import QARecord, encode_record
 from audioprobe.types import Decoding, Example, Prompt
 
 BRIEF = Decoding(max_new_tokens=2)
@@ -106,11 +106,11 @@ def test_an_ltu_reads_prompts_answers_and_transcripts_as_they_are_written(
 @pytest.mark.parametrize("mark", MARKS)
 def test_training_texts_end_where_the_trainer_ends_them(mini: Any, mark: str) -> None:
     control = {*mini.all_special_ids}
-    record = QARecord(f"What is {mark}?", f"A {mark} crow.{mark}", task="caption")
-    *ids, end = encode(record, mini).ids
+    record = QARecord(instruction=f"What is {mark}?", output=f"A {mark} crow.{mark}")
+    *ids, end = encode_record(record, LTUPrompts(mini)).ids
     assert end == mini.eos_token_id
     assert not control & {*ids[1:]}
-    (example,) = examples_of([f"Once {mark} there was.{mark}"], mini)
+    (example,) = encode_passages([f"Once {mark} there was.{mark}"], LTUPrompts(mini))
     assert not control & {*example.ids[1:]}
 
 
@@ -123,7 +123,7 @@ def test_an_ltu_refuses_what_its_tokenizer_cannot_split(mini: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"'\[INST\]'"):
         continuation_ids(made, "[INST]")
     with pytest.raises(InvalidInputError, match=r"'\[INST\]'"):
-        encode(QARecord("What?", "An [INST].", task="caption"), made)
+        encode_record(QARecord(instruction="What?", output="An [INST]."), LTUPrompts(made))
 
 
 def more_tokens(folder: Path, tokens: Sequence[str] = ("crowcall",)) -> None:

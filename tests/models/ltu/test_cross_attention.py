@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from tests.golden_ltu import new_net, spectrograms
 from tests.signals import noise_5s
 from tests.tiny_ltu import write_base
-from tests.tiny_tuning import tiny_files
+from tests.tiny_tuning import tiny_checkpoint
 
 from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.finetuning.trainable import set_trainable_by_name
 from audioprobe.models.ltu.adapters import save_adapter
 from audioprobe.models.ltu.assembly import build_network
 from audioprobe.models.ltu.audio_prefix import (
     GatedCrossAttention,
 )
-from audioprobe.training.trainable import part_of, set_trainable
+from audioprobe.models.ltu.trainable import TrainableLTU
+from audioprobe.training.trainable import set_trainable
 from audioprobe.types import Decoding, Waveform
 
 BRIEF = Decoding(max_new_tokens=8)
@@ -117,7 +117,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_gated_ltu_is_saved_and_answers_the_same(base: Path, tmp_path: Path) -> None:
-    files = tiny_files(base)
+    files = tiny_checkpoint(base)
     gate = GatedCrossAttention.from_texts(random(3, 64), 16, seed=0)
     torch.nn.init.constant_(gate.opening, 2.0)
     torch.nn.init.normal_(gate.out.weight, std=2.0)
@@ -157,15 +157,15 @@ def test_sizes_come_from_the_tensors() -> None:
 
 def test_a_gate_trains_by_its_name_where_there_is_one() -> None:
     net = new_net()
-    with pytest.raises(InvalidInputError, match="has no gate"):
-        set_trainable_by_name(net, "projector+gate")
+    with pytest.raises(InvalidInputError, match="has no cross-attention"):
+        set_trainable(TrainableLTU(net), "projector+cross-attention")
     net.prefix.gate = GatedCrossAttention.from_texts(random(3, 64), 8, seed=0)
-    set_trainable_by_name(net, "projector+gate")
+    set_trainable(TrainableLTU(net), "projector+cross-attention")
     names = [name for name, p in net.named_parameters() if p.requires_grad]
-    assert {part_of(name) for name in names} == {"projector", "gate"}
-    own = {name for name in names if part_of(name) == "gate"}
+    assert {TrainableLTU(net).group_of(name) for name in names} == {"projector", "cross-attention"}
+    own = {name for name in names if TrainableLTU(net).group_of(name) == "cross-attention"}
     assert own == {f"prefix.gate.{name}" for name, _ in net.prefix.gate.named_parameters()}
-    set_trainable(net, ["projector"])
+    set_trainable(TrainableLTU(net), "projector")
     assert not any(p.requires_grad for p in net.prefix.gate.parameters())
 
 

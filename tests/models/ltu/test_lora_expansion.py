@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 from tests.tiny_ltu import write_base
-from tests.tiny_tuning import tiny_files
+from tests.tiny_tuning import tiny_checkpoint
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.trainable import set_trainable_by_name
 from audioprobe.models.ltu.adapters import expand_lora, save_adapter
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu, load_ltu
+from audioprobe.models.ltu.trainable import TrainableLTU
+from audioprobe.training.trainable import set_trainable
 
 IDS = torch.tensor([[1, 5, 9, 7, 30, 2]])
 MORE = ("q_proj", "v_proj", "up_proj", "o_proj")
@@ -33,7 +34,7 @@ def test_at_first_it_says_what_was_said_before(
     base: Path, rank: int, targets: tuple[str, ...]
 ) -> None:
     """Rank 3 of alpha 16 over 2: the scale is no whole number of ranks."""
-    files = tiny_files(base)
+    files = tiny_checkpoint(base)
     before = said(files)
     expand_lora(files.net, rank, targets, seed=4)
     assert torch.allclose(said(files), before, atol=1e-5)
@@ -44,7 +45,7 @@ def test_at_first_it_says_what_was_said_before(
 
 
 def test_without_what_was_learned_it_would_say_something_else(base: Path) -> None:
-    files, bare = tiny_files(base), tiny_files(base)
+    files, bare = tiny_checkpoint(base), tiny_checkpoint(base)
     for name, parameter in bare.net.named_parameters():
         if "lora_B" in name:
             parameter.data.zero_()
@@ -52,9 +53,9 @@ def test_without_what_was_learned_it_would_say_something_else(base: Path) -> Non
 
 
 def test_new_directions_learn(base: Path) -> None:
-    files = tiny_files(base)
+    files = tiny_checkpoint(base)
     expand_lora(files.net, 4, MORE, seed=4)
-    set_trainable_by_name(files.net, "lora")
+    set_trainable(TrainableLTU(files.net), "lora")
     files.net(IDS).logsumexp(-1).sum().backward()
     grown = [p.grad for n, p in files.net.named_parameters() if "lora_B" in n]
     assert len(grown) == 4 * len(files.net.llama.model.layers)
@@ -64,7 +65,7 @@ def test_new_directions_learn(base: Path) -> None:
 def test_the_seed_alone_decides(base: Path) -> None:
     found = []
     for seed in (1, 1, 2):
-        files = tiny_files(base)
+        files = tiny_checkpoint(base)
         torch.rand(seed)  # noise of others
         expand_lora(files.net, 4, MORE, seed=seed)
         found.append(torch.cat([p.flatten() for n, p in files.net.named_parameters()]))
@@ -78,11 +79,11 @@ def test_a_model_without_adapters_gets_some(base: Path) -> None:
     before = said(files)
     expand_lora(files.net, 4, ("k_proj",), seed=0)
     assert torch.equal(said(files), before)
-    assert set_trainable_by_name(files.net, "lora")
+    assert set_trainable(TrainableLTU(files.net), "lora")
 
 
 def test_it_is_saved_and_read_again(base: Path, tmp_path: Path) -> None:
-    files = tiny_files(base)
+    files = tiny_checkpoint(base)
     expand_lora(files.net, 4, MORE, seed=4)
     again = load_ltu(save_adapter(files, tmp_path / "wide", name="wide"), base)
     assert again.net.config == files.net.config
@@ -101,7 +102,7 @@ def test_it_is_saved_and_read_again(base: Path, tmp_path: Path) -> None:
 def test_nothing_that_was_learned_is_lost(
     base: Path, rank: int, targets: tuple[str, ...], message: str
 ) -> None:
-    files = tiny_files(base)
+    files = tiny_checkpoint(base)
     before = said(files)
     with pytest.raises(InvalidInputError, match=message):
         expand_lora(files.net, rank, targets, seed=0)

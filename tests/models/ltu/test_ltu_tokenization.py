@@ -13,8 +13,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from audioprobe.models.ltu.network import IGNORED
 from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
-from audioprobe.training.records import QARecord
-from audioprobe.training.sequences import PAD, collate, encode
+from audioprobe.models.ltu.trainable import LTUPrompts
+from audioprobe.training.examples import PADDING, QARecord, collate, encode_record
 
 DATA = FOLDER.parent / "ltu_tokenization"
 GOLDEN = json.loads((DATA / "tokenization.json").read_text())
@@ -55,13 +55,26 @@ def test_decoding_new_ids_gives_the_answer(tokenizer: PreTrainedTokenizerBase) -
     assert GOLDEN["decode"]["decoded_with_eos"].endswith(f"{text.strip()}</s>")
 
 
+def test_missing_beginning_of_sequence_is_added(tokenizer: PreTrainedTokenizerBase) -> None:
+    class Bare:
+        bos_token_id = 7
+
+        def __call__(self, text: str) -> object:
+            return type("Encoding", (), {"input_ids": [len(text)]})()
+
+    assert tokenize(Bare(), "abc") == [7, 3]
+    assert tokenize(tokenizer, "A").count(tokenizer.bos_token_id) == 1
+
+
 @pytest.mark.parametrize("example", GOLDEN["train_examples"], ids=lambda e: str(e)[:60])
 def test_training_examples_have_the_originals_ids_and_targets(
     tokenizer: PreTrainedTokenizerBase, example: dict[str, Any]
 ) -> None:
     """But for the first token as a target, which the original's loss passes over anyway."""
     given = {name: example["example"][name] for name in ("instruction", "input", "output")}
-    encoded = encode(QARecord(**given), tokenizer, cutoff=example["cutoff_len"])
+    encoded = encode_record(
+        QARecord(**given), LTUPrompts(tokenizer), max_tokens=example["cutoff_len"]
+    )
     assert list(encoded.ids) == example["input_ids"]
     labels = encoded.labels("all" if example["train_on_inputs"] else "answer")
     assert labels[1:] == example["labels"][1:]
@@ -71,10 +84,19 @@ def test_a_batch_holds_the_originals_ids_and_targets(tokenizer: PreTrainedTokeni
     """The original pads on the left, up to a multiple of eight; ours on the right."""
     original = load_file(DATA / "collated_batch.safetensors")
     texts = [e["example"] for e in GOLDEN["train_examples"][:3]]
-    records = [QARecord(e["instruction"], e["output"], input=e["input"]) for e in texts]
-    (batch,) = collate([encode(r, tokenizer) for r in records], {}, loss="all", pad=0, per_row=1)
+    records = [
+        QARecord(instruction=e["instruction"], output=e["output"], input=e["input"]) for e in texts
+    ]
+    prompts = LTUPrompts(tokenizer)
+    (batch,) = collate(
+        [encode_record(record, prompts) for record in records],
+        {},
+        targets="all",
+        pad_id=0,
+        per_row=1,
+    )
     n_sound = original["attention_mask"].shape[1] - original["input_ids"].shape[1]
-    for row, length in enumerate((batch.segments != PAD).sum(1).tolist()):
+    for row, length in enumerate((batch.segments != PADDING).sum(1).tolist()):
         assert int(original["attention_mask"][row, n_sound:].sum()) == length
         expected = {name: original[name][row, -length:] for name in ("input_ids", "labels")}
         assert torch.equal(batch.ids[row, :length], expected["input_ids"])

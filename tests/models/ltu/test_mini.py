@@ -13,8 +13,8 @@ from audioprobe.models.ltu.checkpoint import ADAPTER, MINI
 from audioprobe.models.ltu.model_card import CARD
 from audioprobe.small_ltu.curriculum import RECIPE
 from audioprobe.small_ltu.evaluation.measures import EvaluationResult
-from audioprobe.small_ltu.questions import CAPTION, LABELS
 from audioprobe.small_ltu.recipe import Recipe, read_recipe
+from audioprobe.training.questions import CAPTION_QUESTION, LABELS_QUESTION
 
 SOURCES = ("crow", "siren", "church-bell", "rain", "cricket", "snare-drum")
 
@@ -47,7 +47,7 @@ def test_its_card_tells_what_it_is_not_and_how_well_it_hears() -> None:
 
 def test_it_tells_familiar_sources_apart_that_it_never_heard(mini: LTU) -> None:
     scenes = Synthetic(n_clips=30, most=1, palette=SOURCES, seed=123)
-    classifier = LikelihoodClassifier(mini, question=LABELS, template="Labels: {}")
+    classifier = LikelihoodClassifier(mini, question=LABELS_QUESTION, template="Labels: {}")
     result = classifier(scenes.clips("test"), scenes.labels)
     auc = result.evaluate().auc.value
     assert auc is not None
@@ -56,13 +56,13 @@ def test_it_tells_familiar_sources_apart_that_it_never_heard(mini: LTU) -> None:
 
 def test_it_captions_recordings_in_words(mini: LTU) -> None:
     heard = [read_waveform(clip) for clip in Recordings().clips()[:3]]
-    answers = list(mini.generate([Prompt(CAPTION, audio=sound) for sound in heard]))
+    answers = list(mini.generate([Prompt(CAPTION_QUESTION, audio=sound) for sound in heard]))
     assert all(answer.text.startswith("Audio caption:") for answer in answers)
     assert all(answer.finish == "stop" for answer in answers)
 
 
 def test_it_answers_the_same_alone_and_in_a_batch(mini: LTU) -> None:
     scenes = Synthetic(n_clips=3, most=1, palette=SOURCES).clips("test")
-    prompts = [Prompt(CAPTION, audio=scene.waveform) for scene in scenes]
+    prompts = [Prompt(CAPTION_QUESTION, audio=scene.waveform) for scene in scenes]
     alone = [next(iter(mini.generate([prompt]))).text for prompt in prompts]
     assert [answer.text for answer in mini.generate(prompts)] == alone

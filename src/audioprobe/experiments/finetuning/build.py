@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from audioprobe.audio.windowing import read_waveform
-from audioprobe.concepts import Concepts
 from audioprobe.errors import AudioReadError, InvalidInputError, WeightsError, located
 from audioprobe.experiments.classification.build import dataset_of
 from audioprobe.experiments.finetuning.config import SETS, ClipSubset, StudyConfig
 from audioprobe.experiments.finetuning.novel_classes import invented
 from audioprobe.finetuning.captioned_clips import CaptionedClips, captioned_clips
-from audioprobe.finetuning.data import TrainingData
-from audioprobe.finetuning.text_corpora import TextSet, examples_of, read_texts, refuse_leaks
+from audioprobe.finetuning.data import MatchedPair, TrainingData
+from audioprobe.finetuning.text_corpora import TextSet, encode_passages, read_texts, refuse_leaks
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, load_ltu
+from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.pairs import ConceptPair, balanced_pairs
 from audioprobe.probing.probe_builder import PreparedProbe, ProbeBuilder
@@ -25,9 +25,7 @@ from audioprobe.probing.wordings import Wordings, read_wordings
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Dataset
 from audioprobe.seeding import stable_hash
-from audioprobe.small_ltu.qa_sampler import Pair
-from audioprobe.small_ltu.relations import Relation
-from audioprobe.training.sequences import TrainingExample
+from audioprobe.training.examples import TrainingExample
 from audioprobe.types import Clip, ComponentInfo
 
 _WATCHED = 5  # every fifth passage is held apart, for early stopping
@@ -54,9 +52,9 @@ class Materials:
     clips: Mapping[str, tuple[Clip, ...]]
     infos: Mapping[str, ComponentInfo]
     probe: PreparedProbe
-    pairs: tuple[Pair, ...]
+    pairs: tuple[MatchedPair, ...]
     quiz: PreparedProbe | None
-    coined: tuple[Pair, ...]
+    coined: tuple[MatchedPair, ...]
     halves: frozenset[str]
     held: tuple[str, ...]
     watched: tuple[str, ...]
@@ -99,7 +97,7 @@ def materials_of(study: StudyConfig) -> Materials:
     plan = QuestionConfig(wordings=_one_wording(study.quiz.wordings), n_clips=1, seed=study.seed)
     probe = ProbeBuilder(subjects, plan)("hypernym", _of(clips["inside"], subjects))
     quiz = None
-    coined: tuple[Pair, ...] = ()
+    coined: tuple[MatchedPair, ...] = ()
     if study.transfer is not None:
         made = invented(subjects, study.transfer.names)
         quiz = ProbeBuilder(made, plan)("hypernym", _of(clips["inside"], made))
@@ -166,14 +164,16 @@ def lessons_of(
     if "rehearsed" in materials.clips:
         rehearsed = sounds_in(materials, "rehearsed", folder)
     return TrainingData(
-        tokenizer,
-        sounds_in(materials, "taught", folder),
-        rehearsed,
-        tuple(examples_of(materials.held, tokenizer, cutoff=study.cutoff)),
-        materials.coined if transfer else materials.pairs,
-        materials.halves if transfer else None,
-        study.cutoff,
-        study.seed,
+        tokenizer=LTUPrompts(tokenizer),
+        clips=sounds_in(materials, "taught", folder),
+        rehearsal_clips=rehearsed,
+        rehearsal_texts=tuple(
+            encode_passages(materials.held, LTUPrompts(tokenizer), max_tokens=study.cutoff)
+        ),
+        question_pairs=materials.coined if transfer else materials.pairs,
+        audio_concepts=materials.halves if transfer else None,
+        max_tokens=study.cutoff,
+        seed=study.seed,
     )
 
 
@@ -194,7 +194,7 @@ def watched_by(
     cutoff: int,
 ) -> list[TrainingExample]:
     """Passages held apart, in tokens."""
-    return list(examples_of(materials.watched, tokenizer, cutoff=cutoff))
+    return encode_passages(materials.watched, LTUPrompts(tokenizer), max_tokens=cutoff)
 
 
 def _one_wording(name: str) -> Wordings:
@@ -262,13 +262,8 @@ def _half(subjects: ConceptSet, seed: int) -> list[str]:
     return found
 
 
-def _pairs(pairs: Sequence[ConceptPair]) -> tuple[Pair, ...]:
-    concepts = Concepts.shipped()
-    made = [
-        Relation(concepts[p.concept], "hypernym", p.target, p.target_phrase, p.holds, "taught")
-        for p in pairs
-    ]
-    return tuple(zip(made[::2], made[1::2], strict=True))
+def _pairs(pairs: Sequence[ConceptPair]) -> tuple[MatchedPair, ...]:
+    return tuple(zip(pairs[::2], pairs[1::2], strict=True))
 
 
 def _refuse_giveaways(probe: PreparedProbe, passages: Sequence[str]) -> None:

@@ -154,8 +154,8 @@ class StudyConfig:
     model: StudyModel = field(default_factory=StudyModel)
     clips: int = 4
     cutoff: int = 108
-    texts: str = "held"
-    measured: str = "measured"
+    texts: str = "rehearsal"
+    measured: str = "evaluation"
     quiz: NovelClassQuestions = field(default_factory=NovelClassQuestions)
     scorer: ComponentSpec = field(default_factory=lambda: ComponentSpec("embedding"))
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -23,14 +23,15 @@ from audioprobe.experiments.finetuning.run_result import (
     QuestionResult,
 )
 from audioprobe.experiments.finetuning.yes_no import score_yes_no
-from audioprobe.finetuning.drift import Float32Array, states
-from audioprobe.finetuning.text_corpora import examples_of, losses_of
+from audioprobe.finetuning.evaluation import Float32Array, mean_states, text_losses
+from audioprobe.finetuning.text_corpora import encode_passages
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.prompt import tokenize, write_prompt
+from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
-from audioprobe.small_ltu.questions import CAPTION
+from audioprobe.training.questions import CAPTION_QUESTION
 from audioprobe.types import Clip, Decoding
 
 HEARD = ("inside", "outside", "earlier")
@@ -63,7 +64,7 @@ class ModelEvaluator:
         Raises:
             TrainingError: if a passage has no finite loss: such weights say nothing.
         """
-        texts = losses_of(files.net, self._passages(files))
+        texts = text_losses(TrainableLTU(files.net), self._passages(files))
         broken = [one.nats for one in texts if not math.isfinite(one.nats)]
         if broken:
             raise TrainingError(
@@ -85,17 +86,17 @@ class ModelEvaluator:
     def states(self, files: LTUCheckpoint) -> dict[str, list[Float32Array]]:
         """Of some sounds of `inside` that can be read, and of some passages, layer by layer."""
         heard = list(islice(_spectrograms(self.materials.clips["inside"]), _ITEMS))
-        question = torch.tensor(tokenize(files.tokenizer, write_prompt(CAPTION)))
+        question = torch.tensor(tokenize(files.tokenizer, write_prompt(CAPTION_QUESTION)))
         texts = [torch.tensor(example.ids) for example in self._passages(files)[:_ITEMS]]
-        found = {"text": states(files.net, texts)}
+        found = {"text": mean_states(TrainableLTU(files.net), texts)}
         if heard:
             tokens = _tokens(files, heard)
-            found["sound"] = states(files.net, [question] * len(heard), tokens)
+            found["sound"] = mean_states(TrainableLTU(files.net), [question] * len(heard), tokens)
         return found
 
     def _passages(self, files: LTUCheckpoint) -> list[Any]:
         texts = self.materials.measured
-        return list(examples_of(texts, files.tokenizer, cutoff=self.study.cutoff))
+        return encode_passages(texts, LTUPrompts(files.tokenizer), max_tokens=self.study.cutoff)
 
     def _captioned(self, model: LTU, name: str) -> CaptionEvaluation:
         clips = self.materials.clips[name]
@@ -103,7 +104,7 @@ class ModelEvaluator:
         classify = CaptionClassifier(
             model,
             self.scorer,
-            question=CAPTION,
+            question=CAPTION_QUESTION,
             reading=Windowing(length="crop"),
             decoding=Decoding(max_new_tokens=self.study.quiz.tokens),
         )

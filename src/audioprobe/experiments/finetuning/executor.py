@@ -20,12 +20,13 @@ from audioprobe.experiments.finetuning.design import TrainingRun
 from audioprobe.experiments.finetuning.evaluation import ModelEvaluator
 from audioprobe.experiments.finetuning.run_result import BEFORE, ModelEvaluation, RunResult
 from audioprobe.experiments.finetuning.storage import RunStore
-from audioprobe.finetuning.drift import Float32Array, layer_similarity, weight_drift
+from audioprobe.finetuning.evaluation import Float32Array, layer_similarity, weight_drift
 from audioprobe.finetuning.strategy import EarlyStopping
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.io.atomic import atomic_open
 from audioprobe.models.causal_lm.dtypes import dtype_of
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
+from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
 from audioprobe.registry import load
@@ -90,7 +91,7 @@ class RunExecutor:
         progress = prefixed(self.progress, cell.name)
         stops = cell.strategy.get(EarlyStopping) is not None
         tuned = finetune(
-            files,
+            TrainableLTU(files.net),
             lessons_of(
                 self.study,
                 self.materials,
@@ -100,12 +101,14 @@ class RunExecutor:
             ),
             cell.strategy,
             self.folder / TRAINING / cell.name,
-            watched=watched_by(self.materials, files.tokenizer, self.study.cutoff) if stops else (),
+            validation_texts=watched_by(self.materials, files.tokenizer, self.study.cutoff)
+            if stops
+            else (),
             progress=progress,
         )
         if not get_accelerator().is_main_process:
             return _named(cell)
-        drift = weight_drift(tuned.before, files.net)
+        drift = weight_drift(tuned.initial_weights, TrainableLTU(files.net))
         if cell.transfer:
             measured = ModelEvaluation(quiz=measurer.quizzed(files))
             alike: dict[str, tuple[float | None, ...]] = {}
@@ -116,8 +119,8 @@ class RunExecutor:
         return replace(
             _named(cell),
             measured=measured,
-            losses=tuple(round(entry["loss"], 5) for entry in tuned.log),
-            stopped=tuned.stopped,
+            losses=tuple(round(entry["loss"], 5) for entry in tuned.history),
+            stopped=tuned.stopped_early,
             drift=drift,
             similarity=alike,
         )

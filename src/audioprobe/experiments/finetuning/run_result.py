@@ -6,8 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from audioprobe.finetuning.drift import WeightDrift
-from audioprobe.finetuning.text_corpora import TextLoss
+from audioprobe.finetuning.evaluation import TextLoss, WeightDrift
 from audioprobe.metrics.choices import most_likely_option
 from audioprobe.types import BoolArray, Float64Array
 

@@ -18,8 +18,8 @@ from audioprobe.experiments.finetuning.run_result import (
     RunResult,
     by_configuration,
 )
-from audioprobe.finetuning.trainable import updates_language_model
 from audioprobe.metrics.pareto import pareto_front
+from audioprobe.training.trainable import updates_language_model
 from audioprobe.types import BoolArray, Estimate
 
 FACTORS = ("trained", "holding", "alignment")

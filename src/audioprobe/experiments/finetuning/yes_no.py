@@ -12,11 +12,12 @@ from audioprobe.experiments.finetuning.run_result import QuestionResult
 from audioprobe.metrics.choices import most_likely_option
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
+from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.probing.probe_builder import PreparedProbe
 from audioprobe.probing.questions import ProbeQuestion
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
-from audioprobe.training.objectives import AnswerLoss
-from audioprobe.training.sequences import TrainingExample, collate
+from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.examples import TrainingExample, collate
 
 _PER_ROW, _AT_ONCE = 8, 32
 _DIGITS = 6  # of nats that are kept
@@ -60,9 +61,13 @@ def _asked(
         prompt = [*tokenize(files.tokenizer, write_prompt(question.text)), *yes[:n_same]]
         examples.append(TrainingExample((*prompt, yes[n_same]), len(prompt), question.clip))
     batch = collate(
-        examples, sounds, loss="answer", pad=files.tokenizer.eos_token_id, per_row=_PER_ROW
+        examples, sounds, targets="answer", pad_id=files.tokenizer.eos_token_id, per_row=_PER_ROW
     )
-    logits, _ = AnswerLoss(files.net).eval().logits(send_to_device(batch, files.net.llama.device))
+    logits, _ = (
+        AnswerLoss(TrainableLTU(files.net))
+        .eval()
+        .logits(send_to_device(batch, files.net.llama.device))
+    )
     leads = (logits[:, yes[n_same]] - logits[:, no[n_same]]).tolist()
     # Rows with sound come first in a batch; a part has either.
     return (_answer(question, lead) for question, lead in zip(questions, leads, strict=True))

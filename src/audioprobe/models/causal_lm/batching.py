@@ -3,19 +3,16 @@
 import gc
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
 import torch
 
+from audioprobe.devices import is_out_of_memory
 from audioprobe.errors import OutOfMemoryError
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-
-# What torch says on a CPU, where it raises no class of its own.
-_CPU_MESSAGES = ("can't allocate memory", "not enough memory", "bad allocation")
 
 _NOT_EVEN_ONE = (
     "Even one prompt does not fit into the memory. What takes less of it: a shorter prompt, fewer "
@@ -74,24 +71,6 @@ def answer_in_batches(
         yield from answers
 
 
-@contextmanager
-def within_memory(advice: str) -> Iterator[None]:
-    """Where a shortage of memory is told as what it is; also a decorator.
-
-    Args:
-        advice: what does not fit, and what would.
-
-    Raises:
-        OutOfMemoryError: with this advice.
-    """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not _is_shortage(error):
-            raise
-        raise OutOfMemoryError(advice) from error
-
-
 def _try(
     answer: Callable[[Sequence[Item]], Iterable[Answer]], batch: Sequence[Item]
 ) -> list[Answer] | None:
@@ -99,16 +78,10 @@ def _try(
     try:
         return list(answer(batch))
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if not _is_shortage(error):
+        if not is_out_of_memory(error):
             raise
     # After the handler, for its traceback holds on to the tensors of the attempt.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None
-
-
-def _is_shortage(error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        message in str(error) for message in _CPU_MESSAGES
-    )

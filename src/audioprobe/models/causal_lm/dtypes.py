@@ -18,15 +18,3 @@ def dtype_of(name: str) -> torch.dtype:
         raise InvalidInputError(f"dtype must be one of {', '.join(DTYPES)}, got {name!r}.")
     dtype: torch.dtype = getattr(torch, name)
     return dtype
-
-
-def computes_in_bfloat16(device: str) -> bool:
-    """Whether a kind of device ("cpu", "cuda") has fast arithmetic in bfloat16.
-
-    A processor without AVX-512 or its like emulates it, and takes some ten times as long as in
-    float32.
-    """
-    if device != "cpu":
-        return True
-    found: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - torch has no other
-    return found

@@ -18,7 +18,7 @@ from audioprobe.results import ClassificationResult
 from audioprobe.results.evaluation import targets_of
 from audioprobe.scorers.keyword import KeywordScorer
 from audioprobe.small_ltu.evaluation.measures import Measure
-from audioprobe.small_ltu.questions import CAPTION, LABELS
+from audioprobe.training.questions import CAPTION_QUESTION, LABELS_QUESTION
 from audioprobe.types import BoolArray, Clip, Estimate, FloatArray
 
 
@@ -54,7 +54,7 @@ def by_likelihood(
     progress: ProgressCallback = ignore_progress,
 ) -> Measure:
     """Labels ranked by their likelihood as the answer to LTU's question for labels."""
-    classifier = LikelihoodClassifier(model, question=LABELS, template="Labels: {}")
+    classifier = LikelihoodClassifier(model, question=LABELS_QUESTION, template="Labels: {}")
     result = classifier(clips, labels, progress=progress)
     return Measure("label log-likelihood, macro AUC", _auc(result, bootstrap))
 
@@ -73,7 +73,9 @@ def by_caption(
     Returns:
         AUC by the scorer, and the share of clips whose caption holds every word of the label.
     """
-    result = CaptionClassifier(model, scorer, question=CAPTION)(clips, labels, progress=progress)
+    result = CaptionClassifier(model, scorer, question=CAPTION_QUESTION)(
+        clips, labels, progress=progress
+    )
     said, truth = result.captions_by_clip(), result.truth
     keywords = KeywordScorer()
     named = [

@@ -17,15 +17,16 @@ from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.models.ltu.model import LTU
+from audioprobe.probing.pairs import ConceptPair
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
-from audioprobe.small_ltu.curriculum import MODEL, RECIPE, scenes_of, untaught
-from audioprobe.small_ltu.encoder_training import read_classifier
+from audioprobe.small_ltu.curriculum import MODEL, RECIPE, build_scenes, untrained_model
+from audioprobe.small_ltu.encoder_training import load_classifier
 from audioprobe.small_ltu.evaluation import audio_metrics, evaluation_clips, yes_no
 from audioprobe.small_ltu.evaluation.measures import EvaluationResult, Measure, table_of
-from audioprobe.small_ltu.qa_sampler import Pair, QASampler
+from audioprobe.small_ltu.qa_sampler import QASampler
 from audioprobe.small_ltu.recipe import Recipe
-from audioprobe.small_ltu.relations import Relation, hypernyms
+from audioprobe.small_ltu.relations import RelationPair, hypernym_pairs
 from audioprobe.types import Clip
 
 SPLIT = "test"  # of scenes and recordings
@@ -83,9 +84,9 @@ class SmallLTUEvaluation:
         self._scope = scope or EvaluationScope()
         self._bootstrap = bootstrap or Bootstrap()
         self._progress = progress
-        self._recordings = DebianSounds(recordings) if self._recipe.sounds.recordings else None
-        self._known = scenes_of(self._recipe.sounds, self._recordings)
-        self._scenes = evaluation_clips.unseen(self._recipe.sounds)
+        self._recordings = DebianSounds(recordings) if self._recipe.scenes.recordings else None
+        self._known = build_scenes(self._recipe.scenes, self._recordings)
+        self._scenes = evaluation_clips.unseen(self._recipe.scenes)
         self._numbers = evaluation_clips.alone(self._scenes, SPLIT, self._scope.n_each)
 
     def __call__(self) -> tuple[EvaluationResult, ...]:
@@ -120,9 +121,9 @@ class SmallLTUEvaluation:
     def _encoder(self) -> list[Measure]:
         """The classifier that it was before it met a language model."""
         recipe, labels = self._recipe, self._known.labels
-        last = self._folder / f"encoder-{len(recipe.lessons)}"
-        classifier = read_classifier(recipe.encoder, len(labels), last)
-        groups = {"single sources": self._alone, f"up to {recipe.sounds.most}": self._mixed}
+        last = self._folder / f"encoder-{len(recipe.encoder_stages)}"
+        classifier = load_classifier(recipe.encoder, len(labels), last)
+        groups = {"single sources": self._alone, f"up to {recipe.scenes.max_sources}": self._mixed}
         if self._recordings is not None:
             groups["recordings of other packages"] = self._strange()
         measures = []
@@ -142,9 +143,9 @@ class SmallLTUEvaluation:
         """Before and after, of relations that were taught and that were not."""
         pairs = self._pairs
         heard = self._known.palette.concepts
-        asked: dict[str, list[Relation]] = {
-            "taught": _of(pairs, ("taught", "text"), heard),
-            "never taught": _of(pairs, ("unseen",), heard),
+        asked: dict[str, list[ConceptPair]] = {
+            "taught": _of(pairs, ("audio_and_text", "text_only"), heard),
+            "never taught": _of(pairs, ("held_out",), heard),
             "of concepts never taught": self._strangers(),
         }
         measures = []
@@ -163,7 +164,12 @@ class SmallLTUEvaluation:
         model, pairs = self._ltu, self._pairs
         measures = []
         for done, (holding, what) in enumerate(
-            (("taught", "taught"), ("text", "taught in words alone"), ("unseen", "never taught")), 1
+            (
+                ("audio_and_text", "taught"),
+                ("text_only", "taught in words alone"),
+                ("held_out", "never taught"),
+            ),
+            1,
         ):
             relations = _of(pairs, (holding,), heard)
             trials = yes_no.ask_sounds(model, relations, clips, self._recipe.seed)
@@ -220,21 +226,22 @@ class SmallLTUEvaluation:
 
     def _base(self) -> LTU:
         """Its LLaMA with adapters that do nothing yet, asked in the same way."""
-        files = untaught(self._recipe)
+        files = untrained_model(self._recipe)
         return LTU(files.net.eval(), files.tokenizer, files.info({}))
 
     @cached_property
-    def _pairs(self) -> tuple[Pair, ...]:
+    def _pairs(self) -> tuple[RelationPair, ...]:
         """All relations of what was taught; no scene is needed for them."""
         recipe = self._recipe
         known = QASampler(self._known, SPLIT, 0, held_out=recipe.held_out, seed=recipe.seed)
         return known.pairs
 
-    def _strangers(self) -> list[Relation]:
+    def _strangers(self) -> list[ConceptPair]:
         """Hypernyms of concepts that the training never named."""
         everything, known = Concepts.shipped(), set(self._known.palette.concepts)
         others = [concept.id for concept in everything if concept.id not in known]
-        return list(hypernyms(everything, others, held_out=0.0, seed=self._recipe.seed))
+        pairs = hypernym_pairs(everything, others, held_out=0.0, seed=self._recipe.seed)
+        return [relation for pair in pairs for relation in pair.both]
 
     @cached_property
     def _alone(self) -> list[Clip]:
@@ -252,7 +259,9 @@ class SmallLTUEvaluation:
         return evaluation_clips.clips_at(self._scenes, SPLIT, numbers)
 
 
-def _of(pairs: Sequence[Pair], holdings: Sequence[str], concepts: Sequence[str]) -> list[Relation]:
+def _of(
+    pairs: Sequence[RelationPair], holdings: Sequence[str], concepts: Sequence[str]
+) -> list[ConceptPair]:
     return yes_no.relations_of(pairs, kind="hypernym", holdings=holdings, concepts=concepts)
 
 

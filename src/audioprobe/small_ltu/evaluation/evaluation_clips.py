@@ -5,20 +5,20 @@ from dataclasses import replace
 
 from audioprobe.datasets.synthetic import Synthetic
 from audioprobe.errors import InvalidInputError
-from audioprobe.small_ltu.curriculum import scenes_of
-from audioprobe.small_ltu.recipe import RecipeAudio
+from audioprobe.small_ltu.curriculum import build_scenes
+from audioprobe.small_ltu.recipe import SceneConfig
 from audioprobe.types import Clip
 
 _ENDLESS = 10**9  # scenes are made when they are asked for
 _FAR = 200  # times as many scenes as are wanted are looked through for single sources
 
 
-def unseen(sounds: RecipeAudio) -> Synthetic:
+def unseen(config: SceneConfig) -> Synthetic:
     """Scenes of the synthesised sources of a recipe.
 
     Recorded sources are left out: those of the training would be familiar in every scene.
     """
-    return scenes_of(replace(sounds, n_train=_ENDLESS))
+    return build_scenes(replace(config, n_train=_ENDLESS))
 
 
 def alone(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[int]]:

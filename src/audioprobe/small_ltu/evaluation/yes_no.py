@@ -8,11 +8,11 @@ import numpy as np
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.choices import blind_guesses, most_likely_option
 from audioprobe.metrics.vectorized_metrics import mean
+from audioprobe.probing.pairs import ConceptPair
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.small_ltu.evaluation.measures import Measure
-from audioprobe.small_ltu.qa_sampler import Pair
-from audioprobe.small_ltu.questions import in_sound, in_words
-from audioprobe.small_ltu.relations import Relation
+from audioprobe.small_ltu.relations import RelationPair
+from audioprobe.training.questions import audio_question, text_question
 from audioprobe.types import Clip, Estimate, Prompt
 
 _ANSWERS = ("Yes.", "No.")
@@ -27,7 +27,7 @@ class RelationTrial:
         yes: how much likelier "Yes." was than "No.", in nats.
     """
 
-    relation: Relation
+    relation: ConceptPair
     yes: float
 
     @property
@@ -38,17 +38,17 @@ class RelationTrial:
 
 
 def ask_words(
-    model: LikelihoodModel, relations: Sequence[Relation], seed: int
+    model: LikelihoodModel, relations: Sequence[ConceptPair], seed: int
 ) -> list[RelationTrial]:
     """Each relation once, asked of the word."""
     rng = np.random.default_rng(seed)
-    prompts = [Prompt(in_words(relation, rng).instruction) for relation in relations]
+    prompts = [Prompt(text_question(relation, rng).instruction) for relation in relations]
     return _asked(model, prompts, relations)
 
 
 def ask_sounds(
     model: LikelihoodModel,
-    relations: Sequence[Relation],
+    relations: Sequence[ConceptPair],
     clips: Mapping[str, Sequence[Clip]],
     seed: int,
 ) -> list[RelationTrial]:
@@ -62,9 +62,9 @@ def ask_sounds(
     """
     rng = np.random.default_rng(seed)
     asked = [
-        (clip.id, in_sound(relation, clip.id, rng).instruction, clip.waveform, relation)
+        (clip.id, audio_question(relation, clip.id, rng).instruction, clip.waveform, relation)
         for relation in relations
-        for clip in clips[relation.concept.id]
+        for clip in clips[relation.concept]
     ]
     asked.sort(key=lambda item: item[0])  # the questions about a sound together: encoded once
     prompts = [Prompt(question, audio=sound) for _, question, sound, _ in asked]
@@ -80,9 +80,9 @@ def blind(trials: Sequence[RelationTrial], bootstrap: Bootstrap) -> Estimate:
     """What a guesser reaches who never listens; see `metrics.choices.blind_guesses`."""
     asked = [trial.relation for trial in trials]
     found = blind_guesses(
-        [[((r.kind, a, r.target), (r.kind, a)) for a in _ANSWERS] for r in asked],
+        [[((r.relation, a, r.target), (r.relation, a)) for a in _ANSWERS] for r in asked],
         [0 if own.holds else 1 for own in asked],
-        [(own.kind, own.target, own.match) for own in asked],
+        [(own.relation, own.target, own.match) for own in asked],
     )
     return _over_concepts(found, trials, bootstrap)
 
@@ -109,21 +109,21 @@ def gap(
 
 
 def relations_of(
-    pairs: Sequence[Pair], *, kind: str, holdings: Sequence[str], concepts: Sequence[str]
-) -> list[Relation]:
+    pairs: Sequence[RelationPair], *, kind: str, holdings: Sequence[str], concepts: Sequence[str]
+) -> list[ConceptPair]:
     """Both relations of those pairs whose concepts are all among the given ones."""
     return [
         relation
         for pair in pairs
-        if pair[0].kind == kind
-        and pair[0].holding in holdings
-        and all(relation.concept.id in concepts for relation in pair)
-        for relation in pair
+        if pair.true.relation == kind
+        and pair.role in holdings
+        and all(relation.concept in concepts for relation in pair.both)
+        for relation in pair.both
     ]
 
 
 def _asked(
-    model: LikelihoodModel, prompts: Sequence[Prompt], relations: Sequence[Relation]
+    model: LikelihoodModel, prompts: Sequence[Prompt], relations: Sequence[ConceptPair]
 ) -> list[RelationTrial]:
     answers = model.log_likelihood(prompts, _ANSWERS)
     return [
@@ -137,7 +137,7 @@ def _over_concepts(
 ) -> Estimate:
     """Mean of a value per trial; trials of one concept are drawn together."""
     known = [
-        (value, trial.relation.concept.id)
+        (value, trial.relation.concept)
         for value, trial in zip(values, trials, strict=True)
         if value is not None
     ]
@@ -150,5 +150,5 @@ def _over_concepts(
     return replace(found, n_undefined=len(trials) - len(known))
 
 
-def _key(relation: Relation) -> tuple[str, str, str, bool]:
-    return relation.concept.id, relation.kind, relation.target, relation.holds
+def _key(relation: ConceptPair) -> tuple[str, str, str, bool]:
+    return relation.concept, relation.relation, relation.target, relation.holds

@@ -1,0 +1,53 @@
+"""Spectrograms are computed once, and batches go through all rows before any is repeated."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audioprobe import Synthetic
+from audioprobe.errors import InvalidInputError
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
+from audioprobe.training.spectrogram_cache import SpectrogramCache, epoch_rows
+
+
+def cached(
+    folder: Path, n_clips: int, progress: ProgressCallback = ignore_progress
+) -> SpectrogramCache:
+    scenes = Synthetic(n_clips=n_clips, most=1, palette=("owl", "clock"), seconds=1.0)
+    source = {"n_clips": n_clips}
+    clips: Sequence = scenes.clips("test")
+    return SpectrogramCache(clips, scenes.labels, folder, source=source, progress=progress)
+
+
+def test_interrupted_cache_is_resumed(tmp_path: Path) -> None:
+    class StopError(Exception):
+        pass
+
+    def stop(event: ProgressEvent) -> None:
+        if event.done == 67:
+            raise StopError
+
+    with pytest.raises(StopError):
+        cached(tmp_path / "resumed", 70, stop)
+    done: list[int] = []
+    resumed = cached(tmp_path / "resumed", 70, lambda event: done.append(event.done))
+    assert done == list(range(65, 71)), "stored spectrograms are not computed again"
+    complete, rows = cached(tmp_path / "complete", 70), torch.arange(70)
+    assert torch.equal(resumed.spectrograms(rows), complete.spectrograms(rows))
+    assert torch.equal(resumed.labels, complete.labels)
+    assert complete.labels.sum(1).tolist() == [1] * 70
+    with pytest.raises(InvalidInputError, match="of other clips"):
+        cached(tmp_path / "complete", 71)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 30), st.integers(1, 8), st.integers(0, 5))
+def test_every_epoch_has_every_row_once(n_rows: int, size: int, seed: int) -> None:
+    n_batches = -(-3 * n_rows // size)
+    rows = torch.cat([epoch_rows(n_rows, size, step, seed) for step in range(n_batches)])
+    for k in range(3):
+        assert sorted(rows[k * n_rows : (k + 1) * n_rows].tolist()) == list(range(n_rows))
