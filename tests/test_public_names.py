@@ -1,4 +1,4 @@
-"""The stub, the lazy table and the modules tell one story."""
+"""The public names of the package are those of its stub."""
 
 import ast
 from pathlib import Path
@@ -15,22 +15,22 @@ def _names_in_stub() -> dict[str, str]:
     return {a.asname or a.name: n.module or "" for n in imports for a in n.names}
 
 
-def test_the_stub_names_what_the_package_offers() -> None:
+def test_public_names_are_those_of_the_stub() -> None:
     assert set(_names_in_stub()) == set(audioprobe.__all__)
 
 
 @pytest.mark.parametrize("name", audioprobe.__all__)
-def test_every_name_can_be_loaded_and_is_documented(name: str) -> None:
-    thing = getattr(audioprobe, name)
-    assert thing.__doc__
+def test_public_name_is_importable_and_documented(name: str) -> None:
+    value = getattr(audioprobe, name)
+    assert value.__doc__
     home = _names_in_stub()[name]
-    assert home == "audioprobe" or getattr(thing, "__module__", home).startswith(home)
+    assert home == "audioprobe" or getattr(value, "__module__", home).startswith(home)
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="Nonsense"):
         audioprobe.Nonsense  # type: ignore[attr-defined]  # noqa: B018
 
 
-def test_names_are_listed_for_completion() -> None:
+def test_dir_lists_public_names() -> None:
     assert set(audioprobe.__all__) <= set(dir(audioprobe))

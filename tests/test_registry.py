@@ -1,4 +1,4 @@
-"""Backends are found by name, described without import, and foreign ones are as good as ours."""
+"""Backends are found by name and described without import, also those of other distributions."""
 
 import subprocess
 import sys
@@ -20,8 +20,8 @@ from audioprobe.registry import available, load
 PLUGIN = Path(__file__).parent / "data" / "plugin"
 
 
-def test_every_built_in_backend_is_listed_and_ready() -> None:
-    found = {(backend.kind, backend.name): backend for backend in available()}
+def test_built_in_backends_are_listed_and_usable() -> None:
+    backends = {(backend.kind, backend.name): backend for backend in available()}
     assert {
         ("encoder", "ast"),
         ("encoder", "birdnet"),
@@ -31,44 +31,45 @@ def test_every_built_in_backend_is_listed_and_ready() -> None:
         ("scorer", "embedding"),
         ("scorer", "keyword"),
         ("dataset", "recordings"),
-    } <= set(found)
-    assert not any(backend.missing for backend in found.values())
+    } <= set(backends)
+    assert not any(backend.missing for backend in backends.values())
     assert {b.kind for b in available("scorer")} == {"scorer"}
 
 
-def test_a_backend_is_built_with_argument_and_options() -> None:
+def test_backend_is_built_with_argument_and_options() -> None:
     embedder = load("embedder", "openai:text-embedding-3-small", dimensions=64)
     assert (embedder.info.name, embedder.info.options) == (
         "text-embedding-3-small",
         {"dimensions": 64},
     )
+    assert load("embedder", embedder) is embedder
 
 
-def test_an_unknown_name_gets_a_suggestion_and_the_list() -> None:
+def test_unknown_name_gets_a_suggestion_and_the_list() -> None:
     with pytest.raises(BackendNotFoundError, match=r"Did you mean 'birdnet'.*ast, birdnet"):
         load("encoder", "birdnett")
     with pytest.raises(InvalidInputError, match="kind must be one of"):
         load("encoders", "birdnet")  # type: ignore[call-overload]
 
 
-def test_the_name_of_another_kind_is_told_with_what_takes_it() -> None:
+def test_name_of_another_kind_gets_a_hint() -> None:
     with pytest.raises(BackendNotFoundError, match="birdnet is an encoder: tag-captioner:birdnet"):
         load("language_model", "birdnet")
     with pytest.raises(BackendNotFoundError, match="openai is an embedder: embedding:openai"):
         load("scorer", "openai")
 
 
-def test_an_option_that_a_backend_needs_is_named() -> None:
+def test_missing_option_is_named() -> None:
     with pytest.raises(InvalidInputError, match="needs the option 'answer'"):
         load("language_model", "scripted")
 
 
-def test_an_option_that_the_backend_lacks_is_refused() -> None:
+def test_unknown_option_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="no option 'colour'"):
         load("scorer", "keyword", colour="red")
 
 
-def test_a_missing_package_is_named_with_its_pip_command() -> None:
+def test_missing_package_is_named_with_its_pip_command() -> None:
     with (
         pytest.raises(MissingDependencyError, match=r"pip install 'audioprobe\[birdnet\]'"),
         needs_extra("birdnet"),
@@ -78,7 +79,7 @@ def test_a_missing_package_is_named_with_its_pip_command() -> None:
 
 @pytest.fixture(scope="session")
 def site_with_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which pip installed the plugin, as a distribution of its own."""
+    """A folder into which pip installed the plugin distribution."""
     folder = tmp_path_factory.mktemp("site")
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
     subprocess.run(
@@ -96,7 +97,7 @@ def _in_process_with(site: Path, code: str) -> str:
     return result.stdout
 
 
-def test_a_third_partys_backend_is_found_loaded_and_passes_its_contract(
+def test_backend_of_another_distribution_is_loaded_and_passes_its_check(
     site_with_plugin: Path,
 ) -> None:
     printed = _in_process_with(
@@ -111,7 +112,7 @@ def test_a_third_partys_backend_is_found_loaded_and_passes_its_contract(
     assert printed.splitlines() == ["False audioprobe-hum 0.3 ()", "{'gain': 3.0}"]
 
 
-def test_a_backend_whose_extra_is_not_installed_says_what_to_install(
+def test_backend_without_its_extra_names_what_to_install(
     site_with_plugin: Path,
 ) -> None:
     printed = _in_process_with(
@@ -129,10 +130,10 @@ def test_a_backend_whose_extra_is_not_installed_says_what_to_install(
 
 
 @pytest.mark.parametrize("study", [CaptionClassifier, LikelihoodClassifier])
-def test_sounds_are_looked_for_before_a_model_given_by_name_is_loaded(
+def test_clips_are_checked_before_a_model_is_loaded(
     study: type[CaptionClassifier] | type[LikelihoodClassifier], tmp_path: Path
 ) -> None:
-    """This name is right and its weights are not there: loading would be a WeightsError."""
+    """The name is valid and the weights are missing: loading would raise a WeightsError."""
     classifier = study(f"ltu:{tmp_path / 'no-weights'}")
     with pytest.raises(InvalidInputError, match="no-recordings"):
         classifier(str(tmp_path / "no-recordings"), ["crow"])
@@ -140,7 +141,7 @@ def test_sounds_are_looked_for_before_a_model_given_by_name_is_loaded(
         classifier(str(FOLDER / "crow.flac"), ["crow"])
 
 
-def test_a_zero_shot_encoder_and_a_probe_load_late_too(tmp_path: Path) -> None:
+def test_clips_are_checked_before_an_encoder_or_a_probed_model_is_loaded(tmp_path: Path) -> None:
     missing = str(tmp_path / "no-recordings")
     with pytest.raises(InvalidInputError, match="no-recordings"):
         ZeroShotClassifier(f"clap:{tmp_path / 'no-weights'}")(missing, ["crow"])
@@ -148,7 +149,7 @@ def test_a_zero_shot_encoder_and_a_probe_load_late_too(tmp_path: Path) -> None:
         ConceptProbe(f"ltu:{tmp_path / 'no-weights'}")(clips=missing)
 
 
-def test_a_wrong_name_is_refused_at_once() -> None:
+def test_wrong_name_is_refused_at_construction() -> None:
     for study in (CaptionClassifier, LikelihoodClassifier, ConceptProbe):
         with pytest.raises(BackendNotFoundError):
             study("no-such-model:argument")

@@ -1,8 +1,7 @@
-"""Everything that audioprobe raises on purpose.
+"""The exceptions of audioprobe.
 
-Catch `AudioProbeError` to catch all of it. Each class also derives from the built-in exception that
-a careful caller would expect (`ValueError`, `OSError`, ...). A message says what was expected, what
-came, and what to do.
+All derive from `AudioProbeError` and from the corresponding built-in exception (`ValueError`,
+`OSError`, ...). A message states what was expected, what was received, and what to do.
 """
 
 import difflib
@@ -13,32 +12,32 @@ from typing import Any
 
 
 class AudioProbeError(Exception):
-    """Base of every error that audioprobe raises on purpose."""
+    """Base class of all exceptions of audioprobe."""
 
 
 class InvalidInputError(AudioProbeError, ValueError):
-    """A value breaks a stated rule: a shape, a range, an empty list, a misspelt option."""
+    """An invalid value: a wrong shape, out of range, an empty list, an unknown option."""
 
 
 class NonFiniteError(InvalidInputError):
-    """A model's output is NaN or infinite, so it is neither a score nor an answer."""
+    """The output of a model is NaN or infinite."""
 
     ADVICE = (
-        "The model's numbers may have overflowed, or its weights are damaged: try a number format "
-        'of more range (dtype="bfloat16" or "float32"), or get the weights again.'
+        "The computation may have overflowed, or the weights are damaged: try a data type with a "
+        'larger range (dtype="bfloat16" or "float32"), or download the weights again.'
     )
 
 
 class UnsupportedInputError(AudioProbeError, ValueError):
-    """A backend cannot take what it was given, and says what it can take."""
+    """A backend does not support this input; the message states what it supports."""
 
 
 class AudioReadError(AudioProbeError, OSError):
-    """A file could not be read as sound."""
+    """A file cannot be read as audio."""
 
 
 class IncompleteAudioError(AudioReadError):
-    """A sound file is shorter or longer than its header declares; see `Windowing.incomplete`."""
+    """An audio file is shorter or longer than its header states; see `Windowing.incomplete`."""
 
 
 class BackendNotFoundError(AudioProbeError, LookupError):
@@ -46,31 +45,31 @@ class BackendNotFoundError(AudioProbeError, LookupError):
 
 
 class MissingDependencyError(AudioProbeError, ImportError):
-    """A backend needs packages that are not installed; the message has the pip command."""
+    """A backend needs packages that are not installed; the message contains the pip command."""
 
 
 class ContractError(AudioProbeError, AssertionError):
-    """A component does not keep the contract of its protocol; the message says which rule."""
+    """A component violates a rule of its protocol; the message names the rule."""
 
 
 class WeightsError(AudioProbeError, RuntimeError):
-    """Model weights are missing, damaged, or those of another model."""
+    """Model weights are missing, damaged, or of another model."""
 
 
 class TrainingError(AudioProbeError, RuntimeError):
-    """A training cannot go on: it has diverged, or another process holds its folder."""
+    """A training run cannot continue: it diverged, or another process is using its folder."""
 
 
 class OutOfMemoryError(AudioProbeError, MemoryError):
-    """One prompt alone, or a training, does not fit into the memory; says what takes less of it."""
+    """A prompt or a training run does not fit into memory; the message names what needs less."""
 
 
 class RemoteError(AudioProbeError, RuntimeError):
-    """A remote service failed or answered with something unusable.
+    """A remote service failed or returned an unusable answer.
 
     Attributes:
-        status: HTTP status code, or None where there was no answer.
-        retryable: True where asking again later may succeed.
+        status: HTTP status code, or None without an answer.
+        retryable: True if the same request may succeed later.
         final: True if no other request would succeed either (a wrong key, an exceeded budget).
         wait_s: seconds that the service asks to wait, if any.
     """
@@ -92,27 +91,21 @@ class RemoteError(AudioProbeError, RuntimeError):
 
 
 PER_ITEM_ERRORS = (InvalidInputError, UnsupportedInputError, OutOfMemoryError, RemoteError)
-"""What one prompt or sound can be the cause of; anything else is the run's fault and ends it."""
+"""Errors that one prompt or clip can cause; any other error ends the run."""
 
 
-def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
-    """A hint for a message: " Did you mean 'crow'?", or "" where nothing known is near.
-
-    Args:
-        word: what was given.
-        known: what there is.
-        most: suggestions.
-    """
-    near = difflib.get_close_matches(word, list(known), most)
+def did_you_mean(word: str, known: Iterable[str], max_suggestions: int = 1) -> str:
+    """Return a hint for a message: " Did you mean 'crow'?", or "" if no known word is similar."""
+    near = difflib.get_close_matches(word, list(known), max_suggestions)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Let an error of what a configuration asks for name the place in the configuration.
+    """Put the location in a configuration before the message of an error.
 
     Args:
-        where: the file, or the name of the entry; put before the message unless it begins with it.
+        where: the file or the name of the entry; added unless the message starts with it.
     """
     try:
         yield
@@ -124,7 +117,7 @@ def located(where: str) -> Iterator[None]:
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Turn a failing import into a `MissingDependencyError` that names the pip command.
+    """Convert a failed import to a `MissingDependencyError` with the pip command.
 
     Example:
         ```python
@@ -133,7 +126,7 @@ def needs_extra(extra: str) -> Iterator[None]:
         ```
 
     Args:
-        extra: name of the extra of this distribution that brings the package.
+        extra: extra of this distribution that installs the package.
     """
     try:
         yield

@@ -1,8 +1,8 @@
-"""Who transforms what flows. Sound streams (iterable to iterator), text is batched.
+"""The protocols of components. Audio is streamed (iterable to iterator), text is batched.
 
-Numpy crosses these seams, tensors never do. Whatever can change an answer is part of
-`Component.info`; batch size, device and threads are constructor options of a backend and must not
-change answers. `audioprobe.testing` holds the executable form of each contract.
+Components exchange numpy arrays, never tensors. Everything that can change a result is part of
+`Component.info`; batch size, device and number of threads are constructor options that must not
+change results. `audioprobe.testing` contains an executable check for each protocol.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,35 +23,32 @@ from audioprobe.types import (
 
 @runtime_checkable
 class Component(Protocol):
-    """Whatever takes part in a result and can say what it is."""
+    """Anything that contributes to a result and can identify itself."""
 
     @property
     def info(self) -> ComponentInfo:
-        """What goes into the provenance of results; asking must be cheap after the first time."""
+        """Identity for the provenance of results; cheap after the first access."""
         ...
 
 
 @runtime_checkable
 class AudioEncoder(Component, Protocol):
-    """Sound to features."""
+    """Audio to features."""
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Features of each waveform, in order.
+        """Yield an array of shape (n_frames, width) per waveform, in order.
 
-        Any sample rate is taken: the encoder resamples.
-
-        Returns:
-            One array of shape (n_frames, width) per waveform.
+        Waveforms of any sample rate are accepted: the encoder resamples.
 
         Raises:
-            UnsupportedInputError: for a sound that this encoder cannot take.
+            UnsupportedInputError: for audio that this encoder cannot process.
         """
         ...
 
 
 @runtime_checkable
 class Tagger(Component, Protocol):
-    """Sound to probabilities of the names in a fixed vocabulary (an ability of some encoders)."""
+    """Audio to probabilities of a fixed vocabulary; an ability of some encoders."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -60,83 +57,82 @@ class Tagger(Component, Protocol):
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """Each label as it reads after "the sound of": "a carrion crow", "rain"."""
+        """Each label as a phrase after "the sound of": "a carrion crow", "rain"."""
         ...
 
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Probability of each label, in order, in [0, 1], shape (n_labels,) per waveform."""
+        """Yield the probability of each label, in [0, 1], shape (n_labels,), per waveform."""
         ...
 
 
 @runtime_checkable
 class JointEncoder(Component, Protocol):
-    """Sound and text to vectors of one space, where they can be compared (CLAP and its kin)."""
+    """Audio and text to vectors of one space, such as CLAP."""
 
     @property
     def logit_scale(self) -> float:
-        """What cosines are multiplied by before a softmax over texts, as the model was trained."""
+        """Factor of cosine similarities before a softmax over texts, as in the training."""
         ...
 
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """One vector per waveform, in order; any sample rate is taken.
+        """Yield one vector of shape (width,) per waveform, in order, not necessarily normalised.
 
-        Returns:
-            Shape (width,) each, not necessarily normalised.
+        Waveforms of any sample rate are accepted.
 
         Raises:
-            UnsupportedInputError: for a sound that this encoder cannot take.
+            UnsupportedInputError: for audio that this encoder cannot process.
         """
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
-        """One vector per text, in order; shape (n_texts, width), not necessarily normalised.
+        """Return one vector per text, shape (n_texts, width), not necessarily normalised.
 
         Raises:
-            InvalidInputError: for a text that the model cannot take.
+            InvalidInputError: for a text that the model cannot process.
         """
         ...
 
 
 @runtime_checkable
 class LanguageModel(Component, Protocol):
-    """Prompts, with or without sound, to text."""
+    """Prompts, with or without audio, to text."""
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Answers, in order, one per prompt.
+        """Yield one response per prompt, in order.
 
         Args:
-            prompts: pulled as they are needed; a backend may look ahead by one batch.
-            decoding: None means the backend's default, which is greedy.
+            prompts: consumed lazily; a backend may read one batch ahead.
+            decoding: None is the default of the backend, which is greedy.
 
         Raises:
-            UnsupportedInputError: for a prompt that this model cannot take.
+            UnsupportedInputError: for a prompt that this model cannot process.
         """
         ...
 
 
 @runtime_checkable
 class LikelihoodModel(LanguageModel, Protocol):
-    """A language model that can also say how probable a given answer is (local ones, mostly)."""
+    """A language model that also returns the likelihood of given answers; mostly local models."""
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """For each prompt, the log-likelihood of every continuation, in order.
+        """Yield for each prompt the log-likelihood of every continuation, in order.
 
-        The prompt, sound included, is encoded once and shared by all its continuations.
+        The prompt, audio included, is encoded once for all its continuations.
         """
         ...
 
 
 @runtime_checkable
 class KnownTrainingData(Protocol):
-    """A model that can say which recordings it was trained on (an ability of some)."""
+    """A model that knows the recordings it was trained on; an ability of some models."""
 
     @property
     def training_data(self) -> TrainingData | None:
-        """The recordings; None where they are not known, which is not the same as none."""
+        """The recordings; None if unknown."""
         ...
 
 
@@ -145,32 +141,32 @@ class TextEmbedder(Component, Protocol):
     """Text to vectors."""
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        """One vector per text, in order; shape (n_texts, width), not necessarily normalised.
+        """Return one vector per text, shape (n_texts, width), not necessarily normalised.
 
         Raises:
-            InvalidInputError: for a text that the model cannot take.
-            RemoteError: where a service failed for good.
+            InvalidInputError: for a text that the model cannot process.
+            RemoteError: if a service failed for good.
         """
         ...
 
 
 @runtime_checkable
 class TextLimit(Protocol):
-    """An embedder, or a scorer, that can say what of a text it does not read (an ability)."""
+    """An embedder or scorer that knows which part of a text it ignores; an ability of some."""
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Tokens of each text beyond what is read, 0 where all is; None where it is not known."""
+        """Return the number of tokens of each text that are ignored; None if unknown."""
         ...
 
 
 @runtime_checkable
 class Scorer(Component, Protocol):
-    """Captions and labels to numbers; higher is a better match."""
+    """Captions and labels to scores; higher is a better match."""
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
-        """Match of every caption with every label, shape (n_captions, n_labels), finite.
+        """Return the score of every caption and label, shape (n_captions, n_labels), finite.
 
-        No captions are allowed (shape (0, n_labels)): that checks labels and service beforehand.
+        An empty list of captions is allowed (shape (0, n_labels)): it checks labels and service.
         """
         ...
 
@@ -186,11 +182,11 @@ class Dataset(Component, Protocol):
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Names that `clips` takes."""
+        """Names that `clips` accepts."""
         ...
 
     def clips(self, split: str) -> Sequence[Clip]:
-        """The clips of a split, in a fixed order.
+        """Return the clips of a split, in a fixed order.
 
         Raises:
             InvalidInputError: for a split that the data set does not have.
@@ -199,5 +195,5 @@ class Dataset(Component, Protocol):
 
 
 def training_data_of(component: object) -> TrainingData | None:
-    """The recordings that a component was trained on; None where it cannot say."""
+    """Return the recordings that a component was trained on; None if unknown."""
     return component.training_data if isinstance(component, KnownTrainingData) else None

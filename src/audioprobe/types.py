@@ -1,6 +1,6 @@
-"""What flows through the library: frozen dataclasses, validated where they are made.
+"""The data of the library: frozen dataclasses that are validated when they are created.
 
-Units and shapes are stated once, here: samples are float32, nominally in [-1, 1] (louder is
+Units and shapes are defined here: samples are float32, nominally in [-1, 1] (larger values are
 allowed), times are seconds, rates are hertz, log-likelihoods are nats.
 """
 
@@ -41,13 +41,13 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class ComponentInfo:
-    """Which component took part, precisely enough to build it again.
+    """Identity of a component, precise enough to construct it again.
 
     Attributes:
-        kind: the protocol it meets, for example "encoder".
+        kind: the protocol that it implements, for example "encoder".
         name: model or method, for example "BirdNET".
-        revision: what pins its weights or service version (a hash, a commit, a date).
-        options: every option that can change an answer; batch size and device do not.
+        revision: identifies its weights or the version of a service (a hash, a commit, a date).
+        options: every option that can change a result; not batch size and device.
         parts: components inside this one, by role.
     """
 
@@ -60,14 +60,14 @@ class ComponentInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waveform:
-    """One channel of sound.
+    """One channel of audio.
 
     Attributes:
-        samples: float32, shape (n_samples,), at least one sample, all finite.
+        samples: float32, shape (n_samples,), at least one sample, all finite; read-only.
         sample_rate: Hz.
 
     Raises:
-        InvalidInputError: if the samples are not such an array, or the rate is not positive.
+        InvalidInputError: for other samples, or a rate that is not positive.
     """
 
     samples: npt.NDArray[np.float32]
@@ -78,7 +78,7 @@ class Waveform:
         if samples.ndim != 1:
             raise InvalidInputError(
                 f"A waveform needs samples of shape (n_samples,), got shape {samples.shape}. "
-                "Mix or pick a channel first."
+                "Mix or select a channel first."
             )
         if not samples.size:
             raise InvalidInputError("A waveform needs at least one sample, got none.")
@@ -87,21 +87,19 @@ class Waveform:
                 f"A waveform needs float samples, nominally in [-1, 1], got {samples.dtype}. "
                 "Divide integers by their full scale (32768 for 16 bit) first."
             )
-        with np.errstate(over="ignore"):  # what float32 cannot hold is found just below
+        with np.errstate(over="ignore"):  # an overflow of float32 is found below
             samples = np.ascontiguousarray(samples, dtype=np.float32)
-        finite = np.isfinite(samples)
-        if not finite.all():
-            n_bad = samples.size - int(np.count_nonzero(finite))
+        n_invalid = samples.size - int(np.count_nonzero(np.isfinite(samples)))
+        if n_invalid:
             raise InvalidInputError(
-                f"A waveform needs finite samples, but {n_bad} of {samples.size} are NaN or "
-                "infinite. Repair or leave out the recording."
+                f"A waveform needs finite samples, but {n_invalid} of {samples.size} are NaN or "
+                "infinite. Repair or remove the recording."
             )
         if self.sample_rate <= 0:
             raise InvalidInputError(f"sample_rate must be positive (Hz), got {self.sample_rate}.")
-        # A view that cannot be written to: what was checked stays as it is.
-        frozen = samples.view()
-        frozen.setflags(write=False)
-        object.__setattr__(self, "samples", frozen)
+        read_only = samples.view()
+        read_only.setflags(write=False)
+        object.__setattr__(self, "samples", read_only)
 
     @property
     def duration(self) -> float:
@@ -109,7 +107,7 @@ class Waveform:
         return self.samples.size / self.sample_rate
 
     def digest(self) -> str:
-        """SHA-256 of rate and samples (hexadecimal): equal sound, equal digest."""
+        """Return the SHA-256 of rate and samples (hexadecimal)."""
         content = hashlib.sha256(f"{self.sample_rate}\n".encode())
         content.update(self.samples.tobytes())
         return content.hexdigest()
@@ -117,18 +115,18 @@ class Waveform:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clip:
-    """One item of a data set: where its sound is, and what is known about it.
+    """One item of a data set: its audio and its annotations.
 
-    Id, labels and group are kept in Unicode NFC, each label once.
+    Id, labels and group are stored in Unicode NFC, each label once.
 
     Attributes:
         id: unique within a data set; results refer to it.
-        path: the sound file; None where `waveform` holds the sound.
-        labels: what annotators heard; None where nobody said, () where they heard nothing.
-        start: where the clip begins in its file, in seconds.
-        duration: its length in seconds; None means to the end of the file.
+        path: the audio file; None if `waveform` holds the audio.
+        labels: the annotated labels; None if the clip was not annotated, () if it has no label.
+        start: start of the clip in its file, in seconds.
+        duration: length in seconds; None means to the end of the file.
         group: what clips share that must not be split (site, recorder, source recording).
-        waveform: sound that is in memory already.
+        waveform: audio that is already in memory.
 
     Raises:
         InvalidInputError: unless exactly one of `path` and `waveform` is given.
@@ -149,22 +147,19 @@ class Clip:
             raise InvalidInputError(f"Clip {self.id!r} needs either a path or a waveform.")
         object.__setattr__(self, "id", nfc(self.id))
         if self.labels is not None:
-            object.__setattr__(self, "labels", _labels(self.id, self.labels))
+            object.__setattr__(self, "labels", _checked_labels(self.id, self.labels))
         if self.group is not None:
             object.__setattr__(self, "group", nfc(self.group))
-        length = 1.0 if self.duration is None else self.duration
-        if (
-            not (math.isfinite(self.start) and math.isfinite(length))
-            or self.start < 0
-            or length <= 0
-        ):
+        duration = 1.0 if self.duration is None else self.duration
+        is_finite = math.isfinite(self.start) and math.isfinite(duration)
+        if not is_finite or self.start < 0 or duration <= 0:
             raise InvalidInputError(
                 f"Clip {self.id!r} needs start >= 0 and duration > 0 seconds, "
                 f"got start={self.start}, duration={self.duration}."
             )
 
 
-def _labels(clip_id: str, labels: Sequence[str]) -> tuple[str, ...]:
+def _checked_labels(clip_id: str, labels: Sequence[str]) -> tuple[str, ...]:
     if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
         raise InvalidInputError(
             f"Clip {clip_id!r}: labels must be a tuple of texts, got {labels!r:.60}."
@@ -174,7 +169,7 @@ def _labels(clip_id: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """An in-context demonstration: a sound or none, the question, the answer."""
+    """An in-context demonstration: question, answer, and optionally the audio."""
 
     question: str
     answer: str
@@ -183,11 +178,11 @@ class Example:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
-    """One question to a language model, with or without sound.
+    """A question to a language model.
 
     Attributes:
         text: the question or instruction.
-        audio: the sound it is about; None asks in text alone.
+        audio: the audio that it is about; None is the text condition.
         examples: in-context demonstrations, in order.
     """
 
@@ -196,29 +191,29 @@ class Prompt:
     examples: tuple[Example, ...] = ()
 
     def digest(self) -> str:
-        """SHA-256 of texts and sounds (hexadecimal): equal prompts, equal digest."""
+        """Return the SHA-256 of texts and audio (hexadecimal)."""
         turns = [(e.question, e.answer, e.audio) for e in self.examples]
         content = hashlib.sha256()
         for question, answer, audio in [*turns, (self.text, "", self.audio)]:
-            parts = (question, answer, audio.digest() if audio else "")
-            # Each behind its length, so that no two prompts read the same.
-            for part in (text.encode("utf-8", "surrogatepass") for text in parts):
+            for text in (question, answer, audio.digest() if audio else ""):
+                part = text.encode("utf-8", "surrogatepass")
+                # With its length, so that different prompts never give the same bytes.
                 content.update(b"%d\n%b" % (len(part), part))
         return content.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """A number with what is needed to judge it; an undefined number is None, never 0.
+    """A number with its uncertainty and counts; an undefined number is None, never 0.
 
     Attributes:
-        value: the number, or None where it is undefined.
-        n: how many items (clips, or labels for a mean over labels) it rests on.
-        n_undefined: how many items were left out because they have no value.
-        low: lower end of the interval, or None where none was computed.
+        value: the number, or None if it is undefined.
+        n: number of items (clips, or labels for a mean over labels).
+        n_undefined: number of items left out because they have no value.
+        low: lower end of the interval, or None without an interval.
         high: upper end of the interval.
         method: how value and interval were computed.
-        n_groups: how many groups the interval rests on; None where there is no interval.
+        n_groups: number of groups that the interval is computed from; None without an interval.
         unit: what these groups are: "groups", "clips", "concepts".
     """
 
@@ -236,13 +231,13 @@ class Estimate:
             return "undefined"
         interval = ""
         if self.low is not None and self.high is not None:
-            interval = f" [{_shown(self.low)}, {_shown(self.high)}]"
+            interval = f" [{_three_decimals(self.low)}, {_three_decimals(self.high)}]"
         notes = [f"{self.n_groups} {self.unit}"] if interval and self.n_groups else []
         notes += [f"{self.n_undefined} undefined"] if self.n_undefined else []
-        in_brackets = f" ({', '.join(notes)})" if notes else ""
-        return f"{_shown(self.value)}{interval}{in_brackets}"
+        counts = f" ({', '.join(notes)})" if notes else ""
+        return f"{_three_decimals(self.value)}{interval}{counts}"
 
 
-def _shown(value: float) -> str:
-    """Three decimals; rounded to 12 first, for the order of a sum decides about digits below."""
+def _three_decimals(value: float) -> str:
+    """Format a number; further digits depend on the order of summation and are removed first."""
     return f"{round(value, 12):z.3f}"

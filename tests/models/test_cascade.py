@@ -1,9 +1,9 @@
-"""Captions reach the reasoner as text, once per sound, and nothing in them is obeyed."""
+"""Captions reach the reasoner as plain text, once per sound."""
 
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.scripted import LevelTagger, ScriptedModel, sound
 from tests.tiny_chat_models import saved
@@ -17,12 +17,12 @@ from audioprobe.types import ComponentInfo, Decoding, Example, Prompt, Response,
 
 
 def echo(prompt: Prompt) -> Response:
-    """Repeats what it was given, and refuses sound."""
+    """Repeat the prompt; refuse audio."""
     if prompt.audio is not None:
         raise UnsupportedInputError("text alone")
-    shown = "".join(f"{e.question}={e.answer};" for e in prompt.examples)
+    examples = "".join(f"{e.question}={e.answer};" for e in prompt.examples)
     assert all(e.audio is None for e in prompt.examples)
-    return Response(shown + prompt.text)
+    return Response(examples + prompt.text)
 
 
 def level(prompt: Prompt) -> Response:
@@ -44,7 +44,7 @@ def ask(cascade: LanguageModel, *prompts: Prompt) -> list[str]:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
-def test_the_reasoner_gets_caption_and_question_and_texts_as_they_are(batch_size: int) -> None:
+def test_reasoner_gets_caption_and_question(batch_size: int) -> None:
     cascade = Cascade(
         ScriptedModel(level, batch_size=2),
         ScriptedModel(echo, batch_size=3),
@@ -65,7 +65,7 @@ def test_the_reasoner_gets_caption_and_question_and_texts_as_they_are(batch_size
     ]
 
 
-def test_each_distinct_sound_is_captioned_once_per_stream() -> None:
+def test_distinct_sound_is_captioned_once_per_stream() -> None:
     captioner = ScriptedModel(level)
     cascade = Cascade(captioner, Reader(), batch_size=2)
     prompts = [Prompt(f"Question {n}?", sound(0.1 * (1 + n % 3))) for n in range(30)]
@@ -75,14 +75,15 @@ def test_each_distinct_sound_is_captioned_once_per_stream() -> None:
     assert captioner.n_asked == 6  # the next stream asks again
 
 
-def test_the_number_of_remembered_captions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audioprobe.models.cascade._REMEMBERED", 2)
+def test_number_of_remembered_captions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audioprobe.models.cascade._MAX_CAPTIONS", 2)
     captioner = ScriptedModel(level)
     cascade = Cascade(captioner, Reader(), batch_size=1)
     ask(cascade, *(Prompt("?", sound(0.1 * n)) for n in (1, 2, 1, 3, 1, 2)))
     assert captioner.n_asked == 4  # 0.2 was forgotten when 0.3 came
 
 
+@settings(max_examples=30)
 @given(st.text() | st.sampled_from(["{question}", "{caption}", "{0}", "{", "}}", r"\1 \g<0>"]))
 def test_nothing_in_a_caption_is_interpreted(caption: str) -> None:
     cascade = Cascade(ScriptedModel(lambda _: Response(caption)), Reader())
@@ -91,7 +92,7 @@ def test_nothing_in_a_caption_is_interpreted(caption: str) -> None:
     ]
 
 
-def test_the_caption_and_what_is_odd_about_it_are_told() -> None:
+def test_caption_and_its_details_are_recorded() -> None:
     def caption(prompt: Prompt) -> Response:
         return Response("a long", "length", details={"truncated audio (s)": 2.5})
 
@@ -105,30 +106,30 @@ def test_the_caption_and_what_is_odd_about_it_are_told() -> None:
     assert text.details == {}
 
 
-def test_an_abstained_caption_is_passed_on_as_such() -> None:
-    deaf = TagCaptioner(LevelTagger(), floor=1.0, sure=1.0)
-    (response,) = Cascade(deaf, Reader()).generate([Prompt("What?", sound(0.5))])
+def test_abstained_caption_is_used_and_recorded() -> None:
+    abstaining = TagCaptioner(LevelTagger(), certain=1.0, possible=1.0)
+    (response,) = Cascade(abstaining, Reader()).generate([Prompt("What?", sound(0.5))])
     assert NOTHING in response.text
     assert response.details == {"caption": NOTHING, "caption abstained": True}
-    assert not response.abstained  # the reasoner's own word
+    assert not response.abstained  # which is about the reasoner
 
 
-def test_decodings_reach_whom_they_are_for() -> None:
+def test_decodings_reach_captioner_and_reasoner() -> None:
     seen: list[Decoding | None] = []
 
-    class Listening(ScriptedModel):
+    class Recording(ScriptedModel):
         def generate(self, prompts: object, decoding: Decoding | None = None) -> Iterator[Response]:
             seen.append(decoding)
             return super().generate(prompts, decoding)  # type: ignore[arg-type]
 
     short, long = Decoding(max_new_tokens=5), Decoding(max_new_tokens=50)
-    cascade = Cascade(Listening(level), Listening(echo), caption_decoding=short)
+    cascade = Cascade(Recording(level), Recording(echo), caption_decoding=short)
     list(cascade.generate([Prompt("?", sound())], long))
     assert sorted(d.max_new_tokens for d in seen if d) == [5, 50]
     assert cascade.info.options["caption_max_new_tokens"] == 5
 
 
-def test_it_keeps_the_contracts() -> None:
+def test_contracts_hold() -> None:
     captioner = TagCaptioner(LevelTagger())
     check_language_model(Cascade(captioner, Reader(), batch_size=3))
     cascade = Cascade(captioner, ScriptedModel(echo))
@@ -138,19 +139,19 @@ def test_it_keeps_the_contracts() -> None:
     assert cascade.info.options["caption_question"] == CAPTION_QUESTION
 
 
-def test_likelihoods_are_there_where_the_reasoner_has_them() -> None:
+def test_cascade_has_likelihoods_if_the_reasoner_has() -> None:
     plain = Cascade(ScriptedModel(level), Reader())
     able = Cascade(ScriptedModel(level), ScriptedModel(echo))
     assert not isinstance(plain, LikelihoodModel)
     assert isinstance(able, LikelihoodCascade)
     assert plain.info.name == able.info.name == "Cascade"
-    (found,) = able.log_likelihood([Prompt("Loud?", sound(0.1))], ["yes", "no"])
+    (row,) = able.log_likelihood([Prompt("Loud?", sound(0.1))], ["yes", "no"])
     text = "A sound is described like this:\nlevel 0.1\n\nLoud?"
     (expected,) = ScriptedModel(echo).log_likelihood([Prompt(text)], ["yes", "no"])
-    assert found == expected
+    assert row == expected
 
 
-def test_the_registry_builds_it_of_names() -> None:
+def test_registry_builds_it_from_names() -> None:
     cascade = load(
         "language_model",
         f"cascade:transformers:{saved('qwen2-audio')}",
@@ -169,12 +170,12 @@ def test_the_registry_builds_it_of_names() -> None:
 @pytest.mark.parametrize(
     "template", ["{caption}", "{question}", "{caption} {question} {more}", "{caption}{question}{}"]
 )
-def test_templates_with_other_fields_are_refused(template: str) -> None:
+def test_template_with_other_fields_is_refused(template: str) -> None:
     with pytest.raises(InvalidInputError, match="once each and no other"):
         Cascade(ScriptedModel(level), Reader(), template=template)
 
 
-def test_bad_options_and_empty_questions_are_refused() -> None:
+def test_invalid_options_and_empty_questions_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="caption_question"):
         Cascade(ScriptedModel(level), Reader(), caption_question=" ")
     with pytest.raises(InvalidInputError, match="batch_size"):
@@ -184,13 +185,13 @@ def test_bad_options_and_empty_questions_are_refused() -> None:
         list(cascade.generate([Prompt(" ", sound())]))
 
 
-def test_a_captioner_of_text_alone_refuses_the_sound() -> None:
+def test_text_model_as_captioner_refuses_audio() -> None:
     cascade = Cascade(f"transformers:{saved('llama')}", Reader())
     with pytest.raises(UnsupportedInputError, match="takes text only"):
         ask(cascade, Prompt("What?", sound()))
 
 
-def test_equal_sounds_in_other_objects_count_as_one() -> None:
+def test_equal_sounds_are_captioned_once() -> None:
     captioner = ScriptedModel(level)
     copies = [Waveform(sound(0.4).samples.copy(), 8000) for _ in range(5)]
     ask(Cascade(captioner, Reader()), *(Prompt("?", copy) for copy in copies))

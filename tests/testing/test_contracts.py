@@ -1,4 +1,4 @@
-"""Each contract passes a sound component, and catches each way of breaking it."""
+"""Each check accepts a correct component and detects each violation of a rule."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
@@ -38,74 +38,74 @@ def describe(prompt: Prompt) -> Response:
     return Response(f"{prompt.text} at {rate} Hz")
 
 
-def refuse_sound(prompt: Prompt) -> Response:
+def refuse_audio(prompt: Prompt) -> Response:
     if prompt.audio is not None:
-        raise UnsupportedInputError("text alone, please")
+        raise UnsupportedInputError("text only")
     return Response(prompt.text.upper())
 
 
 class Encoder:
-    """Right in all respects; each case below breaks one."""
+    """A correct encoder; each subclass violates one rule."""
 
     info: Any = ComponentInfo("encoder", "levels")
 
-    def one(self, waveform: Waveform) -> FloatArray:
+    def features(self, waveform: Waveform) -> FloatArray:
         return np.array([[waveform.samples.std(), waveform.duration]])
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        return map(self.one, waveforms)
+        return map(self.features, waveforms)
 
 
 class Flat(Encoder):
-    def one(self, waveform: Waveform) -> FloatArray:
-        return super().one(waveform).ravel()
+    def features(self, waveform: Waveform) -> FloatArray:
+        return super().features(waveform).ravel()
 
 
 class NotFinite(Encoder):
-    def one(self, waveform: Waveform) -> FloatArray:
+    def features(self, waveform: Waveform) -> FloatArray:
         return np.full((1, 2), np.nan)
 
 
 class Widening(Encoder):
-    def one(self, waveform: Waveform) -> FloatArray:
+    def features(self, waveform: Waveform) -> FloatArray:
         return np.ones((1, waveform.sample_rate // 1000))
 
 
 class Lists(Encoder):
-    def one(self, waveform: Waveform) -> FloatArray:
+    def features(self, waveform: Waveform) -> FloatArray:
         return [[1.0]]  # type: ignore[return-value]
 
 
 class Integers(Encoder):
-    def one(self, waveform: Waveform) -> FloatArray:
+    def features(self, waveform: Waveform) -> FloatArray:
         return np.ones((1, 2), dtype=int)
 
 
 class Forgetful(Encoder):
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        return map(self.one, list(waveforms)[1:])
+        return map(self.features, list(waveforms)[1:])
 
 
 class Backwards(Encoder):
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        return map(self.one, list(waveforms)[::-1])
+        return map(self.features, list(waveforms)[::-1])
 
 
-class Greedy(Encoder):
+class ReadsAll(Encoder):
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        return map(self.one, list(waveforms))
+        return map(self.features, list(waveforms))
 
 
-class Neighbourly(Encoder):
+class Accumulating(Encoder):
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
         total = 0.0
         for waveform in waveforms:
             total += waveform.duration
-            yield self.one(waveform) + total
+            yield self.features(waveform) + total
 
 
 class Random(Encoder):
-    def one(self, waveform: Waveform) -> FloatArray:
+    def features(self, waveform: Waveform) -> FloatArray:
         return np.random.default_rng().standard_normal((1, 2))
 
 
@@ -117,7 +117,7 @@ class NoData(Encoder):
     info: Any = {"name": "levels"}
 
 
-def test_a_sound_encoder_passes() -> None:
+def test_correct_encoder_passes() -> None:
     check_encoder(Encoder())
     check_encoder(LevelTagger())
 
@@ -129,30 +129,30 @@ def test_a_sound_encoder_passes() -> None:
         (NotFinite, "encode: finite"),
         (Widening, "widths are equal"),
         (Integers, "floating point"),
-        (Forgetful, "one answer per item"),
-        (Backwards, "alone and in company|keeps the order"),
-        (Greedy, "streams"),
-        (Neighbourly, "alone and in company"),
-        (Random, "same answer twice"),
+        (Forgetful, "one result per item"),
+        (Backwards, "alone and in a batch|keeps the order"),
+        (ReadsAll, "streams"),
+        (Accumulating, "alone and in a batch"),
+        (Random, "same result twice"),
         (WrongKind, "kind is 'encoder'"),
         (NoData, "ComponentInfo"),
     ],
 )
-def test_a_broken_encoder_is_caught(broken: type[Encoder], rule: str) -> None:
+def test_violation_by_an_encoder_is_detected(broken: type[Encoder], rule: str) -> None:
     with pytest.raises(ContractError, match=rule):
         check_encoder(broken())
 
 
-class Shouting(LevelTagger):
+class Louder(LevelTagger):
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        return (tags * 3 for tags in super(Shouting, self).tag(waveforms))
+        return (tags * 3 for tags in super(Louder, self).tag(waveforms))
 
 
-class Wordless(LevelTagger):
+class OnePhrase(LevelTagger):
     phrases = ("a crow",)  # type: ignore[assignment]
 
 
-class Stuttering(LevelTagger):
+class RepeatedLabels(LevelTagger):
     labels = ("Rain", "Rain", "Rain")
 
 
@@ -166,37 +166,37 @@ class Overflowing(LevelTagger):
         return (tags * np.nan for tags in super(Overflowing, self).tag(waveforms))
 
 
-def test_a_sound_tagger_passes() -> None:
+def test_correct_tagger_passes() -> None:
     check_tagger(LevelTagger())
 
 
 @pytest.mark.parametrize(
     ("broken", "rule"),
     [
-        (Shouting, r"\[0, 1\]"),
-        (Wordless, "one per label"),
-        (Stuttering, "all different"),
+        (Louder, r"\[0, 1\]"),
+        (OnePhrase, "one per label"),
+        (RepeatedLabels, "all different"),
         (Partial, "one probability per label"),
         (Overflowing, "tag: finite"),
     ],
 )
-def test_a_broken_tagger_is_caught(broken: type[LevelTagger], rule: str) -> None:
+def test_violation_by_a_tagger_is_detected(broken: type[LevelTagger], rule: str) -> None:
     with pytest.raises(ContractError, match=rule):
         check_tagger(broken())
 
 
-def test_sound_language_models_pass_with_any_batch_size() -> None:
+def test_correct_language_models_pass_with_any_batch_size() -> None:
     for batch_size in (1, 3, 64):
         check_language_model(ScriptedModel(describe, batch_size))
         check_likelihood_model(ScriptedModel(describe, batch_size))
-        check_language_model(ScriptedModel(refuse_sound, batch_size), with_sound=False)
+        check_language_model(ScriptedModel(refuse_audio, batch_size), with_sound=False)
 
 
-class Mute(ScriptedModel):
+class SkipsOne(ScriptedModel):
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        return (r for n, r in enumerate(super(Mute, self).generate(prompts)) if n != 1)
+        return (r for n, r in enumerate(super(SkipsOne, self).generate(prompts)) if n != 1)
 
 
 class Counting(ScriptedModel):
@@ -231,8 +231,8 @@ class Numbers(ScriptedModel):
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        one = SimpleNamespace(total=float("-inf"), n_tokens=1)
-        return ([one for _ in continuations] for _ in prompts)  # type: ignore[misc]
+        value = SimpleNamespace(total=float("-inf"), n_tokens=1)
+        return ([value for _ in continuations] for _ in prompts)  # type: ignore[misc]
 
 
 class Positional(ScriptedModel):
@@ -245,8 +245,8 @@ class Positional(ScriptedModel):
 @pytest.mark.parametrize(
     ("broken", "rule"),
     [
-        (Mute, "one answer per item"),
-        (Counting, "alone and in company"),
+        (SkipsOne, "one result per item"),
+        (Counting, "alone and in a batch"),
         (Plain, "yields Response"),
         (Certain, "at most 0 nats"),
         (Undefined, "finite number of nats"),
@@ -254,13 +254,13 @@ class Positional(ScriptedModel):
         (Positional, "order of continuations"),
     ],
 )
-def test_a_broken_language_model_is_caught(broken: type[ScriptedModel], rule: str) -> None:
+def test_violation_by_a_language_model_is_detected(broken: type[ScriptedModel], rule: str) -> None:
     with pytest.raises(ContractError, match=rule):
         check_likelihood_model(broken(describe))
 
 
-def test_a_text_model_that_swallows_a_sound_is_caught() -> None:
-    with pytest.raises(ContractError, match="refuses sound"):
+def test_text_model_that_ignores_audio_is_detected() -> None:
+    with pytest.raises(ContractError, match="refuses audio"):
         check_language_model(ScriptedModel(describe), with_sound=False)
 
 
@@ -269,7 +269,7 @@ class Reversed(CharacterEmbedder):
         return super().embed(texts)[::-1]
 
 
-class Deaf(CharacterEmbedder):
+class Constant(CharacterEmbedder):
     def embed(self, texts: Sequence[str]) -> FloatArray:
         return np.ones((len(texts), 3))
 
@@ -288,20 +288,20 @@ class Infinite(CharacterEmbedder):
 @pytest.mark.parametrize(
     ("broken", "rule"),
     [
-        (Reversed, "alone and in company"),
-        (Deaf, "differ"),
-        (Centred, "alone and in company"),
+        (Reversed, "alone and in a batch"),
+        (Constant, "differ"),
+        (Centred, "alone and in a batch"),
         (Infinite, "embed: finite"),
     ],
 )
-def test_a_broken_embedder_is_caught(broken: type[CharacterEmbedder], rule: str) -> None:
+def test_violation_by_an_embedder_is_detected(broken: type[CharacterEmbedder], rule: str) -> None:
     check_embedder(CharacterEmbedder())
     with pytest.raises(ContractError, match=rule):
         check_embedder(broken())
 
 
 class Scorer(KeywordScorer):
-    """A sound scorer with one thing changed at a time."""
+    """A correct scorer; each subclass violates one rule."""
 
 
 class Turned(Scorer):
@@ -339,12 +339,12 @@ class Dividing(Scorer):
     [
         (Dividing, "score: finite"),
         (Turned, "shape"),
-        (Softmax, "alone and in company"),
+        (Softmax, "alone and in a batch"),
         (Sorting, "order of the labels"),
         (Lenient, "refuses no labels"),
     ],
 )
-def test_a_broken_scorer_is_caught(broken: type[Scorer], rule: str) -> None:
+def test_violation_by_a_scorer_is_detected(broken: type[Scorer], rule: str) -> None:
     with pytest.raises(ContractError, match=rule):
         check_scorer(broken())
 
@@ -387,18 +387,18 @@ class Generous(Toy):
     ("broken", "rule"),
     [
         (Leaking, "in one split only"),
-        (Repeating, "comes once"),
+        (Repeating, "is unique"),
         (Unknown, "are known"),
         (Generous, "unknown split"),
     ],
 )
-def test_a_broken_data_set_is_caught(broken: type[Toy], rule: str) -> None:
+def test_violation_by_a_data_set_is_detected(broken: type[Toy], rule: str) -> None:
     check_dataset(Toy())
     with pytest.raises(ContractError, match=rule):
         check_dataset(broken())
 
 
-def test_the_recordings_that_ship_keep_the_contract() -> None:
+def test_packaged_recordings_pass() -> None:
     check_dataset(Recordings())
 
 
@@ -418,7 +418,7 @@ class Hoarding(JointLevels):
 
 
 class Leaning(JointLevels):
-    """A text's vector depends on the other texts."""
+    """The vector of a text depends on the other texts."""
 
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
         vectors = super().embed_texts(texts)
@@ -435,7 +435,7 @@ class Scaleless(JointLevels):
         super().__init__(scale=0.0)
 
 
-def test_a_sound_joint_encoder_passes() -> None:
+def test_correct_joint_encoder_passes() -> None:
     check_joint_encoder(JointLevels())
     check_joint_encoder(JointLevels(batch_size=3))
 
@@ -443,14 +443,14 @@ def test_a_sound_joint_encoder_passes() -> None:
 @pytest.mark.parametrize(
     ("broken", "rule"),
     [
-        (Wide, "as wide as those of texts"),
+        (Wide, "same width as embed_texts"),
         (Framed, "embed_audio: 1 dimensions, got 2"),
         (Hoarding, "embed_audio: streams"),
-        (Leaning, "embed_texts: a text has the same vector alone"),
+        (Leaning, "embed_texts: the same vector alone"),
         (Scaleless, "logit_scale"),
         (Undirected, "embed_audio: finite"),
     ],
 )
-def test_a_broken_joint_encoder_is_caught(broken: type[JointLevels], rule: str) -> None:
+def test_violation_by_a_joint_encoder_is_detected(broken: type[JointLevels], rule: str) -> None:
     with pytest.raises(ContractError, match=rule):
         check_joint_encoder(broken())

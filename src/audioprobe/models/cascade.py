@@ -1,7 +1,7 @@
-"""A captioner, then a model that reads: the control that tells hearing from reasoning.
+"""A captioner followed by a text model: a control that separates audio perception from reasoning.
 
-What an audio language model answers and a cascade does not, it heard. What both answer needs no
-more than a caption.
+A question that an audio language model answers correctly and a cascade does not requires more of
+the audio than a caption.
 """
 
 import re
@@ -26,49 +26,46 @@ from audioprobe.types import (
 )
 
 CAPTION_QUESTION = "Write an audio caption describing the sound."
-"""LTU's own question for captions."""
+"""LTU's question for captions."""
 
 TEMPLATE = "A sound is described like this:\n{caption}\n\n{question}"
-"""How the reasoner is asked."""
+"""The prompt of the reasoner."""
 
-_REMEMBERED = 4096  # captions of one stream
+_MAX_CAPTIONS = 4096  # remembered per stream
 _FIELD = re.compile(r"\{(\w*)\}")
 
 
 class Cascade:
-    """A captioner hears each sound, and a reasoner gets its caption and the question as text.
+    """A captioner describes the audio, and a reasoner answers from caption and question as text.
 
-    A prompt without sound goes to the reasoner as it is. Sounds of examples are captioned too. A
-    caption by which the captioner abstains is passed on like any other. `Response.details` holds
-    the caption of the question's sound, and says where it abstained or was cut off.
+    A prompt without audio goes to the reasoner unchanged. Audio of examples is captioned too. A
+    caption by which the captioner abstains is used like any other. `Response.details` contains the
+    caption of the question's audio, and whether it abstained or reached the token limit.
 
-    A cascade whose reasoner has `log_likelihood` is a `LikelihoodCascade`, and has it too.
+    A cascade whose reasoner has likelihoods is a `LikelihoodCascade`.
 
     Args:
-        captioner: a model that hears, or its name: "tag-captioner", "transformers:FOLDER".
-        reasoner: a model that reads text, or its name.
-        caption_question: what the captioner is asked about every sound.
-        template: text with "{caption}" and "{question}", once each; captions are inserted as text
-            and nothing in them is interpreted.
-        caption_decoding: how captions are drawn; None is the captioner's default.
-        batch_size: prompts read, and their sounds captioned, at once; does not change answers.
+        captioner: a model that accepts audio, or its name: "tag-captioner", "transformers:FOLDER".
+        reasoner: a model that accepts text, or its name.
+        caption_question: the question to the captioner about every sound.
+        template: text with "{caption}" and "{question}", once each. Captions are inserted as plain
+            text; nothing in them is interpreted.
+        caption_decoding: decoding options of captions; None is the captioner's default.
+        batch_size: prompts that are read and captioned together; does not change responses.
 
     Raises:
         InvalidInputError: for an empty question, or a template with other fields.
     """
 
     def __new__(
-        cls,
-        captioner: LanguageModel | str,
-        reasoner: LanguageModel | str,
-        **options: object,
+        cls, captioner: LanguageModel | str, reasoner: LanguageModel | str, **options: object
     ) -> "Cascade":
-        """As likelihoods are an ability of their own, they have a class of their own."""
+        """Create a `LikelihoodCascade` if the reasoner has likelihoods."""
         del captioner, options
-        loaded = load("language_model", reasoner)
-        made = object.__new__(LikelihoodCascade if isinstance(loaded, LikelihoodModel) else cls)
-        made._reasoner = loaded
-        return made
+        model = load("language_model", reasoner)
+        cascade = object.__new__(LikelihoodCascade if isinstance(model, LikelihoodModel) else cls)
+        cascade._reasoner = model
+        return cascade
 
     _reasoner: LanguageModel
 
@@ -82,7 +79,7 @@ class Cascade:
         caption_decoding: Decoding | None = None,
         batch_size: int = 16,
     ) -> None:
-        del reasoner  # kept by __new__, which loads it
+        del reasoner  # loaded by __new__
         if not caption_question.strip():
             raise InvalidInputError("caption_question must be a text, got an empty one.")
         if sorted(_FIELD.findall(template)) != ["caption", "question"]:
@@ -100,99 +97,96 @@ class Cascade:
 
     @property
     def info(self) -> ComponentInfo:
-        """Question and template, and both models as parts."""
+        """Question and template, with both models as parts."""
         options: dict[str, Option] = {
             "caption_question": self._caption_question,
             "template": self._template,
         }
         if self._caption_decoding is not None:
-            drawn = asdict(self._caption_decoding)
-            options |= {f"caption_{name}": value for name, value in drawn.items()}
+            decoding = asdict(self._caption_decoding)
+            options |= {f"caption_{name}": value for name, value in decoding.items()}
         parts = {"captioner": self._captioner.info, "reasoner": self._reasoner.info}
         return ComponentInfo("language_model", "Cascade", "1", options, parts)
 
     @property
     def training_data(self) -> TrainingData | None:
-        """That of the captioner, which hears; None where it is not known."""
+        """The training data of the captioner; None if unknown."""
         return training_data_of(self._captioner)
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Answers of the reasoner, in order, one per prompt.
+        """Yield the reasoner's response to each prompt, in order.
 
-        Each distinct sound is captioned once, as long as no more than 4096 others came between.
+        Each distinct sound is captioned once, unless more than 4096 others come in between.
 
         Args:
-            prompts: with or without sound.
+            prompts: with or without audio.
             decoding: of the reasoner; None is its default.
 
         Raises:
-            UnsupportedInputError: for what the captioner or the reasoner cannot take.
+            UnsupportedInputError: for a prompt that captioner or reasoner cannot process.
         """
-        heard: deque[dict[str, Option]] = deque()
+        caption_details: deque[dict[str, Option]] = deque()
 
-        def texts() -> Iterator[Prompt]:
-            for prompt, details in self._in_text(prompts):
-                heard.append(details)
+        def text_prompts() -> Iterator[Prompt]:
+            for prompt, details in self._text_prompts(prompts):
+                caption_details.append(details)
                 yield prompt
 
-        for response in self._reasoner.generate(texts(), decoding):
-            yield replace(response, details={**response.details, **heard.popleft()})
+        for response in self._reasoner.generate(text_prompts(), decoding):
+            yield replace(response, details={**response.details, **caption_details.popleft()})
 
-    def _in_text(self, prompts: Iterable[Prompt]) -> Iterator[tuple[Prompt, dict[str, Option]]]:
-        """Each prompt without sound, and what is to be told of its caption."""
+    def _text_prompts(
+        self, prompts: Iterable[Prompt]
+    ) -> Iterator[tuple[Prompt, dict[str, Option]]]:
+        """Yield each prompt with captions instead of audio, and the details of its caption."""
         known: OrderedDict[str, Response] = OrderedDict()
         queue = iter(prompts)
         while batch := list(islice(queue, self._batch_size)):
             captions = self._captions(batch, known)
             for prompt in batch:
-                yield self._told(prompt, captions), _details(prompt, captions)
+                examples = tuple(
+                    Example(self._render(e.question, e.audio, captions), e.answer)
+                    for e in prompt.examples
+                )
+                text = self._render(prompt.text, prompt.audio, captions)
+                yield Prompt(text, examples=examples), _details(prompt, captions)
 
     def _captions(
         self, batch: Sequence[Prompt], known: OrderedDict[str, Response]
     ) -> dict[str, Response]:
-        """Captions of all sounds of a batch, by digest; new ones are asked for and remembered."""
+        """Return the captions of all sounds of a batch by digest; `known` is updated."""
         sounds = {sound.digest(): sound for prompt in batch for sound in _sounds_of(prompt)}
         new = [digest for digest in sounds if digest not in known]
-        asked = (Prompt(self._caption_question, sounds[digest]) for digest in new)
-        answers = self._captioner.generate(asked, self._caption_decoding) if new else ()
+        questions = (Prompt(self._caption_question, sounds[digest]) for digest in new)
+        answers = self._captioner.generate(questions, self._caption_decoding) if new else ()
         known.update(zip(new, answers, strict=True))
         captions = {digest: known[digest] for digest in sounds}
         for digest in sounds:
             known.move_to_end(digest)
-        while len(known) > _REMEMBERED:
+        while len(known) > _MAX_CAPTIONS:
             known.popitem(last=False)
         return captions
 
-    def _told(self, prompt: Prompt, captions: dict[str, Response]) -> Prompt:
-        examples = tuple(
-            Example(self._render(example.question, example.audio, captions), example.answer)
-            for example in prompt.examples
-        )
-        return Prompt(self._render(prompt.text, prompt.audio, captions), examples=examples)
-
-    def _render(self, question: str, sound: Waveform | None, captions: dict[str, Response]) -> str:
-        if sound is None or not question.strip():  # the reasoner refuses an empty question
+    def _render(self, question: str, audio: Waveform | None, captions: dict[str, Response]) -> str:
+        if audio is None or not question.strip():  # the reasoner refuses an empty question
             return question
-        values = {"caption": captions[sound.digest()].text, "question": question}
-        # In one pass, so that braces in a caption stay what they are.
-        return _FIELD.sub(lambda found: values[found[1]], self._template)
+        values = {"caption": captions[audio.digest()].text, "question": question}
+        # In one pass, so that braces in a caption are not replaced.
+        return _FIELD.sub(lambda match: values[match[1]], self._template)
 
 
 class LikelihoodCascade(Cascade):
-    """A cascade whose reasoner says how probable given answers are.
-
-    Build it as `Cascade`.
-    """
+    """A cascade whose reasoner returns likelihoods; construct it as `Cascade`."""
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Log-likelihood of each continuation for the reasoner, after caption and question."""
+        """Yield the reasoner's log-likelihoods of the continuations after caption and question."""
         reasoner = self._reasoner
-        assert isinstance(reasoner, LikelihoodModel)  # noqa: S101 - which makes it this class
-        texts = (prompt for prompt, _ in self._in_text(prompts))
+        assert isinstance(reasoner, LikelihoodModel)  # noqa: S101 - as __new__ ensures
+        texts = (prompt for prompt, _ in self._text_prompts(prompts))
         yield from reasoner.log_likelihood(texts, continuations)
 
 
@@ -203,14 +197,13 @@ def _sounds_of(prompt: Prompt) -> Iterator[Waveform]:
 
 
 def _details(prompt: Prompt, captions: dict[str, Response]) -> dict[str, Option]:
-    """What a response tells of the question's own caption."""
     if prompt.audio is None:
         return {}
     caption = captions[prompt.audio.digest()]
-    told: dict[str, Option] = {f"caption {name}": value for name, value in caption.details.items()}
-    told["caption"] = caption.text
+    details = {f"caption {name}": value for name, value in caption.details.items()}
+    details["caption"] = caption.text
     if caption.abstained:
-        told["caption abstained"] = True
+        details["caption abstained"] = True
     if caption.finish != "stop":
-        told["caption finish"] = caption.finish
-    return told
+        details["caption finish"] = caption.finish
+    return details

@@ -1,39 +1,43 @@
-"""A model whose answers are given: for tests, documents, and dry runs of a study."""
+"""A model with given answers, for tests, documentation and dry runs of a study."""
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import cast
+from typing import TypeVar, cast
 
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Option, Prompt, Response
 
 Answer = Callable[[Prompt], Response | str]
 Likelihood = Callable[[Prompt, str], LogLikelihood]
+T = TypeVar("T")
 
 
-def indifferent(prompt: Prompt, continuation: str) -> LogLikelihood:
-    """One nat per word, whatever the prompt: a model without an opinion."""
+def one_nat_per_word(prompt: Prompt, continuation: str) -> LogLikelihood:
+    """Return a log-likelihood of -1 nat per word, for any prompt."""
     del prompt
     n_words = max(1, len(continuation.split()))
     return LogLikelihood(-float(n_words), n_words)
 
 
 class Scripted:
-    """Answers from a function of the prompt.
+    """A model whose answers are a function of the prompt.
 
     Args:
-        answer: called with each prompt; or answers by question; or one answer to everything.
-        likelihood: called with a prompt and a continuation; by default every word costs one nat.
-        name: for the provenance of results, for a function has no hash to tell it by: two of them
-            are one model to `CachedModel`, unless their names or revisions differ.
-        revision: the same.
-        batch_size: prompts pulled at once, as a local model does.
+        answer: called with each prompt; or a mapping of questions to answers; or one answer to
+            every prompt.
+        likelihood: called with a prompt and a continuation; by default -1 nat per word.
+        name: for the provenance of results. A function has no hash: two of them are the same model
+            for `CachedModel` unless their names or revisions differ.
+        revision: as `name`.
+        batch_size: prompts that are read at once, as a local model does.
+
+    Attributes:
+        n_asked: prompts read so far.
 
     Raises:
-        InvalidInputError: for an empty answer to everything, what is no script, or a batch_size
-            under 1.
+        InvalidInputError: for an empty answer, another type of answer, or a batch_size below 1.
 
     Example:
         ```python
@@ -45,7 +49,7 @@ class Scripted:
         self,
         answer: Answer | Mapping[str, str] | str,
         *,
-        likelihood: Likelihood = indifferent,
+        likelihood: Likelihood = one_nat_per_word,
         name: str = "scripted",
         revision: str = "",
         batch_size: int = 1,
@@ -54,7 +58,7 @@ class Scripted:
             raise InvalidInputError("A scripted model needs an answer, got an empty text.")
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
-        self._answer, options = _read(answer)
+        self._answer, options = _as_function(answer)
         self._likelihood = likelihood
         self._batch_size = batch_size
         self._info = ComponentInfo("language_model", name, revision, options)
@@ -62,38 +66,40 @@ class Scripted:
 
     @property
     def info(self) -> ComponentInfo:
-        """Name and revision, as they were given; a text, or the hash of a table, as an option."""
+        """Name and revision; a single answer, or the hash of a mapping, as an option."""
         return self._info
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Answers, in order, one per prompt; what the function raises is passed on.
+        """Yield one response per prompt, in order; exceptions of the function are passed on.
 
         Args:
-            prompts: with or without sound.
-            decoding: not used: the function decides.
+            prompts: with or without audio.
+            decoding: not used.
 
         Raises:
-            ContractError: if the function answers with something other than text.
-            InvalidInputError: for a question without an answer, where answers go by question.
+            ContractError: if the function returns neither a text nor a `Response`.
+            InvalidInputError: for a question that is not in the mapping.
         """
         del decoding
         for batch in self._batches(prompts):
-            yield from [_response(self._answer(prompt)) for prompt in batch]
+            answers = [self._answer(prompt) for prompt in batch]
+            for answer in answers:
+                yield _checked(Response(answer) if isinstance(answer, str) else answer, Response)
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """What the function says of each continuation after each prompt.
+        """Yield the function's log-likelihood of each continuation for each prompt.
 
         Raises:
-            ContractError: if it says something other than a `LogLikelihood`.
+            ContractError: if the function does not return a `LogLikelihood`.
         """
         for batch in self._batches(prompts):
             yield from [
-                [_rated(self._likelihood(prompt, text)) for text in continuations]
-                for prompt in batch
+                [_checked(self._likelihood(p, text), LogLikelihood) for text in continuations]
+                for p in batch
             ]
 
     def _batches(self, prompts: Iterable[Prompt]) -> Iterator[list[Prompt]]:
@@ -103,25 +109,24 @@ class Scripted:
             yield batch
 
 
-def _read(script: object) -> tuple[Answer, dict[str, Option]]:
-    """A script as a function, and what tells it from others."""
-    if isinstance(script, str):
-        return (lambda _: script), {"answer": script}
-    if isinstance(script, Mapping) and all(
-        isinstance(t, str) for row in script.items() for t in row
+def _as_function(answer: object) -> tuple[Answer, dict[str, Option]]:
+    """Return a function, and the options that identify the answers."""
+    if isinstance(answer, str):
+        return (lambda _: answer), {"answer": answer}
+    if isinstance(answer, Mapping) and all(
+        isinstance(text, str) for item in answer.items() for text in item
     ):
-        table = dict(script)
-        content = json.dumps(table, sort_keys=True).encode()
-        options: dict[str, Option] = {"answers": hashlib.sha256(content).hexdigest()}
-        return (lambda prompt: _looked_up(table, prompt.text)), options
-    if callable(script):
-        return cast("Answer", script), {}
+        answers = dict(answer)
+        digest = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()
+        return (lambda prompt: _look_up(answers, prompt.text)), {"answers": digest}
+    if callable(answer):
+        return cast("Answer", answer), {}
     raise InvalidInputError(
-        f"A script is a function, texts by question or a text, got {script!r:.60}."
+        f"Expected a function, a mapping of questions to texts, or a text, got {answer!r:.60}."
     )
 
 
-def _looked_up(answers: Mapping[str, str], question: str) -> str:
+def _look_up(answers: Mapping[str, str], question: str) -> str:
     if question not in answers:
         raise InvalidInputError(
             f"The script has no answer to {question!r:.80}, only to "
@@ -130,19 +135,10 @@ def _looked_up(answers: Mapping[str, str], question: str) -> str:
     return answers[question]
 
 
-def _response(given: object) -> Response:
-    if isinstance(given, str):
-        return Response(given)
-    if isinstance(given, Response):
-        return given
+def _checked(value: object, expected: type[T]) -> T:
+    if isinstance(value, expected):
+        return value
     raise ContractError(
-        f"The script answered with a {type(given).__name__}: expected a text or a Response."
-    )
-
-
-def _rated(given: object) -> LogLikelihood:
-    if isinstance(given, LogLikelihood):
-        return given
-    raise ContractError(
-        f"The script rated a continuation with a {type(given).__name__}: expected a LogLikelihood."
+        f"The function of a scripted model must return a {expected.__name__}, got a "
+        f"{type(value).__name__}."
     )

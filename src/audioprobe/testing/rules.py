@@ -1,4 +1,4 @@
-"""What the contracts have in common: rules, streams, and the sounds to try them on."""
+"""Rules that several checks share."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -11,24 +11,21 @@ from audioprobe.protocols import Component
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-_TOLERANCE = 1e-4  # float32 forward passes of other batch shapes differ by less
-_LOOK_AHEAD = 256  # items: more than a sensible batch, fewer than a data set
+TEXTS = ("a crow calls", "rain on a tin roof", "a dog barks", "a crow calls", "wind {} 100%")
+_TOLERANCE = 1e-4  # above the float32 rounding between different batch shapes
+_MAX_LOOK_AHEAD = 256  # items: more than a reasonable batch, fewer than a data set
 
 
 def require(holds: bool, rule: str) -> None:
-    """Raise unless the rule holds.
-
-    Raises:
-        ContractError: with the rule.
-    """
+    """Raise `ContractError` with the rule unless it holds."""
     if not holds:
-        raise ContractError(f"Contract broken: {rule}.")
+        raise ContractError(f"Contract violated: {rule}.")
 
 
 def example_sounds() -> tuple[Waveform, ...]:
-    """Tones and noises of several rates and lengths, 0.5 to 4 s, always the same."""
+    """Return deterministic tones with noise of several rates and lengths, 0.5 to 4 s."""
     random = np.random.default_rng(0)
     shapes = ((16_000, 1.0), (48_000, 0.5), (22_050, 4.0), (8_000, 2.0))
     sounds = []
@@ -41,59 +38,60 @@ def example_sounds() -> tuple[Waveform, ...]:
 
 
 def check_info(component: Component, kind: str) -> None:
-    """The component describes itself as data of the right kind, always the same."""
+    """Check that `info` is serialisable, constant, and of this kind."""
     info = component.info
     require(isinstance(info, ComponentInfo), "info is a ComponentInfo")
     require(info.kind == kind, f"info.kind is {kind!r}, got {info.kind!r}")
     require(bool(info.name), "info.name is not empty")
     copy = from_json(ComponentInfo, to_json(info))
-    require(copy == info == component.info, "info is data, and the same at every call")
+    require(copy == info == component.info, "info is serialisable and the same at every access")
 
 
 def check_stream(
     name: str,
-    transform: Callable[[Iterable[Item]], Iterator[Answer]],
+    transform: Callable[[Iterable[Item]], Iterator[Result]],
     items: Sequence[Item],
-    same: Callable[[Answer, Answer], bool],
-) -> list[Answer]:
-    """One answer per item, in order, repeatable, and the same alone and in company."""
+    same: Callable[[Result, Result], bool],
+) -> list[Result]:
+    """Check that results are complete, in order, repeatable and independent of other items."""
     try:
-        together = list(transform(iter(items)))
-    except InvalidInputError as error:  # NaN among its own numbers, for example
-        raise ContractError(f"Contract broken: {name}: answers every item, got: {error}") from error
-    require(len(together) == len(items), f"{name}: one answer per item")
-    require(not list(transform(iter(()))), f"{name}: takes an empty stream")
-    again = list(transform(iter(items)))
-    require(all(map(same, together, again)), f"{name}: gives the same answer twice")
-    alone = [answer for item in items for answer in transform(iter([item]))]
+        results = list(transform(iter(items)))
+    except InvalidInputError as error:  # NaN among the numbers of a model, for example
+        message = f"Contract violated: {name}: a result for every item, got: {error}"
+        raise ContractError(message) from error
+    require(len(results) == len(items), f"{name}: one result per item")
+    require(not list(transform(iter(()))), f"{name}: accepts an empty stream")
+    repeated = list(transform(iter(items)))
+    require(all(map(same, results, repeated)), f"{name}: the same result twice")
+    alone = [result for item in items for result in transform(iter([item]))]
     require(
-        len(alone) == len(items) and all(map(same, together, alone)),
-        f"{name}: an item has the same answer alone and in company",
+        len(alone) == len(items) and all(map(same, results, alone)),
+        f"{name}: the same result alone and in a batch",
     )
-    backwards = list(transform(iter(items[::-1])))[::-1]
-    require(all(map(same, together, backwards)), f"{name}: keeps the order")
-    return together
+    reverse = list(transform(iter(items[::-1])))[::-1]
+    require(all(map(same, results, reverse)), f"{name}: keeps the order")
+    return results
 
 
 def check_laziness(
     name: str, transform: Callable[[Iterable[Item]], Iterator[object]], item: Item
 ) -> None:
-    """Answers come while items are still being read, so that memory stays flat."""
+    """Check that results are yielded while items are still being read."""
     n_read = 0
 
     def items() -> Iterator[Item]:
         nonlocal n_read
-        for _ in range(2 * _LOOK_AHEAD):
+        for _ in range(2 * _MAX_LOOK_AHEAD):
             n_read += 1
             yield item
 
     next(iter(transform(items())))
-    require(n_read <= _LOOK_AHEAD, f"{name}: streams, it does not read everything first")
+    require(n_read <= _MAX_LOOK_AHEAD, f"{name}: streams, without reading all items first")
 
 
 def check_array(array: FloatArray, name: str, n_dimensions: int) -> None:
-    """A finite float array, not empty, of so many dimensions."""
-    require(isinstance(array, np.ndarray), f"{name}: gives numpy arrays")
+    """Check that this is a finite, non-empty float array with so many dimensions."""
+    require(isinstance(array, np.ndarray), f"{name}: returns numpy arrays")
     require(array.ndim == n_dimensions, f"{name}: {n_dimensions} dimensions, got {array.ndim}")
     require(array.dtype.kind == "f", f"{name}: floating point, got {array.dtype}")
     require(array.size > 0, f"{name}: not empty")
@@ -101,23 +99,34 @@ def check_array(array: FloatArray, name: str, n_dimensions: int) -> None:
 
 
 def check_refusal(call: Callable[[], object], error: type[Exception], rule: str) -> None:
-    """The call raises this error and no other."""
+    """Check that the call raises this error and no other."""
     try:
         call()
     except error:
         return
     except Exception as other:
-        raise ContractError(f"Contract broken: {rule}, got {type(other).__name__}.") from other
-    raise ContractError(f"Contract broken: {rule}.")
+        raise ContractError(f"Contract violated: {rule}, got {type(other).__name__}.") from other
+    raise ContractError(f"Contract violated: {rule}.")
 
 
-def close(one: FloatArray, other: FloatArray) -> bool:
-    """Equal up to the rounding of float32 arithmetic; NaN has a rule of its own."""
-    return one.shape == other.shape and bool(
-        np.allclose(one, other, atol=_TOLERANCE, rtol=0, equal_nan=True)
-    )
+def check_vectors(name: str, embed: Callable[[Sequence[str]], FloatArray]) -> FloatArray:
+    """Check a function that embeds texts, and return the vectors of `TEXTS`."""
+    vectors = np.asarray(embed(TEXTS))
+    check_array(vectors, name, n_dimensions=2)
+    require(len(vectors) == len(TEXTS), f"{name}: one vector per text")
+    alone = np.concatenate([embed([text]) for text in TEXTS])
+    require(close(vectors, alone), f"{name}: the same vector alone and in a batch")
+    require(close(vectors, embed(TEXTS[::-1])[::-1]), f"{name}: keeps the order")
+    require(not close(vectors[0], vectors[1]), f"{name}: different texts differ")
+    require(len(embed([])) == 0, f"{name}: accepts an empty list")
+    return vectors
 
 
-def within_rounding(one: float, other: float) -> bool:
-    """As `close`, for two numbers."""
-    return abs(one - other) <= _TOLERANCE * max(1.0, abs(one))
+def close(a: FloatArray, b: FloatArray) -> bool:
+    """Return whether arrays are equal within float32 rounding; NaN equals NaN."""
+    return a.shape == b.shape and bool(np.allclose(a, b, atol=_TOLERANCE, rtol=0, equal_nan=True))
+
+
+def numbers_close(a: float, b: float) -> bool:
+    """Return whether two numbers are equal within float32 rounding."""
+    return abs(a - b) <= _TOLERANCE * max(1.0, abs(a))

@@ -1,0 +1,136 @@
+"""Checks of components that process audio: encoders and language models."""
+
+import math
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+
+from audioprobe.errors import UnsupportedInputError
+from audioprobe.protocols import AudioEncoder, JointEncoder, LanguageModel, LikelihoodModel, Tagger
+from audioprobe.testing.rules import (
+    check_array,
+    check_info,
+    check_laziness,
+    check_refusal,
+    check_stream,
+    check_vectors,
+    close,
+    example_sounds,
+    numbers_close,
+    require,
+)
+from audioprobe.types import LogLikelihood, Prompt, Response
+
+QUESTION = "Write an audio caption describing the sound."
+TEXT_QUESTIONS = ("Is a crow a bird?", "What is rain?", "Name an animal.")
+
+
+def check_encoder(encoder: AudioEncoder) -> None:
+    """Check that there is one (n_frames, width) array per waveform, independent of the others.
+
+    Raises:
+        ContractError: with the violated rule.
+    """
+    check_info(encoder, "encoder")
+    arrays = check_stream("encode", encoder.encode, example_sounds(), close)
+    for array in arrays:
+        check_array(array, "encode", n_dimensions=2)
+    require(len({array.shape[1] for array in arrays}) == 1, "encode: all widths are equal")
+    check_laziness("encode", encoder.encode, example_sounds()[0])
+
+
+def check_tagger(tagger: Tagger) -> None:
+    """Check unique labels, a phrase for each, and probabilities in [0, 1].
+
+    Raises:
+        ContractError: with the violated rule.
+    """
+    check_info(tagger, "encoder")
+    n_labels = len(tagger.labels)
+    require(len(set(tagger.labels)) == n_labels > 0, "labels: at least one, all different")
+    require(len(tagger.phrases) == n_labels, "phrases: one per label")
+    for array in check_stream("tag", tagger.tag, example_sounds(), close):
+        check_array(array, "tag", n_dimensions=1)
+        require(array.size == n_labels, "tag: one probability per label")
+        require(bool(((array >= 0) & (array <= 1)).all()), "tag: probabilities are in [0, 1]")
+    check_laziness("tag", tagger.tag, example_sounds()[0])
+
+
+def check_joint_encoder(encoder: JointEncoder) -> None:
+    """Check that there is one vector per sound and per text, all of one width.
+
+    Raises:
+        ContractError: with the violated rule.
+    """
+    check_info(encoder, "encoder")
+    sounds = check_stream("embed_audio", encoder.embed_audio, example_sounds(), close)
+    texts = check_vectors("embed_texts", encoder.embed_texts)
+    for array in sounds:
+        check_array(array, "embed_audio", n_dimensions=1)
+        require(array.shape == texts.shape[1:], "embed_audio: the same width as embed_texts")
+    check_laziness("embed_audio", encoder.embed_audio, example_sounds()[0])
+    scale = encoder.logit_scale
+    require(
+        isinstance(scale, float) and 0 < scale < math.inf,
+        "logit_scale: a positive, finite float",
+    )
+
+
+def check_language_model(model: LanguageModel, *, with_sound: bool = True) -> None:
+    """Check that there is one response per prompt, in order, independent of the others.
+
+    Args:
+        model: a model that is greedy by default.
+        with_sound: whether it accepts audio; a text model must refuse it.
+
+    Raises:
+        ContractError: with the violated rule.
+    """
+    check_info(model, "language_model")
+    sounds = example_sounds()
+    prompts = [Prompt(f"{QUESTION} ({n})", sound) for n, sound in enumerate(sounds)]
+    if not with_sound:
+        check_refusal(
+            lambda: list(model.generate(prompts[:1])),
+            UnsupportedInputError,
+            "generate: a text model refuses audio with UnsupportedInputError",
+        )
+        prompts = [Prompt(text) for text in TEXT_QUESTIONS]
+    for response in check_stream("generate", model.generate, prompts, operator.eq):
+        require(isinstance(response, Response), "generate: yields Response")
+        require(response.finish in ("stop", "length"), 'finish: is "stop" or "length"')
+    check_laziness("generate", model.generate, prompts[0])
+
+
+def check_likelihood_model(model: LikelihoodModel, *, with_sound: bool = True) -> None:
+    """Check a language model, and that log-likelihoods do not depend on other prompts.
+
+    Raises:
+        ContractError: with the violated rule.
+    """
+    check_language_model(model, with_sound=with_sound)
+    sound = example_sounds()[0] if with_sound else None
+    prompts = [Prompt(QUESTION, sound), Prompt("What makes this sound?", sound)]
+    continuations = [" a crow", " rain on a roof", " a dog"]
+
+    def ask(items: Iterable[Prompt]) -> Iterator[Sequence[LogLikelihood]]:
+        return model.log_likelihood(items, continuations)
+
+    rows = check_stream("log_likelihood", ask, prompts, _rows_close)
+    for row in rows:
+        require(len(row) == len(continuations), "log_likelihood: one per continuation")
+        require(
+            all(isinstance(value, LogLikelihood) for value in row),
+            "log_likelihood: yields LogLikelihood, finite and at most 0 nats",
+        )
+    reverse = next(iter(model.log_likelihood(prompts[:1], continuations[::-1])))
+    require(
+        _rows_close(rows[0], reverse[::-1]),
+        "log_likelihood: the order of continuations does not matter",
+    )
+
+
+def _rows_close(a: Sequence[LogLikelihood], b: Sequence[LogLikelihood]) -> bool:
+    return len(a) == len(b) and all(
+        x.n_tokens == y.n_tokens and numbers_close(x.total, y.total)
+        for x, y in zip(a, b, strict=True)
+    )
