@@ -1,80 +1,126 @@
-"""Every trial of a probe to browse: cards with sounds, and a row for each."""
+"""Items of a probe's page: the modality gap, cards with sounds, and a row for each trial."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from audioprobe.io.text_table import Table
+from audioprobe.probing.modality_gap import ModalityGap
+from audioprobe.probing.questions import Condition
 from audioprobe.probing.results import ProbeOutcome
+from audioprobe.probing.scores import HEADER, without_counts
 from audioprobe.probing.trial import AnswerReading, Trial
 from audioprobe.reports.audio_clips import AudioClips
-from audioprobe.reports.html import ClipCard, ClipCards, DataGrid, Item
-from audioprobe.types import Clip
+from audioprobe.reports.figures import ForestRow, forest, to_svg
+from audioprobe.reports.html import ClipCard, ClipCards, DataGrid, Drawing, Item
+from audioprobe.types import Clip, Estimate
 
-_SHOWN = 6  # wrong answers on a card
+_MAX_SHOWN = 6  # wrong answers on a card
+CONTROLS = ("wrong clip", "silence", "noise", "no audio")
+"""Conditions without the clip of the concept, which have their own marker in figures."""
 
 
-def sound_cards(outcome: ProbeOutcome, sounds: AudioClips, clips: Mapping[str, Clip]) -> list[Item]:
-    """A card for each clip that was played; none where no sound was.
+def forest_row(name: str, estimate: Estimate, condition: object) -> ForestRow:
+    """Return a row of a forest plot; controls have their own marker."""
+    return ForestRow(name, without_counts(estimate), condition in CONTROLS)
+
+
+def score_table(names: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
+    """Return a table of keys and `Score.cells`."""
+    n = len(names)
+    return Table((*names, *HEADER), rows, tuple(range(n, n + len(HEADER))))
+
+
+def gap_items(outcome: ProbeOutcome) -> list[Item]:
+    """Return a figure and tables of the modality gap, and of the gaps to the controls."""
+    conditions = outcome.conditions
+    pairs: list[tuple[Condition, Condition]] = [("text", c) for c in conditions if c != "text"]
+    if "audio" in conditions:
+        pairs += [("audio", c) for c in conditions if c in ("wrong clip", "caption")]
+    gaps = [outcome.modality_gap(first=first, second=second) for first, second in pairs]
+    gaps = [gap for gap in gaps if gap.mcnemar is not None]
+    if not gaps:
+        return []
+    caption = "Accuracy under the first condition minus accuracy under the second, same questions."
+    rows = [forest_row(f"{g.first} minus {g.second}", g.difference, g.second) for g in gaps]
+    items: list[Item] = [Drawing(to_svg(forest(rows, "difference"), caption), caption)]
+    items.append(DataGrid("Numbers", _gap_table(gaps)))
+    by_recognition = outcome.table("relation", "recognised", condition="audio", form="yes-no")
+    others = tuple(row for row in by_recognition.rows if row[0] != "identity")
+    if others:
+        table = score_table(("relation", "recognised"), others)
+        items.append(DataGrid("Audio, by whether the concept was recognised", table))
+    items += [_contingency(gap) for gap in gaps if (gap.first, gap.second) == ("text", "audio")]
+    return items
+
+
+def _contingency(gap: ModalityGap) -> DataGrid:
+    both, first, second, neither = map(str, gap.contingency)
+    header = ("trials", f"{gap.second} correct", f"{gap.second} wrong")
+    rows = ((f"{gap.first} correct", both, first), (f"{gap.first} wrong", second, neither))
+    return DataGrid(f"{gap.first.capitalize()} by {gap.second}", Table(header, rows, (1, 2)))
+
+
+def _gap_table(gaps: Sequence[ModalityGap]) -> Table:
+    header = (
+        "conditions",
+        "difference",
+        "perception",
+        "reasoning",
+        "unknown",
+        "p, concepts",
+        "p, McNemar",
+        "both correct",
+        "only the first",
+        "only the second",
+        "neither",
+        "unpaired",
+    )
+    rows = tuple(
+        (
+            f"{gap.first} minus {gap.second}",
+            *map(str, (gap.difference, gap.perception, gap.reasoning, gap.unknown)),
+            *(
+                "–" if test is None or test.p_value is None else f"{test.p_value:.3g}"
+                for test in (gap.permutation, gap.mcnemar)
+            ),
+            *map(str, gap.contingency),
+            str(gap.n_unpaired),
+        )
+        for gap in gaps
+    )
+    return Table(header, rows, tuple(range(5, len(header))))
+
+
+def clip_cards(outcome: ProbeOutcome, sounds: AudioClips, clips: Mapping[str, Clip]) -> list[Item]:
+    """Return a card for each clip that was played; an empty list without clips.
 
     Args:
-        outcome: of a probe.
-        sounds: makes pictures and links.
-        clips: by id, where they are at hand.
+        outcome: outcome of the probe.
+        sounds: makes spectrograms and links.
+        clips: clips by id, where available; a sound in memory is shown only if it is among them.
     """
-    own: dict[str, list[Trial]] = {name: [] for name in outcome.clips}
+    trials: dict[str, list[Trial]] = {name: [] for name in outcome.clips}
     for trial in outcome.where(condition="audio"):
-        own[trial.question.clip].append(trial)
+        trials[trial.question.clip].append(trial)
     cards = tuple(
-        _card(outcome, name, trials, _heard(outcome, name, clips, sounds))
-        for name, trials in own.items()
+        _card(outcome, name, group, _spectrogram_and_sound(outcome, name, clips, sounds))
+        for name, group in trials.items()
     )
-    return [ClipCards("Sounds, with what was said wrongly of them", cards)] if cards else []
-
-
-def _heard(
-    outcome: ProbeOutcome, name: str, clips: Mapping[str, Clip], sounds: AudioClips
-) -> tuple[str, str]:
-    """Picture and sound of a clip; "" where it was in memory and is gone."""
-    place = outcome.clips[name]
-    if name in clips:
-        return sounds(clips[name])
-    if not place.path:
-        return "", ""
-    return sounds(
-        Clip(
-            id=name, path=Path(place.path), labels=None, start=place.start, duration=place.duration
-        )
-    )
-
-
-def _card(
-    outcome: ProbeOutcome, name: str, own: Sequence[Trial], shown: tuple[str, str]
-) -> ClipCard:
-    reading = outcome.reading
-    wrong = [t for t in own if t.is_correct(reading) is False]
-    said = tuple(f"{t.question.text} {_answer(t, reading)}" for t in wrong[:_SHOWN])
-    caption = outcome.captions.get(name, "")
-    n_unread = sum(t.is_correct(reading) is None for t in own)
-    facts = (
-        ("concept", outcome.clips[name].concept),
-        ("wrong answers", f"{len(wrong)} of {len(own)}, {n_unread} unread"),
-    )
-    return ClipCard(name, (caption, *said) if caption else said, facts, *shown)
+    return [ClipCards("Clips with wrong answers", cards)] if cards else []
 
 
 def trial_grid(outcome: ProbeOutcome) -> DataGrid:
-    """A row for each trial."""
-    reading = outcome.reading
+    """Return a table with a row for each trial."""
     header = (
         "concept",
         "condition",
         "clip",
-        "played",
+        "audio",
         "question",
-        "right",
+        "correct answer",
         "answer",
-        "probability of the right one",
-        "said",
+        "probability of the correct answer",
+        "response",
     )
     rows = tuple(
         (
@@ -84,20 +130,49 @@ def trial_grid(outcome: ProbeOutcome) -> DataGrid:
             trial.question.audio,
             trial.question.text,
             trial.question.options[trial.question.correct],
-            _answer(trial, reading),
+            _answer(trial, outcome.reading),
             _probability(trial),
             trial.failure or trial.response or "",
         )
         for trial in outcome.trials
     )
-    return DataGrid("All of them", Table(header, rows, (7,)), True, False)
+    return DataGrid("All trials", Table(header, rows, (7,)), True, False)
+
+
+def _spectrogram_and_sound(
+    outcome: ProbeOutcome, name: str, clips: Mapping[str, Clip], sounds: AudioClips
+) -> tuple[str, str]:
+    """Return the URIs of a clip; "" if its sound is not available."""
+    stored = outcome.clips[name]
+    if name in clips:
+        return sounds(clips[name])
+    if not stored.path:
+        return "", ""
+    clip = Clip(id=name, path=Path(stored.path), start=stored.start, duration=stored.duration)
+    return sounds(clip)
+
+
+def _card(
+    outcome: ProbeOutcome, name: str, trials: Sequence[Trial], uris: tuple[str, str]
+) -> ClipCard:
+    reading = outcome.reading
+    wrong = [trial for trial in trials if trial.is_correct(reading) is False]
+    n_invalid = sum(trial.is_correct(reading) is None for trial in trials)
+    lines = [f"{trial.question.text} {_answer(trial, reading)}" for trial in wrong[:_MAX_SHOWN]]
+    if name in outcome.captions:
+        lines.insert(0, outcome.captions[name])
+    facts = (
+        ("concept", outcome.clips[name].concept),
+        ("wrong answers", f"{len(wrong)} of {len(trials)}, {n_invalid} invalid"),
+    )
+    return ClipCard(name, tuple(lines), facts, *uris)
 
 
 def _answer(trial: Trial, reading: AnswerReading) -> str:
-    chosen = trial.choice(reading)
-    return "(unread)" if chosen is None else trial.question.options[chosen]
+    choice = trial.choice(reading)
+    return "(invalid)" if choice is None else trial.question.options[choice]
 
 
 def _probability(trial: Trial) -> str:
-    shares = trial.probabilities
-    return f"{shares[trial.question.correct]:.3f}" if shares else "–"
+    probabilities = trial.probabilities
+    return f"{probabilities[trial.question.correct]:.3f}" if probabilities else "–"

@@ -10,7 +10,7 @@ from audioprobe.io.text_table import Table
 from audioprobe.probing.scores import without_counts
 from audioprobe.reports.figures import ForestRow, forest, to_svg
 from audioprobe.reports.html import DataGrid, Drawing, Item, Links, Page, Section
-from audioprobe.reports.probe_page import CONTROLS
+from audioprobe.reports.probe_items import CONTROLS
 
 
 def report_of(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
