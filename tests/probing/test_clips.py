@@ -1,10 +1,10 @@
-"""Which clip is of which concept: by labels, by the lowest of several, or by names of files."""
+"""Clips are assigned to concepts by their labels, or by the names of their files."""
 
 from pathlib import Path
 
 import pytest
 from tests.datasets.layouts import edansa_table
-from tests.probing.listeners import SUBJECTS
+from tests.probing.known_models import CONCEPTS
 
 from audioprobe import Clip, Scripted
 from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
@@ -22,20 +22,20 @@ from audioprobe.probing.relations.tables import from_hierarchy
         (("crow",), "crow"),
         (("crow", "bird", "animal"), "crow"),  # a data set that labels upwards
         (("a musical instrument", "violin"), "violin"),
-        (("Violin", "fiddle"), "violin"),  # two names of one thing
+        (("Violin", "fiddle"), "violin"),  # two names of one concept
         (("crow", "rain"), ""),
         (("crow", "owl", "bird"), ""),
-        (("crow", "teapot"), ""),  # nobody knows what else is heard
+        (("crow", "teapot"), ""),  # an unknown label
         (("bird", "animal"), ""),  # some bird
         ((), ""),
     ],
 )
-def test_a_clip_is_of_the_one_concept_that_its_other_labels_lie_above(
+def test_a_clip_belongs_to_the_one_concept_that_explains_all_labels(
     labels: tuple[str, ...], concept: str
 ) -> None:
-    found = clips_by_concept([Clip(id="1", path=Path("owl.wav"), labels=labels)], SUBJECTS)
-    assert list(found.by_concept) == ([concept] if concept else [])
-    assert list(found.unassigned.values()) == (
+    assigned = clips_by_concept([Clip(id="1", path=Path("owl.wav"), labels=labels)], CONCEPTS)
+    assert list(assigned.by_concept) == ([concept] if concept else [])
+    assert list(assigned.unassigned.values()) == (
         [] if concept else [", ".join(labels) or "(nothing)"]
     )
 
@@ -44,25 +44,27 @@ def test_a_clip_is_of_the_one_concept_that_its_other_labels_lie_above(
     ("path", "concept"),
     [("crow.wav", "crow"), ("crow-12.wav", "crow"), ("owl/a.wav", "owl"), ("owl/crow.wav", "crow")],
 )
-def test_a_clip_that_nobody_annotated_goes_by_its_file_or_folder(path: str, concept: str) -> None:
-    assert list(clips_by_concept([Clip(id="1", path=Path(path))], SUBJECTS).by_concept) == [concept]
+def test_a_clip_without_annotation_is_assigned_by_its_file_or_folder(
+    path: str, concept: str
+) -> None:
+    assert list(clips_by_concept([Clip(id="1", path=Path(path))], CONCEPTS).by_concept) == [concept]
 
 
-def test_clips_of_edansa_count_for_their_own_labels(tmp_path: Path) -> None:
+def test_clips_of_edansa_are_assigned_to_their_most_specific_label(tmp_path: Path) -> None:
     """Its labels are closed upwards, and wind is heard nearly everywhere."""
     clips = EDANSA(edansa_table(tmp_path).parent, shortest=0).listed("train")
-    found = clips_by_concept(
+    assigned = clips_by_concept(
         clips, from_hierarchy("edansa", Hierarchy(edansa_parents()), EDANSA_PHRASES)
     )
-    grouse = found.by_concept["grouse-or-ptarmigan"]
+    grouse = assigned.by_concept["grouse-or-ptarmigan"]
     assert {clip.labels for clip in grouse} == {("animal sound", "bird", "grouse or ptarmigan")}
     assert len(grouse) > 20
-    assert len(found.by_concept["wind"]) > 100
-    assert any("wind" in names and "bird" in names for names in found.unassigned.values())
+    assert len(assigned.by_concept["wind"]) > 100
+    assert any("wind" in names and "bird" in names for names in assigned.unassigned.values())
 
 
-def test_a_folder_of_sounds_is_asked_about_as_it_is() -> None:
-    probe = ConceptProbe(Scripted("Yes."), concepts=SUBJECTS, conditions=("audio",))
-    found = probe("hypernym", FOLDER)
-    assert {place.concept for place in found.clips.values()} >= {"crow", "piano"}
-    assert any("guitar-harmonics" in clip for clip in found.unassigned)
+def test_a_folder_of_sounds_needs_no_labels() -> None:
+    probe = ConceptProbe(Scripted("Yes."), concepts=CONCEPTS, conditions=("audio",))
+    outcome = probe("hypernym", FOLDER)
+    assert {clip.concept for clip in outcome.clips.values()} >= {"crow", "piano"}
+    assert any("guitar-harmonics" in clip for clip in outcome.unassigned)

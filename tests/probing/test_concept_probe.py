@@ -1,265 +1,272 @@
-"""A probe tells listeners apart whose talents are known, and counts whatever is missing."""
+"""A probe measures models with known abilities exactly, and counts all missing data."""
+
+from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import pytest
-from tests.probing.listeners import (
-    ASKED,
+from tests.probing.known_models import (
     CLIPS,
-    SUBJECTS,
-    knows_names,
-    listener,
-    misheard,
-    yes_sayer,
+    CONCEPTS,
+    NAMES,
+    always_yes,
+    confuse,
+    know_all,
+    know_names,
+    known_model,
+    recognise_half,
+    recognise_nothing,
 )
 
 from audioprobe import Clip, Prompt, Response, Scripted, Waveform
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probing.concept_probe import ConceptProbe
-from audioprobe.probing.prompting import PromptingOptions
-from audioprobe.probing.results import ProbeOutcome
-from audioprobe.probing.trial import AnswerReading
+from audioprobe.probing import ConceptProbe, ProbeConcept, ProbeOutcome, PromptingOptions
 from audioprobe.protocols import LanguageModel
 
 CONDITIONS = ("text", "audio", "wrong clip", "silence", "no audio", "caption")
-FEW = Bootstrap(200)
+FEW = Bootstrap(100)
 
 
-def outcome(model: LanguageModel, **options: object) -> ProbeOutcome:
-    wanted = {"conditions": CONDITIONS, "concepts": SUBJECTS, "bootstrap": FEW} | options
-    return ConceptProbe(model, **wanted)("hypernym", CLIPS)  # type: ignore[arg-type]
+def run(model: LanguageModel, **options: object) -> ProbeOutcome:
+    defaults = {"conditions": CONDITIONS, "concepts": CONCEPTS, "bootstrap": FEW, "n_clips": 1}
+    return ConceptProbe(model, **defaults | options)("hypernym", CLIPS)  # type: ignore[arg-type]
 
 
-def test_a_perfect_listener_is_right_everywhere_and_has_no_gap() -> None:
-    found = outcome(listener())
-    assert found.score(condition="text").accuracy.value == 1.0
-    assert found.score(condition="audio").accuracy.value == 1.0
-    assert found.modality_gap().difference.value == 0.0
-    assert found.given_recognised().accuracy.value == 1.0
-    assert found.diagnosis().name == "recognises and reasons"
-    reliance = found.audio_reliance().difference
-    assert reliance.value is not None
-    assert reliance.value > 0.2
+@cache
+def perfect() -> ProbeOutcome:
+    return run(known_model())
 
 
-def test_a_deaf_one_is_right_exactly_half_of_the_time_and_the_gap_is_the_rest() -> None:
-    found = outcome(listener(ear=lambda _: ""))
+def test_a_perfect_model_is_always_correct_and_has_no_modality_gap() -> None:
+    outcome = perfect()
+    assert outcome.score(condition="text").accuracy.value == 1.0
+    assert outcome.score(condition="audio").accuracy.value == 1.0
+    assert outcome.modality_gap().difference.value == 0.0
+    assert outcome.given_recognised().accuracy.value == 1.0
+    assert outcome.diagnosis().name == "recognises and reasons"
+    reliance = outcome.audio_reliance().difference.value
+    assert reliance is not None
+    assert reliance > 0.2
+
+
+def test_a_model_that_ignores_the_audio_is_at_chance_in_audio() -> None:
+    outcome = run(known_model(recognise_nothing))
     for relation in ("hypernym", "identity"):
-        assert found.score(condition="audio", relation=relation).accuracy.value == 0.5
-    text = found.score(condition="text").accuracy.value
-    assert text == 1.0
-    assert found.modality_gap().difference.value == pytest.approx(text - 0.5)
-    assert found.audio_reliance().difference.value == 0.0
-    assert found.diagnosis().name.startswith("ignores the audio")
+        assert outcome.score(condition="audio", relation=relation).accuracy.value == 0.5
+    assert outcome.score(condition="text").accuracy.value == 1.0
+    assert outcome.modality_gap().difference.value == pytest.approx(0.5)
+    assert outcome.audio_reliance().difference.value == 0.0
+    assert outcome.diagnosis().name == "ignores the audio, reasons in text"
 
 
-def test_a_yes_sayer_is_right_half_of_the_time_and_tells_nothing_apart() -> None:
-    found = outcome(yes_sayer())
+def test_always_yes_is_at_chance_with_zero_sensitivity() -> None:
+    outcome = run(always_yes())
     for condition in ("text", "audio"):
-        score = found.score(condition=condition)
+        score = outcome.score(condition=condition)
         assert score.accuracy.value == 0.5
         assert score.yes_rate.value == 1.0
         assert score.d_prime.value == pytest.approx(0.0)
         assert score.criterion.value is not None
         assert score.criterion.value < -1
-    assert found.diagnosis().name == "always says yes"
+    assert outcome.diagnosis().name == "always says yes"
 
 
-def test_one_that_hears_but_cannot_reason() -> None:
-    found = outcome(listener(mind=knows_names))
-    assert found.score(condition="audio", relation="identity").accuracy.value == 1.0
-    assert found.diagnosis().name == "recognises but does not reason"
+def test_a_model_without_class_knowledge_recognises_but_does_not_reason() -> None:
+    outcome = run(known_model(knows=know_names))
+    assert outcome.score(condition="audio", relation="identity").accuracy.value == 1.0
+    assert outcome.diagnosis().name == "recognises but does not reason"
 
 
-def test_one_that_reasons_but_cannot_hear_loses_all_by_perception() -> None:
-    found = outcome(listener(ear=misheard))
-    gap = found.modality_gap()
-    assert found.score(condition="text").accuracy.value == 1.0
+def test_the_gap_of_a_model_that_confuses_sounds_is_all_perception() -> None:
+    outcome = run(known_model(confuse))
+    gap = outcome.modality_gap()
+    assert outcome.score(condition="text").accuracy.value == 1.0
     assert gap.reasoning.value == 0.0
     assert gap.perception.value == pytest.approx(gap.difference.value)
-    assert found.diagnosis().name == "reasons in text but does not recognise"
+    assert outcome.diagnosis().name == "reasons in text but does not recognise"
 
 
-def test_a_blind_guesser_reaches_exactly_one_half_on_balanced_questions() -> None:
-    found = outcome(listener(), negatives=("random", "popular"))
-    for score in found.by("condition", "relation", "negatives").values():
-        assert score.blind_accuracy.value == pytest.approx(0.5)
-
-
-def test_free_answers_likelihoods_and_calibrated_ones_are_read_apart() -> None:
-    found = outcome(listener())
-    assert found.reading == "likelihood"
-    readings: tuple[AnswerReading, ...] = ("free-text", "likelihood")
-    for reading in readings:
-        assert found.score(reading, condition="audio").accuracy.value == 1.0
-    calibrated = found.score("prior-corrected", condition="audio")
-    # Where the prior says the same, nothing is left to choose by: a tie is unread, and counted.
-    assert calibrated.n_invalid > 0
-    assert calibrated.accuracy.value == 1.0
-    assert calibrated.accuracy.n_undefined == calibrated.n_invalid
-    assert calibrated.strict_accuracy.value is not None
-    assert calibrated.strict_accuracy.value < 1
-    assert found.score("prior-corrected", condition="text").n_trials == 0
-
-
-def test_the_gap_splits_into_parts_that_add_up() -> None:
-    def half_deaf(prompt: Prompt) -> str:
-        from tests.probing.listeners import heard
-
-        name = heard(prompt)
-        return name if name and ASKED.index(name) % 2 else ""
-
-    gap = outcome(listener(ear=half_deaf)).modality_gap()
-    parts = [gap.perception.value, gap.reasoning.value, gap.unknown.value]
-    assert gap.difference.value is not None
-    assert sum(p or 0.0 for p in parts) == pytest.approx(gap.difference.value)
-    assert gap.perception.value
-    assert gap.perception.value > 0
-    assert gap.reasoning.value == pytest.approx(0.0)
+def test_the_parts_of_the_gap_add_up() -> None:
+    outcome = run(known_model(recognise_half), conditions=("text", "audio"))
+    gap = outcome.modality_gap()
+    parts = [part.value or 0.0 for part in (gap.perception, gap.reasoning, gap.unknown)]
+    assert sum(parts) == pytest.approx(gap.difference.value)
+    assert parts[0] > 0
+    assert parts[1] == pytest.approx(0.0)
     assert gap.mcnemar is not None
     assert gap.mcnemar.p_value is not None
     assert gap.mcnemar.p_value < 0.01
     assert sum(gap.contingency) == gap.difference.n
+    # Classes are correct where the concept was recognised, and not over all clips.
+    overall = outcome.score(condition="audio", relation="hypernym").accuracy.value
+    assert overall is not None
+    assert overall < 0.9
+    assert outcome.given_recognised().accuracy.value == 1.0
+    assert outcome.given_recognised().n_trials > 0
 
 
-def test_negated_questions_and_choices_have_their_own_right_answers() -> None:
-    found = outcome(listener(), forms=("yes-no", "negated", "choice"), n_orders=4)
-    forms = found.by("form", condition="audio")
-    assert {key[0] for key in forms} == {"yes-no", "negated", "choice"}
-    for (form,), score in forms.items():
-        assert score.accuracy.value == 1.0, form
-    places = [t.question.correct for t in found.where(form="choice", condition="text")]
-    assert np.bincount(places).tolist() == [len(places) // 4] * 4
+def test_the_blind_guesser_is_at_chance_on_balanced_questions() -> None:
+    outcome = run(always_yes(), negatives=("random", "popular"), conditions=("text", "audio"))
+    for score in outcome.by("condition", "relation", "negatives").values():
+        assert score.blind_accuracy.value == pytest.approx(0.5)
 
 
-def test_the_ladder_has_depth_and_contradictions() -> None:
-    def no_birds(subject: object, target: str) -> bool:
-        from tests.probing.listeners import knows
+def test_each_reading_is_scored_on_its_own() -> None:
+    outcome = perfect()
+    assert outcome.reading == "likelihood"
+    assert outcome.score("free-text", condition="audio").accuracy.value == 1.0
+    assert outcome.score("likelihood", condition="audio").accuracy.value == 1.0
+    corrected = outcome.score("prior-corrected", condition="audio")
+    # Where the prior is the same, the options tie: an invalid answer, which is counted.
+    assert corrected.n_invalid > 0
+    assert corrected.accuracy.value == 1.0
+    assert corrected.accuracy.n_undefined == corrected.n_invalid
+    assert corrected.strict_accuracy.value is not None
+    assert corrected.strict_accuracy.value < 1
+    assert outcome.score("prior-corrected", condition="text").n_trials == 0
 
-        return target != "a bird" and knows(subject, target)  # type: ignore[arg-type]
 
-    climbs = {
-        climb.concept: climb for climb in outcome(listener(mind=no_birds)).hypernym_chains("audio")
+def test_negated_questions_and_choices_have_their_own_correct_answers() -> None:
+    outcome = run(
+        known_model(),
+        forms=("yes-no", "negated", "choice"),
+        n_orders=4,
+        conditions=("text", "audio"),
+        concepts=CONCEPTS.subset(NAMES[:12]),
+    )
+    forms = outcome.by("form", condition="audio")
+    assert {form: score.accuracy.value for (form,), score in forms.items()} == {
+        "yes-no": 1.0,
+        "negated": 1.0,
+        "choice": 1.0,
     }
-    crow = climbs["crow"]
+    positions = [t.question.correct for t in outcome.where(form="choice", condition="text")]
+    assert np.bincount(positions).tolist() == [len(positions) // 4] * 4
+
+
+def test_hypernym_chains_have_depth_and_contradictions() -> None:
+    def no_birds(concept: ProbeConcept, target: str) -> bool:
+        return target != "a bird" and know_all(concept, target)
+
+    outcome = run(known_model(knows=no_birds), conditions=("audio",))
+    chains = {chain.concept: chain for chain in outcome.hypernym_chains("audio")}
+    crow = chains["crow"]
     assert crow.levels == ("a crow", "a bird", "an animal")
     assert (crow.depth, crow.contradictions) == (1, 1)
-    assert climbs["rain"].contradictions == 0
+    assert chains["rain"].contradictions == 0
 
 
-def test_results_survive_the_disk_and_do_not_depend_on_the_batch() -> None:
-    found = outcome(listener())
-    again = ProbeOutcome.from_json(found.to_json())
-    assert again == found
-    assert again.score(condition="audio") == found.score(condition="audio")
-    model = Scripted(lambda _: "Yes.", batch_size=7)
-    other = Scripted(lambda _: "Yes.", batch_size=1)
-    assert outcome(model).trials == outcome(other).trials
+def test_an_outcome_survives_json_and_does_not_depend_on_the_batch_size() -> None:
+    outcome = perfect()
+    again = ProbeOutcome.from_json(outcome.to_json())
+    assert again == outcome
+    assert again.score(condition="audio") == outcome.score(condition="audio")
+    batches = [Scripted(lambda _: "Yes.", batch_size=n) for n in (1, 7)]
+    few = {"concepts": CONCEPTS.subset(NAMES[:8]), "conditions": ("text", "audio")}
+    first, second = (run(model, **few).trials for model in batches)
+    assert first == second
 
 
-def test_a_model_without_likelihoods_is_read_by_its_words() -> None:
-    class Words:
-        info = listener().info
+def test_a_model_without_likelihoods_is_read_by_its_responses() -> None:
+    class TextOnly:
+        info = known_model().info
 
-        def generate(self, prompts: object, decoding: object = None) -> object:
-            return listener().generate(prompts)  # type: ignore[arg-type]
+        def generate(self, prompts: Iterator[Prompt], decoding: object = None) -> object:
+            return known_model().generate(prompts)
 
-    found = outcome(Words())  # type: ignore[arg-type]
-    assert found.reading == "free-text"
-    assert found.score(condition="audio").accuracy.value == 1.0
-    assert found.score("likelihood", condition="audio").n_trials == 0
+    outcome = run(TextOnly(), conditions=("text", "audio"))  # type: ignore[arg-type]
+    assert outcome.reading == "free-text"
+    assert outcome.score(condition="audio").accuracy.value == 1.0
+    assert outcome.score("likelihood", condition="audio").n_trials == 0
 
 
-def test_a_model_that_says_nothing_is_unread_not_wrong() -> None:
-    found = outcome(Scripted(lambda _: Response("")), options=PromptingOptions(likelihoods=False))
-    score = found.score(condition="audio")
+def test_empty_responses_are_invalid_and_empty_captions_are_failures() -> None:
+    silent = Scripted(lambda _: Response(""))
+    outcome = run(silent, options=PromptingOptions(likelihoods=False))
+    score = outcome.score(condition="audio")
     assert score.accuracy.value is None
     assert score.strict_accuracy.value == 0.0
     assert score.n_invalid == score.n_trials > 0
-    assert found.diagnosis().name == "undecided"
-    captions = found.score(condition="caption")
+    assert outcome.diagnosis().name == "undecided"
+    captions = outcome.score(condition="caption")
     assert captions.n_failed == captions.n_trials > 0
 
 
-def test_a_model_with_one_word_for_everything_is_unread_too() -> None:
-    found = outcome(Scripted("banana"))
-    score = found.score(condition="text")
+def test_unparsable_responses_are_invalid() -> None:
+    outcome = run(Scripted("banana"), conditions=("text", "audio"))
+    score = outcome.score(condition="text")
     assert score.accuracy.value is None
     assert score.n_invalid == score.n_trials > 0
-    assert found.modality_gap().difference.value is None
-    assert found.diagnosis().name == "undecided"
+    assert outcome.modality_gap().difference.value is None
+    assert outcome.diagnosis().name == "undecided"
 
 
-def test_what_one_sound_does_fails_alone() -> None:
-    def picky(prompt: Prompt) -> str:
-        if prompt.audio is not None and prompt.audio.samples.max() > 0.299:
+def test_where_all_likelihoods_tie_responses_are_read() -> None:
+    outcome = run(Scripted("Yes."), conditions=("text", "audio"))  # equal likelihoods for all texts
+    assert any(trial.log_likelihoods for trial in outcome.trials)
+    assert outcome.reading == "free-text"
+    assert outcome.diagnosis().name == "always says yes"
+
+
+def test_a_sound_that_the_model_refuses_fails_its_own_trials_only() -> None:
+    def refuse_loud(prompt: Prompt) -> str:
+        if prompt.audio is not None and prompt.audio.samples.max() > 0.305:
             raise UnsupportedInputError("too loud")
         return "Yes."
 
     loud = Clip(id="loud", labels=("dog",), waveform=Waveform(np.full(800, 0.31, np.float32), 8000))
     clips = [loud if clip.labels == ("dog",) else clip for clip in CLIPS]
-    quiet = [
-        Clip(id=c.id, labels=c.labels, waveform=Waveform(c.waveform.samples * 0.5, 8000))
-        if c is not loud and c.waveform is not None
-        else c
-        for c in clips
-    ]
+    options = PromptingOptions(likelihoods=False)
     probe = ConceptProbe(
-        Scripted(picky),
-        concepts=SUBJECTS,
-        conditions=("audio",),
-        options=PromptingOptions(likelihoods=False),
+        Scripted(refuse_loud), concepts=CONCEPTS, conditions=("audio",), options=options
     )
-    found = probe("hypernym", quiet)
-    failed = {t.question.clip for t in found.trials if t.failure}
-    assert failed == {"loud"}
-    assert found.score().n_failed == sum(bool(t.failure) for t in found.trials) > 0
+    outcome = probe("hypernym", clips)
+    assert {trial.question.clip for trial in outcome.trials if trial.failure} == {"loud"}
+    assert outcome.score().n_failed == sum(bool(trial.failure) for trial in outcome.trials) > 0
 
 
-def test_clips_and_concepts_that_do_not_meet_are_listed() -> None:
-    strange = Clip(id="what", labels=("a teapot",), waveform=CLIPS[0].waveform)
-    mixed = Clip(id="both", labels=("crow", "rain"), waveform=CLIPS[0].waveform)
-    probe = ConceptProbe(listener(), concepts=SUBJECTS, bootstrap=FEW, conditions=("audio",))
-    found = probe("hypernym", [*CLIPS[:8], strange, mixed])
-    assert dict(found.unassigned) == {"what": "a teapot", "both": "crow, rain"}
-    assert set(found.without_clips) == set(ASKED[8:])
+def test_clips_without_a_concept_and_concepts_without_clips_are_listed() -> None:
+    unknown = Clip(id="unknown", labels=("a teapot",), waveform=CLIPS[0].waveform)
+    several = Clip(id="several", labels=("crow", "rain"), waveform=CLIPS[0].waveform)
+    probe = ConceptProbe(
+        known_model(), concepts=CONCEPTS, bootstrap=FEW, conditions=("audio",), n_clips=1
+    )
+    outcome = probe("hypernym", [*CLIPS[:8], unknown, several])
+    assert dict(outcome.unassigned) == {"unknown": "a teapot", "several": "crow, rain"}
+    assert set(outcome.without_clips) == set(NAMES[8:])
     with pytest.raises(InvalidInputError, match="None of 1 clips belongs to a concept"):
-        probe("hypernym", [strange])
+        probe("hypernym", [unknown])
 
 
-def test_a_set_of_pairs_may_be_empty_but_not_all_of_them() -> None:
-    few = SUBJECTS.subset(["rooster", "violin", "rain"])
-    probe = ConceptProbe(listener(), concepts=few, negatives=("random", "adversarial"))
-    found = probe("synonym")
-    assert {t.question.pair.negatives for t in found.trials} == {"random"}
-    assert {"adversarial"} == {how for _, _, how in found.unmatched}
+def test_one_set_of_negatives_may_be_empty_but_not_all_of_them() -> None:
+    few = CONCEPTS.subset(["rooster", "violin", "rain"])
+    probe = ConceptProbe(known_model(), concepts=few, negatives=("random", "adversarial"))
+    outcome = probe("synonym")
+    assert {t.question.pair.negatives for t in outcome.trials} == {"random"}
+    assert {negatives for _, _, negatives in outcome.unmatched} == {"adversarial"}
     with pytest.raises(InvalidInputError, match="none of 1 concepts has a hypernym with a false"):
-        ConceptProbe(listener(), concepts=SUBJECTS.subset(["crow"]))()
+        ConceptProbe(known_model(), concepts=CONCEPTS.subset(["crow"]))()
 
 
-def test_where_all_likelihoods_tie_words_are_read() -> None:
-    found = outcome(Scripted("Yes."))  # a script rates all words alike
-    assert any(trial.log_likelihoods for trial in found.trials)
-    assert found.reading == "free-text"
-    assert found.diagnosis().name == "always says yes"
-
-
-def test_what_cannot_be_asked_is_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="Did you mean 'audio'"):
-        ConceptProbe(listener(), conditions=("audoi",))  # type: ignore[arg-type]
+        ConceptProbe(known_model(), conditions=("audoi",))  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="needs clips"):
-        ConceptProbe(listener(), conditions=("audio",))()
+        ConceptProbe(known_model(), conditions=("audio",))()
     with pytest.raises(InvalidInputError, match="recorded words"):
-        ConceptProbe(listener(), conditions=("spoken word",))("hypernym", CLIPS)
+        ConceptProbe(known_model(), conditions=("spoken word",))("hypernym", CLIPS)
     with pytest.raises(InvalidInputError, match="Expected a relation"):
-        ConceptProbe(listener())("hyponym")  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match="Expected a dimension"):
-        outcome(yes_sayer()).by("cocnept")
+        ConceptProbe(known_model())("hyponym")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="Did you mean 'concept'"):
+        perfect().by("cocnept")
 
 
-def test_words_that_are_spoken_stand_for_the_concept() -> None:
+def test_spoken_words_stand_for_the_concept() -> None:
     spoken = {clip.labels[0]: clip.waveform for clip in CLIPS if clip.labels and clip.waveform}
-    probe = ConceptProbe(listener(), concepts=SUBJECTS, conditions=("text", "spoken word"))
-    found = probe("hypernym", spoken=spoken)
-    assert found.score(condition="spoken word").accuracy.value == 1.0
-    assert found.modality_gap(second="spoken word").difference.value == 0.0
+    probe = ConceptProbe(
+        known_model(), concepts=CONCEPTS, conditions=("text", "spoken word"), bootstrap=FEW
+    )
+    outcome = probe("hypernym", spoken=spoken)
+    assert outcome.score(condition="spoken word").accuracy.value == 1.0
+    assert outcome.modality_gap(second="spoken word").difference.value == 0.0

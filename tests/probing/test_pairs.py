@@ -1,84 +1,87 @@
-"""Pairs are balanced within every target, and wrong pairs are certainly wrong."""
+"""Pairs are balanced within every target, and false pairs are certainly false."""
 
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.probing.listeners import ASKED, BY_ID, SUBJECTS
+from tests.probing.known_models import BY_ID, CONCEPTS, NAMES
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.probing.pairs import (
-    NEGATIVES,
-    RELATIONS,
+from audioprobe.probing import (
+    ConceptSet,
     Negatives,
+    ProbeConcept,
     RelationKind,
+    Target,
     balanced_pairs,
-    false_targets,
+    from_concepts,
 )
-from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, Target, from_concepts
+from audioprobe.probing.pairs import NEGATIVES, RELATIONS, false_targets
 
 SHIPPED = from_concepts()
 
 
 @settings(deadline=None, max_examples=30)
 @given(
-    st.lists(st.sampled_from(ASKED), min_size=6, unique=True),
+    st.lists(st.sampled_from(NAMES), min_size=6, unique=True),
     st.sampled_from(RELATIONS),
     st.sampled_from(NEGATIVES),
     st.integers(0, 5),
 )
-def test_each_target_is_right_as_often_as_wrong(
-    chosen: list[str], relation: RelationKind, negatives: Negatives, seed: int
+def test_each_target_is_true_as_often_as_false(
+    names: list[str], relation: RelationKind, negatives: Negatives, seed: int
 ) -> None:
-    try:
-        drawn = balanced_pairs(SUBJECTS.subset(chosen), relation, negatives, seed=seed)
-    except InvalidInputError:
-        return  # nothing that could be matched
-    counts = Counter((pair.target, pair.holds) for pair in drawn.pairs)
-    for target in {pair.target for pair in drawn.pairs}:
-        assert counts[target, True] == counts[target, False]
-    for pair in drawn.pairs:
-        subject = BY_ID[pair.concept]
-        true_of_it = {subject.id, *subject.synonyms, *(rung.id for rung in subject.hypernyms)}
-        assert (pair.target in true_of_it) == pair.holds
-        assert pair.target not in subject.ancestors or pair.holds
+    pairs = balanced_pairs(CONCEPTS.subset(names), relation, negatives, seed=seed).pairs
+    counts = Counter((pair.target, pair.holds) for pair in pairs)
+    for pair in pairs:
+        assert counts[pair.target, True] == counts[pair.target, False]
+        concept = BY_ID[pair.concept]
+        true = {concept.id, *concept.synonyms, *(h.id for h in concept.hypernyms)}
+        assert (pair.target in true) == pair.holds
+        assert pair.target not in concept.ancestors or pair.holds
 
 
-def test_every_right_pair_is_asked_or_listed() -> None:
-    for negatives in NEGATIVES:
-        drawn = balanced_pairs(SHIPPED, "hypernym", negatives)
-        n_right = sum(pair.holds for pair in drawn.pairs)
-        n_rungs = sum(len(subject.hypernyms) for subject in SHIPPED.concepts)
-        assert n_right + len(drawn.unmatched) == n_rungs
+@pytest.mark.parametrize("negatives", NEGATIVES)
+def test_every_true_pair_is_matched_or_listed(negatives: Negatives) -> None:
+    pairs = balanced_pairs(SHIPPED, "hypernym", negatives)
+    n_hypernyms = sum(len(concept.hypernyms) for concept in SHIPPED.concepts)
+    assert sum(pair.holds for pair in pairs.pairs) + len(pairs.unmatched) == n_hypernyms
 
 
-def rungs(subject: ProbeConcept) -> list[str]:
-    return [rung.id for rung in subject.hypernyms]
+def hypernyms(concept: ProbeConcept) -> list[str]:
+    return [hypernym.id for hypernym in concept.hypernyms]
 
 
-def height(subject: ProbeConcept, rung: str) -> int:
-    """Rungs above it."""
-    return len(rungs(subject)) - 1 - rungs(subject).index(rung)
+def n_above(concept: ProbeConcept, name: str) -> int:
+    return len(hypernyms(concept)) - 1 - hypernyms(concept).index(name)
 
 
-def test_adversarial_ones_share_the_next_class_and_siblings_lie_on_another_branch() -> None:
-    adversarial = balanced_pairs(SUBJECTS, "hypernym", "adversarial")
-    asked = {(p.concept, p.target): p.holds for p in adversarial.pairs}
-    for concept, target in (k for k, holds in asked.items() if not holds and k[1] == "bird"):
-        assert "animal" in BY_ID[concept].ancestors, (concept, target)
-    siblings = balanced_pairs(SUBJECTS, "hypernym", "sibling")
-    for pair in siblings.pairs:
-        wrong_one = BY_ID[pair.concept]
-        assert pair.holds or pair.target not in wrong_one.ancestors
-        depths = {height(s, pair.target) for s in SUBJECTS.concepts if pair.target in rungs(s)}
-        assert pair.holds or depths & {height(wrong_one, rung) for rung in rungs(wrong_one)}
-    popular = balanced_pairs(SUBJECTS, "hypernym", "popular", popularity={"rain": 9, "dog": 8})
-    wrong = Counter(p.concept for p in popular.pairs if not p.holds)
-    assert wrong.most_common(1)[0][0] in ("rain", "dog")
+def test_adversarial_negatives_share_the_class_above_the_target() -> None:
+    pairs = balanced_pairs(CONCEPTS, "hypernym", "adversarial").pairs
+    false_birds = [p.concept for p in pairs if p.target == "bird" and not p.holds]
+    assert false_birds
+    assert all("animal" in BY_ID[concept].ancestors for concept in false_birds)
 
 
-def test_where_wordnet_lacks_an_edge_no_wrong_pair_is_made_of_it() -> None:
+def test_siblings_have_a_class_of_the_same_depth_on_another_branch() -> None:
+    for pair in balanced_pairs(CONCEPTS, "hypernym", "sibling").pairs:
+        if not pair.holds:
+            concept = BY_ID[pair.concept]
+            members = [c for c in CONCEPTS.concepts if pair.target in hypernyms(c)]
+            depths = {n_above(member, pair.target) for member in members}
+            assert pair.target not in concept.ancestors
+            assert depths & {n_above(concept, name) for name in hypernyms(concept)}
+
+
+def test_popular_negatives_are_the_most_frequent_concepts() -> None:
+    popularity = {"rain": 9, "dog": 8}
+    pairs = balanced_pairs(CONCEPTS, "hypernym", "popular", popularity=popularity).pairs
+    false = Counter(pair.concept for pair in pairs if not pair.holds)
+    assert false.most_common(1)[0][0] in popularity
+
+
+def test_false_pairs_cross_kinds_where_the_taxonomy_may_lack_an_edge() -> None:
     train = ProbeConcept(id="train", phrase="a train", kind="vehicle")
     car = ProbeConcept(
         id="car",
@@ -94,33 +97,32 @@ def test_where_wordnet_lacks_an_edge_no_wrong_pair_is_made_of_it() -> None:
     assert {p.concept for p in balanced_pairs(trusting, "hypernym").pairs} == {"car", "train"}
 
 
-def test_what_people_would_grant_is_neither_asked_nor_denied() -> None:
+def test_doubtful_memberships_are_neither_true_nor_false_targets() -> None:
     for negatives in NEGATIVES:
-        drawn = balanced_pairs(SHIPPED, "hypernym", negatives).pairs
-        asked = {(pair.concept, pair.target) for pair in drawn}
-        assert not asked & {
+        pairs = balanced_pairs(SHIPPED, "hypernym", negatives).pairs
+        assert not {(pair.concept, pair.target) for pair in pairs} & {
             ("bell", "musical-instrument"),
             ("washing-machine", "machine"),
             ("baby", "animal"),
             ("organ", "internal-organ"),
         }
-    heard = {(p.concept, p.target) for p in balanced_pairs(SHIPPED, "identity").pairs}
-    assert not heard & {("ambulance", "siren"), ("car", "engine"), ("siren", "ambulance")}
+    identity = {(p.concept, p.target) for p in balanced_pairs(SHIPPED, "identity").pairs}
+    assert not identity & {("ambulance", "siren"), ("car", "engine"), ("siren", "ambulance")}
 
 
-def test_wrong_options_are_wrong() -> None:
-    targets = {target.id for target in false_targets(SUBJECTS, "hypernym", "crow")}
+def test_false_targets_are_not_above_the_concept() -> None:
+    targets = {target.id for target in false_targets(CONCEPTS, "hypernym", "crow")}
     assert "musical-instrument" in targets
     assert not targets & {"bird", "animal"}
 
 
-def test_what_cannot_be_drawn_is_refused() -> None:
+def test_invalid_arguments_are_refused_and_unmatched_pairs_are_listed() -> None:
     with pytest.raises(InvalidInputError, match="Did you mean 'sibling'"):
-        balanced_pairs(SUBJECTS, "hypernym", "siblings")  # type: ignore[arg-type]
-    alone = balanced_pairs(SUBJECTS.subset(["crow"]), "hypernym")
+        balanced_pairs(CONCEPTS, "hypernym", "siblings")  # type: ignore[arg-type]
+    alone = balanced_pairs(CONCEPTS.subset(["crow"]), "hypernym")
     assert alone.pairs == ()
     assert alone.unmatched == (("crow", "animal", "random"), ("crow", "bird", "random"))
     with pytest.raises(InvalidInputError, match="no concept 'kraken'"):
-        SUBJECTS.subset(["kraken"])
+        CONCEPTS.subset(["kraken"])
     with pytest.raises(InvalidInputError, match="distinct hypernyms"):
         ProbeConcept(id="crow", phrase="a crow", hypernyms=(Target("bird", "a bird"),))

@@ -1,97 +1,93 @@
-"""The page and the command of a probe, in a real browser and a real process."""
+"""The page of a probe in a real browser, and the command in a real process."""
 
 from pathlib import Path
 
 import pytest
 from tests.browser import opened
-from tests.probing.listeners import CLIPS, SUBJECTS, knows_names, listener, misheard, yes_sayer
+from tests.probing.known_models import CLIPS, CONCEPTS, always_yes, known_model
 from tests.processes import run_cli
 
 from audioprobe import Clip
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probing.concept_probe import ConceptProbe
-from audioprobe.probing.prompting import PromptingOptions
-from audioprobe.protocols import LanguageModel
+from audioprobe.probing import ConceptProbe, ProbeOutcome, PromptingOptions
 from audioprobe.reports.html import DataGrid
 from audioprobe.reports.probe_page import probe_page, write_probe_page
 
 EVIL = '<img src=x onerror=alert(1)><script>alert(2)</script>"'
 
 
-def test_the_page_shows_all_and_runs_nothing_foreign(tmp_path: Path) -> None:
-    named = Clip(id=EVIL, path=FOLDER / "crow.flac", labels=("crow",))
-    clips = [named, *CLIPS[1:]]
-    probe = ConceptProbe(listener(name=EVIL), concepts=SUBJECTS, bootstrap=Bootstrap(50))
-    page_file = write_probe_page(probe("hypernym", clips), tmp_path / "report.html")
-    with opened(page_file) as (page, complaints):
+@pytest.fixture(scope="module")
+def outcome() -> ProbeOutcome:
+    clips = [Clip(id=EVIL, path=FOLDER / "crow.flac", labels=("crow",)), *CLIPS[1:]]
+    probe = ConceptProbe(
+        known_model(name=EVIL), concepts=CONCEPTS, n_clips=1, bootstrap=Bootstrap(50)
+    )
+    return probe("hypernym", clips)
+
+
+def test_the_page_shows_all_sections_and_runs_no_foreign_script(
+    outcome: ProbeOutcome, tmp_path: Path
+) -> None:
+    with opened(write_probe_page(outcome, tmp_path / "report.html")) as (page, complaints):
         assert complaints == []
         assert page.locator("script").count() == 1
         assert page.locator("td img, dd img, h1 img").count() == 0
         headings = page.locator("h2").all_text_contents()
-        assert {"Conditions", "Words against sound", "The ladder", "Every trial"} <= set(headings)
-        ladder = page.locator("figure[aria-label], figure svg[aria-label*='upwards']")
-        assert ladder.count() == 2  # in words and in sound
+        assert {"Conditions", "Modality gap", "Hypernym chains", "Trials"} <= set(headings)
+        chains = page.locator("figure[aria-label], figure svg[aria-label*='upwards']")
+        assert chains.count() == 2  # text and audio
         cells = page.locator("details", has_text="Text by audio").locator("td.number")
-        n_paired = sum(int(text) for text in cells.all_text_contents()[-4:])
-        assert n_paired > 0
+        assert sum(int(text) for text in cells.all_text_contents()[-4:]) > 0
         assert EVIL in page.locator(".cards h3").all_text_contents()
         page.locator(".cards summary").first.click()
-        assert page.locator(".cards audio").count() == 1  # sounds in memory have no file to play
+        assert page.locator(".cards audio").count() == 1  # other sounds are in memory
 
 
-KINDS = {
-    "recognises and reasons": listener(),
-    "ignores the audio, reasons in text": listener(ear=lambda _: ""),
-    "always says yes": yes_sayer(),
-    "recognises but does not reason": listener(mind=knows_names),
-    "reasons in text but does not recognise": listener(ear=misheard),
-}
-
-
-@pytest.mark.parametrize(("name", "model"), KINDS.items())
-def test_the_report_tells_five_listeners_apart_by_name(
-    name: str, model: LanguageModel, tmp_path: Path
+def test_the_page_states_the_diagnosis_and_every_reading(
+    outcome: ProbeOutcome, tmp_path: Path
 ) -> None:
-    probe = ConceptProbe(model, concepts=SUBJECTS, conditions=("text", "audio"))
-    page = probe_page(probe("hypernym", CLIPS), tmp_path)
-    assert [one for one in KINDS if f": {one}. It was asked" in page.lead] == [name]
-
-
-def test_the_page_reads_the_same_trials_in_every_way(tmp_path: Path) -> None:
-    probe = ConceptProbe(listener(), concepts=SUBJECTS, bootstrap=Bootstrap(50))
-    sections = {s.title: s for s in probe_page(probe("hypernym", CLIPS), tmp_path).sections}
-    (ways,) = sections["Ways to read an answer"].items
-    assert isinstance(ways, DataGrid)
-    told = {(row[0], row[2]) for row in ways.table.rows}
-    assert {("text", "audio"), ("likelihood", "audio"), ("prior-corrected", "audio")} <= told
-    assert ("prior-corrected", "no audio") not in told  # it has no sound to leave out
-    trials = sections["Every trial"].items[-1]
+    page = probe_page(outcome, tmp_path)
+    assert f"{EVIL}: {outcome.diagnosis().name}." in page.lead
+    sections = {section.title: section for section in page.sections}
+    (grid,) = sections["Readings of the answers"].items
+    assert isinstance(grid, DataGrid)
+    readings = {(row[0], row[2]) for row in grid.table.rows}
+    assert {(r, "audio") for r in ("free-text", "likelihood", "prior-corrected")} <= readings
+    assert ("prior-corrected", "no audio") not in readings  # there is no audio to leave out
+    trials = sections["Trials"].items[-1]
     assert isinstance(trials, DataGrid)
-    shares = {
-        row[trials.table.header.index("probability of the right one")] for row in trials.table.rows
-    }
-    assert {float(share) for share in shares} <= {0.052, 0.948}  # -0.1 against -3 nats
-    words = ConceptProbe(yes_sayer(), concepts=SUBJECTS, options=PromptingOptions(free_text=False))
-    alone = probe_page(words("hypernym"), tmp_path)
-    assert "Ways to read an answer" not in [section.title for section in alone.sections]
+    column = trials.table.header.index("probability of the correct answer")
+    probabilities = {float(row[column]) for row in trials.table.rows if row[column] != "–"}
+    assert probabilities <= {0.052, 0.948}  # -0.1 against -3 nats
 
 
-def test_the_command_shows_questions_asks_them_and_goes_on(tmp_path: Path) -> None:
+def test_a_single_reading_has_no_section(tmp_path: Path) -> None:
+    options = PromptingOptions(free_text=False)
+    probe = ConceptProbe(always_yes(), concepts=CONCEPTS, options=options, bootstrap=Bootstrap(20))
+    titles = [section.title for section in probe_page(probe("hypernym"), tmp_path).sections]
+    assert "Conditions" in titles
+    assert "Readings of the answers" not in titles
+
+
+def test_a_dry_run_shows_questions_and_writes_nothing(tmp_path: Path) -> None:
     out = str(tmp_path / "probe")
-    dry = run_cli("probe", "--dry-run", "--out", out)
+    dry = run_cli("probe", "--dry-run", "--clips", str(FOLDER), "--out", out)
     assert dry.returncode == 0, dry.stderr
-    assert "questions; equal ones are asked once" in dry.stdout
+    assert " questions" in dry.stdout
+    assert f"[{FOLDER}/burp.flac]" in dry.stdout
     assert not Path(out).exists()
-    own = run_cli("probe", "--pairs", "hypernym", "--clips", str(FOLDER), "--dry-run", "--out", out)
-    assert f"[{FOLDER}/burp.flac]" in own.stdout
-    words = run_cli("probe", "--clips", "", "--dry-run", "--out", out)
-    assert "text: " in words.stdout
-    assert "audio: " not in words.stdout
+    text_only = run_cli("probe", "--clips", "", "--dry-run", "--out", out)
+    assert "text: " in text_only.stdout
+    assert "audio: " not in text_only.stdout
+
+
+def test_the_command_asks_the_questions_and_resumes(tmp_path: Path) -> None:
+    out = str(tmp_path / "probe")
     command = ("probe", "--model", "scripted:Yes.", "--conditions", "text,audio", "--out", out)
     first = run_cli(*command)
     assert first.returncode == 0, first.stderr
-    # A script rates all words alike, and a tie is no answer: words are read.
+    # All likelihoods of a script tie, so that responses are read.
     assert "always says yes" in first.stdout
     results = ("trials.parquet", "summary.md", "config.toml", "responses.jsonl")
     before = {name: (Path(out) / name).read_bytes() for name in results}
@@ -101,7 +97,7 @@ def test_the_command_shows_questions_asks_them_and_goes_on(tmp_path: Path) -> No
     assert {name: (Path(out) / name).read_bytes() for name in results} == before
     other = run_cli(*command, "--seed", "1")
     assert other.returncode == 2
-    assert "holds a run with another configuration" in other.stderr
+    assert "another configuration" in other.stderr
     wrong = run_cli("probe", "--model", "scripted:Yes.", "--pairs", "hypernyms", "--out", out)
     assert wrong.returncode == 2
     assert "Did you mean 'hypernym'" in wrong.stderr

@@ -145,7 +145,7 @@ class ProbeRunner:
             for key, answer in zip(ordered, answers, strict=True):
                 for k, text in enumerate(texts):
                     values[key, text] = (
-                        answer if isinstance(answer, PromptFailure) else answer[k].total
+                        answer if isinstance(answer, PromptFailure) else float(answer[k].total)
                     )
         return values
 

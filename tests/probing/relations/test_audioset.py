@@ -1,4 +1,4 @@
-"""AudioSet's ontology as a source: only what is a kind of something is asked about."""
+"""AudioSet's ontology as a source of concepts: only "is-a" edges are asked about."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +18,8 @@ from audioprobe.probing.relations.audioset import (
 )
 from audioprobe.types import Clip
 
-# Ids and names as AudioSet has them; what lies below what, shortened.
-BELOW: dict[tuple[str, str], Sequence[str]] = {
+# Ids and names as AudioSet has them; children, shortened.
+CHILDREN: dict[tuple[str, str], Sequence[str]] = {
     ("/m/0jbk", "Animal"): ("/m/015p6", "/m/068hy", "/m/01280g"),
     ("/m/01280g", "Wild animals"): ("/m/015p6", "/m/07r_k2n"),
     ("/m/068hy", "Domestic animals, pets"): ("/m/0bt9lr",),
@@ -39,7 +39,7 @@ BELOW: dict[tuple[str, str], Sequence[str]] = {
 def ontology() -> Ontology:
     return Ontology(
         OntologyNode(name_id, name, "", tuple(children), ())
-        for (name_id, name), children in BELOW.items()
+        for (name_id, name), children in CHILDREN.items()
     )
 
 
@@ -58,22 +58,22 @@ EDGES: Edges = {
 }
 
 
-def test_only_kinds_are_climbed_and_the_rest_is_never_a_wrong_answer() -> None:
-    found = {subject.id: subject for subject in from_ontology(ontology(), EDGES).concepts}
-    crow = found["/m/04s8yn"]
+def test_hypernyms_follow_is_a_edges_and_ancestors_follow_all_edges() -> None:
+    concepts = {concept.id: concept for concept in from_ontology(ontology(), EDGES).concepts}
+    crow = concepts["/m/04s8yn"]
     assert crow.phrase == "a crow"
-    assert [rung.phrase for rung in crow.hypernyms] == ["a bird", "an animal"]
-    assert "/m/01280g" in crow.ancestors  # a grouping: wild animals are neither asked nor denied
-    assert "/m/07r04" not in found  # a caw is made by a crow; it is none
-    assert "/m/07r_k2n" not in found  # nobody has judged that edge
-    car = [rung.phrase for rung in found["/m/0k4j"].hypernyms]
+    assert [hypernym.phrase for hypernym in crow.hypernyms] == ["a bird", "an animal"]
+    assert "/m/01280g" in crow.ancestors  # a grouping: an ancestor, but no hypernym
+    assert "/m/07r04" not in concepts  # a caw is made by a crow
+    assert "/m/07r_k2n" not in concepts  # its edge has no kind
+    car = [hypernym.phrase for hypernym in concepts["/m/0k4j"].hypernyms]
     assert car == ["a motor vehicle", "a vehicle"]
-    assert found["/m/0bt9lr"].hypernyms[0].phrase == "a domestic animal"  # said by hand
+    assert concepts["/m/0bt9lr"].hypernyms[0].phrase == "a domestic animal"  # a shipped phrase
 
 
-def test_wrong_answers_come_from_below_other_roots() -> None:
+def test_false_pairs_come_from_other_roots() -> None:
     pairs = balanced_pairs(from_ontology(ontology(), EDGES), "hypernym").pairs
-    kinds = {s.id: s.kind for s in from_ontology(ontology(), EDGES).concepts}
+    kinds = {c.id: c.kind for c in from_ontology(ontology(), EDGES).concepts}
     by_target: dict[str, list[bool]] = {}
     for pair in pairs:
         by_target.setdefault(pair.target, []).append(pair.holds)
@@ -83,12 +83,12 @@ def test_wrong_answers_come_from_below_other_roots() -> None:
     assert all(sum(holds) * 2 == len(holds) for holds in by_target.values())
 
 
-def test_clips_with_the_labels_of_the_data_set_are_found() -> None:
+def test_clips_are_assigned_by_the_labels_of_the_data_set() -> None:
     clips = [
         Clip(id="1", path=Path("1.wav"), labels=("Pigeon, dove",)),
         Clip(id="2", path=Path("2.wav"), labels=("Motor vehicle (road)",)),
     ]
-    # Upwards by any edge, and the sound that it makes; a yip is none of a crow.
+    # Labels above a crow by any edge, and its sound; a yip is not a sound of a crow.
     labels = ("Animal", "Wild animals", "Bird", "Crow", "Caw"), ("Animal", "Crow", "Yip")
     clips += [
         Clip(id=f"{3 + n}", path=Path("3.wav"), labels=names) for n, names in enumerate(labels)
@@ -100,11 +100,11 @@ def test_clips_with_the_labels_of_the_data_set_are_found() -> None:
             labels=("Sounds of things", "Vehicle", "Motor vehicle (road)"),
         )
     )
-    found = clips_by_concept(clips, from_ontology(ontology(), EDGES))
-    assert set(found.by_concept) == {"/m/04s8yn", "/m/0h0rv", "/m/012f08"}
-    assert [clip.id for clip in found.by_concept["/m/04s8yn"]] == ["3"]
-    assert [clip.id for clip in found.by_concept["/m/012f08"]] == ["2", "5"]
-    assert set(found.unassigned) == {"4"}
+    assigned = clips_by_concept(clips, from_ontology(ontology(), EDGES))
+    assert set(assigned.by_concept) == {"/m/04s8yn", "/m/0h0rv", "/m/012f08"}
+    assert [clip.id for clip in assigned.by_concept["/m/04s8yn"]] == ["3"]
+    assert [clip.id for clip in assigned.by_concept["/m/012f08"]] == ["2", "5"]
+    assert set(assigned.unassigned) == {"4"}
 
 
 def test_edges_are_counted_by_kind(tmp_path: Path) -> None:
@@ -116,15 +116,15 @@ def test_edges_are_counted_by_kind(tmp_path: Path) -> None:
     assert from_ontology(ontology(), path) == from_ontology(ontology(), EDGES)
 
 
-def test_the_table_that_ships_is_whole_and_of_three_kinds() -> None:
+def test_the_shipped_table_is_complete() -> None:
     shipped = read_edges(SHIPPED_EDGES)
     counts = {kind: sum(k == kind for k in shipped.values()) for kind in set(shipped.values())}
     assert counts == {"is-a": 283, "made-by": 113, "grouping": 310}
-    found = {subject.phrase for subject in from_ontology(ontology()).concepts}
-    assert {"a crow", "a pigeon", "a dog", "a car"} <= found
+    phrases = {concept.phrase for concept in from_ontology(ontology()).concepts}
+    assert {"a crow", "a pigeon", "a dog", "a car"} <= phrases
 
 
-def test_bad_edges_are_refused(tmp_path: Path) -> None:
+def test_invalid_edges_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="expected is-a or made-by or grouping, got 'isa'"):
         from_ontology(ontology(), {("/m/04s8yn", "/m/015p6"): "isa"})  # type: ignore[dict-item]
     with pytest.raises(InvalidInputError, match="None of 13 nodes is a kind of another"):

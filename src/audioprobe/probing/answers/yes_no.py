@@ -16,7 +16,7 @@ An answer that cannot be parsed is invalid, which is always better than a wrong 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
 from audioprobe.probing.answers import clauses
@@ -51,6 +51,7 @@ class _Patterns:
     positives: re.Pattern[str]
 
 
+@lru_cache(maxsize=10_000)  # models repeat themselves
 def parse_yes_no(text: str) -> YesNo:
     """Parse a free-text answer to a yes/no question.
 

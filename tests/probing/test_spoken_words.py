@@ -1,4 +1,4 @@
-"""Words as sound: by a program that speaks, or from recordings."""
+"""Spoken words come from a program, or from recordings."""
 
 import shutil
 import sys
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.probing.listeners import SUBJECTS
+from tests.probing.known_models import CONCEPTS
 
 from audioprobe import Waveform
 from audioprobe.audio.wav import wav_bytes
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.spoken_words import ESPEAK, spoken_words
 
-TWO = SUBJECTS.subset(["crow", "rain"])
+TWO = CONCEPTS.subset(["crow", "rain"])
 
 SPEAKER = """#!{python}
 import sys, wave
@@ -31,22 +31,22 @@ def program(folder: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def test_a_program_says_each_phrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_speaks_each_phrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path, SPEAKER)
     monkeypatch.setenv("PATH", str(tmp_path))
-    said = spoken_words(ESPEAK, TWO)
-    assert {name: len(wave.samples) for name, wave in said.items()} == {"crow": 600, "rain": 400}
+    words = spoken_words(ESPEAK, TWO)
+    assert {name: len(wave.samples) for name, wave in words.items()} == {"crow": 600, "rain": 400}
 
 
 @pytest.mark.skipif(shutil.which(ESPEAK) is None, reason="espeak-ng is not installed")
 def test_the_real_program_speaks_audibly_and_differently() -> None:
-    said = spoken_words(ESPEAK, TWO)
-    assert all(np.abs(wave.samples).max() > 0.05 for wave in said.values())
-    assert said["crow"].digest() != said["rain"].digest()
-    assert said["crow"].digest() == spoken_words(ESPEAK, TWO)["crow"].digest()
+    words = spoken_words(ESPEAK, TWO)
+    assert all(np.abs(wave.samples).max() > 0.05 for wave in words.values())
+    assert words["crow"].digest() != words["rain"].digest()
+    assert words["crow"].digest() == spoken_words(ESPEAK, TWO)["crow"].digest()
 
 
-def test_recordings_are_taken_by_their_names(tmp_path: Path) -> None:
+def test_recordings_are_assigned_by_their_names(tmp_path: Path) -> None:
     wave = Waveform(np.full(800, 0.1, np.float32), 8000)
     (tmp_path / "crow.wav").write_bytes(wav_bytes(wave)[0])
     (tmp_path / "teapot.wav").write_bytes(wav_bytes(wave)[0])
@@ -56,7 +56,7 @@ def test_recordings_are_taken_by_their_names(tmp_path: Path) -> None:
         spoken_words(str(tmp_path), TWO)
 
 
-def test_a_program_that_is_missing_or_fails_is_told(
+def test_a_missing_or_failing_program_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
