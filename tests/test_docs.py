@@ -13,7 +13,7 @@ from audioprobe.datasets.recordings import FOLDER
 from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.probing.config import ProbeConfig
 from audioprobe.io.config import parse_config
-from audioprobe.weights import CARRIERS
+from audioprobe.weights import WEIGHTS_PACKAGES
 from tests.datasets.debian_packages import lay_out_sonic_pi
 from tests.processes import run_cli
 from tests.tiny_chat_models import saved
@@ -103,7 +103,7 @@ def test_other_commands_name_what_exists(page: Path, line: str) -> None:
         if extras:
             assert set(extras[0].split(",")) <= set(PROJECT["optional-dependencies"])
         else:
-            assert line in [c.install.split(" && ")[0] for c in CARRIERS.values()]
+            assert line in [c.install.split(" && ")[0] for c in WEIGHTS_PACKAGES.values()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -8,7 +8,7 @@ import pytest
 from audioprobe import Recordings
 from audioprobe.cli.doctor import EnvironmentCheck, examine
 from audioprobe.models.ltu.published import PUBLISHED
-from audioprobe.weights import CARRIERS
+from audioprobe.weights import WEIGHTS_PACKAGES
 
 SMOLLM = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -47,7 +47,7 @@ def test_the_default_model_is_looked_for(
 
 @pytest.mark.usefixtures("empty_cache")
 def test_weights_that_packages_bring_are_found_with_their_licence() -> None:
-    for name, carrier in CARRIERS.items():
+    for name, carrier in WEIGHTS_PACKAGES.items():
         weights = look(f"weights {name}")
         assert weights.state == "ok"
         assert weights.found.endswith(f"(package); licence {carrier.licence}")

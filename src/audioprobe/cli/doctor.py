@@ -20,7 +20,7 @@ from audioprobe.errors import AudioProbeError
 from audioprobe.models.ltu.published import PRECISIONS, PUBLISHED, SPARE_GIB
 from audioprobe.registry import available
 from audioprobe.training_data import TRAINING_DATA, TrainingData, training_notes
-from audioprobe.weights import AST_AUDIOSET, CARRIERS, CLAP_UNFUSED, MINI_BASE, find
+from audioprobe.weights import AST_AUDIOSET, CLAP_UNFUSED, MINI_BASE, WEIGHTS_PACKAGES, find
 
 MINI = Path(__file__).parents[1] / "mini"
 _LIBRARIES = ("numpy", "torch", "transformers", "sentence-transformers", "soundfile", "openai")
@@ -164,7 +164,7 @@ def _backends() -> Iterator[EnvironmentCheck]:
 
 
 def _weights() -> Iterator[EnvironmentCheck]:
-    for name, carrier in CARRIERS.items():
+    for name, carrier in WEIGHTS_PACKAGES.items():
         try:
             weights = find(name)
         except AudioProbeError as error:

@@ -113,7 +113,7 @@ def hear(folder: Path) -> None:
 def test_truncated_weights_are_refused(copy: Path) -> None:
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
-    with pytest.raises(WeightsError, match="missing or cut short"):
+    with pytest.raises(WeightsError, match="missing or incomplete"):
         hear(copy)
 
 

