@@ -232,6 +232,6 @@ def test_results_record_that_incomplete_files_were_taken(put: Put) -> None:
     assert [failure.stage for failure in strict.failures] == ["read"]
     assert "incomplete" not in strict.provenance.options
     reading = Windowing(incomplete="accept")
-    lenient = CaptionClassifier(Scripted("a crow"), "keyword", reading=reading)(path, ["crow"])
+    lenient = CaptionClassifier(Scripted("a crow"), "keyword", windowing=reading)(path, ["crow"])
     assert lenient.counts["scored"] == 1
     assert lenient.provenance.options["incomplete"] == "accept"

@@ -118,7 +118,7 @@ def test_windows_are_captioned_one_by_one_and_pooled_as_named() -> None:
     long = Waveform(np.repeat([0.1, 0.2], 800).astype(np.float32), 8000)
     for pooling, expected in (("max", [1, 1, 0]), ("mean", [0.5, 0.5, 0])):
         reading = Windowing(seconds=0.1, pooling=pooling)  # type: ignore[arg-type]
-        classifier = CaptionClassifier(ScriptedModel(describe), KeywordScorer(), reading=reading)
+        classifier = CaptionClassifier(ScriptedModel(describe), KeywordScorer(), windowing=reading)
         result = classifier(long, LABELS)
         np.testing.assert_array_equal(result.scores, [expected])
         assert [caption.start for caption in result.captions] == [0.0, 0.1]
@@ -134,7 +134,7 @@ def test_one_bad_window_fails_its_clip() -> None:
 
     long = Waveform(np.repeat([0.1, 0.2, 0.1], 800).astype(np.float32), 8000)
     classifier = CaptionClassifier(
-        ScriptedModel(picky, 2), KeywordScorer(), reading=Windowing(seconds=0.1)
+        ScriptedModel(picky, 2), KeywordScorer(), windowing=Windowing(seconds=0.1)
     )
     result = classifier([long, sound(0.1)], LABELS)
     assert result.clip_ids == ("waveform-2",)
@@ -173,7 +173,7 @@ def test_a_clip_in_the_middle_of_being_heard_is_not_scored_on_what_was_heard(
         return describe(prompt)
 
     model._answer = two_answers
-    classifier = CaptionClassifier(model, KeywordScorer(), reading=Windowing(seconds=0.1))
+    classifier = CaptionClassifier(model, KeywordScorer(), windowing=Windowing(seconds=0.1))
     result = classifier([five_windows(), sound(0.2)], LABELS)
     assert result.clip_ids == ()
     assert [f.clip_id for f in result.failures] == ["long", "waveform-2"]
@@ -191,7 +191,7 @@ class Single(ScriptedModel):
 
 def test_a_batch_that_is_too_large_is_asked_one_by_one_and_nothing_is_lost() -> None:
     classifier = CaptionClassifier(
-        Single(describe, batch_size=2), KeywordScorer(), reading=Windowing(seconds=0.1)
+        Single(describe, batch_size=2), KeywordScorer(), windowing=Windowing(seconds=0.1)
     )
     result = classifier([five_windows(), sound(0.2)], LABELS)
     assert result.clip_ids == ("long", "waveform-2")
@@ -216,7 +216,7 @@ def test_the_rest_of_a_failed_clip_is_not_asked_for() -> None:
         raise InvalidInputError("no")
 
     model = ScriptedModel(fails)
-    CaptionClassifier(model, KeywordScorer(), reading=Windowing(seconds=0.1))(
+    CaptionClassifier(model, KeywordScorer(), windowing=Windowing(seconds=0.1))(
         five_windows(), LABELS
     )
     assert model.n_asked == 2  # in the stream, and alone

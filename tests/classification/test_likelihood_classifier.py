@@ -111,7 +111,7 @@ def test_silence_has_the_length_and_rate_of_the_window_and_is_asked_once_for_eac
     model = ScriptedModel(likelihood=remember)
     long = Waveform(np.full(2000, 0.1, np.float32), 8000)
     short = Waveform(np.full(500, 0.1, np.float32), 16_000)
-    classifier = LikelihoodClassifier(model, prior="silence", reading=Windowing(seconds=0.1))
+    classifier = LikelihoodClassifier(model, prior="silence", windowing=Windowing(seconds=0.1))
     classifier([long, sound(0.2), short], LABELS)
     assert [size for size in asked if size[0] == 0] == [(0.0, 800, 8000), (0.0, 500, 16_000)]
     assert len(asked) == 3 + 1 + 1 + 2
@@ -122,7 +122,7 @@ def test_windows_are_compared_with_the_prior_and_then_pooled_each_measure_by_its
     for pooling, expected in (("max", [-0.75, 3, -2]), ("mean", [-2.25, 2, -3])):
         reading = Windowing(seconds=0.1, pooling=pooling)  # type: ignore[arg-type]
         classifier = LikelihoodClassifier(
-            ScriptedModel(likelihood=nats), prior="text", reading=reading
+            ScriptedModel(likelihood=nats), prior="text", windowing=reading
         )
         result = classifier(long, LABELS)
         np.testing.assert_allclose(result.scores, [expected])
@@ -165,7 +165,7 @@ def test_one_bad_window_fails_its_clip_and_files_that_cannot_be_read_are_listed(
     long = Waveform(np.repeat([0.1, 0.3, 0.1], 800).astype(np.float32), 8000)
     (tmp_path / "bad.wav").write_text("not sound")
     classifier = LikelihoodClassifier(
-        ScriptedModel(batch_size=2, likelihood=picky), reading=Windowing(seconds=0.1)
+        ScriptedModel(batch_size=2, likelihood=picky), windowing=Windowing(seconds=0.1)
     )
     result = classifier([long, tmp_path / "bad.wav", sound(0.1)], LABELS)
     assert result.clip_ids == ("waveform-3",)

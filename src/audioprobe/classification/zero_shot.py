@@ -1,4 +1,4 @@
-"""Labels by direct comparison: sound and label as vectors of one space, no words in between."""
+"""Zero-shot classification in a joint embedding space of audio and text."""
 
 import math
 from collections.abc import Iterable
@@ -6,46 +6,48 @@ from functools import cached_property
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+from scipy.special import softmax
 
 from audioprobe.audio.sources import Source, clips_of
 from audioprobe.audio.windowing import AudioWindow, Windowing
-from audioprobe.classification.pooling import pooled
-from audioprobe.classification.provenance import groups_of, provenance_of, truth_of
+from audioprobe.classification.assembly import (
+    pool_windows,
+    provenance_of,
+    result_without_captions,
+)
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.inference.clips import UnusableResponseError, WindowModel, run_inference
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import check_name, load
-from audioprobe.results import ClassificationResult, LabelScores
+from audioprobe.results import ClassificationResult
 from audioprobe.text_validation import check_template, checked_labels
 from audioprobe.types import Float64Array, FloatArray, Waveform
 
 SOUND_TEMPLATE = "This is a sound of {}."
-"""Of transformers' zero-shot pipeline; LAION's evaluation of CLAP says it without the full stop."""
+"""Template of transformers' zero-shot pipeline; LAION's evaluation of CLAP has no full stop."""
 
-Measure: TypeAlias = Literal["cosine", "probability"]
-_MEASURES: tuple[Measure, ...] = get_args(Measure)
+EmbeddingMeasure: TypeAlias = Literal["cosine", "probability"]
 
 
 class ZeroVectorError(UnusableResponseError):
-    """The sound's vector is zero or not finite, so that nothing can be compared with it."""
+    """The audio embedding is zero or not finite, and has no cosine."""
 
 
 class ZeroShotClassifier:
-    """Clips to label scores in the joint space of sound and text.
+    """Score labels by the cosine of audio and text embeddings.
 
     Labels are embedded once per call, each window once. The result has two measures: "cosine", in
-    [-1, 1], and "probability", the softmax over the labels of the cosines times the model's own
-    scale, as transformers' pipeline gives it. A probability depends on the other labels and says
-    that one of them must be right; a cosine does neither. A clip's scores pool those of its windows
-    (pooled probabilities need not add up to 1); a clip of which a window fails is listed with its
-    cause and has no scores.
+    [-1, 1], and "probability", the softmax over the labels of the cosines times the model's scale,
+    as in transformers' pipeline. A probability depends on the other labels and assumes that exactly
+    one of them is right; a cosine does not. A clip's scores pool those of its windows (pooled
+    probabilities need not add up to 1). A clip with a failed window is listed as a failure.
 
     Args:
         encoder: a joint encoder, or its name: "clap", "clap:FOLDER".
-        template: put around every label; "{}" stands for the label, which is only inserted.
-        rank_by: which measure `scores` are; the other is in `alternatives`.
-        reading: how recordings become windows of one channel.
+        template: text around every label; "{}" stands for the label.
+        rank_by: the measure that becomes `scores`; the other is in `alternatives`.
+        windowing: how recordings become windows of one channel.
 
     Raises:
         InvalidInputError: for an encoder without a joint space, a template without "{}", or an
@@ -63,119 +65,107 @@ class ZeroShotClassifier:
         encoder: JointEncoder | str,
         *,
         template: str = SOUND_TEMPLATE,
-        rank_by: Measure = "cosine",
-        reading: Windowing | None = None,
+        rank_by: EmbeddingMeasure = "cosine",
+        windowing: Windowing | None = None,
     ) -> None:
-        self._given_encoder = encoder
+        self._encoder_spec = encoder
         if isinstance(encoder, str):
             check_name("encoder", encoder)
         else:
-            _check_joint(encoder)
-        if rank_by not in _MEASURES:
+            _checked_encoder(encoder)
+        if rank_by not in get_args(EmbeddingMeasure):
             raise InvalidInputError(f'rank_by must be "cosine" or "probability", got {rank_by!r}.')
         check_template(template)
         self._template = template
         self._rank_by = rank_by
-        self._reading = reading or Windowing()
+        self._windowing = windowing or Windowing()
 
     @cached_property
     def _encoder(self) -> JointEncoder:
-        """Loaded at the first use, so that a wrong path or label is found before weights load."""
-        return _check_joint(load("encoder", self._given_encoder))
+        """The encoder, loaded at first use: wrong paths and labels are reported before."""
+        return _checked_encoder(load("encoder", self._encoder_spec))
 
     def __call__(
         self,
-        sounds: Source | Iterable[Source],
+        sources: Source | Iterable[Source],
         labels: Iterable[str],
         *,
         progress: ProgressCallback = ignore_progress,
     ) -> ClassificationResult:
-        """Classify sounds.
+        """Classify recordings.
 
         Args:
-            sounds: files, folders, clips, waveforms, or (samples, sample rate) pairs.
-            labels: class names, as a caption would say them.
-            progress: called with the number of clips done, in all, and failed.
+            sources: files, folders, clips, waveforms, or (samples, sample rate) pairs.
+            labels: class names in natural language.
+            progress: called after every clip or batch.
 
         Raises:
-            InvalidInputError: for no sounds, for no, empty or repeated labels, or for a label that
-                the encoder refuses.
+            InvalidInputError: without recordings, for no, empty or repeated labels, or for a label
+                that the encoder rejects.
             ContractError: if the encoder's `logit_scale` is not a positive, finite number.
-            AudioProbeError: for what no single clip is the cause of, such as missing weights.
+            AudioProbeError: for an error that no single clip causes, such as missing weights.
         """
-        clips = clips_of(sounds)
+        clips = clips_of(sources)
         names = checked_labels(labels)
         scale = self._encoder.logit_scale
         if not 0 < scale < math.inf:
             raise ContractError(
-                f"The encoder {self._encoder.info.name!r} was to give a positive, finite "
-                f"logit_scale, and gave {scale}. `audioprobe.testing.check_joint_encoder` checks "
-                "for this."
+                f"Expected a positive, finite logit_scale of the encoder "
+                f"{self._encoder.info.name!r}, got {scale}. "
+                "`audioprobe.testing.check_joint_encoder` checks for this."
             )
-        record = run_inference(
-            self._listener(self._directions(names)), clips, self._reading, progress
-        )
-        tables: dict[str, LabelScores] = {
-            "cosine": pooled(record.outputs, names, self._reading),
-            "probability": pooled(
-                {
-                    clip_id: [_softmax(scale * row) for row in rows]
-                    for clip_id, rows in record.outputs.items()
-                },
-                names,
-                self._reading,
-            ),
+        model = self._window_model(self._label_directions(names))
+        inference = run_inference(model, clips, self._windowing, progress)
+        probabilities = {
+            clip_id: [softmax(scale * cosines) for cosines in windows]
+            for clip_id, windows in inference.outputs.items()
         }
         provenance = provenance_of(
             {"encoder": self._encoder.info},
             {"template": self._template, "rank_by": self._rank_by},
-            self._reading,
+            self._windowing,
             clips,
-            record,
-            heard_by=self._encoder,
+            inference,
+            model=self._encoder,
         )
-        return ClassificationResult(
-            label_scores=tables.pop(self._rank_by),
-            captions=(),
-            failures=tuple(record.failures.values()),
-            provenance=provenance,
-            truth=truth_of(clips),
-            measure=self._rank_by,
-            alternatives=tables,
-            groups=groups_of(clips),
-        )
+        tables = {
+            "cosine": pool_windows(inference.outputs, names, self._windowing),
+            "probability": pool_windows(probabilities, names, self._windowing),
+        }
+        return result_without_captions(tables, self._rank_by, clips, inference, provenance)
 
-    def _directions(self, labels: tuple[str, ...]) -> Float64Array:
+    def _label_directions(self, labels: tuple[str, ...]) -> Float64Array:
         """Unit vectors of the labels, shape (n_labels, width)."""
         texts = [self._template.replace("{}", label) for label in labels]
         vectors = np.asarray(self._encoder.embed_texts(texts), dtype=np.float64)
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise ContractError(
-                f"The encoder {self._encoder.info.name!r} was given {len(texts)} texts and "
-                f"answered with an array of shape {vectors.shape}: expected one row per text."
+                f"Expected one row for each of {len(texts)} texts from the encoder "
+                f"{self._encoder.info.name!r}, got an array of shape {vectors.shape}."
             )
         for label, vector in zip(labels, vectors, strict=True):
             if not _has_direction(vector):
-                raise InvalidInputError(f"The label {label!r:.80} has no direction in the space.")
+                raise InvalidInputError(
+                    f"The embedding of the label {label!r:.80} is zero or not finite."
+                )
         directions: Float64Array = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return directions
 
-    def _listener(
+    def _window_model(
         self, directions: Float64Array
     ) -> WindowModel[Waveform, FloatArray, Float64Array]:
-        def cosines(_: str, window: AudioWindow, answer: FloatArray) -> Float64Array:
-            del window
-            vector = np.asarray(answer, dtype=np.float64)
+        def cosines(_: str, __: AudioWindow, embedding: FloatArray) -> Float64Array:
+            vector = np.asarray(embedding, dtype=np.float64)
             if vector.shape != directions.shape[1:]:
                 raise ContractError(
-                    f"The encoder {self._encoder.info.name!r} was to give a vector of shape "
-                    f"{directions.shape[1:]}, like those of the labels, and gave {vector.shape}. "
+                    f"Expected an embedding of shape {directions.shape[1:]} from the encoder "
+                    f"{self._encoder.info.name!r}, like those of the labels, got {vector.shape}. "
                     "`audioprobe.testing.check_joint_encoder` checks for this."
                 )
             if not _has_direction(vector):
-                raise ZeroVectorError("The sound's vector is zero or not finite.")
-            compared: Float64Array = directions @ (vector / np.linalg.norm(vector))
-            return compared
+                raise ZeroVectorError("The audio embedding is zero or not finite.")
+            values: Float64Array = directions @ (vector / np.linalg.norm(vector))
+            return values
 
         return WindowModel(
             name="encoder",
@@ -187,21 +177,14 @@ class ZeroShotClassifier:
         )
 
 
-def _check_joint(encoder: object) -> JointEncoder:
+def _checked_encoder(encoder: object) -> JointEncoder:
     if not isinstance(encoder, JointEncoder):
         raise InvalidInputError(
-            f"{type(encoder).__name__} has no joint space of sound and text: pass an encoder "
+            f"{type(encoder).__name__} has no joint space of audio and text: pass an encoder "
             "with `embed_audio`, `embed_texts` and `logit_scale`, such as CLAP."
         )
     return encoder
 
 
 def _has_direction(vector: Float64Array) -> bool:
-    length = float(np.linalg.norm(vector))
-    return 0 < length < np.inf
-
-
-def _softmax(logits: Float64Array) -> Float64Array:
-    weights = np.exp(logits - logits.max())
-    probabilities: Float64Array = weights / weights.sum()
-    return probabilities
+    return 0 < float(np.linalg.norm(vector)) < np.inf

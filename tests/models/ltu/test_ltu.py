@@ -147,7 +147,7 @@ def test_it_captions_for_a_classifier(ltu: LTU) -> None:
 
 def test_what_was_not_heard_is_on_record_beside_the_caption(ltu: LTU) -> None:
     reading = Windowing(seconds=15.0)
-    classifier = CaptionClassifier(ltu, KeywordScorer(), decoding=BRIEF, reading=reading)
+    classifier = CaptionClassifier(ltu, KeywordScorer(), decoding=BRIEF, windowing=reading)
     result = classifier([noise(15.0)], ["crow"])
     assert [caption.details for caption in result.captions] == [{"truncated audio (s)": 4.76}]
     copy = ClassificationResult.from_json(result.to_json())

@@ -105,7 +105,7 @@ class ModelEvaluator:
             model,
             self.scorer,
             question=CAPTION_QUESTION,
-            reading=Windowing(length="crop"),
+            windowing=Windowing(length="crop"),
             decoding=Decoding(max_new_tokens=self.study.quiz.tokens),
         )
         progress = prefixed(self.progress, f"captions, {name}")
