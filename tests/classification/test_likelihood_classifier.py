@@ -1,4 +1,4 @@
-"""Labels ranked by their probability: two measures, two priors, failures listed, all of it kept."""
+"""Likelihood classifier: measures, priors, failures, provenance and storage."""
 
 import copy
 import csv
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.golden_ltu import character_tokenizer, tiny_net
 from tests.scripted import LevelTagger, ScriptedModel, content, sound
@@ -67,7 +67,7 @@ def classify(likelihood: Any, *levels: float, batch: int = 1, **options: Any) ->
     return LikelihoodClassifier(model, **options)(clips(*levels), LABELS)
 
 
-def test_both_measures_are_reported_and_one_is_chosen() -> None:
+def test_both_measures_are_reported_and_one_is_selected() -> None:
     result = classify(nats, 0.1, 0.2)
     np.testing.assert_array_equal(result.scores, [[-1, -8, -5], [-4, -6, -7]])
     per_token = result.measures["per_token"].values
@@ -89,7 +89,7 @@ def test_both_measures_are_reported_and_one_is_chosen() -> None:
     ],
 )
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_the_prior_is_subtracted(prior: Any, expected: list[list[float]], batch: int) -> None:
+def test_prior_is_subtracted(prior: Any, expected: list[list[float]], batch: int) -> None:
     result = classify(nats, 0.1, 0.2, prior=prior, batch=batch)
     np.testing.assert_allclose(result.scores, expected)
     n_tokens = [1, 2, 1]
@@ -97,13 +97,13 @@ def test_the_prior_is_subtracted(prior: Any, expected: list[list[float]], batch:
     assert result.provenance.options["prior"] == prior
 
 
-def test_silence_has_the_length_and_rate_of_the_window_and_is_asked_once_for_each() -> None:
-    asked: list[tuple[float, int, int]] = []
+def test_silence_prior_is_computed_once_per_length_and_rate() -> None:
+    sizes: list[tuple[float, int, int]] = []
 
     def remember(prompt: Prompt, answer: str) -> LogLikelihood:
         assert prompt.audio is not None
         if answer == "crow":
-            asked.append(
+            sizes.append(
                 (level(prompt) or 0.0, prompt.audio.samples.size, prompt.audio.sample_rate)
             )
         return nats(prompt, answer)
@@ -113,11 +113,11 @@ def test_silence_has_the_length_and_rate_of_the_window_and_is_asked_once_for_eac
     short = Waveform(np.full(500, 0.1, np.float32), 16_000)
     classifier = LikelihoodClassifier(model, prior="silence", windowing=Windowing(seconds=0.1))
     classifier([long, sound(0.2), short], LABELS)
-    assert [size for size in asked if size[0] == 0] == [(0.0, 800, 8000), (0.0, 500, 16_000)]
-    assert len(asked) == 3 + 1 + 1 + 2
+    assert [size for size in sizes if size[0] == 0] == [(0.0, 800, 8000), (0.0, 500, 16_000)]
+    assert len(sizes) == 3 + 1 + 1 + 2
 
 
-def test_windows_are_compared_with_the_prior_and_then_pooled_each_measure_by_itself() -> None:
+def test_prior_is_subtracted_per_window_before_pooling() -> None:
     long = Waveform(np.repeat([0.1, 0.2], 800).astype(np.float32), 8000)
     for pooling, expected in (("max", [-0.75, 3, -2]), ("mean", [-2.25, 2, -3])):
         reading = Windowing(seconds=0.1, pooling=pooling)  # type: ignore[arg-type]
@@ -131,12 +131,13 @@ def test_windows_are_compared_with_the_prior_and_then_pooled_each_measure_by_its
         )
 
 
+@settings(deadline=None, max_examples=25)
 @given(
     levels=st.lists(st.sampled_from([0.1, 0.2, 0.3]), min_size=1, max_size=10),
     batch=st.integers(1, 4),
     prior=st.sampled_from([None, "text", "silence"]),
 )
-def test_whatever_the_batches_good_clips_are_scored_and_bad_ones_listed(
+def test_failing_clips_are_listed_and_others_scored_for_any_batch_size(
     levels: list[float], batch: int, prior: Any
 ) -> None:
     def picky(prompt: Prompt, answer: str) -> LogLikelihood:
@@ -154,7 +155,7 @@ def test_whatever_the_batches_good_clips_are_scored_and_bad_ones_listed(
         np.testing.assert_array_equal(result.scores, alone.scores)
 
 
-def test_one_bad_window_fails_its_clip_and_files_that_cannot_be_read_are_listed(
+def test_failing_windows_and_unreadable_files_are_listed(
     tmp_path: Path,
 ) -> None:
     def picky(prompt: Prompt, answer: str) -> LogLikelihood:
@@ -173,19 +174,19 @@ def test_one_bad_window_fails_its_clip_and_files_that_cannot_be_read_are_listed(
 
 
 @pytest.mark.parametrize("total", [-math.inf, math.nan, 0.5])
-def test_a_label_without_a_log_probability_fails_its_clip_and_no_other(total: float) -> None:
-    def sceptical(prompt: Prompt, answer: str) -> LogLikelihood:
+def test_invalid_log_likelihood_fails_only_its_clip(total: float) -> None:
+    def invalid_for_dog(prompt: Prompt, answer: str) -> LogLikelihood:
         broken = level(prompt) == 0.2 and answer == "dog"
         return LogLikelihood(total, 1) if broken else nats(prompt, answer)
 
-    result = classify(sceptical, 0.1, 0.2, 0.1, batch=2)
+    result = classify(invalid_for_dog, 0.1, 0.2, 0.1, batch=2)
     assert result.clip_ids == ("0", "2")
     (failure,) = result.failures
     error = "InvalidInputError" if total > 0 else "NonFiniteError"
     assert (failure.clip_id, failure.stage, failure.error) == ("1", "score", error)
 
 
-def test_a_model_whose_numbers_overflow_scores_and_captions_nothing() -> None:
+def test_nan_logits_fail_every_clip() -> None:
     net = copy.deepcopy(tiny_net())
     net.llama.lm_head.weight.data[5] = math.nan  # of one token, which no label has
     model = LTU(net, character_tokenizer(), ComponentInfo("language_model", "broken"))
@@ -195,7 +196,7 @@ def test_a_model_whose_numbers_overflow_scores_and_captions_nothing() -> None:
         assert [failure.error for failure in result.failures] == ["NonFiniteError"] * 2
 
 
-def test_clips_without_a_silence_to_compare_with_fail_and_the_others_do_not() -> None:
+def test_clip_whose_silence_prior_fails_is_a_failure() -> None:
     def picky(prompt: Prompt, answer: str) -> LogLikelihood:
         if level(prompt) == 0.0 and prompt.audio is not None and prompt.audio.duration < 0.1:
             raise UnsupportedInputError("too little silence")
@@ -211,7 +212,7 @@ def test_clips_without_a_silence_to_compare_with_fail_and_the_others_do_not() ->
     )
 
 
-def test_a_service_that_refuses_for_good_keeps_what_is_there() -> None:
+def test_final_remote_error_keeps_finished_clips() -> None:
     def runs_dry(prompt: Prompt, answer: str) -> LogLikelihood:
         if level(prompt) == 0.3:
             raise RemoteError("out of credit", status=429, final=True)
@@ -222,19 +223,19 @@ def test_a_service_that_refuses_for_good_keeps_what_is_there() -> None:
     assert [f.message for f in result.failures] == ["out of credit"] * 2
 
 
-def test_a_model_that_refuses_text_alone_is_found_out_before_listening() -> None:
-    def deaf_to_text(prompt: Prompt, answer: str) -> LogLikelihood:
+def test_model_that_rejects_text_fails_before_inference() -> None:
+    def rejects_text(prompt: Prompt, answer: str) -> LogLikelihood:
         if prompt.audio is None:
-            raise UnsupportedInputError("sound, please")
+            raise UnsupportedInputError("audio required")
         return nats(prompt, answer)
 
-    model = ScriptedModel(likelihood=deaf_to_text)
-    with pytest.raises(UnsupportedInputError, match="sound, please"):
+    model = ScriptedModel(likelihood=rejects_text)
+    with pytest.raises(UnsupportedInputError, match="audio required"):
         LikelihoodClassifier(model, prior="text")(clips(0.1), LABELS)
     assert model.n_asked == 1
 
 
-def test_what_no_clip_is_the_cause_of_ends_the_run() -> None:
+def test_error_that_no_clip_causes_ends_the_run() -> None:
     def broken(prompt: Prompt, answer: str) -> LogLikelihood:
         raise WeightsError("no weights")
 
@@ -264,14 +265,14 @@ class Hasty(ScriptedModel):
 @pytest.mark.parametrize(
     ("model", "words"), [(Forgetful, "3 log-likelihoods"), (Hasty, "before it|0 responses")]
 )
-def test_a_model_that_loses_count_is_found_out(
+def test_wrong_number_of_answers_is_a_contract_error(
     model: type[ScriptedModel], words: str, prior: Any
 ) -> None:
     with pytest.raises(ContractError, match=words):
         LikelihoodClassifier(model(likelihood=nats), prior=prior)(clips(0.1), LABELS)
 
 
-def test_question_and_template_reach_the_model_and_labels_are_only_inserted() -> None:
+def test_question_and_template_are_passed_to_the_model_unchanged() -> None:
     seen: set[tuple[str, str]] = set()
 
     def remember(prompt: Prompt, answer: str) -> LogLikelihood:
@@ -309,12 +310,12 @@ def test_question_and_template_reach_the_model_and_labels_are_only_inserted() ->
         ({"rank_by": "mean"}, "rank_by must be"),
     ],
 )
-def test_wrong_options_are_refused(options: Any, words: str) -> None:
+def test_invalid_options_are_rejected(options: Any, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         LikelihoodClassifier(ScriptedModel(), **options)
 
 
-def test_wrong_labels_are_refused_before_anything_is_heard() -> None:
+def test_invalid_labels_are_rejected_before_inference() -> None:
     model = ScriptedModel(likelihood=nats)
     for labels in ([], [""], ["crow", "crow"], "crow"):
         with pytest.raises(InvalidInputError):
@@ -322,12 +323,12 @@ def test_wrong_labels_are_refused_before_anything_is_heard() -> None:
     assert model.n_asked == 0
 
 
-def test_a_model_without_likelihoods_is_refused_with_what_to_do() -> None:
-    with pytest.raises(InvalidInputError, match=r"TagCaptioner cannot say.*CaptionClassifier"):
+def test_model_without_likelihoods_is_rejected() -> None:
+    with pytest.raises(InvalidInputError, match="TagCaptioner has no likelihoods"):
         LikelihoodClassifier(TagCaptioner(LevelTagger()))  # type: ignore[arg-type]
 
 
-def test_everything_is_written_and_read_back_without_captions() -> None:
+def test_result_without_captions_round_trips_and_exports() -> None:
     def picky(prompt: Prompt, answer: str) -> LogLikelihood:
         if level(prompt) == 0.3:
             raise UnsupportedInputError("no")
@@ -371,17 +372,17 @@ def ltu() -> LTU:
 
 
 @pytest.mark.parametrize("prior", [None, "text", "silence"])
-def test_a_real_model_is_ranked_by_its_own_likelihoods(ltu: LTU, prior: Any) -> None:
+def test_scores_agree_with_the_likelihoods_of_a_real_model(ltu: LTU, prior: Any) -> None:
     random = np.random.default_rng(0)
     sounds = [Waveform(random.uniform(-0.3, 0.3, n).astype("f4"), 16_000) for n in (8000, 16_000)]
     result = LikelihoodClassifier(ltu, prior=prior)(sounds, LABELS)
     for waveform, row in zip(sounds, result.scores, strict=True):
         silence = Waveform(np.zeros_like(waveform.samples), 16_000)
         prompts = [Prompt(LABEL_QUESTION, w) for w in (waveform, None, silence)]
-        heard, text, silent = (
+        with_audio, text, silent = (
             np.array([answer.total for answer in answers])
             for answers in ltu.log_likelihood(prompts, LABELS)
         )
-        expected = heard - {None: 0, "text": text, "silence": silent}[prior]
+        expected = with_audio - {None: 0, "text": text, "silence": silent}[prior]
         np.testing.assert_allclose(row, expected, atol=1e-4)
-    assert np.ptp(result.scores, axis=0).max() > 1e-3  # the sound does make a difference
+    assert np.ptp(result.scores, axis=0).max() > 1e-3  # the audio changes the scores

@@ -1,4 +1,4 @@
-"""Labels compared with sounds in one space: cosines, probabilities, failures listed."""
+"""Zero-shot classifier: cosines, probabilities, failures, provenance and storage."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.scripted import JointLevels, LevelTagger, content, sound
 from tests.tiny_clap import save_tiny_clap
@@ -34,8 +34,10 @@ def clips(*levels: float) -> list[Clip]:
 
 
 def cosines(*degrees: float) -> FloatArray:
-    found: FloatArray = np.cos(np.radians(np.array(degrees)[:, None] - np.array([0, 60, 90])))
-    return found
+    probabilities: FloatArray = np.cos(
+        np.radians(np.array(degrees)[:, None] - np.array([0, 60, 90]))
+    )
+    return probabilities
 
 
 def test_cosines_and_probabilities_are_both_reported() -> None:
@@ -50,18 +52,18 @@ def test_cosines_and_probabilities_are_both_reported() -> None:
     assert [best[0][0] for best in result.label_scores.best()] == ["crow", "rain"]
 
 
-def test_a_large_scale_does_not_overflow() -> None:
+def test_large_scale_does_not_overflow() -> None:
     result = ZeroShotClassifier(JointLevels(scale=1e4))(clips(0.1), LABELS)
     np.testing.assert_allclose(result.measures["probability"].values, [[1, 0, 0]], atol=1e-9)
 
 
 @pytest.mark.parametrize("scale", [float("nan"), float("inf"), 0.0])
-def test_a_scale_that_is_no_number_is_refused_before_any_sound_is_heard(scale: float) -> None:
+def test_invalid_scale_is_rejected_before_inference(scale: float) -> None:
     with pytest.raises(ContractError, match="logit_scale"):
         ZeroShotClassifier(JointLevels(scale=scale))(clips(0.1), LABELS)
 
 
-def test_labels_are_embedded_once_in_the_template_and_only_inserted() -> None:
+def test_labels_are_embedded_once_in_the_template() -> None:
     encoder = JointLevels()
     result = ZeroShotClassifier(encoder)(clips(*[0.1] * 20), ["crow", "{0} dog", "100 % rain"])
     assert encoder.texts == [
@@ -84,7 +86,7 @@ def test_labels_are_embedded_once_in_the_template_and_only_inserted() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["max", "mean"])
-def test_windows_are_pooled_each_measure_by_itself(pooling: Any) -> None:
+def test_windows_are_pooled_per_measure(pooling: Any) -> None:
     long = Waveform(np.repeat([0.1, 0.5], 800).astype(np.float32), 8000)
     pool = np.max if pooling == "max" else np.mean
     reading = Windowing(seconds=0.1, pooling=pooling)
@@ -93,12 +95,12 @@ def test_windows_are_pooled_each_measure_by_itself(pooling: Any) -> None:
     np.testing.assert_allclose(result.scores[0], pool(expected, axis=0), atol=1e-6)
     weights = np.exp(2 * expected)
     probabilities = weights / weights.sum(axis=1, keepdims=True)
-    found = result.measures["probability"].values[0]
-    np.testing.assert_allclose(found, pool(probabilities, axis=0), atol=1e-6)
+    measured = result.measures["probability"].values[0]
+    np.testing.assert_allclose(measured, pool(probabilities, axis=0), atol=1e-6)
 
 
 class Picky(JointLevels):
-    """Refuses a level of 0.3, and finds no direction in one of 0.4."""
+    """Rejects a level of 0.3, and returns NaN for one of 0.4."""
 
     def one(self, waveform: Waveform) -> FloatArray:
         level = round(float(waveform.samples[0]), 3)
@@ -107,11 +109,12 @@ class Picky(JointLevels):
         return np.array([1.0, np.nan]) if level == 0.4 else super().one(waveform)
 
 
+@settings(deadline=None, max_examples=25)
 @given(
     levels=st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4]), min_size=1, max_size=10),
     batch=st.integers(1, 4),
 )
-def test_whatever_the_batches_good_clips_are_scored_and_bad_ones_listed(
+def test_failing_clips_are_listed_and_others_scored_for_any_batch_size(
     levels: list[float], batch: int
 ) -> None:
     result = ZeroShotClassifier(Picky(batch_size=batch))(clips(*levels), LABELS)
@@ -126,7 +129,7 @@ def test_whatever_the_batches_good_clips_are_scored_and_bad_ones_listed(
     ]
 
 
-def test_files_that_cannot_be_read_are_listed(tmp_path: Path) -> None:
+def test_unreadable_files_are_listed(tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("not sound")
     result = ZeroShotClassifier(JointLevels(batch_size=2))(
         [tmp_path / "bad.wav", sound(0.1)], LABELS
@@ -135,7 +138,7 @@ def test_files_that_cannot_be_read_are_listed(tmp_path: Path) -> None:
     assert result.counts == {"clips": 2, "scored": 1, "failed": 1}
 
 
-def test_everything_is_written_and_read_back() -> None:
+def test_result_round_trips_and_exports() -> None:
     result = ZeroShotClassifier(Picky())(clips(0.1, 0.3), LABELS)
     assert ClassificationResult.from_json(result.to_json()).to_json() == result.to_json()
     rows = list(csv.DictReader(io.StringIO(result.to_csv(), newline="")))
@@ -181,7 +184,7 @@ class Short(JointLevels):
         (Short, ContractError, "one row for each of 3 texts .* got an array of shape"),
     ],
 )
-def test_what_no_clip_is_the_cause_of_ends_the_run(
+def test_error_that_no_clip_causes_ends_the_run(
     broken: type[JointLevels], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
@@ -193,12 +196,12 @@ class Blank(JointLevels):
         return super().embed_texts(texts) * [["dog" not in text] for text in texts]
 
 
-def test_a_label_without_direction_is_refused_by_name() -> None:
+def test_label_with_zero_embedding_is_rejected_by_name() -> None:
     with pytest.raises(InvalidInputError, match="'dog' is zero or not finite"):
         ZeroShotClassifier(Blank())(clips(0.1), LABELS)
 
 
-def test_wrong_labels_and_options_are_refused() -> None:
+def test_invalid_labels_and_options_are_rejected() -> None:
     encoder = JointLevels()
     for labels in ([], [""], ["crow", "crow"], "crow"):
         with pytest.raises(InvalidInputError):
@@ -212,7 +215,7 @@ def test_wrong_labels_and_options_are_refused() -> None:
         ZeroShotClassifier(LevelTagger())  # type: ignore[arg-type]
 
 
-def test_clap_is_built_by_name_and_recordings_are_heard(tmp_path: Path) -> None:
+def test_clap_by_name_classifies_recordings(tmp_path: Path) -> None:
     save_tiny_clap(tmp_path)
     seen: list[ProgressEvent] = []
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, 15 * 8000).astype(np.float32)
@@ -222,7 +225,7 @@ def test_clap_is_built_by_name_and_recordings_are_heard(tmp_path: Path) -> None:
     heads = [Waveform(noise[start : start + 80_000], 8000) for start in (0, 40_000)]
     vectors = np.stack(list(encoder.embed_audio([*heads, sound(0.1)])))
     texts = encoder.embed_texts([f"This is a sound of {label}." for label in LABELS])
-    one, two, other = vectors @ texts.T
-    np.testing.assert_allclose(result.scores, [np.maximum(one, two), other], atol=1e-5)
+    first, second, other = vectors @ texts.T
+    np.testing.assert_allclose(result.scores, [np.maximum(first, second), other], atol=1e-5)
     assert result.provenance.components["encoder"] == encoder.info
     assert (seen[-1].done, seen[-1].total, seen[-1].n_failed) == (2, 2, 0)

@@ -1,4 +1,4 @@
-"""From one label to many: what is left out of a mean is counted."""
+"""Per-label metrics, macro means and micro averages."""
 
 from random import Random
 
@@ -25,48 +25,46 @@ TARGETS = np.array([[1, 0, 0], [0, 0, 0], [1, 1, 0], [0, 0, 0]])
 SCORES = np.array([[0.9, 0.3, 0.3], [0.2, 0.8, 0.1], [0.6, 0.5, 0.9], [0.5, 0.2, 0.2]])
 
 
-def test_labels_are_measured_one_by_one_in_their_order() -> None:
+def test_metric_is_returned_per_label_in_order() -> None:
     assert per_label(roc_auc, TARGETS, SCORES) == pytest.approx((1.0, 2 / 3, None))
     assert per_label(average_precision, TARGETS, SCORES) == (1.0, 0.5, None)
 
 
-def test_any_function_of_one_label_can_be_measured() -> None:
+def test_per_label_accepts_any_function() -> None:
     assert per_label(lambda truth, _: float(truth.sum()), TARGETS, SCORES) == (2.0, 1.0, 0.0)
 
 
-def test_a_macro_mean_is_over_the_defined_labels_and_counts_the_others() -> None:
+def test_macro_mean_is_over_defined_labels_and_counts_the_others() -> None:
     assert macro((1.0, None, 0.5, None)) == Estimate(
         value=0.75, n=2, n_undefined=2, method="macro mean over the labels that are defined"
     )
 
 
-def test_a_measured_zero_counts_in_the_mean() -> None:
+def test_zero_counts_in_the_macro_mean() -> None:
     assert macro((1.0, 0.0)).value == 0.5
     assert macro((1.0, 0.0)).n_undefined == 0
 
 
-def test_a_macro_mean_of_nothing_defined_is_undefined() -> None:
+def test_macro_mean_without_defined_labels_is_undefined() -> None:
     mean = macro((None, None))
     assert (mean.value, mean.n, mean.n_undefined) == (None, 0, 2)
     assert macro(()).value is None
 
 
 @given(st.lists(st.floats(0, 1), min_size=1), st.randoms(use_true_random=False))
-def test_the_order_of_labels_does_not_move_a_macro_mean(
-    values: list[float], random: Random
-) -> None:
+def test_macro_mean_does_not_depend_on_label_order(values: list[float], random: Random) -> None:
     shuffled = values.copy()
     random.shuffle(shuffled)
     assert macro(shuffled) == macro(values)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_macro_mean_refuses_numbers_that_are_none(value: float) -> None:
+def test_macro_mean_rejects_nan_and_infinity(value: float) -> None:
     with pytest.raises(InvalidInputError, match="or None where one is undefined"):
         macro((0.5, value))
 
 
-def test_micro_numbers_pool_all_pairs_of_clip_and_label() -> None:
+def test_micro_averages_pool_all_pairs_of_clip_and_label() -> None:
     pooled = TARGETS.ravel(), SCORES.ravel()
     predictions = SCORES >= 0.5
     method = "micro, over all pairs of clip and label"
@@ -80,7 +78,7 @@ def test_micro_numbers_pool_all_pairs_of_clip_and_label() -> None:
     assert f1 == 2 * 3 / (3 + 6)
 
 
-def test_micro_numbers_without_positives_are_undefined_and_count_the_pairs() -> None:
+def test_micro_averages_without_positives_are_undefined_and_count_the_pairs() -> None:
     nothing = np.zeros_like(TARGETS)
     for estimate in (
         micro_roc_auc(nothing, SCORES),
@@ -90,5 +88,5 @@ def test_micro_numbers_without_positives_are_undefined_and_count_the_pairs() -> 
         assert (estimate.value, estimate.n, estimate.n_undefined) == (None, 0, 12)
 
 
-def test_a_micro_auc_without_negatives_is_undefined() -> None:
+def test_micro_auc_without_negatives_is_undefined() -> None:
     assert micro_roc_auc(np.ones_like(TARGETS), SCORES).value is None

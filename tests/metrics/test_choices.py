@@ -1,4 +1,4 @@
-"""Ties and the blind guesser have one definition, which probes, examination and studies use."""
+"""Choice by likelihood and the blind guesser, shared by probes, evaluation and studies."""
 
 import math
 
@@ -28,14 +28,14 @@ from audioprobe.small_ltu.relations import hypernym_pairs
         ((), None),
     ],
 )
-def test_ties_and_what_is_no_number_are_no_answer(
+def test_ties_and_non_finite_likelihoods_give_no_choice(
     values: tuple[float, ...], chosen: int | None
 ) -> None:
     assert most_likely_option(values) == chosen
 
 
 @given(st.lists(st.floats(-50, 0), min_size=2, max_size=5), st.randoms())
-def test_the_order_of_options_does_not_matter(values: list[float], random: object) -> None:
+def test_choice_does_not_depend_on_option_order(values: list[float], random: object) -> None:
     chosen = most_likely_option(values)
     turned = most_likely_option(values[::-1])
     assert (chosen is None) == (turned is None)
@@ -44,22 +44,22 @@ def test_the_order_of_options_does_not_matter(values: list[float], random: objec
 
 
 @pytest.mark.parametrize(("yes", "right"), [(1.0, True), (-1.0, False), (0.0, None), (1e-9, None)])
-def test_examination_and_study_answer_alike(yes: float, right: bool | None) -> None:
+def test_small_ltu_evaluation_and_study_choose_alike(yes: float, right: bool | None) -> None:
     relation = hypernym_pairs(Concepts.shipped(), ["crow", "dog"], held_out=0)[0].true
     assert yes_no.RelationTrial(relation, yes).right is right
     assert QuestionResult("crow", "bird", "hypernym", True, 0, "text", "", yes).right is right
 
 
-def test_what_is_no_number_is_left_out_of_the_examination_and_counted() -> None:
+def test_nan_is_left_out_of_the_evaluation_and_counted() -> None:
     pairs = hypernym_pairs(Concepts.shipped(), ["crow", "dog", "owl", "flute"], held_out=0)
     relations = [relation for pair in pairs for relation in pair.both]
     trials = [yes_no.RelationTrial(r, 1.0 if r.holds else -1.0) for r in relations]
     broken = [yes_no.RelationTrial(trials[0].relation, math.nan), *trials[1:]]
-    found = yes_no.accuracy(broken, Bootstrap(100))
-    assert (found.value, found.n, found.n_undefined) == (1.0, len(trials) - 1, 1)
+    estimate = yes_no.accuracy(broken, Bootstrap(100))
+    assert (estimate.value, estimate.n, estimate.n_undefined) == (1.0, len(trials) - 1, 1)
 
 
-def test_the_blind_guesser_knows_base_rates_of_other_questions() -> None:
+def test_blind_guesser_uses_base_rates_of_other_questions() -> None:
     birds = [(("bird", "yes"), ("yes",)), (("bird", "no"), ("no",))]
     dogs = [(("dog", "yes"), ("yes",)), (("dog", "no"), ("no",))]
     assert blind_guesses([birds] * 4, [0, 0, 0, 1], range(4)) == [1.0, 1.0, 1.0, 0.0]

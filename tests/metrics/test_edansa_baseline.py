@@ -74,12 +74,12 @@ def tuned(scores: Scores) -> TunedThreshold:
     return TunedThreshold.fit(*scores.valid, on="valid")
 
 
-def test_auc_is_what_the_model_card_prints(scores: Scores) -> None:
+def test_auc_agrees_with_the_model_card(scores: Scores) -> None:
     measured = scores.named(per_label(roc_auc, *scores.test))
     assert measured == pytest.approx(CARD_AUC, abs=0.005)
 
 
-def test_auc_keeps_its_digits(scores: Scores) -> None:
+def test_auc_agrees_with_unrounded_logits(scores: Scores) -> None:
     # From the unrounded logits, with scikit-learn 1.9.
     unrounded = {
         "Bio": 0.9712453,
@@ -95,7 +95,7 @@ def test_auc_keeps_its_digits(scores: Scores) -> None:
     assert scores.named(per_label(roc_auc, *scores.test)) == pytest.approx(unrounded, abs=1e-5)
 
 
-def test_thresholds_found_on_valid_reach_the_f1_that_was_released_for_valid(
+def test_thresholds_tuned_on_valid_reach_the_released_f1(
     scores: Scores, tuned: TunedThreshold
 ) -> None:
     # Trying every score finds a little more than a grid does: 0.007 for grouse.
@@ -112,7 +112,7 @@ def test_thresholds_found_on_valid_reach_the_f1_that_was_released_for_valid(
         ("Grous", (0.711, 0.756, 0.763)),
     ],
 )
-def test_thresholds_from_valid_reach_less_than_the_oracle_whose_f1_the_card_prints(
+def test_tuned_thresholds_reach_less_than_the_oracle_f1_of_the_model_card(
     label: str, published: tuple[float, float, float], scores: Scores, tuned: TunedThreshold
 ) -> None:
     at_released_thresholds, at_best_on_test, on_card = published
@@ -126,9 +126,7 @@ def test_thresholds_from_valid_reach_less_than_the_oracle_whose_f1_the_card_prin
     assert achieved < best - 0.04
 
 
-def test_leaving_the_policy_unnamed_would_hide_two_points_of_macro_f1(
-    scores: Scores, tuned: TunedThreshold
-) -> None:
+def test_policies_differ_by_two_points_of_macro_f1(scores: Scores, tuned: TunedThreshold) -> None:
     achieved = macro(f1_per_label(*scores.test, tuned))
     best = macro(f1_per_label(*scores.test, OracleThreshold()))
     assert (achieved.n, achieved.n_undefined) == (9, 0)

@@ -1,4 +1,4 @@
-"""Main effects are those that made the values, with intervals that hold as often as they say."""
+"""Main effects: exact recovery, coverage of intervals, confounding, units."""
 
 import itertools
 import math
@@ -57,13 +57,13 @@ EFFECTS = st.floats(-10, 10)
     st.tuples(EFFECTS, EFFECTS, EFFECTS),
     st.sets(st.integers(0, len(RUNS) - 1), max_size=8),
 )
-def test_effects_without_noise_are_found_whatever_is_missing(
+def test_effects_without_noise_are_exact_with_missing_runs(
     truth: dict[tuple[str, str], float], blocks: tuple[float, float, float], missing: set[int]
 ) -> None:
     values = [None if n in missing else float(v) for n, v in enumerate(made(truth, blocks))]
-    found = fitted(values)
-    assert list(found) == list(TRUTH)
-    for term, effect in found.items():
+    effects = fitted(values)
+    assert list(effects) == list(TRUTH)
+    for term, effect in effects.items():
         assert value(effect) == pytest.approx(truth[term], abs=1e-9)
         assert effect.estimate.n == len(RUNS) - len(missing)
         assert effect.estimate.n_undefined == len(missing)
@@ -71,7 +71,7 @@ def test_effects_without_noise_are_found_whatever_is_missing(
         assert effect.n_runs == sum(level == term[1] and v is not None for level, v in runs)
 
 
-def test_without_noise_there_is_no_interval() -> None:
+def test_effects_without_noise_have_no_interval() -> None:
     for effect in fitted(made(TRUTH)).values():
         assert (effect.estimate.low, effect.p_value) == (None, None)
         assert "no residuals to estimate the noise from" in effect.estimate.method
@@ -82,17 +82,17 @@ def _design() -> np.ndarray:
     return np.array([*terms, *([seed == n for seed in SEEDS] for n in (1, 2))], dtype=float).T
 
 
-def test_coefficients_are_those_of_other_programs() -> None:
+def test_coefficients_agree_with_scikit_learn_and_numpy() -> None:
     values = made(TRUTH) + noise(0)
-    found = [value(effect) for effect in fitted(values).values()]
+    effects = [value(effect) for effect in fitted(values).values()]
     regression = LinearRegression().fit(_design(), values)
-    assert found == pytest.approx(regression.coef_[:4].tolist())
+    assert effects == pytest.approx(regression.coef_[:4].tolist())
     with_intercept = np.column_stack([_design(), np.ones(len(RUNS))])
     by_hand = np.linalg.lstsq(with_intercept, values, rcond=None)[0]
-    assert found == pytest.approx(by_hand[:4].tolist())
+    assert effects == pytest.approx(by_hand[:4].tolist())
 
 
-def test_interval_and_p_value_are_the_textbook_s() -> None:
+def test_interval_and_p_value_agree_with_textbook_formulas() -> None:
     values = made(TRUTH) + noise(1)
     x = np.column_stack([_design(), np.ones(len(RUNS))])
     coefficients, (squares,), rank, _ = np.linalg.lstsq(x, values, rcond=None)
@@ -107,7 +107,7 @@ def test_interval_and_p_value_are_the_textbook_s() -> None:
         )
 
 
-def test_two_levels_without_blocks_are_the_t_test() -> None:
+def test_two_levels_without_blocks_agree_with_the_t_test() -> None:
     values, levels = noise(2)[:11], ["a", "b", "b"] * 3 + ["a", "a"]
     (effect,) = main_effects({"x": levels}, values, baseline={"x": "a"})
     is_b = np.array(levels) == "b"
@@ -117,14 +117,14 @@ def test_two_levels_without_blocks_are_the_t_test() -> None:
     assert (effect.estimate.low, effect.estimate.high) == pytest.approx(tuple(interval))
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    held = []
+def test_intervals_cover_the_true_effect_at_their_level() -> None:
+    covered = []
     for seed in range(400):
         for term, effect in fitted(made(TRUTH) + noise(seed)).items():
             assert effect.estimate.low is not None
             assert effect.estimate.high is not None
-            held.append(effect.estimate.low <= TRUTH[term] <= effect.estimate.high)
-    shares = np.reshape(held, (400, -1)).mean(axis=0)
+            covered.append(effect.estimate.low <= TRUTH[term] <= effect.estimate.high)
+    shares = np.reshape(covered, (400, -1)).mean(axis=0)
     assert ((shares > 0.92) & (shares < 0.975)).all(), shares
 
 
@@ -142,13 +142,13 @@ def test_shuffled_runs_have_few_small_p_values() -> None:
     assert 0.02 < np.mean(np.array(shuffled) < 0.05) < 0.08
 
 
-def test_blocks_take_their_differences_out_of_the_noise() -> None:
+def test_block_differences_are_not_noise() -> None:
     values = made(TRUTH, (0, 50, -50)) + noise(3, 0.1)
     assert (fitted(values)["parts", "all"].p_value or 1.0) < 1e-3
     assert (fitted(values, blocks=None)["parts", "all"].p_value or 0.0) > 0.5
 
 
-def test_what_only_ever_changes_together_is_undefined_and_the_rest_is_not() -> None:
+def test_confounded_factors_are_undefined_and_others_are_not() -> None:
     factors = {
         "data": ["few", "many"] * 6,
         "rate": ["low", "high"] * 6,  # always with the data
@@ -165,21 +165,21 @@ def test_what_only_ever_changes_together_is_undefined_and_the_rest_is_not() -> N
     assert parts.estimate.low is not None
 
 
-def test_one_level_of_a_factor_can_be_confounded_alone() -> None:
+def test_single_level_of_a_factor_can_be_confounded() -> None:
     factors = {"x": ["a", "a", "b", "b", "c", "c"], "y": ["0", "0", "0", "0", "1", "1"]}
     b, c, y = main_effects(factors, [1.0, 2, 3, 4, 5, 7], baseline={"x": "a", "y": "0"})
     assert value(b) == pytest.approx(2.0)
     assert (c.estimate.value, y.estimate.value) == (None, None)
 
 
-def test_levels_that_are_blocks_are_confounded() -> None:
+def test_levels_equal_to_blocks_are_confounded() -> None:
     (effect,) = main_effects(
         {"x": ["a", "a", "b", "b"]}, [1.0, 2, 3, 4], baseline={"x": "a"}, blocks=[0, 0, 1, 1]
     )
     assert effect.estimate.value is None
 
 
-def test_without_degrees_of_freedom_there_is_no_interval() -> None:
+def test_effects_without_degrees_of_freedom_have_no_interval() -> None:
     (effect,) = main_effects({"x": ["a", "b"]}, [1.0, 3.0], baseline={"x": "a"})
     assert value(effect) == pytest.approx(2.0)
     assert (effect.estimate.low, effect.p_value) == (None, None)
@@ -198,24 +198,24 @@ def test_levels_without_values_are_undefined() -> None:
         assert (effect.estimate.value, effect.estimate.n_undefined) == (None, 6)
 
 
-def test_what_is_no_experiment_is_refused() -> None:
-    one = {"x": ["a", "b"]}
+def test_invalid_designs_are_rejected() -> None:
+    single = {"x": ["a", "b"]}
     with pytest.raises(InvalidInputError, match="Did you mean 'most'"):
         main_effects(FACTORS, made(TRUTH), baseline={**BASELINE, "data": "mots"})
     with pytest.raises(InvalidInputError, match="a baseline for each of x, got y"):
-        main_effects(one, [1.0, 2.0], baseline={"y": "a"})
+        main_effects(single, [1.0, 2.0], baseline={"y": "a"})
     with pytest.raises(InvalidInputError, match="a level of 'x' for each of 3 runs, got 2"):
-        main_effects(one, [1.0, 2.0, 3.0], baseline={"x": "a"})
+        main_effects(single, [1.0, 2.0, 3.0], baseline={"x": "a"})
     with pytest.raises(InvalidInputError, match="a block for each of 2 runs, got 1"):
-        main_effects(one, [1.0, 2.0], baseline={"x": "a"}, blocks=[0])
+        main_effects(single, [1.0, 2.0], baseline={"x": "a"}, blocks=[0])
     with pytest.raises(InvalidInputError, match="a unit for each of 2 runs, got 1"):
-        main_effects(one, [1.0, 2.0], baseline={"x": "a"}, units=[0])
+        main_effects(single, [1.0, 2.0], baseline={"x": "a"}, units=[0])
     with pytest.raises(InvalidInputError, match="none infinite"):
-        main_effects(one, [1.0, math.inf], baseline={"x": "a"})
+        main_effects(single, [1.0, math.inf], baseline={"x": "a"})
     with pytest.raises(InvalidInputError, match="at least one factor"):
         main_effects({}, [1.0], baseline={})
     with pytest.raises(InvalidInputError, match=r"in \(0, 1\), got 95"):
-        main_effects(one, [1.0, 2.0], baseline={"x": "a"}, level=95)
+        main_effects(single, [1.0, 2.0], baseline={"x": "a"}, level=95)
 
 
 UNITS = [of for of, _ in RUNS]
@@ -226,47 +226,47 @@ def with_units(values: Sequence[float | None] | np.ndarray) -> dict[tuple[str, s
     return {(effect.factor, effect.level): effect for effect in effects}
 
 
-def test_effects_of_units_are_those_of_their_means() -> None:
+def test_effects_with_units_agree_with_means_of_units() -> None:
     values = made(TRUTH) + noise(4)
     means = [float(np.mean(values[n : n + 3])) for n in range(0, len(RUNS), 3)]
     alone = main_effects(
         {factor: levels[::3] for factor, levels in FACTORS.items()}, means, baseline=BASELINE
     )
-    for one, other in zip(with_units(values).values(), alone, strict=True):
-        assert value(one) == pytest.approx(value(other))
-        assert one.estimate.low == pytest.approx(other.estimate.low)
-        assert one.p_value == pytest.approx(other.p_value)
-        assert one.estimate.method == (
+    for single, other in zip(with_units(values).values(), alone, strict=True):
+        assert value(single) == pytest.approx(value(other))
+        assert single.estimate.low == pytest.approx(other.estimate.low)
+        assert single.p_value == pytest.approx(other.p_value)
+        assert single.estimate.method == (
             "least squares, additive, 36 runs of 12 units, 7 residual degrees of freedom, 95%"
         )
 
 
-def test_a_unit_of_one_run_is_a_run() -> None:
+def test_units_of_one_run_agree_with_runs() -> None:
     values = made(TRUTH) + noise(5)
     each = main_effects(FACTORS, values, baseline=BASELINE, blocks=SEEDS, units=range(len(RUNS)))
-    for one, other in zip(each, fitted(values).values(), strict=True):
-        assert one.p_value == pytest.approx(other.p_value)
+    for single, other in zip(each, fitted(values).values(), strict=True):
+        assert single.p_value == pytest.approx(other.p_value)
 
 
 @pytest.mark.parametrize("n_missing", [0, 7])
-def test_seeds_of_few_strategies_are_no_more_strategies(n_missing: int) -> None:
-    held: dict[bool, list[bool]] = {True: [], False: []}
+def test_seeds_are_not_counted_as_strategies(n_missing: int) -> None:
+    covered: dict[bool, list[bool]] = {True: [], False: []}
     for seed in range(400):
         rng = np.random.default_rng(seed)
-        own = dict(zip(dict.fromkeys(UNITS), rng.normal(size=12), strict=True))  # interactions
-        values = made(TRUTH) + [own[of] for of in UNITS] + noise(seed, 0.3)
+        interactions = dict(zip(dict.fromkeys(UNITS), rng.normal(size=12), strict=True))
+        values = made(TRUTH) + [interactions[of] for of in UNITS] + noise(seed, 0.3)
         values[rng.permutation(len(RUNS))[:n_missing]] = np.nan
-        for as_units, found in ((True, with_units(values)), (False, fitted(values))):
-            for term, effect in found.items():
+        for as_units, effects in ((True, with_units(values)), (False, fitted(values))):
+            for term, effect in effects.items():
                 low, high = effect.estimate.low, effect.estimate.high
                 assert low is not None
                 assert high is not None
-                held[as_units].append(low <= TRUTH[term] <= high)
-    assert 0.92 < np.mean(held[True]) < 0.97  # .95 where none is missing
-    assert np.mean(held[False]) < 0.85
+                covered[as_units].append(low <= TRUTH[term] <= high)
+    assert 0.92 < np.mean(covered[True]) < 0.97  # .95 where none is missing
+    assert np.mean(covered[False]) < 0.85
 
 
-def test_as_many_effects_as_units_leave_nothing_to_be_noise() -> None:
+def test_as_many_effects_as_units_leave_no_residuals() -> None:
     values, levels = [1.0, 1.5, 3.0, 3.5], ["a", "a", "b", "b"]
     (effect,) = main_effects({"x": levels}, values, baseline={"x": "a"}, units=levels)
     assert value(effect) == pytest.approx(2.0)

@@ -1,4 +1,4 @@
-"""What breaks a rule is refused, in words that say what came and what to do."""
+"""Invalid arrays are rejected with messages about what was received and what to do."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ OF_MANY_LABELS: list[Any] = [
         ([1, 0], [None, 1.0], "need real numbers or bools, got dtype object"),
     ],
 )
-def test_metrics_of_one_label_refuse(
+def test_metrics_of_one_label_reject_invalid_arrays(
     metric: Any, targets: list[Any], scores: list[Any], message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
@@ -69,7 +69,7 @@ def test_metrics_of_one_label_refuse(
         ([[2], [0]], [[1.0], [0.0]], "1 of 2 values are neither"),
     ],
 )
-def test_metrics_of_many_labels_refuse(
+def test_metrics_of_several_labels_reject_invalid_arrays(
     metric: Any, targets: Any, scores: Any, message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
@@ -77,20 +77,20 @@ def test_metrics_of_many_labels_refuse(
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_score_that_is_not_finite_is_never_ranked(bad: float) -> None:
+def test_scores_that_are_not_finite_are_rejected(bad: float) -> None:
     for metric in (roc_auc, average_precision, best_f1_threshold):
         with pytest.raises(InvalidInputError, match="1 of 3 are NaN or infinite"):
             metric([1, 0, 1], [0.5, bad, 0.1])
 
 
-def test_scores_cannot_stand_in_for_predictions() -> None:
+def test_scores_are_rejected_as_predictions() -> None:
     with pytest.raises(InvalidInputError, match="predictions must be True/False or 1/0"):
         precision_recall_f1([1, 0], [0.9, 0.1])
     with pytest.raises(InvalidInputError, match="predictions must be True/False or 1/0"):
         micro_f1([[1], [0]], [[0.9], [0.1]])
 
 
-def test_inputs_are_left_as_they_were() -> None:
+def test_inputs_are_not_modified() -> None:
     targets, scores = np.array([1, 0, 1]), np.array([3.0, 1.0, 2.0])
     before = targets.copy(), scores.copy()
     targets.flags.writeable = scores.flags.writeable = False

@@ -1,4 +1,4 @@
-"""The front is what comparing every point with every other one leaves."""
+"""The Pareto front agrees with all pairwise comparisons."""
 
 import math
 
@@ -30,35 +30,35 @@ def by_hand(points: list[tuple[float | None, float | None]]) -> list[bool]:
 
 
 @given(POINTS)
-def test_it_is_what_all_comparisons_leave(
+def test_front_agrees_with_all_pairwise_comparisons(
     points: list[tuple[float | None, float | None]],
 ) -> None:
-    found = pareto_front([gain for gain, _ in points], [loss for _, loss in points])
-    assert found.tolist() == by_hand(points)
+    front = pareto_front([gain for gain, _ in points], [loss for _, loss in points])
+    assert front.tolist() == by_hand(points)
 
 
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=30))
-def test_there_is_always_one_and_the_best_of_each_is_on_it(
+def test_front_contains_the_best_gain_and_the_best_loss(
     points: list[tuple[float, float]],
 ) -> None:
-    found = pareto_front([gain for gain, _ in points], [loss for _, loss in points])
-    assert found.tolist() == by_hand([*points])
-    chosen = [point for point, on_it in zip(points, found, strict=True) if on_it]
+    front = pareto_front([gain for gain, _ in points], [loss for _, loss in points])
+    assert front.tolist() == by_hand([*points])
+    chosen = [point for point, on_it in zip(points, front, strict=True) if on_it]
     assert max(gain for gain, _ in chosen) == max(gain for gain, _ in points)
     assert min(loss for _, loss in chosen) == min(loss for _, loss in points)
 
 
-def test_equal_points_are_on_it_together_and_undefined_ones_never() -> None:
+def test_equal_points_are_on_the_front_and_undefined_ones_are_not() -> None:
     gains = [1.0, 1.0, 1.0, 0.0, None, 5.0, 0.5]
     losses = [2.0, 2.0, 3.0, 0.0, -9.0, math.nan, 2.0]
     assert pareto_front(gains, losses).tolist() == [True, True, False, True, False, False, False]
 
 
-def test_nothing_has_no_front() -> None:
+def test_front_of_no_points_is_empty() -> None:
     assert pareto_front([], []).tolist() == []
     assert pareto_front([None], [1.0]).tolist() == [False]
 
 
-def test_what_is_not_one_gain_and_one_loss_each_is_refused() -> None:
+def test_different_numbers_of_gains_and_losses_are_rejected() -> None:
     with pytest.raises(InvalidInputError, match="same shape"):
         pareto_front([1.0, 2.0], [1.0])

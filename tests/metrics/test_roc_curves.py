@@ -1,4 +1,4 @@
-"""ROC curves agree with scikit-learn, their band holds them, and confusions add up."""
+"""ROC curves with bands, and confusion of the best label."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ TRUTH = RNG.random((80, 3)) < 0.4
 SCORES = np.round(TRUTH + RNG.normal(size=(80, 3)), 1)  # with ties
 
 
-def test_one_label_is_the_curve_of_scikit_learn() -> None:
+def test_curve_of_one_label_agrees_with_scikit_learn() -> None:
     curve = macro_roc_curve(TRUTH[:, :1], SCORES[:, :1])
     assert curve is not None
     false, true, _ = roc_curve(TRUTH[:, 0], SCORES[:, 0], drop_intermediate=False)
@@ -21,14 +21,14 @@ def test_one_label_is_the_curve_of_scikit_learn() -> None:
     assert curve.true_positive_rate == pytest.approx(expected)
 
 
-def test_the_area_under_the_mean_is_the_mean_area() -> None:
+def test_area_under_the_mean_curve_is_the_mean_area() -> None:
     curve = macro_roc_curve(TRUTH, SCORES)
     assert curve is not None
     area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
     assert area == pytest.approx(macro(per_label(roc_auc, TRUTH, SCORES)).value, abs=5e-3)
 
 
-def test_the_band_holds_the_curve_and_is_wider_for_fewer_groups() -> None:
+def test_band_contains_the_curve_and_is_wider_for_fewer_groups() -> None:
     widths = []
     truth, scores = np.tile(TRUTH[:20], (4, 1)), np.tile(SCORES[:20], (4, 1))
     for n_groups in (80, 20):  # clips as they are; or known to come again four times
@@ -45,19 +45,19 @@ def test_the_band_holds_the_curve_and_is_wider_for_fewer_groups() -> None:
     assert widths[1] > 1.5 * widths[0]
 
 
-def test_labels_without_positives_are_left_out() -> None:
-    none = np.zeros((80, 1), dtype=bool)
-    curve = macro_roc_curve(np.hstack([TRUTH, none]), np.hstack([SCORES, none]))
+def test_labels_without_positives_are_left_out_of_the_curve() -> None:
+    empty = np.zeros((80, 1), dtype=bool)
+    curve = macro_roc_curve(np.hstack([TRUTH, empty]), np.hstack([SCORES, empty]))
     assert curve is not None
     assert curve.n_labels == 3
-    assert macro_roc_curve(none, SCORES[:, :1]) is None
+    assert macro_roc_curve(empty, SCORES[:, :1]) is None
 
 
-def test_confusions_of_single_labels_are_those_of_scikit_learn() -> None:
+def test_confusion_of_single_labels_agrees_with_scikit_learn() -> None:
     right = RNG.integers(3, size=80)
-    found = confusion_of_best(np.eye(3, dtype=bool)[right], SCORES)
-    assert np.array_equal(found, confusion_matrix(right, SCORES.argmax(axis=1)))
+    confusion = confusion_of_best(np.eye(3, dtype=bool)[right], SCORES)
+    assert np.array_equal(confusion, confusion_matrix(right, SCORES.argmax(axis=1)))
 
 
-def test_every_clip_with_labels_counts_once() -> None:
+def test_every_labelled_clip_counts_once_in_the_confusion() -> None:
     assert confusion_of_best(TRUTH, SCORES).sum() == pytest.approx(TRUTH.any(axis=1).sum())

@@ -1,4 +1,4 @@
-"""Listeners whose sensitivity and bias are known."""
+"""Signal detection with known sensitivity and bias."""
 
 import numpy as np
 import pytest
@@ -12,52 +12,52 @@ from audioprobe.metrics.signal_detection import d_prime, detection
 BALANCED = np.arange(200) % 2 == 0
 
 
-def test_who_always_says_yes_cannot_tell() -> None:
-    found = detection(BALANCED, np.ones(200))
-    assert (found.accuracy, found.yes_rate, found.d_prime) == (0.5, 1.0, 0.0)
-    assert found.criterion is not None
-    assert found.criterion < -2
+def test_always_yes_has_no_sensitivity() -> None:
+    measured = detection(BALANCED, np.ones(200))
+    assert (measured.accuracy, measured.yes_rate, measured.d_prime) == (0.5, 1.0, 0.0)
+    assert measured.criterion is not None
+    assert measured.criterion < -2
 
 
-def test_who_is_always_right_tells_best() -> None:
-    found = detection(BALANCED, BALANCED)
-    assert found.d_prime is not None
-    assert found.d_prime > 5
-    assert found.criterion == pytest.approx(0.0)
+def test_always_right_has_high_sensitivity_and_no_bias() -> None:
+    measured = detection(BALANCED, BALANCED)
+    assert measured.d_prime is not None
+    assert measured.d_prime > 5
+    assert measured.criterion == pytest.approx(0.0)
 
 
-def test_a_listener_of_known_sensitivity_and_bias() -> None:
+def test_known_sensitivity_and_bias_are_recovered() -> None:
     rng = np.random.default_rng(0)
     right = rng.random(200_000) < 0.5
-    found = detection(right, rng.normal(size=len(right)) + 1.5 * right > 1.0)
-    assert found.d_prime == pytest.approx(1.5, abs=0.02)
-    assert found.criterion == pytest.approx(1.0 - 0.75, abs=0.02)
+    measured = detection(right, rng.normal(size=len(right)) + 1.5 * right > 1.0)
+    assert measured.d_prime == pytest.approx(1.5, abs=0.02)
+    assert measured.criterion == pytest.approx(1.0 - 0.75, abs=0.02)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1))
-def test_turning_questions_and_answers_around_changes_the_sign_of_the_bias_alone(
+def test_negating_questions_and_answers_changes_only_the_sign_of_the_bias(
     trials: list[tuple[bool, bool]],
 ) -> None:
-    right, said = np.array(trials).T
-    one, other = detection(right, said), detection(~right, ~said)
-    assert one.accuracy == other.accuracy
-    if one.d_prime is not None:
-        assert other.d_prime == pytest.approx(one.d_prime)
-        assert other.criterion == pytest.approx(-one.criterion)  # type: ignore[operator]
+    right, answers = np.array(trials).T
+    original, negated = detection(right, answers), detection(~right, ~answers)
+    assert original.accuracy == negated.accuracy
+    if original.d_prime is not None:
+        assert negated.d_prime == pytest.approx(original.d_prime)
+        assert negated.criterion == pytest.approx(-original.criterion)  # type: ignore[operator]
 
 
-def test_resamples_of_all_trials_give_the_same() -> None:
+def test_resampled_d_prime_agrees_with_detection() -> None:
     rng = np.random.default_rng(1)
-    said = rng.random(200) < 0.4 + 0.3 * BALANCED
-    found = Bootstrap(100).estimate(d_prime(BALANCED, said), 200)
-    assert found.value == pytest.approx(detection(BALANCED, said).d_prime)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low < found.value < found.high  # type: ignore[operator]
+    answers = rng.random(200) < 0.4 + 0.3 * BALANCED
+    measured = Bootstrap(100).estimate(d_prime(BALANCED, answers), 200)
+    assert measured.value == pytest.approx(detection(BALANCED, answers).d_prime)
+    assert measured.low is not None
+    assert measured.high is not None
+    assert measured.low < measured.value < measured.high  # type: ignore[operator]
 
 
-def test_without_questions_of_both_kinds_nothing_is_told_apart() -> None:
-    found = detection([1, 1], [1, 0])
-    assert (found.d_prime, found.false_alarm_rate, found.hit_rate) == (None, None, 0.5)
+def test_d_prime_needs_questions_of_both_kinds() -> None:
+    measured = detection([1, 1], [1, 0])
+    assert (measured.d_prime, measured.false_alarm_rate, measured.hit_rate) == (None, None, 0.5)
     with pytest.raises(InvalidInputError):
         detection([], [])

@@ -29,23 +29,23 @@ def _hsic(k: np.ndarray, l: np.ndarray) -> float:  # noqa: E741
 
 
 def _unbiased_hsic(k: np.ndarray, l: np.ndarray) -> float:  # noqa: E741
-    n, one = len(k), np.ones(len(k))
+    n, ones = len(k), np.ones(len(k))
     k, l = k - np.diag(np.diag(k)), l - np.diag(np.diag(l))  # noqa: E741
-    total = np.trace(k @ l) + (one @ k @ one) * (one @ l @ one) / ((n - 1) * (n - 2))
-    return float((total - 2 / (n - 2) * (one @ k @ l @ one)) / (n * (n - 3)))
+    total = np.trace(k @ l) + (ones @ k @ ones) * (ones @ l @ ones) / ((n - 1) * (n - 2))
+    return float((total - 2 / (n - 2) * (ones @ k @ l @ ones)) / (n * (n - 3)))
 
 
 @given(SEEDS, st.integers(4, 20), st.integers(1, 8), st.integers(1, 8), st.booleans())
-def test_it_is_its_definition_by_kernel_matrices(
+def test_cka_agrees_with_the_definition_by_kernel_matrices(
     seed: int, n_items: int, width_a: int, width_b: int, unbiased: bool
 ) -> None:
     first, second = drawn(seed, n_items, width_a) + 1, drawn(seed + 1, n_items, width_b)
     second[:, :1] += first[:, :1]
-    found = linear_cka(first, second, unbiased=unbiased)
-    assert found == pytest.approx(defined(first, second, unbiased), abs=1e-9)
+    cka = linear_cka(first, second, unbiased=unbiased)
+    assert cka == pytest.approx(defined(first, second, unbiased), abs=1e-9)
 
 
-def test_it_is_the_formula_of_features_too() -> None:
+def test_cka_agrees_with_the_formula_of_features() -> None:
     first, second = drawn(0, 30, 4), drawn(0, 30, 4)[:, :2] + drawn(1, 30, 2)
     x, y = first - first.mean(axis=0), second - second.mean(axis=0)
     expected = np.linalg.norm(y.T @ x) ** 2 / np.linalg.norm(x.T @ x) / np.linalg.norm(y.T @ y)
@@ -53,13 +53,13 @@ def test_it_is_the_formula_of_features_too() -> None:
 
 
 @pytest.mark.parametrize("unbiased", [False, True])
-def test_a_representation_is_like_itself(unbiased: bool) -> None:
+def test_cka_of_equal_representations_is_one(unbiased: bool) -> None:
     assert linear_cka(drawn(0), drawn(0), unbiased=unbiased) == pytest.approx(1.0)
 
 
 @settings(deadline=None)
 @given(SEEDS, st.floats(-150, 150), st.floats(-100, 100), st.booleans())
-def test_turning_scaling_and_shifting_change_nothing(
+def test_cka_is_invariant_to_rotation_scaling_and_translation(
     seed: int, exponent: float, shift: float, unbiased: bool
 ) -> None:
     first, second = drawn(seed), drawn(seed) ** 2
@@ -71,24 +71,24 @@ def test_turning_scaling_and_shifting_change_nothing(
     assert linear_cka(first, turned, unbiased=unbiased) == pytest.approx(straight, abs=1e-9)
 
 
-def test_another_linear_map_changes_it() -> None:
+def test_cka_is_not_invariant_to_other_linear_maps() -> None:
     stretched = drawn(0) * [100, 1, 1, 1, 1]
-    found = linear_cka(drawn(0), stretched)
-    assert found is not None
-    assert found < 0.9
+    cka = linear_cka(drawn(0), stretched)
+    assert cka is not None
+    assert cka < 0.9
 
 
 @given(SEEDS, st.booleans())
-def test_both_sides_and_the_order_of_items_are_alike(seed: int, unbiased: bool) -> None:
+def test_cka_is_symmetric_and_independent_of_item_order(seed: int, unbiased: bool) -> None:
     first, second = drawn(seed), drawn(seed + 1, width=3)
-    found = linear_cka(first, second, unbiased=unbiased)
-    assert linear_cka(second, first, unbiased=unbiased) == pytest.approx(found)
+    cka = linear_cka(first, second, unbiased=unbiased)
+    assert linear_cka(second, first, unbiased=unbiased) == pytest.approx(cka)
     order = np.random.default_rng(seed).permutation(len(first))
     again = linear_cka(first[order], second[order], unbiased=unbiased)
-    assert again == pytest.approx(found, abs=1e-12)
+    assert again == pytest.approx(cka, abs=1e-12)
 
 
-def test_noise_looks_alike_only_where_there_are_few_items_and_only_to_the_biased_one() -> None:
+def test_only_biased_cka_of_noise_is_large_for_few_items() -> None:
     pairs = [(drawn(seed, 20, 200), drawn(seed + 100, 20, 200)) for seed in range(20)]
     biased = [linear_cka(*pair) for pair in pairs]
     assert min(value for value in biased if value is not None) > 0.8
@@ -98,7 +98,7 @@ def test_noise_looks_alike_only_where_there_are_few_items_and_only_to_the_biased
     assert min(unbiased) < 0 < max(unbiased)
 
 
-def test_what_is_the_same_for_all_items_is_like_nothing() -> None:
+def test_cka_of_constant_representations_is_undefined() -> None:
     constant = np.full((12, 5), 0.1, dtype=np.float32)
     for unbiased in (False, True):
         assert linear_cka(constant, drawn(0), unbiased=unbiased) is None
@@ -109,7 +109,7 @@ def test_what_is_the_same_for_all_items_is_like_nothing() -> None:
     assert linear_cka(equally_far, drawn(0), unbiased=True) is None
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
+def test_invalid_representations_are_rejected() -> None:
     with pytest.raises(InvalidInputError, match="same items twice, got 12 and 11"):
         linear_cka(drawn(0), drawn(0)[1:])
     with pytest.raises(InvalidInputError, match="at least 4 items, got 3"):

@@ -54,23 +54,23 @@ def test_hits_misses_and_false_alarms_are_counted() -> None:
     )
 
 
-def test_without_positives_recall_and_f1_are_undefined_but_precision_is_measured() -> None:
+def test_recall_and_f1_are_undefined_without_positives() -> None:
     measured = precision_recall_f1([0, 0], [1, 0])
     assert (measured.precision, measured.recall, measured.f1) == (0.0, None, None)
 
 
-def test_where_nothing_is_predicted_precision_is_undefined_and_f1_is_zero() -> None:
+def test_precision_is_undefined_and_f1_zero_without_predictions() -> None:
     measured = precision_recall_f1([1, 0], [0, 0])
     assert (measured.precision, measured.recall, measured.f1) == (None, 0.0, 0.0)
 
 
-def test_where_nothing_is_present_and_nothing_predicted_all_three_are_undefined() -> None:
+def test_all_are_undefined_without_positives_and_predictions() -> None:
     measured = precision_recall_f1([0, 0], [0, 0])
     assert (measured.precision, measured.recall, measured.f1) == (None, None, None)
 
 
 @given(scored_clips())
-def test_the_best_threshold_is_the_one_that_brute_force_finds(
+def test_best_threshold_agrees_with_brute_force(
     clips: tuple[BoolArray, FloatArray],
 ) -> None:
     targets, scores = clips
@@ -94,7 +94,7 @@ def test_no_other_threshold_beats_the_oracle(
 
 
 @given(scored_clips(), scored_clips())
-def test_thresholds_tuned_elsewhere_never_beat_the_oracle(
+def test_tuned_thresholds_never_beat_the_oracle(
     tuning: tuple[BoolArray, FloatArray], clips: tuple[BoolArray, FloatArray]
 ) -> None:
     tuned = TunedThreshold.fit(tuning[0][:, None], tuning[1][:, None], on="valid")
@@ -105,40 +105,40 @@ def test_thresholds_tuned_elsewhere_never_beat_the_oracle(
     assert achieved <= best
 
 
-def test_of_equally_good_thresholds_the_highest_is_taken() -> None:
+def test_highest_of_equally_good_thresholds_is_taken() -> None:
     # One hit in one and two hits in four both give an F1 of 2/3.
     targets, scores = np.array([1, 0, 0, 1]), np.array([4.0, 3.0, 2.0, 1.0])
     assert f1_at(4.0, targets, scores) == f1_at(1.0, targets, scores)
     assert best_f1_threshold(targets, scores) == 4.0
 
 
-def test_without_positives_there_is_no_best_threshold() -> None:
+def test_best_threshold_is_undefined_without_positives() -> None:
     assert best_f1_threshold([0, 0, 0], [0.1, 0.2, 0.3]) is None
 
 
-def test_a_score_that_equals_the_threshold_counts_as_present() -> None:
+def test_score_equal_to_the_threshold_is_predicted() -> None:
     assert f1_per_label([[1], [0]], [[0.5], [0.4]], FixedThreshold(0.5)) == (1.0,)
 
 
-def test_a_fixed_threshold_is_the_same_for_every_label() -> None:
+def test_fixed_threshold_is_the_same_for_every_label() -> None:
     assert FixedThreshold(0.5).thresholds(TARGETS, SCORES) == (0.5, 0.5)
 
 
-def test_the_oracle_looks_at_the_scored_data_and_tuning_at_another_split() -> None:
+def test_oracle_uses_the_scored_data_and_tuning_another_split() -> None:
     shifted = SCORES + 1
     tuned = TunedThreshold.fit(TARGETS, SCORES, on="valid")
     assert tuned.thresholds(TARGETS, shifted) == (0.6, None)
     assert OracleThreshold().thresholds(TARGETS, shifted) == (1.6, None)
 
 
-def test_a_label_without_positives_to_tune_on_has_no_f1_anywhere() -> None:
+def test_label_without_positives_in_the_tuning_split_has_no_f1() -> None:
     tuned = TunedThreshold.fit(TARGETS, SCORES, on="valid")
     both_present = np.ones_like(TARGETS)
     assert tuned.values == (0.6, None)
     assert f1_per_label(both_present, SCORES, tuned)[1] is None
 
 
-def test_a_label_without_positives_has_no_f1_under_any_policy() -> None:
+def test_label_without_positives_has_no_f1_with_any_policy() -> None:
     tuned = TunedThreshold((0.6, 0.2), on="valid")
     for policy in (FixedThreshold(0.6), tuned, OracleThreshold()):
         assert f1_per_label(TARGETS, SCORES, policy) == (1.0, None)
@@ -153,26 +153,26 @@ def test_a_label_without_positives_has_no_f1_under_any_policy() -> None:
         (OracleThreshold(), "oracle (best on the scored data itself)"),
     ],
 )
-def test_every_policy_has_a_name_to_print(policy: ThresholdPolicy, name: str) -> None:
+def test_every_policy_has_a_name(policy: ThresholdPolicy, name: str) -> None:
     assert policy.name == name
     assert isinstance(policy, ThresholdPolicy)
 
 
-def test_tuned_thresholds_refuse_another_number_of_labels() -> None:
+def test_tuned_thresholds_reject_another_number_of_labels() -> None:
     tuned = TunedThreshold.fit(TARGETS, SCORES, on="valid")
     with pytest.raises(InvalidInputError, match="tuned for 2 labels, but there are scores for 1"):
         tuned.thresholds(TARGETS[:, :1], SCORES[:, :1])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_thresholds_are_finite(value: float) -> None:
+def test_thresholds_that_are_not_finite_are_rejected(value: float) -> None:
     with pytest.raises(InvalidInputError, match="finite"):
         FixedThreshold(value)
     with pytest.raises(InvalidInputError, match="finite"):
         TunedThreshold((0.5, value), on="valid")
 
 
-def test_tuned_thresholds_name_their_split_and_have_labels() -> None:
+def test_tuned_thresholds_need_a_split_name_and_labels() -> None:
     with pytest.raises(InvalidInputError, match="Name the split"):
         TunedThreshold.fit(TARGETS, SCORES, on="")
     with pytest.raises(InvalidInputError, match="at least one label"):

@@ -1,4 +1,4 @@
-"""Metrics of many resamples at once: equal to scikit-learn's on each of them."""
+"""Statistics of many resamples agree with scikit-learn and scipy on each resample."""
 
 import warnings
 
@@ -34,9 +34,9 @@ def material(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @settings(deadline=None, max_examples=5)
 @given(st.integers(0, 10_000))
-def test_each_resample_is_scored_as_scikit_learn_scores_its_rows(seed: int) -> None:
+def test_each_resample_agrees_with_scikit_learn(seed: int) -> None:
     targets, scores, counts = material(seed)
-    found = {
+    measured = {
         name: statistic(counts)
         for name, statistic in {
             "auc": macro_roc_auc(targets, scores),
@@ -55,33 +55,33 @@ def test_each_resample_is_scored_as_scikit_learn_scores_its_rows(seed: int) -> N
             "f1": [sklearn.f1_score(truth[:, k], values[:, k] >= 0.8) for k in present],
         }
         for name, each in expected.items():
-            assert found[name][number] == pytest.approx(np.mean(each), abs=1e-12)
+            assert measured[name][number] == pytest.approx(np.mean(each), abs=1e-12)
 
 
 @settings(deadline=None, max_examples=5)
 @given(st.integers(0, 10_000))
-def test_each_resample_is_correlated_as_scipy_correlates_its_rows(seed: int) -> None:
+def test_rank_correlation_of_each_resample_agrees_with_scipy(seed: int) -> None:
     _, scores, counts = material(seed)
-    one, other = scores[:, 0], scores[:, 1]
-    found = rank_correlation(one, other)(counts)
-    for row, rho in zip(counts.astype(int), found, strict=True):
+    first, second = scores[:, 0], scores[:, 1]
+    values = rank_correlation(first, second)(counts)
+    for row, rho in zip(counts.astype(int), values, strict=True):
         drawn = np.repeat(np.arange(CLIPS), row)
-        expected = stats.spearmanr(one[drawn], other[drawn]).statistic
+        expected = stats.spearmanr(first[drawn], second[drawn]).statistic
         assert rho == pytest.approx(expected, abs=1e-12)
 
 
-def test_without_an_order_there_is_no_correlation() -> None:
+def test_rank_correlation_of_equal_values_is_undefined() -> None:
     counts = np.array([[1.0, 1, 1, 1], [2, 2, 0, 0], [0, 0, 1, 3]])
-    found = rank_correlation([0.1, 0.1, 0.3, 0.3], [1, 2, 3, 3])(counts)
-    assert found[0] == pytest.approx(stats.spearmanr([0.1, 0.1, 0.3, 0.3], [1, 2, 3, 3]).statistic)
-    assert np.isnan(found[1:]).all()  # all of one, and all of the other, are equal
+    values = rank_correlation([0.1, 0.1, 0.3, 0.3], [1, 2, 3, 3])(counts)
+    assert values[0] == pytest.approx(stats.spearmanr([0.1, 0.1, 0.3, 0.3], [1, 2, 3, 3]).statistic)
+    assert np.isnan(values[1:]).all()  # all of one, and all of the other, are equal
     assert np.isnan(rank_correlation([1.1] * 4, [1, 2, 3, 4])(counts)).all()
     with pytest.raises(InvalidInputError, match=r"correlation needs .* \(2,\) and \(3,\)"):
         rank_correlation([1, 2], [1, 2, 3])
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_with_every_count_one_they_are_the_metrics_of_the_library(seed: int) -> None:
+def test_statistics_with_every_count_one_equal_the_metrics(seed: int) -> None:
     targets, scores, _ = material(seed)
     once = np.ones((1, CLIPS))
     f1 = f1_per_label(targets, scores, FixedThreshold(0.8))
@@ -93,7 +93,7 @@ def test_with_every_count_one_they_are_the_metrics_of_the_library(seed: int) -> 
         assert statistic(once)[0] == pytest.approx(macro(each).value, abs=1e-12)
 
 
-def test_what_no_label_defines_is_nan_without_a_warning() -> None:
+def test_undefined_macro_means_are_nan_without_a_warning() -> None:
     targets, scores = np.zeros((4, 2), bool), np.ones((4, 2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -102,16 +102,16 @@ def test_what_no_label_defines_is_nan_without_a_warning() -> None:
         assert np.isnan(macro_f1(targets, targets)(np.ones((2, 4)))).all()
 
 
-def test_a_mean_of_what_is_no_number_is_refused() -> None:
+def test_mean_of_invalid_values_is_rejected() -> None:
     for values in ([1.0, np.nan], [[1.0]]):
         with pytest.raises(InvalidInputError, match="finite values of shape"):
             mean(values)
 
 
-def test_a_ratio_is_of_sums_and_undefined_where_nothing_was_drawn() -> None:
+def test_ratio_of_sums_is_undefined_for_a_zero_denominator() -> None:
     counts = np.array([[1.0, 1.0, 1.0], [0.0, 2.0, 0.0], [0.0, 0.0, 3.0]])
-    found = ratio([1, 2, 0], [2, 2, 0])(counts)
-    assert found[:2].tolist() == [0.75, 1.0]
-    assert np.isnan(found[2])
+    values = ratio([1, 2, 0], [2, 2, 0])(counts)
+    assert values[:2].tolist() == [0.75, 1.0]
+    assert np.isnan(values[2])
     with pytest.raises(InvalidInputError, match="ratio needs finite values"):
         ratio([1.0], [1.0, 2.0])

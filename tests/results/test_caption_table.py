@@ -24,15 +24,15 @@ def result(*captions: Caption, failures: tuple[Failure, ...] = ()) -> Classifica
 PROVENANCE = Provenance(components={}, options={}, seed=0, data="", versions={}, created="")
 
 
-def test_each_clip_has_what_every_model_said_or_why_not() -> None:
-    one = result(
+def test_caption_table_has_captions_or_causes_of_every_model() -> None:
+    first = result(
         Caption(clip_id="a", start=0.0, text="A bird."),
         Caption(clip_id="a", start=10.0, text="Rain."),
         Caption(clip_id="b", start=0.0, text="?"),
     )
     failed = Failure("b", "read", "AudioReadError", "damaged")
-    other = result(Caption(clip_id="a", start=0.0, text="A crow."), failures=(failed,))
-    table = compare_captions({"one": one, "other": other})
+    second = result(Caption(clip_id="a", start=0.0, text="A crow."), failures=(failed,))
+    table = compare_captions({"one": first, "other": second})
     assert table.header == ("clip", "labels", "one", "other")
     assert table.rows == (
         ("a", "crow", "A bird. / Rain.", "A crow."),
@@ -40,7 +40,7 @@ def test_each_clip_has_what_every_model_said_or_why_not() -> None:
     )
 
 
-def test_results_of_other_clips_are_refused() -> None:
+def test_results_of_different_clips_are_rejected() -> None:
     with pytest.raises(InvalidInputError, match="different clips"):
         compare_captions(
             {

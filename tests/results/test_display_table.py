@@ -1,4 +1,4 @@
-"""How ids and captions are shown: shorter, and only where they are shown."""
+"""Display of clip ids and captions."""
 
 import pytest
 from hypothesis import given
@@ -18,28 +18,28 @@ from audioprobe.results.tables import compare_captions, displayed_caption, remov
         ((), ()),
     ],
 )
-def test_the_common_folder_is_left_out(given_ids: tuple[str, ...], shown: tuple[str, ...]) -> None:
+def test_common_folder_is_removed(given_ids: tuple[str, ...], shown: tuple[str, ...]) -> None:
     assert remove_common_folder(given_ids) == shown
 
 
 @given(st.lists(st.text("ab/", min_size=1, max_size=8), unique=True))
-def test_shown_ids_are_still_told_apart(ids: list[str]) -> None:
+def test_displayed_ids_remain_unique(ids: list[str]) -> None:
     shown = remove_common_folder(ids)
     assert len(set(shown)) == len(ids)
-    assert all(whole.endswith(short) for whole, short in zip(ids, shown, strict=True))
+    assert all(full.endswith(short) for full, short in zip(ids, shown, strict=True))
 
 
-def test_what_introduces_a_caption_is_not_shown_and_is_kept(
+def test_caption_prefix_is_stored_but_not_displayed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said = "Audio caption: A crow."
-    assert displayed_caption(said) == "A crow."
+    caption = "Audio caption: A crow."
+    assert displayed_caption(caption) == "A crow."
     assert displayed_caption("A crow. Audio caption: no") == "A crow. Audio caption: no"
     assert displayed_caption("Audio caption: ") == "Audio caption: "
     folder = Recordings().folder
-    result = CaptionClassifier(Scripted(said), "keyword")(folder, ["crow"])
+    result = CaptionClassifier(Scripted(caption), "keyword")(folder, ["crow"])
     assert {row[:2] for row in result.table().rows} >= {("crow.flac", "A crow.")}
-    assert result.captions[0].text == said
+    assert result.captions[0].text == caption
     table = compare_captions({"one": result, "other": result})
     assert table.header == ("clip", "one", "other")
     assert table.rows[0][1] == "A crow."

@@ -1,4 +1,4 @@
-"""Results: shown safely, written completely, read back exactly, evaluated honestly."""
+"""Classification results: display, export, storage and measures."""
 
 import csv
 import io
@@ -49,7 +49,7 @@ def result() -> ClassificationResult:
     )
 
 
-def test_json_brings_everything_back(result: ClassificationResult) -> None:
+def test_json_round_trip_is_exact(result: ClassificationResult) -> None:
     copy = ClassificationResult.from_json(result.to_json())
     assert copy.to_json() == result.to_json()
     np.testing.assert_array_equal(copy.scores, result.scores)
@@ -60,7 +60,7 @@ def test_json_brings_everything_back(result: ClassificationResult) -> None:
     )
 
 
-def test_csv_has_a_row_per_clip_asked_for_and_no_score_for_the_failed_one(
+def test_csv_has_a_row_per_clip_and_no_score_for_a_failed_one(
     result: ClassificationResult,
 ) -> None:
     rows = list(csv.DictReader(io.StringIO(result.to_csv(), newline="")))
@@ -69,30 +69,30 @@ def test_csv_has_a_row_per_clip_asked_for_and_no_score_for_the_failed_one(
     assert len(rows) == 3
 
 
-def test_what_a_model_told_beside_its_captions_is_in_the_csv(result: ClassificationResult) -> None:
+def test_caption_details_are_in_the_csv(result: ClassificationResult) -> None:
     silent, loud, evil = result.captions
-    told = replace(loud, details={"truncated audio (s)": 4.76, "model": "m"})
-    odd = replace(result, captions=(silent, told, evil))
+    detailed = replace(loud, details={"truncated audio (s)": 4.76, "model": "m"})
+    odd = replace(result, captions=(silent, detailed, evil))
     first, other, failed = csv.DictReader(io.StringIO(odd.to_csv(), newline=""))
-    said = [row["details"] for row in (first, other, failed)]
-    assert said == [" | truncated audio (s): 4.76, model: m", "", ""]
+    details = [row["details"] for row in (first, other, failed)]
+    assert details == [" | truncated audio (s): 4.76, model: m", "", ""]
     assert "details" not in result.to_csv()
 
 
-def test_nothing_in_a_caption_or_name_is_obeyed(result: ClassificationResult) -> None:
+def test_control_characters_and_formulas_are_escaped(result: ClassificationResult) -> None:
     shown = str(result)
     assert "\x1b" not in shown
     assert "[red]" in shown
     assert not any(row[1].startswith("=") for row in csv.reader(io.StringIO(result.to_csv())))
 
 
-def test_the_table_prefers_a_window_in_which_something_was_recognised(
+def test_table_prefers_a_window_with_a_recognised_sound(
     result: ClassificationResult,
 ) -> None:
     assert result.table().rows[0][1] == "=cmd|' /C calc'!A0 (+1 windows)"
 
 
-def test_a_clip_in_which_nothing_was_recognised_shows_no_label_and_is_counted() -> None:
+def test_unrecognised_clip_shows_no_label_and_is_counted() -> None:
     silent = ClassificationResult(
         label_scores=LabelScores(("a",), ("crow",), np.array([[0.4]])),
         captions=(Caption(clip_id="a", start=0.0, text="No sound is recognised.", abstained=True),),
@@ -106,7 +106,7 @@ def test_a_clip_in_which_nothing_was_recognised_shows_no_label_and_is_counted() 
     assert "1 in which the model recognised nothing" in silent.summary()
 
 
-def test_saving_writes_both_files_whole(result: ClassificationResult, tmp_path: Path) -> None:
+def test_save_writes_both_files_completely(result: ClassificationResult, tmp_path: Path) -> None:
     paths = result.save(tmp_path / "new" / "run")
     assert [path.name for path in paths] == ["result.json", "scores.csv"]
     assert json.loads(paths[0].read_text())["captions"][2]["text"] == EVIL
@@ -114,7 +114,7 @@ def test_saving_writes_both_files_whole(result: ClassificationResult, tmp_path: 
     result.save(tmp_path / "new" / "run")
 
 
-def test_a_file_name_that_is_no_utf8_is_saved_and_read_back(
+def test_file_name_that_is_not_utf8_is_saved_and_loaded(
     result: ClassificationResult, tmp_path: Path
 ) -> None:
     odd = ClassificationResult(
@@ -128,7 +128,7 @@ def test_a_file_name_that_is_no_utf8_is_saved_and_read_back(
     assert "udcff" in str(odd)
 
 
-def test_labels_that_are_named_like_a_column_are_told_apart() -> None:
+def test_labels_named_like_a_column_are_renamed_in_the_csv() -> None:
     odd = ClassificationResult(
         label_scores=LabelScores(("a",), ("clip", "cause"), np.array([[0.5, 0.25]])),
         captions=(Caption(clip_id="a", start=0.0, text="x"),),
@@ -162,7 +162,7 @@ def direct() -> ClassificationResult:
     )
 
 
-def test_another_measure_takes_the_place_of_the_first(direct: ClassificationResult) -> None:
+def test_ranked_by_exchanges_the_measures(direct: ClassificationResult) -> None:
     other = direct.ranked_by("probability")
     np.testing.assert_array_equal(other.scores, [[0.75, 0.25], [0.125, 0.5]])
     assert other.provenance.options == {"pooling": "max", "rank_by": "probability"}
@@ -173,7 +173,7 @@ def test_another_measure_takes_the_place_of_the_first(direct: ClassificationResu
         direct.ranked_by("match")
 
 
-def test_alternatives_are_of_the_same_clips_and_labels(direct: ClassificationResult) -> None:
+def test_alternatives_of_other_clips_or_labels_are_rejected(direct: ClassificationResult) -> None:
     for name, scores in (
         ("cosine", direct.label_scores),
         ("other", LabelScores(("a",), ("crow", "rain"), np.zeros((1, 2)))),
@@ -182,7 +182,7 @@ def test_alternatives_are_of_the_same_clips_and_labels(direct: ClassificationRes
             replace(direct, alternatives={name: scores})
 
 
-def test_without_captions_nothing_is_said_of_them(direct: ClassificationResult) -> None:
+def test_result_without_captions_does_not_mention_them(direct: ClassificationResult) -> None:
     assert direct.counts == {"clips": 3, "scored": 2, "failed": 1}
     assert direct.recognised == {"a", "b"}
     assert direct.table().rows[0] == ("a", "crow 0.50", "rain -0.50")
@@ -191,7 +191,7 @@ def test_without_captions_nothing_is_said_of_them(direct: ClassificationResult) 
     )
 
 
-def test_columns_of_the_csv_all_differ(direct: ClassificationResult) -> None:
+def test_csv_columns_are_unique(direct: ClassificationResult) -> None:
     names = (("a",), ("cause", "crow", "crow (b)"))
     odd = replace(
         direct,
@@ -205,7 +205,7 @@ def test_columns_of_the_csv_all_differ(direct: ClassificationResult) -> None:
     assert failed == ["c", *[""] * 6, "score", "too long"]
 
 
-def test_scores_must_be_finite_and_of_the_right_shape() -> None:
+def test_invalid_label_scores_are_rejected() -> None:
     with pytest.raises(InvalidInputError, match="clip_ids must be unique"):
         LabelScores(("a", "a"), ("b",), np.zeros((2, 1)))
     with pytest.raises(InvalidInputError, match="finite"):
@@ -214,7 +214,7 @@ def test_scores_must_be_finite_and_of_the_right_shape() -> None:
         LabelScores(("a",), ("b",), np.zeros((2, 1)))
 
 
-def test_evaluation_counts_failures_and_leaves_undefined_labels_out(
+def test_evaluation_counts_failures_and_leaves_out_undefined_labels(
     result: ClassificationResult,
 ) -> None:
     evaluation = result.evaluate()
@@ -235,12 +235,12 @@ def test_targets_may_be_a_matrix_or_labels_by_clip(result: ClassificationResult)
         result.evaluate(np.zeros((3, 2), dtype=bool))
 
 
-def test_there_is_nothing_to_evaluate_where_every_clip_failed() -> None:
+def test_evaluation_without_scored_clips_is_rejected() -> None:
     with pytest.raises(InvalidInputError, match="No clip was scored, 3 failed"):
         evaluate(np.zeros((0, 1)), np.zeros((0, 1), bool), ("x",), n_failed=3)
 
 
-def test_f1_is_given_only_with_the_policy_that_chose_its_threshold() -> None:
+def test_f1_is_reported_only_with_a_threshold_policy() -> None:
     scores = np.array([[0.1], [0.4], [0.35], [0.8]])
     targets = np.array([[False], [False], [True], [True]])
     plain = evaluate(scores, targets, ("x",))
@@ -255,7 +255,7 @@ def test_f1_is_given_only_with_the_policy_that_chose_its_threshold() -> None:
     assert "tuned on valid" in evaluate(scores, targets, ("x",), threshold=tuned).to_markdown()
 
 
-def test_macro_means_have_intervals_over_groups_and_say_how_many_labels() -> None:
+def test_macro_means_have_intervals_over_groups_and_label_counts() -> None:
     names = tuple(f"clip {n}" for n in range(12))
     truth = {name: (("crow",) if n % 2 else ()) for n, name in enumerate(names)}
     scores = np.random.default_rng(0).random((12, 2))
@@ -269,9 +269,9 @@ def test_macro_means_have_intervals_over_groups_and_say_how_many_labels() -> Non
         truth=truth,
         measure="cosine",
     )
-    found = plain.evaluate()
-    assert (found.auc.n_groups, found.auc.unit) == (12, "clips")
-    assert "AUC of 1 of 2 labels" in str(found)
+    evaluation = plain.evaluate()
+    assert (evaluation.auc.n_groups, evaluation.auc.unit) == (12, "clips")
+    assert "AUC of 1 of 2 labels" in str(evaluation)
     sites = replace(plain, groups={name: f"site {n // 4}" for n, name in enumerate(names)})
     assert (sites.evaluate().auc.n_groups, sites.evaluate().auc.unit) == (3, "groups")
     assert plain.evaluate(bootstrap=None).auc.low is None
@@ -285,7 +285,7 @@ def test_macro_means_have_intervals_over_groups_and_say_how_many_labels() -> Non
         (("crows",), "None of the 2 labels.*'crows'.* Did you mean 'crows'"),
     ],
 )
-def test_labels_that_the_truth_spells_differently_are_refused(
+def test_labels_spelled_differently_in_the_truth_are_rejected(
     truth: tuple[str, ...], message: str
 ) -> None:
     scores = LabelScores(("a",), ("Crow", "great tit"), np.array([[0.5, 0.25]]))
@@ -302,9 +302,7 @@ def test_labels_that_the_truth_spells_differently_are_refused(
         result.evaluate()
 
 
-def test_a_result_is_saved_and_loaded_by_folder_or_file(
-    result: ClassificationResult, tmp_path: Path
-) -> None:
+def test_result_is_loaded_by_folder_or_file(result: ClassificationResult, tmp_path: Path) -> None:
     path, _ = result.save(tmp_path / "run")
     for place in (path, tmp_path / "run"):
         assert ClassificationResult.load(place).to_json() == result.to_json()
@@ -315,7 +313,7 @@ def test_a_result_is_saved_and_loaded_by_folder_or_file(
         ClassificationResult.load(path)
 
 
-def test_a_result_is_a_mapping_of_clips(result: ClassificationResult) -> None:
+def test_result_is_a_mapping_of_clips(result: ClassificationResult) -> None:
     assert (len(result), list(result)) == (2, ["a.wav", EVIL])
     assert result["a.wav"] == {"crow": 0.1 + 0.2, "rain": -0.5}
     with pytest.raises(KeyError, match="failed"):
@@ -324,14 +322,14 @@ def test_a_result_is_a_mapping_of_clips(result: ClassificationResult) -> None:
         result["a.wave"]
 
 
-def test_scores_are_a_tidy_data_frame(result: ClassificationResult) -> None:
+def test_to_pandas_has_one_row_per_clip_and_label(result: ClassificationResult) -> None:
     frame = result.to_pandas()
     assert list(frame.columns) == ["clip", "label", "score"]
     assert frame.pivot(index="clip", columns="label", values="score").loc["a.wav", "rain"] == -0.5
     assert len(frame) == 4
 
 
-def test_a_long_result_has_a_short_repr_and_its_counts(result: ClassificationResult) -> None:
+def test_repr_of_a_long_result_is_short_and_has_counts(result: ClassificationResult) -> None:
     ids = tuple(f"clip-{n}.wav" for n in range(500))
     long = replace(
         result,
@@ -339,13 +337,16 @@ def test_a_long_result_has_a_short_repr_and_its_counts(result: ClassificationRes
         captions=tuple(Caption(clip_id=name, start=0.0, text="A crow. " * 60) for name in ids),
         truth=dict.fromkeys(ids, ("crow",)),
     )
-    for shown in (long, long.evaluate({**dict.fromkeys(ids, ("crow",)), ids[0]: ()})):
+    for shown in (
+        long,
+        long.evaluate({**dict.fromkeys(ids, ("crow",)), ids[0]: ()}, bootstrap=None),
+    ):
         assert len(repr(shown).splitlines()) <= MAX_LINES
         assert "array(" not in repr(shown)
     assert repr(long).endswith(long.summary())
 
 
-def test_a_notebook_gets_a_table_in_which_nothing_is_obeyed(result: ClassificationResult) -> None:
+def test_notebook_html_is_escaped(result: ClassificationResult) -> None:
     page = result._repr_html_()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

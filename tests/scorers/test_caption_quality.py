@@ -21,25 +21,25 @@ def embedder() -> SentenceTransformerEmbedder:
 
 
 def test_good_captions_are_far_above_chance(embedder: SentenceTransformerEmbedder) -> None:
-    found = caption_quality(GOOD, REFERENCES, embedder)
-    assert found.similarity.value is not None
-    assert found.chance is not None
-    assert found.chance.value is not None
-    assert found.similarity.value > 0.6 > 0.3 > found.chance.value  # noqa: PLR0133 - a chain
-    assert found.missing == ("four",)
-    assert found.similarity.n == 3
-    assert list(found.by_clip) == ["one", "two", "three"]
+    quality = caption_quality(GOOD, REFERENCES, embedder)
+    assert quality.similarity.value is not None
+    assert quality.chance is not None
+    assert quality.chance.value is not None
+    assert quality.similarity.value > 0.6 > 0.3 > quality.chance.value  # noqa: PLR0133 - a chain
+    assert quality.missing == ("four",)
+    assert quality.similarity.n == 3
+    assert list(quality.by_clip) == ["one", "two", "three"]
 
 
-def test_a_caption_equal_to_its_only_reference_scores_one(
+def test_caption_equal_to_its_reference_scores_one(
     embedder: SentenceTransformerEmbedder,
 ) -> None:
-    found = caption_quality({"two": REFERENCES["two"][0]}, REFERENCES, embedder)
-    assert found.similarity.value == pytest.approx(1.0, abs=1e-5)
-    assert found.chance is None
+    quality = caption_quality({"two": REFERENCES["two"][0]}, REFERENCES, embedder)
+    assert quality.similarity.value == pytest.approx(1.0, abs=1e-5)
+    assert quality.chance is None
 
 
-def test_without_references_there_is_nothing_to_compare(
+def test_missing_references_are_rejected(
     embedder: SentenceTransformerEmbedder,
 ) -> None:
     with pytest.raises(InvalidInputError, match="both a caption and references"):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
@@ -37,8 +37,8 @@ class Short(Letters):
         return np.ones((len(texts) // 2, 3))
 
 
-def cosine(one: str, other: str) -> float:
-    a, b = Letters().embed([one, other]).astype(float)
+def cosine(first: str, second: str) -> float:
+    a, b = Letters().embed([first, second]).astype(float)
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
@@ -56,7 +56,7 @@ def test_scores_are_cosines_of_the_templated_texts(captions: list[str], labels: 
 
 
 @given(st.dictionaries(words, st.lists(words, max_size=3), min_size=1, max_size=4))
-def test_synonyms_are_pooled_by_the_named_rule(synonyms: dict[str, list[str]]) -> None:
+def test_synonyms_are_pooled_by_max_or_mean(synonyms: dict[str, list[str]]) -> None:
     labels = list(synonyms)
     for pooling, pool in (("max", np.max), ("mean", np.mean)):
         scorer = EmbeddingScorer(Letters(), template="{}", synonyms=synonyms, pooling=pooling)  # type: ignore[arg-type]
@@ -76,24 +76,22 @@ def test_each_distinct_text_is_embedded_once_and_labels_once_per_list() -> None:
     assert embedder.asked == [["a", "b"], ["c", "d"], ["d"]]
 
 
-def test_real_sentence_embeddings_keep_the_contract_and_know_that_a_crow_is_a_crow() -> None:
+def test_sentence_embeddings_satisfy_the_contract_and_rank_the_right_label_first() -> None:
     scorer = EmbeddingScorer.local()
     check_scorer(scorer)
     scores = scorer.score(["The sound of a carrion crow."], ["crow", "drum", "bell"])
     assert scores.argmax() == 0
 
 
-def test_braces_in_captions_are_only_text() -> None:
+def test_braces_in_captions_are_plain_text() -> None:
     scorer = EmbeddingScorer(Letters(), template="{}")
     scores = scorer.score(["{0.__class__} {} %s"], ["a"])
     assert scores.shape == (1, 1)
 
 
-@settings(deadline=None)
-@given(st.integers(5_000, 10_000))
-def test_ten_thousand_labels_are_no_trouble(n_labels: int) -> None:
-    labels = [f"label {n}" for n in range(n_labels)]
-    assert EmbeddingScorer(Letters()).score(["a"], labels).shape == (1, n_labels)
+def test_ten_thousand_labels_are_scored() -> None:
+    labels = [f"label {n}" for n in range(10_000)]
+    assert EmbeddingScorer(Letters()).score(["a"], labels).shape == (1, 10_000)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +105,7 @@ def test_ten_thousand_labels_are_no_trouble(n_labels: int) -> None:
         (["a"], "abc", "list of texts"),
     ],
 )
-def test_lists_that_have_no_answer_are_refused(
+def test_invalid_captions_and_labels_are_rejected(
     captions: Sequence[str], labels: Sequence[str], words: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=words):
@@ -117,12 +115,12 @@ def test_lists_that_have_no_answer_are_refused(
 @pytest.mark.parametrize(
     ("embedder", "words"), [(Zero(), "no direction"), (Short(), "one row per")]
 )
-def test_an_embedder_that_answers_nonsense_is_found_out(embedder: Letters, words: str) -> None:
+def test_invalid_embeddings_are_rejected(embedder: Letters, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         EmbeddingScorer(embedder).score(["a", "b"], ["c", "d"])
 
 
-def test_options_are_checked() -> None:
+def test_invalid_options_are_rejected() -> None:
     with pytest.raises(InvalidInputError, match="must be a list"):
         EmbeddingScorer(Letters(), synonyms={"crow": "raven"})
     with pytest.raises(InvalidInputError, match="exactly once"):
@@ -131,7 +129,7 @@ def test_options_are_checked() -> None:
         EmbeddingScorer(Letters(), pooling="sum")  # type: ignore[arg-type]
 
 
-def test_the_info_holds_whatever_changes_a_score() -> None:
+def test_info_has_all_options_that_change_a_score() -> None:
     plain = EmbeddingScorer(Letters())
     assert plain.info.parts["embedder"].name == "letters"
     others = [

@@ -30,30 +30,30 @@ from audioprobe.testing import check_scorer
         ("!!!", "rain", 0.0),
     ],
 )
-def test_the_share_of_the_labels_words_that_were_said(
+def test_score_is_the_share_of_label_words_in_the_caption(
     caption: str, label: str, score: float
 ) -> None:
     assert KeywordScorer().score([caption], [label])[0, 0] == score
 
 
 @pytest.mark.parametrize("label", ["!!!", "___", "...", "♪", " - "])
-def test_a_label_without_a_word_is_refused_unless_a_synonym_has_one(label: str) -> None:
+def test_label_without_words_is_rejected_unless_a_synonym_has_one(label: str) -> None:
     with pytest.raises(InvalidInputError, match="no word"):
         KeywordScorer().score([], ["rain", label])
     scorer = KeywordScorer(synonyms={label: ["?", "loud rain"]})
     assert scorer.score(["rain"], [label]).tolist() == [[0.5]]
 
 
-def test_the_best_synonym_counts() -> None:
+def test_best_synonym_counts() -> None:
     scorer = KeywordScorer(synonyms={"crow": ["corvid", "carrion bird"]})
     assert scorer.score(["a corvid", "a bird", "a dog"], ["crow"]).tolist() == [[1.0], [0.5], [0.0]]
     assert scorer.info != KeywordScorer().info
 
 
-def test_it_keeps_the_contract_of_scorers() -> None:
+def test_keyword_scorer_satisfies_the_contract() -> None:
     check_scorer(KeywordScorer())
 
 
-def test_an_empty_caption_is_refused() -> None:
+def test_empty_caption_is_rejected() -> None:
     with pytest.raises(InvalidInputError, match="empty caption"):
         KeywordScorer().score([""], ["crow"])

@@ -38,14 +38,14 @@ def test_captions_are_cut_as_in_the_script(entry: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("entry", REFERENCES, ids=lambda e: f"{e['dataset']}: {e['ref']}")
-def test_references_are_read_as_in_the_script(entry: dict[str, object]) -> None:
+def test_references_are_parsed_as_in_the_script(entry: dict[str, object]) -> None:
     truth = RECIPES[str(entry["dataset"])].truth(str(entry["ref"]))
     expected = entry["truth"]
     assert list(truth) == (expected if isinstance(expected, list) else [expected])
 
 
 @pytest.mark.parametrize(("name", "label", "text"), LABELS)
-def test_labels_are_worded_as_in_the_script(name: str, label: str, text: str) -> None:
+def test_labels_are_formatted_as_in_the_script(name: str, label: str, text: str) -> None:
     # The golden labels of VGGSound have their underscore replaced already.
     assert RECIPES[name].label_text(label) == text
 
@@ -62,7 +62,7 @@ def test_scores_of_several_texts_are_pooled_as_in_the_script(case: dict[str, obj
 
 
 @pytest.mark.parametrize(("compat", "mode"), [("ltu:vggsound", "max"), ("ltu:as", "accu")])
-def test_the_scorer_in_compatible_mode_gives_the_golden_scores(compat: str, mode: str) -> None:
+def test_compat_mode_reproduces_the_golden_scores(compat: str, mode: str) -> None:
     texts = {f"sound of {key}": vector for key, vector in VECTORS["cache"].items()}
     labels = {f"sound of {key}": vector for key, vector in VECTORS["labels"].items()}
     scorer = EmbeddingScorer(Lookup(texts | labels), compat=compat)
@@ -76,7 +76,7 @@ def test_the_scorer_in_compatible_mode_gives_the_golden_scores(compat: str, mode
     assert scorer.info.options == {"compat": compat}
 
 
-def test_ltu_alone_is_the_recipe_of_audioset_and_others_are_refused() -> None:
+def test_ltu_without_a_name_is_audioset_and_unknown_names_are_rejected() -> None:
     vectors = {"sound of e dog": [1.0, 0.0], "sound of dog": [1.0, 0.0]}
     scorer = EmbeddingScorer(Lookup(vectors), compat="ltu")
     assert scorer.score(["the dog"], ["Dog"]) == pytest.approx(1.0)
@@ -86,7 +86,7 @@ def test_ltu_alone_is_the_recipe_of_audioset_and_others_are_refused() -> None:
         EmbeddingScorer(Lookup({}), compat="clap")
 
 
-def test_no_quirk_is_a_default() -> None:
+def test_quirks_are_not_defaults() -> None:
     vectors = {"sound of the dog": [1.0, 0.0], "sound of Dog": [-1.0, 0.0]}
     scorer = EmbeddingScorer(Lookup(vectors))
     assert scorer.score([" the dog "], ["Dog"]) == pytest.approx(-1.0)  # letters and sign are kept

@@ -37,14 +37,14 @@ def test_tokens_beyond_the_limit_are_counted(
     assert EmbeddingScorer(CharacterEmbedder()).excess_tokens([LONG]) is None
 
 
-def test_a_label_that_would_be_read_in_part_is_refused(
+def test_label_beyond_the_token_limit_is_rejected(
     embedder: SentenceTransformerEmbedder,
 ) -> None:
     with pytest.raises(InvalidInputError, match=f"last {300 + AROUND - LIMIT} tokens of"):
         EmbeddingScorer(embedder).score(["a crow"], ["crow", LONG])
 
 
-def test_results_count_captions_that_were_read_in_part(
+def test_result_counts_captions_beyond_the_token_limit(
     embedder: SentenceTransformerEmbedder,
 ) -> None:
     model = ScriptedModel(
