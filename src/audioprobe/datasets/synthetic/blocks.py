@@ -4,6 +4,7 @@ All sounds are mono, float64, at `SAMPLE_RATE`, of shape (n,); `scenes` sets the
 """
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ SAMPLE_RATE = 16_000  # Hz, as for the audio encoder of LTU
 
 Event = Callable[[], Float64Array]
 """Renders a sound event, with new random details at each call."""
+
+Source = Callable[[np.random.Generator, int], Float64Array]
+"""Draws the parameters of a source and renders a number of samples, at any level."""
 
 
 def samples(seconds: float) -> int:
@@ -179,6 +183,32 @@ def repeat(
         _add(total, event(), samples(onset))
         onset += max(0.01, gap * (1 + jitter * rng.uniform(-1, 1)))
     return total
+
+
+def repeated(
+    *, gap: tuple[float, float], jitter: float, **parameters: tuple[float, ...]
+) -> Callable[[Callable[..., Float64Array]], Source]:
+    """Make a source from a function that renders one event.
+
+    The function takes a random generator and the parameters, which are drawn once per sound.
+
+    Args:
+        gap: range of the mean seconds from onset to onset.
+        jitter: largest deviation of a gap relative to the mean, from 0 to 1.
+        parameters: low, high and optionally the number of values of each parameter; drawn from a
+            uniform distribution in this order, before the gap.
+    """
+
+    def decorate(render: Callable[..., Float64Array]) -> Source:
+        @wraps(render)
+        def source(rng: np.random.Generator, n: int) -> Float64Array:
+            values = {name: rng.uniform(*limits) for name, limits in parameters.items()}
+            mean_gap = rng.uniform(*gap)
+            return repeat(lambda: render(rng, **values), n, rng, mean_gap, jitter)
+
+        return source
+
+    return decorate
 
 
 def scatter(event: Event, n: int, rng: np.random.Generator, rate: float) -> Float64Array:

@@ -1,6 +1,7 @@
 """Vehicles, machines, tools and alarms."""
 
 import numpy as np
+from numpy.random import Generator
 
 from audioprobe.datasets.synthetic.blocks import (
     SAMPLE_RATE,
@@ -12,6 +13,7 @@ from audioprobe.datasets.synthetic.blocks import (
     noise,
     oscillate,
     repeat,
+    repeated,
     ring,
     samples,
     silence,
@@ -23,7 +25,7 @@ from audioprobe.types import Float64Array
 
 
 def _motor(
-    rng: np.random.Generator, pitch: Float64Array, n_harmonics: int, power: float, roughness: float
+    rng: Generator, pitch: Float64Array, n_harmonics: int, power: float, roughness: float
 ) -> Float64Array:
     """An engine: uneven harmonics of the firing rate, and noise that is modulated by it."""
     n = len(pitch)
@@ -33,21 +35,21 @@ def _motor(
     return oscillate(pitch, weights.tolist()) * level + roughness * noise(n, rng, 0.8) * beat**2
 
 
-def car(rng: np.random.Generator, n: int) -> Float64Array:
+def car(rng: Generator, n: int) -> Float64Array:
     """An engine that idles or accelerates."""
     course = curve(rng.uniform(0.8, 2.2, 3), n) if rng.random() < 0.6 else np.ones(n)
     pitch = rng.uniform(28, 55) * course * (1 + 0.01 * noise(n, rng, 1.5))
     return band(_motor(rng, pitch, 40, 0.8, 0.5), 30, rng.uniform(900, 2500))
 
 
-def motorcycle(rng: np.random.Generator, n: int) -> Float64Array:
+def motorcycle(rng: Generator, n: int) -> Float64Array:
     """A rougher, higher engine with changing speed."""
     course = rng.uniform(45, 80) * curve(rng.uniform(0.8, 2.8, 6), n)
     pitch = course * (1 + 0.02 * noise(n, rng, 1.0))
     return formants(_motor(rng, pitch, 60, 0.4, 0.6), (180, 600, 1500), 0.6)
 
 
-def helicopter(rng: np.random.Generator, n: int) -> Float64Array:
+def helicopter(rng: Generator, n: int) -> Float64Array:
     """Slaps of rotor blades, and the whine of a turbine."""
     rate = rng.uniform(9, 22)
 
@@ -60,13 +62,13 @@ def helicopter(rng: np.random.Generator, n: int) -> Float64Array:
     return repeat(slap, n, rng, 1 / rate, 0.02) * curve(rng.uniform(0.3, 1, 3), n) + whine
 
 
-def propeller_plane(rng: np.random.Generator, n: int) -> Float64Array:
+def propeller_plane(rng: Generator, n: int) -> Float64Array:
     """A drone that passes by with slightly falling pitch."""
     pitch = rng.uniform(70, 130) * curve([1.06, 1.04, 0.96, 0.94], n)
     return _motor(rng, pitch, 30, 0.7, 0.3) * curve(rng.uniform(0.2, 1, 4), n)
 
 
-def train(rng: np.random.Generator, n: int) -> Float64Array:
+def train(rng: Generator, n: int) -> Float64Array:
     """Wheels over rail joints, a rumble, and a horn of three notes."""
     root = rng.uniform(250, 330)
 
@@ -85,59 +87,47 @@ def train(rng: np.random.Generator, n: int) -> Float64Array:
     return wheels + 0.5 * rumble + 0.25 * repeat(horn, n, rng, rng.uniform(3, 6), 0.3)
 
 
-def vacuum_cleaner(rng: np.random.Generator, n: int) -> Float64Array:
+def vacuum_cleaner(rng: Generator, n: int) -> Float64Array:
     """A loud hiss of air with the whine of a motor."""
     pitch = rng.uniform(180, 380) * curve([0.4, 1, 1, 1, 1], n) ** rng.choice([0, 1])
     air = band(noise(n, rng, 0.4), 150, 7000)
     return air + 0.35 * oscillate(pitch, [0.6, 1, 0.3, 0.5, 0.2, 0.4])
 
 
-def power_drill(rng: np.random.Generator, n: int) -> Float64Array:
-    """A whine in bursts, lower under load."""
-    pitch = rng.uniform(220, 420)
-
-    def burst() -> Float64Array:
-        m = samples(rng.uniform(0.8, 2.5))
-        course = pitch * curve([0.3, 1, 1, rng.uniform(0.6, 0.9), 1, 0.3], m)
-        rattle = 1 + 0.4 * sine(rng.uniform(25, 60), m)
-        return (oscillate(course, falling(25, 0.3)) * rattle + noise(m, rng)) * swell(m, 0.05, 0.1)
-
-    return repeat(burst, n, rng, rng.uniform(2.0, 3.5), 0.3)
+@repeated(pitch=(220, 420), gap=(2.0, 3.5), jitter=0.3)
+def power_drill(rng: Generator, pitch: float) -> Float64Array:
+    """A burst of a whine, lower under load."""
+    m = samples(rng.uniform(0.8, 2.5))
+    course = pitch * curve([0.3, 1, 1, rng.uniform(0.6, 0.9), 1, 0.3], m)
+    rattle = 1 + 0.4 * sine(rng.uniform(25, 60), m)
+    return (oscillate(course, falling(25, 0.3)) * rattle + noise(m, rng)) * swell(m, 0.05, 0.1)
 
 
-def chainsaw(rng: np.random.Generator, n: int) -> Float64Array:
+def chainsaw(rng: Generator, n: int) -> Float64Array:
     """A small engine between idle and full speed."""
     course = rng.uniform(90, 140) * curve(rng.choice([0.45, 1.0, 1.1], 9), n)
     pitch = course * (1 + 0.03 * noise(n, rng, 1))
     return formants(_motor(rng, pitch, 50, 0.15, 0.8), (900, 2200, 3500), 0.6)
 
 
-def hammer(rng: np.random.Generator, n: int) -> Float64Array:
-    """Blows on a nail: low wood and high metal."""
-    modes = rng.uniform(1500, 6500, 4)
-
-    def blow() -> Float64Array:
-        m = samples(0.2)
-        wood = band(noise(m, rng, 0.8), 100, 900) * decay(m, 0.09)
-        return wood * 1.5 + 0.3 * ring(modes, rng.uniform(0.05, 0.15, 4), rng.uniform(0.2, 1, 4), m)
-
-    return repeat(blow, n, rng, rng.uniform(0.3, 0.8), 0.12)
+@repeated(modes=(1500, 6500, 4), gap=(0.3, 0.8), jitter=0.12)
+def hammer(rng: Generator, modes: Float64Array) -> Float64Array:
+    """A blow on a nail: low wood and high metal."""
+    m = samples(0.2)
+    wood = band(noise(m, rng, 0.8), 100, 900) * decay(m, 0.09)
+    return wood * 1.5 + 0.3 * ring(modes, rng.uniform(0.05, 0.15, 4), rng.uniform(0.2, 1, 4), m)
 
 
-def saw(rng: np.random.Generator, n: int) -> Float64Array:
-    """Strokes of a hand saw."""
-    rate = rng.uniform(60, 140)
-
-    def stroke() -> Float64Array:
-        m = samples(rng.uniform(0.3, 0.5))
-        speed: Float64Array = np.sin(np.pi * np.arange(m) / m)
-        teeth = 0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(rate * speed) / SAMPLE_RATE)
-        return band(noise(m, rng, 0.3), 600, 6500) * speed * (0.4 + 0.6 * teeth)
-
-    return repeat(stroke, n, rng, rng.uniform(0.45, 0.65), 0.05)
+@repeated(rate=(60, 140), gap=(0.45, 0.65), jitter=0.05)
+def saw(rng: Generator, rate: float) -> Float64Array:
+    """A stroke of a hand saw."""
+    m = samples(rng.uniform(0.3, 0.5))
+    speed: Float64Array = np.sin(np.pi * np.arange(m) / m)
+    teeth = 0.5 + 0.5 * np.sin(2 * np.pi * np.cumsum(rate * speed) / SAMPLE_RATE)
+    return band(noise(m, rng, 0.3), 600, 6500) * speed * (0.4 + 0.6 * teeth)
 
 
-def clock(rng: np.random.Generator, n: int) -> Float64Array:
+def clock(rng: Generator, n: int) -> Float64Array:
     """Alternating ticks."""
     modes = [rng.uniform(1800, 4500, 3), rng.uniform(1500, 4000, 3)]
 
@@ -150,46 +140,36 @@ def clock(rng: np.random.Generator, n: int) -> Float64Array:
     return repeat(tick, n, rng, rng.choice([0.25, 0.5, 1.0]) * rng.uniform(0.97, 1.03), 0.0)
 
 
-def computer_keyboard(rng: np.random.Generator, n: int) -> Float64Array:
-    """Fast irregular keystrokes, each with a click down and up."""
-
-    def key() -> Float64Array:
-        m = samples(0.05)
-        down = band(noise(m, rng), rng.uniform(600, 2000), 7000) * decay(m, 0.02)
-        up = 0.4 * band(noise(m, rng), 1500, 7500) * decay(m, 0.012)
-        return np.concatenate([down, silence(rng.uniform(0.02, 0.06)), up])
-
-    return repeat(key, n, rng, rng.uniform(0.09, 0.2), 0.7)
+@repeated(gap=(0.09, 0.2), jitter=0.7)
+def computer_keyboard(rng: Generator) -> Float64Array:
+    """A keystroke: a click down and up."""
+    m = samples(0.05)
+    down = band(noise(m, rng), rng.uniform(600, 2000), 7000) * decay(m, 0.02)
+    up = 0.4 * band(noise(m, rng), 1500, 7500) * decay(m, 0.012)
+    return np.concatenate([down, silence(rng.uniform(0.02, 0.06)), up])
 
 
-def gun(rng: np.random.Generator, n: int) -> Float64Array:
-    """Shots: a crack, then the reverberation of the surroundings."""
-    reverberation = rng.uniform(0.3, 1.5)
-
-    def shot() -> Float64Array:
-        m = samples(reverberation)
-        crack = noise(m, rng) * decay(m, 0.06) * 2
-        return crack + band(noise(m, rng, 1.4), 40, 1500) * decay(m, reverberation)
-
-    return repeat(shot, n, rng, rng.uniform(0.5, 2.5), 0.5)
+@repeated(reverberation=(0.3, 1.5), gap=(0.5, 2.5), jitter=0.5)
+def gun(rng: Generator, reverberation: float) -> Float64Array:
+    """A shot: a crack, then the reverberation of the surroundings."""
+    m = samples(reverberation)
+    crack = noise(m, rng) * decay(m, 0.06) * 2
+    return crack + band(noise(m, rng, 1.4), 40, 1500) * decay(m, reverberation)
 
 
-def glass(rng: np.random.Generator, n: int) -> Float64Array:
-    """Breaking panes: a crash, then ringing shards."""
-
-    def crash() -> Float64Array:
-        m = samples(1.5)
-        total = band(noise(m, rng), 1500, 7900) * decay(m, 0.15) * 1.5
-        for _ in range(int(rng.integers(15, 40))):
-            onset = int(m * rng.beta(1, 3))
-            modes, decays = rng.uniform(2500, 7800, 3), rng.uniform(0.05, 0.3, 3)
-            total[onset:] += ring(modes, decays, rng.uniform(0.1, 0.5, 3), m - onset)
-        return total
-
-    return repeat(crash, n, rng, rng.uniform(2.5, 5.0), 0.4)
+@repeated(gap=(2.5, 5.0), jitter=0.4)
+def glass(rng: Generator) -> Float64Array:
+    """A breaking pane: a crash, then ringing shards."""
+    m = samples(1.5)
+    total = band(noise(m, rng), 1500, 7900) * decay(m, 0.15) * 1.5
+    for _ in range(int(rng.integers(15, 40))):
+        onset = int(m * rng.beta(1, 3))
+        modes, decays = rng.uniform(2500, 7800, 3), rng.uniform(0.05, 0.3, 3)
+        total[onset:] += ring(modes, decays, rng.uniform(0.1, 0.5, 3), m - onset)
+    return total
 
 
-def siren(rng: np.random.Generator, n: int) -> Float64Array:
+def siren(rng: Generator, n: int) -> Float64Array:
     """A slow or fast sweep, or two alternating tones."""
     low, high = rng.uniform(450, 650), rng.uniform(950, 1500)
     time = np.arange(n) / SAMPLE_RATE
@@ -203,57 +183,40 @@ def siren(rng: np.random.Generator, n: int) -> Float64Array:
     return oscillate(pitch, falling(10, 0.8))
 
 
-def car_horn(rng: np.random.Generator, n: int) -> Float64Array:
-    """Two tones a third apart, in long or short blasts."""
-    root = rng.uniform(320, 480)
-
-    def blast() -> Float64Array:
-        m = samples(rng.uniform(0.2, 1.5))
-        tones = tone(root, m, falling(14, 0.4)) + tone(root * 1.26, m, falling(12, 0.4))
-        return tones * swell(m, 0.015, 0.03)
-
-    return repeat(blast, n, rng, rng.uniform(0.8, 2.5), 0.5)
+@repeated(root=(320, 480), gap=(0.8, 2.5), jitter=0.5)
+def car_horn(rng: Generator, root: float) -> Float64Array:
+    """A long or short blast of two tones a third apart."""
+    m = samples(rng.uniform(0.2, 1.5))
+    tones = tone(root, m, falling(14, 0.4)) + tone(root * 1.26, m, falling(12, 0.4))
+    return tones * swell(m, 0.015, 0.03)
 
 
-def telephone(rng: np.random.Generator, n: int) -> Float64Array:
-    """Rings of a bell with a fast clapper, or an electronic warble."""
-    high = rng.uniform(900, 2200)
-    warble, electronic = rng.uniform(14, 25), rng.random() < 0.5
-
-    def ringing() -> Float64Array:
-        m = samples(rng.uniform(0.8, 1.8))
-        if electronic:
-            pitch = np.where(sine(warble, m) > 0, high, high * 0.8)
-            return oscillate(pitch, [1, 0.2, 0.3]) * swell(m, 0.01, 0.02)
-        strike = 0.5 + 0.5 * np.abs(sine(warble / 2, m))
-        return (tone(high, m) + 0.6 * tone(2.76 * high, m)) * strike * swell(m, 0.01, 0.15)
-
-    return repeat(ringing, n, rng, rng.uniform(2.2, 3.5), 0.02)
+@repeated(high=(900, 2200), warble=(14, 25), kind=(0, 1), gap=(2.2, 3.5), jitter=0.02)
+def telephone(rng: Generator, high: float, warble: float, kind: float) -> Float64Array:
+    """A ring of a bell with a fast clapper, or an electronic warble."""
+    m = samples(rng.uniform(0.8, 1.8))
+    if kind < 0.5:
+        pitch = np.where(sine(warble, m) > 0, high, high * 0.8)
+        return oscillate(pitch, [1, 0.2, 0.3]) * swell(m, 0.01, 0.02)
+    strike = 0.5 + 0.5 * np.abs(sine(warble / 2, m))
+    return (tone(high, m) + 0.6 * tone(2.76 * high, m)) * strike * swell(m, 0.01, 0.15)
 
 
-def alarm_clock(rng: np.random.Generator, n: int) -> Float64Array:
-    """Beeps of a digital clock in groups of four."""
-    pitch, length = rng.uniform(1800, 3200), rng.uniform(0.05, 0.1)
-
-    def beeps() -> Float64Array:
-        m = samples(length)
-        beep = tone(pitch, m, [1, 0, 0.3]) * swell(m, 0.003, 0.003)
-        return np.concatenate([beep, silence(length)] * 4)
-
-    return repeat(beeps, n, rng, rng.uniform(0.9, 1.3), 0.0)
+@repeated(pitch=(1800, 3200), length=(0.05, 0.1), gap=(0.9, 1.3), jitter=0.0)
+def alarm_clock(_: Generator, pitch: float, length: float) -> Float64Array:
+    """Four beeps of a digital clock."""
+    m = samples(length)
+    beep = tone(pitch, m, [1, 0, 0.3]) * swell(m, 0.003, 0.003)
+    return np.concatenate([beep, silence(length)] * 4)
 
 
-def whistle(rng: np.random.Generator, n: int) -> Float64Array:
-    """A referee's whistle with a trill."""
-    pitch = rng.uniform(2400, 3600)
-
-    def blow() -> Float64Array:
-        m = samples(rng.uniform(0.3, 1.2))
-        trill = sine(rng.uniform(25, 45), m)
-        trilled = oscillate(pitch * (1 + 0.02 * trill), [1, 0.15]) * (0.7 + 0.3 * trill)
-        return (trilled + 0.1 * band(noise(m, rng), 2000, 6000)) * swell(m, 0.02, 0.05)
-
-    return repeat(blow, n, rng, rng.uniform(1.0, 2.5), 0.4)
+@repeated(pitch=(2400, 3600), gap=(1.0, 2.5), jitter=0.4)
+def whistle(rng: Generator, pitch: float) -> Float64Array:
+    """A blow of a referee's whistle with a trill."""
+    m = samples(rng.uniform(0.3, 1.2))
+    trill = sine(rng.uniform(25, 45), m)
+    trilled = oscillate(pitch * (1 + 0.02 * trill), [1, 0.15]) * (0.7 + 0.3 * trill)
+    return (trilled + 0.1 * band(noise(m, rng), 2000, 6000)) * swell(m, 0.02, 0.05)
 
 
 MACHINES = (

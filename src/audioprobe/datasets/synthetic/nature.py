@@ -1,6 +1,7 @@
 """Weather, water, fire and people."""
 
 import numpy as np
+from numpy.random import Generator
 
 from audioprobe.datasets.synthetic.blocks import (
     band,
@@ -9,6 +10,7 @@ from audioprobe.datasets.synthetic.blocks import (
     noise,
     oscillate,
     repeat,
+    repeated,
     samples,
     scatter,
     silence,
@@ -18,7 +20,7 @@ from audioprobe.datasets.synthetic.blocks import (
 from audioprobe.types import Float64Array
 
 
-def rain(rng: np.random.Generator, n: int) -> Float64Array:
+def rain(rng: Generator, n: int) -> Float64Array:
     """A hiss of distant drops, and single drops nearby."""
 
     def drop() -> Float64Array:
@@ -29,7 +31,7 @@ def rain(rng: np.random.Generator, n: int) -> Float64Array:
     return rng.uniform(0.15, 0.5) * hiss + 0.8 * scatter(drop, n, rng, rng.uniform(20, 120))
 
 
-def wind(rng: np.random.Generator, n: int) -> Float64Array:
+def wind(rng: Generator, n: int) -> Float64Array:
     """Gusts: low noise of varying level, with a whistle in strong gusts."""
     gust = np.clip(0.4 + 0.8 * noise(n, rng, 2.6), 0.05, None)
     low = band(noise(n, rng, 1.2), 40, rng.uniform(400, 900))
@@ -38,21 +40,18 @@ def wind(rng: np.random.Generator, n: int) -> Float64Array:
     return gust * low + rng.uniform(0.05, 0.4) * gust**2 * high
 
 
-def thunder(rng: np.random.Generator, n: int) -> Float64Array:
+@repeated(gap=(4.0, 7.0), jitter=0.3)
+def thunder(rng: Generator) -> Float64Array:
     """A crack of random level, then a fading rumble."""
-
-    def clap() -> Float64Array:
-        m = samples(rng.uniform(3.0, 6.0))
-        level = np.abs(noise(m, rng, 2.2)) + 0.2
-        rumble = band(noise(m, rng, 1.6), 25, rng.uniform(150, 350))
-        rumble = rumble * level * curve([0.5, 1, 0.6, 0.3, 0], m)
-        crack = band(noise(m, rng), 200, 5000) * decay(m, rng.uniform(0.4, 1.2))
-        return 3 * rumble + rng.uniform(0, 1.2) * crack
-
-    return repeat(clap, n, rng, rng.uniform(4.0, 7.0), 0.3)
+    m = samples(rng.uniform(3.0, 6.0))
+    level = np.abs(noise(m, rng, 2.2)) + 0.2
+    rumble = band(noise(m, rng, 1.6), 25, rng.uniform(150, 350))
+    rumble = rumble * level * curve([0.5, 1, 0.6, 0.3, 0], m)
+    crack = band(noise(m, rng), 200, 5000) * decay(m, rng.uniform(0.4, 1.2))
+    return 3 * rumble + rng.uniform(0, 1.2) * crack
 
 
-def stream(rng: np.random.Generator, n: int) -> Float64Array:
+def stream(rng: Generator, n: int) -> Float64Array:
     """Running water: bubbles, each a short rising tone, over a murmur."""
 
     def bubble() -> Float64Array:
@@ -65,7 +64,7 @@ def stream(rng: np.random.Generator, n: int) -> Float64Array:
     return scatter(bubble, n, rng, rng.uniform(60, 160)) + rng.uniform(0.2, 0.6) * murmur
 
 
-def surf(rng: np.random.Generator, n: int) -> Float64Array:
+def surf(rng: Generator, n: int) -> Float64Array:
     """Waves that break and run out, every few seconds."""
 
     def wave() -> Float64Array:
@@ -77,7 +76,7 @@ def surf(rng: np.random.Generator, n: int) -> Float64Array:
     return repeat(wave, n, rng, rng.uniform(3.5, 6.0), 0.3) + 0.03 * noise(n, rng, 1)
 
 
-def fire(rng: np.random.Generator, n: int) -> Float64Array:
+def fire(rng: Generator, n: int) -> Float64Array:
     """Crackles over a low roar."""
 
     def crackle() -> Float64Array:
@@ -89,7 +88,7 @@ def fire(rng: np.random.Generator, n: int) -> Float64Array:
     return 1.5 * scatter(crackle, n, rng, rng.uniform(8, 40)) + rng.uniform(0.1, 0.4) * roar
 
 
-def applause(rng: np.random.Generator, n: int) -> Float64Array:
+def applause(rng: Generator, n: int) -> Float64Array:
     """Many hands, each with its own rhythm."""
     total = np.zeros(n)
     for _ in range(int(rng.integers(8, 25))):
@@ -103,21 +102,17 @@ def applause(rng: np.random.Generator, n: int) -> Float64Array:
     return total * swell(n, rng.uniform(0.2, 1.0), rng.uniform(0.5, 1.5))
 
 
-def footstep(rng: np.random.Generator, n: int) -> Float64Array:
-    """Steps: heel and sole, on a hard or soft floor."""
-    hardness = rng.uniform(0, 1)
-
-    def step() -> Float64Array:
-        m, delay = samples(0.18), samples(0.06)
-        heel = band(noise(m, rng, 1.0), 60, 300 + 900 * hardness) * decay(m, 0.08)
-        sole = band(noise(m, rng), 500, 2000 + 5000 * hardness) * np.roll(decay(m, 0.05), delay)
-        sole[:delay] = 0
-        return 1.5 * heel + rng.uniform(0.2, 0.5) * sole
-
-    return repeat(step, n, rng, rng.uniform(0.38, 0.75), 0.06)
+@repeated(hardness=(0, 1), gap=(0.38, 0.75), jitter=0.06)
+def footstep(rng: Generator, hardness: float) -> Float64Array:
+    """A step: heel and sole, on a hard or soft floor."""
+    m, delay = samples(0.18), samples(0.06)
+    heel = band(noise(m, rng, 1.0), 60, 300 + 900 * hardness) * decay(m, 0.08)
+    sole = band(noise(m, rng), 500, 2000 + 5000 * hardness) * np.roll(decay(m, 0.05), delay)
+    sole[:delay] = 0
+    return 1.5 * heel + rng.uniform(0.2, 0.5) * sole
 
 
-def heart(rng: np.random.Generator, n: int) -> Float64Array:
+def heart(rng: Generator, n: int) -> Float64Array:
     """Two dull thumps per beat."""
     pitch = rng.uniform(35, 65)
 
@@ -130,18 +125,14 @@ def heart(rng: np.random.Generator, n: int) -> Float64Array:
     return repeat(beat, n, rng, rng.uniform(0.6, 1.1), 0.03) + 0.01 * band(noise(n, rng), 30, 200)
 
 
-def snoring(rng: np.random.Generator, n: int) -> Float64Array:
-    """Inhaling with a rattle, exhaling with a sigh."""
-    rattle = rng.uniform(25, 70)
-
-    def breath() -> Float64Array:
-        m = samples(rng.uniform(1.0, 1.6))
-        pulse = np.maximum(0, sine(rattle, m)) ** 3
-        inhale = band(noise(m, rng, 0.8), 100, 1500) * pulse * swell(m, 0.4, 0.3)
-        exhale = 0.25 * band(noise(m, rng, 0.4), 300, 3000) * swell(m, 0.2, 0.6)
-        return np.concatenate([inhale, exhale])
-
-    return repeat(breath, n, rng, rng.uniform(3.0, 4.0), 0.1)
+@repeated(rattle=(25, 70), gap=(3.0, 4.0), jitter=0.1)
+def snoring(rng: Generator, rattle: float) -> Float64Array:
+    """A breath: inhaling with a rattle, exhaling with a sigh."""
+    m = samples(rng.uniform(1.0, 1.6))
+    pulse = np.maximum(0, sine(rattle, m)) ** 3
+    inhale = band(noise(m, rng, 0.8), 100, 1500) * pulse * swell(m, 0.4, 0.3)
+    exhale = 0.25 * band(noise(m, rng, 0.4), 300, 3000) * swell(m, 0.2, 0.6)
+    return np.concatenate([inhale, exhale])
 
 
 NATURE = (rain, wind, thunder, stream, surf, fire, applause, footstep, heart, snoring)
