@@ -24,7 +24,7 @@ from audioprobe.finetuning.evaluation import Float32Array, layer_similarity, wei
 from audioprobe.finetuning.strategy import EarlyStopping
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.io.atomic import atomic_open
-from audioprobe.models.causal_lm.dtypes import dtype_of
+from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed

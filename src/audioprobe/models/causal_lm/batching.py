@@ -1,4 +1,4 @@
-"""Batches that fit: one that is too large for the memory is halved, and the next ones with it."""
+"""Batches that fit into memory: after a failure, the batch size is halved for the rest."""
 
 import gc
 import warnings
@@ -14,40 +14,37 @@ from audioprobe.errors import OutOfMemoryError
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-_NOT_EVEN_ONE = (
-    "Even one prompt does not fit into the memory. What takes less of it: a shorter prompt, fewer "
-    'new tokens, dtype="bfloat16" (half of float32), quantization (a quarter of bfloat16, on a '
-    "GPU), a smaller model."
+_SINGLE_PROMPT = (
+    "A single prompt does not fit into memory. Use a shorter prompt, fewer new tokens, "
+    'dtype="bfloat16" (half the memory of float32), quantization (a quarter of bfloat16, on a '
+    "GPU), or a smaller model."
 )
 
 
 def answer_one(answer: Callable[[], Answer]) -> Answer:
-    """What is computed for one prompt, which cannot be halved.
+    """Return the result of a computation for one prompt.
 
     Raises:
-        OutOfMemoryError: if it does not fit; says what would.
+        OutOfMemoryError: if it does not fit into memory.
     """
     answers = _try(lambda _: [answer()], ())
     if answers is None:
-        raise OutOfMemoryError(_NOT_EVEN_ONE)
+        raise OutOfMemoryError(_SINGLE_PROMPT)
     return answers[0]
 
 
 def answer_in_batches(
     items: Iterable[Item], size: int, answer: Callable[[Sequence[Item]], Iterable[Answer]]
 ) -> Iterator[Answer]:
-    """Answers to a stream of items, computed batch by batch.
+    """Yield the results for a stream of items, computed in batches, in order.
 
     Args:
-        items: pulled one batch ahead at most.
-        size: items per batch to begin with.
-        answer: one answer per item, the same in every company.
-
-    Yields:
-        The answers, in order.
+        items: read at most one batch ahead.
+        size: initial batch size.
+        answer: returns one result per item, independent of the batch.
 
     Raises:
-        OutOfMemoryError: if a single item does not fit; says what would.
+        OutOfMemoryError: if a single item does not fit into memory.
     """
     queue = iter(items)
     waiting: list[Item] = []
@@ -59,11 +56,11 @@ def answer_in_batches(
         answers = _try(answer, batch)
         if answers is None:
             if len(batch) == 1:
-                raise OutOfMemoryError(_NOT_EVEN_ONE)
+                raise OutOfMemoryError(_SINGLE_PROMPT)
             size = len(batch) // 2
             warnings.warn(
-                f"A batch of {len(batch)} does not fit into the memory; going on with batches of "
-                f"{size}. Pass batch_size={size} to begin with it.",
+                f"A batch of {len(batch)} does not fit into memory; continuing with batches of "
+                f"{size}. Pass batch_size={size} to avoid this.",
                 stacklevel=2,
             )
             continue
@@ -74,13 +71,13 @@ def answer_in_batches(
 def _try(
     answer: Callable[[Sequence[Item]], Iterable[Answer]], batch: Sequence[Item]
 ) -> list[Answer] | None:
-    """The answers, or None where the memory was too small."""
+    """The results, or None if memory was too small."""
     try:
         return list(answer(batch))
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not is_out_of_memory(error):
             raise
-    # After the handler, for its traceback holds on to the tensors of the attempt.
+    # Outside the handler, as its traceback references the tensors of the attempt.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

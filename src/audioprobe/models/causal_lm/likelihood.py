@@ -47,7 +47,7 @@ def log_likelihood(
     Args:
         model: a causal model of transformers.
         inputs: inputs for one prompt without padding: `input_ids` or `inputs_embeds`, shape
-            (1, n_tokens) or (1, n_tokens, width), and whatever else the model takes.
+            (1, n_tokens) or (1, n_tokens, width), and other inputs of the model.
         continuations: token ids, at least one each.
 
     Raises:

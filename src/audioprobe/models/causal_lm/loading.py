@@ -14,13 +14,28 @@ from torch import Tensor
 from transformers import AutoConfig, PreTrainedConfig, modeling_gguf_pytorch_utils
 from transformers.utils import logging as transformers_logging
 
-from audioprobe.errors import WeightsError
+from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.weights import refuse_differences
 
 Config = TypeVar("Config", bound=PreTrainedConfig)
 
+DTYPES = ("float32", "bfloat16", "float16")
+"""Number formats of a network: 4, 2 and 2 bytes per parameter."""
+
 # If a folder holds the same weights in both formats, safetensors are read.
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """Return torch's number format of a name in `DTYPES`.
+
+    Raises:
+        InvalidInputError: for another name.
+    """
+    if name not in DTYPES:
+        raise InvalidInputError(f"dtype must be one of {', '.join(DTYPES)}, got {name!r}.")
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

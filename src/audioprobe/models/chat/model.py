@@ -16,7 +16,6 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.causal_lm.batching import answer_in_batches
-from audioprobe.models.causal_lm.dtypes import dtype_of
 from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
     continue_batch,
@@ -25,6 +24,7 @@ from audioprobe.models.causal_lm.generation import (
 )
 from audioprobe.models.causal_lm.gguf import plain_folder
 from audioprobe.models.causal_lm.likelihood import PER_TOKEN, log_likelihood
+from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.chat.inputs import EncodedPrompt, PromptEncoder
 from audioprobe.models.chat.loading import load_model, load_processor

@@ -1,7 +1,7 @@
 """Length of audio that a processor uses, measured by changing the rest.
 
 Processors truncate long audio silently, each at another length. Samples that can be changed without
-changing the model's input are not used, whatever the rule is.
+changing the model's input are not used.
 """
 
 from collections.abc import Callable, Mapping

@@ -18,8 +18,7 @@ from transformers import ASTConfig, ASTForAudioClassification
 from audioprobe import weights
 from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
 from audioprobe.errors import WeightsError
-from audioprobe.models.causal_lm.dtypes import dtype_of
-from audioprobe.models.causal_lm.loading import load_network, read_config
+from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
 N_SPECIAL_TOKENS = 2  # class and distillation token, before the patches

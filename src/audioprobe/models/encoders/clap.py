@@ -25,8 +25,7 @@ from transformers import (
 from audioprobe import weights
 from audioprobe.audio.resample import resample
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.models.causal_lm.dtypes import dtype_of
-from audioprobe.models.causal_lm.loading import load_network, read_config
+from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond, text_ids
 from audioprobe.models.encoders.clap_spectrogram import ClapSpectrogram, mask_exactly
 from audioprobe.types import ComponentInfo, FloatArray, Waveform

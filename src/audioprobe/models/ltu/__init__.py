@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from audioprobe.models.ltu.conversion import convert_ltu, save_ltu
     from audioprobe.models.ltu.model import LTU
     from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
+    from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
     from audioprobe.models.ltu.whisper_frontend import WhisperFrontend
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "LTUCheckpoint",
     "LTUConfig",
     "LTUNetwork",
+    "LTUPrompts",
+    "TrainableLTU",
     "WhisperFrontend",
     "convert_ltu",
     "expand_lora",
@@ -39,6 +42,7 @@ _MODULES = {
     "conversion": ("convert_ltu", "save_ltu"),
     "model": ("LTU",),
     "network": ("LTUConfig", "LTUNetwork"),
+    "trainable": ("LTUPrompts", "TrainableLTU"),
     "whisper_frontend": ("WhisperFrontend",),
 }
 

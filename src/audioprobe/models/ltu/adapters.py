@@ -56,8 +56,8 @@ def save_adapter(
 def expand_lora(net: LTUNetwork, rank: int, targets: Sequence[str], seed: int) -> None:
     """Increase the rank of LoRA adapters, or add targets, in place and without changing outputs.
 
-    Trained directions stay; new ones are initialised as peft does, with a zero output. The scale
-    (alpha over rank) stays as far as an integer alpha allows.
+    Trained directions stay; new ones are initialised as in peft, with a zero output. The scale
+    (alpha over rank) stays up to the rounding of alpha to an integer.
 
     Args:
         net: network with or without LoRA.

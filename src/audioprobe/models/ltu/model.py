@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.causal_lm.batching import answer_in_batches, answer_one
-from audioprobe.models.causal_lm.dtypes import dtype_of
+from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.causal_lm.quantization import QUANTIZATIONS, Quantization, quantize
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import (
