@@ -1,7 +1,6 @@
-"""Notices of other libraries that say nothing about a result, kept out of standard error.
+"""Remove irrelevant notices of other libraries from standard error.
 
-Only the lines that are named here are dropped. Everything else passes, also what a library writes
-while it crashes.
+Only the lines named here are removed; everything else is kept, including the output of a crash.
 """
 
 import logging
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _KERNEL_LOGGER = "bitsandbytes.backends.cpu.ops"
-_KERNEL_NOTICE = "Failed to load CPU gemm_4bit_forward"  # told on import, whoever needs 4 bits
+_KERNEL_NOTICE = "Failed to load CPU gemm_4bit_forward"  # logged on import, needed or not
 _TFLITE_NOTICE = "Created TensorFlow Lite XNNPACK delegate"
 _FILTER = """
 import sys
@@ -22,11 +21,11 @@ for line in sys.stdin.buffer:
         sys.stderr.buffer.write(line)
         sys.stderr.buffer.flush()
 """
-_ENDS_WITHIN_S = 5.0  # longer only if another process was started meanwhile and holds the pipe
+_TIMEOUT_S = 5.0  # reached only if a process that was started meanwhile keeps the pipe open
 
 
 def hide_kernel_notice() -> None:
-    """Let bitsandbytes not announce that its optional kernels are missing; its errors stay."""
+    """Hide the message of bitsandbytes that optional kernels are missing; other errors are kept."""
     logging.getLogger(_KERNEL_LOGGER).addFilter(
         lambda record: not str(record.msg).startswith(_KERNEL_NOTICE)
     )
@@ -34,28 +33,28 @@ def hide_kernel_notice() -> None:
 
 @contextmanager
 def without_tflite_notice() -> Iterator[None]:
-    """Where TensorFlow Lite does not announce its delegate.
+    """Hide the message of TensorFlow Lite about its delegate.
 
-    C++ writes the notice to file descriptor 2. A process of its own reads the descriptor meanwhile
-    and passes everything else on: it also outlives a crash of this one.
+    C++ code writes it to file descriptor 2. A separate process filters the descriptor meanwhile, so
+    that the output of a crash of this process is kept.
     """
     try:
-        kept = os.dup(2)
-    except OSError:  # standard error is closed: there is nothing to keep clean
+        original = os.dup(2)
+    except OSError:  # standard error is closed
         yield
         return
-    reader = subprocess.Popen(  # noqa: S603 - this interpreter, with the code above
+    reader = subprocess.Popen(  # noqa: S603 - this interpreter with the code above
         [sys.executable, "-I", "-S", "-c", _FILTER, _TFLITE_NOTICE],
         stdin=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for this process
+        start_new_session=True,  # not interrupted by Ctrl-C
     )
-    assert reader.stdin is not None  # noqa: S101 - a pipe was asked for
+    assert reader.stdin is not None  # noqa: S101 - because of PIPE
     os.dup2(reader.stdin.fileno(), 2)
     reader.stdin.close()
     try:
         yield
     finally:
-        os.dup2(kept, 2)  # ends what the reader reads
-        os.close(kept)
+        os.dup2(original, 2)  # closes the pipe
+        os.close(original)
         with suppress(subprocess.TimeoutExpired):
-            reader.wait(_ENDS_WITHIN_S)
+            reader.wait(_TIMEOUT_S)

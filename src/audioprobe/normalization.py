@@ -8,17 +8,13 @@ from pathlib import Path
 def nfc(text: str) -> str:
     """Return a text in Unicode normalisation form C.
 
-    "ä" may be one code point or two (macOS writes file names with two). In this form both spellings
-    are the same text.
+    "ä" can be one code point or two (macOS writes file names with two); in NFC both are equal.
     """
     return unicodedata.normalize("NFC", text)
 
 
 def path_on_disk(path: Path) -> Path:
-    """Return a path in the spelling that exists on disk: as given, or with names in NFC or NFD.
-
-    A path of which no spelling exists is returned as given.
-    """
+    """Return a path in the Unicode form that exists on disk; unchanged if none exists."""
     if str(path).isascii() or os.path.lexists(path):
         return path
     spelled = Path(path.anchor)

@@ -1,8 +1,8 @@
-"""Chance that is the same on every machine, unlike `hash`."""
+"""Platform-independent hashing for seeds, unlike `hash`."""
 
 import hashlib
 
 
 def stable_hash(key: str) -> int:
-    """A number from 0 to 2**64 - 1 that depends on the text alone."""
+    """Return a number from 0 to 2**64 - 1 that depends only on the text."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")

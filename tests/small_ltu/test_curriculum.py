@@ -84,7 +84,7 @@ def test_other_recipe_and_overwriting_are_refused(trained: Path, base: Path) -> 
         Curriculum(replace(recipe(base), seed=1), trained)
     curriculum = Curriculum(recipe(base), trained)
     checkpoint = curriculum.init_model(curriculum.train_encoder(curriculum.spectrograms()))
-    with pytest.raises(InvalidInputError, match="is there already"):
+    with pytest.raises(InvalidInputError, match="already exists"):
         save_adapter(checkpoint, trained / "ltu", name="again")
 
 

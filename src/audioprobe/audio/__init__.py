@@ -1,1 +1,1 @@
-"""Sound files and waveforms: finding, reading, windows, resampling, filter bank."""
+"""Audio files, clips, windows, resampling, augmentation and spectrogram features."""

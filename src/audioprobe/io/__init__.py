@@ -1,1 +1,1 @@
-"""Files: atomic writes, configurations, JSON, tables, the response cache and log, run folders."""
+"""Atomic files, configurations, JSON, tables, caches and run folders."""

@@ -1,4 +1,4 @@
-"""Files that are whole or as they were before, and folders that one process holds at a time."""
+"""Atomic writing of files and folders, and locks between processes."""
 
 import os
 import shutil
@@ -14,12 +14,12 @@ from audioprobe.errors import AudioProbeError, InvalidInputError
 
 @contextmanager
 def atomic_open(path: Path) -> Iterator[BinaryIO]:
-    """A stream for a file that gets its name when all of it is on disk.
+    """Open a stream whose content replaces a file when the block ends without an error.
 
-    Whatever ends the block early, a crash included, leaves the old file or none.
+    After an error or a crash, the old file is unchanged.
 
     Args:
-        path: the file; its folder exists.
+        path: file in an existing folder.
 
     Raises:
         OSError: if the disk is full or not writable.
@@ -38,12 +38,9 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
 
 
 def atomic_write(path: Path, text: str) -> Path:
-    """Write a text as UTF-8; as `atomic_open`.
+    """Write a text as UTF-8, as `atomic_open` does, and return the path.
 
-    File names that are not UTF-8 reach us as surrogates, which become escapes.
-
-    Returns:
-        The path.
+    Lone surrogates, from file names that are not UTF-8, are written as escapes.
     """
     with atomic_open(path) as stream:
         stream.write(text.encode("utf-8", "backslashreplace"))
@@ -52,20 +49,20 @@ def atomic_write(path: Path, text: str) -> Path:
 
 @contextmanager
 def staged_directory(out: str | Path) -> Iterator[Path]:
-    """A folder that gets its name when all of it is written.
+    """Create a folder that gets its name when the block ends without an error.
 
-    It is written as `OUT.partial`, which goes when the block fails; what a kill leaves of it, the
-    next attempt replaces.
+    It is written as `OUT.partial`, which is deleted after an error. The remains of a killed process
+    are replaced by the next attempt.
 
     Args:
-        out: must not exist yet.
+        out: path that does not exist yet.
 
     Raises:
-        InvalidInputError: if it is there already.
+        InvalidInputError: if the path exists.
     """
     folder = Path(out).expanduser()
     if folder.exists():
-        raise InvalidInputError(f"{folder}: is there already. Name a folder that is not.")
+        raise InvalidInputError(f"Output folder {folder} already exists. Choose another path.")
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -78,19 +75,19 @@ def staged_directory(out: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def exclusive_lock(lock: Path, refusal: AudioProbeError) -> Iterator[None]:
-    """Hold a lock that is free, and give it back.
+def exclusive_lock(path: Path, error: AudioProbeError) -> Iterator[None]:
+    """Lock a file for this process.
 
     Args:
-        lock: a file; made if need be, its folder exists.
-        refusal: raised if another process holds it.
+        path: file in an existing folder; created if needed.
+        error: raised if another process has the lock.
     """
-    holding = FileLock(lock, timeout=0)
+    lock = FileLock(path, timeout=0)
     try:
-        holding.acquire()
-    except Timeout as error:
-        raise refusal from error
+        lock.acquire()
+    except Timeout as timeout:
+        raise error from timeout
     try:
         yield
     finally:
-        holding.release()
+        lock.release()

@@ -1,6 +1,6 @@
-"""Rows of text as a terminal table, Markdown or CSV.
+"""Format rows of text as terminal tables, HTML, Markdown, LaTeX and CSV.
 
-Captions come from models and names from strangers: whatever a cell holds is shown, never obeyed.
+Cells may contain text from models and file names: markup and control characters are escaped.
 """
 
 import csv
@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-_NARROWEST = 14  # characters: a long column wraps, it is not squeezed to nothing
-# What a spreadsheet takes for a formula; and of that the names and numbers that do no harm, for
-# without brackets, quotes and most operators nothing is called or fetched.
+_MIN_WIDTH = 14  # characters of a column with long cells
+# Cells that a spreadsheet takes for a formula, except names and numbers, which are harmless: without
+# brackets, quotes and most operators nothing is called or fetched.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _HARMLESS = re.compile(r"[+-][\w./# -]*")
 _LATEX_SPECIAL = str.maketrans(
@@ -33,12 +33,12 @@ _MARKDOWN_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"})
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A header and rows of cells, all text.
+    """A table of text.
 
     Attributes:
-        header: one name per column.
-        rows: one tuple per row, as long as the header.
-        numeric: positions of the columns to align right.
+        header: names of the columns.
+        rows: cells of each row, as many as columns.
+        numeric: positions of the columns that are aligned right.
     """
 
     header: tuple[str, ...]
@@ -46,20 +46,20 @@ class Table:
     numeric: tuple[int, ...] = ()
 
     def only(self, names: Sequence[str]) -> "Table":
-        """The columns of these names, in the order of the table: what fits a terminal."""
-        kept = [n for n, name in enumerate(self.header) if name in names]
+        """Return a table with the named columns only, in the order of this table."""
+        columns = [n for n, name in enumerate(self.header) if name in names]
         return Table(
-            tuple(self.header[n] for n in kept),
-            tuple(tuple(row[n] for n in kept) for row in self.rows),
-            tuple(place for place, n in enumerate(kept) if n in self.numeric),
+            tuple(self.header[n] for n in columns),
+            tuple(tuple(row[n] for n in columns) for row in self.rows),
+            tuple(position for position, n in enumerate(columns) if n in self.numeric),
         )
 
     def to_text(self, width: int = 100, most: int | None = None) -> str:
-        """For a terminal; long cells wrap.
+        """Return the table for a terminal, with long cells wrapped.
 
         Args:
-            width: columns of the terminal.
-            most: rows to show; None shows all. What is left out is counted in a last line.
+            width: characters per line.
+            most: maximal number of rows; a last line counts the others.
         """
         table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for position, name in enumerate(self.header):
@@ -69,7 +69,7 @@ class Table:
                 Text(printable(name)),
                 justify=justify,
                 overflow="fold",
-                min_width=min(max(longest, len(name)), _NARROWEST),
+                min_width=min(max(longest, len(name)), _MIN_WIDTH),
             )
         for row in self.rows[:most]:
             table.add_row(*(Text(printable(cell)) for cell in row))
@@ -81,10 +81,10 @@ class Table:
         return "\n".join(lines).strip("\n")
 
     def to_html(self, most: int | None = None) -> str:
-        """As an HTML table, with markup in cells escaped.
+        """Return an HTML table, with markup in cells escaped.
 
         Args:
-            most: rows to show; None shows all. What is left out is counted below.
+            most: maximal number of rows; a paragraph below counts the others.
         """
         header = "".join(f"<th>{_html(name)}</th>" for name in self.header)
         rows = "\n".join(f"<tr>{self._html_cells(row)}</tr>" for row in self.rows[:most])
@@ -101,14 +101,14 @@ class Table:
         return "".join(f"<td{align}>{_html(cell)}</td>" for align, cell in cells)
 
     def to_markdown(self) -> str:
-        """As a Markdown table, with markup in cells escaped."""
+        """Return a Markdown table, with markup in cells escaped."""
         ruler = ["---:" if n in self.numeric else "---" for n in range(len(self.header))]
         lines = [[_markdown(name) for name in self.header], ruler]
         lines += [[_markdown(cell) for cell in row] for row in self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
     def to_latex(self) -> str:
-        """As a LaTeX tabular (packages booktabs and inputenc), with special characters escaped."""
+        """Return a LaTeX tabular (package booktabs), with special characters escaped."""
         align = "".join("r" if n in self.numeric else "l" for n in range(len(self.header)))
         lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.header, *self.rows)]
         lines[1:1] = [r"\midrule"]
@@ -116,13 +116,12 @@ class Table:
         return f"\\begin{{tabular}}{{{align}}}\n{body}\n\\end{{tabular}}\n"
 
     def to_csv(self) -> str:
-        r"""As CSV (RFC 4180).
+        r"""Return CSV (RFC 4180).
 
-        A cell outside the numeric columns that a spreadsheet could run as a formula is given a
-        leading apostrophe. Names such as "-0DdlOuIFUI_30.wav" are not, so that ids can be joined: a
-        cell that begins with + or - and holds no more than letters, digits, spaces and "._-/#" is
-        as it is. Programs get every exact text by taking one apostrophe away from cells that match
-        `'+[=+\-@\t\r]` at their beginning; JSON keeps the exact texts.
+        Cells outside the numeric columns that a spreadsheet could run as a formula get a leading
+        apostrophe, except those that begin with + or - and contain only letters, digits, spaces and
+        "._-/#", so that ids such as "-0DdlOuIFUI_30.wav" can be joined. To restore the exact text,
+        remove one apostrophe from cells that begin with `'+[=+\-@\t\r]`; JSON has the exact text.
         """
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\r\n")
@@ -134,18 +133,13 @@ class Table:
 
 
 def text_width() -> int:
-    """Columns of the terminal, or of the variable COLUMNS; 100 where there is neither."""
+    """Return the width of the terminal or the variable COLUMNS, by default 100."""
     return shutil.get_terminal_size((100, 24)).columns
 
 
 def printable(text: str) -> str:
-    """The text on one line, with control and invisible formatting characters made visible."""
-    return "".join(c if c.isprintable() else _visible(c) for c in text)
-
-
-def _visible(character: str) -> str:
-    """White space as a space, anything else (escapes, overrides, surrogates) as its code."""
-    return " " if character.isspace() else ascii(character)[1:-1]
+    """Return a text on one line, with control and formatting characters and surrogates escaped."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text)
 
 
 def _markdown(cell: str) -> str:
@@ -165,5 +159,5 @@ def _inert(cell: str) -> str:
 
 
 def columns(names: Sequence[str], first: int) -> tuple[int, ...]:
-    """Positions of so many columns, beginning at `first`: for `Table.numeric`."""
+    """Return the positions of consecutive columns from `first` on, for `Table.numeric`."""
     return tuple(range(first, first + len(names)))

@@ -151,7 +151,7 @@ def test_the_command_converts_and_says_where(checkpoint: Path, base: Path, tmp_p
     assert card["origin"]["checkpoint"] == "ltu_tiny.bin"
     again = run_cli("convert", str(checkpoint), "--base", str(base), "--out", str(out))
     assert again.returncode == 2
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
 
 
 def test_a_conversion_that_fails_leaves_no_folder_under_the_name(
