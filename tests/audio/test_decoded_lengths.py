@@ -194,3 +194,10 @@ def test_mp3s_of_different_rates_that_were_joined_are_refused(put: Put) -> None:
 def test_an_mp3_that_begins_with_junk_is_read(put: Put) -> None:
     n = n_read(put(bytes(2000) + mp3("CONSTANT"), "junk.mp3"))
     assert LOUDER.size <= n + 529 <= LOUDER.size + PADDING
+
+
+def test_an_invalid_tag_between_frames_is_skipped_as_junk(put: Put) -> None:
+    content = bare(mp3("CONSTANT"))
+    n_bytes = first_frame(content)
+    path = put(content[:n_bytes] + b"ID3" + bytes(8) + b"\xff" * 9 + content[n_bytes:])
+    assert LOUDER.size <= n_read(path) + 529 <= LOUDER.size + PADDING
