@@ -18,8 +18,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 _MIN_WIDTH = 14  # characters of a column with long cells
-# Cells that a spreadsheet takes for a formula, except names and numbers. Those are harmless: without
-# brackets, quotes and most operators, nothing is called or fetched.
+# Cells that a spreadsheet takes for a formula, except names and numbers, which are harmless:
+# nothing is called or fetched without brackets, quotes and most operators.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _HARMLESS = re.compile(r"[+-][\w./# -]*")
 _LATEX_SPECIAL = str.maketrans(
