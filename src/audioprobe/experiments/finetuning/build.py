@@ -1,275 +1,304 @@
-"""What a study of fine-tuning names, built: clips, lessons, and what is measured by."""
+"""Builds what a fine-tuning study names: clips, questions, training data and texts."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from audioprobe.audio.windowing import read_waveform
+from audioprobe.concepts.concept import with_article
 from audioprobe.errors import AudioReadError, InvalidInputError, WeightsError, located
 from audioprobe.experiments.classification.build import dataset_of
-from audioprobe.experiments.finetuning.config import SETS, ClipSubset, StudyConfig
-from audioprobe.experiments.finetuning.novel_classes import invented
+from audioprobe.experiments.finetuning.config import (
+    CLIP_SETS,
+    EVALUATION_SETS,
+    ClipSubset,
+    StudyConfig,
+)
 from audioprobe.finetuning.captioned_clips import CaptionedClips, captioned_clips
 from audioprobe.finetuning.data import MatchedPair, TrainingData
 from audioprobe.finetuning.text_corpora import TextSet, encode_passages, read_texts, refuse_leaks
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, load_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.probing.clips import clips_by_concept
-from audioprobe.probing.pairs import ConceptPair, balanced_pairs
+from audioprobe.probing.pairs import balanced_pairs
 from audioprobe.probing.probe_builder import PreparedProbe, ProbeBuilder
 from audioprobe.probing.questions import QuestionConfig
-from audioprobe.probing.relations.concept_set import ConceptSet, from_concepts
-from audioprobe.probing.wordings import Wordings, read_wordings
+from audioprobe.probing.relations.concept_set import (
+    ConceptSet,
+    ProbeConcept,
+    Target,
+    from_concepts,
+)
+from audioprobe.probing.wordings import read_wordings
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Dataset
 from audioprobe.seeding import stable_hash
-from audioprobe.training.examples import TrainingExample
 from audioprobe.types import Clip, ComponentInfo
 
-_WATCHED = 5  # every fifth passage is held apart, for early stopping
+_VALIDATION = 5  # every fifth rehearsal passage is held out for early stopping
+_MIN_CONCEPTS = 3  # of a novel class: two to be trained in audio, one to be held out
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Materials:
-    """Everything that a study draws from, before any model is loaded.
+    """Everything that the runs of a study use, except the model.
 
     Attributes:
-        clips: of each portion, by its name; see `config.SETS`.
-        infos: the data set of each portion.
-        probe: the concept probe: questions about classes, in words and of the sounds of `inside`.
-        pairs: questions about real classes that may be taught, about taught concepts alone.
-        quiz: the same about classes with invented names; None without transfer.
-        coined: questions about invented classes, which may be taught.
-        halves: ids of the concepts of which invented classes are taught in sound.
-        held: passages to be kept in mind.
-        watched: passages of the same set, held apart.
-        measured: passages by which reading is measured.
-        texts: the two sets of texts, by name.
+        clips: by the name of the clip set, see `config.CLIP_SETS`.
+        datasets: data set of each clip set.
+        probe: questions about classes, in text and about in-domain clips.
+        question_pairs: questions that may be trained, about `audio_concepts`.
+        novel_probe: the same as `probe` about novel classes; None without transfer.
+        novel_pairs: questions about novel classes that may be trained.
+        audio_concepts: ids of the concepts that `question_pairs` are about, and whose novel classes
+            are trained in audio.
+        rehearsal_texts: passages for rehearsal and distillation.
+        validation_texts: held-out passages of the same set, for early stopping.
+        evaluation_texts: passages for the text loss.
+        text_sets: both sets of passages, by name.
     """
 
     clips: Mapping[str, tuple[Clip, ...]]
-    infos: Mapping[str, ComponentInfo]
+    datasets: Mapping[str, ComponentInfo]
     probe: PreparedProbe
-    pairs: tuple[MatchedPair, ...]
-    quiz: PreparedProbe | None
-    coined: tuple[MatchedPair, ...]
-    halves: frozenset[str]
-    held: tuple[str, ...]
-    watched: tuple[str, ...]
-    measured: tuple[str, ...]
-    texts: Mapping[str, TextSet]
+    question_pairs: tuple[MatchedPair, ...]
+    novel_probe: PreparedProbe | None
+    novel_pairs: tuple[MatchedPair, ...]
+    audio_concepts: frozenset[str]
+    rehearsal_texts: tuple[str, ...]
+    validation_texts: tuple[str, ...]
+    evaluation_texts: tuple[str, ...]
+    text_sets: Mapping[str, TextSet]
 
 
-def model_of(study: StudyConfig) -> LTUCheckpoint:
-    """The model that a study fine-tunes, as it is on disk.
+def load_model(study: StudyConfig) -> LTUCheckpoint:
+    """Load the model that a study fine-tunes.
 
     Raises:
-        WeightsError: if it is no LTU: others neither train here nor show the states that are tied.
+        WeightsError: if it is not an LTU; other models are not supported.
     """
-    wanted = study.model
     try:
-        return load_ltu(wanted.name, wanted.base or None)
+        return load_ltu(study.model.name, study.model.base or None)
     except WeightsError as error:
         raise WeightsError(
-            "A study of fine-tuning needs an LTU: it changes weights, and ties hidden states of "
-            f"sound and text. {error}"
+            "A fine-tuning study needs an LTU, whose weights and hidden states are accessible. "
+            f"{error}"
         ) from error
 
 
-def materials_of(study: StudyConfig) -> Materials:
-    """Build what a study names.
+def build_materials(study: StudyConfig) -> Materials:
+    """Build everything that a study names.
 
     Raises:
-        InvalidInputError: if a portion has no clips, sounds that are learned from are heard again
-            where something is measured, or texts give away what the probe asks.
+        InvalidInputError: if a clip set is empty, training and evaluation share a clip, or the
+            texts contain answers to the questions of the probe.
     """
-    portions = {name: getattr(study, name) for name in SETS if getattr(study, name) is not None}
+    subsets: dict[str, ClipSubset] = {
+        name: subset for name in CLIP_SETS if (subset := getattr(study, name)) is not None
+    }
     datasets = {}
-    for name, portion in portions.items():
+    for name, subset in subsets.items():
         with located(f"{name}: dataset"):
-            datasets[name] = dataset_of(portion.dataset, portion.mapping)
-    clips = {name: portion_of(name, portions[name], datasets[name]) for name in portions}
-    _refuse_shared(clips)
-    subjects = _heard_both(clips, study)
-    taught = frozenset(_half(subjects, study.seed))
-    plan = QuestionConfig(wordings=_one_wording(study.quiz.wordings), n_clips=1, seed=study.seed)
-    probe = ProbeBuilder(subjects, plan)("hypernym", _of(clips["inside"], subjects))
-    quiz = None
-    coined: tuple[MatchedPair, ...] = ()
-    if study.transfer is not None:
-        made = invented(subjects, study.transfer.names)
-        quiz = ProbeBuilder(made, plan)("hypernym", _of(clips["inside"], made))
-        coined = _pairs(balanced_pairs(made, "hypernym", seed=study.seed).pairs)
-    held, measured = read_texts(study.texts), read_texts(study.measured)
-    _refuse_giveaways(probe, (*held.passages, *measured.passages))
-    most = study.quiz.passages or len(measured.passages)
-    mine = balanced_pairs(subjects.subset(sorted(taught)), "hypernym", seed=study.seed)
+            datasets[name] = dataset_of(subset.dataset, subset.mapping)
+    clips = {name: select_clips(name, subsets[name], datasets[name]) for name in subsets}
+    _check_disjoint(clips)
+    concepts = _shared_concepts(clips, study)
+    audio_concepts = _half(concepts, study.seed)
+    trained = concepts.subset(sorted(audio_concepts))
+    rehearsal, evaluation = read_texts(study.rehearsal_texts), read_texts(study.evaluation_texts)
+    probe = _probe(concepts, clips["in_domain"], study)
+    _check_texts(probe, (*rehearsal.passages, *evaluation.passages))
+    novel = None if study.transfer is None else novel_classes(concepts, study.transfer.class_names)
     return Materials(
-        clips,
-        {name: dataset.info for name, dataset in datasets.items()},
-        probe,
-        _pairs(mine.pairs),
-        quiz,
-        coined,
-        taught,
-        tuple(p for n, p in enumerate(held.passages) if n % _WATCHED),
-        held.passages[::_WATCHED],
-        measured.passages[:most],
-        {study.texts: held, study.measured: measured},
+        clips=clips,
+        datasets={name: dataset.info for name, dataset in datasets.items()},
+        probe=probe,
+        question_pairs=_question_pairs(trained, study.seed),
+        novel_probe=None if novel is None else _probe(novel, clips["in_domain"], study),
+        novel_pairs=() if novel is None else _question_pairs(novel, study.seed),
+        audio_concepts=audio_concepts,
+        rehearsal_texts=tuple(p for n, p in enumerate(rehearsal.passages) if n % _VALIDATION),
+        validation_texts=rehearsal.passages[::_VALIDATION],
+        evaluation_texts=evaluation.passages[: study.evaluation.n_passages or None],
+        text_sets={study.rehearsal_texts: rehearsal, study.evaluation_texts: evaluation},
     )
 
 
-def portion_of(name: str, portion: ClipSubset, dataset: Dataset) -> tuple[Clip, ...]:
-    """The clips of a portion, in the order of the data set.
+def select_clips(name: str, subset: ClipSubset, dataset: Dataset) -> tuple[Clip, ...]:
+    """Return the clips of a subset, in the order of the data set; `name` is for messages.
 
     Raises:
-        InvalidInputError: if none is left.
+        InvalidInputError: if no clip is left.
     """
-    every = dataset.clips(portion.split)
-    clips = [clip for clip in every[: portion.most or len(every)] if clip.labels]
-    often = Counter(label for clip in clips for label in clip.labels or ())
+    split = dataset.clips(subset.split)
+    clips = [clip for clip in split[: subset.max_clips or len(split)] if clip.labels]
+    counts = Counter(label for clip in clips for label in clip.labels or ())
     by_label: dict[str, list[Clip]] = {}
     for clip in clips:
-        rarest = min(clip.labels or (), key=lambda label: (often[label], label))
+        rarest = min(clip.labels or (), key=lambda label: (counts[label], label))
         by_label.setdefault(rarest, []).append(clip)
-    kept: set[str] = set()
-    for some in by_label.values():
-        if len(some) < portion.least:
-            continue
-        drawn = sorted(some, key=lambda clip: stable_hash(clip.id))
-        first, second = drawn[::2], drawn[1::2]
-        chosen = {"all": drawn, "first": first, "second": second}[portion.half]
-        kept.update(clip.id for clip in chosen[: portion.each or len(chosen)])
-    found = tuple(clip for clip in clips if clip.id in kept)
-    if not found:
+    ids: set[str] = set()
+    for labelled in by_label.values():
+        if len(labelled) >= subset.min_per_label:
+            drawn = sorted(labelled, key=lambda clip: stable_hash(clip.id))
+            half = {"all": drawn, "first": drawn[::2], "second": drawn[1::2]}[subset.half]
+            ids.update(clip.id for clip in half[: subset.max_per_label or None])
+    selected = tuple(clip for clip in clips if clip.id in ids)
+    if not selected:
         raise InvalidInputError(
-            f"{name}: no clip is left of the split {portion.split!r} ({len(clips)} have labels, "
-            f"{portion.least} of each label are wanted)."
+            f"{name}: no clip is left of the split {subset.split!r}. It has {len(clips)} clips "
+            f"with labels; each label needs {subset.min_per_label}."
         )
-    return found
+    return selected
 
 
-def lessons_of(
+def novel_classes(concepts: ConceptSet, names: Sequence[str]) -> ConceptSet:
+    """Return the concepts with their kinds as classes with invented names.
+
+    Args:
+        concepts: those of kinds with fewer than three concepts are in no class.
+        names: one word each; the largest kinds get the first ones.
+
+    Raises:
+        InvalidInputError: if names are not different words, or fewer than two kinds have three
+            concepts.
+    """
+    if len(set(names)) < len(names) or not all(name.isalpha() for name in names):
+        raise InvalidInputError(f"class_names: expected different words, got {', '.join(names)}.")
+    counts = Counter(concept.kind for concept in concepts.concepts)
+    kinds = sorted(
+        (k for k, n in counts.items() if n >= _MIN_CONCEPTS), key=lambda k: (-counts[k], k)
+    )
+    if len(kinds) < 2 or len(names) < 2:
+        raise InvalidInputError(
+            f"Novel classes need two kinds with at least {_MIN_CONCEPTS} concepts and two names, "
+            f"got {len(kinds)} and {len(names)}."
+        )
+    targets = {
+        kind: Target(name, with_article(name)) for kind, name in zip(kinds, names, strict=False)
+    }
+
+    def renamed(concept: ProbeConcept) -> ProbeConcept:
+        target = targets.get(concept.kind)
+        if target is None:
+            return replace(concept, hypernyms=(), ancestors=frozenset(), basic="")
+        return replace(
+            concept, hypernyms=(target,), ancestors=frozenset({target.id}), basic=target.id
+        )
+
+    renamed_concepts = tuple(map(renamed, concepts.concepts))
+    return ConceptSet(f"invented, {concepts.name}", concepts.revision, renamed_concepts, None)
+
+
+def training_data(
     study: StudyConfig,
     materials: Materials,
     folder: Path,
-    tokenizer: Any,  # noqa: ANN401 - transformers has no types
+    prompts: LTUPrompts,
     *,
-    transfer: bool,
+    novel: bool,
 ) -> TrainingData:
-    """What trainings draw from, with spectrograms in a folder that cells share."""
-    rehearsed = None
-    if "rehearsed" in materials.clips:
-        rehearsed = sounds_in(materials, "rehearsed", folder)
+    """Return the training data of a run, about novel classes or not; `folder` has spectrograms."""
+    rehearsal = None
+    if "rehearsal" in materials.clips:
+        rehearsal = clips_with_spectrograms(materials, "rehearsal", folder)
+    texts = encode_passages(materials.rehearsal_texts, prompts, max_tokens=study.max_tokens)
     return TrainingData(
-        tokenizer=LTUPrompts(tokenizer),
-        clips=sounds_in(materials, "taught", folder),
-        rehearsal_clips=rehearsed,
-        rehearsal_texts=tuple(
-            encode_passages(materials.held, LTUPrompts(tokenizer), max_tokens=study.cutoff)
-        ),
-        question_pairs=materials.coined if transfer else materials.pairs,
-        audio_concepts=materials.halves if transfer else None,
-        max_tokens=study.cutoff,
+        tokenizer=prompts,
+        clips=clips_with_spectrograms(materials, "train", folder),
+        rehearsal_clips=rehearsal,
+        rehearsal_texts=tuple(texts),
+        question_pairs=materials.novel_pairs if novel else materials.question_pairs,
+        audio_concepts=materials.audio_concepts if novel else None,
+        max_tokens=study.max_tokens,
         seed=study.seed,
     )
 
 
-def sounds_in(
-    materials: Materials,
-    name: str,
-    folder: Path,
-    progress: ProgressCallback = ignore_progress,
+def clips_with_spectrograms(
+    materials: Materials, name: str, folder: Path, progress: ProgressCallback = ignore_progress
 ) -> CaptionedClips:
-    """Spectrograms of a portion; computed by whoever asks first."""
-    progress = prefixed(progress, name)
-    return captioned_clips(name, materials.clips[name], folder / name, progress=progress)
+    """Return the clips of a set with their spectrograms, computed on first use."""
+    return captioned_clips(
+        name, materials.clips[name], folder / name, progress=prefixed(progress, name)
+    )
 
 
-def watched_by(
-    materials: Materials,
-    tokenizer: Any,  # noqa: ANN401 - transformers has no types
-    cutoff: int,
-) -> list[TrainingExample]:
-    """Passages held apart, in tokens."""
-    return encode_passages(materials.watched, LTUPrompts(tokenizer), max_tokens=cutoff)
-
-
-def _one_wording(name: str) -> Wordings:
-    """Wordings in which every question has one: an answer is paired with itself before by it."""
-    found = read_wordings(name)
-    if len(found.hypernym.audio) > 1:
-        raise InvalidInputError(
-            f"{name}: a study asks each question in one wording, got {len(found.hypernym.audio)}. "
-            "Take brief, or a file with the first of each."
-        )
-    return found
-
-
-def _refuse_shared(clips: Mapping[str, Sequence[Clip]]) -> None:
-    """What is learned from must not be measured by: neither the clip nor the same samples."""
-    learned = {
+def _check_disjoint(clips: Mapping[str, Sequence[Clip]]) -> None:
+    """Refuse training clips with the same samples as an evaluation clip."""
+    training = {
         read_waveform(clip).digest(): clip.id
-        for name in ("taught", "rehearsed")
+        for name in ("train", "rehearsal")
         for clip in clips.get(name, ())
     }
-    for name in ("inside", "outside", "earlier"):
+    for name in EVALUATION_SETS:
         for clip in clips[name]:
             try:
-                same = learned.get(read_waveform(clip).digest())
+                same = training.get(read_waveform(clip).digest())
             except AudioReadError:
-                continue  # counted where it would have been measured
+                continue  # counted as a failure by the evaluation
             if same is not None:
                 raise InvalidInputError(
-                    f"{name}: the clip {clip.id!r} sounds the same as {same!r}, which is learned "
-                    "from. Take other splits, or halves of the data set."
+                    f"{name}: the clip {clip.id!r} has the same samples as the training clip "
+                    f"{same!r}. Choose other splits, or halves of the data set."
                 )
 
 
-def _heard_both(clips: Mapping[str, Sequence[Clip]], study: StudyConfig) -> ConceptSet:
-    """Concepts that are heard where the model learns and where it is measured."""
-    everything = from_concepts()
-    names = [
-        set(clips_by_concept(clips[name], everything).by_concept) for name in ("taught", "inside")
+def _shared_concepts(clips: Mapping[str, Sequence[Clip]], study: StudyConfig) -> ConceptSet:
+    """Return the concepts that occur in training and in-domain clips."""
+    concepts = from_concepts()
+    occurring = [
+        set(clips_by_concept(clips[name], concepts).by_concept) for name in ("train", "in_domain")
     ]
-    both = [s.id for s in everything.concepts if s.id in names[0] & names[1]]
-    if len(both) < 2:
+    shared = [c.id for c in concepts.concepts if c.id in occurring[0] & occurring[1]]
+    if len(shared) < 2:
         raise InvalidInputError(
-            f"{len(both)} concepts are heard both in what is taught and in other sounds of its "
-            "origin (inside); a probe needs at least two."
+            "Expected at least two concepts with clips in both train and in_domain, got "
+            f"{len(shared)}."
         )
-    drawn = sorted(both, key=lambda name: stable_hash(f"{study.seed} {name}"))
-    chosen = set(drawn[: study.quiz.concepts or len(drawn)])
-    return everything.subset([name for name in both if name in chosen])
+    drawn = sorted(shared, key=lambda name: stable_hash(f"{study.seed} {name}"))
+    chosen = set(drawn[: study.evaluation.n_concepts or None])
+    return concepts.subset([name for name in shared if name in chosen])
 
 
-def _of(clips: Iterable[Clip], subjects: ConceptSet) -> tuple[Clip, ...]:
-    """The first clip of each concept: others would be left unasked."""
-    found = clips_by_concept(clips, subjects)
-    return tuple(own[0] for own in found.by_concept.values())
-
-
-def _half(subjects: ConceptSet, seed: int) -> list[str]:
-    """Every second concept of each kind, in an order that was drawn."""
+def _half(concepts: ConceptSet, seed: int) -> frozenset[str]:
+    """Return every second concept of each kind, in random order."""
     by_kind: dict[str, list[str]] = {}
-    for subject in subjects.concepts:
-        by_kind.setdefault(subject.kind, []).append(subject.id)
-    found: list[str] = []
-    for names in by_kind.values():
-        found += sorted(names, key=lambda name: stable_hash(f"half {seed} {name}"))[::2]
-    return found
+    for concept in concepts.concepts:
+        by_kind.setdefault(concept.kind, []).append(concept.id)
+    return frozenset(
+        name
+        for names in by_kind.values()
+        for name in sorted(names, key=lambda name: stable_hash(f"half {seed} {name}"))[::2]
+    )
 
 
-def _pairs(pairs: Sequence[ConceptPair]) -> tuple[MatchedPair, ...]:
+def _probe(concepts: ConceptSet, clips: Sequence[Clip], study: StudyConfig) -> PreparedProbe:
+    """Return one question per pair and condition, about the first clip of each concept."""
+    name = study.evaluation.wordings
+    wordings = read_wordings(name)
+    if len(wordings.hypernym.audio) > 1:
+        raise InvalidInputError(
+            f"{name}: expected one wording per question, got {len(wordings.hypernym.audio)}. Use "
+            "brief, or a file with the first of each."
+        )
+    first = tuple(own[0] for own in clips_by_concept(clips, concepts).by_concept.values())
+    return ProbeBuilder(concepts, QuestionConfig(wordings=wordings, n_clips=1, seed=study.seed))(
+        "hypernym", first
+    )
+
+
+def _question_pairs(concepts: ConceptSet, seed: int) -> tuple[MatchedPair, ...]:
+    pairs = balanced_pairs(concepts, "hypernym", seed=seed).pairs
     return tuple(zip(pairs[::2], pairs[1::2], strict=True))
 
 
-def _refuse_giveaways(probe: PreparedProbe, passages: Sequence[str]) -> None:
+def _check_texts(probe: PreparedProbe, passages: Sequence[str]) -> None:
+    questions = sorted({question.text for question in probe.questions})
     facts = {
-        (q.pair.phrase, q.pair.target_phrase)
-        for q in probe.questions
-        if q.pair.holds and q.pair.relation != "identity"
+        (question.pair.phrase, question.pair.target_phrase)
+        for question in probe.questions
+        if question.pair.holds and question.pair.relation != "identity"
     }
-    refuse_leaks(passages, sorted({q.text for q in probe.questions}), sorted(facts))
+    refuse_leaks(passages, questions, sorted(facts))

@@ -1,226 +1,206 @@
-"""The open questions, answered in the words that intervals allow."""
+"""One sentence per question of a study, and a table of significant effects.
+
+"Consistent" means that the confidence interval and all seeds are on one side of 0; "significant"
+that, in addition, the p-value corrected by Holm's method is below .05.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from audioprobe.experiments.finetuning.cross_modal_transfer import (
-    CONTROL,
-    HALVES,
-    TransferArm,
-    TransferResult,
+from audioprobe.experiments.finetuning.analysis import (
+    StudySummary,
+    trains_language_model,
 )
-from audioprobe.experiments.finetuning.paired_difference import Measure
-from audioprobe.experiments.finetuning.significance_text import by_choice
-from audioprobe.experiments.finetuning.strategy_summary import StrategySummary
-from audioprobe.experiments.finetuning.study_results import StudySummary
+from audioprobe.experiments.finetuning.comparison import FACTORS, PairedDifference
+from audioprobe.experiments.finetuning.storage import IN_AUDIO, NOT_IN_AUDIO
+from audioprobe.experiments.finetuning.tables import MISSING, condition
+from audioprobe.io.text_table import Table
 
-_NOTHING_YET = "No training has ended that could tell."
-_CHOICES = {"trained": "what trains", "holding": "what holds", "alignment": "what ties"}
-_CLEARLY = {1: "clearly better", 0: "not told apart", -1: "clearly worse"}
-_WHOSE = {
-    "in pairs": "concepts that pairs were about",
-    "others of these families": "others of their families",
-    "other families": "other families",
+NO_DATA = "No run has finished that could answer this."
+
+_MARKED = {
+    "in-domain AUC": ("trainable", "alignment"),
+    "pretraining-domain AUC": ("trainable", "regularization"),
+    "text loss": ("trainable", "regularization"),
+    "text accuracy": ("trainable", "regularization"),
+    "audio accuracy": FACTORS,
 }
-_FORGOTTEN: tuple[Measure, ...] = (
-    "loss of text",
-    "accuracy in words",
-    "earlier AUC",
-    "accuracy in sound",
-)
+"""Measures of the significance table, and the factors that each is broken down by."""
+
+_ARROWS = {1: "↑", -1: "↓"}
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """A question with its answer.
+def conclusions_table(summary: StudySummary) -> Table:
+    """Return the questions of the study, each with one sentence."""
+    rows = (
+        ("What is gained by fine-tuning?", _gain(summary)),
+        ("What causes forgetting?", _forgetting(summary)),
+        ("Is audio accuracy below text accuracy, whatever is trained?", _gap(summary)),
+        ("Which alignment improves audio?", _alignment(summary)),
+        ("Does training on pairs generalize to other concepts?", _generalization(summary)),
+        ("Does knowledge transfer between text and audio?", _transfer(summary)),
+    )
+    return Table(("question", "answer"), rows)
 
-    Attributes:
-        question: as the study asks it.
-        answer: in words, no stronger than intervals and corrected tests allow.
-        evidence: the numbers behind it.
-        points: what each choice does to it, a sentence each, with the evidence.
+
+def significance_table(summary: StudySummary) -> Table:
+    """Return which levels change the main measures significantly, compared with the baseline.
+
+    "ablation 1/2": in one of two pairs of strategies that differ in this level only; "average": by
+    least squares over all strategies. "n.s." is not significant; "–" was not compared.
     """
-
-    question: str
-    answer: str
-    evidence: str
-    points: tuple[tuple[str, str], ...] = ()
-
-    def to_markdown(self) -> str:
-        """Without the evidence; ends with a line break."""
-        points = "".join(f"\n- {point}" for point, _ in self.points)
-        return f"**{self.question}** {self.answer}\n" + (f"{points}\n" if points else "")
-
-
-def conclusions(found: StudySummary) -> tuple[Conclusion, ...]:
-    """All of them; one that nothing speaks to yet says so."""
-    return (
-        _gained(found),
-        _forgotten(found),
-        _general(found),
-        _aligned(found),
-        _carried(found.transfer),
-    )
+    rows = []
+    for factor in FACTORS:
+        baseline, *levels = summary.record.study.labels[factor]
+        tested = [d[factor] for d in summary.ablations if factor in d.baseline]
+        tested += [e.effect.level for e in summary.effects if e.effect.factor == factor]
+        for level in dict.fromkeys((*levels, *tested)):
+            marks = [
+                _mark(summary, measure, factor, level) if factor in factors else MISSING
+                for measure, factors in _MARKED.items()
+            ]
+            if set(marks) != {MISSING}:
+                rows.append((factor, level, baseline, *marks))
+    return Table(("factor", "level", "baseline", *_MARKED), tuple(rows))
 
 
-def _gained(found: StudySummary) -> Conclusion:
-    question = "What is gained by fine-tuning?"
-    if not found.tried:
-        return Conclusion(question, _NOTHING_YET, "")
-    better = _clear(found.tried, "inside AUC", above=True)
-    worse = _clear(found.tried, "inside AUC", above=False)
-    spread = _clear(found.tried, "outside AUC", above=True)
-    answer = (
-        f"On other sounds of the origin that was taught, {len(better)} of {len(found.tried)} "
-        f"strategies name better than before, and {len(worse)} worse; the others are not told "
-        f"apart from no change. On sounds of another origin, {len(spread)} name better."
-    )
-    points = _points(found, ("inside AUC",), ("trained",))
-    return Conclusion(question, answer, _best(found.tried, "inside AUC"), points)
-
-
-def _forgotten(found: StudySummary) -> Conclusion:
-    question = "What causes forgetting, and what holds it?"
-    if not found.tried:
-        return Conclusion(question, _NOTHING_YET, "")
-    anew = [one for one in found.tried if one.reads_anew]
-    worse = _clear(anew, "loss of text", above=True)
-    better = _clear(anew, "loss of text", above=False)
-    words, earlier, sound = (
-        len(_clear(found.tried, measure, above=False)) for measure in _FORGOTTEN[1:]
-    )
-    answer = (
-        f"{len(worse)} of {len(anew)} strategies that train the language model read text worse "
-        f"than the model before, and {len(better)} better; {words} answer worse about words. "
-        f"{len(found.tried) - len(anew)} others leave both as they are, and cannot do otherwise. "
-        f"Of all {len(found.tried)}, {earlier} name sounds of the kind known before worse, and "
-        f"{sound} answer worse about sound."
-    )
-    points = _points(found, _FORGOTTEN, ("trained", "holding"))
-    links = [link for link in found.links if link.measure == "loss of text"]
-    moved = "; ".join(f"{link.moved}: rho {link.rho}" for link in links) or "no drift to compare"
-    return Conclusion(question, answer, f"Loss of text goes with drift: {moved}.", points)
-
-
-def _general(found: StudySummary) -> Conclusion:
-    question = "Does sound stay behind words, whatever is trained?"
-    gaps = [(one, one.levels.get("words minus sound")) for one in found.tried]
-    known = [(one, gap) for one, gap in gaps if gap is not None and gap.value is not None]
-    if not known:
-        return Conclusion(question, _NOTHING_YET, "")
-    behind = [one for one, gap in known if gap.low is not None and gap.low > 0]
-    closed = _clear(found.tried, "words minus sound", above=False)
-    dumber = _clear(found.tried, "accuracy in words", above=False)
-    repaired = [one for one in closed if one not in dumber]
-    narrowed = (
-        f"{len(closed)} narrow the gap, {len(repaired)} of them without worse answers to words."
-        if closed
-        else "None narrows the gap."
-    )
-    smallest, least = min(known, key=lambda item: item[1].value or 0.0)
-    answer = (
-        f"In {len(behind)} of {len(known)} strategies sound is clearly answered worse than words "
-        f"about the same classes. {narrowed} This is one model of one size."
-    )
-    before = found.before["words minus sound"]
-    return Conclusion(
-        question, answer, f"Gap before {before}; smallest after: {least} ({smallest.name})."
-    )
-
-
-def _aligned(found: StudySummary) -> Conclusion:
-    question = "Which tie of sound and text repairs it?"
-    measures: tuple[Measure, ...] = ("accuracy in sound", "inside AUC")
-    points = _points(found, measures, ("alignment",))
-    if not points:
-        return Conclusion(question, "Only one tie was tried, or none.", "")
-    told = [by_choice(found, measure, "alignment") for measure in measures]
-    sound, naming = (", ".join(one.raising if one else ()) or "none of those tried" for one in told)
-    answer = f"Answers about sound are clearly better with {sound}, and naming with {naming}."
-    return Conclusion(question, answer, "", points + _beyond_pairs(found))
-
-
-def _beyond_pairs(found: StudySummary) -> tuple[tuple[str, str], ...]:
-    """What pairs about some concepts do for the sound of these and of others."""
-    told = [one for one in found.heldout if one.asked == "sound"]
-    points = []
-    for name in dict.fromkeys((one.trained, one.holding, one.alignment) for one in told):
-        own = [one for one in told if (one.trained, one.holding, one.alignment) == name]
-        parts = [f"{_CLEARLY[one.direction]} for {_WHOSE[one.concepts]}" for one in own]
-        than = "without a tie" if own[0].beyond is not None else "before"
-        evidence = "; ".join(f"{one.concepts}: {one.told.estimate}" for one in own)
-        start = f"Accuracy in sound with {name[2]} ({name[0]}, {name[1]}) against that {than}"
-        points.append((f"{start}: {', '.join(parts)}.", evidence))
-    return tuple(points)
-
-
-def _carried(found: TransferResult | None) -> Conclusion:
-    question = "Does what is taught in words arrive in sound, and the other way round?"
-    if found is None:
-        return Conclusion(question, _NOTHING_YET, "")
-    words = [c for c in found.carried if c.arm == "words"]
-    sound = [c for c in found.carried if c.arm == "sound"]
-    both = [c for c in found.carried if c.arm == "words+sound"]
-    parts = [
-        f"Taught in words alone, new classes are then known in words {_known(words, 'words')}, and "
-        f"in sound {_known(words, 'sound')}.",
-        "Taught in sound of half of the concepts, they are known in sound of that half "
-        f"{_known(sound, 'sound', HALVES[0])}, in sound of the other half "
-        f"{_known(sound, 'sound', HALVES[1])}, and in words {_known(sound, 'words')}.",
-        "Taught in both, they are known in sound of the half of which words alone were taught "
-        f"{_known(both, 'sound', HALVES[1])}.",
+def _mark(summary: StudySummary, measure: str, factor: str, level: str) -> str:
+    signs = [
+        d.significant
+        for d in summary.ablations
+        if d["measure"] == measure and factor in d.baseline and d[factor] == level
     ]
-    evidence = "; ".join(
-        f"{c.arm}, asked in {c.asked}, {c.half}: {c.accuracy}, change {c.change.estimate}, beyond "
-        f"the control {c.beyond.estimate if c.beyond is not None else '–'}"
-        for c in found.carried
-        if c.arm != CONTROL
-    )
-    return Conclusion(question, " ".join(parts), evidence)
+    effects = [
+        effect.significant
+        for effect in summary.effects
+        if (effect.measure, effect.effect.factor, effect.effect.level) == (measure, factor, level)
+    ]
+    if not signs and not effects:
+        return MISSING
+    marks = [
+        f"{arrow} ablation {signs.count(sign)}/{len(signs)}"
+        for sign, arrow in _ARROWS.items()
+        if sign in signs
+    ]
+    marks += [f"{_ARROWS[sign]} average" for sign in effects if sign]
+    return ", ".join(marks) or "n.s."
 
 
-def _known(some: Sequence[TransferArm], asked: str, half: str = "") -> str:
-    """Whether it is above the same before and above the control: whole intervals, every seed."""
-    own = [c for c in some if c.asked == asked and half in ("", c.half)]
-    if not own:
-        return "(not tried)"
-    clear = [c for c in own if all(d.direction > 0 for d in (c.change, c.beyond) if d is not None)]
-    if len(clear) == len(own):
-        return "clearly"
-    return "(of one half) clearly" if clear else "not clearly"
-
-
-def _points(
-    found: StudySummary, measures: Sequence[Measure], factors: Sequence[str]
-) -> tuple[tuple[str, str], ...]:
-    """What each factor does to each measure, of those that something speaks to."""
-    points = []
-    for measure in measures:
-        for factor in factors:
-            told = by_choice(found, measure, factor)
-            if told is not None:
-                start = f"{measure[0].upper()}{measure[1:]}, by {_CHOICES[factor]}"
-                points.append((f"{start}: {told}.", told.evidence))
-    return tuple(points)
-
-
-def _clear(
-    tried: Sequence[StrategySummary], measure: Measure, *, above: bool
-) -> list[StrategySummary]:
-    """Strategies whose change has its whole interval, and every seed, on one side of 0."""
-    return [one for one in tried if one.changes[measure].direction == (1 if above else -1)]
-
-
-def _best(tried: Sequence[StrategySummary], measure: Measure) -> str:
-    known = [one for one in tried if one.changes[measure].estimate.value is not None]
-    if not known:
-        return ""
-
-    def value(one: StrategySummary) -> float:
-        return one.changes[measure].estimate.value or 0.0
-
-    top, low = max(known, key=value), min(known, key=value)
+def _gain(summary: StudySummary) -> str:
+    if not any(summary.changes.values()):
+        return NO_DATA
+    n, better = len(summary.strategies), len(_consistent(summary, "in-domain AUC", 1))
+    worse = len(_consistent(summary, "in-domain AUC", -1))
     return (
-        f"{measure}: most by {top.name}, {top.changes[measure].estimate}; least by {low.name}, "
-        f"{low.changes[measure].estimate}."
+        f"{better} of {n} strategies improved in-domain captioning AUC consistently, {worse} "
+        f"worsened it and {n - better - worse} showed no consistent change; out-of-domain AUC "
+        f"improved with {len(_consistent(summary, 'out-of-domain AUC', 1))}."
     )
+
+
+def _forgetting(summary: StudySummary) -> str:
+    if not any(summary.changes.values()):
+        return NO_DATA
+    n = len(summary.strategies)
+    updated = [s for s in summary.strategies if trains_language_model(summary.record.study, s[0])]
+    worse, better = (
+        sum(s in updated for s in _consistent(summary, "text loss", sign)) for sign in (1, -1)
+    )
+    accuracy, pretraining, audio = (
+        len(_consistent(summary, measure, -1))
+        for measure in ("text accuracy", "pretraining-domain AUC", "audio accuracy")
+    )
+    return (
+        f"Of {len(updated)} strategies that train the language model, {worse} increased the text "
+        f"loss consistently, {better} decreased it, and {accuracy} lowered text accuracy; the "
+        f"{n - len(updated)} others cannot change either. Of all {n}, {pretraining} lowered "
+        f"pretraining-domain AUC and {audio} lowered audio accuracy."
+    )
+
+
+def _gap(summary: StudySummary) -> str:
+    gaps = {strategy: gap for strategy, gap in summary.gaps.items() if gap.value is not None}
+    if not gaps:
+        return NO_DATA
+    n_behind = sum(gap.low is not None and gap.low > 0 for gap in gaps.values())
+    reduced = _consistent(summary, "modality gap", -1)
+    worse = _consistent(summary, "text accuracy", -1)
+    n_better = sum(strategy not in worse for strategy in reduced)
+    details = f", {n_better} of them without lower text accuracy" if reduced else ""
+    return (
+        f"With {n_behind} of {len(gaps)} strategies, audio accuracy was below text accuracy on the "
+        f"same questions (the interval of the gap is above 0); {len(reduced)} reduced the gap "
+        f"consistently{details}. This is one model of one size."
+    )
+
+
+def _alignment(summary: StudySummary) -> str:
+    measures = ("audio accuracy", "in-domain AUC")
+    compared = [d for d in summary.ablations if "alignment" in d.baseline]
+    effects = [e for e in summary.effects if e.effect.factor == "alignment"]
+    if not compared and not effects:
+        return NO_DATA
+    levels = [
+        [d["alignment"] for d in compared if d["measure"] == measure and d.significant > 0]
+        + [e.effect.level for e in effects if e.measure == measure and e.significant > 0]
+        for measure in measures
+    ]
+    audio, captions = (", ".join(dict.fromkeys(names)) or "none" for names in levels)
+    return (
+        f"Alignments with significantly higher audio accuracy than without alignment: {audio}; "
+        f"with significantly higher in-domain AUC: {captions}."
+    )
+
+
+def _generalization(summary: StudySummary) -> str:
+    compared = [
+        control or change
+        for change, control in summary.generalization
+        if condition(change) == "audio"
+    ]
+    if not compared:
+        return NO_DATA
+    improved = [
+        f"{d['alignment']} ({d['trainable']}, {d['regularization']}): {d['subset']}"
+        for d in compared
+        if d.significant > 0
+    ]
+    return (
+        f"Audio accuracy improved significantly in {len(improved)} of {len(compared)} groups of "
+        f"concepts{': ' if improved else ''}{'; '.join(improved)}."
+    )
+
+
+def _transfer(summary: StudySummary) -> str:
+    if not summary.transfer:
+        return NO_DATA
+
+    def learned(arm: str, evaluated: str, *subsets: str) -> str:
+        """Return whether accuracy is consistently above that before and that of the control."""
+        results: list[bool] = []
+        for change, control in summary.transfer:
+            key = change["arm"], condition(change)
+            if key == (arm, evaluated) and change["subset"] in (subsets or (change["subset"],)):
+                results.append(_all_positive([change, control]))
+        if not results:
+            return "not tested"
+        return "yes" if all(results) else "for some concepts" if any(results) else "no"
+
+    return (
+        "Accuracy on novel classes above both the model before and the control, consistently: "
+        f"trained in text, asked in text: {learned('text', 'text')}; asked in audio: "
+        f"{learned('text', 'audio')}. Trained in audio of half of the concepts, asked in audio of "
+        f"these: {learned('audio', 'audio', IN_AUDIO)}; of the other half: "
+        f"{learned('audio', 'audio', NOT_IN_AUDIO)}; in text: {learned('audio', 'text')}. Trained "
+        "in both, asked in audio of the concepts trained only in text: "
+        f"{learned('text+audio', 'audio', NOT_IN_AUDIO)}."
+    )
+
+
+def _all_positive(differences: Sequence[PairedDifference | None]) -> bool:
+    return all(d.direction > 0 for d in differences if d is not None)
+
+
+def _consistent(summary: StudySummary, measure: str, sign: int) -> list[tuple[str, ...]]:
+    """Return the strategies with a consistent change of this sign."""
+    changes = ((s, differences.get(measure)) for s, differences in summary.changes.items())
+    return [strategy for strategy, d in changes if d is not None and d.direction == sign]

@@ -1,163 +1,184 @@
-"""Which strategies a study tries: cells of a design, each by every seed."""
+"""Training runs of a study: strategies of the design, each with every seed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import product
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.finetuning.config import StudyConfig
-from audioprobe.experiments.finetuning.levels import (
+from audioprobe.experiments.finetuning.config import (
     AlignmentLevel,
     RegularizationLevel,
+    StudyConfig,
     TrainableLevel,
 )
 from audioprobe.finetuning.strategy import PairedQuestionTraining, Strategy
 from audioprobe.training.trainer import TrainingArguments
 
-TRANSFER = "transfer"
-_GROWS = (
-    "trained",
+_MAY_CHANGE = (
+    "trainable",
     "grid",
-    "plan",
-    "holding",
+    "training_arguments",
+    "regularization",
     "alignment",
     "design",
-    "extras",
-    "clips",
+    "additional_strategies",
+    "clips_per_step",
     "seeds",
     "bootstrap",
 )
-"""Fields of a study of which a training takes nothing but what is part of its strategy."""
+"""Study fields that may change without invalidating finished runs of unchanged strategies."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRun:
-    """One training of a study.
+    """One configuration with one seed.
 
     Attributes:
-        trained: level of what trains.
-        holding: level of how forgetting is held.
-        alignment: level of how sound is tied to text; for transfer, what is taught in.
+        trainable: level of the trainable modules.
+        regularization: level of the regularization.
+        alignment: level of the alignment.
+        arm: for novel classes, what they are trained with: "text", "audio", "text+audio" or
+            "shuffled" (control with random answers); "" for strategies.
         seed: of the training.
-        strategy: all of it.
-        transfer: whether classes with invented names are taught, and nothing else.
+        strategy: how the model is fine-tuned.
     """
 
-    trained: str
-    holding: str
+    trainable: str
+    regularization: str
     alignment: str
-    seed: int
+    arm: str = ""
+    seed: int = 0
     strategy: Strategy
-    transfer: bool = False
 
     @property
     def configuration(self) -> str:
-        """The same for every seed."""
-        if self.transfer:
-            return f"{TRANSFER}--{self.alignment}"
-        return f"{self.trained}--{self.holding}--{self.alignment}"
+        """Name without the seed."""
+        if self.arm:
+            return f"transfer--{self.arm}"
+        return f"{self.trainable}--{self.regularization}--{self.alignment}"
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """Name of the run and its file."""
         return f"{self.configuration}--{self.seed}"
 
 
 def training_runs(study: StudyConfig) -> tuple[TrainingRun, ...]:
-    """All trainings, seed by seed, so that one that is broken off has whole replicates.
+    """Return all runs, seed by seed, so that an interrupted study has complete replicates.
 
     Raises:
-        InvalidInputError: if two strategies have one name.
+        InvalidInputError: if two strategies have the same name.
     """
-    once = [_cell(study, *levels) for levels in _designed(study)]
-    once += [_cell(study, study.level(e.trained), e.holding, e.alignment) for e in study.extras]
-    once += list(_transfer(study))
-    names = [cell.configuration for cell in once]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InvalidInputError(f"Two strategies of the study are called {twice[0]!r}.")
-    return tuple(_seeded(cell, seed) for seed in study.seeds for cell in once)
+    runs = [_run(study, *levels) for levels in _design(study)]
+    runs += [
+        _run(study, study.level(s.trainable), s.regularization, s.alignment)
+        for s in study.additional_strategies
+    ]
+    runs += list(_transfer(study))
+    names = [run.configuration for run in runs]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InvalidInputError(
+            f"Expected strategies with different names, got {repeated[0]!r} twice. Remove one, or "
+            "set the `name` of a level."
+        )
+    return tuple(_with_seed(run, seed) for seed in study.seeds for run in runs)
 
 
-def incompatibility(was: StudyConfig, now: StudyConfig) -> str | None:
-    """What keeps trainings of one study from being those of another; None where nothing does.
+def incompatibility(older: StudyConfig, newer: StudyConfig) -> str | None:
+    """Return why runs of one study cannot be continued by the other; None if they can.
 
-    Studies may differ in seeds, strategies, and how intervals are computed, so long as no training
-    of one name is another.
+    Seeds, strategies and the bootstrap may differ, unless a run of the same name has another
+    strategy.
     """
     for field in fields(StudyConfig):
-        if field.name not in _GROWS and getattr(was, field.name) != getattr(now, field.name):
+        if field.name not in _MAY_CHANGE and getattr(older, field.name) != getattr(
+            newer, field.name
+        ):
             return f"{field.name} differs"
-    before = {cell.name: cell for cell in training_runs(was)}
-    for cell in training_runs(now):
-        if before.get(cell.name, cell) != cell:
-            return f"{cell.name} is another strategy"
+    before = {run.name: run for run in training_runs(older)}
+    for run in training_runs(newer):
+        if before.get(run.name, run) != run:
+            return f"{run.name} has another strategy"
     return None
 
 
-def _designed(
+def _design(
     study: StudyConfig,
 ) -> Iterator[tuple[TrainableLevel, RegularizationLevel, AlignmentLevel]]:
-    trained, holding, alignment = study.levels, study.holding, study.alignment
+    trainable, regularization, alignment = study.levels, study.regularization, study.alignment
     if study.design == "full":
-        yield from product(trained, holding, alignment)
+        yield from product(trainable, regularization, alignment)
     elif study.design == "fraction":
-        for i, level in enumerate(trained):
-            for j, held in enumerate(holding):
-                yield level, held, alignment[(i + j) % len(alignment)]
+        for i, level in enumerate(trainable):
+            for j, regularizer in enumerate(regularization):
+                yield level, regularizer, alignment[(i + j) % len(alignment)]
     else:
-        yield trained[0], holding[0], alignment[0]
-        yield from ((level, holding[0], alignment[0]) for level in trained[1:])
-        yield from ((trained[0], held, alignment[0]) for held in holding[1:])
-        yield from ((trained[0], holding[0], tied) for tied in alignment[1:])
+        yield trainable[0], regularization[0], alignment[0]
+        yield from ((level, regularization[0], alignment[0]) for level in trainable[1:])
+        yield from ((trainable[0], level, alignment[0]) for level in regularization[1:])
+        yield from ((trainable[0], regularization[0], level) for level in alignment[1:])
 
 
-def _cell(
-    study: StudyConfig, trained: TrainableLevel, held: RegularizationLevel, tied: AlignmentLevel
+def _run(
+    study: StudyConfig,
+    trainable: TrainableLevel,
+    regularization: RegularizationLevel,
+    alignment: AlignmentLevel,
 ) -> TrainingRun:
-    plan = _plan(study, trained)
     strategy = Strategy(
-        train=trained.parts,
-        arguments=plan,
-        regularizers=held.parts,
-        alignment=tied.parts,
-        clips_per_step=study.clips,
-        lora=trained.lora,
+        train=trainable.modules,
+        arguments=_arguments(study, trainable),
+        regularizers=regularization.components,
+        alignment=alignment.components,
+        clips_per_step=study.clips_per_step,
+        lora=trainable.lora,
     )
-    return TrainingRun(trained.label, held.label, tied.label, 0, strategy)
+    return TrainingRun(
+        trainable=trainable.label,
+        regularization=regularization.label,
+        alignment=alignment.label,
+        strategy=strategy,
+    )
 
 
 def _transfer(study: StudyConfig) -> Iterator[TrainingRun]:
-    """What is taught in words, in sound, in both, and in both with answers drawn at random."""
-    wanted = study.transfer
-    if wanted is None:
+    """Yield the arms of the novel classes: text, audio, both, and both with random answers."""
+    transfer = study.transfer
+    if transfer is None:
         return
-    level = study.level(wanted.trained)
-    rate = level.learning_rate if wanted.learning_rate is None else wanted.learning_rate
-    plan = replace(_plan(study, level), learning_rate=rate, steps=wanted.steps)
-    n = wanted.pairs
+    level = study.level(transfer.trainable)
+    rate = level.learning_rate if transfer.learning_rate is None else transfer.learning_rate
+    arguments = replace(_arguments(study, level), learning_rate=rate, steps=transfer.steps)
+    n = transfer.pairs
     arms = {
-        "words": PairedQuestionTraining(n, ("text",)),
-        "sound": PairedQuestionTraining(n, ("audio",)),
-        "words+sound": PairedQuestionTraining(n),
+        "text": PairedQuestionTraining(n, ("text",)),
+        "audio": PairedQuestionTraining(n, ("audio",)),
+        "text+audio": PairedQuestionTraining(n),
         "shuffled": PairedQuestionTraining(n, shuffle_answers=True),
     }
-    for name, paired in arms.items():
+    for arm, paired in arms.items():
         strategy = Strategy(
-            train=level.parts,
-            arguments=plan,
+            train=level.modules,
+            arguments=arguments,
             alignment=(paired,),
             clips_per_step=0,
             lora=level.lora,
         )
-        yield TrainingRun(level.label, "none", name, 0, strategy, transfer=True)
+        yield TrainingRun(
+            trainable=level.label,
+            regularization="none",
+            alignment=paired.kind,
+            arm=arm,
+            strategy=strategy,
+        )
 
 
-def _plan(study: StudyConfig, level: TrainableLevel) -> TrainingArguments:
-    schedule = level.schedule or study.plan.schedule
-    return replace(study.plan, learning_rate=level.learning_rate, schedule=schedule)
+def _arguments(study: StudyConfig, level: TrainableLevel) -> TrainingArguments:
+    schedule = level.schedule or study.training_arguments.schedule
+    return replace(study.training_arguments, learning_rate=level.learning_rate, schedule=schedule)
 
 
-def _seeded(cell: TrainingRun, seed: int) -> TrainingRun:
-    plan = replace(cell.strategy.arguments, seed=seed)
-    return replace(cell, seed=seed, strategy=replace(cell.strategy, arguments=plan))
+def _with_seed(run: TrainingRun, seed: int) -> TrainingRun:
+    arguments = replace(run.strategy.arguments, seed=seed)
+    return replace(run, seed=seed, strategy=replace(run.strategy, arguments=arguments))

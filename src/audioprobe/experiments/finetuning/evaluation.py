@@ -1,14 +1,14 @@
-"""What a model gains, forgets and carries over: measured the same way before and after."""
+"""Evaluation of a model: captions, text loss and yes/no questions, before and after training."""
 
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import send_to_device
 from torch import Tensor
 
 from audioprobe.audio.filterbank import LTU as FILTERBANK
@@ -16,39 +16,38 @@ from audioprobe.audio.windowing import Windowing, read_waveform
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import AudioReadError, TrainingError
 from audioprobe.experiments.finetuning.build import Materials
-from audioprobe.experiments.finetuning.config import StudyConfig
-from audioprobe.experiments.finetuning.run_result import (
-    CaptionEvaluation,
-    ModelEvaluation,
-    QuestionResult,
-)
-from audioprobe.experiments.finetuning.yes_no import score_yes_no
+from audioprobe.experiments.finetuning.config import EVALUATION_SETS, StudyConfig
+from audioprobe.experiments.finetuning.storage import Measurement
 from audioprobe.finetuning.evaluation import Float32Array, mean_states, text_losses
 from audioprobe.finetuning.text_corpora import encode_passages
+from audioprobe.metrics.choices import most_likely_option
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
-from audioprobe.models.ltu.prompt import tokenize, write_prompt
+from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
-from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
+from audioprobe.probing.probe_builder import PreparedProbe
+from audioprobe.probing.questions import ProbeQuestion
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
+from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.examples import TrainingExample, collate
 from audioprobe.training.questions import CAPTION_QUESTION
 from audioprobe.types import Clip, Decoding
 
-HEARD = ("inside", "outside", "earlier")
-"""Portions that are captioned."""
-
-_BATCH = 16
-_ITEMS = 12  # sounds and passages whose states are compared
-_DIGITS = 6  # of scores that are kept
+_BATCH_SIZE = 16
+_N_STATES = 12  # clips and passages whose hidden states are compared
+_DIGITS = 6  # of stored scores and log-odds
+_PER_SEQUENCE, _PER_BATCH = 8, 32  # questions
+_YES, _NO = "Yes.", "No."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelEvaluator:
-    """Measures models.
+    """Evaluates models on the evaluation data of a study.
 
     Attributes:
-        study: how much.
-        materials: by what.
+        study: extent of the evaluation.
+        materials: clips, questions and texts.
         scorer: compares captions with labels.
         progress: called with the progress of each stage.
     """
@@ -58,81 +57,184 @@ class ModelEvaluator:
     scorer: Scorer
     progress: ProgressCallback = ignore_progress
 
-    def whole(self, files: LTUCheckpoint) -> ModelEvaluation:
-        """Captions, reading, and the concept probe.
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Return the labels that captions are scored against, by AUC measure."""
+        return {
+            _auc(name): tuple(
+                sorted({x for clip in self.materials.clips[name] for x in clip.labels or ()})
+            )
+            for name in EVALUATION_SETS
+        }
+
+    def evaluate_all(self, model: LTUCheckpoint) -> list[Measurement]:
+        """Measure captions, text loss and the concept probe.
 
         Raises:
-            TrainingError: if a passage has no finite loss: such weights say nothing.
+            TrainingError: if the text loss is not finite.
         """
-        texts = text_losses(TrainableLTU(files.net), self._passages(files))
-        broken = [one.nats for one in texts if not math.isfinite(one.nats)]
-        if broken:
+        losses = text_losses(TrainableLTU(model.net), self._passages(model))
+        undefined = [loss.nats for loss in losses if not math.isfinite(loss.nats)]
+        if undefined:
             raise TrainingError(
-                f"{len(broken)} of {len(texts)} passages have the loss {broken[0]}: the weights "
-                "have overflowed. Lower the learning rate."
+                f"Expected finite text losses, got {undefined[0]} for {len(undefined)} of "
+                f"{len(losses)} passages: the weights have overflowed. Lower the learning rate."
             )
-        model = _model(files)
-        return ModelEvaluation(
-            {name: self._captioned(model, name) for name in HEARD},
-            texts,
-            score_yes_no(files, self.materials.probe, self.progress),
-        )
+        captions = [m for name in EVALUATION_SETS for m in self._captions(model, name)]
+        texts = [
+            Measurement(
+                measure="text loss",
+                item=str(number),
+                cluster=str(number),
+                value=loss.nats,
+                reference=float(loss.n_tokens),
+            )
+            for number, loss in enumerate(losses)
+        ]
+        return [*captions, *texts, *score_yes_no(model, self.materials.probe, self.progress)]
 
-    def quizzed(self, files: LTUCheckpoint) -> tuple[QuestionResult, ...]:
-        """Answers about invented classes; none where the study has none."""
-        quiz = self.materials.quiz
-        return () if quiz is None else score_yes_no(files, quiz, self.progress)
+    def evaluate_novel_classes(self, model: LTUCheckpoint) -> list[Measurement]:
+        """Measure answers about novel classes; none if the study has none."""
+        probe = self.materials.novel_probe
+        if probe is None:
+            return []
+        return list(score_yes_no(model, probe, self.progress, prefix="novel-class "))
 
-    def states(self, files: LTUCheckpoint) -> dict[str, list[Float32Array]]:
-        """Of some sounds of `inside` that can be read, and of some passages, layer by layer."""
-        heard = list(islice(_spectrograms(self.materials.clips["inside"]), _ITEMS))
-        question = torch.tensor(tokenize(files.tokenizer, write_prompt(CAPTION_QUESTION)))
-        texts = [torch.tensor(example.ids) for example in self._passages(files)[:_ITEMS]]
-        found = {"text": mean_states(TrainableLTU(files.net), texts)}
-        if heard:
-            tokens = _tokens(files, heard)
-            found["sound"] = mean_states(TrainableLTU(files.net), [question] * len(heard), tokens)
-        return found
+    def hidden_states(self, model: LTUCheckpoint) -> dict[str, list[Float32Array]]:
+        """Return mean hidden states per layer for a few in-domain clips and text passages."""
+        texts = [torch.tensor(example.ids) for example in self._passages(model)[:_N_STATES]]
+        hidden = {"text": mean_states(TrainableLTU(model.net), texts)}
+        spectrograms = list(islice(_spectrograms(self.materials.clips["in_domain"]), _N_STATES))
+        if spectrograms:
+            prompt = torch.tensor(tokenize(model.tokenizer, write_prompt(CAPTION_QUESTION)))
+            tokens = _audio_tokens(model, spectrograms)
+            hidden["audio"] = mean_states(
+                TrainableLTU(model.net), [prompt] * len(spectrograms), tokens
+            )
+        return hidden
 
-    def _passages(self, files: LTUCheckpoint) -> list[Any]:
-        texts = self.materials.measured
-        return encode_passages(texts, LTUPrompts(files.tokenizer), max_tokens=self.study.cutoff)
+    def _passages(self, model: LTUCheckpoint) -> list[TrainingExample]:
+        texts = self.materials.evaluation_texts
+        return encode_passages(texts, LTUPrompts(model.tokenizer), max_tokens=self.study.max_tokens)
 
-    def _captioned(self, model: LTU, name: str) -> CaptionEvaluation:
-        clips = self.materials.clips[name]
-        labels = tuple(sorted({label for clip in clips for label in clip.labels or ()}))
+    def _captions(self, model: LTUCheckpoint, name: str) -> Iterator[Measurement]:
+        measure, labels = _auc(name), self.labels()[_auc(name)]
         classify = CaptionClassifier(
-            model,
+            LTU(model.net, model.tokenizer, model.info({}), batch_size=_BATCH_SIZE),
             self.scorer,
             question=CAPTION_QUESTION,
             windowing=Windowing(length="crop"),
-            decoding=Decoding(max_new_tokens=self.study.quiz.tokens),
+            decoding=Decoding(max_new_tokens=self.study.evaluation.max_new_tokens),
         )
-        progress = prefixed(self.progress, f"captions, {name}")
-        result = classify(clips, labels, progress=progress)
-        said = result.captions_by_clip()
-        return CaptionEvaluation(
-            labels,
-            result.clip_ids,
-            tuple(said[clip][0].text for clip in result.clip_ids),
-            tuple(result.truth[clip] for clip in result.clip_ids),
-            tuple(tuple(row) for row in np.round(result.scores, _DIGITS).tolist()),
-            tuple((failure.clip_id, failure.message) for failure in result.failures),
-        )
+        clips = self.materials.clips[name]
+        result = classify(clips, labels, progress=prefixed(self.progress, f"captions, {name}"))
+        captions = result.captions_by_clip()
+        scores = np.round(result.scores, _DIGITS).tolist()
+        for clip, row in zip(result.clip_ids, scores, strict=True):
+            yield Measurement(
+                measure=measure,
+                item=clip,
+                cluster=clip,
+                value=tuple(row),
+                reference=tuple(float(label in result.truth[clip]) for label in labels),
+                text=captions[clip][0].text,
+            )
+        for failure in result.failures:
+            clip = failure.clip_id
+            yield Measurement(
+                measure=measure, item=clip, cluster=clip, value=None, text=failure.message
+            )
 
 
-def _model(files: LTUCheckpoint) -> LTU:
-    return LTU(files.net, files.tokenizer, files.info({}), batch_size=_BATCH)
+def score_yes_no(
+    model: LTUCheckpoint,
+    probe: PreparedProbe,
+    progress: ProgressCallback = ignore_progress,
+    prefix: str = "",
+) -> Iterator[Measurement]:
+    """Measure the log-odds of "Yes." over "No." for every question, in batches.
+
+    Compared are the first tokens in which both answers differ. `ConceptProbe` compares whole
+    answers of any model, one prompt after the other, and is slower.
+
+    Args:
+        model: that is asked.
+        probe: yes/no questions in text and about clips; those about identity are left out.
+        progress: called after every batch.
+        prefix: of the measure.
+    """
+    questions = [q for q in probe.questions if q.pair.relation != "identity"]
+    questions.sort(key=lambda question: question.clip)
+    audio = {q.clip: _spectrogram(probe, q.clip) for q in questions if q.clip}
+    readable = {clip: tensor for clip, tensor in audio.items() if tensor is not None}
+    in_text = [q for q in questions if not q.clip]
+    in_audio = [q for q in questions if q.clip in readable]
+    n_done = 0
+    for condition in (in_text, in_audio):
+        for start in range(0, len(condition), _PER_BATCH):
+            batch = condition[start : start + _PER_BATCH]
+            for question, log_odds in zip(batch, _log_odds(model, batch, readable), strict=True):
+                yield _answer(question, log_odds, prefix)
+            n_done += len(batch)
+            progress(ProgressEvent(stage="questions", done=n_done, total=len(questions)))
+    for question in questions:
+        if question.clip and question.clip not in readable:
+            yield _answer(question, None, prefix)
+
+
+@torch.inference_mode()
+def _log_odds(
+    model: LTUCheckpoint, questions: Sequence[ProbeQuestion], audio: dict[str, Tensor]
+) -> list[float]:
+    """Return one number per question; either all of them are about clips, or none."""
+    yes, no = (continuation_ids(model.tokenizer, text) for text in (_YES, _NO))
+    n_shared = next(n for n, (a, b) in enumerate(zip(yes, no, strict=False)) if a != b)
+    examples = []
+    for question in questions:
+        prompt = [*tokenize(model.tokenizer, write_prompt(question.text)), *yes[:n_shared]]
+        examples.append(TrainingExample((*prompt, yes[n_shared]), len(prompt), question.clip))
+    padding = model.tokenizer.eos_token_id
+    batch = collate(examples, audio, targets="answer", pad_id=padding, per_row=_PER_SEQUENCE)
+    answer_loss = AnswerLoss(TrainableLTU(model.net)).eval()
+    logits, _ = answer_loss.logits(send_to_device(batch, model.net.llama.device))
+    log_odds: list[float] = (logits[:, yes[n_shared]] - logits[:, no[n_shared]]).tolist()
+    return log_odds
+
+
+def _answer(question: ProbeQuestion, log_odds: float | None, prefix: str) -> Measurement:
+    """Return the measurement, undefined for failures, ties and values that are not finite."""
+    pair = question.pair
+    if log_odds is None or most_likely_option((log_odds, 0.0)) is None:
+        log_odds = None
+    return Measurement(
+        measure=f"{prefix}{question.condition} accuracy",
+        item=f"{pair.concept} {pair.relation} {pair.target} {pair.match}",
+        cluster=pair.concept,
+        value=None if log_odds is None else round(log_odds, _DIGITS),
+        reference=float(pair.holds),
+        text=question.clip,
+    )
+
+
+def _auc(name: str) -> str:
+    """Return the measure of an evaluation set."""
+    return f"{name.replace('_', '-')} AUC"
+
+
+def _spectrogram(probe: PreparedProbe, clip: str) -> Tensor | None:
+    try:
+        return FILTERBANK.of(probe.sounds[clip]())
+    except AudioReadError:
+        return None
 
 
 def _spectrograms(clips: Sequence[Clip]) -> Iterator[Tensor]:
     for clip in clips:
-        with suppress(AudioReadError):  # counted among the captions
+        with suppress(AudioReadError):  # counted as failures among the captions
             yield FILTERBANK.of(read_waveform(clip))
 
 
 @torch.inference_mode()
-def _tokens(files: LTUCheckpoint, spectrograms: Sequence[Tensor]) -> Tensor:
-    """Audio tokens of sounds, shape (n_sounds, n_tokens, hidden)."""
-    weight = files.net.prefix.projection.weight
-    return torch.cat([files.net.prefix(one.to(weight)[None]) for one in spectrograms])
+def _audio_tokens(model: LTUCheckpoint, spectrograms: Sequence[Tensor]) -> Tensor:
+    """Return the audio tokens of clips, shape (n_clips, n_tokens, hidden)."""
+    weight = model.net.prefix.projection.weight
+    return torch.cat([model.net.prefix(x.to(weight)[None]) for x in spectrograms])

@@ -1,60 +1,50 @@
-"""Everything that a study of fine-tuning leaves in its folder."""
+"""Files that a fine-tuning study writes."""
 
 from pathlib import Path
 
-from audioprobe.experiments.finetuning.conclusions import conclusions
-from audioprobe.experiments.finetuning.design import training_runs
-from audioprobe.experiments.finetuning.report import report_of
+from audioprobe.experiments.finetuning.analysis import StudySummary, summarize
+from audioprobe.experiments.finetuning.conclusions import conclusions_table, significance_table
+from audioprobe.experiments.finetuning.report import study_page
 from audioprobe.experiments.finetuning.storage import StudyRecord
-from audioprobe.experiments.finetuning.study_results import StudySummary, synthesised
 from audioprobe.experiments.finetuning.tables import (
+    ablations_table,
+    correlations_table,
     effects_table,
     failures_table,
-    heldout_table,
-    links_table,
-    pairs_table,
+    generalization_table,
     strategies_table,
     transfer_table,
 )
 from audioprobe.io.atomic import atomic_write
-from audioprobe.io.text_table import Table
 from audioprobe.reports.html import write_page
 
 REPORT, SUMMARY = "report.html", "summary.md"
 
 
-def synthesis_of(record: StudyRecord) -> StudySummary:
-    """All that a study found so far."""
-    n_wanted = len(training_runs(record.study))
-    return synthesised(record.study, record.findings, record.in_sound, n_wanted)
-
-
 def write_outcome(record: StudyRecord, folder: Path, name: str) -> StudySummary:
-    """Write tables, verdicts and the report of a study.
+    """Write the report, a Markdown summary and one LaTeX file per table.
 
     Args:
-        record: what it gave so far.
-        folder: where to.
-        name: in the title of the report.
+        record: results of the finished runs.
+        folder: output folder.
+        name: part of the report's title.
     """
-    found = synthesis_of(record)
-    verdicts = conclusions(found)
-    tables: dict[str, Table] = {
-        "Strategies": strategies_table(found),
-        "Pairs": pairs_table(found),
-        "Effects": effects_table(found),
-        "Drift": links_table(found),
-        "Held-out": heldout_table(found),
-        "Transfer": transfer_table(found),
-        "Failures": failures_table(found),
+    summary = summarize(record)
+    tables = {
+        "Conclusions": conclusions_table(summary),
+        "Significance": significance_table(summary),
+        "Strategies": strategies_table(summary),
+        "Ablations": ablations_table(summary),
+        "Effects": effects_table(summary),
+        "Correlations": correlations_table(summary),
+        "Generalization": generalization_table(summary),
+        "Transfer": transfer_table(summary),
+        "Failures": failures_table(summary),
     }
-    told = [f"{v.to_markdown()}\n{v.evidence}\n" for v in verdicts]
-    parts = [
-        f"## {title}\n\n{table.to_markdown()}\n" for title, table in tables.items() if table.rows
-    ]
-    atomic_write(folder / SUMMARY, "\n".join([*told, *parts]))
+    tables = {title: table for title, table in tables.items() if table.rows}
+    sections = [f"## {title}\n\n{table.to_markdown()}" for title, table in tables.items()]
+    atomic_write(folder / SUMMARY, "\n".join(sections))
     for title, table in tables.items():
-        if table.rows:
-            atomic_write(folder / f"{title.lower()}.tex", table.to_latex())
-    write_page(report_of(record.study, found, verdicts, name), folder / REPORT)
-    return found
+        atomic_write(folder / f"{title.lower()}.tex", table.to_latex())
+    write_page(study_page(summary, name), folder / REPORT)
+    return summary

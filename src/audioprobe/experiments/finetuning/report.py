@@ -1,29 +1,29 @@
-"""The report of a study of fine-tuning: one page with all that its trainings gave so far."""
+"""Report of a fine-tuning study as one HTML page."""
 
 from collections.abc import Sequence
 
-from audioprobe.experiments.finetuning.conclusions import Conclusion
-from audioprobe.experiments.finetuning.config import StudyConfig
-from audioprobe.experiments.finetuning.cross_modal_transfer import (
-    ASKED,
-    CONTROL,
-    HALVES,
-    TransferResult,
+import numpy as np
+
+from audioprobe.experiments.finetuning.analysis import CONTROL, NOVEL, StudySummary
+from audioprobe.experiments.finetuning.comparison import (
+    DESCRIPTIONS,
+    FACTORS,
+    MEASURES,
+    PairedDifference,
 )
-from audioprobe.experiments.finetuning.paired_difference import MEASURES, UNITS
-from audioprobe.experiments.finetuning.settings_table import making_table
-from audioprobe.experiments.finetuning.strategy_summary import FACTORS, StrategySummary
-from audioprobe.experiments.finetuning.study_results import StudySummary
+from audioprobe.experiments.finetuning.conclusions import conclusions_table, significance_table
+from audioprobe.experiments.finetuning.config import CLIP_SETS, ClipSubset
+from audioprobe.experiments.finetuning.storage import IN_AUDIO, NOT_IN_AUDIO, group, select
 from audioprobe.experiments.finetuning.tables import (
+    ablated,
+    ablations_table,
     before_table,
-    called,
+    condition,
+    correlations_table,
     drift_table,
     effects_table,
     failures_table,
-    heldout_table,
-    links_table,
-    paired,
-    pairs_table,
+    generalization_table,
     seeds_table,
     strategies_table,
     transfer_table,
@@ -33,279 +33,295 @@ from audioprobe.probing.scores import without_counts
 from audioprobe.reports.figures import ForestRow, forest, to_svg
 from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section
 from audioprobe.reports.tradeoff_plots import Point, lines, matrix, plane
+from audioprobe.types import Estimate
 
 
-def report_of(
-    study: StudyConfig, synthesis: StudySummary, verdicts: Sequence[Conclusion], name: str
-) -> Page:
-    """All sections; those without anything to show are left out.
-
-    Args:
-        study: what was wanted.
-        synthesis: what came of it so far.
-        verdicts: its questions, answered.
-        name: in the title.
-    """
-    found = synthesis
-    answers = Table(
-        ("question", "answer", "evidence"),
-        tuple(
-            row
-            for v in verdicts
-            for row in (
-                (v.question, v.answer, v.evidence),
-                *(("", *point) for point in v.points),
-            )
-        ),
-    )
+def study_page(summary: StudySummary, name: str) -> Page:
+    """Return all sections that have content; `name` is part of the title."""
     sections = [
-        Section("Verdicts", _grids(("Questions and answers", answers)), _VERDICTS),
-        Section("The model before", [DataGrid("Every measure", before_table(found))], _BEFORE),
-        Section("Gain and forgetting", _gain(found), _GAIN),
-        Section("Against the model before", _against(found), _AGAINST),
-        Section("One choice changed", _alone(found), _ALONE),
-        Section("What each choice does", _choices(found), _CHOICES),
-        Section("Pairs and other concepts", _heldout(found), _HELDOUT),
-        Section("Transfer", _transfer(found), _TRANSFER),
-        Section("Training", _training(found), _TRAINING),
-        Section("What moved", _moved(found), _MOVED),
-        Section("Trainings that failed", _grids(("Why", failures_table(found))), _FAILED),
         Section(
-            "How it was made", [DataGrid("Model, data and trainings", making_table(study, found))]
+            "Conclusions",
+            _grids(
+                ("Questions and answers", conclusions_table(summary)),
+                ("Significant effects", significance_table(summary)),
+            ),
+            _CONCLUSIONS,
+        ),
+        Section(
+            "Before fine-tuning", [DataGrid("All measures", before_table(summary))], _BEFORE
+        ),
+        Section("Gain and forgetting", _gain(summary), _GAIN),
+        Section("Changes by measure", _changes(summary), _CHANGES),
+        Section("Ablations", _ablations(summary), _ABLATIONS),
+        Section("Factor effects", _effects(summary), _EFFECTS),
+        Section("Concept generalization", _generalization(summary), _GENERALIZATION),
+        Section("Transfer", _transfer(summary), _TRANSFER),
+        Section("Training", _training(summary), "Losses include regularizers and alignment losses, "
+                "so they are comparable within a strategy only."),
+        Section("Weights and representations", _drift(summary), _DRIFT),
+        Section("Failed runs", _grids(("Causes", failures_table(summary))),
+                "Failed runs have no values; they are not counted as a change of 0."),
+        Section("Settings", [DataGrid("Model, data and runs", settings_table(summary))]),
+    ]  # fmt: skip
+    return Page(f"Fine-tuning: {name}", progress_text(summary), [s for s in sections if s.items])
+
+
+def progress_text(summary: StudySummary) -> str:
+    """Return how many runs have finished, and how many of them failed."""
+    n, planned, n_failed = len(summary.record.runs), summary.n_planned, len(summary.failures)
+    failed = f", {n_failed} of them failed" if n_failed else ""
+    incomplete = "; all results are preliminary" if n < planned else ""
+    return f"{n} of {planned} training runs have finished{failed}{incomplete}."
+
+
+def settings_table(summary: StudySummary) -> Table:
+    """Return the settings that the numbers depend on, and the duration of the study."""
+    study, runs = summary.record.study, summary.record.runs
+    model, bootstrap = study.model, study.bootstrap
+    subsets: dict[str, ClipSubset | None] = {name: getattr(study, name) for name in CLIP_SETS}
+    seconds = summary.record.before.seconds + sum(run.seconds for run in runs)
+    rows = [("model", f"{model.name}, base {model.base}" if model.base else model.name)]
+    rows += [(f"clips: {name}", _subset(one)) for name, one in subsets.items() if one]
+    rows += [
+        ("rehearsal texts", study.rehearsal_texts),
+        ("evaluation texts", study.evaluation_texts),
+        ("design", study.design),
+        ("seeds", ", ".join(map(str, study.seeds))),
+        ("steps per run", str(study.training_arguments.steps)),
+        ("clips per step", str(study.clips_per_step)),
+        *((f"learning rate: {one.label}", f"{one.learning_rate:g}") for one in study.levels),
+    ]
+    if study.transfer:
+        rows.append(("steps per run with novel classes", str(study.transfer.steps)))
+    rows += [
+        ("finished runs", f"{len(runs)} of {summary.n_planned}"),
+        ("failed runs", str(len(summary.failures))),
+        ("hours, if runs were sequential", f"{seconds / 3600:.2f}"),
+        (
+            "confidence intervals",
+            f"{bootstrap.n_resamples} resamples, {bootstrap.level:.0%}, seed {bootstrap.seed}",
         ),
     ]
-    return Page(f"Fine-tuning: {name}", _lead(found), [one for one in sections if one.items])
+    return Table(("setting", "value"), tuple(rows))
 
 
-def _lead(found: StudySummary) -> str:
-    n, wanted, failed = found.n_trainings, found.n_wanted, len(found.failures)
-    if not n:
-        return (
-            f"0 of {wanted} trainings have ended; there is nothing yet but the model as it was "
-            "before."
-        )
-    of_them = f", {failed} of them in failure" if failed else ""
-    if n < wanted:
-        return (
-            f"{n} of {wanted} trainings have ended{of_them}; all that is said here rests on these, "
-            "and may change with the others."
-        )
-    return f"All {wanted} trainings have ended{of_them}."
+def _subset(subset: ClipSubset) -> str:
+    options = ", ".join(f"{key} {value}" for key, value in subset.dataset.options.items())
+    half = "" if subset.half == "all" else f", {subset.half} half"
+    mapping = f", labels mapped by {subset.mapping}" if subset.mapping else ""
+    options = f" ({options})" if options else ""
+    return f"{subset.dataset.name}{options}, split {subset.split}{half}{mapping}"
 
 
 def _grids(*named: tuple[str, Table]) -> list[Item]:
-    """Tables that have rows."""
+    """Return the tables that have rows."""
     return [DataGrid(name, table) for name, table in named if table.rows]
 
 
-def _gain(found: StudySummary) -> list[Item]:
-    if not found.tried:
+def _forest(rows: Sequence[tuple[str, Estimate]], axis: str, caption: str) -> list[Item]:
+    if not rows:
         return []
+    figure = forest([ForestRow(*row) for row in rows], axis)
+    return [Drawing(to_svg(figure, caption), caption)]
+
+
+def _gain(summary: StudySummary) -> list[Item]:
     points = [
         Point(
-            called(one),
-            one.changes["inside AUC"].estimate,
-            one.changes["loss of text"].estimate,
-            one.trained,
-            bool(one.best),
+            ", ".join(strategy),
+            _estimate(changes.get("in-domain AUC")),
+            _estimate(changes.get("text loss")),
+            strategy[0],
+            strategy in summary.front,
         )
-        for one in found.tried
+        for strategy, changes in summary.changes.items()
     ]
+    if not points:
+        return []
     caption = (
-        "What each strategy gains inside (to the right is better) and loses of text (down is "
-        "better). Colours and shapes are what trained; a dark rim is the Pareto front. Numbers "
-        "are those of the table below."
+        "Change of in-domain AUC (higher is better) and of text loss (lower is better). Colours "
+        "and shapes are trainable modules; a dark rim marks the Pareto front."
     )
-    figure = plane(
-        points, "change of inside AUC, macro", "change of the loss of text, nats per token"
-    )
+    figure = plane(points, "change of in-domain AUC, macro", "change of text loss, nats per token")
     return [
         Drawing(to_svg(figure, caption), caption),
-        DataGrid("Every strategy", strategies_table(found), filter=True),
-        DataGrid("Every training by itself", seeds_table(found), filter=True, open=False),
+        DataGrid("All strategies", strategies_table(summary), filter=True),
+        DataGrid("All runs", seeds_table(summary), filter=True, open=False),
     ]
 
 
-def _against(found: StudySummary) -> list[Item]:
-    items: list[Item] = []
-    for measure in MEASURES if found.tried else ():
-        rows = [
-            ForestRow(f"{number}: {called(one)}", one.changes[measure].estimate)
-            for number, one in enumerate(found.tried, 1)
-        ]
-        caption = f"Change of {measure}: {UNITS[measure]}."
-        items.append(Drawing(to_svg(forest(rows, f"change of {measure}"), caption), caption))
-    return items
-
-
-def _alone(found: StudySummary) -> list[Item]:
+def _changes(summary: StudySummary) -> list[Item]:
     items: list[Item] = []
     for measure in MEASURES:
         rows = [
-            ForestRow(paired(one), one.changes[measure].estimate)
-            for one in found.matched
-            if measure in one.changes
+            (f"{number}: {', '.join(strategy)}", _estimate(changes.get(measure)))
+            for number, (strategy, changes) in enumerate(summary.changes.items(), 1)
         ]
-        if rows:
-            caption = f"Difference of {measure}, all else the same: {UNITS[measure]}."
-            drawn = forest(rows, f"difference of {measure}")
-            items.append(Drawing(to_svg(drawn, caption), caption))
-    return items + _grids(("In numbers", pairs_table(found)))
+        caption = f"Change of {measure}: {DESCRIPTIONS[measure]}."
+        items += _forest(rows, f"change of {measure}", caption)
+    return items
 
 
-def _choices(found: StudySummary) -> list[Item]:
+def _ablations(summary: StudySummary) -> list[Item]:
     items: list[Item] = []
-    for measure, effects in found.effects.items():
-        if not effects:
-            continue
+    for measure in MEASURES:
+        rows = []
+        for difference in summary.ablations:
+            if difference["measure"] == measure:
+                _, level, baseline, others = ablated(difference)
+                rows.append((f"{level}, not {baseline} ({others})", difference.estimate))
+        caption = f"Difference of {measure} in ablations: {DESCRIPTIONS[measure]}."
+        items += _forest(rows, f"difference of {measure}", caption)
+    return items + _grids(("All ablations", ablations_table(summary)))
+
+
+def _effects(summary: StudySummary) -> list[Item]:
+    items: list[Item] = []
+    for measure in MEASURES:
+        effects = [effect for effect in summary.effects if effect.measure == measure]
+        effects.sort(key=lambda effect: FACTORS.index(effect.effect.factor))
         rows = [
-            ForestRow(
-                f"{one.effect.factor}: {one.effect.level}", without_counts(one.effect.estimate)
-            )
-            for factor in FACTORS
-            for one in effects
-            if one.effect.factor == factor
+            (f"{e.effect.factor}: {e.effect.level}", without_counts(e.effect.estimate))
+            for e in effects
         ]
-        firsts = ", ".join(dict.fromkeys(f"{e.effect.factor}: {e.baseline}" for e in effects))
-        caption = f"Effect on the change of {measure}. Compared with {firsts}."
-        items.append(Drawing(to_svg(forest(rows, f"effect on {measure}"), caption), caption))
-    return [*items, DataGrid("In numbers", effects_table(found), filter=True)] if items else []
+        baselines = ", ".join(dict.fromkeys(f"{e.effect.factor}: {e.baseline}" for e in effects))
+        caption = f"Effect on the change of {measure}. Compared with {baselines}."
+        items += _forest(rows, f"effect on {measure}", caption)
+    if not items:
+        return []
+    return [*items, DataGrid("All effects", effects_table(summary), filter=True)]
 
 
-def _heldout(found: StudySummary) -> list[Item]:
+def _generalization(summary: StudySummary) -> list[Item]:
     rows = [
-        ForestRow(f"{one.alignment}, {one.asked}: {one.concepts}", one.told.estimate)
-        for one in found.heldout
+        (
+            f"{change['alignment']}, {condition(change)}: {change['subset']}",
+            (control or change).estimate,
+        )
+        for change, control in summary.generalization
     ]
-    if not rows:
-        return []
-    caption = "Difference of accuracy from the strategy without a tie; where none is, from before."
-    drawn = Drawing(to_svg(forest(rows, "difference of accuracy"), caption), caption)
-    return [drawn, DataGrid("In numbers", heldout_table(found))]
-
-
-def _transfer(found: StudySummary) -> list[Item]:
-    some = found.transfer
-    if some is None or not some.carried:
-        return []
-    arms = list(dict.fromkeys(one.arm for one in some.carried))
     caption = (
-        "Change of the share of right answers about invented classes, by what they were taught in "
-        "(down) and asked in (across)."
+        "Difference of accuracy from the strategy without alignment, or from the model before if "
+        "the study has no such strategy."
     )
-    items: list[Item] = [_squares(some, arms, caption, beyond=False)]
-    others = [arm for arm in arms if arm != CONTROL]
-    if any(one.beyond is not None for one in some.carried):
-        caption = f"The same beyond the control ({CONTROL}), in which answers were random."
-        items.append(_squares(some, others, caption, beyond=True))
-    return [*items, DataGrid("In numbers", transfer_table(found))]
+    drawings = _forest(rows, "difference of accuracy", caption)
+    return drawings + _grids(("All differences", generalization_table(summary)))
 
 
-def _squares(found: TransferResult, arms: Sequence[str], caption: str, *, beyond: bool) -> Drawing:
-    cells = {
-        (one.arm, one.asked, one.half): change.estimate
-        for one in found.carried
-        if (change := one.beyond if beyond else one.change) is not None
-    }
-    across = [(asked, half) for asked in ASKED for half in HALVES]
+def _transfer(summary: StudySummary) -> list[Item]:
+    if not summary.transfer:
+        return []
+    caption = "Change of accuracy on novel classes, by training arm (rows) and question (columns)."
+    items: list[Item] = [_matrix([change for change, _ in summary.transfer], caption)]
+    controls = [control for _, control in summary.transfer if control is not None]
+    if controls:
+        caption = f"The same minus the control ({CONTROL} answers)."
+        items.append(_matrix(controls, caption))
+    return [*items, DataGrid("All differences", transfer_table(summary))]
+
+
+def _matrix(differences: Sequence[PairedDifference], caption: str) -> Drawing:
+    arms = list(dict.fromkeys(difference["arm"] for difference in differences))
+    cells = {(d["arm"], d["measure"], d["subset"]): d.estimate for d in differences}
+    across = [(measure, subset) for measure in NOVEL for subset in (IN_AUDIO, NOT_IN_AUDIO)]
     figure = matrix(
-        [f"taught in {arm}" if arm != CONTROL else f"control: {arm}" for arm in arms],
-        [f"asked in {asked}; {half}" for asked, half in across],
-        [[cells.get((arm, *what)) for what in across] for arm in arms],
+        [f"trained in {arm}" if arm != CONTROL else f"control: {arm}" for arm in arms],
+        [f"asked in {measure.split()[1]}; {subset}" for measure, subset in across],
+        [[cells.get((arm, *column)) for column in across] for arm in arms],
         "difference of accuracy",
     )
     return Drawing(to_svg(figure, caption), caption)
 
 
-def _training(found: StudySummary) -> list[Item]:
-    curves = {
-        level: [losses for one in some for losses in one.losses if losses]
-        for level, some in _by_trained(found).items()
-    }
-    curves = {level: some for level, some in curves.items() if some}
+def _training(summary: StudySummary) -> list[Item]:
+    curves: dict[str, list[list[float | None]]] = {}
+    losses = select(summary.table, measure="training loss", arm="")
+    for (level, _), rows in group(losses, ("trainable", "run")).items():
+        curves.setdefault(str(level), []).append([_float(row.value) for row in rows])
     if not curves:
         return []
-    caption = "Loss of every step by what trained: each training thin, their mean thick."
-    figure = lines(curves, "step", "loss, nats", first=1)
-    return [Drawing(to_svg(figure, caption), caption)]
+    caption = (
+        "Loss of every step by trainable modules: runs as thin lines, their mean as thick one."
+    )
+    return [Drawing(to_svg(lines(curves, "step", "loss, nats", first=1), caption), caption)]
 
 
-def _moved(found: StudySummary) -> list[Item]:
+def _drift(summary: StudySummary) -> list[Item]:
     items: list[Item] = []
-    for kind in dict.fromkeys(kind for one in found.tried for kind in one.similarity):
-        curves = {
-            level: [one.similarity[kind] for one in some if kind in one.similarity]
-            for level, some in _by_trained(found).items()
-        }
+    table = select(summary.table, arm="")
+    for measure in dict.fromkeys(r.measure for r in table if r.measure.startswith("similarity")):
+        curves: dict[str, list[list[float | None]]] = {}
+        for strategy, rows in group(select(table, measure=measure), FACTORS).items():
+            layers = group(rows, ("item",))
+            values = [np.mean([row.value for row in layer]) for layer in layers.values()]
+            curves.setdefault(str(strategy[0]), []).append([float(value) for value in values])
         caption = (
-            f"How alike the states of {kind} stayed to those before, layer by layer, by what "
-            "trained: each strategy thin, their mean thick. 1 is unchanged. Layer 0 are the "
-            "embeddings."
+            f"Similarity of the hidden states ({measure.split()[1]} inputs) with those before "
+            "fine-tuning, by layer and trainable modules: strategies as thin lines, their mean as "
+            "thick one. 1 is unchanged; layer 0 are the embeddings."
         )
-        known = {level: some for level, some in curves.items() if some}
-        figure = lines(known, "layer", f"CKA with before, {kind}")
+        figure = lines(curves, "layer", f"CKA with before, {measure.split()[1]}")
         items.append(Drawing(to_svg(figure, caption), caption))
-    items += _grids(("Of every strategy", drift_table(found)))
-    return items + _grids(("Does more drift go with more change?", links_table(found)))
+    return items + _grids(
+        ("All strategies", drift_table(summary)),
+        ("Correlations with the measures", correlations_table(summary)),
+    )
 
 
-def _by_trained(found: StudySummary) -> dict[str, list[StrategySummary]]:
-    levels: dict[str, list[StrategySummary]] = {}
-    for one in found.tried:
-        levels.setdefault(one.trained, []).append(one)
-    return levels
+def _float(value: float | tuple[float, ...]) -> float | None:
+    return value if isinstance(value, float) else None
 
 
-_VERDICTS = (
-    "What the numbers below allow to say, and no more than that. A change is told where its whole "
-    "interval and every seed are on one side of none; what a choice does, where its corrected test "
-    "is below .05 as well."
+def _estimate(difference: PairedDifference | None) -> Estimate:
+    return (
+        Estimate(value=None, n=0, method="no run succeeded")
+        if difference is None
+        else difference.estimate
+    )
+
+
+_CONCLUSIONS = (
+    "A change is consistent if its confidence interval and all seeds are on one side of 0. It is "
+    "significant if, in addition, its p-value is below .05 after Holm's correction over all "
+    "comparisons of the measure. Arrows give the direction of significant differences from the "
+    "baseline: in ablations (pairs of strategies that differ in one level), and on average."
 )
 _BEFORE = (
-    "The model as it was, which all trainings begin with. Intervals resample clips, passages, or "
-    "concepts with all their questions."
+    "The model that all runs start from. Intervals resample clips, passages, or concepts with all "
+    "their questions."
 )
 _GAIN = (
-    "After training minus before, on the same items, mean over seeds. Intervals resample clips and "
-    "passages: they tell what other items would have given, and nothing of other seeds or models. "
-    "p-values are of each strategy alone, not corrected for how many there are."
+    "After minus before fine-tuning, on the same items, mean over seeds. Intervals resample items, "
+    "not seeds or models. p-values are not corrected for the number of strategies."
 )
-_AGAINST = (
-    "After training minus before, on the same items, mean over seeds; the line is no change. "
-    "Intervals resample clips, passages, or concepts, and tell nothing of other seeds or models."
+_CHANGES = (
+    "After minus before fine-tuning, on the same items, mean over seeds; the line is no change. "
+    "Intervals resample items, not seeds or models."
 )
-_ALONE = (
-    "Strategies that differ in one choice alone, on the same items and by the same seeds; the line "
-    "is no difference. This assumes nothing of how choices add up, and speaks of a choice beside "
-    "the others that are named. Intervals resample clips, passages, or concepts, and tell nothing "
-    "of other seeds or models; what each seed gave stands beside. p-values are corrected for all "
-    "pairs of a measure (Holm)."
+_ABLATIONS = (
+    "Strategies that differ in one factor, on the same items and seeds; the line is no difference. "
+    "Intervals resample items, not seeds or models. p-values are corrected over all pairs of a "
+    "measure (Holm)."
 )
-_CHOICES = (
-    "What a level changes against the first level of its factor, on average over what it was "
-    "combined with, by least squares. Strategies that leave the language model as it is cannot "
-    "change what it makes of words, and are no part of the loss of text and the accuracy in words. "
-    "Noise is whatever of a strategy does not add up, so that many seeds of few strategies are no "
-    "more strategies: intervals tell what other strategies of such choices would give, and nothing "
-    "of other items or models. p-values are corrected for all levels of a measure (Holm)."
+_EFFECTS = (
+    "Difference from the first level of the factor, averaged over the levels of the other factors "
+    "by least squares. Strategies that do not train the language model are left out of text loss "
+    "and text accuracy, which they cannot change. Error variance is the interaction between "
+    "factors; the strategy, not the seed, is the unit of replication. p-values are corrected over "
+    "all levels of a measure (Holm)."
 )
-_HELDOUT = (
-    "Strategies that are asked pairs of questions about some concepts: what they make of these, of "
-    "others of the same families, and of other families. Intervals resample concepts, and tell "
-    "nothing of other seeds or models. Corrected p (Holm): beyond no tie, where that was trained."
+_GENERALIZATION = (
+    "Strategies with paired questions: accuracy on the concepts of the pairs, on other concepts of "
+    "the same kinds, and on concepts of other kinds. Intervals resample concepts. p-values are "
+    "corrected (Holm) for the difference from the strategy without alignment, if there is one."
 )
 _TRANSFER = (
-    "Classes with invented names were taught in one way and asked about in both; of half of the "
-    "concepts, classes were taught in sound where sound was taught at all. Intervals resample "
-    "concepts; they tell nothing of other seeds or models. p-values are of each row alone."
+    "Classes with invented names are trained in text, in audio, or both, and evaluated in both. "
+    "Audio training covers half of the concepts. Intervals resample concepts; p-values are not "
+    "corrected."
 )
-_TRAINING = (
-    "Losses of the steps that stayed, with whatever a strategy adds to them, so that their heights "
-    "are comparable within a strategy alone."
+_DRIFT = (
+    "Change of weights relative to their norm, and linear CKA of hidden states with those before. "
+    "Rank correlations are over runs; their intervals resample strategies. Correlation is not "
+    "causation."
 )
-_MOVED = (
-    "How far weights moved, relative to their size before, and how alike the states of layers "
-    "stayed (linear CKA, of the same items). Correlations are of ranks over trainings; their "
-    "intervals resample strategies. What goes together need not cause each other."
-)
-_FAILED = "They have no values, and count nowhere as a change of 0."

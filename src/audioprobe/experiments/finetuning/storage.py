@@ -1,101 +1,252 @@
-"""What a study keeps in its folder: a file for every training that ended."""
+"""Results of training runs, stored as one file per run and read as one tidy table.
+
+`pandas.DataFrame(record.table())` gives a data frame with the fields of `MeasurementRow` as
+columns.
+"""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
 from audioprobe.experiments.finetuning.design import TrainingRun, training_runs
-from audioprobe.experiments.finetuning.run_result import BEFORE, RunResult
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.io.run_folder import CONFIG, MANIFEST
+from audioprobe.metrics.choices import most_likely_option
 
-CELLS = "cells"
-IN_SOUND = "taught in sound"
-"""Key of the manifest: ids of the concepts of which invented classes are taught in sound."""
+BEFORE = "before"
+"""Name of the run that evaluates the model before fine-tuning."""
+
+AUDIO_CONCEPTS = "audio_concepts"
+"""Manifest key: ids of the concepts whose novel classes are trained with audio."""
+
+RUNS = "runs"
+IN_AUDIO, NOT_IN_AUDIO = "trained in audio", "not trained in audio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One measurement of a run.
+
+    Attributes:
+        measure: one of `comparison.MEASURES`, "novel-class text accuracy", "novel-class audio
+            accuracy", "training loss", "weight change: MODULE" (relative to the norm before) or
+            "similarity: CONDITION" (linear CKA of a layer with itself before).
+        item: clip, passage, question, step or layer; the same in all runs.
+        cluster: what is resampled: the concept of a question, else the item.
+        value: for an AUC, the score of each label; for a passage, its negative log-likelihood in
+            nats; for a yes/no question, the log-odds of yes in nats; None if undefined.
+        reference: for an AUC, 1 for each label of the clip, else 0; for a passage, its tokens; for
+            a question, 1 if yes is correct, else 0; for weights, the norm of their change.
+        text: the caption, the clip of a question, or the cause of a failure.
+    """
+
+    measure: str
+    item: str = ""
+    cluster: str = ""
+    value: float | tuple[float, ...] | None
+    reference: float | tuple[float, ...] = 1.0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """Result of a training run, or of the model before fine-tuning.
+
+    Attributes:
+        name: of the run.
+        trainable: level of the trainable modules; "" before fine-tuning.
+        regularization: level of the regularization.
+        alignment: level of the alignment.
+        arm: for novel classes, what they are trained with; "" for strategies.
+        seed: of the training; None before fine-tuning.
+        labels: names of the scored labels, by AUC measure.
+        measurements: all of them; none if the run failed.
+        stopped_early: whether the training ended before its last step.
+        seconds: duration of training and evaluation.
+        failure: cause of a failure; "" if the run succeeded.
+    """
+
+    name: str
+    trainable: str = ""
+    regularization: str = ""
+    alignment: str = ""
+    arm: str = ""
+    seed: int | None = None
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    measurements: tuple[Measurement, ...] = ()
+    stopped_early: bool = False
+    seconds: float = 0.0
+    failure: str = ""
+
+    @property
+    def strategy(self) -> tuple[str, str, str]:
+        """Levels of the three factors."""
+        return self.trainable, self.regularization, self.alignment
+
+
+class MeasurementRow(NamedTuple):
+    """A row of the tidy table.
+
+    Attributes are those of the run (`phase` is "before" or "after" fine-tuning) and of the
+    `Measurement`, except that the value of a question is 1 for a correct and 0 for a wrong answer.
+    `subset` is the group of concepts that a comparison distinguishes, or "".
+    """
+
+    run: str
+    trainable: str
+    regularization: str
+    alignment: str
+    arm: str
+    seed: int | None
+    phase: str
+    measure: str
+    item: str
+    cluster: str
+    subset: str
+    value: float | tuple[float, ...]
+    reference: float | tuple[float, ...]
+
+
+StudyTable: TypeAlias = Sequence[MeasurementRow]
 
 
 @dataclass(frozen=True, slots=True)
 class RunStore:
-    """Findings in a folder, by the name of the training.
-
-    Attributes:
-        folder: of the run.
-    """
+    """Results in a study folder, one JSON file per run."""
 
     folder: Path
 
     def has(self, name: str) -> bool:
-        """Whether there is one of this name."""
+        """Return whether the run of this name is finished."""
         return self._path(name).is_file()
 
     def read(self, name: str) -> RunResult:
-        """The findings of a training that ended.
+        """Return the result of a finished run.
 
         Raises:
-            InvalidInputError: if the file holds something else.
+            InvalidInputError: if the file is not a result of this version.
         """
         path = self._path(name)
         try:
             return from_json(RunResult, path.read_text(encoding="utf-8"))
         except InvalidInputError as error:
             raise InvalidInputError(
-                f"{path}: not the findings of a training ({error}). Remove the file, and the same "
-                "command trains it again."
+                f"{path}: expected the result of a training run ({error}). Remove the file and "
+                "run the study again to repeat this training."
             ) from error
 
-    def write(self, findings: RunResult) -> None:
-        """Keep them, complete or not at all."""
-        path = self._path(findings.name)
+    def write(self, result: RunResult) -> None:
+        """Store a result atomically."""
+        path = self._path(result.name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, to_json(findings, indent=None) + "\n")
+        atomic_write(path, to_json(result, indent=None) + "\n")
 
-    def among(self, cells: Sequence[TrainingRun]) -> Iterator[RunResult]:
-        """Of those trainings that ended, in order."""
-        return (self.read(cell.name) for cell in cells if self.has(cell.name))
+    def finished(self, runs: Sequence[TrainingRun]) -> Iterator[RunResult]:
+        """Yield the results of those runs that are finished, in order."""
+        return (self.read(run.name) for run in runs if self.has(run.name))
 
     def _path(self, name: str) -> Path:
-        return self.folder / CELLS / f"{name}.json"
+        return self.folder / RUNS / f"{name}.json"
 
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """A study with all that its report is computed from.
+    """Everything a report is computed from.
 
     Attributes:
-        study: what was wanted.
-        findings: the model before, then all trainings that ended, in the order of the design.
-        in_sound: ids of the concepts of which invented classes are taught in sound.
+        study: the configuration.
+        before: the model before fine-tuning.
+        runs: finished training runs, in the order of the design.
+        audio_concepts: ids of the concepts that paired questions are about, and whose novel classes
+            are trained with audio.
     """
 
     study: StudyConfig
-    findings: tuple[RunResult, ...]
-    in_sound: frozenset[str]
+    before: RunResult
+    runs: tuple[RunResult, ...]
+    audio_concepts: frozenset[str]
+
+    def table(self) -> StudyTable:
+        """Return every defined measurement of every run, with the modality gaps."""
+        return [
+            row
+            for result in (self.before, *self.runs)
+            for row in _rows(result, self.audio_concepts)
+        ]
 
 
 def read_record(folder: str | Path) -> StudyRecord:
-    """A study from its folder alone: neither sounds nor a model are needed.
+    """Read a study from its folder; neither audio nor a model is needed.
 
     Args:
-        folder: of a run of a study; one that is not at its end is told as far as it is.
+        folder: output folder of a study. Incomplete studies are read with the runs finished so far.
 
     Raises:
-        InvalidInputError: if the folder holds none, or the model was not measured yet.
+        InvalidInputError: if the folder does not contain a study, or the model before fine-tuning
+            has not been evaluated yet.
     """
     folder = Path(folder)
     try:
         config = (folder / CONFIG).read_text(encoding="utf-8")
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        in_sound = frozenset[str](manifest["pinned"][IN_SOUND])
+        audio_concepts = frozenset[str](manifest["pinned"][AUDIO_CONCEPTS])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(
-            f"{folder}: not the folder of a study of fine-tuning ({error}). Name the folder that "
-            "`audioprobe run` was given by --out."
+            f"{folder}: expected the folder of a fine-tuning study ({error}). Pass the folder that "
+            "was the --out of `audioprobe run`."
         ) from error
-    study, kept = parse_study(config, str(folder / CONFIG)), RunStore(folder)
-    if not kept.has(BEFORE):
-        raise InvalidInputError(f"{folder}: nothing was measured yet. Go on with `audioprobe run`.")
-    return StudyRecord(study, (kept.read(BEFORE), *kept.among(training_runs(study))), in_sound)
+    study, store = parse_study(config, str(folder / CONFIG)), RunStore(folder)
+    if not store.has(BEFORE):
+        raise InvalidInputError(
+            f"{folder}: no model has been evaluated yet. Continue with `audioprobe run`."
+        )
+    runs = tuple(store.finished(training_runs(study)))
+    return StudyRecord(study, store.read(BEFORE), runs, audio_concepts)
+
+
+def select(table: StudyTable, **columns: object) -> StudyTable:
+    """Return the rows with these values; a tuple of values accepts each of them."""
+    values = {name: v if isinstance(v, tuple) else (v,) for name, v in columns.items()}
+    return [row for row in table if all(getattr(row, name) in v for name, v in values.items())]
+
+
+def group(table: StudyTable, by: Iterable[str]) -> dict[tuple[str | int | None, ...], StudyTable]:
+    """Return the rows by their values of some columns, in the order of first appearance."""
+    places = [MeasurementRow._fields.index(name) for name in by]
+    groups: dict[tuple[object, ...], list[MeasurementRow]] = {}
+    for row in table:
+        groups.setdefault(tuple(row[place] for place in places), []).append(row)
+    return dict(groups)  # type: ignore[arg-type]
+
+
+def _rows(result: RunResult, audio_concepts: frozenset[str]) -> Iterator[MeasurementRow]:
+    phase = "before" if result.name == BEFORE else "after"
+    run = (result.name, *result.strategy, result.arm, result.seed, phase)
+    in_text = {m.item: _correct(m) for m in result.measurements if m.measure == "text accuracy"}
+    for m in result.measurements:
+        is_answer = m.measure.endswith("accuracy")
+        value = _correct(m) if is_answer else m.value
+        if value is None:
+            continue
+        subset = ""
+        if m.measure.startswith("novel-class"):
+            subset = IN_AUDIO if m.cluster in audio_concepts else NOT_IN_AUDIO
+        reference = 1.0 if is_answer else m.reference
+        row = MeasurementRow(*run, m.measure, m.item, m.cluster, subset, value, reference)
+        yield row
+        text = in_text.get(m.item)
+        if m.measure == "audio accuracy" and isinstance(value, float) and text is not None:
+            yield row._replace(measure="modality gap", value=text - value)
+
+
+def _correct(answer: Measurement) -> float | None:
+    """Return 1 if the more likely answer is correct, else 0; None for ties and failures."""
+    if not isinstance(answer.value, float):
+        return None
+    option = most_likely_option((answer.value, 0.0))
+    return None if option is None else float((option == 0) == bool(answer.reference))

@@ -1,300 +1,270 @@
-"""What a study of fine-tuning found, as tables."""
+"""Tables of a fine-tuning study."""
 
-from audioprobe.experiments.finetuning.ablations import Ablation
-from audioprobe.experiments.finetuning.cross_modal_transfer import TransferArm, TransferResult
-from audioprobe.experiments.finetuning.factor_effects import FactorEffect
-from audioprobe.experiments.finetuning.paired_difference import (
+import numpy as np
+
+from audioprobe.experiments.finetuning.analysis import StudySummary
+from audioprobe.experiments.finetuning.comparison import (
+    DESCRIPTIONS,
+    FACTORS,
     MEASURES,
-    UNITS,
-    Measure,
     PairedDifference,
 )
-from audioprobe.experiments.finetuning.strategy_summary import FACTORS, StrategySummary
-from audioprobe.experiments.finetuning.study_results import StudySummary
+from audioprobe.experiments.finetuning.storage import group, select
 from audioprobe.io.text_table import Table, columns
 from audioprobe.probing.scores import without_counts
 from audioprobe.types import Estimate
 
-NONE = "–"
-
-_SHOWN: tuple[Measure, ...] = (
-    "inside AUC",
-    "loss of text",
-    "accuracy in words",
-    "accuracy in sound",
-)
+MISSING = "–"
+SHOWN = ("in-domain AUC", "text loss", "text accuracy", "audio accuracy")
+"""Measures that fit a terminal."""
 
 
-def strategies_table(found: StudySummary) -> Table:
-    """A row per strategy: what it changed, measure by measure, and how its trainings ended."""
+def before_table(summary: StudySummary) -> Table:
+    """Return the measures of the model before fine-tuning."""
+    rows = [
+        (measure, _estimate(summary.before.get(measure)), DESCRIPTIONS[measure])
+        for measure in MEASURES
+    ]
+    return Table(("measure", "before fine-tuning", "description"), tuple(rows))
+
+
+def strategies_table(summary: StudySummary) -> Table:
+    """Return a row per strategy: its differences from before, and how its runs ended."""
+    rows = []
+    for number, strategy in enumerate(summary.strategies, 1):
+        runs = [run for run in summary.record.runs if not run.arm and run.strategy == strategy]
+        changes = [summary.changes[strategy].get(measure) for measure in MEASURES]
+        n_failed = sum(bool(run.failure) for run in runs)
+        n_stopped = sum(run.stopped_early for run in runs)
+        front = "yes" if strategy in summary.front else "no" if n_failed < len(runs) else MISSING
+        cells = [cell for change in changes for cell in (_change(change), _p(change))]
+        ends = (f"{len(runs) - n_failed} of {len(runs)}", str(n_failed), str(n_stopped), front)
+        rows.append((str(number), *strategy, *cells, *ends))
     each = [name for measure in MEASURES for name in (measure, f"{measure}, p")]
-    last = ("seeds", "failed", "stopped", "on the front")
-    first = ("number", *FACTORS)
-    rows = tuple(_row(number, one) for number, one in enumerate(found.tried, 1))
-    numbers = columns((*each, *last[:-1]), len(first))
-    return Table((*first, *each, *last), rows, (0, *numbers))
+    header = ("number", *FACTORS, *each, "seeds", "failed", "stopped early", "Pareto front")
+    return Table(header, tuple(rows), (0, *columns(header[4:-1], 4)))
 
 
-def seeds_table(found: StudySummary) -> Table:
-    """A row per training: what it changed by itself."""
-    rows = tuple(
-        (
-            str(number),
-            one.trained,
-            one.holding,
-            one.alignment,
-            str(seed),
-            *(_signed_digits(one.changes[measure].by_seed[place]) for measure in MEASURES),
-        )
-        for number, one in enumerate(found.tried, 1)
-        for place, seed in enumerate(one.seeds)
+def seeds_table(summary: StudySummary) -> Table:
+    """Return a row per run of a strategy: its differences from before."""
+    numbers = {strategy: n for n, strategy in enumerate(summary.strategies, 1)}
+    rows = []
+    for run in sorted(summary.record.runs, key=lambda run: numbers.get(run.strategy, 0)):
+        if run.arm or run.seed is None:
+            continue
+        changes = [summary.changes[run.strategy].get(measure) for measure in MEASURES]
+        values = [change.by_seed.get(run.seed) if change else None for change in changes]
+        numbered = (str(numbers[run.strategy]), *run.strategy, str(run.seed))
+        rows.append((*numbered, *map(_signed_number, values)))
+    return Table(
+        ("number", *FACTORS, "seed", *MEASURES),
+        tuple(rows),
+        (0, *columns(("seed", *MEASURES), 4)),
     )
-    header = ("number", *FACTORS, "seed", *MEASURES)
-    return Table(header, rows, (0, *columns(("seed", *MEASURES), 4)))
 
 
-def pairs_table(found: StudySummary) -> Table:
-    """A row per measure and pair of strategies that differ in one choice."""
+def ablations_table(summary: StudySummary) -> Table:
+    """Return a row per measure and pair of strategies that differ in one factor."""
     header = (
         "measure",
         "factor",
         "level",
-        "instead of",
-        "beside",
+        "baseline",
+        "other levels",
         "difference",
         "p",
         "p, corrected",
         "each seed",
     )
-    rows = tuple(
+    rows = [
         (
-            measure,
-            one.factor,
-            one.level,
-            one.baseline,
-            ", ".join(one.beside),
-            _change(one.changes[measure]),
-            _p(one.changes[measure].p_value),
-            _p(one.corrected[measure]),
-            " ".join(_signed_digits(value) for value in one.changes[measure].by_seed),
+            d["measure"],
+            *ablated(d),
+            _change(d),
+            _p(d),
+            _number(d.corrected, ".3g"),
+            " ".join(map(_signed_number, d.by_seed.values())),
         )
-        for measure in MEASURES
-        for one in found.matched
-        if measure in one.changes
-    )
-    return Table(header, rows, numeric=(6, 7))
+        for d in summary.ablations
+    ]
+    return Table(header, tuple(rows), numeric=(6, 7))
 
 
-def effects_table(found: StudySummary) -> Table:
-    """A row per measure and level of a factor, compared with a level that the row names."""
-    header = (
-        "measure",
-        "factor",
-        "level",
-        "compared with",
-        "effect",
-        "p",
-        "p, corrected",
-        "trainings",
-    )
-    rows = tuple(
+def effects_table(summary: StudySummary) -> Table:
+    """Return a row per measure and level of a factor, compared with the baseline level."""
+    header = ("measure", "factor", "level", "baseline", "effect", "p", "p, corrected", "runs")
+    rows = [
         (
-            measure,
+            one.measure,
             one.effect.factor,
             one.effect.level,
             one.baseline,
-            _effect(one),
-            _p(one.effect.p_value),
-            _p(one.corrected),
+            _signed(one.effect.estimate)
+            if one.effect.estimate.value is not None
+            else f"undefined: {one.effect.estimate.method}",
+            _number(one.effect.p_value, ".3g"),
+            _number(one.corrected, ".3g"),
             str(one.effect.n_runs),
         )
-        for measure, effects in found.effects.items()
-        for one in effects
-    )
-    return Table(header, rows, numeric=(5, 6, 7))
+        for one in summary.effects
+    ]
+    return Table(header, tuple(rows), numeric=(5, 6, 7))
 
 
-def links_table(found: StudySummary) -> Table:
-    """A row per thing that moved and measure that changed."""
-    header = ("what moved", "what changed", "rank correlation", "trainings")
-    rows = tuple(
-        (one.moved, one.measure, told(one.rho), str(one.n_trainings)) for one in found.links
-    )
-    return Table(header, rows, numeric=(3,))
+def correlations_table(summary: StudySummary) -> Table:
+    """Return a row per change of weights or representations and measure."""
+    rows = [
+        (one.changed, one.measure, _estimate(one.rho), str(one.n_runs))
+        for one in summary.correlations
+    ]
+    return Table(("change", "measure", "rank correlation", "runs"), tuple(rows), numeric=(3,))
 
 
-def drift_table(found: StudySummary) -> Table:
-    """A row per strategy: how far weights moved, and how alike the states of layers stayed."""
-    parts = tuple(dict.fromkeys(part for one in found.tried for part in one.drift))
-    kinds = tuple(dict.fromkeys(kind for one in found.tried for kind in one.similarity))
-    if not parts and not kinds:
+def drift_table(summary: StudySummary) -> Table:
+    """Return a row per strategy: relative change of weights, and similarity of representations."""
+    means = drift(summary)
+    names = tuple(dict.fromkeys(name for values in means.values() for name in values))
+    names = tuple(sorted(names, key=lambda name: name.startswith("similarity")))
+    if not names:
         return Table((), ())
-    header = (
-        "number",
-        *FACTORS,
-        *(f"weights: {part}" for part in parts),
-        *(f"CKA of {kind}, mean of layers" for kind in kinds),
-    )
-    rows = tuple(
+    rows = [
         (
             str(number),
-            one.trained,
-            one.holding,
-            one.alignment,
-            *(_digits(one.drift.get(part)) for part in parts),
-            *(_digits(_mean(one.similarity.get(kind, ()))) for kind in kinds),
+            *strategy,
+            *(_number(means.get(strategy, {}).get(name), "z.4f") for name in names),
         )
-        for number, one in enumerate(found.tried, 1)
-    )
-    return Table(header, rows, numeric=(0, *columns((*parts, *kinds), 4)))
+        for number, strategy in enumerate(summary.strategies, 1)
+    ]
+    header = ("number", *FACTORS, *names)
+    return Table(header, tuple(rows), numeric=(0, *columns(names, 4)))
 
 
-def transfer_table(found: StudySummary) -> Table:
-    """A row per way to teach, way to ask, and half of the concepts; none where none was taught."""
+def drift(summary: StudySummary) -> dict[tuple[str, ...], dict[str, float]]:
+    """Return the mean weight changes and CKA similarities of every strategy."""
+    rows = [r for r in select(summary.table, arm="") if ": " in r.measure]
+    means: dict[tuple[str, ...], dict[str, float]] = {}
+    for (*strategy, measure), values in group(rows, (*FACTORS, "measure")).items():
+        layers = [
+            np.mean([row.value for row in layer]) for layer in group(values, ("item",)).values()
+        ]
+        means.setdefault(tuple(map(str, strategy)), {})[str(measure)] = float(np.mean(layers))
+    return means
+
+
+def transfer_table(summary: StudySummary) -> Table:
+    """Return a row per arm, condition and subset of concepts of the novel classes."""
     header = (
-        "taught in",
-        "asked in",
+        "trained with",
+        "evaluated in",
         "concepts",
         "accuracy before",
         "accuracy",
         "change",
         "p, change",
-        "beyond the control",
-        "p, beyond",
-        "trainings",
+        "minus control",
+        "p, control",
+        "runs",
     )
-    some = found.transfer
-    rows = tuple(_carried(some, one) for one in some.carried) if some else ()
-    return Table(header, rows, numeric=columns(header[3:], 3))
+    rows = [
+        (
+            change["arm"],
+            condition(change),
+            change["subset"],
+            _estimate(summary.transfer_accuracy.get(("", change["subset"], change["measure"]))),
+            _estimate(
+                summary.transfer_accuracy[change["arm"], change["subset"], change["measure"]]
+            ),
+            _change(change),
+            _p(change),
+            *_optional(control),
+            str(len(change.by_seed)),
+        )
+        for change, control in summary.transfer
+    ]
+    return Table(header, tuple(rows), numeric=columns(header[3:], 3))
 
 
-def heldout_table(found: StudySummary) -> Table:
-    """A row per strategy with pairs, way to ask, and group of concepts."""
+def generalization_table(summary: StudySummary) -> Table:
+    """Return a row per strategy with paired questions, condition and subset of concepts."""
     header = (
         *FACTORS,
-        "asked in",
+        "evaluated in",
         "concepts",
-        "how many",
+        "count",
         "change",
         "p, change",
-        "beyond no tie",
-        "p, beyond",
+        "minus no alignment",
+        "p, no alignment",
         "p, corrected",
     )
-    rows = tuple(
-        (
-            one.trained,
-            one.holding,
-            one.alignment,
-            one.asked,
-            one.concepts,
-            str(one.n_concepts),
-            _change(one.change),
-            _p(one.change.p_value),
-            NONE if one.beyond is None else _change(one.beyond),
-            NONE if one.beyond is None else _p(one.beyond.p_value),
-            _p(one.corrected),
-        )
-        for one in found.heldout
-    )
-    return Table(header, rows, numeric=columns(header[5:], 5))
-
-
-def before_table(found: StudySummary) -> Table:
-    """A row per measure: the model as it was."""
-    rows = tuple((measure, told(found.before[measure]), UNITS[measure]) for measure in MEASURES)
-    return Table(("measure", "before", "what it is"), rows)
-
-
-def failures_table(found: StudySummary) -> Table:
-    """A row per training that failed, with its cause."""
-    return Table(("training", "why it failed"), found.failures)
-
-
-def headline(found: StudySummary) -> Table:
-    """What fits a terminal: the model before, and what each strategy changed."""
-    before = ("before", *(told(found.before[measure]) for measure in _SHOWN))
     rows = [
-        (called(one), *(_change(one.changes[measure]) for measure in _SHOWN)) for one in found.tried
+        (
+            *change.strategy,
+            condition(change),
+            change["subset"],
+            str(change.estimate.n_groups or 1),
+            _change(change),
+            _p(change),
+            *_optional(control),
+            _number((control or change).corrected, ".3g"),
+        )
+        for change, control in summary.generalization
     ]
-    return Table(("strategy", *_SHOWN), (before, *rows))
+    return Table(header, tuple(rows), numeric=columns(header[5:], 5))
 
 
-def called(one: StrategySummary) -> str:
-    """A strategy in words, which can be broken into lines."""
-    return f"{one.trained}, {one.holding}, {one.alignment}"
+def failures_table(summary: StudySummary) -> Table:
+    """Return a row per failed run, with its cause."""
+    return Table(("run", "cause"), summary.failures)
 
 
-def paired(one: Ablation) -> str:
-    """What differs in words, and beside what."""
-    return f"{one.level}, not {one.baseline} ({', '.join(one.beside)})"
+def headline(summary: StudySummary) -> Table:
+    """Return what fits a terminal: the model before, and the change of every strategy."""
+    before = ("before", *(_estimate(summary.before.get(measure)) for measure in SHOWN))
+    rows = [
+        (", ".join(s), *(_change(summary.changes[s].get(measure)) for measure in SHOWN))
+        for s in summary.strategies
+    ]
+    return Table(("strategy", *SHOWN), (before, *rows))
 
 
-def told(estimate: Estimate) -> str:
-    """With its interval; what is left out of it is told elsewhere."""
-    return str(without_counts(estimate))
+def condition(difference: PairedDifference) -> str:
+    """Return "text" or "audio": the condition of an accuracy."""
+    return "text" if "text" in difference["measure"] else "audio"
 
 
-def _row(number: int, one: StrategySummary) -> tuple[str, ...]:
-    changes = [one.changes[measure] for measure in MEASURES]
-    n_ended = len(one.seeds) - len(one.failures)
-    return (
-        str(number),
-        one.trained,
-        one.holding,
-        one.alignment,
-        *(cell for change in changes for cell in (_change(change), _p(change.p_value))),
-        f"{n_ended} of {len(one.seeds)}",
-        str(len(one.failures)),
-        str(one.n_stopped),
-        NONE if one.best is None else "yes" if one.best else "no",
-    )
+def ablated(difference: PairedDifference) -> tuple[str, str, str, str]:
+    """Return the factor of an ablation, its level, the baseline and the shared other levels."""
+    ((factor, baseline),) = difference.baseline.items()
+    others = ", ".join(difference[name] for name in FACTORS if name != factor)
+    return factor, difference[factor], baseline, others
 
 
-def _carried(found: TransferResult, one: TransferArm) -> tuple[str, ...]:
-    return (
-        one.arm,
-        one.asked,
-        one.half,
-        told(found.before[one.asked, one.half]),
-        told(one.accuracy),
-        _change(one.change),
-        _p(one.change.p_value),
-        NONE if one.beyond is None else _change(one.beyond),
-        NONE if one.beyond is None else _p(one.beyond.p_value),
-        str(found.n_replicates[one.arm]),
-    )
+def _change(difference: PairedDifference | None) -> str:
+    return "undefined" if difference is None else _signed(difference.estimate)
 
 
-def _change(change: PairedDifference) -> str:
-    return _signed(change.estimate)
+def _p(difference: PairedDifference | None) -> str:
+    return MISSING if difference is None else _number(difference.p_value, ".3g")
+
+
+def _optional(difference: PairedDifference | None) -> tuple[str, str]:
+    return (MISSING, MISSING) if difference is None else (_change(difference), _p(difference))
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    return "undefined" if estimate is None else str(without_counts(estimate))
 
 
 def _signed(estimate: Estimate) -> str:
-    """A change with its sign, so that it is not taken for a level."""
-    text = told(estimate)
+    """Return a difference with its sign, to tell it from a level."""
+    text = _estimate(estimate)
     return text if estimate.value is None or text.startswith("-") else f"+{text}"
 
 
-def _effect(one: FactorEffect) -> str:
-    estimate = one.effect.estimate
-    if estimate.value is None:
-        return f"undefined: {estimate.method}"
-    return _signed(estimate)
+def _signed_number(value: float | None) -> str:
+    return _number(value, "+.3f")
 
 
-def _signed_digits(value: float | None) -> str:
-    return NONE if value is None else f"{value:+.3f}"
-
-
-def _mean(values: tuple[float | None, ...]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _digits(value: float | None) -> str:
-    return NONE if value is None else f"{value:z.4f}"
-
-
-def _p(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3g}"
+def _number(value: float | None, digits: str) -> str:
+    return MISSING if value is None else format(value, digits)

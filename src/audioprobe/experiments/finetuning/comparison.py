@@ -1,0 +1,233 @@
+"""Comparisons of groups of runs over the tidy table of a study.
+
+Runs are paired by seed and measurements by item; replicates with other seeds are averaged.
+Intervals resample clusters (clips, passages, or concepts with all their questions), so they
+describe other items, not other models; the value of each seed is reported next to them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from audioprobe.experiments.finetuning.storage import MeasurementRow, StudyTable, group
+from audioprobe.metrics.bootstrap import DECIMALS, Bootstrap, Statistic
+from audioprobe.metrics.paired import N_PERMUTATIONS, exchange_p_value, sign_flips
+from audioprobe.metrics.permutations import smallest_p_value
+from audioprobe.metrics.vectorized_metrics import macro_roc_auc, ratio
+from audioprobe.types import Estimate, Float64Array
+
+Measure: TypeAlias = Literal[
+    "in-domain AUC",
+    "out-of-domain AUC",
+    "pretraining-domain AUC",
+    "text loss",
+    "text accuracy",
+    "audio accuracy",
+    "modality gap",
+]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+DESCRIPTIONS: Mapping[Measure, str] = {
+    "in-domain AUC": "macro AUC of captions of other clips of the training domain",
+    "out-of-domain AUC": "macro AUC of captions of clips of another domain",
+    "pretraining-domain AUC": "macro AUC of captions of clips like those of the pretraining",
+    "text loss": "nats per token of evaluation passages; an increase means forgetting",
+    "text accuracy": "share of correct answers about classes of concepts, asked in text",
+    "audio accuracy": "share of correct answers about classes of concepts, asked with a clip",
+    "modality gap": "text accuracy minus audio accuracy on the same questions",
+}
+TEXT_MEASURES: tuple[Measure, ...] = ("text loss", "text accuracy")
+"""Measures of text alone: strategies that do not train the language model cannot change them."""
+
+FACTORS = ("trainable", "regularization", "alignment")
+BEFORE_TRAINING: Mapping[str, str] = {**dict.fromkeys((*FACTORS, "arm"), ""), "phase": "before"}
+"""Baseline of a comparison with the model before fine-tuning."""
+
+ALPHA = 0.05
+"""A difference is significant if its corrected p-value is below."""
+
+_N_EXCHANGES = 1000
+
+Items: TypeAlias = Mapping[str, MeasurementRow]
+"""Measurements of one run, by item."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDifference:
+    """A group of runs minus its baseline, on the same items and seeds.
+
+    Attributes:
+        columns: values that identify the group, by column of the table; "measure" is among them.
+        baseline: values in which the baseline group differs.
+        estimate: mean over seeds, with an interval over clusters of items.
+        p_value: two-sided, of no difference: both models exchanged cluster by cluster; None if
+            undefined.
+        by_seed: difference of each seed; None if undefined.
+        corrected: p-value after Holm's correction, if a family of tests was corrected.
+    """
+
+    columns: Mapping[str, str]
+    baseline: Mapping[str, str]
+    estimate: Estimate
+    p_value: float | None
+    by_seed: Mapping[int, float | None]
+    corrected: float | None = None
+
+    def __getitem__(self, column: str) -> str:
+        """Return the value of a column for the group."""
+        return self.columns[column]
+
+    @property
+    def strategy(self) -> tuple[str, ...]:
+        """Levels of the three factors."""
+        return tuple(self.columns[factor] for factor in FACTORS)
+
+    @property
+    def smallest_p_value(self) -> float | None:
+        """The smallest p-value that is possible with so few clusters; None without a test."""
+        n = self.estimate.n_groups
+        return smallest_p_value(n, N_PERMUTATIONS) if n and self.p_value is not None else None
+
+    @property
+    def direction(self) -> int:
+        """1 or -1 if the interval and all seeds are on one side of 0 ("consistent"), else 0."""
+        low, high = self.estimate.low, self.estimate.high
+        values = [value for value in self.by_seed.values() if value is not None]
+        if low is None or high is None:
+            return 0
+        if low > 0 and all(value > 0 for value in values):
+            return 1
+        return -1 if high < 0 and all(value < 0 for value in values) else 0
+
+    @property
+    def significant(self) -> int:
+        """The direction if the corrected p-value is below `ALPHA`, else 0."""
+        return self.direction if self.corrected is not None and self.corrected < ALPHA else 0
+
+
+def paired_difference(
+    table: StudyTable, by: Sequence[str], baseline: Mapping[str, str], bootstrap: Bootstrap
+) -> tuple[PairedDifference, ...]:
+    """Compare every group of runs with its baseline, measure by measure.
+
+    Args:
+        table: rows to compare.
+        by: columns that identify a group.
+        baseline: columns, with the values that they have in the baseline of every group. In all
+            other columns of `by`, group and baseline have the same value.
+        bootstrap: of the intervals; its seed is also that of the tests.
+
+    Returns:
+        One difference per group that is not a baseline itself and has a seed in common with its
+        baseline, in the order of the table. A baseline without a seed (the model before
+        fine-tuning) is compared with every seed.
+    """
+    names = tuple(dict.fromkeys((*by, *baseline, "measure")))
+    groups = group(table, names)
+    differences = []
+    for key, rows in groups.items():
+        columns = dict(zip(names, map(str, key), strict=True))
+        reference = groups.get(tuple({**columns, **baseline}.values()))
+        if reference is None or reference is rows:
+            continue
+        first = _by_seed(reference)
+        pairs = {
+            seed: (first[seed if seed in first else None], run)
+            for seed, run in _by_seed(rows).items()
+            if seed is not None and (seed in first or None in first)
+        }
+        if not pairs:
+            continue
+        estimate, p_value = _compare(list(pairs.values()), bootstrap)
+        differences.append(
+            PairedDifference(
+                columns=columns,
+                baseline=baseline,
+                estimate=estimate,
+                p_value=p_value,
+                by_seed={s: _compare([pair], None)[0].value for s, pair in pairs.items()},
+            )
+        )
+    return tuple(differences)
+
+
+def mean_values(
+    table: StudyTable, by: Sequence[str], bootstrap: Bootstrap
+) -> dict[tuple[str | int | None, ...], Estimate]:
+    """Return the mean over seeds by `by` and measure, with an interval over clusters."""
+    estimates = {}
+    for key, rows in group(table, (*by, "measure")).items():
+        runs = list(_by_seed(rows).values())
+        items = _shared_items(runs)
+
+        def mean(
+            counts: Float64Array, runs: list[Items] = runs, items: list[str] = items
+        ) -> Float64Array:
+            return np.asarray(np.mean([_statistic(run, items)(counts) for run in runs], axis=0))
+
+        estimates[key] = _estimate(mean, runs[0], items, bootstrap)
+    return estimates
+
+
+def _by_seed(rows: StudyTable) -> dict[int | None, Items]:
+    runs: dict[int | None, dict[str, MeasurementRow]] = {}
+    for row in rows:
+        runs.setdefault(row.seed, {})[row.item] = row
+    return dict(runs)
+
+
+def _shared_items(runs: Sequence[Items]) -> list[str]:
+    return [item for item in runs[0] if all(item in run for run in runs[1:])]
+
+
+def _compare(
+    pairs: Sequence[tuple[Items, Items]], bootstrap: Bootstrap | None
+) -> tuple[Estimate, float | None]:
+    """Compare the second of each pair with the first, on the items that all of them have."""
+    runs = {id(run): run for pair in pairs for run in pair}  # `before` is in every pair
+    items = _shared_items(list(runs.values()))
+    statistics = {key: _statistic(run, items) for key, run in runs.items()} if items else {}
+
+    def difference(counts: Float64Array) -> Float64Array:
+        values = {key: statistic(counts) for key, statistic in statistics.items()}
+        each = [values[id(second)] - values[id(first)] for first, second in pairs]
+        return np.asarray(np.mean(each, axis=0), dtype=np.float64)
+
+    estimate = _estimate(difference, pairs[0][0], items, bootstrap)
+    if bootstrap is None or not items:
+        return estimate, None
+    values = [(_column(a, items, "value"), _column(b, items, "value")) for a, b in pairs]
+    if values[0][0].ndim > 1:
+        targets = _column(pairs[0][0], items, "reference").astype(np.bool_)
+        p_value = exchange_p_value(targets, values, n_exchanges=_N_EXCHANGES, seed=bootstrap.seed)
+        return estimate, p_value
+    first, second = np.mean(values, axis=0)
+    clusters = [pairs[0][0][item].cluster for item in items]
+    return estimate, sign_flips(second - first, groups=clusters, seed=bootstrap.seed).p_value
+
+
+def _statistic(run: Items, items: Sequence[str]) -> Statistic:
+    """Return the macro AUC of scores of labels, or the weighted mean of numbers."""
+    values, references = _column(run, items, "value"), _column(run, items, "reference")
+    return macro_roc_auc(references, values) if values.ndim > 1 else ratio(values, references)
+
+
+def _estimate(
+    statistic: Statistic, run: Items, items: Sequence[str], bootstrap: Bootstrap | None
+) -> Estimate:
+    """Return the statistic of all items, with an interval if there is a bootstrap."""
+    if not items:
+        return Estimate(value=None, n=0, method="no item was measured in all runs")
+    if bootstrap is None:
+        value = round(float(statistic(np.ones((1, len(items))))[0]), DECIMALS)
+        return Estimate(value=None if np.isnan(value) else value, n=len(items))
+    measure = run[items[0]].measure
+    unit = "clips" if measure.endswith("AUC") else "concepts"
+    unit = "passages" if measure == "text loss" else unit
+    clusters = [run[item].cluster for item in items]
+    return bootstrap.estimate(statistic, len(items), groups=clusters, unit=unit)
+
+
+def _column(run: Items, items: Sequence[str], name: str) -> Float64Array:
+    return np.array([getattr(run[item], name) for item in items], dtype=np.float64)
