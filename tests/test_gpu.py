@@ -15,7 +15,7 @@ from torch import Tensor
 
 from audioprobe import LTU, Decoding, Prompt, Waveform
 from audioprobe.experiments.finetuning.run import FinetuningRun
-from audioprobe.experiments.finetuning.storage import read_record
+from audioprobe.experiments.finetuning.storage import RunResult, read_record
 from audioprobe.finetuning.data import TrainingData
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.models.encoders.ast import AST
@@ -178,24 +178,28 @@ def test_a_study_finds_what_it_finds_on_a_cpu(tmp_path: Path) -> None:
     """Rounding aside: everything before, and the first loss of each training."""
     config, text = study(tmp_path / "study")
     (tmp_path / "study.toml").write_text(text, encoding="utf-8")
-    there = FinetuningRun(config, text)(tmp_path / "gpu")
-    assert [one.failure for one in there if one.failure] == []
+    on_gpu = FinetuningRun(config, text)(tmp_path / "gpu")
+    assert [result.failure for result in on_gpu if result.failure] == []
     done = run_python(
         CLI,
         *("run", str(tmp_path / "study.toml"), "--out", str(tmp_path / "cpu")),
         ACCELERATE_USE_CPU="true",
     )
     assert done.returncode == 0, done.stderr
-    here = {one.name: one for one in read_record(tmp_path / "cpu").findings}
-    assert here.keys() == {one.name for one in there}
-    before, expected = there[0].measured, here[there[0].name].measured
-    assert before is not None
-    assert expected is not None
-    for kind, tolerance in (("texts", 1e-2), ("probe", 1e-3)):
-        found, wanted = (
-            [x.nats if kind == "texts" else x.yes for x in getattr(m, kind)]
-            for m in (before, expected)
+    record = read_record(tmp_path / "cpu")
+    on_cpu = {result.name: result for result in (record.before, *record.runs)}
+    assert on_cpu.keys() == {result.name for result in on_gpu}
+
+    def values(result: RunResult, *measures: str) -> dict[tuple[str, str], Any]:
+        return {(m.measure, m.item): m.value for m in result.measurements if m.measure in measures}
+
+    before, expected = on_gpu[0], on_cpu["before"]
+    assert values(before, "text loss") == pytest.approx(values(expected, "text loss"), abs=1e-2)
+    accuracies = ("text accuracy", "audio accuracy")
+    assert values(before, *accuracies) == pytest.approx(values(expected, *accuracies), abs=1e-3)
+    first = ("training loss", "1")
+    for result in on_gpu[1:]:
+        loss, expected_loss = (
+            values(one, "training loss")[first] for one in (result, on_cpu[result.name])
         )
-        assert found == pytest.approx(wanted, abs=tolerance)
-    for one in there[1:]:
-        assert one.losses[0] == pytest.approx(here[one.name].losses[0], rel=1e-3)
+        assert loss == pytest.approx(expected_loss, rel=1e-3)

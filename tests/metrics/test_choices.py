@@ -5,9 +5,10 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.experiments.finetuning.study_records import before, record
 
 from audioprobe.concepts import Concepts
-from audioprobe.experiments.finetuning.run_result import QuestionResult
+from audioprobe.experiments.finetuning.storage import Measurement
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.choices import TIE, blind_guesses, most_likely_option
 from audioprobe.small_ltu.evaluation import yes_no
@@ -47,7 +48,9 @@ def test_choice_does_not_depend_on_option_order(values: list[float], random: obj
 def test_small_ltu_evaluation_and_study_choose_alike(yes: float, right: bool | None) -> None:
     relation = hypernym_pairs(Concepts.shipped(), ["crow", "dog"], held_out=0)[0].true
     assert yes_no.RelationTrial(relation, yes).right is right
-    assert QuestionResult("crow", "bird", "hypernym", True, 0, "text", "", yes).right is right
+    answer = Measurement(measure="text accuracy", value=yes)
+    values = [row.value for row in record([], first=before((answer,))).table()]
+    assert values == ([] if right is None else [float(right)])
 
 
 def test_nan_is_left_out_of_the_evaluation_and_counted() -> None:

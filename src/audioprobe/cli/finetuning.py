@@ -1,4 +1,4 @@
-"""How the command `run` runs a study of fine-tuning."""
+"""How the commands `run` and `report` handle fine-tuning studies."""
 
 from collections import Counter
 from pathlib import Path
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: bool) -> int:
-    """Run, or go on with, a study of fine-tuning.
+    """Run or continue a fine-tuning study.
 
     Args:
-        text: the configuration.
-        source: where it comes from, for messages and titles.
-        folder: of the run.
-        n_workers: trainings at once.
-        dry_run: only list the trainings.
+        text: of the configuration.
+        source: path of the configuration, for messages and titles.
+        folder: output folder.
+        n_workers: parallel training runs.
+        dry_run: only list the training runs.
     """
     from audioprobe.experiments.finetuning.config import parse_study
     from audioprobe.experiments.finetuning.run import FinetuningRun
@@ -30,48 +30,47 @@ def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: 
     with located(source):
         prepared = FinetuningRun(parse_study(text, source), text)
     if dry_run:
-        _show(prepared)
+        _list_runs(prepared)
         return 0
     from audioprobe.training.trainer import get_accelerator
 
     with progress_bars() as bars:
         prepared(folder, bars, n_workers=n_workers)
-    return tell_study(folder, Path(source).stem) if get_accelerator().is_main_process else 0
+    return report_study(folder, Path(source).stem) if get_accelerator().is_main_process else 0
 
 
-def tell_study(folder: Path, name: str, out: Path | None = None) -> int:
-    """Write and show what a study gave so far, from its folder alone.
+def report_study(folder: Path, name: str, out: Path | None = None) -> int:
+    """Write and print the results of a study from its folder.
 
     Args:
-        folder: of the run.
-        name: in the title of the report.
-        out: where to write; None takes the folder.
+        folder: of the study; incomplete studies are reported with the runs finished so far.
+        name: part of the report's title.
+        out: output folder; None takes `folder`.
     """
-    from audioprobe.experiments.finetuning.conclusions import conclusions
+    from audioprobe.experiments.finetuning.conclusions import conclusions_table
     from audioprobe.experiments.finetuning.outputs import REPORT, write_outcome
     from audioprobe.experiments.finetuning.storage import read_record
     from audioprobe.experiments.finetuning.tables import headline
 
     record, out = read_record(folder), out or folder
     out.mkdir(parents=True, exist_ok=True)
-    found = write_outcome(record, out, name)
-    write(headline(found).to_text(terminal_width()))
-    for verdict in conclusions(found):
-        write(printable(f"\n{verdict.question} {verdict.answer}"))
-        for point, _ in verdict.points:
-            write(printable(f"- {point}"))
-    write(printable(f"\neverything is in {out}; look at {out / REPORT}"))
-    return 0 if any(one.measured for one in record.findings[1:]) else EXIT_FAILED
+    summary = write_outcome(record, out, name)
+    write(headline(summary).to_text(terminal_width()))
+    for question, answer in conclusions_table(summary).rows:
+        write(printable(f"\n{question} {answer}"))
+    write(printable(f"\nAll results are in {out}; open {out / REPORT}"))
+    return 0 if any(run.measurements for run in record.runs) else EXIT_FAILED
 
 
-def _show(prepared: "FinetuningRun") -> None:
-    """Every training once, and what all of them draw from."""
-    made = prepared.materials
-    for name, clips in made.clips.items():
+def _list_runs(prepared: "FinetuningRun") -> None:
+    """Print all configurations, and the size of their data."""
+    materials = prepared.materials
+    for name, clips in materials.clips.items():
         n_labels = len({label for clip in clips for label in clip.labels or ()})
         write(printable(f"{name}: {len(clips)} clips of {n_labels} labels"))
-    n_questions = sum(q.pair.relation != "identity" for q in made.probe.questions)
-    write(f"concept probe: {n_questions} questions; reading: {len(made.measured)} passages\n")
-    for name, n_seeds in Counter(cell.configuration for cell in prepared.cells).items():
+    n_questions = sum(q.pair.relation != "identity" for q in materials.probe.questions)
+    n_passages = len(materials.evaluation_texts)
+    write(f"concept probe: {n_questions} questions; text loss: {n_passages} passages\n")
+    for name, n_seeds in Counter(run.configuration for run in prepared.runs).items():
         write(printable(f"  {name} ({n_seeds} seeds)"))
-    write(f"\n{len(prepared.cells)} trainings")
+    write(f"\n{len(prepared.runs)} training runs")

@@ -29,7 +29,7 @@ def report(
 
     Example: audioprobe report runs/recordings --out again
     """
-    from audioprobe.cli.finetuning import tell_study
+    from audioprobe.cli.finetuning import report_study
     from audioprobe.cli.probe import tell_probe
     from audioprobe.cli.run import tell_classification
     from audioprobe.io.config import parse_config, read_toml
@@ -37,7 +37,7 @@ def report(
     kind, target = _kind_of(folder), out or folder
     title = name or folder.resolve().name
     if kind == "finetuning":
-        return tell_study(folder, title, out)
+        return report_study(folder, title, out)
     config = folder / CONFIG
     text = config.read_text(encoding="utf-8-sig")
     if kind == "probe":

@@ -1,4 +1,4 @@
-"""Which trainings a study asks for."""
+"""Training runs of a study, by design."""
 
 from collections import Counter
 from dataclasses import replace
@@ -10,21 +10,20 @@ from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.classification.config import ComponentSpec
+from audioprobe.experiments.finetuning.comparison import FACTORS
 from audioprobe.experiments.finetuning.config import (
+    AdditionalStrategy,
+    AlignmentLevel,
     ClipSubset,
+    LearningRateGrid,
+    RegularizationLevel,
     StudyConfig,
     StudyModel,
+    TrainableLevel,
     TransferConfig,
     read_study,
 )
 from audioprobe.experiments.finetuning.design import incompatibility, training_runs
-from audioprobe.experiments.finetuning.levels import (
-    AdditionalStrategy,
-    AlignmentLevel,
-    LearningRateGrid,
-    RegularizationLevel,
-    TrainableLevel,
-)
 from audioprobe.finetuning.strategy import (
     ContrastiveAlignment,
     EmbeddingAlignment,
@@ -36,209 +35,197 @@ from audioprobe.finetuning.strategy import (
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.training.trainer import TrainingArguments
 
-SOUNDS = ClipSubset(ComponentSpec("recordings"))
-TRAINED = tuple(
-    TrainableLevel(p, 1e-3) for p in ("projector", "lora", "encoder", "projector+lora", "all")
+CLIPS = ClipSubset(dataset=ComponentSpec("recordings"))
+TRAINABLE = tuple(
+    TrainableLevel(modules, 1e-3)
+    for modules in ("projector", "lora", "encoder", "projector+lora", "all")
 )
-HELD = (
+REGULARIZATION = (
     RegularizationLevel(),
     RegularizationLevel((Rehearsal(),)),
     RegularizationLevel((WiseFT(),)),
     RegularizationLevel((), "other"),
 )
-ALIGNED = (
+ALIGNMENT = (
     AlignmentLevel(),
     AlignmentLevel((ContrastiveAlignment(),)),
     AlignmentLevel((EmbeddingAlignment(),)),
     AlignmentLevel((), "other"),
 )
+ARGUMENTS = TrainingArguments(steps=3, learning_rate=1.0)
 
 
-def study(**changed: object) -> StudyConfig:
-    given: dict[str, object] = {
-        "kind": "finetuning",
-        **dict.fromkeys(("taught", "inside", "outside", "earlier"), SOUNDS),
-        "trained": TRAINED,
-        "plan": TrainingArguments(steps=3, learning_rate=1.0),
-        "holding": HELD,
-        "alignment": ALIGNED,
-        **changed,
+def study(**changes: object) -> StudyConfig:
+    fields: dict[str, object] = {
+        **dict.fromkeys(("train", "in_domain", "out_of_domain", "pretraining_domain"), CLIPS),
+        "trainable": TRAINABLE,
+        "training_arguments": ARGUMENTS,
+        "regularization": REGULARIZATION,
+        "alignment": ALIGNMENT,
+        **changes,
     }
-    return StudyConfig(**given)  # type: ignore[arg-type]
+    return StudyConfig(**fields)  # type: ignore[arg-type]
 
 
-def test_a_full_design_crosses_everything() -> None:
-    cells = training_runs(study(design="full", seeds=(0, 1)))
-    assert len(cells) == 5 * 4 * 4 * 2
-    names = {c.configuration for c in cells}
-    assert names == {
-        f"{t.label}--{h.label}--{a.label}" for t, h, a in product(TRAINED, HELD, ALIGNED)
+def test_full_design_crosses_all_levels() -> None:
+    runs = training_runs(study(design="full", seeds=(0, 1)))
+    assert len(runs) == 5 * 4 * 4 * 2
+    assert {run.configuration for run in runs} == {
+        f"{t.label}--{r.label}--{a.label}"
+        for t, r, a in product(TRAINABLE, REGULARIZATION, ALIGNMENT)
     }
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4))
-def test_a_fraction_lets_levels_meet_evenly(n_trained: int, n_held: int, n_aligned: int) -> None:
-    """What trains meets what holds once each; ties meet either as evenly as numbers allow."""
-    cells = training_runs(
+def test_fraction_is_balanced(n_trainable: int, n_regularization: int, n_alignment: int) -> None:
+    runs = training_runs(
         study(
-            trained=TRAINED[:n_trained],
-            holding=HELD[:n_held],
-            alignment=ALIGNED[:n_aligned],
+            trainable=TRAINABLE[:n_trainable],
+            regularization=REGULARIZATION[:n_regularization],
+            alignment=ALIGNMENT[:n_alignment],
             seeds=(0,),
         )
     )
-    assert len(cells) == n_trained * n_held
-    assert len({(c.trained, c.holding) for c in cells}) == len(cells)
-    for factor, n_levels in (("trained", n_trained), ("holding", n_held)):
-        met = Counter((getattr(c, factor), c.alignment) for c in cells)
-        for level in range(n_levels):
-            name = (TRAINED[level] if factor == "trained" else HELD[level]).label
-            counts = [met[name, tie.label] for tie in ALIGNED[:n_aligned]]
-            assert max(counts) - min(counts) <= 1
+    assert len(runs) == n_trainable * n_regularization
+    assert len({(run.trainable, run.regularization) for run in runs}) == len(runs)
+    for factor, levels in (
+        ("trainable", TRAINABLE[:n_trainable]),
+        ("regularization", REGULARIZATION[:n_regularization]),
+    ):
+        counts = Counter((getattr(run, factor), run.alignment) for run in runs)
+        for level in levels:
+            each = [counts[level.label, a.label] for a in ALIGNMENT[:n_alignment]]
+            assert max(each) - min(each) <= 1
 
 
-def test_a_star_changes_one_factor_at_a_time() -> None:
-    cells = training_runs(study(design="star", seeds=(0,)))
-    assert len(cells) == 1 + 4 + 3 + 3
-    first = cells[0]
-    for cell in cells[1:]:
-        apart = [getattr(cell, f) != getattr(first, f) for f in ("trained", "holding", "alignment")]
-        assert sum(apart) == 1
+def test_star_changes_one_factor_at_a_time() -> None:
+    runs = training_runs(study(design="star", seeds=(0,)))
+    assert len(runs) == 1 + 4 + 3 + 3
+    for run in runs[1:]:
+        assert sum(getattr(run, f) != getattr(runs[0], f) for f in FACTORS) == 1
 
 
-def test_each_strategy_is_trained_once_by_each_seed_and_whole_replicates_come_first() -> None:
-    cells = training_runs(study(seeds=(3, 5)))
-    half = len(cells) // 2
-    assert {c.seed for c in cells[:half]} == {3}
-    assert {c.strategy.arguments.seed for c in cells[half:]} == {5}
-    assert len({c.name for c in cells}) == len(cells)
-    assert {c.strategy.arguments.learning_rate for c in cells} == {1e-3}
+def test_runs_are_ordered_by_seed() -> None:
+    runs = training_runs(study(seeds=(3, 5)))
+    half = len(runs) // 2
+    assert {run.seed for run in runs[:half]} == {3}
+    assert {run.strategy.arguments.seed for run in runs[half:]} == {5}
+    assert len({run.name for run in runs}) == len(runs)
+    assert {run.strategy.arguments.learning_rate for run in runs} == {1e-3}
 
 
-def test_transfer_has_its_arms_and_a_control() -> None:
-    cells = [
-        c
-        for c in training_runs(study(transfer=TransferConfig("projector", steps=7), seeds=(0,)))
-        if c.transfer
-    ]
-    ways = {c.alignment: c.strategy.alignment[0] for c in cells}
-    assert list(ways) == ["words", "sound", "words+sound", "shuffled"]
-    assert all(isinstance(way, PairedQuestionTraining) for way in ways.values())
-    assert [way.conditions for way in ways.values() if isinstance(way, PairedQuestionTraining)] == [
+def test_transfer_has_three_arms_and_a_control() -> None:
+    config = study(transfer=TransferConfig("projector", steps=7), seeds=(0,))
+    runs = [run for run in training_runs(config) if run.arm]
+    assert [run.arm for run in runs] == ["text", "audio", "text+audio", "shuffled"]
+    paired = [run.strategy.get(PairedQuestionTraining) for run in runs]
+    assert [p.conditions for p in paired if p] == [
         ("text",),
         ("audio",),
         ("text", "audio"),
         ("text", "audio"),
     ]
-    assert [c.strategy.alignment[0].shuffle_answers for c in cells] == [False] * 3 + [True]  # type: ignore[union-attr]
-    assert {(c.strategy.arguments.steps, c.strategy.clips_per_step) for c in cells} == {(7, 0)}
-    assert {c.strategy.arguments.learning_rate for c in cells} == {1e-3}
+    assert [p.shuffle_answers for p in paired if p] == [False] * 3 + [True]
+    assert {(r.strategy.arguments.steps, r.strategy.clips_per_step) for r in runs} == {(7, 0)}
+    assert {run.strategy.arguments.learning_rate for run in runs} == {1e-3}
 
 
-def test_transfer_may_have_a_rate_of_its_own() -> None:
-    wanted = study(transfer=TransferConfig("projector", learning_rate=3e-3), seeds=(0,))
-    rates = {(c.transfer, c.strategy.arguments.learning_rate) for c in training_runs(wanted)}
+def test_transfer_may_have_its_own_learning_rate() -> None:
+    config = study(transfer=TransferConfig("projector", learning_rate=3e-3), seeds=(0,))
+    runs = training_runs(config)
+    rates = {(bool(run.arm), run.strategy.arguments.learning_rate) for run in runs}
     assert rates == {(False, 1e-3), (True, 3e-3)}
 
 
-def test_a_grid_tries_every_level_at_every_point() -> None:
-    grid = LearningRateGrid(rates=(1.0, 0.5), schedules=("cosine", "constant"))
-    wanted = study(trained=TRAINED[:2], grid=grid, design="full", seeds=(0,), holding=HELD[:1])
-    cells = training_runs(wanted)
-    points = {
-        (c.trained, c.strategy.arguments.learning_rate, c.strategy.arguments.schedule)
-        for c in cells
-    }
-    assert points == {
-        (f"{parts}-x{rate:g}-{schedule}", 1e-3 * rate, schedule)
-        for parts in ("projector", "lora")
-        for rate in (1.0, 0.5)
+def test_grid_crosses_levels_with_rates_and_schedules() -> None:
+    grid = LearningRateGrid(factors=(1.0, 0.5), schedules=("cosine", "constant"))
+    config = study(
+        trainable=TRAINABLE[:2],
+        grid=grid,
+        design="full",
+        seeds=(0,),
+        regularization=REGULARIZATION[:1],
+    )
+    arguments = [(run.trainable, run.strategy.arguments) for run in training_runs(config)]
+    assert {(name, a.learning_rate, a.schedule) for name, a in arguments} == {
+        (f"{modules}-x{factor:g}-{schedule}", 1e-3 * factor, schedule)
+        for modules in ("projector", "lora")
+        for factor in (1.0, 0.5)
         for schedule in ("cosine", "constant")
     }
-    extra = replace(
-        wanted,
-        extras=(AdditionalStrategy("projector-x0.5-cosine", RegularizationLevel((), "more")),),
-    )
-    assert [c.strategy.arguments.schedule for c in training_runs(extra) if c.holding == "more"] == [
-        "cosine"
-    ]
-    with pytest.raises(InvalidInputError, match="at least one; got none"):
-        study(grid=LearningRateGrid(rates=()))
+    extra = AdditionalStrategy("projector-x0.5-cosine", RegularizationLevel((), "more"))
+    runs = training_runs(replace(config, additional_strategies=(extra,)))
+    (added,) = [run for run in runs if run.regularization == "more"]
+    assert added.strategy.arguments.schedule == "cosine"
+    with pytest.raises(InvalidInputError, match="trainable: expected at least one"):
+        study(grid=LearningRateGrid(factors=()))
 
 
-def test_a_level_has_a_schedule_and_adapters_of_its_own() -> None:
-    level = TrainableLevel(
-        "lora", 1e-3, "wide", "constant", LoraSize(16, ("q_proj", "v_proj", "up_proj"))
-    )
-    wanted = study(
-        trained=(level,),
-        transfer=TransferConfig("wide"),
-        plan=TrainingArguments(steps=3, learning_rate=1.0, warmup_steps=0),
-    )
-    for cell in training_runs(wanted):
-        assert cell.strategy.lora == level.lora
-        assert cell.strategy.arguments.schedule == "constant"
-    (plain,) = {c.strategy.arguments.schedule for c in training_runs(study())}
-    assert plain == "linear"
+def test_level_may_have_its_own_schedule_and_lora_size() -> None:
+    lora = LoraSize(16, ("q_proj", "v_proj", "up_proj"))
+    level = TrainableLevel("lora", 1e-3, "wide", "constant", lora)
+    for run in training_runs(study(trainable=(level,), transfer=TransferConfig("wide"))):
+        assert run.strategy.lora == lora
+        assert run.strategy.arguments.schedule == "constant"
+    assert {run.strategy.arguments.schedule for run in training_runs(study())} == {"linear"}
 
 
-def test_the_study_that_ships_has_what_its_questions_need() -> None:
+def test_shipped_study_has_enough_levels_and_seeds() -> None:
     shipped = read_study("finetuning-study")
-    cells = training_runs(shipped)
+    runs = [run for run in training_runs(shipped) if not run.arm]
     assert len(shipped.seeds) >= 3
-    assert len({c.trained for c in cells}) >= 5
-    assert len({c.holding for c in cells}) >= 4
-    assert len({c.alignment for c in cells if not c.transfer}) >= 4
+    counts = [len({getattr(run, factor) for run in runs}) for factor in FACTORS]
+    assert counts >= [5, 4, 4]
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("changes", "message"),
     [
-        ({"trained": (TRAINED[0], TRAINED[0])}, "trained of different names"),
-        ({"seeds": ()}, "seeds of different names, at least one; got none"),
-        ({"extras": (AdditionalStrategy("nothing"),)}, "Nothing that trains is called 'nothing'"),
-        ({"transfer": TransferConfig("lorra")}, "called 'lorra'"),
+        ({"trainable": (TRAINABLE[0], TRAINABLE[0])}, "trainable: expected .* different names"),
+        ({"seeds": ()}, "seeds: expected at least one, with different names; got none"),
+        ({"additional_strategies": (AdditionalStrategy("nothing"),)}, "got 'nothing'"),
+        ({"transfer": TransferConfig("lorra")}, "got 'lorra'"),
     ],
 )
-def test_what_cannot_be_is_refused(changed: dict[str, object], message: str) -> None:
+def test_invalid_study_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        study(**changed)
+        study(**changes)
 
 
-def test_a_study_grows_by_seeds_strategies_and_resamples() -> None:
-    was = study(seeds=(0,))
-    for grown in (
-        was,
+def test_study_may_grow_by_seeds_strategies_and_resamples() -> None:
+    older = study(seeds=(0,))
+    for newer in (
+        older,
         study(seeds=(0, 1)),
-        study(seeds=(0,), extras=(AdditionalStrategy("lora"),)),
+        study(seeds=(0,), additional_strategies=(AdditionalStrategy("lora"),)),
         study(seeds=(0,), design="full"),
-        study(seeds=(0,), trained=(*TRAINED, TrainableLevel("last-2-layers", 1e-3))),
+        study(seeds=(0,), trainable=(*TRAINABLE, TrainableLevel("last-2-layers", 1e-3))),
         study(seeds=(0,), bootstrap=Bootstrap(100)),
     ):
-        assert incompatibility(was, grown) is None
+        assert incompatibility(older, newer) is None
 
 
 @pytest.mark.parametrize(
-    ("changed", "why"),
+    ("changes", "reason"),
     [
-        ({"texts": "other"}, "texts differs"),
+        ({"rehearsal_texts": "other"}, "rehearsal_texts differs"),
         ({"model": StudyModel("other")}, "model differs"),
         (
-            {"plan": TrainingArguments(steps=4, learning_rate=1.0)},
-            "projector--none--none--0 is another strategy",
+            {"training_arguments": TrainingArguments(steps=4, learning_rate=1.0)},
+            "projector--none--none--0 has another strategy",
         ),
-        ({"clips": 5}, "projector--none--none--0 is another strategy"),
+        ({"clips_per_step": 5}, "projector--none--none--0 has another strategy"),
         (
-            {"trained": (*TRAINED[:-1], TrainableLevel("all", 2e-3))},
-            "all--none--none--0 is another strategy",
+            {"trainable": (*TRAINABLE[:-1], TrainableLevel("all", 2e-3))},
+            "all--none--none--0 has another strategy",
         ),
         ({"transfer": TransferConfig("lora")}, "transfer differs"),
     ],
 )
-def test_what_changes_a_training_is_another_study(changed: dict[str, object], why: str) -> None:
-    assert incompatibility(study(), study(**changed)) == why
+def test_changed_runs_make_studies_incompatible(changes: dict[str, object], reason: str) -> None:
+    assert incompatibility(study(), study(**changes)) == reason
 
 
-def test_two_strategies_of_one_name_are_refused() -> None:
-    with pytest.raises(InvalidInputError, match="called 'projector--none--none'"):
-        training_runs(study(extras=(AdditionalStrategy("projector"),)))
+def test_two_strategies_with_one_name_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="got 'projector--none--none' twice"):
+        training_runs(study(additional_strategies=(AdditionalStrategy("projector"),)))

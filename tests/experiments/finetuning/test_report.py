@@ -1,4 +1,4 @@
-"""Tables and page of a study of fine-tuning: the numbers that were found, and nothing foreign."""
+"""Tables, conclusions and page of a study show the numbers of its analysis."""
 
 import re
 from dataclasses import replace
@@ -6,276 +6,313 @@ from pathlib import Path
 
 import pytest
 from tests.browser import opened
-from tests.experiments.finetuning.run_results import (
+from tests.experiments.finetuning.study_records import (
     CAUSE,
-    CELLS,
     FAILED,
-    HALVES,
+    RUNS,
+    STRATEGY_RUNS,
     STUDY,
-    after,
     before,
-    everything,
-    failed,
-    found,
+    complete,
+    record,
+    result,
+    typical,
 )
 
-from audioprobe.experiments.finetuning.conclusions import conclusions
-from audioprobe.experiments.finetuning.paired_difference import MEASURES
-from audioprobe.experiments.finetuning.report import report_of
-from audioprobe.experiments.finetuning.run_result import RunResult
-from audioprobe.experiments.finetuning.study_results import StudySummary, synthesised
+from audioprobe.experiments.finetuning.analysis import FactorEffect, StudySummary, summarize
+from audioprobe.experiments.finetuning.comparison import MEASURES, PairedDifference
+from audioprobe.experiments.finetuning.conclusions import (
+    NO_DATA,
+    conclusions_table,
+    significance_table,
+)
+from audioprobe.experiments.finetuning.report import progress_text, settings_table, study_page
+from audioprobe.experiments.finetuning.storage import RunResult
 from audioprobe.experiments.finetuning.tables import (
+    ablations_table,
     before_table,
+    correlations_table,
     drift_table,
     effects_table,
     failures_table,
+    generalization_table,
     headline,
-    links_table,
-    pairs_table,
     seeds_table,
     strategies_table,
     transfer_table,
 )
 from audioprobe.io.text_table import Table
-from audioprobe.reports.html import DataGrid, Drawing, Page, to_html, write_page
+from audioprobe.metrics.effects import Effect
+from audioprobe.reports.html import Drawing, to_html, write_page
+from audioprobe.types import Estimate
 
 EVIL = "<script>alert(1)</script>$x^2$"
-OWN = [cell for cell in CELLS if not cell.transfer]
+UP, DOWN, UNCLEAR = (
+    Estimate(value=value, n=10, low=value - 0.1, high=value + 0.1) for value in (0.3, -0.3, 0.05)
+)
 
 
 @pytest.fixture(scope="module")
-def whole() -> StudySummary:
-    return found(everything())
+def summary() -> StudySummary:
+    return summarize(complete())
 
 
-def page_of(synthesis: StudySummary, name: str = "made up") -> Page:
-    return report_of(STUDY, synthesis, conclusions(synthesis), name)
+def rows_of(table: Table) -> list[dict[str, str]]:
+    return [dict(zip(table.header, row, strict=True)) for row in table.rows]
 
 
-def column(table: Table, name: str) -> list[str]:
-    place = table.header.index(name)
-    return [row[place] for row in table.rows]
+def unsigned(text: str) -> str:
+    return text.removeprefix("+")
 
 
-def test_what_each_seed_gave_stands_beside(whole: StudySummary) -> None:
-    table = seeds_table(whole)
-    assert len(table.rows) == len(OWN)
-    for measure in MEASURES:
-        cells = iter(column(table, measure))
-        for one in whole.tried:
-            for value in one.changes[measure].by_seed:
-                assert next(cells) == ("–" if value is None else f"{value:+.3f}")
-    assert "–" in column(table, "inside AUC"), "a training that failed is no change of 0"
+def test_strategies_table_shows_every_difference(summary: StudySummary) -> None:
+    rows = rows_of(strategies_table(summary))
+    assert [row["number"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    for row, (strategy, changes) in zip(rows, summary.changes.items(), strict=True):
+        for measure in MEASURES:
+            difference = changes[measure]
+            assert unsigned(row[measure]) == str(difference.estimate)
+            assert row[measure].startswith("+") or (difference.estimate.value or 0) < 0
+            assert float(row[f"{measure}, p"]) == pytest.approx(difference.p_value, rel=0.01)
+        assert row["Pareto front"] == ("yes" if strategy in summary.front else "no")
+        failed = "--".join(strategy) == FAILED.rsplit("--", 1)[0]
+        assert (row["seeds"], row["failed"]) == (("1 of 2", "1") if failed else ("2 of 2", "0"))
+        assert row["stopped early"] == str(int(strategy[1] == "ewc"))
 
 
-def test_strategies_are_told_with_the_numbers_that_were_found(whole: StudySummary) -> None:
-    table = strategies_table(whole)
-    assert column(table, "number") == ["1", "2", "3", "4", "5", "6"]
-    for measure in MEASURES:
-        for one, told, p in zip(
-            whole.tried, column(table, measure), column(table, f"{measure}, p"), strict=True
-        ):
-            change = one.changes[measure]
-            assert told.lstrip("+") == str(change.estimate)
-            assert (change.estimate.value or 0) < 0 or told.startswith("+")
-            assert change.p_value is not None
-            assert float(p) == pytest.approx(change.p_value, rel=0.01)
-    failing = FAILED.rsplit("--", 1)[0]
-    at = [one.name for one in whole.tried].index(failing)
-    assert column(table, "seeds")[at] == "1 of 2"
-    assert column(table, "failed") == ["1" if n == at else "0" for n in range(6)]
-    assert column(table, "stopped") == [str(one.n_stopped) for one in whole.tried]
-    assert {"yes", "no"} == set(column(table, "on the front"))
+def test_seeds_table_shows_failed_runs_as_missing(summary: StudySummary) -> None:
+    rows = rows_of(seeds_table(summary))
+    assert len(rows) == len(STRATEGY_RUNS)
+    for row in rows:
+        strategy = row["trainable"], row["regularization"], row["alignment"]
+        for measure in MEASURES:
+            value = summary.changes[strategy][measure].by_seed.get(int(row["seed"]))
+            assert row[measure] == ("–" if value is None else f"{value:+.3f}")
+    assert "–" in {row["in-domain AUC"] for row in rows}
 
 
-def test_a_strategy_that_failed_is_undefined_and_not_zero() -> None:
-    gone = {OWN[1].configuration}
-    findings = [failed(c) if c.configuration in gone else after(c) for c in OWN]
-    synthesis = found([before(), *findings])
-    table = strategies_table(synthesis)
-    row = dict(zip(table.header, table.rows[1], strict=True))
+def test_failed_strategy_is_undefined_and_not_zero() -> None:
+    lost = STRATEGY_RUNS[1].configuration
+    runs = [
+        result(run, failure=CAUSE) if run.configuration == lost else typical(run)
+        for run in STRATEGY_RUNS
+    ]
+    summary = summarize(record(runs))
+    row = rows_of(strategies_table(summary))[1]
     assert {row[measure] for measure in MEASURES} == {"undefined"}
     assert {row[f"{measure}, p"] for measure in MEASURES} == {"–"}
-    assert (row["seeds"], row["failed"], row["on the front"]) == ("0 of 2", "2", "–")
-    assert set(headline(synthesis).rows[2][1:]) == {"undefined"}
-    lost = [(cell.name, CAUSE) for cell in OWN if cell.configuration in gone]
-    assert list(failures_table(synthesis).rows) == lost
-    page = page_of(synthesis)
-    sections = {section.title: section for section in page.sections}
-    assert CAUSE in to_html(replace(page, sections=[sections["Trainings that failed"]]))
-    assert "2 of them in failure" in page.lead
-    gain = sections["Gain and forgetting"].items[0]
-    assert isinstance(gain, Drawing)
-    assert "undefined, and not drawn: 2" in gain.svg
+    assert (row["seeds"], row["failed"], row["Pareto front"]) == ("0 of 2", "2", "–")
+    assert set(headline(summary).rows[2][1:]) == {"undefined"}
+    failed = [(run.name, CAUSE) for run in STRATEGY_RUNS if run.configuration == lost]
+    assert list(failures_table(summary).rows) == failed
+    assert progress_text(summary).startswith("12 of 20 training runs have finished, 2 of them fail")
 
 
-def test_effects_links_and_drift_are_told_as_found(whole: StudySummary) -> None:
-    table = effects_table(whole)
-    each = [one for measure in MEASURES for one in whole.effects[measure]]
-    assert column(table, "level") == [one.effect.level for one in each]
-    assert set(zip(column(table, "factor"), column(table, "compared with"), strict=True)) == {
-        ("trained", "projector"),
-        ("trained", "projector+lora"),  # of words, which the projector cannot change
-        ("holding", "none"),
+def test_effects_ablations_and_correlations_are_shown(summary: StudySummary) -> None:
+    effects = rows_of(effects_table(summary))
+    for row, effect in zip(effects, summary.effects, strict=True):
+        assert row["measure"], row["level"] == (effect.measure, effect.effect.level)
+        estimate = replace(effect.effect.estimate, n_undefined=0)
+        assert unsigned(row["effect"]) == str(estimate)
+        if effect.corrected is None:
+            assert row["p, corrected"] == "–"
+        else:
+            assert float(row["p, corrected"]) == pytest.approx(effect.corrected, rel=0.01)
+    assert {(row["factor"], row["baseline"]) for row in effects} == {
+        ("trainable", "projector"),
+        ("trainable", "projector+lora"),  # of text, which the projector cannot change
+        ("regularization", "none"),
         ("alignment", "none"),
     }
-    for one, told, p in zip(
-        each, column(table, "effect"), column(table, "p, corrected"), strict=True
+    ablations = rows_of(ablations_table(summary))
+    assert ablations
+    for row, difference in zip(ablations, summary.ablations, strict=True):
+        assert row["measure"] == difference["measure"]
+        assert row["level"] == difference[row["factor"]]
+        assert row["baseline"] == difference.baseline[row["factor"]]
+        assert unsigned(row["difference"]) == str(replace(difference.estimate, n_undefined=0))
+        seeds = [f"{value:+.3f}" for value in difference.by_seed.values() if value is not None]
+        assert row["each seed"] == " ".join(seeds)
+    for row, one in zip(rows_of(correlations_table(summary)), summary.correlations, strict=True):
+        assert row["rank correlation"] == str(one.rho)
+    drift = rows_of(drift_table(summary))
+    assert drift[0]["weight change: projector"] == "0.0105"
+    assert {"similarity: audio", "similarity: text"} < drift[0].keys()
+
+
+def test_confounded_effect_says_why_it_is_undefined() -> None:
+    same = dict(zip(STUDY.labels["regularization"], STUDY.labels["alignment"], strict=True))
+    runs = [run for run in STRATEGY_RUNS if same[run.regularization] == run.alignment]
+    rows = rows_of(effects_table(summarize(record([typical(run) for run in runs]))))
+    texts = {row["level"]: row["effect"] for row in rows}
+    assert texts["ewc"] == texts["contrastive"] == "undefined: confounded with other factors"
+    assert {row["p"] for row in rows if row["effect"].startswith("undefined")} == {"–"}
+
+
+def test_transfer_and_model_before_are_shown(summary: StudySummary) -> None:
+    for row, (change, control) in zip(
+        rows_of(transfer_table(summary)), summary.transfer, strict=True
     ):
-        assert told.lstrip("+") == str(replace(one.effect.estimate, n_undefined=0))
-        if one.corrected is None:
-            assert p == "–"
-            assert "no residuals to estimate the noise from" in one.effect.estimate.method
-        else:
-            assert float(p) == pytest.approx(one.corrected, rel=0.01)
-    # Four strategies read anew, and have as many numbers to be told.
-    unsure = {m for m in MEASURES for one in whole.effects[m] if one.corrected is None}
-    assert unsure == {"loss of text", "accuracy in words"}
-    links = links_table(whole)
-    assert column(links, "rank correlation") == [str(link.rho) for link in whole.links]
-    drift = column(drift_table(whole), "weights: projector")
-    assert drift == [f"{one.drift['projector']:.4f}" for one in whole.tried]
+        key = change["subset"], change["measure"]
+        assert row["accuracy"] == str(summary.transfer_accuracy[change["arm"], *key])
+        assert row["accuracy before"] == str(summary.transfer_accuracy["", *key])
+        assert unsigned(row["change"]) == str(change.estimate)
+        assert unsigned(row["minus control"]) == ("–" if control is None else str(control.estimate))
+    values = [row["before fine-tuning"] for row in rows_of(before_table(summary))]
+    assert values == [str(summary.before[measure]) for measure in MEASURES]
+    first, *others = headline(summary).rows
+    assert first[:2] == ("before", str(summary.before["in-domain AUC"]))
+    assert len(others) == len(summary.strategies)
 
 
-def test_pairs_are_told_with_what_each_seed_gave(whole: StudySummary) -> None:
-    table = pairs_table(whole)
-    each = [(m, one) for m in MEASURES for one in whole.matched if m in one.changes]
-    assert each
-    assert len(table.rows) == len(each)
-    for (measure, one), row in zip(each, table.rows, strict=True):
-        told, change = dict(zip(table.header, row, strict=True)), one.changes[measure]
-        assert (told["measure"], told["level"], told["instead of"]) == (
-            measure,
-            one.level,
-            one.baseline,
-        )
-        assert told["beside"] == ", ".join(one.beside)
-        assert told["difference"].lstrip("+") == str(replace(change.estimate, n_undefined=0))
-        seeds = ["–" if value is None else f"{value:+.3f}" for value in change.by_seed]
-        assert told["each seed"] == " ".join(seeds)
-        corrected = one.corrected[measure]
-        assert corrected is not None
-        assert float(told["p, corrected"]) == pytest.approx(corrected, rel=0.01)
+def answer(summary: StudySummary, question: str) -> str:
+    (text,) = [a for q, a in conclusions_table(summary).rows if question in q]
+    return text
 
 
-def test_an_effect_that_the_design_does_not_tell_says_why() -> None:
-    same = {
-        level.label: tied.label for level, tied in zip(STUDY.holding, STUDY.alignment, strict=True)
-    }
-    cells = [cell for cell in OWN if same[cell.holding] == cell.alignment]
-    cells = [*cells, *(cell for cell in OWN if cell not in cells)][: len(cells)]
-    table = effects_table(found([before(), *map(after, cells)]))
-    told = dict(zip(column(table, "level"), column(table, "effect"), strict=True))
-    assert told["ewc"] == told["contrastive"] == "undefined: confounded with other factors"
-    assert {"–"} == {p for p, e in zip(column(table, "p"), column(table, "effect"), strict=True)
-                     if e.startswith("undefined")}  # fmt: skip
+def with_difference(
+    summary: StudySummary, measure: str, estimate: Estimate, **changes: float
+) -> StudySummary:
+    def changed(difference: PairedDifference) -> PairedDifference:
+        if difference["measure"] != measure:
+            return difference
+        return replace(difference, estimate=estimate, by_seed={}, **changes)
 
-
-def test_transfer_and_the_model_before_are_told_as_found(whole: StudySummary) -> None:
-    assert whole.transfer is not None
-    table = transfer_table(whole)
-    for one, row in zip(whole.transfer.carried, table.rows, strict=True):
-        told = dict(zip(table.header, row, strict=True))
-        assert (told["taught in"], told["asked in"], told["concepts"]) == (
-            one.arm,
-            one.asked,
-            one.half,
-        )
-        assert told["accuracy"] == str(one.accuracy)
-        assert told["change"].lstrip("+") == str(one.change.estimate)
-        beyond = "–" if one.beyond is None else str(one.beyond.estimate)
-        assert told["beyond the control"].lstrip("+") == beyond
-        assert told["accuracy before"] == str(whole.transfer.before[one.asked, one.half])
-    assert column(before_table(whole), "before") == [str(whole.before[m]) for m in MEASURES]
-    first, *others = headline(whole).rows
-    assert first[:2] == ("before", str(whole.before["inside AUC"]))
-    assert len(others) == len(whole.tried)
-
-
-def test_the_page_shows_everything_in_order(whole: StudySummary) -> None:
-    page = page_of(whole)
-    assert [section.title for section in page.sections] == [
-        "Verdicts",
-        "The model before",
-        "Gain and forgetting",
-        "Against the model before",
-        "One choice changed",
-        "What each choice does",
-        "Transfer",
-        "Training",
-        "What moved",
-        "Trainings that failed",
-        "How it was made",
-    ]
-    assert page.lead == "All 20 trainings have ended, 1 of them in failure."
-    assert all(section.text for section in page.sections[:-1])
-    by_title = {section.title: section for section in page.sections}
-    drawings = {t: sum(isinstance(i, Drawing) for i in s.items) for t, s in by_title.items()}
-    assert drawings["Against the model before"] == len(MEASURES)
-    assert drawings["What each choice does"] == len(MEASURES)
-    changed, beyond = [i.svg for i in by_title["Transfer"].items if isinstance(i, Drawing)]
-    for one in whole.transfer.carried if whole.transfer else ():
-        assert f">{one.change.estimate.value:z.2f}<" in changed
-        assert one.beyond is None or f">{one.beyond.estimate.value:z.2f}<" in beyond
-    assert "control: shuffled" in changed
-    assert "control: shuffled" not in beyond
-    assert drawings["What moved"] == 2
-    (made,) = by_title["How it was made"].items
-    assert isinstance(made, DataGrid)
-    facts = dict(zip(*zip(*made.table.rows, strict=True), strict=True))
-    assert facts["trainings that ended"] == "20 of 20"
-    assert facts["hours, one after the other"] == "3.18"  # a minute, 19 of ten, five seconds
-
-
-def test_nothing_but_the_model_before_gives_a_page_that_says_so() -> None:
-    page = page_of(found([before()]))
-    assert page.lead.startswith("0 of 20 trainings have ended")
-    assert [s.title for s in page.sections] == ["Verdicts", "The model before", "How it was made"]
-    assert "0 of 20" in to_html(page)
-    synthesis = found([before()])
-    for table in (strategies_table, effects_table, links_table, transfer_table, failures_table):
-        assert table(synthesis).rows == ()
-
-
-def test_a_part_of_the_trainings_is_told_as_a_part() -> None:
-    page = page_of(found([before(), after(OWN[0])]))
-    assert page.lead.startswith("1 of 20 trainings have ended;")
-    titles = [section.title for section in page.sections]
-    assert "Transfer" not in titles
-    assert "What each choice does" not in titles  # of one strategy, no level is compared
-
-
-def renamed(one: RunResult) -> RunResult:
-    """The same, with a name that wants to be markup wherever there is a name."""
-    if one.name == "before":
-        return one
     return replace(
-        one,
-        name=f"{one.name} {EVIL}",
-        configuration=f"{one.configuration} {EVIL}",
-        trained=f"{one.trained} {EVIL}",
-        holding=f"{one.holding} {EVIL}",
-        alignment=one.alignment if one.transfer else f"{one.alignment} {EVIL}",
-        failure=one.failure and f"{one.failure} {EVIL}",
+        summary,
+        changes={
+            strategy: {name: changed(d) for name, d in own.items()}
+            for strategy, own in summary.changes.items()
+        },
+        ablations=tuple(map(changed, summary.ablations)),
     )
 
 
-def test_the_page_runs_and_loads_nothing_foreign(tmp_path: Path) -> None:
-    levels = tuple(replace(one, name=f"{one.label} {EVIL}") for one in STUDY.trained)
-    study = replace(STUDY, trained=levels, transfer=None)
-    synthesis = synthesised(study, [renamed(one) for one in everything()], HALVES, len(CELLS))
-    written = write_page(page_of(synthesis, EVIL), tmp_path / "report.html")
+@pytest.mark.parametrize(
+    ("estimate", "better", "worse"), [(UP, 6, 0), (DOWN, 0, 6), (UNCLEAR, 0, 0)]
+)
+def test_conclusions_count_consistent_changes(
+    summary: StudySummary, estimate: Estimate, better: int, worse: int
+) -> None:
+    text = answer(with_difference(summary, "in-domain AUC", estimate), "gained")
+    assert re.findall(r"\d+", text)[:4] == [str(better), "6", str(worse), str(6 - better - worse)]
+    text = answer(with_difference(summary, "text loss", estimate), "forgetting")
+    anew = 4  # strategies that train the language model
+    expected = {UP: (anew, 0), DOWN: (0, anew), UNCLEAR: (0, 0)}[estimate]
+    assert re.findall(r"\d+", text)[:3] == [str(anew), *map(str, expected)]
+
+
+def test_conclusions_without_runs_say_so() -> None:
+    assert {text for _, text in conclusions_table(summarize(record([]))).rows} == {NO_DATA}
+
+
+@pytest.mark.parametrize(
+    ("estimate", "corrected", "mark"),
+    [(UP, 0.01, "↑"), (DOWN, 0.01, "↓"), (UP, 0.2, "n.s."), (UNCLEAR, 0.01, "n.s.")],
+)
+def test_significance_needs_interval_and_corrected_test(
+    summary: StudySummary, estimate: Estimate, corrected: float, mark: str
+) -> None:
+    changed = replace(
+        with_difference(summary, "text loss", estimate, corrected=corrected), effects=()
+    )
+    (row,) = [row for row in rows_of(significance_table(changed)) if row["level"] == "all+llm"]
+    assert row["text loss"] == (mark if mark == "n.s." else f"{mark} ablation 2/2")
+    assert row["baseline"] == "projector"
+
+
+@pytest.mark.parametrize(
+    ("corrected", "mark"), [(0.01, "↑ average"), (0.2, "n.s."), (None, "n.s.")]
+)
+def test_average_effects_need_a_corrected_test(
+    summary: StudySummary, corrected: float | None, mark: str
+) -> None:
+    effect = Effect("alignment", "contrastive", UP, 4, corrected)
+    effects = (FactorEffect("audio accuracy", effect, "none", corrected),)
+    changed = replace(summary, effects=effects, ablations=())
+    (row,) = rows_of(significance_table(changed))
+    assert (row["level"], row["audio accuracy"], row["in-domain AUC"]) == ("contrastive", mark, "–")
+    assert ("contrastive" in answer(changed, "Which alignment")) == (mark != "n.s.")
+
+
+def test_page_has_all_sections_in_order(summary: StudySummary) -> None:
+    page = study_page(summary, "made up")
+    assert [section.title for section in page.sections] == [
+        "Conclusions",
+        "Before fine-tuning",
+        "Gain and forgetting",
+        "Changes by measure",
+        "Ablations",
+        "Factor effects",
+        "Transfer",
+        "Training",
+        "Weights and representations",
+        "Failed runs",
+        "Settings",
+    ]
+    assert page.lead == "20 of 20 training runs have finished, 1 of them failed."
+    drawings = {
+        section.title: [item.svg for item in section.items if isinstance(item, Drawing)]
+        for section in page.sections
+    }
+    assert len(drawings["Changes by measure"]) == len(MEASURES)
+    assert len(drawings["Factor effects"]) == len(MEASURES)
+    assert len(drawings["Weights and representations"]) == 2
+    changes, minus_control = drawings["Transfer"]
+    for change, control in summary.transfer:
+        assert f">{change.estimate.value:z.2f}<" in changes
+        assert control is None or f">{control.estimate.value:z.2f}<" in minus_control
+    assert "control: shuffled" in changes
+    assert "control: shuffled" not in minus_control
+    failures = next(section for section in page.sections if section.title == "Failed runs")
+    assert CAUSE in to_html(replace(page, sections=[failures]))
+    settings = dict(settings_table(summary).rows)
+    assert settings["finished runs"] == "20 of 20"
+    assert settings["hours, if runs were sequential"] == "3.18"
+
+
+def test_page_of_an_incomplete_study_is_preliminary() -> None:
+    summary = summarize(record([]))
+    page = study_page(summary, "made up")
+    assert page.lead == "0 of 20 training runs have finished; all results are preliminary."
+    assert [s.title for s in page.sections] == ["Conclusions", "Before fine-tuning", "Settings"]
+    for table in (strategies_table, effects_table, correlations_table, transfer_table):
+        assert table(summary).rows == ()
+    assert generalization_table(summary).rows == failures_table(summary).rows == ()
+    one_run = summarize(record([typical(STRATEGY_RUNS[0])]))
+    assert progress_text(one_run).startswith("1 of 20 training runs have finished; ")
+    assert one_run.transfer == one_run.effects == one_run.ablations == ()
+
+
+def renamed(run: RunResult) -> RunResult:
+    """Return the result with markup in every name."""
+    return replace(
+        run,
+        name=f"{run.name} {EVIL}",
+        trainable=f"{run.trainable} {EVIL}",
+        regularization=f"{run.regularization} {EVIL}",
+        alignment=f"{run.alignment} {EVIL}",
+        failure=run.failure and f"{run.failure} {EVIL}",
+    )
+
+
+@pytest.mark.slow
+def test_page_escapes_names_and_loads_nothing(tmp_path: Path) -> None:
+    levels = tuple(replace(level, name=f"{level.label} {EVIL}") for level in STUDY.trainable)
+    study = replace(STUDY, trainable=levels, transfer=None)
+    runs = [renamed(run) for run in complete().runs]
+    assert len(runs) == len(RUNS)
+    summary = summarize(record(runs, first=before(), study=study))
+    written = write_page(study_page(summary, EVIL), tmp_path / "report.html")
     text = written.read_text(encoding="utf-8")
     assert EVIL not in text
     loads = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)|url\(([^)]*)\)|@import""", text)
     assert loads
     assert all((a or b).startswith(("#", "data:image/png;base64,")) for a, b in loads)
-    assert list(tmp_path.iterdir()) == [written]
     with opened(written) as (page, complaints):
         assert complaints == []
         assert page.locator("script").count() == 1
         assert EVIL in page.locator("h1").text_content()  # type: ignore[operator]
         assert f"projector {EVIL}" in page.locator("td").all_text_contents()
-        drawn = page.locator("svg text").all_text_contents()
-        assert any(f"projector {EVIL}"[:43] in label for label in drawn)
-        assert any(f"holding: ewc {EVIL}" == label for label in drawn)
+        labels = page.locator("svg text").all_text_contents()
+        assert any(f"regularization: ewc {EVIL}"[:40] in label for label in labels)

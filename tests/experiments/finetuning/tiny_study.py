@@ -1,4 +1,4 @@
-"""A study of fine-tuning of seconds: a tiny LTU, noises that are called by names of concepts."""
+"""A fine-tuning study that takes seconds: a tiny LTU, and noise clips labelled with concepts."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ RATE = 16_000
 
 
 def noises(folder: Path, n_each: int = 2, seed: int = 0) -> Path:
-    """A table of so many noises for each concept, all different."""
+    """Write a table of `n_each` noise clips per concept, all of them different."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     rows = ["path,labels,split"]
@@ -34,52 +34,57 @@ def noises(folder: Path, n_each: int = 2, seed: int = 0) -> Path:
 
 
 def model(folder: Path) -> tuple[Path, Path]:
-    """A tiny LTU that knows nothing: its folder, and that of its base."""
+    """Write a tiny LTU with random weights; return its folder and that of its base."""
     base = write_base(folder / "base", with_sound=False)
     sizes = {"audio": CavMaeConfig(width=24, n_heads=2, n_blocks=1, mlp_width=24)}
-    files = init_ltu(base, sizes, seed=0)
-    return save_adapter(files, folder / "tiny", name="tiny"), base
+    checkpoint = init_ltu(base, sizes, seed=0)
+    return save_adapter(checkpoint, folder / "tiny", name="tiny"), base
 
 
 def config(folder: Path) -> dict[str, object]:
-    """A study in a folder, as tables of TOML: six strategies and a transfer, one seed."""
+    """Return a study of four strategies and four arms with one seed, as tables of TOML."""
     name, base = model(folder)
-    table, other = noises(folder / "one"), noises(folder / "two", 1, seed=1)
-    third = noises(folder / "three", 2, seed=2)
+    train, other = noises(folder / "one"), noises(folder / "two", 1, seed=1)
+    pretraining = noises(folder / "three", 2, seed=2)
 
-    def portion(path: Path, **more: object) -> dict[str, object]:
-        return {"dataset": {"name": "manifest", "options": {"table": str(path)}}, **more}
+    def subset(path: Path, **options: object) -> dict[str, object]:
+        return {"dataset": {"name": "manifest", "options": {"table": str(path)}}, **options}
 
     return {
         "kind": "finetuning",
         "seeds": [0],
-        "clips": 2,
-        "cutoff": 300,
+        "clips_per_step": 2,
+        "max_tokens": 300,
         "design": "star",
-        "plan": {"steps": 2, "learning_rate": 1e-3, "warmup_steps": 0, "save_every": 1},
+        "training_arguments": {
+            "steps": 2,
+            "learning_rate": 1e-3,
+            "warmup_steps": 0,
+            "save_every": 1,
+        },
         "model": {"name": str(name), "base": str(base)},
         "scorer": {"name": "keyword"},
-        "quiz": {"passages": 3, "tokens": 4},
+        "evaluation": {"n_passages": 3, "max_new_tokens": 4},
         "bootstrap": {"n_resamples": 20},
-        "taught": portion(table, half="first"),
-        "inside": portion(table, half="second"),
-        "outside": portion(other),
-        "earlier": portion(third, half="first"),
-        "rehearsed": portion(third, half="second"),
-        "trained": [
-            {"parts": "projector+lora", "learning_rate": 1e-3},
-            {"parts": "all+llm", "learning_rate": 1e-4},
+        "train": subset(train, half="first"),
+        "in_domain": subset(train, half="second"),
+        "out_of_domain": subset(other),
+        "pretraining_domain": subset(pretraining, half="first"),
+        "rehearsal": subset(pretraining, half="second"),
+        "trainable": [
+            {"modules": "projector+lora", "learning_rate": 1e-3},
+            {"modules": "all+llm", "learning_rate": 1e-4},
         ],
-        "holding": [
+        "regularization": [
             {},
-            {"parts": [{"kind": "rehearsal", "texts": 1, "clips": 1}]},
+            {"components": [{"kind": "rehearsal", "texts": 1, "clips": 1}]},
         ],
-        "alignment": [{}, {"parts": [{"kind": "contrastive"}]}],
-        "transfer": {"trained": "projector+lora", "steps": 2, "pairs": 1},
+        "alignment": [{}, {"components": [{"kind": "contrastive"}]}],
+        "transfer": {"trainable": "projector+lora", "steps": 2, "pairs": 1},
     }
 
 
-def study(folder: Path, **changed: object) -> tuple[StudyConfig, str]:
-    """The same, read, with its text."""
-    text = tomli_w.dumps({**config(folder), **changed})
+def study(folder: Path, **changes: object) -> tuple[StudyConfig, str]:
+    """Return the study with changed tables, and its text."""
+    text = tomli_w.dumps({**config(folder), **changes})
     return parse_study(text, "tiny"), text

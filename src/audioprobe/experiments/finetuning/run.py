@@ -155,7 +155,7 @@ class RunExecutor:
         ]
         measurements += [
             Measurement(
-                measure=f"weight change: {drift.part}",
+                measure=f"weight change: {drift.group}",
                 value=drift.relative,
                 reference=drift.absolute,
             )
