@@ -41,7 +41,7 @@ from audioprobe.finetuning.trainer import finetune
 from audioprobe.io.atomic import atomic_open
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import open_run
-from audioprobe.models.causal_lm.dtypes import dtype_of
+from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
