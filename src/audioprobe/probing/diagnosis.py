@@ -1,4 +1,4 @@
-"""Diagnosis of a model from its yes/no answers, as far as the confidence intervals support one."""
+"""Diagnosis of a model from its yes/no answers, if the confidence intervals support one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class Diagnosis:
 def diagnose(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Diagnosis:
     """Return the diagnosis from yes/no questions.
 
-    "Above chance" means that the whole interval of an accuracy lies above one half, and that a
+    "Above chance" means that the whole interval of an accuracy is above one half, and that a
     sign-flip test against the blind guesser, with concepts as units, is significant. With fewer
     than `MIN_CONCEPTS` concepts the diagnosis is "too few concepts".
 

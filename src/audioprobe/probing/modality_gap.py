@@ -70,8 +70,8 @@ def modality_gap(
     """Compare accuracy under two conditions.
 
     Args:
-        trials: trials of both conditions; identity questions about audio tell which concepts were
-            recognised.
+        trials: trials of both conditions; identity questions about audio decide which concepts
+            were recognised.
         reading: how answers are read.
         bootstrap: how confidence intervals are computed; its seed is that of the permutations.
         first: the condition that is subtracted from.

@@ -13,7 +13,7 @@ from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, T
 from audioprobe.seeding import stable_hash
 
 RelationKind: TypeAlias = Literal["identity", "synonym", "hypernym"]
-"""What is asked about a concept: the concept itself, another name, or a class above it."""
+"""Relation of the target to the concept: the concept itself, another name, or a class above it."""
 Negatives: TypeAlias = Literal["random", "popular", "sibling", "adversarial"]
 """How false pairs are drawn; see `balanced_pairs`."""
 RELATIONS: tuple[RelationKind, ...] = get_args(RelationKind)
@@ -119,23 +119,37 @@ def balanced_pairs(
         n_drawn.update(concept.id for concept in wrong)
         unmatched += [(m.id, target.id, negatives) for m in members[len(wrong) :]]
         for member, other in zip(members, wrong, strict=False):
-            is_hypernym = relation == "hypernym"
+            match = first_match + len(pairs) // 2
             pairs += [
-                ConceptPair(
-                    concept=concept.id,
-                    phrase=concept.phrase,
-                    relation=relation,
-                    target=target.id,
-                    target_phrase=target.phrase,
-                    holds=concept is member,
-                    level=member.hypernyms.index(target) + 1 if is_hypernym else 0,
-                    basic=is_hypernym and member.basic == target.id,
-                    negatives=negatives,
-                    match=first_match + len(pairs) // 2,
-                )
+                _pair(concept, member, target, relation, negatives=negatives, match=match)
                 for concept in (member, other)
             ]
     return Pairs(tuple(pairs), tuple(unmatched))
+
+
+def _pair(
+    concept: ProbeConcept,
+    member: ProbeConcept,
+    target: Target,
+    relation: RelationKind,
+    *,
+    negatives: Negatives,
+    match: int,
+) -> ConceptPair:
+    """Return the pair of a concept and a target, matched with the true pair of a member."""
+    is_hypernym = relation == "hypernym"
+    return ConceptPair(
+        concept=concept.id,
+        phrase=concept.phrase,
+        relation=relation,
+        target=target.id,
+        target_phrase=target.phrase,
+        holds=concept is member,
+        level=member.hypernyms.index(target) + 1 if is_hypernym else 0,
+        basic=is_hypernym and member.basic == target.id,
+        negatives=negatives,
+        match=match,
+    )
 
 
 class _Identified(Protocol):

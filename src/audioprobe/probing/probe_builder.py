@@ -145,7 +145,7 @@ class ProbeBuilder:
             replace(self.config, conditions=conditions),
         )
         if not questions:
-            raise InvalidInputError("There are no questions: give more concepts, clips or forms.")
+            raise InvalidInputError("No question can be made: give more concepts, clips or forms.")
         sounds: dict[str, Callable[[], Waveform]] = {
             SILENCE: _silence,
             NOISE: partial(_noise, self.config.seed),

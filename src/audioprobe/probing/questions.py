@@ -107,18 +107,13 @@ def questions_of(
     return [question for matched in by_match.values() for question in writer.questions(matched)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Draft:
-    """A question before its condition is known: a template about the word and one about audio."""
+    """A question without condition, with a template about the word and one about audio."""
 
-    pair: ConceptPair
-    form: Form
-    wording: int
-    text_template: str
-    audio_template: str
-    options: tuple[str, ...]
-    correct: int
-    order: int = 0
+    question: ProbeQuestion
+    text: str
+    audio: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,26 +145,21 @@ class _QuestionWriter:
         for form in self.config.forms:
             text_templates, audio_templates = wording.of(form)
             for number, audio_template in enumerate(audio_templates):
-                is_choice = form == "choice"
-                end = "" if is_choice else instruction
-                text_template = text_templates[number] if text_templates else ""
-                draft = _Draft(
-                    pair=pair,
-                    form=form,
-                    wording=number,
-                    text_template=text_template and text_template + end,
-                    audio_template=audio_template + end,
-                    options=() if is_choice else YES_NO,
-                    correct=int(pair.holds == (form == "negated")),
+                end = "" if form == "choice" else instruction
+                text_template = text_templates[number] + end if text_templates else ""
+                correct = int(pair.holds == (form == "negated"))
+                question = ProbeQuestion(
+                    pair=pair, condition="text", form=form, wording=number, text="", correct=correct
                 )
-                if not is_choice:
+                draft = _Draft(question, text_template, audio_template + end)
+                if form != "choice":
                     yield draft
                 elif pair.holds:
                     yield from self._choices(draft)
 
     def _choices(self, draft: _Draft) -> Iterator[_Draft]:
         """Yield the true target among three false ones; nothing if there are too few."""
-        pair, seed = draft.pair, self.config.seed
+        pair, seed = draft.question.pair, self.config.seed
         false = {t.phrase for t in false_targets(self.concepts, pair.relation, pair.concept)}
         key = f"{seed} {pair.key}"
         drawn = sorted(false, key=lambda phrase: stable_hash(f"{key} {phrase}"))[: N_OPTIONS - 1]
@@ -178,28 +168,29 @@ class _QuestionWriter:
         for order in range(self.config.n_orders):
             correct = (stable_hash(key) + order) % N_OPTIONS
             options = (*drawn[:correct], pair.target_phrase, *drawn[correct:])
-            yield replace(draft, options=options, correct=correct, order=order)
+            question = replace(draft.question, options=options, correct=correct, order=order)
+            yield replace(draft, question=question)
 
     def _under(
         self, condition: Condition, draft: _Draft, clips: Sequence[str]
     ) -> Iterator[ProbeQuestion]:
-        pair = draft.pair
+        pair = draft.question.pair
         if condition == "text":
-            if draft.text_template:
-                yield _question(condition, draft, draft.text_template)
+            if draft.text:
+                yield _question(condition, draft, draft.text)
         elif condition == "spoken word":
-            if draft.text_template and pair.concept in self.spoken:
+            if draft.text and pair.concept in self.spoken:
                 concept, audio = self.config.wordings.spoken, self.spoken[pair.concept]
-                yield _question(condition, draft, draft.text_template, audio=audio, concept=concept)
+                yield _question(condition, draft, draft.text, audio=audio, concept=concept)
         elif condition in CLIP_CONDITIONS:
             for clip in clips:
                 audio = self._wrong_clip(clip, pair) if condition == "wrong clip" else clip
                 audio = "" if condition == "caption" else audio
                 if audio or condition == "caption":
-                    yield _question(condition, draft, draft.audio_template, clip=clip, audio=audio)
+                    yield _question(condition, draft, draft.audio, clip=clip, audio=audio)
         elif clips:
             audio = {"silence": SILENCE, "noise": NOISE, "no audio": ""}[condition]
-            yield _question(condition, draft, draft.audio_template, audio=audio)
+            yield _question(condition, draft, draft.audio, audio=audio)
 
     def _wrong_clip(self, clip: str, pair: ConceptPair) -> str:
         """Return a clip of another concept, the same for every wording; "" without one."""
@@ -219,19 +210,10 @@ def _question(
     audio: str = "",
     concept: str = "",
 ) -> ProbeQuestion:
-    return ProbeQuestion(
-        pair=draft.pair,
-        condition=condition,
-        form=draft.form,
-        wording=draft.wording,
-        order=draft.order,
-        clip=clip,
-        audio=audio,
-        text=template.format(
-            concept=concept or draft.pair.phrase,
-            target=draft.pair.target_phrase,
-            options=join_options(draft.options) if draft.form == "choice" else "",
-        ),
-        options=draft.options,
-        correct=draft.correct,
+    question = draft.question
+    text = template.format(
+        concept=concept or question.pair.phrase,
+        target=question.pair.target_phrase,
+        options=join_options(question.options) if question.form == "choice" else "",
     )
+    return replace(question, condition=condition, clip=clip, audio=audio, text=text)

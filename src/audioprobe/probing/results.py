@@ -190,7 +190,7 @@ class ProbeOutcome(Displayed):
         return consistency(self.where(chosen, condition=condition), chosen, self.bootstrap)
 
     def diagnosis(self, reading: AnswerReading | None = None) -> Diagnosis:
-        """Return the diagnosis of the model, as far as the intervals support one."""
+        """Return the diagnosis of the model, if the confidence intervals support one."""
         return diagnose(self.trials, reading or self.reading, self.bootstrap)
 
     def judge_agreement(self) -> Agreement | None:

@@ -64,12 +64,6 @@ def run_probe(
         components["judge"] = judge.info
     clips = {c.id: (name, c) for name, group in probe.clips.by_concept.items() for c in group}
     used = list(dict.fromkeys(q.clip for q in probe.questions if q.clip))
-    prompting: dict[str, Option] = {
-        "answers": (options.yes, options.no, options.option),
-        "max_new_tokens": options.max_new_tokens,
-        "played of a clip (s)": PLAYED_S,
-    }
-    sounds = [("questions", probe.digest()), *sorted(runner.digests.items())]
     return ProbeOutcome(
         trials=trials,
         clips={name: _probe_clip(*clips[name]) for name in used},
@@ -82,9 +76,9 @@ def run_probe(
         bootstrap=bootstrap,
         provenance=Provenance(
             components=components,
-            options=builder.options | prompting,
+            options=builder.options | _prompting(options),
             seed=config.seed,
-            data=combined_digest(sounds),
+            data=combined_digest([("questions", probe.digest()), *sorted(runner.digests.items())]),
             versions=versions(),
             created=now(),
             training_clips=training_clips([clips[name][1] for name in used], model),
@@ -114,6 +108,15 @@ def add_judgements(
     )
     judged = [replace(trial, judgement=judgements.get(n)) for n, trial in enumerate(trials)]
     return tuple(judged), len(set(answers.values()))
+
+
+def _prompting(options: PromptingOptions) -> dict[str, Option]:
+    """Return the options of prompting that results depend on."""
+    return {
+        "answers": (options.yes, options.no, options.option),
+        "max_new_tokens": options.max_new_tokens,
+        "played of a clip (s)": PLAYED_S,
+    }
 
 
 def _seconds_not_played(probe: PreparedProbe) -> dict[str, float]:

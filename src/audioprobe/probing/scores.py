@@ -28,8 +28,8 @@ class Score:
         yes_rate: share of "yes" among valid answers to yes/no questions.
         d_prime: sensitivity of "yes"; see `metrics.signal_detection`.
         criterion: response bias: above 0 leans to "no", below 0 to "yes".
-        blind_accuracy: accuracy of a guesser who knows how often each target is correct and never
-            hears the audio; see `metrics.choices.blind_guesses`.
+        blind_accuracy: accuracy of a guesser who knows how often each target is correct and
+            does not use the audio; see `metrics.choices.blind_guesses`.
         n_trials: number of trials.
         n_invalid: answers that cannot be read, and ties.
         n_failed: trials without an answer.

@@ -129,7 +129,7 @@ class PromptLevel:
         answers = labels
         if self.control == "wrong":
             answers = [*labels[1:], *labels[:1]]
-            if any(own == other for own, other in zip(labels, answers, strict=True)):
+            if any(a == b for a, b in zip(labels, answers, strict=True)):
                 raise InvalidInputError(
                     f"{self.name}: two successive examples of the draw have the same labels, so "
                     "not all can be wrong. Choose another seed, or examples that differ."

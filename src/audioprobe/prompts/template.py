@@ -17,7 +17,7 @@ class PromptTemplate:
 
     Attributes:
         name: unique in its file.
-        version: increases with every change of the text, so that runs can be told apart.
+        version: increases with every change of the text, so that runs record which text they used.
         text: text in which "{labels}" is a placeholder, and "{{" and "}}" are braces.
 
     Raises:

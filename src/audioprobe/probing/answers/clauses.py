@@ -25,7 +25,7 @@ _COURTESY_INSIDE = compile_words(
     r"|ohne (?:jeden )?zweifel|kein zweifel"
     r"|sin (?:ninguna )?duda(?: alguna)?|sem (?:qualquer )?dúvida|senza (?:alcun )?dubbio"
     r"|bez wątpienia|без сомнени[яй]"
-    # To a negated question this is a reason for an answer, and no answer by itself.
+    # To a negated question this explains an answer and does not give one.
     r"|(?:it's|it is|it would be|that's|that is) (?:wrong|incorrect|false|inaccurate)"
     r" to (?:say|call|claim|state|describe|assert)(?!\w)[^.!?,;\n]*"
     r"|(?:please )?(?:let me know|feel free|just ask)(?![^.!\n]*(?:audio|recording|file|upload"

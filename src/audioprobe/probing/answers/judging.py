@@ -73,7 +73,7 @@ class Agreement:
 
     Attributes:
         kappa: Cohen's kappa over the options and "invalid", in [-1, 1]; None if both give one and
-            the same category to all answers, or there are no answers.
+            the same category to all answers, or without answers.
         n_equal: answers with the same category.
         n: answers with both categories.
         n_failed: answers that the judge failed on, which are left out.

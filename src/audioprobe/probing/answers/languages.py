@@ -16,8 +16,8 @@ class Language:
 
     Attributes:
         name: name of the language.
-        yes: begin a "yes", whatever follows.
-        no: begin a "no", whatever follows.
+        yes: begin a "yes" with any continuation.
+        no: begin a "no" with any continuation.
         yes_alone: are a "yes" only as a whole clause ("si" is also "if").
         no_alone: are a "no" only as a whole clause ("no" is also "no bird").
         negations: negate their clause.
@@ -29,7 +29,7 @@ class Language:
         asides: mark a statement about the question, the file or the answer instead of the sound
             ("that is not an easy question").
         hedges: leave the answer open.
-        refusals: say that there is no answer, or ask for something first.
+        refusals: refuse to answer, or ask for something first.
         spaced: whether words are separated by spaces.
         concord: whether two negations negate once ("no hay ningún").
     """
@@ -57,7 +57,7 @@ class CommonPhrases:
     """Phrases of all languages around an answer: regular expressions for lower-case text.
 
     Attributes:
-        courtesy: clauses that are dropped: politeness, and where something is heard.
+        courtesy: clauses that are dropped: politeness, and references to the recording.
         openings: words that are cut off the beginning of a clause.
         openings_unspaced: the same in languages without spaces.
         affirmations: are a "yes" only as the whole answer.

@@ -40,7 +40,7 @@ _MENTION = re.compile(
 """After "yes" or "no": the sentence is about the word ("yes would be wrong")."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Patterns:
     yes: re.Pattern[str]
     no: re.Pattern[str]
