@@ -113,7 +113,7 @@ def test_invalid_captions_and_labels_are_rejected(
 
 
 @pytest.mark.parametrize(
-    ("embedder", "words"), [(Zero(), "no direction"), (Short(), "one row per")]
+    ("embedder", "words"), [(Zero(), "zero or not finite"), (Short(), "Expected one row for each")]
 )
 def test_invalid_embeddings_are_rejected(embedder: Letters, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):

