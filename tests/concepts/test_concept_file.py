@@ -1,4 +1,4 @@
-"""A concept file of one's own: what it gives, and what is refused."""
+"""Concept files: what is read, and what is refused."""
 
 from pathlib import Path
 
@@ -54,18 +54,18 @@ def _concepts(folder: Path, old: str = "", new: str = "") -> Concepts:
     return Concepts.from_file(file)
 
 
-def test_a_concept_has_what_its_file_says(tmp_path: Path) -> None:
+def test_concept_fields_are_read(tmp_path: Path) -> None:
     owl = _concepts(tmp_path)["owl"]
     assert (owl.phrase, owl.name, owl.synset, owl.kind) == ("an owl", "owl", "01621127", "animal")
     assert owl.names == ("owl", "hooter", "night bird")
     assert [synonym.source for synonym in owl.synonyms] == ["wordnet", "curated"]
-    assert [rung.phrase for rung in owl.hypernyms] == ["a bird", "an animal"]
+    assert [hypernym.phrase for hypernym in owl.hypernyms] == ["a bird", "an animal"]
     assert owl.basic is owl.hypernyms[0]
     assert owl.audioset is not None
     assert (owl.audioset.id, owl.audioset.name) == ("/m/09d5_", "Owl")
 
 
-def test_what_is_not_said_is_none_or_empty(tmp_path: Path) -> None:
+def test_optional_fields_default_to_none_or_empty(tmp_path: Path) -> None:
     rain = _concepts(tmp_path)["rain"]
     assert (rain.phrase, rain.name, rain.lemma) == ("rain", "rain", "rainfall")
     assert (rain.hypernyms, rain.ancestors, rain.synonyms) == ((), frozenset(), ())
@@ -73,32 +73,32 @@ def test_what_is_not_said_is_none_or_empty(tmp_path: Path) -> None:
     assert rain.audioset is None
 
 
-def test_ancestors_are_everything_above_the_ladder_and_beside_it(tmp_path: Path) -> None:
+def test_ancestors_include_hypernyms_outside_the_chain(tmp_path: Path) -> None:
     concepts = _concepts(tmp_path)
-    assert {rung.id for rung in concepts["piano"].ancestors} == {
+    assert {hypernym.id for hypernym in concepts["piano"].ancestors} == {
         "percussion",
         "stringed",
         "instrument",
     }
-    assert {rung.id for rung in concepts["owl"].ancestors} == {"bird", "animal"}
-    # Only the lowest rung is given here; what lies above it follows.
+    assert {hypernym.id for hypernym in concepts["owl"].ancestors} == {"bird", "animal"}
+    # The remaining ancestors follow from the nearest hypernym.
     short = _concepts(tmp_path, 'hypernyms = ["bird", "animal"]', 'hypernyms = ["bird"]')
     assert short["owl"].ancestors == concepts["owl"].ancestors
 
 
-def test_concepts_are_found_by_id_name_kind_and_rung(tmp_path: Path) -> None:
+def test_concepts_are_found_by_id_name_kind_and_hypernym(tmp_path: Path) -> None:
     concepts = _concepts(tmp_path)
     assert [concept.id for concept in concepts] == ["bird", "owl", "piano", "rain"]
     assert len(concepts) == 4
     assert "owl" in concepts
-    assert "animal" not in concepts  # a rung only
+    assert "animal" not in concepts  # a hypernym only
     assert concepts.named("Night Bird") is concepts["owl"]
     assert concepts.kinds == ("animal", "instrument", "weather")
     assert concepts.of_kind("animal") == (concepts["bird"], concepts["owl"])
     assert concepts.hyponyms("animal") == (concepts["bird"], concepts["owl"])
     assert concepts.hyponyms("bird") == (concepts["owl"],)
     assert concepts.hyponyms("stringed") == (concepts["piano"],)
-    assert {rung.id for rung in concepts.hypernyms} == {
+    assert {hypernym.id for hypernym in concepts.hypernyms} == {
         "animal",
         "bird",
         "instrument",
@@ -107,7 +107,7 @@ def test_concepts_are_found_by_id_name_kind_and_rung(tmp_path: Path) -> None:
     }
 
 
-def test_what_is_not_there_is_refused_with_a_hint(tmp_path: Path) -> None:
+def test_unknown_names_are_refused_with_a_suggestion(tmp_path: Path) -> None:
     concepts = _concepts(tmp_path)
     with pytest.raises(InvalidInputError, match=r"No concept has the id 'pianno'.*'piano'"):
         concepts["pianno"]
@@ -119,7 +119,7 @@ def test_what_is_not_there_is_refused_with_a_hint(tmp_path: Path) -> None:
         concepts.hyponyms("owl")
 
 
-def test_the_revision_changes_with_the_file(tmp_path: Path) -> None:
+def test_revision_changes_with_the_file(tmp_path: Path) -> None:
     revision = _concepts(tmp_path).revision
     assert _concepts(tmp_path).revision == revision
     assert _concepts(tmp_path, "an owl", "the owl").revision != revision
@@ -161,15 +161,17 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "why"), REFUSED, ids=[why for *_, why in REFUSED])
-def test_a_file_that_breaks_a_rule_is_refused(tmp_path: Path, old: str, new: str, why: str) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "message"), REFUSED, ids=[message for *_, message in REFUSED]
+)
+def test_invalid_file_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         _concepts(tmp_path, old, new)
-    assert why in str(caught.value)
+    assert message in str(caught.value)
     assert "mine.toml" in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_unreadable_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"Cannot read .*none\.toml"):
         Concepts.from_file(tmp_path / "none.toml")
     (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')

@@ -1,4 +1,4 @@
-"""The concepts that ship: well formed, and saying what WordNet and AudioSet say."""
+"""The shipped concepts: well-formed and consistent with WordNet and AudioSet."""
 
 import csv
 import re
@@ -24,7 +24,7 @@ EXCERPT = WordNet(DATA / "wordnet")
 
 
 def _wordnets() -> list[WordNet]:
-    """The excerpt, always; a whole WordNet 3.0 too, where one is installed."""
+    """The excerpt, and a complete WordNet 3.0 if one is installed."""
     try:
         installed = WordNet(find_folder())
     except InvalidInputError:
@@ -41,22 +41,22 @@ def _edited(tmp_path: Path, old: str, new: str) -> Concepts:
 
 
 @pytest.mark.parametrize("wordnet", _wordnets(), ids=lambda w: w.folder.name)
-def test_every_offset_word_synonym_and_rung_agrees_with_wordnet(wordnet: WordNet) -> None:
+def test_concepts_agree_with_wordnet(wordnet: WordNet) -> None:
     assert wordnet.version == "3.0"
     assert disagreements(CONCEPTS, wordnet) == ()
     for concept in CONCEPTS:
-        path = [concept.synset, *(rung.synset for rung in concept.hypernyms)]
+        path = [concept.synset, *(hypernym.synset for hypernym in concept.hypernyms)]
         for lower, upper in pairwise(path):
             assert upper in wordnet.ancestors(lower), concept
 
 
-def test_the_excerpt_holds_what_the_concepts_need_and_nothing_else() -> None:
+def test_excerpt_has_exactly_the_needed_synsets() -> None:
     lines = (DATA / "wordnet" / "data.noun").read_text("utf-8").splitlines()
     assert {line[:8] for line in lines if line[:2] != "  "} == synsets(CONCEPTS, EXCERPT)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "found"),
+    ("old", "new", "difference"),
     [
         (
             "04224395",
@@ -77,10 +77,10 @@ def test_the_excerpt_holds_what_the_concepts_need_and_nothing_else() -> None:
         ('other_hypernyms = ["car"]\n', "", "ambulance: the ancestor car (02958343) is not listed"),
     ],
 )
-def test_a_wrong_sense_word_or_rung_is_found(
-    tmp_path: Path, old: str, new: str, found: str
+def test_disagreement_with_wordnet_is_reported(
+    tmp_path: Path, old: str, new: str, difference: str
 ) -> None:
-    assert found in "\n".join(disagreements(_edited(tmp_path, old, new), EXCERPT))
+    assert difference in "\n".join(disagreements(_edited(tmp_path, old, new), EXCERPT))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_wrong_sense_word_or_rung_is_found(
         ("thunder", "a deep prolonged loud noise", "along the path of a bolt of lightning"),
     ],
 )
-def test_the_first_sense_of_a_word_would_be_another_thing(id_: str, first: str, meant: str) -> None:
+def test_first_sense_of_a_word_is_another_thing(id_: str, first: str, meant: str) -> None:
     concept = CONCEPTS[id_]
     default, *others = EXCERPT.senses(concept.lemma)
     assert concept.synset in others
@@ -103,7 +103,7 @@ def test_the_first_sense_of_a_word_would_be_another_thing(id_: str, first: str, 
     assert meant in EXCERPT.synset(concept.synset).gloss
 
 
-def test_the_readme_and_the_page_count_right() -> None:
+def test_readme_and_page_state_the_current_counts() -> None:
     other = sum(EXCERPT.senses(c.lemma)[0] != c.synset for c in CONCEPTS)
     synonyms = [s.source for c in CONCEPTS for s in c.synonyms]
     page = (Path(__file__).parents[2] / "docs" / "concepts.md").read_text("utf-8")
@@ -119,13 +119,13 @@ def test_the_readme_and_the_page_count_right() -> None:
 
 
 @pytest.mark.parametrize("concept", CONCEPTS, ids=lambda c: c.id)
-def test_a_concept_is_well_formed(concept: Concept) -> None:
+def test_concept_is_well_formed(concept: Concept) -> None:
     assert concept.id == concept.name.lower().replace(" ", "-")
-    assert (concept.basic is None) == (concept.id == "cash-register")  # WordNet: a box
+    assert (concept.basic is None) == (concept.id == "cash-register")  # in WordNet, a box
     if concept.basic is not None:
         assert concept.hypernyms.count(concept.basic) == 1
     assert concept.ancestors.issuperset(concept.hypernyms)
-    assert concept.synset not in {rung.synset for rung in concept.ancestors}
+    assert concept.synset not in {hypernym.synset for hypernym in concept.ancestors}
 
 
 def test_articles_fit() -> None:
@@ -152,12 +152,12 @@ def test_glosses_in_comments_are_those_of_the_synsets() -> None:
         assert EXCERPT.synset(offset).gloss.startswith(gloss.removesuffix(" ...")), offset
 
 
-def test_what_is_doubtful_is_known_and_not_what_wordnet_says() -> None:
-    named = {c.id for c in CONCEPTS} | {rung.id for rung in CONCEPTS.hypernyms}
+def test_uncertain_negatives_are_known_and_not_ancestors() -> None:
+    named = {c.id for c in CONCEPTS} | {hypernym.id for hypernym in CONCEPTS.hypernyms}
     for target, concepts in UNCERTAIN_NEGATIVES.items():
         assert target in named
         for concept in concepts:
-            assert target not in {rung.id for rung in CONCEPTS[concept].ancestors}, concept
+            assert target not in {hypernym.id for hypernym in CONCEPTS[concept].ancestors}, concept
             assert target != concept
 
 
@@ -166,7 +166,7 @@ def test_names_are_found_in_any_case() -> None:
 
 
 def test_labels_of_the_recordings_are_concepts() -> None:
-    labels = set(Recordings().labels) - {"record scratch"}  # no noun of WordNet
+    labels = set(Recordings().labels) - {"record scratch"}  # not a noun of WordNet
     assert {CONCEPTS.named(label).name for label in labels} == labels
 
 

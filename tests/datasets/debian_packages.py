@@ -1,4 +1,4 @@
-"""Small Debian packages, and a stand-in for apt-get that serves them from a folder."""
+"""Small Debian packages, and a replacement of apt-get that serves them from a folder."""
 
 import csv
 import hashlib
@@ -19,10 +19,10 @@ from audioprobe.datasets.recordings import FOLDER
 RATE = 8000
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not here")
 
-# As apt-get would: it copies a package into the current folder, or says why not.
+# Like apt-get download: copies a package to the current folder, or prints an error.
 APT_GET = """#!/bin/sh
 for name; do :; done
-echo "$@" >> "{served}/asked"
+echo "$@" >> "{served}/requests"
 if [ -e "{served}/slow" ]; then
     echo half > "$name.deb"
     exec sleep 60
@@ -39,7 +39,7 @@ fi
 cp "{served}/$name.deb" "./${{name}}_1.0_all.deb"
 """
 
-# package: split and its files, each with a concept and the pitch of its sound in hertz
+# package: split and files, each with a concept and the pitch of its tone in hertz
 PACKAGES: dict[str, tuple[str, dict[str, tuple[str, int]]]] = {
     "farm": (
         "train",
@@ -55,14 +55,14 @@ PACKAGES: dict[str, tuple[str, dict[str, tuple[str, int]]]] = {
 
 
 def tone(path: Path, hertz: int) -> None:
-    """A second of sound between two halves of silence."""
+    """Write one second of a tone between half seconds of silence."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sounding = 0.5 * np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE)
     soundfile.write(path, np.pad(sounding, RATE // 2), RATE, subtype="PCM_16")
 
 
 def lay_out_sonic_pi(folder: Path) -> None:
-    """`sonic-pi-samples` as fetched, as far as its recordings ship with the library unchanged."""
+    """Create the fetched `sonic-pi-samples` with the unchanged recordings that ship here."""
     package = tables.packages()["sonic-pi-samples"]
     place = folder / package.name / package.folder
     place.mkdir(parents=True)
@@ -73,7 +73,7 @@ def lay_out_sonic_pi(folder: Path) -> None:
 
 
 def write_resources(path: Path, contents: dict[str, bytes], *, packed: bool = False) -> None:
-    """A Qt resource file of version 3 that holds these files in one folder, "sounds"."""
+    """Write a Qt resource file of version 3 with these files in the folder "sounds"."""
     names, data, nodes = b"", b"", []
     for name, content in (("", b""), ("sounds", b""), *contents.items()):
         payload = struct.pack(">I", len(content)) + zlib.compress(content) if packed else content
@@ -92,9 +92,9 @@ def write_resources(path: Path, contents: dict[str, bytes], *, packed: bool = Fa
 
 
 def lay_out(root: Path, name: str, *, fetched: bool = True) -> None:
-    """A package as it lies on a disk after fetching, or as it is unpacked before.
+    """Create the files of a package as fetched, or as unpacked before.
 
-    There is a file that nobody labelled in it. Fetching turns a resource file into a folder.
+    It has an unlabelled file. In a fetched package, the resource file is a folder.
     """
     for file, (_, hertz) in PACKAGES[name][1].items():
         tone(root / "usr/share" / name / file, hertz)
@@ -109,7 +109,7 @@ def lay_out(root: Path, name: str, *, fetched: bool = True) -> None:
 
 
 def build(root: Path, name: str, target: Path) -> None:
-    """A real Debian package of what is below `root`."""
+    """Build a Debian package from the files in `root`."""
     control = root / "DEBIAN" / "control"
     control.parent.mkdir()
     control.write_text(
@@ -121,7 +121,7 @@ def build(root: Path, name: str, target: Path) -> None:
 
 
 def write_tables(folder: Path) -> tuple[Path, Path]:
-    """Tables of `PACKAGES`, with the hashes that `lay_out` gives."""
+    """Write the tables of `PACKAGES`, with the hashes of the files of `lay_out`."""
     packages, labels = folder / "packages.csv", folder / "labels.csv"
     with packages.open("w", newline="") as stream:
         writer = csv.writer(stream)
@@ -135,15 +135,15 @@ def write_tables(folder: Path) -> tuple[Path, Path]:
         )
         for name, (_, files) in PACKAGES.items():
             for file, (concept, hertz) in files.items():
-                tone(folder / "one.wav", hertz)
-                digest = hashlib.sha256((folder / "one.wav").read_bytes()).hexdigest()[:16]
+                tone(folder / "tone.wav", hertz)
+                digest = hashlib.sha256((folder / "tone.wav").read_bytes()).hexdigest()[:16]
                 doubt = ("yes", "barks or moos") if file == "cow.wav" else ("", "")
                 writer.writerow([name, file, concept, doubt[0], 0.5, 1.0, digest, doubt[1]])
     return packages, labels
 
 
 def clear() -> None:
-    """Make the tables be read anew."""
+    """Clear the caches of the tables."""
     for read in (tables.packages, tables.recordings, tables.revision):
         read.cache_clear()
 
@@ -161,7 +161,7 @@ def small_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that the stand-in for apt-get serves packages from."""
+    """The folder from which the replacement of apt-get serves packages."""
     folder = tmp_path / "served"
     programs = tmp_path / "programs"
     folder.mkdir()

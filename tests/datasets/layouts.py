@@ -1,4 +1,4 @@
-"""Data sets of a few clips in the layouts that their authors publish."""
+"""Data sets of a few clips in their published layouts."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ TABLE = Path(__file__).parents[1] / "data" / "edansa" / "labels.csv.xz"
 
 
 def sound(path: Path, seconds: float = 0.1, sample_rate: int = 8000) -> Path:
-    """A WAV file of noise that no other path has, with the folders above it."""
+    """Write a WAV file of noise that depends on its path, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as stream:
         stream.setnchannels(1)
@@ -23,7 +23,7 @@ def sound(path: Path, seconds: float = 0.1, sample_rate: int = 8000) -> Path:
 
 
 def table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
-    """A CSV file."""
+    """Write a CSV file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
@@ -33,21 +33,21 @@ def table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -
 
 
 def edansa_table(folder: Path) -> Path:
-    """The whole table of the release, unpacked."""
+    """Unpack the published table."""
     path = folder / "labels.csv"
     path.write_bytes(lzma.decompress(TABLE.read_bytes()))
     return path
 
 
 def edansa(folder: Path, per_split: int = 2) -> Path:
-    """The first rows of each split, with their sounds."""
+    """Write the first rows of each split, with their audio files."""
     with lzma.open(TABLE, "rt", encoding="utf-8", newline="") as stream:
         header, *rows = csv.reader(stream)
-    kept: dict[str, list[list[str]]] = {}
+    by_split: dict[str, list[list[str]]] = {}
     for row in rows:
-        if len(kept.setdefault(row[1], [])) < per_split:
-            kept[row[1]].append(row)
-    few = [row for items in kept.values() for row in items]
+        if len(by_split.setdefault(row[1], [])) < per_split:
+            by_split[row[1]].append(row)
+    few = [row for items in by_split.values() for row in items]
     table(folder / "labels.csv", header, few)
     for row in few:
         sound(folder / "data" / row[8])

@@ -1,4 +1,4 @@
-"""Tables of Raven, Audacity and BirdNET-Analyzer are read as these programs write them."""
+"""Tables of Raven, Audacity and BirdNET-Analyzer, as these programs write them."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def written(path: Path, content: str) -> Path:
      "rec.BirdNET.selection.table.txt", "rec.Table.12.selections.tsv"],
 )  # fmt: skip
 @pytest.mark.parametrize("column", ["Species", "Annotation", "Common Name", "label"])
-def test_raven_selections_beside_their_sound(tmp_path: Path, name: str, column: str) -> None:
+def test_raven_recording_with_the_same_name(tmp_path: Path, name: str, column: str) -> None:
     sound(tmp_path / "rec.wav", 9)
     data = Manifest(written(tmp_path / name, f"{RAVEN}\t{column}\n{ROWS}"))
     assert clips(data) == EXPECTED
@@ -49,7 +49,7 @@ def test_raven_selections_beside_their_sound(tmp_path: Path, name: str, column: 
     "path", ["rec.wav", "C:\\Users\\me\\sounds\\rec.wav", "/home/me/sounds/rec.wav", "sub/rec.wav"]
 )
 @pytest.mark.parametrize("column", ["Begin Path", "Begin File"])
-def test_raven_names_the_sound(tmp_path: Path, path: str, column: str) -> None:
+def test_raven_columns_name_the_recording(tmp_path: Path, path: str, column: str) -> None:
     sound(tmp_path / "rec.wav", 9)
     rows = "".join(f"{row}\t{path}\n" for row in ROWS.splitlines())
     data = Manifest(written(tmp_path / "t.txt", f"{RAVEN}\tSpecies\t{column}\n{rows}"))
@@ -57,7 +57,7 @@ def test_raven_names_the_sound(tmp_path: Path, path: str, column: str) -> None:
     assert not data.missing
 
 
-def test_raven_times_of_several_files_are_those_in_the_file(tmp_path: Path) -> None:
+def test_raven_times_are_relative_to_each_file(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         sound(tmp_path / name, 9)
     header = f"{RAVEN}\tBegin File\tEnd File\tFile Offset (s)\tSpecies"
@@ -76,7 +76,7 @@ def test_raven_times_of_several_files_are_those_in_the_file(tmp_path: Path) -> N
     assert "another file" in cause
 
 
-def test_raven_without_known_labels_asks_for_the_column(tmp_path: Path) -> None:
+def test_raven_table_without_known_label_column_is_refused(tmp_path: Path) -> None:
     sound(tmp_path / "rec.wav", 9)
     path = written(tmp_path / "rec.selections.txt", f"{RAVEN}\tWho\n{ROWS}")
     with pytest.raises(InvalidInputError, match=r'columns=\{"labels": "Who"\}'):
@@ -89,7 +89,7 @@ def test_raven_without_known_labels_asks_for_the_column(tmp_path: Path) -> None:
         Manifest(path, columns={"labels": "Whom"})
 
 
-def test_raven_columns_may_be_named_as_those_of_any_table(tmp_path: Path) -> None:
+def test_raven_columns_can_be_passed(tmp_path: Path) -> None:
     rows = "".join(f"{row}\trec.wav\n" for row in ROWS.splitlines())
     columns = {
         "path": "Begin Path", "start": "Begin Time (s)", "end": "End Time (s)", "labels": "Species",
@@ -100,7 +100,7 @@ def test_raven_columns_may_be_named_as_those_of_any_table(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("number", ["{:.6f}", "{}"])
 @pytest.mark.parametrize("comma", [".", ","])
-def test_audacity_labels(tmp_path: Path, number: str, comma: str) -> None:
+def test_audacity_label_tracks(tmp_path: Path, number: str, comma: str) -> None:
     sound(tmp_path / "rec.wav", 9)
     spans = ((3, 6, "crow"), (3, 6, "rain"), (5, 8, "frog; toad"), (7, 7, "here"))
     lines = "".join(
@@ -111,10 +111,10 @@ def test_audacity_labels(tmp_path: Path, number: str, comma: str) -> None:
     assert [cause.endswith("of zero length") for cause in data.left_out.values()] == [True]
 
 
-def test_audacity_labels_with_commas_and_without_text(tmp_path: Path) -> None:
+def test_audacity_labels_with_commas_or_without_text(tmp_path: Path) -> None:
     lines = "0.5\t1.0\ta, b, c, d\n1.0\t2.0\t\n2.0\t3.0\n"
-    found = clips(Manifest(written(tmp_path / "rec.txt", lines)))
-    assert [labels for labels, *_ in found.values()] == [("a, b, c, d",), (), ()]
+    content = clips(Manifest(written(tmp_path / "rec.txt", lines)))
+    assert [labels for labels, *_ in content.values()] == [("a, b, c, d",), (), ()]
     with pytest.raises(InvalidInputError, match=r"rec\.txt, row 2: .*label track"):
         Manifest(written(tmp_path / "rec.txt", "0.5\t1.0\tcrow\nsoon\t2\train\n"))
 
@@ -157,7 +157,7 @@ def test_birdnet_results(tmp_path: Path, name: str) -> None:
     assert not data.missing
 
 
-def test_birdnet_that_detects_nothing_has_no_label(tmp_path: Path) -> None:
+def test_birdnet_nocall_gives_a_clip_without_labels(tmp_path: Path) -> None:
     row = "1\tSpectrogram 1\t1\t0\t3\t0\t15000\tnocall\tnocall\t1.0\trec.wav\t0\n"
     header = f"{RAVEN}\tCommon Name\tSpecies Code\tConfidence\tBegin Path\tFile Offset (s)\n"
     data = Manifest(
@@ -166,7 +166,7 @@ def test_birdnet_that_detects_nothing_has_no_label(tmp_path: Path) -> None:
     assert clips(data) == {"rec.wav": ((), 0.0, 3.0, "rec.wav")}
 
 
-def test_a_folder_of_tables_is_one_data_set(tmp_path: Path) -> None:
+def test_folder_of_tables_is_one_data_set(tmp_path: Path) -> None:
     sound(tmp_path / "rec.wav", 9)
     sound(tmp_path / "day 2" / "other.wav", 9)
     for name in ("rec.BirdNET.results.csv", "BirdNET_CombinedTable.csv"):
@@ -184,7 +184,7 @@ def test_a_folder_of_tables_is_one_data_set(tmp_path: Path) -> None:
         Manifest(tmp_path)
 
 
-def test_sounds_may_lie_elsewhere_or_be_missing(tmp_path: Path) -> None:
+def test_recordings_in_another_folder_or_missing(tmp_path: Path) -> None:
     sound(tmp_path / "sounds" / "rec.flac", 9)
     path = written(tmp_path / "tables" / "rec.txt", "1\t2\tcrow\n")
     assert list(clips(Manifest(path, tmp_path / "sounds"))) == ["rec.flac#1"]
@@ -196,14 +196,14 @@ def test_sounds_may_lie_elsewhere_or_be_missing(tmp_path: Path) -> None:
         Manifest(path, tmp_path / "sounds")
 
 
-def test_two_sounds_are_never_taken_for_one(tmp_path: Path) -> None:
+def test_two_names_for_one_recording_are_refused(tmp_path: Path) -> None:
     rows = "".join(f"1\tv\t1\t{n}\t9\t0\t1\tcrow\t/day{n}/rec.wav\n" for n in (1, 2))
     path = written(tmp_path / "t.txt", f"{RAVEN}\tSpecies\tBegin Path\n{rows}")
     with pytest.raises(InvalidInputError, match=r"'/day2/rec.wav' and '/day1/rec.wav' both lead"):
         Manifest(path)
 
 
-def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
+def test_folder_without_tables_is_refused(tmp_path: Path) -> None:
     sound(tmp_path / "rec.wav")
     with pytest.raises(InvalidInputError, match="expected tables of Raven, Audacity or BirdNET"):
         Manifest(tmp_path)

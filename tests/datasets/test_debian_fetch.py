@@ -1,4 +1,4 @@
-"""Fetching: whole or not at all, what is there is kept, and every trouble is told."""
+"""Fetching packages: complete or absent, present packages are kept, errors are reported."""
 
 import shutil
 import signal
@@ -28,7 +28,7 @@ pytestmark = needs_dpkg
 
 @pytest.fixture
 def offered(served: Path, tmp_path: Path) -> Path:
-    """Every package of the small tables, on offer."""
+    """All packages of the small tables, ready to download."""
     for name in PACKAGES:
         lay_out(tmp_path / "made" / name, name, fetched=False)
         build(tmp_path / "made" / name, name, served / f"{name}.deb")
@@ -53,15 +53,15 @@ def test_labelled_recordings_and_the_copyright_are_kept(offered: Path, tmp_path:
 
 
 @pytest.mark.usefixtures("small_tables")
-def test_what_is_there_is_kept_and_not_asked_for_again(offered: Path, tmp_path: Path) -> None:
+def test_present_packages_are_not_downloaded_again(offered: Path, tmp_path: Path) -> None:
     fetch_packages(tmp_path / "out", ["farm"])
-    (offered / "asked").unlink()
+    (offered / "requests").unlink()
     assert [o.state for o in fetch_packages(tmp_path / "out", ["farm"])] == ["present"]
-    assert not (offered / "asked").exists()
+    assert not (offered / "requests").exists()
 
 
 @pytest.mark.usefixtures("small_tables")
-def test_an_interrupted_fetch_never_looks_whole(offered: Path, tmp_path: Path) -> None:
+def test_interrupted_fetch_leaves_no_package(offered: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     lay_out(out / ".partial-abc" / "present", "farm")
     (offered / "trouble").write_text("E: Failed to fetch farm: Could not resolve 'mirror'\n")
@@ -75,7 +75,7 @@ def test_an_interrupted_fetch_never_looks_whole(offered: Path, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("small_tables")
-def test_a_full_disk_is_told_as_such(offered: Path, tmp_path: Path) -> None:
+def test_full_disk_raises_os_error(offered: Path, tmp_path: Path) -> None:
     (offered / "trouble").write_text("E: Write error - write (28: No space left on device)\n")
     with pytest.raises(OSError, match="free space") as caught:
         fetch_packages(tmp_path / "out", ["farm"])
@@ -84,16 +84,16 @@ def test_a_full_disk_is_told_as_such(offered: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_tables")
-def test_a_damaged_package_is_refused(offered: Path, tmp_path: Path) -> None:
-    whole = (offered / "farm.deb").read_bytes()
-    (offered / "farm.deb").write_bytes(whole[: len(whole) // 2])
+def test_damaged_package_is_refused(offered: Path, tmp_path: Path) -> None:
+    content = (offered / "farm.deb").read_bytes()
+    (offered / "farm.deb").write_bytes(content[: len(content) // 2])
     with pytest.raises(RemoteError, match="dpkg-deb could not unpack"):
         fetch_packages(tmp_path / "out", ["farm"])
     assert not (tmp_path / "out/farm").exists()
 
 
 @pytest.mark.usefixtures("small_tables")
-def test_packages_that_the_index_lacks_are_listed(offered: Path, tmp_path: Path) -> None:
+def test_packages_unknown_to_the_index_are_listed(offered: Path, tmp_path: Path) -> None:
     (offered / "farm.deb").unlink()
     outcomes = fetch_packages(tmp_path / "out")
     assert [o.state for o in outcomes] == ["unknown", "fetched", "fetched"]
@@ -104,7 +104,7 @@ def test_packages_that_the_index_lacks_are_listed(offered: Path, tmp_path: Path)
 
 
 @pytest.mark.usefixtures("small_tables")
-def test_a_link_out_of_the_package_is_not_followed(served: Path, tmp_path: Path) -> None:
+def test_link_out_of_the_package_is_not_followed(served: Path, tmp_path: Path) -> None:
     lay_out(tmp_path / "farm", "farm")
     secret = tmp_path / "secret.wav"
     shutil.copy(tmp_path / "farm/usr/share/farm/cow.wav", secret)
@@ -117,7 +117,7 @@ def test_a_link_out_of_the_package_is_not_followed(served: Path, tmp_path: Path)
 
 
 @pytest.mark.usefixtures("small_tables")
-def test_a_damaged_resource_file_is_refused(served: Path, tmp_path: Path) -> None:
+def test_damaged_resource_file_is_refused(served: Path, tmp_path: Path) -> None:
     lay_out(tmp_path / "farm", "farm", fetched=False)
     (tmp_path / "farm/usr/share/farm/all.rcc").write_bytes(b"qres")
     build(tmp_path / "farm", "farm", served / "farm.deb")
@@ -126,13 +126,13 @@ def test_a_damaged_resource_file_is_refused(served: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "out/farm").exists()
 
 
-def test_a_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tool_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingDependencyError, match="apt-get was not found"):
         fetch_packages(tmp_path / "out")
 
 
-def test_a_folder_that_cannot_be_used_is_refused(served: Path, tmp_path: Path) -> None:
+def test_unusable_folder_is_refused(served: Path, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     for folder in (file, file / "below"):
@@ -146,7 +146,7 @@ def test_a_folder_that_cannot_be_used_is_refused(served: Path, tmp_path: Path) -
         fetch_packages(tmp_path / "out")
 
 
-def test_the_command_lists_what_is_not_as_labelled(served: Path, tmp_path: Path) -> None:
+def test_command_lists_missing_and_changed_recordings(served: Path, tmp_path: Path) -> None:
     package = tmp_path / "xboard"
     place = package / "usr/share/games/xboard/sounds"
     lay_out(package, "farm")
@@ -162,7 +162,7 @@ def test_the_command_lists_what_is_not_as_labelled(served: Path, tmp_path: Path)
     assert lines[-1].startswith("0 of 5 recordings are in")
 
 
-def test_the_command_says_what_is_wrong_in_one_line(served: Path, tmp_path: Path) -> None:
+def test_command_prints_errors_in_one_line(served: Path, tmp_path: Path) -> None:
     (served / "trouble").write_text("E: Failed to fetch it  Connection refused\n")
     process = run_cli("fetch-sounds", "--packages", "xboard", "--out", str(tmp_path / "o"))
     assert process.returncode == 2
@@ -171,23 +171,23 @@ def test_the_command_says_what_is_wrong_in_one_line(served: Path, tmp_path: Path
     assert run_cli("fetch-sounds", "--packages", "nonsense").returncode == 2
 
 
-def test_ctrl_c_ends_the_download_and_leaves_no_half_package(served: Path, tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_download_and_leaves_no_package(served: Path, tmp_path: Path) -> None:
     (served / "slow").touch()
     process = start_cli("fetch-sounds", "--packages", "xboard", "--out", "o", cwd=tmp_path)
-    while not (served / "asked").exists():
+    while not (served / "requests").exists():
         assert process.poll() is None
         time.sleep(0.05)
-    begun = time.monotonic()
+    start = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
-    assert (process.returncode, told) == (130, "audioprobe: interrupted.\n")
-    assert time.monotonic() - begun < 20, "apt-get was ended too"
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (130, "audioprobe: interrupted.\n")
+    assert time.monotonic() - start < 20, "apt-get was stopped, too"
     assert {path.name for path in (tmp_path / "o").iterdir()} == {".lock"}
 
 
-def test_the_summary_needs_no_network(served: Path) -> None:
+def test_summary_needs_no_network(served: Path) -> None:
     process = run_cli("fetch-sounds", "--summary", "--packages", "scratch")
     assert process.returncode == 0
     assert "CC-BY-SA-3.0" in process.stdout
     assert "laughter" in process.stdout
-    assert not (served / "asked").exists()
+    assert not (served / "requests").exists()

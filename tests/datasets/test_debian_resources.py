@@ -11,18 +11,18 @@ CONTENTS = {"dog.ogg": b"a bark" * 50, "büffel.ogg": b"", "cat.ogg": b"a meow"}
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_each_file_comes_with_its_path(tmp_path: Path, packed: bool) -> None:
+def test_files_are_returned_with_their_paths(tmp_path: Path, packed: bool) -> None:
     write_resources(tmp_path / "a.rcc", CONTENTS, packed=packed)
-    found = dict(resource_files((tmp_path / "a.rcc").read_bytes()))
-    assert found == {f"sounds/{name}": content for name, content in CONTENTS.items()}
+    contents = dict(resource_files((tmp_path / "a.rcc").read_bytes()))
+    assert contents == {f"sounds/{name}": content for name, content in CONTENTS.items()}
 
 
-def test_every_cut_is_noticed(tmp_path: Path) -> None:
+def test_truncation_is_detected_everywhere(tmp_path: Path) -> None:
     write_resources(tmp_path / "a.rcc", CONTENTS)
-    whole = (tmp_path / "a.rcc").read_bytes()
-    for length in range(0, len(whole), 7):
+    content = (tmp_path / "a.rcc").read_bytes()
+    for length in range(0, len(content), 7):
         with pytest.raises(ValueError, match=r"damaged|begins with"):
-            dict(resource_files(whole[:length]))
+            dict(resource_files(content[:length]))
 
 
 def test_other_files_and_loops_are_refused(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_other_files_and_loops_are_refused(tmp_path: Path) -> None:
         dict(resource_files(bytes(looped)))
 
 
-def test_what_is_packed_in_another_way_is_left_out(tmp_path: Path) -> None:
+def test_zstd_compressed_files_are_skipped(tmp_path: Path) -> None:
     write_resources(tmp_path / "a.rcc", CONTENTS)
     content = bytearray((tmp_path / "a.rcc").read_bytes())
     content[24 + 2 * 22 + 5] = 4  # the flags of the first file: packed with zstd

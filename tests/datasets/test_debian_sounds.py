@@ -1,4 +1,4 @@
-"""Recordings of fetched packages as a data set."""
+"""Fetched recordings as a data set."""
 
 from pathlib import Path
 
@@ -21,12 +21,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "fetched"
 
 
-def test_it_keeps_the_contract_of_data_sets(folder: Path) -> None:
+def test_dataset_contract(folder: Path) -> None:
     check_dataset(DebianSounds(folder))
     check_dataset(DebianSounds(folder, doubtful=True))
 
 
-def test_clips_have_labels_their_package_as_group_and_no_silence(folder: Path) -> None:
+def test_clips_have_labels_groups_and_no_silence(folder: Path) -> None:
     dog, sea_lion = DebianSounds(folder).clips("test")
     assert (dog.id, dog.labels, dog.group) == ("forest/dog.wav", ("dog",), "forest")
     assert sea_lion.labels == ("sea lion",)
@@ -34,15 +34,15 @@ def test_clips_have_labels_their_package_as_group_and_no_silence(folder: Path) -
     assert abs(read_waveform(dog).samples[100:200]).max() > 0.4, "the silence before is left out"
 
 
-def test_doubtful_labels_are_taken_on_request_alone(folder: Path) -> None:
-    sure, all_of_them = DebianSounds(folder), DebianSounds(folder, doubtful=True)
-    assert sure.labels == ("chicken", "dog", "sea lion")
-    assert all_of_them.labels == ("chicken", "cow", "dog", "sea lion")
-    assert len(all_of_them.clips("train")) == len(sure.clips("train")) + 1
-    assert sure.info != all_of_them.info
+def test_doubtful_labels_are_optional(folder: Path) -> None:
+    certain, all_recordings = DebianSounds(folder), DebianSounds(folder, doubtful=True)
+    assert certain.labels == ("chicken", "dog", "sea lion")
+    assert all_recordings.labels == ("chicken", "cow", "dog", "sea lion")
+    assert len(all_recordings.clips("train")) == len(certain.clips("train")) + 1
+    assert certain.info != all_recordings.info
 
 
-def test_what_is_missing_is_listed_with_its_cause(folder: Path) -> None:
+def test_missing_recordings_are_listed_with_their_cause(folder: Path) -> None:
     (folder / "farm/usr/share/farm/more/dog.wav").unlink()
     tone(folder / "forest/usr/share/forest/dog.wav", 123)
     (folder / "street").rename(folder / "elsewhere")
@@ -55,20 +55,20 @@ def test_what_is_missing_is_listed_with_its_cause(folder: Path) -> None:
     assert sounds.info.options["missing"] == 3
 
 
-def test_an_unreadable_file_is_missing_too(folder: Path) -> None:
+def test_unreadable_file_is_missing(folder: Path) -> None:
     path = folder / "street/usr/share/street/dog.wav"
     path.unlink()
     path.mkdir()
     assert "cannot be read" in DebianSounds(folder).missing["street/dog.wav"]
 
 
-def test_chosen_packages_alone_are_taken(folder: Path) -> None:
+def test_packages_can_be_selected(folder: Path) -> None:
     sounds = DebianSounds(folder, packages=["street"])
     assert [len(sounds.clips(split)) for split in sounds.splits] == [0, 1, 0]
     assert sounds.labels == ("dog",)
 
 
-def test_a_folder_without_packages_says_how_to_fetch_them(tmp_path: Path) -> None:
+def test_folder_without_packages_is_refused_with_the_command(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="audioprobe fetch-sounds --out"):
         DebianSounds(tmp_path)
     with pytest.raises(InvalidInputError) as refused:

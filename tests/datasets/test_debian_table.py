@@ -1,4 +1,4 @@
-"""The tables that ship with the library are well-formed, and their splits are apart."""
+"""The shipped tables of recordings: complete, consistent and shown in the documentation."""
 
 import re
 from collections import Counter
@@ -20,14 +20,14 @@ def split_of(sound: tables.DebianRecording) -> str:
     return tables.packages()[sound.package].split
 
 
-def test_each_package_has_a_version_a_free_licence_a_split_and_a_reason() -> None:
+def test_packages_are_complete_and_free() -> None:
     packages = tables.packages().values()
     assert len(packages) == 21
     for package in packages:
         assert package.version, package.name
         assert package.reason, package.name
         assert package.size > 100_000, package.name
-        assert all(one.startswith(FREE) for one in package.licence.split(", ")), package.licence
+        assert all(name.startswith(FREE) for name in package.licence.split(", ")), package.licence
         assert package.split in tables.SPLITS
         assert not package.folder.startswith("/")
         assert not package.folder.endswith("/")
@@ -35,7 +35,7 @@ def test_each_package_has_a_version_a_free_licence_a_split_and_a_reason() -> Non
     assert {package.split for package in packages} == set(tables.SPLITS)
 
 
-def test_each_recording_has_a_package_a_sound_file_concepts_and_a_hash() -> None:
+def test_recordings_are_complete() -> None:
     assert {sound.package for sound in tables.recordings()} == set(tables.packages())
     for sound in tables.recordings():
         path = PurePosixPath(sound.file)
@@ -48,22 +48,22 @@ def test_each_recording_has_a_package_a_sound_file_concepts_and_a_hash() -> None
         assert 1 <= len(set(sound.concepts)) == len(sound.concepts), sound.id
 
 
-def test_no_recording_stands_there_twice() -> None:
+def test_recordings_are_unique() -> None:
     ids = Counter(sound.id for sound in tables.recordings())
     hashes = Counter(sound.sha256 for sound in tables.recordings())
     assert max(ids.values()) == max(hashes.values()) == 1
 
 
-def test_concepts_are_written_as_the_shipped_ones_are() -> None:
+def test_concepts_use_the_ids_of_shipped_ones() -> None:
     concepts = Concepts.shipped()
     used = {concept for sound in tables.recordings() for concept in sound.concepts}
     for concept in used:
         assert re.fullmatch("[a-z]+(-[a-z]+)*", concept), concept
-    rungs = {rung.id for rung in concepts.hypernyms}
+    hypernyms = {hypernym.id for hypernym in concepts.hypernyms}
     known = {name.casefold() for concept in concepts for name in concept.names}
     for concept in used - {c.id for c in concepts}:
-        # Another id for a concept that is there would split its recordings in two.
-        assert concept not in rungs, concept
+        # A second id for a shipped concept would divide its recordings.
+        assert concept not in hypernyms, concept
         assert tables.concept_name(concept) not in known, concept
     assert sum(concept in concepts for concept in used) >= 90
 
@@ -74,10 +74,10 @@ def test_labels_are_names_of_concepts() -> None:
     assert tables.concept_name("sea-lion") == "sea lion"
 
 
-def test_unfamiliar_recordings_are_of_concepts_that_training_has() -> None:
-    sure = [sound for sound in tables.recordings() if not sound.doubtful]
+def test_concepts_are_shared_with_training() -> None:
+    certain = [sound for sound in tables.recordings() if not sound.doubtful]
     counts = {
-        split: Counter(c for s in sure if split_of(s) == split for c in s.concepts)
+        split: Counter(c for s in certain if split_of(s) == split for c in s.concepts)
         for split in tables.SPLITS
     }
     shared = [c for c in counts["test"] if counts["train"][c]]
@@ -87,7 +87,7 @@ def test_unfamiliar_recordings_are_of_concepts_that_training_has() -> None:
     assert f"{len(shared)} have recordings both in training and in test, {len(several)} of" in text
 
 
-def test_packages_are_chosen_by_name_in_the_order_of_the_table() -> None:
+def test_packages_are_selected_in_the_order_of_the_table() -> None:
     assert [p.name for p in tables.select_packages(["scratch", "xboard"])] == ["xboard", "scratch"]
     assert len(tables.select_packages(None)) == len(tables.packages())
     with pytest.raises(InvalidInputError, match=r"Unknown packages: xbord\. There are .*xboard"):
@@ -96,14 +96,14 @@ def test_packages_are_chosen_by_name_in_the_order_of_the_table() -> None:
         tables.select_packages([])
 
 
-def test_the_default_folder_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_folder_is_in_the_cache_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert tables.default_folder().as_posix() == "/somewhere/audioprobe/debian-sounds"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert tables.default_folder().as_posix().endswith("/.cache/audioprobe/debian-sounds")
 
 
-def test_the_hashes_are_those_of_recordings_that_ship_with_the_library(tmp_path: Path) -> None:
+def test_hashes_match_the_shipped_recordings(tmp_path: Path) -> None:
     lay_out_sonic_pi(tmp_path)
     sounds = DebianSounds(tmp_path, packages=["sonic-pi-samples"], doubtful=True)
     assert len(sounds.clips("test")) >= 14
@@ -113,17 +113,17 @@ def test_the_hashes_are_those_of_recordings_that_ship_with_the_library(tmp_path:
     assert labels["drum_snare_hard.flac"] == ("snare drum",)
 
 
-def test_the_page_shows_the_tables_as_they_are() -> None:
+def test_page_shows_the_current_tables() -> None:
     page = PAGE.read_text("utf-8")
-    sure = [sound for sound in tables.recordings() if not sound.doubtful]
+    certain = [sound for sound in tables.recordings() if not sound.doubtful]
     assert tables.packages_table(tables.select_packages(None)).to_markdown() in page
-    assert tables.concepts_table(sure).to_markdown() in page
-    n_doubtful = len(tables.recordings()) - len(sure)
+    assert tables.concepts_table(certain).to_markdown() in page
+    n_doubtful = len(tables.recordings()) - len(certain)
     assert f"{len(tables.recordings())} recordings" in page
     assert f"{n_doubtful} of them are in doubt" in page
 
 
-def test_the_listing_counts_every_recording_once_for_each_concept() -> None:
+def test_table_counts_recordings_per_concept() -> None:
     counted = tables.concepts_table(tables.recordings())
     total = sum(int(n) for row in counted.rows for n in row[1:4])
     assert total == sum(len(sound.concepts) for sound in tables.recordings())

@@ -1,4 +1,4 @@
-"""EDANSA by its real table: every row accounted for, both published splits, closed hierarchy."""
+"""EDANSA with the published table: rows, splits, labels and hierarchy."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from audioprobe.results.evaluation import targets_of
 
 SPLITS = ("train", "valid", "test")
 ROWS = 10_771
-# Of all rows, from the study of the table that the project rests on.
+# Positives of all rows in train, valid and test.
 POSITIVES = {
     "Anth": (1817, 817, 442), "Grous": (213, 84, 137), "Car": (2, 0, 0), "Corv": (16, 9, 0),
     "Fly": (1, 0, 61), "Helo": (4, 0, 2), "Sil": (1022, 140, 359), "Wind": (2740, 745, 1254),
@@ -27,22 +27,22 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def everything(table: Path, **options: object) -> EDANSA:
-    whole = {"shortest": 0, "unlabelled": True, "names": "columns"} | options
-    return EDANSA(table.parent, **whole)  # type: ignore[arg-type]
+    options = {"shortest": 0, "unlabelled": True, "names": "columns"} | options
+    return EDANSA(table.parent, **options)  # type: ignore[arg-type]
 
 
-def test_every_row_is_a_clip_or_is_left_out_with_a_cause(table: Path) -> None:
-    whole, default = everything(table), EDANSA(table.parent)
-    sizes = {split: len(whole.listed(split)) for split in SPLITS}
+def test_every_row_is_a_clip_or_left_out(table: Path) -> None:
+    complete, default = everything(table), EDANSA(table.parent)
+    sizes = {split: len(complete.listed(split)) for split in SPLITS}
     assert sizes == {"train": 6645, "valid": 1873, "test": 2253}
     n_clips = sum(len(default.listed(split)) for split in SPLITS)
     causes = list(default.left_out.values())
     assert n_clips + len(causes) == ROWS
     assert (causes.count("shorter than 2 s"), causes.count("no label is set")) == (117, 2)
-    assert not whole.left_out
+    assert not complete.left_out
 
 
-def test_positives_per_label_and_split_are_those_of_the_table(table: Path) -> None:
+def test_positives_per_label_and_split(table: Path) -> None:
     data = everything(table)
     counts = [data.counts(split) for split in SPLITS]
     assert len(data.labels) == 28
@@ -50,7 +50,7 @@ def test_positives_per_label_and_split_are_those_of_the_table(table: Path) -> No
         assert tuple(count[label] for count in counts) == expected, label
 
 
-def test_no_site_is_in_two_splits_by_either_version(table: Path) -> None:
+def test_sites_are_in_one_split_in_both_versions(table: Path) -> None:
     for sites in ("release", "baseline"):
         data = everything(table, sites=sites)
         groups = [{clip.group for clip in data.listed(split)} for split in SPLITS]
@@ -61,7 +61,7 @@ def test_no_site_is_in_two_splits_by_either_version(table: Path) -> None:
     assert {"prudhoe 12", "anwr 50"} <= {clip.group for clip in release.listed("valid")}
 
 
-def test_the_hierarchy_is_closed_in_every_row(table: Path) -> None:
+def test_labels_are_closed_under_the_hierarchy(table: Path) -> None:
     data, hierarchy = everything(table), Hierarchy(edansa_parents(columns=True))
     clips = [clip for split in SPLITS for clip in data.listed(split)]
     truth = {clip.id: clip.labels or () for clip in clips}
@@ -70,7 +70,7 @@ def test_the_hierarchy_is_closed_in_every_row(table: Path) -> None:
     assert np.array_equal(hierarchy.closed(targets, data.labels), targets)
 
 
-def test_parents_follow_from_the_codes() -> None:
+def test_parents_match_the_codes() -> None:
     by_code = {label.code: label for label in edansa_labels()}
     for label in edansa_labels():
         digits = label.code.split(".")
@@ -79,13 +79,13 @@ def test_parents_follow_from_the_codes() -> None:
         assert label.parent == (by_code[above].column if last else ""), label.column
 
 
-def test_years_are_a_choice(table: Path) -> None:
+def test_years_can_be_selected(table: Path) -> None:
     left_out = everything(table, years=[2019]).left_out
     assert len(left_out) == 379
     assert set(left_out.values()) <= {"of 2018", "of 2020", "of 2021"}
 
 
-def test_clips_whose_files_are_there_are_clips(tmp_path: Path) -> None:
+def test_clips_without_a_file_are_missing(tmp_path: Path) -> None:
     data = EDANSA(edansa(tmp_path))
     assert [len(data.clips(split)) for split in SPLITS] == [2, 2, 2]
     (tmp_path / "data" / data.clips("test")[0].id).unlink()
@@ -94,12 +94,12 @@ def test_clips_whose_files_are_there_are_clips(tmp_path: Path) -> None:
     assert again.info.options["missing"] == 1
 
 
-def test_a_table_without_sounds_says_so(table: Path) -> None:
+def test_split_without_files_is_refused(table: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"none of the .* files .* exists"):
         EDANSA(table.parent).clips("test")
 
 
-def test_names_are_unique_and_said_as_words() -> None:
+def test_names_are_unique_plain_text() -> None:
     names = [label.name for label in edansa_labels()]
     assert len(set(names)) == 28
     assert not any(set(name) & set("()/_") for name in names)

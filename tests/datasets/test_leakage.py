@@ -1,4 +1,4 @@
-"""Splits that share a sound or a group are refused, by name."""
+"""Leaks between splits: identical recordings and shared groups."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ from audioprobe.types import Clip, ComponentInfo, Waveform
 
 @dataclass
 class Clips:
-    """Clips of one second by split."""
+    """A data set of clips of one second."""
 
-    given: dict[str, list[Clip]]
+    clips_by_split: dict[str, list[Clip]]
     labels: tuple[str, ...] = ("tone",)
 
     @property
@@ -25,10 +25,10 @@ class Clips:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        return tuple(self.given)
+        return tuple(self.clips_by_split)
 
     def clips(self, split: str) -> list[Clip]:
-        return self.given[split]
+        return self.clips_by_split[split]
 
 
 def clip(name: str, seed: int, group: str | None = None) -> Clip:
@@ -36,25 +36,25 @@ def clip(name: str, seed: int, group: str | None = None) -> Clip:
     return Clip(id=name, waveform=Waveform(samples, 8000), labels=("tone",), group=group)
 
 
-def test_splits_that_share_nothing_pass() -> None:
-    apart = Clips({"train": [clip("a", 1, "x"), clip("b", 1, "x")], "test": [clip("c", 2, "y")]})
-    refuse_leaks(apart)
-    assert duplicates(apart) == (("a", "b"),), "within a split a sound may come again"
+def test_disjoint_splits_pass() -> None:
+    disjoint = Clips({"train": [clip("a", 1, "x"), clip("b", 1, "x")], "test": [clip("c", 2, "y")]})
+    refuse_leaks(disjoint)
+    assert duplicates(disjoint) == (("a", "b"),), "duplicates within a split are allowed"
 
 
-def test_a_sound_in_two_splits_is_refused_whatever_it_is_called() -> None:
+def test_identical_recordings_in_two_splits_are_refused() -> None:
     leaking = Clips({"train": [clip("a", 1), clip("b", 2)], "test": [clip("c", 3), clip("d", 2)]})
     with pytest.raises(InvalidInputError, match=r"1 recordings .*: b \(train\), d \(test\)\. Keep"):
         refuse_leaks(leaking)
 
 
-def test_a_group_in_two_splits_is_refused_though_no_sound_is() -> None:
+def test_group_in_two_splits_is_refused() -> None:
     leaking = Clips({"train": [clip("a", 1, "site 4")], "test": [clip("b", 2, "site 4")]})
     with pytest.raises(InvalidInputError, match=r"1 groups .*: site 4 \(train, test\)"):
         refuse_leaks(leaking)
 
 
-def test_files_that_cannot_be_read_take_no_part(tmp_path: Path) -> None:
+def test_unreadable_files_are_skipped(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).integers(-(2**15), 2**15, 200_000, np.int16)
     for name in ("a.flac", "b.wav", "cut.flac"):
         soundfile.write(tmp_path / name, samples, 8000, subtype="PCM_16")

@@ -1,4 +1,4 @@
-"""One's own clips, from any kind of table, with mistakes named by their rows."""
+"""Manifests in all table formats, with errors that name the row."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ ROWS = (
 )
 
 
-def told(data: Manifest) -> list[tuple[object, ...]]:
+def summary(data: Manifest) -> list[tuple[object, ...]]:
     clips = [clip for split in data.splits for clip in data.clips(split)]
     return [(c.id, c.labels, c.start, c.duration, c.group) for c in clips]
 
@@ -42,7 +42,7 @@ def test_csv_and_tsv(folder: Path) -> None:
     (folder / "clips.tsv").write_text(path.read_text().replace(",", "\t"))
     for name in ("clips.csv", "clips.tsv"):
         data = Manifest(folder / name)
-        assert told(data) == EXPECTED
+        assert summary(data) == EXPECTED
         assert (data.splits, data.labels) == (("test", "train"), ("crow", "rain"))
 
 
@@ -53,21 +53,21 @@ def test_json_lines_and_parquet(folder: Path) -> None:
     columns = {name: [row[n] for row in ROWS] for n, name in enumerate(HEADER)}
     write_parquet(folder / "clips.parquet", columns)
     for name in ("clips.jsonl", "clips.parquet"):
-        assert told(Manifest(folder / name)) == EXPECTED
+        assert summary(Manifest(folder / name)) == EXPECTED
 
 
-def test_without_annotations_nobody_has_said_anything(folder: Path) -> None:
+def test_clips_without_a_label_column_are_unlabelled(folder: Path) -> None:
     data = Manifest(table(folder / "clips.csv", ("path",), [("a.wav",)]))
     assert data.clips("all")[0].labels is None
 
 
-def test_columns_may_have_other_names(folder: Path) -> None:
+def test_columns_can_be_passed(folder: Path) -> None:
     path = table(folder / "clips.csv", ("file", "species"), [("a.wav", "crow|rain")])
     data = Manifest(path, columns={"path": "file", "labels": "species"}, separator="|")
     assert data.clips("all")[0].labels == ("crow", "rain")
 
 
-def test_what_has_no_file_is_missing(folder: Path) -> None:
+def test_clip_without_file_is_missing(folder: Path) -> None:
     data = Manifest(table(folder / "clips.csv", ("path",), [("a.wav",), ("gone.wav",)]))
     assert [clip.id for clip in data.clips("all")] == ["a.wav"]
     assert list(data.missing) == ["gone.wav"]
@@ -86,7 +86,7 @@ def test_what_has_no_file_is_missing(folder: Path) -> None:
         (("path",), ("a.wav", "more"), r"row 2: expected 1 cells"),
     ],
 )
-def test_mistakes_are_named_by_their_rows(
+def test_invalid_rows_are_refused_by_number(
     folder: Path, header: tuple[str, ...], row: tuple[str, ...], message: str
 ) -> None:
     path = table(folder / "clips.csv", header, [row])
@@ -99,7 +99,7 @@ def test_mistakes_are_named_by_their_rows(
     [("clips.jsonl", "{"), ("clips.jsonl", "[1]"), ("clips.parquet", "?"), ("clips.xlsx", "?"),
      ("clips.csv", "path\n")],
 )  # fmt: skip
-def test_other_files_are_refused(folder: Path, name: str, content: str) -> None:
+def test_invalid_files_are_refused(folder: Path, name: str, content: str) -> None:
     (folder / name).write_text(content)
     with pytest.raises(InvalidInputError, match=name):
         Manifest(folder / name)

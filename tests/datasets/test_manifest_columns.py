@@ -1,4 +1,4 @@
-"""Columns that nearly have the name are taken, or refused with the line to write."""
+"""Columns, labels and times of manifests: accepted variants and refused ambiguities."""
 
 import ast
 import re
@@ -42,7 +42,7 @@ PLAIN = [("a.wav#3", ("crow",), 3.0, 3.0, "north", "test")]
         "path,labels,start_sec,End Times (sec),group,split",
     ],
 )
-def test_names_that_differ_in_form_alone_are_taken(tmp_path: Path, header: str) -> None:
+def test_column_name_variants_are_accepted(tmp_path: Path, header: str) -> None:
     assert clips(tmp_path / "t.csv", f"{header}\na.wav,crow,3,6,north,test\n") == PLAIN
 
 
@@ -59,30 +59,30 @@ def test_names_that_differ_in_form_alone_are_taken(tmp_path: Path, header: str) 
         ("path,class,start,end,group,split", {"labels": "class"}),
     ],
 )  # fmt: skip
-def test_names_of_the_same_meaning_are_refused_with_the_line_to_paste(
+def test_column_synonyms_are_refused_with_the_mapping(
     tmp_path: Path, header: str, expected: dict[str, str]
 ) -> None:
     content = f"{header}\na.wav,crow,3,6,north,test\n"
     with pytest.raises(InvalidInputError) as refusal:
         clips(tmp_path / "t.csv", content)
-    found = re.search(r"columns=(\{.*?\})", str(refusal.value))
-    assert found is not None
+    match = re.search(r"columns=(\{.*?\})", str(refusal.value))
+    assert match is not None
     assert f"{tmp_path / 't.csv'}, row 1: " in str(refusal.value)
-    columns = ast.literal_eval(found[1])
+    columns = ast.literal_eval(match[1])
     assert columns == expected
     assert clips(tmp_path / "t.csv", content, columns=columns) == PLAIN
 
 
-def test_a_column_may_be_declared_absent(tmp_path: Path) -> None:
+def test_column_can_be_declared_absent(tmp_path: Path) -> None:
     content = "path,labels,site\na.wav,crow,north\n"
     for columns in ({"group": ""}, {"path": "path"}):
         assert clips(tmp_path / "t.csv", content, columns=columns)[0][4] is None
     with pytest.raises(InvalidInputError, match=r'columns=\{"path": "path", "labels": "species"\}'):
         clips(tmp_path / "t.csv", "path,species\na.wav,crow\n", columns={"path": "path"})
-    found = clips(
+    rows_read = clips(
         tmp_path / "t.csv", "path,species\na.wav,crow\n", columns={"path": "path", "labels": ""}
     )
-    assert found[0][1] is None
+    assert rows_read[0][1] is None
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_ambiguous_columns_are_refused(tmp_path: Path, header: str, message: str
 
 
 @pytest.mark.parametrize("columns", [{"paths": "path"}, {"path": "file"}, {"labels": "label"}])
-def test_columns_that_are_not_there_are_refused(tmp_path: Path, columns: dict[str, str]) -> None:
+def test_unknown_columns_are_refused(tmp_path: Path, columns: dict[str, str]) -> None:
     with pytest.raises(InvalidInputError, match=r"Did you mean|is not among path, labels"):
         clips(tmp_path / "t.csv", "path,labels\na.wav,crow\n", columns=columns)
 
@@ -130,16 +130,14 @@ def test_labels_of_a_cell(tmp_path: Path, cell: str, labels: object) -> None:
         (["crow", "Crow"], "'Crow' and 'crow' differ only in case"),
     ],
 )
-def test_labels_that_are_probably_several_or_one_are_refused(
-    tmp_path: Path, cells: list[str], message: str
-) -> None:
+def test_ambiguous_labels_are_refused(tmp_path: Path, cells: list[str], message: str) -> None:
     rows = [(f"{n}.wav", cell) for n, cell in enumerate(cells)]
     path = table(tmp_path / "t.csv", ("path", "labels"), rows)
     with pytest.raises(InvalidInputError, match=message):
         Manifest(path)
 
 
-def test_what_is_asked_for_in_words_is_taken(tmp_path: Path) -> None:
+def test_separator_and_labels_resolve_ambiguity(tmp_path: Path) -> None:
     rows = [("a.wav", "crow"), ("b.wav", "rain"), ("c.wav", "crow, rain"), ("d.wav", "a|b")]
     path = table(tmp_path / "t.csv", ("path", "labels"), rows)
     assert Manifest(path, separator=";").labels == ("a|b", "crow", "crow, rain", "rain")
@@ -160,20 +158,20 @@ def test_what_is_asked_for_in_words_is_taken(tmp_path: Path) -> None:
         ("path,start\na.wav,NaN\n", 0.0), ("path,start\na.wav,.5\n", 0.5),
     ],
 )  # fmt: skip
-def test_seconds_may_have_a_decimal_comma(tmp_path: Path, content: str, start: float) -> None:
+def test_seconds_with_decimal_comma(tmp_path: Path, content: str, start: float) -> None:
     assert clips(tmp_path / "t.csv", content)[0][2] == start
 
 
 @pytest.mark.parametrize(
     "cell", ["12,345", "1.234,5", "1_0", "00:01", "inf", "0x10", "true", "1 s", "-1", "1,2,3"]
 )
-def test_what_is_no_time_in_seconds_is_refused(tmp_path: Path, cell: str) -> None:
+def test_invalid_seconds_are_refused(tmp_path: Path, cell: str) -> None:
     path = table(tmp_path / "t.csv", ("path", "start"), [("a.wav", "1"), ("a.wav", cell)])
     with pytest.raises(InvalidInputError, match="row 3: "):
         Manifest(path)
 
 
-def test_missing_values_of_pandas_are_missing(tmp_path: Path) -> None:
+def test_missing_values_of_pandas(tmp_path: Path) -> None:
     nan = float("nan")
     write_parquet(
         tmp_path / "t.parquet",
@@ -185,11 +183,11 @@ def test_missing_values_of_pandas_are_missing(tmp_path: Path) -> None:
         },
     )
     data = Manifest(tmp_path / "t.parquet")
-    found = [(clip.labels, clip.start, clip.group) for clip in data.listed("all")]
-    assert found == [(("crow",), 0.0, None), (None, 1.5, None), (("crow",), 0.0, "north")]
+    content = [(clip.labels, clip.start, clip.group) for clip in data.listed("all")]
+    assert content == [(("crow",), 0.0, None), (None, 1.5, None), (("crow",), 0.0, "north")]
 
 
-def test_splits_are_one_whatever_spaces_and_two_by_case_are_refused(tmp_path: Path) -> None:
+def test_splits_that_differ_in_case_are_refused(tmp_path: Path) -> None:
     content = "path,split\na.wav,train\nb.wav,train \nc.wav,NaN\n"
     assert [row[5] for row in clips(tmp_path / "t.csv", content)] == ["train", "train", "all"]
     with pytest.raises(InvalidInputError, match="'Train' and 'train'"):
@@ -200,23 +198,23 @@ ONE_CLIP_PER_ROW = "path,labels,start,end\n"
 
 
 @given(st.lists(st.integers(0, 10**11), min_size=2, max_size=8, unique=True))
-def test_starts_a_microsecond_apart_are_clips_of_their_own(
+def test_starts_a_microsecond_apart_are_separate_clips(
     tmp_path_factory: pytest.TempPathFactory, starts: list[int]
 ) -> None:
     rows = "".join(f"a.wav,crow,{n / 1e6:.6f},\n" for n in starts)
-    found = clips(tmp_path_factory.getbasetemp() / "t.csv", ONE_CLIP_PER_ROW + rows)
-    assert len({row[0] for row in found}) == len(starts)
-    times = [float(str(row[0]).partition("#")[2] or 0) for row in found]
+    rows_read = clips(tmp_path_factory.getbasetemp() / "t.csv", ONE_CLIP_PER_ROW + rows)
+    assert len({row[0] for row in rows_read}) == len(starts)
+    times = [float(str(row[0]).partition("#")[2] or 0) for row in rows_read]
     assert times == pytest.approx([n / 1e6 for n in starts], abs=1e-9)
 
 
-def test_rows_about_one_piece_are_one_clip_and_others_their_own(tmp_path: Path) -> None:
+def test_rows_of_one_segment_are_merged(tmp_path: Path) -> None:
     rows = (
         "a.wav,crow,3,6\na.wav,rain,3.0000,6\na.wav,crow,3,6\na.wav,rain,3,7\n"
         "a.wav,wind,4,6\na.wav,frog,0,6\na.wav,,,\n"
     )
-    found = clips(tmp_path / "t.csv", ONE_CLIP_PER_ROW + rows)
-    assert [row[:2] for row in found] == [
+    rows_read = clips(tmp_path / "t.csv", ONE_CLIP_PER_ROW + rows)
+    assert [row[:2] for row in rows_read] == [
         ("a.wav#3-6", ("crow", "rain")), ("a.wav#3-7", ("rain",)), ("a.wav#4", ("wind",)),
         ("a.wav#0-6", ("frog",)), ("a.wav", ()),
     ]  # fmt: skip
@@ -238,14 +236,14 @@ def test_rows_about_one_piece_are_one_clip_and_others_their_own(tmp_path: Path) 
         ("path,labels,id", "a.wav,crow,x\nb.wav,rain,x\n", r"row 3: the id 'x' .*row 2 "),
     ],
 )
-def test_rows_that_contradict_each_other_are_refused(
+def test_contradicting_rows_are_refused(
     tmp_path: Path, header: str, rows: str, message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
         clips(tmp_path / "t.csv", f"{header}\n{rows}")
 
 
-def test_files_are_found_by_windows_paths_and_either_spelling(tmp_path: Path) -> None:
+def test_files_are_found_by_windows_paths_and_unicode_forms(tmp_path: Path) -> None:
     (tmp_path / "crow").mkdir()
     for name in ("crow/one.wav", "Kra\u0308he.wav", "A.wav"):
         (tmp_path / name).touch()

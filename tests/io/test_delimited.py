@@ -1,4 +1,4 @@
-"""Tables of text are read as spreadsheets save them, or refused with the row and what to do."""
+"""Text tables as spreadsheets save them, and errors with the row."""
 
 import csv
 import io
@@ -51,9 +51,7 @@ CROW = [{"path": "a.wav", "labels": "crow"}]
         ("a.jsonl", '\ufeff{" path": " a.wav", "labels": "crow "}'),
     ],
 )
-def test_one_table_in_the_forms_that_programs_save(
-    tmp_path: Path, name: str, content: str | bytes
-) -> None:
+def test_formats_of_common_programs(tmp_path: Path, name: str, content: str | bytes) -> None:
     assert rows_of(tmp_path / name, content, "path", "labels") == CROW
 
 
@@ -61,15 +59,17 @@ def test_one_table_in_the_forms_that_programs_save(
     rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=4),
     comma=st.sampled_from(DELIMITERS),
 )
-def test_whatever_a_cell_holds_comes_back(
+def test_any_printable_cell_is_preserved(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], comma: str
 ) -> None:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, delimiter=comma, quoting=csv.QUOTE_ALL)
     writer.writerows([("path", "labels"), *(("x", first + second) for first, second in rows)])
-    found = rows_of(tmp_path_factory.getbasetemp() / "h.csv", stream.getvalue(), "path", "labels")
+    rows_read = rows_of(
+        tmp_path_factory.getbasetemp() / "h.csv", stream.getvalue(), "path", "labels"
+    )
     expected = [nfc((a + b).strip()) for a, b in rows]
-    assert [row["labels"] for row in found] == expected
+    assert [row["labels"] for row in rows_read] == expected
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_whatever_a_cell_holds_comes_back(
         ("a.jsonl", '{"path": "a"}\n{"file": "a"}', "line 2: expected the columns path"),
     ],
 )  # fmt: skip
-def test_mistakes_are_refused_by_their_rows(
+def test_invalid_tables_are_refused_by_row(
     tmp_path: Path, name: str, content: str | bytes, message: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=message):
@@ -107,12 +107,12 @@ def test_json_lines_end_at_line_feeds_alone(tmp_path: Path, line_end: str) -> No
     assert row["labels"] == f"a{line_end}b"
 
 
-def test_items_of_lists_are_cleaned_like_cells(tmp_path: Path) -> None:
+def test_items_of_lists_are_normalized_like_cells(tmp_path: Path) -> None:
     content = '{"labels": ["crow ", null, " ", NaN, "rain"], "start": NaN}'
     assert rows_of(tmp_path / "a.jsonl", content) == [{"labels": ["crow", "rain"], "start": None}]
 
 
-def test_quotes_in_tables_separated_by_tabs_may_be_text(tmp_path: Path) -> None:
+def test_quotes_in_tab_separated_tables_may_be_text(tmp_path: Path) -> None:
     content = 'path\tlabels\na.wav\t"chip" call\nb.wav\t"chip\nc.wav\tchip"\n'
     labels = [row["labels"] for row in rows_of(tmp_path / "a.txt", content)]
     assert labels == ['"chip" call', '"chip', 'chip"']

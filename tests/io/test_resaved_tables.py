@@ -1,4 +1,4 @@
-"""Published tables that a spreadsheet has saved again are read, or refused by their rows."""
+"""Published tables that a spreadsheet has saved: read correctly or refused with the row."""
 
 import csv
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def contents(data: InMemoryDataset) -> list[tuple[object, ...]]:
 
 
 def rewritten(path: Path, change: Callable[[str, str], str], **options: str) -> None:
-    """Write a table again with every cell changed, given its column."""
+    """Rewrite a table with every cell changed by column."""
     with path.open(encoding="utf-8", newline="") as stream:
         header, *rows = csv.reader(stream)
     changed = [[change(n, c) for n, c in zip(header, row, strict=True)] for row in rows]
@@ -58,7 +58,7 @@ def same(_: str, cell: str) -> str:
 
 @pytest.mark.parametrize("name", DATASETS)
 @pytest.mark.parametrize("change", [floats, capitals, spaced])
-def test_cells_saved_again_say_the_same(
+def test_resaved_cells_give_the_same_clips(
     tmp_path: Path, name: str, change: Callable[[str, str], str]
 ) -> None:
     make, build, table = DATASETS[name]
@@ -71,7 +71,7 @@ def test_cells_saved_again_say_the_same(
 @pytest.mark.parametrize("name", DATASETS)
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_other_separators_and_encodings_say_the_same(
+def test_other_delimiters_and_encodings_give_the_same_clips(
     tmp_path: Path, name: str, delimiter: str, encoding: str
 ) -> None:
     make, build, table = DATASETS[name]
@@ -81,7 +81,7 @@ def test_other_separators_and_encodings_say_the_same(
     assert contents(build(folder)) == before
 
 
-def test_flags_of_spreadsheets_choose_the_same_rows(tmp_path: Path) -> None:
+def test_spreadsheet_flags_select_the_same_rows(tmp_path: Path) -> None:
     for flag in ("TRUE", "true", "1", "1.0", "Yes"):
         rewritten(esc50(tmp_path) / "meta/esc50.csv", lambda _, c: flag if c == "True" else c)  # noqa: B023
         assert ESC50(tmp_path, esc10=True).labels == ("dog",)
@@ -102,7 +102,7 @@ def test_flags_of_spreadsheets_choose_the_same_rows(tmp_path: Path) -> None:
         ("edansa", "Clip Path", ""), ("edansa", "Site ID", ""),
     ],
 )  # fmt: skip
-def test_damaged_cells_are_refused_with_file_and_row(
+def test_invalid_cells_are_refused_with_file_and_row(
     tmp_path: Path, name: str, column: str, cell: str
 ) -> None:
     make, build, table = DATASETS[name]
@@ -114,7 +114,7 @@ def test_damaged_cells_are_refused_with_file_and_row(
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_a_row_there_twice_is_refused_with_both_rows(tmp_path: Path, name: str) -> None:
+def test_repeated_row_is_refused_with_both_rows(tmp_path: Path, name: str) -> None:
     make, build, table = DATASETS[name]
     path = make(tmp_path) / table
     rows = path.read_text(encoding="utf-8").splitlines()
@@ -125,25 +125,25 @@ def test_a_row_there_twice_is_refused_with_both_rows(tmp_path: Path, name: str) 
     assert "row 2." in str(refusal.value)
 
 
-def test_esc10_without_a_clip_of_it_is_refused(tmp_path: Path) -> None:
+def test_esc10_without_clips_is_refused(tmp_path: Path) -> None:
     rewritten(esc50(tmp_path) / "meta/esc50.csv", lambda n, c: "False" if n == "esc10" else c)
     with pytest.raises(InvalidInputError, match=r"at least one clip, got none.*esc10=True"):
         ESC50(tmp_path, esc10=True)
 
 
-def test_a_data_set_without_a_clip_is_refused_with_the_causes() -> None:
+def test_data_set_without_clips_is_refused_with_causes() -> None:
     with pytest.raises(InvalidInputError, match=r"2 rows .* left out, 2 of them: short"):
         InMemoryDataset("mine", {"a": [], "b": []}, ["crow"], left_out={"x": "short", "y": "short"})
 
 
-def test_a_split_without_a_clip_is_no_data_set_without_one() -> None:
+def test_empty_split_is_allowed() -> None:
     data = InMemoryDataset(
         "mine", {"a": [], "b": [Clip(id="one", path=Path("one.wav"), labels=("crow",))]}, ["crow"]
     )
     assert data.splits == ("a", "b")
 
 
-def test_years_are_read_from_other_dates(tmp_path: Path) -> None:
+def test_years_are_read_from_other_date_formats(tmp_path: Path) -> None:
     folder = edansa(tmp_path)
     rewritten(folder / "labels.csv", lambda n, c: "2019-05-20" if n == "Date" else c)
     assert not EDANSA(folder, years=[2019]).left_out
@@ -167,14 +167,14 @@ def test_segments_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     ["#NAME?,30,40,/m/06mb1", "-1.2E+10,30,40,/m/06mb1", "y1234567890,nan,10,/m/06mb1",
      "y1234567890,10,0,/m/06mb1", "y1234567890;0;10;/m/06mb1", "y1234567890,0,inf,/m/06mb1"],
 )  # fmt: skip
-def test_segments_that_a_spreadsheet_has_damaged_are_refused(tmp_path: Path, line: str) -> None:
+def test_damaged_segments_are_refused(tmp_path: Path, line: str) -> None:
     path = tmp_path / "eval_segments.csv"
     path.write_text(f"# YTID, start_seconds\n{line}\n", encoding="utf-8")
     with pytest.raises(InvalidInputError, match="line 2: "):
         read_segments(path)
 
 
-def test_a_segment_there_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
+def test_repeated_segment_is_refused_with_both_lines(tmp_path: Path) -> None:
     path = tmp_path / "eval_segments.csv"
     path.write_text("y1234567890, 0.000, 10.000, /m/06mb1\n" * 2, encoding="utf-8")
     with pytest.raises(InvalidInputError, match="line 2: the same segment as in line 1"):

@@ -150,8 +150,7 @@ class _Builder:
                 self._refuse(id_, f"has a wrong chain: {upper!r} is not a hypernym of {lower!r}")
         if (entry.basic or entry.hypernyms) and entry.basic not in entry.hypernyms:
             self._refuse(id_, f"has the basic level {entry.basic!r}, not one of its hypernyms")
-        lists = entry.synonyms
-        node = self._nodes[id_]
+        node, lists, audioset = self._nodes[id_], entry.synonyms, entry.audioset
         return Concept(
             id=id_,
             phrase=entry.phrase,
@@ -165,7 +164,7 @@ class _Builder:
                 *(Synonym(name, "wordnet") for name in lists.wordnet),
                 *(Synonym(name, "curated") for name in lists.curated),
             ),
-            audioset=entry.audioset and AudioSetClass(entry.audioset.id, entry.audioset.name),
+            audioset=AudioSetClass(audioset.id, audioset.name) if audioset else None,
         )
 
     def _refuse_repeated(self, what: str, pairs: Iterable[tuple[str, str]]) -> None:

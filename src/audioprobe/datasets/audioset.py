@@ -191,7 +191,7 @@ class _AudioFiles:
 
 def _are_times_of(times: tuple[float, ...], segment: AudioSetSegment) -> bool:
     """Whether a start, or start and end, are those of a segment, in seconds or milliseconds."""
-    expected = segment[1 : 1 + len(times)]
+    expected = (segment.start, segment.end)[: len(times)]
     return any(
         all(abs(t / unit - s) < _TIME_TOLERANCE_S for t, s in zip(times, expected, strict=True))
         for unit in (1, 1000)

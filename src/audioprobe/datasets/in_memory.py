@@ -27,7 +27,7 @@ class InMemoryDataset:
         options: options that selected the rows, for provenance.
 
     Raises:
-        InvalidInputError: if there is no clip, two clips have the same id, or a clip has a label
+        InvalidInputError: if there are no clips, two clips have the same id, or a clip has a label
             that is not among `labels`.
     """
 

@@ -202,7 +202,10 @@ def repeated(
     def decorate(render: Callable[..., Float64Array]) -> Source:
         @wraps(render)
         def source(rng: np.random.Generator, n: int) -> Float64Array:
-            values = {name: rng.uniform(*limits) for name, limits in parameters.items()}
+            values = {
+                name: rng.uniform(low, high, int(size[0]) if size else None)
+                for name, (low, high, *size) in parameters.items()
+            }
             mean_gap = rng.uniform(*gap)
             return repeat(lambda: render(rng, **values), n, rng, mean_gap, jitter)
 

@@ -78,7 +78,7 @@ class RecordedPalette:
     """Recordings of one known source each, played at random speeds, once or repeatedly.
 
     Clips with several labels, or whose label is not a concept, are skipped. All groups of clips
-    (packages, sites) of a concept have the same probability, whatever their number of clips.
+    (packages, sites) of a concept have the same probability, regardless of their number of clips.
 
     Args:
         dataset: a data set whose labels are names of concepts.
