@@ -26,12 +26,21 @@ __all__ = ["served", "small_tables"]
 pytestmark = needs_dpkg
 
 
-@pytest.fixture
-def offered(served: Path, tmp_path: Path) -> Path:
-    """All packages of the small tables, ready to download."""
+@pytest.fixture(scope="module")
+def built_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all packages of the small tables."""
+    folder = tmp_path_factory.mktemp("packages")
     for name in PACKAGES:
-        lay_out(tmp_path / "made" / name, name, fetched=False)
-        build(tmp_path / "made" / name, name, served / f"{name}.deb")
+        lay_out(folder / name, name, fetched=False)
+        build(folder / name, name, folder / f"{name}.deb")
+    return folder
+
+
+@pytest.fixture
+def offered(served: Path, built_packages: Path) -> Path:
+    """All packages of the small tables, ready to download."""
+    for archive in built_packages.glob("*.deb"):
+        shutil.copy(archive, served)
     return served
 
 
