@@ -18,6 +18,7 @@ from tests.datasets.debian_packages import (
 from tests.processes import run_cli, start_cli
 
 from audioprobe import DebianSounds
+from audioprobe.cli.training import fetch_sounds
 from audioprobe.datasets.debian import fetch_packages, fetch_report
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
 from audioprobe.progress import ProgressEvent
@@ -155,16 +156,17 @@ def test_unusable_folder_is_refused(served: Path, tmp_path: Path) -> None:
         fetch_packages(tmp_path / "out")
 
 
-def test_command_lists_missing_and_changed_recordings(served: Path, tmp_path: Path) -> None:
+def test_command_lists_missing_and_changed_recordings(
+    served: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     package = tmp_path / "xboard"
     place = package / "usr/share/games/xboard/sounds"
     lay_out(package, "farm")
     place.mkdir(parents=True)
     shutil.copy(package / "usr/share/farm/cow.wav", place / "gong.wav")
     build(package, "xboard", served / "xboard.deb")
-    process = run_cli("fetch-sounds", "--packages", "xboard, scratch", "--out", str(tmp_path / "o"))
-    assert process.returncode == 1, process.stderr
-    lines = process.stdout.splitlines()
+    assert fetch_sounds(packages="xboard, scratch", out=tmp_path / "o") == 1
+    lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["fetched  xboard", "unknown  scratch"]
     assert any("missing  xboard/gong.wav: differs from the file that" in x for x in lines)
     assert "missing  xboard/cymbal.wav: the package has no such file" in lines
@@ -194,9 +196,9 @@ def test_ctrl_c_stops_the_download_and_leaves_no_package(served: Path, tmp_path:
     assert {path.name for path in (tmp_path / "o").iterdir()} == {".lock"}
 
 
-def test_summary_needs_no_network(served: Path) -> None:
-    process = run_cli("fetch-sounds", "--summary", "--packages", "scratch")
-    assert process.returncode == 0
-    assert "CC-BY-SA-3.0" in process.stdout
-    assert "laughter" in process.stdout
+def test_summary_needs_no_network(served: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fetch_sounds(packages="scratch", summary=True) == 0
+    output = capsys.readouterr().out
+    assert "CC-BY-SA-3.0" in output
+    assert "laughter" in output
     assert not (served / "requests").exists()

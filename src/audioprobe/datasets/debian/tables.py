@@ -82,7 +82,7 @@ class DebianRecording:
 @cache
 def packages() -> dict[str, DebianPackage]:
     """Return all packages by name, in the order of the table."""
-    rows = [row | {"size": int(row["size"])} for row in _rows(TABLES[0])]
+    rows: list[dict[str, Any]] = [{**row, "size": int(row["size"])} for row in _rows(TABLES[0])]
     return {row["package"]: DebianPackage(name=row.pop("package"), **row) for row in rows}
 
 
