@@ -1,9 +1,9 @@
-"""Free answers to questions with options: a table of hard cases, and laws."""
+"""Parser of answers to questions with options: a table of cases, and invariants."""
 
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprobe.probing.answers import parse_choice
@@ -66,7 +66,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("position", CASES)
-def test_hard_cases(position: int | None) -> None:
+def test_each_case_has_its_option(position: int | None) -> None:
     read = {text: parse_choice(text, OPTIONS) for text in CASES[position]}
     assert read == dict.fromkeys(CASES[position], position)
 
@@ -155,7 +155,7 @@ OTHER_OPTIONS = [
 
 
 @pytest.mark.parametrize(("text", "options", "position"), OTHER_OPTIONS)
-def test_other_options(text: str, options: list[str], position: int | None) -> None:
+def test_answers_to_other_options(text: str, options: list[str], position: int | None) -> None:
     assert parse_choice(text, options) == position
 
 
@@ -169,8 +169,9 @@ AROUND = (
 )  # fmt: skip
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.permutations(NAMES), st.sampled_from(AROUND), st.sampled_from(("NFC", "NFD", "NFKC")))
-def test_a_repeated_option_is_read_whatever_it_is_called(
+def test_a_repeated_option_is_chosen_for_any_name(
     options: list[str], around: str, form: str
 ) -> None:
     for n, option in enumerate(options):
@@ -179,6 +180,6 @@ def test_a_repeated_option_is_read_whatever_it_is_called(
 
 
 @given(st.text(), st.lists(st.text(), max_size=5))
-def test_any_text_and_options_have_an_answer(text: str, options: list[str]) -> None:
+def test_any_text_gives_an_option_or_none(text: str, options: list[str]) -> None:
     position = parse_choice(text, options)
     assert position is None or 0 <= position < len(options)
