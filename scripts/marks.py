@@ -1,22 +1,22 @@
-"""Pages of the docs in which scripts fill what stands between marks."""
+"""Replacement of marked sections in documentation pages."""
 
 from pathlib import Path
 
 
-def filled(page: str, name: str, text: str, source: Path) -> str:
-    """A page with a text between its one pair of marks.
+def replace_section(page: str, name: str, text: str, source: Path) -> str:
+    """Return a page with new text between the marks of a section.
 
     Args:
-        page: has `<!-- name -->` and `<!-- /name -->`, each on a line of its own.
-        name: of the marks.
-        text: that takes the place of what is between them; whole lines.
-        source: of the page, for the error.
+        page: has `<!-- name -->` and `<!-- /name -->`, each once and on a line of its own.
+        name: name of the section.
+        text: new content; complete lines.
+        source: path of the page, for the error message.
 
     Raises:
-        SystemExit: if either mark is not there once.
+        SystemExit: if a mark does not occur exactly once.
     """
-    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-    if page.count(begin) != 1 or page.count(end) != 1:
-        raise SystemExit(f"{source}: expected {begin!r} and {end!r}, each once.")
-    before, rest = page.split(begin)
-    return f"{before}{begin}{text}{end}{rest.split(end)[1]}"
+    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    if page.count(start) != 1 or page.count(end) != 1:
+        raise SystemExit(f"{source}: expected {start!r} and {end!r}, each once.")
+    before, rest = page.split(start)
+    return f"{before}{start}{text}{end}{rest.split(end)[1]}"

@@ -1,7 +1,7 @@
-"""Write the table of the recordings that `mini` was trained on, into its folder.
+"""Write the table of the recordings that "mini" was trained on into its folder.
 
-A training of today writes it itself. Its recipe and the tables of `DebianSounds` say which these
-are: those of the training packages with one sure label that is a concept.
+`audioprobe train` now writes this table itself. The recordings are those of the training packages
+with one certain label that is a concept.
 
 Usage: audioprobe fetch-sounds --out SOUNDS; python scripts/mini_training_data.py SOUNDS
 """
@@ -18,18 +18,18 @@ from audioprobe.training_data import TRAINING_DATA, TrainingData
 
 
 def write(folder: Path) -> Path:
-    """Write the table.
+    """Write the table and return its path.
 
     Args:
         folder: of `audioprobe fetch-sounds`, with all training packages.
     """
-    sounds = DebianSounds(folder)
-    missing = sounds.missing_from(TRAIN)
+    dataset = DebianSounds(folder)
+    missing = dataset.missing_from(TRAIN)
     if missing:
         raise SystemExit(f"{len(missing)} recordings are missing, such as {next(iter(missing))}.")
-    clips = sorted(RecordedPalette(sounds, TRAIN).clips, key=lambda clip: clip.id)
-    found = [one for clip in clips if (one := recording_of(clip)) is not None]
-    TrainingData(MINI.name, tuple(found)).to_csv(MINI / TRAINING_DATA)
+    clips = sorted(RecordedPalette(dataset, TRAIN).clips, key=lambda clip: clip.id)
+    recordings = [recording for clip in clips if (recording := recording_of(clip)) is not None]
+    TrainingData(MINI.name, tuple(recordings)).to_csv(MINI / TRAINING_DATA)
     return MINI / TRAINING_DATA
 
 

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from marks import filled
+from marks import replace_section
 
 from audioprobe.experiments.finetuning.analysis import StudySummary, summarize
 from audioprobe.experiments.finetuning.conclusions import conclusions_table, significance_table
@@ -82,7 +82,7 @@ def progress(summary: StudySummary) -> str:
 def updated(page: str, summary: StudySummary) -> str:
     """Return the page with its computed parts filled in."""
     for name, text in computed_parts(summary).items():
-        page = filled(page, name, f"\n{text}\n", PAGE)
+        page = replace_section(page, name, f"\n{text}\n", PAGE)
     return page
 
 

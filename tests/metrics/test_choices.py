@@ -7,12 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.experiments.finetuning.study_records import before, record
 
-from audioprobe.concepts import Concepts
 from audioprobe.experiments.finetuning.storage import Measurement
-from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.choices import TIE, blind_guesses, most_likely_option
-from audioprobe.small_ltu.evaluation import yes_no
-from audioprobe.small_ltu.relations import hypernym_pairs
 
 
 @pytest.mark.parametrize(
@@ -45,21 +41,10 @@ def test_choice_does_not_depend_on_option_order(values: list[float], random: obj
 
 
 @pytest.mark.parametrize(("yes", "right"), [(1.0, True), (-1.0, False), (0.0, None), (1e-9, None)])
-def test_small_ltu_evaluation_and_study_choose_alike(yes: float, right: bool | None) -> None:
-    relation = hypernym_pairs(Concepts.shipped(), ["crow", "dog"], held_out=0)[0].true
-    assert yes_no.RelationTrial(relation, yes).right is right
+def test_study_leaves_ties_out(yes: float, right: bool | None) -> None:
     answer = Measurement(measure="text accuracy", value=yes)
     values = [row.value for row in record([], first=before((answer,))).table()]
     assert values == ([] if right is None else [float(right)])
-
-
-def test_nan_is_left_out_of_the_evaluation_and_counted() -> None:
-    pairs = hypernym_pairs(Concepts.shipped(), ["crow", "dog", "owl", "flute"], held_out=0)
-    relations = [relation for pair in pairs for relation in pair.both]
-    trials = [yes_no.RelationTrial(r, 1.0 if r.holds else -1.0) for r in relations]
-    broken = [yes_no.RelationTrial(trials[0].relation, math.nan), *trials[1:]]
-    estimate = yes_no.accuracy(broken, Bootstrap(100))
-    assert (estimate.value, estimate.n, estimate.n_undefined) == (1.0, len(trials) - 1, 1)
 
 
 def test_blind_guesser_uses_base_rates_of_other_questions() -> None:

@@ -14,7 +14,7 @@ from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
 from audioprobe.metrics.power import detectable_effect, smallest_detectable
 from audioprobe.metrics.ranking import roc_auc
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean
-from audioprobe.small_ltu.evaluation.audio_metrics import auc_of
+from audioprobe.small_ltu.evaluation.audio_metrics import macro_auc
 
 TWO_AND_TWO = [1, 1, 0, 0], [3, 4, 1, 2], [1, 1, 1, 1]
 
@@ -117,7 +117,7 @@ def test_clips_with_unique_label_sets_are_resampled() -> None:
         dtype=bool,
     )
     scores = np.random.default_rng(0).normal(size=targets.shape) + 0.7 * targets
-    result = auc_of(targets, scores, Bootstrap(500))
+    result = macro_auc(targets, scores, Bootstrap(500))
     plain = Bootstrap(500).estimate(macro_roc_auc(targets, scores), 8)
     assert (result.low, result.high, result.n_groups) == (plain.low, plain.high, 8)
 

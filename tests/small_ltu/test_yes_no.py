@@ -1,4 +1,4 @@
-"""Yes or no: known listeners get known scores, and the guesser who never listens one half."""
+"""Yes/no accuracy of models with known answers, and of a guesser without audio."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -8,41 +8,51 @@ import pytest
 from audioprobe.concepts import Concepts
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.pairs import ConceptPair
-from audioprobe.small_ltu.evaluation import yes_no
-from audioprobe.small_ltu.relations import hypernym_pairs
+from audioprobe.small_ltu.evaluation.yes_no import (
+    accuracy_gap,
+    accuracy_measure,
+    audio_trials,
+    relations_with_role,
+    text_trials,
+)
+from audioprobe.small_ltu.relations import RelationPair, hypernym_pairs
 from audioprobe.types import Clip, ComponentInfo, LogLikelihood, Prompt, Waveform
 
 CONCEPTS = ("crow", "dog", "owl", "siren", "guitar", "rain", "cow", "flute")
 BOOTSTRAP = Bootstrap(n_resamples=200)
 
 
-class Knower:
-    """Says yes where a rule says so."""
+class RuleModel:
+    """Answers by a rule: by how many nats "Yes." is more likely than "No."."""
 
-    def __init__(self, rule: Callable[[Prompt], bool]) -> None:
+    def __init__(self, rule: Callable[[Prompt], float]) -> None:
         self._rule = rule
 
     @property
     def info(self) -> ComponentInfo:
-        return ComponentInfo("language model", "knower", "1")
+        return ComponentInfo("language model", "rule", "1")
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
         for prompt in prompts:
-            yes = self._rule(prompt)
-            yield [LogLikelihood(-1.0 if yes == (c == "Yes.") else -2.0, 1) for c in continuations]
+            lead = self._rule(prompt)
+            yield [LogLikelihood(-5.0 + (c == "Yes.") * lead, 1) for c in continuations]
 
 
 @pytest.fixture(scope="module")
-def relations() -> list[ConceptPair]:
-    pairs = hypernym_pairs(Concepts.shipped(), CONCEPTS, held_out=0.0)
+def pairs() -> tuple[RelationPair, ...]:
+    return hypernym_pairs(Concepts.shipped(), CONCEPTS, held_out=0.0)
+
+
+@pytest.fixture(scope="module")
+def relations(pairs: tuple[RelationPair, ...]) -> list[ConceptPair]:
     return [relation for pair in pairs for relation in pair.both]
 
 
 @pytest.fixture(scope="module")
 def clips() -> dict[str, list[Clip]]:
-    """Two clips a concept, whose level tells which concept it is."""
+    """Two clips per concept, whose level identifies the concept."""
     return {
         name: [
             Clip(id=f"{name} {k}", waveform=Waveform(np.full(80, n / 10, np.float32), 8000))
@@ -52,53 +62,74 @@ def clips() -> dict[str, list[Clip]]:
     }
 
 
-def listener(relations: list[ConceptPair]) -> Knower:
-    """Knows every class, and tells concepts apart by ear."""
-    right = {(r.concept, r.target_phrase) for r in relations if r.holds}
+def all_knowing(relations: list[ConceptPair]) -> RuleModel:
+    """Identifies the concept of a clip or text, and knows its classes."""
+    true = {(r.concept, r.target_phrase) for r in relations if r.holds}
+    phrases = {r.phrase: r.concept for r in relations}
 
-    def rule(prompt: Prompt) -> bool:
-        assert prompt.audio is not None
-        name = CONCEPTS[round(float(prompt.audio.samples[0]) * 10)]
-        return any(c == name and prompt.text.endswith(f" {p}?") for c, p in right)
+    def rule(prompt: Prompt) -> float:
+        if prompt.audio is not None:
+            concept = CONCEPTS[round(float(prompt.audio.samples[0]) * 10)]
+        else:
+            concept = next(c for p, c in phrases.items() if f" {p} " in prompt.text)
+        is_true = any(c == concept and prompt.text.endswith(f" {p}?") for c, p in true)
+        return 1.0 if is_true else -1.0
 
-    return Knower(rule)
+    return RuleModel(rule)
 
 
-def test_a_listener_who_knows_is_always_right_and_a_yes_sayer_half_of_the_time(
+def test_all_knowing_model_is_correct_and_constant_yes_half_of_the_time(
     relations: list[ConceptPair], clips: dict[str, list[Clip]]
 ) -> None:
-    heard = yes_no.ask_sounds(listener(relations), relations, clips, seed=0)  # type: ignore[arg-type]
-    assert len(heard) == 2 * len(relations)
-    found = yes_no.measured("heard", heard, BOOTSTRAP)
-    assert found.estimate.value == 1.0
-    assert found.blind is not None
-    assert found.blind.value == 0.5
-    yes = yes_no.ask_words(Knower(lambda _: True), relations, seed=0)  # type: ignore[arg-type]
-    assert yes_no.accuracy(yes, BOOTSTRAP).value == 0.5
+    trials = audio_trials(all_knowing(relations), relations, clips, seed=0)  # type: ignore[arg-type]
+    assert len(trials) == 2 * len(relations)
+    measure = accuracy_measure("audio", trials, BOOTSTRAP)
+    assert measure.estimate.value == 1.0
+    assert measure.blind is not None
+    assert measure.blind.value == 0.5
+    yes = text_trials(RuleModel(lambda _: 1.0), relations, seed=0)  # type: ignore[arg-type]
+    assert accuracy_measure("text", yes, BOOTSTRAP).estimate.value == 0.5
 
 
-def test_the_gap_is_paired_by_relation(
+def test_gap_is_paired_by_relation(
     relations: list[ConceptPair], clips: dict[str, list[Clip]]
 ) -> None:
-    heard = yes_no.ask_sounds(listener(relations), relations, clips, seed=0)  # type: ignore[arg-type]
-    words = [yes_no.RelationTrial(r, 1.0 if r.holds else -1.0) for r in relations]
-    deaf = [yes_no.RelationTrial(t.relation, 1.0) for t in heard]
-    assert yes_no.gap(words, heard, BOOTSTRAP).value == 0.0
-    found = yes_no.gap(words, deaf, BOOTSTRAP)
-    assert found.value == 0.5
-    assert found.low is not None
-    assert found.low > 0
-
-
-def test_a_guesser_gains_where_answers_are_not_balanced(relations: list[ConceptPair]) -> None:
-    yes = [yes_no.RelationTrial(r, 1.0) for r in relations if r.holds]
-    assert yes_no.blind(yes, BOOTSTRAP).value == 1.0
-
-
-def test_pairs_are_chosen_whole(relations: list[ConceptPair]) -> None:
-    pairs = hypernym_pairs(Concepts.shipped(), CONCEPTS, held_out=0.0)
-    some = yes_no.relations_of(
-        pairs, kind="hypernym", holdings=["audio_and_text"], concepts=["crow", "dog", "owl"]
+    model, yes = all_knowing(relations), RuleModel(lambda _: 1.0)
+    text = text_trials(model, relations, seed=0)  # type: ignore[arg-type]
+    audio, without_audio = (
+        audio_trials(m, relations, clips, seed=0)  # type: ignore[arg-type]
+        for m in (model, yes)
     )
-    assert {r.concept for r in some} <= {"crow", "dog", "owl"}
-    assert sum(r.holds for r in some) == sum(not r.holds for r in some) > 0
+    assert accuracy_gap(text, audio, BOOTSTRAP).value == 0.0
+    gap = accuracy_gap(text, without_audio, BOOTSTRAP)
+    assert gap.value == 0.5
+    assert gap.low is not None
+    assert gap.low > 0
+
+
+@pytest.mark.parametrize("lead", [0.0, 1e-9])
+def test_ties_are_undefined(relations: list[ConceptPair], lead: float) -> None:
+    calls: list[Prompt] = []
+
+    def rule(prompt: Prompt) -> float:
+        calls.append(prompt)
+        return lead if len(calls) == 1 else 1.0
+
+    trials = text_trials(RuleModel(rule), relations, seed=0)  # type: ignore[arg-type]
+    estimate = accuracy_measure("text", trials, BOOTSTRAP).estimate
+    assert (estimate.n, estimate.n_undefined) == (len(relations) - 1, 1)
+
+
+def test_guesser_gains_from_unbalanced_answers(relations: list[ConceptPair]) -> None:
+    true = [relation for relation in relations if relation.holds]
+    trials = text_trials(RuleModel(lambda _: 1.0), true, seed=0)  # type: ignore[arg-type]
+    blind = accuracy_measure("text", trials, BOOTSTRAP).blind
+    assert blind is not None
+    assert blind.value == 1.0
+
+
+def test_pairs_are_selected_as_a_whole(pairs: tuple[RelationPair, ...]) -> None:
+    chosen = relations_with_role(pairs, ["audio_and_text"], ["crow", "dog", "owl"])
+    assert {relation.concept for relation in chosen} <= {"crow", "dog", "owl"}
+    assert sum(r.holds for r in chosen) == sum(not r.holds for r in chosen) > 0
+    assert relations_with_role(pairs, ["held_out"], CONCEPTS) == []

@@ -85,7 +85,9 @@ def examine(
     folder: Annotated[Path, Parameter(help="Of a training that has ended.")],
     /,
     *,
-    out: Annotated[Path | None, Parameter(help="Folder for what is found [FOLDER/exam].")] = None,
+    out: Annotated[
+        Path | None, Parameter(help="Folder of the results [FOLDER/evaluation].")
+    ] = None,
     recordings: RecordingsOption = None,
 ) -> int:
     """Measure what a training has made, on scenes and recordings that it never saw.
@@ -98,9 +100,9 @@ def examine(
     """
     from audioprobe.scorers.embedding import EmbeddingScorer
     from audioprobe.small_ltu.evaluation.evaluation import SmallLTUEvaluation
-    from audioprobe.small_ltu.evaluation.measures import table_of
+    from audioprobe.small_ltu.evaluation.results import results_table
 
-    began, target = time.monotonic(), out or folder / "exam"
+    began, target = time.monotonic(), out or folder / "evaluation"
     with progress_bars() as bars:
         exam = SmallLTUEvaluation(
             folder,
@@ -110,6 +112,6 @@ def examine(
             progress=bars,
         )
         findings = exam()
-    write(table_of(findings).to_text(terminal_width()))
+    write(results_table(findings).to_text(terminal_width()))
     write(printable(f"\nwrote {target} in {duration(time.monotonic() - began)}"))
     return 0

@@ -12,7 +12,7 @@ from audioprobe.io.json_codec import from_json
 from audioprobe.models.ltu.checkpoint import ADAPTER, MINI
 from audioprobe.models.ltu.model_card import CARD
 from audioprobe.small_ltu.curriculum import RECIPE
-from audioprobe.small_ltu.evaluation.measures import EvaluationResult
+from audioprobe.small_ltu.evaluation.results import EvaluationResult
 from audioprobe.small_ltu.recipe import Recipe, read_recipe
 from audioprobe.training.questions import CAPTION_QUESTION, LABELS_QUESTION
 
@@ -40,7 +40,7 @@ def test_its_card_tells_what_it_is_not_and_how_well_it_hears() -> None:
     card = (MINI / "README.md").read_text(encoding="utf-8")
     assert "no substitute for LTU-13B" in card
     assert "audioprobe train mini" in card
-    for path in sorted((MINI / "exam").glob("*.json")):
+    for path in sorted((MINI / "evaluation").glob("*.json")):
         for measure in from_json(EvaluationResult, path.read_text(encoding="utf-8")).measures:
             assert str(measure.estimate) in card.replace("\\", ""), (path.stem, measure.name)
 

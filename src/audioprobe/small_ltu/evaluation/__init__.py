@@ -1,1 +1,1 @@
-"""Evaluation of a small LTU on clips that it was not trained on."""
+"""Evaluation of a small LTU: labels, captions, and yes/no questions in text and audio."""

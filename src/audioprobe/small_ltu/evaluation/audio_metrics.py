@@ -1,4 +1,4 @@
-"""Does the model name what sounds? By likelihoods of labels, and by captions."""
+"""Recognition of audio: labels ranked by likelihood, and captions compared with labels."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,89 +17,102 @@ from audioprobe.protocols import LikelihoodModel, Scorer
 from audioprobe.results import ClassificationResult
 from audioprobe.results.evaluation import targets_of
 from audioprobe.scorers.keyword import KeywordScorer
-from audioprobe.small_ltu.evaluation.measures import Measure
+from audioprobe.small_ltu.evaluation.results import Measure
 from audioprobe.training.questions import CAPTION_QUESTION, LABELS_QUESTION
 from audioprobe.types import BoolArray, Clip, Estimate, FloatArray
 
 
-def auc_of(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> Estimate:
-    """Macro AUC; clips are resampled within those that have the same labels, if there are two.
+def macro_auc(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> Estimate:
+    """Return the macro AUC; clips are resampled within those with the same labels.
 
     Args:
         targets: shape (n_clips, n_labels).
-        scores: of the same shape.
+        scores: shape (n_clips, n_labels).
         bootstrap: how intervals are computed.
 
     Returns:
-        `n` counts the labels, as in `macro`.
+        `n` is the number of labels, as in `macro`.
     """
     strata = [row.tobytes() for row in targets]
     point = macro(per_label(roc_auc, targets, scores))
     return bootstrap.estimate(
         macro_roc_auc(targets, scores),
         len(targets),
+        point=point,
         strata=strata,
         present=targets,
-        point=point,
         unit="clips",
     )
 
 
-def by_likelihood(
+def measure_likelihoods(
     model: LikelihoodModel,
     clips: Sequence[Clip],
     labels: Sequence[str],
     bootstrap: Bootstrap,
     *,
+    data: str,
     progress: ProgressCallback = ignore_progress,
-) -> Measure:
-    """Labels ranked by their likelihood as the answer to LTU's question for labels."""
+) -> list[Measure]:
+    """Return the AUC of labels by their likelihood as the answer to `LABELS_QUESTION`.
+
+    Args:
+        model: the model to evaluate.
+        clips: clips with labels.
+        labels: labels to rank.
+        bootstrap: how intervals are computed.
+        data: description of the clips, for the names of measures.
+        progress: called after every clip.
+    """
     classifier = LikelihoodClassifier(model, question=LABELS_QUESTION, template="Labels: {}")
     result = classifier(clips, labels, progress=progress)
-    return Measure("label log-likelihood, macro AUC", _auc(result, bootstrap))
+    return [Measure(f"label log-likelihood, macro AUC, {data}", _auc(result, bootstrap))]
 
 
-def by_caption(
+def measure_captions(
     model: LikelihoodModel,
     clips: Sequence[Clip],
     labels: Sequence[str],
     scorer: Scorer,
     bootstrap: Bootstrap,
     *,
+    data: str,
     progress: ProgressCallback = ignore_progress,
-) -> tuple[Measure, Measure]:
-    """Captions compared with labels, and whether they name the source, which each clip has one of.
+) -> list[Measure]:
+    """Return the AUC of labels by captions, and the share of captions with the exact label.
 
-    Returns:
-        AUC by the scorer, and the share of clips whose caption holds every word of the label.
+    Args:
+        model: the model to evaluate.
+        clips: clips with one label each.
+        labels: labels to rank.
+        scorer: compares captions with labels.
+        bootstrap: how intervals are computed.
+        data: description of the clips, for the names of measures.
+        progress: called after every clip.
     """
-    result = CaptionClassifier(model, scorer, question=CAPTION_QUESTION)(
-        clips, labels, progress=progress
-    )
-    said, truth = result.captions_by_clip(), result.truth
-    keywords = KeywordScorer()
-    named = [
-        keywords.score([c.text for c in said[name]], truth[name]).max() >= 1
-        for name in result.clip_ids
+    classifier = CaptionClassifier(model, scorer, question=CAPTION_QUESTION)
+    result = classifier(clips, labels, progress=progress)
+    captions, keywords = result.captions_by_clip(), KeywordScorer()
+    exact = [
+        keywords.score([c.text for c in captions[clip]], result.truth[clip]).max() >= 1
+        for clip in result.clip_ids
     ]
-    strata = [truth[name] for name in result.clip_ids]
-    share = bootstrap.estimate(
-        mean(np.array(named, float)), len(named), strata=strata, unit="clips"
-    )
+    strata = [result.truth[clip] for clip in result.clip_ids]
+    statistic = mean(np.array(exact, float))
+    share = bootstrap.estimate(statistic, len(exact), strata=strata, unit="clips")
     share = replace(share, n_undefined=len(result.failures))
-    return (
-        Measure("caption to MiniLM, macro AUC", _auc(result, bootstrap)),
-        Measure("exact source named in the caption", share),
-    )
+    return [
+        Measure(f"caption to MiniLM, macro AUC, {data}", _auc(result, bootstrap)),
+        Measure(f"exact source in the caption, {data}", share),
+    ]
 
 
 def _auc(result: ClassificationResult, bootstrap: Bootstrap) -> Estimate:
-    """Over the labels of the result."""
     if result.failures:
         first = result.failures[0]
         raise InvalidInputError(
-            f"{len(result.failures)} clips of the exam failed, the first is {first.clip_id}: "
+            f"{len(result.failures)} evaluation clips failed, the first is {first.clip_id}: "
             f"{first.message}"
         )
     targets = targets_of(result.truth, result.clip_ids, result.labels)
-    return auc_of(targets, result.scores, bootstrap)
+    return macro_auc(targets, result.scores, bootstrap)

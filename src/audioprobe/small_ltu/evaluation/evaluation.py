@@ -1,7 +1,7 @@
-"""The exam of a training: everything that is measured, part by part, each kept when it is done."""
+"""Evaluation of a trained recipe, part by part; each part is stored when it is done."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from audioprobe.audio.filterbank import LTU as FILTERBANK
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts import Concepts
 from audioprobe.datasets.debian import DebianSounds
+from audioprobe.datasets.synthetic import Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json
@@ -22,28 +23,45 @@ from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import Scorer
 from audioprobe.small_ltu.curriculum import MODEL, RECIPE, build_scenes, untrained_model
 from audioprobe.small_ltu.encoder_training import load_classifier
-from audioprobe.small_ltu.evaluation import audio_metrics, evaluation_clips, yes_no
-from audioprobe.small_ltu.evaluation.measures import EvaluationResult, Measure, table_of
-from audioprobe.small_ltu.qa_sampler import QASampler
+from audioprobe.small_ltu.evaluation.audio_metrics import (
+    macro_auc,
+    measure_captions,
+    measure_likelihoods,
+)
+from audioprobe.small_ltu.evaluation.results import EvaluationResult, Measure, results_table
+from audioprobe.small_ltu.evaluation.yes_no import (
+    accuracy_gap,
+    accuracy_measure,
+    audio_trials,
+    relations_with_role,
+    text_trials,
+)
 from audioprobe.small_ltu.recipe import Recipe
-from audioprobe.small_ltu.relations import RelationPair, hypernym_pairs
+from audioprobe.small_ltu.relations import RelationPair, SplitRole, hypernym_pairs
 from audioprobe.types import Clip
 
 SPLIT = "test"  # of scenes and recordings
-PARTS = ("encoder", "words", "sound", "labels", "captions", "recordings")
-LABELS = "labels.txt"  # names of what the training has taught
+PARTS = ("encoder", "text", "audio", "labels", "captions", "recordings")
+LABELS = "labels.txt"  # the labels of the training
+TABLE = "evaluation.md"
 
-"""Called with the part, what of it is done, and all of it."""
+_ROLES: dict[SplitRole, str] = {
+    "audio_and_text": "trained in audio and text",
+    "text_only": "trained in text only",
+    "held_out": "held out",
+}
+_UNLIMITED = 10**9  # scenes are synthesised on access
+_SEARCHED = 200  # scenes searched per single-source scene that is needed
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationScope:
-    """How much is asked.
+    """Amount of evaluation data.
 
     Attributes:
-        n_each: clips with a single source, for each concept.
-        n_scenes: scenes of one and more sources.
-        n_asked: of the single-source clips of a concept, how many each relation is asked of.
+        n_each: clips with a single source per concept.
+        n_scenes: scenes with one or more sources.
+        n_asked: of the single-source clips of a concept, those that relations are asked about.
     """
 
     n_each: int = 4
@@ -52,19 +70,19 @@ class EvaluationScope:
 
 
 class SmallLTUEvaluation:
-    """What a training has made, measured on scenes and packages that it never saw.
+    """Measures a trained recipe on held-out scenes and recordings of held-out packages.
 
     Args:
-        folder: of a training by `Curriculum` that has ended.
-        out: folder for what is found; parts that are there are not measured again.
+        folder: of a completed training by `Curriculum`.
+        out: folder of the results; existing parts are not measured again.
         scorer: compares captions with labels.
-        recordings: folder of `DebianSounds`; as for the training.
-        scope: how much is asked.
+        recordings: folder of `DebianSounds`, as for the training.
+        scope: amount of evaluation data.
         bootstrap: how intervals are computed.
         progress: called with the progress of each stage.
 
     Raises:
-        InvalidInputError: if the folder holds no such training.
+        InvalidInputError: if the folder holds no completed training.
     """
 
     def __init__(
@@ -79,196 +97,206 @@ class SmallLTUEvaluation:
         progress: ProgressCallback = ignore_progress,
     ) -> None:
         self._folder, self._out = Path(folder), Path(out)
-        self._recipe = _recipe_of(self._folder)
+        self._recipe = _read_recipe(self._folder)
         self._scorer = scorer
         self._scope = scope or EvaluationScope()
         self._bootstrap = bootstrap or Bootstrap()
         self._progress = progress
-        self._recordings = DebianSounds(recordings) if self._recipe.scenes.recordings else None
-        self._known = build_scenes(self._recipe.scenes, self._recordings)
-        self._scenes = evaluation_clips.unseen(self._recipe.scenes)
-        self._numbers = evaluation_clips.alone(self._scenes, SPLIT, self._scope.n_each)
+        config = self._recipe.scenes
+        self._recordings = DebianSounds(recordings) if config.recordings else None
+        self._training_scenes = build_scenes(config, self._recordings)
+        # Synthesised sources only: recorded ones would be those of the training.
+        self._scenes = build_scenes(replace(config, n_train=_UNLIMITED))
+        numbers = single_source_scenes(self._scenes, SPLIT, self._scope.n_each)
+        scenes = self._scenes.clips(SPLIT)
+        self._single_source = {name: [scenes[n] for n in own] for name, own in numbers.items()}
 
     def __call__(self) -> tuple[EvaluationResult, ...]:
-        """All parts; writes each as JSON, and all of them as a table in Markdown."""
-        ways = (
-            self._encoder,
-            self._words,
-            self._sound,
-            self._labels,
-            self._captions,
-            self._unfamiliar,
-        )
-        parts = dict(zip(PARTS, ways, strict=True))
+        """Measure all parts; write each as JSON, and all of them as a table in Markdown."""
+        parts: dict[str, Callable[[], Sequence[Measure]]] = {
+            "encoder": self._measure_encoder,
+            "text": self._measure_text,
+            "audio": self._measure_audio,
+            "labels": self._measure_labels,
+            "captions": self._measure_captions,
+            "recordings": self._measure_recordings,
+        }
         if self._recordings is None:
             del parts["recordings"]
         self._out.mkdir(parents=True, exist_ok=True)
-        known = "".join(f"{label}\n" for label in self._known.labels)
-        (self._out / LABELS).write_text(known, encoding="utf-8")
-        found = tuple(self._kept(name, measure) for name, measure in parts.items())
-        text = table_of(found).to_markdown()
-        (self._out / "exam.md").write_text(text + "\n", encoding="utf-8")
-        return found
+        labels = "".join(f"{label}\n" for label in self._training_scenes.labels)
+        (self._out / LABELS).write_text(labels, encoding="utf-8")
+        results = tuple(self._stored(name, measure) for name, measure in parts.items())
+        table = results_table(results).to_markdown()
+        (self._out / TABLE).write_text(table + "\n", encoding="utf-8")
+        return results
 
-    def _kept(self, name: str, measure: Callable[[], Sequence[Measure]]) -> EvaluationResult:
+    def _stored(self, name: str, measure: Callable[[], Sequence[Measure]]) -> EvaluationResult:
+        """The stored result of a part, or a new one."""
         path = self._out / f"{name}.json"
         if path.is_file():
             return from_json(EvaluationResult, path.read_text(encoding="utf-8"))
-        found = EvaluationResult(name, tuple(measure()))
-        atomic_write(path, to_json(found) + "\n")
-        return found
+        result = EvaluationResult(name, tuple(measure()))
+        atomic_write(path, to_json(result) + "\n")
+        return result
 
-    def _encoder(self) -> list[Measure]:
-        """The classifier that it was before it met a language model."""
-        recipe, labels = self._recipe, self._known.labels
+    def _measure_encoder(self) -> list[Measure]:
+        """The encoder as a classifier, before it was joined to the language model."""
+        recipe, labels = self._recipe, self._training_scenes.labels
         last = self._folder / f"encoder-{len(recipe.encoder_stages)}"
         classifier = load_classifier(recipe.encoder, len(labels), last)
-        groups = {"single sources": self._alone, f"up to {recipe.scenes.max_sources}": self._mixed}
-        if self._recordings is not None:
-            groups["recordings of other packages"] = self._strange()
-        measures = []
-        for what, clips in groups.items():
-            rows = []
-            for done, clip in enumerate(clips, 1):
-                heard = FILTERBANK.of(read_waveform(clip))[None]
-                with torch.inference_mode():
-                    rows.append(classifier.logits(heard)[0].double().numpy())
-                self._report("encoder", done, len(clips))
-            present = [[label in (clip.labels or ()) for label in labels] for clip in clips]
-            estimate = audio_metrics.auc_of(np.array(present), np.array(rows), self._bootstrap)
-            measures.append(Measure(f"its own labels, macro AUC, {what}", estimate))
-        return measures
-
-    def _words(self) -> list[Measure]:
-        """Before and after, of relations that were taught and that were not."""
-        pairs = self._pairs
-        heard = self._known.palette.concepts
-        asked: dict[str, list[ConceptPair]] = {
-            "taught": _of(pairs, ("audio_and_text", "text_only"), heard),
-            "never taught": _of(pairs, ("held_out",), heard),
-            "of concepts never taught": self._strangers(),
+        groups = {
+            "single sources": self._single_source_clips,
+            f"up to {recipe.scenes.max_sources} sources": self._mixed_clips,
         }
+        if self._recordings is not None:
+            groups["recordings of held-out packages"] = self._held_out_recordings
         measures = []
-        for when, model in (("before", self._base()), ("after", self._ltu)):
-            for n, (what, relations) in enumerate(asked.items(), 1):
-                trials = yes_no.ask_words(model, relations, self._recipe.seed)
-                name = f"yes or no, hypernyms {what}, {when}"
-                measures.append(yes_no.measured(name, trials, self._bootstrap))
-                self._report(f"words {when}", n, len(asked))
+        for name, clips in groups.items():
+            logits = []
+            for done, clip in enumerate(clips, 1):
+                spectrogram = FILTERBANK.of(read_waveform(clip))[None]
+                with torch.inference_mode():
+                    logits.append(classifier.logits(spectrogram)[0].double().numpy())
+                self._progress(ProgressEvent(stage="encoder", done=done, total=len(clips)))
+            targets = np.array(
+                [[label in (clip.labels or ()) for label in labels] for clip in clips]
+            )
+            auc = macro_auc(targets, np.array(logits), self._bootstrap)
+            measures.append(Measure(f"training labels, macro AUC, {name}", auc))
         return measures
 
-    def _sound(self) -> list[Measure]:
-        """Of single sources; what is held out in sound, beside the same in words."""
-        heard, n = self._scenes.palette.concepts, self._scope.n_asked
-        clips = {name: self._clips(numbers[:n]) for name, numbers in self._numbers.items()}
-        model, pairs = self._ltu, self._pairs
+    def _measure_text(self) -> list[Measure]:
+        """Yes/no questions in text before and after training, for trained and other relations."""
+        concepts = self._training_scenes.palette.concepts
+        groups = {
+            "trained": relations_with_role(self._pairs, ("audio_and_text", "text_only"), concepts),
+            "held out": relations_with_role(self._pairs, ("held_out",), concepts),
+            "of concepts not in the training": self._relations_of_new_concepts(),
+        }
+        untrained = untrained_model(self._recipe)
+        base = LTU(untrained.net.eval(), untrained.tokenizer, untrained.info({}))
         measures = []
-        for done, (holding, what) in enumerate(
-            (
-                ("audio_and_text", "taught"),
-                ("text_only", "taught in words alone"),
-                ("held_out", "never taught"),
-            ),
-            1,
-        ):
-            relations = _of(pairs, (holding,), heard)
-            trials = yes_no.ask_sounds(model, relations, clips, self._recipe.seed)
-            words = yes_no.ask_words(model, relations, self._recipe.seed)
-            name = f"yes or no, hypernyms {what}"
-            measures.append(yes_no.measured(f"{name}, of sound", trials, self._bootstrap))
-            measures.append(yes_no.measured(f"{name}, the same words", words, self._bootstrap))
-            gap = yes_no.gap(words, trials, self._bootstrap)
-            measures.append(Measure(f"{name}, words minus sound", gap))
-            self._report("sound", done, 3)
+        for time, model in (("before", base), ("after", self._model)):
+            for done, (name, relations) in enumerate(groups.items(), 1):
+                trials = text_trials(model, relations, self._recipe.seed)
+                measure = f"yes/no, hypernyms {name}, {time} training"
+                measures.append(accuracy_measure(measure, trials, self._bootstrap))
+                self._progress(
+                    ProgressEvent(stage=f"text {time} training", done=done, total=len(groups))
+                )
         return measures
 
-    def _labels(self) -> list[Measure]:
-        """Likelihoods of all labels of the training."""
-        groups = {"single sources": self._alone, "one and more sources": self._mixed}
-        return [self._ranked(clips, self._known.labels, what) for what, clips in groups.items()]
+    def _measure_audio(self) -> list[Measure]:
+        """Yes/no questions about clips with a single source, and the same relations in text."""
+        concepts, n = self._scenes.palette.concepts, self._scope.n_asked
+        clips = {name: own[:n] for name, own in self._single_source.items()}
+        measures = []
+        for done, (role, description) in enumerate(_ROLES.items(), 1):
+            relations = relations_with_role(self._pairs, (role,), concepts)
+            audio = audio_trials(self._model, relations, clips, self._recipe.seed)
+            text = text_trials(self._model, relations, self._recipe.seed)
+            name = f"yes/no, hypernyms {description}"
+            measures += [
+                accuracy_measure(f"{name}, audio", audio, self._bootstrap),
+                accuracy_measure(f"{name}, text", text, self._bootstrap),
+                Measure(f"{name}, text minus audio", accuracy_gap(text, audio, self._bootstrap)),
+            ]
+            self._progress(ProgressEvent(stage="audio", done=done, total=len(_ROLES)))
+        return measures
 
-    def _captions(self) -> list[Measure]:
-        return self._said(self._alone, self._scenes.labels, "single sources")
-
-    def _unfamiliar(self) -> list[Measure]:
-        """Recordings of packages that were kept apart."""
-        clips = self._strange()
-        labels = sorted({label for clip in clips for label in clip.labels or ()})
-        taught = sorted(set(labels) & set(self._known.labels))
-        known = [clip for clip in clips if set(clip.labels or ()) <= set(taught)]
+    def _measure_labels(self) -> list[Measure]:
+        labels = self._training_scenes.labels
         return [
-            self._ranked(clips, labels, "recordings, all labels"),
-            self._ranked(known, taught, "recordings, labels of the training"),
-            *self._said(known, taught, "recordings, labels of the training"),
+            *self._likelihoods(self._single_source_clips, labels, "single sources"),
+            *self._likelihoods(self._mixed_clips, labels, "one or more sources"),
         ]
 
-    def _ranked(self, clips: Sequence[Clip], labels: Sequence[str], what: str) -> Measure:
-        progress = prefixed(self._progress, f"likelihoods, {what}")
-        found = audio_metrics.by_likelihood(
-            self._ltu, clips, labels, self._bootstrap, progress=progress
+    def _measure_captions(self) -> list[Measure]:
+        return self._captions(self._single_source_clips, self._scenes.labels, "single sources")
+
+    def _measure_recordings(self) -> list[Measure]:
+        clips = self._held_out_recordings
+        labels = sorted({label for clip in clips for label in clip.labels or ()})
+        trained = sorted(set(labels) & set(self._training_scenes.labels))
+        known = [clip for clip in clips if set(clip.labels or ()) <= set(trained)]
+        return [
+            *self._likelihoods(clips, labels, "recordings, all labels"),
+            *self._likelihoods(known, trained, "recordings, training labels"),
+            *self._captions(known, trained, "recordings, training labels"),
+        ]
+
+    def _likelihoods(
+        self, clips: Sequence[Clip], labels: Sequence[str], data: str
+    ) -> list[Measure]:
+        progress = prefixed(self._progress, f"likelihoods, {data}")
+        return measure_likelihoods(
+            self._model, clips, labels, self._bootstrap, data=data, progress=progress
         )
-        return Measure(f"{found.name}, {what}", found.estimate)
 
-    def _said(self, clips: Sequence[Clip], labels: Sequence[str], what: str) -> list[Measure]:
-        progress = prefixed(self._progress, f"captions, {what}")
-        found = audio_metrics.by_caption(
-            self._ltu, clips, labels, self._scorer, self._bootstrap, progress=progress
+    def _captions(self, clips: Sequence[Clip], labels: Sequence[str], data: str) -> list[Measure]:
+        progress = prefixed(self._progress, f"captions, {data}")
+        return measure_captions(
+            self._model, clips, labels, self._scorer, self._bootstrap, data=data, progress=progress
         )
-        return [Measure(f"{measure.name}, {what}", measure.estimate) for measure in found]
 
-    def _report(self, stage: str, done: int, total: int) -> None:
-        self._progress(ProgressEvent(stage=stage, done=done, total=total))
-
-    @cached_property
-    def _ltu(self) -> LTU:
-        folder = self._folder / MODEL
-        return LTU.from_pretrained(folder, base=self._recipe.base, batch_size=16)
-
-    def _base(self) -> LTU:
-        """Its LLaMA with adapters that do nothing yet, asked in the same way."""
-        files = untrained_model(self._recipe)
-        return LTU(files.net.eval(), files.tokenizer, files.info({}))
-
-    @cached_property
-    def _pairs(self) -> tuple[RelationPair, ...]:
-        """All relations of what was taught; no scene is needed for them."""
-        recipe = self._recipe
-        known = QASampler(self._known, SPLIT, 0, held_out=recipe.held_out, seed=recipe.seed)
-        return known.pairs
-
-    def _strangers(self) -> list[ConceptPair]:
-        """Hypernyms of concepts that the training never named."""
-        everything, known = Concepts.shipped(), set(self._known.palette.concepts)
-        others = [concept.id for concept in everything if concept.id not in known]
-        pairs = hypernym_pairs(everything, others, held_out=0.0, seed=self._recipe.seed)
+    def _relations_of_new_concepts(self) -> list[ConceptPair]:
+        shipped, trained = Concepts.shipped(), set(self._training_scenes.palette.concepts)
+        names = [concept.id for concept in shipped if concept.id not in trained]
+        pairs = hypernym_pairs(shipped, names, held_out=0.0, seed=self._recipe.seed)
         return [relation for pair in pairs for relation in pair.both]
 
     @cached_property
-    def _alone(self) -> list[Clip]:
-        return self._clips([n for numbers in self._numbers.values() for n in numbers])
+    def _model(self) -> LTU:
+        folder = self._folder / MODEL
+        return LTU.from_pretrained(folder, base=self._recipe.base, batch_size=16)
 
     @cached_property
-    def _mixed(self) -> list[Clip]:
-        return self._clips(range(self._scope.n_scenes))
+    def _pairs(self) -> tuple[RelationPair, ...]:
+        recipe, concepts = self._recipe, self._training_scenes.palette.concepts
+        return hypernym_pairs(
+            Concepts.shipped(), concepts, held_out=recipe.held_out, seed=recipe.seed
+        )
 
-    def _strange(self) -> list[Clip]:
-        assert self._recordings is not None  # noqa: S101 - asked where the recipe has recordings
-        return list(self._recordings.clips(SPLIT))
+    @cached_property
+    def _single_source_clips(self) -> list[Clip]:
+        return [clip for clips in self._single_source.values() for clip in clips]
 
-    def _clips(self, numbers: Sequence[int]) -> list[Clip]:
-        return evaluation_clips.clips_at(self._scenes, SPLIT, numbers)
+    @cached_property
+    def _mixed_clips(self) -> list[Clip]:
+        scenes = self._scenes.clips(SPLIT)
+        return [scenes[number] for number in range(self._scope.n_scenes)]
+
+    @cached_property
+    def _held_out_recordings(self) -> list[Clip]:
+        return [] if self._recordings is None else list(self._recordings.clips(SPLIT))
 
 
-def _of(
-    pairs: Sequence[RelationPair], holdings: Sequence[str], concepts: Sequence[str]
-) -> list[ConceptPair]:
-    return yes_no.relations_of(pairs, kind="hypernym", holdings=holdings, concepts=concepts)
+def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[int]]:
+    """Return the numbers of the first scenes with a single source, n_each for each concept.
+
+    Raises:
+        InvalidInputError: if a concept has too few such scenes.
+    """
+    numbers: dict[str, list[int]] = {name: [] for name in scenes.palette.concepts}
+    n_missing = n_each * len(numbers)
+    for number in range(_SEARCHED * n_missing):
+        sources = scenes.scene_sources(split, number)
+        if len(sources) == 1 and len(numbers[sources[0].concept]) < n_each:
+            numbers[sources[0].concept].append(number)
+            n_missing -= 1
+        if not n_missing:
+            return numbers
+    raise InvalidInputError(
+        f"Some concepts have fewer than {n_each} scenes with a single source in the split "
+        f"{split!r}. Evaluate fewer, or raise bare_share."
+    )
 
 
-def _recipe_of(folder: Path) -> Recipe:
+def _read_recipe(folder: Path) -> Recipe:
     if not (folder / RECIPE).is_file() or not (folder / MODEL).is_dir():
         raise InvalidInputError(
-            f"{folder}: expected a training that has ended, with {RECIPE} and the folder {MODEL}. "
-            "Make one with: audioprobe train RECIPE --out FOLDER"
+            f"{folder}: expected a completed training with {RECIPE} and the folder {MODEL}. Train "
+            "one with: audioprobe train RECIPE --out FOLDER"
         )
     return from_json(Recipe, (folder / RECIPE).read_text(encoding="utf-8"))

@@ -1,0 +1,53 @@
+"""Results of an evaluation: estimates with confidence intervals, in a file and as a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audioprobe.io.text_table import Table
+from audioprobe.types import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measured quantity.
+
+    Attributes:
+        name: what was measured, on which data.
+        estimate: the value; its interval is over clips or concepts, not over training runs.
+        blind: accuracy of a guesser who knows how often each answer is correct; None where nothing
+            can be guessed.
+    """
+
+    name: str
+    estimate: Estimate
+    blind: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """The measures of one part of an evaluation.
+
+    Attributes:
+        part: name of the part.
+        measures: its measures.
+    """
+
+    part: str
+    measures: tuple[Measure, ...]
+
+
+def results_table(results: Sequence[EvaluationResult]) -> Table:
+    """Return a table with a row per measure."""
+    rows = tuple(
+        (
+            result.part,
+            measure.name,
+            str(measure.estimate),
+            "–" if measure.blind is None else str(measure.blind),
+            str(measure.estimate.n),
+        )
+        for result in results
+        for measure in result.measures
+    )
+    header = ("part", "measure", "estimate [interval]", "blind guesser", "n")
+    return Table(header, rows, numeric=(4,))
