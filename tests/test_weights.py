@@ -1,4 +1,4 @@
-"""Weights are found in the stated order, and what is wrong with them is said."""
+"""Weights are searched in the documented order; messages say what to do."""
 
 import sys
 from pathlib import Path
@@ -17,26 +17,26 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
-def test_a_folder_comes_first(tmp_path: Path) -> None:
+def test_local_folder_comes_first(tmp_path: Path) -> None:
     assert resolve(str(tmp_path)).origin == "path"
 
 
-def test_a_carrying_package_serves_without_a_hub() -> None:
+def test_weights_in_packages_need_no_hub() -> None:
     for name in WEIGHTS_PACKAGES:
         assert resolve(name).origin == "package"
         assert any(resolve(name).folder.iterdir())
 
 
 @pytest.mark.usefixtures("empty_cache")
-def test_weights_right_in_a_package_are_told_apart_from_its_code(tmp_path: Path) -> None:
-    found = resolve(SMOLLM)
-    (packed,) = found.folder.glob("*.gguf")
+def test_revision_ignores_the_code_of_a_package(tmp_path: Path) -> None:
+    actual = resolve(SMOLLM)
+    (packed,) = actual.folder.glob("*.gguf")
     (tmp_path / packed.name).symlink_to(packed)
-    assert found.revision() == resolve(str(tmp_path)).revision()
+    assert actual.revision() == resolve(str(tmp_path)).revision()
 
 
 @pytest.mark.usefixtures("empty_cache")
-def test_a_model_from_a_package_answers_without_a_hub() -> None:
+def test_model_from_a_package_generates_without_a_hub() -> None:
     from audioprobe import Decoding, Prompt, TransformersLM
 
     model = TransformersLM(SMOLLM)  # unpacks into the user's cache: once per machine, some 15 s
@@ -48,7 +48,7 @@ def test_a_model_from_a_package_answers_without_a_hub() -> None:
 
 
 @pytest.mark.usefixtures("empty_cache")
-def test_a_package_that_is_not_there_is_told_with_its_command(
+def test_missing_package_raises_with_its_pip_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     commands = {
@@ -57,12 +57,12 @@ def test_a_package_that_is_not_there_is_told_with_its_command(
     }
     for name, command in commands.items():
         monkeypatch.setitem(sys.modules, WEIGHTS_PACKAGES[name].package, None)
-        with pytest.raises(WeightsError) as told:
+        with pytest.raises(WeightsError) as caught:
             resolve(name)
-        assert str(told.value).endswith(f"install them with: {command}")
+        assert str(caught.value).endswith(f"install them with: {command}")
 
 
-def test_the_cache_comes_before_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_comes_before_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     revision = "0" * 40
     model = tmp_path / "models--sentence-transformers--all-MiniLM-L6-v2"
     (model / "refs").mkdir(parents=True)
@@ -75,12 +75,12 @@ def test_the_cache_comes_before_a_package(tmp_path: Path, monkeypatch: pytest.Mo
     assert broken_off is not None
     assert broken_off.origin == "package"
     (snapshot / "model.safetensors").touch()
-    found = find(MINILM)
-    assert found is not None
-    assert found.origin == "cache"
+    actual = find(MINILM)
+    assert actual is not None
+    assert actual.origin == "cache"
 
 
-def test_nothing_is_found_for_an_unknown_name_and_the_error_says_where_was_looked() -> None:
+def test_unknown_name_raises_with_the_places_searched() -> None:
     assert find("nobody/no-such-model") is None
     with pytest.raises(WeightsError, match="neither a folder nor a model's name"):
         find("models/")
@@ -88,13 +88,13 @@ def test_nothing_is_found_for_an_unknown_name_and_the_error_says_where_was_looke
         resolve("nobody/no-such-model")
 
 
-def test_a_path_that_is_not_there_is_not_asked_of_the_hub() -> None:
+def test_missing_path_raises_without_a_request_to_the_hub() -> None:
     for name in ("./models/mine", "/models/mine", "~/models/mine"):
         with pytest.raises(WeightsError, match="no such folder"):
             resolve(name)
 
 
-def test_the_revision_is_a_hash_of_the_content(tmp_path: Path) -> None:
+def test_revision_is_a_hash_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"one")
     (tmp_path / "README.md").write_text("not weights")
     first = resolve(str(tmp_path)).revision()
@@ -107,7 +107,7 @@ def test_the_revision_is_a_hash_of_the_content(tmp_path: Path) -> None:
     assert resolve(str(tmp_path)).revision() != first
 
 
-def test_parameters_that_differ_are_named() -> None:
+def test_different_parameters_are_named() -> None:
     refuse_differences("model", missing=[], unexpected=[], mismatched=[])
     with pytest.raises(WeightsError, match=r"1 missing \(a\).*4 unexpected \(b, c, d, \.\.\.\)"):
         refuse_differences("model", missing=["a"], unexpected="bcde", mismatched=[])

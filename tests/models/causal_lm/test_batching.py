@@ -33,7 +33,7 @@ SHORTAGES = (
 @pytest.mark.filterwarnings("ignore:A batch of")
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers()), st.integers(1, 9), st.integers(1, 9), st.sampled_from(SHORTAGES))
-def test_answers_are_the_same_whatever_fits(
+def test_results_do_not_depend_on_memory(
     items: list[int], size: int, most: int, error: Exception
 ) -> None:
     sizes: list[int] = []
@@ -42,27 +42,27 @@ def test_answers_are_the_same_whatever_fits(
     assert len([n for n in sizes if n > most]) <= 4  # halved once for all, not at every batch
 
 
-def test_what_fits_is_told() -> None:
-    with pytest.warns(UserWarning, match="does not fit") as told:
+def test_warning_names_the_batch_size_that_fits() -> None:
+    with pytest.warns(UserWarning, match="does not fit") as caught:
         assert list(answer_in_batches(range(8), 8, doubled(2, MemoryError(), []))) == [
             2 * n for n in range(8)
         ]
-    assert [str(w.message)[:12] for w in told] == ["A batch of 8", "A batch of 4"]
-    assert "Pass batch_size=2" in str(told[-1].message)
+    assert [str(w.message)[:12] for w in caught] == ["A batch of 8", "A batch of 4"]
+    assert "Pass batch_size=2" in str(caught[-1].message)
 
 
-def test_one_that_does_not_fit_alone_is_an_error_that_advises() -> None:
+def test_single_item_beyond_memory_raises_with_advice() -> None:
     stream = answer_in_batches([1], 1, doubled(0, SHORTAGES[0], []))
     with pytest.raises(OutOfMemoryError, match="fewer new tokens"):
         list(stream)
 
 
-def test_other_errors_pass() -> None:
+def test_other_errors_propagate() -> None:
     with pytest.raises(RuntimeError, match="shape"):
         list(answer_in_batches([1, 2], 2, doubled(0, RuntimeError("shape mismatch"), [])))
 
 
-def test_no_more_is_pulled_than_a_batch() -> None:
+def test_at_most_one_batch_is_read_ahead() -> None:
     pulled: list[int] = []
 
     def tell() -> Iterator[int]:

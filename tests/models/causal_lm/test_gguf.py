@@ -31,21 +31,21 @@ def packed(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_numbers_are_those_that_were_packed_and_unpacking_is_done_once(packed: Path) -> None:
+def test_weights_are_dequantised_exactly_and_once(packed: Path) -> None:
     plain = plain_folder(Weights(packed, "path"))
-    found = read_folder(plain)
+    actual = read_folder(plain)
     base = {
         name: t for name, t in tiny_base().items() if "audio" not in name and "inv_" not in name
     }
-    assert found.keys() == base.keys()
-    assert all(torch.equal(tensor, base[name]) for name, tensor in found.items())
+    assert actual.keys() == base.keys()
+    assert all(torch.equal(tensor, base[name]) for name, tensor in actual.items())
     written = (plain / "model.safetensors").stat().st_mtime_ns
     assert plain_folder(Weights(packed, "path")) == plain
     assert (plain / "model.safetensors").stat().st_mtime_ns == written
     assert plain_folder(Weights(plain, "path")) == plain, "what is plain stays"
 
 
-def test_it_answers_as_text_model_and_as_base_of_an_ltu(packed: Path, checkpoint: Path) -> None:
+def test_gguf_works_as_text_model_and_as_base_of_an_ltu(packed: Path, checkpoint: Path) -> None:
     model = TransformersLM(packed)
     (alone,) = model.generate([Prompt("Hi")], BRIEF)
     (again,) = TransformersLM(plain_folder(Weights(packed, "path"))).generate([Prompt("Hi")], BRIEF)
@@ -56,7 +56,7 @@ def test_it_answers_as_text_model_and_as_base_of_an_ltu(packed: Path, checkpoint
     assert list(ltu.generate([Prompt("Hi")], BRIEF))
 
 
-def test_a_damaged_file_and_a_choice_of_files_are_refused(packed: Path) -> None:
+def test_damaged_or_several_gguf_files_raise(packed: Path) -> None:
     (packed / "other.gguf").write_bytes((packed / "tiny.gguf").read_bytes())
     with pytest.raises(WeightsError, match="expected one GGUF file, found 2"):
         plain_folder(Weights(packed, "path"))

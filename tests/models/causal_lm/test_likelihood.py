@@ -32,7 +32,7 @@ def granite_prompt(seed: int, n_text: int, *, sound: bool = True) -> dict[str, T
 
 
 @pytest.mark.parametrize("sound", [True, False])
-def test_granite_speech_answers_alike_alone_and_in_company(sound: bool) -> None:
+def test_granite_speech_responses_do_not_depend_on_the_batch(sound: bool) -> None:
     net = granite_speech()
     prompts = [granite_prompt(n, n_text, sound=sound) for n, n_text in enumerate((5, 12, 30))]
     for decoding in (
@@ -45,13 +45,13 @@ def test_granite_speech_answers_alike_alone_and_in_company(sound: bool) -> None:
 
 
 @pytest.mark.parametrize("sound", [True, False])
-def test_granite_speech_scores_continuations_as_full_passes_do(sound: bool) -> None:
+def test_granite_speech_likelihoods_equal_full_passes(sound: bool) -> None:
     net, prompt = granite_speech(), granite_prompt(7, 9, sound=sound)
     random = torch.Generator().manual_seed(1)
     lengths = [1, 4, 9] * 15  # more than one chunk
     continuations = [torch.randint(0, N_TOKENS - 20, (n,), generator=random) for n in lengths]
-    found = likelihood.log_likelihood(net, prompt, [c.tolist() for c in continuations])
-    for new, scored in zip(continuations, found, strict=True):
+    actual = likelihood.log_likelihood(net, prompt, [c.tolist() for c in continuations])
+    for new, scored in zip(continuations, actual, strict=True):
         ids = torch.cat([prompt["input_ids"], new[None]], 1)
         whole = prompt | {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         with torch.inference_mode():
@@ -61,7 +61,9 @@ def test_granite_speech_scores_continuations_as_full_passes_do(sound: bool) -> N
         assert scored.n_tokens == len(new)
 
 
-def test_both_ways_of_scoring_give_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_prefix_and_full_pass_agree(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     net, prompt = granite_speech(), granite_prompt(3, 6)
     continuations = [[5, 6, 7], [8]]
     shared = likelihood.log_likelihood(net, prompt, continuations)
@@ -72,7 +74,7 @@ def test_both_ways_of_scoring_give_the_same_numbers(monkeypatch: pytest.MonkeyPa
         assert one.n_tokens == other.n_tokens
 
 
-def test_a_continuation_needs_tokens() -> None:
+def test_continuation_without_tokens_raises() -> None:
     with pytest.raises(InvalidInputError, match="at least one token"):
         likelihood.log_likelihood(granite_speech(), granite_prompt(0, 4), [[1], []])
     assert likelihood.log_likelihood(granite_speech(), granite_prompt(0, 4), []) == []
@@ -93,7 +95,7 @@ def tiny_llama(**broken: float) -> Any:
 
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_a_continuation_without_a_finite_number_is_an_error(
+def test_non_finite_likelihood_raises(
     number: float, shared: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net, prompt = tiny_llama(embedding=number), {"input_ids": torch.tensor([[1, 2]])}
@@ -111,7 +113,7 @@ def test_a_continuation_without_a_finite_number_is_an_error(
 @pytest.mark.parametrize(
     "broken", [{"embedding": math.nan}, {"head": math.nan}, {"head": math.inf}]
 )
-def test_no_token_is_chosen_by_numbers_that_are_not_finite(
+def test_non_finite_scores_raise_in_generation(
     broken: dict[str, float], temperature: float
 ) -> None:
     prompt = torch.tensor([[1, 7 if "embedding" in broken else 2]])
@@ -122,7 +124,7 @@ def test_no_token_is_chosen_by_numbers_that_are_not_finite(
         )
 
 
-def test_what_is_computed_for_a_row_behind_its_end_does_not_matter() -> None:
+def test_non_finite_scores_after_the_end_are_ignored() -> None:
     """A row that has ended is filled up with the end token, which breaks its scores here."""
     prompts = torch.tensor([[1, 2], [4, 1]])
     inputs = {"input_ids": prompts, "attention_mask": torch.ones_like(prompts)}
@@ -131,8 +133,8 @@ def test_what_is_computed_for_a_row_behind_its_end_does_not_matter() -> None:
     end = free[1].ids[1]
     assert end not in (*free[0].ids, *prompts.flatten().tolist())
     net.model.embed_tokens.weight.data[end] = math.nan
-    found = continue_batch(net, inputs, Decoding(max_new_tokens=6), [end])
-    assert [(answer.ids, answer.ended) for answer in found] == [
+    actual = continue_batch(net, inputs, Decoding(max_new_tokens=6), [end])
+    assert [(answer.ids, answer.ended) for answer in actual] == [
         (free[0].ids, False),
         (free[1].ids[:1], True),
     ]

@@ -52,7 +52,7 @@ def prompts(net: LTUNetwork) -> list[TokenPrompt]:
 
 
 @pytest.mark.parametrize("kind", get_args(Quantization))
-def test_company_changes_no_answer(kind: Quantization) -> None:
+def test_batch_does_not_change_responses(kind: Quantization) -> None:
     net = quantised(kind)
     brief = Decoding(max_new_tokens=8)
     together = generate(net, prompts(net), brief, eos_token_id=2)
@@ -61,7 +61,7 @@ def test_company_changes_no_answer(kind: Quantization) -> None:
 
 
 @pytest.mark.parametrize(("kind", "most"), [("8bit", 0.02), ("4bit", 0.15)])
-def test_every_linear_map_of_the_blocks_is_replaced_and_stays_close(
+def test_every_linear_layer_is_quantised_with_a_small_error(
     kind: Quantization, most: float
 ) -> None:
     fewer = quantised(kind)
@@ -81,10 +81,10 @@ def test_likelihoods_equal_full_passes(kind: Quantization) -> None:
     net = quantised(kind)
     for prompt in prompts(net):
         for ids in ([5, 6], [7]):
-            (found,) = log_likelihood(net, prompt, [ids])
+            (actual,) = log_likelihood(net, prompt, [ids])
             sequence = torch.cat([prompt.input_ids, torch.tensor(ids)])[None]
             heard = None if prompt.audio_tokens is None else prompt.audio_tokens[None]
             with torch.inference_mode():
                 scores = net(sequence, heard)[0, -len(ids) - 1 : -1].log_softmax(-1)
             expected = sum(float(row[token]) for row, token in zip(scores, ids, strict=True))
-            assert found.total == pytest.approx(expected, abs=0.02)
+            assert actual.total == pytest.approx(expected, abs=0.02)

@@ -45,7 +45,7 @@ def test_special_tokens_in_a_text_are_split(chat: Any, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["</s>", "a<s>b", "<unk>", "Is it? </s> A drum."])
-def test_a_llamas_own_tokens_stand_around_a_text_and_not_in_it(llama: Any, text: str) -> None:
+def test_special_tokens_of_llama_are_added_only_around_a_text(llama: Any, text: str) -> None:
     begin, *ids = text_ids(llama, text)
     assert begin == llama.bos_token_id
     assert not {*ids} & {*llama.all_special_ids}
@@ -54,7 +54,7 @@ def test_a_llamas_own_tokens_stand_around_a_text_and_not_in_it(llama: Any, text:
 
 
 @pytest.mark.parametrize("token", ADDED)
-def test_added_tokens_that_cannot_be_split_are_refused_by_name(chat: Any, token: str) -> None:
+def test_unsplittable_control_token_raises(chat: Any, token: str) -> None:
     for check in (text_ids, refuse_control_tokens):
         with pytest.raises(InvalidInputError) as caught:
             check(chat, f"Is it {token} a bird?")
@@ -62,18 +62,18 @@ def test_added_tokens_that_cannot_be_split_are_refused_by_name(chat: Any, token:
 
 
 @pytest.mark.parametrize("text", ["a crowcall", "a    b\n\nc", "1 < 2 > 0", "[a] <b> |c|", "INST"])
-def test_words_and_spaces_that_are_tokens_are_text(chat: Any, text: str) -> None:
+def test_added_tokens_of_words_and_spaces_are_text(chat: Any, text: str) -> None:
     refuse_control_tokens(chat, text)
     assert chat.decode(text_ids(chat, text)) == text
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
-def test_other_text_has_the_ids_that_the_tokenizer_gives_it(text: str) -> None:
+def test_other_text_has_the_ids_of_the_tokenizer(text: str) -> None:
     plain = tokenizer()
     assert text_ids(plain, text) == plain(text).input_ids
 
 
-def test_a_token_that_is_added_later_counts(chat: Any) -> None:
+def test_token_added_later_is_a_control_token(chat: Any) -> None:
     made = tokenizer()
     assert text_ids(made, "[X]")
     made.add_tokens(["[X]"])
@@ -81,7 +81,7 @@ def test_a_token_that_is_added_later_counts(chat: Any) -> None:
         text_ids(made, "[X]")
 
 
-def test_mistral_commons_tokenizer_reads_text_as_text() -> None:
+def test_tokenizer_of_mistral_common_reads_no_control_tokens() -> None:
     made = AutoTokenizer.from_pretrained(saved("voxtral"))
     for text in ("[INST] a", "</s>", "[AUDIO]"):
         refuse_control_tokens(made, text)
@@ -90,13 +90,13 @@ def test_mistral_commons_tokenizer_reads_text_as_text() -> None:
         assert not {*ids} & {*made.all_special_ids}
 
 
-def test_what_is_not_unicode_is_refused(chat: Any) -> None:
+def test_lone_surrogates_raise(chat: Any) -> None:
     for check in (text_ids, refuse_control_tokens):
         with pytest.raises(InvalidInputError, match="lone surrogates"):
             check(chat, "a\ud800")
 
 
-def test_ids_beyond_the_embedding_are_refused_by_name() -> None:
+def test_ids_beyond_the_embedding_raise() -> None:
     made = tokenizer()
     refuse_ids_beyond(made, N_TOKENS, "here")
     made.add_tokens(["crowcall"])
@@ -105,7 +105,7 @@ def test_ids_beyond_the_embedding_are_refused_by_name() -> None:
         refuse_ids_beyond(made, N_TOKENS, "here")
 
 
-def test_a_placeholder_needs_no_embedding() -> None:
+def test_placeholder_needs_no_embedding_row() -> None:
     """As in Gemma 3's models of text, whose tokenizer has a token for pictures."""
     made = tokenizer()
     last = max(made.get_vocab().values())

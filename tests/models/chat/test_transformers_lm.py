@@ -54,14 +54,14 @@ def prompts(kind: str) -> list[Prompt]:
 
 @pytest.mark.parametrize("decoding", [BRIEF, PENALISED, SAMPLED], ids=["greedy", "penal", "sample"])
 @pytest.mark.parametrize("kind", EVERY)
-def test_company_changes_no_answer(kind: str, decoding: Decoding) -> None:
+def test_batch_does_not_change_responses(kind: str, decoding: Decoding) -> None:
     together = list(model(kind).generate(prompts(kind), decoding))
     alone = [answer for p in prompts(kind) for answer in model(kind).generate([p], decoding)]
     assert together == alone
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_scores_of_each_step_are_those_alone(kind: str) -> None:
+def test_scores_of_each_step_do_not_depend_on_the_batch(kind: str) -> None:
     lm = model(kind)
     encoded = [lm._encode(prompt, 4) for prompt in prompts(kind)]
     groups = {
@@ -84,7 +84,7 @@ def test_scores_of_each_step_are_those_alone(kind: str) -> None:
         alone = [row for one in members for row in scores(one.inputs)]
         for row, expected in zip(together, alone, strict=True):
             torch.testing.assert_close(row, expected, atol=1e-4, rtol=1e-5)
-        for one, other in pairwise(alone):  # and the model does read and hear
+        for one, other in pairwise(alone):  # and the model uses text and audio
             assert not torch.allclose(one, other, atol=0.1)
 
 
@@ -93,9 +93,9 @@ def test_likelihoods_equal_full_passes(kind: str) -> None:
     lm = model(kind)
     texts = ["yes", "yes, it is a crow", "no", " a dog"]  # the first begins the second
     asked = prompts(kind)
-    for prompt, found in zip(asked, lm.log_likelihood(asked, texts), strict=True):
+    for prompt, actual in zip(asked, lm.log_likelihood(asked, texts), strict=True):
         inputs = lm._on_device(lm._encode(prompt, 20).inputs)
-        for text, likelihood in zip(texts, found, strict=True):
+        for text, likelihood in zip(texts, actual, strict=True):
             new = torch.tensor([lm._encoder.continuation(text)])
             ids = torch.cat([inputs["input_ids"], new], 1)
             whole = inputs | {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -106,21 +106,21 @@ def test_likelihoods_equal_full_passes(kind: str) -> None:
             assert likelihood.n_tokens == new.shape[1] == len(text)
 
 
-def test_continuations_beyond_a_sliding_window_equal_full_passes() -> None:
+def test_likelihoods_beyond_a_sliding_window_equal_full_passes() -> None:
     lm = model("gemma3n-text")
     long = Prompt("Which birds call at dawn in a forest? " * 3)  # the window is 16 tokens
-    (found,) = lm.log_likelihood([long], ["a crow and a jackdaw and a rook", "no"])
+    (actual,) = lm.log_likelihood([long], ["a crow and a jackdaw and a rook", "no"])
     inputs = lm._on_device(lm._encode(long, 40).inputs)
     new = torch.tensor([lm._encoder.continuation("a crow and a jackdaw and a rook")])
     ids = torch.cat([inputs["input_ids"], new], 1)
     with torch.inference_mode():
         logits = lm._net(input_ids=ids, use_cache=False).logits[0, :-1].log_softmax(-1)
     expected = float(logits.gather(-1, ids[0, 1:, None])[-new.shape[1] :].sum())
-    assert found[0].total == pytest.approx(expected, abs=1e-4)
+    assert actual[0].total == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", HEARING)
-def test_the_prompt_is_encoded_once_for_all_continuations(kind: str) -> None:
+def test_prompt_is_encoded_once_for_all_continuations(kind: str) -> None:
     lm = model(kind)
     rows: list[int] = []
 
@@ -136,7 +136,7 @@ def test_the_prompt_is_encoded_once_for_all_continuations(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["qwen2-audio", "audio-flamingo", "qwen-omni", "voxtral"])
-def test_questions_about_a_sound_that_follow_each_other_encode_it_once(kind: str) -> None:
+def test_consecutive_questions_encode_audio_once(kind: str) -> None:
     lm = TransformersLM(saved(kind), batch_size=1)
     (tower,) = (m for name, m in lm._net.named_modules() if name.endswith("audio_tower"))
     inside = next(m for m in tower.modules() if isinstance(m, torch.nn.Conv1d | torch.nn.Conv2d))
@@ -176,17 +176,17 @@ class Brief:
 
 
 @pytest.mark.parametrize("kind", ["qwen2-audio", "qwen-omni", "audio-flamingo"])
-def test_models_that_hear_keep_the_contract(kind: str) -> None:
+def test_contract_of_audio_models(kind: str) -> None:
     check_likelihood_model(Brief(TransformersLM(saved(kind), batch_size=3)))
 
 
 @pytest.mark.parametrize("kind", ["llama", "gemma3n-text"])
-def test_models_of_text_keep_the_contract(kind: str) -> None:
+def test_contract_of_text_models(kind: str) -> None:
     check_likelihood_model(Brief(TransformersLM(saved(kind), batch_size=2)), with_sound=False)
 
 
 @pytest.mark.parametrize("kind", ["qwen2-audio", "audio-flamingo"])
-def test_answers_are_those_of_transformers_used_by_the_book(kind: str) -> None:
+def test_responses_equal_direct_use_of_transformers(kind: str) -> None:
     """The model's own processor and chat template, as its documentation shows."""
     auto = AutoModelForSeq2SeqLM if kind == "audio-flamingo" else AutoModelForMultimodalLM
     processor = AutoProcessor.from_pretrained(saved(kind))
@@ -209,14 +209,14 @@ def test_answers_are_those_of_transformers_used_by_the_book(kind: str) -> None:
     assert response.text == expected.strip()
 
 
-def test_a_published_generation_config_decides_nothing() -> None:
+def test_published_generation_config_is_not_used() -> None:
     lm = model("llama")
     assert lm._net.generation_config.repetition_penalty is None
     assert lm._ends == (258, 256)  # but its end tokens count
     assert list(lm.generate(TEXTS, BRIEF)) == list(lm.generate(TEXTS, BRIEF))
 
 
-def test_an_answer_that_ends_by_itself_says_so() -> None:
+def test_finish_is_stop_after_an_end_token() -> None:
     lm = TransformersLM(saved("llama"))
     with torch.no_grad():
         lm._net.lm_head.weight[258] = 100 * lm._net.lm_head.weight[258]
@@ -227,7 +227,7 @@ def test_an_answer_that_ends_by_itself_says_so() -> None:
     }
 
 
-def test_the_registry_builds_it_and_info_says_what_changes_answers() -> None:
+def test_registry_builds_the_model_and_info_has_its_options() -> None:
     lm = load(
         "language_model", f"transformers:{saved('llama')}", dtype="bfloat16", system="Be brief."
     )

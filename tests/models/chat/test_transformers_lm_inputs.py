@@ -22,13 +22,13 @@ from audioprobe.models.chat.loading import load_processor
 from audioprobe.models.chat.model import TransformersLM
 from audioprobe.types import Decoding, Example, Prompt, Waveform
 
-# Seconds that the tiny models hear of a sound; None hears all. The first cuts by Whisper's window,
+# Seconds of audio that the tiny models use; None is all. The first cuts by Whisper's window,
 # the second by its processor's longest sound, the third by a window that its files set to 60 s.
 HEARS_AT_MOST = {"qwen2-audio": 30, "audio-flamingo": 60, "qwen-omni": 60}
 
 
 @pytest.mark.parametrize("kind", HEARING)
-def test_what_is_cut_off_a_long_sound_is_told(kind: str) -> None:
+def test_truncated_audio_is_measured(kind: str) -> None:
     lm = TransformersLM(saved(kind))
     sounds = [noise(seconds, rate=8000) for seconds in (10.0, 25.0, 61.5, 70.0)]
     prompts = [Prompt("What is heard?", sound) for sound in sounds]
@@ -47,12 +47,12 @@ def test_what_is_cut_off_a_long_sound_is_told(kind: str) -> None:
         assert [a.details for a in again] == [a.details for a in answers]
 
 
-def test_a_long_sound_warns_where_a_likelihood_has_no_place_for_it() -> None:
+def test_likelihood_of_truncated_audio_warns() -> None:
     with pytest.warns(UserWarning, match=r"truncated audio \(s\): 5\.0"):
         list(model("qwen2-audio").log_likelihood([Prompt("?", noise(35))], ["a"]))
 
 
-def test_long_silence_is_no_reason_to_call_it_unheard() -> None:
+def test_silence_is_not_reported_as_truncated() -> None:
     silence = Waveform(np.zeros(20 * 16_000, np.float32), 16_000)
     (answer,) = model("qwen2-audio").generate(
         [Prompt("What?", silence)], Decoding(max_new_tokens=1)
@@ -61,7 +61,7 @@ def test_long_silence_is_no_reason_to_call_it_unheard() -> None:
 
 
 @pytest.mark.parametrize("kind", HEARING)
-def test_sounds_of_any_shortness_are_answered_or_refused_in_words(kind: str) -> None:
+def test_short_audio_is_answered_or_raises_with_advice(kind: str) -> None:
     refusals = []
     for n_samples in (1, 2, 100, 161, 321, 400, 513, 800, 1600, 3200):
         sound = Waveform(np.full(n_samples, 0.1, np.float32), 16_000)
@@ -74,7 +74,7 @@ def test_sounds_of_any_shortness_are_answered_or_refused_in_words(kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", HEARING)
-def test_examples_with_sounds_are_heard_or_refused(kind: str) -> None:
+def test_examples_with_audio_have_an_effect_or_raise(kind: str) -> None:
     first, second = (Example("What?", "A crow.", noise(1, seed)) for seed in (1, 2))
     prompts = [Prompt("What?", noise(1), (example,)) for example in (first, second)]
     if kind == "audio-flamingo":
@@ -98,7 +98,7 @@ def test_examples_become_turns_after_the_system_text() -> None:
     )
 
 
-def test_a_sound_stands_before_the_question() -> None:
+def test_audio_precedes_the_question() -> None:
     lm = model("qwen-omni")
     ids = lm._encoder.encode(Prompt("What?", noise(0.1))).inputs["input_ids"][0]
     # 10 frames of 10 ms, halved twice.
@@ -108,7 +108,7 @@ def test_a_sound_stands_before_the_question() -> None:
     )
 
 
-def test_a_model_without_template_reads_plain_text(tmp_path: Path) -> None:
+def test_model_without_template_gets_plain_text(tmp_path: Path) -> None:
     llama(tmp_path, template=None)
     lm = TransformersLM(tmp_path, system="Facts.")
     prompt = Prompt("A dog is", examples=(Example("A crow is", "a bird."),))
@@ -128,7 +128,7 @@ STRICT = "{% if messages[0].role == 'system' %}{{ raise_exception('no system rol
         ("{{ messages[1]['nothing']['at all'] }}", "chat template cannot take"),
     ],
 )
-def test_templates_that_drop_or_refuse_a_part_are_told(
+def test_template_that_drops_or_rejects_a_part_raises(
     tmp_path: Path, template: str, words: str
 ) -> None:
     llama(tmp_path, template=template)
@@ -137,20 +137,20 @@ def test_templates_that_drop_or_refuse_a_part_are_told(
         list(lm.generate([Prompt("What?")]))
 
 
-def test_a_template_that_is_no_template_is_refused_at_once(tmp_path: Path) -> None:
+def test_invalid_template_raises_at_construction(tmp_path: Path) -> None:
     llama(tmp_path, template="{% for m in messages %}{{ m.content ")
     with pytest.raises(WeightsError, match="chat template is invalid"):
         TransformersLM(tmp_path)
 
 
-def test_a_refusal_names_what_the_prompt_has_and_nothing_else(tmp_path: Path) -> None:
+def test_advice_mentions_only_parts_of_the_prompt(tmp_path: Path) -> None:
     llama(tmp_path, template="{{ raise_exception('never') }}")
     with pytest.raises(UnsupportedInputError, match="published one") as caught:
         list(TransformersLM(tmp_path).generate([Prompt("What?")]))
     assert "examples" not in str(caught.value)
 
 
-def test_a_template_is_told_the_same_day_every_day(tmp_path: Path) -> None:
+def test_template_gets_a_fixed_date(tmp_path: Path) -> None:
     asks = "{% if strftime_now is defined %}{% set day = strftime_now('%d %b %Y, %H:%M:%S.%f') %}"
     llama(tmp_path, template="\n" + asks + "{% endif %}Today: {{ day }}\n" + CHATML)
     lm = TransformersLM(tmp_path)
@@ -161,7 +161,7 @@ def test_a_template_is_told_the_same_day_every_day(tmp_path: Path) -> None:
     assert "date" not in model("llama").info.options
 
 
-def test_a_template_that_knows_only_texts_gets_the_sound_in_line(tmp_path: Path) -> None:
+def test_template_of_strings_gets_audio_placeholders(tmp_path: Path) -> None:
     shutil.copytree(saved("qwen2-audio"), tmp_path / "model")
     plain = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}>"
     (tmp_path / "model" / "chat_template.jinja").write_text(plain)
@@ -171,7 +171,7 @@ def test_a_template_that_knows_only_texts_gets_the_sound_in_line(tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_empty_texts_are_refused(kind: str) -> None:
+def test_empty_texts_raise(kind: str) -> None:
     with pytest.raises(InvalidInputError, match="empty text"):
         list(model(kind).generate([Prompt(" ")]))
     with pytest.raises(InvalidInputError, match="at least one token"):
@@ -179,7 +179,7 @@ def test_empty_texts_are_refused(kind: str) -> None:
     assert list(model(kind).log_likelihood([Prompt("?")], [])) == [[]]
 
 
-def test_a_model_of_text_refuses_sound_before_it_computes() -> None:
+def test_audio_for_a_text_model_raises_before_computation() -> None:
     lm = model("llama")
     calls: list[int] = []
     handle = lm._net.register_forward_pre_hook(lambda *_: calls.append(1))
@@ -196,7 +196,7 @@ def test_a_model_of_text_refuses_sound_before_it_computes() -> None:
     assert not calls
 
 
-def test_prompts_beyond_the_context_are_refused_with_sizes() -> None:
+def test_prompts_beyond_the_context_raise_with_sizes() -> None:
     with pytest.raises(UnsupportedInputError, match=r"of \d{4} tokens and 6 new ones.* 2048"):
         list(model("llama").generate([Prompt("long " * 500)], BRIEF))
     with pytest.raises(UnsupportedInputError, match="and 2048 new ones"):
@@ -209,12 +209,12 @@ def test_prompts_beyond_the_context_are_refused_with_sizes() -> None:
     ("options", "words"),
     [({"dtype": "int4"}, "dtype"), ({"batch_size": 0}, "batch_size"), ({"system": ""}, "system")],
 )
-def test_bad_options_are_refused(options: dict[str, object], words: str) -> None:
+def test_invalid_options_raise(options: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         TransformersLM(saved("llama"), **options)  # type: ignore[arg-type]
 
 
-def test_folders_that_hold_no_such_model_are_refused(tmp_path: Path) -> None:
+def test_unusable_folders_raise(tmp_path: Path) -> None:
     def copy(name: str) -> Path:
         return shutil.copytree(saved("llama"), tmp_path / name)
 
@@ -245,14 +245,14 @@ def test_folders_that_hold_no_such_model_are_refused(tmp_path: Path) -> None:
         TransformersLM(wordless)
 
 
-def test_an_encoder_decoder_is_no_chat_model(tmp_path: Path) -> None:
+def test_encoder_decoder_model_raises(tmp_path: Path) -> None:
     sizes = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2, "vocab_size": 300}
     T5ForConditionalGeneration(T5Config(**sizes)).save_pretrained(tmp_path)
     with pytest.raises(WeightsError, match="causal language model, found 't5'"):
         TransformersLM(tmp_path)
 
 
-def test_code_beside_weights_is_never_run(tmp_path: Path) -> None:
+def test_code_in_a_model_folder_is_not_run(tmp_path: Path) -> None:
     folder = shutil.copytree(saved("llama"), tmp_path / "evil")
     config = json.loads((folder / "config.json").read_text())
     config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Evil"}}
@@ -263,14 +263,14 @@ def test_code_beside_weights_is_never_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_hearing_model_without_template_is_refused(tmp_path: Path) -> None:
+def test_audio_model_without_template_raises(tmp_path: Path) -> None:
     folder = shutil.copytree(saved("qwen-omni"), tmp_path / "mute")
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(WeightsError, match="Expected a chat template"):
         TransformersLM(folder)
 
 
-def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Granite Speech needs torchaudio, which has no release for every torch."""
     granite_speech().save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
@@ -283,7 +283,7 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         TransformersLM(tmp_path)
 
 
-def test_voxtral_asks_for_the_package_that_writes_its_prompts(
+def test_missing_mistral_common_raises_with_the_pip_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     home = "audioprobe.models.chat.loading.is_mistral_common_available"
@@ -292,7 +292,7 @@ def test_voxtral_asks_for_the_package_that_writes_its_prompts(
         TransformersLM(saved("voxtral"))
 
 
-def test_the_processor_is_the_models_own() -> None:
+def test_processor_is_loaded_without_vision_parts() -> None:
     processor = load_processor(saved("qwen-omni"), model("qwen-omni")._net)
     assert isinstance(processor, transformers.Qwen2_5OmniProcessor)
     assert processor.image_processor is None  # pictures would need torchvision

@@ -1,4 +1,4 @@
-"""A real peer: `transformers serve` with tiny random models, one with ears and one without."""
+"""A real peer: `transformers serve` with tiny random models, one of audio and one of text."""
 
 import os
 import socket
@@ -78,7 +78,7 @@ def model(url: str) -> OpenAIChat:
     return OpenAIChat(str(saved("qwen2-audio")), base_url=url, concurrency=2, extra_body=LETTERS)
 
 
-def test_a_model_that_hears_answers_by_what_it_hears(model: OpenAIChat) -> None:
+def test_served_audio_model_uses_the_audio(model: OpenAIChat) -> None:
     support = model.check_audio_support()
     assert support.supported is True
     assert "audio of 6 s" in support.evidence
@@ -91,7 +91,7 @@ def test_a_model_that_hears_answers_by_what_it_hears(model: OpenAIChat) -> None:
     assert counts[0] == counts[1] == counts[2] > counts[3]
 
 
-def test_examples_and_the_system_message_reach_the_model(url: str, model: OpenAIChat) -> None:
+def test_examples_and_system_message_reach_the_served_model(url: str, model: OpenAIChat) -> None:
     shown = Example("And this?", "rain", chirp(2000))
     folder = str(saved("qwen2-audio"))
     brief = OpenAIChat(folder, system="Be brief.", base_url=url, extra_body=LETTERS)
@@ -114,11 +114,11 @@ class Brief(OpenAIChat):
         return super().generate(prompts, decoding or SHORT)
 
 
-def test_it_keeps_the_contract_of_language_models(url: str) -> None:
+def test_contract_of_language_models(url: str) -> None:
     check_language_model(Brief(str(saved("qwen2-audio")), base_url=url, extra_body=LETTERS))
 
 
-def test_a_text_model_model_is_found_out(url: str) -> None:
+def test_served_text_model_is_detected(url: str) -> None:
     text_model = OpenAIChat(str(saved("llama")), base_url=url, extra_body=LETTERS)
     [text] = text_model.generate([Prompt("What is it?")], SHORT)
     assert text.text
@@ -128,7 +128,7 @@ def test_a_text_model_model_is_found_out(url: str) -> None:
         list(text_model.generate([Prompt("What is it?", chirp(400))], SHORT))
 
 
-def test_what_the_server_refuses_is_told(url: str, model: OpenAIChat) -> None:
+def test_error_of_the_server_is_raised(url: str, model: OpenAIChat) -> None:
     drawn = Decoding(max_new_tokens=2, temperature=1.0, top_k=3)
     with pytest.raises(RemoteError, match=r"Unexpected fields in the request.*top_k") as caught:
         list(model.generate([Prompt("What is it?")], drawn))

@@ -41,8 +41,8 @@ def test_tags_agree_with_transformers(ast: AST, folder: Path, seconds: float) ->
     inputs = extractor(waveform.samples, sampling_rate=16_000, return_tensors="pt")
     with torch.inference_mode():
         expected = torch.sigmoid(reference(**inputs).logits)[0].numpy()
-    (found,) = ast.tag([waveform])
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    (actual,) = ast.tag([waveform])
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
     assert expected.std() > 0.01  # the model does tell labels apart
 
 
@@ -53,18 +53,18 @@ def test_features_agree_with_transformers(ast: AST, folder: Path) -> None:
     inputs = extractor(waveform.samples, sampling_rate=16_000, return_tensors="pt")
     with torch.inference_mode():
         tokens = reference(**inputs).last_hidden_state[0, 2:].numpy()
-    (found,) = ast.encode([waveform])
-    assert found.shape == (101, 32)
-    np.testing.assert_allclose(found, tokens.reshape(12, 101, 32).mean(axis=0), atol=1e-3)
+    (actual,) = ast.encode([waveform])
+    assert actual.shape == (101, 32)
+    np.testing.assert_allclose(actual, tokens.reshape(12, 101, 32).mean(axis=0), atol=1e-3)
 
 
-def test_it_keeps_both_contracts(ast: AST) -> None:
+def test_contracts_of_both_protocols(ast: AST) -> None:
     check_encoder(ast)
     check_tagger(ast)
 
 
 @pytest.mark.parametrize("batch_size", [2, 5])
-def test_the_batch_size_changes_no_answer(ast: AST, folder: Path, batch_size: int) -> None:
+def test_batch_size_does_not_change_outputs(ast: AST, folder: Path, batch_size: int) -> None:
     sounds = [noise(1.0 + n, seed=n) for n in range(5)]
     other = AST(str(folder), batch_size=batch_size)
     for one, two in zip(ast.tag(sounds), other.tag(sounds), strict=True):
@@ -72,7 +72,7 @@ def test_the_batch_size_changes_no_answer(ast: AST, folder: Path, batch_size: in
     assert ast.info == other.info
 
 
-def test_sound_beyond_the_models_input_is_cropped_as_in_its_training(ast: AST) -> None:
+def test_audio_beyond_the_input_is_cropped(ast: AST) -> None:
     long = noise(30.0)
     head = Waveform(long.samples[: 16_000 * 11], 16_000)
     whole, cropped = ast.tag([long, head])
@@ -84,12 +84,12 @@ def test_labels_and_phrases_come_from_the_config(ast: AST) -> None:
     assert ast.phrases[1] == "rain on surface"
 
 
-def test_a_sound_of_ten_milliseconds_is_refused_with_what_is_needed(ast: AST) -> None:
+def test_too_short_audio_raises(ast: AST) -> None:
     with pytest.raises(UnsupportedInputError, match="160 samples at 16000 Hz is shorter than one"):
         list(ast.tag([noise(0.01)]))
 
 
-def test_bfloat16_stays_close(ast: AST, folder: Path) -> None:
+def test_bfloat16_is_close_to_float32(ast: AST, folder: Path) -> None:
     half = AST(str(folder), dtype="bfloat16")
     (one,), (two,) = ast.encode([noise(5.0)]), half.encode([noise(5.0)])
     cosine = (one * two).sum() / np.linalg.norm(one) / np.linalg.norm(two)
@@ -110,20 +110,20 @@ def hear(folder: Path) -> None:
     list(AST(str(folder)).tag([noise(1.0)]))
 
 
-def test_truncated_weights_are_refused(copy: Path) -> None:
+def test_truncated_weights_raise(copy: Path) -> None:
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(WeightsError, match="missing or incomplete"):
         hear(copy)
 
 
-def test_missing_weights_are_refused(copy: Path) -> None:
+def test_missing_weights_raise(copy: Path) -> None:
     (copy / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match="could not be read"):
         hear(copy)
 
 
-def test_weights_with_a_key_too_few_or_too_many_are_refused(copy: Path) -> None:
+def test_missing_or_unexpected_parameter_raises(copy: Path) -> None:
     weights = load_file(copy / "model.safetensors")
     left_out = weights.pop("classifier.dense.bias")
     save_file(weights, copy / "model.safetensors", {"format": "pt"})
@@ -135,7 +135,7 @@ def test_weights_with_a_key_too_few_or_too_many_are_refused(copy: Path) -> None:
         hear(copy)
 
 
-def test_weights_of_another_size_are_refused(copy: Path) -> None:
+def test_weights_of_another_size_raise(copy: Path) -> None:
     config = json.loads((copy / "config.json").read_text())
     config["hidden_size"] = 64
     (copy / "config.json").write_text(json.dumps(config))
@@ -143,18 +143,18 @@ def test_weights_of_another_size_are_refused(copy: Path) -> None:
         hear(copy)
 
 
-def test_the_config_of_another_model_is_refused(copy: Path) -> None:
+def test_config_of_another_model_raises(copy: Path) -> None:
     (copy / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(WeightsError, match="expected an Audio Spectrogram Transformer"):
         hear(copy)
 
 
-def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
+def test_folder_without_config_raises(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"config\.json"):
         AST(str(tmp_path))
 
 
-def test_a_preprocessor_of_another_length_is_refused(copy: Path) -> None:
+def test_preprocessor_of_another_length_raises(copy: Path) -> None:
     file = copy / "preprocessor_config.json"
     file.write_text(file.read_text().replace("1024", "512"))
     with pytest.raises(WeightsError, match="disagree"):

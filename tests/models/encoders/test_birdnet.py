@@ -26,12 +26,12 @@ def crow() -> Waveform:
     return read_waveform(next(clip for clip in Recordings().clips() if clip.id == "crow.flac"))
 
 
-def test_it_keeps_both_contracts(birdnet: BirdNET) -> None:
+def test_contracts_of_both_protocols(birdnet: BirdNET) -> None:
     check_encoder(birdnet)
     check_tagger(birdnet)
 
 
-def test_a_real_crow_is_recognised(birdnet: BirdNET) -> None:
+def test_recorded_crow_is_recognised(birdnet: BirdNET) -> None:
     (probabilities,) = birdnet.tag([crow()])
     assert birdnet.labels[probabilities.argmax()] == "Corvus brachyrhynchos_American Crow"
     assert birdnet.phrases[probabilities.argmax()] == "an American crow"
@@ -40,13 +40,13 @@ def test_a_real_crow_is_recognised(birdnet: BirdNET) -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(n_samples=st.integers(1, 3 * WINDOW))
-def test_a_frame_per_window_of_three_seconds(birdnet: BirdNET, n_samples: int) -> None:
+def test_one_frame_per_window_of_three_seconds(birdnet: BirdNET, n_samples: int) -> None:
     noise = np.random.default_rng(n_samples).uniform(-0.1, 0.1, n_samples).astype(np.float32)
     (frames,) = birdnet.encode([Waveform(noise, SAMPLE_RATE)])
     assert frames.shape == (-(-n_samples // WINDOW), WIDTH)
 
 
-def test_embeddings_are_what_the_classifier_sees(birdnet: BirdNET) -> None:
+def test_embedding_times_weights_gives_the_logits(birdnet: BirdNET) -> None:
     """Weights times embedding plus bias gives the logits: it is the right tensor, unspoilt."""
     interpreter = birdnet._embedder
     details = interpreter.get_tensor_details()
@@ -59,7 +59,7 @@ def test_embeddings_are_what_the_classifier_sees(birdnet: BirdNET) -> None:
     np.testing.assert_allclose(1 / (1 + np.exp(-logits)), probabilities, atol=1e-4)
 
 
-def test_pooling_over_windows_is_named_and_does_what_it_says(birdnet: BirdNET) -> None:
+def test_pooling_over_windows(birdnet: BirdNET) -> None:
     random = np.random.default_rng(0)
     parts = [random.uniform(-0.3, 0.3, WINDOW).astype(np.float32) * g for g in (1.0, 0.05)]
     whole = Waveform(np.concatenate(parts), SAMPLE_RATE)
@@ -72,7 +72,7 @@ def test_pooling_over_windows_is_named_and_does_what_it_says(birdnet: BirdNET) -
         BirdNET(pooling="sum")  # type: ignore[arg-type]
 
 
-def test_phrases_are_words_a_listener_would_say(birdnet: BirdNET) -> None:
+def test_phrases_of_labels(birdnet: BirdNET) -> None:
     phrase = dict(zip(birdnet.labels, birdnet.phrases, strict=True))
     assert phrase["Corvus corone_Carrion Crow"] == "a carrion crow"
     assert phrase["Euphagus cyanocephalus_Brewer's Blackbird"] == "a Brewer's blackbird"
@@ -98,12 +98,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_folder_of_weights_is_taken(folder: Path, birdnet: BirdNET) -> None:
+def test_weights_from_a_folder(folder: Path, birdnet: BirdNET) -> None:
     (one,), (other,) = BirdNET(str(folder)).tag([crow()]), birdnet.tag([crow()])
     np.testing.assert_array_equal(one, other)
 
 
-def test_damaged_or_wrong_weights_are_refused(folder: Path) -> None:
+def test_damaged_or_wrong_weights_raise(folder: Path) -> None:
     (labels,) = folder.glob("*Labels.txt")
     (model,) = folder.glob("*.tflite")
     text = labels.read_text()

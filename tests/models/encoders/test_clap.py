@@ -91,29 +91,29 @@ SOUNDS = {
 
 @pytest.mark.parametrize("name", SOUNDS)
 @pytest.mark.parametrize("truncation", ["rand_trunc", "fusion"])
-def test_the_spectrogram_is_the_extractors(
+def test_spectrogram_equals_the_extractor(
     name: str, truncation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(np.random, "choice", Middle.choice)
     monkeypatch.setattr(np.random, "randint", Middle.randint)
     extractor = ClapFeatureExtractor(truncation=truncation)
     expected = extractor(SOUNDS[name].samples, sampling_rate=RATE, return_tensors="pt")
-    found = ClapSpectrogram(extractor)(SOUNDS[name].samples)
-    torch.testing.assert_close(found, expected["input_features"][0].float(), atol=1e-4, rtol=0)
+    actual = ClapSpectrogram(extractor)(SOUNDS[name].samples)
+    torch.testing.assert_close(actual, expected["input_features"][0].float(), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("padding", ["repeatpad", "repeat", "pad"])
 @pytest.mark.parametrize("n_samples", [100_001, 240_000, 479_999])
-def test_short_sounds_are_filled_up_as_the_extractor_does(padding: str, n_samples: int) -> None:
+def test_short_audio_is_padded_as_by_the_extractor(padding: str, n_samples: int) -> None:
     extractor = ClapFeatureExtractor(truncation="rand_trunc", padding=padding)
     samples = noise(n_samples).samples
     expected = extractor(samples, sampling_rate=RATE, return_tensors="pt")
-    found = ClapSpectrogram(extractor)(samples)
-    torch.testing.assert_close(found, expected["input_features"][0].float(), atol=1e-4, rtol=0)
+    actual = ClapSpectrogram(extractor)(samples)
+    torch.testing.assert_close(actual, expected["input_features"][0].float(), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("n_starts", [1, 2, 3, 300])
-def test_the_parts_of_a_long_sound_are_some_that_the_extractor_may_choose(n_starts: int) -> None:
+def test_parts_of_long_audio_are_possible_choices_of_the_extractor(n_starts: int) -> None:
     thirds = np.array_split(np.arange(n_starts), 3)
     for start, third in zip(middle_starts(n_starts), thirds, strict=True):
         assert start in (third if len(third) else [0])
@@ -130,7 +130,7 @@ def test_embeddings_agree_with_transformers(
     reference = ClapModel.from_pretrained(folder).eval()
     encoder = CLAP(str(folder), batch_size=2)
     sounds = [noise(480_000), tone(480_000), noise(30_000), noise(700_000)]
-    found = np.stack(list(encoder.embed_audio(sounds)))
+    actual = np.stack(list(encoder.embed_audio(sounds)))
     with torch.inference_mode():
         expected = torch.cat(
             [  # one by one: in a batch, transformers fuses only one short sound, at random
@@ -142,14 +142,14 @@ def test_embeddings_agree_with_transformers(
         ).numpy()
         inputs = AutoTokenizer.from_pretrained(folder)(TEXTS, return_tensors="pt", padding=True)
         texts = reference.get_text_features(**inputs).pooler_output.numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
     np.testing.assert_allclose(encoder.embed_texts(TEXTS), texts, atol=1e-5)
     assert expected.std(axis=0).max() > 0.01  # the model does tell sounds apart
     assert texts.std(axis=0).max() > 1e-3
 
 
 @pytest.mark.parametrize("which", ["folder", "fused_folder"])
-def test_probabilities_are_those_of_the_pipeline(
+def test_probabilities_equal_the_pipeline_of_transformers(
     which: str, request: pytest.FixtureRequest
 ) -> None:
     folder = request.getfixturevalue(which)
@@ -163,7 +163,7 @@ def test_probabilities_are_those_of_the_pipeline(
     assert result.scores.std(axis=0).max() > 1e-3
 
 
-def test_masks_of_exact_zeros_change_no_bit(folder: Path) -> None:
+def test_exact_masks_do_not_change_outputs(folder: Path) -> None:
     plain, exact = (ClapModel.from_pretrained(folder).eval() for _ in range(2))
     mask_exactly(exact)
     features = torch.randn(2, 1, 1001, 64, generator=torch.Generator().manual_seed(0))
@@ -182,14 +182,14 @@ def _layers(model: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("which", ["clap", "fused"])
-def test_it_keeps_both_contracts(which: str, request: pytest.FixtureRequest) -> None:
+def test_contracts_of_both_protocols(which: str, request: pytest.FixtureRequest) -> None:
     encoder = request.getfixturevalue(which)
     check_joint_encoder(encoder)
     check_encoder(encoder)
 
 
 @pytest.mark.parametrize("which", ["folder", "fused_folder"])
-def test_the_batch_size_changes_no_answer(which: str, request: pytest.FixtureRequest) -> None:
+def test_batch_size_does_not_change_outputs(which: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(which)
     sounds = [noise(RATE * (n + 7), seed=n) for n in range(5)]
     one, two = (CLAP(str(folder), batch_size=size) for size in (1, 3))
@@ -198,7 +198,7 @@ def test_the_batch_size_changes_no_answer(which: str, request: pytest.FixtureReq
     assert one.info == two.info
 
 
-def test_frames_follow_time_and_their_mean_is_what_is_projected(clap: CLAP, folder: Path) -> None:
+def test_mean_of_frames_is_projected_to_the_embedding(clap: CLAP, folder: Path) -> None:
     sound = noise(480_000)
     burst = np.array(sound.samples)
     burst[7 * RATE : 8 * RATE] += tone(RATE).samples
@@ -213,19 +213,19 @@ def test_frames_follow_time_and_their_mean_is_what_is_projected(clap: CLAP, fold
     np.testing.assert_allclose(plain.mean(axis=0), output.pooler_output[0], atol=1e-5)
 
 
-def test_any_rate_is_taken_and_beyond_ten_seconds_the_beginning_is_heard(clap: CLAP) -> None:
+def test_audio_is_resampled_and_cropped_to_ten_seconds(clap: CLAP) -> None:
     long = noise(30 * 16_000, rate=16_000)
     head = Waveform(long.samples[: 11 * 16_000], 16_000)
     whole, cropped = clap.embed_audio([long, head])
     np.testing.assert_array_equal(whole, cropped)
 
 
-def test_the_scale_is_the_models(clap: CLAP, folder: Path) -> None:
+def test_logit_scale_is_that_of_the_model(clap: CLAP, folder: Path) -> None:
     assert clap.logit_scale == pytest.approx(1 / 0.07)
     assert clap.info.options == {"dtype": "float32"}
 
 
-def test_texts_that_are_too_long_are_refused_and_not_cut(clap: CLAP) -> None:
+def test_too_long_text_raises(clap: CLAP) -> None:
     with pytest.raises(InvalidInputError, match=r"has \d+ tokens, but .* takes at most 64"):
         clap.embed_texts(["rain", "rain " * 70])
 
@@ -240,12 +240,12 @@ def test_special_tokens_in_a_label_are_text(clap: CLAP) -> None:
         clap.embed_texts(["a\ud800"])
 
 
-def test_a_sound_too_short_to_be_resampled_is_refused(clap: CLAP) -> None:
+def test_audio_too_short_for_resampling_raises(clap: CLAP) -> None:
     with pytest.raises(UnsupportedInputError, match="too short to be resampled"):
         list(clap.embed_audio([noise(1, rate=1_000_000)]))
 
 
-def test_bfloat16_stays_close(clap: CLAP, folder: Path) -> None:
+def test_bfloat16_is_close_to_float32(clap: CLAP, folder: Path) -> None:
     half = CLAP(str(folder), dtype="bfloat16")
     (one,), (two,) = clap.embed_audio([noise(480_000)]), half.embed_audio([noise(480_000)])
     assert two.dtype == np.float32
@@ -254,7 +254,7 @@ def test_bfloat16_stays_close(clap: CLAP, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"dtype": "int8"}, {"batch_size": 0}])
-def test_wrong_options_are_refused(folder: Path, options: Any) -> None:
+def test_invalid_options_raise(folder: Path, options: Any) -> None:
     with pytest.raises(InvalidInputError, match=next(iter(options))):
         CLAP(str(folder), **options)
 
@@ -266,14 +266,14 @@ def copy(folder: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_damaged_weights_are_refused(copy: Path) -> None:
+def test_damaged_weights_raise(copy: Path) -> None:
     file = copy / "model.safetensors"
     file.write_bytes(file.read_bytes()[:5000])
     with pytest.raises(WeightsError, match="missing or incomplete"):
         list(CLAP(str(copy)).embed_audio([noise(RATE)]))
 
 
-def test_the_config_of_another_model_is_refused(copy: Path) -> None:
+def test_config_of_another_model_raises(copy: Path) -> None:
     (copy / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(WeightsError, match="expected a CLAP, found 'bert'"):
         CLAP(str(copy))
@@ -288,7 +288,7 @@ def test_the_config_of_another_model_is_refused(copy: Path) -> None:
         ("max_length_s", 20, "disagree"),
     ],
 )
-def test_a_preprocessor_of_another_model_is_refused(
+def test_preprocessor_of_another_model_raises(
     copy: Path, name: str, value: Any, words: str
 ) -> None:
     file = copy / "processor_config.json"
@@ -301,7 +301,7 @@ def test_a_preprocessor_of_another_model_is_refused(
         CLAP(str(copy))
 
 
-def test_a_tokenizer_of_another_model_is_refused(copy: Path) -> None:
+def test_tokenizer_of_another_model_raises(copy: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(copy)
     tokenizer.add_tokens([f"crow{n}" for n in range(300)])
     tokenizer.save_pretrained(copy)
@@ -309,7 +309,7 @@ def test_a_tokenizer_of_another_model_is_refused(copy: Path) -> None:
         CLAP(str(copy)).embed_texts(["crow"])
 
 
-def test_a_folder_without_preprocessor_or_tokenizer_is_refused(copy: Path) -> None:
+def test_folder_without_preprocessor_or_tokenizer_raises(copy: Path) -> None:
     (copy / "tokenizer.json").unlink()
     with pytest.raises(WeightsError, match="no readable tokenizer"):
         CLAP(str(copy)).embed_texts(["rain"])

@@ -1,4 +1,4 @@
-"""From files to an LTU: folders of several files, converted folders, and what is told of faults."""
+"""LTU checkpoints: folders of several files, converted folders, and messages about faults."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ def in_bins(base: Path, folder: Path) -> None:
         (folder / f"{index}.index.json").write_text(json.dumps({"weight_map": named}))
 
 
-def test_a_base_in_pickled_shards_loads_as_one_of_safetensors(
+def test_pickled_shards_of_a_base_load_like_safetensors(
     checkpoint: Path, base: Path, tmp_path: Path
 ) -> None:
     in_bins(base, tmp_path / "vicuna_ltu")
@@ -54,16 +54,14 @@ def test_a_base_in_pickled_shards_loads_as_one_of_safetensors(
     assert answers(loaded) == answers(LTU.from_pretrained(checkpoint, base=base))
 
 
-def test_a_shard_that_the_index_names_and_nobody_has_is_told(
-    checkpoint: Path, base: Path, tmp_path: Path
-) -> None:
+def test_missing_shard_of_an_index_raises(checkpoint: Path, base: Path, tmp_path: Path) -> None:
     in_bins(base, tmp_path / "vicuna_ltu")
     (tmp_path / "vicuna_ltu" / "pytorch_model-00002-of-00002.bin").unlink()
-    with pytest.raises(WeightsError, match=r"names pytorch_model-00002-of-00002\.bin.*not there"):
+    with pytest.raises(WeightsError, match=r"names pytorch_model-00002-of-00002\.bin.*is missing"):
         LTU.from_pretrained(checkpoint, base=tmp_path / "vicuna_ltu")
 
 
-def test_checkpoint_and_base_are_both_on_record(checkpoint: Path, base: Path) -> None:
+def test_info_has_hashes_of_checkpoint_and_base(checkpoint: Path, base: Path) -> None:
     info = LTU.from_pretrained(checkpoint, base=base).info
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     assert info.revision == digest[:16]
@@ -77,7 +75,7 @@ def converted(checkpoint: Path, base: Path, tmp_path_factory: pytest.TempPathFac
     return convert_ltu(checkpoint, tmp_path_factory.mktemp("made") / "ltu", base=base)
 
 
-def test_a_converted_folder_loads_in_one_call_and_answers_the_same(
+def test_converted_folder_gives_the_responses_of_the_published_checkpoint(
     converted: Path, checkpoint: Path, base: Path
 ) -> None:
     published = LTU.from_pretrained(checkpoint, base=base)
@@ -91,7 +89,7 @@ def test_a_converted_folder_loads_in_one_call_and_answers_the_same(
     assert response == answers(published)[1]
 
 
-def test_a_language_model_that_was_trained_is_kept_whole(
+def test_save_ltu_keeps_trained_weights_of_the_language_model(
     checkpoint: Path, base: Path, tmp_path: Path
 ) -> None:
     """What an adapter's folder would not have: the LLaMA's own weights."""
@@ -109,7 +107,7 @@ def test_a_language_model_that_was_trained_is_kept_whole(
         assert torch.equal(tensor, expected[name]), name
 
 
-def test_every_number_keeps_its_format_and_large_models_are_split(
+def test_conversion_keeps_number_formats_and_writes_shards(
     checkpoint: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half = tmp_path / "half"
@@ -127,11 +125,11 @@ def test_every_number_keeps_its_format_and_large_models_are_split(
     expected = answers(LTU.from_pretrained(checkpoint, base=half))
     assert answers(LTU.from_pretrained(folder)) == expected
     shards[0].unlink()
-    with pytest.raises(WeightsError, match="not there"):
+    with pytest.raises(WeightsError, match="is missing"):
         LTU.from_pretrained(folder)
 
 
-def test_an_ltuas_is_converted_with_the_encoder_that_it_hears_by(
+def test_converted_ltuas_includes_the_whisper_encoder_only(
     checkpoint_as: Path, base_as: Path, whisper: Path, tmp_path: Path
 ) -> None:
     folder = convert_ltu(checkpoint_as, tmp_path / "ltuas", base=base_as, whisper=whisper)
@@ -142,19 +140,18 @@ def test_an_ltuas_is_converted_with_the_encoder_that_it_hears_by(
     assert answers(LTU.from_pretrained(folder)) == answers(published)
 
 
-def test_the_command_converts_and_says_where(checkpoint: Path, base: Path, tmp_path: Path) -> None:
+def test_convert_command_prints_the_folder(checkpoint: Path, base: Path, tmp_path: Path) -> None:
     out = tmp_path / "ltu tiny"
     process = run_cli("convert", str(checkpoint), "--base", str(base), "--out", str(out))
     assert process.returncode == 0, process.stderr
     assert f"wrote {out}" in process.stdout
     card = json.loads((out / "ltu.json").read_text())
     assert card["origin"]["checkpoint"] == "ltu_tiny.bin"
-    again = run_cli("convert", str(checkpoint), "--base", str(base), "--out", str(out))
-    assert again.returncode == 2
-    assert "already exists" in again.stderr
+    with pytest.raises(InvalidInputError, match="already exists"):
+        convert_ltu(checkpoint, out, base=base)
 
 
-def test_a_conversion_that_fails_leaves_no_folder_under_the_name(
+def test_failed_conversion_leaves_no_folder(
     checkpoint: Path, checkpoint_as: Path, base: Path, base_as: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "ltu"
@@ -170,14 +167,14 @@ def test_a_conversion_that_fails_leaves_no_folder_under_the_name(
     assert not (out / "torn.safetensors").exists()
 
 
-def test_what_a_converted_folder_lacks_is_told(converted: Path, tmp_path: Path) -> None:
+def test_incomplete_converted_folder_raises(converted: Path, tmp_path: Path) -> None:
     copy = tmp_path / "ltu"
     copy.mkdir()
     with pytest.raises(WeightsError, match=r"ltu\.json is missing, so this is not a converted LTU"):
         LTU.from_pretrained(copy)
     card = json.loads((converted / "ltu.json").read_text())
     (copy / "ltu.json").write_text(json.dumps(card))
-    with pytest.raises(WeightsError, match="holds no weights"):
+    with pytest.raises(WeightsError, match=r"expected weights .*found none"):
         LTU.from_pretrained(copy)
     (copy / "model.safetensors").write_bytes((converted / "model.safetensors").read_bytes())
     with pytest.raises(WeightsError, match="no tokenizer"):
@@ -190,22 +187,22 @@ def test_what_a_converted_folder_lacks_is_told(converted: Path, tmp_path: Path) 
         LTU.from_pretrained(copy)
 
 
-def test_a_trained_file_without_its_base_is_told(checkpoint: Path) -> None:
+def test_trained_file_without_base_raises(checkpoint: Path) -> None:
     with pytest.raises(WeightsError, match=r"needs base=.*lmsys/vicuna-7b-v1\.1"):
         LTU.from_pretrained(checkpoint)
 
 
 @pytest.mark.parametrize("ltu", PUBLISHED, ids=lambda ltu: ltu.name)
-def test_a_published_name_is_answered_with_what_to_get(ltu: object, base: Path) -> None:
+def test_published_name_raises_with_download_instructions(ltu: object, base: Path) -> None:
     assert isinstance(ltu, type(PUBLISHED[0]))
     for spelling in (ltu.name, ltu.name.lower(), ltu.name.replace("-", " ")):
         for given in (None, base):
-            with pytest.raises(WeightsError) as told:
+            with pytest.raises(WeightsError) as caught:
                 LTU.from_pretrained(spelling, base=given)
             for word in (ltu.checkpoint, ltu.base, "GiB", "github.com/YuanGongND/ltu"):
-                assert word in str(told.value)
+                assert word in str(caught.value)
 
 
-def test_numbers_of_unknown_format_or_width_are_refused(checkpoint: Path, base: Path) -> None:
+def test_unknown_quantization_raises(checkpoint: Path, base: Path) -> None:
     with pytest.raises(InvalidInputError, match="one of 8bit, 4bit, got 'int3'"):
         LTU.from_pretrained(checkpoint, base=base, quantization="int3")  # type: ignore[arg-type]

@@ -51,7 +51,7 @@ def original(name: str) -> list[tuple[int, ...]]:
         ("D8.sampled_ids_seed1234", 0, SAMPLED),
     ],
 )
-def test_ids_equal_the_originals(name: str, which: int | None, decoding: Decoding) -> None:
+def test_generated_ids_equal_the_original(name: str, which: int | None, decoding: Decoding) -> None:
     (answer,) = generate(tiny_net(), [prompt(which)], decoding, eos_token_id=END)
     assert [answer.ids] == original(name)
     assert not answer.ended
@@ -69,11 +69,11 @@ def test_ids_equal_the_originals(name: str, which: int | None, decoding: Decodin
         ("D7.temp1_scores_step0", SAMPLED),
     ],
 )
-def test_scores_that_tokens_are_drawn_by_equal_the_originals(name: str, decoding: Decoding) -> None:
+def test_processed_scores_equal_the_original(name: str, decoding: Decoding) -> None:
     """After penalty, temperature, top-k and top-p, in that order; -inf where cut."""
     llama: Any = tiny_net().llama
     with torch.inference_mode():
-        found = llama.generate(
+        actual = llama.generate(
             **batch_inputs(tiny_net(), [prompt(0)]),
             output_scores=True,
             return_dict_in_generate=True,
@@ -81,10 +81,10 @@ def test_scores_that_tokens_are_drawn_by_equal_the_originals(name: str, decoding
         )
     expected = golden()[name]
     assert (expected == -torch.inf).any()
-    close(found.scores[0], expected)
+    close(actual.scores[0], expected)
 
 
-def test_batches_of_equal_prompts_equal_the_originals() -> None:
+def test_batch_of_equal_prompts_equals_the_original() -> None:
     both = [prompt(0), prompt(1)]
     answers = generate(tiny_net(), both, GREEDY, eos_token_id=END)
     assert [answer.ids for answer in answers] == original("D9.batch2_same_prompt_ids")
@@ -96,14 +96,14 @@ def test_batches_of_equal_prompts_equal_the_originals() -> None:
 
 token_lists = st.lists(st.integers(3, 199), min_size=1, max_size=20)
 mixed_prompts = st.lists(
-    st.tuples(token_lists, st.sampled_from([None, 0, 1])), min_size=1, max_size=5
+    st.tuples(token_lists, st.sampled_from([None, 0, 1])), min_size=2, max_size=4
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @example(given_prompts=[([3], None), ([3], 0)], decoding=PENALISED)
 @given(given_prompts=mixed_prompts, decoding=st.sampled_from([GREEDY, PENALISED, SAMPLED]))
-def test_company_changes_no_answer(
+def test_batch_does_not_change_responses(
     given_prompts: list[tuple[list[int], int | None]], decoding: Decoding
 ) -> None:
     """Prompts of unequal length, with and without sound; this is what the original gets wrong."""
@@ -115,7 +115,7 @@ def test_company_changes_no_answer(
     assert together == alone
 
 
-def test_sampling_follows_the_seed_and_leaves_the_global_generator_alone() -> None:
+def test_sampling_depends_on_the_seed_and_keeps_the_global_generator() -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()
     draw = [
@@ -131,18 +131,18 @@ def test_sampling_follows_the_seed_and_leaves_the_global_generator_alone() -> No
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     ids=token_lists,
     which=st.sampled_from([None, 0, 1]),
-    continuations=st.lists(token_lists, min_size=1, max_size=40),
+    continuations=st.lists(token_lists, min_size=1, max_size=36),
 )
 def test_likelihoods_over_a_shared_prefix_equal_full_passes(
     ids: list[int], which: int | None, continuations: list[list[int]]
 ) -> None:
     net, one = tiny_net(), prompt(which, torch.tensor([1, *ids]))
-    found = log_likelihood(net, one, continuations)
-    for continuation, likelihood in zip(continuations, found, strict=True):
+    actual = log_likelihood(net, one, continuations)
+    for continuation, likelihood in zip(continuations, actual, strict=True):
         whole = torch.tensor([[*one.input_ids.tolist(), *continuation]])
         audio = None if one.audio_tokens is None else one.audio_tokens[None]
         with torch.inference_mode():
@@ -153,7 +153,7 @@ def test_likelihoods_over_a_shared_prefix_equal_full_passes(
         assert likelihood.n_tokens == len(continuation)
 
 
-def test_what_cannot_be_answered_is_refused() -> None:
+def test_prompts_beyond_the_context_raise() -> None:
     net = tiny_net()
     with pytest.raises(UnsupportedInputError, match="context of 2048 tokens"):
         generate(net, [prompt(0)], Decoding(max_new_tokens=2000), eos_token_id=END)

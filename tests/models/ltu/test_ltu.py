@@ -25,6 +25,7 @@ from audioprobe.errors import (
     WeightsError,
 )
 from audioprobe.models.causal_lm.loading import read_tensors
+from audioprobe.models.ltu import model
 from audioprobe.models.ltu.model import DECODINGS, DEMO, LTU, PAPER
 from audioprobe.models.ltu.prompt import TEMPLATE
 from audioprobe.testing import check_likelihood_model
@@ -43,7 +44,7 @@ def noise(seconds: float, seed: int = 0) -> Waveform:
     return Waveform(values.astype(np.float32), 16_000)
 
 
-def test_a_published_checkpoint_loads_and_hears_as_the_original(ltu: LTU) -> None:
+def test_audio_tokens_of_a_published_checkpoint_equal_the_original(ltu: LTU) -> None:
     tokens = ltu._encode_audio(Waveform(chirp_10s().numpy(), 16_000)).tokens
     torch.testing.assert_close(tokens, golden()["audio_tokens"][0], atol=1e-4, rtol=0)
 
@@ -62,14 +63,14 @@ class Brief:
         return self._model.generate(prompts, decoding or BRIEF)
 
 
-def test_it_keeps_the_contract_of_likelihood_models(base: Path, checkpoint: Path) -> None:
+def test_contract_of_likelihood_models(base: Path, checkpoint: Path) -> None:
     # Double precision: a random model has near ties that float32's rounding would decide.
     model = LTU.from_pretrained(checkpoint, base=base, batch_size=3)
     model._net.double()
     check_likelihood_model(Brief(model))
 
 
-def test_only_new_tokens_are_decoded_and_the_end_is_told(ltu: LTU) -> None:
+def test_response_has_new_text_only_and_its_finish(ltu: LTU) -> None:
     (response,) = ltu.generate([Prompt("What is heard?", noise(1.0))], BRIEF)
     assert "Instruction" not in response.text
     assert response.finish == "length"
@@ -79,9 +80,9 @@ def test_only_new_tokens_are_decoded_and_the_end_is_told(ltu: LTU) -> None:
 def test_likelihoods_equal_full_passes_of_the_network(ltu: LTU) -> None:
     prompt = Prompt("Is it a crow?", noise(1.0))
     texts = ["yes", "crow", "crow calling", "a crow"]  # the second begins the third
-    (found,) = ltu.log_likelihood([prompt], texts)
+    (actual,) = ltu.log_likelihood([prompt], texts)
     encoded = ltu._encode(prompt)
-    for text, likelihood in zip(texts, found, strict=True):
+    for text, likelihood in zip(texts, actual, strict=True):
         ids = [
             *encoded.input_ids.tolist(),
             *ltu._tokenizer(text, add_special_tokens=False).input_ids,
@@ -95,7 +96,7 @@ def test_likelihoods_equal_full_passes_of_the_network(ltu: LTU) -> None:
         assert likelihood.n_tokens == len(text)
 
 
-def test_one_sound_is_encoded_once_for_many_questions(ltu: LTU) -> None:
+def test_audio_is_encoded_once_for_several_questions(ltu: LTU) -> None:
     calls = []
     handle = ltu._net.prefix.encoder.register_forward_hook(lambda *_: calls.append(1))
     try:
@@ -106,7 +107,7 @@ def test_one_sound_is_encoded_once_for_many_questions(ltu: LTU) -> None:
     assert len(calls) == 1
 
 
-def test_what_is_beyond_ten_seconds_is_not_heard_and_that_is_told(ltu: LTU) -> None:
+def test_truncated_audio_is_reported(ltu: LTU) -> None:
     long = noise(15.0)
     (response,) = ltu.generate([Prompt("?", long)], BRIEF)
     assert response.details == {"truncated audio (s)": 4.76}
@@ -114,14 +115,14 @@ def test_what_is_beyond_ten_seconds_is_not_heard_and_that_is_told(ltu: LTU) -> N
         list(ltu.log_likelihood([Prompt("?", long)], ["a"]))
 
 
-def test_text_examples_are_shown_in_the_same_template(ltu: LTU) -> None:
+def test_text_examples_use_the_prompt_template(ltu: LTU) -> None:
     prompt = Prompt("Is a dog a bird?", examples=(Example("Is a crow a bird?", "Yes."),))
     text = ltu._tokenizer.decode(ltu._encode(prompt).input_ids, skip_special_tokens=True)
     first, second = (TEMPLATE.format(q) for q in ("Is a crow a bird?", "Is a dog a bird?"))
     assert text == f"{first}Yes.\n\n{second}"
 
 
-def test_the_originals_decodings_are_presets() -> None:
+def test_decodings_of_the_originals_are_presets() -> None:
     assert (PAPER.top_k, PAPER.repetition_penalty) == (500, 1.1)
     assert (DEMO.top_k, DEMO.repetition_penalty) == (50, 1.0)
     assert PAPER.temperature == DEMO.temperature == 0.1
@@ -130,22 +131,24 @@ def test_the_originals_decodings_are_presets() -> None:
     assert DECODINGS["greedy"] == Decoding()
 
 
-def test_only_the_latest_sounds_are_remembered(ltu: LTU) -> None:
-    for seed in range(70):
+def test_cache_keeps_the_latest_audio_only(ltu: LTU, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "_CACHED_CLIPS", 4)
+    ltu._audio_cache.clear()
+    for seed in range(6):
         ltu._encode_audio(noise(0.1, seed=1000 + seed))
-    assert len(ltu._audio_cache) == 64
-    assert noise(0.1, seed=1069).digest() in ltu._audio_cache
+    assert len(ltu._audio_cache) == 4
+    assert noise(0.1, seed=1005).digest() in ltu._audio_cache
     assert noise(0.1, seed=1000).digest() not in ltu._audio_cache
 
 
-def test_it_captions_for_a_classifier(ltu: LTU) -> None:
+def test_caption_classifier_accepts_an_ltu(ltu: LTU) -> None:
     classifier = CaptionClassifier(ltu, KeywordScorer(), decoding=BRIEF)
     result = classifier([noise(1.0), noise(2.0)], ["crow", "rain"])
     assert len(result.captions) + len(result.failures) == 2
     assert result.provenance.components["model"].options["base"].startswith("vicuna_tiny")  # type: ignore[union-attr]
 
 
-def test_what_was_not_heard_is_on_record_beside_the_caption(ltu: LTU) -> None:
+def test_truncated_audio_is_stored_with_the_caption(ltu: LTU) -> None:
     reading = Windowing(seconds=15.0)
     classifier = CaptionClassifier(ltu, KeywordScorer(), decoding=BRIEF, windowing=reading)
     result = classifier([noise(15.0)], ["crow"])
@@ -155,20 +158,20 @@ def test_what_was_not_heard_is_on_record_beside_the_caption(ltu: LTU) -> None:
     assert "truncated audio (s): 4.76" in result.to_csv()
 
 
-def test_continuations_may_share_a_beginning_and_must_not_be_empty(ltu: LTU) -> None:
+def test_continuations_may_share_a_prefix_and_must_not_be_empty(ltu: LTU) -> None:
     labels = ["crow", "crow calling", "cro", "crow"]
     prompt = Prompt("Which?", noise(1.0))
     (together,) = ltu.log_likelihood([prompt], labels)
-    for label, found in zip(labels, together, strict=True):
+    for label, actual in zip(labels, together, strict=True):
         ((alone,),) = ltu.log_likelihood([prompt], [label])
-        assert found.total == pytest.approx(alone.total, abs=1e-4)
+        assert actual.total == pytest.approx(alone.total, abs=1e-4)
     assert together[1].total < together[0].total < together[2].total
     with pytest.raises(InvalidInputError, match="at least one token"):
         list(ltu.log_likelihood([prompt], ["crow", ""]))
     assert list(ltu.log_likelihood([prompt], [])) == [[]]
 
 
-def test_a_batch_beyond_the_memory_is_halved_and_answers_stay(ltu: LTU) -> None:
+def test_batch_beyond_memory_is_halved_with_the_same_responses(ltu: LTU) -> None:
     """The shortage is made: every pass over more than one prompt fails as a GPU's would."""
     prompts = [Prompt(f"Question {n}?", noise(1.0, seed=n)) for n in range(3)]
     expected = list(ltu.generate(prompts, BRIEF))
@@ -186,7 +189,7 @@ def test_a_batch_beyond_the_memory_is_halved_and_answers_stay(ltu: LTU) -> None:
 
 
 @pytest.mark.parametrize("where", ["prefix", "llama"])
-def test_one_prompt_beyond_the_memory_is_told_with_what_would_fit(ltu: LTU, where: str) -> None:
+def test_single_prompt_beyond_memory_raises_with_advice(ltu: LTU, where: str) -> None:
     """The shortage is made: in the audio half, or in the language model."""
 
     def fail(*_: object) -> None:
@@ -216,16 +219,14 @@ def test_one_prompt_beyond_the_memory_is_told_with_what_would_fit(ltu: LTU, wher
         (Prompt("long " * 500), UnsupportedInputError, "context of 2048"),
     ],
 )
-def test_prompts_that_it_cannot_take_are_refused(
+def test_unsupported_prompts_raise(
     ltu: LTU, prompt: Prompt, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
         list(ltu.generate([prompt], BRIEF))
 
 
-def test_a_full_fine_tune_needs_no_weights_of_the_base(
-    base: Path, tmp_path: Path, ltu: LTU
-) -> None:
+def test_full_fine_tune_needs_no_weights_of_the_base(base: Path, tmp_path: Path, ltu: LTU) -> None:
     whole = {f"base_model.model.{k}": v for k, v in tiny_base().items()} | tiny_trainable()
     torch.save(whole, tmp_path / "full_ft.bin")
     for file in base.iterdir():
@@ -236,7 +237,7 @@ def test_a_full_fine_tune_needs_no_weights_of_the_base(
     assert list(full.generate(prompts, BRIEF)) == list(ltu.generate(prompts, BRIEF))
 
 
-def test_a_stage_one_checkpoint_without_lora_loads(base: Path, tmp_path: Path) -> None:
+def test_stage_one_checkpoint_without_lora_loads(base: Path, tmp_path: Path) -> None:
     stage_one = {k: v for k, v in tiny_trainable().items() if "lora" not in k}
     save_file(stage_one, tmp_path / "stage1.safetensors")
     model = LTU.from_pretrained(tmp_path / "stage1.safetensors", base=base)
@@ -244,7 +245,7 @@ def test_a_stage_one_checkpoint_without_lora_loads(base: Path, tmp_path: Path) -
     assert list(model.generate([Prompt("?", noise(1.0))], BRIEF))
 
 
-def test_bad_checkpoints_are_refused_and_never_executed(base: Path, tmp_path: Path) -> None:
+def test_damaged_or_malicious_checkpoints_raise(base: Path, tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return (Path.touch, (tmp_path / "executed",))  # type: ignore[return-value]
@@ -269,7 +270,7 @@ def test_bad_checkpoints_are_refused_and_never_executed(base: Path, tmp_path: Pa
         read_tensors(tmp_path / "list.bin")
 
 
-def test_a_base_of_another_kind_or_a_base_in_place_of_the_checkpoint_is_refused(
+def test_wrong_base_or_base_as_checkpoint_raises(
     base: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
@@ -279,7 +280,7 @@ def test_a_base_of_another_kind_or_a_base_in_place_of_the_checkpoint_is_refused(
         LTU.from_pretrained(base / "model.safetensors", base=base)
 
 
-def test_half_precision_stays_close(base: Path, checkpoint: Path, ltu: LTU) -> None:
+def test_bfloat16_audio_tokens_are_close_to_float32(base: Path, checkpoint: Path, ltu: LTU) -> None:
     half = LTU.from_pretrained(checkpoint, base=base, dtype="bfloat16")
     sound = Waveform(chirp_10s().numpy(), 16_000)
     one, other = (

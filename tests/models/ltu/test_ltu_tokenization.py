@@ -28,7 +28,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBa
 
 
 @pytest.mark.parametrize("example", GOLDEN["prompts"], ids=lambda e: e["instruction"][-30:])
-def test_prompts_have_the_originals_ids(
+def test_prompt_ids_equal_the_original(
     tokenizer: PreTrainedTokenizerBase, example: dict[str, Any]
 ) -> None:
     prompt = write_prompt(example["instruction"], example.get("input", ""))
@@ -36,7 +36,7 @@ def test_prompts_have_the_originals_ids(
     assert tokenize(tokenizer, prompt) == example["input_ids"]
 
 
-def test_an_answer_continues_its_prompt_as_in_training(
+def test_continuation_ids_equal_those_of_training(
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
     """Tokenised by itself it would begin with a space, which the model never saw there."""
@@ -47,7 +47,7 @@ def test_an_answer_continues_its_prompt_as_in_training(
     assert tokenizer(answer, add_special_tokens=False).input_ids != expected
 
 
-def test_decoding_new_ids_gives_the_answer(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_decoded_ids_are_the_response(tokenizer: PreTrainedTokenizerBase) -> None:
     ids = GOLDEN["decode"]["ids_with_eos"]
     new = ids[len(GOLDEN["prompts"][0]["input_ids"]) :]
     text = tokenizer.decode(new, skip_special_tokens=True)
@@ -67,7 +67,7 @@ def test_missing_beginning_of_sequence_is_added(tokenizer: PreTrainedTokenizerBa
 
 
 @pytest.mark.parametrize("example", GOLDEN["train_examples"], ids=lambda e: str(e)[:60])
-def test_training_examples_have_the_originals_ids_and_targets(
+def test_ids_and_targets_of_training_examples_equal_the_original(
     tokenizer: PreTrainedTokenizerBase, example: dict[str, Any]
 ) -> None:
     """But for the first token as a target, which the original's loss passes over anyway."""
@@ -80,7 +80,7 @@ def test_training_examples_have_the_originals_ids_and_targets(
     assert labels[1:] == example["labels"][1:]
 
 
-def test_a_batch_holds_the_originals_ids_and_targets(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_ids_and_targets_of_a_batch_equal_the_original(tokenizer: PreTrainedTokenizerBase) -> None:
     """The original pads on the left, up to a multiple of eight; ours on the right."""
     original = load_file(DATA / "collated_batch.safetensors")
     texts = [e["example"] for e in GOLDEN["train_examples"][:3]]

@@ -1,4 +1,4 @@
-"""The small LTU that ships: whole, light, known by its card, and able to hear what it learned."""
+"""The small LTU in the package: size, model card, accuracy on held-out synthetic clips."""
 
 import hashlib
 import json
@@ -24,19 +24,19 @@ def mini() -> LTU:
     return LTU.from_pretrained("mini")
 
 
-def test_it_is_light_and_its_hash_is_that_of_its_card(mini: LTU) -> None:
+def test_adapter_is_small_and_has_the_hash_of_its_card(mini: LTU) -> None:
     digest = hashlib.sha256((MINI / ADAPTER).read_bytes()).hexdigest()
     assert (MINI / ADAPTER).stat().st_size <= 20e6
     assert json.loads((MINI / CARD).read_text())["origin"]["sha256"] == digest
     assert mini.info.options["sha256"] == digest
 
 
-def test_it_was_made_by_the_recipe_that_ships() -> None:
+def test_stored_recipe_is_the_shipped_recipe() -> None:
     made_by = from_json(Recipe, (MINI / RECIPE).read_text(encoding="utf-8"))
     assert made_by == read_recipe("mini")
 
 
-def test_its_card_tells_what_it_is_not_and_how_well_it_hears() -> None:
+def test_readme_has_the_limits_and_every_measure() -> None:
     card = (MINI / "README.md").read_text(encoding="utf-8")
     assert "no substitute for LTU-13B" in card
     assert "audioprobe train mini" in card
@@ -45,8 +45,8 @@ def test_its_card_tells_what_it_is_not_and_how_well_it_hears() -> None:
             assert str(measure.estimate) in card.replace("\\", ""), (path.stem, measure.name)
 
 
-def test_it_tells_familiar_sources_apart_that_it_never_heard(mini: LTU) -> None:
-    scenes = Synthetic(n_clips=30, most=1, palette=SOURCES, seed=123)
+def test_label_likelihoods_rank_held_out_synthetic_clips(mini: LTU) -> None:
+    scenes = Synthetic(n_clips=12, most=1, palette=SOURCES, seed=123)
     classifier = LikelihoodClassifier(mini, question=LABELS_QUESTION, template="Labels: {}")
     result = classifier(scenes.clips("test"), scenes.labels)
     auc = result.evaluate().auc.value
@@ -54,15 +54,15 @@ def test_it_tells_familiar_sources_apart_that_it_never_heard(mini: LTU) -> None:
     assert auc > 0.85
 
 
-def test_it_captions_recordings_in_words(mini: LTU) -> None:
-    heard = [read_waveform(clip) for clip in Recordings().clips()[:3]]
-    answers = list(mini.generate([Prompt(CAPTION_QUESTION, audio=sound) for sound in heard]))
+def test_captions_of_recordings_have_the_trained_format(mini: LTU) -> None:
+    clips = [read_waveform(clip) for clip in Recordings().clips()[:3]]
+    answers = list(mini.generate([Prompt(CAPTION_QUESTION, audio=sound) for sound in clips]))
     assert all(answer.text.startswith("Audio caption:") for answer in answers)
     assert all(answer.finish == "stop" for answer in answers)
 
 
-def test_it_answers_the_same_alone_and_in_a_batch(mini: LTU) -> None:
-    scenes = Synthetic(n_clips=3, most=1, palette=SOURCES).clips("test")
+def test_mini_responses_do_not_depend_on_the_batch(mini: LTU) -> None:
+    scenes = Synthetic(n_clips=2, most=1, palette=SOURCES).clips("test")
     prompts = [Prompt(CAPTION_QUESTION, audio=scene.waveform) for scene in scenes]
     alone = [next(iter(mini.generate([prompt]))).text for prompt in prompts]
     assert [answer.text for answer in mini.generate(prompts)] == alone

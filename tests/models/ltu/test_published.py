@@ -1,4 +1,4 @@
-"""What is said of published LTUs follows from their shapes."""
+"""Figures about published LTUs equal those of their shapes."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def count(module: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("ltu", PUBLISHED, ids=lambda ltu: ltu.name)
-def test_parameters_are_counted_right(ltu: PublishedLTU) -> None:
+def test_parameter_counts_equal_those_of_the_networks(ltu: PublishedLTU) -> None:
     audio = TltrConfig() if ltu.whisper else CavMaeConfig()
     with torch.device("meta"):
         net = LTUNetwork(LTUConfig(audio=audio, llama=LLAMA[ltu.name.rpartition("-")[2]]))
@@ -46,14 +46,14 @@ def test_memory_by_number_format() -> None:
     assert sizes[3] > sizes[1] / 2, "the rest is not quantised"
 
 
-def test_names_are_found_however_they_are_written() -> None:
+def test_names_match_in_any_spelling() -> None:
     assert published("LTU 13b") is PUBLISHED[1]
     assert published("ltu_as_7B") is PUBLISHED[2]
     assert published("ltu") is None
 
 
 @pytest.mark.parametrize("ltu", PUBLISHED, ids=lambda ltu: ltu.name)
-def test_the_how_to_gives_the_same_figures(ltu: PublishedLTU) -> None:
+def test_how_to_page_has_the_same_figures(ltu: PublishedLTU) -> None:
     page = Path(__file__).parents[3] / "docs" / "how-to" / "ltu-weights.md"
     wanted = ("float32", "bfloat16", "8bit", "4bit")
     sizes = " | ".join(f"{ltu.gibibytes(p):.1f}" for p in PRECISIONS if p in wanted)

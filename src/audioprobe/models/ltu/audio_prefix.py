@@ -146,8 +146,9 @@ class CavMaePrefix(AudioPrefix):
             Shape (n_clips, n_tokens, width).
         """
         config = self.encoder.config
-        by_step = tokens.unflatten(1, (config.n_bands, config.n_steps)).mean(dim=1)
-        return by_step.unflatten(1, (-1, TIME_POOLING)).mean(dim=2)
+        n_clips, _, width = tokens.shape
+        by_step = tokens.reshape(n_clips, config.n_bands, config.n_steps, width).mean(dim=1)
+        return by_step.reshape(n_clips, -1, TIME_POOLING, width).mean(dim=2)
 
     def project(self, pooled: Tensor) -> Tensor:
         """Scale, normalise without parameters and project, shape (n_clips, n_tokens, hidden)."""

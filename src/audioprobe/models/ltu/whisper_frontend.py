@@ -58,7 +58,8 @@ class WhisperFeatures(nn.Module):
     def forward(self, mel: Tensor) -> Tensor:
         """Return inputs of `TltrEncoder`, shape (n_clips, n_blocks, n_frames / 40, width)."""
         states = self.states(mel)[1:].transpose(0, 1)
-        return states.unflatten(2, (-1, POSITIONS_PER_STEP)).mean(dim=3)
+        n_clips, n_blocks, _, width = states.shape
+        return states.reshape(n_clips, n_blocks, -1, POSITIONS_PER_STEP, width).mean(dim=3)
 
 
 class WhisperFrontend:

@@ -38,11 +38,11 @@ def _without_gradients() -> object:
         yield
 
 
-def as_golden(found: Tensor, name: str) -> None:
-    close(found, golden()[name])
+def as_golden(actual: Tensor, name: str) -> None:
+    close(actual, golden()[name])
 
 
-def test_encoder_stages_equal_the_originals() -> None:
+def test_encoder_stages_equal_the_original() -> None:
     encoder = tiny_prefix().encoder
     tokens = encoder.embed(spectrograms())
     as_golden(tokens[:, EVERY_16TH], "enc.patch_embed")
@@ -55,7 +55,7 @@ def test_encoder_stages_equal_the_originals() -> None:
     as_golden(encoder(spectrograms())[:, EVERY_16TH], "enc.out")
 
 
-def test_pooling_scaling_and_projection_equal_the_originals() -> None:
+def test_pooling_scaling_and_projection_equal_the_original() -> None:
     prefix = tiny_prefix()
     pooled = prefix.pool(prefix.encoder(spectrograms()))
     as_golden(pooled, "pool.time_pool")
@@ -63,7 +63,7 @@ def test_pooling_scaling_and_projection_equal_the_originals() -> None:
     as_golden(prefix(spectrograms()), "audio_tokens")
 
 
-def test_norms_have_the_right_epsilon() -> None:
+def test_norms_have_the_epsilon_of_the_original() -> None:
     """Inputs so small that a wrong epsilon shows; elsewhere it would not."""
     encoder, probe = tiny_prefix().encoder, golden()["E.probe_in"]
     as_golden(encoder.norm(probe), "E.norm_a_out")
@@ -76,7 +76,7 @@ def audio(*which: int) -> Tensor:
     return tokens
 
 
-def test_logits_with_and_without_sound_equal_the_originals() -> None:
+def test_logits_with_and_without_audio_equal_the_original() -> None:
     net, ids = tiny_net(), golden()["in.input_ids"]
     as_golden(net.embed(ids, audio(0)), "A.inputs_embeds_concat")
     as_golden(net(ids, audio(0)), "A.logits")
@@ -85,7 +85,7 @@ def test_logits_with_and_without_sound_equal_the_originals() -> None:
 
 
 @pytest.mark.parametrize("case", ["C", "C2"])
-def test_the_training_loss_equals_the_original(case: str) -> None:
+def test_training_loss_equals_the_original(case: str) -> None:
     """Sound, pads, text; positions count the pads; the first token is no target."""
     data = golden()
     logits = tiny_net()(data["C.input_ids"], audio(0, 1), data["C.attention_mask"])
@@ -95,14 +95,14 @@ def test_the_training_loss_equals_the_original(case: str) -> None:
     close(logits[targets], data["C.logits"][targets])
 
 
-def test_without_pads_positions_are_others_and_so_are_the_logits() -> None:
+def test_logits_without_padding_equal_the_original() -> None:
     data = golden()
     row = data["C.input_ids"][:1]
     n_text = data["C3.logits_sample0_unpadded"].shape[1]
     as_golden(tiny_net()(row[:, -n_text:], audio(0)), "C3.logits_sample0_unpadded")
 
 
-def test_the_encoder_of_true_size_equals_the_original() -> None:
+def test_encoder_of_published_size_equals_the_original() -> None:
     expected = load_file(FOLDER / "encoder768_io.safetensors")
     with torch.device("meta"):
         prefix = CavMaePrefix(CavMaeConfig(), 4096)
@@ -119,9 +119,9 @@ def test_the_encoder_of_true_size_equals_the_original() -> None:
     }
     prefix.load_state_dict(weights, assign=True)
     tokens = prefix.encoder(LTU(chirp_10s())[None])
-    found = {"enc_out": tokens[:, ::32], "pooled": prefix.pool(tokens)}
-    found["audio_tokens4096"] = prefix.project(found["pooled"])[:, ::4, ::8]
-    for name, value in found.items():
+    actual = {"enc_out": tokens[:, ::32], "pooled": prefix.pool(tokens)}
+    actual["audio_tokens4096"] = prefix.project(actual["pooled"])[:, ::4, ::8]
+    for name, value in actual.items():
         close(value, expected[f"chirp_10s_16k.{name}"])
     positions = sincos_positions(CavMaeConfig())[:, ::32]
     close(positions, expected["sincos_pos_embed_default_init"])
@@ -134,7 +134,7 @@ LLAMA_SIZES = {
 
 
 @pytest.mark.parametrize("size", LLAMA_SIZES)
-def test_published_checkpoints_of_true_size_fit_without_allocating_them(size: str) -> None:
+def test_names_and_shapes_of_published_checkpoints_match(size: str) -> None:
     published = json.loads((FOLDER / "trainable_keys_real_sizes.json").read_text())[size]
     with torch.device("meta"):
         net = LTUNetwork(LTUConfig(llama={**LLAMA_SIZES[size], "num_attention_heads": 32}))
@@ -146,7 +146,7 @@ def test_published_checkpoints_of_true_size_fit_without_allocating_them(size: st
     assert trained == {n: s for n, s in expected.items() if "lora" in n or n.startswith("prefix")}
 
 
-def test_leftovers_are_tolerated_and_nothing_else_is() -> None:
+def test_unused_parameters_are_accepted_and_unknown_ones_raise() -> None:
     config, base, trained = tiny_config(), tiny_base(), tiny_trainable()
     one = torch.zeros(1)
     leftovers = {
@@ -172,21 +172,21 @@ def test_leftovers_are_tolerated_and_nothing_else_is() -> None:
         "base_model.model.model.audio_proj.1.bias",
     ],
 )
-def test_a_missing_parameter_is_refused(lost: str) -> None:
+def test_missing_parameter_raises(lost: str) -> None:
     trained = tiny_trainable()
     del trained[lost]
     with pytest.raises(WeightsError, match="1 missing"):
         build_from_published(tiny_config(), tiny_base(), trained, source="x")
 
 
-def test_prefixes_may_be_there_or_not() -> None:
+def test_names_without_the_prefix_of_peft_load() -> None:
     bare = {k.removeprefix("base_model.model."): v for k, v in tiny_trainable().items()}
     net = build_from_published(tiny_config(), tiny_base(), bare, source="bare")
     for one, other in zip(net.state_dict().values(), tiny_net().state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_an_adapter_on_the_base_of_another_size_is_one_clear_sentence() -> None:
+def test_base_of_another_width_raises_with_both_widths() -> None:
     trained = tiny_trainable()
     for name in list(trained):
         if "audio_proj" in name:
@@ -195,7 +195,7 @@ def test_an_adapter_on_the_base_of_another_size_is_one_clear_sentence() -> None:
         build_from_published(tiny_config(), tiny_base(), trained, source="x")
 
 
-def test_sizes_that_cannot_be_are_refused() -> None:
+def test_impossible_sizes_raise() -> None:
     with pytest.raises(InvalidInputError, match="do not divide"):
         CavMaeConfig(width=100, n_heads=12)
     with pytest.raises(InvalidInputError, match="do not tile"):
@@ -205,7 +205,7 @@ def test_sizes_that_cannot_be_are_refused() -> None:
         encoder(torch.zeros(1, 128, 1024))
 
 
-def test_a_language_model_whose_embeddings_are_its_output_stays_so() -> None:
+def test_tied_embeddings_stay_tied() -> None:
     config = tiny_config()
     tied = replace(config, llama={**config.llama, "tie_word_embeddings": True})
     base = {name: tensor for name, tensor in tiny_base().items() if name != "lm_head.weight"}

@@ -1,4 +1,4 @@
-"""Larger adapters say what was said before, learn more, and are saved and read again."""
+"""Expanded LoRA keeps the logits, has gradients, and is saved and loaded."""
 
 from pathlib import Path
 
@@ -23,36 +23,36 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_base(tmp_path_factory.mktemp("base"), with_sound=False)
 
 
-def said(files: LTUCheckpoint) -> torch.Tensor:
+def logits_of(files: LTUCheckpoint) -> torch.Tensor:
     with torch.inference_mode():
         logits: torch.Tensor = files.net.eval()(IDS)
     return logits
 
 
 @pytest.mark.parametrize(("rank", "targets"), [(2, MORE), (3, ("v_proj", "q_proj")), (16, MORE)])
-def test_at_first_it_says_what_was_said_before(
+def test_expanded_lora_does_not_change_logits(
     base: Path, rank: int, targets: tuple[str, ...]
 ) -> None:
     """Rank 3 of alpha 16 over 2: the scale is no whole number of ranks."""
     files = tiny_checkpoint(base)
-    before = said(files)
+    before = logits_of(files)
     expand_lora(files.net, rank, targets, seed=4)
-    assert torch.allclose(said(files), before, atol=1e-5)
+    assert torch.allclose(logits_of(files), before, atol=1e-5)
     shapes = {n: p.shape for n, p in files.net.named_parameters() if "lora_A" in n}
     assert len(shapes) == len(targets) * len(files.net.llama.model.layers)
     assert {shape[0] for shape in shapes.values()} == {rank}
     assert (files.net.config.lora_rank, files.net.config.lora_targets) == (rank, targets)
 
 
-def test_without_what_was_learned_it_would_say_something_else(base: Path) -> None:
+def test_trained_lora_changes_logits(base: Path) -> None:
     files, bare = tiny_checkpoint(base), tiny_checkpoint(base)
     for name, parameter in bare.net.named_parameters():
         if "lora_B" in name:
             parameter.data.zero_()
-    assert not torch.allclose(said(files), said(bare), atol=1e-3)
+    assert not torch.allclose(logits_of(files), logits_of(bare), atol=1e-3)
 
 
-def test_new_directions_learn(base: Path) -> None:
+def test_new_directions_have_gradients(base: Path) -> None:
     files = tiny_checkpoint(base)
     expand_lora(files.net, 4, MORE, seed=4)
     set_trainable(TrainableLTU(files.net), "lora")
@@ -62,32 +62,32 @@ def test_new_directions_learn(base: Path) -> None:
     assert all(grad is not None and grad[:, 2:].abs().sum() > 0 for grad in grown)
 
 
-def test_the_seed_alone_decides(base: Path) -> None:
-    found = []
+def test_new_directions_depend_on_the_seed_only(base: Path) -> None:
+    actual = []
     for seed in (1, 1, 2):
         files = tiny_checkpoint(base)
         torch.rand(seed)  # noise of others
         expand_lora(files.net, 4, MORE, seed=seed)
-        found.append(torch.cat([p.flatten() for n, p in files.net.named_parameters()]))
-    assert torch.equal(found[0], found[1])
-    assert not torch.equal(found[0], found[2])
+        actual.append(torch.cat([p.flatten() for n, p in files.net.named_parameters()]))
+    assert torch.equal(actual[0], actual[1])
+    assert not torch.equal(actual[0], actual[2])
 
 
-def test_a_model_without_adapters_gets_some(base: Path) -> None:
+def test_model_without_lora_gets_lora(base: Path) -> None:
     audio = CavMaeConfig(width=24, n_heads=2, n_blocks=1, mlp_width=24)
     files = init_ltu(base, {"audio": audio, "lora_rank": 0}, seed=0)
-    before = said(files)
+    before = logits_of(files)
     expand_lora(files.net, 4, ("k_proj",), seed=0)
-    assert torch.equal(said(files), before)
+    assert torch.equal(logits_of(files), before)
     assert set_trainable(TrainableLTU(files.net), "lora")
 
 
-def test_it_is_saved_and_read_again(base: Path, tmp_path: Path) -> None:
+def test_expanded_lora_is_saved_and_loaded(base: Path, tmp_path: Path) -> None:
     files = tiny_checkpoint(base)
     expand_lora(files.net, 4, MORE, seed=4)
     again = load_ltu(save_adapter(files, tmp_path / "wide", name="wide"), base)
     assert again.net.config == files.net.config
-    assert torch.allclose(said(again), said(files), atol=1e-2)
+    assert torch.allclose(logits_of(again), logits_of(files), atol=1e-2)
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,11 @@ def test_it_is_saved_and_read_again(base: Path, tmp_path: Path) -> None:
         (8, (), "none was named"),
     ],
 )
-def test_nothing_that_was_learned_is_lost(
+def test_expansion_that_would_lose_directions_raises(
     base: Path, rank: int, targets: tuple[str, ...], message: str
 ) -> None:
     files = tiny_checkpoint(base)
-    before = said(files)
+    before = logits_of(files)
     with pytest.raises(InvalidInputError, match=message):
         expand_lora(files.net, rank, targets, seed=0)
-    assert torch.equal(said(files), before)
+    assert torch.equal(logits_of(files), before)

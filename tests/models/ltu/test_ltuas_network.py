@@ -46,16 +46,16 @@ def mel(name: str) -> Tensor:
 
 
 @pytest.mark.parametrize("name", SOUNDS)
-def test_pooled_features_equal_the_originals(features: WhisperFeatures, name: str) -> None:
+def test_pooled_whisper_features_equal_the_original(features: WhisperFeatures, name: str) -> None:
     close(features(mel(name))[0], whisper_golden()[f"{name}.pooled_feat"])
 
 
-def test_the_states_of_all_blocks_equal_the_originals(features: WhisperFeatures) -> None:
+def test_states_of_all_blocks_equal_the_original(features: WhisperFeatures) -> None:
     states = features.states(mel("chirp_1s_16k"))[:, :, ::20]
     close(states.permute(1, 2, 3, 0), whisper_golden()["chirp_1s_16k.all_layers"])
 
 
-def test_encoder_tokens_and_logits_equal_the_originals() -> None:
+def test_encoder_tokens_and_logits_equal_the_original() -> None:
     heard = golden()["in.feat"]
     close(tiny_prefix().encoder(heard), golden()["enc.out"])
     tokens = tiny_prefix()(heard)
@@ -63,7 +63,7 @@ def test_encoder_tokens_and_logits_equal_the_originals() -> None:
     close(tiny_net()(golden()["in.input_ids"], tokens[:1]), golden()["A.logits"])
 
 
-def test_greedy_ids_equal_the_originals() -> None:
+def test_greedy_ids_equal_the_original() -> None:
     ids = golden()["in.input_ids"][0]
     tokens = tiny_prefix()(golden()["in.feat"][:1])[0]
     expected = golden()["D1.greedy_ids"][0, len(ids) :].tolist()
@@ -79,7 +79,7 @@ LLAMA_SIZES = {
 
 
 @pytest.mark.parametrize("size", LLAMA_SIZES)
-def test_published_checkpoints_of_true_size_fit_without_allocating_them(size: str) -> None:
+def test_names_and_shapes_of_published_checkpoints_match(size: str) -> None:
     published = json.loads((LTU_FOLDER / "trainable_keys_real_sizes.json").read_text())[size]
     llama = {**LLAMA_SIZES[size], "num_attention_heads": 32}
     with torch.device("meta"):
