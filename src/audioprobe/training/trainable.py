@@ -43,13 +43,12 @@ class PromptTokenizer(Protocol):
 
 
 class TrainableModel(Protocol):
-    """An audio encoder and a language model, joined by audio tokens.
+    """An audio encoder and a language model, joined by audio tokens."""
 
-    Attributes:
-        network: everything that has parameters.
-    """
-
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """Everything that has parameters."""
+        ...
 
     @property
     def language_layers(self) -> Sequence[nn.Module]:
