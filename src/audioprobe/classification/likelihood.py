@@ -19,7 +19,7 @@ from audioprobe.inference.clips import InferenceResult, WindowModel, run_inferen
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.registry import check_name, load
-from audioprobe.results import ClassificationResult, Failure
+from audioprobe.results import ClassificationResult, Failure, LabelScores
 from audioprobe.text_validation import check_template, checked_labels
 from audioprobe.types import Clip, Float64Array, LogLikelihood, Option, Prompt, Waveform
 
@@ -159,7 +159,7 @@ class LikelihoodClassifier:
         )
         if self._prior == "silence":
             self._subtract_silence(inference, names)
-        tables = {
+        tables: dict[str, LabelScores] = {
             measure: pool_windows(
                 {clip_id: [w.values[n] for w in ws] for clip_id, ws in inference.outputs.items()},
                 names,

@@ -84,7 +84,7 @@ class Bootstrap:
             unit: name of the groups in the plural; "" is "groups", or "items" without groups.
 
         Returns:
-            The value is None if there are no items, or their statistic is undefined. There is no
+            The value is None without items, or if their statistic is undefined. There is no
             interval, and `method` says why, for a single group, if no label of `present` is both
             present and absent in two groups, or if more than half of the resamples are undefined.
 
@@ -112,30 +112,39 @@ class Bootstrap:
             return without_interval("a single group")
         if present is not None and not has_both(grouping, present):
             return without_interval("no label is in two groups and missing in two")
-        resampled = np.concatenate(
-            [statistic(counts) for counts in sampler.resamples(self.n_resamples, self.seed)]
-        ).round(DECIMALS)
-        defined = resampled[~np.isnan(resampled)]
-        n_undefined = len(resampled) - len(defined)
-        if 2 * n_undefined > len(resampled):
-            return without_interval(f"{n_undefined} of {len(resampled)} resamples are undefined")
-        method += f", {self.n_resamples} resamples, seed {self.seed}, {self.level:.0%}"
-        method += f", {n_undefined} resamples undefined and left out" if n_undefined else ""
-        ends = ((1 - self.level) / 2, (1 + self.level) / 2)
-        if self.method == "bca":
-            jackknife = np.concatenate([statistic(counts) for counts in sampler.leave_one_out()])
-            ends = _bca_quantiles(ends, value, defined, jackknife)
-        low, high = np.quantile(defined, ends).round(DECIMALS).tolist()
+        interval = self._interval(statistic, sampler, value)
+        if isinstance(interval, str):
+            return without_interval(interval)
+        low, high, settings = interval
         return Estimate(
             value=value,
             n=n,
             n_undefined=n_undefined_items,
             low=low,
             high=high,
-            method=method,
+            method=f"{method}, {settings}",
             n_groups=grouping.n_groups,
             unit=grouping.unit,
         )
+
+    def _interval(
+        self, statistic: Statistic, sampler: "_Sampler", value: float
+    ) -> tuple[float, float, str] | str:
+        """Both ends and a text of the settings, or the reason why there is no interval."""
+        chunks = sampler.resamples(self.n_resamples, self.seed)
+        resampled = np.concatenate([statistic(counts) for counts in chunks]).round(DECIMALS)
+        defined = resampled[~np.isnan(resampled)]
+        n_undefined = len(resampled) - len(defined)
+        if 2 * n_undefined > len(resampled):
+            return f"{n_undefined} of {len(resampled)} resamples are undefined"
+        settings = f"{self.n_resamples} resamples, seed {self.seed}, {self.level:.0%}"
+        settings += f", {n_undefined} resamples undefined and left out" if n_undefined else ""
+        ends = ((1 - self.level) / 2, (1 + self.level) / 2)
+        if self.method == "bca":
+            jackknife = np.concatenate([statistic(counts) for counts in sampler.leave_one_out()])
+            ends = _bca_quantiles(ends, value, defined, jackknife)
+        low, high = np.quantile(defined, ends).round(DECIMALS).tolist()
+        return low, high, settings
 
     def resamples(
         self,

@@ -22,8 +22,8 @@ def most_likely_option(log_likelihoods: Sequence[float]) -> int | None:
     if not log_likelihoods or not all(map(math.isfinite, log_likelihoods)):
         return None
     best = max(log_likelihoods)
-    tied = [n for n, value in enumerate(log_likelihoods) if best - value <= TIE]
-    return tied[0] if len(tied) == 1 else None
+    best_options = [n for n, value in enumerate(log_likelihoods) if best - value <= TIE]
+    return best_options[0] if len(best_options) == 1 else None
 
 
 def blind_guesses(
@@ -72,6 +72,6 @@ def blind_guesses(
     guesses = []
     for of_question, position, match in zip(options, right, matches, strict=True):
         rates = [base_rate(keys, match, 1 / len(of_question)) for keys in of_question]
-        tied = [n for n, rate in enumerate(rates) if rate >= max(rates) - 1e-12]
-        guesses.append((position in tied) / len(tied))
+        best_options = [n for n, rate in enumerate(rates) if rate >= max(rates) - 1e-12]
+        guesses.append((position in best_options) / len(best_options))
     return guesses

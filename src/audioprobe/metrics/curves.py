@@ -102,6 +102,6 @@ def _curves(hits: Float64Array, false_alarms: Float64Array) -> Float64Array:
     """True-positive rates at `GRID`; NaN for a resample without positives or negatives."""
     curves = np.full((hits.shape[1], len(GRID)), np.nan)
     for row in np.flatnonzero((hits[-1] > 0) & (false_alarms[-1] > 0)):
-        rates = [np.append(0.0, n[:, row] / n[-1, row]) for n in (false_alarms, hits)]
-        curves[row] = np.interp(GRID, *rates)
+        x, y = (np.append(0.0, n[:, row] / n[-1, row]) for n in (false_alarms, hits))
+        curves[row] = np.interp(GRID, x, y)
     return curves

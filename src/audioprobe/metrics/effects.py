@@ -74,7 +74,7 @@ def main_effects(
         nor p-value.
 
     Raises:
-        InvalidInputError: if there are no factors or runs, lengths differ, a value is infinite, a
+        InvalidInputError: without factors or runs, if lengths differ, a value is infinite, a
             baseline is missing or not a level of its factor, or `level` is not in (0, 1).
     """
     numbers = np.array(values, dtype=np.float64)

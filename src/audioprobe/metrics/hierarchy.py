@@ -76,7 +76,7 @@ class Hierarchy:
         present, _ = validate_predictions(targets, targets, n_dimensions=2)
         depths = [self._depths_of(label) for label in labels]
         is_ancestor = np.array([[int(column in row) for column in labels] for row in depths])
-        return (present.astype(np.int64) @ is_ancestor) > 0
+        return np.asarray(present.astype(np.int64) @ is_ancestor > 0, dtype=np.bool_)
 
     def precision_recall_f1(
         self, targets: npt.ArrayLike, predictions: npt.ArrayLike, labels: Sequence[str]

@@ -60,9 +60,7 @@ def delong(
         level: of the confidence interval, in (0, 1).
     """
     if not 0 < level < 1:
-        raise InvalidInputError(
-            f"The level of an interval must be in (0, 1), such as 0.95, got {level}."
-        )
+        raise InvalidInputError(f"The level must be in (0, 1), such as 0.95, got {level}.")
     present, first_scores = validate(targets, first, n_dimensions=1)
     _, second_scores = validate(targets, second, n_dimensions=1)
     n_clips, n_positive = len(present), int(present.sum())

@@ -140,7 +140,7 @@ class FixedThreshold:
     def thresholds(self, targets: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[float | None, ...]:
         """Return the value once per label."""
         _, values = validate(targets, scores, n_dimensions=2)
-        return (float(self.value),) * values.shape[1]
+        return tuple(float(self.value) for _ in values.T)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,8 @@ class Evaluation(Displayed):
             for e in self.labels
         ]
         rows.append(("macro mean", "", *map(str, self._means().values())))
-        header = ("label", "positives", "AUC", "AP", f"F1, threshold {self.threshold_policy}")
-        header = header[: 2 + n_metrics]
+        metrics = ("AUC", "AP", f"F1, threshold {self.threshold_policy}")[:n_metrics]
+        header = ("label", "positives", *metrics)
         return Table(header, tuple(rows), numeric=tuple(range(1, len(header))))
 
     def to_markdown(self) -> str:
@@ -164,17 +164,14 @@ def evaluate(
             statistic, len(targets), groups=groups, present=targets, point=point, unit=unit
         )
 
+    counts = targets.sum(axis=0).tolist()
+    columns = zip(labels, counts, aucs, precisions, f1s, thresholds, strict=True)
     return Evaluation(
         labels=tuple(
             LabelEvaluation(
-                label=label,
-                n_positive=int(targets[:, n].sum()),
-                auc=aucs[n],
-                average_precision=precisions[n],
-                f1=f1s[n],
-                threshold=thresholds[n],
+                label=label, n_positive=n, auc=auc, average_precision=ap, f1=f1, threshold=limit
             )
-            for n, label in enumerate(labels)
+            for label, n, auc, ap, f1, limit in columns
         ),
         n_clips=scores.shape[0],
         n_failed=n_failed,
@@ -245,8 +242,11 @@ def check_labels_occur(
 
 
 def _label_set(clip_id: str, labels: object) -> set[str]:
-    is_list = isinstance(labels, Collection) and not isinstance(labels, str)
-    if not is_list or not all(isinstance(label, str) for label in labels):
+    if (
+        not isinstance(labels, Collection)
+        or isinstance(labels, str)
+        or not all(isinstance(label, str) for label in labels)
+    ):
         raise InvalidInputError(
             f"Labels of {clip_id!r} must be a tuple of texts, got {labels!r:.60}."
         )
