@@ -8,7 +8,8 @@ import numpy as np
 from audioprobe.models.embedders.openai import OpenAIEmbedder
 from audioprobe.models.remote.openai_chat import OpenAIChat
 from audioprobe.models.remote.retry import Retry
-from audioprobe.types import FloatArray
+from audioprobe.protocols import LanguageModel
+from audioprobe.types import Decoding, FloatArray, Prompt
 from tests.remote_service import Answer, Service, vector
 
 QUICK = Retry(attempts=4, first_wait_s=0.01, longest_wait_s=1.0)
@@ -34,6 +35,19 @@ def chat(service: Service, **options: Any) -> OpenAIChat:
     """Return a chat model for the service, with short waits and without the audio check."""
     chosen = {"model": "m", "base_url": service.url, "retry": QUICK, "check_audio": False}
     return OpenAIChat(**{**chosen, **options})
+
+
+def response_texts(
+    model: LanguageModel, prompts: list[Prompt], decoding: Decoding | None = None
+) -> list[str]:
+    """Return the texts of the responses to prompts."""
+    return [response.text for response in model.generate(prompts, decoding)]
+
+
+def completion(message: dict[str, Any], finish: str | None = "stop") -> dict[str, Any]:
+    """Return a chat completion with this message."""
+    message = {"role": "assistant", **message}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": finish}]}
 
 
 def error_content(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Components whose answers are known: real implementations of the protocols, for tests."""
+"""Components with known results: real implementations of the protocols, for tests."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from audioprobe.types import (
 
 
 def sound(level: float = 0.1, seconds: float = 0.1, rate: int = 8000) -> Waveform:
-    """A constant: its level says which sound it is."""
+    """Return a constant waveform; its level identifies it."""
     return Waveform(np.full(int(seconds * rate), level, np.float32), rate)
 
 
@@ -30,7 +30,7 @@ def _by_length(prompt: Prompt, continuation: str) -> LogLikelihood:
 
 
 class ScriptedModel(Scripted):
-    """Repeats the question, unless told otherwise."""
+    """Repeats the question by default."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class ScriptedModel(Scripted):
 
 
 class LevelTagger:
-    """Hears three things, by the level of a constant sound."""
+    """Three tags whose probabilities depend on the level of a constant sound."""
 
     labels = ("Corvus_Crow", "Rain", "Music, live")
     phrases = ("a crow", "rain", "music")
@@ -62,7 +62,7 @@ class LevelTagger:
 
 
 class CharacterEmbedder:
-    """Counts of letters."""
+    """Vectors of letter counts."""
 
     @property
     def info(self) -> ComponentInfo:
@@ -74,7 +74,7 @@ class CharacterEmbedder:
 
 
 class JointLevels:
-    """Sounds by their level and texts by their words in one plane: directions from a table."""
+    """Sounds and texts as directions in one plane, by level and by words."""
 
     ANGLES: Mapping[str, float] = {"crow": 0.0, "rain": 60.0, "dog": 90.0}
 
@@ -88,7 +88,7 @@ class JointLevels:
         return ComponentInfo("encoder", "joint levels")
 
     def one(self, waveform: Waveform) -> FloatArray:
-        """A level of 0.1 is 10 degrees; the length of the vector must not matter."""
+        """Return a vector of length 3; a level of 0.1 is 10 degrees."""
         return 3 * _direction(100 * float(waveform.samples[0]))
 
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
@@ -111,7 +111,7 @@ def _direction(degrees: float) -> FloatArray:
 
 
 def content(result: ClassificationResult) -> dict[str, Any]:
-    """All that a result stores, but for the second in which it was made."""
+    """Return everything that a result stores, without its creation time."""
     stored: dict[str, Any] = json.loads(result.to_json())
     del stored["provenance"]["created"]
     return stored

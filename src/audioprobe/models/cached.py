@@ -53,7 +53,7 @@ class CachedModel:
         """Create a `CachedLikelihoodModel` if the model has likelihoods."""
         del cache
         has_likelihoods = isinstance(model, LikelihoodModel)
-        return super().__new__(CachedLikelihoodModel if has_likelihoods else cls)
+        return object.__new__(CachedLikelihoodModel if has_likelihoods else cls)
 
     def __init__(self, model: LanguageModel, cache: str | Path | ResponseCache) -> None:
         self._model = model

@@ -25,11 +25,7 @@ TEXT_QUESTIONS = ("Is a crow a bird?", "What is rain?", "Name an animal.")
 
 
 def check_encoder(encoder: AudioEncoder) -> None:
-    """Check that there is one (n_frames, width) array per waveform, independent of the others.
-
-    Raises:
-        ContractError: with the violated rule.
-    """
+    """Check that there is one (n_frames, width) array per waveform, independent of the others."""
     check_info(encoder, "encoder")
     arrays = check_stream("encode", encoder.encode, example_sounds(), close)
     for array in arrays:
@@ -39,11 +35,7 @@ def check_encoder(encoder: AudioEncoder) -> None:
 
 
 def check_tagger(tagger: Tagger) -> None:
-    """Check unique labels, a phrase for each, and probabilities in [0, 1].
-
-    Raises:
-        ContractError: with the violated rule.
-    """
+    """Check unique labels, a phrase for each, and probabilities in [0, 1]."""
     check_info(tagger, "encoder")
     n_labels = len(tagger.labels)
     require(len(set(tagger.labels)) == n_labels > 0, "labels: at least one, all different")
@@ -56,11 +48,7 @@ def check_tagger(tagger: Tagger) -> None:
 
 
 def check_joint_encoder(encoder: JointEncoder) -> None:
-    """Check that there is one vector per sound and per text, all of one width.
-
-    Raises:
-        ContractError: with the violated rule.
-    """
+    """Check that there is one vector per sound and per text, all of one width."""
     check_info(encoder, "encoder")
     sounds = check_stream("embed_audio", encoder.embed_audio, example_sounds(), close)
     texts = check_vectors("embed_texts", encoder.embed_texts)
@@ -81,9 +69,6 @@ def check_language_model(model: LanguageModel, *, with_sound: bool = True) -> No
     Args:
         model: a model that is greedy by default.
         with_sound: whether it accepts audio; a text model must refuse it.
-
-    Raises:
-        ContractError: with the violated rule.
     """
     check_info(model, "language_model")
     sounds = example_sounds()
@@ -102,11 +87,7 @@ def check_language_model(model: LanguageModel, *, with_sound: bool = True) -> No
 
 
 def check_likelihood_model(model: LikelihoodModel, *, with_sound: bool = True) -> None:
-    """Check a language model, and that log-likelihoods do not depend on other prompts.
-
-    Raises:
-        ContractError: with the violated rule.
-    """
+    """Check a language model, and that log-likelihoods do not depend on other prompts."""
     check_language_model(model, with_sound=with_sound)
     sound = example_sounds()[0] if with_sound else None
     prompts = [Prompt(QUESTION, sound), Prompt("What makes this sound?", sound)]

@@ -18,21 +18,13 @@ from audioprobe.testing.rules import (
 
 
 def check_embedder(embedder: TextEmbedder) -> None:
-    """Check that there is one finite vector per text, in order, independent of the others.
-
-    Raises:
-        ContractError: with the violated rule.
-    """
+    """Check that there is one finite vector per text, in order, independent of the others."""
     check_info(embedder, "embedder")
     check_vectors("embed", embedder.embed)
 
 
 def check_scorer(scorer: Scorer) -> None:
-    """Check that scores are finite, of shape (n_captions, n_labels), and independent by caption.
-
-    Raises:
-        ContractError: with the violated rule.
-    """
+    """Check that scores are finite, of shape (n_captions, n_labels), and independent by caption."""
     check_info(scorer, "scorer")
     labels = ("crow", "rain", "dog")
     scores = np.asarray(scorer.score(TEXTS, labels))
@@ -53,11 +45,7 @@ def check_scorer(scorer: Scorer) -> None:
 
 
 def check_dataset(dataset: Dataset) -> None:
-    """Check unique ids, known labels, and that no group is in two splits.
-
-    Raises:
-        ContractError: with the violated rule.
-    """
+    """Check unique ids, known labels, and that no group is in two splits."""
     check_info(dataset, "dataset")
     known = set(dataset.labels)
     require(len(known) == len(dataset.labels) > 0, "labels: at least one, all different")

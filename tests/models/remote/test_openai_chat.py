@@ -1,25 +1,20 @@
 """The remote chat model with a local service that returns all kinds of errors."""
 
-import logging
 import pickle
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.remote import QUICK, chat, error_content, fail_first
+from tests.remote import QUICK, chat, fail_first, response_texts
 from tests.remote_service import KEY, Answer, Service, reply, sounds_of
 from tests.scripted import sound
 
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError, RemoteError, UnsupportedInputError
-from audioprobe.io.json_codec import to_json
-from audioprobe.models.cached import CachedModel
 from audioprobe.models.remote.openai_chat import OpenAIChat
 from audioprobe.models.remote.retry import Retry
-from audioprobe.protocols import LanguageModel
 from audioprobe.registry import load
 from audioprobe.testing import check_language_model
 from audioprobe.types import Decoding, Example, Prompt, Waveform
@@ -27,17 +22,6 @@ from audioprobe.types import Decoding, Example, Prompt, Waveform
 TEXTS = [f"question {n}" for n in range(12)]
 PROMPTS = [Prompt(text) for text in TEXTS]
 ANSWERS = [reply(text, None) for text in TEXTS]
-
-
-def texts(
-    model: LanguageModel, prompts: list[Prompt], decoding: Decoding | None = None
-) -> list[str]:
-    return [response.text for response in model.generate(prompts, decoding)]
-
-
-def choice(message: dict[str, Any], finish: str | None = "stop") -> dict[str, Any]:
-    message = {"role": "assistant", **message}
-    return {"choices": [{"index": 0, "message": message, "finish_reason": finish}]}
 
 
 def test_contract_holds(service: Service) -> None:
@@ -48,7 +32,7 @@ def test_prompt_is_sent_as_turns_with_wav_files(service: Service) -> None:
     with_audio = Example("What is this?", "rain", sound(0.25, rate=16_000))
     text_only = Example("Is a crow a bird?", "yes")
     prompt = Prompt("And this?", sound(-0.5, seconds=0.5), (with_audio, text_only))
-    [answer] = texts(chat(service, system="Be brief."), [prompt])
+    [answer] = response_texts(chat(service, system="Be brief."), [prompt])
     assert answer == "And this? (0.500 s at 8000 Hz, level -0.5000)"
     turns = service.requests[0]["messages"]
     roles = ["system", "user", "assistant", "user", "assistant", "user"]
@@ -66,7 +50,9 @@ def test_prompt_is_sent_as_turns_with_wav_files(service: Service) -> None:
 
 def test_sixteen_bit_audio_is_sent_bit_for_bit_at_its_rate(service: Service) -> None:
     steps = np.arange(-32768, 32768, 7)
-    texts(chat(service), [Prompt("?", Waveform((steps / 32768).astype(np.float32), 44_100))])
+    response_texts(
+        chat(service), [Prompt("?", Waveform((steps / 32768).astype(np.float32), 44_100))]
+    )
     [(samples, rate)] = sounds_of(service.requests[0]["messages"][0])
     np.testing.assert_array_equal(samples * 32768, steps)
     assert rate == 44_100
@@ -83,11 +69,11 @@ def test_audio_is_resampled_on_request_and_clipping_is_reported(service: Service
 
 def test_decoding_options_are_sent(service: Service) -> None:
     model = chat(service, extra_body={"chat_template_kwargs": {"enable_thinking": False}})
-    texts(model, [Prompt("?")])
+    response_texts(model, [Prompt("?")])
     sampling = Decoding(
         max_new_tokens=9, temperature=0.7, top_p=0.9, top_k=40, repetition_penalty=1.1, seed=5
     )
-    texts(model, [Prompt("?")], sampling)
+    response_texts(model, [Prompt("?")], sampling)
     greedy, sampled = service.requests
     assert greedy == {
         "model": "m",
@@ -127,7 +113,7 @@ def test_token_limit_is_reported(service: Service) -> None:
 def test_responses_are_in_order_if_later_ones_are_faster(service: Service) -> None:
     service.plan = lambda _n, texts: Answer(delay_s=0.02 * (12 - TEXTS.index(texts[0])))
     model = chat(service, concurrency=4)
-    assert texts(model, PROMPTS) == ANSWERS
+    assert response_texts(model, PROMPTS) == ANSWERS
     assert service.max_concurrent == 4
 
 
@@ -143,7 +129,7 @@ def test_temporary_error_is_retried_without_repeating_finished_prompts(
     service: Service, status: int
 ) -> None:
     service.plan = fail_first(1, Answer(status, {"error": {"message": "busy"}}))
-    assert texts(chat(service, concurrency=1), PROMPTS[:3]) == ANSWERS[:3]
+    assert response_texts(chat(service, concurrency=1), PROMPTS[:3]) == ANSWERS[:3]
     assert Counter(service.texts) == {TEXTS[0]: 2, TEXTS[1]: 1, TEXTS[2]: 1}
 
 
@@ -151,7 +137,7 @@ def test_temporary_error_is_retried_without_repeating_finished_prompts(
 def test_requested_wait_is_respected(service: Service, header: str, value: str) -> None:
     service.plan = fail_first(1, Answer(429, {}, {header: value}))
     start = time.monotonic()
-    texts(chat(service), PROMPTS[:1])
+    response_texts(chat(service), PROMPTS[:1])
     assert 0.4 <= time.monotonic() - start < 2
 
 
@@ -160,7 +146,7 @@ def test_permanent_error_reports_the_number_of_attempts(service: Service) -> Non
     with pytest.raises(
         RemoteError, match=r"chat service answered 500: 'broken'.*4 times"
     ) as caught:
-        texts(chat(service), PROMPTS[:1])
+        response_texts(chat(service), PROMPTS[:1])
     assert (caught.value.status, caught.value.retryable) == (500, True)
     assert len(service.requests) == QUICK.attempts
 
@@ -172,7 +158,7 @@ def test_permanent_error_reports_the_number_of_attempts(service: Service) -> Non
 def test_final_error_stops_the_stream(service: Service, status: int, words: str) -> None:
     service.plan = lambda *_: Answer(status, {"error": {"message": "no"}})
     with pytest.raises(RemoteError, match=words) as caught:
-        texts(chat(service, concurrency=2), PROMPTS)
+        response_texts(chat(service, concurrency=2), PROMPTS)
     assert caught.value.final
     time.sleep(0.1)
     assert len(service.requests) <= 2
@@ -183,123 +169,13 @@ def test_final_error_ends_the_waiting_of_earlier_prompts(service: Service) -> No
     service.plan = lambda _n, texts: busy if texts[0] == TEXTS[0] else refused
     start = time.monotonic()
     with pytest.raises(RemoteError, match="answered 401"):
-        texts(chat(service, retry=Retry(), concurrency=2), PROMPTS[:2])
+        response_texts(chat(service, retry=Retry(), concurrency=2), PROMPTS[:2])
     assert time.monotonic() - start < 5
 
 
 def test_timeout_is_retried(service: Service) -> None:
     service.plan = fail_first(1, Answer(delay_s=2.0))
-    assert texts(chat(service, timeout_s=0.3), PROMPTS[:1]) == ANSWERS[:1]
-
-
-BROKEN = [
-    Answer(body=b"<html>gateway</html>"),
-    Answer(body=b""),
-    Answer(body=b'{"choices": [{"mess'),
-    Answer(body=b"[" * 100_000),
-    Answer(n_missing=10),
-    Answer(body=[1]),
-    Answer(body={}),
-    Answer(body={"choices": []}),
-    Answer(body={"choices": None}),
-    Answer(body={"choices": ["text"]}),
-    Answer(body={"choices": [{"message": "text"}]}),
-    Answer(body={"choices": [{"finish_reason": "stop"}]}),
-]
-
-
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda a: str(a.body)[:20])
-def test_unusable_answer_is_retried_and_then_an_error(service: Service, broken: Answer) -> None:
-    service.plan = fail_first(2, broken)
-    assert texts(chat(service), PROMPTS[:1]) == ANSWERS[:1]
-    service.plan = lambda *_: broken
-    with pytest.raises(RemoteError, match=r"(Expected a chat|No connection).*tried 4 times"):
-        texts(chat(service), PROMPTS[:1])
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        (choice({"content": None}), "no text"),
-        (choice({"content": ""}), "no text"),
-        (choice({"content": " \n"}, "length"), "Raise max_new_tokens"),
-        (choice({"content": None, "reasoning_content": "Hm"}), "reasoning only"),
-        (choice({"content": ["parts"]}), "no text"),
-        (choice({"content": "I"}, "content_filter"), "withheld"),
-        (choice({"content": None, "refusal": "I cannot hear that."}), "refused: 'I cannot hear"),
-        (choice({"content": None, "tool_calls": [{"id": "1"}]}, "tool_calls"), "called a tool"),
-        (choice({"content": "", "tool_calls": [{"id": "1"}]}, "stop"), "called a tool"),
-        (choice({"content": [{"type": "refusal", "refusal": "I can't."}]}), "refused: "),
-        (choice({"content": [{"type": "thinking", "thinking": "Hm"}]}), "no text"),
-        (choice({"content": None}, None), "no text"),
-        (choice({"content": "I"}, "SAFETY"), "withheld"),
-        (choice({"content": "A cr"}, "error"), "interrupted"),
-        (choice({"content": "A crow"}, "abort"), "'abort'"),
-    ],
-)
-def test_answer_without_text_is_an_error_and_not_retried(
-    service: Service, body: Any, words: str
-) -> None:
-    service.plan = lambda *_: Answer(body=body)
-    with pytest.raises(RemoteError, match=words) as caught:
-        texts(chat(service), PROMPTS[:1])
-    assert (caught.value.retryable, caught.value.final) == (False, False)
-    assert len(service.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("finish", "expected"),
-    [
-        (None, "stop"),
-        ("", "stop"),
-        ("eos_token", "stop"),
-        ("STOP", "stop"),
-        ("end_turn", "stop"),
-        ("something new", "stop"),
-        ("max_tokens", "length"),
-        ("MAX_TOKENS", "length"),
-        ("model_length", "length"),
-    ],
-)
-def test_finish_reasons_are_mapped_to_stop_and_length(
-    service: Service, finish: str | None, expected: str
-) -> None:
-    service.plan = lambda *_: Answer(body=choice({"content": "A crow."}, finish))
-    [response] = chat(service).generate(PROMPTS[:1])
-    assert (response.text, response.finish) == ("A crow.", expected)
-    assert response.details == {"finish_reason": finish or "none given"}
-
-
-def test_token_count_shows_the_limit_without_a_finish_reason(service: Service) -> None:
-    body = choice({"content": "A crow"}, None)
-    del body["choices"][0]["finish_reason"]
-    service.plan = lambda *_: Answer(body={**body, "usage": {"completion_tokens": 2}})
-    model = chat(service)
-    ends = [
-        next(model.generate(PROMPTS[:1], Decoding(max_new_tokens=limit))).finish for limit in (2, 3)
-    ]
-    assert ends == ["length", "stop"]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        [{"type": "text", "text": "Yes, it is."}],
-        [{"type": "text", "text": "Yes"}, {"type": "text", "text": ", it is."}],
-        [{"type": "thinking", "thinking": "No?"}, {"type": "text", "text": "Yes, it is."}],
-        [{"type": "output_text", "text": "Yes, it is.", "annotations": []}],
-        {"type": "text", "text": "Yes, it is."},
-    ],
-)
-def test_text_parts_are_joined(service: Service, content: Any) -> None:
-    service.plan = lambda *_: Answer(body=choice({"content": content, "refusal": None}))
-    assert texts(chat(service), PROMPTS[:1]) == ["Yes, it is."]
-
-
-def test_different_model_name_is_recorded(service: Service) -> None:
-    service.plan = lambda *_: Answer(body={"model": "m-2026", **choice({"content": "A crow"})})
-    [response] = chat(service).generate(PROMPTS[:1])
-    assert response.details == {"model": "m-2026"}
+    assert response_texts(chat(service, timeout_s=0.3), PROMPTS[:1]) == ANSWERS[:1]
 
 
 def test_responses_before_an_error_are_yielded_and_requests_in_progress_are_reused(
@@ -314,7 +190,7 @@ def test_responses_before_an_error_are_yielded_and_requests_in_progress_are_reus
         next(stream)
     assert not caught.value.final
     assert len(service.requests) > 5
-    assert texts(model, PROMPTS[4:]) == ANSWERS[4:]
+    assert response_texts(model, PROMPTS[4:]) == ANSWERS[4:]
     assert Counter(service.texts) == dict.fromkeys(TEXTS, 1)
 
 
@@ -334,96 +210,11 @@ def test_refused_clip_fails_alone_and_others_are_asked_once(service: Service) ->
     assert len(service.requests) == 9  # the refused one twice: in a batch and alone
 
 
-def test_rate_limit_spaces_requests(service: Service) -> None:
-    start = time.monotonic()
-    texts(chat(service, requests_per_minute=600), PROMPTS[:5])
-    assert [moment - start >= 0.1 * n for n, moment in enumerate(sorted(service.times))] == [
-        True
-    ] * 5
-
-
-def test_request_limit_is_checked_before_sending(service: Service) -> None:
-    limited = chat(service, max_requests=2, concurrency=1)
-    stream = limited.generate(PROMPTS)
-    assert [next(stream).text for _ in range(2)] == ANSWERS[:2]
-    with pytest.raises(RemoteError, match="limit of 2 requests") as caught:
-        next(stream)
-    assert caught.value.final
-    assert len(service.requests) == limited.budget.n_requests == 2
-
-
-def test_money_limit_is_checked_before_sending_and_uses_reported_counts(
-    service: Service,
-) -> None:
-    prices = {"usd_per_million_input_tokens": 1e6, "usd_per_million_output_tokens": 2e6}
-    free = chat(service, **prices)
-    [response] = free.generate([Prompt("?", sound(seconds=4))])
-    n_in, n_out = (response.details[f"{kind}_tokens"] for kind in ("prompt", "completion"))
-    assert (free.budget.n_input_tokens, free.budget.n_output_tokens) == (n_in, n_out)
-    assert free.budget.usd_spent == pytest.approx(n_in + 2 * n_out)  # type: ignore[operator]
-    service.requests.clear()
-    poor = chat(service, max_usd=900.0, **prices)  # bounds: 400 * 2 USD out, about 75 USD in
-    with pytest.raises(RemoteError, match=r"limit is 900\.0 \(max_usd\)"):
-        list(poor.generate(PROMPTS))
-    assert 0 < len(service.requests) < 12
-    assert poor.budget.usd_spent <= 900
-    dear = chat(service, max_usd=870.0, **prices)
-    with pytest.raises(RemoteError, match="Stopped before spending"):
-        list(dear.generate([Prompt("?", sound(seconds=4))]))  # at least 1500 USD of sound
-
-
-def test_refused_requests_cost_nothing_and_failed_ones_their_bound(service: Service) -> None:
-    prices = {"usd_per_million_input_tokens": 1.0, "usd_per_million_output_tokens": 1.0}
-    service.plan = lambda *_: Answer(429, {})
-    model = chat(service, **prices)
-    with pytest.raises(RemoteError):
-        texts(model, PROMPTS[:1])
-    assert (model.budget.n_requests, model.budget.n_tokens) == (4, 0)
-    service.plan = lambda *_: Answer(500, {})
-    with pytest.raises(RemoteError):
-        texts(model, PROMPTS[:1])
-    assert model.budget.n_tokens > 4 * 400
-
-
-def test_key_is_in_no_log_error_or_file(
-    service: Service, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    for name in list(logging.root.manager.loggerDict):
-        caplog.set_level(logging.DEBUG, logger=name)
-    model = chat(service)
-    cached = CachedModel(model, tmp_path / "cache.sqlite")
-    list(cached.generate(PROMPTS[:2]))
-    echo = f"Incorrect API key provided: {KEY}."
-    refused = choice({"content": None, "refusal": echo})
-    shown = []
-    for answer in (
-        Answer(401, {"error": {"message": echo}}, {"X-Echo": KEY}),
-        Answer(500, KEY.encode()),
-        Answer(body=KEY.encode()),
-        Answer(body={"choices": KEY}),
-        Answer(body=refused),
-        Answer(body=choice({"content": None}, KEY)),
-        Answer(body={"error": {"message": echo, "code": KEY}}),
-        Answer(307, {}, {"Location": f"/v1/{KEY}/chat/completions"}),
-    ):
-        service.plan = lambda *_, answer=answer: answer
-        with pytest.raises(RemoteError) as caught:
-            texts(model, PROMPTS[:1])
-        shown.append(error_content(caught.value))
-    assert "[key]" in shown[0]
-    assert KEY in service.headers[0]["authorization"]
-    contents = [*shown, caplog.text, repr(model), to_json(model.info)]
-    contents += [pickle.dumps(thing).decode("latin-1") for thing in (model, cached, model.info)]
-    contents += [path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()]
-    assert all(KEY not in text for text in contents)
-
-
 def test_pickled_copy_works(service: Service) -> None:
     model = chat(service, requests_per_minute=6000, check_audio=True)
-    texts(model, PROMPTS[:1])
+    response_texts(model, PROMPTS[:1])
     copy = pickle.loads(pickle.dumps(model))
-    assert texts(copy, [Prompt("?", sound())]) == ["? (0.100 s at 8000 Hz, level 0.1000)"]
+    assert response_texts(copy, [Prompt("?", sound())]) == ["? (0.100 s at 8000 Hz, level 0.1000)"]
     assert copy.info == model.info
 
 
@@ -434,7 +225,7 @@ def test_registry_builds_it_with_the_address_in_the_environment(
     model = load("language_model", "openai-chat:/models/Qwen2-Audio-7B-Instruct")
     assert model.info.name == "/models/Qwen2-Audio-7B-Instruct"
     assert model.info.options == {"base_url": service.url}
-    assert texts(model, PROMPTS[:1]) == ANSWERS[:1]
+    assert response_texts(model, PROMPTS[:1]) == ANSWERS[:1]
 
 
 def test_missing_key_is_an_error_for_openai(monkeypatch: pytest.MonkeyPatch) -> None:

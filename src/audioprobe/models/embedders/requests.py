@@ -46,14 +46,8 @@ def batches(
 ) -> Iterator[tuple[list[str], int]]:
     """Yield consecutive texts with their token count, within the limits of one request.
 
-    Args:
-        texts: at least one, as `check_texts` allows.
-        count: returns the tokens of a text.
-        is_exact: False if `count` is an upper bound. Then a text that is too long only by the bound
-            is a batch of its own, so that a refusal by the service affects no other text.
-
-    Raises:
-        InvalidInputError: for a text that is too long by an exact count.
+    If `count` is only an upper bound, a text that is too long by it is a batch of its own, so
+    that a refusal by the service affects no other text; by an exact count it is an error.
     """
     batch: list[str] = []
     n_tokens = 0
@@ -107,14 +101,8 @@ def read_vectors(
 ) -> FloatArray:
     """Return the vectors of an answer in the order of the texts, float32, shape (n_texts, width).
 
-    Args:
-        answer: with `data`: one object per text, with its `index` and its `embedding`.
-        n_texts: number of texts in the request.
-        dimensions: the requested width, if any.
-
-    Raises:
-        RequestFailedError: retryable unless there is one finite vector per text, all of one width;
-            not retryable for another width than requested.
+    `data` of the answer has one object per text, with its `index` and its `embedding`. Any other
+    answer is a retryable `RequestFailedError`; another width than requested is a permanent one.
     """
     items = answer.get("data")
     if not isinstance(items, list):

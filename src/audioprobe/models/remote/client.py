@@ -40,30 +40,13 @@ _NO_KEY = "unset"  # the client requires a key; local services ignore it
 class ServiceClient:
     """Sends requests to one model of one service.
 
-    Args:
-        service: kind of service, for messages: "embedding service".
-        model: name at the service.
-        base_url: address of the service; None uses the environment variable OPENAI_BASE_URL, or
-            OpenAI's address.
-        api_key_env: environment variable that holds the key. It is read at the first request and
-            stored in no record. With a base URL it may be unset.
-        concurrency: maximum number of concurrent requests.
-        timeout_s: limit of one attempt, from name resolution to the last byte of the answer.
-        retry: when a failed request is repeated; None is the default.
-        budget: limits of requests and money.
-        requests_per_minute: maximum rate; None is no limit.
-        advice: what to do, by HTTP status, where that is specific to this kind of service.
-        alternative: what needs no key, for the message that the key is missing.
+    Options are those of `OpenAIChat`. In messages, `service` names the kind of service, `advice` is
+    what to do by HTTP status, and `alternative` is what needs no key.
 
     Attributes:
         base_url: address of the service; None is OpenAI's.
         budget: as given.
         workers: threads for concurrent requests.
-
-    Raises:
-        InvalidInputError: for an invalid number, secrets in the base URL, or an invalid proxy in
-            the environment.
-        MissingDependencyError: for a SOCKS proxy if the package for its protocol is missing.
     """
 
     def __init__(
@@ -116,12 +99,7 @@ class ServiceClient:
         return host == "api.openai.com" or host.endswith(".api.openai.com")
 
     def check_key(self) -> None:
-        """Raise if the key is missing, before a request is prepared.
-
-        Raises:
-            RemoteError: if the service needs a key and there is none.
-            InvalidInputError: for characters that a key cannot contain.
-        """
+        """Raise if the key is missing, before a request is prepared."""
         self._connect()
 
     def request(
@@ -136,18 +114,9 @@ class ServiceClient:
     ) -> T:
         """Return what `read` returns for the answer, after as many attempts as needed.
 
-        Args:
-            call: sends one request with the client.
-            read: reads the JSON object of an answer; raises `RequestFailedError` if it is unusable.
-                It may set the token counts to those that the service reports.
-            expected: what is requested, for messages: "a chat completion".
-            n_input: upper bound of the tokens sent.
-            n_output: upper bound of the tokens received.
-            stop: set by another thread if the answer is no longer needed.
-
-        Raises:
-            RemoteError: if the request failed for good; its message never holds the key.
-            RequestCancelledError: if `stop` is set.
+        `call` sends one request. `read` raises `RequestFailedError` for an unusable answer, and may
+        replace the token counts, whose upper bounds are `n_input` and `n_output`. `expected` names
+        the answer for messages. Raises `RemoteError`, whose message never holds the key.
         """
 
         def attempt() -> T:

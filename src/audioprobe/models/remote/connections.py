@@ -53,10 +53,6 @@ class Connections:
     Requests run in an event loop of a separate thread, where an attempt can be ended at any moment:
     during name resolution, between two bytes of headers or body, and between redirects. The time
     limits of httpx apply to each of these steps, not to their sum.
-
-    Args:
-        base_url: of the service.
-        key: sent as the bearer token.
     """
 
     def __init__(self, base_url: str, key: str) -> None:
@@ -83,16 +79,10 @@ class Connections:
         timeout_s: float,
         route: Route,
     ) -> T:
-        """Return the result of a call.
+        """Return the result of a call that sends one request; fill in its route.
 
-        Args:
-            call: sends one request with the client.
-            timeout_s: limit of the whole call, redirects included.
-            route: filled in as requests are sent.
-
-        Raises:
-            TimeoutError: after the time limit; the connection is closed.
-            Exception: from the call.
+        The time limit includes redirects; after it, `TimeoutError` is raised and the connection is
+        closed.
         """
 
         async def limited() -> T:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from audioprobe.errors import InvalidInputError
@@ -11,11 +12,7 @@ _REPLACEMENT = "[key]"
 
 
 def read_key(variable: str) -> str:
-    """Return the key in an environment variable, or "" if it is unset.
-
-    Raises:
-        InvalidInputError: for characters that an HTTP header cannot hold; does not show them.
-    """
+    """Return the key in an environment variable, or "" if it is unset."""
     key = os.environ.get(variable, "").strip()
     if not (key.isascii() and key.isprintable()):
         raise InvalidInputError(
@@ -45,18 +42,13 @@ def redact_logs(key: str) -> None:
 
 
 def check_base_url(base_url: str) -> str:
-    """Return the address unchanged; it is recorded and logged, so it must not hold a secret.
-
-    Raises:
-        InvalidInputError: if it is not a web address, or may hold a secret; does not show it.
-    """
-    try:
-        parts = urlsplit(base_url)
-        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        _ = parts.port  # raises for an invalid port
-    except ValueError:
-        is_address = False
-    if not is_address:
+    """Return the address unchanged; it is recorded and logged, so it must not hold a secret."""
+    parts = None
+    with suppress(ValueError):
+        split = urlsplit(base_url)
+        _ = split.port  # raises for an invalid port
+        parts = split
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidInputError("base_url must be an address such as http://localhost:8000/v1.")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidInputError(

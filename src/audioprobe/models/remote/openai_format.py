@@ -45,18 +45,7 @@ class ChatMessages:
     def add(
         self, role: str, text: str, audio: Waveform | None = None, rate: int | None = None
     ) -> None:
-        """Add a turn; audio comes before the text about it.
-
-        Args:
-            role: "system", "user" or "assistant".
-            text: of the turn.
-            audio: sent as a WAV file of 16 bits.
-            rate: Hz that the audio is resampled to; None keeps its rate.
-
-        Raises:
-            InvalidInputError: for an empty text, or lone surrogates.
-            UnsupportedInputError: for a sound too short to be resampled.
-        """
+        """Add a turn; audio is a WAV file of 16 bits before the text, resampled to `rate` (Hz)."""
         if not text.strip():
             raise InvalidInputError(f"Every {role} turn needs a text, got an empty one.")
         try:
@@ -83,14 +72,7 @@ class ChatMessages:
 def build_messages(prompt: Prompt, system: str | None, rate: int | None) -> ChatMessages:
     """Return the turns of a prompt: system, question and answer of each example, question.
 
-    Args:
-        prompt: with or without audio.
-        system: the first turn; None is none.
-        rate: Hz that audio is resampled to; None keeps its rate.
-
-    Raises:
-        InvalidInputError: for an empty text, or lone surrogates.
-        UnsupportedInputError: for a sound too short to be resampled.
+    Audio is resampled to `rate` (Hz); None keeps its rate.
     """
     messages = ChatMessages()
     if system is not None:
@@ -103,11 +85,7 @@ def build_messages(prompt: Prompt, system: str | None, rate: int | None) -> Chat
 
 
 def decoding_fields(decoding: Decoding, *, is_openai: bool) -> dict[str, Any]:
-    """Return the decoding options as fields of a request, without those that have no effect.
-
-    Raises:
-        UnsupportedInputError: for options that OpenAI's service does not have.
-    """
+    """Return the decoding options as fields of a request, without those that have no effect."""
     # OpenAI renamed the limit; all other services know the old name.
     limit = "max_completion_tokens" if is_openai else "max_tokens"
     fields: dict[str, Any] = {
@@ -142,12 +120,7 @@ def read_usage(answer: Mapping[str, Any]) -> dict[str, int]:
 
 
 def read_unchecked(answer: Mapping[str, Any], redact: Callable[[str], str]) -> Response:
-    """Return text and counts of an answer that may be incomplete or empty.
-
-    Args:
-        answer: the JSON.
-        redact: removes the key from a text.
-    """
+    """Return text and counts of an answer that may be incomplete or empty."""
     try:
         text = _text_of(answer["choices"][0]["message"]["content"])
     except (KeyError, IndexError, TypeError):
@@ -160,17 +133,10 @@ def read_unchecked(answer: Mapping[str, Any], redact: Callable[[str], str]) -> R
 def read_response(
     answer: Mapping[str, Any], model: str, limit: int, quote: Callable[[str], str]
 ) -> Response:
-    """Return the text of an answer.
+    """Return the text of an answer; a model name other than the requested one is recorded.
 
-    Args:
-        answer: the JSON.
-        model: the requested model; a different name in the answer is recorded.
-        limit: maximum number of new tokens.
-        quote: prepares a text of the service for a message.
-
-    Raises:
-        RequestFailedError: retryable if it is not a chat completion; not retryable if the answer
-            was withheld, refused or interrupted, or has no text.
+    Raises `RequestFailedError`: retryable if it is not a chat completion, permanent if the answer
+    was withheld, refused or interrupted, or has no text.
     """
     try:
         choice = answer["choices"][0]

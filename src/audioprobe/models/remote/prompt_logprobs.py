@@ -18,14 +18,9 @@ _FORMAT_ERRORS = (AttributeError, LookupError, TypeError, ValueError, OverflowEr
 def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikelihood:
     """Return the log-likelihood of a continuation at the end of the prompt.
 
-    Args:
-        answer: with `prompt_logprobs`: one entry per token of the prompt (None for the first), a
-            mapping of token ids to `logprob`, `rank` and `decoded_token`.
-        continuation: the text at the end of the prompt.
-
-    Raises:
-        RequestFailedError: without such entries, if the tokens of the continuation cannot be
-            identified, or if their sum is not a finite log-probability.
+    `prompt_logprobs` has one entry per token of the prompt (None for the first): a mapping of token
+    ids to `logprob`, `rank` and `decoded_token`. Raises `RequestFailedError` if the tokens of the
+    continuation cannot be identified, or their sum is not a finite log-probability.
     """
     entries = answer.get("prompt_logprobs")
     if not isinstance(entries, list) or not entries:

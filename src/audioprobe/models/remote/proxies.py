@@ -41,10 +41,6 @@ def proxy_for(url: str) -> ProxySetting | None:
     The variables are HTTP_PROXY or HTTPS_PROXY, by the scheme of the address, then ALL_PROXY; names
     in lower case come first. Addresses of this machine and those in NO_PROXY have none. A variable
     that is not used for this address is not checked.
-
-    Raises:
-        InvalidInputError: if the variable does not hold the address of a proxy; does not show it.
-        MissingDependencyError: for a SOCKS proxy if the package for its protocol is missing.
     """
     parts = urlsplit(url)
     if _is_exempt(parts):

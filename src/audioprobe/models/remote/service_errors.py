@@ -37,12 +37,7 @@ class ServiceError:
 
     @classmethod
     def from_json(cls, body: object, status: int | None = None) -> Self:
-        """Read an error object, or a text in its place.
-
-        Args:
-            body: the JSON that describes the error.
-            status: of the HTTP answer; None uses the one in the body.
-        """
+        """Read an error object, or a text in its place."""
         if not isinstance(body, Mapping):
             return cls(body if isinstance(body, str) else "", status)
         codes = [_http_status(body.get(name)) for name in _STATUS_FIELDS]

@@ -24,12 +24,6 @@ class Workers:
     Items are taken lazily, up to twice the number of workers ahead, and started in order. If a
     stream ends early, no further call starts. Calls in progress finish, and their results are used
     if the same items come again, since they may have been paid for.
-
-    Args:
-        concurrency: maximum number of concurrent calls, over all streams.
-
-    Raises:
-        InvalidInputError: for a concurrency below 1.
     """
 
     def __init__(self, concurrency: int) -> None:
@@ -51,16 +45,9 @@ class Workers:
     ) -> Iterator[Result]:
         """Yield the result of each item, in order, up to the first error.
 
-        Args:
-            items: consumed lazily.
-            function: called in a thread with an item and an event; it should stop when the event is
-                set.
-            key: equal only for items with equal results.
-            stop_at_any_error: whether any `RemoteError` stops the calls for later items; by default
-                only a final one does.
-
-        Raises:
-            Exception: the error of the first failed item, or the final error that stopped it.
+        The function gets an item and an event, and should stop when the event is set. Keys are
+        equal only for items with equal results. A final `RemoteError` stops the calls for all other
+        items and is raised in their place; with `stop_at_any_error` every `RemoteError` does.
         """
         stream = _Stream(function, stop_at_any_error)
         remaining = iter(items)
