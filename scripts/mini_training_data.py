@@ -1,7 +1,7 @@
 """Write the table of the recordings that "mini" was trained on into its folder.
 
-`audioprobe train` now writes this table itself. The recordings are those of the training packages
-with one certain label that is a concept.
+`audioprobe train-ltu` now writes this table itself. The recordings are those of the training
+packages with one certain label that is a concept.
 
 Usage: audioprobe fetch-sounds --out SOUNDS; python scripts/mini_training_data.py SOUNDS
 """

@@ -11,18 +11,18 @@ kind = "classification"
 model = { name = "scripted", options = { answer = "a crow" } }
 scorer = { name = "keyword" }
 bootstrap = { n_resamples = 20 }
-[[sounds]]
+[[evaluation_sets]]
 name = "made"
 split = "test"
 dataset = { name = "synthetic", options = { n_clips = 4, palette = ["crow", "rain", "bell"] } }
-[[rungs]]
+[[prompt_levels]]
 prompt = "caption"
 """
 PROBE = """
 kind = "probe"
 bootstrap = { n_resamples = 20 }
 concepts = { only = ["crow", "drum"] }
-[[listeners]]
+[[models]]
 name = "model"
 model = { name = "scripted:Yes." }
 """
@@ -70,7 +70,7 @@ def test_a_run_that_has_not_ended_names_the_command_that_goes_on(
         ({"config.toml": "kind = 'other'", "manifest.json": "{}"}, "'other'"),
         ({"config.toml": "kind =", "manifest.json": "{}"}, "not readable as TOML"),
         ({"result.json": "{}"}, "classify"),
-        ({"recipe.json": "{}"}, "audioprobe examine"),
+        ({"recipe.json": "{}"}, "audioprobe evaluate-ltu"),
     ],
 )
 def test_what_is_no_run_is_told_as_what_it_is(
@@ -92,8 +92,11 @@ def test_a_folder_that_does_not_exist_is_told_so(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (('prompt = "caption"', 'promt = "caption"'), ["rungs, number 1", "'prompt'", "'promt'"]),
-        (('split = "test"', ""), ["sounds, number 1", "'split'"]),
+        (
+            ('prompt = "caption"', 'promt = "caption"'),
+            ["prompt_levels, number 1", "'prompt'", "'promt'"],
+        ),
+        (('split = "test"', ""), ["evaluation_sets, number 1", "'split'"]),
         (("n_clips", "n_clip"), ["made: dataset", "'n_clip'", "'n_clips'"]),
         (('"synthetic"', '"synthetik"'), ["made: dataset", "'synthetik'", "'synthetic'"]),
         (("answer =", "anwser ="), ["'anwser'", "'answer'"]),

@@ -9,10 +9,11 @@ from tests.datasets.layouts import audioset, edansa
 from audioprobe.concepts.edansa import edansa_labels
 from audioprobe.datasets.relabelled import read_mapping
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.classification.analysis import drops
-from audioprobe.experiments.classification.build import DESCRIPTIONS, MAPPINGS
-from audioprobe.experiments.classification.config import SHIPPED, read_classification
+from audioprobe.experiments.classification.build import DESCRIPTIONS
+from audioprobe.experiments.classification.config import read_classification
+from audioprobe.experiments.classification.familiarity import familiarity_drops
 from audioprobe.experiments.classification.run import ClassificationRun
+from audioprobe.experiments.components import MAPPINGS, SHIPPED_CONFIGS
 from audioprobe.io.config import configs_in
 from audioprobe.io.tables import read_rows
 
@@ -41,22 +42,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-CLASSIFICATIONS = [n for n, p in configs_in(SHIPPED).items() if "[[rungs]]" in p.read_text()]
+CLASSIFICATIONS = [
+    n for n, p in configs_in(SHIPPED_CONFIGS).items() if "[[prompt_levels]]" in p.read_text()
+]
 
 
 @pytest.mark.parametrize("name", CLASSIFICATIONS)
 def test_it_runs_on_data_of_the_layout_that_it_names(name: str, home: Path) -> None:
-    text = (SHIPPED / f"{name}.toml").read_text()
+    text = (SHIPPED_CONFIGS / f"{name}.toml").read_text()
     for old, new in REPLACED.items():
         text = text.replace(old, new)
     path = home / f"{name}.toml"
     path.write_text(text)
     config = read_classification(path)
     cells = ClassificationRun(config, text)(home / "run")
-    assert len(cells) == len(config.sounds) * len(config.rungs)
+    assert len(cells) == len(config.evaluation_sets) * len(config.prompt_levels)
     assert all(cell.result.clip_ids for cell in cells)
     if name == "familiar-unfamiliar":
-        assert len(drops(cells, config.bootstrap)) == len(config.rungs)
+        assert len(familiarity_drops(cells, config.bootstrap)) == len(config.prompt_levels)
 
 
 def test_every_label_of_edansa_is_described() -> None:
@@ -70,10 +73,12 @@ def test_every_label_of_edansa_is_described() -> None:
 
 def test_descriptions_come_from_the_ontology_too(home: Path) -> None:
     folder = home / "data" / "audioset"
-    text = (SHIPPED / "audioset.toml").read_text()
+    text = (SHIPPED_CONFIGS / "audioset.toml").read_text()
     for old, new in REPLACED.items():
         text = text.replace(old, new)
-    text += '[[rungs]]\nprompt = "descriptions"\ndescriptions = "data/audioset/ontology.json"\n'
+    text += (
+        '[[prompt_levels]]\nprompt = "descriptions"\ndescriptions = "data/audioset/ontology.json"\n'
+    )
     (home / "mine.toml").write_text(text)
     assert (folder / "ontology.json").is_file()
     run = ClassificationRun(read_classification(home / "mine.toml"), text)
@@ -88,7 +93,7 @@ def test_both_mappings_lead_to_the_same_names() -> None:
 
 
 def test_thresholds_from_unknown_sounds_are_refused(home: Path) -> None:
-    text = (SHIPPED / "edansa.toml").read_text().replace('from = "valid"', 'from = "vaild"')
+    text = (SHIPPED_CONFIGS / "edansa.toml").read_text().replace('from = "valid"', 'from = "vaild"')
     (home / "mine.toml").write_text(text)
     with pytest.raises(InvalidInputError, match=r"thresholds_from.*Did you mean 'valid'"):
         read_classification(home / "mine.toml")

@@ -19,15 +19,15 @@ name = "slow"
 [scorer]
 name = "keyword"
 
-[[sounds]]
+[[evaluation_sets]]
 name = "shipped"
 dataset = { name = "recordings" }
 split = "all"
 
-[[rungs]]
+[[prompt_levels]]
 prompt = "caption"
 
-[[rungs]]
+[[prompt_levels]]
 prompt = "labels"
 """
 N_QUESTIONS = 44

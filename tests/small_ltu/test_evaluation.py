@@ -66,5 +66,5 @@ def test_captions_after_each_stage_are_stored(training: Path) -> None:
 
 
 def test_folder_without_a_training_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="audioprobe train RECIPE"):
+    with pytest.raises(InvalidInputError, match="audioprobe train-ltu RECIPE"):
         SmallLTUEvaluation(tmp_path, tmp_path / "out", KeywordScorer())

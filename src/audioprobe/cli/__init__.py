@@ -1,13 +1,12 @@
-"""The command line: classify sounds, probe concepts, train models, look at the machine."""
+"""The command line."""
 
-# Importing a module of commands is what adds them to the app.
+# Importing a module adds its commands to the app.
 from audioprobe.cli import (
     backends,
     classify,
     environment,
     probe,
     recordings,
-    report,
     run,
     training,
 )
@@ -21,7 +20,6 @@ __all__ = [
     "main",
     "probe",
     "recordings",
-    "report",
     "run",
     "training",
 ]

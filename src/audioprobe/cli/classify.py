@@ -161,7 +161,7 @@ def _classified(
 ) -> "list[ClassificationResult]":
     """The result of each model; captions are kept, and taken from, where the output is a folder."""
     from audioprobe.classification.caption import CaptionClassifier
-    from audioprobe.experiments.run_metadata import clip_digests, sound_digests
+    from audioprobe.experiments.run_metadata import audio_digests, clip_digests
     from audioprobe.io.json_codec import to_json
     from audioprobe.models.cached import CachedModel
 
@@ -176,7 +176,7 @@ def _classified(
             "clips": {"sounds": clip_digests(clips)},
         }
 
-    digests = {"sounds": sound_digests(clips)}
+    digests = {"sounds": audio_digests(clips)}
     with output.run(asked, pinned, digests) as run, progress_bars() as progress:
         if run is not None:
             classifiers = [

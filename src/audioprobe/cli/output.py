@@ -71,19 +71,19 @@ class Output:
             return
         import tomli_w
 
-        from audioprobe.experiments.run_metadata import started, tell_changes
+        from audioprobe.experiments.run_metadata import notify_changes, run_start
 
         text = tomli_w.dumps(_in_utf8(config))
         with open_run(
             self._out,
             text,
             pinned(),
-            started(),
+            run_start(),
             audio_digests=sounds,
             overwrite=self._overwrite,
             advice=_ADVICE,
         ) as run:
-            tell_changes(run, sounds, note)
+            notify_changes(run, sounds, note)
             if self._overwrite:  # an old result would pass for one of this configuration
                 for name in RESULT_FILES:
                     (run.path / name).unlink(missing_ok=True)

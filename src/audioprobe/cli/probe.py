@@ -1,5 +1,6 @@
-"""Asking a model about concepts, in words and in sound: by a command, or from a configuration."""
+"""The command that probes a model's concepts in text and in audio."""
 
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 SHIPPED = "shipped"
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
-_SHOWN = 20  # questions of a dry run, of each listener and sounds
+_SHOWN = 20  # questions of a dry run, per model and evaluation set
 
 
 @app.command
@@ -26,109 +27,114 @@ def probe(
     *,
     model: Annotated[str, Parameter(help="Name as `audioprobe backends` lists it.")] = "ltu:mini",
     pairs: Annotated[
-        str, Parameter(help="What to ask for: hypernym, synonym, or both with a comma.")
+        str, Parameter(help="Relations: hypernym, synonym, or both with a comma.")
     ] = "hypernym",
     clips: Annotated[
-        str, Parameter(help='Sounds: a folder, a labelled table, "shipped", or "" for text.')
+        str, Parameter(help='Clips: a folder, a table of labels, "shipped", or "" for text only.')
     ] = SHIPPED,
     conditions: Annotated[
-        str, Parameter(help="Under which to ask, with commas [all that clips allow].")
+        str, Parameter(help="Conditions, with commas [all that the clips allow].")
     ] = "",
     negatives: Annotated[
         str, Parameter(help="How wrong pairs are drawn: random, popular, sibling, adversarial.")
     ] = "random",
     forms: Annotated[str, Parameter(help="yes-no, negated, choice.")] = "yes-no",
     wordings: Annotated[
-        str, Parameter(help="plain, instructed (for chat models), or a file of TOML.")
+        str, Parameter(help="plain, instructed (for chat models), or a TOML file.")
     ] = "plain",
     spoken: Annotated[
-        str, Parameter(help="espeak-ng, or a folder of recorded words, to ask by spoken words too.")
+        str, Parameter(help="espeak-ng, or a folder of recorded words: adds spoken words.")
     ] = "",
     judge: Annotated[
-        str, Parameter(help="A model that reads free answers too, by its name [none].")
+        str, Parameter(help="A model that also classifies free answers, by its name [none].")
     ] = "",
     n_clips: Annotated[int, Parameter(help="Clips of each concept at most; 0 takes all.")] = 2,
-    out: Annotated[Path, Parameter(help="Folder of the run; one that was stopped goes on.")] = Path(
+    out: Annotated[Path, Parameter(help="Folder of the run; an interrupted run resumes.")] = Path(
         "probe"
     ),
     embed_audio: Annotated[
-        bool, Parameter(help="Put the sounds that the report shows into it.", negative=())
+        bool, Parameter(help="Embed audio in the report instead of linking to it.", negative=())
     ] = False,
     seed: Annotated[int, Parameter(help="Of wrong pairs, orders and noise.")] = 0,
     dry_run: Annotated[
-        bool, Parameter(help="Only show some questions, and how many there are.", negative=())
+        bool, Parameter(help="Only show some questions, and their number.", negative=())
     ] = False,
 ) -> int:
-    """Does a model know what it hears? The same questions of the word and of the sound.
+    """Ask a model the same questions about concepts in text and in audio.
 
-    Every right pair (a crow, a bird) has a wrong one for the same class, so that saying yes, or
-    guessing by base rates, is right half of the time. OUT/report.html compares the conditions, and
-    names the kind of listener. Stopped at any moment, the same command goes on. OUT/config.toml
-    says the same as these options: a copy of it, for more models and sounds, goes to `audioprobe
-    run`.
+    Every correct pair (a crow, a bird) has a wrong one for the same class, so that always answering
+    yes, or guessing by base rates, gives an accuracy of one half. OUT/report.html compares the
+    conditions and gives a diagnosis. The same command resumes an interrupted run. OUT/config.toml
+    contains these options; copy and extend it for `audioprobe run` with more models and clips.
 
     Example: audioprobe probe --model ltu:mini --pairs hypernym --out probe
     """
     import tomli_w
 
-    config = {"kind": "probe", "seed": seed, "n_clips": n_clips, "spoken": spoken}
-    config |= {"pairs": _split(pairs), "forms": _split(forms), "negatives": _split(negatives)}
-    config |= {"listeners": [_listener(model, conditions, wordings)], "sounds": _sounds(clips)}
-    config |= {"judge": {"name": judge}} if judge else {}
-    text = tomli_w.dumps(config)
-    return run_probe(text, "options", out, embed=embed_audio, dry_run=dry_run)
-
-
-def _listener(model: str, conditions: str, wordings: str) -> dict[str, Any]:
-    asked = {"conditions": _split(conditions), "options": {"wordings": wordings}}
-    return {"name": "model", "model": {"name": model}, **asked}
+    spec = {"name": "model", "model": {"name": model}, "conditions": _split(conditions)}
+    config = {
+        "kind": "probe",
+        "seed": seed,
+        "n_clips": n_clips,
+        "spoken": spoken,
+        "pairs": _split(pairs),
+        "forms": _split(forms),
+        "negatives": _split(negatives),
+        "models": [{**spec, "prompting": {"wordings": wordings}}],
+        "evaluation_sets": _evaluation_sets(clips),
+        **({"judge": {"name": judge}} if judge else {}),
+    }
+    return run_probe(tomli_w.dumps(config), "options", out, embed=embed_audio, dry_run=dry_run)
 
 
 def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: bool) -> int:
-    """Run, or go on with, concept probes.
+    """Run or resume concept probes.
 
     Args:
-        text: the configuration.
-        source: where it comes from, for messages and titles.
+        text: the config.
+        source: its path, for messages and titles.
         folder: of the run.
-        embed: put sounds into the pages.
+        embed: embed audio in the pages.
         dry_run: only show questions.
     """
-    import tomllib
+    prepared = read_probe_run(text, source)
+    if dry_run:
+        _show(prepared)
+        return 0
+    with progress_bars() as progress, located(source):
+        cells = prepared(folder, progress, notify=note)
+    return report_probe(prepared, cells, folder, Path(source).stem, embed=embed)
 
+
+def read_probe_run(text: str, source: str) -> "ProbeRun":
+    """Prepare a run from the text of a config."""
     from audioprobe.experiments.probing.config import ProbeConfig
     from audioprobe.experiments.probing.run import ProbeRun
     from audioprobe.io.config import parse_config
 
     with located(source):
-        prepared = ProbeRun(parse_config(ProbeConfig, tomllib.loads(text), source), text)
-    if dry_run:
-        _show(prepared)
-        return 0
-    with progress_bars() as bars, located(source):
-        cells = prepared(folder, bars, say=note)
-    return tell_probe(prepared, cells, folder, Path(source).stem, embed=embed)
+        return ProbeRun(parse_config(ProbeConfig, tomllib.loads(text), source), text)
 
 
-def tell_probe(
+def report_probe(
     prepared: "ProbeRun", cells: "Sequence[ProbeCell]", folder: Path, name: str, *, embed: bool
 ) -> int:
-    """Write and show what a run gave; the arguments are those of `write_outcome`."""
-    from audioprobe.experiments.probing.outputs import write_outcome
+    """Write and show the outputs of a run; the arguments are those of `write_outputs`."""
+    from audioprobe.experiments.probing.outputs import write_outputs
 
-    write_outcome(prepared, cells, folder, name, embed=embed)
-    _tell(cells)
-    write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
+    write_outputs(prepared, cells, folder, name, embed=embed)
+    _show_results(cells)
+    write(printable(f"\nwrote {folder}; open {folder / 'report.html'}"))
     answered = any(not trial.failure for cell in cells for trial in cell.outcome.trials)
     return 0 if answered else EXIT_FAILED
 
 
-def _sounds(clips: str) -> list[dict[str, Any]]:
+def _evaluation_sets(clips: str) -> list[dict[str, Any]]:
     if clips == SHIPPED:
         return [{"name": "recordings", "dataset": {"name": "recordings"}}]
-    if Path(clips).suffix.lower() in TABLES:  # labelled clips
-        return [{"name": "sounds", "dataset": {"name": f"manifest:{clips}"}}]
-    return [{"name": "sounds", "folder": clips}] if clips else []
+    if Path(clips).suffix.lower() in TABLES:
+        return [{"name": "clips", "dataset": {"name": f"manifest:{clips}"}}]
+    return [{"name": "clips", "folder": clips}] if clips else []
 
 
 def _split(names: str) -> list[str]:
@@ -137,36 +143,36 @@ def _split(names: str) -> list[str]:
 
 def _show(prepared: "ProbeRun") -> None:
     n_questions = 0
-    for one in prepared.planned:
-        questions = one.asked.questions
+    for plan in prepared.planned:
+        questions = plan.questions.questions
         n_questions += len(questions)
-        write(printable(f"{one.listener.name}, {one.sounds}:"))
+        write(printable(f"{plan.model.name}, {plan.evaluation_set}:"))
         for question in questions[:: max(1, len(questions) // _SHOWN)]:
             write(printable(f"  {question.condition}: {question.text} [{question.audio}]"))
-        if one.heard is not None:
-            _tell_unasked(len(one.heard.clips), one.asked.unused_clips())
+        if plan.clips is not None:
+            _show_unused(len(plan.clips.clips), plan.questions.unused_clips())
     write(f"\n{n_questions} questions; equal ones are asked once")
 
 
-def _tell_unasked(n_clips: int, unasked: "Mapping[str, str]") -> None:
-    """Which clips no question is about, and why."""
-    if not unasked:
+def _show_unused(n_clips: int, unused: "Mapping[str, str]") -> None:
+    """Show the clips without questions, with the reason."""
+    if not unused:
         return
-    write(f"  {len(unasked)} of {n_clips} clips are not asked about:")
-    for clip, reason in list(unasked.items())[:_SHOWN]:
+    write(f"  {len(unused)} of {n_clips} clips have no questions:")
+    for clip, reason in list(unused.items())[:_SHOWN]:
         write(printable(f"    {clip}: {reason}"))
-    if len(unasked) > _SHOWN:
-        write(f"    ... and {len(unasked) - _SHOWN} more")
+    if len(unused) > _SHOWN:
+        write(f"    ... and {len(unused) - _SHOWN} more")
 
 
-def _tell(cells: "Sequence[ProbeCell]") -> None:
+def _show_results(cells: "Sequence[ProbeCell]") -> None:
     from audioprobe.experiments.probing.tables import headline
     from audioprobe.probing.scores import SHORT_HEADER
 
     width = terminal_width()
     for cell in cells:
-        found = cell.outcome.diagnosis()
-        write(printable(f"{cell.listener}, {cell.sounds}: {found.name}"))
+        diagnosis = cell.outcome.diagnosis()
+        write(printable(f"{cell.model}, {cell.evaluation_set}: {diagnosis.name}"))
         table = cell.outcome.table("relation", "condition")
         write(table.only(("relation", "condition", *SHORT_HEADER)).to_text(width))
         write(f"{cell.outcome.modality_gap()}")

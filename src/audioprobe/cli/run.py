@@ -1,4 +1,4 @@
-"""The command that runs an experiment from its configuration."""
+"""Commands that run an experiment from its config, and report on one that was run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +9,7 @@ from audioprobe.cli.app import EXIT_FAILED, app, shipped
 from audioprobe.cli.console import note, terminal_width, write
 from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import InvalidInputError, located
+from audioprobe.io.run_folder import CONFIG, MANIFEST
 from audioprobe.io.text_table import printable
 
 if TYPE_CHECKING:
@@ -18,103 +19,107 @@ if TYPE_CHECKING:
 
 _SHIPPED = shipped("audioprobe.experiments", "configs")
 _SHOWN = 600  # characters of a prompt
-_PER_TOKEN = 4  # characters of English, roughly, whatever the tokenizer
+_CHARACTERS_PER_TOKEN = 4  # of English text, roughly
+KINDS = ("classification", "probe", "finetuning")
+
+EmbedOption = Annotated[
+    bool, Parameter(help="Embed audio in the report instead of linking to it.", negative=())
+]
 
 
 @app.command
 def run(
     config: Annotated[
-        str,
-        Parameter(help=f"A file of TOML, or the name of one that ships: {', '.join(_SHIPPED)}."),
+        str, Parameter(help=f"A TOML file, or the name of a shipped config: {', '.join(_SHIPPED)}.")
     ],
     /,
     *,
     out: Annotated[
-        Path | None, Parameter(help="Folder of the run [runs/NAME]; one that was stopped goes on.")
+        Path | None,
+        Parameter(help="Folder of the run [runs/NAME]; an interrupted run resumes."),
     ] = None,
     on: Annotated[
         str,
-        Parameter(help='Ask on a Ray cluster: "ray" on this machine, or "ray://HOST:PORT".'),
+        Parameter(help='Address of a Ray cluster: "ray" on this machine, or "ray://HOST:PORT".'),
     ] = "",
     workers: Annotated[
-        int, Parameter(help="Models that a cluster holds at once, or trainings at once.")
+        int, Parameter(help="Model replicas on a cluster, or simultaneous training runs.")
     ] = 2,
-    embed_audio: Annotated[
-        bool, Parameter(help="Put the sounds that the report shows into it.", negative=())
-    ] = False,
+    embed_audio: EmbedOption = False,
     dry_run: Annotated[
-        bool, Parameter(help="Only show what would be asked, and how often.", negative=())
+        bool, Parameter(help="Only show prompts or training runs and their number.", negative=())
     ] = False,
 ) -> int:
-    """Run an experiment: captions scored, concepts asked in words and in sound, or models tuned.
+    """Run an experiment: classification by captions, concept probes, or a fine-tuning study.
 
-    OUT/report.html shows what came of it, OUT/summary.md and .tex have its tables, and
-    OUT/scores.parquet or OUT/trials.parquet has everything. Each answer is in OUT/responses.jsonl
-    before the next question is asked: stopped at any moment, the same command goes on and asks
-    nothing twice.
+    OUT/report.html is the report, OUT/summary.md and .tex have its tables, and OUT/scores.parquet
+    or OUT/trials.parquet has all data. Each response is written to OUT/responses.jsonl at once: the
+    same command resumes an interrupted run and repeats no prompt.
 
     Example: audioprobe run recordings --out runs/recordings
     """
     from audioprobe.cli.finetuning import run_study
     from audioprobe.cli.probe import run_probe
-    from audioprobe.experiments.classification.config import SHIPPED
-    from audioprobe.io.config import find_config, read_toml
+    from audioprobe.experiments.components import SHIPPED_CONFIGS
+    from audioprobe.io.config import find_config
 
-    path = find_config(config, SHIPPED)
+    path = find_config(config, SHIPPED_CONFIGS)
     folder = out or Path("runs") / path.stem
-    kind = read_toml(path).get("kind")
+    kind = _kind(path)
+    if on and kind != "classification":
+        raise InvalidInputError(
+            f"--on: only classification can run on a cluster, and {path} is of kind {kind!r}. "
+            "Remove --on."
+        )
+    text = path.read_text(encoding="utf-8-sig")
     if kind == "probe":
-        if on:
-            raise InvalidInputError("Concept probes ask in this process: leave out --on.")
-        text = path.read_text(encoding="utf-8-sig")
         return run_probe(text, str(path), folder, embed=embed_audio, dry_run=dry_run)
     if kind == "finetuning":
-        if on:
-            raise InvalidInputError("Studies of fine-tuning train on this machine: leave out --on.")
-        text = path.read_text(encoding="utf-8-sig")
         return run_study(text, str(path), folder, n_workers=workers, dry_run=dry_run)
-    if kind != "classification":
-        raise InvalidInputError(
-            f"{path}: expected kind = 'classification', 'probe' or 'finetuning', got {kind!r}."
-        )
-    return _classify(path, folder, on, workers, embed=embed_audio, dry_run=dry_run)
-
-
-def _classify(
-    path: Path, folder: Path, on: str, n_workers: int, *, embed: bool, dry_run: bool
-) -> int:
-    from audioprobe.experiments.classification.config import read_classification
-    from audioprobe.experiments.classification.run import ClassificationRun
-
-    with located(str(path)):
-        text = path.read_text(encoding="utf-8-sig")
-        prepared = ClassificationRun(read_classification(path), text)
+    prepared = _classification(path)
     if dry_run:
         _show(prepared)
         return 0
-    with progress_bars() as bars, located(str(path)):
-        cells = prepared(folder, progress=bars, on=on, n_workers=n_workers, say=note)
-    return tell_classification(prepared, cells, folder, path.stem, embed=embed)
+    with progress_bars() as progress, located(str(path)):
+        cells = prepared(folder, progress=progress, on=on, n_workers=workers, notify=note)
+    return _report_classification(prepared, cells, folder, path.stem, embed=embed_audio)
 
 
-def tell_classification(
-    prepared: "ClassificationRun",
-    cells: "Sequence[ClassificationCell]",
-    folder: Path,
-    name: str,
+@app.command
+def report(
+    folder: Annotated[Path, Parameter(help="Folder of a run: the --out of `run` or `probe`.")],
+    /,
     *,
-    embed: bool,
+    out: Annotated[Path | None, Parameter(help="Folder to write to [FOLDER].")] = None,
+    name: Annotated[str, Parameter(help="Name in the title [name of FOLDER].")] = "",
+    embed_audio: EmbedOption = False,
 ) -> int:
-    """Write and show what a run gave; the arguments are those of `write_outcome`."""
-    from audioprobe.experiments.classification.outputs import write_outcome
-    from audioprobe.experiments.classification.tables import headline, notes
+    """Compute the tables and the report of a run again from its folder; no model is used.
 
-    scores = write_outcome(prepared, cells, folder, name, embed=embed)
-    write(headline(scores).to_text(terminal_width()))
-    for sentence in notes(scores, prepared.config.bootstrap.level):
-        write(sentence)
-    write(printable(f"\neverything is in {folder}; look at {folder / 'report.html'}"))
-    return 0 if any(score.n_clips for score in scores) else EXIT_FAILED
+    The reports of classification and concept probes show audio, which must still exist. The report
+    of a fine-tuning study needs only its folder, and contains the training runs that finished.
+
+    Example: audioprobe report runs/recordings --out again
+    """
+    from audioprobe.cli.finetuning import report_study
+    from audioprobe.cli.probe import read_probe_run, report_probe
+
+    _check_run_folder(folder)
+    config, target = folder / CONFIG, out or folder
+    title = name or folder.resolve().name
+    kind = _kind(config)
+    if kind == "finetuning":
+        return report_study(folder, title, out)
+    if kind == "probe":
+        text = config.read_text(encoding="utf-8-sig")
+        probe = read_probe_run(text, str(config))
+        results = probe.read(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        return report_probe(probe, results, target, title, embed=embed_audio)
+    prepared = _classification(config)
+    cells = prepared.read(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    return _report_classification(prepared, cells, target, title, embed=embed_audio)
 
 
 @app.command
@@ -127,52 +132,124 @@ def compare(
         Path | None,
         Parameter(
             help="Table with the columns clip and group (site, recorder): clips of a group are "
-            "exchanged together [the groups that the results have]."
+            "permuted together [the groups in the results]."
         ),
     ] = None,
 ) -> int:
-    """Compare two results of the same clips: difference, p-value, and what could have been found.
+    """Compare two results of the same clips: differences, p-values and detectable differences.
 
-    Differences are first minus second: of AUC by label (DeLong, or permutations of whole groups;
-    with Holm's and Benjamini and Hochberg's corrections), of the macro AUC (permutation), and of
-    the share of clips whose best label is right (McNemar, or sign flips of whole groups).
+    Differences are first minus second: AUC by label (DeLong, or permutations of whole groups; with
+    Holm and Benjamini-Hochberg corrections), macro AUC (permutation), and the share of clips whose
+    best label is correct (McNemar, or sign flips of whole groups).
 
     Example: audioprobe compare run/results/test--caption.json run/results/test--labels.json
     """
     from audioprobe.results import ClassificationResult
-    from audioprobe.results.compare import compare as compared
+    from audioprobe.results.compare import compare as compare_results
 
-    one, other = map(ClassificationResult.load, (first, second))
-    known = None if groups is None else _read_groups(groups, {*one.clip_ids, *other.clip_ids})
+    a, b = map(ClassificationResult.load, (first, second))
+    known = None if groups is None else _read_groups(groups, {*a.clip_ids, *b.clip_ids})
     names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
-    found = compared(one, other, groups=known, names=names)
-    write(found.to_text(terminal_width()))
+    write(compare_results(a, b, groups=known, names=names).to_text(terminal_width()))
     return 0
 
 
 def _read_groups(path: Path, clips: set[str]) -> dict[str, str]:
-    """The groups of a table, by id of the clip."""
+    """Read the groups of a table, by clip id."""
     from audioprobe.io.tables import read_rows
 
     rows = read_rows(path, ("clip", "group"))
-    known = {str(row["clip"]): str(row["group"]) for row in rows if row["group"]}
-    if not clips & known.keys():
+    groups = {str(row["clip"]): str(row["group"]) for row in rows if row["group"]}
+    if not clips & groups.keys():
         raise InvalidInputError(
-            f"{path}: expected ids of clips such as {min(clips, default='')!r} in the column "
-            f"'clip', got none of them, but {min(known, default='')!r}."
+            f"{path}: expected clip ids such as {min(clips, default='')!r} in the column 'clip'; "
+            f"received {min(groups, default='')!r}."
         )
-    return known
+    return groups
+
+
+def _kind(config: Path) -> str:
+    """Return the kind of experiment of a config.
+
+    Raises:
+        InvalidInputError: if it is unknown.
+    """
+    from audioprobe.io.config import read_toml
+
+    kind = read_toml(config).get("kind")
+    if kind not in KINDS:
+        raise InvalidInputError(
+            f"{config}: expected kind = 'classification', 'probe' or 'finetuning'; received "
+            f"{kind!r}."
+        )
+    return str(kind)
+
+
+_OTHER_FOLDERS = {
+    "result.json": "the result of `classify` or `demo`, whose table is scores.csv",
+    "recipe.json": "a trained model: use `audioprobe evaluate-ltu`",
+}
+"""What other commands write into a folder, by the file that identifies it."""
+
+
+def _check_run_folder(folder: Path) -> None:
+    """Refuse a folder without a run.
+
+    Raises:
+        InvalidInputError: names what the folder holds instead, if that is known.
+    """
+    if not folder.is_dir():
+        raise InvalidInputError(f"{folder}: no such folder. Pass the folder of a run.")
+    for file, content in _OTHER_FOLDERS.items():
+        if (folder / file).is_file():
+            raise InvalidInputError(f"{folder}: expected the folder of a run; it holds {content}.")
+    for file in (CONFIG, MANIFEST):
+        if not (folder / file).is_file():
+            raise InvalidInputError(
+                f"{folder}: expected the folder of a run; it has no {file}. Pass the --out of "
+                "`audioprobe run` or `probe`."
+            )
+
+
+def _classification(config: Path) -> "ClassificationRun":
+    from audioprobe.experiments.classification.config import read_classification
+    from audioprobe.experiments.classification.run import ClassificationRun
+
+    with located(str(config)):
+        text = config.read_text(encoding="utf-8-sig")
+        return ClassificationRun(read_classification(config), text)
+
+
+def _report_classification(
+    prepared: "ClassificationRun",
+    cells: "Sequence[ClassificationCell]",
+    folder: Path,
+    name: str,
+    *,
+    embed: bool,
+) -> int:
+    """Write and show the outputs of a run; the arguments are those of `write_outputs`."""
+    from audioprobe.experiments.classification.outputs import write_outputs
+    from audioprobe.experiments.classification.tables import headline, notes
+
+    scores = write_outputs(prepared, cells, folder, name, embed=embed)
+    write(headline(scores).to_text(terminal_width()))
+    for sentence in notes(scores, prepared.config.bootstrap.level):
+        write(sentence)
+    write(printable(f"\nwrote {folder}; open {folder / 'report.html'}"))
+    return 0 if any(score.n_clips for score in scores) else EXIT_FAILED
 
 
 def _show(prepared: "ClassificationRun") -> None:
-    """What would be asked of each part of the sounds."""
-    for sounds, questions in prepared.questions:
-        write(f"{printable(sounds.name)}: {len(sounds.clips)} clips, {len(sounds.labels)} labels")
+    """Show the prompts of each evaluation set, and their number and size."""
+    n_calls = n_characters = 0
+    for clips, questions in prepared.questions:
+        write(f"{printable(clips.name)}: {len(clips.clips)} clips, {len(clips.labels)} labels")
         for question in questions:
             text = question.text[:_SHOWN] + ("..." if len(question.text) > _SHOWN else "")
             write(f"\n  {question.name}, with {len(question.examples)} examples:")
             write("\n".join(f"    {printable(line)}" for line in text.splitlines()))
-    n_calls = sum(len(s.clips) * len(questions) for s, questions in prepared.questions)
-    n_characters = sum(len(s.clips) * q.n_characters for s, qs in prepared.questions for q in qs)
-    write(f"\n{n_calls} calls or more: a clip over 10 s is heard in windows of 10 s")
-    write(f"about {n_characters // _PER_TOKEN:,} tokens of text are sent, and what sounds take")
+            n_calls += len(clips.clips)
+            n_characters += len(clips.clips) * question.n_characters
+    write(f"\n{n_calls} calls or more: a clip over 10 s is captioned in windows of 10 s")
+    write(f"about {n_characters // _CHARACTERS_PER_TOKEN:,} tokens of text, plus those of audio")

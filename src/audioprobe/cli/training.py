@@ -1,4 +1,4 @@
-"""Commands that fetch what to learn from, train, and examine."""
+"""Commands that fetch recordings, and train and evaluate a small LTU."""
 
 import time
 from pathlib import Path
@@ -25,12 +25,14 @@ def fetch_sounds(
         Path | None, Parameter(help="Folder to fetch to [in the user's cache directory].")
     ] = None,
     packages: Annotated[str | None, Parameter(help="Names, with commas between [all].")] = None,
-    summary: Annotated[bool, Parameter(help="Only print what there is.", negative=())] = False,
+    summary: Annotated[
+        bool, Parameter(help="Only list packages and recordings.", negative=())
+    ] = False,
 ) -> int:
-    """Fetch real recordings from Debian packages, 1.4 GB in all, for `DebianSounds`.
+    """Fetch real recordings from Debian packages (1.4 GB in all) for `DebianSounds`.
 
-    Needs apt-get and dpkg-deb, but no root: nothing is installed. Packages in the folder are kept,
-    so an interrupted run goes on. The exit status is 1 if a recording is missing.
+    Needs apt-get and dpkg-deb, but no root: nothing is installed. Packages that are in the folder
+    are not fetched again. The exit status is 1 if a recording is missing.
 
     Example: audioprobe fetch-sounds --packages scratch,xboard --out sounds/
     """
@@ -49,69 +51,65 @@ def fetch_sounds(
 
 
 @app.command
-def train(
+def train_ltu(
     recipe: Annotated[
-        str,
-        Parameter(help=f"A file of TOML, or the name of one that ships: {', '.join(_SHIPPED)}."),
+        str, Parameter(help=f"A TOML file, or the name of a shipped recipe: {', '.join(_SHIPPED)}.")
     ],
     /,
     *,
-    out: Annotated[Path, Parameter(help="Folder of this training; one that was stopped goes on.")],
+    out: Annotated[Path, Parameter(help="Folder to write to; interrupted training resumes.")],
     recordings: RecordingsOption = None,
-    workers: Annotated[int, Parameter(help="Processes that make scenes.")] = 2,
+    workers: Annotated[int, Parameter(help="Processes that synthesise scenes.")] = 2,
 ) -> int:
-    """Train a small LTU from nothing but a LLaMA: encoder first, then the model in stages.
+    """Train a small LTU from a LLaMA: the encoder first, then the model in stages.
 
-    The model is in OUT/ltu, for `LTU.from_pretrained`. Stopped anywhere, the same command goes on
-    to the weights that it would have reached. "quick" shows every part at work, in about four
-    minutes on one core; "mini" takes hours, and needs the recordings of `fetch-sounds`.
+    The model is written to OUT/ltu, for `LTU.from_pretrained`. If interrupted, the same command
+    resumes and reaches the same weights. "quick" runs every part in about four minutes on one core;
+    "mini" takes hours and needs the recordings of `fetch-sounds`.
 
-    Example: audioprobe train quick --out quick/
+    Example: audioprobe train-ltu quick --out quick/
     """
     from audioprobe.small_ltu.curriculum import Curriculum
     from audioprobe.small_ltu.recipe import read_recipe
 
-    chosen = read_recipe(recipe)
-    began = time.monotonic()
-    with progress_bars() as bars:
-        training = Curriculum(chosen, out, recordings=recordings, workers=workers, progress=bars)
-        folder = training.train()
-    write(printable(f"wrote {folder} in {duration(time.monotonic() - began)}"))
+    start = time.monotonic()
+    with progress_bars() as progress:
+        curriculum = Curriculum(
+            read_recipe(recipe), out, recordings=recordings, workers=workers, progress=progress
+        )
+        folder = curriculum.train()
+    write(printable(f"wrote {folder} in {duration(time.monotonic() - start)}"))
     return 0
 
 
 @app.command
-def examine(
-    folder: Annotated[Path, Parameter(help="Of a training that has ended.")],
+def evaluate_ltu(
+    folder: Annotated[Path, Parameter(help="The --out of a finished `train-ltu`.")],
     /,
     *,
     out: Annotated[
-        Path | None, Parameter(help="Folder of the results [FOLDER/evaluation].")
+        Path | None, Parameter(help="Folder for the results [FOLDER/evaluation].")
     ] = None,
     recordings: RecordingsOption = None,
 ) -> int:
-    """Measure what a training has made, on scenes and recordings that it never saw.
+    """Evaluate a small LTU on scenes and recordings that it was not trained on.
 
-    Every number comes with an interval, and where questions could be guessed, with what a guesser
-    reaches who never listens. Parts that are in the folder are not measured again, so a stopped
-    exam goes on. That of "quick" takes about twelve minutes on one core.
+    Every value has an interval; yes/no accuracy is shown with that of a guesser who never uses the
+    audio. Parts that are in the folder are not computed again. The evaluation of "quick" takes
+    about twelve minutes on one core.
 
-    Example: audioprobe examine quick/
+    Example: audioprobe evaluate-ltu quick/
     """
     from audioprobe.scorers.embedding import EmbeddingScorer
     from audioprobe.small_ltu.evaluation.evaluation import SmallLTUEvaluation
     from audioprobe.small_ltu.evaluation.results import results_table
 
-    began, target = time.monotonic(), out or folder / "evaluation"
-    with progress_bars() as bars:
-        exam = SmallLTUEvaluation(
-            folder,
-            target,
-            EmbeddingScorer.local(),
-            recordings=recordings,
-            progress=bars,
+    start, target = time.monotonic(), out or folder / "evaluation"
+    with progress_bars() as progress:
+        evaluation = SmallLTUEvaluation(
+            folder, target, EmbeddingScorer.local(), recordings=recordings, progress=progress
         )
-        findings = exam()
-    write(results_table(findings).to_text(terminal_width()))
-    write(printable(f"\nwrote {target} in {duration(time.monotonic() - began)}"))
+        results = evaluation()
+    write(results_table(results).to_text(terminal_width()))
+    write(printable(f"\nwrote {target} in {duration(time.monotonic() - start)}"))
     return 0

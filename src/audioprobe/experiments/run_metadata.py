@@ -1,39 +1,91 @@
-"""What a run's folder records of its start and its sounds."""
+"""The folder of an experiment: its start, its clips, the training clips among them, its results."""
 
 import hashlib
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.config import parse_config
-from audioprobe.io.run_folder import CONFIG, RunFolder
+from audioprobe.io.run_folder import CONFIG, RunFolder, open_run
 from audioprobe.models.cached import CachedModel
+from audioprobe.protocols import LanguageModel
 from audioprobe.results.provenance import now, versions
 from audioprobe.training_data import training_notes
 from audioprobe.types import Clip
 
 T = TypeVar("T")
 
-_DIGITS = 16
+_DIGITS = 16  # of digests, hexadecimal
 _SHOWN = 5  # clips that a sentence names
 
 RESULTS = "results"
 """Folder of a run that holds a file for each of its parts."""
 
+Notify = Callable[[str], None]
+"""Called with a sentence that users should read."""
 
-def started() -> dict[str, object]:
-    """What is recorded of every start of a run."""
-    return {"time": now(), "versions": versions(), "commit": commit()}
+TrainingClips = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""Ids of clips that a model was trained on, by evaluation set and training data."""
 
 
-def commit() -> str:
-    """The commit of the working directory, with "+" where files differ; "" where there is none."""
+@contextmanager
+def open_experiment(
+    folder: str | Path,
+    config: object,
+    text: str,
+    *,
+    pinned: Mapping[str, object],
+    digests: Mapping[str, Mapping[str, str]],
+    trained_on: TrainingClips,
+    n_clips: Mapping[str, int],
+    notify: Notify,
+) -> Iterator[RunFolder]:
+    """Open the folder of an experiment and report what changed since its last start.
+
+    Args:
+        folder: of the run; an interrupted run resumes.
+        config: of the run.
+        text: the config as it was written.
+        pinned: what else a result depends on, as JSON data.
+        digests: of the audio, by evaluation set and clip.
+        trained_on: clips that a model was trained on.
+        n_clips: by evaluation set.
+        notify: called with notices about changed audio and training clips.
+
+    Raises:
+        InvalidInputError: as `open_run`.
+    """
+    start = {**run_start(), "training clips": trained_on}
+    with open_run(
+        folder,
+        text,
+        pinned,
+        start,
+        audio_digests=digests,
+        incompatibility=lambda older: config_difference(older, config),
+    ) as run:
+        notify_changes(run, digests, notify)
+        for name, n in n_clips.items():
+            for note in training_notes(trained_on[name], n):
+                notify(f"{name}: {note}.")
+        yield run
+
+
+def run_start() -> dict[str, object]:
+    """Return what is recorded at every start of a run."""
+    return {"time": now(), "versions": versions(), "commit": _commit()}
+
+
+def _commit() -> str:
+    """Return the commit of the working directory, with "+" if files differ; "" without one."""
     try:
-        found = subprocess.run(
+        process = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"],  # noqa: S607
             capture_output=True,
             text=True,
@@ -42,79 +94,82 @@ def commit() -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
+    return process.stdout.strip() if process.returncode == 0 else ""
 
 
-Say = Callable[[str], None]
-"""Told in a sentence what a user should know of a start."""
+def config_difference(older: str, config: object) -> str | None:
+    """Return why a run with an older config text cannot resume; None if both mean the same.
 
-
-def same_config(older: str, config: T) -> str | None:
-    """Why a run by an older text of a configuration cannot go on; None where both say the same.
-
-    Comments, the order of keys and defaults that are written out make no difference.
+    Comments, the order of keys and written defaults make no difference.
     """
     try:
-        was = parse_config(type(config), tomllib.loads(older), "the older configuration")
+        before = parse_config(type(config), tomllib.loads(older), "the older configuration")
     except (InvalidInputError, tomllib.TOMLDecodeError) as error:
         return str(error)
-    return None if was == config else ""
+    return None if before == config else ""
 
 
-def tell_changes(run: RunFolder, sounds: Mapping[str, Mapping[str, str]], say: Say) -> None:
-    """Say which sounds are other ones than at the last start of a run."""
+def notify_changes(
+    run: RunFolder, digests: Mapping[str, Mapping[str, str]], notify: Notify
+) -> None:
+    """Report the clips whose audio differs from that of the last start of a run."""
     for name, changed in run.changed_audio.items():
         shown = ", ".join(map(repr, changed[:_SHOWN]))
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-        say(
-            f"{name}: {len(changed)} of {len(sounds[name])} sounds changed since the last start: "
-            f"{shown}{more}. Prompts with their sound are asked again, all other answers are kept."
+        notify(
+            f"{name}: the audio of {len(changed)} of {len(digests[name])} clips changed since the "
+            f"last start: {shown}{more}. Their prompts are sent again; all other responses are "
+            "reused."
         )
 
 
-def tell_reuse(models: Sequence[CachedModel], n_before: int, say: Say) -> None:
-    """Say how many prompts a run that goes on has asked, and how many answers it had.
+def notify_reuse(models: Sequence[CachedModel], n_before: int, notify: Notify) -> None:
+    """Report how many prompts of a resumed run were sent, and how many responses were reused.
 
     Args:
         models: that read from the run's folder.
-        n_before: answers in the folder before this start; without any, nothing is said.
-        say: told.
+        n_before: responses in the folder before this start; nothing is reported if there are none.
+        notify: called with the sentence.
     """
     if n_before:
-        n_kept, n_asked = sum(m.n_hits for m in models), sum(m.n_misses for m in models)
-        say(f"{n_kept} prompts had an answer in the folder, {n_asked} were asked.")
+        n_hits, n_misses = sum(m.n_hits for m in models), sum(m.n_misses for m in models)
+        notify(f"{n_hits} prompts had a response in the folder, {n_misses} were sent.")
 
 
-def refuse_familiar(
-    name: str, familiar: bool | None, found: Mapping[str, tuple[str, ...]], n_clips: int
-) -> None:
-    """Refuse sounds that are called unfamiliar to a model that was trained on them.
+def find_training_clips(
+    name: str,
+    clips: Sequence[Clip],
+    model: LanguageModel,
+    *,
+    familiar: bool | None,
+    allowed: bool,
+) -> dict[str, tuple[str, ...]]:
+    """Return the ids of clips that a model was trained on, by training data.
 
     Args:
         name: of the evaluation set.
-        familiar: as in the configuration.
-        found: ids of clips that a model was trained on, by the model.
-        n_clips: clips in all.
+        clips: of the evaluation set.
+        model: that states its training data, or not.
+        familiar: as in the config.
+        allowed: continue if clips that are called unfamiliar were used in training.
 
     Raises:
-        InvalidInputError: names the clips.
+        InvalidInputError: if clips that are called unfamiliar were used in training.
     """
-    for note, clips in zip(
-        training_notes(found, n_clips), filter(None, found.values()), strict=True
-    ):
-        if familiar is False:
-            shown = ", ".join(map(repr, clips[:_SHOWN])) + (", ..." if clips[_SHOWN:] else "")
+    trained_on = training_clips(clips, model)
+    if familiar is False and not allowed:
+        notes = training_notes(trained_on, len(clips))
+        for note, ids in zip(notes, filter(None, trained_on.values()), strict=True):
+            shown = ", ".join(map(repr, ids[:_SHOWN])) + (", ..." if ids[_SHOWN:] else "")
             raise InvalidInputError(
-                f"{name}: familiar = false, but {note}: {shown}. Write familiar = true, leave "
-                "these clips out, or write allow_training_clips = true to go on nevertheless."
+                f"{name}: familiar = false, but {note}: {shown}. Set familiar = true, remove these "
+                "clips, or set allow_training_clips = true to continue."
             )
+    return trained_on
 
 
 def clip_digests(clips: Iterable[Clip]) -> dict[str, str]:
-    """What a run knows of each clip besides its sound, by id (16 hexadecimal digits).
-
-    That is where it begins and ends in its file, and its labels.
-    """
+    """Return a digest of each clip's position in its file and labels, by id (16 hex digits)."""
     return {
         clip.id: hashlib.sha256(
             f"{clip.start}\t{clip.duration}\t{clip.labels}".encode("utf-8", "surrogatepass")
@@ -123,20 +178,20 @@ def clip_digests(clips: Iterable[Clip]) -> dict[str, str]:
     }
 
 
-def sound_digests(clips: Iterable[Clip]) -> dict[str, str]:
-    """SHA-256 of the sound of each clip, by id (16 hexadecimal digits).
+def audio_digests(clips: Iterable[Clip]) -> dict[str, str]:
+    """Return the SHA-256 of each clip's audio, by id (16 hex digits).
 
-    It is that of the bytes of the file, which is read once however many clips it has, or of the
-    samples of a sound in memory. A file that cannot be read has the cause instead.
+    The digest is that of the file's bytes (each file is read once) or of the samples of a clip in
+    memory. For an unreadable file the value is the cause.
     """
     of_file = cache(_file_digest)
-    found = {}
+    digests = {}
     for clip in clips:
         if clip.waveform is not None:
-            found[clip.id] = clip.waveform.digest()[:_DIGITS]
+            digests[clip.id] = clip.waveform.digest()[:_DIGITS]
         elif clip.path is not None:
-            found[clip.id] = of_file(clip.path)
-    return found
+            digests[clip.id] = of_file(clip.path)
+    return digests
 
 
 def _file_digest(path: Path) -> str:
@@ -150,21 +205,24 @@ def _file_digest(path: Path) -> str:
 
 
 def read_results(folder: Path, names: Sequence[str]) -> list[str]:
-    """Texts of the results that a finished run left in its folder.
+    """Read the results that a finished run left in its folder.
 
     Args:
         folder: of the run.
         names: of the results, without ".json".
 
+    Returns:
+        The text of each file.
+
     Raises:
-        InvalidInputError: if one is not there, because the run is not at its end, or not readable.
+        InvalidInputError: if a result is missing (the run is not finished) or unreadable.
     """
     paths = [folder / RESULTS / f"{name}.json" for name in names]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise InvalidInputError(
-            f"{folder}: {len(missing)} of {len(paths)} parts of the run have no result yet, the "
-            f"first is {missing[0].name}. Go on with: audioprobe run {folder / CONFIG} "
+            f"{folder}: {len(missing)} of {len(paths)} parts of the run have no result yet; the "
+            f"first is {missing[0].name}. Resume with: audioprobe run {folder / CONFIG} "
             f"--out {folder}"
         )
     try:
@@ -173,8 +231,8 @@ def read_results(folder: Path, names: Sequence[str]) -> list[str]:
         raise InvalidInputError(f"{folder}: a result is not readable ({error}).") from error
 
 
-def digest_of(clips: Iterable[Clip]) -> str:
-    """Names, starts and labels of clips, in order (16 hexadecimal digits)."""
+def clips_digest(clips: Iterable[Clip]) -> str:
+    """Return a digest of the ids, starts and labels of clips, in order (16 hex digits)."""
     content = hashlib.sha256()
     for clip in clips:
         content.update(f"{clip.id}\t{clip.start}\t{clip.labels}\n".encode("utf-8", "surrogatepass"))

@@ -72,7 +72,7 @@ class Platt:
         smoothed = np.where(present, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
         center, scale = float(values.mean()), float(values.std()) or 1.0
         standardized = np.tile((values - center) / scale, 2)[:, None]
-        regression = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10).fit(
+        regression = LogisticRegression(C=np.inf, tol=1e-9, max_iter=1000).fit(
             standardized,
             np.repeat([True, False], len(values)),
             sample_weight=np.concatenate([smoothed, 1 - smoothed]),

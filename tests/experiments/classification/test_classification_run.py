@@ -1,4 +1,4 @@
-"""A run from a configuration: asked once, stopped anywhere, and the same in the end."""
+"""Classification runs: every part is stored, and a finished run is not repeated."""
 
 import json
 from pathlib import Path
@@ -18,22 +18,22 @@ name = "scripted:a crow and some rain"
 [scorer]
 name = "keyword"
 
-[[sounds]]
+[[evaluation_sets]]
 name = "shipped"
 dataset = { name = "recordings" }
 split = "all"
-most = 6
+max_clips = 6
 
-[[sounds]]
+[[evaluation_sets]]
 name = "made"
 dataset = { name = "synthetic", options = { n_clips = 5, most = 1, palette = ["crow", "rain"] } }
 split = "test"
 familiar = false
 
-[[rungs]]
+[[prompt_levels]]
 prompt = "caption"
 
-[[rungs]]
+[[prompt_levels]]
 prompt = "labels"
 """
 
@@ -50,9 +50,9 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_every_rung_is_asked_of_every_clip_and_all_is_kept(config: Path, tmp_path: Path) -> None:
+def test_every_prompt_level_is_run_on_every_clip_and_stored(config: Path, tmp_path: Path) -> None:
     cells = run(config, tmp_path / "run")
-    assert [(cell.sounds, cell.rung, cell.familiar) for cell in cells] == [
+    assert [(cell.evaluation_set, cell.prompt_level, cell.familiar) for cell in cells] == [
         ("shipped", "caption", None),
         ("shipped", "labels", None),
         ("made", "caption", False),
@@ -69,7 +69,7 @@ def test_every_rung_is_asked_of_every_clip_and_all_is_kept(config: Path, tmp_pat
     assert len((tmp_path / "run/responses.jsonl").read_text().splitlines()) == 22
 
 
-def test_a_finished_run_asks_nothing_again(config: Path, tmp_path: Path) -> None:
+def test_finished_run_sends_no_prompt_again(config: Path, tmp_path: Path) -> None:
     first = run(config, tmp_path / "run")
     answers = (tmp_path / "run/responses.jsonl").read_bytes()
     again = run(config, tmp_path / "run")

@@ -20,19 +20,19 @@ name = "scripted:a crow"
 [scorer]
 name = "keyword"
 
-[[sounds]]
+[[evaluation_sets]]
 name = "test"
 dataset = {{ name = "manifest", options = {{ table = "{table}", folder = "{folder}" }} }}
 split = "test"
 labels = ["{label}"]
 {tuned}
 
-[[sounds]]
+[[evaluation_sets]]
 name = "valid"
 dataset = {{ name = "manifest", options = {{ table = "{table}", folder = "{folder}" }} }}
 split = "valid"
 
-[[rungs]]
+[[prompt_levels]]
 prompt = "caption"
 """
 

@@ -23,28 +23,28 @@ options = {{ answer = {answer} }}
 [scorer]
 name = "keyword"
 
-[[sounds]]
+[[evaluation_sets]]
 name = "mine"
 dataset = {{ name = "manifest", options = {{ table = {table} }} }}
 split = "all"
 familiar = true
 
-[[sounds]]
+[[evaluation_sets]]
 name = "made"
 dataset = {{ name = "synthetic", options = {{ n_clips = 4, palette = ["crow", "rain", "bell"] }} }}
 split = "test"
 
-[[sounds]]
+[[evaluation_sets]]
 name = "same"
 thresholds_from = "mine"
 dataset = {{ name = "manifest", options = {{ table = {table} }} }}
 split = "all"
 familiar = false
 
-[[rungs]]
+[[prompt_levels]]
 prompt = "caption"
 
-[[rungs]]
+[[prompt_levels]]
 prompt = "labels"
 """
 
@@ -112,9 +112,9 @@ def test_sounds_are_linked_and_can_be_played(folder: Path) -> None:
 def test_failures_and_the_drop_have_their_places(folder: Path) -> None:
     with opened(folder / "report.html") as (page, _):
         headings = page.locator("h2").all_text_contents()
-        assert "What failed" in headings
-        assert "Familiar and unfamiliar sound" in headings
-        assert "Probabilities" in headings
+        assert "Failures" in headings
+        assert "Familiar and unfamiliar audio" in headings
+        assert "Calibration" in headings
         *_, failed, made = page.locator("section").all_text_contents()
         assert "broken.flac" in failed
         assert "missing 1" in made

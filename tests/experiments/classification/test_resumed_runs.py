@@ -14,7 +14,7 @@ from audioprobe.audio.training_clips import recording_of
 from audioprobe.audio.wav import wav_bytes
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.classification.config import ClassificationConfig
-from audioprobe.experiments.classification.outputs import write_outcome
+from audioprobe.experiments.classification.outputs import write_outputs
 from audioprobe.experiments.classification.run import ClassificationRun
 from audioprobe.experiments.probing.config import ProbeConfig
 from audioprobe.experiments.probing.run import ProbeRun
@@ -28,9 +28,9 @@ kind = "classification"
 bootstrap = { n_resamples = 20 }
 model = { name = "scripted:a crow" }
 scorer = { name = "keyword" }
-rungs = [{ prompt = "caption" }, { prompt = "labels" }]
+prompt_levels = [{ prompt = "caption" }, { prompt = "labels" }]
 
-[[sounds]]
+[[evaluation_sets]]
 name = "field"
 dataset = { name = "folder", options = { folder = "FOLDER" } }
 split = "all"
@@ -39,13 +39,13 @@ PROBE = """
 kind = "probe"
 bootstrap = { n_resamples = 20 }
 
-[[listeners]]
+[[models]]
 name = "one"
 model = { name = "scripted:Yes." }
 conditions = ["text", "audio"]
-options = { likelihoods = false }
+prompting = { likelihoods = false }
 
-[[sounds]]
+[[evaluation_sets]]
 name = "field"
 folder = "FOLDER"
 """
@@ -80,10 +80,10 @@ class Told:
         tables = read_toml(folder.parent / "config.toml")
         self.said.clear()
         if tables["kind"] == "probe":
-            ProbeRun(parse_config(ProbeConfig, tables, "t"), text)(folder, say=self.said.append)
+            ProbeRun(parse_config(ProbeConfig, tables, "t"), text)(folder, notify=self.said.append)
         else:
             config = parse_config(ClassificationConfig, tables, "t")
-            ClassificationRun(config, text)(folder, say=self.said.append)
+            ClassificationRun(config, text)(folder, notify=self.said.append)
         return len(journal.read_text().splitlines()) - before
 
 
@@ -95,16 +95,16 @@ def test_only_prompts_with_a_changed_sound_are_asked_again(
     n_first = run(tmp_path / "run")
     assert (n_first > 0, run.said) == (True, [])
     assert run(tmp_path / "run") == 0
-    assert run.said == [f"{n_first} prompts had an answer in the folder, 0 were asked."]
+    assert run.said == [f"{n_first} prompts had a response in the folder, 0 were sent."]
     results = [read(tmp_path / "run")]
     sing(field / "crow" / "crow.wav", 0.9)
     n_again = run(tmp_path / "run")
     results.append(read(tmp_path / "run"))
     assert 0 < n_again < n_first
     assert len(run.said) == 2
-    assert "field: 1 of 4 sounds changed since the last start" in run.said[0]
+    assert "field: the audio of 1 of 4 clips changed" in run.said[0]
     assert "crow.wav" in run.said[0]
-    assert run.said[1].startswith(f"{n_first - n_again} prompts had an answer")
+    assert run.said[1].startswith(f"{n_first - n_again} prompts had a response")
     assert results[0]["data"] != results[1]["data"], "provenance hashes the sound that was read"
     # As a run of the sounds of now alone would ask.
     whole = Told(text, field)
@@ -176,7 +176,7 @@ def test_reports_say_what_a_model_was_trained_on(field: Path, tmp_path: Path, tr
     tables = tomllib.loads(text)
     prepared = ClassificationRun(parse_config(ClassificationConfig, tables, "t"), text)
     cells = prepared(tmp_path / "run")
-    write_outcome(prepared, cells, tmp_path / "run", "t")
+    write_outputs(prepared, cells, tmp_path / "run", "t")
     note = "2 of 4 clips were used to train tiny"
     for name in ("report.html", "summary.md"):
         assert note in (tmp_path / "run" / name).read_text(), name

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from audioprobe.experiments.classification.config import ComponentSpec
+from audioprobe.experiments.components import ComponentSpec
 from audioprobe.experiments.finetuning.config import (
     AlignmentLevel,
     ClipSubset,

@@ -9,7 +9,7 @@ from tests.experiments.finetuning.tiny_study import CONCEPTS, noises, study
 
 from audioprobe.datasets.manifest import Manifest
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.classification.config import ComponentSpec
+from audioprobe.experiments.components import ComponentSpec
 from audioprobe.experiments.finetuning.build import (
     Materials,
     build_materials,

@@ -11,7 +11,7 @@ from tests.finetuning.together import run_together
 from tests.processes import run_cli
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.classification.config import SHIPPED
+from audioprobe.experiments.components import SHIPPED_CONFIGS
 from audioprobe.experiments.finetuning.build import build_materials
 from audioprobe.experiments.finetuning.config import StudyConfig, read_study
 from audioprobe.experiments.finetuning.design import training_runs
@@ -109,7 +109,7 @@ def test_study_of_larger_models_reads_published_layouts(
     audioset(folder)
     study = read_study("finetuning-edansa")
     assert len({run.trainable for run in training_runs(study)}) == 5
-    tables = read_toml(SHIPPED / "finetuning-edansa.toml")
+    tables = read_toml(SHIPPED_CONFIGS / "finetuning-edansa.toml")
     del tables["transfer"]  # a few clips have too few kinds of concepts
     recordings = {"dataset": {"name": "recordings"}}
     tables |= {

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.classification.config import ComponentSpec
+from audioprobe.experiments.components import ComponentSpec
 from audioprobe.experiments.finetuning.comparison import FACTORS
 from audioprobe.experiments.finetuning.config import (
     AdditionalStrategy,

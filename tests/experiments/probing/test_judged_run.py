@@ -13,8 +13,13 @@ CONFIG = {
     "kind": "probe",
     "bootstrap": {"n_resamples": 50},
     "judge": {"name": "scripted:yes"},
-    "listeners": [
-        {"name": "one", "model": {"name": "scripted:Yes."}, "conditions": ["text"], "sounds": []}
+    "models": [
+        {
+            "name": "one",
+            "model": {"name": "scripted:Yes."},
+            "conditions": ["text"],
+            "evaluation_sets": [],
+        }
     ],
 }
 

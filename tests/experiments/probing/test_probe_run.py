@@ -20,9 +20,8 @@ from audioprobe.audio.wav import wav_bytes
 from audioprobe.datasets.edansa import EDANSA
 from audioprobe.datasets.relabelled import read_mapping
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.classification.build import MAPPINGS
-from audioprobe.experiments.classification.config import SHIPPED
-from audioprobe.experiments.probing.analysis import against_first, drops
+from audioprobe.experiments.components import MAPPINGS, SHIPPED_CONFIGS
+from audioprobe.experiments.probing.analysis import familiarity_drops, model_differences
 from audioprobe.experiments.probing.config import ProbeConfig, read_probe
 from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 from audioprobe.io.config import parse_config
@@ -37,23 +36,23 @@ CONFIG = """
 kind = "probe"
 bootstrap = { n_resamples = 50 }
 
-[[listeners]]
+[[models]]
 name = "first"
 model = { name = "MODEL" }
 conditions = ["text", "audio", "caption"]
 
-[[listeners]]
+[[models]]
 name = "second"
 model = { name = "scripted:No." }
-sounds = ["recordings"]
+evaluation_sets = ["recordings"]
 conditions = ["text"]
 
-[[sounds]]
+[[evaluation_sets]]
 name = "recordings"
 dataset = { name = "recordings" }
 familiar = false
 
-[[sounds]]
+[[evaluation_sets]]
 name = "synthetic"
 dataset = { name = "synthetic", options = { n_clips = 4, most = 1, palette = ["crow", "bell"] } }
 split = "test"
@@ -77,15 +76,15 @@ def test_every_listener_is_asked_about_its_sounds_and_all_is_kept(tmp_path: Path
     assert len(heads) == 3
     assert all(line.split()[-2:] == ["invalid", "failed"] for line in heads)  # nothing is cut off
     rows = parquet.read_table(folder / "trials.parquet").to_pylist()
-    cells = {(row["listener"], row["sounds"]) for row in rows}
+    cells = {(row["model"], row["evaluation_set"]) for row in rows}
     assert cells == {
         ("first", "recordings"),
         ("first", "synthetic"),
         ("second", "recordings"),
     }
-    assert {r["condition"] for r in rows if r["listener"] == "second"} == {"text"}
+    assert {r["condition"] for r in rows if r["model"] == "second"} == {"text"}
     outcome = ProbeOutcome.from_json((folder / "results/first--recordings.json").read_text())
-    own = [r for r in rows if (r["listener"], r["sounds"]) == ("first", "recordings")]
+    own = [r for r in rows if (r["model"], r["evaluation_set"]) == ("first", "recordings")]
     assert [r["question"] for r in own] == [t.question.text for t in outcome.trials]
     assert [r["choice"] for r in own] == [t.choice(outcome.reading) for t in outcome.trials]
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -146,7 +145,7 @@ def test_spoken_words_are_pinned_with_the_questions(tmp_path: Path) -> None:
     words = tmp_path / "words"
     words.mkdir()
     text = f'kind = "probe"\nspoken = "{words}"\nconcepts = {{ only = ["crow", "violin"] }}\n'
-    text += '[[listeners]]\nname = "one"\nmodel = { name = "scripted:Yes." }\n'
+    text += '[[models]]\nname = "one"\nmodel = { name = "scripted:Yes." }\n'
     text += 'conditions = ["text", "spoken word"]\n'
     digests = []
     for level in (0.1, 0.1, 0.2):
@@ -154,7 +153,7 @@ def test_spoken_words_are_pinned_with_the_questions(tmp_path: Path) -> None:
             wave = Waveform(np.full(800, level, np.float32), 8000)
             (words / f"{name}.wav").write_bytes(wav_bytes(wave)[0])
         (planned,) = ProbeRun(parse_config(ProbeConfig, parsed(text), "t"), text).planned
-        digests.append(planned.asked.digest())
+        digests.append(planned.questions.digest())
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -167,7 +166,7 @@ def test_what_is_lost_on_unfamiliar_sound_has_a_known_answer() -> None:
     known = cell(known_model(), "one", "known", familiar=True)
     new = cell(known_model(recognise_nothing), "one", "new", familiar=False)
     other = cell(known_model(), "two", "new", familiar=False)
-    found = {(c.condition, c.relation): c for c in drops([known, new, other], FEW)}
+    found = {(c.condition, c.relation): c for c in familiarity_drops([known, new, other], FEW)}
     assert set(found) == {("text", "hypernym"), ("audio", "hypernym"), ("audio", "identity")}
     assert found["text", "hypernym"].difference.value == 0.0
     audio = found["audio", "hypernym"]
@@ -181,7 +180,8 @@ def test_listeners_are_compared_question_by_question() -> None:
     base = cell(always_yes(), "yes", "same", familiar=None)
     perfect = cell(known_model(), "perfect", "same", familiar=None)
     elsewhere = cell(known_model(), "perfect", "other", familiar=None)
-    found = {(c.condition, c.relation): c for c in against_first([base, perfect, elsewhere], FEW)}
+    differences = model_differences([base, perfect, elsewhere], FEW)
+    found = {(c.condition, c.relation): c for c in differences}
     assert set(found) == {("text", "hypernym"), ("audio", "hypernym"), ("audio", "identity")}
     text = found["text", "hypernym"]
     assert text.difference.value == pytest.approx(0.5)
@@ -193,10 +193,10 @@ def test_listeners_are_compared_question_by_question() -> None:
 
 def test_questions_are_the_same_in_every_order_of_listeners() -> None:
     tables = parsed(CONFIG.replace("MODEL", "scripted:Yes."))
-    turned = tables | {"listeners": tables["listeners"][::-1]}
+    turned = tables | {"models": tables["models"][::-1]}
     digests = [
         {
-            one.name: one.asked.digest()
+            one.name: one.questions.digest()
             for one in ProbeRun(parse_config(ProbeConfig, t, "t"), "").planned
         }
         for t in (tables, turned)
@@ -214,8 +214,8 @@ def parsed(text: str) -> dict[str, list[object]]:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ('sounds = ["recordings"]', 'sounds = ["recrodings"]', "Did you mean 'recordings'"),
-        ('name = "second"', 'name = "first"', "listeners of different names"),
+        ('sets = ["recordings"]', 'sets = ["recrodings"]', "Did you mean 'recordings'"),
+        ('name = "second"', 'name = "first"', "names of models must be unique"),
         ('name = "second"', 'name = "../second"', "becomes a file name"),
         ('split = "test"', 'split = "test"\nfolder = "there"', "either a data set or a folder"),
         ('dataset = { name = "recordings" }', 'folder = "x"\nmapping = "y"', "a folder has none"),
@@ -246,12 +246,12 @@ def test_a_cluster_is_refused(tmp_path: Path) -> None:
 
 def test_the_configuration_that_ships_has_all_conditions_and_both_kinds_of_sound() -> None:
     run = ProbeRun(read_probe("concepts"), "")
-    conditions = {one.name: {q.condition for q in one.asked.questions} for one in run.planned}
+    conditions = {one.name: {q.condition for q in one.questions.questions} for one in run.planned}
     assert conditions["smollm2-untaught--recordings"] == {"text"}
     assert len(conditions["mini--recordings"]) == len(conditions["mini--synthetic"]) == 7
     for one in run.planned:
         rights: dict[tuple[object, ...], list[bool]] = {}
-        for question in one.asked.questions:
+        for question in one.questions.questions:
             if question.form == "yes-no":
                 key = question.condition, question.pair.target, question.wording
                 rights.setdefault(key, []).append(question.correct == 0)
@@ -301,7 +301,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_study_is_ready_for_whoever_has_weights_and_sound(study: Path) -> None:
-    text = (SHIPPED / "concepts-study.toml").read_text()
+    text = (SHIPPED_CONFIGS / "concepts-study.toml").read_text()
     for old, new in {
         'forms = ["yes-no", "negated", "choice"]': 'forms = ["yes-no"]',
         'negatives = ["random", "adversarial"]': 'negatives = ["random"]',
@@ -313,15 +313,17 @@ def test_the_study_is_ready_for_whoever_has_weights_and_sound(study: Path) -> No
         text = text.replace(old, new)
     text = text.replace(
         'name = "ltu:models/ltu-13b" }',
-        'name = "ltu:models/ltu-13b" }\noptions = { free_text = false }\n'
+        'name = "ltu:models/ltu-13b" }\nprompting = { free_text = false }\n'
         'conditions = ["text", "audio"]',
     )
     cells = ProbeRun(parse_config(ProbeConfig, parsed(text), "study"), text)(study / "run")
-    concepts = {cell.sounds: {p.concept for p in cell.outcome.clips.values()} for cell in cells}
+    concepts = {
+        cell.evaluation_set: {p.concept for p in cell.outcome.clips.values()} for cell in cells
+    }
     assert concepts == {"audioset": {"crow", "rain", "dog", "violin"}, "edansa": {*EDANSA_COLUMNS}}
     assert len(cells) == 4
     assert not any(trial.failure for cell in cells for trial in cell.outcome.trials)
-    assert {(c.first, c.second) for c in drops(cells, FEW)} == {
+    assert {(c.first, c.second) for c in familiarity_drops(cells, FEW)} == {
         ("ltu-13b--edansa", "ltu-13b--audioset"),
         ("qwen2-audio--edansa", "qwen2-audio--audioset"),
     }
@@ -336,7 +338,7 @@ def test_names_that_edansas_labels_become_are_concepts_or_classes() -> None:
 
 def test_in_words_alone_no_sounds_are_needed(tmp_path: Path) -> None:
     text = 'kind = "probe"\nconcepts = { only = ["crow", "dog", "violin", "rain"] }\n'
-    text += '[[listeners]]\nname = "one"\nmodel = { name = "scripted:Yes." }\n'
+    text += '[[models]]\nname = "one"\nmodel = { name = "scripted:Yes." }\n'
     cells = ProbeRun(parse_config(ProbeConfig, parsed(text), "t"), text)(tmp_path / "run")
     assert [one.name for one in cells] == ["one--words"]
     assert cells[0].outcome.conditions == ("text",)

@@ -39,7 +39,7 @@ def test_stored_recipe_is_the_shipped_recipe() -> None:
 def test_readme_has_the_limits_and_every_measure() -> None:
     card = (MINI / "README.md").read_text(encoding="utf-8")
     assert "no substitute for LTU-13B" in card
-    assert "audioprobe train mini" in card
+    assert "audioprobe train-ltu mini" in card
     for path in sorted((MINI / "evaluation").glob("*.json")):
         for measure in from_json(EvaluationResult, path.read_text(encoding="utf-8")).measures:
             assert str(measure.estimate) in card.replace("\\", ""), (path.stem, measure.name)

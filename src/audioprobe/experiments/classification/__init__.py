@@ -1,1 +1,3 @@
-"""Classification experiments: config, build, run, analysis, tables and report."""
+"""Classification experiments: config, build, run, analysis, tables, report and outputs."""
+
+__all__: list[str] = []

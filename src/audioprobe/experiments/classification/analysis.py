@@ -1,20 +1,19 @@
-"""The numbers of a run: every cell with its intervals, and every rung against the first.
+"""Scores of a classification run: every cell with intervals, every prompt level against the first.
 
-A clip that nobody has annotated takes part in no number, and is counted.
+Clips without reference labels are counted and excluded from all metrics.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audioprobe.experiments.classification.config import ClassificationConfig
-from audioprobe.experiments.classification.familiarity import FamiliarityDrop, drops
-from audioprobe.experiments.classification.hierarchical_metrics import (
+from audioprobe.experiments.classification.labelled_scores import (
     Decisions,
-    credited,
-    decided,
-    steps_off,
+    LabelledScores,
+    decisions,
+    hierarchical_f1,
+    hierarchy_distance,
 )
-from audioprobe.experiments.classification.labelled_scores import LabelledScores
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
 from audioprobe.metrics.averaging import macro, per_label
@@ -31,12 +30,10 @@ from audioprobe.metrics.vectorized_metrics import (
 )
 from audioprobe.types import BoolArray, Estimate
 
-__all__ = ["CellScore", "FamiliarityDrop", "Gain", "LabelScore", "drops", "scored"]
-
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """One label of a cell.
+    """Metrics of one label of a cell.
 
     Attributes:
         label: its name.
@@ -53,20 +50,20 @@ class LabelScore:
     f1: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """A rung against the first one, on the clips that both have scores for.
+    """A prompt level minus the first one, on the clips that both have scores for.
 
     Attributes:
         difference: of the macro AUCs, with the interval of paired resamples.
-        p_value: of a permutation test; None where the difference is undefined.
-        adjusted: the same for all rungs of these sounds together (Holm).
-        detectable: the true difference that this test would have found with 80 % power, corrected
-            for all rungs; None where there is no interval, or no p-value can be small enough.
-        smallest_p_value: that a test with so many groups can give.
-        smallest_adjusted: the same after the correction for all rungs.
-        n_groups: groups that were exchanged.
-        unit: what they are: "groups", or "clips" where no clip has a group.
+        p_value: of a permutation test; None if the difference is undefined.
+        adjusted: the same, Holm-corrected for all prompt levels of the evaluation set.
+        detectable: the true difference that this test would find with 80 % power after the
+            correction; None if there is no interval, or no p-value can be small enough.
+        smallest_p_value: that a test with this number of groups can give.
+        smallest_adjusted: the same after the correction.
+        n_groups: number of groups that are permuted.
+        unit: of permutation: "groups", or "clips" if no clip has a group.
     """
 
     difference: Estimate
@@ -79,32 +76,32 @@ class Gain:
     unit: str = "groups"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellScore:
-    """The numbers of one cell.
+    """Metrics of one cell.
 
     Attributes:
-        sounds: name of the part of the sounds.
-        rung: name of the rung.
-        familiar: whether the model learned from such sound; None where nobody knows.
+        evaluation_set: its name.
+        prompt_level: its name.
+        familiar: whether the model was trained on such audio; None if unknown.
         auc: macro mean over the labels whose AUC is defined.
         average_precision: the same of average precision.
         f1: the same of F1.
-        threshold_policy: how its thresholds were chosen.
-        gain: against the first rung; None for the first itself.
+        threshold_policy: how the thresholds were chosen.
+        gain: over the first prompt level; None for the first itself.
         labels: one entry per label.
-        steps: mean distance of the best label from the nearest right one, over clips with labels;
-            None where the data set has no hierarchy.
-        credited_f1: F1 over all pairs of clip and label at the same thresholds, where "bird" for a
-            grouse earns what the two share; None where the data set has no hierarchy.
-        n_clips: clips that the numbers rest on.
+        hierarchy_distance: mean steps from the best label to the nearest correct one, over clips
+            with labels; None if the data set has no hierarchy.
+        hierarchical_f1: F1 over all pairs of clip and label at the same thresholds, with the
+            ancestors of labels on both sides; None if the data set has no hierarchy.
+        n_clips: clips that the metrics rest on.
         n_failed: clips without scores.
-        n_unannotated: clips with scores that nobody has annotated.
-        n_abstained: clips in which the model itself recognised nothing, among `n_clips`.
+        n_unannotated: clips with scores and without reference labels.
+        n_abstained: clips in which the model recognised nothing, among `n_clips`.
     """
 
-    sounds: str
-    rung: str
+    evaluation_set: str
+    prompt_level: str
     familiar: bool | None
     auc: Estimate
     average_precision: Estimate
@@ -112,135 +109,137 @@ class CellScore:
     threshold_policy: str
     gain: Gain | None
     labels: tuple[LabelScore, ...]
-    steps: Estimate | None
-    credited_f1: Estimate | None
+    hierarchy_distance: Estimate | None
+    hierarchical_f1: Estimate | None
     n_clips: int
     n_failed: int
     n_unannotated: int
     n_abstained: int
 
+    @property
+    def name(self) -> str:
+        """The names of both parts."""
+        return f"{self.evaluation_set}: {self.prompt_level}"
 
-def scored(
+
+def score_cells(
     cells: Sequence[ClassificationCell], config: ClassificationConfig
 ) -> tuple[CellScore, ...]:
-    """Score every cell, and compare it with the first of its sounds.
+    """Compute the metrics of every cell, and compare it with the first of its evaluation set.
 
     Args:
         cells: of a run, in its order.
-        config: how intervals are computed, and where thresholds come from.
+        config: of the run.
     """
-    annotated = {(cell.sounds, cell.rung): LabelledScores(cell) for cell in cells}
-    tuned_on = {sound.name: sound.thresholds_from for sound in config.sounds}
-    first: dict[str, LabelledScores] = {}
+    labelled = {(cell.evaluation_set, cell.prompt_level): LabelledScores(cell) for cell in cells}
+    sources = {each.name: each.thresholds_from for each in config.evaluation_sets}
+    baselines: dict[str, LabelledScores] = {}
     tests: dict[tuple[str, str], PairedTest | None] = {}
-    for (sounds, rung), one in annotated.items():
-        base = first.setdefault(sounds, one)
-        tests[sounds, rung] = None if base is one else _against(base, one, config.bootstrap)
+    for key, data in labelled.items():
+        baseline = baselines.setdefault(key[0], data)
+        tests[key] = None if baseline is data else _compare(baseline, data, config.bootstrap)
     gains = _gains(tests, config.bootstrap.level)
     return tuple(
         _score(
-            one,
-            gains[sounds, rung],
-            _policy(annotated.get((tuned_on.get(sounds, ""), rung))),
+            data,
+            gains[name, level],
+            _policy(labelled.get((sources.get(name, ""), level))),
             config.bootstrap,
         )
-        for (sounds, rung), one in annotated.items()
+        for (name, level), data in labelled.items()
     )
 
 
 def _score(
-    one: LabelledScores, gain: Gain | None, policy: ThresholdPolicy, bootstrap: Bootstrap
+    data: LabelledScores, gain: Gain | None, policy: ThresholdPolicy, bootstrap: Bootstrap
 ) -> CellScore:
-    cell, n_clips = one.cell, len(one.ids)
-    steps = credit = None
+    cell, n_clips = data.cell, len(data.ids)
+    distance = tree_f1 = None
     if n_clips:
-        decisions = decided(one, policy)
-        auc, precision, f1, labels = _numbers(one, policy, decisions, bootstrap)
-        steps, credit = steps_off(one, bootstrap), credited(one, decisions, bootstrap)
+        decided = decisions(data, policy)
+        auc, precision, f1, labels = _metrics(data, policy, decided, bootstrap)
+        distance = hierarchy_distance(data, bootstrap)
+        tree_f1 = hierarchical_f1(data, decided, bootstrap)
     else:
-        auc = precision = f1 = Estimate(value=None, n=0, method="no annotated clip was scored")
+        auc = precision = f1 = Estimate(
+            value=None, n=0, method="no scored clip has reference labels"
+        )
         labels = ()
     return CellScore(
-        cell.sounds,
-        cell.rung,
-        cell.familiar,
-        auc,
-        precision,
-        f1,
-        policy.name,
-        gain,
-        labels,
-        steps,
-        credit,
+        evaluation_set=cell.evaluation_set,
+        prompt_level=cell.prompt_level,
+        familiar=cell.familiar,
+        auc=auc,
+        average_precision=precision,
+        f1=f1,
+        threshold_policy=policy.name,
+        gain=gain,
+        labels=labels,
+        hierarchy_distance=distance,
+        hierarchical_f1=tree_f1,
         n_clips=n_clips,
         n_failed=len(cell.result.failures),
         n_unannotated=len(cell.result.clip_ids) - n_clips,
-        n_abstained=len(set(one.ids) - cell.result.recognised),
+        n_abstained=len(set(data.ids) - cell.result.recognised),
     )
 
 
-def _numbers(
-    one: LabelledScores, policy: ThresholdPolicy, decisions: Decisions, bootstrap: Bootstrap
+def _metrics(
+    data: LabelledScores, policy: ThresholdPolicy, decided: Decisions, bootstrap: Bootstrap
 ) -> tuple[Estimate, Estimate, Estimate, tuple[LabelScore, ...]]:
-    targets, scores = one.targets, one.scores
+    targets, scores = data.targets, data.scores
 
-    def estimated(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
+    def with_interval(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
         return bootstrap.estimate(
             statistic,
             len(targets),
-            groups=one.groups,
-            strata=one.strata,
+            groups=data.groups,
+            strata=data.strata,
             present=present,
             point=point,
-            unit=one.unit,
+            unit=data.unit,
         )
 
     aucs = per_label(roc_auc, targets, scores)
     precisions = per_label(average_precision, targets, scores)
     f1s = f1_per_label(targets, scores, policy)
-    labels = [
-        LabelScore(
-            label,
-            int(targets[:, n].sum()),
-            estimated(
-                macro_roc_auc(targets[:, [n]], scores[:, [n]]),
-                macro(aucs[n : n + 1]),
-                targets[:, n],
-            ),
-            estimated(
-                macro_average_precision(targets[:, [n]], scores[:, [n]]),
-                macro(precisions[n : n + 1]),
-                targets[:, n],
-            ),
-            f1s[n],
+    labels = []
+    for n, label in enumerate(data.cell.result.labels):
+        column, column_scores = targets[:, [n]], scores[:, [n]]
+        auc = with_interval(
+            macro_roc_auc(column, column_scores), macro(aucs[n : n + 1]), targets[:, n]
         )
-        for n, label in enumerate(one.cell.result.labels)
-    ]
+        precision = with_interval(
+            macro_average_precision(column, column_scores),
+            macro(precisions[n : n + 1]),
+            targets[:, n],
+        )
+        labels.append(LabelScore(label, int(column.sum()), auc, precision, f1s[n]))
     f1 = macro(f1s)
-    with_limit, said = decisions
-    if with_limit:
-        f1 = estimated(macro_f1(targets[:, with_limit], said), f1, targets)
+    columns, positive = decided
+    if columns:
+        f1 = with_interval(macro_f1(targets[:, columns], positive), f1, targets)
     return (
-        estimated(macro_roc_auc(targets, scores), macro(aucs), targets),
-        estimated(macro_average_precision(targets, scores), macro(precisions), targets),
+        with_interval(macro_roc_auc(targets, scores), macro(aucs), targets),
+        with_interval(macro_average_precision(targets, scores), macro(precisions), targets),
         f1,
         tuple(labels),
     )
 
 
-def _policy(other: LabelledScores | None) -> ThresholdPolicy:
-    if other is None or not other.ids:
+def _policy(source: LabelledScores | None) -> ThresholdPolicy:
+    if source is None or not source.ids:
         return OracleThreshold()
-    return TunedThreshold.fit(other.targets, other.scores, on=other.cell.sounds)
+    return TunedThreshold.fit(source.targets, source.scores, on=source.cell.evaluation_set)
 
 
-def _against(base: LabelledScores, one: LabelledScores, bootstrap: Bootstrap) -> PairedTest:
-    """The difference of both AUCs in the same resamples, and by exchanges of whole groups."""
-    in_base = set(base.ids)
-    kept = [n for n, name in enumerate(one.ids) if name in in_base]
-    common = [one.ids[n] for n in kept]
+def _compare(baseline: LabelledScores, data: LabelledScores, bootstrap: Bootstrap) -> PairedTest:
+    """Test the difference of macro AUCs by permuting whole groups."""
+    in_baseline = set(baseline.ids)
+    shared = [n for n, name in enumerate(data.ids) if name in in_baseline]
+    common = [data.ids[n] for n in shared]
     if not common:
-        why = "no annotated clip was scored in both"
+        why = "no clip with reference labels was scored in both"
         return PairedTest(
             difference=Estimate(value=None, n=0, method=why),
             p_value=None,
@@ -248,37 +247,37 @@ def _against(base: LabelledScores, one: LabelledScores, bootstrap: Bootstrap) ->
             name=why,
         )
     return permutation(
-        one.targets[kept],
-        one.cell.result.scores[one.rows(common)],
-        base.cell.result.scores[base.rows(common)],
-        groups=[one.groups[n] for n in kept],
-        strata=[one.strata[n] for n in kept],
+        data.targets[shared],
+        data.cell.result.scores[data.rows(common)],
+        baseline.cell.result.scores[baseline.rows(common)],
+        groups=[data.groups[n] for n in shared],
+        strata=[data.strata[n] for n in shared],
         seed=bootstrap.seed,
         bootstrap=bootstrap,
-        unit=one.unit,
+        unit=data.unit,
     )
 
 
 def _gains(
     tests: Mapping[tuple[str, str], PairedTest | None], level: float
 ) -> dict[tuple[str, str], Gain | None]:
-    """The p-values of the rungs of each sounds, corrected together."""
-    found: dict[tuple[str, str], Gain | None] = dict.fromkeys(tests)
-    for sounds in dict.fromkeys(sounds for sounds, _ in tests):
-        own = {key: test for key, test in tests.items() if key[0] == sounds and test is not None}
-        p_values = [test.p_value for test in own.values()]
+    """Correct the p-values of the prompt levels of each evaluation set together."""
+    gains: dict[tuple[str, str], Gain | None] = dict.fromkeys(tests)
+    for name in dict.fromkeys(name for name, _ in tests):
+        of_set = {key: test for key, test in tests.items() if key[0] == name and test is not None}
+        p_values = [test.p_value for test in of_set.values()]
         n_tests = sum(p_value is not None for p_value in p_values)
-        reachable = [p for test in own.values() if (p := test.smallest_p_value) is not None]
+        reachable = [p for test in of_set.values() if (p := test.smallest_p_value) is not None]
         smallest = min(1.0, max(1, n_tests) * min(reachable)) if reachable else None
-        for (key, test), adjusted in zip(own.items(), holm(p_values), strict=True):
-            found[key] = Gain(
-                test.difference,
-                test.p_value,
-                adjusted,
-                test.detectable(level=level, n_tests=n_tests),
-                test.smallest_p_value,
-                smallest,
-                test.n_units or 0,
-                test.unit,
+        for (key, test), adjusted in zip(of_set.items(), holm(p_values), strict=True):
+            gains[key] = Gain(
+                difference=test.difference,
+                p_value=test.p_value,
+                adjusted=adjusted,
+                detectable=test.detectable(level=level, n_tests=n_tests),
+                smallest_p_value=test.smallest_p_value,
+                smallest_adjusted=smallest,
+                n_groups=test.n_units or 0,
+                unit=test.unit,
             )
-    return found
+    return gains

@@ -1,4 +1,4 @@
-"""Were scores that were turned into probabilities on some sounds true on others?"""
+"""Calibration of Platt-scaled scores, fitted on one evaluation set and evaluated on another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from audioprobe.types import Estimate
 
 @dataclass(frozen=True, slots=True)
 class CalibrationResult:
-    """One cell, its scores made probabilities by a logistic curve over all labels.
+    """Calibration of one cell, scaled by one logistic curve over all labels.
 
     Attributes:
-        sounds: that are judged.
-        rung: its name.
-        tuned_on: name of the sounds that the curve was fitted on.
+        evaluation_set: that is evaluated.
+        prompt_level: its name.
+        fitted_on: evaluation set that the curve was fitted on.
         error: expected calibration error.
         bins: the reliability curve.
     """
 
-    sounds: str
-    rung: str
-    tuned_on: str
+    evaluation_set: str
+    prompt_level: str
+    fitted_on: str
     error: Estimate
     bins: tuple[CalibrationBin, ...]
 
@@ -38,39 +38,48 @@ class CalibrationResult:
 def calibrate(
     cells: Sequence[ClassificationCell], config: ClassificationConfig
 ) -> tuple[CalibrationResult, ...]:
-    """Every cell whose configuration names sounds to tune on, where those have both answers.
+    """Evaluate the calibration of every cell whose config names an evaluation set to tune on.
+
+    Cells are skipped if the other set has only positive or only negative targets.
 
     Args:
         cells: of a run.
-        config: which sounds thresholds, and so curves, come from; and how intervals are computed.
+        config: of the run.
     """
-    annotated = {(cell.sounds, cell.rung): LabelledScores(cell) for cell in cells}
-    tuned_on = {sound.name: sound.thresholds_from for sound in config.sounds}
-    found = []
-    for (sounds, rung), one in annotated.items():
-        other = annotated.get((tuned_on.get(sounds, ""), rung))
-        if other is None or not one.ids or not other.ids:
+    labelled = {(cell.evaluation_set, cell.prompt_level): LabelledScores(cell) for cell in cells}
+    sources = {each.name: each.thresholds_from for each in config.evaluation_sets}
+    results = []
+    for (name, level), data in labelled.items():
+        source = labelled.get((sources.get(name, ""), level))
+        if source is None or not data.ids or not source.ids:
             continue
-        if other.targets.any() and not other.targets.all():
-            found.append(_judged(one, other, config))
-    return tuple(found)
+        if source.targets.any() and not source.targets.all():
+            results.append(_calibration(data, source, config))
+    return tuple(results)
 
 
-def _judged(
-    one: LabelledScores, other: LabelledScores, config: ClassificationConfig
+def _calibration(
+    data: LabelledScores, source: LabelledScores, config: ClassificationConfig
 ) -> CalibrationResult:
-    curve = Platt.fit(other.targets.ravel(), other.scores.ravel())
-    said = curve(one.scores)
-    flat = one.targets.ravel(), said.ravel()
-    point = Estimate(value=expected_calibration_error(*flat), n=said.size, method="ECE, 10 bins")
-    error = config.bootstrap.estimate(
-        resampled_calibration_error(one.targets, said),
-        len(one.ids),
-        groups=one.groups,
-        strata=one.strata,
-        point=point,
-        unit=one.unit,
+    curve = Platt.fit(source.targets.ravel(), source.scores.ravel())
+    probabilities = curve(data.scores)
+    flat = data.targets.ravel(), probabilities.ravel()
+    point = Estimate(
+        value=expected_calibration_error(*flat), n=probabilities.size, method="ECE, 10 bins"
     )
+    estimate = config.bootstrap.estimate(
+        resampled_calibration_error(data.targets, probabilities),
+        len(data.ids),
+        groups=data.groups,
+        strata=data.strata,
+        point=point,
+        unit=data.unit,
+    )
+    cell = data.cell
     return CalibrationResult(
-        one.cell.sounds, one.cell.rung, other.cell.sounds, error, reliability(*flat)
+        cell.evaluation_set,
+        cell.prompt_level,
+        source.cell.evaluation_set,
+        estimate,
+        reliability(*flat),
     )

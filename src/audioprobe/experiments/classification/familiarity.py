@@ -1,4 +1,4 @@
-"""Scores on unfamiliar sound minus scores on familiar sound."""
+"""Difference between unfamiliar and familiar evaluation sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,51 +15,60 @@ from audioprobe.types import Estimate, Float64Array
 
 @dataclass(frozen=True, slots=True)
 class FamiliarityDrop:
-    """One rung on unfamiliar sound against familiar sound.
+    """A prompt level on an unfamiliar evaluation set minus the same on a familiar one.
 
     Attributes:
-        rung: its name.
-        familiar: name of the sounds that the model learned from.
-        unfamiliar: name of the others.
-        difference: macro AUC on unfamiliar minus on familiar sound, both resampled.
+        prompt_level: its name.
+        familiar: evaluation set of audio that the model was trained on.
+        unfamiliar: the other evaluation set.
+        difference: macro AUC, unfamiliar minus familiar; both are resampled.
     """
 
-    rung: str
+    prompt_level: str
     familiar: str
     unfamiliar: str
     difference: Estimate
 
 
-def drops(cells: Sequence[ClassificationCell], bootstrap: Bootstrap) -> tuple[FamiliarityDrop, ...]:
-    """Every rung on every pair of unfamiliar and familiar sounds with the same labels."""
-    found = []
-    for rung in dict.fromkeys(cell.rung for cell in cells):
-        of_rung = [LabelledScores(cell) for cell in cells if cell.rung == rung]
-        for known in (one for one in of_rung if one.cell.familiar is True):
-            for new in (one for one in of_rung if one.cell.familiar is False):
-                if set(known.cell.result.labels) == set(new.cell.result.labels):
-                    names = known.cell.sounds, new.cell.sounds
-                    found.append(FamiliarityDrop(rung, *names, _between(known, new, bootstrap)))
-    return tuple(found)
+def familiarity_drops(
+    cells: Sequence[ClassificationCell], bootstrap: Bootstrap
+) -> tuple[FamiliarityDrop, ...]:
+    """Compare every pair of an unfamiliar and a familiar evaluation set with the same labels."""
+    labelled = [LabelledScores(cell) for cell in cells]
+    return tuple(
+        FamiliarityDrop(
+            level,
+            familiar.cell.evaluation_set,
+            new.cell.evaluation_set,
+            _difference(familiar, new, bootstrap),
+        )
+        for level in dict.fromkeys(cell.prompt_level for cell in cells)
+        for familiar in labelled
+        for new in labelled
+        if familiar.cell.prompt_level == new.cell.prompt_level == level
+        and familiar.cell.familiar is True
+        and new.cell.familiar is False
+        and set(familiar.cell.result.labels) == set(new.cell.result.labels)
+    )
 
 
-def _between(known: LabelledScores, new: LabelledScores, bootstrap: Bootstrap) -> Estimate:
-    """Both sets of clips are resampled, each in itself."""
-    n_known, n_new = len(known.ids), len(new.ids)
-    if not n_known or not n_new:
-        return Estimate(value=None, n=0, method="no annotated clip was scored on one of both sides")
-    before = macro_roc_auc(known.targets, known.scores)
+def _difference(familiar: LabelledScores, new: LabelledScores, bootstrap: Bootstrap) -> Estimate:
+    """Return the difference of macro AUCs; each set of clips is resampled separately."""
+    n_familiar, n_new = len(familiar.ids), len(new.ids)
+    if not n_familiar or not n_new:
+        return Estimate(value=None, n=0, method="one of the sets has no scored clip with labels")
+    before = macro_roc_auc(familiar.targets, familiar.scores)
     after = macro_roc_auc(new.targets, new.scores)
 
     def difference(counts: Float64Array) -> Float64Array:
-        return after(counts[:, n_known:]) - before(counts[:, :n_known])
+        return after(counts[:, n_familiar:]) - before(counts[:, :n_familiar])
 
-    if not all(has_both(grouped(len(s.ids), s.groups), s.targets) for s in (known, new)):
-        value = float(difference(np.ones((1, n_known + n_new)))[0])
-        why = "no interval: on one of both sides, no label is in two groups and missing in two"
-        return Estimate(value=None if np.isnan(value) else value, n=n_known + n_new, method=why)
-    groups = [("familiar", g) for g in known.groups] + [("unfamiliar", g) for g in new.groups]
-    strata = [("familiar", s) for s in known.strata] + [("unfamiliar", s) for s in new.strata]
+    if not all(has_both(grouped(len(s.ids), s.groups), s.targets) for s in (familiar, new)):
+        value = float(difference(np.ones((1, n_familiar + n_new)))[0])
+        why = "no interval: in one of the sets, no label is in two groups and absent from two"
+        return Estimate(value=None if np.isnan(value) else value, n=n_familiar + n_new, method=why)
+    groups = [("familiar", g) for g in familiar.groups] + [("unfamiliar", g) for g in new.groups]
+    strata = [("familiar", s) for s in familiar.strata] + [("unfamiliar", s) for s in new.strata]
     return bootstrap.estimate(
-        difference, n_known + n_new, groups=groups, strata=strata, unit=known.unit
+        difference, n_familiar + n_new, groups=groups, strata=strata, unit=familiar.unit
     )

@@ -1,68 +1,133 @@
-"""What of a cell can be scored: the clips that have both scores and annotations."""
+"""Clips of a cell that have both scores and reference labels, and their hierarchical metrics."""
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
 from audioprobe.experiments.classification.run import ClassificationCell
+from audioprobe.metrics import ThresholdPolicy
+from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.grouping import merge_single_group_strata
+from audioprobe.metrics.vectorized_metrics import mean, ratio
 from audioprobe.results.evaluation import targets_of
-from audioprobe.types import BoolArray, FloatArray
+from audioprobe.types import BoolArray, Estimate, FloatArray
 
 RARE = 5
-"""A label in no more groups than so many is rare: resamples are drawn so that they keep as many."""
+"""A label that occurs in at most this many groups is rare: resampling keeps its groups apart."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledScores:
-    """The clips of a cell that have both scores and annotations, in order."""
+    """The scored clips of a cell that have reference labels, in order."""
 
     cell: ClassificationCell
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
-        """Which clips."""
+        """Ids of the clips."""
         return tuple(name for name in self.cell.result.clip_ids if name in self.cell.result.truth)
 
     @cached_property
     def targets(self) -> BoolArray:
-        """Shape (n_clips, n_labels)."""
+        """Reference labels, shape (n_clips, n_labels)."""
         return targets_of(self.cell.result.truth, self.ids, self.cell.result.labels)
 
     @cached_property
     def scores(self) -> FloatArray:
-        """Shape (n_clips, n_labels)."""
+        """Scores, shape (n_clips, n_labels)."""
         return self.cell.result.scores[self.rows(self.ids)]
 
     @cached_property
     def groups(self) -> list[str]:
-        """What is resampled together; a clip without a group is its own."""
+        """The group of each clip, which is resampled as a whole; a clip without one is its own."""
         groups = self.cell.groups
         return [f"group {groups[n]}" if n in groups else f"clip {n}" for n in self.ids]
 
     @property
     def unit(self) -> str:
-        """What is resampled: groups, or clips where none has a group."""
+        """What is resampled: "groups", or "clips" if no clip has a group."""
         return "groups" if any(name in self.cell.groups for name in self.ids) else "clips"
 
     @cached_property
     def strata(self) -> list[Hashable]:
-        """Which of the rare labels a clip's group has; groups of each kind are drawn apart."""
-        having = [{self.groups[row] for row in np.flatnonzero(column)} for column in self.targets.T]
-        rare = [n for n, groups in enumerate(having) if 0 < len(groups) <= RARE]
+        """The rare labels of each clip's group: groups with the same ones form a stratum."""
+        groups_of_label = [
+            {self.groups[row] for row in np.flatnonzero(column)} for column in self.targets.T
+        ]
+        rare = [n for n, groups in enumerate(groups_of_label) if 0 < len(groups) <= RARE]
         kinds = {
-            g: frozenset(n for n in rare if g in having[n]) for g in dict.fromkeys(self.groups)
+            g: frozenset(n for n in rare if g in groups_of_label[n])
+            for g in dict.fromkeys(self.groups)
         }
-        # A kind that a single group has would always be drawn: it joins those without a rare label.
+        # A stratum of a single group would always be drawn: it joins those without a rare label.
         sizes = Counter(kinds.values())
         common = {g: kind if sizes[kind] > 1 else frozenset() for g, kind in kinds.items()}
         strata = merge_single_group_strata(common)
         return [strata[g] for g in self.groups]
 
     def rows(self, ids: Sequence[str]) -> list[int]:
-        """Where clips stand in the result."""
-        where = {name: n for n, name in enumerate(self.cell.result.clip_ids)}
-        return [where[name] for name in ids]
+        """Return the rows of clips in the result's score matrix."""
+        row_of = {name: n for n, name in enumerate(self.cell.result.clip_ids)}
+        return [row_of[name] for name in ids]
+
+
+Decisions: TypeAlias = tuple[list[int], BoolArray]
+"""Positions of the labels that have a threshold, and decisions of shape (n_clips, n_these)."""
+
+
+def decisions(data: LabelledScores, policy: ThresholdPolicy) -> Decisions:
+    """Apply the thresholds of a policy to the scores."""
+    thresholds = policy.thresholds(data.targets, data.scores)
+    columns = [n for n, threshold in enumerate(thresholds) if threshold is not None]
+    limits = np.array([thresholds[n] for n in columns], dtype=np.float64)
+    positive: BoolArray = data.scores[:, columns] >= limits
+    return columns, positive
+
+
+def hierarchical_f1(
+    data: LabelledScores, decided: Decisions, bootstrap: Bootstrap
+) -> Estimate | None:
+    """F1 over all pairs of clip and label with the ancestors of labels on both sides.
+
+    Returns:
+        None without a hierarchy, or if no label has a threshold.
+    """
+    hierarchy = data.cell.hierarchy
+    columns, positive = decided
+    if hierarchy is None or not columns:
+        return None
+    # Ancestors that are not among the run's labels get columns, too: they carry the shared credit.
+    labels = [data.cell.result.labels[n] for n in columns]
+    others = [label for label in hierarchy.labels if label not in labels]
+    empty = np.zeros((len(positive), len(others)), dtype=np.bool_)
+    targets, predictions = (
+        hierarchy.closed(np.hstack([part, empty]), [*labels, *others])
+        for part in (data.targets[:, columns], positive)
+    )
+    shared = (targets & predictions).sum(axis=1)
+    both = targets.sum(axis=1) + predictions.sum(axis=1)
+    return bootstrap.estimate(
+        ratio(2 * shared, both),
+        len(shared),
+        groups=data.groups,
+        strata=data.strata,
+        unit=data.unit,
+    )
+
+
+def hierarchy_distance(data: LabelledScores, bootstrap: Bootstrap) -> Estimate | None:
+    """Mean steps from the best label to the nearest correct one; None without a hierarchy."""
+    hierarchy = data.cell.hierarchy
+    if hierarchy is None:
+        return None
+    steps = hierarchy.distances_of_best(data.targets, data.scores, data.cell.result.labels)
+    defined = ~np.isnan(steps)
+    groups = [group for group, keep in zip(data.groups, defined, strict=True) if keep]
+    estimate = bootstrap.estimate(
+        mean(steps[defined]), int(defined.sum()), groups=groups, unit=data.unit
+    )
+    return replace(estimate, n_undefined=int((~defined).sum()))

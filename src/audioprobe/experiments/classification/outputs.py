@@ -1,11 +1,11 @@
-"""Everything that a finished run leaves in its folder."""
+"""Files that a finished classification run writes: scores, tables and report."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from audioprobe.experiments.classification.analysis import CellScore, scored
+from audioprobe.experiments.classification.analysis import CellScore, score_cells
 from audioprobe.experiments.classification.calibration import calibrate
-from audioprobe.experiments.classification.familiarity import drops
+from audioprobe.experiments.classification.familiarity import familiarity_drops
 from audioprobe.experiments.classification.report import ReportMaker
 from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
 from audioprobe.experiments.classification.tables import labels_table, notes, summary
@@ -20,7 +20,7 @@ SCORES, REPORT = "scores.parquet", "report.html"
 _SHOWN = 5  # clips that a sentence names
 
 
-def write_outcome(
+def write_outputs(
     run: ClassificationRun,
     cells: Sequence[ClassificationCell],
     folder: Path,
@@ -28,45 +28,45 @@ def write_outcome(
     *,
     embed: bool = False,
 ) -> tuple[CellScore, ...]:
-    """Score a run, and write scores, tables and report into its folder.
+    """Compute the metrics of a run, and write scores, tables and report into its folder.
 
     Args:
         run: as it was prepared.
-        cells: what it gave.
+        cells: its results.
         folder: of the run.
-        name: in the title of the report.
-        embed: as for `ReportMaker`.
+        name: title of the report.
+        embed: embed audio in the report instead of linking to it.
+
+    Returns:
+        The metrics of each cell.
     """
     write_parquet(folder / SCORES, score_columns(cells))
-    scores = scored(cells, run.config)
+    scores = score_cells(cells, run.config)
     table = summary(scores)
-    labels = [
-        f"\n## {score.sounds}: {score.rung}\n\n{labels_table(score).to_markdown()}"
-        for score in scores
-    ]
+    labels = [f"\n## {score.name}\n\n{labels_table(score).to_markdown()}" for score in scores]
     cell_notes = _notes(cells)
-    told = [f"\n{note}\n" for note in (*cell_notes, *notes(scores, run.config.bootstrap.level))]
-    atomic_write(folder / "summary.md", "".join([table.to_markdown(), *told, *labels]))
+    all_notes = [*cell_notes, *notes(scores, run.config.bootstrap.level)]
+    paragraphs = [f"\n{note}\n" for note in all_notes]
+    atomic_write(folder / "summary.md", "".join([table.to_markdown(), *paragraphs, *labels]))
     atomic_write(folder / "summary.tex", table.to_latex())
-    clips = {heard.name: {clip.id: clip for clip in heard.clips} for heard, _ in run.questions}
-    first = cells[0].result.provenance
+    clips = {each.name: {clip.id: clip for clip in each.clips} for each, _ in run.questions}
+    provenance = cells[0].result.provenance
     lead = (
-        f"{run.config.model.name} heard {sum(map(len, clips.values()))} clips; its captions were "
-        f"scored by {first.components['scorer'].name}. audioprobe "
-        f"{first.versions.get('audioprobe', '?')}, seed {run.config.seed}."
+        f"{run.config.model.name} captioned {sum(map(len, clips.values()))} clips; the captions "
+        f"were scored by {provenance.components['scorer'].name}. audioprobe "
+        f"{provenance.versions.get('audioprobe', '?')}, seed {run.config.seed}."
     )
-    lead = " ".join([lead, *cell_notes])
     page = ReportMaker(clips, folder, embed=embed)(
         name,
-        lead,
+        " ".join([lead, *cell_notes]),
         cells=cells,
         scores=scores,
-        drops=drops(cells, run.config.bootstrap),
-        judged=calibrate(cells, run.config),
+        drops=familiarity_drops(cells, run.config.bootstrap),
+        calibrations=calibrate(cells, run.config),
         bootstrap=run.config.bootstrap,
-        made=[
-            DataGrid("Sounds", _sounds(run, cells)),
-            DataGrid("Questions", _questions(run), False, False),
+        setup=[
+            DataGrid("Evaluation sets", _sets_table(run, cells)),
+            DataGrid("Questions", _questions_table(run), False, False),
         ],
     )
     write_page(page, folder / REPORT)
@@ -74,66 +74,58 @@ def write_outcome(
 
 
 def _notes(cells: Sequence[ClassificationCell]) -> list[str]:
-    """What a reader of the numbers should know of the clips, a sentence each."""
-    found = []
+    """Return sentences about training clips and captions that the scorer did not read."""
+    sentences = []
     for cell in cells:
         result = cell.result
-        known = training_notes(result.provenance.training_clips, result.counts["clips"])
-        found += [f"{cell.sounds}: {note}." for note in known]
-        unread = [caption for caption in result.captions if caption.details.get(NOT_SCORED)]
-        if unread:
-            clips = ", ".join(dict.fromkeys(printable(c.clip_id) for c in unread[:_SHOWN]))
-            found.append(
-                f"{cell.sounds}, {cell.rung}: {len(unread)} captions are longer than the scorer "
-                f"reads, among them those of {clips}."
+        trained_on = training_notes(result.provenance.training_clips, result.counts["clips"])
+        sentences += [f"{cell.evaluation_set}: {note}." for note in trained_on]
+        too_long = [caption for caption in result.captions if caption.details.get(NOT_SCORED)]
+        if too_long:
+            clips = ", ".join(dict.fromkeys(printable(c.clip_id) for c in too_long[:_SHOWN]))
+            sentences.append(
+                f"{cell.evaluation_set}, {cell.prompt_level}: {len(too_long)} captions are longer "
+                f"than the scorer reads, among them those of {clips}."
             )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(sentences))
 
 
-def _sounds(run: ClassificationRun, cells: Sequence[ClassificationCell]) -> Table:
-    """What was heard, with what the data sets say of themselves: what is missing, for one."""
-    known = {cell.sounds: cell.result.provenance.training_clips for cell in cells}
+def _sets_table(run: ClassificationRun, cells: Sequence[ClassificationCell]) -> Table:
+    trained_on = {cell.evaluation_set: cell.result.provenance.training_clips for cell in cells}
     rows = []
-    for heard, _ in run.questions:
-        info = heard.dataset.info
+    for clips, _ in run.questions:
+        info = clips.dataset.info
         options = ", ".join(f"{name} {value}" for name, value in info.options.items())
-        trained = ", ".join(f"{len(clips)}, {name}" for name, clips in known[heard.name].items())
-        n_clips = str(len(heard.clips))
-        rows.append(
-            (heard.name, info.name, info.revision, n_clips, trained or "not known", options)
-        )
-    header = ("sounds", "data set", "revision", "clips", "used to train the model", "options")
+        used = ", ".join(f"{len(ids)}, {name}" for name, ids in trained_on[clips.name].items())
+        n_clips = str(len(clips.clips))
+        rows.append((clips.name, info.name, info.revision, n_clips, used or "unknown", options))
+    header = ("evaluation set", "data set", "revision", "clips", "used in training", "options")
     return Table(header, tuple(rows), (3,))
 
 
-def _questions(run: ClassificationRun) -> Table:
-    """What was asked, word for word."""
-    rows = tuple((h.name, q.name, q.text) for h, questions in run.questions for q in questions)
-    return Table(("sounds", "rung", "question"), rows)
+def _questions_table(run: ClassificationRun) -> Table:
+    rows = tuple((c.name, q.name, q.text) for c, questions in run.questions for q in questions)
+    return Table(("evaluation set", "prompt level", "question"), rows)
 
 
 def score_columns(cells: Sequence[ClassificationCell]) -> dict[str, list[object]]:
-    """A row per cell, clip and label: the score, and whether annotators heard it.
+    """Return the columns of a table with a row per cell, clip and label.
 
-    `present` is null where nobody annotated the clip. Clips that failed have no rows.
+    `present` is null for clips without reference labels. Failed clips have no rows.
     """
-    names = ("sounds", "rung", "clip", "group", "label", "score", "present")
-    columns: dict[str, list[object]] = {name: [] for name in names}
-    for cell in cells:
-        result = cell.result
-        for clip, row in zip(result.clip_ids, result.scores.tolist(), strict=True):
-            truth = result.truth.get(clip)
-            for label, score in zip(result.labels, row, strict=True):
-                present = None if truth is None else label in truth
-                values = (
-                    cell.sounds,
-                    cell.rung,
-                    clip,
-                    cell.groups.get(clip),
-                    label,
-                    score,
-                    present,
-                )
-                for name, value in zip(names, values, strict=True):
-                    columns[name].append(value)
-    return columns
+    names = ("evaluation_set", "prompt_level", "clip", "group", "label", "score", "present")
+    rows = [
+        (
+            cell.evaluation_set,
+            cell.prompt_level,
+            clip,
+            cell.groups.get(clip),
+            label,
+            score,
+            None if (truth := cell.result.truth.get(clip)) is None else label in truth,
+        )
+        for cell in cells
+        for clip, row in zip(cell.result.clip_ids, cell.result.scores.tolist(), strict=True)
+        for label, score in zip(cell.result.labels, row, strict=True)
+    ]
+    return {name: [row[n] for row in rows] for n, name in enumerate(names)}

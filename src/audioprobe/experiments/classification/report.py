@@ -1,4 +1,4 @@
-"""The report of a run of in-context classification: one page to look at, read and listen to."""
+"""HTML report of a classification run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,23 +30,23 @@ N_WORST = 12
 """Clips shown of each cell."""
 
 N_BAND = 200
-"""Resamples behind the band of a ROC curve; numbers rest on the configuration's own."""
+"""Resamples behind the band of a ROC curve; other intervals use those of the config."""
 
 
 class ReportMaker:
-    """Makes the page of a run.
+    """Builds the page of a run.
 
     Args:
-        clips: of all sounds, by the name of the sounds and the id of the clip.
-        folder: of the run; sounds are linked to from there.
-        embed: put the sounds of the clips that are shown into the page, instead of links.
+        clips: by evaluation set and clip id.
+        folder: of the run; links to audio files are relative to it.
+        embed: embed the audio of the clips that are shown instead of linking to it.
     """
 
     def __init__(
         self, clips: Mapping[str, Mapping[str, Clip]], folder: Path, *, embed: bool = False
     ) -> None:
         self._clips = clips
-        self._sounds = AudioClips(folder, embed=embed)
+        self._audio = AudioClips(folder, embed=embed)
 
     def __call__(
         self,
@@ -56,93 +56,82 @@ class ReportMaker:
         cells: Sequence[ClassificationCell],
         scores: Sequence[CellScore],
         drops: Sequence[FamiliarityDrop],
-        judged: Sequence[CalibrationResult],
+        calibrations: Sequence[CalibrationResult],
         bootstrap: Bootstrap,
-        made: Sequence[Item] = (),
+        setup: Sequence[Item] = (),
     ) -> Page:
-        """All sections; those without anything to show are left out.
+        """Return the page; empty sections are left out.
 
         Args:
             title: of the page.
-            lead: below it.
+            lead: paragraph below the title.
             cells: of the run.
             scores: of each cell.
-            drops: between familiar and unfamiliar sound.
-            judged: scores as probabilities, where there were sounds to tune on.
+            drops: between familiar and unfamiliar evaluation sets.
+            calibrations: of the cells with an evaluation set to tune on.
             bootstrap: how intervals were computed.
-            made: what the numbers rest on.
+            setup: data sets and questions.
         """
-        pairs = list(zip(cells, scores, strict=True))
+        label_grids: list[Item] = [
+            DataGrid(score.name, labels_table(score), True, n == 0)
+            for n, score in enumerate(scores)
+            if score.labels
+        ]
+        worst = [self._worst(cell) for cell in cells]
+        gain_text = " ".join([_GAINS, *notes(scores, bootstrap.level)])
         sections = [
-            Section("Results", [DataGrid("Every cell", summary(scores))], _BASIS),
-            Section(
-                "What each rung gains",
-                _ladders(scores),
-                " ".join([_GAINS, *notes(scores, bootstrap.level)]),
-            ),
-            Section("Familiar and unfamiliar sound", _drops(drops)),
+            Section("Results", [DataGrid("All cells", summary(scores))], _BASIS),
+            Section("Gain of each prompt level", _gains(scores), gain_text),
+            Section("Familiar and unfamiliar audio", _drops(drops)),
             Section("ROC curves", _curves(cells, bootstrap), "Mean over labels; bands are 95 %."),
-            Section(
-                "Labels",
-                [DataGrid(_name(s), labels_table(s), True, n == 0) for n, s in _some(scores)],
-            ),
-            Section("Probabilities", _probabilities(judged), _CALIBRATION),
-            Section("What is taken for what", _confusions(cells), _CONFUSION),
-            Section("The worst clips", [self._worst(*pair) for pair in pairs], _WORST),
-            Section("What failed", _failures(cells)),
-            Section("How it was made", made),
+            Section("Labels", label_grids),
+            Section("Calibration", _reliability(calibrations), _CALIBRATION),
+            Section("Confusion of labels", _confusions(cells), _CONFUSION),
+            Section("Worst clips", worst, _WORST),
+            Section("Failures", _failures(cells)),
+            Section("Set-up", setup),
         ]
         return Page(title, lead, [section for section in sections if section.items])
 
-    def _worst(self, cell: ClassificationCell, score: CellScore) -> Item:
-        one = LabelledScores(cell)
+    def _worst(self, cell: ClassificationCell) -> Item:
+        data = LabelledScores(cell)
         order: list[int] = []
-        if one.ids:
-            wrongness = _wrongness(one)
-            worst = np.argsort(-wrongness, kind="stable")[:N_WORST].tolist()
-            order = [n for n in worst if wrongness[n] >= 0]
+        if data.ids:
+            margin = _rank_margin(data)
+            worst = np.argsort(-margin, kind="stable")[:N_WORST].tolist()
+            order = [n for n in worst if margin[n] >= 0]
         if not order:
-            row = (str(len(one.ids)), "0")
-            return DataGrid(
-                _name(score), Table(("clips", "with a wrong label above a right one"), (row,))
-            )
-        return ClipCards(_name(score), tuple(self._card(one, n) for n in order))
+            header = ("clips", "with a wrong label above a correct one")
+            return DataGrid(cell.name, Table(header, ((str(len(data.ids)), "0"),)))
+        return ClipCards(cell.name, tuple(self._card(data, n) for n in order))
 
-    def _card(self, one: LabelledScores, number: int) -> ClipCard:
-        cell, name = one.cell, one.ids[number]
-        row = one.scores[number]
+    def _card(self, data: LabelledScores, number: int) -> ClipCard:
+        cell, name = data.cell, data.ids[number]
+        labels, row = cell.result.labels, data.scores[number]
         best = np.argsort(-row, kind="stable")[:3]
-        picture, sound = self._sounds(self._clips[cell.sounds][name])
+        picture, audio = self._audio(self._clips[cell.evaluation_set][name])
         return ClipCard(
             name,
             tuple(c.text for c in cell.result.captions_by_clip()[name]) or ("(no caption)",),
             (
-                ("labels of the clip", ", ".join(cell.result.truth[name]) or "(nothing)"),
-                ("best labels", ", ".join(f"{cell.result.labels[k]} {row[k]:.3f}" for k in best)),
+                ("reference labels", ", ".join(cell.result.truth[name]) or "(none)"),
+                ("best labels", ", ".join(f"{labels[k]} {row[k]:.3f}" for k in best)),
             ),
             picture,
-            sound,
+            audio,
         )
 
 
-def _name(score: CellScore) -> str:
-    return f"{score.sounds}: {score.rung}"
-
-
-def _some(scores: Sequence[CellScore]) -> list[tuple[int, CellScore]]:
-    return [(n, score) for n, score in enumerate(scores) if score.labels]
-
-
-def _ladders(scores: Sequence[CellScore]) -> list[Item]:
+def _gains(scores: Sequence[CellScore]) -> list[Item]:
     items: list[Item] = []
-    for sounds in dict.fromkeys(score.sounds for score in scores):
+    for name in dict.fromkeys(score.evaluation_set for score in scores):
         rows = [
-            ForestRow(s.rung, s.gain.difference, muted=s.rung.endswith(_CONTROLS))
+            ForestRow(s.prompt_level, s.gain.difference, muted=s.prompt_level.endswith(_CONTROLS))
             for s in scores
-            if s.sounds == sounds and s.gain is not None
+            if s.evaluation_set == name and s.gain is not None
         ]
         if rows:
-            caption = f"{sounds}: macro AUC minus that of the first rung, on the same clips."
+            caption = f"{name}: macro AUC minus that of the first prompt level, on the same clips."
             figure = forest(rows, "difference of macro AUC")
             items.append(Drawing(to_svg(figure, caption), f"{caption} Diamonds are controls."))
     return items
@@ -151,88 +140,95 @@ def _ladders(scores: Sequence[CellScore]) -> list[Item]:
 def _drops(drops: Sequence[FamiliarityDrop]) -> list[Item]:
     if not drops:
         return []
-    rows = [ForestRow(f"{d.rung}: {d.unfamiliar} minus {d.familiar}", d.difference) for d in drops]
-    caption = "Macro AUC on unfamiliar sound minus macro AUC on familiar sound."
+    rows = [
+        ForestRow(f"{d.prompt_level}: {d.unfamiliar} minus {d.familiar}", d.difference)
+        for d in drops
+    ]
+    caption = "Macro AUC on unfamiliar audio minus macro AUC on familiar audio."
     drawing = Drawing(to_svg(forest(rows, "difference of macro AUC"), caption), caption)
-    return [drawing, DataGrid("In numbers", drops_table(drops))]
+    return [drawing, DataGrid("Values", drops_table(drops))]
 
 
 def _curves(cells: Sequence[ClassificationCell], bootstrap: Bootstrap) -> list[Item]:
     items: list[Item] = []
     band = Bootstrap(N_BAND, level=bootstrap.level, seed=bootstrap.seed)
-    for sounds in dict.fromkeys(cell.sounds for cell in cells):
-        found = {}
-        for one in (LabelledScores(cell) for cell in cells if cell.sounds == sounds):
-            if one.ids:
-                curve = macro_roc_curve(one.targets, one.scores, bootstrap=band, groups=one.groups)
+    for name in dict.fromkeys(cell.evaluation_set for cell in cells):
+        curves = {}
+        for data in (LabelledScores(cell) for cell in cells if cell.evaluation_set == name):
+            if data.ids:
+                curve = macro_roc_curve(
+                    data.targets, data.scores, bootstrap=band, groups=data.groups
+                )
                 if curve is not None:
-                    found[one.cell.rung] = curve
-        if found:
-            caption = f"{sounds}: mean ROC curves, {N_BAND} resamples."
-            items.append(Drawing(to_svg(roc(found), caption), caption))
+                    curves[data.cell.prompt_level] = curve
+        if curves:
+            caption = f"{name}: mean ROC curves, {N_BAND} resamples."
+            items.append(Drawing(to_svg(roc(curves), caption), caption))
     return items
 
 
-def _probabilities(judged: Sequence[CalibrationResult]) -> list[Item]:
+def _reliability(results: Sequence[CalibrationResult]) -> list[Item]:
     items: list[Item] = []
-    for sounds in dict.fromkeys(one.sounds for one in judged):
-        own = {one.rung: one.bins for one in judged if one.sounds == sounds}
-        caption = f"{sounds}: what was said and what was there, in ten bins."
-        items.append(Drawing(to_svg(reliability(own), caption), caption))
-    return [*items, DataGrid("In numbers", calibration_table(judged))] if items else []
+    for name in dict.fromkeys(result.evaluation_set for result in results):
+        bins = {r.prompt_level: r.bins for r in results if r.evaluation_set == name}
+        caption = f"{name}: predicted probability and observed frequency in ten bins."
+        items.append(Drawing(to_svg(reliability(bins), caption), caption))
+    return [*items, DataGrid("Values", calibration_table(results))] if items else []
 
 
 def _confusions(cells: Sequence[ClassificationCell]) -> list[Item]:
     items: list[Item] = []
-    for one in map(LabelledScores, cells):
-        if one.ids and one.targets.any():
-            counts: Float64Array = confusion_of_best(one.targets, one.scores)
-            caption = f"{one.cell.sounds}: {one.cell.rung}"
-            figure = confusion(counts, one.cell.result.labels)
-            items.append(Drawing(to_svg(figure, caption), caption))
+    for data in map(LabelledScores, cells):
+        if data.ids and data.targets.any():
+            counts: Float64Array = confusion_of_best(data.targets, data.scores)
+            figure = confusion(counts, data.cell.result.labels)
+            items.append(Drawing(to_svg(figure, data.cell.name), data.cell.name))
     return items
 
 
 def _failures(cells: Sequence[ClassificationCell]) -> list[Item]:
     return [
-        DataGrid(f"{cell.sounds}: {cell.rung}", cell.result.failure_table(), True, False)
+        DataGrid(cell.name, cell.result.failure_table(), True, False)
         for cell in cells
         if cell.result.failures
     ]
 
 
-def _wrongness(one: LabelledScores) -> Float64Array:
-    """How far the best wrong label is above the worst right one, in ranks among the clip's labels.
+def _rank_margin(data: LabelledScores) -> Float64Array:
+    """Rank of the worst correct label minus rank of the best wrong label, shape (n_clips,).
 
-    It is positive where a wrong label has a higher score than a right one, and 0 where they tie. A
-    clip without labels, or with all of them, is -inf: nothing of it can be wrong.
+    It is positive if a wrong label has a higher score than a correct one, 0 for a tie, and -inf for
+    clips without labels or with all labels.
     """
-    ranks = rankdata(-one.scores, axis=1)
-    right = np.where(one.targets, ranks, -np.inf).max(axis=1)
-    wrong = np.where(one.targets, np.inf, ranks).min(axis=1)
-    found: Float64Array = np.where(np.isfinite(right) & np.isfinite(wrong), right - wrong, -np.inf)
-    return found
+    ranks = rankdata(-data.scores, axis=1)
+    correct = np.where(data.targets, ranks, -np.inf).max(axis=1)
+    wrong = np.where(data.targets, np.inf, ranks).min(axis=1)
+    defined = np.isfinite(correct) & np.isfinite(wrong)
+    margin: Float64Array = np.where(defined, correct - wrong, -np.inf)
+    return margin
 
 
 _CONTROLS = (", shuffled", ", absent", ", wrong")
 _BASIS = (
-    "AUC and AP are macro means over the labels for which they are defined, with intervals of "
-    "resampled groups, whose number stands beside each. Clips that failed, that nobody annotated, "
-    "and in which the model itself recognised nothing are counted at the right; only the first two "
-    "are left out of the numbers."
+    "AUC and AP are macro means over the labels for which they are defined. Intervals resample "
+    "groups; their number is given beside each interval. Clips that failed or have no reference "
+    "labels are counted at the right and excluded; clips in which the model recognised nothing are "
+    "counted and included."
 )
 _GAINS = (
-    "Paired with the first rung, clip by clip; p-values are of permutations of whole groups, "
-    "corrected for the number of rungs (Holm), beside the smallest that so many groups can give. "
-    "A difference below that in the column “80 % power from” would probably have gone unseen; a "
-    "dash says that this test finds none, or that resamples do not vary."
+    "Paired with the first prompt level, clip by clip. The p-values are those of permutations of "
+    "whole groups, Holm-corrected for the number of prompt levels, with the smallest p-value that "
+    "this number of groups allows. A difference smaller than that in the column “80 % power from” "
+    "would probably not be significant; a dash means that no difference could be."
 )
 _CALIBRATION = (
-    "Scores made probabilities by one logistic curve for all labels (Platt), fitted on the sounds "
-    "that thresholds come from. Where dots lie below the line, too much is claimed."
+    "Probabilities by one logistic curve for all labels (Platt), fitted on the evaluation set that "
+    "thresholds come from. Points below the line are overconfident."
 )
-_CONFUSION = "Of each label's clips, which label was best; a clip of several labels is shared."
+_CONFUSION = (
+    "The best-scored label of each label's clips; a clip with several labels is divided among them."
+)
 _WORST = (
-    "Clips in which a label that is not there was ranked furthest above one that is, or as high; "
-    "other clips are not shown."
+    "Clips in which a wrong label was ranked furthest above a correct one, or equal to it; other "
+    "clips are not shown."
 )

@@ -1,40 +1,36 @@
-"""In-context classification: every rung asked of every clip, kept as it is answered."""
+"""Classification experiment: sends every prompt level with every clip and stores each response."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from audioprobe.audio.training_clips import training_clips
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError, located
 from audioprobe.experiments.classification.build import (
     EvaluationClips,
     PromptQuestion,
-    heard,
-    question_of,
+    fill_prompt,
+    load_clips,
+    prompt_level,
+    read_prompts,
     refuse_changed,
     refuse_leaking,
-    rung_of,
-    templates,
 )
 from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.run_metadata import (
     RESULTS,
-    Say,
+    Notify,
+    audio_digests,
     clip_digests,
+    find_training_clips,
+    notify_reuse,
+    open_experiment,
     read_results,
-    refuse_familiar,
-    same_config,
-    sound_digests,
-    started,
-    tell_changes,
-    tell_reuse,
 )
 from audioprobe.io.json_codec import to_json
-from audioprobe.io.run_folder import RunFolder, open_run
+from audioprobe.io.run_folder import RunFolder
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.models.cached import CachedModel
 from audioprobe.models.remote.budget import Budget
@@ -42,61 +38,69 @@ from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import load
 from audioprobe.results import ClassificationResult
-from audioprobe.training_data import training_notes
 
-FORMAT = 1
+FORMAT = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassificationCell:
-    """One rung asked of one data set.
+    """The result of one prompt level on one evaluation set.
 
     Attributes:
-        sounds: name of the data set's part of the run.
-        rung: name of the rung.
-        familiar: whether the model learned from such sound.
-        result: captions and scores, with truth and failures.
-        groups: of the clips that have one, by id: what intervals resample.
-        hierarchy: of the labels, where the data set has one.
+        evaluation_set: its name.
+        prompt_level: its name.
+        familiar: whether the model was trained on such audio; None if unknown.
+        result: captions, scores, reference labels and failures.
+        groups: by clip id, for clips that have one: what intervals resample.
+        hierarchy: of the labels; None if the data set has none.
     """
 
-    sounds: str
-    rung: str
+    evaluation_set: str
+    prompt_level: str
     familiar: bool | None
     result: ClassificationResult
     groups: Mapping[str, str]
     hierarchy: Hierarchy | None = None
 
+    @property
+    def name(self) -> str:
+        """The names of both parts."""
+        return f"{self.evaluation_set}: {self.prompt_level}"
+
+    @property
+    def file_name(self) -> str:
+        """Name of the files with its result, without suffix."""
+        return _file_name(self.evaluation_set, self.prompt_level)
+
 
 class ClassificationRun:
-    """A run, prepared: what will be asked is known before any model is loaded.
+    """A prepared run: clips and prompts are loaded, models are not.
 
     Args:
-        config: what is wanted.
-        text: the configuration as it was written, which goes into the folder.
+        config: of the run.
+        text: the config as it was written; it is stored in the run's folder.
 
     Attributes:
-        questions: for each part of the sounds, what is asked of it.
+        questions: the prompts of each evaluation set.
 
     Raises:
-        InvalidInputError: if data, labels, prompts or examples are not there.
+        InvalidInputError: if data, labels, prompts or examples are missing.
     """
 
     def __init__(self, config: ClassificationConfig, text: str) -> None:
         self.config = config
         self._text = text
-        self._sounds = [heard(sound) for sound in config.sounds]
-        known = templates(config)
-        self._rungs = [(asked, rung_of(asked, known)) for asked in config.rungs]
-        names = [rung.name for _, rung in self._rungs]
+        self._sets = [load_clips(each) for each in config.evaluation_sets]
+        prompts = read_prompts(config)
+        self._levels = [(spec, prompt_level(spec, prompts)) for spec in config.prompt_levels]
+        names = [level.name for _, level in self._levels]
         if len(set(names)) < len(names):
-            raise InvalidInputError(f"Two rungs are the same: {', '.join(names)}.")
-        self.questions: list[tuple[EvaluationClips, Sequence[PromptQuestion]]] = [
-            (
-                sounds,
-                [question_of(asked, rung, sounds, config.seed) for asked, rung in self._rungs],
+            raise InvalidInputError(
+                f"Prompt levels must differ; received {', '.join(names)}. Remove the copies."
             )
-            for sounds in self._sounds
+        self.questions: list[tuple[EvaluationClips, Sequence[PromptQuestion]]] = [
+            (clips, [fill_prompt(spec, level, clips, config.seed) for spec, level in self._levels])
+            for clips in self._sets
         ]
 
     def __call__(
@@ -106,38 +110,48 @@ class ClassificationRun:
         *,
         on: str = "",
         n_workers: int = 2,
-        say: Say = lambda _: None,
+        notify: Notify = lambda _: None,
     ) -> list[ClassificationCell]:
-        """Ask everything that was not answered yet.
+        """Send every prompt that has no response yet, and score the responses.
 
         Args:
-            folder: of this run; one that was stopped goes on.
+            folder: of the run; an interrupted run resumes.
             progress: called with the progress of each stage.
-            on: a Ray cluster that asks, see `cluster.answer_on`; "" asks in this process.
+            on: address of a Ray cluster (see `ray_cluster.collect_responses`); "" uses this
+                process.
             n_workers: actors of the cluster that hold the model.
-            say: told in sentences what a user should know: sounds that have changed since the last
-                start, and how many answers were kept.
+            notify: called with notices about changed audio, training clips and reused responses.
 
         Returns:
-            A cell for each part of the sounds and each rung, in order.
+            A cell for each evaluation set and each prompt level, in order.
 
         Raises:
             InvalidInputError: if the folder holds another run, another process works in it, or
                 splits leak into each other.
-            AudioProbeError: for what no single clip is the cause of, such as missing weights.
+            AudioProbeError: for errors that are not caused by a single clip, such as missing
+                weights.
             MissingDependencyError: if a cluster is named and the extra `ray` is not installed.
         """
-        refuse_leaking(self.config, self._sounds)
+        refuse_leaking(self.config, self._sets)
         source = load("language_model", self.config.model.name, **self.config.model.options)
-        model = source
         scorer = load("scorer", self.config.scorer.name, **self.config.scorer.options)
-        known = self._training_clips(source)
-        with self._opened(folder, source, scorer, known, say) as run:
+        with open_experiment(
+            folder,
+            self.config,
+            self._text,
+            pinned=self._pinned(source, scorer),
+            digests=self._digests(),
+            trained_on=self._training_clips(source),
+            n_clips={clips.name: len(clips.clips) for clips in self._sets},
+            notify=notify,
+        ) as run:
             n_before = len(run.response_log)
             if on:
-                from audioprobe.experiments.ray_cluster import answer_on  # noqa: PLC0415 - an extra
+                from audioprobe.experiments.ray_cluster import (  # noqa: PLC0415 - an extra
+                    collect_responses,
+                )
 
-                answer_on(
+                collect_responses(
                     on,
                     self.config.model,
                     self.questions,
@@ -145,111 +159,92 @@ class ClassificationRun:
                     n_workers=n_workers,
                     progress=progress,
                 )
+            model: LanguageModel = source
             if self.config.cache:
                 model = CachedModel(model, Path(self.config.cache).expanduser())
-            model = asked = CachedModel(model, run.response_log)
+            logged = CachedModel(model, run.response_log)
             cells = []
-            for sounds, questions in self.questions:
-                for question in questions:
-                    classifier = CaptionClassifier(
-                        model, scorer, question=question.text, examples=question.examples
-                    )
-                    report = _with_costs(progress, f"{sounds.name}: {question.name}", source)
-                    cells.append(_cell(classifier, sounds, question, report))
-                    _keep(run, cells[-1])
-            tell_reuse([asked], n_before, say)
+            for cell in self._cells(logged, scorer, progress, source):
+                _store(run, cell)
+                cells.append(cell)
+            notify_reuse([logged], n_before, notify)
             return cells
 
-    @contextmanager
-    def _opened(
+    def _cells(
         self,
-        folder: str | Path,
         model: LanguageModel,
         scorer: Scorer,
-        known: Mapping[str, Mapping[str, tuple[str, ...]]],
-        say: Say,
-    ) -> Iterator[RunFolder]:
-        """The folder of the run; says what a user should know of the sounds."""
-        digests = self._digests()
-        with open_run(
-            folder,
-            self._text,
-            self._pinned(model, scorer),
-            {**started(), "training clips": known},
-            audio_digests=digests,
-            incompatibility=lambda older: same_config(older, self.config),
-        ) as run:
-            tell_changes(run, digests, say)
-            for sounds in self._sounds:
-                for note in training_notes(known[sounds.name], len(sounds.clips)):
-                    say(f"{sounds.name}: {note}.")
-            yield run
+        progress: ProgressCallback,
+        source: LanguageModel,
+    ) -> Iterator[ClassificationCell]:
+        for clips, question in self._parts():
+            classifier = CaptionClassifier(
+                model, scorer, question=question.text, examples=question.examples
+            )
+            report = _with_costs(progress, f"{clips.name}: {question.name}", source)
+            yield _cell(classifier(clips.clips, clips.labels, progress=report), clips, question)
+
+    def _parts(self) -> list[tuple[EvaluationClips, PromptQuestion]]:
+        return [(clips, each) for clips, questions in self.questions for each in questions]
 
     def _training_clips(self, model: LanguageModel) -> dict[str, dict[str, tuple[str, ...]]]:
-        """Ids of the clips that the model was trained on, by the name of the sounds and the model.
-
-        Raises:
-            InvalidInputError: if some are among sounds that are called unfamiliar.
-        """
-        found = {}
-        for sounds, configured in zip(self._sounds, self.config.sounds, strict=True):
-            found[sounds.name] = training_clips(sounds.clips, model)
-            if not configured.allow_training_clips:
-                refuse_familiar(sounds.name, sounds.familiar, found[sounds.name], len(sounds.clips))
-        return found
+        return {
+            clips.name: find_training_clips(
+                clips.name,
+                clips.clips,
+                model,
+                familiar=clips.familiar,
+                allowed=spec.allow_training_clips,
+            )
+            for clips, spec in zip(self._sets, self.config.evaluation_sets, strict=True)
+        }
 
     def _digests(self) -> dict[str, dict[str, str]]:
-        """Digests of all sounds: of clips by id, and of examples by their position."""
-        found = {sounds.name: sound_digests(sounds.clips) for sounds in self._sounds}
-        for sounds, questions in self.questions:
-            for question in questions:
-                heard_in = {
-                    str(n): example.audio.digest()
-                    for n, example in enumerate(question.examples, 1)
-                    if example.audio is not None
-                }
-                if heard_in:
-                    found[f"{sounds.name}, examples of {question.name}"] = heard_in
-        return found
+        """Return digests of all audio: of clips by id, and of examples by their position."""
+        digests = {clips.name: audio_digests(clips.clips) for clips in self._sets}
+        for clips, question in self._parts():
+            examples = {
+                str(n): example.audio.digest()
+                for n, example in enumerate(question.examples, 1)
+                if example.audio is not None
+            }
+            if examples:
+                digests[f"{clips.name}, examples of {question.name}"] = examples
+        return digests
 
     def read(self, folder: str | Path) -> list[ClassificationCell]:
-        """The cells that a finished run left in its folder, without asking a model.
+        """Read the cells of a finished run without loading a model.
 
         Raises:
-            InvalidInputError: if some are missing or damaged, or of other clips, labels or
-                questions than there are now.
+            InvalidInputError: if a result is missing or damaged, or its clips, labels or question
+                differ from those of the config.
         """
-        parts = [(sounds, question) for sounds, asked in self.questions for question in asked]
-        names = [_file_name(sounds.name, question.name) for sounds, question in parts]
+        parts = self._parts()
+        names = [_file_name(clips.name, question.name) for clips, question in parts]
         texts = read_results(Path(folder), names)
         cells = []
-        for name, text, (sounds, question) in zip(names, texts, parts, strict=True):
+        for name, text, (clips, question) in zip(names, texts, parts, strict=True):
             with located(f"{folder}: {name}.json"):
-                cells.append(_cell_of(ClassificationResult.from_json(text), sounds, question))
-                refuse_changed(cells[-1].result, sounds, question)
+                cells.append(_cell(ClassificationResult.from_json(text), clips, question))
+                refuse_changed(cells[-1].result, clips, question)
         return cells
 
     def _pinned(self, model: LanguageModel, scorer: Scorer) -> dict[str, object]:
-        """What, besides the configuration's text, a result depends on."""
-        asked = {
-            f"{sounds.name}: {question.name}": _hash(question)
-            for sounds, questions in self.questions
-            for question in questions
-        }
+        """Return what a result depends on besides the text of the config."""
         return {
             "format": FORMAT,
             "model": json.loads(to_json(model.info)),
             "scorer": json.loads(to_json(scorer.info)),
-            "data": {s.name: json.loads(to_json(s.dataset.info)) for s in self._sounds},
-            "clips": {sounds.name: clip_digests(sounds.clips) for sounds in self._sounds},
-            "questions": asked,
-            "prompts": {rung.name: asdict(rung.template) for _, rung in self._rungs},
+            "data": {each.name: json.loads(to_json(each.dataset.info)) for each in self._sets},
+            "clips": {each.name: clip_digests(each.clips) for each in self._sets},
+            "questions": {f"{c.name}: {q.name}": _digest(q) for c, q in self._parts()},
+            "prompts": {level.name: asdict(level.template) for _, level in self._levels},
             "seed": self.config.seed,
         }
 
 
 def _with_costs(progress: ProgressCallback, stage: str, model: LanguageModel) -> ProgressCallback:
-    """Return a callback that notes what a paid service has cost so far."""
+    """Return a callback whose events note what a paid service has cost so far."""
     budget = getattr(model, "budget", None)
 
     def callback(event: ProgressEvent) -> None:
@@ -262,36 +257,29 @@ def _with_costs(progress: ProgressCallback, stage: str, model: LanguageModel) ->
 
 
 def _cell(
-    classifier: CaptionClassifier,
-    sounds: EvaluationClips,
-    question: PromptQuestion,
-    progress: ProgressCallback,
+    result: ClassificationResult, clips: EvaluationClips, question: PromptQuestion
 ) -> ClassificationCell:
-    return _cell_of(classifier(sounds.clips, sounds.labels, progress=progress), sounds, question)
-
-
-def _cell_of(
-    result: ClassificationResult, sounds: EvaluationClips, question: PromptQuestion
-) -> ClassificationCell:
-    groups = {clip.id: clip.group for clip in sounds.clips if clip.group is not None}
-    hierarchy = getattr(sounds.dataset, "hierarchy", None)
     return ClassificationCell(
-        sounds.name, question.name, sounds.familiar, result, groups, hierarchy
+        evaluation_set=clips.name,
+        prompt_level=question.name,
+        familiar=clips.familiar,
+        result=result,
+        groups={clip.id: clip.group for clip in clips.clips if clip.group is not None},
+        hierarchy=getattr(clips.dataset, "hierarchy", None),
     )
 
 
-def _file_name(sounds: str, rung: str) -> str:
-    return f"{sounds}, {rung}".replace(", ", "--").replace(" ", "-")
+def _file_name(evaluation_set: str, prompt_level: str) -> str:
+    return f"{evaluation_set}, {prompt_level}".replace(", ", "--").replace(" ", "-")
 
 
-def _keep(run: RunFolder, cell: ClassificationCell) -> None:
-    name = _file_name(cell.sounds, cell.rung)
+def _store(run: RunFolder, cell: ClassificationCell) -> None:
     (run.path / RESULTS).mkdir(exist_ok=True)
-    run.write(f"{RESULTS}/{name}.json", cell.result.to_json())
-    run.write(f"{RESULTS}/{name}.csv", cell.result.to_csv())
+    run.write(f"{RESULTS}/{cell.file_name}.json", cell.result.to_json())
+    run.write(f"{RESULTS}/{cell.file_name}.csv", cell.result.to_csv())
 
 
-def _hash(question: PromptQuestion) -> str:
+def _digest(question: PromptQuestion) -> str:
     content = hashlib.sha256(question.text.encode())
     for example in question.examples:
         content.update(f"\n{example.question}\n{example.answer}".encode())

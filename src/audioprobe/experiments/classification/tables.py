@@ -1,4 +1,4 @@
-"""What a run found, as tables."""
+"""Tables of a classification run."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,19 @@ NONE = "–"
 
 
 def summary(scores: Sequence[CellScore]) -> Table:
-    """A row per cell."""
-    known = any(score.steps is not None for score in scores)
+    """Return a table with a row per cell."""
+    hierarchical = any(score.hierarchy_distance is not None for score in scores)
     policies = " or ".join(dict.fromkeys(score.threshold_policy for score in scores))
     header = (
-        "sounds",
-        "rung",
+        "evaluation set",
+        "prompt level",
         "AUC",
         "AP",
         f"F1, threshold {policies}",
-        "AUC minus the first rung's",
+        "AUC minus first level",
         "p (Holm)",
         "80 % power from",
-        *(("F1, parents credited", "steps from best label to a right one") if known else ()),
+        *(("hierarchical F1", "steps to a correct label") if hierarchical else ()),
         "clips",
         "failed",
         "not annotated",
@@ -33,13 +33,17 @@ def summary(scores: Sequence[CellScore]) -> Table:
     )
     rows = tuple(
         (
-            score.sounds,
-            score.rung,
+            score.evaluation_set,
+            score.prompt_level,
             str(score.auc),
             str(score.average_precision),
             str(score.f1),
-            *_gained(score.gain),
-            *(map(_maybe, (score.credited_f1, score.steps)) if known else ()),
+            *_gain_cells(score.gain),
+            *(
+                (_optional(score.hierarchical_f1), _optional(score.hierarchy_distance))
+                if hierarchical
+                else ()
+            ),
             str(score.n_clips),
             str(score.n_failed),
             str(score.n_unannotated),
@@ -51,36 +55,43 @@ def summary(scores: Sequence[CellScore]) -> Table:
 
 
 def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
-    """A sentence for each number of groups that is too small for a test to find anything.
+    """Return a sentence for each number of groups with which no test can be significant.
 
     Args:
         scores: of all cells.
         level: of confidence.
     """
-    few = {
+    too_few = {
         f"{gain.n_groups} {gain.unit}": gain.smallest_adjusted
         for gain in (score.gain for score in scores)
         if gain and gain.smallest_adjusted is not None and gain.smallest_adjusted > 1 - level
     }
     return tuple(
-        f"With {units}, no p-value (Holm) below {smallest:.3g} is possible: this test cannot find "
-        "a difference, however large it is. Add groups."
-        for units, smallest in few.items()
+        f"With {units}, no p-value (Holm) below {smallest:.3g} is possible: this test cannot be "
+        "significant, however large the difference. Add groups."
+        for units, smallest in too_few.items()
     )
 
 
 def headline(scores: Sequence[CellScore]) -> Table:
-    """The same in what fits a terminal."""
-    header = ("sounds", "rung", "AUC", "minus the first rung's", "clips", "failed")
+    """Return the columns of `summary` that fit a terminal."""
+    header = ("evaluation set", "prompt level", "AUC", "minus first level", "clips", "failed")
     rows = tuple(
-        (s.sounds, s.rung, str(s.auc), _gained(s.gain)[0], str(s.n_clips), str(s.n_failed))
+        (
+            s.evaluation_set,
+            s.prompt_level,
+            str(s.auc),
+            _gain_cells(s.gain)[0],
+            str(s.n_clips),
+            str(s.n_failed),
+        )
         for s in scores
     )
     return Table(header, rows, numeric=(4, 5))
 
 
 def labels_table(score: CellScore) -> Table:
-    """A row per label of a cell."""
+    """Return a table with a row per label of a cell."""
     header = ("label", "positives", "AUC", "AP", f"F1, threshold {score.threshold_policy}")
     rows = tuple(
         (
@@ -96,32 +107,31 @@ def labels_table(score: CellScore) -> Table:
 
 
 def drops_table(drops: Sequence[FamiliarityDrop]) -> Table:
-    """A row per rung and pair of sounds."""
-    header = ("rung", "familiar", "unfamiliar", "AUC, unfamiliar minus familiar")
-    rows = tuple((d.rung, d.familiar, d.unfamiliar, str(d.difference)) for d in drops)
+    """Return a table with a row per prompt level and pair of evaluation sets."""
+    header = ("prompt level", "familiar", "unfamiliar", "AUC, unfamiliar minus familiar")
+    rows = tuple((d.prompt_level, d.familiar, d.unfamiliar, str(d.difference)) for d in drops)
     return Table(header, rows)
 
 
-def calibration_table(judged: Sequence[CalibrationResult]) -> Table:
-    """A row per cell whose scores were made probabilities."""
-    header = ("sounds", "rung", "curve fitted on", "expected calibration error")
-    return Table(
-        header, tuple((one.sounds, one.rung, one.tuned_on, str(one.error)) for one in judged)
-    )
+def calibration_table(results: Sequence[CalibrationResult]) -> Table:
+    """Return a table with a row per calibrated cell."""
+    header = ("evaluation set", "prompt level", "curve fitted on", "expected calibration error")
+    rows = tuple((r.evaluation_set, r.prompt_level, r.fitted_on, str(r.error)) for r in results)
+    return Table(header, rows)
 
 
 def p_text(p_value: float | None) -> str:
-    """A p-value to three digits; never 0."""
+    """Return a p-value with three digits, or "< .001"."""
     if p_value is None:
         return NONE
     return "< .001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def _maybe(estimate: Estimate | None) -> str:
+def _optional(estimate: Estimate | None) -> str:
     return NONE if estimate is None else str(estimate)
 
 
-def _gained(gain: Gain | None) -> tuple[str, str, str]:
+def _gain_cells(gain: Gain | None) -> tuple[str, str, str]:
     if gain is None:
         return NONE, NONE, NONE
     p_value = p_text(gain.adjusted)

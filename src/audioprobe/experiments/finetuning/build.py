@@ -8,7 +8,7 @@ from pathlib import Path
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts.concept import with_article
 from audioprobe.errors import AudioReadError, InvalidInputError, WeightsError, located
-from audioprobe.experiments.classification.build import dataset_of
+from audioprobe.experiments.components import load_dataset
 from audioprobe.experiments.finetuning.config import (
     CLIP_SETS,
     EVALUATION_SETS,
@@ -100,7 +100,7 @@ def build_materials(study: StudyConfig) -> Materials:
     datasets = {}
     for name, subset in subsets.items():
         with located(f"{name}: dataset"):
-            datasets[name] = dataset_of(subset.dataset, subset.mapping)
+            datasets[name] = load_dataset(subset.dataset, subset.mapping)
     clips = {name: select_clips(name, subsets[name], datasets[name]) for name in subsets}
     _check_disjoint(clips)
     concepts = _shared_concepts(clips, study)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.experiments.classification.config import SHIPPED, ComponentSpec
+from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec
 from audioprobe.finetuning.strategy import Alignment, LoraSize, Regularizer, combined_name
 from audioprobe.io.config import find_config, parse_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
@@ -293,7 +293,7 @@ def read_study(name: str | Path) -> StudyConfig:
     Raises:
         InvalidInputError: if the file is missing or not a study.
     """
-    return read_config(StudyConfig, find_config(name, SHIPPED))
+    return read_config(StudyConfig, find_config(name, SHIPPED_CONFIGS))
 
 
 def parse_study(text: str, source: str) -> StudyConfig:

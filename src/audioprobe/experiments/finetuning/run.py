@@ -33,7 +33,7 @@ from audioprobe.experiments.finetuning.storage import (
     RunResult,
     RunStore,
 )
-from audioprobe.experiments.run_metadata import digest_of, sound_digests, started
+from audioprobe.experiments.run_metadata import audio_digests, clips_digest, run_start
 from audioprobe.finetuning.evaluation import Float32Array, layer_similarity, weight_drift
 from audioprobe.finetuning.strategy import EarlyStopping
 from audioprobe.finetuning.text_corpora import encode_passages
@@ -261,9 +261,9 @@ class FinetuningRun:
                 folder,
                 self._text,
                 self._pinned(),
-                started(),
+                run_start(),
                 audio_digests={
-                    name: sound_digests(clips) for name, clips in self.materials.clips.items()
+                    name: audio_digests(clips) for name, clips in self.materials.clips.items()
                 },
                 allow_changed_audio=False,  # finished runs were trained on them
                 incompatibility=self._refused,
@@ -316,7 +316,7 @@ class FinetuningRun:
             "format": FORMAT,
             "model": json.loads(to_json(load_model(self.config).info({}))),
             "data": {name: json.loads(to_json(i)) for name, i in materials.datasets.items()},
-            "clips": {name: digest_of(clips) for name, clips in materials.clips.items()},
+            "clips": {name: clips_digest(clips) for name, clips in materials.clips.items()},
             "texts": {name: texts.revision for name, texts in materials.text_sets.items()},
             "questions": materials.probe.digest(),
             "novel_class_questions": novel.digest() if novel else "",

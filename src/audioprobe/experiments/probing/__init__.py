@@ -1,1 +1,3 @@
-"""Concept probes of several models and sounds, from a file, kept in a folder that goes on."""
+"""Probing experiments: config, build, run, analysis, tables, report and outputs."""
+
+__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Cells of a run against each other: familiar and unfamiliar sound, one model and another."""
+"""Comparisons between cells of a probing run: familiar and unfamiliar audio, models."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from audioprobe.probing.trial import AnswerReading, Trial
 from audioprobe.types import Estimate, Float64Array
 
 
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """Accuracy in one cell minus accuracy in another.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellComparison:
+    """Accuracy of one cell minus accuracy of another.
 
     Attributes:
-        first: name of the cell that is subtracted from.
-        second: name of the other.
+        first: name of the cell.
+        second: name of the cell that is subtracted.
         condition: of the questions.
         relation: of the questions.
-        difference: concepts are resampled, a concept of both cells in both at once.
-        p_concepts: signs flipped concept by concept; None where questions are not paired.
-        p_trials: McNemar's exact test; None where questions are not paired.
-        smallest_p_concepts: that a test by so many concepts can give; None where there is none.
+        difference: with an interval; concepts are resampled, in both cells at once if paired.
+        p_concepts: sign-flip test over concepts; None if questions are not paired.
+        p_trials: McNemar's exact test; None if questions are not paired.
+        smallest_p_concepts: that the sign-flip test can give; None without one.
     """
 
     first: str
@@ -41,104 +41,121 @@ class Contrast:
     smallest_p_concepts: float | None = None
 
 
-def drops(cells: Sequence[ProbeCell], bootstrap: Bootstrap) -> tuple[Contrast, ...]:
-    """Each listener on unfamiliar sound minus the same on familiar sound.
+def familiarity_drops(
+    cells: Sequence[ProbeCell], bootstrap: Bootstrap
+) -> tuple[CellComparison, ...]:
+    """Compare each model on unfamiliar audio with the same on familiar audio.
 
-    Concepts may differ between both: the difference holds what sounds and concepts do to it.
+    The sets may have different concepts: the difference contains the effects of both.
     """
-    found = []
-    for new in (cell for cell in cells if cell.familiar is False):
-        for known in (cell for cell in cells if cell.familiar is True):
-            if new.listener == known.listener:
-                found += list(_each(new, known, lambda a, b: _unpaired(a, b, bootstrap)))
-    return tuple(found)
+    return tuple(
+        comparison
+        for new in (cell for cell in cells if cell.familiar is False)
+        for known in (cell for cell in cells if cell.familiar is True)
+        if new.model == known.model
+        for comparison in _compare(new, known, lambda a, b: _unpaired(a, b, bootstrap))
+    )
 
 
-def against_first(cells: Sequence[ProbeCell], bootstrap: Bootstrap) -> tuple[Contrast, ...]:
-    """Every other listener minus the first one, over the same questions about the same sounds."""
-    found = []
-    for base in (cell for cell in cells if cell.listener == cells[0].listener):
-        for other in cells:
-            if other.listener != base.listener and other.sounds == base.sounds:
-                found += list(_each(other, base, lambda a, b: _paired(a, b, bootstrap)))
-    return tuple(found)
+def model_differences(
+    cells: Sequence[ProbeCell], bootstrap: Bootstrap
+) -> tuple[CellComparison, ...]:
+    """Compare every other model with the first one on the same questions about the same clips."""
+    return tuple(
+        comparison
+        for base in (cell for cell in cells if cell.model == cells[0].model)
+        for other in cells
+        if other.model != base.model and other.evaluation_set == base.evaluation_set
+        for comparison in _compare(other, base, lambda a, b: _paired(a, b, bootstrap))
+    )
 
 
-_Compared = tuple[Estimate, float | None, float | None, float | None]
-_Read = tuple[Sequence[Trial], AnswerReading]
+_Difference = tuple[Estimate, float | None, float | None, float | None]
+_Answers = tuple[Sequence[Trial], AnswerReading]
 
 
-def _each(
-    one: ProbeCell, other: ProbeCell, compare: Callable[[_Read, _Read], _Compared]
-) -> list[Contrast]:
-    """For every condition and relation that both were asked under."""
-    found = []
-    readings = one.outcome.reading, other.outcome.reading
-    there = [{_part(t) for t in cell.outcome.trials} for cell in (one, other)]
-    asked: list[RelationKind] = [t.question.pair.relation for t in one.outcome.trials]
+def _compare(
+    first: ProbeCell, second: ProbeCell, difference: Callable[[_Answers, _Answers], _Difference]
+) -> list[CellComparison]:
+    """Compare two cells for every condition and relation that both have."""
+    cells = first, second
+    parts = [{_part(trial) for trial in cell.outcome.trials} for cell in cells]
+    relations: list[RelationKind] = [t.question.pair.relation for t in first.outcome.trials]
+    comparisons = []
     for condition in CONDITIONS:
-        for relation in dict.fromkeys(asked):
-            if {(condition, relation)} <= there[0] & there[1]:
-                first, second = (
-                    [t for t in cell.outcome.trials if _part(t) == (condition, relation)]
-                    for cell in (one, other)
+        for relation in dict.fromkeys(relations):
+            if (condition, relation) not in parts[0] & parts[1]:
+                continue
+            a, b = (
+                (
+                    [t for t in cell.outcome.trials if _part(t) == (condition, relation)],
+                    cell.outcome.reading,
                 )
-                compared = compare((first, readings[0]), (second, readings[1]))
-                found.append(Contrast(one.name, other.name, condition, relation, *compared))
-    return found
+                for cell in cells
+            )
+            estimate, p_concepts, p_trials, smallest = difference(a, b)
+            comparisons.append(
+                CellComparison(
+                    first=first.name,
+                    second=second.name,
+                    condition=condition,
+                    relation=relation,
+                    difference=estimate,
+                    p_concepts=p_concepts,
+                    p_trials=p_trials,
+                    smallest_p_concepts=smallest,
+                )
+            )
+    return comparisons
 
 
 def _part(trial: Trial) -> tuple[Condition, RelationKind]:
     return trial.question.condition, trial.question.pair.relation
 
 
-def _unpaired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
+def _unpaired(first: _Answers, second: _Answers, bootstrap: Bootstrap) -> _Difference:
     sides = [
-        [t for t in trials if t.is_correct(reading) is not None] for trials, reading in (one, other)
+        [(trial, right) for trial in trials if (right := trial.is_correct(reading)) is not None]
+        for trials, reading in (first, second)
     ]
-    together = [*sides[0], *sides[1]]
     if not sides[0] or not sides[1]:
-        return Estimate(value=None, n=0, method="no answer on one of both sides"), None, None, None
-    right = np.array(
-        [
-            bool(t.is_correct(r))
-            for side, (_, r) in zip(sides, (one, other), strict=True)
-            for t in side
-        ]
-    )
-    first = np.arange(len(together)) < len(sides[0])
-    accuracies = ratio(right & first, first), ratio(right & ~first, ~first)
+        return Estimate(value=None, n=0, method="one of the cells has no answers"), None, None, None
+    pooled = [*sides[0], *sides[1]]
+    correct = np.array([bool(value) for _, value in pooled])
+    in_first = np.arange(len(pooled)) < len(sides[0])
+    accuracies = ratio(correct & in_first, in_first), ratio(correct & ~in_first, ~in_first)
 
     def difference(counts: Float64Array) -> Float64Array:
         return accuracies[0](counts) - accuracies[1](counts)
 
-    groups = concepts_of(together)
-    found = bootstrap.estimate(difference, len(together), groups=groups, unit="concepts")
-    return found, None, None, None
+    groups = concepts_of([trial for trial, _ in pooled])
+    estimate = bootstrap.estimate(difference, len(pooled), groups=groups, unit="concepts")
+    return estimate, None, None, None
 
 
-def _paired(one: _Read, other: _Read, bootstrap: Bootstrap) -> _Compared:
-    """Only questions that both answered."""
-    trials, reading = other
-    known = {_key(t): t.is_correct(reading) for t in trials}
+def _paired(first: _Answers, second: _Answers, bootstrap: Bootstrap) -> _Difference:
+    """Compare the questions that both models answered."""
+    trials, reading = second
+    right_in_second = {_key(trial): trial.is_correct(reading) for trial in trials}
     both = [
-        (t, bool(right), bool(before))
-        for t in one[0]
-        if (right := t.is_correct(one[1])) is not None
-        and (before := known.get(_key(t))) is not None
+        (trial, bool(right), bool(other))
+        for trial in first[0]
+        if (right := trial.is_correct(first[1])) is not None
+        and (other := right_in_second.get(_key(trial))) is not None
     ]
     if not both:
-        return Estimate(value=None, n=0, method="no question that both answered"), None, None, None
-    first, second = (np.array([row[n] for row in both]) for n in (1, 2))
+        return (
+            Estimate(value=None, n=0, method="no question was answered by both"),
+            None,
+            None,
+            None,
+        )
+    a, b = (np.array([row[n] for row in both]) for n in (1, 2))
     groups = concepts_of([trial for trial, _, _ in both])
-    differences = first.astype(np.float64) - second
+    differences = a.astype(np.float64) - b
     test = sign_flips(differences, groups=groups, seed=bootstrap.seed, unit="concepts")
-    return (
-        bootstrap.estimate(mean(differences), len(differences), groups=groups, unit="concepts"),
-        test.p_value,
-        mcnemar(first, second).p_value,
-        test.smallest_p_value,
-    )
+    estimate = bootstrap.estimate(mean(differences), len(both), groups=groups, unit="concepts")
+    return estimate, test.p_value, mcnemar(a, b).p_value, test.smallest_p_value
 
 
 def _key(trial: Trial) -> tuple[object, ...]:

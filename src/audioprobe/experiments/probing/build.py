@@ -1,4 +1,4 @@
-"""What a configuration of concept probes names, built: concepts, clips, questions."""
+"""Build what a probing config names: concepts, clips and questions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.concepts.wordnet import WordNet
 from audioprobe.errors import InvalidInputError, located
-from audioprobe.experiments.classification.build import dataset_of
+from audioprobe.experiments.components import load_dataset
 from audioprobe.experiments.probing.config import (
-    WORDS,
-    AudioSetSpec,
+    TEXT_ONLY,
     ConceptSpec,
     ModelSpec,
     ProbeConfig,
+    ProbeEvaluationSet,
 )
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probing.probe_builder import PreparedProbe, ProbeBuilder
@@ -31,13 +31,13 @@ from audioprobe.types import Clip, ComponentInfo, Waveform
 
 @dataclass(frozen=True, slots=True)
 class ProbeClips:
-    """The clips of one part of the sounds.
+    """The clips of an evaluation set.
 
     Attributes:
-        name: of the results.
+        name: of the evaluation set.
         clips: in order.
-        familiar: as in the configuration.
-        info: of the data set; of a folder, its path.
+        familiar: as in the config.
+        info: of the data set; for a folder, its path.
     """
 
     name: str
@@ -48,120 +48,119 @@ class ProbeClips:
 
 @dataclass(frozen=True, slots=True)
 class PlannedProbe:
-    """One listener with one part of the sounds, before anything is asked.
+    """The questions to one model about one evaluation set.
 
     Attributes:
-        listener: who will be asked.
-        sounds: name of the sounds, or `WORDS`.
-        heard: the sounds; None in words alone.
-        questionnaire: where the questions come from.
-        asked: what it gave.
+        model: the model.
+        clips: of the evaluation set; None for a model that is asked in the text condition only.
+        builder: of the questions.
+        questions: and their audio.
     """
 
-    listener: ModelSpec
-    sounds: str
-    heard: ProbeClips | None
-    questionnaire: ProbeBuilder
-    asked: PreparedProbe
+    model: ModelSpec
+    clips: ProbeClips | None
+    builder: ProbeBuilder
+    questions: PreparedProbe
+
+    @property
+    def evaluation_set(self) -> str:
+        """Name of the evaluation set, or `TEXT_ONLY`."""
+        return self.clips.name if self.clips else TEXT_ONLY
 
     @property
     def name(self) -> str:
-        """Of its files."""
-        return f"{self.listener.name}--{self.sounds}"
+        """Name of the files with the result, without suffix."""
+        return f"{self.model.name}--{self.evaluation_set}"
 
 
-def subjects_of(wanted: ConceptSpec) -> ConceptSet:
-    """The concepts that a run asks about.
+def read_concepts(spec: ConceptSpec) -> ConceptSet:
+    """Read the concepts of a run.
 
     Raises:
-        InvalidInputError: as the source of relations that is named; if a path or words are missing;
-            or if a concept that is to be taken is not there.
+        InvalidInputError: as the source of relations; if a path or words are missing; or if a
+            concept in `only` is unknown.
     """
-    needs = {"file": "path", "table": "path", "audioset": "path", "wn": "path", "wordnet": "words"}
-    needed = needs.get(wanted.source, "")
-    if needed and not getattr(wanted, needed):
-        raise InvalidInputError(f"Concepts from {wanted.source!r} need the key {needed!r}.")
-    found = _SOURCES[wanted.source](wanted)
-    return found.subset(wanted.only) if wanted.only else found
+    keys = {"file": "path", "table": "path", "audioset": "path", "wn": "path", "wordnet": "words"}
+    key = keys.get(spec.source, "")
+    if key and not getattr(spec, key):
+        raise InvalidInputError(f"Concepts from {spec.source!r} need the key {key!r}.")
+    concepts = _SOURCES[spec.source](spec)
+    return concepts.subset(spec.only) if spec.only else concepts
 
 
-def _of_wn(wanted: ConceptSpec) -> ConceptSet:
+def _from_wn(spec: ConceptSpec) -> ConceptSet:
     from audioprobe.concepts.wn_lexicon import WnLexicon  # noqa: PLC0415 - an extra
 
-    return from_wordnet(wanted.words, WnLexicon(wanted.path))
-
-
-def _of_wordnet(wanted: ConceptSpec) -> ConceptSet:
-    return from_wordnet(wanted.words, WordNet(wanted.path) if wanted.path else None)
+    return from_wordnet(spec.words, WnLexicon(spec.path))
 
 
 _SOURCES: Mapping[str, Callable[[ConceptSpec], ConceptSet]] = {
     "shipped": lambda _: from_concepts(),
-    "file": lambda wanted: from_concepts(Concepts.from_file(wanted.path)),
-    "table": lambda wanted: from_table(wanted.path),
-    "wordnet": _of_wordnet,
-    "wn": _of_wn,
-    "audioset": lambda wanted: from_ontology(Ontology.from_json(wanted.path), wanted.edges or None),
+    "file": lambda spec: from_concepts(Concepts.from_file(spec.path)),
+    "table": lambda spec: from_table(spec.path),
+    "wordnet": lambda spec: from_wordnet(spec.words, WordNet(spec.path) if spec.path else None),
+    "wn": _from_wn,
+    "audioset": lambda spec: from_ontology(Ontology.from_json(spec.path), spec.edges or None),
     "edansa": lambda _: from_hierarchy("edansa", Hierarchy(edansa_parents()), EDANSA_PHRASES),
 }
 
 
-def heard(played: AudioSetSpec) -> ProbeClips:
-    """The clips that are to be played.
+def load_clips(spec: ProbeEvaluationSet) -> ProbeClips:
+    """Load the clips of an evaluation set.
 
     Raises:
         InvalidInputError: if there are none.
     """
-    if played.dataset is None:
-        clips = clips_of(played.folder)
-        info = ComponentInfo("dataset", "folder", options={"path": played.folder})
+    if spec.dataset is None:
+        clips = clips_of(spec.folder)
+        info = ComponentInfo("dataset", "folder", options={"path": spec.folder})
     else:
-        with located(f"{played.name}: dataset"):
-            dataset = dataset_of(played.dataset, played.mapping)
-        clips, info = tuple(dataset.clips(played.split)), dataset.info
-    clips = clips[: played.most] if played.most else clips
+        with located(f"{spec.name}: dataset"):
+            dataset = load_dataset(spec.dataset, spec.mapping)
+        clips, info = tuple(dataset.clips(spec.split)), dataset.info
+    clips = clips[: spec.max_clips] if spec.max_clips else clips
     if not clips:
-        raise InvalidInputError(f"{played.name}: the split {played.split!r} has no clips.")
-    return ProbeClips(played.name, clips, played.familiar, info)
+        raise InvalidInputError(f"{spec.name}: the split {spec.split!r} has no clips.")
+    return ProbeClips(spec.name, clips, spec.familiar, info)
 
 
-def planned(config: ProbeConfig) -> list[PlannedProbe]:
-    """Everything that will be asked, listener by listener.
+def plan_probes(config: ProbeConfig) -> list[PlannedProbe]:
+    """Prepare the questions of all models, in order.
 
     Raises:
-        InvalidInputError: if concepts, sounds or wordings are not there, or nothing can be asked.
+        InvalidInputError: if concepts, clips or wordings are missing, or nothing can be asked.
     """
-    subjects = subjects_of(config.concepts)
-    spoken = spoken_words(config.spoken, subjects) if config.spoken else None
-    sounds = [heard(played) for played in config.sounds]
-    found = []
-    for listener in config.listeners:
-        questionnaire = _questionnaire(config, listener, subjects)
-        own: list[ProbeClips | None] = [
-            one for one in sounds if not listener.sounds or one.name in listener.sounds
+    concepts = read_concepts(config.concepts)
+    spoken = spoken_words(config.spoken, concepts) if config.spoken else None
+    sets = [load_clips(spec) for spec in config.evaluation_sets]
+    plans = []
+    for model in config.models:
+        builder = _builder(config, model, concepts)
+        of_model: list[ProbeClips | None] = [
+            each for each in sets if not model.evaluation_sets or each.name in model.evaluation_sets
         ]
-        found += [_planned(config, listener, questionnaire, one, spoken) for one in own or [None]]
-    return found
+        plans += [_plan(config, model, builder, clips, spoken) for clips in of_model or [None]]
+    return plans
 
 
-def _questionnaire(config: ProbeConfig, listener: ModelSpec, subjects: ConceptSet) -> ProbeBuilder:
+def _builder(config: ProbeConfig, model: ModelSpec, concepts: ConceptSet) -> ProbeBuilder:
     plan = QuestionConfig(
-        wordings=read_wordings(listener.options.wordings),
-        conditions=listener.conditions,
+        wordings=read_wordings(model.prompting.wordings),
+        conditions=model.conditions,
         forms=config.forms,
         n_orders=config.n_orders,
         n_clips=config.n_clips,
         seed=config.seed,
     )
-    return ProbeBuilder(subjects, plan, config.negatives)
+    return ProbeBuilder(concepts, plan, config.negatives)
 
 
-def _planned(
+def _plan(
     config: ProbeConfig,
-    listener: ModelSpec,
-    questionnaire: ProbeBuilder,
-    one: ProbeClips | None,
+    model: ModelSpec,
+    builder: ProbeBuilder,
+    clips: ProbeClips | None,
     spoken: dict[str, Waveform] | None,
 ) -> PlannedProbe:
-    asked = questionnaire(config.pairs, one.clips if one else None, spoken=spoken)
-    return PlannedProbe(listener, one.name if one else WORDS, one, questionnaire, asked)
+    questions = builder(config.pairs, clips.clips if clips else None, spoken=spoken)
+    return PlannedProbe(model, clips, builder, questions)

@@ -1,11 +1,11 @@
-"""What a run of concept probes depends on, as one file of TOML."""
+"""Configuration of a probing experiment (TOML)."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from audioprobe.errors import InvalidInputError, did_you_mean
-from audioprobe.experiments.classification.config import SHIPPED, ComponentSpec, refuse_bad_names
+from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec, check_names
 from audioprobe.io.config import find_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.pairs import Negatives, RelationKind
@@ -13,26 +13,26 @@ from audioprobe.probing.prompting import PromptingOptions
 from audioprobe.probing.questions import Condition
 from audioprobe.probing.wordings import Form
 
-WORDS = "words"
-"""Name of the results of a run that plays nothing."""
+TEXT_ONLY = "text-only"
+"""Name of the results of a model that is asked without any evaluation set."""
 
 
-@dataclass(frozen=True, slots=True)
-class AudioSetSpec:
-    """Sounds of concepts.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeEvaluationSet:
+    """Clips of concepts.
 
     Attributes:
         name: of the results, unique in the run.
         dataset: where the clips come from; None takes the folder.
         split: of the data set.
-        mapping: a table with the columns label (of the data set) and name (of a concept or class),
-            by its path or the name of one that ships; a label that is not in it is passed over. ""
-            keeps the labels as they are.
-        folder: of sounds named after what is heard in them, instead of a data set.
-        most: clips to take, the first ones; 0 takes all.
-        familiar: whether the models learned from such sound; None where nobody knows.
-        allow_training_clips: go on where `familiar` is false and a model was trained on some of the
-            very clips; otherwise that is an error.
+        mapping: a table from labels of the data set to concepts or classes (columns label and
+            name): its path, or the name of one that ships; labels that are not in it are ignored.
+            "" keeps the labels.
+        folder: of audio files named after their concept, instead of a data set.
+        max_clips: number of clips to take from the beginning of the split; 0 takes all.
+        familiar: whether the models were trained on such audio; None if unknown.
+        allow_training_clips: continue if `familiar` is false and a model was trained on some of
+            these clips; otherwise that is an error.
     """
 
     name: str
@@ -40,33 +40,33 @@ class AudioSetSpec:
     split: str = "all"
     mapping: str = ""
     folder: str = ""
-    most: int = 0
+    max_clips: int = 0
     familiar: bool | None = None
     allow_training_clips: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model that is asked.
+    """A model and how it is asked.
 
     Attributes:
         name: of the results, unique in the run.
-        model: by its name.
-        sounds: names of the sounds that it is asked about; empty takes all.
-        conditions: as in `ConceptProbe`; empty takes all that can be.
-        options: how it is asked.
+        model: the language model.
+        evaluation_sets: names of those that it is asked about; empty takes all.
+        conditions: as in `ConceptProbe`; empty takes all that are possible.
+        prompting: options of prompts and decoding.
     """
 
     name: str
     model: ComponentSpec
-    sounds: tuple[str, ...] = ()
+    evaluation_sets: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
-    options: PromptingOptions = field(default_factory=PromptingOptions)
+    prompting: PromptingOptions = field(default_factory=PromptingOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class ConceptSpec:
-    """Where concepts and relations come from; see `probes.relations`.
+    """Source of concepts and relations; see `probing.relations`.
 
     Attributes:
         source: "shipped"; "file" (of concepts); "table"; "wordnet" (its noun files); "wn" (a
@@ -84,30 +84,30 @@ class ConceptSpec:
     only: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConfig:
-    """A run of concept probes: every listener asked about all its sounds.
+    """A probing experiment: every model on its evaluation sets.
 
     Attributes:
         kind: "probe".
-        listeners: who is asked; comparisons are with the first.
-        sounds: what is played; without any, models are asked in words alone.
-        pairs: what is asked for.
-        concepts: what is asked about, of which only those with sounds are taken.
-        spoken: "espeak-ng", or a folder of recordings of the words; "" has none spoken.
-        forms: how it is asked.
+        models: the language models; the first is the baseline of comparisons.
+        evaluation_sets: the clips; without any, models are asked in the text condition only.
+        pairs: relations that are asked about.
+        concepts: their source; only concepts with clips are taken.
+        spoken: "espeak-ng", or a folder of recordings of the words; "" omits that condition.
+        forms: of the questions.
         negatives: how wrong pairs are drawn.
-        n_clips: of a concept at most; 0 takes all.
-        n_orders: of the options of a choice.
-        judge: a language model that reads free answers too; None leaves them to the rules.
-        cache: a store that runs share, so that no prompt is ever answered twice; "" has none.
+        n_clips: clips of a concept at most; 0 takes all.
+        n_orders: orders of the options of a choice.
+        judge: a language model that also classifies free answers; None uses the parsers alone.
+        cache: path of a response cache that runs can share; "" uses none.
         bootstrap: how intervals are computed; concepts are resampled.
         seed: of wrong pairs, wrong clips, orders and noise.
     """
 
     kind: Literal["probe"]
-    listeners: tuple[ModelSpec, ...]
-    sounds: tuple[AudioSetSpec, ...] = ()
+    models: tuple[ModelSpec, ...]
+    evaluation_sets: tuple[ProbeEvaluationSet, ...] = ()
     pairs: tuple[RelationKind, ...] = ("hypernym",)
     concepts: ConceptSpec = field(default_factory=ConceptSpec)
     spoken: str = ""
@@ -121,33 +121,34 @@ class ProbeConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.listeners:
-            raise InvalidInputError("A run of concept probes needs at least one listener.")
-        refuse_bad_names("listeners", [listener.name for listener in self.listeners])
-        names = [played.name for played in self.sounds]
-        refuse_bad_names("sounds", names)
-        for played in self.sounds:
-            if (played.dataset is None) == (not played.folder):
+        if not self.models:
+            raise InvalidInputError("A probing run needs at least one model; received none.")
+        check_names("models", [model.name for model in self.models])
+        names = [each.name for each in self.evaluation_sets]
+        check_names("evaluation sets", names)
+        for each in self.evaluation_sets:
+            if (each.dataset is None) == (not each.folder):
                 raise InvalidInputError(
-                    f"{played.name}: expected either a data set or a folder of sounds."
+                    f"{each.name}: expected either a data set or a folder of audio files."
                 )
-            if played.mapping and played.folder:
+            if each.mapping and each.folder:
                 raise InvalidInputError(
-                    f"{played.name}: a mapping renames labels of a data set, and a folder has none."
+                    f"{each.name}: a mapping renames labels of a data set; a folder has none. "
+                    "Remove the mapping."
                 )
-        for listener in self.listeners:
-            for name in listener.sounds:
+        for model in self.models:
+            for name in model.evaluation_sets:
                 if name not in names:
                     raise InvalidInputError(
-                        f"{listener.name}: the run has no sounds {name!r}."
+                        f"{model.name}: the run has no evaluation set {name!r}."
                         f"{did_you_mean(name, names)}"
                     )
 
 
 def read_probe(name: str | Path) -> ProbeConfig:
-    """Read a configuration, by its path or the name of one that ships.
+    """Read a configuration by its path, or by the name of one that ships.
 
     Raises:
-        InvalidInputError: as `configs.read_config`.
+        InvalidInputError: as `read_config`.
     """
-    return read_config(ProbeConfig, find_config(name, SHIPPED))
+    return read_config(ProbeConfig, find_config(name, SHIPPED_CONFIGS))

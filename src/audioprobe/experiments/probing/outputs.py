@@ -1,9 +1,9 @@
-"""Everything that a finished run of concept probes leaves in its folder."""
+"""Files that a finished probing run writes: trials, tables, pages and report."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from audioprobe.experiments.probing.report import report_of
+from audioprobe.experiments.probing.report import build_report
 from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 from audioprobe.experiments.probing.tables import summary
 from audioprobe.experiments.run_metadata import RESULTS
@@ -16,20 +16,20 @@ from audioprobe.reports.probe_page import write_probe_page
 TRIALS, REPORT = "trials.parquet", "report.html"
 
 
-def write_outcome(
+def write_outputs(
     run: ProbeRun, cells: Sequence[ProbeCell], folder: Path, name: str, *, embed: bool = False
 ) -> Table:
     """Write trials, tables, a page for each cell and the report into the folder of a run.
 
     Args:
         run: as it was prepared.
-        cells: what it gave.
+        cells: its results.
         folder: of the run.
         name: in the title of the report.
-        embed: put the sounds into the pages, instead of links.
+        embed: embed audio in the pages instead of linking to it.
 
     Returns:
-        A row for each cell.
+        A table with a row for each cell.
     """
     (folder / RESULTS).mkdir(parents=True, exist_ok=True)
     write_parquet(folder / TRIALS, trial_columns(cells))
@@ -41,17 +41,17 @@ def write_outcome(
     ]
     atomic_write(folder / "summary.md", table.to_markdown() + "".join(parts))
     atomic_write(folder / "summary.tex", table.to_latex())
-    clips = {one.sounds: {c.id: c for c in one.heard.clips} for one in run.planned if one.heard}
+    clips = {p.evaluation_set: {c.id: c for c in p.clips.clips} for p in run.planned if p.clips}
     for cell in cells:
-        own = clips.get(cell.sounds, {})
+        of_set = clips.get(cell.evaluation_set, {})
         page = folder / RESULTS / f"{cell.name}.html"
-        write_probe_page(cell.outcome, page, embed=embed, clips=own)
-    write_page(report_of(run, cells, name), folder / REPORT)
+        write_probe_page(cell.outcome, page, embed=embed, clips=of_set)
+    write_page(build_report(run, cells, name), folder / REPORT)
     return table
 
 
 def trial_columns(cells: Sequence[ProbeCell]) -> dict[str, list[object]]:
-    """A row per trial of each cell; what there is not is null.
+    """Return the columns of a table with a row per trial; missing values are null.
 
     `choice` is the position of the chosen option by the default reading; options are joined by "|".
     """
@@ -63,8 +63,8 @@ def _row(cell: ProbeCell, number: int) -> dict[str, object]:
     trial, reading = cell.outcome.trials[number], cell.outcome.reading
     question, pair = trial.question, trial.question.pair
     return {
-        "listener": cell.listener,
-        "sounds": cell.sounds,
+        "model": cell.model,
+        "evaluation_set": cell.evaluation_set,
         "concept": pair.concept,
         "relation": pair.relation,
         "target": pair.target,

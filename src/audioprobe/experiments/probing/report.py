@@ -1,10 +1,14 @@
-"""The report of a run of concept probes: all cells side by side, with a page for each."""
+"""HTML report of a probing run: all cells side by side, with links to a page for each."""
 
 from collections.abc import Sequence
 
-from audioprobe.experiments.probing.analysis import Contrast, against_first, drops
+from audioprobe.experiments.probing.analysis import (
+    CellComparison,
+    familiarity_drops,
+    model_differences,
+)
 from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
-from audioprobe.experiments.probing.tables import contrasts_table, summary
+from audioprobe.experiments.probing.tables import comparisons_table, summary
 from audioprobe.experiments.run_metadata import RESULTS
 from audioprobe.io.text_table import Table
 from audioprobe.probing.scores import without_counts
@@ -13,41 +17,46 @@ from audioprobe.reports.html import DataGrid, Drawing, Item, Links, Page, Sectio
 from audioprobe.reports.probe_items import CONTROLS
 
 
-def report_of(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
-    """All sections; those without anything to show are left out.
+def build_report(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
+    """Return the page; empty sections are left out.
 
     Args:
         run: as it was prepared.
-        cells: what it gave.
+        cells: its results.
         name: in the title.
     """
     outcomes = [cell.outcome for cell in cells]
     n_trials = sum(len(outcome.trials) for outcome in outcomes)
     n_calls = sum(sum(outcome.n_calls.values()) for outcome in outcomes)
     lead = (
-        f"{len(run.config.listeners)} listeners, {n_trials} questions, {n_calls} prompts. "
+        f"{len(run.config.models)} models, {n_trials} questions, {n_calls} prompts. "
         f"audioprobe {outcomes[0].provenance.versions.get('audioprobe', '?')}, "
         f"seed {run.config.seed}."
     )
-    notes = [
-        f"{c.name}: {note}." for c, o in zip(cells, outcomes, strict=True) for note in o.notes()
-    ]
-    lead = " ".join([lead, *notes])
+    notes = [f"{cell.name}: {note}." for cell in cells for note in cell.outcome.notes()]
     bootstrap = run.config.bootstrap
-    links = Links("In full", tuple((c.name, f"{RESULTS}/{c.name}.html") for c in cells))
+    links = Links("Details", tuple((c.name, f"{RESULTS}/{c.name}.html") for c in cells))
     sections = [
-        Section("Listeners", [DataGrid("Every cell", summary(cells)), links], _BASIS),
+        Section("Models", [DataGrid("All cells", summary(cells)), links], _BASIS),
         Section("Conditions", _conditions(cells)),
-        Section("Words against sound", _gaps(cells), _GAP),
-        Section("Familiar and unfamiliar sound", _contrasts(drops(cells, bootstrap)), _DROPS),
-        Section("Listeners compared", _contrasts(against_first(cells, bootstrap)), _PAIRED),
-        Section("How it was made", [DataGrid("Models and sounds", _made(run, cells))]),
+        Section("Modality gap", _gaps(cells), _GAP),
+        Section(
+            "Familiar and unfamiliar audio",
+            _comparisons(familiarity_drops(cells, bootstrap)),
+            _DROPS,
+        ),
+        Section("Models compared", _comparisons(model_differences(cells, bootstrap)), _PAIRED),
+        Section("Set-up", [DataGrid("Models and evaluation sets", _setup(run, cells))]),
     ]
-    return Page(f"Concept probes: {name}", lead, [one for one in sections if one.items])
+    return Page(
+        f"Concept probes: {name}",
+        " ".join([lead, *notes]),
+        [section for section in sections if section.items],
+    )
 
 
 def _conditions(cells: Sequence[ProbeCell]) -> list[Item]:
-    """A forest for each relation, all cells below each other."""
+    """Return a forest plot for each relation with all cells."""
     relations = dict.fromkeys(t.question.pair.relation for c in cells for t in c.outcome.trials)
     items: list[Item] = []
     for relation in relations:
@@ -61,7 +70,7 @@ def _conditions(cells: Sequence[ProbeCell]) -> list[Item]:
             ).items()
         ]
         if rows:
-            caption = f"Accuracy, {relation}, yes or no; the line is chance, diamonds are controls."
+            caption = f"Accuracy, {relation}, yes/no; the line is chance, diamonds are controls."
             items.append(Drawing(to_svg(forest(rows, "accuracy", 0.5), caption), caption))
     return items
 
@@ -72,16 +81,16 @@ def _gaps(cells: Sequence[ProbeCell]) -> list[Item]:
         gap = cell.outcome.modality_gap()
         if gap.mcnemar is not None:
             rows.append(ForestRow(cell.name, gap.difference))
-            rows.append(ForestRow(f"{cell.name}: of it perception", gap.perception))
-            rows.append(ForestRow(f"{cell.name}: of it reasoning", gap.reasoning))
+            rows.append(ForestRow(f"{cell.name}: due to perception", gap.perception))
+            rows.append(ForestRow(f"{cell.name}: due to reasoning", gap.reasoning))
     if not rows:
         return []
-    caption = "Accuracy in words minus accuracy in sound, over the same questions."
+    caption = "Text accuracy minus audio accuracy on the same questions."
     return [Drawing(to_svg(forest(rows, "difference of accuracy"), caption), caption)]
 
 
-def _contrasts(found: Sequence[Contrast]) -> list[Item]:
-    if not found:
+def _comparisons(comparisons: Sequence[CellComparison]) -> list[Item]:
+    if not comparisons:
         return []
     rows = [
         ForestRow(
@@ -89,39 +98,39 @@ def _contrasts(found: Sequence[Contrast]) -> list[Item]:
             c.difference,
             c.condition in CONTROLS,
         )
-        for c in found
+        for c in comparisons
     ]
     caption = "Differences of accuracy; diamonds are controls."
     drawing = Drawing(to_svg(forest(rows, "difference of accuracy"), caption), caption)
-    return [drawing, DataGrid("In numbers", contrasts_table(found))]
+    return [drawing, DataGrid("Values", comparisons_table(comparisons))]
 
 
-def _made(run: ProbeRun, cells: Sequence[ProbeCell]) -> Table:
+def _setup(run: ProbeRun, cells: Sequence[ProbeCell]) -> Table:
     rows = []
     for cell in cells:
         info = cell.outcome.provenance.components["language_model"]
-        rows.append((cell.listener, f"{info.name} {info.revision}".strip()))
-    for one in run.planned:
-        if one.heard:
-            info, n_clips = one.heard.info, len(one.heard.clips)
-            rows.append((one.heard.name, f"{info.name} {info.revision}".strip()))
-            n_asked = n_clips - len(one.asked.unused_clips())
-            rows.append((f"{one.heard.name}: clips", f"{n_clips}, {n_asked} of them asked about"))
+        rows.append((cell.model, f"{info.name} {info.revision}".strip()))
+    for plan in run.planned:
+        if plan.clips:
+            info, n_clips = plan.clips.info, len(plan.clips.clips)
+            rows.append((plan.clips.name, f"{info.name} {info.revision}".strip()))
+            n_used = n_clips - len(plan.questions.unused_clips())
+            rows.append((f"{plan.clips.name}: clips", f"{n_clips}, {n_used} of them in questions"))
     rows += [(name, str(value)) for name, value in cells[0].outcome.provenance.options.items()]
-    return Table(("what", "value"), tuple(dict.fromkeys(rows)))
+    return Table(("option", "value"), tuple(dict.fromkeys(rows)))
 
 
 _BASIS = (
-    "Every right pair has a wrong one for the same target, so that a yes-sayer and a guesser who "
-    "knows base rates are right half of the time. Intervals resample concepts. Answers that could "
-    "not be read, and failures, are counted at the right."
+    "Every correct pair has a wrong pair with the same target, so that always answering yes, or "
+    "guessing by base rates, gives an accuracy of one half. Intervals resample concepts. Invalid "
+    "answers and failures are counted at the right."
 )
 _GAP = (
-    "What is lost in sound where the concept was not recognised is perception; where it was, "
-    "reasoning."
+    "The part of the gap on clips whose concept was not recognised is due to perception; the part "
+    "on recognised clips is due to reasoning."
 )
 _DROPS = (
-    "Unfamiliar minus familiar sound. Concepts may differ between both, so a difference holds what "
-    "sounds and concepts do to it."
+    "Unfamiliar minus familiar audio. The concepts may differ between the sets: a difference "
+    "contains the effects of audio and concepts."
 )
-_PAIRED = "Each other listener minus the first, over the same questions about the same sounds."
+_PAIRED = "Each other model minus the first one, on the same questions about the same clips."

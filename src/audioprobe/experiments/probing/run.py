@@ -1,209 +1,191 @@
-"""A run of concept probes: every question kept as it is answered."""
+"""Probing experiment: asks every model its questions and stores each response."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import located
-from audioprobe.experiments.probing.build import PlannedProbe, planned
+from audioprobe.experiments.probing.build import PlannedProbe, plan_probes
 from audioprobe.experiments.probing.config import ProbeConfig
 from audioprobe.experiments.run_metadata import (
     RESULTS,
-    Say,
+    Notify,
+    audio_digests,
     clip_digests,
+    find_training_clips,
+    notify_reuse,
+    open_experiment,
     read_results,
-    refuse_familiar,
-    same_config,
-    sound_digests,
-    started,
-    tell_changes,
-    tell_reuse,
 )
 from audioprobe.io.json_codec import to_json
-from audioprobe.io.run_folder import RunFolder, open_run
+from audioprobe.io.run_folder import RunFolder
 from audioprobe.models.cached import CachedModel
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import LanguageModel
 from audioprobe.registry import load
-from audioprobe.training_data import training_notes
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeCell:
-    """One listener asked about one part of the sounds.
+    """The result of one model on one evaluation set.
 
     Attributes:
-        listener: its name.
-        sounds: their name.
-        familiar: whether the listener learned from such sound.
-        outcome: every trial.
+        model: its name.
+        evaluation_set: its name.
+        familiar: whether the model was trained on such audio; None if unknown.
+        outcome: all trials.
     """
 
-    listener: str
-    sounds: str
+    model: str
+    evaluation_set: str
     familiar: bool | None
     outcome: ProbeOutcome
 
     @property
     def name(self) -> str:
-        """Of its files."""
-        return f"{self.listener}--{self.sounds}"
+        """Name of the files with the result, without suffix."""
+        return f"{self.model}--{self.evaluation_set}"
 
 
 class ProbeRun:
-    """A run, prepared: what will be asked is known before any model is loaded.
+    """A prepared run: questions and clips are loaded, models are not.
 
     Args:
-        config: what is wanted.
-        text: the configuration as it was written, which goes into the folder.
+        config: of the run.
+        text: the config as it was written; it is stored in the run's folder.
 
     Attributes:
-        planned: listener by listener, sounds by sounds.
+        planned: model by model, the questions about each evaluation set.
 
     Raises:
-        InvalidInputError: if concepts, sounds or wordings are not there, or nothing can be asked.
+        InvalidInputError: if concepts, clips or wordings are missing, or nothing can be asked.
     """
 
     def __init__(self, config: ProbeConfig, text: str) -> None:
         self.config = config
         self._text = text
-        self.planned: Sequence[PlannedProbe] = planned(config)
+        self.planned: Sequence[PlannedProbe] = plan_probes(config)
+        self._sets = {plan.evaluation_set: plan.clips for plan in self.planned if plan.clips}
 
     def __call__(
         self,
         folder: str | Path,
         progress: ProgressCallback = ignore_progress,
         *,
-        say: Say = lambda _: None,
+        notify: Notify = lambda _: None,
     ) -> list[ProbeCell]:
-        """Ask everything that was not answered yet.
+        """Ask every question that has no response yet.
 
         Args:
-            folder: of this run; one that was stopped goes on.
+            folder: of the run; an interrupted run resumes.
             progress: called with the progress of each stage.
-            say: gets notices: changed sounds, clips that a model was trained on, answers kept.
+            notify: called with notices about changed audio, training clips and reused responses.
 
         Returns:
-            A cell for each listener and each part of its sounds, in order.
+            A cell for each model and each of its evaluation sets, in order.
 
         Raises:
             InvalidInputError: if the folder holds another run, another process works in it, or
-                sounds that are called unfamiliar have clips that a model was trained on.
-            AudioProbeError: for what no single question is the cause of, such as missing weights.
+                clips that are called unfamiliar were used to train a model.
+            AudioProbeError: for errors that are not caused by a single question, such as missing
+                weights.
         """
         models: dict[str, LanguageModel] = {
-            listener.name: load("language_model", listener.model.name, **listener.model.options)
-            for listener in self.config.listeners
+            spec.name: load("language_model", spec.model.name, **spec.model.options)
+            for spec in self.config.models
         }
-        judge = self._judge()
-        digests = {one.sounds: sound_digests(one.heard.clips) for one in self.planned if one.heard}
-        known = self._training_clips(models)
-        with open_run(
+        spec = self.config.judge
+        judge = load("language_model", spec.name, **spec.options) if spec else None
+        with open_experiment(
             folder,
+            self.config,
             self._text,
-            self._pinned(models, judge),
-            {**started(), "training clips": known},
-            audio_digests=digests,
-            incompatibility=lambda older: same_config(older, self.config),
+            pinned=self._pinned(models, judge),
+            digests={name: audio_digests(clips.clips) for name, clips in self._sets.items()},
+            trained_on=self._training_clips(models),
+            n_clips={name: len(clips.clips) for name, clips in self._sets.items()},
+            notify=notify,
         ) as run:
             n_before = len(run.response_log)
-            tell_changes(run, digests, say)
-            self._tell_training_clips(known, say)
-            asked, cells = [], []
-            for one in self.planned:
-                model = models[one.listener.name]
+            logged: list[CachedModel] = []
+            cells = []
+            for plan in self.planned:
+                model = models[plan.model.name]
                 if self.config.cache:
                     model = CachedModel(model, Path(self.config.cache).expanduser())
-                asked.append(CachedModel(model, run.response_log))
+                logged.append(CachedModel(model, run.response_log))
                 outcome = run_probe(
-                    asked[-1],
-                    one.questionnaire,
-                    one.asked,
-                    one.listener.options,
+                    logged[-1],
+                    plan.builder,
+                    plan.questions,
+                    plan.model.prompting,
                     self.config.bootstrap,
                     judge=judge and CachedModel(judge, run.response_log),
-                    progress=prefixed(progress, f"{one.listener.name}, {one.sounds}"),
+                    progress=prefixed(progress, f"{plan.model.name}, {plan.evaluation_set}"),
                 )
-                familiar = one.heard.familiar if one.heard else None
-                cells.append(ProbeCell(one.listener.name, one.sounds, familiar, outcome))
-                _keep(run, cells[-1])
-            tell_reuse(asked, n_before, say)
+                cells.append(_cell(plan, outcome))
+                _store(run, cells[-1])
+            notify_reuse(logged, n_before, notify)
             return cells
 
-    def _judge(self) -> LanguageModel | None:
-        if self.config.judge is None:
-            return None
-        return load("language_model", self.config.judge.name, **self.config.judge.options)
+    def read(self, folder: str | Path) -> list[ProbeCell]:
+        """Read the cells of a finished run without loading a model.
+
+        Raises:
+            InvalidInputError: if a result is missing or damaged.
+        """
+        texts = read_results(Path(folder), [plan.name for plan in self.planned])
+        cells = []
+        for plan, text in zip(self.planned, texts, strict=True):
+            with located(f"{folder}: {plan.name}.json"):
+                cells.append(_cell(plan, ProbeOutcome.from_json(text)))
+        return cells
 
     def _training_clips(
         self, models: dict[str, LanguageModel]
     ) -> dict[str, dict[str, tuple[str, ...]]]:
-        """Ids of the clips that a model was trained on, by the name of the sounds and the model.
-
-        Raises:
-            InvalidInputError: if some are among sounds that are called unfamiliar.
-        """
-        allowed = {played.name: played.allow_training_clips for played in self.config.sounds}
-        found: dict[str, dict[str, tuple[str, ...]]] = {}
-        for one in self.planned:
-            if one.heard is None:
-                continue
-            clips = one.heard.clips
-            known = training_clips(clips, models[one.listener.name])
-            if not allowed[one.sounds]:
-                refuse_familiar(one.sounds, one.heard.familiar, known, len(clips))
-            found.setdefault(one.sounds, {}).update(known)
-        return found
-
-    def _tell_training_clips(self, known: dict[str, dict[str, tuple[str, ...]]], say: Say) -> None:
-        for name, n_clips in {
-            one.sounds: len(one.heard.clips) for one in self.planned if one.heard
-        }.items():
-            for note in training_notes(known[name], n_clips):
-                say(f"{name}: {note}.")
-
-    def read(self, folder: str | Path) -> list[ProbeCell]:
-        """The cells that a finished run left in its folder, without asking a model.
-
-        Raises:
-            InvalidInputError: if some are missing or damaged.
-        """
-        texts = read_results(Path(folder), [one.name for one in self.planned])
-        cells = []
-        for one, text in zip(self.planned, texts, strict=True):
-            with located(f"{folder}: {one.name}.json"):
-                outcome = ProbeOutcome.from_json(text)
-            familiar = one.heard.familiar if one.heard else None
-            cells.append(ProbeCell(one.listener.name, one.sounds, familiar, outcome))
-        return cells
+        """Return the clips that a model was trained on, by evaluation set and training data."""
+        allowed = {each.name: each.allow_training_clips for each in self.config.evaluation_sets}
+        by_set: dict[str, dict[str, tuple[str, ...]]] = {}
+        for plan in self.planned:
+            if plan.clips is not None:
+                trained_on = find_training_clips(
+                    plan.evaluation_set,
+                    plan.clips.clips,
+                    models[plan.model.name],
+                    familiar=plan.clips.familiar,
+                    allowed=allowed[plan.evaluation_set],
+                )
+                by_set.setdefault(plan.evaluation_set, {}).update(trained_on)
+        return by_set
 
     def _pinned(
         self, models: dict[str, LanguageModel], judge: LanguageModel | None
     ) -> dict[str, object]:
-        """What, besides the configuration's text, a result depends on."""
-        sounds = {one.sounds: one.heard for one in self.planned if one.heard}
+        """Return what a result depends on besides the text of the config."""
+        options = {plan.name: plan.builder.options for plan in self.planned}
         return {
             "format": FORMAT,
             "models": {name: json.loads(to_json(model.info)) for name, model in models.items()},
-            "data": {name: json.loads(to_json(heard.info)) for name, heard in sounds.items()},
-            "clips": {name: clip_digests(heard.clips) for name, heard in sounds.items()},
-            "questions": {one.name: one.asked.digest() for one in self.planned},
-            "options": {one.name: _plain(one.questionnaire.options) for one in self.planned},
+            "data": {name: json.loads(to_json(each.info)) for name, each in self._sets.items()},
+            "clips": {name: clip_digests(each.clips) for name, each in self._sets.items()},
+            "questions": {plan.name: plan.questions.digest() for plan in self.planned},
+            "options": json.loads(json.dumps(options)),
             "seed": self.config.seed,
             **({} if judge is None else {"judge": json.loads(to_json(judge.info))}),
         }
 
 
-def _plain(options: object) -> object:
-    return json.loads(json.dumps(options))
+def _cell(plan: PlannedProbe, outcome: ProbeOutcome) -> ProbeCell:
+    familiar = plan.clips.familiar if plan.clips else None
+    return ProbeCell(plan.model.name, plan.evaluation_set, familiar, outcome)
 
 
-def _keep(run: RunFolder, cell: ProbeCell) -> None:
+def _store(run: RunFolder, cell: ProbeCell) -> None:
     (run.path / RESULTS).mkdir(exist_ok=True)
     run.write(f"{RESULTS}/{cell.name}.json", cell.outcome.to_json())

@@ -1,8 +1,8 @@
-"""What a run of concept probes found, as tables."""
+"""Tables of a probing run."""
 
 from collections.abc import Sequence
 
-from audioprobe.experiments.probing.analysis import Contrast
+from audioprobe.experiments.probing.analysis import CellComparison
 from audioprobe.experiments.probing.run import ProbeCell
 from audioprobe.io.text_table import Table
 from audioprobe.metrics.permutations import smallest_text
@@ -15,19 +15,19 @@ NONE = "–"
 
 
 def summary(cells: Sequence[ProbeCell]) -> Table:
-    """A row per cell; classes and names together, the concept itself apart."""
+    """Return a table with a row per cell: hypernyms and synonyms together, identity separately."""
     header = (
-        "listener",
-        "sounds",
-        "in words",
-        "in sound",
-        "concept itself, in sound",
-        "words minus sound",
-        "p, concepts",
-        "of it perception",
-        "of it reasoning",
-        "sound minus wrong clip",
-        "kind of listener",
+        "model",
+        "evaluation set",
+        "text",
+        "audio",
+        "identity, audio",
+        "text minus audio",
+        "p (concepts)",
+        "due to perception",
+        "due to reasoning",
+        "audio minus wrong clip",
+        "diagnosis",
         "trials",
         "invalid",
         "failed",
@@ -36,21 +36,20 @@ def summary(cells: Sequence[ProbeCell]) -> Table:
 
 
 def headline(cells: Sequence[ProbeCell]) -> Table:
-    """The same in what fits a terminal."""
-    shown = ("listener", "sounds", "in words", "in sound", "words minus sound")
-    return summary(cells).only(shown)
+    """Return the columns of `summary` that fit a terminal."""
+    return summary(cells).only(("model", "evaluation set", "text", "audio", "text minus audio"))
 
 
-def contrasts_table(found: Sequence[Contrast]) -> Table:
-    """A row per contrast."""
+def comparisons_table(comparisons: Sequence[CellComparison]) -> Table:
+    """Return a table with a row per comparison."""
     header = (
         "first",
         "minus",
         "relation",
         "condition",
         "difference",
-        "p, concepts",
-        "p, McNemar",
+        "p (concepts)",
+        "p (McNemar)",
     )
     rows = tuple(
         (
@@ -59,10 +58,10 @@ def contrasts_table(found: Sequence[Contrast]) -> Table:
             c.relation,
             c.condition,
             str(c.difference),
-            _p(c.p_concepts, c.smallest_p_concepts),
-            _p(c.p_trials),
+            _p_text(c.p_concepts, c.smallest_p_concepts),
+            _p_text(c.p_trials),
         )
-        for c in found
+        for c in comparisons
     )
     return Table(header, rows, numeric=(5, 6))
 
@@ -72,17 +71,18 @@ def _row(cell: ProbeCell) -> tuple[str, ...]:
     gap, reliance = outcome.modality_gap(), outcome.audio_reliance()
     n_failed = sum(count_failures(outcome.trials).values())
     n_invalid = sum(t.choice(outcome.reading) is None for t in outcome.trials) - n_failed
+    test = gap.permutation
     return (
-        cell.listener,
-        cell.sounds,
-        _told(_accuracy(cell, "text")),
-        _told(_accuracy(cell, "audio")),
-        _told(outcome.score(condition="audio", relation="identity", form="yes-no").accuracy),
-        _told(gap.difference),
-        _p(gap.permutation.p_value, gap.permutation.smallest_p_value) if gap.permutation else NONE,
-        _told(gap.perception),
-        _told(gap.reasoning),
-        _told(reliance.difference),
+        cell.model,
+        cell.evaluation_set,
+        _value(_accuracy(cell, "text")),
+        _value(_accuracy(cell, "audio")),
+        _value(outcome.score(condition="audio", relation="identity", form="yes-no").accuracy),
+        _value(gap.difference),
+        _p_text(test.p_value, test.smallest_p_value) if test else NONE,
+        _value(gap.perception),
+        _value(gap.reasoning),
+        _value(reliance.difference),
         outcome.diagnosis().name,
         str(len(outcome.trials)),
         str(n_invalid),
@@ -91,7 +91,7 @@ def _row(cell: ProbeCell) -> tuple[str, ...]:
 
 
 def _accuracy(cell: ProbeCell, condition: Condition) -> Estimate:
-    """Of questions of yes or no about classes and names."""
+    """Return the accuracy of yes/no questions about hypernyms and synonyms."""
     trials = [
         trial
         for trial in cell.outcome.where(condition=condition, form="yes-no")
@@ -100,9 +100,9 @@ def _accuracy(cell: ProbeCell, condition: Condition) -> Estimate:
     return score(trials, cell.outcome.reading, cell.outcome.bootstrap).accuracy
 
 
-def _told(estimate: Estimate) -> str:
+def _value(estimate: Estimate) -> str:
     return NONE if estimate.value is None else str(without_counts(estimate))
 
 
-def _p(value: float | None, smallest: float | None = None) -> str:
+def _p_text(value: float | None, smallest: float | None = None) -> str:
     return NONE if value is None else f"{value:.3g}{smallest_text(smallest)}"

@@ -297,6 +297,6 @@ def _read_recipe(folder: Path) -> Recipe:
     if not (folder / RECIPE).is_file() or not (folder / MODEL).is_dir():
         raise InvalidInputError(
             f"{folder}: expected a completed training with {RECIPE} and the folder {MODEL}. Train "
-            "one with: audioprobe train RECIPE --out FOLDER"
+            "one with: audioprobe train-ltu RECIPE --out FOLDER"
         )
     return from_json(Recipe, (folder / RECIPE).read_text(encoding="utf-8"))
