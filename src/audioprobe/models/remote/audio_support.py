@@ -61,7 +61,7 @@ def check_audio_support(ask: Callable[[Prompt], Response]) -> AudioSupport:
     elif is_counted:
         counts = f"Audio of any length counts {(n_long or 0) - (n_silent or 0)} tokens"
     else:
-        counts = "There are no counts to compare"
+        counts = "The service reports no counts"
     if noise_answer.text == tone_answer.text:
         evidence = f"{counts}; noise and tone get the same answer, {noise_answer.text!r:.60}."
         return AudioSupport(False if is_ignored else None, evidence)
