@@ -1,5 +1,6 @@
 """EDANSA with the published table: rows, splits, labels and hierarchy."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return edansa_table(tmp_path_factory.mktemp("edansa"))
 
 
+@cache
 def everything(table: Path, **options: object) -> EDANSA:
+    """The data set with all rows and column names."""
     options = {"shortest": 0, "unlabelled": True, "names": "columns"} | options
     return EDANSA(table.parent, **options)  # type: ignore[arg-type]
 
@@ -80,7 +83,7 @@ def test_parents_match_the_codes() -> None:
 
 
 def test_years_can_be_selected(table: Path) -> None:
-    left_out = everything(table, years=[2019]).left_out
+    left_out = everything(table, years=(2019,)).left_out
     assert len(left_out) == 379
     assert set(left_out.values()) <= {"of 2018", "of 2020", "of 2021"}
 
