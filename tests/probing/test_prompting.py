@@ -125,7 +125,7 @@ def test_a_chat_model_is_asked_in_text_audio_and_captions() -> None:
         options=PromptingOptions(wordings="brief", max_new_tokens=2),
         bootstrap=Bootstrap(20),
     )
-    outcome = probe("hypernym", CLIPS)
+    outcome = probe("synonym", CLIPS)
     assert outcome.conditions == conditions
     assert outcome.reading == "likelihood"
     assert not any(trial.failure for trial in outcome.trials)

@@ -37,8 +37,8 @@ def run_probe(
 
     Args:
         model: the model.
-        builder: the builder of the probe.
-        probe: its questions.
+        builder: the builder that made the probe.
+        probe: the questions.
         options: how the model is asked.
         bootstrap: how confidence intervals are computed.
         judge: a model that reads the free-text responses, too; None leaves them to the rules.
@@ -62,11 +62,10 @@ def run_probe(
     if judge is not None:
         trials, runner.n_calls["judge"] = add_judgements(trials, judge, progress)
         components["judge"] = judge.info
-    clips = {c.id: (name, c) for name, group in probe.clips.by_concept.items() for c in group}
-    used = list(dict.fromkeys(q.clip for q in probe.questions if q.clip))
+    clips = _used_clips(probe)
     return ProbeOutcome(
         trials=trials,
-        clips={name: _probe_clip(*clips[name]) for name in used},
+        clips={clip.id: _probe_clip(concept, clip) for concept, clip in clips},
         captions={c: text for c, text in runner.captions.items() if isinstance(text, str)},
         familiar=tuple(familiar),
         unmatched=probe.unmatched,
@@ -78,12 +77,12 @@ def run_probe(
             components=components,
             options=builder.options | _prompting(options),
             seed=config.seed,
-            data=combined_digest([("questions", probe.digest()), *sorted(runner.digests.items())]),
+            data=_data_digest(probe, runner),
             versions=versions(),
             created=now(),
-            training_clips=training_clips([clips[name][1] for name in used], model),
+            training_clips=training_clips([clip for _, clip in clips], model),
         ),
-        seconds_cut=_seconds_cut(used, not_played, runner.seconds_ignored),
+        seconds_cut=_seconds_cut(clips, not_played, runner.seconds_ignored),
         unused_clips=probe.unused_clips(),
     )
 
@@ -110,6 +109,16 @@ def add_judgements(
     return tuple(judged), len(set(answers.values()))
 
 
+def _used_clips(probe: PreparedProbe) -> list[tuple[str, Clip]]:
+    """Return the clips with a question and their concepts, in the order of the questions."""
+    clips = {c.id: (name, c) for name, group in probe.clips.by_concept.items() for c in group}
+    return [clips[name] for name in dict.fromkeys(q.clip for q in probe.questions if q.clip)]
+
+
+def _data_digest(probe: PreparedProbe, runner: ProbeRunner) -> str:
+    return combined_digest([("questions", probe.digest()), *sorted(runner.digests.items())])
+
+
 def _prompting(options: PromptingOptions) -> dict[str, Option]:
     """Return the options of prompting that results depend on."""
     return {
@@ -133,10 +142,11 @@ def _seconds_not_played(probe: PreparedProbe) -> dict[str, float]:
 
 
 def _seconds_cut(
-    clips: Sequence[str], not_played: Mapping[str, float], ignored: Mapping[str, float]
+    clips: Sequence[tuple[str, Clip]], not_played: Mapping[str, float], ignored: Mapping[str, float]
 ) -> dict[str, float]:
-    seconds = {clip: not_played.get(clip, 0.0) + ignored.get(clip, 0.0) for clip in clips}
-    return {clip: round(value, 3) for clip, value in seconds.items() if value > 0}
+    ids = [clip.id for _, clip in clips]
+    seconds = {name: not_played.get(name, 0.0) + ignored.get(name, 0.0) for name in ids}
+    return {name: round(value, 3) for name, value in seconds.items() if value > 0}
 
 
 def _probe_clip(concept: str, clip: Clip) -> ProbeClip:
