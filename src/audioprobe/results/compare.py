@@ -21,7 +21,7 @@ from audioprobe.results.tables import MISSING
 from audioprobe.types import BoolArray, FloatArray
 
 _ALPHA = 0.05
-_REASONS = (
+_REASONS: tuple[str, ...] = (
     "failed in both",
     "failed in the first",
     "failed in the second",
@@ -248,7 +248,7 @@ def _left_out(
     """Number of clips that are not compared, by reason."""
     scored = [set(result.clip_ids) for result in (first, second)]
     failed = [{f.clip_id for f in result.failures} for result in (first, second)]
-    counts = dict.fromkeys(_REASONS, 0)
+    counts: dict[str, int] = dict.fromkeys(_REASONS, 0)
     for name in set().union(*scored, *failed):
         has_failed = [name in clips for clips in failed]
         is_scored = [name in clips for clips in scored]
