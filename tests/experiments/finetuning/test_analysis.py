@@ -186,7 +186,9 @@ def test_model_before_alone_has_measures_and_nothing_else() -> None:
     summary = summarize(record([]))
     assert set(summary.before) >= set(MEASURES)
     assert summary.strategies == ()
-    assert summary.transfer == summary.ablations == summary.effects == ()
+    assert not summary.transfer
+    assert not summary.ablations
+    assert not summary.effects
 
 
 def arm(name: str, measurements: Measurements, seed: int = 0) -> RunResult:

@@ -111,7 +111,7 @@ def test_failed_strategy_is_undefined_and_not_zero() -> None:
 def test_effects_ablations_and_correlations_are_shown(summary: StudySummary) -> None:
     effects = rows_of(effects_table(summary))
     for row, effect in zip(effects, summary.effects, strict=True):
-        assert row["measure"], row["level"] == (effect.measure, effect.effect.level)
+        assert (row["measure"], row["level"]) == (effect.measure, effect.effect.level)
         estimate = replace(effect.effect.estimate, n_undefined=0)
         assert unsigned(row["effect"]) == str(estimate)
         if effect.corrected is None:
@@ -171,12 +171,12 @@ def answer(summary: StudySummary, question: str) -> str:
 
 
 def with_difference(
-    summary: StudySummary, measure: str, estimate: Estimate, **changes: float
+    summary: StudySummary, measure: str, estimate: Estimate, corrected: float | None = None
 ) -> StudySummary:
     def changed(difference: PairedDifference) -> PairedDifference:
         if difference["measure"] != measure:
             return difference
-        return replace(difference, estimate=estimate, by_seed={}, **changes)
+        return replace(difference, estimate=estimate, by_seed={}, corrected=corrected)
 
     return replace(
         summary,
@@ -266,7 +266,7 @@ def test_page_has_all_sections_in_order(summary: StudySummary) -> None:
     assert "control: shuffled" not in minus_control
     failures = next(section for section in page.sections if section.title == "Failed runs")
     assert CAUSE in to_html(replace(page, sections=[failures]))
-    settings = dict(settings_table(summary).rows)
+    settings = {row["setting"]: row["value"] for row in rows_of(settings_table(summary))}
     assert settings["finished runs"] == "20 of 20"
     assert settings["hours, if runs were sequential"] == "3.18"
 
@@ -281,7 +281,9 @@ def test_page_of_an_incomplete_study_is_preliminary() -> None:
     assert generalization_table(summary).rows == failures_table(summary).rows == ()
     one_run = summarize(record([typical(STRATEGY_RUNS[0])]))
     assert progress_text(one_run).startswith("1 of 20 training runs have finished; ")
-    assert one_run.transfer == one_run.effects == one_run.ablations == ()
+    assert not one_run.transfer
+    assert not one_run.effects
+    assert not one_run.ablations
 
 
 def renamed(run: RunResult) -> RunResult:

@@ -4,37 +4,36 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-import numpy as np
-
 from audioprobe.concepts import Concepts
 from audioprobe.experiments.finetuning.comparison import (
-    ALPHA,
     BEFORE_TRAINING,
     FACTORS,
     MEASURES,
     TEXT_MEASURES,
-    Measure,
     PairedDifference,
     mean_values,
     paired_difference,
 )
 from audioprobe.experiments.finetuning.config import StudyConfig
 from audioprobe.experiments.finetuning.design import training_runs
+from audioprobe.experiments.finetuning.effects import (
+    Correlation,
+    FactorEffect,
+    factor_effects,
+    rank_correlations,
+    trains_language_model,
+)
 from audioprobe.experiments.finetuning.storage import (
     IN_AUDIO,
     NOT_IN_AUDIO,
     StudyRecord,
     StudyTable,
-    group,
     select,
 )
 from audioprobe.finetuning.strategy import PairedQuestionTraining
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.effects import Effect, main_effects
 from audioprobe.metrics.multiple_testing import holm
 from audioprobe.metrics.pareto import pareto_front
-from audioprobe.metrics.vectorized_metrics import rank_correlation
-from audioprobe.training.trainable import updates_language_model
 from audioprobe.types import Estimate
 
 ACCURACIES = ("text accuracy", "audio accuracy")
@@ -47,53 +46,8 @@ CONTROL = "shuffled"
 SUBSETS = ("in pairs", "same kinds, not in pairs", "other kinds")
 """Concepts of paired questions, others of the same kinds (`Concept.kind`), and the rest."""
 
-CORRELATED: tuple[Measure, ...] = ("text loss", "in-domain AUC", "audio accuracy")
-_MIN_STRATEGIES = 4  # of a rank correlation
-
 Comparison: TypeAlias = tuple[PairedDifference, PairedDifference | None]
 """Differences from the model before and from a control; None without a control."""
-
-
-@dataclass(frozen=True, slots=True)
-class FactorEffect:
-    """Effect of a level on a measure, averaged over the levels of the other factors.
-
-    Attributes:
-        measure: whose difference from before is explained.
-        effect: compared with `baseline`.
-        baseline: first level of the factor for which the measure is defined.
-        corrected: p-value after Holm's correction over all levels of the measure.
-    """
-
-    measure: Measure
-    effect: Effect
-    baseline: str
-    corrected: float | None
-
-    @property
-    def significant(self) -> int:
-        """1 or -1 if the corrected p-value is below `ALPHA`, else 0."""
-        value = self.effect.estimate.value
-        if value is None or self.corrected is None or self.corrected >= ALPHA:
-            return 0
-        return 1 if value > 0 else -1
-
-
-@dataclass(frozen=True, slots=True)
-class Correlation:
-    """Spearman's rank correlation over runs; strategies are resampled with all their seeds.
-
-    Attributes:
-        changed: what is correlated with the measure, such as "weight change: llm".
-        measure: its difference from before.
-        rho: the correlation.
-        n_runs: runs with both values.
-    """
-
-    changed: str
-    measure: Measure
-    rho: Estimate
-    n_runs: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +83,7 @@ class StudySummary:
     correlations: tuple[Correlation, ...]
     generalization: tuple[Comparison, ...]
     transfer: tuple[Comparison, ...]
-    transfer_accuracy: Mapping[tuple[object, ...], Estimate]
+    transfer_accuracy: Mapping[tuple[str | int | None, ...], Estimate]
     n_planned: int
 
     @property
@@ -209,7 +163,7 @@ def concept_generalization(
         if not run.arm and (part := run.strategy.get(PairedQuestionTraining)) is not None
     }
     table = select(table, measure=ACCURACIES)
-    found: list[Comparison] = []
+    comparisons: list[Comparison] = []
     for strategy in dict.fromkeys(row[1:4] for row in table):
         if strategy not in pairs:
             continue
@@ -228,15 +182,15 @@ def concept_generalization(
             for values in (BEFORE_TRAINING, {"alignment": baseline})
         )
         without = {(d["measure"], d["subset"]): d for d in controls}
-        own = [change for change in changes if change.strategy == strategy]
-        found += [
+        of_strategy = [change for change in changes if change.strategy == strategy]
+        comparisons += [
             (change, without.get((change["measure"], change["subset"])))
-            for change in _sorted(own, measure=ACCURACIES, subset=SUBSETS)
+            for change in _sorted(of_strategy, measure=ACCURACIES, subset=SUBSETS)
         ]
-    corrected = _holm([control or change for change, control in found])
+    corrected = _holm([control or change for change, control in comparisons])
     return tuple(
         (change, tested) if control else (tested, None)
-        for (change, control), tested in zip(found, corrected, strict=True)
+        for (change, control), tested in zip(comparisons, corrected, strict=True)
     )
 
 
@@ -251,87 +205,6 @@ def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[Compa
     arms = list(dict.fromkeys(change["arm"] for change in changes))
     ordered = _sorted(changes, arm=arms, measure=NOVEL, subset=(IN_AUDIO, NOT_IN_AUDIO))
     return tuple((d, by_group.get(tuple(d[name] for name in by))) for d in ordered)
-
-
-def factor_effects(
-    differences: Sequence[PairedDifference], study: StudyConfig
-) -> tuple[FactorEffect, ...]:
-    """Estimate the effect of every level by least squares, measure by measure.
-
-    Strategies that do not train the language model cannot change text measures. Their zeros are
-    not evidence, so they are left out of text measures.
-
-    Args:
-        differences: of every strategy from the model before.
-        study: whose levels they have.
-    """
-    effects: list[FactorEffect] = []
-    for measure in MEASURES:
-        runs = [
-            (difference, seed, value)
-            for difference in differences
-            if difference["measure"] == measure
-            if measure not in TEXT_MEASURES or trains_language_model(study, difference["trainable"])
-            for seed, value in difference.by_seed.items()
-        ]
-        if not runs:
-            continue
-        factors = {name: [difference[name] for difference, _, _ in runs] for name in FACTORS}
-        baseline = {
-            name: next((level for level in study.labels[name] if level in levels), levels[0])
-            for name, levels in factors.items()
-        }
-        estimated = main_effects(
-            factors,
-            [value for _, _, value in runs],
-            baseline=baseline,
-            blocks=[seed for _, seed, _ in runs],
-            units=[difference.strategy for difference, _, _ in runs],
-            level=study.bootstrap.level,
-        )
-        corrected = holm([effect.p_value for effect in estimated])
-        effects += [
-            FactorEffect(measure, effect, baseline[effect.factor], p_value)
-            for effect, p_value in zip(estimated, corrected, strict=True)
-        ]
-    return tuple(effects)
-
-
-def rank_correlations(
-    table: StudyTable, differences: Sequence[PairedDifference], bootstrap: Bootstrap
-) -> tuple[Correlation, ...]:
-    """Correlate changes of weights and representations with changes of measures, over runs."""
-    changed: dict[str, dict[tuple[object, ...], float]] = {}
-    for (measure, *run), rows in group(table, ("measure", *FACTORS, "seed")).items():
-        kind, _, name = str(measure).partition(": ")
-        mean = float(np.mean([row.value for row in rows])) if name else 0.0
-        if kind == "weight change":
-            changed.setdefault(str(measure), {})[tuple(run)] = mean
-        elif kind == "similarity":
-            changed.setdefault(f"representation change: {name}", {})[tuple(run)] = 1 - mean
-    correlations = []
-    for name in sorted(changed):
-        for measure in CORRELATED:
-            both = [
-                (difference.strategy, changed[name][key], value)
-                for difference in differences
-                if difference["measure"] == measure
-                for seed, value in difference.by_seed.items()
-                if value is not None and (key := (*difference.strategy, seed)) in changed[name]
-            ]
-            if len({strategy for strategy, _, _ in both}) < _MIN_STRATEGIES:
-                continue
-            strategies, first, second = zip(*both, strict=True)
-            rho = bootstrap.estimate(
-                rank_correlation(first, second), len(both), groups=strategies, unit="strategies"
-            )
-            correlations.append(Correlation(name, measure, rho, len(both)))
-    return tuple(correlations)
-
-
-def trains_language_model(study: StudyConfig, trainable: str) -> bool:
-    """Return whether a level trains weights of the language model."""
-    return updates_language_model(study.level(trainable).modules)
 
 
 def _front(

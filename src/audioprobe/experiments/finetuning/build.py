@@ -73,11 +73,7 @@ class Materials:
 
 
 def load_model(study: StudyConfig) -> LTUCheckpoint:
-    """Load the model that a study fine-tunes.
-
-    Raises:
-        WeightsError: if it is not an LTU; other models are not supported.
-    """
+    """Load the model that a study fine-tunes, which must be an LTU."""
     try:
         return load_ltu(study.model.name, study.model.base or None)
     except WeightsError as error:
@@ -187,8 +183,8 @@ def novel_classes(concepts: ConceptSet, names: Sequence[str]) -> ConceptSet:
             concept, hypernyms=(target,), ancestors=frozenset({target.id}), basic=target.id
         )
 
-    renamed_concepts = tuple(map(renamed, concepts.concepts))
-    return ConceptSet(f"invented, {concepts.name}", concepts.revision, renamed_concepts, None)
+    renamed_set = tuple(map(renamed, concepts.concepts))
+    return ConceptSet(f"invented, {concepts.name}", concepts.revision, renamed_set, None)
 
 
 def training_data(
@@ -283,10 +279,9 @@ def _probe(concepts: ConceptSet, clips: Sequence[Clip], study: StudyConfig) -> P
             f"{name}: expected one wording per question, got {len(wordings.hypernym.audio)}. Use "
             "brief, or a file with the first of each."
         )
-    first = tuple(own[0] for own in clips_by_concept(clips, concepts).by_concept.values())
-    return ProbeBuilder(concepts, QuestionConfig(wordings=wordings, n_clips=1, seed=study.seed))(
-        "hypernym", first
-    )
+    by_concept = clips_by_concept(clips, concepts).by_concept
+    config = QuestionConfig(wordings=wordings, n_clips=1, seed=study.seed)
+    return ProbeBuilder(concepts, config)("hypernym", tuple(c[0] for c in by_concept.values()))
 
 
 def _question_pairs(concepts: ConceptSet, seed: int) -> tuple[MatchedPair, ...]:

@@ -6,11 +6,9 @@ that, in addition, the p-value corrected by Holm's method is below .05.
 
 from collections.abc import Sequence
 
-from audioprobe.experiments.finetuning.analysis import (
-    StudySummary,
-    trains_language_model,
-)
+from audioprobe.experiments.finetuning.analysis import StudySummary
 from audioprobe.experiments.finetuning.comparison import FACTORS, PairedDifference
+from audioprobe.experiments.finetuning.effects import trains_language_model
 from audioprobe.experiments.finetuning.storage import IN_AUDIO, NOT_IN_AUDIO
 from audioprobe.experiments.finetuning.tables import MISSING, condition
 from audioprobe.io.text_table import Table
@@ -34,7 +32,7 @@ def conclusions_table(summary: StudySummary) -> Table:
     rows = (
         ("What is gained by fine-tuning?", _gain(summary)),
         ("What causes forgetting?", _forgetting(summary)),
-        ("Is audio accuracy below text accuracy, whatever is trained?", _gap(summary)),
+        ("Is audio accuracy below text accuracy with every strategy?", _gap(summary)),
         ("Which alignment improves audio?", _alignment(summary)),
         ("Does training on pairs generalize to other concepts?", _generalization(summary)),
         ("Does knowledge transfer between text and audio?", _transfer(summary)),

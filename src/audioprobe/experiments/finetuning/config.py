@@ -288,18 +288,10 @@ class StudyConfig:
 
 
 def read_study(name: str | Path) -> StudyConfig:
-    """Read a configuration from a path, or by the name of one that ships.
-
-    Raises:
-        InvalidInputError: if the file is missing or not a study.
-    """
+    """Read a configuration from a path, or by the name of one that ships."""
     return read_config(StudyConfig, find_config(name, SHIPPED_CONFIGS))
 
 
 def parse_study(text: str, source: str) -> StudyConfig:
-    """Parse the text of a configuration; `source` names it in messages.
-
-    Raises:
-        InvalidInputError: if it is not a study.
-    """
+    """Parse the text of a configuration; `source` names it in messages."""
     return parse_config(StudyConfig, tomllib.loads(text), source)

@@ -39,19 +39,10 @@ from audioprobe.types import Estimate
 def study_page(summary: StudySummary, name: str) -> Page:
     """Return all sections that have content; `name` is part of the title."""
     sections = [
-        Section(
-            "Conclusions",
-            _grids(
-                ("Questions and answers", conclusions_table(summary)),
-                ("Significant effects", significance_table(summary)),
-            ),
-            _CONCLUSIONS,
-        ),
-        Section(
-            "Before fine-tuning", [DataGrid("All measures", before_table(summary))], _BEFORE
-        ),
+        Section("Conclusions", _conclusions(summary), _CONCLUSIONS),
+        Section("Before fine-tuning", _grids(("All measures", before_table(summary))), _BEFORE),
         Section("Gain and forgetting", _gain(summary), _GAIN),
-        Section("Changes by measure", _changes(summary), _CHANGES),
+        Section("Changes by measure", _changes(summary), _GAIN),
         Section("Ablations", _ablations(summary), _ABLATIONS),
         Section("Factor effects", _effects(summary), _EFFECTS),
         Section("Concept generalization", _generalization(summary), _GENERALIZATION),
@@ -81,7 +72,7 @@ def settings_table(summary: StudySummary) -> Table:
     subsets: dict[str, ClipSubset | None] = {name: getattr(study, name) for name in CLIP_SETS}
     seconds = summary.record.before.seconds + sum(run.seconds for run in runs)
     rows = [("model", f"{model.name}, base {model.base}" if model.base else model.name)]
-    rows += [(f"clips: {name}", _subset(one)) for name, one in subsets.items() if one]
+    rows += [(f"clips: {name}", _subset(subset)) for name, subset in subsets.items() if subset]
     rows += [
         ("rehearsal texts", study.rehearsal_texts),
         ("evaluation texts", study.evaluation_texts),
@@ -89,7 +80,7 @@ def settings_table(summary: StudySummary) -> Table:
         ("seeds", ", ".join(map(str, study.seeds))),
         ("steps per run", str(study.training_arguments.steps)),
         ("clips per step", str(study.clips_per_step)),
-        *((f"learning rate: {one.label}", f"{one.learning_rate:g}") for one in study.levels),
+        *((f"learning rate: {x.label}", f"{x.learning_rate:g}") for x in study.levels),
     ]
     if study.transfer:
         rows.append(("steps per run with novel classes", str(study.transfer.steps)))
@@ -97,10 +88,8 @@ def settings_table(summary: StudySummary) -> Table:
         ("finished runs", f"{len(runs)} of {summary.n_planned}"),
         ("failed runs", str(len(summary.failures))),
         ("hours, if runs were sequential", f"{seconds / 3600:.2f}"),
-        (
-            "confidence intervals",
-            f"{bootstrap.n_resamples} resamples, {bootstrap.level:.0%}, seed {bootstrap.seed}",
-        ),
+        ("resamples of intervals", f"{bootstrap.n_resamples}, seed {bootstrap.seed}"),
+        ("level of intervals", f"{bootstrap.level:.0%}"),
     ]
     return Table(("setting", "value"), tuple(rows))
 
@@ -123,6 +112,13 @@ def _forest(rows: Sequence[tuple[str, Estimate]], axis: str, caption: str) -> li
         return []
     figure = forest([ForestRow(*row) for row in rows], axis)
     return [Drawing(to_svg(figure, caption), caption)]
+
+
+def _conclusions(summary: StudySummary) -> list[Item]:
+    return _grids(
+        ("Questions and answers", conclusions_table(summary)),
+        ("Significant effects", significance_table(summary)),
+    )
 
 
 def _gain(summary: StudySummary) -> list[Item]:
@@ -152,11 +148,9 @@ def _gain(summary: StudySummary) -> list[Item]:
 
 def _changes(summary: StudySummary) -> list[Item]:
     items: list[Item] = []
+    strategies = list(enumerate(summary.changes.items(), 1))
     for measure in MEASURES:
-        rows = [
-            (f"{number}: {', '.join(strategy)}", _estimate(changes.get(measure)))
-            for number, (strategy, changes) in enumerate(summary.changes.items(), 1)
-        ]
+        rows = [(f"{n}: {', '.join(s)}", _estimate(d.get(measure))) for n, (s, d) in strategies]
         caption = f"Change of {measure}: {DESCRIPTIONS[measure]}."
         items += _forest(rows, f"change of {measure}", caption)
     return items
@@ -237,7 +231,7 @@ def _training(summary: StudySummary) -> list[Item]:
     curves: dict[str, list[list[float | None]]] = {}
     losses = select(summary.table, measure="training loss", arm="")
     for (level, _), rows in group(losses, ("trainable", "run")).items():
-        curves.setdefault(str(level), []).append([_float(row.value) for row in rows])
+        curves.setdefault(str(level), []).append([float(np.mean(row.value)) for row in rows])
     if not curves:
         return []
     caption = (
@@ -268,16 +262,9 @@ def _drift(summary: StudySummary) -> list[Item]:
     )
 
 
-def _float(value: float | tuple[float, ...]) -> float | None:
-    return value if isinstance(value, float) else None
-
-
 def _estimate(difference: PairedDifference | None) -> Estimate:
-    return (
-        Estimate(value=None, n=0, method="no run succeeded")
-        if difference is None
-        else difference.estimate
-    )
+    undefined = Estimate(value=None, n=0, method="no run succeeded")
+    return undefined if difference is None else difference.estimate
 
 
 _CONCLUSIONS = (
@@ -286,29 +273,21 @@ _CONCLUSIONS = (
     "comparisons of the measure. Arrows give the direction of significant differences from the "
     "baseline: in ablations (pairs of strategies that differ in one level), and on average."
 )
-_BEFORE = (
-    "The model that all runs start from. Intervals resample clips, passages, or concepts with all "
-    "their questions."
-)
+_BEFORE = "Intervals resample clips, passages, or concepts with all their questions."
 _GAIN = (
-    "After minus before fine-tuning, on the same items, mean over seeds. Intervals resample items, "
-    "not seeds or models. p-values are not corrected for the number of strategies."
-)
-_CHANGES = (
-    "After minus before fine-tuning, on the same items, mean over seeds; the line is no change. "
-    "Intervals resample items, not seeds or models."
+    "After minus before fine-tuning, on the same items, mean over seeds; lines are no change. "
+    "Intervals resample items, not seeds or models. p-values are not corrected for the number of "
+    "strategies."
 )
 _ABLATIONS = (
     "Strategies that differ in one factor, on the same items and seeds; the line is no difference. "
-    "Intervals resample items, not seeds or models. p-values are corrected over all pairs of a "
-    "measure (Holm)."
+    "p-values are corrected over all pairs of a measure (Holm)."
 )
 _EFFECTS = (
-    "Difference from the first level of the factor, averaged over the levels of the other factors "
-    "by least squares. Strategies that do not train the language model are left out of text loss "
-    "and text accuracy, which they cannot change. Error variance is the interaction between "
-    "factors; the strategy, not the seed, is the unit of replication. p-values are corrected over "
-    "all levels of a measure (Holm)."
+    "Difference from the first level, averaged over the other factors by least squares. Text "
+    "measures leave out strategies that cannot change them. Error variance is the interaction "
+    "between factors; the strategy, not the seed, is the unit of replication. p-values are "
+    "corrected over all levels of a measure (Holm)."
 )
 _GENERALIZATION = (
     "Strategies with paired questions: accuracy on the concepts of the pairs, on other concepts of "
@@ -316,12 +295,10 @@ _GENERALIZATION = (
     "corrected (Holm) for the difference from the strategy without alignment, if there is one."
 )
 _TRANSFER = (
-    "Classes with invented names are trained in text, in audio, or both, and evaluated in both. "
-    "Audio training covers half of the concepts. Intervals resample concepts; p-values are not "
-    "corrected."
+    "Classes with invented names, trained in text, audio (of half of the concepts) or both, and "
+    "evaluated in both. Intervals resample concepts; p-values are not corrected."
 )
 _DRIFT = (
     "Change of weights relative to their norm, and linear CKA of hidden states with those before. "
-    "Rank correlations are over runs; their intervals resample strategies. Correlation is not "
-    "causation."
+    "Rank correlations are over runs; their intervals resample strategies."
 )

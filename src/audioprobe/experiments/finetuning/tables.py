@@ -257,7 +257,7 @@ def _estimate(estimate: Estimate | None) -> str:
 
 
 def _signed(estimate: Estimate) -> str:
-    """Return a difference with its sign, to tell it from a level."""
+    """Return a difference with its sign, which a level does not have."""
     text = _estimate(estimate)
     return text if estimate.value is None or text.startswith("-") else f"+{text}"
 
