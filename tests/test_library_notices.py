@@ -16,7 +16,7 @@ from tests.processes import run_python
 NOTICE = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
 
 
-def test_the_notice_of_tflite_goes_and_its_neighbours_stay(
+def test_only_the_tflite_notice_is_removed(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with without_tflite_notice():
@@ -25,7 +25,7 @@ def test_the_notice_of_tflite_goes_and_its_neighbours_stay(
     assert capfd.readouterr().err == "before\nafter\nlater\n"
 
 
-def test_a_crash_still_shows_everything() -> None:
+def test_output_of_a_crash_is_kept() -> None:
     code = (
         "import os\nfrom audioprobe.library_notices import without_tflite_notice\n"
         f"with without_tflite_notice():\n    os.write(2, b'{NOTICE}\\nbroken\\n')\n    os.abort()"
@@ -35,7 +35,7 @@ def test_a_crash_still_shows_everything() -> None:
     assert process.stderr == "broken\n"
 
 
-def test_bitsandbytes_does_not_announce_missing_kernels(caplog: pytest.LogCaptureFixture) -> None:
+def test_bitsandbytes_kernel_notice_is_hidden(caplog: pytest.LogCaptureFixture) -> None:
     hide_kernel_notice()
     logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
     logger.warning("Failed to load CPU gemm_4bit_forward from kernels-community: %s.", "none")
@@ -43,14 +43,14 @@ def test_bitsandbytes_does_not_announce_missing_kernels(caplog: pytest.LogCaptur
     assert [record.message for record in caplog.records] == ["something else"]
 
 
-def test_bars_of_transformers_are_hidden_for_a_while() -> None:
+def test_transformers_progress_bars_are_hidden_temporarily() -> None:
     shown = bars.is_progress_bar_enabled()
     with without_weight_bars():
         assert not bars.is_progress_bar_enabled()
     assert bars.is_progress_bar_enabled() == shown
 
 
-def test_classifying_prints_nothing_of_other_libraries() -> None:
+def test_classification_prints_no_library_notices() -> None:
     code = (
         "from audioprobe.cli.app import hide_kernel_notice; hide_kernel_notice();"
         "from audioprobe import LTU, BirdNET, EmbeddingScorer;"

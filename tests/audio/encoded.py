@@ -42,12 +42,12 @@ def encoded(
 def n_read(path: Path, reading: Windowing = WHOLE) -> int:
     """Samples of the file, by one piece and by windows, which must agree."""
     clip = Clip(id="sound", path=path)
-    whole = read_waveform(clip, reading).samples
+    complete = read_waveform(clip, reading).samples
     windows = list(read_windows(clip, Windowing(seconds=0.5, incomplete=reading.incomplete)))
     last = windows[-1]
     end = round(last.start * last.waveform.sample_rate) + last.waveform.samples.size
-    assert end == whole.size
-    return whole.size
+    assert end == complete.size
+    return complete.size
 
 
 ID3 = b"ID3\4\0\0" + bytes((0, 1, 0, 0)) + b"\xff\xfb" * 8192  # cover art that looks like frames

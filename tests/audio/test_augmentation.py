@@ -35,7 +35,7 @@ def test_gain_is_exact_in_decibels(seed: int, decibels: float) -> None:
 
 
 @given(SEEDS, st.floats(-20, 40), st.integers(10, 9000), st.sampled_from([8000, 16_000, 48_000]))
-def test_the_ratio_to_the_background_is_exact(seed: int, snr: float, n: int, rate: int) -> None:
+def test_signal_to_noise_ratio_is_exact(seed: int, snr: float, n: int, rate: int) -> None:
     sound, behind = noise(seed), noise(seed + 1, n, rate)
     mixed = mix(sound, behind, np.random.default_rng(seed), (snr, snr))
     rest = mixed.samples.astype(np.float64) - sound.samples
@@ -44,19 +44,19 @@ def test_the_ratio_to_the_background_is_exact(seed: int, snr: float, n: int, rat
 
 
 @given(SEEDS, st.floats(-0.5, 0.5))
-def test_shifted_sound_is_the_same_sound_later(seed: int, seconds: float) -> None:
+def test_shift_delays_the_samples(seed: int, seconds: float) -> None:
     sound = noise(seed)
     moved = shift(sound, np.random.default_rng(seed), (seconds, seconds)).samples
     step = round(seconds * RATE)
     assert moved.size == sound.samples.size
-    kept = max(0, moved.size - abs(step))
-    assert np.count_nonzero(moved) <= kept
+    remaining = max(0, moved.size - abs(step))
+    assert np.count_nonzero(moved) <= remaining
     first, old = max(0, step), max(0, -step)
-    assert np.array_equal(moved[first : first + kept], sound.samples[old : old + kept])
+    assert np.array_equal(moved[first : first + remaining], sound.samples[old : old + remaining])
 
 
 @pytest.mark.parametrize("factor", [0.8, 0.95, 1.0, 1.3])
-def test_speed_moves_the_pitch_by_its_factor_and_keeps_the_length(factor: float) -> None:
+def test_speed_changes_the_pitch_and_keeps_the_length(factor: float) -> None:
     played = speed(tone(1000), np.random.default_rng(0), (factor, factor)).samples
     assert played.size == RATE
     peak = np.argmax(np.abs(np.fft.rfft(played[: RATE // 2])))
@@ -65,22 +65,22 @@ def test_speed_moves_the_pitch_by_its_factor_and_keeps_the_length(factor: float)
 
 @settings(max_examples=10)
 @given(SEEDS)
-def test_the_same_seed_gives_the_same_change_and_another_another(seed: int) -> None:
+def test_augmentation_depends_on_the_seed_only(seed: int) -> None:
     sound, behind = noise(1, 3 * RATE), noise(2)
     for change in (gain, shift, speed, lambda s, rng: mix(s, behind, rng)):
-        one, same, other = (
+        first, same, other = (
             change(sound, np.random.default_rng(s)).samples for s in (seed, seed, seed + 1)
         )
-        assert np.array_equal(one, same)
-        assert not np.array_equal(one, other)
+        assert np.array_equal(first, same)
+        assert not np.array_equal(first, other)
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_invalid_ranges_and_silence_are_refused() -> None:
     rng = np.random.default_rng(0)
     silence = Waveform(np.zeros(100, np.float32), RATE)
-    for one, other in ((silence, noise(0)), (noise(0), silence)):
+    for first, other in ((silence, noise(0)), (noise(0), silence)):
         with pytest.raises(InvalidInputError, match="Silence"):
-            mix(one, other, rng)
+            mix(first, other, rng)
     with pytest.raises(InvalidInputError, match="speed"):
         speed(noise(0), rng, (5, 5))
     with pytest.raises(InvalidInputError, match="low to high"):

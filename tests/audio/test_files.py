@@ -1,4 +1,4 @@
-"""Bad files are refused with their cause; good ones are read whatever their format."""
+"""Bad files are refused with their cause; good ones are read in every format."""
 
 import os
 import struct
@@ -43,30 +43,28 @@ def wav(tmp_path: Path) -> Path:
         (".aiff", "PCM_16", 1e-4),
     ],
 )
-def test_every_format_gives_the_sound_back(
+def test_all_formats_are_decoded(
     tmp_path: Path, suffix: str, subtype: str, tolerance: float
 ) -> None:
     path = tmp_path / f"tone{suffix}"
     soundfile.write(path, tone(), RATE, subtype=subtype)
-    heard = read_waveform(clip(path))
-    assert heard.sample_rate == RATE
-    assert heard.samples.size == pytest.approx(RATE, abs=1200)  # MP3 frames have 1152 samples
+    decoded = read_waveform(clip(path))
+    assert decoded.sample_rate == RATE
+    assert decoded.samples.size == pytest.approx(RATE, abs=1200)  # MP3 frames have 1152 samples
     if suffix != ".mp3":
-        assert np.abs(heard.samples[:RATE] - tone()).max() <= tolerance
+        assert np.abs(decoded.samples[:RATE] - tone()).max() <= tolerance
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 96_000, 192_000])
-def test_every_sample_rate_is_read_as_it_is(tmp_path: Path, rate: int) -> None:
+def test_sample_rate_of_the_file_is_kept(tmp_path: Path, rate: int) -> None:
     path = tmp_path / "tone.wav"
     soundfile.write(path, tone(0.5, rate), rate)
-    heard = read_waveform(clip(path))
-    assert (heard.sample_rate, heard.samples.size) == (rate, rate // 2)
+    decoded = read_waveform(clip(path))
+    assert (decoded.sample_rate, decoded.samples.size) == (rate, rate // 2)
 
 
 @pytest.mark.parametrize("n_channels", range(1, 9))
-def test_channels_are_mixed_by_their_mean_or_the_first_is_kept(
-    tmp_path: Path, n_channels: int
-) -> None:
+def test_channels_are_averaged_or_the_first_is_used(tmp_path: Path, n_channels: int) -> None:
     channels = np.stack([tone() * (k + 1) / 10 for k in range(n_channels)], axis=1)
     path = tmp_path / "many.wav"
     soundfile.write(path, channels, RATE, subtype="FLOAT")
@@ -76,31 +74,31 @@ def test_channels_are_mixed_by_their_mean_or_the_first_is_kept(
     np.testing.assert_array_equal(first.samples, channels[:, 0])
 
 
-def test_a_name_that_is_not_ascii_is_read(tmp_path: Path) -> None:
+def test_file_name_may_contain_unicode(tmp_path: Path) -> None:
     path = tmp_path / "Krähe – ворона 🐦.wav"
     soundfile.write(path, tone(), RATE)
     assert read_waveform(clip(path)).samples.size == RATE
 
 
-def test_a_missing_file_is_named_with_a_near_one(wav: Path) -> None:
+def test_missing_file_error_suggests_a_similar_name(wav: Path) -> None:
     with pytest.raises(AudioReadError, match=r"tome\.wav: no such file. Did you mean 'tone.wav'"):
         read_waveform(clip(wav.with_name("tome.wav")))
 
 
-def test_text_that_calls_itself_wav_is_refused(tmp_path: Path) -> None:
+def test_text_file_with_wav_suffix_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.wav"
     path.write_text("these are notes, not sounds\n" * 50)
     with pytest.raises(AudioReadError, match="not readable as audio"):
         read_waveform(clip(path))
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_named_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
     with pytest.raises(AudioReadError, match="neither a file nor a folder"):
         read_waveform(clip(tmp_path / "pipe.wav"))
 
 
-def test_an_empty_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_empty_file_and_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.wav").touch()
     with pytest.raises(AudioReadError, match="empty file"):
         read_waveform(clip(tmp_path / "empty.wav"))
@@ -108,16 +106,16 @@ def test_an_empty_file_and_a_folder_are_refused(tmp_path: Path) -> None:
         read_waveform(clip(tmp_path))
 
 
-@pytest.mark.parametrize("kept", [0.5, 0.9, 0.999])
-def test_a_wav_that_was_cut_short_is_refused_and_not_half_heard(wav: Path, kept: float) -> None:
-    whole = wav.read_bytes()
-    wav.write_bytes(whole[: int(len(whole) * kept)])
+@pytest.mark.parametrize("remaining", [0.5, 0.9, 0.999])
+def test_truncated_wav_is_refused(wav: Path, remaining: float) -> None:
+    complete = wav.read_bytes()
+    wav.write_bytes(complete[: int(len(complete) * remaining)])
     with pytest.raises(AudioReadError, match="truncated"):
         read_waveform(clip(wav))
 
 
 @pytest.mark.parametrize("kind", ["RF64", "RIFX"])
-def test_its_larger_and_its_big_endian_kind_too(tmp_path: Path, kind: str) -> None:
+def test_truncated_rf64_and_rifx_are_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "tone.wav"
     options = {"format": "RF64"} if kind == "RF64" else {"format": "WAV", "endian": "BIG"}
     soundfile.write(path, tone(), RATE, subtype="PCM_16", **options)
@@ -129,7 +127,7 @@ def test_its_larger_and_its_big_endian_kind_too(tmp_path: Path, kind: str) -> No
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0x7FFFFFFF])
-def test_a_wav_of_a_streaming_program_with_unknown_size_is_read(wav: Path, size: int) -> None:
+def test_wav_with_placeholder_size_is_read(wav: Path, size: int) -> None:
     content = bytearray(wav.read_bytes())
     at = content.index(b"data") + 4
     content[at : at + 4] = struct.pack("<I", size)
@@ -137,7 +135,7 @@ def test_a_wav_of_a_streaming_program_with_unknown_size_is_read(wav: Path, size:
     assert read_waveform(clip(wav)).samples.size == RATE
 
 
-def test_a_flac_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+def test_truncated_flac_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "noise.flac"
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 5 * RATE)
     soundfile.write(path, noise, RATE)
@@ -146,7 +144,7 @@ def test_a_flac_that_was_cut_short_is_refused(tmp_path: Path) -> None:
         list(read_windows(clip(path), Windowing(seconds=1.0)))
 
 
-def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path: Path) -> None:
+def test_file_truncated_during_reading_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     soundfile.write(path, tone(60.0), RATE)
     windows = read_windows(clip(path), Windowing(seconds=1.0))
@@ -156,7 +154,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path: Path) -> None
         list(windows)
 
 
-def test_a_file_without_samples_is_refused(tmp_path: Path) -> None:
+def test_file_without_samples_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "none.wav"
     soundfile.write(path, np.zeros(0, "f4"), RATE)
     with pytest.raises(AudioReadError, match="without samples"):
@@ -164,7 +162,7 @@ def test_a_file_without_samples_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_samples_that_are_not_finite_are_refused_and_counted(tmp_path: Path, bad: float) -> None:
+def test_non_finite_samples_are_refused_and_counted(tmp_path: Path, bad: float) -> None:
     samples = tone()
     samples[10:13] = bad
     path = tmp_path / "bad.wav"

@@ -1,4 +1,4 @@
-"""The filter bank gives what the originals give, whatever else is in the batch."""
+"""The filter bank gives what the originals give, independent of the batch."""
 
 import dataclasses
 import math
@@ -32,7 +32,7 @@ GOLDEN = load_file(Path(__file__).parents[1] / "data/fbank/fbank.safetensors")
 SIGNALS = {
     "chirp_1s_16k": sweep(16_000, 16_000, 100, 7000, 0.5),
     "chirp_10s_16k": chirp_10s(),
-    "chirp_12s_16k": sweep(192_000, 16_000, 50, 7500, 0.5),  # longer than the model hears
+    "chirp_12s_16k": sweep(192_000, 16_000, 50, 7500, 0.5),  # longer than the input of the model
     "chirp_dc_2s_16k": sweep(32_000, 16_000, 200, 4000, 0.3, offset=0.2),
     "exact_1024_frames_16k": sweep(164_080, 16_000, 300, 3000, 0.4),
     "noise_5s_16k": noise_5s(),
@@ -62,38 +62,38 @@ def noise(n_samples: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-def test_ltu_spectrograms_equal_the_originals(signal: str) -> None:
+def test_ltu_spectrograms_equal_the_reference(signal: str) -> None:
     assert_equal_to_the_original(LTU(SIGNALS[signal]), signal, "gradio", "frames")
 
 
-def test_the_training_path_takes_the_files_own_rate() -> None:
+def test_sample_rate_of_the_file_can_be_used() -> None:
     at_44k = dataclasses.replace(LTU, bank=FilterBank(sample_rate=44_100))
     ours = at_44k(sweep(132_300, 44_100, 100, 15_000, 0.5, offset=0.05))
     assert_equal_to_the_original(ours, "stereo_3s_44k1", "batch", "frames_batch")
 
 
 @pytest.mark.parametrize("preset", [LTU, AST_AUDIOSET])
-def test_the_number_of_threads_changes_nothing(preset: Spectrogram) -> None:
+def test_result_does_not_depend_on_the_number_of_threads(preset: Spectrogram) -> None:
     before = torch.get_num_threads()
     try:
-        found = []
+        result = []
         for n_threads in (1, 2, 4):
             torch.set_num_threads(n_threads)
-            found.append(preset(SIGNALS["chirp_10s_16k"]))
+            result.append(preset(SIGNALS["chirp_10s_16k"]))
     finally:
         torch.set_num_threads(before)
-    for other in found[1:]:
-        torch.testing.assert_close(other, found[0], atol=2e-6, rtol=0)
+    for other in result[1:]:
+        torch.testing.assert_close(other, result[0], atol=2e-6, rtol=0)
 
 
-def test_padding_is_loud_and_silence_is_not() -> None:
+def test_padding_is_above_silence() -> None:
     ours = LTU(torch.zeros(16_000))
     assert ours[0, 0] == pytest.approx(-2.42177, abs=1e-5)
     assert ours[-1, 0] == pytest.approx(1.13291, abs=1e-5)
 
 
 @pytest.mark.parametrize("seconds", [0.5, 5.0, 12.0])
-def test_ast_spectrograms_equal_those_of_transformers(seconds: float) -> None:
+def test_ast_spectrograms_equal_transformers(seconds: float) -> None:
     wave = noise(int(seconds * 16_000))
     reference = ASTFeatureExtractor()(wave.numpy(), sampling_rate=16_000, return_tensors="pt")
     error = (AST_AUDIOSET(wave) - reference["input_values"][0]).abs()
@@ -111,7 +111,7 @@ def test_ast_spectrograms_equal_those_of_transformers(seconds: float) -> None:
         (LTU, -5.081, 4.4849 / 2, 1024),  # one deviation, where the extractor divides by two
     ],
 )
-def test_presets_normalise_as_published(
+def test_presets_have_published_normalisation(
     preset: Spectrogram, mean: float, std: float, n_frames: int
 ) -> None:
     wave = noise(16_000)
@@ -126,7 +126,7 @@ def test_presets_normalise_as_published(
     seeds=st.lists(st.integers(0, 5), min_size=1, max_size=6),
     preset=st.sampled_from([LTU, AST_AUDIOSET]),
 )
-def test_a_clip_has_the_same_spectrogram_alone_and_in_a_batch(
+def test_spectrogram_does_not_depend_on_the_batch(
     n_samples: int, seeds: list[int], preset: Spectrogram
 ) -> None:
     waves = torch.stack([noise(n_samples, seed) for seed in seeds])
@@ -145,13 +145,13 @@ def test_a_clip_has_the_same_spectrogram_alone_and_in_a_batch(
         (8_000, 8_000, 98),
     ],
 )
-def test_only_whole_frames_count(rate: int, n_samples: int, n_frames: int) -> None:
+def test_only_complete_frames_count(rate: int, n_samples: int, n_frames: int) -> None:
     bank = FilterBank(rate, n_mels=40)
     assert bank(noise(n_samples)).shape == (n_frames, 40)
     assert bank.n_frames(n_samples) == n_frames
 
 
-def test_twice_as_loud_is_log_four_more() -> None:
+def test_doubling_the_amplitude_adds_log_four() -> None:
     quiet = FilterBank()(noise(16_000))
     loud = FilterBank()(2 * noise(16_000))
     above = quiet > math.log(LOG_FLOOR) + 1
@@ -159,26 +159,26 @@ def test_twice_as_loud_is_log_four_more() -> None:
 
 
 @pytest.mark.parametrize("n_frames", [1, 511, 512, 513, 1100])
-def test_blocks_of_frames_leave_no_seam(n_frames: int) -> None:
+def test_blocks_give_the_same_result_as_one_block(n_frames: int) -> None:
     wave = noise(400 + 160 * (n_frames - 1))
-    whole = FilterBank()(wave)
+    complete = FilterBank()(wave)
     one_by_one = torch.cat([FilterBank()(frame) for frame in wave.unfold(0, 400, 160)])
-    torch.testing.assert_close(whole, one_by_one, atol=2e-6, rtol=0)
+    torch.testing.assert_close(complete, one_by_one, atol=2e-6, rtol=0)
 
 
-def test_only_what_the_model_hears_is_computed_but_the_mean_is_of_the_whole() -> None:
+def test_only_input_frames_are_computed_but_the_mean_is_of_all_samples() -> None:
     wave = torch.cat([noise(170_000), torch.ones(170_000)])
-    heard = dataclasses.replace(LTU, remove_mean=False)(wave - wave.numpy().mean())
-    assert torch.equal(LTU(wave), heard)
+    decoded = dataclasses.replace(LTU, remove_mean=False)(wave - wave.numpy().mean())
+    assert torch.equal(LTU(wave), decoded)
 
 
-def test_a_constant_offset_is_not_heard() -> None:
+def test_constant_offset_has_no_effect() -> None:
     torch.testing.assert_close(
         FilterBank()(noise(16_000)), FilterBank()(noise(16_000) + 0.2), atol=1e-3, rtol=0
     )
 
 
-def test_a_tone_is_loudest_in_the_filter_of_its_pitch() -> None:
+def test_tone_has_its_maximum_in_the_filter_of_its_frequency() -> None:
     time = torch.arange(16_000) / 16_000
     centres = [
         FilterBank()(torch.sin(2 * math.pi * f * time)).mean(0).argmax() for f in (500, 4000)
@@ -188,12 +188,12 @@ def test_a_tone_is_loudest_in_the_filter_of_its_pitch() -> None:
     assert all(abs(int(c) - e) <= 1 for c, e in zip(centres, expected, strict=True))
 
 
-def test_numpy_and_torch_are_taken_alike() -> None:
+def test_arrays_and_tensors_give_equal_results() -> None:
     wave = noise(1000)
     assert torch.equal(FilterBank()(wave), FilterBank()(wave.numpy()))
 
 
-def test_read_only_backward_and_strided_arrays_are_taken_and_left_alone() -> None:
+def test_read_only_and_strided_arrays_are_accepted_and_unchanged() -> None:
     wave = noise(2000).numpy()
     wave.setflags(write=False)
     before = wave.copy()
@@ -206,7 +206,7 @@ def test_read_only_backward_and_strided_arrays_are_taken_and_left_alone() -> Non
     np.testing.assert_array_equal(wave, before)
 
 
-def test_sounds_shorter_than_a_frame_and_wrong_shapes_are_refused() -> None:
+def test_short_audio_and_wrong_shapes_are_refused() -> None:
     with pytest.raises(UnsupportedInputError, match=r"399 samples at 16000 Hz.*400 samples"):
         FilterBank()(np.zeros(399, np.float32))
     with pytest.raises(InvalidInputError, match="n_clips, n_samples"):
@@ -214,19 +214,19 @@ def test_sounds_shorter_than_a_frame_and_wrong_shapes_are_refused() -> None:
 
 
 @pytest.mark.parametrize("integers", [np.ones(500, np.int16), torch.ones(500, dtype=torch.int16)])
-def test_integers_are_refused_rather_than_taken_for_very_loud_sound(integers: Any) -> None:
+def test_integer_samples_are_refused(integers: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"floats.*int16"):
         LTU(integers)
 
 
 @pytest.mark.parametrize(("rate", "n_mels"), [(0, 128), (99, 128), (16_000, 0)])
-def test_impossible_banks_are_refused(rate: int, n_mels: int) -> None:
+def test_invalid_filter_banks_are_refused(rate: int, n_mels: int) -> None:
     with pytest.raises(InvalidInputError, match=f"got {rate} Hz and n_mels={n_mels}"):
         FilterBank(rate, n_mels)
 
 
 @given(n_frames=st.integers(1, 30), wanted=st.integers(1, 30))
-def test_length_is_made_by_cutting_or_zeros_at_the_end(n_frames: int, wanted: int) -> None:
+def test_fit_length_crops_or_pads_at_the_end(n_frames: int, wanted: int) -> None:
     features = torch.arange(n_frames * 2.0).reshape(n_frames, 2) + 1
     fitted = fit_length(features, wanted)
     assert fitted.shape == (wanted, 2)

@@ -67,13 +67,13 @@ def samples_of(clip: Clip) -> list[float]:
     ],
     ids=["array", "list", "raw", "bytes", "row", "decoder", "row of a decoder"],
 )
-def test_one_sound_is_taken_alone_and_in_a_list(sound: Any) -> None:
+def test_audio_values_are_accepted_alone_and_in_a_list(sound: Any) -> None:
     (alone,) = clips_of(sound)
     assert samples_of(alone) == pytest.approx(list(SAMPLES))
     assert [clip.id for clip in clips_of([sound, sound])] == ["sound-1", "sound-2"]
 
 
-def test_a_sound_with_a_path_has_its_id() -> None:
+def test_path_becomes_the_clip_id() -> None:
     (clip,) = clips_of({"path": "x/a.wav"})
     assert (clip.id, clip.path) == ("x/a.wav", Path("x/a.wav"))
     (clip,) = clips_of({"path": "b.wav", "array": SAMPLES, "sampling_rate": RATE})
@@ -95,13 +95,13 @@ def test_a_sound_with_a_path_has_its_id() -> None:
         ({"samples": SAMPLES}, "dict"),
     ],
 )
-def test_what_is_no_sound_is_refused_with_its_position(sounds: Any, expected: str) -> None:
+def test_values_without_audio_are_refused_with_their_position(sounds: Any, expected: str) -> None:
     with pytest.raises(InvalidInputError, match=expected):
         clips_of(sounds)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_data_set_is_clips_with_labels(streamed: bool) -> None:
+def test_data_set_becomes_clips_with_labels(streamed: bool) -> None:
     data = hf_dataset(
         [
             {"audio": {"bytes": wav(), "path": "a.wav"}, "label": 1, "other": 1},
@@ -122,7 +122,7 @@ def test_files_of_a_data_set_are_not_opened(tmp_path: Path) -> None:
     assert (clip.id, clip.path, clip.labels) == (path, Path(path), ("rain", "crow"))
 
 
-def test_ids_are_of_the_column_or_of_the_row() -> None:
+def test_ids_come_from_the_column_or_the_row_number() -> None:
     rows = [{"audio": {"bytes": wav(), "path": path}} for path in ("a.wav", "a.wav", "b.wav", None)]
     assert [c.id for c in clips_of(hf_dataset(rows))] == ["row-1", "row-2", "b.wav", "row-4"]
     named = [{**row, "id": number} for number, row in enumerate(rows)]
@@ -131,13 +131,13 @@ def test_ids_are_of_the_column_or_of_the_row() -> None:
 
 
 @pytest.mark.parametrize("sound", [None, {"bytes": wav()[:99], "path": None}, {"bytes": b""}])
-def test_a_row_without_a_sound_is_named(sound: Any) -> None:
+def test_row_without_audio_is_refused_by_number(sound: Any) -> None:
     data = hf_dataset([{"audio": {"bytes": wav(), "path": "a.wav"}}, {"audio": sound}])
     with pytest.raises(InvalidInputError, match=r"row-2"):
         clips_of(data)
 
 
-def test_a_data_set_without_one_audio_column_or_with_unnamed_labels_is_refused() -> None:
+def test_data_set_needs_one_audio_column_and_named_labels() -> None:
     with pytest.raises(InvalidInputError, match="cast_column"):
         clips_of(datasets.Dataset.from_dict({"audio": ["a.wav"]}))
     row = {"audio": {"bytes": wav(), "path": "a.wav"}, "label": 1}
@@ -148,11 +148,11 @@ def test_a_data_set_without_one_audio_column_or_with_unnamed_labels_is_refused()
         clips_of(datasets.DatasetDict({"test": data}))
 
 
-def test_a_data_set_with_one_split_is_its_clips(tmp_path: Path) -> None:
+def test_data_set_with_one_split_becomes_its_clips(tmp_path: Path) -> None:
     (tmp_path / "crow").mkdir()
     (tmp_path / "crow" / "a.wav").write_bytes(wav())
-    one = Folder(tmp_path)
-    assert [(clip.id, clip.labels) for clip in clips_of(one)] == [("crow/a.wav", ("crow",))]
+    first = Folder(tmp_path)
+    assert [(clip.id, clip.labels) for clip in clips_of(first)] == [("crow/a.wav", ("crow",))]
     table = tmp_path / "clips.csv"
     table.write_text("path,split\ncrow/a.wav,train\ncrow/b.wav,test\n", "utf-8")
     with pytest.raises(InvalidInputError, match=r"dataset\.clips\('t"):

@@ -1,4 +1,4 @@
-"""One search finds the sounds of a folder, whoever asks."""
+"""One search finds the audio files of a folder for all callers."""
 
 import os
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_hidden_files_are_skipped_and_links_are_followed(
     ]  # fmt: skip
 
 
-def test_a_label_does_not_get_the_sounds_of_others_by_a_link_to_the_folder_above(
+def test_link_to_a_parent_folder_adds_no_clips_to_a_label(
     tmp_path: Path,
 ) -> None:
     sound(tmp_path / "crow" / "one.wav")
@@ -60,7 +60,7 @@ def test_a_label_does_not_get_the_sounds_of_others_by_a_link_to_the_folder_above
 
 
 @pytest.mark.parametrize("suffix", sorted(READABLE_SUFFIXES | OTHER_SUFFIXES))
-def test_every_kind_of_sound_is_found_in_any_case(tmp_path: Path, suffix: str) -> None:
+def test_suffixes_are_case_insensitive(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"a{suffix}").touch()
     (tmp_path / f"B{suffix.upper()}").touch()
     (tmp_path / "notes.txt").touch()
@@ -68,7 +68,7 @@ def test_every_kind_of_sound_is_found_in_any_case(tmp_path: Path, suffix: str) -
     assert not is_sound(tmp_path / "notes.txt")
 
 
-def test_sounds_that_must_be_converted_are_listed_as_failures_with_the_way(tmp_path: Path) -> None:
+def test_unsupported_formats_are_failures_with_a_conversion_command(tmp_path: Path) -> None:
     sound(tmp_path / "crow" / "one.wav")
     (tmp_path / "crow" / "my crow.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(500))
     (tmp_path / "crow" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
@@ -87,14 +87,14 @@ def test_sounds_that_must_be_converted_are_listed_as_failures_with_the_way(tmp_p
     assert data.info.options["missing"] == 2
 
 
-def test_a_sound_of_another_kind_than_its_name_says_is_read(tmp_path: Path) -> None:
+def test_wrong_suffix_of_a_readable_file_is_accepted(tmp_path: Path) -> None:
     sound(tmp_path / "crow" / "truly-wav.m4a")
     data = Folder(tmp_path)
     assert not data.missing
     assert read_waveform(data.clips("all")[0]).samples.size == 800
 
 
-def test_sounds_that_lie_in_no_folder_of_a_label_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_files_outside_label_folders_are_skipped_and_counted(tmp_path: Path) -> None:
     for name in ("train/crow/one.wav", "train/two.wav", "three.wav", "docs/four.wav"):
         sound(tmp_path / name)
     data = Folder(tmp_path, splits=True)
@@ -104,7 +104,7 @@ def test_sounds_that_lie_in_no_folder_of_a_label_are_left_out_and_counted(tmp_pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
-def test_a_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
+def test_file_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
     sound(tmp_path / "ok.wav")
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/gr\xfcn.wav"))
     path.write_bytes((tmp_path / "ok.wav").read_bytes())
@@ -115,7 +115,7 @@ def test_a_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
         read_waveform(Clip(id="c", path=path))
 
 
-def test_what_macos_writes_beside_a_file_does_not_change_it(tmp_path: Path) -> None:
+def test_macos_resource_fork_is_ignored(tmp_path: Path) -> None:
     path = sound(tmp_path / "one.wav")
     before = read_waveform(Clip(id="c", path=path)).digest()
     (tmp_path / "._one.wav").write_bytes(bytes.fromhex("00051607") + bytes(4092))

@@ -1,4 +1,4 @@
-"""Whatever is passed as sound becomes clips with unique ids, or a clear error."""
+"""All kinds of audio input become clips with unique ids, or a clear error."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from audioprobe.types import Clip, Waveform
 SOUND = Waveform(np.zeros(10, np.float32), 100)
 
 
-def test_a_folder_is_searched_through_and_sorted(tmp_path: Path) -> None:
+def test_folder_is_searched_recursively_and_sorted(tmp_path: Path) -> None:
     for name in ("b/two.WAV", "a/one.flac", "a/note.txt", ".hidden/x.wav", "a/._one.flac"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -20,7 +20,7 @@ def test_a_folder_is_searched_through_and_sorted(tmp_path: Path) -> None:
     assert ids == ["a/one.flac", "b/two.WAV"]
 
 
-def test_linked_folders_are_searched_once_even_in_a_circle(tmp_path: Path) -> None:
+def test_cyclic_links_are_searched_once(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "x.wav").touch()
@@ -29,29 +29,29 @@ def test_linked_folders_are_searched_once_even_in_a_circle(tmp_path: Path) -> No
     assert [Path(clip.id).name for clip in clips_of(tmp_path / "tree")] == ["x.wav"]
 
 
-def test_a_name_that_no_file_can_have_is_refused() -> None:
+def test_impossible_file_name_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="not a usable path"):
         clips_of("x" * 5000 + ".wav")
 
 
-def test_a_folder_without_sounds_is_refused(tmp_path: Path) -> None:
+def test_folder_without_audio_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="without audio files"):
         clips_of(tmp_path)
 
 
-def test_two_files_of_one_name_keep_apart(tmp_path: Path) -> None:
+def test_equal_file_names_in_different_folders_have_different_ids(tmp_path: Path) -> None:
     for name in ("a/x.wav", "b/x.wav"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
     assert len({clip.id for clip in clips_of([tmp_path / "a", tmp_path / "b"])}) == 2
 
 
-def test_one_file_twice_is_refused() -> None:
+def test_duplicate_file_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"id 'a\.wav'"):
         clips_of(["a.wav", "a.wav"])
 
 
-def test_clips_waveforms_and_arrays_are_taken_alone_or_together() -> None:
+def test_clips_waveforms_and_arrays_are_accepted_alone_and_in_lists() -> None:
     array = (np.zeros(5, np.float32), 100)
     clip = Clip(id="mine", waveform=SOUND)
     assert [c.id for c in clips_of([clip, SOUND, array])] == ["mine", "waveform-2", "waveform-3"]
@@ -60,23 +60,23 @@ def test_clips_waveforms_and_arrays_are_taken_alone_or_together() -> None:
     assert clips_of(clip) == (clip,)
 
 
-def test_an_array_without_a_rate_is_refused_with_the_way_to_say_it() -> None:
+def test_array_without_sample_rate_is_refused_with_advice() -> None:
     with pytest.raises(InvalidInputError, match=r"Waveform\(samples, 16000\)"):
         clips_of(np.zeros(5, np.float32))
 
 
-def test_nothing_is_refused() -> None:
+def test_empty_input_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="No audio"):
         clips_of([])
 
 
-def test_a_misspelt_folder_is_refused_and_a_missing_file_is_left_to_the_run() -> None:
+def test_missing_folder_is_refused_but_a_missing_file_becomes_a_failure() -> None:
     with pytest.raises(InvalidInputError, match="no such file or folder"):
         clips_of("recrodings/")
     assert clips_of("missing.wav")[0].id == "missing.wav"
 
 
-def test_a_clip_needs_one_source_of_sound_and_a_sane_span() -> None:
+def test_clip_needs_one_audio_source_and_a_valid_span() -> None:
     with pytest.raises(InvalidInputError, match="either a path or a waveform"):
         Clip(id="x")
     for wrong in ({"duration": 0.0}, {"duration": float("nan")}, {"start": float("nan")}):

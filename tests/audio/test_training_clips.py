@@ -27,8 +27,8 @@ class Trained(Scripted):
 
 def trained_on(*clips: Clip) -> Trained:
     model = Trained("a crow")
-    found = [recording_of(clip) for clip in clips]
-    model.training_data = TrainingData("it", tuple(one for one in found if one))
+    result = [recording_of(clip) for clip in clips]
+    model.training_data = TrainingData("it", tuple(first for first in result if first))
     return model
 
 
@@ -37,7 +37,7 @@ def crow() -> Clip:
     return next(clip for clip in Recordings().clips() if "crow" in clip.id)
 
 
-def test_the_same_file_is_found_under_any_name(crow: Clip, tmp_path: Path) -> None:
+def test_identical_file_is_found_under_another_name(crow: Clip, tmp_path: Path) -> None:
     assert crow.path is not None
     copy = tmp_path / "mine.bin"
     copy.write_bytes(crow.path.read_bytes())
@@ -55,12 +55,12 @@ def test_the_same_file_is_found_under_any_name(crow: Clip, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("suffix", "rate", "gain"), [("wav", 0, 1), ("flac", 0, 0.5), ("wav", 16000, 1)]
 )
-def test_a_copy_in_another_format_is_found(
+def test_copy_in_another_format_is_found(
     crow: Clip, tmp_path: Path, suffix: str, rate: int, gain: float
 ) -> None:
-    samples, own = soundfile.read(crow.path, dtype="float32", always_2d=True)
-    mono = Waveform(gain * samples.mean(axis=1, dtype=np.float32), own)
-    copied = resample(mono, rate) if rate else own
+    samples, expected = soundfile.read(crow.path, dtype="float32", always_2d=True)
+    mono = Waveform(gain * samples.mean(axis=1, dtype=np.float32), expected)
+    copied = resample(mono, rate) if rate else expected
     waveform = Waveform(copied.samples, rate) if rate else mono
     path = tmp_path / f"copy.{suffix}"
     soundfile.write(path, waveform.samples, waveform.sample_rate)
@@ -68,12 +68,12 @@ def test_a_copy_in_another_format_is_found(
     assert training_clips(clips, trained_on(crow)) == {"it": ("file", "memory")}
 
 
-def test_sounds_without_a_shape_are_never_taken_for_each_other() -> None:
+def test_constant_loudness_never_matches() -> None:
     for samples in (np.zeros(8000), np.full(8000, 0.1), np.full(5, 0.1)):
         assert loudness_shape(Waveform(samples.astype(np.float32), 8000)) == ""
 
 
-def test_models_around_a_model_know_what_it_was_trained_on(crow: Clip, tmp_path: Path) -> None:
+def test_wrapped_models_know_their_training_data(crow: Clip, tmp_path: Path) -> None:
     model = trained_on(crow)
     around = (
         CachedModel(model, tmp_path / "store.sqlite"),
@@ -86,7 +86,7 @@ def test_models_around_a_model_know_what_it_was_trained_on(crow: Clip, tmp_path:
     assert [training_clips([crow], outer) for outer in unknown] == [{}, {}]
 
 
-def test_mini_knows_exactly_the_recordings_that_its_scenes_were_made_of() -> None:
+def test_mini_lists_exactly_its_training_recordings() -> None:
     data = TrainingData.from_csv(MINI / TRAINING_DATA, "mini")
     sure = {
         sound.id: (sound.sha256, sound.concepts[0])
@@ -96,8 +96,8 @@ def test_mini_knows_exactly_the_recordings_that_its_scenes_were_made_of() -> Non
         and len(sound.concepts) == 1
     }
     assert len(data.recordings) == len(data.hashes) == 880
-    for one in data.recordings:
-        assert one.sha256.startswith(sure.pop(one.recording)[0])
+    for first in data.recordings:
+        assert first.sha256.startswith(sure.pop(first.recording)[0])
     assert {concept for _, concept in sure.values()}.isdisjoint(c.id for c in Concepts.shipped())
     assert training_clips(Recordings().clips(), _Mini(data)) == {"mini": ()}
 
@@ -108,7 +108,7 @@ class _Mini(Trained):
         self.training_data = data
 
 
-def test_a_table_is_read_as_it_was_written(crow: Clip, tmp_path: Path) -> None:
+def test_table_round_trip(crow: Clip, tmp_path: Path) -> None:
     data = trained_on(crow).training_data
     assert data is not None
     data.to_csv(tmp_path / "table.csv")
@@ -119,7 +119,7 @@ def test_a_table_is_read_as_it_was_written(crow: Clip, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "row", [["a", "x", "0" * 64], ["a", "1", "0" * 63], ["a", "1", "zz"], ["a"]]
 )
-def test_a_table_that_is_none_is_refused_with_its_line(tmp_path: Path, row: list[str]) -> None:
+def test_invalid_table_is_refused_with_its_line(tmp_path: Path, row: list[str]) -> None:
     path = tmp_path / "table.csv"
     with path.open("w", newline="") as stream:
         csv.writer(stream).writerows([["recording", "n_bytes", "sha256"], row])
@@ -127,7 +127,7 @@ def test_a_table_that_is_none_is_refused_with_its_line(tmp_path: Path, row: list
         TrainingData.from_csv(path, "it")
 
 
-def test_a_note_counts() -> None:
+def test_note_has_counts() -> None:
     assert training_notes({"mini": ("a", "b"), "none": ()}, 3) == [
         "2 of 3 clips were used to train mini"
     ]

@@ -16,14 +16,14 @@ def read(content: bytes) -> Float64Array:
     return samples
 
 
-def test_it_is_a_file_of_sixteen_bits_and_one_channel() -> None:
+def test_wav_has_16_bits_and_one_channel() -> None:
     content, _ = wav_bytes(Waveform(np.zeros(3, np.float32), 44_100))
     info = soundfile.info(io.BytesIO(content))
     assert (info.format, info.subtype, info.channels) == ("WAV", "PCM_16", 1)
     assert (info.samplerate, info.frames) == (44_100, 3)
 
 
-def test_every_sixteen_bit_sample_comes_back_bit_for_bit() -> None:
+def test_16_bit_samples_round_trip_exactly() -> None:
     samples = (np.arange(-32768, 32768) / 32768).astype(np.float32)
     content, n_cut = wav_bytes(Waveform(samples, 8000))
     np.testing.assert_array_equal(read(content), samples)
@@ -31,7 +31,7 @@ def test_every_sixteen_bit_sample_comes_back_bit_for_bit() -> None:
 
 
 @given(st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=50))
-def test_samples_are_rounded_to_the_nearest_step_and_cut_off_at_full_scale(
+def test_samples_are_rounded_and_clipped(
     values: list[float],
 ) -> None:
     content, n_cut = wav_bytes(Waveform(np.array(values, np.float32), 8000))

@@ -1,4 +1,4 @@
-"""Windows cover a recording, whatever its length, and no more than one is in memory."""
+"""Windows cover recordings of every length, and only one is in memory."""
 
 import tracemalloc
 from pathlib import Path
@@ -26,20 +26,18 @@ def clip(n_samples: int, **options: float) -> Clip:
 
 
 @given(n_samples=st.integers(1, 700), seconds=st.floats(0.05, 3.0))
-def test_windows_cover_every_sample_and_all_but_a_lone_one_are_full(
-    n_samples: int, seconds: float
-) -> None:
+def test_windows_cover_all_samples_and_have_full_length(n_samples: int, seconds: float) -> None:
     windows = list(read_windows(clip(n_samples), Windowing(seconds=seconds)))
     size = max(1, round(seconds * RATE))
-    heard = np.concatenate([window.waveform.samples for window in windows])
-    assert set(heard.tolist()) == set(range(n_samples))
+    decoded = np.concatenate([window.waveform.samples for window in windows])
+    assert set(decoded.tolist()) == set(range(n_samples))
     assert all(w.waveform.samples.size == min(size, n_samples) for w in windows)
     for window in windows:
         assert window.waveform.samples[0] == round(window.start * RATE)
 
 
 @given(n_samples=st.integers(1, 700), seconds=st.floats(0.05, 3.0))
-def test_a_file_has_the_windows_of_its_waveform(
+def test_file_and_waveform_have_equal_windows(
     tmp_path_factory: pytest.TempPathFactory, n_samples: int, seconds: float
 ) -> None:
     path = tmp_path_factory.mktemp("windows") / "ramp.wav"
@@ -48,8 +46,8 @@ def test_a_file_has_the_windows_of_its_waveform(
     from_file = list(read_windows(Clip(id="file", path=path), reading))
     in_memory = list(read_windows(clip(n_samples), reading))
     assert [w.start for w in from_file] == [w.start for w in in_memory]
-    for one, other in zip(from_file, in_memory, strict=True):
-        np.testing.assert_array_equal(one.waveform.samples, other.waveform.samples)
+    for first, other in zip(from_file, in_memory, strict=True):
+        np.testing.assert_array_equal(first.waveform.samples, other.waveform.samples)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +60,7 @@ def test_a_file_has_the_windows_of_its_waveform(
         ("whole", 500, 500),
     ],
 )
-def test_crop_pad_and_whole_give_one_piece_of_the_stated_length(
-    length: str, n_samples: int, expected: int
-) -> None:
+def test_crop_pad_and_whole_give_one_window(length: str, n_samples: int, expected: int) -> None:
     reading = Windowing(length=length, seconds=2.0)  # type: ignore[arg-type]
     (window,) = read_windows(clip(n_samples), reading)
     samples = window.waveform.samples
@@ -73,13 +69,13 @@ def test_crop_pad_and_whole_give_one_piece_of_the_stated_length(
     assert not samples[n_samples:].any()
 
 
-def test_a_clip_is_the_stated_part_of_its_recording() -> None:
+def test_clip_is_a_part_of_its_recording() -> None:
     part = read_waveform(clip(1000, start=2.0, duration=3.0))
     np.testing.assert_array_equal(part.samples, np.arange(200, 500))
 
 
 @pytest.mark.parametrize(("start", "duration"), [(10.0, None), (9.0, 2.0)])
-def test_a_part_that_is_not_there_is_refused(start: float, duration: float | None) -> None:
+def test_span_outside_the_recording_is_refused(start: float, duration: float | None) -> None:
     with pytest.raises(AudioReadError, match=r"lasts 10\.00 s"):
         read_waveform(clip(1000, start=start, duration=duration))  # type: ignore[arg-type]
 
@@ -94,12 +90,12 @@ def test_a_part_that_is_not_there_is_refused(start: float, duration: float | Non
         {"seconds": float("inf")},
     ],
 )
-def test_an_unknown_policy_is_refused(wrong: dict[str, object]) -> None:
+def test_invalid_windowing_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidInputError):
         Windowing(**wrong)  # type: ignore[arg-type]
 
 
-def test_two_hours_cost_no_more_memory_than_two_minutes(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_length_of_a_recording(tmp_path: Path) -> None:
     path = tmp_path / "night.flac"
     rate = 8000
     with soundfile.SoundFile(path, "w", rate, 1) as file:
@@ -113,17 +109,17 @@ def test_two_hours_cost_no_more_memory_than_two_minutes(tmp_path: Path) -> None:
     assert peak < 5 * 10 * rate * 4  # a few windows of 10 s; the whole would be 720
 
 
-def test_resampling_keeps_the_length_in_seconds_and_the_tone() -> None:
+def test_resampling_keeps_duration_and_frequency() -> None:
     time = np.arange(48_000) / 48_000
     tone = Waveform(np.sin(2 * np.pi * 1000 * time).astype(np.float32), 48_000)
-    heard = resample(tone, 16_000)
-    assert heard.duration == pytest.approx(1.0)
-    spectrum = np.abs(np.fft.rfft(heard.samples))
+    decoded = resample(tone, 16_000)
+    assert decoded.duration == pytest.approx(1.0)
+    spectrum = np.abs(np.fft.rfft(decoded.samples))
     assert spectrum.argmax() == 1000
     assert resample(tone, 48_000) is tone
 
 
-def test_a_sound_too_short_to_resample_is_refused() -> None:
+def test_waveform_too_short_to_resample_is_refused() -> None:
     with pytest.raises(UnsupportedInputError, match="too short"):
         resample(Waveform(np.zeros(1, np.float32), 192_000), 8_000)
 
@@ -137,14 +133,14 @@ def test_a_sound_too_short_to_resample_is_refused() -> None:
         (np.array([0.0, np.nan], np.float32), "1 of 2"),
     ],
 )
-def test_a_waveform_says_what_it_needs(samples: np.ndarray, words: str) -> None:
+def test_invalid_waveform_is_refused(samples: np.ndarray, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         Waveform(samples, RATE)
     with pytest.raises(InvalidInputError, match="sample_rate"):
         Waveform(np.zeros(3, np.float32), 0)
 
 
-def test_what_was_checked_cannot_be_changed_behind_the_waveform() -> None:
+def test_samples_of_a_waveform_are_read_only_and_finite() -> None:
     waveform = ramp(5)
     with pytest.raises(ValueError, match="read-only"):
         waveform.samples[0] = np.nan
@@ -152,15 +148,17 @@ def test_what_was_checked_cannot_be_changed_behind_the_waveform() -> None:
         Waveform(np.array([1e39]), RATE)
 
 
-def test_equal_sounds_have_equal_digests_and_others_do_not() -> None:
+def test_digest_depends_on_samples_and_rate() -> None:
     assert ramp(5).digest() == ramp(5).digest()
     assert ramp(5).digest() != ramp(6).digest()
     assert ramp(5).digest() != Waveform(ramp(5).samples, RATE + 1).digest()
 
 
 @pytest.mark.parametrize("written", ["bl\u00e4ss.wav", "bla\u0308ss.wav"])
-@pytest.mark.parametrize("asked", ["bl\u00e4ss.wav", "bla\u0308ss.wav"])
-def test_a_file_is_opened_in_either_unicode_form(tmp_path: Path, written: str, asked: str) -> None:
+@pytest.mark.parametrize("requested", ["bl\u00e4ss.wav", "bla\u0308ss.wav"])
+def test_file_name_may_have_either_unicode_form(
+    tmp_path: Path, written: str, requested: str
+) -> None:
     soundfile.write(tmp_path / written, np.zeros(200), 100)
-    path = tmp_path / asked
+    path = tmp_path / requested
     assert read_waveform(Clip(id="a", path=path)).samples.size == 200

@@ -1,4 +1,4 @@
-"""Whatever a cell holds is shown and never obeyed."""
+"""Cells are escaped in every output format."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ cells = st.text(max_size=30)
 
 
 @given(st.lists(st.tuples(cells, cells), max_size=5))
-def test_no_cell_puts_a_control_character_on_the_terminal(rows: list[tuple[str, str]]) -> None:
+def test_terminal_tables_have_no_control_characters(rows: list[tuple[str, str]]) -> None:
     shown = Table(("a", "b"), tuple(rows)).to_text()
     assert all(character.isprintable() or character == "\n" for character in shown)
 
@@ -30,7 +30,7 @@ def test_no_cell_puts_a_control_character_on_the_terminal(rows: list[tuple[str, 
         ("Krähe 🐦", "Krähe 🐦"),
     ],
 )
-def test_text_is_shown_as_it_is_with_the_invisible_made_visible(text: str, shown: str) -> None:
+def test_invisible_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
     assert shown in Table(("x",), ((text,),)).to_text()
 
@@ -44,10 +44,10 @@ formulas = st.text("=+-@'\t\r1a(", max_size=6)
 
 
 @given(st.lists(st.tuples(cells | formulas, cells), max_size=5))
-def test_csv_comes_back_without_the_apostrophe_before_formulas(rows: list[tuple[str, str]]) -> None:
+def test_csv_round_trip_without_apostrophes(rows: list[tuple[str, str]]) -> None:
     text = Table(("a", "b"), tuple(rows)).to_csv()
-    found = list(csv.reader(io.StringIO(text, newline="")))[1:]
-    assert [tuple(map(exact, row)) for row in found] == rows
+    result = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    assert [tuple(map(exact, row)) for row in result] == rows
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_csv_comes_back_without_the_apostrophe_before_formulas(rows: list[tuple[
     ["=1+1", "=A1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", '=HYPERLINK("x")', "-2+cmd|' /C calc'!A0",
      "-SUM(A1)", "+A1*2", "-x!A1", "-'x'", "@a.wav"],
 )  # fmt: skip
-def test_a_spreadsheet_sees_text_and_not_a_formula(formula: str) -> None:
+def test_formulas_in_csv_get_an_apostrophe(formula: str) -> None:
     table = Table(("caption", "score"), ((formula, "-0.5"),), numeric=(1,))
     (row,) = list(csv.reader(io.StringIO(table.to_csv(), newline="")))[1:]
     assert row == [f"'{formula}", "-0.5"]
@@ -64,25 +64,25 @@ def test_a_spreadsheet_sees_text_and_not_a_formula(formula: str) -> None:
 @pytest.mark.parametrize(
     "name", ["-0DdlOuIFUI.wav", "--4gqARaEJE_30", "-a/b c.wav#3.5-6", "-1", "+1", "a=b", "'", "ä"]
 )
-def test_ids_that_only_begin_like_a_formula_stay_joinable(name: str) -> None:
+def test_harmless_ids_in_csv_are_unchanged(name: str) -> None:
     (row,) = list(csv.reader(io.StringIO(Table(("clip",), ((name,),)).to_csv())))[1:]
     assert row == [name]
 
 
 @given(cells)
-def test_markdown_keeps_one_row_a_line_and_no_cell_opens_another(cell: str) -> None:
+def test_markdown_cells_are_escaped(cell: str) -> None:
     lines = Table(("x", "y"), ((cell, "z"),)).to_markdown().splitlines()
     assert len(lines) == 3
     unescaped = lines[2].replace("\\\\", "").replace("\\|", "")
     assert unescaped.count("|") == 3
 
 
-def test_long_tables_say_how_much_they_hide() -> None:
+def test_hidden_rows_are_counted() -> None:
     table = Table(("x",), tuple((str(n),) for n in range(30)))
     assert table.to_text(most=10).endswith("... and 20 more")
     assert "more" not in table.to_text()
 
 
-def test_some_columns_keep_their_order_and_their_side() -> None:
+def test_selected_columns_keep_order_and_alignment() -> None:
     table = Table(("name", "text", "n"), (("crow", "a bird", "2"),), numeric=(2,))
     assert table.only(("n", "name", "else")) == Table(("name", "n"), (("crow", "2"),), numeric=(1,))
