@@ -48,13 +48,11 @@ def run_probe(
     Raises:
         AudioProbeError: for causes that affect all questions, such as missing weights.
     """
-    config = builder.config
-    not_played = _seconds_not_played(probe)
     runner = ProbeRunner(
         model=model,
         sounds=probe.sounds,
         options=options,
-        caption_template=config.wordings.caption,
+        caption_template=builder.config.wordings.caption,
         progress=progress,
     )
     trials = runner(probe.questions)
@@ -76,13 +74,13 @@ def run_probe(
         provenance=Provenance(
             components=components,
             options=builder.options | _prompting(options),
-            seed=config.seed,
+            seed=builder.config.seed,
             data=_data_digest(probe, runner),
             versions=versions(),
             created=now(),
             training_clips=training_clips([clip for _, clip in clips], model),
         ),
-        seconds_cut=_seconds_cut(clips, not_played, runner.seconds_ignored),
+        seconds_cut=_seconds_cut(clips, _seconds_not_played(probe), runner.seconds_ignored),
         unused_clips=probe.unused_clips(),
     )
 
