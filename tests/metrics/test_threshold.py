@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
@@ -69,6 +69,7 @@ def test_all_are_undefined_without_positives_and_predictions() -> None:
     assert (measured.precision, measured.recall, measured.f1) == (None, None, None)
 
 
+@settings(deadline=None, max_examples=30)
 @given(scored_clips())
 def test_best_threshold_agrees_with_brute_force(
     clips: tuple[BoolArray, FloatArray],
@@ -80,6 +81,7 @@ def test_best_threshold_agrees_with_brute_force(
     )
 
 
+@settings(deadline=None, max_examples=30)
 @given(scored_clips(), st.floats(-10, 10))
 def test_no_other_threshold_beats_the_oracle(
     clips: tuple[BoolArray, FloatArray], other: float
@@ -93,6 +95,7 @@ def test_no_other_threshold_beats_the_oracle(
     assert best >= rival
 
 
+@settings(deadline=None, max_examples=30)
 @given(scored_clips(), scored_clips())
 def test_tuned_thresholds_never_beat_the_oracle(
     tuning: tuple[BoolArray, FloatArray], clips: tuple[BoolArray, FloatArray]
