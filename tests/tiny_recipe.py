@@ -1,6 +1,7 @@
 """A recipe that trains in seconds, on a tiny LLaMA."""
 
 from pathlib import Path
+from typing import Any
 
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.small_ltu.encoder_training import EncoderStage
@@ -13,7 +14,7 @@ SOURCES = ("crow", "siren", "cricket", "bell", "rain")
 
 def recipe(base: Path) -> Recipe:
     """Five synthesised sources, one encoder stage and two stages of three steps."""
-    counts = {"scenes": 2, "questions_per_scene": 2, "max_tokens": 200}
+    counts: dict[str, Any] = {"scenes": 2, "questions_per_scene": 2, "max_tokens": 200}
     return Recipe(
         base=str(base),
         scenes=SceneConfig(

@@ -46,7 +46,7 @@ def check_small_updates(base: Path, data: TrainingData, folder: Path, train: str
 def test_trainable_weights_are_float32_during_training(
     base: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every processor has bfloat16, most of them slowly: torch is told that this one is fast."""
+    """Every processor has bfloat16, most of them slowly: here torch takes this one for fast."""
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
     check_small_updates(base, data, tmp_path, "projector")
 

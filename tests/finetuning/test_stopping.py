@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from audioprobe.progress import ProgressEvent
 from audioprobe.training.checkpointing import copy_trainable_weights
 from tests.tiny_tuning import strategy, tiny_model, validation_texts
 
-ARGUMENTS = {"steps": 6, "learning_rate": 5e-2, "save_every": 6}
+ARGUMENTS: dict[str, Any] = {"steps": 6, "learning_rate": 5e-2, "save_every": 6}
 EVERY = 2
 
 

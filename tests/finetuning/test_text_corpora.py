@@ -57,10 +57,10 @@ def test_passages_of_a_file_are_read_unchanged(
 
 
 @given(st.lists(PASSAGES, max_size=4), st.lists(PASSAGES, max_size=4))
-def test_revision_identifies_the_passages(some: list[str], others: list[str]) -> None:
-    first, second = TextSet("a", tuple(some)), TextSet("b", tuple(others))
+def test_revision_identifies_the_passages(texts: list[str], others: list[str]) -> None:
+    first, second = TextSet("a", tuple(texts)), TextSet("b", tuple(others))
     assert re.fullmatch("[0-9a-f]{16}", first.revision)
-    assert (first.revision == second.revision) == (some == others)
+    assert (first.revision == second.revision) == (texts == others)
     assert TextSet("a", ("one\n\ntwo",)).revision != TextSet("a", ("one", "two")).revision
 
 
@@ -225,8 +225,8 @@ def test_impossible_arguments_of_text_losses_are_refused() -> None:
 def test_perplexity_has_its_closed_form(before: list[TextLoss], grown: float) -> None:
     n_tokens = sum(loss.n_tokens for loss in before)
     expected = math.exp(sum(loss.nats for loss in before) / n_tokens)
-    found = perplexity(before, BOOTSTRAP)
-    assert found.value == pytest.approx(expected)
+    estimate = perplexity(before, BOOTSTRAP)
+    assert estimate.value == pytest.approx(expected)
     # If the loss of every token grows equally, the ratio is the same in every resample.
     after = [TextLoss(loss.nats + grown * loss.n_tokens, loss.n_tokens) for loss in before]
     quotient = perplexity_ratio(before, after, BOOTSTRAP)
@@ -241,8 +241,10 @@ def test_perplexity_ratio_resamples_both_together() -> None:
     counts = np.concatenate(list(BOOTSTRAP.resamples(4)))
     tokens = counts @ [loss.n_tokens for loss in before]
     both = [np.exp(counts @ [loss.nats for loss in losses] / tokens) for losses in (after, before)]
-    found = perplexity_ratio(before, after, BOOTSTRAP)
-    assert (found.low, found.high) == pytest.approx(np.quantile(both[0] / both[1], [0.025, 0.975]))
+    estimate = perplexity_ratio(before, after, BOOTSTRAP)
+    assert (estimate.low, estimate.high) == pytest.approx(
+        np.quantile(both[0] / both[1], [0.025, 0.975])
+    )
 
 
 def test_perplexity_ratio_of_other_passages_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Processes that train together end with the same weights, and with those that one would reach."""
+"""Processes that train together end with equal weights: those that one process reaches."""
 
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,12 @@ from tests.finetuning.together import (
 from tests.tiny_ltu import write_base
 from tests.tiny_tuning import tiny_data, tiny_model
 
+pytestmark = pytest.mark.slow  # starts processes that train together
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where two processes trained."""
+    """Folder in which two processes have trained all cases."""
     folder = tmp_path_factory.mktemp("together")
     for name in ("base", "out"):
         (folder / name).mkdir()
@@ -43,10 +45,10 @@ def command(folder: Path, out: str, *more: str) -> list[str]:
     return ["-m", "tests.finetuning.together", *places, *more]
 
 
-def close(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    assert found.keys() == expected.keys()
+def close(result: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert result.keys() == expected.keys()
     for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, atol=2e-5, rtol=0, msg=name)
+        torch.testing.assert_close(result[name], tensor, atol=2e-5, rtol=0, msg=name)
 
 
 @pytest.mark.parametrize("name", [*CASES, "line"])
@@ -63,35 +65,35 @@ def test_all_processes_end_with_the_same_weights(home: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "parts"), [("combined", "prefix"), ("text", "lora")])
-def test_weights_move(home: Path, name: str, parts: str) -> None:
-    found = results(home / "out", name)[0]
-    moved = [n for n, w in found["weights"].items() if not torch.equal(w, found["initial"][n])]
+def test_trainable_weights_change(home: Path, name: str, parts: str) -> None:
+    result = results(home / "out", name)[0]
+    moved = [n for n, w in result["weights"].items() if not torch.equal(w, result["initial"][n])]
     assert any(parts in n for n in moved)
-    assert len(found["history"]) == CASES[name].arguments.steps
+    assert len(result["history"]) == CASES[name].arguments.steps
 
 
-def test_what_no_step_reaches_stays(home: Path) -> None:
-    found = results(home / "out", "text")[0]
-    heard = [n for n in found["weights"] if n.startswith("prefix.")]
-    assert heard
-    assert all(torch.equal(found["weights"][n], found["initial"][n]) for n in heard)
+def test_weights_without_a_gradient_do_not_change(home: Path) -> None:
+    result = results(home / "out", "text")[0]
+    audio_names = [n for n in result["weights"] if n.startswith("prefix.")]
+    assert audio_names
+    assert all(torch.equal(result["weights"][n], result["initial"][n]) for n in audio_names)
 
 
-def test_both_stop_at_a_look_or_neither(home: Path) -> None:
-    for found in results(home / "out", "stopped"):
-        assert found["history"] == []
-        assert all(torch.equal(w, found["initial"][n]) for n, w in found["weights"].items())
-    for found in results(home / "out", "combined"):
-        assert len(found["history"]) == COMBINED.arguments.steps
+def test_both_processes_stop_early_or_neither(home: Path) -> None:
+    for result in results(home / "out", "stopped"):
+        assert result["history"] == []
+        assert all(torch.equal(w, result["initial"][n]) for n, w in result["weights"].items())
+    for result in results(home / "out", "combined"):
+        assert len(result["history"]) == COMBINED.arguments.steps
 
 
-def test_two_reach_what_one_reaches_on_batches_twice_as_large(home: Path, tmp_path: Path) -> None:
+def test_two_processes_equal_one_with_batches_twice_as_large(home: Path, tmp_path: Path) -> None:
     line = LineFit()
     log = train(line, half_batch, LINE, tmp_path)
-    found = results(home / "out", "line")[0]
-    close(found["weights"], {name: p.detach() for name, p in line.named_parameters()})
+    result = results(home / "out", "line")[0]
+    close(result["weights"], {name: p.detach() for name, p in line.named_parameters()})
     losses = [entry["loss"] for entry in log]
-    assert [entry["loss"] for entry in found["history"]] == pytest.approx(losses, rel=1e-4)
+    assert [entry["loss"] for entry in result["history"]] == pytest.approx(losses, rel=1e-4)
 
 
 class MeanObjective(nn.Module):
@@ -120,16 +122,16 @@ def test_two_processes_equal_one_with_the_batches_of_both(home: Path, tmp_path: 
     close(results(home / "out", "combined")[0]["weights"], weights)
 
 
-def test_one_process_goes_on_with_the_state_of_two(home: Path) -> None:
+def test_one_process_resumes_the_run_of_two(home: Path) -> None:
     out = home / "out"
-    there: dict[str, Any] = results(out, "combined")[0]
+    expected: dict[str, Any] = results(out, "combined")[0]
     again = fine_tuned(COMBINED, home / "base", home / "sounds", out / "combined")
-    assert again["history"] == there["history"]
-    for name, tensor in there["weights"].items():
+    assert again["history"] == expected["history"]
+    for name, tensor in expected["weights"].items():
         assert torch.equal(again["weights"][name], tensor), name
 
 
-def test_two_that_were_killed_reach_the_same_weights(home: Path) -> None:
+def test_two_killed_processes_reach_the_same_weights(home: Path) -> None:
     out = home / "killed"
     out.mkdir()
     run_together(*command(home, "killed", "2"), status=KILLED)
@@ -137,10 +139,10 @@ def test_two_that_were_killed_reach_the_same_weights(home: Path) -> None:
     saved = load_state(out / "combined" / STATE)
     assert saved["step"] == 2
     run_together(*command(home, "killed", "0"))  # a step that never comes
-    for found, whole in zip(
+    for result, expected in zip(
         results(out, "combined"), results(home / "out", "combined"), strict=True
     ):
-        assert found["history"][:2] == saved["history"], "it began anew"
-        assert [e["loss"] for e in found["history"]] == [e["loss"] for e in whole["history"]]
-        for name, tensor in whole["weights"].items():
-            assert torch.equal(found["weights"][name], tensor), name
+        assert result["history"][:2] == saved["history"], "started again"
+        assert [e["loss"] for e in result["history"]] == [e["loss"] for e in expected["history"]]
+        for name, tensor in expected["weights"].items():
+            assert torch.equal(result["weights"][name], tensor), name

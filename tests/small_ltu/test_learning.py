@@ -20,6 +20,8 @@ from audioprobe.training.questions import LABELS_QUESTION
 from audioprobe.training.trainer import TrainingArguments
 from audioprobe.types import ComponentInfo, Float64Array
 
+pytestmark = pytest.mark.slow  # trains two models until they recognise sources
+
 N_CLIPS = 40
 SOURCES = ("crow", "siren", "cricket", "bell")
 ADAPTERS = RecipeLora(

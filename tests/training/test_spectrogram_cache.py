@@ -1,6 +1,5 @@
 """Spectrograms are computed once, and batches go through all rows before any is repeated."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,9 @@ def cached(
 ) -> SpectrogramCache:
     scenes = Synthetic(n_clips=n_clips, most=1, palette=("owl", "clock"), seconds=1.0)
     source = {"n_clips": n_clips}
-    clips: Sequence = scenes.clips("test")
-    return SpectrogramCache(clips, scenes.labels, folder, source=source, progress=progress)
+    return SpectrogramCache(
+        scenes.clips("test"), scenes.labels, folder, source=source, progress=progress
+    )
 
 
 def test_interrupted_cache_is_resumed(tmp_path: Path) -> None:

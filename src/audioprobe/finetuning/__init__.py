@@ -1,1 +1,12 @@
-"""Fine-tuning of an LTU: what trains, how forgetting is held, how sound is tied to text."""
+"""Fine-tuning of audio language models against forgetting and for audio-text alignment.
+
+- `strategy`: trainable modules, regularizers and alignment losses as plain data
+- `captioned_clips`, `data`, `text_corpora`: training data, rehearsal data, and text passages
+- `trainer`: `finetune` and its result
+- `regularizers`, `alignment`, `objective`: the losses
+- `evaluation`: text loss, weight drift, and similarity of hidden states
+
+The modules import torch, so nothing is imported here.
+"""
+
+__all__: list[str] = []

@@ -141,7 +141,7 @@ def distance_function(name: Distance) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def _masked_mean(states: Tensor, mask: Tensor) -> Tensor:
-    """Mean over tokens in float32, whatever the language model computes in."""
+    """Mean over tokens, in float32 for any number format of the language model."""
     weights = mask.to(states.device).float()[..., None]
     return (states.float() * weights).sum(dim=1) / weights.sum(dim=1)
 

@@ -184,14 +184,14 @@ class TrainingData:
             pairs = self._pairs(paired, condition)
             for k in rng.integers(len(pairs), size=paired.pairs).tolist():
                 for pair in pairs[k]:
-                    asked = with_random_answer(pair, seed) if paired.shuffle_answers else pair
+                    relation = with_random_answer(pair, seed) if paired.shuffle_answers else pair
                     if condition == "text":
-                        yield text_question(asked, rng)
+                        yield text_question(relation, rng)
                     else:
                         rows = self.clips.rows_by_concept[pair.concept]
                         row = rows[int(rng.integers(len(rows)))]
                         audio[f"new {row}"] = self.clips.spectrogram(row)
-                        yield audio_question(asked, f"new {row}", rng)
+                        yield audio_question(relation, f"new {row}", rng)
 
     def _alignment_targets(self, rows: Sequence[int]) -> AlignmentTargets:
         labels = ["; ".join(self.clips.labels[row]) for row in rows]

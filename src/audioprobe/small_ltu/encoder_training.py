@@ -171,5 +171,6 @@ def label_probabilities(
     classifier: LabelLoss, cache: SpectrogramCache, batch_size: int = 32
 ) -> Tensor:
     """Return the probability of every label in every clip, shape (n_clips, n_labels)."""
-    batches = torch.arange(len(cache)).split(batch_size)
+    starts = range(0, len(cache), batch_size)
+    batches = (torch.arange(at, min(at + batch_size, len(cache))) for at in starts)
     return torch.cat([classifier.logits(cache.spectrograms(rows)).sigmoid() for rows in batches])

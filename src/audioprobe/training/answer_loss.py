@@ -15,8 +15,8 @@ _AUDIO = PADDING - 1  # segment of audio tokens, to which every example of a row
 class AnswerLoss(nn.Module):
     """Mean cross-entropy of the targets in a batch, in nats.
 
-    Each clip is encoded once, whatever the number of questions about it, and logits are computed
-    only where there is a target.
+    Each clip is encoded once for all questions about it, and logits are computed only where there
+    is a target.
 
     Args:
         model: the model to train.

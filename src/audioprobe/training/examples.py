@@ -69,7 +69,7 @@ def read_qa_records(path: str | Path) -> Iterator[QARecord]:
 
     Raises:
         InvalidInputError: if the file cannot be read, is not JSON, or an entry lacks a key or has
-            a value that is no text; the message names the entry.
+            a value of another type; the message names the entry.
     """
     path = Path(path)
     try:
@@ -119,7 +119,7 @@ class TrainingExample:
     audio_id: str
 
     def labels(self, targets: LossTargets) -> list[int]:
-        """Return the ids with `IGNORED` in place of tokens that are no target."""
+        """Return the ids with `IGNORED` in place of tokens without loss."""
         n_ignored = 1 if targets == "all" else self.n_prompt
         return [IGNORED] * n_ignored + list(self.ids[n_ignored:])
 

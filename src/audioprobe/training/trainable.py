@@ -47,7 +47,7 @@ class TrainableModel(Protocol):
 
     @property
     def network(self) -> nn.Module:
-        """Everything that has parameters."""
+        """The module that holds all parameters."""
         ...
 
     @property

@@ -273,7 +273,7 @@ class _TrainingLoop:
     def _restore(self, initial: dict[str, Tensor]) -> None:
         """Return to the last saved state, or to the initial weights."""
         saved = (self.folder / STATE).is_file()
-        state = load_state(self.folder / STATE) if saved else {"weights": initial}
+        state: dict[str, Any] = load_state(self.folder / STATE) if saved else {"weights": initial}
         load_trainable_weights(self.objective, state["weights"])
         self.step, self.history = state.get("step", 0), state.get("history", [])
 

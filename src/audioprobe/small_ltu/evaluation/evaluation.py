@@ -109,7 +109,7 @@ class SmallLTUEvaluation:
         self._scenes = build_scenes(replace(config, n_train=_UNLIMITED))
         numbers = single_source_scenes(self._scenes, SPLIT, self._scope.n_each)
         scenes = self._scenes.clips(SPLIT)
-        self._single_source = {name: [scenes[n] for n in own] for name, own in numbers.items()}
+        self._single_source = {name: [scenes[n] for n in rows] for name, rows in numbers.items()}
 
     def __call__(self) -> tuple[EvaluationResult, ...]:
         """Measure all parts; write each as JSON, and all of them as a table in Markdown."""
@@ -127,8 +127,8 @@ class SmallLTUEvaluation:
         labels = "".join(f"{label}\n" for label in self._training_scenes.labels)
         (self._out / LABELS).write_text(labels, encoding="utf-8")
         results = tuple(self._stored(name, measure) for name, measure in parts.items())
-        table = results_table(results).to_markdown()
-        (self._out / TABLE).write_text(table + "\n", encoding="utf-8")
+        table = results_table(results).to_markdown() + "\n"
+        (self._out / TABLE).write_text(table, encoding="utf-8")
         return results
 
     def _stored(self, name: str, measure: Callable[[], Sequence[Measure]]) -> EvaluationResult:
@@ -171,29 +171,28 @@ class SmallLTUEvaluation:
         concepts = self._training_scenes.palette.concepts
         groups = {
             "trained": relations_with_role(self._pairs, ("audio_and_text", "text_only"), concepts),
-            "held out": relations_with_role(self._pairs, ("held_out",), concepts),
+            "held out": relations_with_role(self._pairs, ["held_out"], concepts),
             "of concepts not in the training": self._relations_of_new_concepts(),
         }
-        untrained = untrained_model(self._recipe)
-        base = LTU(untrained.net.eval(), untrained.tokenizer, untrained.info({}))
+        base = untrained_model(self._recipe)
+        untrained = LTU(base.net.eval(), base.tokenizer, base.info({}))
         measures = []
-        for time, model in (("before", base), ("after", self._model)):
+        for time, model in (("before", untrained), ("after", self._model)):
             for done, (name, relations) in enumerate(groups.items(), 1):
                 trials = text_trials(model, relations, self._recipe.seed)
                 measure = f"yes/no, hypernyms {name}, {time} training"
                 measures.append(accuracy_measure(measure, trials, self._bootstrap))
-                self._progress(
-                    ProgressEvent(stage=f"text {time} training", done=done, total=len(groups))
-                )
+                stage = f"text {time} training"
+                self._progress(ProgressEvent(stage=stage, done=done, total=len(groups)))
         return measures
 
     def _measure_audio(self) -> list[Measure]:
         """Yes/no questions about clips with a single source, and the same relations in text."""
         concepts, n = self._scenes.palette.concepts, self._scope.n_asked
-        clips = {name: own[:n] for name, own in self._single_source.items()}
+        clips = {name: group[:n] for name, group in self._single_source.items()}
         measures = []
         for done, (role, description) in enumerate(_ROLES.items(), 1):
-            relations = relations_with_role(self._pairs, (role,), concepts)
+            relations = relations_with_role(self._pairs, [role], concepts)
             audio = audio_trials(self._model, relations, clips, self._recipe.seed)
             text = text_trials(self._model, relations, self._recipe.seed)
             name = f"yes/no, hypernyms {description}"
@@ -253,10 +252,9 @@ class SmallLTUEvaluation:
 
     @cached_property
     def _pairs(self) -> tuple[RelationPair, ...]:
-        recipe, concepts = self._recipe, self._training_scenes.palette.concepts
-        return hypernym_pairs(
-            Concepts.shipped(), concepts, held_out=recipe.held_out, seed=recipe.seed
-        )
+        held_out, seed = self._recipe.held_out, self._recipe.seed
+        concepts = self._training_scenes.palette.concepts
+        return hypernym_pairs(Concepts.shipped(), concepts, held_out=held_out, seed=seed)
 
     @cached_property
     def _single_source_clips(self) -> list[Clip]:
