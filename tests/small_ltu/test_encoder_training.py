@@ -58,6 +58,7 @@ def auc(classifier: LabelLoss, cache: SpectrogramCache) -> float:
     return value
 
 
+@pytest.mark.slow  # trains two encoders
 def test_encoder_learns_labels_but_not_shuffled_ones(
     caches: tuple[SpectrogramCache, SpectrogramCache], tmp_path: Path
 ) -> None:
