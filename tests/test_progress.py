@@ -12,7 +12,7 @@ from audioprobe.progress import ProgressEvent
 
 def stage(*marks: tuple[float, int], total: int = 24) -> StageProgress:
     """A stage that began at 0 s, with so many items done at each time."""
-    made = StageProgress("synthetic: caption", 0.0)
+    made = StageProgress(name="synthetic: caption", start=0.0)
     for now, done in marks:
         made.update(done, total, "", now)
     return made
@@ -69,7 +69,7 @@ def test_times_are_told_in_fitting_units(seconds: float, told: str) -> None:
 
 
 def test_bytes_are_told_in_units_of_bytes() -> None:
-    made = StageProgress("fetched", 0.0, "bytes")
+    made = StageProgress(name="fetched", start=0.0, unit="bytes")
     made.update(120_000_000, 1_400_000_000, "", 60.0)
     assert made.line(60.0) == "fetched 120.0 MB/1.4 GB, 2.0 MB/s, 11 min left"
 

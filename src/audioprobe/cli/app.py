@@ -1,4 +1,4 @@
-"""The application that commands are added to, and how it ends."""
+"""The command-line application and its exit statuses."""
 
 import os
 import sys
@@ -13,22 +13,22 @@ from audioprobe.cli.console import note
 from audioprobe.errors import AudioProbeError
 from audioprobe.library_notices import hide_kernel_notice
 
-EXIT_FAILED = 1  # the run ended, but no clip could be scored
-EXIT_REFUSED = 2  # the input or the installation is at fault
+EXIT_FAILED = 1  # the command finished, but has no result
+EXIT_REFUSED = 2  # invalid input or installation
 EXIT_INTERRUPTED = 130  # as shells report Ctrl-C
-EXIT_PIPE = 141  # as shells report a program whose output nobody reads any more
+EXIT_PIPE = 141  # as shells report a closed pipe
 
 app = App(
     name="audioprobe",
     version=__version__,
     version_flags=["--version", "-v"],
-    help="Find out what audio language models really hear.",
-    suppress_keyboard_interrupt=False,  # main tells of it
+    help="Measure what audio language models understand of sound.",
+    suppress_keyboard_interrupt=False,  # handled in main
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit; errors raised on purpose are one line on standard error."""
+    """Run the command line and exit; expected errors are one line on standard error."""
     _replace_closed_streams()
     hide_kernel_notice()
     status: object = 0
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         sys.stdout.flush()
     except CycloptsError as error:
-        note(f"audioprobe: {' '.join(str(error).split())}{_behind_dashes(error, arguments)}")
+        note(f"audioprobe: {' '.join(str(error).split())}{_dash_hint(error, arguments)}")
         status = EXIT_REFUSED
     except BrokenPipeError:
         status = EXIT_PIPE
@@ -48,26 +48,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         note("audioprobe: interrupted.")
         status = EXIT_INTERRUPTED
-    _drop_unwritten()
+    _discard_unwritten_output()
     sys.exit(status if isinstance(status, int) else 0)
 
 
 def shipped(package: str, folder: str) -> tuple[str, ...]:
-    """Names of the configurations that ship in a folder of a package, which is not imported."""
-    inside = Path(__file__).parents[1].joinpath(*package.split(".")[1:], folder)
-    return tuple(sorted(path.stem for path in inside.glob("*.toml")))
+    """Return the names of the configs in a folder of a package without importing it."""
+    configs = Path(__file__).parents[1].joinpath(*package.split(".")[1:], folder)
+    return tuple(sorted(path.stem for path in configs.glob("*.toml")))
 
 
 def _replace_closed_streams() -> None:
-    """Let a command that was started with closed streams (`>&-`) print into nothing."""
+    """Replace streams that are closed (`>&-`) by the null device."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            into_nothing = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-            setattr(sys, name, into_nothing)
+            null = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, null)
 
 
-def _drop_unwritten() -> None:
-    """Python flushes at its end; what could not be written would fail again, with a traceback."""
+def _discard_unwritten_output() -> None:
+    """Discard output that cannot be written, so that the final flush of Python does not fail."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -77,11 +77,11 @@ def _drop_unwritten() -> None:
             os.close(null)
 
 
-def _behind_dashes(error: CycloptsError, arguments: Sequence[str] | None) -> str:
-    """A hint where the name of a file begins with "-" and was taken for an option."""
+def _dash_hint(error: CycloptsError, arguments: Sequence[str] | None) -> str:
+    """Return a hint if a file name that begins with "-" was parsed as an option."""
     given = sys.argv[1:] if arguments is None else arguments
     for word in given:
         is_file = "." in word or Path(word).exists()
         if word.startswith("-") and word in str(error) and is_file:
-            return f' If it is a file, write "--" before it: audioprobe {given[0]} ... -- {word}'
+            return f' If it is a file, put "--" before it: audioprobe {given[0]} ... -- {word}'
     return ""

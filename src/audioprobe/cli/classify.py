@@ -1,4 +1,4 @@
-"""Commands that classify sounds."""
+"""Commands that classify audio files."""
 
 import glob
 import json as plain_json
@@ -21,52 +21,48 @@ if TYPE_CHECKING:
     from audioprobe.types import Clip
 
 DEFAULT_MODEL = "ltu:mini"
-BESIDE = "tag-captioner:birdnet"
+PEER = "tag-captioner:birdnet"
 DEFAULT_SCORER = "embedding"
-_LABEL_FILES = (".txt", ".csv", ".tsv")  # endings that no label has
+_LABEL_FILES = (".txt", ".csv", ".tsv")  # endings of files, not of labels
 
 ModelOption = Annotated[
-    str, Parameter(help="Who listens: a language model's NAME or NAME:ARGUMENT, see `backends`.")
+    str, Parameter(help="Language model: NAME or NAME:ARGUMENT, see `backends`.")
 ]
 ScorerOption = Annotated[
     str,
     Parameter(
-        help='Who compares captions with labels: "embedding" (all-MiniLM-L6-v2 on this '
-        'machine), "embedding:openai:text-embedding-ada-002", "keyword".'
+        help='Compares captions with labels: "embedding" (all-MiniLM-L6-v2 on this machine), '
+        '"embedding:openai:text-embedding-ada-002", "keyword".'
     ),
 ]
 OutOption = Annotated[
     Path | None,
     Parameter(
-        help="Folder for result.json (everything), scores.csv, and the captions so far: "
-        "if the command is stopped, the same command goes on."
+        help="Folder for result.json (everything), scores.csv and the captions; the same command "
+        "resumes an interrupted run."
     ),
 ]
-OverwriteOption = Annotated[
-    bool, Parameter(help="Replace another result that is in OUT.", negative=())
-]
+OverwriteOption = Annotated[bool, Parameter(help="Replace another result in OUT.", negative=())]
 PlotOption = Annotated[
     Path | None, Parameter(help="Draw the scores into this file (.png, .svg or .pdf).")
 ]
 JsonOption = Annotated[
-    bool, Parameter(help="Print the whole result as JSON, and no table.", negative=())
+    bool, Parameter(help="Print the result as JSON instead of a table.", negative=())
 ]
 
 
 @app.command
 def classify(
-    sounds: Annotated[
-        list[str], Parameter(help="Sound files, or folders that are searched through.")
-    ],
+    sounds: Annotated[list[str], Parameter(help="Audio files, or folders that are searched.")],
     /,
     *,
     labels: Annotated[
         str | None,
-        Parameter(help="Class names, with commas between them, or @FILE with one a line."),
+        Parameter(help="Class names, separated by commas, or @FILE with one per line."),
     ] = None,
     labels_file: Annotated[
         Path | None,
-        Parameter(help="The same as --labels @FILE; lines that begin with # are comments."),
+        Parameter(help="Same as --labels @FILE; lines that begin with # are comments."),
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     scorer: ScorerOption = DEFAULT_SCORER,
@@ -75,30 +71,29 @@ def classify(
     json: JsonOption = False,
     overwrite: OverwriteOption = False,
 ) -> int:
-    """Caption sounds and score the captions against labels.
+    """Caption audio files and score the captions against labels.
 
-    Recordings longer than 10 s are heard in windows of 10 s, whose scores are pooled by their
-    maximum. A sound that cannot be read is listed with its cause. The exit status is 0 if a sound
-    was scored, 1 if none could be, 2 if something must be mended first. A sound whose name begins
-    with "-" stands behind "--", after all options.
+    Recordings longer than 10 s are captioned in windows of 10 s, whose scores are pooled by their
+    maximum. Unreadable files are listed with the cause. The exit status is 0 if a file was scored,
+    1 if none was, 2 for invalid input. File names that begin with "-" go after "--".
 
     Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
     """
     from audioprobe.audio.sources import clips_of
     from audioprobe.text_validation import checked_labels
 
-    # Errors in the input are reported before a model is loaded.
+    # Invalid input is reported before a model is loaded.
     names = checked_labels(_labels(labels, labels_file))
     clips = clips_of(_expanded(sounds))
     output = Output(out, plot, as_json=json, overwrite=overwrite)
-    asked = {"kind": "classify", "model": model, "scorer": scorer, "labels": list(names)}
+    config = {"kind": "classify", "model": model, "scorer": scorer, "labels": list(names)}
     (result,) = _classified(
         clips,
         names,
         models=[model],
         scorer=scorer,
         output=output,
-        asked={**asked, "sounds": sounds},
+        config={**config, "sounds": sounds},
     )
     return output.write(result)
 
@@ -109,7 +104,7 @@ def demo(
     model: ModelOption = DEFAULT_MODEL,
     beside: Annotated[
         str | None,
-        Parameter(help="Another listener, whose captions stand beside [BirdNET, if it is there]."),
+        Parameter(help="A second model to compare with [BirdNET, if installed]."),
     ] = None,
     scorer: ScorerOption = DEFAULT_SCORER,
     out: OutOption = None,
@@ -117,7 +112,7 @@ def demo(
     json: JsonOption = False,
     overwrite: OverwriteOption = False,
 ) -> int:
-    """Classify the 22 real recordings that ship with the library, and compare with their labels."""
+    """Classify the 22 recordings that ship with the library, and evaluate the result."""
     from audioprobe.datasets.recordings import Recordings
     from audioprobe.results.tables import compare_captions
 
@@ -125,29 +120,29 @@ def demo(
     output = Output(out, plot, as_json=json, overwrite=overwrite)
     peer = None if json else _peer(beside, model)
     models = [model] if peer is None else [model, peer]
-    asked = {"kind": "demo", "models": models, "scorer": scorer}
+    config = {"kind": "demo", "models": models, "scorer": scorer}
     labels = recordings.labels
     result, *others = _classified(
-        recordings.clips(), labels, models=models, scorer=scorer, output=output, asked=asked
+        recordings.clips(), labels, models=models, scorer=scorer, output=output, config=config
     )
     if peer is None:
         return output.write(result)
     (other,) = others
-    beside_each_other = compare_captions({model: result, peer: other})
+    captions = compare_captions({model: result, peer: other})
     before = [
-        beside_each_other.to_text(terminal_width()),
+        captions.to_text(terminal_width()),
         f"\nBy the captions of {printable(peer)}:\n\n{other.evaluate()}",
         f"\nBy the captions of {printable(model)}:\n",
     ]
     return output.write(result, before)
 
 
-def _peer(named: str | None, model: str) -> str | None:
-    """BirdNET where nothing is named, it listens not already, and its extra is installed."""
-    if named is not None:
-        return named
+def _peer(name: str | None, model: str) -> str | None:
+    """Return the second model: by default BirdNET, if installed and not the first one."""
+    if name is not None:
+        return name
     ready = {backend.name for backend in available() if not backend.install}
-    return BESIDE if "birdnet" in ready and model != BESIDE else None
+    return PEER if "birdnet" in ready and model != PEER else None
 
 
 def _classified(
@@ -157,52 +152,52 @@ def _classified(
     models: Sequence[str],
     scorer: str,
     output: Output,
-    asked: dict[str, Any],
+    config: dict[str, Any],
 ) -> "list[ClassificationResult]":
-    """The result of each model; captions are kept, and taken from, where the output is a folder."""
+    """Classify with each model; captions are stored in, and reused from, the output folder."""
     from audioprobe.classification.caption import CaptionClassifier
     from audioprobe.experiments.run_metadata import audio_digests, clip_digests
     from audioprobe.io.json_codec import to_json
     from audioprobe.models.cached import CachedModel
 
-    judge = load("scorer", scorer)  # once, for all models
-    classifiers = [CaptionClassifier(name, judge) for name in models]
+    loaded = load("scorer", scorer)  # once, for all models
+    classifiers = [CaptionClassifier(name, loaded) for name in models]
 
     def pinned() -> dict[str, object]:
         infos = [classifier.model.info for classifier in classifiers]
         return {
             "models": [plain_json.loads(to_json(info)) for info in infos],
-            "scorer": plain_json.loads(to_json(judge.info)),
+            "scorer": plain_json.loads(to_json(loaded.info)),
             "clips": {"sounds": clip_digests(clips)},
         }
 
     digests = {"sounds": audio_digests(clips)}
-    with output.run(asked, pinned, digests) as run, progress_bars() as progress:
+    with output.run(config, pinned, digests) as run, progress_bars() as progress:
         if run is not None:
             classifiers = [
-                CaptionClassifier(CachedModel(classifier.model, run.response_log), judge)
+                CaptionClassifier(CachedModel(classifier.model, run.response_log), loaded)
                 for classifier in classifiers
             ]
         return [classifier(clips, labels, progress=progress) for classifier in classifiers]
 
 
 def _expanded(sounds: Sequence[str]) -> list[str]:
-    """Patterns in quotes reach the command as they are: "*.wav"."""
-    found: list[str] = []
+    """Expand quoted patterns such as "*.wav"."""
+    paths: list[str] = []
     for sound in sounds:
         if Path(sound).exists() or not glob.has_magic(sound):
-            found.append(sound)
+            paths.append(sound)
             continue
         matching = sorted(glob.glob(sound, recursive=True))  # noqa: PTH207 - takes any pattern
         if not matching:
             raise InvalidInputError(f"{sound}: no file or folder matches this pattern.")
-        found += matching
-    return found
+        paths += matching
+    return paths
 
 
 def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
     if (listed is None) == (file is None):
-        raise InvalidInputError("Give either --labels crow,drum,bell or --labels @labels.txt.")
+        raise InvalidInputError("Pass either --labels crow,drum,bell or --labels @labels.txt.")
     if listed is None:
         assert file is not None  # noqa: S101 - one of the two is
         return _labels_in(file)
@@ -214,11 +209,11 @@ def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
 
 
 def _refuse_file_name(label: str) -> None:
-    """A file of labels would be scored as a label of this name."""
+    """Refuse a label that is the name of a file."""
     suffix = Path(label).suffix.lower()
     if suffix in _LABEL_FILES or (suffix and _is_file(label)):
         raise InvalidInputError(
-            f"{label!r} is the name of a file, expected labels. To read them from the file, write "
+            f"Expected labels, received the file name {label!r}. To read labels from it, pass "
             f"--labels @{label}"
         )
 
@@ -226,7 +221,7 @@ def _refuse_file_name(label: str) -> None:
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()
-    except (OSError, ValueError):  # too long for a name, or with a character that none may have
+    except (OSError, ValueError):  # too long, or with characters that are not allowed
         return False
 
 
@@ -242,5 +237,5 @@ def _labels_in(file: Path) -> tuple[str, ...]:
     lines = (line.strip() for line in text.split("\n"))
     labels = tuple(line for line in lines if line and not line.startswith("#"))
     if not labels:
-        raise InvalidInputError(f"{file}: expected one label a line, found none.")
+        raise InvalidInputError(f"{file}: expected one label per line, received none.")
     return labels

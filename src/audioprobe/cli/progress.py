@@ -1,4 +1,4 @@
-"""How commands tell how far they are: bars on a terminal, a line per minute elsewhere."""
+"""Progress of commands: bars on a terminal, one line per minute elsewhere."""
 
 import sys
 import threading
@@ -18,26 +18,26 @@ from audioprobe.cli.console import note
 from audioprobe.progress import ProgressCallback, ProgressEvent
 
 LINE_EVERY_S = 60.0
-_FIRST_RATE_S = 1.0  # seconds before a rate is worth telling
+_FIRST_RATE_S = 1.0  # seconds before a rate is shown
 
 Unit = Literal["items", "bytes"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StageProgress:
-    """How far one stage is, and how fast.
+    """Progress and speed of one stage.
 
     Attributes:
-        name: of the stage.
-        began: clock time in s at which its work began.
-        unit: what is counted.
-        done: so many items or bytes.
-        total: in all; None where it is not known yet.
-        remark: on failures and money; "" where there is none.
+        name: its name.
+        start: clock time in s at which it started.
+        unit: of the counts.
+        done: items or bytes done.
+        total: number in all; None if unknown.
+        remark: failures and costs; may be empty.
     """
 
     name: str
-    began: float
+    start: float
     unit: Unit = "items"
     done: int = 0
     total: int | None = None
@@ -45,23 +45,23 @@ class StageProgress:
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
 
     def update(self, done: int, total: int, remark: str, now: float) -> None:
-        """Record how much is done at a clock time."""
+        """Record the progress at a clock time."""
         self.done, self.total, self.remark = done, total, remark
         self._marks.append((now, done))
 
     def rate(self, now: float) -> float | None:
-        """Items per second over about the later half of the time since the stage began.
+        """Return items per second over about the later half of the time since the start.
 
-        Answers that are kept from an earlier run come all at once. Over the whole time they would
-        promise a speed that the model does not have.
+        Responses that are reused from an earlier run arrive at once; an average over the whole time
+        would overestimate the speed of the model.
 
         Returns:
-            None where nothing came in that half, or too little time has passed.
+            None if nothing arrived in that half, or too little time has passed.
         """
-        middle = (self.began + now) / 2
+        middle = (self.start + now) / 2
         if not self._marks:
             return None
-        before = self.began, 0
+        before = self.start, 0
         for mark in self._marks:
             if mark[0] > middle:
                 break
@@ -72,7 +72,7 @@ class StageProgress:
         return gained / elapsed if elapsed >= _FIRST_RATE_S and gained > 0 else None
 
     def counts(self) -> str:
-        """What is done, of how much; "" where neither is known."""
+        """Return the counts, "" if the total is unknown."""
         if self.total is None:
             return ""
         if self.unit == "bytes":
@@ -80,7 +80,7 @@ class StageProgress:
         return f"{self.done}/{self.total}"
 
     def speed(self, now: float) -> str:
-        """The rate in a unit that gives a number above 1 where there is one; "" without a rate."""
+        """Return the rate in a unit that gives at least 1 if possible; "" without a rate."""
         rate = self.rate(now)
         if rate is None:
             return ""
@@ -92,21 +92,21 @@ class StageProgress:
         return f"{rate * 3600:.1f}/h"
 
     def left(self, now: float) -> str:
-        """About how long the stage still takes; "" where that cannot be told."""
+        """Return the estimated remaining time; "" if unknown."""
         rate = self.rate(now)
         if rate is None or self.total is None or self.done >= self.total:
             return ""
         return f"{duration((self.total - self.done) / rate)} left"
 
     def line(self, now: float) -> str:
-        """All of it on a line: "synthetic: caption 16/24, 1.4/s, 6 s left"."""
+        """Return one line: "synthetic: caption 16/24, 1.4/s, 6 s left"."""
         first = f"{self.name} {self.counts()}".strip()
-        told = [first, self.speed(now), self.left(now), self.remark]
-        return ", ".join(part for part in told if part)
+        parts = [first, self.speed(now), self.left(now), self.remark]
+        return ", ".join(part for part in parts if part)
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: "6 s", "12 min", "3 h 20 min"."""
+    """Return a duration as text: "6 s", "12 min", "3 h 20 min"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
@@ -122,12 +122,14 @@ def progress_bars(*, every_s: float = LINE_EVERY_S) -> Iterator[ProgressCallback
     """
     stages: dict[str, StageProgress] = {}
     with _view(every_s) as view:
-        idle_since = time.monotonic()  # a stage's work begins where that of the last one ended
+        idle_since = time.monotonic()  # a stage starts when the previous one ends
 
         def show(event: ProgressEvent) -> None:
             nonlocal idle_since
             name = event.stage
-            stage = stages.setdefault(name, StageProgress(name, idle_since, event.unit))
+            stage = stages.setdefault(
+                name, StageProgress(name=name, start=idle_since, unit=event.unit)
+            )
             idle_since = time.monotonic()
             failed = f"{event.n_failed} failed" if event.n_failed else ""
             remark = ", ".join(part for part in (failed, event.note) if part)
@@ -169,28 +171,28 @@ class _Bars:
 
 
 class _Lines:
-    """A line about the latest stage at regular times, also while no step of it ends."""
+    """A line about the latest stage at regular intervals."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
-        self._began = time.monotonic()
+        self._start = time.monotonic()
         self._latest: StageProgress | None = None
-        self._ended = threading.Event()
-        threading.Thread(target=self._tell, daemon=True).start()
+        self._closed = threading.Event()
+        threading.Thread(target=self._report, daemon=True).start()
 
     def show(self, stage: StageProgress) -> None:
         self._latest = stage
 
     def close(self) -> None:
-        self._ended.set()
+        self._closed.set()
 
-    def _tell(self) -> None:
-        while not self._ended.wait(self._every_s):
+    def _report(self) -> None:
+        while not self._closed.wait(self._every_s):
             now, stage = time.monotonic(), self._latest
             if stage is not None and stage.total is not None:
                 note(stage.line(now))
             else:
-                note(f"preparing, {duration(now - self._began)} so far")
+                note(f"preparing, {duration(now - self._start)} so far")
 
 
 class _StageColumn(ProgressColumn):

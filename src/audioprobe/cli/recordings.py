@@ -1,4 +1,4 @@
-"""The command that copies the shipped recordings, for the examples of the documentation."""
+"""The command that copies the shipped recordings."""
 
 import filecmp
 import shutil
@@ -15,13 +15,13 @@ from audioprobe.io.text_table import printable
 
 @app.command
 def copy_recordings(
-    folder: Annotated[Path, Parameter(help="The folder to copy them into; made if need be.")], /
+    folder: Annotated[Path, Parameter(help="The folder to copy them into; created if missing.")], /
 ) -> int:
-    """Copy the 22 recordings that ship with the library into a folder of your own.
+    """Copy the 22 recordings that ship with the library into a folder.
 
     They are short CC0 recordings of crows, drums, bells and the like. The examples of the
-    documentation use them; `recordings.csv` says what is heard in each. Files of the same name and
-    content stay as they are; a file of the same name and other content is an error.
+    documentation use them; `recordings.csv` has their labels. Existing files with the same content
+    are kept; an existing file with other content is an error.
 
     Example: audioprobe copy-recordings recordings/
     """
@@ -38,5 +38,5 @@ def copy_recordings(
     for path, target in new.items():
         shutil.copyfile(path, target)
     n_kept = len(wanted) - len(new)
-    write(printable(f"copied {len(new)} files to {folder}, {n_kept} were there already"))
+    write(printable(f"copied {len(new)} files to {folder}, {n_kept} existed already"))
     return 0

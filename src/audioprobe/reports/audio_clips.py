@@ -1,58 +1,105 @@
-"""Sounds of a report: their spectrograms, and links to them or the sounds themselves."""
+"""Clips of a report: spectrograms, and links to audio files or embedded audio."""
 
 import base64
+import io
 import os
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
+from scipy.signal import ShortTimeFFT
+from scipy.signal.windows import hann
+
 from audioprobe.audio.wav import wav_bytes
 from audioprobe.audio.windowing import read_waveform
-from audioprobe.errors import AudioReadError
-from audioprobe.reports.spectrogram import to_data_uri
-from audioprobe.types import Clip, Waveform
+from audioprobe.errors import AudioReadError, needs_extra
+from audioprobe.types import Clip, Float64Array, Waveform
+
+with needs_extra("report"):
+    from matplotlib import image
 
 SOUNDS = "sounds"
-"""Folder beside the page for sounds that were in memory."""
+"""Folder beside the page for clips that have no file."""
+
+_HEIGHT, _WIDTH = 64, 240  # pixels of a spectrogram
+_RANGE_DB = 70.0
+_WINDOW_SECONDS = 0.032
 
 
 class AudioClips:
-    """Looks at each clip once.
+    """Spectrograms and audio of clips as URIs; each clip is read once.
 
     Args:
-        folder: of the page; sounds are linked to from there.
-        embed: put sounds into the page, instead of links.
+        folder: of the page; links are relative to it.
+        embed: embed audio in the page instead of linking to it.
     """
 
     def __init__(self, folder: Path, *, embed: bool = False) -> None:
         self._folder = folder.resolve()
         self._embed = embed
-        self._seen: dict[Clip, tuple[str, str]] = {}
+        self._uris: dict[Clip, tuple[str, str]] = {}
 
     def __call__(self, clip: Clip) -> tuple[str, str]:
-        """Spectrogram and sound as URIs; of a clip that can no longer be read, two empty texts."""
-        if clip not in self._seen:
-            self._seen[clip] = self._look(clip)
-        return self._seen[clip]
+        """Return the URIs of spectrogram and audio; empty if the clip is no longer readable."""
+        if clip not in self._uris:
+            self._uris[clip] = self._read(clip)
+        return self._uris[clip]
 
-    def _look(self, clip: Clip) -> tuple[str, str]:
+    def _read(self, clip: Clip) -> tuple[str, str]:
         try:
             waveform = read_waveform(clip)
-        except AudioReadError:  # it was read when it was asked about; the file has gone since
+        except AudioReadError:  # the file was removed after the model had processed it
             return "", ""
-        return to_data_uri(waveform), _data(waveform) if self._embed else self._link(clip)
+        if not self._embed:
+            return to_data_uri(waveform), self._link(clip)
+        audio = base64.b64encode(wav_bytes(waveform)[0]).decode()
+        return to_data_uri(waveform), f"data:audio/wav;base64,{audio}"
 
     def _link(self, clip: Clip) -> str:
-        """To its file; a sound that has none gets one beside the page."""
+        """Return the address of the clip's file; a clip in memory is written beside the page."""
         if clip.waveform is not None:
             name = f"{SOUNDS}/{clip.waveform.digest()[:16]}.wav"
             (self._folder / SOUNDS).mkdir(exist_ok=True)
             (self._folder / name).write_bytes(wav_bytes(clip.waveform)[0])
             return name
         assert clip.path is not None  # noqa: S101 - a clip has one or the other
-        where = quote(Path(os.path.relpath(clip.path.resolve(), self._folder)).as_posix())
+        path = quote(Path(os.path.relpath(clip.path.resolve(), self._folder)).as_posix())
         end = "" if clip.duration is None else f",{clip.start + clip.duration:g}"
-        return f"{where}#t={clip.start:g}{end}" if clip.start or end else where
+        return f"{path}#t={clip.start:g}{end}" if clip.start or end else path
 
 
-def _data(waveform: Waveform) -> str:
-    return f"data:audio/wav;base64,{base64.b64encode(wav_bytes(waveform)[0]).decode()}"
+def spectrogram(waveform: Waveform) -> Float64Array:
+    """Return the power in decibels relative to its maximum, in [-70, 0]; silence is -70.
+
+    Returns:
+        Shape (n_frequencies, n_times), low frequencies first, linear up to half the sample rate.
+    """
+    size = max(16, round(_WINDOW_SECONDS * waveform.sample_rate))
+    samples = waveform.samples.astype(np.float64)
+    padded = np.pad(samples, (0, max(0, size - len(samples))))
+    transform = ShortTimeFFT(hann(size), hop=size // 2, fs=waveform.sample_rate)
+    power = transform.spectrogram(padded)
+    loudest = float(power.max())
+    if loudest <= 0:
+        return np.full(power.shape, -_RANGE_DB)
+    decibels: Float64Array = 10 * np.log10(np.maximum(power / loudest, 10 ** (-_RANGE_DB / 10)))
+    return decibels
+
+
+def to_data_uri(waveform: Waveform) -> str:
+    """Return the spectrogram as a PNG in a data URI: time to the right, high frequencies on top."""
+    values = _downsampled(spectrogram(waveform))
+    stream = io.BytesIO()
+    image.imsave(
+        stream, values, cmap="magma", vmin=-_RANGE_DB, vmax=0, origin="lower", format="png"
+    )
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _downsampled(values: Float64Array) -> Float64Array:
+    """Return the maximum of each pixel, so that short calls stay visible."""
+    rows, columns = (
+        np.linspace(0, n, min(n, most) + 1).astype(np.int64)[:-1]
+        for n, most in zip(values.shape, (_HEIGHT, _WIDTH), strict=True)
+    )
+    return np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1)

@@ -1,4 +1,4 @@
-"""Figures of reports, as SVG text for a page or as files."""
+"""Figures of reports: forest, ROC, reliability, confusion and step plots."""
 
 import io
 import re
@@ -25,8 +25,7 @@ _CELL_INCHES = 0.3
 _LETTER_INCHES = 0.08  # of a cell's text, with its share of what is beside the cells
 INK, LINE = "#1f3b57", "#9aa7b3"
 _CONTROL = "#b07d2b"
-# Text stays text: it can be searched, and read aloud. A fixed salt gives the same picture the same
-# bytes.
+# Text stays searchable text; a fixed salt makes the bytes reproducible.
 _SVG: dict[Any, str] = {"svg.fonttype": "none", "svg.hashsalt": "audioprobe"}
 
 
@@ -36,7 +35,7 @@ class ForestRow:
 
     Attributes:
         name: to its left.
-        estimate: drawn with its interval; an undefined one is told in words.
+        estimate: drawn with its interval; "undefined" if it has no value.
         muted: drawn as a control.
     """
 
@@ -46,12 +45,12 @@ class ForestRow:
 
 
 def forest(rows: Sequence[ForestRow], axis: str, reference: float = 0.0) -> Figure:
-    """Estimates with their intervals, one below the other.
+    """Plot estimates with their intervals, one below the other.
 
     Args:
         rows: from top to bottom.
-        axis: what is drawn, with its unit.
-        reference: where a line is drawn: no difference, or chance.
+        axis: name and unit of the values.
+        reference: position of the dashed line: no difference, or chance.
     """
     figure, axes = blank(6.5, 0.9 + _ROW_INCHES * len(rows))
     axes.axvline(reference, color=LINE, linewidth=1, linestyle="--")
@@ -65,7 +64,7 @@ def forest(rows: Sequence[ForestRow], axis: str, reference: float = 0.0) -> Figu
 
 
 def roc(curves: Mapping[str, RocCurve]) -> Figure:
-    """Mean ROC curves with their bands, by name."""
+    """Plot mean ROC curves with their bands."""
     figure, axes = _square("false-positive rate", "true-positive rate, mean over labels")
     for number, (name, curve) in enumerate(curves.items()):
         color = f"C{number % 10}"
@@ -95,7 +94,7 @@ def reliability(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
 
 
 def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
-    """Right labels down, best labels across, as shares of each row; empty rows stay white."""
+    """Plot a confusion matrix: correct labels down, best labels across, rows sum to 1."""
     size = 2 + _CELL_INCHES * len(labels)
     figure, axes = blank(size, size)
     totals = counts.sum(axis=1, keepdims=True)
@@ -113,11 +112,11 @@ def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
 
 
 def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str) -> Figure:
-    """What is climbed step by step: a row of named cells each, as dark as their share.
+    """Plot rows of named cells, shaded by their share.
 
     Args:
-        rows: cells with their shares from 0 to 1, from left to right, by the name of the row.
-        share: of what, for the scale.
+        rows: by name, the cells from left to right: name and share in [0, 1].
+        share: name of the share, for the colour bar.
     """
     most = max(len(cells) for cells in rows.values())
     longest = max(len(printable(name)) for cells in rows.values() for name, _ in cells)
@@ -142,7 +141,7 @@ def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str) -> Figure
 
 
 def to_svg(figure: Figure, title: str) -> str:
-    """A figure as an `<svg>` element with a title for those who do not see it."""
+    """Return a figure as an `<svg>` element with a title for screen readers."""
     stream = io.StringIO()
     with mpl.rc_context(_SVG):
         figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
@@ -153,14 +152,14 @@ def to_svg(figure: Figure, title: str) -> str:
 
 
 def blank(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes; sizes in inches."""
+    """Return a figure with one pair of axes; sizes in inches."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 
 def plain(axes: Axes) -> None:
-    """Without a frame, and with names as they are."""
+    """Remove the upper and right spines, and mathematical text from tick labels."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
@@ -172,7 +171,7 @@ def _attribute(text: str) -> str:
 
 
 def _square(across: str, up: str) -> tuple[Figure, Axes]:
-    """Two shares against each other, with the line on which they are equal."""
+    """Return square axes from 0 to 1 with the diagonal."""
     figure, axes = blank(5.2, 4.6)
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle="--")
     axes.set_xlabel(across)
@@ -189,11 +188,11 @@ def _legend(axes: Axes, *, left: bool = False) -> None:
 
 def _estimate(axes: Axes, row: ForestRow, height: int, reference: float) -> None:
     color = _CONTROL if row.muted else INK
-    found = row.estimate
-    if found.value is None:
+    estimate = row.estimate
+    if estimate.value is None:
         axes.text(reference, height, " undefined", color=color, va="center", fontsize=8)
         return
-    if found.low is not None and found.high is not None:
-        axes.plot([found.low, found.high], [height, height], color=color, linewidth=1.5)
+    if estimate.low is not None and estimate.high is not None:
+        axes.plot([estimate.low, estimate.high], [height, height], color=color, linewidth=1.5)
     marker = "o" if not row.muted else "D"
-    axes.plot([found.value], [height], marker, color=color, markersize=5)
+    axes.plot([estimate.value], [height], marker, color=color, markersize=5)

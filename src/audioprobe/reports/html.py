@@ -1,7 +1,7 @@
-"""One page in one file: tables that sort and filter, figures, and clips to look at and listen to.
+"""Report pages as single HTML files: sortable tables, figures, and clips with players.
 
-Whatever comes from models, file names and configurations is text and stays text: the template
-escapes it, and the page's content security policy runs no script but its own.
+Text from models, file names and configs is untrusted: the template escapes it, and the content
+security policy of the page allows only its own script.
 """
 
 import base64
@@ -27,10 +27,10 @@ class DataGrid:
     """A table.
 
     Attributes:
-        name: of what it shows.
+        name: heading.
         table: its cells.
         filter: whether rows can be filtered.
-        open: whether it is unfolded.
+        open: whether it is expanded.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Drawing:
     """A figure.
 
     Attributes:
-        svg: an `<svg>` element, as `figures.to_svg` gives it; nothing in it is escaped again.
+        svg: an `<svg>` element from `figures.to_svg`; trusted, not escaped.
         caption: below it.
     """
 
@@ -54,18 +54,18 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class ClipCard:
-    """One clip.
+    """A clip with its spectrogram, player, texts and facts.
 
     Attributes:
         clip: its id.
-        said: captions by window, or answers.
-        facts: what else there is to know, each with its name.
+        texts: captions by window, or answers.
+        facts: further values with their names.
         picture: a data URI of its spectrogram; "" shows none.
-        sound: a URI of its sound; "" has no player.
+        sound: a URI of its audio; "" has no player.
     """
 
     clip: str
-    said: tuple[str, ...]
+    texts: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     picture: str = ""
     sound: str = ""
@@ -73,12 +73,12 @@ class ClipCard:
 
 @dataclass(frozen=True, slots=True)
 class ClipCards:
-    """Clips side by side, folded until one asks for them.
+    """Clips side by side, collapsed by default.
 
     Attributes:
-        name: of what they show.
+        name: heading.
         cards: in order.
-        open: whether they are unfolded.
+        open: whether they are expanded.
     """
 
     name: str
@@ -91,8 +91,8 @@ class Links:
     """Other pages of the same folder.
 
     Attributes:
-        name: of what they show.
-        links: what each is called, and its address relative to the page.
+        name: heading.
+        links: text and relative address of each.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Section:
     """A part of a page, with a place in its navigation.
 
     Attributes:
-        title: its heading.
+        title: heading.
         items: below each other.
         text: before them; "" has none.
     """
@@ -122,7 +122,7 @@ class Page:
     """A page.
 
     Attributes:
-        title: its heading.
+        title: heading.
         lead: below it.
         sections: in order.
     """
@@ -133,7 +133,7 @@ class Page:
 
 
 def to_html(page: Page) -> str:
-    """The page as one HTML file that loads nothing but sounds that it links to."""
+    """Return the page as one HTML file that loads nothing except linked audio."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined
     )
@@ -157,12 +157,12 @@ def to_html(page: Page) -> str:
 
 
 def write_page(page: Page, path: Path) -> Path:
-    """Write it; as `disk.write_whole`."""
+    """Write a page atomically, and return its path."""
     return atomic_write(path, to_html(page))
 
 
 def _trusted(item: Item) -> object:
-    """A figure's SVG is markup; everything else is text."""
+    """Mark the SVG of a figure as markup; everything else is text."""
     if isinstance(item, Drawing):
         return {"svg": Markup(item.svg), "caption": item.caption}  # noqa: S704 - by matplotlib
     return item

@@ -1,4 +1,4 @@
-"""Labels beside points that cover neither points nor each other, as far as there is room."""
+"""Placement of point labels with little overlap."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
@@ -12,35 +12,35 @@ from audioprobe.types import Float64Array
 with needs_extra("report"):
     from matplotlib.axes import Axes
 
-Stroke: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
-"""A line from point to point."""
+Line: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
+"""Both ends of a straight line."""
 
 _TYPE = 7  # points
 _DOT = 4.5  # points, from the middle of a mark to its edge
 _LETTER = 0.6  # of the size of type: the mean width of a letter
 _NEAR = 9  # points; labels further away have a line to their point
-_ALONG = 60  # places on a line that is better not covered
-_STEP = 8  # square points that each of them counts as
+_ALONG = 60  # places on a line that labels avoid
+_STEP = 8  # cost of covering one of them, in square points
 
 
-def put_labels(
+def place_labels(
     axes: Axes,
     labels: Sequence[tuple[str, float, float]],
     marks: Sequence[tuple[float, float]] = (),
-    strokes: Sequence[Stroke] = (),
+    lines: Sequence[Line] = (),
 ) -> None:
-    """Write each label where it covers least; limits of the axes must be final.
+    """Write each label where it covers least. The limits of the axes must be final.
 
     Args:
-        axes: with all that is drawn.
-        labels: text, and the point that it is of.
-        marks: other points that are better not covered.
-        strokes: lines that are better not covered.
+        axes: with everything else drawn.
+        labels: text, x and y of the labelled point.
+        marks: other points that labels avoid.
+        lines: lines that labels avoid.
     """
     unit, inside = axes.figure.dpi / 72, np.array(axes.bbox.extents)
     points = _pixels(axes, [*((x, y) for _, x, y in labels), *marks])
     taken = np.hstack([points - _DOT * unit, points + _DOT * unit])
-    inked = np.concatenate([np.zeros((0, 2)), *(_along(axes, stroke) for stroke in strokes)])
+    inked = np.concatenate([np.zeros((0, 2)), *(_along(axes, line) for line in lines)])
     for (text, x, y), point in zip(labels, points, strict=False):
         wide, high = (_LETTER * _TYPE * len(text) + 1) * unit, _TYPE * unit
         size, away = np.array([wide, high]), np.array(list(_places(wide, high, unit)))
@@ -54,16 +54,16 @@ def put_labels(
 def _write(
     axes: Axes, text: str, point: tuple[float, float], away: tuple[float, float], wide: float
 ) -> None:
-    told = axes.annotate(text, point, away, textcoords="offset points", zorder=6)
-    told.set(fontsize=_TYPE, ha="center", va="center", parse_math=False)
-    told.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.4})
+    label = axes.annotate(text, point, away, textcoords="offset points", zorder=6)
+    label.set(fontsize=_TYPE, ha="center", va="center", parse_math=False)
+    label.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.4})
     if abs(away[1]) > _TYPE / 2 + _NEAR or abs(away[0]) > wide / 2 + _NEAR:
         line = {"arrowstyle": "-", "color": LINE, "linewidth": 0.6, "shrinkA": 3, "shrinkB": 3}
         axes.annotate("", point, away, textcoords="offset points", arrowprops=line, zorder=3)
 
 
 def _places(wide: float, high: float, unit: float) -> Iterator[tuple[float, float]]:
-    """Where a label may stand beside its point, the nearest first."""
+    """Yield candidate offsets of a label from its point, nearest first."""
     for away in (6, 10, 16, 24, 34):
         across, up = wide / 2 + away * unit, high / 2 + away * unit
         yield from ((across, 0), (0, up), (-across, 0), (0, -up))
@@ -73,7 +73,7 @@ def _places(wide: float, high: float, unit: float) -> Iterator[tuple[float, floa
 def _cost(
     box: Float64Array, taken: Float64Array, inked: Float64Array, inside: Float64Array, unit: float
 ) -> float:
-    """Area of other things that is covered, and of itself that is outside."""
+    """Return the area that a label covers, plus its area outside of the axes."""
     over = float(_shared(box, taken).sum())
     outside = float(np.prod(box[2:] - box[:2]) - _shared(box, inside[None]).sum())
     crossed = (inked > box[:2]).all(axis=1) & (inked < box[2:]).all(axis=1)
@@ -81,17 +81,17 @@ def _cost(
 
 
 def _shared(box: Float64Array, others: Float64Array) -> Float64Array:
-    """Area that a box has in common with each of others; ends are left, low, right, high."""
+    """Return the overlap of a box with each of others (left, bottom, right, top)."""
     sizes = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    found: Float64Array = np.prod(np.clip(sizes, 0, None), axis=1)
-    return found
+    areas: Float64Array = np.prod(np.clip(sizes, 0, None), axis=1)
+    return areas
 
 
 def _pixels(axes: Axes, points: Sequence[tuple[float, float]]) -> Float64Array:
     return np.asarray(axes.transData.transform(np.reshape(points, (-1, 2))), dtype=np.float64)
 
 
-def _along(axes: Axes, stroke: Stroke) -> Float64Array:
-    """Places on a line, in pixels, shape (n_places, 2)."""
-    begin, end = _pixels(axes, stroke)
+def _along(axes: Axes, line: Line) -> Float64Array:
+    """Return places on a line in pixels, shape (n_places, 2)."""
+    begin, end = _pixels(axes, line)
     return np.linspace(begin, end, _ALONG)

@@ -1,4 +1,4 @@
-"""Label scores as a picture: clips down, labels across, darker is a better match."""
+"""Heat map of label scores: clips down, labels across."""
 
 from pathlib import Path
 
@@ -20,14 +20,13 @@ _LONGEST_NAME = 40  # characters
 
 
 def save_score_map(result: ClassificationResult, path: str | Path) -> Path:
-    """Draw the scores of a result.
+    """Draw the scores of a result; darker is higher.
 
-    A ring marks what annotators heard, where the clips came with labels; a clip in which nothing
-    was recognised is left white, for its scores are those of the words that say so.
+    A ring marks reference labels. Clips in which the model recognised nothing are white.
 
     Args:
         result: with at least one scored clip.
-        path: a file ending in .png, .svg or .pdf; its folder is made if need be.
+        path: a file ending in .png, .svg or .pdf; its folder is created.
 
     Returns:
         The path.
@@ -38,7 +37,7 @@ def save_score_map(result: ClassificationResult, path: str | Path) -> Path:
     target = Path(path)
     check_format(target)
     if not result.scores.size:
-        raise InvalidInputError("No clip was scored: there is nothing to draw.")
+        raise InvalidInputError("No clip was scored: nothing can be drawn.")
     figure = _draw(result)
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=150, bbox_inches="tight")
@@ -46,13 +45,13 @@ def save_score_map(result: ClassificationResult, path: str | Path) -> Path:
 
 
 def check_format(path: Path) -> None:
-    """Refuse a file that is no picture by its name.
+    """Check that a file name ends in a picture format.
 
     Raises:
         InvalidInputError: for an ending that is not in `FORMATS`.
     """
     if path.suffix.lower() not in FORMATS:
-        raise InvalidInputError(f"{path}: a picture ends in {', '.join(FORMATS)}.")
+        raise InvalidInputError(f"{path}: expected a file that ends in {', '.join(FORMATS)}.")
 
 
 def _draw(result: ClassificationResult) -> Figure:
@@ -63,7 +62,7 @@ def _draw(result: ClassificationResult) -> Figure:
     axes = figure.add_subplot()
     recognised = result.recognised
     blank = np.array([clip_id not in recognised for clip_id in result.clip_ids])[:, None]
-    values = np.where(blank, np.nan, result.scores)  # drawn as nothing
+    values = np.where(blank, np.nan, result.scores)  # not drawn
     image = axes.imshow(values, aspect="auto", cmap="Blues", interpolation="nearest")
     rows, columns = _marks(result)
     if rows:
@@ -87,15 +86,15 @@ def _draw(result: ClassificationResult) -> Figure:
 
 
 def _marks(result: ClassificationResult) -> tuple[list[int], list[int]]:
-    """Rows and columns of the labels that annotators heard."""
+    """Return the rows and columns of the reference labels."""
     column = {label: n for n, label in enumerate(result.labels)}
-    found = [
+    marks = [
         (row, column[label])
         for row, clip_id in enumerate(result.clip_ids)
         for label in result.truth.get(clip_id, ())
         if label in column
     ]
-    return [row for row, _ in found], [col for _, col in found]
+    return [row for row, _ in marks], [col for _, col in marks]
 
 
 def _short(name: str) -> str:

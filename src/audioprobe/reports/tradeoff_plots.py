@@ -1,4 +1,4 @@
-"""Figures of many choices at once: what each gains and costs, tables as pictures, and curves."""
+"""Trade-off scatter plots with a Pareto front, heat maps of estimates, and curves."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from audioprobe.errors import needs_extra
 from audioprobe.io.text_table import printable
 from audioprobe.reports.figures import INK, LINE, blank, plain
-from audioprobe.reports.label_placement import Stroke, put_labels
+from audioprobe.reports.label_placement import Line, place_labels
 from audioprobe.types import Estimate, Float64Array
 
 with needs_extra("report"):
@@ -19,11 +19,11 @@ with needs_extra("report"):
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-# Told apart by people with any kind of colour blindness (Okabe and Ito 2008), and by their shapes.
+# Distinguishable with any colour blindness (Okabe and Ito 2008), and by shape.
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#555555")
 _MARKERS = "os^DvPX"
 _STROKES = ("-", "--", "-.", ":")
-_MOST_NAMED, _LONGEST_NAMED = 8, 18  # points, and characters of a name; else they have numbers
+_MOST_NAMED, _LONGEST_NAMED = 8, 18  # points and characters; beyond, points have numbers
 _LONGEST = 44  # characters of a name in a picture
 _COLUMN = 17  # characters of a line above a column
 _SMALL = 7  # points of type
@@ -32,14 +32,14 @@ _MISSING = "–"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A choice in the plane.
+    """A point of a trade-off plot.
 
     Attributes:
-        name: beside it, or what its number stands for.
-        across: drawn with its interval; a point with an undefined value is named below.
-        up: the same.
-        group: which gives its colour and shape.
-        best: whether it is on the front.
+        name: its label, or what its number stands for.
+        across: x value, drawn with its interval; points with an undefined value are listed below.
+        up: y value, likewise.
+        group: determines colour and shape.
+        best: whether it is on the Pareto front.
     """
 
     name: str
@@ -50,16 +50,15 @@ class Point:
 
 
 def plane(points: Sequence[Point], across: str, up: str) -> Figure:
-    """Choices by two of their changes; what is gained goes right, what is lost goes up.
+    """Plot points by gain (x) and loss (y), with their Pareto front.
 
-    Up to eight points have their names, if these are short; else all have numbers from 1, in order,
-    and names belong into a table beside. The stairs join the front: along them, more is gained only
-    where more is lost. A star is where all began, (0, 0).
+    Up to eight points are labelled by name if the names are short; otherwise all have numbers from
+    1, in order, which a table beside the figure explains. A star marks the origin.
 
     Args:
         points: in the order of their numbers.
-        across: what is gained, with its unit.
-        up: what is lost, with its unit.
+        across: name and unit of the gain.
+        up: name and unit of the loss.
     """
     figure, axes = blank(7.2, 5.6)
     axes.axhline(0, color=LINE, linewidth=1, linestyle="--", zorder=0)
@@ -71,22 +70,22 @@ def plane(points: Sequence[Point], across: str, up: str) -> Figure:
     drawn = [(name, p, *where) for name, p in zip(names, points, strict=True) if (where := _at(p))]
     groups = list(dict.fromkeys(p.group for p in points))
     for number, group in enumerate(groups):
-        own = [(p, x, y) for _, p, x, y in drawn if p.group == group]
-        _cloud(axes, own, group, number)
-    stairs = _stairs(axes, sorted((x, y) for _, p, x, y in drawn if p.best))
+        members = [(p, x, y) for _, p, x, y in drawn if p.group == group]
+        _scatter(axes, members, group, number)
+    front = _pareto_line(axes, sorted((x, y) for _, p, x, y in drawn if p.best))
     missing = [_short(n) for n, p in zip(names, points, strict=True) if _at(p) is None]
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     if missing:
-        note = f"undefined, and not drawn: {', '.join(missing)}"
-        told = axes.annotate(
-            textwrap.fill(note, 90), (0, 0), (0, -42), "axes fraction", "offset points"
+        text = f"undefined, not drawn: {', '.join(missing)}"
+        note = axes.annotate(
+            textwrap.fill(text, 90), (0, 0), (0, -42), "axes fraction", "offset points"
         )
-        told.set(fontsize=_SMALL, va="top", parse_math=False)
+        note.set(fontsize=_SMALL, va="top", parse_math=False)
     plain(axes)
-    _beside(axes)
+    _legend_right(axes)
     labels = [(_short(name), x, y) for name, _, x, y in drawn]
-    put_labels(axes, labels, [(0.0, 0.0)], stairs)
+    place_labels(axes, labels, [(0.0, 0.0)], front)
     return figure
 
 
@@ -97,14 +96,14 @@ def matrix(
     scale: str,
     reference: float = 0.0,
 ) -> Figure:
-    """Numbers with their intervals below, as dark as they are far from a reference.
+    """Plot a heat map of estimates with their intervals.
 
     Args:
         rows: names, from top to bottom.
         columns: names, from left to right.
-        cells: of each row, one per column; None and undefined ones say "–".
-        scale: what is drawn, with its unit.
-        reference: where the colour is white: no difference, or chance.
+        cells: one estimate per row and column; None and undefined ones are shown as "–".
+        scale: name and unit of the values.
+        reference: value that is white: no difference, or chance.
     """
     values = np.array([[_number(cell) for cell in row] for row in cells], dtype=np.float64)
     known = np.abs(values - reference)[~np.isnan(values)]
@@ -137,33 +136,33 @@ def matrix(
 def lines(
     series: Mapping[str, Sequence[Sequence[float | None]]], across: str, up: str, first: int = 0
 ) -> Figure:
-    """Curves by name: a thin line for each replicate, a thick one for their mean.
+    """Plot curves: a thin line for each replicate, a thick line for their mean.
 
-    Replicates may differ in length. A mean is drawn where at least half of them have a value. None
-    breaks a line, and what stands alone between two gaps is a dot.
+    Replicates may differ in length. The mean is drawn where at least half of them have a value.
+    None breaks a line; a single value between two gaps is a dot.
 
     Args:
-        series: replicates of each name, a value per place.
-        across: what places are.
-        up: what values are, with their unit.
-        first: number of the first place.
+        series: replicates by name, each a sequence of values.
+        across: name of the x axis.
+        up: name and unit of the values.
+        first: x of the first value.
     """
     figure, axes = blank(6.4, 3.8)
     strokes = cycle(_STROKES)
     for number, (name, replicates) in enumerate(series.items()):
         color, stroke = _COLORS[number % len(_COLORS)], next(strokes)
-        some = _stacked(replicates)
-        if len(some) > 1:
-            for own in some:
-                _curve(axes, own, first, color=color, linewidth=0.6, alpha=0.35)
-        mean = _mean(some)
+        values = _stacked(replicates)
+        if len(values) > 1:
+            for replicate in values:
+                _curve(axes, replicate, first, color=color, linewidth=0.6, alpha=0.35)
+        mean = _mean(values)
         _curve(axes, mean, first, color=color, linewidth=2, linestyle=stroke, label=_short(name))
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     plain(axes)
     if series:
-        _beside(axes)
+        _legend_right(axes)
     return figure
 
 
@@ -173,35 +172,37 @@ def _at(point: Point) -> tuple[float, float] | None:
     return point.across.value, point.up.value
 
 
-def _cloud(axes: Axes, own: Sequence[tuple[Point, float, float]], group: str, number: int) -> None:
-    """Points of a group with their intervals; those of the front have a dark rim."""
+def _scatter(
+    axes: Axes, members: Sequence[tuple[Point, float, float]], group: str, number: int
+) -> None:
+    """Draw the points of a group with their intervals; points of the front have a dark rim."""
     color, marker = _COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)]
-    for point, x, y in own:
+    for point, x, y in members:
         for line, ends in (("across", point.across), ("up", point.up)):
             if ends.low is not None and ends.high is not None:
                 both, same = [ends.low, ends.high], [y, y] if line == "across" else [x, x]
                 place = (both, same) if line == "across" else (same, both)
                 axes.plot(*place, color=color, linewidth=0.8, alpha=0.35, zorder=1)
     axes.scatter(
-        [x for _, x, _ in own],
-        [y for _, _, y in own],
-        s=[64 if p.best else 34 for p, _, _ in own],
+        [x for _, x, _ in members],
+        [y for _, _, y in members],
+        s=[64 if p.best else 34 for p, _, _ in members],
         marker=marker,
         color=color,
-        edgecolors=["black" if p.best else "white" for p, _, _ in own],
-        linewidths=[1.4 if p.best else 0.6 for p, _, _ in own],
+        edgecolors=["black" if p.best else "white" for p, _, _ in members],
+        linewidths=[1.4 if p.best else 0.6 for p, _, _ in members],
         label=_short(group) if group else None,
         zorder=4,
     )
 
 
-def _stairs(axes: Axes, best: Sequence[tuple[float, float]]) -> list[Stroke]:
-    """For what is gained between two points, as much is lost as at the one to the right."""
+def _pareto_line(axes: Axes, best: Sequence[tuple[float, float]]) -> list[Line]:
+    """Draw the Pareto front as steps, and return their lines."""
     if not best:
         return []
     xs, ys = zip(*best, strict=True)
     axes.step(xs, ys, where="pre", color=INK, linewidth=1.2, zorder=2, label="Pareto front")
-    steps: list[Stroke] = []
+    steps: list[Line] = []
     for (x, y), (right, up) in pairwise(best):
         steps += [((x, y), (x, up)), ((x, up), (right, up))]
     return steps
@@ -227,7 +228,7 @@ def _cell(axes: Axes, place: tuple[int, int], cell: Estimate | None, ink: str) -
 
 
 def _ink_on(shade: Float64Array) -> str:
-    """Black or white, whichever stands out more (relative luminance, as WCAG 2 has it)."""
+    """Return black or white, by contrast (relative luminance of WCAG 2)."""
     linear = [
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shade[:3].tolist()
     ]
@@ -236,19 +237,19 @@ def _ink_on(shade: Float64Array) -> str:
 
 
 def _stacked(replicates: Sequence[Sequence[float | None]]) -> Float64Array:
-    """A row for each, NaN where it has no value."""
-    found = np.full((len(replicates), max(map(len, replicates), default=0)), np.nan)
-    for row, own in zip(found, replicates, strict=True):
-        row[: len(own)] = np.array(own, dtype=np.float64)
-    return found
+    """Return an array with a row per replicate, NaN for missing values."""
+    stacked = np.full((len(replicates), max(map(len, replicates), default=0)), np.nan)
+    for row, values in zip(stacked, replicates, strict=True):
+        row[: len(values)] = np.array(values, dtype=np.float64)
+    return stacked
 
 
-def _mean(some: Float64Array) -> Float64Array:
-    counts = np.count_nonzero(~np.isnan(some), axis=0)
-    sums = np.nansum(some, axis=0)
-    enough = (counts > 0) & (2 * counts >= len(some))
-    found: Float64Array = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=enough)
-    return found
+def _mean(values: Float64Array) -> Float64Array:
+    counts = np.count_nonzero(~np.isnan(values), axis=0)
+    sums = np.nansum(values, axis=0)
+    enough = (counts > 0) & (2 * counts >= len(values))
+    mean: Float64Array = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=enough)
+    return mean
 
 
 def _curve(axes: Axes, values: Float64Array, first: int, **style: Any) -> None:
@@ -263,10 +264,10 @@ def _curve(axes: Axes, values: Float64Array, first: int, **style: Any) -> None:
         )
 
 
-def _beside(axes: Axes) -> None:
-    """A legend to the right, where it covers nothing."""
-    found = axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=8)
-    for text in found.get_texts():
+def _legend_right(axes: Axes) -> None:
+    """Place the legend to the right of the axes."""
+    legend = axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=8)
+    for text in legend.get_texts():
         text.set_parse_math(False)
 
 

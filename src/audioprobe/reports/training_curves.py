@@ -1,4 +1,4 @@
-"""The curves of a training as a picture: the loss of every step, part by part."""
+"""Plots of training losses."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,38 +17,40 @@ _SMOOTH = 25  # steps
 
 
 def read_log(path: str | Path) -> tuple[Mapping[str, float], ...]:
-    """The steps of a training's log, one JSON object a line.
+    """Read the log of a training run, one JSON object per line.
 
     Raises:
-        InvalidInputError: if the file is no such log.
+        InvalidInputError: if the file is not such a log.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
         return tuple(json.loads(line) for line in lines)
     except (OSError, ValueError) as error:
-        raise InvalidInputError(f"{path}: not a log of a training ({error!s:.100}).") from error
+        raise InvalidInputError(
+            f"{path}: not the log of a training run ({error!s:.100})."
+        ) from error
 
 
 def save_curves(
     logs: Mapping[str, Sequence[Mapping[str, float]]], path: str | Path, *, smooth: int = _SMOOTH
 ) -> Path:
-    """Draw the loss of each part over its steps, thin, and its running mean, thick.
+    """Plot the loss of each stage over its steps (thin) and its running mean (thick).
 
     Args:
-        logs: entries with "step" and "loss" (nats), by the name of the part.
-        path: a file ending in .png, .svg or .pdf; its folder is made if need be.
+        logs: entries with "step" and "loss" (nats), by the name of the stage.
+        path: a file ending in .png, .svg or .pdf; its folder is created.
         smooth: steps of the running mean.
 
     Returns:
         The path.
 
     Raises:
-        InvalidInputError: for another ending, or no log.
+        InvalidInputError: for another ending, or an empty log.
     """
     target = Path(path)
     check_format(target)
     if not logs or not all(logs.values()):
-        raise InvalidInputError("No steps to draw: give a log for each part of a training.")
+        raise InvalidInputError("Nothing to plot: pass a non-empty log for each stage.")
     figure = Figure(figsize=(3.2 * len(logs), 2.8), layout="constrained")
     FigureCanvasAgg(figure)
     for number, (name, log) in enumerate(logs.items(), 1):

@@ -79,7 +79,7 @@ def test_nothing_foreign_runs_and_all_of_it_is_shown(folder: Path) -> None:
         assert complaints == []
         assert page.locator("script").count() == 1
         assert page.locator("td img, dd img, h3 b, svg script").count() == 0
-        assert EVIL in page.locator("dd.said").all_text_contents()[0]
+        assert EVIL in page.locator("dd.response").all_text_contents()[0]
         assert "drum <b>bold #1?.flac" in page.locator(".cards h3").all_text_contents()
 
 
