@@ -78,7 +78,7 @@ def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("classify", "nowhere/", "--labels", "crow"), "no such file or folder"),
-        (("classify", "x.wav"), "Give either --labels"),
+        (("classify", "x.wav"), "Pass either --labels"),
         (("classify", "x.wav", "--labels", ""), "empty"),
         (("classify", "x.wav", "--labels", "crow,crow"), "more than once"),
         (("classify", "x.wav", "--labels", "a", "--model", "tag-captoner"), "Did you mean"),
@@ -94,7 +94,7 @@ def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
         (("classify", "--0Ddl_30.wav", "--labels", "crow"), '"--" before it'),
         (("classify", "no*.wav", "--labels", "crow"), "matches this pattern"),
         (("classify", "x.wav", "--label", "crow"), "Did you mean --labels?"),
-        (("classify", "x.wav", "--labels", "a", "--plot", "scores.txt"), "a picture ends in"),
+        (("classify", "x.wav", "--labels", "a", "--plot", "scores.txt"), "expected a file that ends in"),
         (("classify", "x.wav", "--labels", "a", "--out", __file__), "cannot be a folder"),
     ],
 )
@@ -194,7 +194,7 @@ def test_a_classification_goes_on_where_it_was_and_replaces_no_other(tmp_path: P
     assert run_cli(*first).returncode == 0
     again = run_cli(*first)
     assert again.returncode == 0
-    assert "1 captions are kept from before" in again.stderr
+    assert "1 captions are reused" in again.stderr
     kept = (folder / "result.json").read_bytes()
     others = [
         ("classify", crow, "--labels", "drum", "--model", "scripted:a crow", *always),

@@ -49,5 +49,5 @@ def test_clips_in_which_nothing_was_recognised_are_left_white(tmp_path: Path) ->
 def test_another_ending_and_nothing_to_draw_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"\.png"):
         save_score_map(result(("a",), ("x",)), tmp_path / "map.bmp")
-    with pytest.raises(InvalidInputError, match="nothing to draw"):
+    with pytest.raises(InvalidInputError, match="nothing can be drawn"):
         save_score_map(result((), ("x",)), tmp_path / "map.png")

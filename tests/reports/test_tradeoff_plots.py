@@ -80,7 +80,7 @@ def test_the_front_is_stairs_of_what_can_be_had_for_each_gain() -> None:
 def test_an_undefined_point_is_named_and_drawn_nowhere() -> None:
     some = [*points(2), Point("gone", Estimate(value=None, n=0), near(0.1), "group 9")]
     figure = plane(some, "gain", "loss")
-    assert "undefined, and not drawn: gone" in written(figure)
+    assert "undefined, not drawn: gone" in written(figure)
     dots = [one for one in axes_of(figure).collections if isinstance(one, PathCollection)]
     assert sum(np.shape(one.get_offsets())[0] for one in dots) == 3  # with the star
     assert "undefined" not in " ".join(written(plane(points(2), "gain", "loss")))

@@ -20,7 +20,7 @@ def test_logs_are_read_and_drawn(tmp_path: Path) -> None:
 
 def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
     (tmp_path / "torn.jsonl").write_text('{"step": 1, "lo')
-    with pytest.raises(InvalidInputError, match="not a log of a training"):
+    with pytest.raises(InvalidInputError, match="not the log of a training run"):
         read_log(tmp_path / "torn.jsonl")
     with pytest.raises(InvalidInputError, match="not a log"):
         read_log(tmp_path / "none.jsonl")
