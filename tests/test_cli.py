@@ -94,7 +94,10 @@ def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
         (("classify", "--0Ddl_30.wav", "--labels", "crow"), '"--" before it'),
         (("classify", "no*.wav", "--labels", "crow"), "matches this pattern"),
         (("classify", "x.wav", "--label", "crow"), "Did you mean --labels?"),
-        (("classify", "x.wav", "--labels", "a", "--plot", "scores.txt"), "expected a file that ends in"),
+        (
+            ("classify", "x.wav", "--labels", "a", "--plot", "scores.txt"),
+            "expected a file that ends in",
+        ),
         (("classify", "x.wav", "--labels", "a", "--out", __file__), "cannot be a folder"),
     ],
 )
