@@ -22,7 +22,7 @@ def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
     (tmp_path / "torn.jsonl").write_text('{"step": 1, "lo')
     with pytest.raises(InvalidInputError, match="not the log of a training run"):
         read_log(tmp_path / "torn.jsonl")
-    with pytest.raises(InvalidInputError, match="not a log"):
+    with pytest.raises(InvalidInputError, match="not the log"):
         read_log(tmp_path / "none.jsonl")
-    with pytest.raises(InvalidInputError, match="No steps to draw"):
+    with pytest.raises(InvalidInputError, match="Nothing to plot"):
         save_curves({"empty": []}, tmp_path / "c.png")
