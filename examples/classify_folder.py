@@ -1,4 +1,4 @@
-"""Classify a folder of recordings, keep the result, and score its captions again in another way.
+"""Classify a folder of recordings, save the result, and score its captions with another scorer.
 
 Run: python examples/classify_folder.py FOLDER crow,rain,truck
 """
@@ -9,14 +9,14 @@ from audioprobe import BirdNET, CaptionClassifier, EmbeddingScorer, KeywordScore
 
 
 def main(folder: str, labels: list[str]) -> None:
-    """Print the table, and how the transparent baseline would have scored the same captions."""
+    """Print the scores by embeddings, and the scores of the same captions by keywords."""
     captioner = TagCaptioner(BirdNET())
     result = CaptionClassifier(captioner, EmbeddingScorer.local())(folder, labels)
     print(result)
     result.save("run")
-    again = CaptionClassifier(captioner, KeywordScorer()).rescore(result)
-    print("\nThe same captions by key words:")
-    print(again)
+    by_keywords = CaptionClassifier(captioner, KeywordScorer()).rescore(result)
+    print("\nThe same captions, scored by keywords:")
+    print(by_keywords)
 
 
 if __name__ == "__main__":

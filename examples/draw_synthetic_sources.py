@@ -1,8 +1,8 @@
-"""Draw what each synthetic source sounds like, beside real recordings.
+"""Draw the spectrogram of each synthetic source, and of real recordings for comparison.
 
 Run: python examples/draw_synthetic_sources.py PICTURE.png
 
-Recordings that ship with the library stand at the end, framed, to compare with.
+The recordings that ship with the library are the last ones, with a frame.
 """
 
 import sys
@@ -21,7 +21,7 @@ COLUMNS, SECONDS = 10, 5
 
 
 def draw(axes: Axes, name: str, waveform: Waveform, *, real: bool) -> None:
-    """The filter bank that LTU hears by: time to the right, pitch upwards."""
+    """Draw the filter bank features of LTU: time to the right, frequency upwards."""
     n_frames = round(100 * min(SECONDS, waveform.duration))
     axes.imshow(LTU.of(waveform)[:n_frames].T, origin="lower", aspect="auto", cmap="magma")
     axes.set_title(name, fontsize=8)
@@ -32,21 +32,21 @@ def draw(axes: Axes, name: str, waveform: Waveform, *, real: bool) -> None:
 
 
 def main(picture: str) -> None:
-    """Write the picture."""
-    sounds = []
-    for name, make in SOURCES.items():
-        made = make(np.random.default_rng(3), SECONDS * SAMPLE_RATE)
-        peak = 0.5 * made / np.abs(made).max()
-        sounds.append((name, Waveform(peak.astype(np.float32), SAMPLE_RATE), False))
-    sounds += [(clip.id, read_waveform(clip), True) for clip in Recordings().clips()]
-    rows = -(-len(sounds) // COLUMNS)
+    """Draw all sources and recordings into one picture file."""
+    panels = []
+    for name, render in SOURCES.items():
+        samples = render(np.random.default_rng(3), SECONDS * SAMPLE_RATE)
+        scaled = 0.5 * samples / np.abs(samples).max()
+        panels.append((name, Waveform(scaled.astype(np.float32), SAMPLE_RATE), False))
+    panels += [(clip.id, read_waveform(clip), True) for clip in Recordings().clips()]
+    rows = -(-len(panels) // COLUMNS)
     figure = Figure(figsize=(2 * COLUMNS, 1.6 * rows), layout="constrained")
     axes = figure.subplots(rows, COLUMNS)
-    for place in axes.flat:
-        place.set_axis_off()
-    for place, (name, waveform, real) in zip(axes.flat, sounds, strict=False):
-        place.set_axis_on()
-        draw(place, name, waveform, real=real)
+    for panel in axes.flat:
+        panel.set_axis_off()
+    for panel, (name, waveform, real) in zip(axes.flat, panels, strict=False):
+        panel.set_axis_on()
+        draw(panel, name, waveform, real=real)
     figure.savefig(picture, dpi=60)
 
 

@@ -1,6 +1,6 @@
-"""One score matrix, three threshold policies: how far an oracle flatters F1.
+"""F1 of one score matrix under three threshold policies; the oracle is an upper bound.
 
-Usage: python examples/threshold_policies.py tests/data/edansa_baseline/scores.npz
+Run: python examples/threshold_policies.py tests/data/edansa_baseline/scores.npz
 """
 
 import sys
@@ -19,17 +19,18 @@ def main(path: str) -> None:
         valid, test = data["valid_thousandths"] / 1000, data["test_thousandths"] / 1000
         valid_truth, test_truth = data["valid_targets"], data["test_targets"]
     policies = (
-        FixedThreshold(0.0),  # logits: a probability of one half
+        FixedThreshold(0.0),  # of logits: a probability of 0.5
         TunedThreshold.fit(valid_truth, valid, on="valid"),
         OracleThreshold(),
     )
-    found: list[Evaluation] = [
+    evaluations: list[Evaluation] = [
         evaluate(test, test_truth, labels, threshold=policy) for policy in policies
     ]
     rows = [
-        (label, *(f"{each.labels[n].f1:.3f}" for each in found)) for n, label in enumerate(labels)
+        (label, *(f"{each.labels[n].f1:.3f}" for each in evaluations))
+        for n, label in enumerate(labels)
     ]
-    rows.append(("macro mean", *(f"{each.f1.value:.3f}" for each in found)))
+    rows.append(("macro mean", *(f"{each.f1.value:.3f}" for each in evaluations)))
     header = ("label", *(f"F1, {policy.name}" for policy in policies))
     sys.stdout.write(Table(header, tuple(rows), (1, 2, 3)).to_markdown())
 
