@@ -247,7 +247,7 @@ def test_a_cluster_is_refused(tmp_path: Path) -> None:
 def test_the_configuration_that_ships_has_all_conditions_and_both_kinds_of_sound() -> None:
     run = ProbeRun(read_probe("concepts"), "")
     conditions = {one.name: {q.condition for q in one.questions.questions} for one in run.planned}
-    assert conditions["smollm2-untaught--recordings"] == {"text"}
+    assert conditions["smollm2-base--recordings"] == {"text"}
     assert len(conditions["mini--recordings"]) == len(conditions["mini--synthetic"]) == 7
     for one in run.planned:
         rights: dict[tuple[object, ...], list[bool]] = {}
