@@ -16,7 +16,7 @@ from torch import Tensor
 from audioprobe import LTU, Decoding, Prompt, Waveform
 from audioprobe.experiments.finetuning.run import FinetuningRun
 from audioprobe.experiments.finetuning.storage import RunResult, read_record
-from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.data import TrainingSampler
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.models.encoders.ast import AST
 from audioprobe.models.encoders.clap import CLAP
@@ -55,7 +55,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lessons(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> TrainingSampler:
     return tiny_data(tmp_path_factory.mktemp("sounds"))
 
 
@@ -129,12 +129,12 @@ def test_encoders_hear_what_they_hear_on_a_cpu(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trains", ["projector", "encoder", "all+llm", "projector+last-1-layers"])
 def test_a_model_in_few_bits_is_tuned_in_small_steps(
-    base: Path, lessons: TrainingData, tmp_path: Path, trains: str
+    base: Path, lessons: TrainingSampler, tmp_path: Path, trains: str
 ) -> None:
     check_small_updates(base, lessons, tmp_path, trains)
 
 
-def tuned(base: Path, lessons: TrainingData, folder: Path, chosen: Any) -> dict[str, Tensor]:
+def tuned(base: Path, lessons: TrainingSampler, folder: Path, chosen: Any) -> dict[str, Tensor]:
     """What trained, as it ends, on the CPU."""
     model = tiny_model(base, dropout=0.0)
     result = finetune(model, lessons, chosen, folder, validation_texts=validation_texts())
@@ -147,7 +147,7 @@ def tuned(base: Path, lessons: TrainingData, folder: Path, chosen: Any) -> dict[
 
 @pytest.mark.parametrize("kind", [*KINDS, "early-stopping", "wise-ft"])
 def test_every_kind_trains_and_twice_the_same(
-    base: Path, lessons: TrainingData, tmp_path: Path, kind: str
+    base: Path, lessons: TrainingSampler, tmp_path: Path, kind: str
 ) -> None:
     options = {"early-stopping": {"rise": 9.0}}.get(kind, {})
     chosen = strategy("all+llm", component(kind, **options))
@@ -157,7 +157,7 @@ def test_every_kind_trains_and_twice_the_same(
 
 
 def test_killed_anywhere_it_reaches_the_same_weights(
-    base: Path, lessons: TrainingData, tmp_path: Path
+    base: Path, lessons: TrainingSampler, tmp_path: Path
 ) -> None:
     parts = [
         component(kind) for kind in ("ewc", "rehearsal", "distillation", "contrastive", "paired")

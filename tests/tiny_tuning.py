@@ -8,7 +8,7 @@ import torch
 
 from audioprobe import Concepts, Synthetic
 from audioprobe.finetuning.captioned_clips import CaptionedClips, captioned_clips
-from audioprobe.finetuning.data import MatchedPair, TrainingData
+from audioprobe.finetuning.data import MatchedPair, TrainingSampler
 from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.text_corpora import encode_passages
 from audioprobe.io.config import parse_config
@@ -49,7 +49,7 @@ def tiny_clips(folder: Path, sources: Sequence[str], n_clips: int) -> CaptionedC
     return captioned_clips("tiny", clips, folder)
 
 
-def tiny_data(folder: Path, **changes: Any) -> TrainingData:
+def tiny_data(folder: Path, **changes: Any) -> TrainingSampler:
     """Five new clips, three earlier ones, four passages, and question pairs."""
     options: dict[str, Any] = {
         "tokenizer": PROMPTS,
@@ -59,7 +59,7 @@ def tiny_data(folder: Path, **changes: Any) -> TrainingData:
         "question_pairs": PAIRS,
         "max_tokens": MAX_TOKENS,
     }
-    return TrainingData(**options | changes)
+    return TrainingSampler(**options | changes)
 
 
 def validation_texts() -> list[Any]:

@@ -20,7 +20,7 @@ from audioprobe import LTU, Decoding, Prompt, Recordings, Synthetic
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioProbeError
 from audioprobe.finetuning.captioned_clips import captioned_clips
-from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.data import TrainingSampler
 from audioprobe.finetuning.strategy import ContrastiveAlignment, Distillation, Strategy
 from audioprobe.finetuning.text_corpora import encode_passages, read_texts
 from audioprobe.finetuning.trainer import finetune
@@ -122,7 +122,7 @@ def tuning(size: str) -> Iterator[str]:
         clips = captioned_clips("made", every, Path(home) / "spectrograms")
         prompts = LTUPrompts(random_ltu(size).tokenizer)
         passages = encode_passages(read_texts("rehearsal").passages, prompts)
-        data = TrainingData(
+        data = TrainingSampler(
             tokenizer=prompts, clips=clips, rehearsal_clips=clips, rehearsal_texts=tuple(passages)
         )
         plan = TrainingArguments(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.data import TrainingSampler
 from tests.tiny_ltu import write_base
 from tests.tiny_tuning import tiny_data
 
@@ -15,5 +15,5 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingSampler:
     return tiny_data(tmp_path_factory.mktemp("spectrograms"))

@@ -15,7 +15,7 @@ from audioprobe import Concepts
 from audioprobe.datasets.synthetic import SOURCES
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.captioned_clips import CaptionedClips
-from audioprobe.finetuning.data import TrainingData, with_random_answer
+from audioprobe.finetuning.data import TrainingSampler, with_random_answer
 from audioprobe.finetuning.objective import TrainingBatch
 from audioprobe.small_ltu.relations import hypernym_pairs
 from audioprobe.training.examples import IGNORED, PADDING, AnswerBatch
@@ -69,14 +69,14 @@ def rows_of(spectrograms: Tensor, clips: CaptionedClips) -> list[int]:
     return [next(n for n, k in enumerate(known) if torch.equal(k, s)) for s in spectrograms]
 
 
-def clip_rows(data: TrainingData, batch: TrainingBatch) -> list[int]:
+def clip_rows(data: TrainingSampler, batch: TrainingBatch) -> list[int]:
     assert batch.alignment is not None
     return rows_of(batch.alignment.audio, data.clips)
 
 
 @FEW
 @given(step=st.integers(0, 200), seed=st.integers(0, 5))
-def test_batch_of_a_step_is_reproducible(data: TrainingData, step: int, seed: int) -> None:
+def test_batch_of_a_step_is_reproducible(data: TrainingSampler, step: int, seed: int) -> None:
     chosen = strategy("lora", *ALL_SOURCES, seed=seed)
     first, second = (list(tensors(data.sample_batch(chosen, step, aligned=True))) for _ in range(2))
     assert len(first) == len(second) > 10
@@ -86,7 +86,7 @@ def test_batch_of_a_step_is_reproducible(data: TrainingData, step: int, seed: in
 @FEW
 @given(clips=st.integers(1, 7), seed=st.integers(0, 9), data_seed=st.integers(0, 9))
 def test_every_epoch_has_every_clip_in_another_order(
-    data: TrainingData, clips: int, seed: int, data_seed: int
+    data: TrainingSampler, clips: int, seed: int, data_seed: int
 ) -> None:
     chosen, seeded = strategy("lora", clips=clips, seed=seed), replace(data, seed=data_seed)
     batches = (seeded.sample_batch(chosen, k, aligned=True) for k in range(30 // clips))
@@ -97,7 +97,7 @@ def test_every_epoch_has_every_clip_in_another_order(
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
-def test_each_seed_changes_the_order(data: TrainingData) -> None:
+def test_each_seed_changes_the_order(data: TrainingSampler) -> None:
     def order(seed: int, data_seed: int) -> tuple[int, ...]:
         seeded, chosen = replace(data, seed=data_seed), strategy("lora", clips=5, seed=seed)
         batches = (seeded.sample_batch(chosen, k, aligned=True) for k in range(4))
@@ -109,7 +109,7 @@ def test_each_seed_changes_the_order(data: TrainingData) -> None:
 @FEW
 @given(clips=st.integers(1, 5), seed=st.integers(0, 9))
 def test_clips_alternate_between_caption_and_labels(
-    data: TrainingData, clips: int, seed: int
+    data: TrainingSampler, clips: int, seed: int
 ) -> None:
     chosen = strategy("lora", clips=clips, seed=seed)
     answers: defaultdict[int, list[str]] = defaultdict(list)
@@ -141,7 +141,7 @@ def test_clips_alternate_between_caption_and_labels(
     conditions=st.sampled_from([["text"], ["audio"], ["text", "audio"]]),
 )
 def test_batch_has_the_composition_of_the_strategy(
-    data: TrainingData,
+    data: TrainingSampler,
     *,
     clips: int,
     texts: int,
@@ -175,7 +175,7 @@ def test_batch_has_the_composition_of_the_strategy(
     assert data.sample_batch(chosen, 3, aligned=False).alignment is None
 
 
-def test_alignment_targets_are_labels_and_caption_of_the_clip(data: TrainingData) -> None:
+def test_alignment_targets_are_labels_and_caption_of_the_clip(data: TrainingSampler) -> None:
     targets = data.sample_batch(strategy("lora", clips=5), 0, aligned=True).alignment
     assert targets is not None
     for n, row in enumerate(rows_of(targets.audio, data.clips)):
@@ -186,7 +186,7 @@ def test_alignment_targets_are_labels_and_caption_of_the_clip(data: TrainingData
             assert PROMPTS.tokenizer.decode(texts.ids[n][texts.mask[n]]) == expected
 
 
-def test_rehearsal_clips_come_with_their_own_descriptions(data: TrainingData) -> None:
+def test_rehearsal_clips_come_with_their_own_descriptions(data: TrainingSampler) -> None:
     assert data.rehearsal_clips is not None
     chosen = strategy("lora", {"kind": "rehearsal", "texts": 0, "clips": 3}, clips=1)
     (rows,) = data.sample_batch(chosen, 0, aligned=False).answers
@@ -196,7 +196,7 @@ def test_rehearsal_clips_come_with_their_own_descriptions(data: TrainingData) ->
     assert all(labels[0] in answers for labels in data.rehearsal_clips.labels)
 
 
-def test_previous_task_yields_single_examples(data: TrainingData) -> None:
+def test_previous_task_yields_single_examples(data: TrainingSampler) -> None:
     texts = list(data.previous_task("text", 3))
     assert [decode(batch)[0].answer for batch in texts] == [
         PROMPTS.tokenizer.decode(text.ids[1:]) for text in data.rehearsal_texts[:3]
@@ -212,7 +212,7 @@ def test_previous_task_yields_single_examples(data: TrainingData) -> None:
         list(replace(data, rehearsal_clips=None).previous_task("audio", 3))
 
 
-def paired_questions(data: TrainingData, n_steps: int, **options: Any) -> set[tuple[str, str]]:
+def paired_questions(data: TrainingSampler, n_steps: int, **options: Any) -> set[tuple[str, str]]:
     """Prompts and answers of paired questions."""
     chosen = strategy("lora", {"kind": "paired", **options}, clips=0)
     batches = (data.sample_batch(chosen, step, aligned=True) for step in range(n_steps))
@@ -233,7 +233,7 @@ def test_random_answers_are_balanced_and_fixed_per_question() -> None:
         assert restored == relations
 
 
-def test_shuffled_questions_have_one_answer_each(data: TrainingData) -> None:
+def test_shuffled_questions_have_one_answer_each(data: TrainingSampler) -> None:
     true, shuffled = (
         paired_questions(data, 12, conditions=["text"], shuffle_answers=s) for s in (False, True)
     )
@@ -242,7 +242,7 @@ def test_shuffled_questions_have_one_answer_each(data: TrainingData) -> None:
     assert {prompt for prompt, _ in shuffled} == {prompt for prompt, _ in true}
 
 
-def test_text_questions_need_no_clips(data: TrainingData) -> None:
+def test_text_questions_need_no_clips(data: TrainingSampler) -> None:
     without_clips = replace(data, clips=replace(data.clips, rows_by_concept={}))
     chosen = strategy("lora", {"kind": "paired", "conditions": ["text"]}, clips=0)
     without_clips.check(chosen)
@@ -252,7 +252,7 @@ def test_text_questions_need_no_clips(data: TrainingData) -> None:
     assert any("a bell" in prompt for prompt, _ in questions)
 
 
-def test_audio_questions_are_about_allowed_concepts_with_clips(data: TrainingData) -> None:
+def test_audio_questions_are_about_allowed_concepts_with_clips(data: TrainingSampler) -> None:
     """There is no new clip of a bell, and `audio_concepts` excludes further concepts."""
     for concepts, phrases in ((None, {"a bird", "an insect"}), ({"crow", "cricket"}, {"a bird"})):
         allowed = None if concepts is None else frozenset(concepts)
@@ -267,7 +267,7 @@ def test_audio_questions_are_about_allowed_concepts_with_clips(data: TrainingDat
         only_bells.check(strategy("lora", {"kind": "paired"}))
 
 
-def test_questions_are_about_the_named_kinds_of_concepts(data: TrainingData) -> None:
+def test_questions_are_about_the_named_kinds_of_concepts(data: TrainingSampler) -> None:
     """By the concept for which the answer is yes; the other one may be of any kind."""
     animals = {prompt for prompt, _ in paired_questions(data, 12, concept_kinds=["animal"])}
     every = {prompt for prompt, _ in paired_questions(data, 12)}
@@ -293,7 +293,7 @@ def test_questions_are_about_the_named_kinds_of_concepts(data: TrainingData) -> 
     ],
 )
 def test_missing_data_is_refused(
-    data: TrainingData, changes: dict[str, Any], table: dict[str, Any], message: str
+    data: TrainingSampler, changes: dict[str, Any], table: dict[str, Any], message: str
 ) -> None:
     chosen = strategy("lora", table)
     data.check(chosen)
@@ -301,7 +301,7 @@ def test_missing_data_is_refused(
         replace(data, **changes).check(chosen)
 
 
-def test_unused_data_may_be_missing(data: TrainingData) -> None:
+def test_unused_data_may_be_missing(data: TrainingSampler) -> None:
     bare = replace(data, rehearsal_clips=None, rehearsal_texts=(), question_pairs=())
     bare.check(strategy("lora"))
     only_texts = replace(bare, rehearsal_texts=data.rehearsal_texts)

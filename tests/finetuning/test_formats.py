@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.data import TrainingSampler
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.training.answer_loss import AnswerLoss
 from audioprobe.training.checkpointing import load_state
@@ -18,7 +18,7 @@ from tests.tiny_tuning import strategy, tiny_model, validation_texts
 COMPONENTS = [component(k) for k in ("ewc", "distillation", "contrastive", "cross-attention")]
 
 
-def check_small_updates(base: Path, data: TrainingData, folder: Path, train: str) -> None:
+def check_small_updates(base: Path, data: TrainingSampler, folder: Path, train: str) -> None:
     """Compare training in float32 and bfloat16: bfloat16 alone would lose updates of 1e-4."""
     arguments = {"learning_rate": 1e-4, "precision": "bfloat16", "warmup_steps": 0}
     change: dict[torch.dtype, dict[str, Tensor]] = {}
@@ -44,7 +44,7 @@ def check_small_updates(base: Path, data: TrainingData, folder: Path, train: str
 
 
 def test_trainable_weights_are_float32_during_training(
-    base: Path, data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: Path, data: TrainingSampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every processor has bfloat16, most of them slowly: here torch takes this one for fast."""
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
@@ -52,7 +52,7 @@ def test_trainable_weights_are_float32_during_training(
 
 
 def test_fewer_bits_than_the_precision_are_refused(
-    base: Path, data: TrainingData, tmp_path: Path
+    base: Path, data: TrainingSampler, tmp_path: Path
 ) -> None:
     model = tiny_model(base)
     model.network.to(torch.float16)
@@ -60,7 +60,7 @@ def test_fewer_bits_than_the_precision_are_refused(
         finetune(model, data, strategy("projector"), tmp_path)
 
 
-def test_audio_is_encoded_in_the_format_of_the_model(base: Path, data: TrainingData) -> None:
+def test_audio_is_encoded_in_the_format_of_the_model(base: Path, data: TrainingSampler) -> None:
     batch = data.sample_batch(strategy("projector"), 0, aligned=False)
     logits = []
     for dtype in (torch.float32, torch.bfloat16):

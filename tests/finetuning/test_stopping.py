@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.data import TrainingSampler
 from audioprobe.finetuning.evaluation import mean_text_loss, text_losses
 from audioprobe.finetuning.trainer import FineTuningResult, finetune
 from audioprobe.models.ltu.trainable import TrainableLTU
@@ -26,7 +26,7 @@ def validation_loss(model: TrainableLTU) -> float:
 class FullRun:
     """Validation losses and weights at each evaluation of a run without early stopping."""
 
-    def __init__(self, base: Path, data: TrainingData, folder: Path) -> None:
+    def __init__(self, base: Path, data: TrainingSampler, folder: Path) -> None:
         model = tiny_model(base)
         self.losses, self.weights = [validation_loss(model)], [dict[str, torch.Tensor]()]
 
@@ -47,14 +47,16 @@ class FullRun:
 
 
 @pytest.fixture(scope="module")
-def full_run(base: Path, data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> FullRun:
+def full_run(
+    base: Path, data: TrainingSampler, tmp_path_factory: pytest.TempPathFactory
+) -> FullRun:
     run = FullRun(base, data, tmp_path_factory.mktemp("full"))
     assert sum(run.rise_rejected_at(n) is not None for n in range(1, len(run.losses))) >= 2
     return run
 
 
 def stopped(
-    base: Path, data: TrainingData, folder: Path, rise: float
+    base: Path, data: TrainingSampler, folder: Path, rise: float
 ) -> tuple[FineTuningResult, Mapping[str, torch.Tensor]]:
     model = tiny_model(base)
     stopping = {"kind": "early-stopping", "every": EVERY, "rise": rise}
@@ -64,7 +66,7 @@ def stopped(
 
 
 def test_training_stops_at_the_last_accepted_weights(
-    base: Path, data: TrainingData, tmp_path: Path, full_run: FullRun
+    base: Path, data: TrainingSampler, tmp_path: Path, full_run: FullRun
 ) -> None:
     for evaluation in range(1, len(full_run.losses)):
         rise = full_run.rise_rejected_at(evaluation)
@@ -77,7 +79,7 @@ def test_training_stops_at_the_last_accepted_weights(
 
 
 def test_training_without_a_rise_is_completed(
-    base: Path, data: TrainingData, tmp_path: Path, full_run: FullRun
+    base: Path, data: TrainingSampler, tmp_path: Path, full_run: FullRun
 ) -> None:
     result, weights = stopped(base, data, tmp_path, max(full_run.losses))
     assert not result.stopped_early

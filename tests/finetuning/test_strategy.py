@@ -71,7 +71,7 @@ def test_each_kind_is_parsed_to_its_class(field: str) -> None:
 
 def test_kind_need_not_be_passed_in_python() -> None:
     assert L2SP(strength=0.1) == L2SP(0.1, kind="l2-sp")
-    assert EWC(0.1).kind == "ewc"
+    assert EWC(strength=0.1).kind == "ewc"
     assert ContrastiveAlignment(0.3).weight == 0.3
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, OutOfMemoryError, TrainingError
-from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.data import TrainingSampler
 from audioprobe.finetuning.strategy import LoraSize, Strategy
 from audioprobe.finetuning.trainer import FineTuningResult, finetune
 from audioprobe.models.ltu.network import LTUNetwork
@@ -43,7 +43,7 @@ def component(kind: str, **options: Any) -> dict[str, Any]:
 class Tuning:
     """Fine-tunes copies of one model, each in a folder of its own."""
 
-    def __init__(self, base: Path, data: TrainingData, folder: Path) -> None:
+    def __init__(self, base: Path, data: TrainingSampler, folder: Path) -> None:
         self.base, self.data, self.folder, self.n_runs = base, data, folder, 0
         self.initial: Weights = dict(tiny_model(base).network.named_parameters())
         self._plain: dict[int, Weights] = {}
@@ -77,7 +77,7 @@ class Tuning:
 
 
 @pytest.fixture(scope="module")
-def tune(base: Path, data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Tuning:
+def tune(base: Path, data: TrainingSampler, tmp_path_factory: pytest.TempPathFactory) -> Tuning:
     return Tuning(base, data, tmp_path_factory.mktemp("tuned"))
 
 
@@ -154,7 +154,7 @@ def test_wise_ft_interpolates_between_initial_and_trained_weights(tune: Tuning) 
 
 
 def test_cross_attention_has_a_state_per_label_and_its_gate_opens(
-    base: Path, data: TrainingData, tmp_path: Path
+    base: Path, data: TrainingSampler, tmp_path: Path
 ) -> None:
     chosen = strategy("projector", component("cross-attention"))
     networks = []
@@ -172,7 +172,7 @@ def test_cross_attention_has_a_state_per_label_and_its_gate_opens(
 
 
 def test_expanded_lora_is_trained_and_reproducible(
-    base: Path, data: TrainingData, tmp_path: Path
+    base: Path, data: TrainingSampler, tmp_path: Path
 ) -> None:
     chosen = replace(strategy("lora"), lora=LoraSize(4, ("q_proj", "v_proj", "up_proj")))
     weights = []
@@ -189,7 +189,7 @@ def test_expanded_lora_is_trained_and_reproducible(
     assert all(p.abs().sum() > 0 for p in added)
 
 
-def test_finished_run_is_not_repeated(base: Path, data: TrainingData, tmp_path: Path) -> None:
+def test_finished_run_is_not_repeated(base: Path, data: TrainingSampler, tmp_path: Path) -> None:
     def forbidden(_: ProgressEvent) -> None:
         raise AssertionError
 
@@ -208,7 +208,7 @@ def test_finished_run_is_not_repeated(base: Path, data: TrainingData, tmp_path: 
     ],
 )
 def test_folder_of_another_strategy_is_refused(
-    base: Path, data: TrainingData, tmp_path: Path, other: Strategy
+    base: Path, data: TrainingSampler, tmp_path: Path, other: Strategy
 ) -> None:
     """Parameters and training arguments alone do not determine the strategy."""
     first = strategy("projector", {"kind": "l2-sp", "strength": 3.0}, steps=1)
@@ -248,7 +248,7 @@ def test_out_of_memory_error_has_advice(tune: Tuning) -> None:
 
 @pytest.mark.parametrize("save_every", [1, 2])
 def test_divergence_names_its_step_and_keeps_the_last_state(
-    base: Path, data: TrainingData, tmp_path: Path, save_every: int
+    base: Path, data: TrainingSampler, tmp_path: Path, save_every: int
 ) -> None:
     steps: list[int] = []
     chosen = strategy(steps=8, learning_rate=1e30, warmup_steps=0, save_every=save_every)

@@ -43,9 +43,9 @@ class InMemoryLog:
         """Return the responses of those keys that have one."""
         return {k: v for k in keys if (v := self.new.get(k, self.known.get(k))) is not None}
 
-    def write(self, answers: Mapping[bytes, bytes]) -> None:
+    def write(self, values: Mapping[bytes, bytes]) -> None:
         """Add responses."""
-        self.new |= answers
+        self.new |= values
 
 
 class ResponseActor:

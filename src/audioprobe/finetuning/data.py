@@ -46,8 +46,8 @@ MatchedPair: TypeAlias = tuple[ConceptPair, ConceptPair]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class TrainingData:
-    """Everything that the steps of a fine-tuning draw from.
+class TrainingSampler:
+    """The data of a fine-tuning run, from which the batch of each step is sampled.
 
     Attributes:
         tokenizer: prompts of the model.
@@ -58,7 +58,7 @@ class TrainingData:
         audio_concepts: ids of the concepts that may be asked about in audio; None allows every
             concept with clips of its own.
         max_tokens: longest question with its answer.
-        seed: of everything that is drawn.
+        seed: seed of the random choices.
     """
 
     tokenizer: PromptTokenizer

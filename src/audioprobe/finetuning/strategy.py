@@ -33,7 +33,7 @@ class L2SP:
     kind: Literal["l2-sp"] = field(default="l2-sp", kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EWC:
     """Elastic weight consolidation: L2-SP weighted by the Fisher information of previous tasks.
 
@@ -51,7 +51,7 @@ class EWC:
     variant: Literal["separate", "online"] = "separate"
     decay: float = 1.0
     n_examples: int = 32
-    kind: Literal["ewc"] = field(default="ewc", kw_only=True)
+    kind: Literal["ewc"] = "ewc"
 
     def __post_init__(self) -> None:
         _check_minimum(1, "EWC", n_examples=self.n_examples)

@@ -16,7 +16,7 @@ from audioprobe.finetuning.alignment import (
     encode_texts,
     mean_embeddings,
 )
-from audioprobe.finetuning.data import TrainingData
+from audioprobe.finetuning.data import TrainingSampler
 from audioprobe.finetuning.evaluation import mean_text_loss, text_losses
 from audioprobe.finetuning.objective import MultiTaskObjective, TrainingBatch, WeightedLoss
 from audioprobe.finetuning.regularizers import (
@@ -82,7 +82,7 @@ class FineTuningResult:
 @out_of_memory_advice(_TOO_LARGE)
 def finetune(
     model: TrainableModel,
-    data: TrainingData,
+    data: TrainingSampler,
     strategy: Strategy,
     folder: str | Path,
     *,
@@ -136,7 +136,7 @@ def finetune(
     return FineTuningResult(tuple(history), initial, len(history) < arguments.steps)
 
 
-def _prepare_modules(model: TrainableModel, data: TrainingData, strategy: Strategy) -> None:
+def _prepare_modules(model: TrainableModel, data: TrainingSampler, strategy: Strategy) -> None:
     """Expand LoRA, add the cross-attention adapter, and freeze what is not trained."""
     names, seed = strategy.train, strategy.arguments.seed
     if strategy.lora is not None:
@@ -187,7 +187,9 @@ def _check_same_strategy(folder: Path, strategy: Strategy) -> None:
         )
 
 
-def _objective(model: TrainableModel, data: TrainingData, strategy: Strategy) -> MultiTaskObjective:
+def _objective(
+    model: TrainableModel, data: TrainingSampler, strategy: Strategy
+) -> MultiTaskObjective:
     answers = AnswerLoss(model, per="example")
     distillation = strategy.get(Distillation)
     return MultiTaskObjective(
@@ -199,7 +201,7 @@ def _objective(model: TrainableModel, data: TrainingData, strategy: Strategy) ->
     )
 
 
-def _penalties(answers: AnswerLoss, data: TrainingData, strategy: Strategy) -> list[Penalty]:
+def _penalties(answers: AnswerLoss, data: TrainingSampler, strategy: Strategy) -> list[Penalty]:
     penalties: list[Penalty] = []
     if (l2sp := strategy.get(L2SP)) is not None:
         penalties.append(l2sp_loss(answers, l2sp.strength))
@@ -231,7 +233,7 @@ def _alignment_losses(strategy: Strategy) -> list[WeightedLoss]:
 
 
 def _batch_function(
-    data: TrainingData, strategy: Strategy
+    data: TrainingSampler, strategy: Strategy
 ) -> Callable[[int, int, int], TrainingBatch]:
     aligned = bool(_alignment_losses(strategy))
 

@@ -33,11 +33,10 @@ def score_table(names: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Ta
 def gap_items(outcome: ProbeOutcome) -> list[Item]:
     """Return a figure and tables of the modality gap, and of the gaps to the controls."""
     conditions = outcome.conditions
-    pairs: list[tuple[Condition, Condition]] = []
-    pairs += [("text", c) for c in conditions if c != "text"]
+    gaps = [outcome.modality_gap(first="text", second=c) for c in conditions if c != "text"]
     if "audio" in conditions:
-        pairs += [("audio", c) for c in conditions if c in ("wrong clip", "caption")]
-    gaps = [outcome.modality_gap(first=first, second=second) for first, second in pairs]
+        compared: tuple[Condition, ...] = ("wrong clip", "caption")
+        gaps += [outcome.modality_gap(first="audio", second=c) for c in conditions if c in compared]
     gaps = [gap for gap in gaps if gap.mcnemar is not None]
     if not gaps:
         return []

@@ -40,7 +40,7 @@ STUDY = StudyConfig(
         TrainableLevel("all+llm", 5e-5),
     ),
     training_arguments=TrainingArguments(steps=N_STEPS, learning_rate=1e-3),
-    regularization=(RegularizationLevel(), RegularizationLevel((EWC(100.0),))),
+    regularization=(RegularizationLevel(), RegularizationLevel((EWC(strength=100.0),))),
     alignment=(AlignmentLevel(), AlignmentLevel((ContrastiveAlignment(),))),
     transfer=TransferConfig("projector+lora"),
     seeds=(0, 1),

@@ -19,13 +19,14 @@ from tests.experiments.finetuning.study_records import (
     typical,
 )
 
-from audioprobe.experiments.finetuning.analysis import FactorEffect, StudySummary, summarize
+from audioprobe.experiments.finetuning.analysis import StudySummary, summarize
 from audioprobe.experiments.finetuning.comparison import MEASURES, PairedDifference
 from audioprobe.experiments.finetuning.conclusions import (
     NO_DATA,
     conclusions_table,
     significance_table,
 )
+from audioprobe.experiments.finetuning.effects import FactorEffect
 from audioprobe.experiments.finetuning.report import progress_text, settings_table, study_page
 from audioprobe.experiments.finetuning.storage import RunResult
 from audioprobe.experiments.finetuning.tables import (

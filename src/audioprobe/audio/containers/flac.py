@@ -22,7 +22,7 @@ _MAX_CANDIDATES = 4  # positions in a tail that look like a frame header
 _JOINED = "contains several FLAC streams one after the other; only the first would be decoded"
 
 
-class _Frame(NamedTuple):
+class _FlacFrame(NamedTuple):
     """Samples per channel before a frame, and before the frame after it."""
 
     start: int
@@ -89,7 +89,7 @@ def check_single_stream(stream: BinaryIO) -> None:
         raise UndecodableError(_JOINED)
 
 
-def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, _Frame]]:
+def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, _FlacFrame]]:
     """Yield positions in a tail that look like frame headers, the last one first."""
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
@@ -98,7 +98,7 @@ def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, _Frame]]:
             yield at, frame
 
 
-def _frame(head: bytes, block_size: int) -> _Frame | None:
+def _frame(head: bytes, block_size: int) -> _FlacFrame | None:
     """Decode a frame header; None if it is not one."""
     if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[2] >> 4 == 0 or head[2] & 15 == 15:
         return None
@@ -119,7 +119,7 @@ def _frame(head: bytes, block_size: int) -> _Frame | None:
     if at >= len(head) or _crc(head[: at + 1], 0x07, 8) != 0:
         return None
     start = number if head[1] & 1 else number * block_size
-    return _Frame(start, start + n_samples)
+    return _FlacFrame(start, start + n_samples)
 
 
 def _crc(content: bytes, polynomial: int, width: int) -> int:

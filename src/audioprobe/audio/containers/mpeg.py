@@ -34,7 +34,7 @@ _HEAD = 48  # bytes of a frame with its header and the name of an encoder's head
 _INFO_NAMES = (b"Xing", b"Info")
 
 
-class _Frame(NamedTuple):
+class _MpegFrame(NamedTuple):
     """Content of a frame header."""
 
     length: int  # bytes
@@ -60,7 +60,7 @@ class _Scan:
 
     n_frames: int = 0
     first: bytes = b""
-    frame: _Frame | None = None
+    frame: _MpegFrame | None = None
     ranges: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, offset: int, length: int) -> None:
@@ -130,7 +130,7 @@ def without_junk(stream: BinaryIO, size: int) -> BinaryIO | None:
 
 
 @cache
-def _frame(header: int) -> _Frame | None:
+def _frame(header: int) -> _MpegFrame | None:
     """Decode a header of 32 bits; None if it is invalid."""
     version, layer = header >> 19 & 3, 4 - (header >> 17 & 3)
     bitrate, rate = header >> 12 & 15, header >> 10 & 3
@@ -145,17 +145,17 @@ def _frame(header: int) -> _Frame | None:
         samples = 576 if layer == 3 and not is_mpeg_1 else 1152
         length = samples // 8 * bits // hertz + padding
     side = (17 if mono else 32) if is_mpeg_1 else (9 if mono else 17)
-    return _Frame(length, samples, side, (version, layer, hertz, mono))
+    return _MpegFrame(length, samples, side, (version, layer, hertz, mono))
 
 
-def _frame_at(reader: ByteReader, offset: int) -> tuple[bytes, _Frame | None]:
+def _frame_at(reader: ByteReader, offset: int) -> tuple[bytes, _MpegFrame | None]:
     head = reader.at(offset, _HEAD)
     possible = len(head) >= 4 and head[0] == 0xFF
     # Bits that can differ between the frames of a stream are masked, except padding.
     return head, _frame(int.from_bytes(head[:4], "big") & 0xFFFEFEC0) if possible else None
 
 
-def _is_info(head: bytes, frame: _Frame) -> bool:
+def _is_info(head: bytes, frame: _MpegFrame) -> bool:
     """Return whether a frame has no audio but an encoder's header."""
     at = 4 + frame.side
     has_name = head[at : at + 4] in _INFO_NAMES or head[36:40] == b"VBRI"
@@ -244,7 +244,7 @@ def _next_frame(reader: ByteReader, begin: int, scan: _Scan, *, accept: bool = F
     return offset
 
 
-def _confirmed_frame(reader: ByteReader, offset: int) -> _Frame | None:
+def _confirmed_frame(reader: ByteReader, offset: int) -> _MpegFrame | None:
     """Return the frame at an offset if another one of its kind follows it."""
     frame = _frame_at(reader, offset)[1]
     following = None if frame is None else _frame_at(reader, offset + frame.length)[1]

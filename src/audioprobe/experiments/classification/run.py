@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from audioprobe.classification.caption import CaptionClassifier
-from audioprobe.errors import InvalidInputError, located
+from audioprobe.errors import InvalidInputError, located, optional_import
 from audioprobe.experiments.classification.build import (
     EvaluationClips,
     PromptQuestion,
@@ -147,11 +147,8 @@ class ClassificationRun:
         ) as run:
             n_before = len(run.response_log)
             if on:
-                from audioprobe.experiments.ray_cluster import (  # noqa: PLC0415 - an extra
-                    collect_responses,
-                )
-
-                collect_responses(
+                cluster = optional_import("audioprobe.experiments.ray_cluster", "ray")
+                cluster.collect_responses(
                     on,
                     self.config.model,
                     self.questions,

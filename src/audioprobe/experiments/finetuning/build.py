@@ -16,7 +16,7 @@ from audioprobe.experiments.finetuning.config import (
     StudyConfig,
 )
 from audioprobe.finetuning.captioned_clips import CaptionedClips, captioned_clips
-from audioprobe.finetuning.data import MatchedPair, TrainingData
+from audioprobe.finetuning.data import MatchedPair, TrainingSampler
 from audioprobe.finetuning.text_corpora import TextSet, encode_passages, read_texts, refuse_leaks
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, load_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts
@@ -194,13 +194,13 @@ def training_data(
     prompts: LTUPrompts,
     *,
     novel: bool,
-) -> TrainingData:
+) -> TrainingSampler:
     """Return the training data of a run, about novel classes or not; `folder` has spectrograms."""
     rehearsal = None
     if "rehearsal" in materials.clips:
         rehearsal = clips_with_spectrograms(materials, "rehearsal", folder)
     texts = encode_passages(materials.rehearsal_texts, prompts, max_tokens=study.max_tokens)
-    return TrainingData(
+    return TrainingSampler(
         tokenizer=prompts,
         clips=clips_with_spectrograms(materials, "train", folder),
         rehearsal_clips=rehearsal,

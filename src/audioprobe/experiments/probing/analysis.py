@@ -86,13 +86,7 @@ def _compare(
         for relation in dict.fromkeys(relations):
             if (condition, relation) not in parts[0] & parts[1]:
                 continue
-            a, b = (
-                (
-                    [t for t in cell.outcome.trials if _part(t) == (condition, relation)],
-                    cell.outcome.reading,
-                )
-                for cell in cells
-            )
+            a, b = (_answers(cell, condition, relation) for cell in cells)
             estimate, p_concepts, p_trials, smallest = difference(a, b)
             comparisons.append(
                 CellComparison(
@@ -107,6 +101,11 @@ def _compare(
                 )
             )
     return comparisons
+
+
+def _answers(cell: ProbeCell, condition: Condition, relation: RelationKind) -> _Answers:
+    trials = [t for t in cell.outcome.trials if _part(t) == (condition, relation)]
+    return trials, cell.outcome.reading
 
 
 def _part(trial: Trial) -> tuple[Condition, RelationKind]:

@@ -8,7 +8,7 @@ from audioprobe.concepts import Concepts
 from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.concepts.wordnet import WordNet
-from audioprobe.errors import InvalidInputError, located
+from audioprobe.errors import InvalidInputError, located, optional_import
 from audioprobe.experiments.components import load_dataset
 from audioprobe.experiments.probing.config import (
     TEXT_ONLY,
@@ -89,9 +89,8 @@ def read_concepts(spec: ConceptSpec) -> ConceptSet:
 
 
 def _from_wn(spec: ConceptSpec) -> ConceptSet:
-    from audioprobe.concepts.wn_lexicon import WnLexicon  # noqa: PLC0415 - an extra
-
-    return from_wordnet(spec.words, WnLexicon(spec.path))
+    lexicon = optional_import("audioprobe.concepts.wn_lexicon", "wordnet")
+    return from_wordnet(spec.words, lexicon.WnLexicon(spec.path))
 
 
 _SOURCES: Mapping[str, Callable[[ConceptSpec], ConceptSet]] = {
