@@ -1,1 +1,1 @@
-"""From a configuration to a result; joins backends and studies."""
+"""Experiments: each one is read from a configuration file, run, analysed and reported."""

@@ -1,4 +1,4 @@
-"""Components and data sets that a configuration names."""
+"""Components (backends with options) and data sets that a configuration names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +19,8 @@ class ComponentSpec:
     """A backend and its options.
 
     Attributes:
-        name: as `audioprobe backends` lists it, "NAME" or "NAME:ARGUMENT".
-        options: its keyword arguments.
+        name: name as `audioprobe backends` lists it: "NAME" or "NAME:ARGUMENT".
+        options: keyword arguments of the backend.
     """
 
     name: str
@@ -28,15 +28,15 @@ class ComponentSpec:
 
 
 def load_dataset(spec: ComponentSpec, mapping: str = "") -> Dataset:
-    """Load a data set and rename its labels.
+    """Load a data set, and rename its labels if a mapping is given.
 
     Args:
-        spec: the data set.
-        mapping: a table with the columns label and name (see `datasets.relabelled`): its path, or
-            the name of one that ships; "" keeps the labels.
+        spec: name and options of the data set.
+        mapping: table with the columns label and name (see `datasets.relabelled`): a path, or the
+            name of a shipped table; "" keeps the labels.
 
     Raises:
-        AudioProbeError: as `registry.load` and `datasets.relabelled`.
+        AudioProbeError: see `registry.load` and `datasets.relabelled`.
     """
     dataset = load("dataset", spec.name, **spec.options)
     if mapping:
@@ -45,7 +45,7 @@ def load_dataset(spec: ComponentSpec, mapping: str = "") -> Dataset:
 
 
 def find_table(name: str, folder: Path) -> Path:
-    """Return the path of a table that ships in a folder, or else `name` as a path."""
+    """Return the path of the shipped table of this name, or `name` as a path if there is none."""
     shipped = folder / f"{name}.csv"
     return shipped if shipped.is_file() else Path(name).expanduser()
 
@@ -54,8 +54,8 @@ def check_names(kind: str, names: Sequence[str]) -> None:
     """Check that names are unique and can be file names.
 
     Raises:
-        InvalidInputError: if two are equal, or one has characters other than letters, digits, "-"
-            and "_".
+        InvalidInputError: if two names are equal, or a name has characters other than letters,
+            digits, "-" and "_".
     """
     if len(set(names)) < len(names):
         raise InvalidInputError(

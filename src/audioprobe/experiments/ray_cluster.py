@@ -1,8 +1,9 @@
-"""Responses of a run, collected by actors on a Ray cluster; importing this needs the extra `ray`.
+"""Collect the responses of a run on a Ray cluster; importing this module needs the extra `ray`.
 
-Each actor holds the model, and reads and processes one clip at a time. The driver only writes
-responses to the log of the run; results are then computed from the log as they are without a
-cluster. An actor that dies is replaced, and its clip is processed again.
+An actor is a process of the cluster that has loaded the model; it processes one clip at a time. The
+driver is the process that starts the actors. The driver only writes the responses to the response
+log of the run; results are then computed from the log as in a run without a cluster. If an actor
+dies, Ray replaces it and repeats its clip.
 """
 
 import os
@@ -28,33 +29,39 @@ with needs_extra("ray"):
     import ray.data
 
 LOCAL = "ray"
-"""The address that starts a cluster on this machine."""
+"""Address that starts a cluster on this machine."""
 
 
 @dataclass
 class InMemoryLog:
-    """A response log in memory: known responses, and those that are new."""
+    """Response log in memory, with known and new responses by key.
+
+    Attributes:
+        known: responses that existed before.
+        new: responses that were added.
+        path: placeholder for the path of a log file.
+    """
 
     known: dict[bytes, bytes] = field(default_factory=dict)
     new: dict[bytes, bytes] = field(default_factory=dict)
     path: Path = Path("memory")
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the responses of those keys that have one."""
+        """Return the responses by key; keys that have no response are omitted."""
         return {k: v for k in keys if (v := self.new.get(k, self.known.get(k))) is not None}
 
     def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Add responses."""
+        """Add responses by key."""
         self.new |= values
 
 
 class ResponseActor:
-    """A Ray actor that holds the model and responds to prompts about single clips.
+    """Ray actor that loads the model and returns its responses to prompts about single clips.
 
     Args:
-        model: the model's spec.
+        model: name and options of the model.
         questions: all questions of the run.
-        known: a Ray reference to the responses that exist already.
+        known: Ray reference to the responses that already exist.
     """
 
     def __init__(
@@ -72,7 +79,10 @@ class ResponseActor:
         ]
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Process a batch of one clip; a failed clip has no response and fails again at home."""
+        """Return the new responses about the clip of a batch.
+
+        If the clip fails, it has no response; the driver then records the failure.
+        """
         (content,) = batch["clip"]
         (number,) = batch["question"]
         self._log.new = {}
@@ -90,15 +100,15 @@ def collect_responses(
     n_workers: int,
     progress: ProgressCallback,
 ) -> None:
-    """Add the missing responses of a run to its log.
+    """Add the missing responses of a run to its response log.
 
     Args:
-        address: "ray" for this machine, or that of a cluster: "ray://host:10001". The actors read
-            the clips: files must exist there under the same paths.
-        model: the model's spec.
-        questions: the prompts of each evaluation set.
-        log: of the run, in this process.
-        n_workers: number of actors that hold the model.
+        address: "ray" for this machine, or the address of a cluster such as "ray://host:10001". The
+            audio files must exist on the cluster under the same paths.
+        model: name and options of the model.
+        questions: clips and prompts of each evaluation set.
+        log: response log of the run, in this process.
+        n_workers: number of actors; each actor loads the model.
         progress: called after every clip.
     """
     rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The folder of an experiment: its start, its clips, the training clips among them, its results."""
+"""Metadata in the folder of an experiment: starts, clips, clips used in training, and results."""
 
 import hashlib
 import subprocess
@@ -21,17 +21,17 @@ from audioprobe.types import Clip
 
 T = TypeVar("T")
 
-_DIGITS = 16  # of digests, hexadecimal
-_SHOWN = 5  # clips that a sentence names
+_DIGITS = 16  # number of hexadecimal digits of a digest
+_SHOWN = 5  # maximum number of clips that a sentence names
 
 RESULTS = "results"
-"""Folder of a run that holds a file for each of its parts."""
+"""Name of the folder with one result file for each part of a run."""
 
 Notify = Callable[[str], None]
-"""Called with a sentence that users should read."""
+"""Callback that receives notices for the user, one sentence each."""
 
 TrainingClips = Mapping[str, Mapping[str, tuple[str, ...]]]
-"""Ids of clips that a model was trained on, by evaluation set and training data."""
+"""Ids of clips that a model was trained on, by evaluation set and name of the training data."""
 
 
 @contextmanager
@@ -49,17 +49,17 @@ def open_experiment(
     """Open the folder of an experiment and report what changed since its last start.
 
     Args:
-        folder: of the run; an interrupted run resumes.
-        config: of the run.
-        text: the config as it was written.
-        pinned: what else a result depends on, as JSON data.
-        digests: of the audio, by evaluation set and clip.
+        folder: folder of the run; an interrupted run resumes.
+        config: configuration of the run.
+        text: text of the configuration.
+        pinned: everything else that results depend on, as JSON data.
+        digests: digests of the audio, by evaluation set and clip.
         trained_on: clips that a model was trained on.
-        n_clips: by evaluation set.
+        n_clips: number of clips, by evaluation set.
         notify: called with notices about changed audio and training clips.
 
     Raises:
-        InvalidInputError: as `open_run`.
+        InvalidInputError: see `open_run`.
     """
     start = {**run_start(), "training clips": trained_on}
     with open_run(
@@ -78,12 +78,12 @@ def open_experiment(
 
 
 def run_start() -> dict[str, object]:
-    """Return what is recorded at every start of a run."""
+    """Return the data recorded at every start of a run: time, versions and commit."""
     return {"time": now(), "versions": versions(), "commit": _commit()}
 
 
 def _commit() -> str:
-    """Return the commit of the working directory, with "+" if files differ; "" without one."""
+    """Return the commit of the working directory, with "+" if files differ; "" if unknown."""
     try:
         process = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"],  # noqa: S607
@@ -98,9 +98,9 @@ def _commit() -> str:
 
 
 def config_difference(older: str, config: object) -> str | None:
-    """Return why a run with an older config text cannot resume; None if both mean the same.
+    """Return why a run with an older config text cannot resume; None if both configs are equal.
 
-    Comments, the order of keys and written defaults make no difference.
+    Comments, the order of keys and explicitly written default values make no difference.
     """
     try:
         before = parse_config(type(config), tomllib.loads(older), "the older configuration")
@@ -127,9 +127,9 @@ def notify_reuse(models: Sequence[CachedModel], n_before: int, notify: Notify) -
     """Report how many prompts of a resumed run were sent, and how many responses were reused.
 
     Args:
-        models: that read from the run's folder.
-        n_before: responses in the folder before this start; nothing is reported if there are none.
-        notify: called with the sentence.
+        models: models that reuse responses from the run's folder.
+        n_before: number of responses in the folder before this start; if 0, nothing is reported.
+        notify: called with the notice.
     """
     if n_before:
         n_hits, n_misses = sum(m.n_hits for m in models), sum(m.n_misses for m in models)
@@ -144,17 +144,19 @@ def find_training_clips(
     familiar: bool | None,
     allowed: bool,
 ) -> dict[str, tuple[str, ...]]:
-    """Return the ids of clips that a model was trained on, by training data.
+    """Return the ids of clips that a model was trained on, by name of the training data.
 
     Args:
-        name: of the evaluation set.
-        clips: of the evaluation set.
-        model: that states its training data, or not.
-        familiar: as in the config.
-        allowed: continue if clips that are called unfamiliar were used in training.
+        name: name of the evaluation set.
+        clips: clips of the evaluation set.
+        model: model; if it does not state its training data, the result is empty.
+        familiar: whether the config says that the model was trained on such audio; None if unknown.
+        allowed: whether to continue if the config says "not familiar" but clips were used in
+            training.
 
     Raises:
-        InvalidInputError: if clips that are called unfamiliar were used in training.
+        InvalidInputError: if `familiar` is false, clips were used in training, and `allowed` is
+            false.
     """
     trained_on = training_clips(clips, model)
     if familiar is False and not allowed:
@@ -181,8 +183,8 @@ def clip_digests(clips: Iterable[Clip]) -> dict[str, str]:
 def audio_digests(clips: Iterable[Clip]) -> dict[str, str]:
     """Return the SHA-256 of each clip's audio, by id (16 hex digits).
 
-    The digest is that of the file's bytes (each file is read once) or of the samples of a clip in
-    memory. For an unreadable file the value is the cause.
+    A clip of a file has the digest of the file's bytes (each file is read once); a clip in memory
+    has the digest of its samples. For an unreadable file, the value is the cause of the failure.
     """
     of_file = cache(_file_digest)
     digests = {}
@@ -205,14 +207,14 @@ def _file_digest(path: Path) -> str:
 
 
 def read_results(folder: Path, names: Sequence[str]) -> list[str]:
-    """Read the results that a finished run left in its folder.
+    """Read the result files of a finished run.
 
     Args:
-        folder: of the run.
-        names: of the results, without ".json".
+        folder: folder of the run.
+        names: names of the result files, without ".json".
 
     Returns:
-        The text of each file.
+        The text of each file, in the order of `names`.
 
     Raises:
         InvalidInputError: if a result is missing (the run is not finished) or unreadable.

@@ -1,4 +1,7 @@
-"""Scores of a classification run: every cell with intervals, every prompt level against the first.
+"""Metrics of a classification run, with confidence intervals and comparisons of prompt levels.
+
+A "cell" is the result of one prompt level on one evaluation set. Every prompt level is compared
+with the first prompt level on the same evaluation set.
 
 Clips without reference labels are counted and excluded from all metrics.
 """
@@ -36,11 +39,11 @@ class LabelScore:
     """Metrics of one label of a cell.
 
     Attributes:
-        label: its name.
-        n_positive: clips that have it.
-        auc: with its interval; undefined without positives or negatives.
-        average_precision: the same.
-        f1: at the cell's threshold policy, without interval.
+        label: name of the label.
+        n_positive: number of clips that have the label.
+        auc: AUC with its interval; undefined if there is no positive or no negative clip.
+        average_precision: average precision with its interval; undefined in the same cases.
+        f1: F1 at the thresholds of the cell, without interval; None if the label has no threshold.
     """
 
     label: str
@@ -52,18 +55,19 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """A prompt level minus the first one, on the clips that both have scores for.
+    """Difference between a prompt level and the first one, on the clips that both have scores for.
 
     Attributes:
-        difference: of the macro AUCs, with the interval of paired resamples.
-        p_value: of a permutation test; None if the difference is undefined.
-        adjusted: the same, Holm-corrected for all prompt levels of the evaluation set.
-        detectable: the true difference that this test would find with 80 % power after the
+        difference: difference of the macro AUCs, with the confidence interval of a paired
+            bootstrap.
+        p_value: p-value of a permutation test; None if the difference is undefined.
+        adjusted: p-value after Holm's correction for all prompt levels of the evaluation set.
+        detectable: smallest true difference that this test would find with 80 % power after the
             correction; None if there is no interval, or no p-value can be small enough.
-        smallest_p_value: that a test with this number of groups can give.
-        smallest_adjusted: the same after the correction.
+        smallest_p_value: smallest p-value that a test with this number of groups can give.
+        smallest_adjusted: `smallest_p_value` after Holm's correction.
         n_groups: number of groups that are permuted.
-        unit: of permutation: "groups", or "clips" if no clip has a group.
+        unit: unit of the permutation: "groups", or "clips" if no clip has a group.
     """
 
     difference: Estimate
@@ -78,26 +82,28 @@ class Gain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellScore:
-    """Metrics of one cell.
+    """Metrics of one cell (one prompt level on one evaluation set).
 
     Attributes:
-        evaluation_set: its name.
-        prompt_level: its name.
+        evaluation_set: name of the evaluation set.
+        prompt_level: name of the prompt level.
         familiar: whether the model was trained on such audio; None if unknown.
-        auc: macro mean over the labels whose AUC is defined.
-        average_precision: the same of average precision.
-        f1: the same of F1.
+        auc: mean AUC over the labels whose AUC is defined (macro).
+        average_precision: mean average precision over the labels for which it is defined (macro).
+        f1: mean F1 over the labels that have a threshold (macro).
         threshold_policy: how the thresholds were chosen.
-        gain: over the first prompt level; None for the first itself.
+        gain: difference from the first prompt level; None for the first prompt level itself.
         labels: one entry per label.
-        hierarchy_distance: mean steps from the best label to the nearest correct one, over clips
-            with labels; None if the data set has no hierarchy.
-        hierarchical_f1: F1 over all pairs of clip and label at the same thresholds, with the
-            ancestors of labels on both sides; None if the data set has no hierarchy.
-        n_clips: clips that the metrics rest on.
-        n_failed: clips without scores.
-        n_unannotated: clips with scores and without reference labels.
-        n_abstained: clips in which the model recognised nothing, among `n_clips`.
+        hierarchy_distance: mean number of steps in the label hierarchy from the label with the
+            highest score to the nearest correct label, over clips with labels; None if the data set
+            has no hierarchy.
+        hierarchical_f1: F1 over all pairs of clip and label at the same thresholds, where
+            predictions and reference labels include the ancestors of each label; None if the data
+            set has no hierarchy.
+        n_clips: number of clips that the metrics are computed from.
+        n_failed: number of clips without scores.
+        n_unannotated: number of clips that have scores but no reference labels.
+        n_abstained: number of clips among `n_clips` in which the model recognised nothing.
     """
 
     evaluation_set: str
@@ -118,18 +124,18 @@ class CellScore:
 
     @property
     def name(self) -> str:
-        """The names of both parts."""
+        """Names of the evaluation set and the prompt level."""
         return f"{self.evaluation_set}: {self.prompt_level}"
 
 
 def score_cells(
     cells: Sequence[ClassificationCell], config: ClassificationConfig
 ) -> tuple[CellScore, ...]:
-    """Compute the metrics of every cell, and compare it with the first of its evaluation set.
+    """Compute the metrics of every cell, and compare it with the first prompt level.
 
     Args:
-        cells: of a run, in its order.
-        config: of the run.
+        cells: all cells of a run, in its order.
+        config: configuration of the run.
     """
     labelled = {(cell.evaluation_set, cell.prompt_level): LabelledScores(cell) for cell in cells}
     sources = {each.name: each.thresholds_from for each in config.evaluation_sets}

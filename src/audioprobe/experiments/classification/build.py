@@ -1,4 +1,4 @@
-"""Build what a classification config names: clips and prompts."""
+"""Load the clips and fill in the prompts that a classification config names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,14 +27,14 @@ DESCRIPTIONS = Path(__file__).parent / "descriptions"
 
 @dataclass(frozen=True, slots=True)
 class EvaluationClips:
-    """The clips of an evaluation set.
+    """Clips of an evaluation set.
 
     Attributes:
-        name: of the evaluation set.
-        dataset: that they come from.
-        clips: in order.
+        name: name of the evaluation set.
+        dataset: data set that the clips come from.
+        clips: clips, in the order of the data set.
         labels: class names.
-        familiar: as in the config.
+        familiar: whether the model was trained on such audio; None if unknown.
     """
 
     name: str
@@ -46,12 +46,12 @@ class EvaluationClips:
 
 @dataclass(frozen=True, slots=True)
 class PromptQuestion:
-    """A prompt level filled in for one evaluation set.
+    """Question of a prompt level, filled in for one evaluation set.
 
     Attributes:
-        name: of the prompt level.
-        text: the question.
-        examples: shown before it.
+        name: name of the prompt level.
+        text: text of the question.
+        examples: in-context examples that precede the question.
     """
 
     name: str
@@ -60,7 +60,7 @@ class PromptQuestion:
 
     @property
     def n_characters(self) -> int:
-        """Characters of text in one prompt."""
+        """Number of characters of text in one prompt."""
         return len(self.text) + sum(len(e.question) + len(e.answer) for e in self.examples)
 
 
@@ -68,7 +68,8 @@ def load_clips(config: EvaluationSet) -> EvaluationClips:
     """Load the clips of an evaluation set.
 
     Raises:
-        InvalidInputError: if there are none, or none has one of the labels.
+        InvalidInputError: if there are no clips, the data set lacks a label of the config, or no
+            clip has one of the labels.
     """
     with located(f"{config.name}: dataset"):
         dataset = load_dataset(config.dataset, config.mapping)
@@ -94,17 +95,18 @@ def load_clips(config: EvaluationSet) -> EvaluationClips:
 
 
 def refuse_leaking(config: ClassificationConfig, sets: Sequence[EvaluationClips]) -> None:
-    """Refuse splits that share a group or a recording with a split that they must not know.
+    """Check that examples and tuning clips share no group or recording with evaluated clips.
 
-    Such splits are those that in-context examples are drawn from and those that thresholds are
-    tuned on.
+    In-context examples must not come from the recordings that are evaluated, and neither must the
+    clips that thresholds are tuned on.
 
     Args:
-        config: of the run.
-        sets: the clips of its evaluation sets, in order.
+        config: configuration of the run.
+        sets: clips of the evaluation sets, in the order of the config.
 
     Raises:
-        InvalidInputError: names groups or clips, and their splits.
+        InvalidInputError: if splits share a group or a recording; the message names the splits and
+            the groups or clips.
     """
     example_splits = {level.examples_split for level in config.prompt_levels if level.examples}
     by_name = {each.name: each for each in config.evaluation_sets}
@@ -120,10 +122,10 @@ def refuse_leaking(config: ClassificationConfig, sets: Sequence[EvaluationClips]
 def refuse_changed(
     result: ClassificationResult, clips: EvaluationClips, question: PromptQuestion
 ) -> None:
-    """Refuse a stored result whose clips, labels or question differ from those of the config.
+    """Check that a stored result has the clips, labels and question of the config.
 
     Raises:
-        InvalidInputError: names what differs.
+        InvalidInputError: if they differ; the message names what differs.
     """
     clip_ids = {*result.clip_ids, *(failure.clip_id for failure in result.failures)}
     stored = clip_ids, result.labels, result.provenance.options.get("question")
@@ -137,15 +139,15 @@ def refuse_changed(
 
 
 def read_prompts(config: ClassificationConfig) -> dict[str, PromptTemplate]:
-    """Read the prompts of a run: those of its file, or those that ship."""
+    """Read the prompt templates of a run from its file, or the shipped ones if it has no file."""
     return read_templates(config.prompt_file) if config.prompt_file else shipped_templates()
 
 
 def prompt_level(spec: PromptSpec, prompts: dict[str, PromptTemplate]) -> PromptLevel:
-    """Return a prompt level with its prompt.
+    """Return the prompt level that a spec describes, with its prompt template.
 
     Raises:
-        InvalidInputError: if the prompt is unknown, or the control does not fit it.
+        InvalidInputError: if the prompt is unknown, or the control is impossible with this prompt.
     """
     if spec.prompt not in prompts:
         raise InvalidInputError(
@@ -160,7 +162,8 @@ def fill_prompt(
     """Fill in a prompt level for an evaluation set.
 
     Raises:
-        InvalidInputError: if descriptions are missing, or there are too few examples.
+        InvalidInputError: if descriptions of labels are missing, or the split has too few clips for
+            the examples.
     """
     text = level.question(
         clips.labels,

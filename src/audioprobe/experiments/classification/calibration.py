@@ -18,14 +18,16 @@ from audioprobe.types import Estimate
 
 @dataclass(frozen=True, slots=True)
 class CalibrationResult:
-    """Calibration of one cell, scaled by one logistic curve over all labels.
+    """Calibration of one cell (one prompt level on one evaluation set).
+
+    Scores become probabilities by one logistic curve for all labels (Platt scaling).
 
     Attributes:
-        evaluation_set: that is evaluated.
-        prompt_level: its name.
-        fitted_on: evaluation set that the curve was fitted on.
+        evaluation_set: name of the evaluation set that is evaluated.
+        prompt_level: name of the prompt level.
+        fitted_on: name of the evaluation set that the curve was fitted on.
         error: expected calibration error.
-        bins: the reliability curve.
+        bins: bins of the reliability curve.
     """
 
     evaluation_set: str
@@ -38,13 +40,14 @@ class CalibrationResult:
 def calibrate(
     cells: Sequence[ClassificationCell], config: ClassificationConfig
 ) -> tuple[CalibrationResult, ...]:
-    """Evaluate the calibration of every cell whose config names an evaluation set to tune on.
+    """Evaluate the calibration of every cell that has an evaluation set to fit the curve on.
 
-    Cells are skipped if the other set has only positive or only negative targets.
+    The config names this evaluation set in `thresholds_from`. A cell is skipped if the evaluation
+    set has only positive or only negative targets.
 
     Args:
-        cells: of a run.
-        config: of the run.
+        cells: all cells of a run.
+        config: configuration of the run.
     """
     labelled = {(cell.evaluation_set, cell.prompt_level): LabelledScores(cell) for cell in cells}
     sources = {each.name: each.thresholds_from for each in config.evaluation_sets}

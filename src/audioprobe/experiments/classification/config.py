@@ -13,16 +13,16 @@ from audioprobe.prompts.levels import Control
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSet:
-    """Clips with labels that are classified.
+    """Labelled clips that a model classifies.
 
     Attributes:
-        name: of the results, unique in the run.
-        dataset: where the clips come from.
-        split: of the data set.
-        labels: class names; empty takes those of the data set that occur in the split.
+        name: name of the evaluation set in the results, unique in the run.
+        dataset: data set that the clips come from.
+        split: split of the data set.
+        labels: class names; if empty, the labels of the data set that occur in the split.
         max_clips: number of clips to take from the beginning of the split; 0 takes all.
-        mapping: a table that renames labels (columns label and name): its path, or the name of one
-            that ships; "" keeps the labels.
+        mapping: table that renames labels (columns label and name): a path, or the name of a
+            shipped table; "" keeps the labels.
         thresholds_from: name of the evaluation set whose scores the F1 thresholds are tuned on; ""
             tunes them on the scored clips themselves, which is an upper bound.
         familiar: whether the model was trained on such audio; None if unknown.
@@ -43,17 +43,17 @@ class EvaluationSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSpec:
-    """A prompt level.
+    """A prompt level: a prompt with its control condition, examples and descriptions.
 
     Attributes:
         prompt: name of a prompt.
-        control: see `prompts.levels.PromptLevel`.
+        control: control condition, see `prompts.levels.PromptLevel`.
         examples: number of in-context examples.
         audio_examples: whether the examples include their audio.
-        examples_split: split that examples are drawn from; never the one that is classified.
-        descriptions: a table with the columns label and description: its path, or the name of one
-            that ships, or AudioSet's ontology.json; "" if the prompt needs none.
-        absent: the same for classes that are not among the labels.
+        examples_split: split that examples are drawn from; must not be a split that is classified.
+        descriptions: table with the columns label and description: a path, the name of a shipped
+            table, or AudioSet's ontology.json; "" if the prompt needs no descriptions.
+        absent: table of the same kind with classes that are not among the labels.
     """
 
     prompt: str
@@ -71,14 +71,14 @@ class ClassificationConfig:
 
     Attributes:
         kind: "classification".
-        model: the language model.
-        evaluation_sets: the clips.
-        prompt_levels: the prompts; the first is the baseline of comparisons.
-        scorer: compares captions with labels.
-        prompt_file: a file of prompts; "" takes those that ship.
-        cache: path of a response cache that runs can share; "" uses none.
-        bootstrap: how intervals are computed.
-        seed: of in-context examples and controls.
+        model: language model that is evaluated.
+        evaluation_sets: evaluation sets that are classified.
+        prompt_levels: prompt levels; the first one is the baseline of comparisons.
+        scorer: component that scores captions against labels.
+        prompt_file: path of a file with prompts; "" uses the shipped prompts.
+        cache: path of a response cache that several runs can share; "" uses no cache.
+        bootstrap: options of the bootstrap that gives confidence intervals.
+        seed: random seed of in-context examples and controls.
     """
 
     kind: Literal["classification"]
@@ -120,9 +120,9 @@ class ClassificationConfig:
 
 
 def read_classification(name: str | Path) -> ClassificationConfig:
-    """Read a configuration by its path, or by the name of one that ships.
+    """Read a configuration from a path, or by the name of a shipped one.
 
     Raises:
-        InvalidInputError: as `read_config`.
+        InvalidInputError: see `read_config`.
     """
     return read_config(ClassificationConfig, find_config(name, SHIPPED_CONFIGS))

@@ -1,4 +1,7 @@
-"""Difference between unfamiliar and familiar evaluation sets."""
+"""Differences between evaluation sets of unfamiliar and of familiar audio.
+
+Familiar audio is audio of a kind that the model was trained on.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +18,14 @@ from audioprobe.types import Estimate, Float64Array
 
 @dataclass(frozen=True, slots=True)
 class FamiliarityDrop:
-    """A prompt level on an unfamiliar evaluation set minus the same on a familiar one.
+    """Difference between an unfamiliar and a familiar evaluation set at one prompt level.
 
     Attributes:
-        prompt_level: its name.
-        familiar: evaluation set of audio that the model was trained on.
-        unfamiliar: the other evaluation set.
-        difference: macro AUC, unfamiliar minus familiar; both are resampled.
+        prompt_level: name of the prompt level.
+        familiar: name of the evaluation set of audio that the model was trained on.
+        unfamiliar: name of the other evaluation set.
+        difference: macro AUC on unfamiliar minus macro AUC on familiar audio; the bootstrap
+            resamples both sets.
     """
 
     prompt_level: str

@@ -1,4 +1,7 @@
-"""Clips of a cell that have both scores and reference labels, and their hierarchical metrics."""
+"""Clips of a cell that have both scores and reference labels, and their hierarchical metrics.
+
+A "cell" is the result of one prompt level on one evaluation set.
+"""
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -22,7 +25,7 @@ RARE = 5
 
 @dataclass(frozen=True, eq=False)
 class LabelledScores:
-    """The scored clips of a cell that have reference labels, in order."""
+    """Clips of a cell that have both scores and reference labels, in order."""
 
     cell: ClassificationCell
 
@@ -43,18 +46,21 @@ class LabelledScores:
 
     @cached_property
     def groups(self) -> list[str]:
-        """The group of each clip, which is resampled as a whole; a clip without one is its own."""
+        """Group of each clip; groups are resampled as a whole.
+
+        A clip that has no group forms a group alone.
+        """
         groups = self.cell.groups
         return [f"group {groups[n]}" if n in groups else f"clip {n}" for n in self.ids]
 
     @property
     def unit(self) -> str:
-        """What is resampled: "groups", or "clips" if no clip has a group."""
+        """Unit of resampling: "groups", or "clips" if no clip has a group."""
         return "groups" if any(name in self.cell.groups for name in self.ids) else "clips"
 
     @cached_property
     def strata(self) -> list[Hashable]:
-        """The rare labels of each clip's group: groups with the same ones form a stratum."""
+        """Stratum of each clip: groups with the same rare labels form a stratum."""
         groups_of_label = [
             {self.groups[row] for row in np.flatnonzero(column)} for column in self.targets.T
         ]
@@ -63,7 +69,7 @@ class LabelledScores:
             g: frozenset(n for n in rare if g in groups_of_label[n])
             for g in dict.fromkeys(self.groups)
         }
-        # A stratum of a single group would always be drawn: it joins those without a rare label.
+        # A stratum of one group would always be drawn: merge it with groups without rare labels.
         sizes = Counter(kinds.values())
         common = {g: kind if sizes[kind] > 1 else frozenset() for g, kind in kinds.items()}
         strata = merge_single_group_strata(common)
@@ -76,11 +82,11 @@ class LabelledScores:
 
 
 Decisions: TypeAlias = tuple[list[int], BoolArray]
-"""Positions of the labels that have a threshold, and decisions of shape (n_clips, n_these)."""
+"""Positions of the labels that have a threshold, and decisions, shape (n_clips, n_positions)."""
 
 
 def decisions(data: LabelledScores, policy: ThresholdPolicy) -> Decisions:
-    """Apply the thresholds of a policy to the scores."""
+    """Apply the thresholds of a policy to the scores; labels without a threshold are omitted."""
     thresholds = policy.thresholds(data.targets, data.scores)
     columns = [n for n, threshold in enumerate(thresholds) if threshold is not None]
     limits = np.array([thresholds[n] for n in columns], dtype=np.float64)
@@ -91,16 +97,16 @@ def decisions(data: LabelledScores, policy: ThresholdPolicy) -> Decisions:
 def hierarchical_f1(
     data: LabelledScores, decided: Decisions, bootstrap: Bootstrap
 ) -> Estimate | None:
-    """F1 over all pairs of clip and label with the ancestors of labels on both sides.
+    """Compute F1 over all pairs of clip and label, with the ancestors of each label included.
 
     Returns:
-        None without a hierarchy, or if no label has a threshold.
+        The estimate; None if the labels have no hierarchy, or no label has a threshold.
     """
     hierarchy = data.cell.hierarchy
     columns, positive = decided
     if hierarchy is None or not columns:
         return None
-    # Ancestors that are not among the run's labels get columns, too: they carry the shared credit.
+    # Ancestors that are not among the run's labels also get columns: they give partial credit.
     labels = [data.cell.result.labels[n] for n in columns]
     others = [label for label in hierarchy.labels if label not in labels]
     empty = np.zeros((len(positive), len(others)), dtype=np.bool_)
@@ -120,7 +126,11 @@ def hierarchical_f1(
 
 
 def hierarchy_distance(data: LabelledScores, bootstrap: Bootstrap) -> Estimate | None:
-    """Mean steps from the best label to the nearest correct one; None without a hierarchy."""
+    """Compute the mean number of steps from the highest-scored label to the nearest correct one.
+
+    Returns:
+        The estimate; None if the labels have no hierarchy.
+    """
     hierarchy = data.cell.hierarchy
     if hierarchy is None:
         return None

@@ -1,4 +1,4 @@
-"""Files that a finished classification run writes: scores, tables and report."""
+"""Write the output files of a finished classification run: scores, tables and report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from audioprobe.results.scores import NOT_SCORED
 from audioprobe.training_data import training_notes
 
 SCORES, REPORT = "scores.parquet", "report.html"
-_SHOWN = 5  # clips that a sentence names
+_SHOWN = 5  # maximum number of clips that a sentence names
 
 
 def write_outputs(
@@ -31,11 +31,11 @@ def write_outputs(
     """Compute the metrics of a run, and write scores, tables and report into its folder.
 
     Args:
-        run: as it was prepared.
-        cells: its results.
-        folder: of the run.
+        run: the prepared run.
+        cells: results of the run: one cell per prompt level and evaluation set.
+        folder: folder of the run.
         name: title of the report.
-        embed: embed audio in the report instead of linking to it.
+        embed: whether the report contains the audio itself instead of links to files.
 
     Returns:
         The metrics of each cell.
@@ -74,7 +74,7 @@ def write_outputs(
 
 
 def _notes(cells: Sequence[ClassificationCell]) -> list[str]:
-    """Return sentences about training clips and captions that the scorer did not read."""
+    """Return notes about clips used in training and captions too long for the scorer."""
     sentences = []
     for cell in cells:
         result = cell.result
@@ -109,7 +109,7 @@ def _questions_table(run: ClassificationRun) -> Table:
 
 
 def score_columns(cells: Sequence[ClassificationCell]) -> dict[str, list[object]]:
-    """Return the columns of a table with a row per cell, clip and label.
+    """Return the columns of a table with one row per cell, clip and label.
 
     `present` is null for clips without reference labels. Failed clips have no rows.
     """

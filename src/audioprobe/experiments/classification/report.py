@@ -27,19 +27,19 @@ from audioprobe.reports.html import ClipCard, ClipCards, DataGrid, Drawing, Item
 from audioprobe.types import Clip, Float64Array
 
 N_WORST = 12
-"""Clips shown of each cell."""
+"""Number of clips shown per cell (one prompt level on one evaluation set)."""
 
 N_BAND = 200
-"""Resamples behind the band of a ROC curve; other intervals use those of the config."""
+"""Number of resamples for the band of a ROC curve; other intervals use the number in the config."""
 
 
 class ReportMaker:
-    """Builds the page of a run.
+    """Builder of the report page of a run.
 
     Args:
-        clips: by evaluation set and clip id.
-        folder: of the run; links to audio files are relative to it.
-        embed: embed the audio of the clips that are shown instead of linking to it.
+        clips: clips by evaluation set and clip id.
+        folder: folder of the run; links to audio files are relative to this folder.
+        embed: whether the page contains the audio of the shown clips instead of links to files.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class ReportMaker:
         bootstrap: Bootstrap,
         setup: Sequence[Item] = (),
     ) -> Page:
-        """Return the page; empty sections are left out.
+        """Return the page; sections without content are omitted.
 
         Args:
-            title: of the page.
+            title: title of the page.
             lead: paragraph below the title.
-            cells: of the run.
-            scores: of each cell.
-            drops: between familiar and unfamiliar evaluation sets.
-            calibrations: of the cells with an evaluation set to tune on.
-            bootstrap: how intervals were computed.
-            setup: data sets and questions.
+            cells: results of the run.
+            scores: metrics of each cell.
+            drops: differences between familiar and unfamiliar evaluation sets.
+            calibrations: calibration of the cells that have an evaluation set to fit the curve on.
+            bootstrap: options of the bootstrap that gave the intervals.
+            setup: tables of data sets and questions.
         """
         label_grids: list[Item] = [
             DataGrid(score.name, labels_table(score), True, n == 0)
@@ -195,10 +195,12 @@ def _failures(cells: Sequence[ClassificationCell]) -> list[Item]:
 
 
 def _rank_margin(data: LabelledScores) -> Float64Array:
-    """Rank of the worst correct label minus rank of the best wrong label, shape (n_clips,).
+    """Return the rank of the worst correct label minus the rank of the best wrong label.
+
+    The result has shape (n_clips,).
 
     It is positive if a wrong label has a higher score than a correct one, 0 for a tie, and -inf for
-    clips without labels or with all labels.
+    clips that have no label or all labels.
     """
     ranks = rankdata(-data.scores, axis=1)
     correct = np.where(data.targets, ranks, -np.inf).max(axis=1)

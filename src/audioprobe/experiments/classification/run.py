@@ -1,4 +1,8 @@
-"""Classification experiment: sends every prompt level with every clip and stores each response."""
+"""Classification experiment: every prompt level is applied to every clip of every evaluation set.
+
+A "cell" is the result of one prompt level on one evaluation set. Every response of the model is
+stored, so that an interrupted run can resume.
+"""
 
 import hashlib
 import json
@@ -47,12 +51,12 @@ class ClassificationCell:
     """The result of one prompt level on one evaluation set.
 
     Attributes:
-        evaluation_set: its name.
-        prompt_level: its name.
+        evaluation_set: name of the evaluation set.
+        prompt_level: name of the prompt level.
         familiar: whether the model was trained on such audio; None if unknown.
         result: captions, scores, reference labels and failures.
-        groups: by clip id, for clips that have one: what intervals resample.
-        hierarchy: of the labels; None if the data set has none.
+        groups: group of each clip that has one, by clip id; confidence intervals resample groups.
+        hierarchy: hierarchy of the labels; None if the data set has no hierarchy.
     """
 
     evaluation_set: str
@@ -64,24 +68,24 @@ class ClassificationCell:
 
     @property
     def name(self) -> str:
-        """The names of both parts."""
+        """Names of the evaluation set and the prompt level."""
         return f"{self.evaluation_set}: {self.prompt_level}"
 
     @property
     def file_name(self) -> str:
-        """Name of the files with its result, without suffix."""
+        """Name of the files with the result, without suffix."""
         return _file_name(self.evaluation_set, self.prompt_level)
 
 
 class ClassificationRun:
-    """A prepared run: clips and prompts are loaded, models are not.
+    """A run that is ready to start: clips and prompts are loaded, models are not.
 
     Args:
-        config: of the run.
-        text: the config as it was written; it is stored in the run's folder.
+        config: configuration of the run.
+        text: text of the configuration, which is stored in the run's folder.
 
     Attributes:
-        questions: the prompts of each evaluation set.
+        questions: clips and filled-in questions of each evaluation set.
 
     Raises:
         InvalidInputError: if data, labels, prompts or examples are missing.
@@ -115,19 +119,19 @@ class ClassificationRun:
         """Send every prompt that has no response yet, and score the responses.
 
         Args:
-            folder: of the run; an interrupted run resumes.
+            folder: folder of the run; an interrupted run resumes.
             progress: called with the progress of each stage.
             on: address of a Ray cluster (see `ray_cluster.collect_responses`); "" uses this
                 process.
-            n_workers: actors of the cluster that hold the model.
+            n_workers: number of actors on the cluster; each actor loads the model.
             notify: called with notices about changed audio, training clips and reused responses.
 
         Returns:
-            A cell for each evaluation set and each prompt level, in order.
+            One cell for each evaluation set and each prompt level, in order.
 
         Raises:
-            InvalidInputError: if the folder holds another run, another process works in it, or
-                splits leak into each other.
+            InvalidInputError: if the folder contains another run, another process works in it, or
+                examples or tuning clips share recordings with evaluated clips.
             AudioProbeError: for errors that are not caused by a single clip, such as missing
                 weights.
             MissingDependencyError: if a cluster is named and the extra `ray` is not installed.
@@ -197,7 +201,7 @@ class ClassificationRun:
         }
 
     def _digests(self) -> dict[str, dict[str, str]]:
-        """Return digests of all audio: of clips by id, and of examples by their position."""
+        """Return digests of the audio of each set: of clips by id, of examples by position."""
         digests = {clips.name: audio_digests(clips.clips) for clips in self._sets}
         for clips, question in self._parts():
             examples = {
@@ -227,7 +231,7 @@ class ClassificationRun:
         return cells
 
     def _pinned(self, model: LanguageModel, scorer: Scorer) -> dict[str, object]:
-        """Return what a result depends on besides the text of the config."""
+        """Return everything that results depend on, except the text of the config."""
         return {
             "format": FORMAT,
             "model": json.loads(to_json(model.info)),
@@ -241,7 +245,7 @@ class ClassificationRun:
 
 
 def _with_costs(progress: ProgressCallback, stage: str, model: LanguageModel) -> ProgressCallback:
-    """Return a callback whose events note what a paid service has cost so far."""
+    """Return a callback that adds the cost of paid services so far to each progress event."""
     budget = getattr(model, "budget", None)
 
     def callback(event: ProgressEvent) -> None:

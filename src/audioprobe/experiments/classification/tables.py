@@ -1,4 +1,7 @@
-"""Tables of a classification run."""
+"""Tables of a classification run.
+
+A "cell" is the result of one prompt level on one evaluation set.
+"""
 
 from collections.abc import Sequence
 
@@ -13,7 +16,7 @@ NONE = "–"
 
 
 def summary(scores: Sequence[CellScore]) -> Table:
-    """Return a table with a row per cell."""
+    """Return a table with one row per cell."""
     hierarchical = any(score.hierarchy_distance is not None for score in scores)
     policies = " or ".join(dict.fromkeys(score.threshold_policy for score in scores))
     header = (
@@ -55,11 +58,11 @@ def summary(scores: Sequence[CellScore]) -> Table:
 
 
 def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
-    """Return a sentence for each number of groups with which no test can be significant.
+    """Return a warning for each number of groups that is too small for any significant result.
 
     Args:
-        scores: of all cells.
-        level: of confidence.
+        scores: metrics of all cells.
+        level: confidence level.
     """
     too_few = {
         f"{gain.n_groups} {gain.unit}": gain.smallest_adjusted
@@ -74,7 +77,7 @@ def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
 
 
 def headline(scores: Sequence[CellScore]) -> Table:
-    """Return the columns of `summary` that fit a terminal."""
+    """Return the main columns of `summary`, few enough for a terminal."""
     header = ("evaluation set", "prompt level", "AUC", "minus first level", "clips", "failed")
     rows = tuple(
         (
@@ -91,7 +94,7 @@ def headline(scores: Sequence[CellScore]) -> Table:
 
 
 def labels_table(score: CellScore) -> Table:
-    """Return a table with a row per label of a cell."""
+    """Return a table with one row per label of a cell."""
     header = ("label", "positives", "AUC", "AP", f"F1, threshold {score.threshold_policy}")
     rows = tuple(
         (
@@ -107,21 +110,21 @@ def labels_table(score: CellScore) -> Table:
 
 
 def drops_table(drops: Sequence[FamiliarityDrop]) -> Table:
-    """Return a table with a row per prompt level and pair of evaluation sets."""
+    """Return a table with one row per prompt level and pair of evaluation sets."""
     header = ("prompt level", "familiar", "unfamiliar", "AUC, unfamiliar minus familiar")
     rows = tuple((d.prompt_level, d.familiar, d.unfamiliar, str(d.difference)) for d in drops)
     return Table(header, rows)
 
 
 def calibration_table(results: Sequence[CalibrationResult]) -> Table:
-    """Return a table with a row per calibrated cell."""
+    """Return a table with one row per calibrated cell."""
     header = ("evaluation set", "prompt level", "curve fitted on", "expected calibration error")
     rows = tuple((r.evaluation_set, r.prompt_level, r.fitted_on, str(r.error)) for r in results)
     return Table(header, rows)
 
 
 def p_text(p_value: float | None) -> str:
-    """Return a p-value with three digits, or "< .001"."""
+    """Format a p-value with three decimals, or as "< .001"."""
     if p_value is None:
         return NONE
     return "< .001" if p_value < 0.001 else f"{p_value:.3f}"

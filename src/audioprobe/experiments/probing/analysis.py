@@ -1,4 +1,7 @@
-"""Comparisons between cells of a probing run: familiar and unfamiliar audio, models."""
+"""Comparisons of accuracy in a probing run: unfamiliar with familiar audio, and between models.
+
+A "cell" is the result of one model on one evaluation set.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,17 +21,19 @@ from audioprobe.types import Estimate, Float64Array
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellComparison:
-    """Accuracy of one cell minus accuracy of another.
+    """Difference of accuracy between two cells (results of one model on one evaluation set each).
 
     Attributes:
-        first: name of the cell.
-        second: name of the cell that is subtracted.
-        condition: of the questions.
-        relation: of the questions.
-        difference: with an interval; concepts are resampled, in both cells at once if paired.
-        p_concepts: sign-flip test over concepts; None if questions are not paired.
-        p_trials: McNemar's exact test; None if questions are not paired.
-        smallest_p_concepts: that the sign-flip test can give; None without one.
+        first: name of the first cell.
+        second: name of the second cell; its accuracy is subtracted from that of the first.
+        condition: condition of the questions, such as text or audio.
+        relation: relation that the questions are about, such as hypernym.
+        difference: difference with an interval. The bootstrap resamples concepts; if the questions
+            are paired, in both cells together.
+        p_concepts: p-value of a sign-flip test over concepts; None if questions are not paired.
+        p_trials: p-value of McNemar's exact test over questions; None if questions are not paired.
+        smallest_p_concepts: smallest p-value that the sign-flip test can give; None if there is no
+            test.
     """
 
     first: str
@@ -44,9 +49,10 @@ class CellComparison:
 def familiarity_drops(
     cells: Sequence[ProbeCell], bootstrap: Bootstrap
 ) -> tuple[CellComparison, ...]:
-    """Compare each model on unfamiliar audio with the same on familiar audio.
+    """Compare the accuracy of each model on unfamiliar audio with its accuracy on familiar audio.
 
-    The sets may have different concepts: the difference contains the effects of both.
+    The evaluation sets may have different concepts; then the difference is an effect of both audio
+    and concepts.
     """
     return tuple(
         comparison
@@ -60,7 +66,7 @@ def familiarity_drops(
 def model_differences(
     cells: Sequence[ProbeCell], bootstrap: Bootstrap
 ) -> tuple[CellComparison, ...]:
-    """Compare every other model with the first one on the same questions about the same clips."""
+    """Compare every other model with the first model on the same questions and clips."""
     return tuple(
         comparison
         for base in (cell for cell in cells if cell.model == cells[0].model)
@@ -133,7 +139,7 @@ def _unpaired(first: _Answers, second: _Answers, bootstrap: Bootstrap) -> _Diffe
 
 
 def _paired(first: _Answers, second: _Answers, bootstrap: Bootstrap) -> _Difference:
-    """Compare the questions that both models answered."""
+    """Compare the answers to the questions that both models answered."""
     trials, reading = second
     right_in_second = {_key(trial): trial.is_correct(reading) for trial in trials}
     both = [

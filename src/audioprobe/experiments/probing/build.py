@@ -1,4 +1,4 @@
-"""Build what a probing config names: concepts, clips and questions."""
+"""Load the concepts and clips that a probing config names, and prepare the questions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ from audioprobe.types import Clip, ComponentInfo, Waveform
 
 @dataclass(frozen=True, slots=True)
 class ProbeClips:
-    """The clips of an evaluation set.
+    """Clips of an evaluation set.
 
     Attributes:
-        name: of the evaluation set.
-        clips: in order.
-        familiar: as in the config.
-        info: of the data set; for a folder, its path.
+        name: name of the evaluation set.
+        clips: clips, in order.
+        familiar: whether the models were trained on such audio; None if unknown.
+        info: description of the data set; for a folder, its path.
     """
 
     name: str
@@ -48,13 +48,14 @@ class ProbeClips:
 
 @dataclass(frozen=True, slots=True)
 class PlannedProbe:
-    """The questions to one model about one evaluation set.
+    """Questions for one model about one evaluation set.
 
     Attributes:
-        model: the model.
-        clips: of the evaluation set; None for a model that is asked in the text condition only.
-        builder: of the questions.
-        questions: and their audio.
+        model: model and its prompting options.
+        clips: clips of the evaluation set; None for a model that is asked in the text condition
+            only.
+        builder: builder of the questions.
+        questions: questions and their audio.
     """
 
     model: ModelSpec
@@ -77,8 +78,8 @@ def read_concepts(spec: ConceptSpec) -> ConceptSet:
     """Read the concepts of a run.
 
     Raises:
-        InvalidInputError: as the source of relations; if a path or words are missing; or if a
-            concept in `only` is unknown.
+        InvalidInputError: if the source cannot be read, a path or words are missing, or a concept
+            in `only` is unknown.
     """
     keys = {"file": "path", "table": "path", "audioset": "path", "wn": "path", "wordnet": "words"}
     key = keys.get(spec.source, "")
@@ -108,7 +109,7 @@ def load_clips(spec: ProbeEvaluationSet) -> ProbeClips:
     """Load the clips of an evaluation set.
 
     Raises:
-        InvalidInputError: if there are none.
+        InvalidInputError: if the evaluation set has no clips.
     """
     if spec.dataset is None:
         clips = clips_of(spec.folder)
@@ -124,10 +125,10 @@ def load_clips(spec: ProbeEvaluationSet) -> ProbeClips:
 
 
 def plan_probes(config: ProbeConfig) -> list[PlannedProbe]:
-    """Prepare the questions of all models, in order.
+    """Prepare the questions for all models, model by model.
 
     Raises:
-        InvalidInputError: if concepts, clips or wordings are missing, or nothing can be asked.
+        InvalidInputError: if concepts, clips or wordings are missing, or there are no questions.
     """
     concepts = read_concepts(config.concepts)
     spoken = spoken_words(config.spoken, concepts) if config.spoken else None

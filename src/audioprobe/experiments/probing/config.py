@@ -14,21 +14,21 @@ from audioprobe.probing.questions import Condition
 from audioprobe.probing.wordings import Form
 
 TEXT_ONLY = "text-only"
-"""Name of the results of a model that is asked without any evaluation set."""
+"""Name in the results for a model that is asked without any evaluation set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeEvaluationSet:
-    """Clips of concepts.
+    """Clips whose labels are concepts.
 
     Attributes:
-        name: of the results, unique in the run.
-        dataset: where the clips come from; None takes the folder.
-        split: of the data set.
-        mapping: a table from labels of the data set to concepts or classes (columns label and
-            name): its path, or the name of one that ships; labels that are not in it are ignored.
-            "" keeps the labels.
-        folder: of audio files named after their concept, instead of a data set.
+        name: name of the evaluation set in the results, unique in the run.
+        dataset: data set that the clips come from; None if `folder` is given.
+        split: split of the data set.
+        mapping: table from labels of the data set to concepts or classes (columns label and name):
+            a path, or the name of a shipped table; labels that are not in the table are ignored. ""
+            keeps the labels.
+        folder: folder of audio files named after their concept, instead of a data set.
         max_clips: number of clips to take from the beginning of the split; 0 takes all.
         familiar: whether the models were trained on such audio; None if unknown.
         allow_training_clips: continue if `familiar` is false and a model was trained on some of
@@ -47,13 +47,14 @@ class ProbeEvaluationSet:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model and how it is asked.
+    """A model and how questions are put to it.
 
     Attributes:
-        name: of the results, unique in the run.
-        model: the language model.
-        evaluation_sets: names of those that it is asked about; empty takes all.
-        conditions: as in `ConceptProbe`; empty takes all that are possible.
+        name: name of the model in the results, unique in the run.
+        model: name and options of the language model.
+        evaluation_sets: names of the evaluation sets that the model is asked about; if empty, all.
+        conditions: conditions of the questions, see `ConceptProbe`; if empty, all that are
+            possible.
         prompting: options of prompts and decoding.
     """
 
@@ -71,10 +72,10 @@ class ConceptSpec:
     Attributes:
         source: "shipped"; "file" (of concepts); "table"; "wordnet" (its noun files); "wn" (a
             lexicon); "audioset" (its ontology.json); "edansa".
-        path: of the file or folder, or the name and version of the lexicon.
-        words: for "wordnet" and "wn".
-        edges: kinds of the ontology's edges; "" takes those that ship.
-        only: ids of concepts to take; empty takes all.
+        path: path of the file or folder, or the name and version of the lexicon.
+        words: words of the concepts, for "wordnet" and "wn".
+        edges: path of a table with the kinds of the ontology's edges; "" uses the shipped table.
+        only: ids of the concepts to use; if empty, all concepts.
     """
 
     source: Literal["shipped", "file", "table", "wordnet", "wn", "audioset", "edansa"] = "shipped"
@@ -90,19 +91,21 @@ class ProbeConfig:
 
     Attributes:
         kind: "probe".
-        models: the language models; the first is the baseline of comparisons.
-        evaluation_sets: the clips; without any, models are asked in the text condition only.
+        models: language models; the first one is the baseline of comparisons.
+        evaluation_sets: evaluation sets; if there are none, models are asked in the text condition
+            only.
         pairs: relations that are asked about.
-        concepts: their source; only concepts with clips are taken.
-        spoken: "espeak-ng", or a folder of recordings of the words; "" omits that condition.
-        forms: of the questions.
+        concepts: source of the concepts; only concepts that have clips are used.
+        spoken: "espeak-ng" (speech synthesis), or a folder of recordings of the words; "" omits the
+            condition with spoken words.
+        forms: forms of the questions.
         negatives: how wrong pairs are drawn.
-        n_clips: clips of a concept at most; 0 takes all.
-        n_orders: orders of the options of a choice.
-        judge: a language model that also classifies free answers; None uses the parsers alone.
-        cache: path of a response cache that runs can share; "" uses none.
-        bootstrap: how intervals are computed; concepts are resampled.
-        seed: of wrong pairs, wrong clips, orders and noise.
+        n_clips: maximum number of clips per concept; 0 uses all.
+        n_orders: number of orders in which the options of a multiple-choice question are shown.
+        judge: language model that also classifies free answers; None uses the parsers alone.
+        cache: path of a response cache that several runs can share; "" uses no cache.
+        bootstrap: options of the bootstrap, which resamples concepts.
+        seed: random seed of wrong pairs, wrong clips, orders and noise.
     """
 
     kind: Literal["probe"]
@@ -146,9 +149,9 @@ class ProbeConfig:
 
 
 def read_probe(name: str | Path) -> ProbeConfig:
-    """Read a configuration by its path, or by the name of one that ships.
+    """Read a configuration from a path, or by the name of a shipped one.
 
     Raises:
-        InvalidInputError: as `read_config`.
+        InvalidInputError: see `read_config`.
     """
     return read_config(ProbeConfig, find_config(name, SHIPPED_CONFIGS))

@@ -1,4 +1,4 @@
-"""Files that a finished probing run writes: trials, tables, pages and report."""
+"""Write the output files of a finished probing run: trials, tables, pages and report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,17 +19,19 @@ TRIALS, REPORT = "trials.parquet", "report.html"
 def write_outputs(
     run: ProbeRun, cells: Sequence[ProbeCell], folder: Path, name: str, *, embed: bool = False
 ) -> Table:
-    """Write trials, tables, a page for each cell and the report into the folder of a run.
+    """Write trials, tables, pages and the report into the folder of a run.
+
+    A "cell" is the result of one model on one evaluation set; each cell has its own page.
 
     Args:
-        run: as it was prepared.
-        cells: its results.
-        folder: of the run.
-        name: in the title of the report.
-        embed: embed audio in the pages instead of linking to it.
+        run: the prepared run.
+        cells: results of the run.
+        folder: folder of the run.
+        name: name in the title of the report.
+        embed: whether the pages contain the audio itself instead of links to files.
 
     Returns:
-        A table with a row for each cell.
+        The summary table with one row per cell.
     """
     (folder / RESULTS).mkdir(parents=True, exist_ok=True)
     write_parquet(folder / TRIALS, trial_columns(cells))
@@ -51,9 +53,10 @@ def write_outputs(
 
 
 def trial_columns(cells: Sequence[ProbeCell]) -> dict[str, list[object]]:
-    """Return the columns of a table with a row per trial; missing values are null.
+    """Return the columns of a table with one row per trial; missing values are null.
 
-    `choice` is the position of the chosen option by the default reading; options are joined by "|".
+    The column `choice` is the index of the option that the default reading of the answer selects.
+    Options are joined by "|".
     """
     rows = [_row(cell, number) for cell in cells for number in range(len(cell.outcome.trials))]
     return {key: [row[key] for row in rows] for key in rows[0]}

@@ -1,4 +1,8 @@
-"""HTML report of a probing run: all cells side by side, with links to a page for each."""
+"""HTML report of a probing run.
+
+The report compares all cells (results of one model on one evaluation set) and links to a page for
+each cell.
+"""
 
 from collections.abc import Sequence
 
@@ -18,12 +22,12 @@ from audioprobe.reports.probe_items import CONTROLS
 
 
 def build_report(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
-    """Return the page; empty sections are left out.
+    """Return the page; sections without content are omitted.
 
     Args:
-        run: as it was prepared.
-        cells: its results.
-        name: in the title.
+        run: the prepared run.
+        cells: results of the run.
+        name: name in the title.
     """
     outcomes = [cell.outcome for cell in cells]
     n_trials = sum(len(outcome.trials) for outcome in outcomes)
@@ -56,7 +60,7 @@ def build_report(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
 
 
 def _conditions(cells: Sequence[ProbeCell]) -> list[Item]:
-    """Return a forest plot for each relation with all cells."""
+    """Return a forest plot for each relation, with the accuracies of all cells."""
     relations = dict.fromkeys(t.question.pair.relation for c in cells for t in c.outcome.trials)
     items: list[Item] = []
     for relation in relations:

@@ -1,4 +1,8 @@
-"""Probing experiment: asks every model its questions and stores each response."""
+"""Probing experiment: every model is asked the questions about each of its evaluation sets.
+
+A "cell" is the result of one model on one evaluation set. Every response is stored, so that an
+interrupted run can resume.
+"""
 
 import json
 from collections.abc import Sequence
@@ -35,10 +39,10 @@ class ProbeCell:
     """The result of one model on one evaluation set.
 
     Attributes:
-        model: its name.
-        evaluation_set: its name.
+        model: name of the model.
+        evaluation_set: name of the evaluation set.
         familiar: whether the model was trained on such audio; None if unknown.
-        outcome: all trials.
+        outcome: all trials (questions with their answers).
     """
 
     model: str
@@ -53,17 +57,17 @@ class ProbeCell:
 
 
 class ProbeRun:
-    """A prepared run: questions and clips are loaded, models are not.
+    """A run that is ready to start: questions and clips are loaded, models are not.
 
     Args:
-        config: of the run.
-        text: the config as it was written; it is stored in the run's folder.
+        config: configuration of the run.
+        text: text of the configuration, which is stored in the run's folder.
 
     Attributes:
-        planned: model by model, the questions about each evaluation set.
+        planned: questions for each model about each of its evaluation sets, model by model.
 
     Raises:
-        InvalidInputError: if concepts, clips or wordings are missing, or nothing can be asked.
+        InvalidInputError: if concepts, clips or wordings are missing, or there are no questions.
     """
 
     def __init__(self, config: ProbeConfig, text: str) -> None:
@@ -82,16 +86,16 @@ class ProbeRun:
         """Ask every question that has no response yet.
 
         Args:
-            folder: of the run; an interrupted run resumes.
+            folder: folder of the run; an interrupted run resumes.
             progress: called with the progress of each stage.
             notify: called with notices about changed audio, training clips and reused responses.
 
         Returns:
-            A cell for each model and each of its evaluation sets, in order.
+            One cell for each model and each of its evaluation sets, in order.
 
         Raises:
-            InvalidInputError: if the folder holds another run, another process works in it, or
-                clips that are called unfamiliar were used to train a model.
+            InvalidInputError: if the folder contains another run, another process works in it, or a
+                model was trained on clips that the config calls unfamiliar.
             AudioProbeError: for errors that are not caused by a single question, such as missing
                 weights.
         """
@@ -167,7 +171,7 @@ class ProbeRun:
     def _pinned(
         self, models: dict[str, LanguageModel], judge: LanguageModel | None
     ) -> dict[str, object]:
-        """Return what a result depends on besides the text of the config."""
+        """Return everything that results depend on, except the text of the config."""
         options = {plan.name: plan.builder.options for plan in self.planned}
         return {
             "format": FORMAT,

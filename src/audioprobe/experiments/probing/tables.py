@@ -1,4 +1,7 @@
-"""Tables of a probing run."""
+"""Tables of a probing run.
+
+A "cell" is the result of one model on one evaluation set.
+"""
 
 from collections.abc import Sequence
 
@@ -15,7 +18,10 @@ NONE = "–"
 
 
 def summary(cells: Sequence[ProbeCell]) -> Table:
-    """Return a table with a row per cell: hypernyms and synonyms together, identity separately."""
+    """Return a table with one row per cell.
+
+    Questions about hypernyms and synonyms are scored together, questions about identity separately.
+    """
     header = (
         "model",
         "evaluation set",
@@ -36,12 +42,12 @@ def summary(cells: Sequence[ProbeCell]) -> Table:
 
 
 def headline(cells: Sequence[ProbeCell]) -> Table:
-    """Return the columns of `summary` that fit a terminal."""
+    """Return the main columns of `summary`, few enough for a terminal."""
     return summary(cells).only(("model", "evaluation set", "text", "audio", "text minus audio"))
 
 
 def comparisons_table(comparisons: Sequence[CellComparison]) -> Table:
-    """Return a table with a row per comparison."""
+    """Return a table with one row per comparison."""
     header = (
         "first",
         "minus",
