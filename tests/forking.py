@@ -30,12 +30,12 @@ def serve() -> None:
 
 
 def _run(
-    arguments: list[str], environment: dict[str, str], folder: str, told: list[str]
+    arguments: list[str], environment: dict[str, str], folder: str, outputs: list[str]
 ) -> NoReturn:
     """As a process of its own would run it, to its end."""
     from audioprobe.cli import main
 
-    for number, path in enumerate((os.devnull, *told)):
+    for number, path in enumerate((os.devnull, *outputs)):
         flags = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
         os.dup2(os.open(path, flags, 0o600), number)
     os.environ.clear()

@@ -56,14 +56,14 @@ def tiny_prefix() -> CavMaePrefix:
     return prefix
 
 
-def close(found: Tensor, expected: Tensor, tolerance: float = 1e-3) -> None:
-    """Equal, as far as processors agree.
+def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-3) -> None:
+    """Assert equality up to the differences between processors.
 
     On the kind of processor that made the golden data, the encoder differs from the original by
     3e-6. On others, transforms in float32 round otherwise; a chirp leaves most bins of the spectrum
     all but empty, their logarithms differ by 3e-5, and what follows by up to 6e-4.
     """
-    torch.testing.assert_close(found, expected, atol=tolerance, rtol=0)
+    torch.testing.assert_close(actual, expected, atol=tolerance, rtol=0)
 
 
 @cache
@@ -72,7 +72,9 @@ def golden() -> dict[str, Tensor]:
 
 
 @cache
-@torch.inference_mode(mode=False)  # whoever asks first, gradients may flow through it later
+@torch.inference_mode(
+    mode=False
+)  # also on a first call in inference mode: gradients may be needed later
 def spectrograms() -> Tensor:
     return torch.stack([LTU(chirp_10s()), LTU(noise_5s())])
 

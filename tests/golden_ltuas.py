@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent / "data" / "ltuas"
 SOUNDS = {
     "chirp_1s_16k": sweep(16_000, 16_000, 100, 7000, 0.5),
     "chirp_10s_16k": chirp_10s(),
-    "chirp_12s_16k": sweep(192_000, 16_000, 50, 7500, 0.5),  # longer than the model hears
+    "chirp_12s_16k": sweep(192_000, 16_000, 50, 7500, 0.5),  # longer than the model's input
 }
 
 # Names in Whisper's own code, and in transformers.

@@ -1,8 +1,8 @@
 """The command line in a process of its own, with the brake on the network.
 
-Loading torch, transformers and peft takes longer than most commands take for their work. So what
-only runs and ends is forked from a process that has loaded them; what is started to be stopped or
-killed begins from nothing, as does whatever sets how libraries load.
+Loading torch, transformers and peft takes longer than most commands need for their work. So
+commands that run to their end are forked from a process that has loaded them. Commands that are
+stopped or killed, and those that change how libraries load, start in a new interpreter.
 """
 
 import json
@@ -39,12 +39,12 @@ def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     if any(name.startswith(("HF_", "PYTHON", "OMP_")) for name in environment):
         return run_python(CLI, *arguments, **environment)
     with tempfile.TemporaryDirectory() as folder:
-        told = [Path(folder) / name for name in ("stdout", "stderr")]
+        outputs = [Path(folder) / name for name in ("stdout", "stderr")]
         request = {
             "arguments": arguments,
             "environment": dict(os.environ | SETTINGS | environment),
             "folder": str(Path.cwd()),
-            "told": list(map(str, told)),
+            "outputs": list(map(str, outputs)),
         }
         server = _server()
         assert server.stdin is not None
@@ -52,7 +52,7 @@ def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         status = int(server.stdout.readline())
-        texts = (path.read_text(encoding="utf-8") for path in told)
+        texts = (path.read_text(encoding="utf-8") for path in outputs)
         return subprocess.CompletedProcess(["audioprobe", *arguments], status, *texts)
 
 

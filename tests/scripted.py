@@ -87,14 +87,14 @@ class JointLevels:
     def info(self) -> ComponentInfo:
         return ComponentInfo("encoder", "joint levels")
 
-    def one(self, waveform: Waveform) -> FloatArray:
+    def embed_clip(self, waveform: Waveform) -> FloatArray:
         """Return a vector of length 3; a level of 0.1 is 10 degrees."""
         return 3 * _direction(100 * float(waveform.samples[0]))
 
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
         queue = iter(waveforms)
         while batch := list(islice(queue, self._batch_size)):
-            yield from [self.one(waveform) for waveform in batch]
+            yield from [self.embed_clip(waveform) for waveform in batch]
 
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
         self.texts += texts

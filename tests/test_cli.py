@@ -101,9 +101,7 @@ def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
         (("classify", "x.wav", "--labels", "a", "--out", __file__), "cannot be a folder"),
     ],
 )
-def test_what_must_be_mended_first_is_one_line_and_status_2(
-    arguments: tuple[str, ...], words: str
-) -> None:
+def test_usage_error_is_one_line_and_status_2(arguments: tuple[str, ...], words: str) -> None:
     process = run_cli(*arguments)
     assert process.returncode == 2
     assert words in process.stderr
@@ -151,14 +149,14 @@ def test_ctrl_c_ends_with_one_line_and_the_usual_status(tmp_path: Path) -> None:
         time.sleep(0.05)
     time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert told.splitlines()[-1] == "audioprobe: interrupted."
+    assert stderr.splitlines()[-1] == "audioprobe: interrupted."
     assert not (tmp_path / "run" / "result.json").exists()
 
 
 @pytest.mark.parametrize(
-    ("stdout", "status", "told"),
+    ("stdout", "status", "messages"),
     [
         ("nobody reads", 141, []),
         ("full disk", 2, [NO_SPACE]),
@@ -166,7 +164,7 @@ def test_ctrl_c_ends_with_one_line_and_the_usual_status(tmp_path: Path) -> None:
     ],
 )
 def test_results_are_on_disk_before_anything_is_printed(
-    stdout: str, status: int, told: list[str], tmp_path: Path
+    stdout: str, status: int, messages: list[str], tmp_path: Path
 ) -> None:
     read, written = os.pipe()
     os.close(read)
@@ -184,7 +182,7 @@ def test_results_are_on_disk_before_anything_is_printed(
     )
     assert process.returncode == status
     lines = [line for line in process.stderr.splitlines() if not line.startswith("wrote ")]
-    assert lines == told
+    assert lines == messages
     result = ClassificationResult.from_json((tmp_path / "o" / "result.json").read_text())
     assert result.counts["scored"] == 1
     assert (tmp_path / "o" / "scores.csv").is_file()
@@ -198,7 +196,7 @@ def test_a_classification_goes_on_where_it_was_and_replaces_no_other(tmp_path: P
     again = run_cli(*first)
     assert again.returncode == 0
     assert "1 captions are reused" in again.stderr
-    kept = (folder / "result.json").read_bytes()
+    first_result = (folder / "result.json").read_bytes()
     others = [
         ("classify", crow, "--labels", "drum", "--model", "scripted:a crow", *always),
         ("classify", crow, "--labels", "crow", "--model", "scripted:a drum", *always),
@@ -209,7 +207,7 @@ def test_a_classification_goes_on_where_it_was_and_replaces_no_other(tmp_path: P
         refused = run_cli(*other)
         assert refused.returncode == 2
         assert "--overwrite" in refused.stderr
-        assert (folder / "result.json").read_bytes() == kept
+        assert (folder / "result.json").read_bytes() == first_result
     assert run_cli(*others[1], "--overwrite").returncode == 0
     result = ClassificationResult.from_json((folder / "result.json").read_text())
     assert result.captions[0].text == "a drum"
@@ -274,18 +272,18 @@ def test_backends_are_listed_with_their_state(
     assert states.items() >= {("birdnet", "ready"), ("clap", "needs"), ("openai", "needs")}
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-test")
     assert backends() == 0
-    told = capsys.readouterr().out
-    assert dict(re.findall(r"^ (\S+) +audioprobe \S+ +(\S+)", told, re.M))["openai"] == "ready"
-    assert "secret" not in told
+    output = capsys.readouterr().out
+    assert dict(re.findall(r"^ (\S+) +audioprobe \S+ +(\S+)", output, re.M))["openai"] == "ready"
+    assert "secret" not in output
 
 
 def test_one_backend_is_described_with_argument_and_options(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert backends("manifest:clips.csv") == 0
-    told = capsys.readouterr().out
-    assert "manifest:TABLE" in told
-    assert "columns = None" in told
+    output = capsys.readouterr().out
+    assert "manifest:TABLE" in output
+    assert "columns = None" in output
     with pytest.raises(BackendNotFoundError, match="'manifest'"):
         backends("manifst")
 

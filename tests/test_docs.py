@@ -35,8 +35,8 @@ FETCHED = ("how-to/debian-sounds.md",)
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
     """Language and code of the blocks in these languages, in order."""
-    found = FENCE.findall(page.read_text("utf-8"))
-    return [(language, code) for language, code in found if language in languages]
+    blocks = FENCE.findall(page.read_text("utf-8"))
+    return [(language, code) for language, code in blocks if language in languages]
 
 
 def name(page: Path) -> str:

@@ -31,10 +31,10 @@ def test_every_finding_that_is_a_problem_has_advice() -> None:
     assert all(check.advice for check in checks if check.state == "problem")
 
 
-def test_what_published_ltus_need_is_told() -> None:
-    told = look("published LTUs")
-    assert all(f"{ltu.name} " in told.status for ltu in PUBLISHED)
-    assert told.state == "note"
+def test_requirements_of_published_ltus_are_listed() -> None:
+    finding = look("published LTUs")
+    assert all(f"{ltu.name} " in finding.status for ltu in PUBLISHED)
+    assert finding.state == "note"
 
 
 def test_the_default_model_is_looked_for(

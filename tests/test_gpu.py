@@ -70,14 +70,14 @@ def ltu(base: Path) -> Callable[..., LTU]:
 
 
 def test_answers_and_likelihoods_are_those_of_a_cpu(ltu: Callable[..., LTU]) -> None:
-    said, likely = [], []
+    texts, likely = [], []
     for device in ("cpu", "cuda"):
         model = ltu(device, batch_size=4)
-        said.append([r.text for r in model.generate(PROMPTS, Decoding(max_new_tokens=12))])
+        texts.append([r.text for r in model.generate(PROMPTS, Decoding(max_new_tokens=12))])
         likely.append(
             [[x.total for x in row] for row in model.log_likelihood(PROMPTS, ["a", "bc"])]
         )
-    assert said[0] == said[1]
+    assert texts[0] == texts[1]
     np.testing.assert_allclose(likely[1], likely[0], rtol=1e-4, atol=1e-4)
 
 
@@ -121,9 +121,9 @@ def test_encoders_hear_what_they_hear_on_a_cpu(tmp_path: Path) -> None:
     kinds: list[Any] = [lambda d: AST(str(tmp_path / "ast"), device=d)]
     kinds += [lambda d: CLAP(str(tmp_path / "clap"), device=d)]
     for kind in kinds:
-        here, there = kind("cpu"), kind("cuda")
+        on_cpu, on_gpu = kind("cpu"), kind("cuda")
         np.testing.assert_allclose(
-            np.stack(list(there.encode(SOUNDS))), np.stack(list(here.encode(SOUNDS))), atol=1e-4
+            np.stack(list(on_gpu.encode(SOUNDS))), np.stack(list(on_cpu.encode(SOUNDS))), atol=1e-4
         )
 
 
@@ -151,9 +151,9 @@ def test_every_kind_trains_and_twice_the_same(
 ) -> None:
     options = {"early-stopping": {"rise": 9.0}}.get(kind, {})
     chosen = strategy("all+llm", component(kind, **options))
-    one, other = (tuned(base, lessons, tmp_path / str(n), chosen) for n in range(2))
-    assert all(tensor.isfinite().all() for tensor in one.values())
-    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+    first, second = (tuned(base, lessons, tmp_path / str(n), chosen) for n in range(2))
+    assert all(tensor.isfinite().all() for tensor in first.values())
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
 
 
 def test_killed_anywhere_it_reaches_the_same_weights(
@@ -200,6 +200,6 @@ def test_a_study_finds_what_it_finds_on_a_cpu(tmp_path: Path) -> None:
     first = ("training loss", "1")
     for result in on_gpu[1:]:
         loss, expected_loss = (
-            values(one, "training loss")[first] for one in (result, on_cpu[result.name])
+            values(run, "training loss")[first] for run in (result, on_cpu[result.name])
         )
         assert loss == pytest.approx(expected_loss, rel=1e-3)

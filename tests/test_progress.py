@@ -26,7 +26,7 @@ def test_a_line_tells_counts_rate_and_time_left() -> None:
     assert failing.line(20.0) == "synthetic: caption 24/24, 1.6/s, 2 failed"
 
 
-def test_answers_of_an_earlier_run_are_no_speed() -> None:
+def test_responses_of_an_earlier_run_do_not_count_as_speed() -> None:
     resumed = stage((0.05, 1000), *((10.0 * n, 1000 + n) for n in range(1, 7)), total=2000)
     assert resumed.rate(60.0) == pytest.approx(0.1, rel=0.05)
     assert resumed.line(60.0) == "synthetic: caption 1006/2000, 6.0/min, 2 h 46 min left"
@@ -54,7 +54,7 @@ def test_a_rate_is_positive_or_none_and_never_above_all_at_once(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "expected"),
     [
         (0.2, "1 s"),
         (6.2, "6 s"),
@@ -64,11 +64,11 @@ def test_a_rate_is_positive_or_none_and_never_above_all_at_once(
         (12_000, "3 h 20 min"),
     ],
 )
-def test_times_are_told_in_fitting_units(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
+def test_durations_have_suitable_units(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected
 
 
-def test_bytes_are_told_in_units_of_bytes() -> None:
+def test_bytes_have_units_of_bytes() -> None:
     made = StageProgress(name="fetched", start=0.0, unit="bytes")
     made.update(120_000_000, 1_400_000_000, "", 60.0)
     assert made.line(60.0) == "fetched 120.0 MB/1.4 GB, 2.0 MB/s, 11 min left"
@@ -81,8 +81,8 @@ def test_without_a_terminal_there_are_lines_also_while_no_step_ends(
         time.sleep(0.2)
         show(ProgressEvent(stage="encoder", done=3, total=8))
         time.sleep(0.2)
-    out, told = capsys.readouterr()
-    lines = told.splitlines()
+    out, stderr = capsys.readouterr()
+    lines = stderr.splitlines()
     assert out == ""
     assert lines[0].startswith("preparing")
     assert lines[-1].startswith("encoder 3/8")

@@ -1,4 +1,4 @@
-"""`audioprobe report` computes anew what a run left, and says what is no run."""
+"""`audioprobe report` computes the results of a run again, and names folders that are not runs."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def command(*arguments: object) -> object:
 
 
 @pytest.mark.parametrize("config", [CLASSIFICATION, PROBE])
-def test_the_report_of_a_run_is_computed_anew(config: str, tmp_path: Path) -> None:
+def test_the_report_of_a_run_is_computed_again(config: str, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(config)
     folder, again = tmp_path / "run", tmp_path / "again"
     assert command("run", tmp_path / "mine.toml", "--out", folder) == 0
@@ -57,9 +57,9 @@ def test_a_run_that_has_not_ended_names_the_command_that_goes_on(
     (tmp_path / "config.toml").write_text(config)
     (tmp_path / "manifest.json").write_text('{"pinned": {}, "starts": []}')
     assert command("report", tmp_path) == 2
-    told = capsys.readouterr().err
-    assert f"audioprobe run {tmp_path / 'config.toml'} --out {tmp_path}" in told
-    assert "1 of 1 parts" in told
+    stderr = capsys.readouterr().err
+    assert f"audioprobe run {tmp_path / 'config.toml'} --out {tmp_path}" in stderr
+    assert "1 of 1 parts" in stderr
 
 
 @pytest.mark.parametrize(
@@ -73,18 +73,18 @@ def test_a_run_that_has_not_ended_names_the_command_that_goes_on(
         ({"recipe.json": "{}"}, "audioprobe evaluate-ltu"),
     ],
 )
-def test_what_is_no_run_is_told_as_what_it_is(
+def test_folder_that_is_not_a_run_is_named(
     files: dict[str, str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert command("report", tmp_path) == 2
-    told = capsys.readouterr().err
-    assert str(tmp_path) in told
-    assert words in told
+    stderr = capsys.readouterr().err
+    assert str(tmp_path) in stderr
+    assert words in stderr
 
 
-def test_a_folder_that_does_not_exist_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_folder_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert command("report", "nosuch") == 2
     assert capsys.readouterr().err.startswith("audioprobe: nosuch: no such folder.")
 
@@ -111,13 +111,15 @@ def test_a_misspelt_configuration_names_file_key_and_nearest_name(
     config = tmp_path / "typo.toml"
     config.write_text(CLASSIFICATION.replace(*wrong))
     assert command("run", config, "--out", tmp_path / "run") == 2
-    (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith(f"audioprobe: {config}: ")
-    assert all(word in told for word in words), told
-    assert "__init__" not in told
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith(f"audioprobe: {config}: ")
+    assert all(word in message for word in words), message
+    assert "__init__" not in message
 
 
-def test_what_is_no_result_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_that_is_not_a_result_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = tmp_path / "annotations.csv"
     table.write_text("path,labels\n")
     assert command("compare", table, table) == 2

@@ -90,7 +90,7 @@ def whisper(**options: Any) -> dict[str, Any]:
 
 
 def enliven(model: Any) -> None:
-    """Random weights so large that every token read and sound heard matters."""
+    """Set random weights so large that the output depends on every token and sample."""
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:

@@ -102,11 +102,11 @@ def test_windows_are_pooled_per_measure(pooling: Any) -> None:
 class Picky(JointLevels):
     """Rejects a level of 0.3, and returns NaN for one of 0.4."""
 
-    def one(self, waveform: Waveform) -> FloatArray:
+    def embed_clip(self, waveform: Waveform) -> FloatArray:
         level = round(float(waveform.samples[0]), 3)
         if level == 0.3:
             raise UnsupportedInputError("cannot take it")
-        return np.array([1.0, np.nan]) if level == 0.4 else super().one(waveform)
+        return np.array([1.0, np.nan]) if level == 0.4 else super().embed_clip(waveform)
 
 
 @settings(deadline=None, max_examples=25)
@@ -148,12 +148,12 @@ def test_result_round_trips_and_exports() -> None:
 
 
 class Unready(JointLevels):
-    def one(self, waveform: Waveform) -> FloatArray:
+    def embed_clip(self, waveform: Waveform) -> FloatArray:
         raise WeightsError("no weights")
 
 
 class Wide(JointLevels):
-    def one(self, waveform: Waveform) -> FloatArray:
+    def embed_clip(self, waveform: Waveform) -> FloatArray:
         return np.ones(3)
 
 

@@ -86,10 +86,10 @@ def test_descriptions_come_from_the_ontology_too(home: Path) -> None:
 
 
 def test_both_mappings_lead_to_the_same_names() -> None:
-    one, other = (read_mapping(MAPPINGS / f"{n}-common.csv") for n in ("edansa", "audioset"))
-    assert set(one.values()) == set(other.values())
+    edansa, audioset = (read_mapping(MAPPINGS / f"{n}-common.csv") for n in ("edansa", "audioset"))
+    assert set(edansa.values()) == set(audioset.values())
     known = {row["display_name"] for row in read_rows(CLASSES)}
-    assert set(other) <= known
+    assert set(audioset) <= known
 
 
 def test_thresholds_from_unknown_sounds_are_refused(home: Path) -> None:

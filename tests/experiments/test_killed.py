@@ -34,15 +34,15 @@ N_QUESTIONS = 44
 N_KILLS = 6
 
 
-def kept(folder: Path) -> int:
+def n_stored(folder: Path) -> int:
     path = folder / "responses.jsonl"
     return len(path.read_bytes().splitlines()) if path.is_file() else 0
 
 
 def kill_after(process: subprocess.Popen[str], folder: Path, n_more: int) -> None:
     """As soon as so many more answers are kept, somewhere within the next question."""
-    wanted = kept(folder) + n_more
-    while kept(folder) < wanted and process.poll() is None:
+    wanted = n_stored(folder) + n_more
+    while n_stored(folder) < wanted and process.poll() is None:
         time.sleep(0.002)
     time.sleep(random.random() * 0.02)
     process.kill()
@@ -58,20 +58,20 @@ def test_a_killed_run_loses_nothing_and_ends_the_same(tmp_path: Path) -> None:
     for _ in range(N_KILLS):
         process = start_cli("run", str(config), "--out", str(folder), cwd=tmp_path, **environment)
         kill_after(process, folder, random.randint(1, 6))
-    assert 0 < kept(folder) <= N_QUESTIONS
+    assert 0 < n_stored(folder) <= N_QUESTIONS
     last = run_cli("run", str(config), "--out", str(folder), **environment)
     assert last.returncode == 0, last.stderr
     whole = run_cli(
         "run", str(config), "--out", str(alone), **environment | {"SLOW_LOG": str(alone_log)}
     )
     assert whole.returncode == 0, whole.stderr
-    asked = Counter(line.split()[0] for line in log.read_text().splitlines())
-    assert set(asked) == {line.split()[0] for line in alone_log.read_text().splitlines()}
+    prompts = Counter(line.split()[0] for line in log.read_text().splitlines())
+    assert set(prompts) == {line.split()[0] for line in alone_log.read_text().splitlines()}
     # What was answered but not yet kept when it was killed is asked again: one question a kill.
-    assert N_QUESTIONS <= sum(asked.values()) <= N_QUESTIONS + N_KILLS
+    assert N_QUESTIONS <= sum(prompts.values()) <= N_QUESTIONS + N_KILLS
     for name in ("scores.parquet", "summary.md", "summary.tex"):
         assert (folder / name).read_bytes() == (alone / name).read_bytes(), name
-    assert kept(folder) == N_QUESTIONS
+    assert n_stored(folder) == N_QUESTIONS
 
 
 FULL_DISK = """
@@ -98,7 +98,7 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path: P
     assert full.returncode == 2, full.stderr
     assert "responses.jsonl" in full.stderr
     assert "Traceback" not in full.stderr
-    n_kept = kept(folder)
+    n_kept = n_stored(folder)
     assert 0 < n_kept < N_QUESTIONS
     assert run_cli("run", str(config), "--out", str(folder), **environment).returncode == 0
     for name in ("scores.parquet", "responses.jsonl"):
@@ -109,12 +109,12 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path: P
 
 def test_a_second_process_on_one_folder_is_refused(tmp_path: Path) -> None:
     environment = install(tmp_path / "backend", tmp_path / "asked", 1.0)
-    config = tmp_path / "held.toml"
+    config = tmp_path / "locked.toml"
     config.write_text(CONFIG)
-    folder = tmp_path / "held"
+    folder = tmp_path / "locked"
     first = start_cli("run", str(config), "--out", str(folder), cwd=tmp_path, **environment)
     try:
-        while not kept(folder) and first.poll() is None:
+        while not n_stored(folder) and first.poll() is None:
             time.sleep(0.01)
         second = run_cli("run", str(config), "--out", str(folder), **environment)
         assert second.returncode == 2
@@ -133,10 +133,10 @@ def test_another_scorer_asks_nothing_again_where_runs_share_a_cache(tmp_path: Pa
         config.write_text(text.replace('split = "all"', f'split = "all"\n{labels}'))
         process = run_cli("run", str(config), "--out", str(tmp_path / name), **environment)
         assert process.returncode == 0, process.stderr
-    asked = [line.split()[0] for line in log.read_text().splitlines()]
-    # Only the rung that lists the labels asks something else.
-    assert len(asked) == N_QUESTIONS + N_QUESTIONS // 2
-    assert len(set(asked)) == len(asked)
+    prompts = [line.split()[0] for line in log.read_text().splitlines()]
+    # Only the prompt level that lists the labels has other prompts.
+    assert len(prompts) == N_QUESTIONS + N_QUESTIONS // 2
+    assert len(set(prompts)) == len(prompts)
 
 
 def test_a_damaged_line_is_named_and_a_torn_last_one_is_asked_again(tmp_path: Path) -> None:

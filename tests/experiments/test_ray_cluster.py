@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from tests.experiments.slow_backend import install
-from tests.experiments.test_killed import CONFIG, N_QUESTIONS, kept
+from tests.experiments.test_killed import CONFIG, N_QUESTIONS, n_stored
 from tests.processes import run_cli, start_cli
 
 
@@ -22,7 +22,7 @@ def test_two_workers_and_a_kill_give_what_one_process_gives(tmp_path: Path) -> N
     folder = tmp_path / "cluster"
     command = ("run", str(config), "--out", str(folder), "--on", "ray", "--workers", "2")
     process = start_cli(*command, cwd=tmp_path, **environment)
-    while kept(folder) < N_QUESTIONS // 4 and process.poll() is None:
+    while n_stored(folder) < N_QUESTIONS // 4 and process.poll() is None:
         time.sleep(0.05)
     workers = {int(line.split()[1]) for line in log.read_text().splitlines()}
     assert process.pid not in workers

@@ -172,7 +172,7 @@ def test_losses_equal_the_training_loss() -> None:
     assert mean_text_loss(text_losses(model, examples)) == pytest.approx(mean, rel=1e-5)
 
 
-def test_prompt_is_no_target() -> None:
+def test_prompt_tokens_are_not_targets() -> None:
     every, prompt, answer = text_losses(
         tiny_model(),
         [
@@ -248,13 +248,13 @@ def test_perplexity_ratio_resamples_both_together() -> None:
 
 
 def test_perplexity_ratio_of_other_passages_is_refused() -> None:
-    one, other = [TextLoss(3.0, 2), TextLoss(5.0, 4)], [TextLoss(3.0, 2), TextLoss(5.0, 3)]
+    first, second = [TextLoss(3.0, 2), TextLoss(5.0, 4)], [TextLoss(3.0, 2), TextLoss(5.0, 3)]
     with pytest.raises(InvalidInputError, match=r"got 2 of \[2, 4\] tokens and 2 of \[2, 3\]"):
-        perplexity_ratio(one, other, BOOTSTRAP)
+        perplexity_ratio(first, second, BOOTSTRAP)
     with pytest.raises(InvalidInputError, match=r"got 2 .* and 1 of"):
-        perplexity_ratio(one, one[:1], BOOTSTRAP)
+        perplexity_ratio(first, first[:1], BOOTSTRAP)
     with pytest.raises(InvalidInputError, match="finite"):
-        perplexity([TextLoss(math.nan, 2), *one], BOOTSTRAP)
+        perplexity([TextLoss(math.nan, 2), *first], BOOTSTRAP)
 
 
 CASES = st.sampled_from([str.lower, str.upper, str.title])

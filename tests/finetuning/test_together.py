@@ -53,13 +53,13 @@ def close(result: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("name", [*CASES, "line"])
 def test_all_processes_end_with_the_same_weights(home: Path, name: str) -> None:
-    one, other = results(home / "out", name)
-    assert one["weights"].keys() == other["weights"].keys()
-    assert one["weights"]
-    for parameter, tensor in one["weights"].items():
-        assert torch.equal(tensor, other["weights"][parameter]), parameter
+    first, second = results(home / "out", name)
+    assert first["weights"].keys() == second["weights"].keys()
+    assert first["weights"]
+    for parameter, tensor in first["weights"].items():
+        assert torch.equal(tensor, second["weights"][parameter]), parameter
     losses = [
-        [(entry["loss"], entry["norm"]) for entry in each["history"]] for each in (one, other)
+        [(entry["loss"], entry["norm"]) for entry in each["history"]] for each in (first, second)
     ]
     assert losses[0] == losses[1]
 

@@ -51,7 +51,7 @@ def test_a_clip_without_annotation_is_assigned_by_its_file_or_folder(
 
 
 def test_clips_of_edansa_are_assigned_to_their_most_specific_label(tmp_path: Path) -> None:
-    """Its labels are closed upwards, and wind is heard nearly everywhere."""
+    """Ancestors are labelled too, and most clips contain wind."""
     clips = EDANSA(edansa_table(tmp_path).parent, shortest=0).listed("train")
     assigned = clips_by_concept(
         clips, from_hierarchy("edansa", Hierarchy(edansa_parents()), EDANSA_PHRASES)

@@ -1,4 +1,4 @@
-"""The picture is drawn whatever names and numbers come."""
+"""The score map is drawn for any names and numbers."""
 
 from pathlib import Path
 

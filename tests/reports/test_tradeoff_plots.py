@@ -1,4 +1,4 @@
-"""Figures of many choices: what is drawn, what is told to be missing, and names that are text."""
+"""Trade-off plots: drawn points, listed missing points, and names that are not markup."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_a_few_points_have_their_names_and_many_have_numbers() -> None:
 
 def test_points_stand_where_they_are_with_bars_both_ways() -> None:
     axes = axes_of(plane(points(3)[1:2], "gain", "loss"))
-    star, dots = [one for one in axes.collections if isinstance(one, PathCollection)]
+    star, dots = [c for c in axes.collections if isinstance(c, PathCollection)]
     assert np.asarray(star.get_offsets()).tolist() == [[0, 0]]
     assert np.asarray(dots.get_offsets()) == pytest.approx(np.array([[0.2, 0.2]]))
     bars = [
@@ -64,8 +64,8 @@ def test_points_stand_where_they_are_with_bars_both_ways() -> None:
 
 
 def test_the_front_is_stairs_of_what_can_be_had_for_each_gain() -> None:
-    some = [*points(3), Point("beaten", near(0.1), near(0.9), "group 1")]
-    axes = axes_of(plane(some, "gain", "loss"))
+    strategies = [*points(3), Point("beaten", near(0.1), near(0.9), "group 1")]
+    axes = axes_of(plane(strategies, "gain", "loss"))
     (front,) = [line for line in axes.lines if line.get_label() == "Pareto front"]
     assert front.get_drawstyle() == "steps-pre"  # as much is lost as at the next one to the right
     ends = np.array([[0.1, 0.05], [0.2, 0.2], [0.3, 0.45]])
@@ -78,11 +78,15 @@ def test_the_front_is_stairs_of_what_can_be_had_for_each_gain() -> None:
 
 
 def test_an_undefined_point_is_named_and_drawn_nowhere() -> None:
-    some = [*points(2), Point("gone", Estimate(value=None, n=0), near(0.1), "group 9")]
-    figure = plane(some, "gain", "loss")
+    strategies = [*points(2), Point("gone", Estimate(value=None, n=0), near(0.1), "group 9")]
+    figure = plane(strategies, "gain", "loss")
     assert "undefined, not drawn: gone" in written(figure)
-    dots = [one for one in axes_of(figure).collections if isinstance(one, PathCollection)]
-    assert sum(np.shape(one.get_offsets())[0] for one in dots) == 3  # with the star
+    dots = [
+        collection
+        for collection in axes_of(figure).collections
+        if isinstance(collection, PathCollection)
+    ]
+    assert sum(np.shape(collection.get_offsets())[0] for collection in dots) == 3  # with the star
     assert "undefined" not in " ".join(written(plane(points(2), "gain", "loss")))
     assert plane([], "gain", "loss").axes
 
@@ -90,24 +94,24 @@ def test_an_undefined_point_is_named_and_drawn_nowhere() -> None:
 def test_labels_of_points_that_are_close_do_not_cover_each_other() -> None:
     rng = np.random.default_rng(0)
     places = rng.normal(0, 0.004, (25, 2))
-    some = [Point(str(k), near(x), near(y)) for k, (x, y) in enumerate(places)]
-    found = boxes(plane(some, "gain", "loss"))
-    assert len(found) == 25
+    strategies = [Point(str(k), near(x), near(y)) for k, (x, y) in enumerate(places)]
+    rectangles = boxes(plane(strategies, "gain", "loss"))
+    assert len(rectangles) == 25
     covered = 0.0
-    for n, (left, low, right, high) in enumerate(found):
-        for other in found[n + 1 :]:
+    for n, (left, low, right, high) in enumerate(rectangles):
+        for other in rectangles[n + 1 :]:
             wide = min(right, other[2]) - max(left, other[0])
             tall = min(high, other[3]) - max(low, other[1])
             covered += max(wide, 0) * max(tall, 0)
-    area = sum((right - left) * (high - low) for left, low, right, high in found)
+    area = sum((right - left) * (high - low) for left, low, right, high in rectangles)
     assert covered < 0.01 * area
 
 
 def _missing(image: AxesImage) -> list[list[bool]]:
     values = image.get_array()
     assert values is not None
-    found: list[list[bool]] = np.isnan(np.ma.filled(values, np.nan)).tolist()
-    return found
+    gaps: list[list[bool]] = np.isnan(np.ma.filled(values, np.nan)).tolist()
+    return gaps
 
 
 def test_a_matrix_tells_numbers_with_intervals_and_a_dash_for_what_is_undefined() -> None:
@@ -147,10 +151,10 @@ def test_lines_have_a_thin_one_for_each_replicate_and_a_thick_mean() -> None:
     assert mean.get_linestyle() != alone.get_linestyle()  # for those who see no colours
 
 
-def test_gaps_break_lines_and_are_no_zeros() -> None:
+def test_gaps_break_lines_and_are_not_drawn_as_zeros() -> None:
     figure = lines({"a": [[1.0, None, 3.0, None, 5.0, 6.0]]}, "layer", "CKA")
-    (found,) = curves(figure)
-    assert np.isnan(found).tolist() == [False, True, False, True, False, False]
+    (curve,) = curves(figure)
+    assert np.isnan(curve).tolist() == [False, True, False, True, False, False]
     (dots,) = axes_of(figure).collections
     assert isinstance(dots, PathCollection)
     assert np.asarray(dots.get_offsets()).tolist() == [[0, 1], [2, 3]]  # which no line reaches

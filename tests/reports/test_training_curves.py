@@ -18,7 +18,7 @@ def test_logs_are_read_and_drawn(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_logs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "torn.jsonl").write_text('{"step": 1, "lo')
     with pytest.raises(InvalidInputError, match="not the log of a training run"):
         read_log(tmp_path / "torn.jsonl")

@@ -49,10 +49,10 @@ def test_interrupted_training_reaches_the_same_weights(
 
     with pytest.raises(StopError):
         Curriculum(recipe(base), tmp_path, progress=stop).train()
-    found = load_file(Curriculum(recipe(base), tmp_path).train() / "adapter.safetensors")
+    adapter = load_file(Curriculum(recipe(base), tmp_path).train() / "adapter.safetensors")
     expected = load_file(trained / "ltu" / "adapter.safetensors")
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert adapter.keys() == expected.keys()
+    assert all(torch.equal(adapter[name], expected[name]) for name in expected)
 
 
 def test_model_is_loaded_over_its_base_and_answers(trained: Path, base: Path) -> None:

@@ -17,18 +17,18 @@ from audioprobe.types import (
 
 
 class Wide(JointLevels):
-    def one(self, waveform: Waveform) -> FloatArray:
+    def embed_clip(self, waveform: Waveform) -> FloatArray:
         return np.ones(3)
 
 
 class Framed(JointLevels):
-    def one(self, waveform: Waveform) -> FloatArray:
+    def embed_clip(self, waveform: Waveform) -> FloatArray:
         return np.ones((1, 2))
 
 
 class Hoarding(JointLevels):
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        return map(self.one, list(waveforms))
+        return map(self.embed_clip, list(waveforms))
 
 
 class Leaning(JointLevels):
@@ -40,7 +40,7 @@ class Leaning(JointLevels):
 
 
 class Undirected(JointLevels):
-    def one(self, waveform: Waveform) -> FloatArray:
+    def embed_clip(self, waveform: Waveform) -> FloatArray:
         return np.full(2, np.nan)
 
 

@@ -34,7 +34,7 @@ class EnvironmentCheck:
     Attributes:
         subject: what was checked.
         state: "ok"; "note" is information; "problem" prevents the demo from running.
-        status: its state in words.
+        status: the state as text.
         advice: what to do; may be empty.
     """
 

@@ -50,8 +50,8 @@ def hypernym_pairs(
 
     Each class has as many true as false pairs in every role, so guessing from base rates is correct
     half of the time. A false pair takes a concept of the same branch if there is one (a dog, for
-    "bird"), or else of a kind without any member in the class: a missing edge in WordNet is no
-    proof of a "no".
+    "bird"), or else of a kind without any member in the class: a missing edge in WordNet does
+    not prove a "no".
 
     Args:
         concepts: where classes and kinds come from.

@@ -17,7 +17,7 @@ MAX_TOKENS = 108
 """Longest sequence in LTU's training, in tokens without audio; longer ones are cut."""
 
 IGNORED = -100
-"""Label of a token that is no target, as in torch and transformers."""
+"""Label of a token that is not a target, as in torch and transformers."""
 
 PADDING = -1
 """Segment of tokens that belong to no example."""

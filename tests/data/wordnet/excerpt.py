@@ -14,18 +14,18 @@ HERE = Path(__file__).parent
 
 
 def words(concepts: Concepts) -> set[str]:
-    """The words of concepts and rungs that stand for their synsets, as the index writes them."""
-    found = {concept.lemma for concept in concepts}
-    found |= {rung.name for rung in concepts.hypernyms if rung.id not in concepts}
-    return {word.lower().replace(" ", "_") for word in found}
+    """Return the lemmas of concepts and hypernyms, as the index writes them."""
+    lemmas = {concept.lemma for concept in concepts}
+    lemmas |= {hypernym.name for hypernym in concepts.hypernyms if hypernym.id not in concepts}
+    return {word.lower().replace(" ", "_") for word in lemmas}
 
 
 def synsets(concepts: Concepts, wordnet: WordNet) -> set[str]:
-    """Offsets of concepts and rungs, of the first senses of concepts' words, and all above them."""
-    found = {rung.synset for rung in concepts.hypernyms}
+    """Return offsets of concepts, hypernyms, first senses of lemmas, and all their ancestors."""
+    offsets = {hypernym.synset for hypernym in concepts.hypernyms}
     for concept in concepts:
-        found |= {concept.synset, wordnet.senses(concept.lemma)[0]}
-    return found.union(*(wordnet.ancestors(offset) for offset in found))
+        offsets |= {concept.synset, wordnet.senses(concept.lemma)[0]}
+    return offsets.union(*(wordnet.ancestors(offset) for offset in offsets))
 
 
 def cut(source: Path, target: Path, keep: set[str]) -> None:

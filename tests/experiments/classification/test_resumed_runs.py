@@ -65,8 +65,8 @@ def field(tmp_path: Path) -> Path:
     return tmp_path / "field"
 
 
-class Told:
-    """Runs a configuration, and remembers what was said."""
+class ResponseRecorder:
+    """Runs a configuration and collects the messages."""
 
     def __init__(self, text: str, field: Path) -> None:
         self.text = text.replace("FOLDER", str(field))
@@ -91,7 +91,7 @@ class Told:
 def test_only_prompts_with_a_changed_sound_are_asked_again(
     text: str, field: Path, tmp_path: Path
 ) -> None:
-    run = Told(text, field)
+    run = ResponseRecorder(text, field)
     n_first = run(tmp_path / "run")
     assert (n_first > 0, run.said) == (True, [])
     assert run(tmp_path / "run") == 0
@@ -107,7 +107,7 @@ def test_only_prompts_with_a_changed_sound_are_asked_again(
     assert run.said[1].startswith(f"{n_first - n_again} prompts had a response")
     assert results[0]["data"] != results[1]["data"], "provenance hashes the sound that was read"
     # As a run of the sounds of now alone would ask.
-    whole = Told(text, field)
+    whole = ResponseRecorder(text, field)
     whole(tmp_path / "new")
     assert read(tmp_path / "new")["data"] == results[1]["data"]
 
@@ -119,10 +119,10 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("text", [CLASSIFICATION, PROBE])
-def test_comments_order_and_defaults_are_no_other_configuration(
+def test_comments_order_and_defaults_do_not_change_the_configuration(
     text: str, field: Path, tmp_path: Path
 ) -> None:
-    run = Told(text, field)
+    run = ResponseRecorder(text, field)
     run(tmp_path / "run")
     same = f"# my field\nseed = 0\n{run.text}\n\n# the end\n".replace("\n", "\r\n")
     assert run(tmp_path / "run", same) == 0
@@ -131,7 +131,7 @@ def test_comments_order_and_defaults_are_no_other_configuration(
 
 
 def test_a_vanished_and_an_added_clip_are_named(field: Path, tmp_path: Path) -> None:
-    run = Told(CLASSIFICATION, field)
+    run = ResponseRecorder(CLASSIFICATION, field)
     run(tmp_path / "run")
     (field / "dog" / "dog.wav").rename(field / "dog" / "hound.wav")
     with pytest.raises(InvalidInputError, match=r"dog/dog\.wav is missing.*dog/hound\.wav is new"):
@@ -143,23 +143,25 @@ def trained(field: Path, tmp_path: Path) -> str:
     """A tiny model that was trained on two of the clips, as a configuration names it."""
     folder, base = model(tmp_path / "model")
     clips = [field / name / f"{name}.wav" for name in ("crow", "dog")]
-    found = [recording_of(Clip(id=path.name, path=path)) for path in clips]
-    TrainingData("tiny", tuple(one for one in found if one)).to_csv(folder / TRAINING_DATA)
+    recordings = [recording_of(Clip(id=path.name, path=path)) for path in clips]
+    TrainingData("tiny", tuple(recording for recording in recordings if recording)).to_csv(
+        folder / TRAINING_DATA
+    )
     return f'{{ name = "ltu:{folder}", options = {{ base = "{base}" }} }}'
 
 
 def familiar(text: str, trained: str) -> str:
-    asked = text.replace('{ name = "scripted:a crow" }', trained)
-    asked = asked.replace('{ name = "scripted:Yes." }', trained)
-    assert asked != text
-    return f"{asked}familiar = false\n"
+    config = text.replace('{ name = "scripted:a crow" }', trained)
+    config = config.replace('{ name = "scripted:Yes." }', trained)
+    assert config != text
+    return f"{config}familiar = false\n"
 
 
 @pytest.mark.parametrize("text", [CLASSIFICATION, PROBE])
 def test_unfamiliar_sounds_that_a_model_was_trained_on_are_refused(
     text: str, field: Path, tmp_path: Path, trained: str
 ) -> None:
-    run = Told(familiar(text, trained), field)
+    run = ResponseRecorder(familiar(text, trained), field)
     with pytest.raises(InvalidInputError, match=r"2 of 4 clips were used to train tiny: .*crow"):
         run(tmp_path / "run")
     run(tmp_path / "run", f"{run.text}allow_training_clips = true\n")

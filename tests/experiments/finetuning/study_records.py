@@ -129,8 +129,8 @@ def always_yes(*, novel: bool = False) -> Measurements:
 def correct_for(condition: str, concepts: frozenset[str], *, novel: bool = False) -> Measurements:
     """Answer correctly in one condition about some concepts, and always yes otherwise."""
 
-    def log_odds(concept: str, asked: str, correct: bool) -> float:
-        return 1.0 if correct or asked != condition or concept not in concepts else -1.0
+    def log_odds(concept: str, trial_condition: str, correct: bool) -> float:
+        return 1.0 if correct or trial_condition != condition or concept not in concepts else -1.0
 
     return answers(log_odds, novel=novel)
 

@@ -179,7 +179,9 @@ def test_correlation_with_a_constant_is_undefined() -> None:
     summary = summarize(record(constant, first=before(BEFORE)))
     assert summary.correlations
     assert all(c.rho.value is None for c in summary.correlations)
-    assert all(d.p_value == 1 for own in summary.changes.values() for d in own.values())
+    assert all(
+        d.p_value == 1 for differences in summary.changes.values() for d in differences.values()
+    )
 
 
 def test_model_before_alone_has_measures_and_nothing_else() -> None:

@@ -55,8 +55,11 @@ def value(measure: str, after: Sequence[Measurements], first: Measurements = BEF
 
 
 def auc(measurements: Measurements, measure: str) -> float:
-    own = [m for m in measurements if m.measure == measure]
-    targets, scores = np.array([m.reference for m in own]), np.array([m.value for m in own])
+    selected = [m for m in measurements if m.measure == measure]
+    targets, scores = (
+        np.array([m.reference for m in selected]),
+        np.array([m.value for m in selected]),
+    )
     return float(roc_auc_score(targets, scores, average="macro"))
 
 
@@ -80,10 +83,10 @@ def test_text_loss_rises_by_nats_per_token() -> None:
     assert estimate.value == pytest.approx(0.25)
     assert estimate.low == pytest.approx(0.25)  # the same in every passage
     assert value("in-domain AUC", [after]) == 0
-    own = [m for m in BEFORE if m.measure == "text loss"]
+    losses = [m for m in BEFORE if m.measure == "text loss"]
     levels = mean_values(record([], first=before(BEFORE)).table(), (), FEW)
-    tokens = sum(float(m.reference) for m in own if isinstance(m.reference, float))
-    nats = sum(m.value for m in own if isinstance(m.value, float))
+    tokens = sum(float(m.reference) for m in losses if isinstance(m.reference, float))
+    nats = sum(m.value for m in losses if isinstance(m.value, float))
     assert levels["text loss",].value == pytest.approx(nats / tokens)
 
 
@@ -109,18 +112,18 @@ def test_seeds_are_averaged_and_failed_seeds_left_out() -> None:
 
 
 def test_only_clips_with_scores_in_every_run_are_compared() -> None:
-    own = captions("in-domain AUC", 0, 0.5)
-    assert tuple(m for m in BEFORE if m.measure == "in-domain AUC") == own
-    failed = replace(own[0], value=None, text="unreadable")
+    measured = captions("in-domain AUC", 0, 0.5)
+    assert tuple(m for m in BEFORE if m.measure == "in-domain AUC") == measured
+    failed = replace(measured[0], value=None, text="unreadable")
     reversed_scores = [
-        replace(m, value=m.value[::-1]) for m in own[1:] if isinstance(m.value, tuple)
+        replace(m, value=m.value[::-1]) for m in measured[1:] if isinstance(m.value, tuple)
     ]
     after = replaced("in-domain AUC", (failed, *reversed_scores))
-    expected = auc(after[: -len(own)] + tuple(reversed_scores), "in-domain AUC")
+    expected = auc(after[: -len(measured)] + tuple(reversed_scores), "in-domain AUC")
     assert value("in-domain AUC", [after]) == pytest.approx(
-        expected - auc(own[1:], "in-domain AUC")
+        expected - auc(measured[1:], "in-domain AUC")
     )
-    others = tuple(replace(m, item=f"other {m.item}") for m in own)
+    others = tuple(replace(m, item=f"other {m.item}") for m in measured)
     undefined = differences([replaced("in-domain AUC", others)])["in-domain AUC"]
     assert undefined.estimate.value is None
     assert undefined.p_value is None
@@ -144,17 +147,17 @@ def test_p_value_of_captions_is_that_of_all_exchanges() -> None:
     rng = np.random.default_rng(3)
 
     def rounded(skill: float) -> Measurements:
-        own = captions(measure, int(rng.integers(99)), skill)[:n]
-        scores = [m.value for m in own]
+        measured = captions(measure, int(rng.integers(99)), skill)[:n]
+        scores = [m.value for m in measured]
         return tuple(
             replace(m, value=tuple(float(round(x)) for x in s))
-            for m, s in zip(own, scores, strict=True)
+            for m, s in zip(measured, scores, strict=True)
             if isinstance(s, tuple)
         )
 
     first, *after = rounded(0.5), rounded(2.0), rounded(2.0)
     targets = np.array([m.reference for m in first])
-    old, *new = (np.array([m.value for m in own]) for own in (first, *after))
+    old, *new = (np.array([m.value for m in measurements]) for measurements in (first, *after))
 
     def macro(scores: Float64Array) -> float:
         return float(roc_auc_score(targets, scores, average="macro"))
@@ -177,8 +180,8 @@ def test_exchanging_group_and_baseline_reverses_the_difference() -> None:
     second = [evaluated(6, forgetting=0.2), evaluated(7)]
     runs = [
         replace(result(RUNS[0], m), alignment=name, seed=seed)
-        for name, own in (("first", first), ("second", second))
-        for seed, m in enumerate(own)
+        for name, seeds in (("first", first), ("second", second))
+        for seed, m in enumerate(seeds)
     ]
     table = record(runs).table()
     forward, backward = (
@@ -191,7 +194,7 @@ def test_exchanging_group_and_baseline_reverses_the_difference() -> None:
             -(backward[measure].estimate.value or 0)
         )
         assert forward[measure].p_value == backward[measure].p_value
-        gained = [value(measure, own) for own in (first, second)]
+        gained = [value(measure, seeds) for seeds in (first, second)]
         assert forward[measure].estimate.value == pytest.approx(gained[1] - gained[0])
 
 

@@ -134,8 +134,10 @@ def test_effects_ablations_and_correlations_are_shown(summary: StudySummary) -> 
         assert unsigned(row["difference"]) == str(replace(difference.estimate, n_undefined=0))
         seeds = [f"{value:+.3f}" for value in difference.by_seed.values() if value is not None]
         assert row["each seed"] == " ".join(seeds)
-    for row, one in zip(rows_of(correlations_table(summary)), summary.correlations, strict=True):
-        assert row["rank correlation"] == str(one.rho)
+    for row, correlation in zip(
+        rows_of(correlations_table(summary)), summary.correlations, strict=True
+    ):
+        assert row["rank correlation"] == str(correlation.rho)
     drift = rows_of(drift_table(summary))
     assert drift[0]["weight change: projector"] == "0.0105"
     assert {"similarity: audio", "similarity: text"} < drift[0].keys()
@@ -182,8 +184,8 @@ def with_difference(
     return replace(
         summary,
         changes={
-            strategy: {name: changed(d) for name, d in own.items()}
-            for strategy, own in summary.changes.items()
+            strategy: {name: changed(d) for name, d in differences.items()}
+            for strategy, differences in summary.changes.items()
         },
         ablations=tuple(map(changed, summary.ablations)),
     )
@@ -198,9 +200,9 @@ def test_conclusions_count_consistent_changes(
     text = answer(with_difference(summary, "in-domain AUC", estimate), "gained")
     assert re.findall(r"\d+", text)[:4] == [str(better), "6", str(worse), str(6 - better - worse)]
     text = answer(with_difference(summary, "text loss", estimate), "forgetting")
-    anew = 4  # strategies that train the language model
-    expected = {UP: (anew, 0), DOWN: (0, anew), UNCLEAR: (0, 0)}[estimate]
-    assert re.findall(r"\d+", text)[:3] == [str(anew), *map(str, expected)]
+    n_trained = 4  # strategies that train the language model
+    expected = {UP: (n_trained, 0), DOWN: (0, n_trained), UNCLEAR: (0, 0)}[estimate]
+    assert re.findall(r"\d+", text)[:3] == [str(n_trained), *map(str, expected)]
 
 
 def test_conclusions_without_runs_say_so() -> None:

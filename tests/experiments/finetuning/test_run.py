@@ -127,9 +127,9 @@ def test_study_grows_by_seeds(finished: Study, tmp_path: Path) -> None:
     _, folder, results = finished
     copy = Path(shutil.copytree(folder, tmp_path / "run"))
     grown = changed(copy, seeds=[0, 1])
-    found = grown(copy, max_runs=1)
-    assert found[:-1] == results
-    assert found[-1].seed == 1
+    continued = grown(copy, max_runs=1)
+    assert continued[:-1] == results
+    assert continued[-1].seed == 1
     assert read_record(copy).study == grown.config
 
 

@@ -69,9 +69,9 @@ def test_shared_prefix_and_full_pass_agree(
     shared = likelihood.log_likelihood(net, prompt, continuations)
     monkeypatch.setattr(likelihood, "_can_be_shared", lambda _: False)
     whole = likelihood.log_likelihood(net, prompt, continuations)
-    for one, other in zip(shared, whole, strict=True):
-        assert one.total == pytest.approx(other.total, abs=1e-4)
-        assert one.n_tokens == other.n_tokens
+    for shared_prefix, complete in zip(shared, whole, strict=True):
+        assert shared_prefix.total == pytest.approx(complete.total, abs=1e-4)
+        assert shared_prefix.n_tokens == complete.n_tokens
 
 
 def test_continuation_without_tokens_raises() -> None:

@@ -47,8 +47,12 @@ def sounds() -> torch.Tensor:
 def prompts(net: LTUNetwork) -> list[TokenPrompt]:
     ids = torch.arange(1, 22)
     with torch.inference_mode():
-        heard = net.prefix(sounds())
-    return [TokenPrompt(ids, heard[0]), TokenPrompt(ids[:9]), TokenPrompt(ids[:15], heard[1])]
+        audio_tokens = net.prefix(sounds())
+    return [
+        TokenPrompt(ids, audio_tokens[0]),
+        TokenPrompt(ids[:9]),
+        TokenPrompt(ids[:15], audio_tokens[1]),
+    ]
 
 
 @pytest.mark.parametrize("kind", get_args(Quantization))
@@ -70,8 +74,8 @@ def test_every_linear_layer_is_quantised_with_a_small_error(
     for name, exact in linear_layers(whole().llama):
         given_here = given[:, : exact.in_features]
         with torch.inference_mode():
-            one, other = exact(given_here), fewer.llama.get_submodule(name)(given_here)
-        error = float((one - other).norm() / one.norm())
+            expected, actual = exact(given_here), fewer.llama.get_submodule(name)(given_here)
+        error = float((expected - actual).norm() / expected.norm())
         assert 0 < error < most, name
 
 
@@ -83,8 +87,8 @@ def test_likelihoods_equal_full_passes(kind: Quantization) -> None:
         for ids in ([5, 6], [7]):
             (actual,) = log_likelihood(net, prompt, [ids])
             sequence = torch.cat([prompt.input_ids, torch.tensor(ids)])[None]
-            heard = None if prompt.audio_tokens is None else prompt.audio_tokens[None]
+            audio_tokens = None if prompt.audio_tokens is None else prompt.audio_tokens[None]
             with torch.inference_mode():
-                scores = net(sequence, heard)[0, -len(ids) - 1 : -1].log_softmax(-1)
+                scores = net(sequence, audio_tokens)[0, -len(ids) - 1 : -1].log_softmax(-1)
             expected = sum(float(row[token]) for row, token in zip(scores, ids, strict=True))
             assert actual.total == pytest.approx(expected, abs=0.02)

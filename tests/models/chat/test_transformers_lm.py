@@ -18,7 +18,7 @@ from audioprobe.types import Decoding, Example, Prompt, Response, Waveform
 BRIEF = Decoding(max_new_tokens=6)
 PENALISED = Decoding(max_new_tokens=6, repetition_penalty=1.5)
 SAMPLED = Decoding(max_new_tokens=6, temperature=1.0, top_p=0.9, top_k=20, seed=5)
-DEAF = ("llama", "gemma3n-text", "mamba", "rwkv")
+TEXT_ONLY = ("llama", "gemma3n-text", "mamba", "rwkv")
 TEXTS = [
     Prompt("Why?"),
     Prompt("Is rain on a tin roof a loud sound?"),
@@ -31,7 +31,7 @@ def noise(seconds: float, seed: int = 0, rate: int = 16_000) -> Waveform:
     return Waveform(values.astype(np.float32), rate)
 
 
-HEARD = [
+AUDIO_PROMPTS = [
     Prompt("What is heard?", noise(1.0)),
     Prompt("Which animal calls in this recording?", noise(3.3, 1)),
     Prompt("Which?", noise(1.0, 2)),
@@ -40,7 +40,7 @@ HEARD = [
 
 
 EVERY = list(KINDS)
-HEARING = [name for name in KINDS if name not in DEAF]
+WITH_AUDIO = [name for name in KINDS if name not in TEXT_ONLY]
 
 
 @cache
@@ -49,7 +49,7 @@ def model(kind: str) -> TransformersLM:
 
 
 def prompts(kind: str) -> list[Prompt]:
-    return TEXTS if kind in DEAF else [HEARD[0], *TEXTS, *HEARD[1:]]
+    return TEXTS if kind in TEXT_ONLY else [AUDIO_PROMPTS[0], *TEXTS, *AUDIO_PROMPTS[1:]]
 
 
 @pytest.mark.parametrize("decoding", [BRIEF, PENALISED, SAMPLED], ids=["greedy", "penal", "sample"])
@@ -65,8 +65,8 @@ def test_scores_of_each_step_do_not_depend_on_the_batch(kind: str) -> None:
     lm = model(kind)
     encoded = [lm._encode(prompt, 4) for prompt in prompts(kind)]
     groups = {
-        lm._batch_key(one): [e for e in encoded if lm._batch_key(e) == lm._batch_key(one)]
-        for one in encoded
+        lm._batch_key(encoding): [e for e in encoded if lm._batch_key(e) == lm._batch_key(encoding)]
+        for encoding in encoded
     }
     if kind not in (
         "mamba",
@@ -80,20 +80,20 @@ def test_scores_of_each_step_do_not_depend_on_the_batch(kind: str) -> None:
         return list(torch.stack(out.scores, 1))
 
     for members in groups.values():
-        together = scores(stack_inputs([one.inputs for one in members]))
-        alone = [row for one in members for row in scores(one.inputs)]
+        together = scores(stack_inputs([encoding.inputs for encoding in members]))
+        alone = [row for encoding in members for row in scores(encoding.inputs)]
         for row, expected in zip(together, alone, strict=True):
             torch.testing.assert_close(row, expected, atol=1e-4, rtol=1e-5)
-        for one, other in pairwise(alone):  # and the model uses text and audio
-            assert not torch.allclose(one, other, atol=0.1)
+        for first, second in pairwise(alone):  # and the model uses text and audio
+            assert not torch.allclose(first, second, atol=0.1)
 
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_likelihoods_equal_full_passes(kind: str) -> None:
     lm = model(kind)
     texts = ["yes", "yes, it is a crow", "no", " a dog"]  # the first begins the second
-    asked = prompts(kind)
-    for prompt, actual in zip(asked, lm.log_likelihood(asked, texts), strict=True):
+    questions = prompts(kind)
+    for prompt, actual in zip(questions, lm.log_likelihood(questions, texts), strict=True):
         inputs = lm._on_device(lm._encode(prompt, 20).inputs)
         for text, likelihood in zip(texts, actual, strict=True):
             new = torch.tensor([lm._encoder.continuation(text)])
@@ -119,7 +119,7 @@ def test_likelihoods_beyond_a_sliding_window_equal_full_passes() -> None:
     assert actual[0].total == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", HEARING)
+@pytest.mark.parametrize("kind", WITH_AUDIO)
 def test_prompt_is_encoded_once_for_all_continuations(kind: str) -> None:
     lm = model(kind)
     rows: list[int] = []
@@ -129,10 +129,10 @@ def test_prompt_is_encoded_once_for_all_continuations(kind: str) -> None:
 
     handle = lm._net.register_forward_pre_hook(count, with_kwargs=True)
     try:
-        list(lm.log_likelihood(HEARD[:1], [f"number {n}" for n in range(10)]))
+        list(lm.log_likelihood(AUDIO_PROMPTS[:1], [f"number {n}" for n in range(10)]))
     finally:
         handle.remove()
-    assert rows == [lm._encode(HEARD[0], 1).length, 80]
+    assert rows == [lm._encode(AUDIO_PROMPTS[0], 1).length, 80]
 
 
 @pytest.mark.parametrize("kind", ["qwen2-audio", "audio-flamingo", "qwen-omni", "voxtral"])
@@ -145,7 +145,7 @@ def test_consecutive_questions_encode_audio_once(kind: str) -> None:
     sounds = noise(1.0), noise(1.0, 2)
     in_turn = [Prompt(f"Question {n}?", sound) for n in range(2) for sound in sounds]
     in_order = [in_turn[n] for n in (0, 2, 1, 3)]
-    heard: list[bool] = []
+    affected: list[bool] = []
     try:
         for ask in (lambda p: lm.log_likelihood(p, ["yes", "no"]), lambda p: lm.generate(p, BRIEF)):
             mixed = list(ask(in_turn))
@@ -155,10 +155,10 @@ def test_consecutive_questions_encode_audio_once(kind: str) -> None:
             assert len(calls) == n_mixed / 2 > 0
             assert together == [mixed[n] for n in (0, 2, 1, 3)]
             calls.clear()
-            heard.append(mixed[0] != mixed[1])
+            affected.append(mixed[0] != mixed[1])
     finally:
         handle.remove()
-    assert any(heard)
+    assert any(affected)
 
 
 class Brief:
@@ -191,9 +191,9 @@ def test_responses_equal_direct_use_of_transformers(kind: str) -> None:
     auto = AutoModelForSeq2SeqLM if kind == "audio-flamingo" else AutoModelForMultimodalLM
     processor = AutoProcessor.from_pretrained(saved(kind))
     net = auto.from_pretrained(saved(kind)).eval()
-    assert HEARD[0].audio is not None
+    assert AUDIO_PROMPTS[0].audio is not None
     turn = [
-        {"type": "audio", "audio": HEARD[0].audio.samples},
+        {"type": "audio", "audio": AUDIO_PROMPTS[0].audio.samples},
         {"type": "text", "text": "What is heard?"},
     ]
     inputs = processor.apply_chat_template(
@@ -205,7 +205,7 @@ def test_responses_equal_direct_use_of_transformers(kind: str) -> None:
     )
     ids = net.generate(**inputs, max_new_tokens=6, do_sample=False, repetition_penalty=1.0)
     expected = processor.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    (response,) = model(kind).generate(HEARD[:1], BRIEF)
+    (response,) = model(kind).generate(AUDIO_PROMPTS[:1], BRIEF)
     assert response.text == expected.strip()
 
 

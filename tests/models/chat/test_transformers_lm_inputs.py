@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tests.models.chat.test_transformers_lm import BRIEF, EVERY, HEARING, model, noise
+from tests.models.chat.test_transformers_lm import BRIEF, EVERY, WITH_AUDIO, model, noise
 from tests.tiny_chat_models import CHATML, granite_speech, llama, saved, tokenizer
 from transformers import T5Config, T5ForConditionalGeneration
 
@@ -24,16 +24,16 @@ from audioprobe.types import Decoding, Example, Prompt, Waveform
 
 # Seconds of audio that the tiny models use; None is all. The first cuts by Whisper's window,
 # the second by its processor's longest sound, the third by a window that its files set to 60 s.
-HEARS_AT_MOST = {"qwen2-audio": 30, "audio-flamingo": 60, "qwen-omni": 60}
+MAX_SECONDS = {"qwen2-audio": 30, "audio-flamingo": 60, "qwen-omni": 60}
 
 
-@pytest.mark.parametrize("kind", HEARING)
+@pytest.mark.parametrize("kind", WITH_AUDIO)
 def test_truncated_audio_is_measured(kind: str) -> None:
     lm = TransformersLM(saved(kind))
     sounds = [noise(seconds, rate=8000) for seconds in (10.0, 25.0, 61.5, 70.0)]
     prompts = [Prompt("What is heard?", sound) for sound in sounds]
     answers = list(lm.generate(prompts, Decoding(max_new_tokens=1)))
-    limit = HEARS_AT_MOST.get(kind)
+    limit = MAX_SECONDS.get(kind)
     for sound, answer in zip(sounds, answers, strict=True):
         if limit is None or sound.duration <= limit:
             assert answer.details == {}
@@ -60,7 +60,7 @@ def test_silence_is_not_reported_as_truncated() -> None:
     assert answer.details == {}
 
 
-@pytest.mark.parametrize("kind", HEARING)
+@pytest.mark.parametrize("kind", WITH_AUDIO)
 def test_short_audio_is_answered_or_raises_with_advice(kind: str) -> None:
     refusals = []
     for n_samples in (1, 2, 100, 161, 321, 400, 513, 800, 1600, 3200):
@@ -73,7 +73,7 @@ def test_short_audio_is_answered_or_raises_with_advice(kind: str) -> None:
     assert answer.details == {}  # of the longest
 
 
-@pytest.mark.parametrize("kind", HEARING)
+@pytest.mark.parametrize("kind", WITH_AUDIO)
 def test_examples_with_audio_have_an_effect_or_raise(kind: str) -> None:
     first, second = (Example("What?", "A crow.", noise(1, seed)) for seed in (1, 2))
     prompts = [Prompt("What?", noise(1), (example,)) for example in (first, second)]
@@ -81,8 +81,8 @@ def test_examples_with_audio_have_an_effect_or_raise(kind: str) -> None:
         with pytest.raises(UnsupportedInputError, match="does not take 2 audio clips"):
             list(model(kind).generate(prompts, BRIEF))
         return
-    one, other = (row[0].total for row in model(kind).log_likelihood(prompts, ["a crow"]))
-    assert abs(one - other) > 1e-3  # the example's sound counts
+    first, second = (row[0].total for row in model(kind).log_likelihood(prompts, ["a crow"]))
+    assert abs(first - second) > 1e-3  # the example's sound counts
     together = list(model(kind).generate(prompts, BRIEF))
     assert together == [a for p in prompts for a in model(kind).generate([p], BRIEF)]
 
@@ -186,11 +186,11 @@ def test_audio_for_a_text_model_raises_before_computation() -> None:
     prompts = [Prompt("What?"), Prompt("What?", noise(1))]
     with_example = Prompt("?", examples=(Example("?", "a", noise(1)),))
     try:
-        for asked in (prompts, [with_example]):
+        for batch in (prompts, [with_example]):
             with pytest.raises(UnsupportedInputError, match="takes text only"):
-                list(lm.generate(asked, BRIEF))
+                list(lm.generate(batch, BRIEF))
             with pytest.raises(UnsupportedInputError, match="takes text only"):
-                list(lm.log_likelihood(asked[-1:], ["a"]))
+                list(lm.log_likelihood(batch[-1:], ["a"]))
     finally:
         handle.remove()
     assert not calls

@@ -97,12 +97,12 @@ def test_examples_and_system_message_reach_the_served_model(url: str, model: Ope
     brief = OpenAIChat(folder, system="Be brief.", base_url=url, extra_body=LETTERS)
     prompt = Prompt("What is it?", chirp(400))
     taught = Prompt("What is it?", chirp(400), (shown,))
-    one, two = model.generate([prompt, taught], SHORT)
+    plain, with_example = model.generate([prompt, taught], SHORT)
     [three] = brief.generate([prompt], SHORT)
-    n_one, n_two, n_three = (n_prompt(response) for response in (one, two, three))
+    n_one, n_two, n_three = (n_prompt(response) for response in (plain, with_example, three))
     assert n_two > n_one + 25
     assert n_three != n_one
-    assert len({one.text, two.text, three.text}) == 3
+    assert len({plain.text, with_example.text, three.text}) == 3
 
 
 class Brief(OpenAIChat):

@@ -43,7 +43,7 @@ def test_tags_agree_with_transformers(ast: AST, folder: Path, seconds: float) ->
         expected = torch.sigmoid(reference(**inputs).logits)[0].numpy()
     (actual,) = ast.tag([waveform])
     np.testing.assert_allclose(actual, expected, atol=1e-4)
-    assert expected.std() > 0.01  # the model does tell labels apart
+    assert expected.std() > 0.01  # the scores differ between labels
 
 
 def test_features_agree_with_transformers(ast: AST, folder: Path) -> None:
@@ -67,8 +67,8 @@ def test_contracts_of_both_protocols(ast: AST) -> None:
 def test_batch_size_does_not_change_outputs(ast: AST, folder: Path, batch_size: int) -> None:
     sounds = [noise(1.0 + n, seed=n) for n in range(5)]
     other = AST(str(folder), batch_size=batch_size)
-    for one, two in zip(ast.tag(sounds), other.tag(sounds), strict=True):
-        np.testing.assert_allclose(one, two, atol=1e-5)
+    for expected, actual in zip(ast.tag(sounds), other.tag(sounds), strict=True):
+        np.testing.assert_allclose(expected, actual, atol=1e-5)
     assert ast.info == other.info
 
 
@@ -91,8 +91,8 @@ def test_too_short_audio_raises(ast: AST) -> None:
 
 def test_bfloat16_is_close_to_float32(ast: AST, folder: Path) -> None:
     half = AST(str(folder), dtype="bfloat16")
-    (one,), (two,) = ast.encode([noise(5.0)]), half.encode([noise(5.0)])
-    cosine = (one * two).sum() / np.linalg.norm(one) / np.linalg.norm(two)
+    (expected,), (actual,) = ast.encode([noise(5.0)]), half.encode([noise(5.0)])
+    cosine = (expected * actual).sum() / np.linalg.norm(expected) / np.linalg.norm(actual)
     assert cosine > 0.999
     assert half.info != ast.info
     with pytest.raises(InvalidInputError, match="dtype"):

@@ -99,8 +99,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_weights_from_a_folder(folder: Path, birdnet: BirdNET) -> None:
-    (one,), (other,) = BirdNET(str(folder)).tag([crow()]), birdnet.tag([crow()])
-    np.testing.assert_array_equal(one, other)
+    (actual,), (expected,) = BirdNET(str(folder)).tag([crow()]), birdnet.tag([crow()])
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_damaged_or_wrong_weights_raise(folder: Path) -> None:

@@ -144,7 +144,7 @@ def test_embeddings_agree_with_transformers(
         texts = reference.get_text_features(**inputs).pooler_output.numpy()
     np.testing.assert_allclose(actual, expected, atol=1e-4)
     np.testing.assert_allclose(encoder.embed_texts(TEXTS), texts, atol=1e-5)
-    assert expected.std(axis=0).max() > 0.01  # the model does tell sounds apart
+    assert expected.std(axis=0).max() > 0.01  # the embeddings differ between clips
     assert texts.std(axis=0).max() > 1e-3
 
 
@@ -168,12 +168,15 @@ def test_exact_masks_do_not_change_outputs(folder: Path) -> None:
     mask_exactly(exact)
     features = torch.randn(2, 1, 1001, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        one, two, three = (
+        expected, first, second = (
             model.get_audio_features(features).pooler_output for model in (plain, exact, exact)
         )
-    assert torch.equal(one, two)
-    assert torch.equal(two, three)
-    masks = [m.get_attn_mask(64, 64, dtype=one.dtype, device=one.device) for m in _layers(exact)]
+    assert torch.equal(expected, first)
+    assert torch.equal(first, second)
+    masks = [
+        m.get_attn_mask(64, 64, dtype=expected.dtype, device=expected.device)
+        for m in _layers(exact)
+    ]
     assert any(mask is not None and torch.isinf(mask).any() for mask in masks)
 
 
@@ -192,10 +195,10 @@ def test_contracts_of_both_protocols(which: str, request: pytest.FixtureRequest)
 def test_batch_size_does_not_change_outputs(which: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(which)
     sounds = [noise(RATE * (n + 7), seed=n) for n in range(5)]
-    one, two = (CLAP(str(folder), batch_size=size) for size in (1, 3))
-    for a, b in zip(one.embed_audio(sounds), two.embed_audio(sounds), strict=True):
+    single, batched = (CLAP(str(folder), batch_size=size) for size in (1, 3))
+    for a, b in zip(single.embed_audio(sounds), batched.embed_audio(sounds), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
-    assert one.info == two.info
+    assert single.info == batched.info
 
 
 def test_mean_of_frames_is_projected_to_the_embedding(clap: CLAP, folder: Path) -> None:
@@ -247,9 +250,9 @@ def test_audio_too_short_for_resampling_raises(clap: CLAP) -> None:
 
 def test_bfloat16_is_close_to_float32(clap: CLAP, folder: Path) -> None:
     half = CLAP(str(folder), dtype="bfloat16")
-    (one,), (two,) = clap.embed_audio([noise(480_000)]), half.embed_audio([noise(480_000)])
-    assert two.dtype == np.float32
-    assert float(one @ two / np.linalg.norm(two)) > 0.99
+    (expected,), (actual,) = clap.embed_audio([noise(480_000)]), half.embed_audio([noise(480_000)])
+    assert actual.dtype == np.float32
+    assert float(expected @ actual / np.linalg.norm(actual)) > 0.99
     assert half.info != clap.info
 
 

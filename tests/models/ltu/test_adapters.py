@@ -33,7 +33,7 @@ def logits_of(files: LTUCheckpoint) -> torch.Tensor:
 def test_expanded_lora_does_not_change_logits(
     base: Path, rank: int, targets: tuple[str, ...]
 ) -> None:
-    """Rank 3 of alpha 16 over 2: the scale is no whole number of ranks."""
+    """Rank 3 of alpha 16 over 2: the scale is not a multiple of the rank."""
     files = tiny_checkpoint(base)
     before = logits_of(files)
     expand_lora(files.net, rank, targets, seed=4)

@@ -70,11 +70,11 @@ def test_open_gate_equals_cross_attention_in_numpy(
         m.weight.detach().numpy() for m in (gate.query, gate.key, gate.value, gate.out)
     )
     sound = tokens.double().numpy()
-    heard, read = normed(sound), normed(texts.double().numpy())
-    scores = (heard @ query.T) @ (read @ key.T).T / np.sqrt(width)
+    audio, labels = normed(sound), normed(texts.double().numpy())
+    scores = (audio @ query.T) @ (labels @ key.T).T / np.sqrt(width)
     shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
     shares /= shares.sum(axis=-1, keepdims=True)
-    expected = sound + np.tanh(gate.opening.item()) * (shares @ (read @ value.T)) @ out.T
+    expected = sound + np.tanh(gate.opening.item()) * (shares @ (labels @ value.T)) @ out.T
     assert actual == pytest.approx(expected, abs=1e-9)
 
 
@@ -83,8 +83,8 @@ def test_open_gate_equals_cross_attention_in_numpy(
 def test_order_of_texts_does_not_matter(order: list[int]) -> None:
     texts, tokens = random(4, 6), random(1, 3, 6, seed=1)
     actual = []
-    for some in (texts, texts[order]):
-        gate = GatedCrossAttention.from_texts(some, 4, seed=0)
+    for embeddings in (texts, texts[order]):
+        gate = GatedCrossAttention.from_texts(embeddings, 4, seed=0)
         torch.nn.init.constant_(gate.opening, 1.0)
         actual.append(gate(tokens))
     torch.testing.assert_close(actual[0], actual[1])
@@ -95,13 +95,13 @@ def test_initial_weights_depend_on_the_seed_only() -> None:
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
-    one, again, other = (GatedCrossAttention.from_texts(texts, 4, seed) for seed in (0, 0, 1))
+    gate, again, other = (GatedCrossAttention.from_texts(texts, 4, seed) for seed in (0, 0, 1))
     assert torch.equal(torch.rand(2), expected)
-    assert torch.equal(one.query.weight, again.query.weight)
-    assert not torch.equal(one.query.weight, other.query.weight)
+    assert torch.equal(gate.query.weight, again.query.weight)
+    assert not torch.equal(gate.query.weight, other.query.weight)
     texts.zero_()
-    assert one.texts.any(), "a copy"
-    assert "texts" not in dict(one.named_parameters())
+    assert gate.texts.any(), "a copy"
+    assert "texts" not in dict(gate.named_parameters())
 
 
 def test_closed_gate_has_a_gradient() -> None:
@@ -133,10 +133,10 @@ def test_saved_ltu_with_gate_gives_the_same_responses(base: Path, tmp_path: Path
     folder = save_adapter(files, tmp_path / "gated", name="gated")
     read = LTU.from_pretrained(folder, base=base)
     assert list(read.generate(PROMPTS, BRIEF)) == answers
-    heard = read._net.prefix.gate
-    assert heard is not None
-    assert torch.equal(heard.texts, gate.texts)
-    assert not any(p.requires_grad for p in heard.parameters())
+    loaded = read._net.prefix.gate
+    assert loaded is not None
+    assert torch.equal(loaded.texts, gate.texts)
+    assert not any(p.requires_grad for p in loaded.parameters())
 
 
 def test_sizes_are_inferred_from_tensors() -> None:
@@ -163,8 +163,8 @@ def test_gate_is_trainable_by_name_if_present() -> None:
     set_trainable(TrainableLTU(net), "projector+cross-attention")
     names = [name for name, p in net.named_parameters() if p.requires_grad]
     assert {TrainableLTU(net).group_of(name) for name in names} == {"projector", "cross-attention"}
-    own = {name for name in names if TrainableLTU(net).group_of(name) == "cross-attention"}
-    assert own == {f"prefix.gate.{name}" for name, _ in net.prefix.gate.named_parameters()}
+    gate_names = {name for name in names if TrainableLTU(net).group_of(name) == "cross-attention"}
+    assert gate_names == {f"prefix.gate.{name}" for name, _ in net.prefix.gate.named_parameters()}
     set_trainable(TrainableLTU(net), "projector")
     assert not any(p.requires_grad for p in net.prefix.gate.parameters())
 

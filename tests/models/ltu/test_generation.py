@@ -24,7 +24,7 @@ SAMPLED = Decoding(
 )
 
 
-def heard(which: int) -> Tensor:
+def audio_tokens(which: int) -> Tensor:
     with torch.inference_mode():
         tokens: Tensor = tiny_net().prefix(spectrograms()[which : which + 1])[0]
     return tokens
@@ -32,7 +32,7 @@ def heard(which: int) -> Tensor:
 
 def prompt(which: int | None, ids: Tensor | None = None) -> TokenPrompt:
     text = golden()["in.input_ids"][0] if ids is None else ids
-    return TokenPrompt(text, None if which is None else heard(which))
+    return TokenPrompt(text, None if which is None else audio_tokens(which))
 
 
 def original(name: str) -> list[tuple[int, ...]]:
@@ -111,7 +111,7 @@ def test_batch_does_not_change_responses(
     # In double precision, for a random model has near ties that float32's rounding would decide.
     net = copy.deepcopy(tiny_net()).double()
     together = generate(net, prompts, decoding, eos_token_id=END)
-    alone = [generate(net, [one], decoding, eos_token_id=END)[0] for one in prompts]
+    alone = [generate(net, [item], decoding, eos_token_id=END)[0] for item in prompts]
     assert together == alone
 
 
@@ -140,11 +140,11 @@ def test_sampling_depends_on_the_seed_and_keeps_the_global_generator() -> None:
 def test_likelihoods_over_a_shared_prefix_equal_full_passes(
     ids: list[int], which: int | None, continuations: list[list[int]]
 ) -> None:
-    net, one = tiny_net(), prompt(which, torch.tensor([1, *ids]))
-    actual = log_likelihood(net, one, continuations)
+    net, item = tiny_net(), prompt(which, torch.tensor([1, *ids]))
+    actual = log_likelihood(net, item, continuations)
     for continuation, likelihood in zip(continuations, actual, strict=True):
-        whole = torch.tensor([[*one.input_ids.tolist(), *continuation]])
-        audio = None if one.audio_tokens is None else one.audio_tokens[None]
+        whole = torch.tensor([[*item.input_ids.tolist(), *continuation]])
+        audio = None if item.audio_tokens is None else item.audio_tokens[None]
         with torch.inference_mode():
             scores = net(whole, audio)[0, :-1].log_softmax(-1)
         targets = whole[0, 1:, None]

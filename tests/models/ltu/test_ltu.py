@@ -283,11 +283,11 @@ def test_wrong_base_or_base_as_checkpoint_raises(
 def test_bfloat16_audio_tokens_are_close_to_float32(base: Path, checkpoint: Path, ltu: LTU) -> None:
     half = LTU.from_pretrained(checkpoint, base=base, dtype="bfloat16")
     sound = Waveform(chirp_10s().numpy(), 16_000)
-    one, other = (
+    expected, actual = (
         ltu._encode_audio(sound).tokens.flatten(),
         half._encode_audio(sound).tokens.float().flatten(),
     )
-    assert torch.cosine_similarity(one, other, dim=0) > 0.999
+    assert torch.cosine_similarity(expected, actual, dim=0) > 0.999
     assert half.info != ltu.info
     assert spectrograms().dtype == torch.float32
     with pytest.raises(InvalidInputError, match="dtype"):

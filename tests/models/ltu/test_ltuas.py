@@ -74,8 +74,8 @@ def test_ten_seconds_become_25_audio_tokens(ltuas: LTU) -> None:
     assert ltuas._encode_audio(noise(2.0)).tokens.shape == (25, 64)
     (response,) = ltuas.generate([Prompt(QUESTION, noise(15.0))], BRIEF)
     assert response.details == {"truncated audio (s)": 5.0}
-    one, other = (ltuas._encode_audio(noise(2.0, seed)).tokens for seed in (1, 2))
-    assert not torch.allclose(one, other)
+    first, second = (ltuas._encode_audio(noise(2.0, seed)).tokens for seed in (1, 2))
+    assert not torch.allclose(first, second)
 
 
 @settings(max_examples=4, deadline=None)

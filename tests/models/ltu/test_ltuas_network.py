@@ -56,9 +56,9 @@ def test_states_of_all_blocks_equal_the_original(features: WhisperFeatures) -> N
 
 
 def test_encoder_tokens_and_logits_equal_the_original() -> None:
-    heard = golden()["in.feat"]
-    close(tiny_prefix().encoder(heard), golden()["enc.out"])
-    tokens = tiny_prefix()(heard)
+    features = golden()["in.feat"]
+    close(tiny_prefix().encoder(features), golden()["enc.out"])
+    tokens = tiny_prefix()(features)
     close(tokens, golden()["audio_tokens"])
     close(tiny_net()(golden()["in.input_ids"], tokens[:1]), golden()["A.logits"])
 

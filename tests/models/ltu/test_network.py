@@ -86,7 +86,7 @@ def test_logits_with_and_without_audio_equal_the_original() -> None:
 
 @pytest.mark.parametrize("case", ["C", "C2"])
 def test_training_loss_equals_the_original(case: str) -> None:
-    """Sound, pads, text; positions count the pads; the first token is no target."""
+    """Sound, pads, text; positions count the pads; the first token is not a target."""
     data = golden()
     logits = tiny_net()(data["C.input_ids"], audio(0, 1), data["C.attention_mask"])
     labels = data[f"{case}.labels"]
@@ -148,19 +148,19 @@ def test_names_and_shapes_of_published_checkpoints_match(size: str) -> None:
 
 def test_unused_parameters_are_accepted_and_unknown_ones_raise() -> None:
     config, base, trained = tiny_config(), tiny_base(), tiny_trainable()
-    one = torch.zeros(1)
+    tensor = torch.zeros(1)
     leftovers = {
-        "model.layers.0.self_attn.rotary_emb.inv_freq": one,
-        "model.audio_encoder.blocks_v.3.attn.qkv.weight": one,
-        "model.audio_encoder.patch_embed_v.proj.bias": one,
-        "model.audio_encoder.pos_embed_v": one,
-        "model.audio_encoder.norm.weight": one,
-        "model.audio_encoder.mlp_head.1.bias": one,
-        "model.audio_encoder.blocks_a.0.norm1_v.weight": one,
+        "model.layers.0.self_attn.rotary_emb.inv_freq": tensor,
+        "model.audio_encoder.blocks_v.3.attn.qkv.weight": tensor,
+        "model.audio_encoder.patch_embed_v.proj.bias": tensor,
+        "model.audio_encoder.pos_embed_v": tensor,
+        "model.audio_encoder.norm.weight": tensor,
+        "model.audio_encoder.mlp_head.1.bias": tensor,
+        "model.audio_encoder.blocks_a.0.norm1_v.weight": tensor,
     }
     build_from_published(config, base | leftovers, trained, source="with leftovers")
     with pytest.raises(WeightsError, match=r"1 unexpected \(model\.video\)"):
-        build_from_published(config, base | {"model.video": one}, trained, source="x")
+        build_from_published(config, base | {"model.video": tensor}, trained, source="x")
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,10 @@ def test_missing_parameter_raises(lost: str) -> None:
 def test_names_without_the_prefix_of_peft_load() -> None:
     bare = {k.removeprefix("base_model.model."): v for k, v in tiny_trainable().items()}
     net = build_from_published(tiny_config(), tiny_base(), bare, source="bare")
-    for one, other in zip(net.state_dict().values(), tiny_net().state_dict().values(), strict=True):
-        assert torch.equal(one, other)
+    for expected, actual in zip(
+        net.state_dict().values(), tiny_net().state_dict().values(), strict=True
+    ):
+        assert torch.equal(expected, actual)
 
 
 def test_base_of_another_width_raises_with_both_widths() -> None:

@@ -111,7 +111,7 @@ class RegularizationLevel:
     """What limits forgetting: a level of the second factor.
 
     Attributes:
-        components: combined with each other; () is no regularization.
+        components: combined with each other; () means no regularization.
         name: of the level; "" takes the kinds of the components.
     """
 
@@ -129,7 +129,7 @@ class AlignmentLevel:
     """What aligns audio with text: a level of the third factor.
 
     Attributes:
-        components: combined with each other; () is no alignment.
+        components: combined with each other; () means no alignment.
         name: of the level; "" takes the kinds of the components.
     """
 

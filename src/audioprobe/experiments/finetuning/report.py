@@ -275,13 +275,13 @@ _CONCLUSIONS = (
 )
 _BEFORE = "Intervals resample clips, passages, or concepts with all their questions."
 _GAIN = (
-    "After minus before fine-tuning, on the same items, mean over seeds; lines are no change. "
+    "After minus before fine-tuning, on the same items, mean over seeds; lines mark no change. "
     "Intervals resample items, not seeds or models. p-values are not corrected for the number of "
     "strategies."
 )
 _ABLATIONS = (
-    "Strategies that differ in one factor, on the same items and seeds; the line is no difference. "
-    "p-values are corrected over all pairs of a measure (Holm)."
+    "Strategies that differ in one factor, on the same items and seeds; the line marks no "
+    "difference. p-values are corrected over all pairs of a measure (Holm)."
 )
 _EFFECTS = (
     "Difference from the first level, averaged over the other factors by least squares. Text "

@@ -69,7 +69,7 @@ class FinetuningRun:
             folder: of the study; an interrupted study continues.
             progress: called with the progress of each stage.
             n_workers: parallel training runs, one process each; they share the cores.
-            max_runs: maximum number of runs in this call; 0 is no limit.
+            max_runs: maximum number of runs in this call; 0 means no limit.
 
         Returns:
             The model before fine-tuning, then all finished runs, in the order of the design.

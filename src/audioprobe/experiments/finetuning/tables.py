@@ -95,18 +95,18 @@ def effects_table(summary: StudySummary) -> Table:
     header = ("measure", "factor", "level", "baseline", "effect", "p", "p, corrected", "runs")
     rows = [
         (
-            one.measure,
-            one.effect.factor,
-            one.effect.level,
-            one.baseline,
-            _signed(one.effect.estimate)
-            if one.effect.estimate.value is not None
-            else f"undefined: {one.effect.estimate.method}",
-            _number(one.effect.p_value, ".3g"),
-            _number(one.corrected, ".3g"),
-            str(one.effect.n_runs),
+            row.measure,
+            row.effect.factor,
+            row.effect.level,
+            row.baseline,
+            _signed(row.effect.estimate)
+            if row.effect.estimate.value is not None
+            else f"undefined: {row.effect.estimate.method}",
+            _number(row.effect.p_value, ".3g"),
+            _number(row.corrected, ".3g"),
+            str(row.effect.n_runs),
         )
-        for one in summary.effects
+        for row in summary.effects
     ]
     return Table(header, tuple(rows), numeric=(5, 6, 7))
 
@@ -114,8 +114,8 @@ def effects_table(summary: StudySummary) -> Table:
 def correlations_table(summary: StudySummary) -> Table:
     """Return a row per change of weights or representations and measure."""
     rows = [
-        (one.changed, one.measure, _estimate(one.rho), str(one.n_runs))
-        for one in summary.correlations
+        (row.changed, row.measure, _estimate(row.rho), str(row.n_runs))
+        for row in summary.correlations
     ]
     return Table(("change", "measure", "rank correlation", "runs"), tuple(rows), numeric=(3,))
 

@@ -92,7 +92,7 @@ def generation_options(decoding: Decoding, ends: Sequence[int]) -> dict[str, Any
     }
     if decoding.temperature > 0:
         options |= {
-            "top_k": decoding.top_k or 0,  # 0 is no limit; the default of transformers is 50
+            "top_k": decoding.top_k or 0,  # 0 means no limit; the default of transformers is 50
             "temperature": decoding.temperature,
             "top_p": decoding.top_p,
         }

@@ -34,8 +34,8 @@ class Budget:
     progress; one that would exceed the limit waits for the others, which may have cost less.
 
     Args:
-        max_requests: None is no limit.
-        max_usd: None is no limit.
+        max_requests: None means no limit.
+        max_usd: None means no limit.
         usd_per_million_input: price of a million tokens sent; 0 for a free service.
         usd_per_million_output: price of a million tokens received.
 
