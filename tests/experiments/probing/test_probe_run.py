@@ -93,7 +93,7 @@ def test_every_listener_is_asked_about_its_sounds_and_all_is_kept(tmp_path: Path
     with opened(folder / "report.html") as (page, complaints):
         assert complaints == []
         headings = page.locator("h2").all_text_contents()
-        assert {"Listeners", "Familiar and unfamiliar sound", "Listeners compared"} <= set(headings)
+        assert {"Models", "Familiar and unfamiliar audio", "Models compared"} <= set(headings)
         page.locator("a", has_text="first--synthetic").click()
         page.locator(".cards summary").first.click()
         sounds = page.locator(".cards audio")
