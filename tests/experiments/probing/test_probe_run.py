@@ -1,4 +1,4 @@
-"""A run of concept probes: several listeners and sounds, in a folder that goes on."""
+"""A run of concept probes: several models and evaluation sets, in a folder that can continue."""
 
 import json
 import time
@@ -66,7 +66,7 @@ def written(folder: Path, model: str = "scripted:Yes.") -> Path:
     return path
 
 
-def test_every_listener_is_asked_about_its_sounds_and_all_is_kept(tmp_path: Path) -> None:
+def test_every_model_is_probed_on_its_evaluation_sets_and_all_is_stored(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     done = run_cli("run", str(written(tmp_path)), "--out", str(folder))
     assert done.returncode == 0, done.stderr
@@ -84,9 +84,9 @@ def test_every_listener_is_asked_about_its_sounds_and_all_is_kept(tmp_path: Path
     }
     assert {r["condition"] for r in rows if r["model"] == "second"} == {"text"}
     outcome = ProbeOutcome.from_json((folder / "results/first--recordings.json").read_text())
-    own = [r for r in rows if (r["model"], r["evaluation_set"]) == ("first", "recordings")]
-    assert [r["question"] for r in own] == [t.question.text for t in outcome.trials]
-    assert [r["choice"] for r in own] == [t.choice(outcome.reading) for t in outcome.trials]
+    selected = [r for r in rows if (r["model"], r["evaluation_set"]) == ("first", "recordings")]
+    assert [r["question"] for r in selected] == [t.question.text for t in outcome.trials]
+    assert [r["choice"] for r in selected] == [t.choice(outcome.reading) for t in outcome.trials]
     manifest = json.loads((folder / "manifest.json").read_text())
     assert set(manifest["pinned"]["models"]) == {"first", "second"}
     assert set(manifest["pinned"]["clips"]) == {"recordings", "synthetic"}
@@ -120,8 +120,8 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_was_left_alone(tmp_path: Path
         "run", str(config), "--out", str(alone), **environment | {"SLOW_LOG": str(alone_log)}
     )
     assert whole.stdout.splitlines()[:-1] == last.stdout.splitlines()[:-1]
-    asked, once = (path.read_text().splitlines() for path in (log, alone_log))
-    assert len(once) <= len(asked) <= len(once) + 2  # at most one question again, each kill
+    prompts, once = (path.read_text().splitlines() for path in (log, alone_log))
+    assert len(once) <= len(prompts) <= len(once) + 2  # at most one question again, each kill
     for name in ("trials.parquet", "summary.md", "summary.tex"):
         assert (killed / name).read_bytes() == (alone / name).read_bytes(), name
 
@@ -166,24 +166,24 @@ def test_what_is_lost_on_unfamiliar_sound_has_a_known_answer() -> None:
     known = cell(known_model(), "one", "known", familiar=True)
     new = cell(known_model(recognise_nothing), "one", "new", familiar=False)
     other = cell(known_model(), "two", "new", familiar=False)
-    found = {(c.condition, c.relation): c for c in familiarity_drops([known, new, other], FEW)}
-    assert set(found) == {("text", "hypernym"), ("audio", "hypernym"), ("audio", "identity")}
-    assert found["text", "hypernym"].difference.value == 0.0
-    audio = found["audio", "hypernym"]
+    drops = {(c.condition, c.relation): c for c in familiarity_drops([known, new, other], FEW)}
+    assert set(drops) == {("text", "hypernym"), ("audio", "hypernym"), ("audio", "identity")}
+    assert drops["text", "hypernym"].difference.value == 0.0
+    audio = drops["audio", "hypernym"]
     assert (audio.first, audio.second) == ("one--new", "one--known")
     assert audio.difference.value == pytest.approx(-0.5)
     assert audio.difference.high is not None
     assert audio.difference.high < -0.3
 
 
-def test_listeners_are_compared_question_by_question() -> None:
+def test_models_are_compared_question_by_question() -> None:
     base = cell(always_yes(), "yes", "same", familiar=None)
     perfect = cell(known_model(), "perfect", "same", familiar=None)
     elsewhere = cell(known_model(), "perfect", "other", familiar=None)
     differences = model_differences([base, perfect, elsewhere], FEW)
-    found = {(c.condition, c.relation): c for c in differences}
-    assert set(found) == {("text", "hypernym"), ("audio", "hypernym"), ("audio", "identity")}
-    text = found["text", "hypernym"]
+    by_condition = {(c.condition, c.relation): c for c in differences}
+    assert set(by_condition) == {("text", "hypernym"), ("audio", "hypernym"), ("audio", "identity")}
+    text = by_condition["text", "hypernym"]
     assert text.difference.value == pytest.approx(0.5)
     assert text.p_trials is not None
     assert text.p_trials < 1e-6
@@ -191,13 +191,13 @@ def test_listeners_are_compared_question_by_question() -> None:
     assert text.p_concepts < 0.01
 
 
-def test_questions_are_the_same_in_every_order_of_listeners() -> None:
+def test_questions_do_not_depend_on_the_order_of_models() -> None:
     tables = parsed(CONFIG.replace("MODEL", "scripted:Yes."))
     turned = tables | {"models": tables["models"][::-1]}
     digests = [
         {
-            one.name: one.questions.digest()
-            for one in ProbeRun(parse_config(ProbeConfig, t, "t"), "").planned
+            planned.name: planned.questions.digest()
+            for planned in ProbeRun(parse_config(ProbeConfig, t, "t"), "").planned
         }
         for t in (tables, turned)
     ]
@@ -246,12 +246,14 @@ def test_a_cluster_is_refused(tmp_path: Path) -> None:
 
 def test_the_configuration_that_ships_has_all_conditions_and_both_kinds_of_sound() -> None:
     run = ProbeRun(read_probe("concepts"), "")
-    conditions = {one.name: {q.condition for q in one.questions.questions} for one in run.planned}
+    conditions = {
+        planned.name: {q.condition for q in planned.questions.questions} for planned in run.planned
+    }
     assert conditions["smollm2-base--recordings"] == {"text"}
     assert len(conditions["mini--recordings"]) == len(conditions["mini--synthetic"]) == 7
-    for one in run.planned:
+    for planned in run.planned:
         rights: dict[tuple[object, ...], list[bool]] = {}
-        for question in one.questions.questions:
+        for question in planned.questions.questions:
             if question.form == "yes-no":
                 key = question.condition, question.pair.target, question.wording
                 rights.setdefault(key, []).append(question.correct == 0)
@@ -300,7 +302,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_study_is_ready_for_whoever_has_weights_and_sound(study: Path) -> None:
+def test_shipped_study_runs_with_weights_and_audio(study: Path) -> None:
     text = (SHIPPED_CONFIGS / "concepts-study.toml").read_text()
     for old, new in {
         'forms = ["yes-no", "negated", "choice"]': 'forms = ["yes-no"]',
@@ -332,15 +334,15 @@ def test_the_study_is_ready_for_whoever_has_weights_and_sound(study: Path) -> No
 def test_names_that_edansas_labels_become_are_concepts_or_classes() -> None:
     names = set(read_mapping(MAPPINGS / "edansa-concepts.csv").values())
     shipped = Concepts.shipped()
-    rungs = {rung.name for rung in shipped.hypernyms}
-    assert {n for n in names if n not in {c.name for c in shipped}} <= rungs
+    hypernyms = {hypernym.name for hypernym in shipped.hypernyms}
+    assert {n for n in names if n not in {c.name for c in shipped}} <= hypernyms
 
 
-def test_in_words_alone_no_sounds_are_needed(tmp_path: Path) -> None:
+def test_text_condition_alone_needs_no_audio(tmp_path: Path) -> None:
     text = 'kind = "probe"\nconcepts = { only = ["crow", "dog", "violin", "rain"] }\n'
     text += '[[models]]\nname = "one"\nmodel = { name = "scripted:Yes." }\n'
     cells = ProbeRun(parse_config(ProbeConfig, parsed(text), "t"), text)(tmp_path / "run")
-    assert [one.name for one in cells] == ["one--words"]
+    assert [planned.name for planned in cells] == ["one--words"]
     assert cells[0].outcome.conditions == ("text",)
     with pytest.raises(InvalidInputError, match="no concept 'crwo'"):
         ProbeRun(parse_config(ProbeConfig, parsed(text.replace('"crow"', '"crwo"')), "t"), text)
