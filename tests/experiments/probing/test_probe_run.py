@@ -342,7 +342,7 @@ def test_text_condition_alone_needs_no_audio(tmp_path: Path) -> None:
     text = 'kind = "probe"\nconcepts = { only = ["crow", "dog", "violin", "rain"] }\n'
     text += '[[models]]\nname = "one"\nmodel = { name = "scripted:Yes." }\n'
     cells = ProbeRun(parse_config(ProbeConfig, parsed(text), "t"), text)(tmp_path / "run")
-    assert [planned.name for planned in cells] == ["one--words"]
+    assert [planned.name for planned in cells] == ["one--text-only"]
     assert cells[0].outcome.conditions == ("text",)
     with pytest.raises(InvalidInputError, match="no concept 'crwo'"):
         ProbeRun(parse_config(ProbeConfig, parsed(text.replace('"crow"', '"crwo"')), "t"), text)
