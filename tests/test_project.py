@@ -29,6 +29,78 @@ def test_files_and_functions_stay_small(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno <= 60, node.name
 
 
+def _relative(path: Path) -> str:
+    return path.relative_to(ROOT / "src").as_posix()
+
+
+def _nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
+def test_class_names_are_unique() -> None:
+    classes: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in _nodes(path):
+            if isinstance(node, ast.ClassDef):
+                classes.setdefault(node.name, []).append(f"{_relative(path)}:{node.lineno}")
+    assert {name: places for name, places in classes.items() if len(places) > 1} == {}
+
+
+def _is_field(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.AnnAssign) and not (
+        ast.unparse(statement.annotation).startswith(("ClassVar", "KW_ONLY"))
+    )
+
+
+def test_dataclasses_with_more_than_five_fields_take_keywords_only() -> None:
+    positional = [
+        f"{_relative(path)}: {node.name}"
+        for path in SOURCES
+        for node in _nodes(path)
+        if isinstance(node, ast.ClassDef) and sum(map(_is_field, node.body)) > 5
+        for decorator in map(ast.unparse, node.decorator_list)
+        if decorator.split("(")[0] in ("dataclass", "dataclasses.dataclass")
+        if "kw_only=True" not in decorator
+    ]
+    assert positional == []
+
+
+def test_every_package_lists_its_public_names() -> None:
+    unlisted = [
+        _relative(path)
+        for path in SOURCES
+        if path.name == "__init__.py"
+        if not any(
+            isinstance(node, ast.Name) and node.id == "__all__" and isinstance(node.ctx, ast.Store)
+            for node in _nodes(path)
+        )
+    ]
+    assert unlisted == []
+
+
+def test_no_module_name_begins_with_an_underscore() -> None:
+    private = [
+        _relative(path)
+        for path in SOURCES
+        if path.stem not in ("__init__", "__main__")
+        if any(part.startswith("_") for part in path.with_suffix("").parts[len(ROOT.parts) :])
+    ]
+    assert private == []
+
+
+def test_functions_outside_the_command_line_contain_no_import() -> None:
+    imports = {
+        f"{_relative(path)}:{inner.lineno}: {ast.unparse(inner)}"
+        for path in SOURCES
+        if "cli" not in path.relative_to(ROOT / "src" / "audioprobe").parts
+        for node in _nodes(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Import | ast.ImportFrom)
+    }
+    assert imports == set()
+
+
 def test_the_recordings_are_few_small_free_and_all_listed() -> None:
     with (FOLDER / "recordings.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -1,1 +1,36 @@
-"""Audio files, clips, windows, resampling, augmentation and spectrogram features."""
+"""Audio files, clips, windows, resampling, augmentation and spectrogram features.
+
+The functions of `filterbank` and `logmel` are not imported here, since they import torch.
+"""
+
+from audioprobe.audio.augmentation import change_speed, gain, mix, shift, speed
+from audioprobe.audio.files import OpenSound, open_sound
+from audioprobe.audio.hugging_face import clips_of_hf_dataset
+from audioprobe.audio.resample import resample
+from audioprobe.audio.search import find_sounds, is_sound
+from audioprobe.audio.sources import clips_of
+from audioprobe.audio.training_clips import clips_among, training_clips
+from audioprobe.audio.wav import wav_bytes
+from audioprobe.audio.windowing import AudioWindow, Windowing, read_waveform, read_windows
+
+__all__ = [
+    "AudioWindow",
+    "OpenSound",
+    "Windowing",
+    "change_speed",
+    "clips_among",
+    "clips_of",
+    "clips_of_hf_dataset",
+    "find_sounds",
+    "gain",
+    "is_sound",
+    "mix",
+    "open_sound",
+    "read_waveform",
+    "read_windows",
+    "resample",
+    "shift",
+    "speed",
+    "training_clips",
+    "wav_bytes",
+]

@@ -5,3 +5,7 @@ too small a size. Each module checks one family of containers and, where possibl
 of the file with a corrected header: `pcm` (WAV, AIFF, W64, CAF, AU, SVX, NIST), `flac`, `ogg`
 (Vorbis, Opus) and `mpeg` (MP3).
 """
+
+from audioprobe.audio.containers import flac, mpeg, ogg, pcm
+
+__all__ = ["flac", "mpeg", "ogg", "pcm"]

@@ -1,1 +1,7 @@
-"""Audio encoders: audio to features and tags."""
+"""Audio encoders: audio to features and tags.
+
+`ast` contains `AST`, `birdnet` contains `BirdNET` (extra `birdnet`), and `clap` contains `CLAP`.
+Each needs other libraries, so nothing is imported here.
+"""
+
+__all__: list[str] = []
