@@ -1,4 +1,4 @@
-"""Probes: what a language model knows about concepts in text, and what of it about audio."""
+"""Probes: measure what a language model knows about concepts in text and in audio."""
 
 from audioprobe.probing.clips import ClipsByConcept, clips_by_concept
 from audioprobe.probing.concept_probe import ConceptProbe

@@ -1,4 +1,4 @@
-"""Assignment of clips to concepts, by their labels or the names of their files."""
+"""Assign clips to concepts, by the labels of the clips or by file names."""
 
 import re
 from collections import Counter
@@ -13,12 +13,12 @@ from audioprobe.types import Clip
 
 @dataclass(frozen=True, slots=True)
 class ClipsByConcept:
-    """Clips by concept, and the clips and concepts without an assignment.
+    """Assignment of clips to concepts.
 
     Attributes:
-        by_concept: clips in their order, by the id of the concept; concepts without clips are
-            absent.
-        unassigned: ids of clips that name no concept, or several, with the names.
+        by_concept: clips of each concept, by concept id; concepts without clips are absent.
+        unassigned: clips whose labels or file name match no concept or several: the names that
+            were found, by clip id.
         without_clips: ids of concepts without a clip.
     """
 
@@ -28,17 +28,17 @@ class ClipsByConcept:
 
 
 def clips_by_concept(clips: Iterable[Clip], concepts: ConceptSet) -> ClipsByConcept:
-    """Assign clips to concepts by their labels, or by file names where there are no labels.
+    """Assign clips to concepts by their labels; clips without labels by their file names.
 
-    A clip belongs to a concept if it is labelled with the concept's id, name, synonym, or a data
-    set's label that only this concept has, and if all its other labels are above the concept
-    ("grouse", "bird" and "animal" are a grouse) or among `ProbeConcept.extra_labels`. A clip
-    without annotation belongs to the concept that its file is named after, without numbers at the
-    end ("crow-2.wav"), or else its folder.
+    A clip belongs to a concept if one of its labels is the concept's id, phrase, synonym or
+    `ProbeConcept.label` (if no other concept has the same label). All other labels of the clip
+    must be ancestors of the concept (a clip with the labels "grouse", "bird" and "animal" belongs
+    to "grouse") or be in `ProbeConcept.extra_labels`. A clip without labels belongs to the concept
+    that its file is named after ("crow-2.wav"; final numbers are ignored), or else its folder.
 
     Args:
-        clips: in any order.
-        concepts: concepts whose names count.
+        clips: clips in any order.
+        concepts: concepts to which clips are assigned.
     """
     by_name = _unique_labels(concepts) | {
         name: concept for concept in reversed(concepts.concepts) for name in names_of(concept)
@@ -81,7 +81,7 @@ def names_of(concept: ProbeConcept) -> tuple[str, ...]:
 def _most_specific(
     labels: Sequence[str], by_name: Mapping[str, ProbeConcept], classes: Mapping[str, str]
 ) -> ProbeConcept | None:
-    """Return the one concept among labels that explains all other labels, if there is one."""
+    """Return the concept that all other labels are ancestors or extra labels of, if any."""
     named = {by_name[label].id: by_name[label] for label in labels if label in by_name}
     above = {ancestor for concept in named.values() for ancestor in concept.ancestors}
     lowest = [concept for name, concept in named.items() if name not in above]
@@ -98,7 +98,7 @@ def _most_specific(
 
 
 def _unique_labels(concepts: ConceptSet) -> dict[str, ProbeConcept]:
-    """Return concepts by their label in a data set, if no other concept has it."""
+    """Return concepts by `ProbeConcept.label`; labels that two concepts share are left out."""
     labels = [_normalized(concept.label) for concept in concepts.concepts]
     counts = Counter(labels)
     pairs = zip(labels, concepts.concepts, strict=True)

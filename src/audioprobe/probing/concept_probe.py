@@ -1,4 +1,4 @@
-"""`ConceptProbe`: the same questions about concepts in text and about audio."""
+"""`ConceptProbe`: ask a model the same questions about concepts in text and about audio."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -21,22 +21,24 @@ from audioprobe.types import Waveform
 
 
 class ConceptProbe:
-    """Asks a model about classes and names of concepts, in text and about audio.
+    """Probe that asks a model for the classes and names of concepts, in text and about audio.
 
     Args:
         model: a language model, or its name as `audioprobe backends` lists it.
-        concepts: the concepts to ask about; None takes the concepts that ship.
-        conditions: conditions under which each question is asked; None takes "text", with clips
-            also the conditions that need clips, and with spoken words also "spoken word".
-        forms: "yes-no", "negated", "choice".
-        negatives: how false pairs are drawn; each way gives a balanced set of its own.
-        options: how the model is asked.
-        judge: a language model, or its name, that reads the free-text responses, too; None leaves
-            them to the rules.
-        n_clips: clips per concept at most; 0 takes all.
-        n_orders: orders of the options of a choice.
+        concepts: the concepts to ask about; None uses the shipped concepts.
+        conditions: conditions under which each question is asked, such as "text" and "audio"; see
+            `Condition`. None means "text", if clips are given also all conditions that need clips,
+            and if spoken words are given also "spoken word".
+        forms: forms of the questions: "yes-no", "negated", "choice".
+        negatives: strategies for drawing false pairs of concept and class; each strategy gives a
+            separate balanced set of questions. See `balanced_pairs`.
+        options: wordings and settings of the prompts.
+        judge: a language model (or its name) that also classifies the free-text responses; None
+            means that only the rule-based parser does.
+        n_clips: maximum number of clips per concept; 0 means all.
+        n_orders: number of orders in which the options of a choice question are presented.
         bootstrap: how confidence intervals are computed; concepts are resampled.
-        seed: seed of false pairs, wrong clips, orders and noise.
+        seed: seed of false pairs, wrong clips, option orders and noise.
 
     Raises:
         InvalidInputError: for an unknown condition or form, or an invalid file of wordings.
@@ -86,7 +88,7 @@ class ConceptProbe:
 
     @cached_property
     def _model(self) -> LanguageModel:
-        """Loaded at the first use, so that a wrong path is reported before weights load."""
+        """The language model, loaded at first use: a wrong path is reported before weights load."""
         return load("language_model", self._model_or_name)
 
     @cached_property
@@ -104,20 +106,21 @@ class ConceptProbe:
         familiar: Iterable[str] = (),
         progress: ProgressCallback = ignore_progress,
     ) -> ProbeOutcome:
-        """Ask all questions.
+        """Ask all questions and return the answers.
 
         Args:
-            relations: "hypernym", "synonym" or both. With clips, the concept itself ("identity") is
-                asked for, too, which separates perception from reasoning.
+            relations: "hypernym", "synonym" or both. If clips are given, questions for the concept
+                itself ("identity") are added, to separate perception from reasoning.
             clips: labelled clips, a folder, or sound files named after their concept; None asks in
-                text only. Only concepts with clips are asked about. The first 10 s are played.
-            spoken: recordings of the words, by id of the concept; see `spoken_words`.
+                text only. If clips are given, concepts without clips are not asked about. The
+                model receives the first 10 s of each clip.
+            spoken: recordings of the spoken words, by concept id; see `spoken_words`.
             familiar: ids of concepts whose sounds the model was trained on.
             progress: called with the progress of each stage.
 
         Raises:
             InvalidInputError: if no clip belongs to a concept, there are no questions, a relation
-                is unknown, or a condition lacks its clips or spoken words.
+                is unknown, or a condition needs clips or spoken words that are not given.
             AudioProbeError: for causes that affect all questions, such as missing weights.
         """
         probe = self.builder(relations, clips, spoken=spoken)

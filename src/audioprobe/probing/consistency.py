@@ -1,4 +1,4 @@
-"""Consistency of answers: over paraphrases of a question, and up the hypernym chain."""
+"""Measure the consistency of answers over paraphrases, and along hypernym chains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,15 @@ from audioprobe.types import Estimate, Float64Array
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """Agreement of the answers to paraphrases, and where correctness varies.
+    """Agreement of the answers to paraphrases, and variance of correctness.
 
     Attributes:
-        agreement: share of questions with the same answer to all wordings; the interval resamples
-            concepts. Questions with a single wording or an invalid answer are left out.
-        between_concepts: share of the variance of correctness that lies between concepts, in
-            [0, 1]; None if all answers are correct or all are wrong.
-        between_wordings: the same between the wordings of a relation.
+        agreement: share of questions with the same answer to all wordings, with a confidence
+            interval over concepts. Questions with a single wording or an invalid answer are not
+            counted.
+        between_concepts: share of the variance of correctness that is between concepts, in [0, 1];
+            None if all answers are correct or all are wrong.
+        between_wordings: share of the variance that is between the wordings of a relation.
         n: number of questions with several wordings.
     """
 
@@ -35,15 +36,15 @@ class Consistency:
 def consistency(
     trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap
 ) -> Consistency:
-    """Compare the wordings of each yes/no question.
+    """Compare the answers to the wordings of each yes/no question.
 
-    The shares of variance are eta squared: sum of squares between groups over the total sum of
-    squares. Wordings are compared within their relation, so that differences between relations do
-    not count.
+    The shares of variance are eta squared: sum of squares between groups divided by the total sum
+    of squares. Wordings are compared within their relation, so that differences between relations
+    do not count.
 
     Args:
         trials: trials of one condition.
-        reading: how answers are read.
+        reading: how an answer is turned into yes/no.
         bootstrap: how confidence intervals are computed.
     """
     counted = [t for t in trials if t.has_reading(reading) and t.question.form == "yes-no"]
@@ -73,16 +74,17 @@ def consistency(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HypernymChain:
-    """The answers about one concept and its hypernyms under one condition.
+    """Answers about one concept and its hypernyms under one condition.
 
     Attributes:
         concept: id of the concept.
-        condition: what stands for the concept.
-        levels: phrases that were asked for, from the concept itself (if it was asked for) upwards.
+        condition: what represents the concept in the prompt (text, audio, ...).
+        levels: phrases that the questions asked for: the concept itself (only if it was asked for),
+            then its hypernyms, the nearest first.
         yes_rates: share of "yes" at each level, over clips and wordings.
-        depth: number of levels from the first on with "yes" in more than half of the answers.
-        contradictions: number of levels with "yes" in more than half, directly below a level
-            without: "a grouse, but not a bird".
+        depth: number of consecutive levels, counted from the first, with a share above one half.
+        contradictions: number of levels with a share above one half whose next higher level has a
+            share of one half or less ("a grouse, but not a bird").
     """
 
     concept: str
@@ -99,9 +101,9 @@ def hypernym_chains(
     """Return the hypernym chain of every concept, from the yes/no questions about true pairs.
 
     Args:
-        trials: other trials are ignored, synonyms included.
-        reading: how answers are read; invalid ones are left out.
-        condition: what stands for the concepts.
+        trials: all trials; those of other conditions, forms or relations are ignored.
+        reading: how an answer is turned into yes/no; invalid answers are left out.
+        condition: the condition to select.
     """
     answers: dict[str, dict[tuple[int, str], list[bool]]] = {}
     for trial in trials:
@@ -133,7 +135,7 @@ def _chain(
 def _eta_squared(
     values: Float64Array, groups: Sequence[str], outer_groups: Sequence[str]
 ) -> float | None:
-    """Return the sum of squares of group means around their outer group's mean, over the total."""
+    """Return eta squared: sum of squares of groups within outer groups, divided by the total."""
     total = float(((values - values.mean()) ** 2).sum()) if values.size else 0.0
     if not total:
         return None
@@ -142,7 +144,7 @@ def _eta_squared(
 
 
 def _group_means(values: Float64Array, groups: Sequence[str]) -> Float64Array:
-    """Return for each value the mean of its group."""
+    """Return the mean of the group of each value, in the order of the values."""
     _, numbers = np.unique(np.array(groups), return_inverse=True)
     means: Float64Array = np.bincount(numbers, weights=values) / np.bincount(numbers)
     return means[numbers]

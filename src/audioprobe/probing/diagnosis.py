@@ -1,4 +1,4 @@
-"""Diagnosis of a model from its yes/no answers, if the confidence intervals support one."""
+"""Diagnose a model from its yes/no answers, if the confidence intervals support a diagnosis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,15 +28,15 @@ UNDECIDED: Final = "undecided"
 TOO_FEW: Final = "too few concepts"
 
 ALWAYS = 0.97
-"""A share of "yes" above this is called always yes, below its complement always no."""
+"""Share of "yes" above which a model "always says yes"; below 1 minus this it "always says no"."""
 
 MIN_CHANGED = 0.02
-"""If fewer answers change with the audio, the model ignores the audio."""
+"""Share of answers that change with the audio, below which a model "ignores the audio"."""
 
 MIN_CONCEPTS = 6
-"""Concepts that a diagnosis needs under each condition. With so many or more, a guessing model gets
-a diagnosis in at most 5 % of the probes (`python benchmarks/guessing_listener.py`); with fewer, no
-test can separate an accuracy from chance.
+"""Minimum number of concepts per condition for a diagnosis. With this number, a guessing model gets
+a diagnosis in at most 5 % of the probes (`python benchmarks/guessing_listener.py`). With fewer
+concepts, no accuracy can differ significantly from chance.
 """
 
 _ALPHA = 0.05
@@ -48,7 +48,7 @@ class Diagnosis:
 
     Attributes:
         name: the diagnosis.
-        evidence: the numbers that it rests on, as text.
+        evidence: text with the numbers that support the diagnosis.
     """
 
     name: DiagnosisName
@@ -56,15 +56,15 @@ class Diagnosis:
 
 
 def diagnose(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Diagnosis:
-    """Return the diagnosis from yes/no questions.
+    """Diagnose a model from its answers to yes/no questions.
 
-    "Above chance" means that the whole interval of an accuracy is above one half, and that a
-    sign-flip test against the blind guesser, with concepts as units, is significant. With fewer
-    than `MIN_CONCEPTS` concepts the diagnosis is "too few concepts".
+    "Above chance" means that the whole confidence interval of an accuracy is above one half, and
+    that a sign-flip test against the blind guesser (see `Score`), with concepts as units, is
+    significant. With fewer than `MIN_CONCEPTS` concepts the diagnosis is "too few concepts".
 
     Args:
-        trials: trials under the conditions text and audio, with identity among the relations.
-        reading: how answers are read.
+        trials: trials under the conditions "text" and "audio", with the relation "identity".
+        reading: how an answer is turned into yes/no.
         bootstrap: how confidence intervals are computed.
     """
     yes_no = [trial for trial in trials if trial.question.form == "yes-no"]
@@ -96,12 +96,14 @@ def diagnose(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstr
 
 
 def share_changed(trials: Sequence[Trial], reading: AnswerReading) -> float | None:
-    """Return the share of questions whose answer is not the same for all sounds; None without any.
+    """Return the share of questions whose answer differs between sounds.
+
+    Return None if no question has valid answers for several sounds.
 
     Args:
         trials: trials of one condition; the same question is asked about clips of the concept and
-            of other concepts.
-        reading: how answers are read; invalid ones are left out.
+            about clips of other concepts.
+        reading: how an answer is turned into yes/no; invalid answers are left out.
     """
     answers: dict[tuple[str, tuple[str, ...]], dict[str, int]] = {}
     for trial in trials:

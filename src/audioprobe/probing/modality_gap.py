@@ -1,4 +1,4 @@
-"""The modality gap: accuracy on the same questions under two conditions, and its parts."""
+"""Compute the modality gap: the difference in accuracy on the same questions in text and audio."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,15 +26,15 @@ class ModalityGap:
         first: the condition that is subtracted from.
         second: the condition that is subtracted.
         difference: difference of accuracies in [-1, 1]; the interval resamples concepts.
-        perception: part of the difference from clips whose concept was not recognised. The three
-            parts add up to the difference.
-        reasoning: part from clips whose concept was recognised.
-        unknown: part from clips for which recognition is unknown.
-        mcnemar: exact McNemar test, which assumes independent trials; None without pairs.
-        permutation: sign-flip test with concepts as units; None without pairs.
-        contingency: number of pairs in which both were correct, only the first, only the second,
-            neither.
-        n_unpaired: trials under either condition without a valid partner.
+        perception: part of the difference that is due to clips whose concept was not recognised.
+            The parts `perception`, `reasoning` and `unknown` add up to the difference.
+        reasoning: part that is due to clips whose concept was recognised.
+        unknown: part that is due to clips for which recognition is unknown.
+        mcnemar: exact McNemar test, which assumes independent trials; None if there are no pairs.
+        permutation: sign-flip test with concepts as units; None if there are no pairs.
+        contingency: number of pairs of trials in which both are correct, only the first is, only
+            the second is, and neither is.
+        n_unpaired: number of trials without a valid partner under the other condition.
     """
 
     first: Condition
@@ -67,13 +67,13 @@ def modality_gap(
     first: Condition = "text",
     second: Condition = "audio",
 ) -> ModalityGap:
-    """Compare accuracy under two conditions.
+    """Compare the accuracies on the same questions under two conditions.
 
     Args:
         trials: trials of both conditions; identity questions about audio decide which concepts
             were recognised.
-        reading: how answers are read.
-        bootstrap: how confidence intervals are computed; its seed is that of the permutations.
+        reading: how an answer is turned into yes/no.
+        bootstrap: how confidence intervals are computed; permutations use its seed, too.
         first: the condition that is subtracted from.
         second: the condition that is subtracted.
     """
@@ -122,9 +122,9 @@ def modality_gap(
 def _pair_trials(
     trials: Sequence[Trial], reading: AnswerReading, first: Condition, second: Condition
 ) -> tuple[list[tuple[Trial, Trial]], int]:
-    """Return valid trials of the same question, and the number of trials without a partner.
+    """Return pairs of valid trials of the same question, and the number of unpaired trials.
 
-    A trial about a word is the partner of that question about every clip of its concept.
+    A trial in text is paired with every trial of the same question about a clip of the concept.
     """
     partners: dict[tuple[object, ...], Trial] = {}
     pairs = []
@@ -148,10 +148,11 @@ def _pair_trials(
 
 
 def recognition_by_clip(trials: Sequence[Trial], reading: AnswerReading) -> dict[str, bool]:
-    """Return whether the concept of each clip was recognised, where the answers tell.
+    """Return whether the concept of each clip was recognised, by clip id.
 
-    It was recognised if more than half of the yes/no questions for the concept itself are answered
-    correctly, and more than half of those for other concepts, if there are any.
+    A concept was recognised if more than half of the yes/no questions for the concept itself were
+    answered correctly, and also more than half of the questions for other concepts, if any. Clips
+    without valid answers are absent.
     """
     correct: dict[tuple[str, bool], list[bool]] = {}
     for trial in trials:

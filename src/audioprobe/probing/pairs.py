@@ -1,4 +1,7 @@
-"""Balanced pairs of a concept and a target: for each true pair a matched false one."""
+"""Draw balanced pairs of a concept and a target: one matched false pair for each true pair.
+
+A target is the class or name that a question asks about: "a bird" in "Is a grouse a bird?".
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,9 +16,9 @@ from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, T
 from audioprobe.seeding import stable_hash
 
 RelationKind: TypeAlias = Literal["identity", "synonym", "hypernym"]
-"""Relation of the target to the concept: the concept itself, another name, or a class above it."""
+"""Relation of the target to the concept: the concept itself, a synonym, or a class above it."""
 Negatives: TypeAlias = Literal["random", "popular", "sibling", "adversarial"]
-"""How false pairs are drawn; see `balanced_pairs`."""
+"""Strategy for drawing false pairs; see `balanced_pairs`."""
 RELATIONS: tuple[RelationKind, ...] = get_args(RelationKind)
 NEGATIVES: tuple[Negatives, ...] = get_args(Negatives)
 
@@ -29,14 +32,14 @@ class ConceptPair:
         phrase: the concept in a sentence: "a grouse".
         relation: "hypernym" asks for a class, "synonym" for another name, "identity" for the
             concept itself (only about audio).
-        target: id of the class, the name, or the id of the concept.
+        target: id of the class, the synonym, or the id of the concept, depending on `relation`.
         target_phrase: the target in a sentence: "a bird".
         holds: whether the target is true of the concept.
-        level: number of steps from the concept up to the class, 1 for the nearest; 0 for other
-            relations. A false pair has the level of its true pair.
-        basic: whether the class is the basic level, at which people usually name such things.
-        negatives: how the false pairs of the set were drawn.
-        match: number that a true pair shares with its false pair.
+        level: number of steps from the concept up to the class, 1 for the nearest class; 0 for
+            other relations. A false pair has the level of its true pair.
+        basic: whether the class is the basic level, that is, the usual everyday name.
+        negatives: strategy by which the false pairs of the set were drawn.
+        match: number that only a true pair and its matched false pair have.
     """
 
     concept: str
@@ -52,17 +55,18 @@ class ConceptPair:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Concept, relation and target: equal in sets with other negatives."""
+        """Concept, relation and target; the same for all strategies of drawing false pairs."""
         return self.concept, self.relation, self.target
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Balanced pairs: for each target as many are true as false.
+    """Balanced pairs: each target has as many true pairs as false pairs.
 
     Attributes:
-        pairs: each true pair, followed by its false pair.
-        unmatched: true pairs without a false pair, which are left out: concept, target, negatives.
+        pairs: each true pair, followed by its matched false pair.
+        unmatched: true pairs that are left out because they have no false pair, as (concept,
+            target, negatives).
     """
 
     pairs: tuple[ConceptPair, ...]
@@ -78,22 +82,23 @@ def balanced_pairs(
     seed: int = 0,
     first_match: int = 0,
 ) -> Pairs:
-    """Pair each concept with each of its targets, and each target with as many wrong concepts.
+    """Pair each concept with its targets, and each target with as many wrong concepts.
 
-    Always saying yes is correct half of the time, and so is guessing from base rates per target.
-    Concepts that were drawn least often so far are drawn first.
+    A model that always says "yes", or that guesses from the base rate of each target, has an
+    accuracy of one half. Concepts that were drawn least often are drawn first.
 
     Args:
         concepts: the concepts to ask about.
         relation: the relation to ask for.
-        negatives: "random" draws any concept of which the target is certainly false; "popular" the
-            most frequent of them; "sibling" one with a class of the same depth on another branch;
-            "adversarial" one that shares the class next above the target (a co-hyponym). For
-            "identity" and "synonym", the nearest class of the concept takes the place of the
-            target.
-        popularity: frequency of each concept, for example its number of clips, for "popular".
+        negatives: strategy for drawing the concept of a false pair, among the concepts of which the
+            target is certainly false. "random" draws any of them; "popular" draws the most
+            frequent; "sibling" draws a concept that has, on another branch, a class as deep as the
+            target; "adversarial" draws a concept that has the class directly above the target (a
+            co-hyponym). For "identity" and "synonym", "sibling" compares depths with the nearest
+            class of the concept, and "adversarial" uses that class.
+        popularity: frequency of each concept, such as its number of clips; used by "popular".
         seed: seed of the draw.
-        first_match: number of the first match.
+        first_match: `ConceptPair.match` of the first pair; later pairs count up.
 
     Raises:
         InvalidInputError: for an unknown relation or kind of negatives.
@@ -136,7 +141,7 @@ def _pair(
     negatives: Negatives,
     match: int,
 ) -> ConceptPair:
-    """Return the pair of a concept and a target, matched with the true pair of a member."""
+    """Create the pair of a concept and a target, matched with the true pair of `member`."""
     is_hypernym = relation == "hypernym"
     return ConceptPair(
         concept=concept.id,
@@ -163,20 +168,20 @@ Candidate = TypeVar("Candidate", bound=_Identified)
 def draw_lowest(
     candidates: Sequence[Candidate], n: int, rank: Mapping[str, int], rng: np.random.Generator
 ) -> list[Candidate]:
-    """Draw up to n candidates without replacement, those of the lowest rank first.
+    """Draw up to n candidates without replacement, the lowest ranks first.
 
     Args:
         candidates: items with an id.
         n: number of candidates to draw.
-        rank: by id, such as how often each was drawn before; 0 if missing.
-        rng: orders candidates of the same rank.
+        rank: rank by id, such as the number of earlier draws; missing ids have rank 0.
+        rng: generator that shuffles candidates of the same rank.
     """
     shuffled = [candidates[k] for k in rng.permutation(len(candidates))]
     return sorted(shuffled, key=lambda candidate: rank.get(candidate.id, 0))[:n]
 
 
 def false_targets(concepts: ConceptSet, relation: RelationKind, concept: str) -> tuple[Target, ...]:
-    """Return the targets that are certainly false of a concept, as options of a choice."""
+    """Return the targets that are certainly false of a concept, for the options of a choice."""
     (chosen,) = concepts.subset([concept]).concepts
     return tuple(
         target
@@ -229,7 +234,11 @@ def _certainly_false(
     members: Sequence[ProbeConcept],
     concept: ProbeConcept,
 ) -> bool:
-    """Return whether "no" is certainly correct: what is true of a bird may be true of a crow."""
+    """Return whether the target is certainly false of the concept.
+
+    A class is not certainly false of a concept if the taxonomy may lack an edge between them. A
+    name is not certainly false of a concept that is above or below a concept with this name.
+    """
     if relation != "hypernym":
         return not any(
             concept.id == member.id
@@ -246,7 +255,7 @@ def _certainly_false(
 
 
 def _class_above(member: ProbeConcept, target: Target, relation: RelationKind) -> str:
-    """Return the class next above the target, or above the concept itself; "" without one."""
+    """Return the class directly above the target, or above `member` itself; "" if there is none."""
     position = member.hypernyms.index(target) + 1 if relation == "hypernym" else 0
     return member.hypernyms[position].id if position < len(member.hypernyms) else ""
 
@@ -254,7 +263,7 @@ def _class_above(member: ProbeConcept, target: Target, relation: RelationKind) -
 def _classes_of_same_depth(
     concepts: ConceptSet, target: Target, members: Sequence[ProbeConcept], relation: RelationKind
 ) -> set[str]:
-    """Return classes of other branches, as far from the top as the target or the nearest class."""
+    """Return classes on other branches, as deep as the target (or the members' nearest class)."""
     if relation == "hypernym":
         reference = {target.id}
     else:
@@ -270,5 +279,5 @@ def _classes_of_same_depth(
 
 
 def _depths(concept: ProbeConcept) -> dict[str, int]:
-    """Return the number of classes above each hypernym."""
+    """Return the depth of each hypernym of a concept: the number of classes above the hypernym."""
     return {hypernym.id: n for n, hypernym in enumerate(reversed(concept.hypernyms))}

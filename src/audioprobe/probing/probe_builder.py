@@ -1,4 +1,4 @@
-"""The questions, correct answers and sounds of a probe, before any model is asked."""
+"""Build the questions, correct answers and sounds of a probe, before any model is asked."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ from audioprobe.probing.wordings import FORMS
 from audioprobe.types import Clip, Option, Waveform
 
 PLAYED_S = 10.0
-"""Seconds of each clip that are played, from its beginning."""
+"""Seconds from the start of each clip that the model receives."""
 _RATE = 16_000
 _NOISE_RMS = 0.05  # of full scale: about as loud as a quiet recording
 _NEED_CLIPS: tuple[Condition, ...] = tuple(
@@ -37,14 +37,15 @@ _NEED_CLIPS: tuple[Condition, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class PreparedProbe:
-    """The questions of a probe and the sounds that they play.
+    """The questions of a probe and the sounds that they use.
 
     Attributes:
         questions: all questions, in order.
         clips: clips by concept.
-        unmatched: true pairs without a false pair: concept, target, negatives.
+        unmatched: true pairs that are left out because they have no matched false pair, as
+            (concept, target, negatives).
         concepts: the concepts that are asked about.
-        sounds: functions that return the waveform, by `ProbeQuestion.audio`.
+        sounds: functions that load a waveform, by `ProbeQuestion.audio`.
     """
 
     questions: tuple[ProbeQuestion, ...]
@@ -54,7 +55,7 @@ class PreparedProbe:
     sounds: Mapping[str, Callable[[], Waveform]]
 
     def unused_clips(self) -> dict[str, str]:
-        """Return the clips without a question, by id, with the reason."""
+        """Return the ids of clips without a question, each with the reason."""
         used = {question.clip for question in self.questions}
         concepts = {question.pair.concept for question in self.questions if question.clip}
         reasons = {
@@ -81,13 +82,15 @@ class PreparedProbe:
 
 
 class ProbeBuilder:
-    """Makes balanced questions about concepts, under all conditions.
+    """Builder of balanced questions about concepts, under all conditions.
 
     Args:
         concepts: the concepts to ask about.
-        config: how pairs become questions; without conditions, "text" is used, with clips also the
-            conditions that need clips, and with spoken words also "spoken word".
-        negatives: how false pairs are drawn; each way gives a balanced set of its own.
+        config: how pairs become questions. If it has no conditions, "text" is used, if clips are
+            given also all conditions that need clips, and if spoken words are given also "spoken
+            word".
+        negatives: strategies for drawing false pairs (see `balanced_pairs`); each strategy gives a
+            separate balanced set.
 
     Raises:
         InvalidInputError: for an unknown condition or form.
@@ -108,7 +111,7 @@ class ProbeBuilder:
 
     @property
     def options(self) -> dict[str, Option]:
-        """The options that results depend on, besides the clips."""
+        """Options that change the results, without those of the clips."""
         config = self.config
         return {
             "concepts": f"{self._concepts.name} {self._concepts.revision}",
@@ -126,7 +129,7 @@ class ProbeBuilder:
         *,
         spoken: Mapping[str, Waveform] | None = None,
     ) -> PreparedProbe:
-        """Return every question; arguments and errors are those of a call of `ConceptProbe`."""
+        """Build all questions; for arguments and errors see `ConceptProbe.__call__`."""
         kinds: list[RelationKind] = [relations] if isinstance(relations, str) else list(relations)
         _check_known("relation", kinds, RELATIONS)
         by_concept, concepts = ClipsByConcept({}, {}, ()), self._concepts
@@ -171,7 +174,7 @@ class ProbeBuilder:
     def _pairs(
         self, concepts: ConceptSet, relations: Sequence[RelationKind], clips: ClipsByConcept
     ) -> Pairs:
-        """Return the pairs of all relations and negatives; some sets may be empty, but not all."""
+        """Return the pairs of all relations and strategies of negatives; raise if all are empty."""
         popularity = {name: len(group) for name, group in clips.by_concept.items()}
         merged = Pairs((), ())
         for relation in relations:
@@ -195,7 +198,7 @@ class ProbeBuilder:
 
 
 def seconds_not_played(clip: Clip) -> float:
-    """Return the seconds of a clip after the part that is played; 0 for a short clip.
+    """Return the seconds at the end of a clip that the model does not receive; 0 for short clips.
 
     Raises:
         AudioReadError: if the clip cannot be read.

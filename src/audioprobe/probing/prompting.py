@@ -1,4 +1,4 @@
-"""Prompts of a probe: equal prompts are asked once, and each failure affects its own questions."""
+"""Send the prompts of a probe to a model: equal prompts once, failures recorded per question."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,16 +17,16 @@ from audioprobe.types import Decoding, Prompt, Response, Waveform
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptingOptions:
-    """How a model is asked; the defaults suit the small LTU.
+    """Settings of the prompts; the defaults are for the small LTU.
 
     Attributes:
-        wordings: name of a shipped set ("plain", "instructed"), or the path of a file.
-        free_text: ask for free-text responses.
-        likelihoods: ask for the likelihood of each option, if the model has likelihoods.
-        max_new_tokens: tokens of a free-text response at most.
-        yes: the answer "yes" as a continuation of the prompt.
-        no: the answer "no" as a continuation of the prompt.
-        option: an option of a choice as a continuation of the prompt, with {}.
+        wordings: name of a shipped set of wordings ("plain", "instructed"), or path of a file.
+        free_text: whether to generate free-text responses.
+        likelihoods: whether to compute the likelihood of each option, if the model supports it.
+        max_new_tokens: maximum number of tokens of a free-text response.
+        yes: text of the answer "yes" whose likelihood is computed.
+        no: text of the answer "no" whose likelihood is computed.
+        option: text of an answer to a choice question; "{}" stands for the option.
     """
 
     wordings: str = "plain"
@@ -40,7 +40,7 @@ class PromptingOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What makes prompts equal: clips with the same caption share a prompt."""
+    """Key that is equal for equal prompts; clips with the same caption share a prompt."""
 
     text: str
     audio: str = ""
@@ -49,19 +49,20 @@ class _Key:
 
 @dataclass(slots=True, kw_only=True)
 class ProbeRunner:
-    """Asks a model every question of a probe.
+    """Runner that asks a model every question of a probe.
 
     Attributes:
         model: the model.
-        sounds: functions that return a waveform, by `ProbeQuestion.audio`; they may fail.
-        options: how the model is asked.
-        caption_template: prompt with a caption, with {caption} and {question}.
+        sounds: functions that load a waveform, by `ProbeQuestion.audio`; they may raise.
+        options: settings of the prompts.
+        caption_template: prompt for questions about a caption, with {caption} and {question}.
         progress: called after each response.
-        captions: captions of clips, filled when they are needed.
-        n_calls: number of prompts, by stage.
-        digests: digests of the sounds that were played, by their key; "failed" for a sound that
-            could not be read.
-        seconds_ignored: seconds of sounds that the model reported as left out, by their key.
+        captions: captions by clip id, generated when they are needed.
+        n_calls: number of prompts by stage (captions, responses, likelihoods).
+        digests: digest of each sound that was used, by `ProbeQuestion.audio`; "failed" for a sound
+            that could not be read.
+        seconds_ignored: seconds of each sound that the model reported as truncated, by
+            `ProbeQuestion.audio`.
     """
 
     model: LanguageModel
@@ -79,7 +80,7 @@ class ProbeRunner:
         """Return a trial for each question, in order.
 
         Raises:
-            ContractError: if the model answers more or fewer prompts than it was given.
+            ContractError: if the number of the model's answers differs from that of the prompts.
             AudioProbeError: for causes that affect all questions, such as missing weights.
         """
         self._make_captions(questions)
@@ -126,7 +127,7 @@ class ProbeRunner:
     def _likelihoods(
         self, questions: Sequence[ProbeQuestion]
     ) -> dict[tuple[_Key, str], float | PromptFailure]:
-        """Return log-likelihoods by prompt and continuation, also of prompts without audio."""
+        """Return log-likelihoods by prompt and continuation, including prompts without audio."""
         model = self.model
         if not isinstance(model, LikelihoodModel):
             return {}
@@ -150,7 +151,7 @@ class ProbeRunner:
         return values
 
     def _continuations(self, question: ProbeQuestion) -> list[str]:
-        """Return each option as a continuation of the prompt."""
+        """Return the text of each option whose likelihood is computed."""
         if question.options == YES_NO:
             return [self.options.yes, self.options.no]
         texts = [self.options.option.format(option) for option in question.options]
@@ -190,7 +191,7 @@ class ProbeRunner:
     def _ask(
         self, stage: str, keys: Sequence[_Key], ask: Infer[Prompt, Answer]
     ) -> list[Answer | PromptFailure]:
-        """Return one answer or failure per key, in order."""
+        """Send one prompt per key; return the answers or failures, in order."""
         self.n_calls[stage] = self.n_calls.get(stage, 0) + len(keys)
         prompts = [partial(self._prompt, key) for key in keys]
         return map_prompts(ask, prompts, self.progress, stage=stage)
@@ -205,7 +206,7 @@ class ProbeRunner:
         return waveform if isinstance(waveform, PromptFailure) else Prompt(key.text, audio=waveform)
 
     def _read(self, audio: str) -> Waveform | PromptFailure:
-        """Read a sound; the last one is kept, since prompts are sorted by their audio."""
+        """Load a sound. The last sound is cached, because prompts are sorted by their audio."""
         if self._waveform is not None and self._waveform[0] == audio:
             return self._waveform[1]
         waveform: Waveform | PromptFailure
@@ -220,7 +221,7 @@ class ProbeRunner:
 
 
 def parse_response(text: str, question: ProbeQuestion) -> int | None:
-    """Return the position of the one option that a response names; None if it is invalid."""
+    """Return the index of the option that a response names; None if the response is invalid."""
     if question.options == YES_NO:
         answer = parse_yes_no(text)
         return None if answer == "invalid" else YES_NO.index(answer)
@@ -228,5 +229,5 @@ def parse_response(text: str, question: ProbeQuestion) -> int | None:
 
 
 def _sorted_by_audio(keys: Iterable[_Key]) -> list[_Key]:
-    """Return distinct keys, those with the same audio next to each other."""
+    """Return the distinct keys, sorted so that keys with the same audio are adjacent."""
     return sorted(dict.fromkeys(keys), key=lambda key: (key.audio, key.caption))

@@ -1,4 +1,4 @@
-"""Questions about pairs of concepts, under every condition and in every form."""
+"""Create questions about pairs of concept and target, under every condition and in every form."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +12,8 @@ from audioprobe.seeding import stable_hash
 Condition: TypeAlias = Literal[
     "text", "audio", "caption", "wrong clip", "silence", "noise", "no audio", "spoken word"
 ]
-"""What stands for the concept: its word, a clip of it, the model's caption of the clip, a clip of
-another concept, silence, noise, nothing, or its spoken word."""
+"""What represents the concept in the prompt: its word, a clip of it, the model's caption of the
+clip, a clip of another concept, silence, noise, nothing, or its spoken word."""
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 CLIP_CONDITIONS: frozenset[Condition] = frozenset({"audio", "caption", "wrong clip"})
 """Conditions with a question for each clip."""
@@ -23,26 +23,26 @@ AUDIO_CONDITIONS: frozenset[Condition] = frozenset(
 """Conditions whose prompts have audio."""
 YES_NO = ("yes", "no")
 N_OPTIONS = 4
-"""Number of options of a choice."""
+"""Number of options of a choice question."""
 SILENCE, NOISE = "(silence)", "(noise)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeQuestion:
-    """One question to a model.
+    """A question to a model.
 
     Attributes:
-        pair: the concept and the target.
-        condition: what stands for the concept.
+        pair: the concept and the target (the class or name that the question asks about).
+        condition: what represents the concept in the prompt.
         form: yes/no, negated yes/no, or choice.
-        wording: number of the paraphrase.
-        order: number of the order of the options; 0 for yes/no.
-        clip: id of the clip of the concept; "" without a clip.
-        audio: key of the sound to play: the id of a clip, `SILENCE`, `NOISE`, "(spoken) CONCEPT";
-            "" for none.
-        text: the question; for a caption, without the caption.
-        options: "yes" and "no", or phrases.
-        correct: position of the correct option.
+        wording: index of the paraphrase.
+        order: index of the order of the options; 0 for yes/no questions.
+        clip: id of the clip of the concept; "" if the question has no clip.
+        audio: key of the sound in the prompt: the id of a clip, `SILENCE`, `NOISE`, or
+            "(spoken) CONCEPT"; "" if the prompt has no sound.
+        text: text of the question, without the caption.
+        options: "yes" and "no", or the phrases of a choice question.
+        correct: index of the correct option.
     """
 
     pair: ConceptPair
@@ -58,22 +58,24 @@ class ProbeQuestion:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What questions under different conditions and about different clips are paired by."""
+        """Key that is equal for the same question under other conditions and about other clips."""
         pair = self.pair
         return *pair.key, pair.negatives, pair.match, self.form, self.wording, self.order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionConfig:
-    """How pairs become questions.
+    """Settings by which pairs become questions.
 
     Attributes:
         wordings: texts of the questions.
         conditions: conditions under which each pair is asked.
         forms: forms in which each pair is asked.
-        n_orders: orders of the options of a choice, 1 to 4; the correct one moves by one position.
-        n_clips: clips per concept at most; 0 takes all. A pair and its match use equally many.
-        seed: seed of orders and wrong clips.
+        n_orders: number of option orders of a choice question, 1 to 4; the correct option moves by
+            one position in each.
+        n_clips: maximum number of clips per concept; 0 means all. A true pair and its matched false
+            pair use the same number of clips.
+        seed: seed of option orders and wrong clips.
     """
 
     wordings: Wordings
@@ -96,8 +98,8 @@ def questions_of(
     Args:
         pairs: balanced pairs.
         concepts: source of the wrong options of a choice.
-        clips: ids of clips by concept.
-        spoken: keys of spoken words by concept.
+        clips: clip ids by concept.
+        spoken: `ProbeQuestion.audio` of spoken words, by concept.
         config: how pairs become questions.
     """
     writer = _QuestionWriter(concepts, clips, spoken, config)
@@ -109,7 +111,7 @@ def questions_of(
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A question without condition, with a template about the word and one about audio."""
+    """A question before its condition is chosen, with a template for text and one for audio."""
 
     question: ProbeQuestion
     text: str
@@ -126,8 +128,7 @@ class _QuestionWriter:
     def questions(self, matched: Sequence[ConceptPair]) -> Iterator[ProbeQuestion]:
         """Yield the questions of a true pair and its false pair.
 
-        Both use equally many clips; otherwise a guesser who knows how often "yes" is correct would
-        gain.
+        Both use the same number of clips, so that "yes" is correct for half of the questions.
         """
         n_common = min(len(self.clips.get(pair.concept, ())) for pair in matched)
         n_clips = min(n_common, self.config.n_clips or n_common)
@@ -158,7 +159,7 @@ class _QuestionWriter:
                     yield from self._choices(draft)
 
     def _choices(self, draft: _Draft) -> Iterator[_Draft]:
-        """Yield the true target among three false ones; nothing if there are too few."""
+        """Yield choices of the true target and three false ones; none if false ones are too few."""
         pair, seed = draft.question.pair, self.config.seed
         false = {t.phrase for t in false_targets(self.concepts, pair.relation, pair.concept)}
         key = f"{seed} {pair.key}"
@@ -193,7 +194,7 @@ class _QuestionWriter:
             yield _question(condition, draft, draft.audio, audio=audio)
 
     def _wrong_clip(self, clip: str, pair: ConceptPair) -> str:
-        """Return a clip of another concept, the same for every wording; "" without one."""
+        """Return a clip of another concept, the same for every wording; "" if there is none."""
         others = [
             c for name in sorted(self.clips) if name != pair.concept for c in self.clips[name]
         ]

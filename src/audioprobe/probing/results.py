@@ -1,4 +1,4 @@
-"""The outcome of a probe: every trial, and the analyses of them."""
+"""Outcome of a probe: all trials (questions with the model's answers) and their analyses."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -41,13 +41,13 @@ DIMENSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class ProbeClip:
-    """Where the sound of a clip is stored.
+    """Location of a clip's audio.
 
     Attributes:
-        concept: id of its concept.
-        path: path of the file; "" for a sound in memory.
-        start: start in the file, in seconds.
-        duration: duration in seconds; None for the rest of the file.
+        concept: id of the concept that the clip belongs to.
+        path: path of the file; "" for a waveform in memory.
+        start: start of the clip in the file, in seconds.
+        duration: duration in seconds; None if the clip ends with the file.
     """
 
     concept: str
@@ -62,21 +62,22 @@ class ProbeOutcome(Displayed):
 
     Attributes:
         trials: all trials.
-        clips: clips that were played, by id.
-        captions: captions of clips, where they were needed.
+        clips: clips that were used, by id.
+        captions: captions by clip id, if any condition needed captions.
         familiar: ids of concepts whose sounds the model was trained on; if any is given, all
-            others count as unfamiliar.
-        unmatched: true pairs without a false pair, which were not asked: concept, target,
-            negatives.
-        unassigned: ids of clips that name no concept, or several, with the names.
-        without_clips: concepts without clips.
-        n_calls: number of prompts, by stage.
+            other concepts count as unfamiliar.
+        unmatched: true pairs that were not asked because they have no matched false pair, as
+            (concept, target, negatives).
+        unassigned: clips whose labels or file name match no concept or several: the names that
+            were found, by clip id.
+        without_clips: ids of concepts without clips.
+        n_calls: number of prompts by stage (captions, responses, likelihoods).
         bootstrap: how confidence intervals are computed; concepts are resampled.
-        provenance: components, options, seed, versions; its `data` is the digest of questions and
-            sounds.
-        seconds_cut: seconds of clips that were not used, by id: after the first 10 s, or left out
-            by the model.
-        unused_clips: ids of clips without a question, with the reason.
+        provenance: components, options, seed and versions; `provenance.data` is the digest of
+            questions and sounds.
+        seconds_cut: seconds of each clip that the model did not use, by clip id: after the first
+            10 s, or truncated by the model.
+        unused_clips: reason by id, for clips without a question.
     """
 
     trials: tuple[Trial, ...]
@@ -94,22 +95,23 @@ class ProbeOutcome(Displayed):
 
     @property
     def reading(self) -> AnswerReading:
-        """The default reading: "likelihood" if any likelihood decides, otherwise "free-text"."""
+        """Default reading of the answers: "likelihood" if available, otherwise "free-text"."""
         decided = any(trial.choice("likelihood") is not None for trial in self.trials)
         return "likelihood" if decided else "free-text"
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """The conditions of the trials."""
+        """Conditions that occur in the trials."""
         present = {trial.question.condition for trial in self.trials}
         return tuple(condition for condition in CONDITIONS if condition in present)
 
     def where(self, reading: AnswerReading | None = None, **values: object) -> tuple[Trial, ...]:
-        """Return the trials with the given values: `condition="audio", relation="hypernym"`.
+        """Return the trials that have the given values, as in `where(condition="audio")`.
 
         Args:
-            reading: how answers are read, for "recognised"; None takes `self.reading`.
-            values: by dimension; see `by`.
+            reading: how an answer is turned into an option, which matters for the dimension
+                "recognised"; None uses `self.reading`.
+            values: value of each dimension; see `by` for the dimensions.
 
         Raises:
             InvalidInputError: for an unknown dimension.
@@ -135,8 +137,8 @@ class ProbeOutcome(Displayed):
         Args:
             dimensions: "condition", "relation", "level", "concept", "target", "negatives", "form",
                 "wording", "order", "familiar" or "recognised".
-            reading: how answers are read; None takes `self.reading`.
-            values: only trials with these values; see `where`.
+            reading: how an answer is turned into an option; None uses `self.reading`.
+            values: select the trials with these values; see `where`.
 
         Raises:
             InvalidInputError: for an unknown dimension.
@@ -168,8 +170,9 @@ class ProbeOutcome(Displayed):
     def given_recognised(self, reading: AnswerReading | None = None) -> Score:
         """Return the score of audio questions about clips whose concept was recognised.
 
-        Identity questions are left out. If this is high and the accuracy over all clips is not,
-        perception fails; if this is low, knowledge is not applied to audio.
+        Identity questions are left out. If this score is high but the accuracy over all clips is
+        low, the model fails at perception. If this score is low, the model does not apply its
+        knowledge to audio.
         """
         chosen = reading or self.reading
         trials = self.where(chosen, condition="audio", recognised=True)
@@ -179,7 +182,7 @@ class ProbeOutcome(Displayed):
     def hypernym_chains(
         self, condition: Condition = "audio", reading: AnswerReading | None = None
     ) -> tuple[HypernymChain, ...]:
-        """Return the share of "yes" up the hypernym chain of each concept."""
+        """Return the share of "yes" at each level of the hypernym chain of each concept."""
         return hypernym_chains(self.trials, reading or self.reading, condition)
 
     def consistency(
@@ -194,7 +197,7 @@ class ProbeOutcome(Displayed):
         return diagnose(self.trials, reading or self.reading, self.bootstrap)
 
     def judge_agreement(self) -> Agreement | None:
-        """Return the agreement of the judge with the rules; None without a judge."""
+        """Return the agreement of the judge with the parser; None if there was no judge."""
         if "judge" not in self.provenance.components:
             return None
         judged = [(t.parsed, t.judgement) for t in self.trials if t.judgement is not None]
@@ -203,7 +206,7 @@ class ProbeOutcome(Displayed):
     def table(
         self, *dimensions: str, reading: AnswerReading | None = None, **values: object
     ) -> Table:
-        """Return `by` as a table; by default a row per condition, relation and form."""
+        """Return the scores of `by` as a table; by default by condition, relation and form."""
         columns = dimensions or ("condition", "relation", "form")
         scores = self.by(*columns, reading=reading, **values)
         rows = tuple((*map(_cell, key), *value.cells()) for key, value in scores.items())
@@ -215,14 +218,14 @@ class ProbeOutcome(Displayed):
         return "\n".join([table.to_text(), "", *sentences])
 
     def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
-        """Return the table of accuracies; then modality gap, diagnosis and notes as sentences."""
+        """Return the table of accuracies, and sentences on modality gap, diagnosis and notes."""
         diagnosis = self.diagnosis()
         table = self.table().only(("condition", "relation", "form", *SHORT_HEADER))
         sentence = f"{diagnosis.name} ({diagnosis.evidence})"
         return (table,), (str(self.modality_gap()), sentence, *self.notes())
 
     def notes(self) -> list[str]:
-        """Return what a reader of the numbers should know, one sentence each."""
+        """Return sentences on training clips, unused audio and the agreement of the judge."""
         n_clips = len(self.clips)
         notes = training_notes(self.provenance.training_clips, n_clips)
         if self.seconds_cut:
@@ -236,22 +239,22 @@ class ProbeOutcome(Displayed):
         return notes if judge_agreement is None else [*notes, str(judge_agreement)]
 
     def to_json(self) -> str:
-        """Return everything as JSON; `from_json` reads it."""
+        """Return the outcome as JSON, which `from_json` reads."""
         return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> "ProbeOutcome":
-        """Read an outcome that `to_json` has written.
+        """Read an outcome from the JSON that `to_json` returned.
 
         Raises:
-            InvalidInputError: if the text is not such an outcome.
+            InvalidInputError: if the text is not the JSON of an outcome.
         """
         return from_json(cls, text)
 
     def _with_values(
         self, dimensions: tuple[str, ...], reading: AnswerReading
     ) -> list[tuple[Trial, tuple[object, ...]]]:
-        """Return each trial with its values of some dimensions."""
+        """Return each trial with its values of the given dimensions."""
         recognised: Mapping[str, bool] = {}
         if "recognised" in dimensions:
             recognised = recognition_by_clip(self.trials, reading)

@@ -37,11 +37,12 @@ def run_probe(
 
     Args:
         model: the model.
-        builder: the builder that made the probe.
-        probe: the questions.
-        options: how the model is asked.
+        builder: the builder that created the probe.
+        probe: questions and sounds.
+        options: settings of the prompts.
         bootstrap: how confidence intervals are computed.
-        judge: a model that reads the free-text responses, too; None leaves them to the rules.
+        judge: a model that also classifies the free-text responses; None means that only the
+            rule-based parser does.
         familiar: ids of concepts whose sounds the model was trained on.
         progress: called after each response.
 
@@ -88,9 +89,9 @@ def run_probe(
 def add_judgements(
     trials: Sequence[Trial], judge: LanguageModel, progress: ProgressCallback = ignore_progress
 ) -> tuple[tuple[Trial, ...], int]:
-    """Return the trials with a judge's reading of each response, and the number of prompts.
+    """Return the trials with a judgement of each response, and the number of prompts to the judge.
 
-    Equal responses to a question are judged once; trials without a response stay as they are.
+    Equal responses to a question are judged once. Trials without a response are returned unchanged.
 
     Raises:
         AudioProbeError: for causes that affect all responses, such as missing weights.
@@ -118,7 +119,7 @@ def _data_digest(probe: PreparedProbe, runner: ProbeRunner) -> str:
 
 
 def _prompting(options: PromptingOptions) -> dict[str, Option]:
-    """Return the options of prompting that results depend on."""
+    """Return the prompting options that change the results."""
     return {
         "answers": (options.yes, options.no, options.option),
         "max_new_tokens": options.max_new_tokens,
@@ -127,14 +128,14 @@ def _prompting(options: PromptingOptions) -> dict[str, Option]:
 
 
 def _seconds_not_played(probe: PreparedProbe) -> dict[str, float]:
-    """Return the seconds after the played part of each clip; clips that fail are left out."""
+    """Return the unused seconds at the end of each clip; clips that cannot be read are left out."""
     used = {question.audio or question.clip for question in probe.questions}
     seconds = {}
     for clip in (clip for group in probe.clips.by_concept.values() for clip in group):
         if clip.id in used:
             try:
                 seconds[clip.id] = seconds_not_played(clip)
-            except AudioReadError:  # its questions fail and are counted
+            except AudioReadError:  # the questions about this clip are counted as failures
                 continue
     return seconds
 

@@ -1,8 +1,8 @@
-"""Accuracy, yes-rate, signal detection and the blind guesser's accuracy of a set of trials.
+"""Compute accuracy, yes-rate, d' and the blind guesser's accuracy of a set of trials.
 
-Trials of one concept are not independent, so confidence intervals resample concepts. An invalid
-answer is neither correct nor wrong: it is left out of `accuracy`, counted, and wrong in
-`strict_accuracy`.
+Trials of one concept are not independent, so confidence intervals resample concepts. Invalid
+answers are left out of `accuracy`, count as wrong in `strict_accuracy`, and are reported in
+`n_invalid`.
 """
 
 from collections.abc import Sequence
@@ -19,20 +19,20 @@ from audioprobe.types import Estimate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Results of a set of trials.
+    """Scores of a set of trials.
 
     Attributes:
         accuracy: share of correct answers among valid answers, in [0, 1].
-        strict_accuracy: share of correct answers among all trials; invalid and failed ones count
-            as wrong.
+        strict_accuracy: share of correct answers among all trials; invalid answers and failures
+            count as wrong.
         yes_rate: share of "yes" among valid answers to yes/no questions.
         d_prime: sensitivity of "yes"; see `metrics.signal_detection`.
-        criterion: response bias: above 0 leans to "no", below 0 to "yes".
+        criterion: response bias; positive values mean a bias to "no", negative values to "yes".
         blind_accuracy: accuracy of a guesser who knows how often each target is correct and
             does not use the audio; see `metrics.choices.blind_guesses`.
         n_trials: number of trials.
-        n_invalid: answers that cannot be read, and ties.
-        n_failed: trials without an answer.
+        n_invalid: number of answers that cannot be parsed, or whose best options tie.
+        n_failed: number of trials without an answer.
     """
 
     accuracy: Estimate
@@ -46,7 +46,7 @@ class Score:
     n_failed: int
 
     def cells(self) -> tuple[str, ...]:
-        """Return the numbers as table cells, in the order of `HEADER`."""
+        """Return the scores as table cells, in the order of `HEADER`."""
         blind = self.blind_accuracy.value
         return (
             str(self.accuracy),
@@ -75,11 +75,11 @@ HEADER = (
 """Column names of `Score.cells`."""
 
 SHORT_HEADER = ("accuracy", "yes-rate", "invalid", "failed")
-"""The columns that a terminal shows."""
+"""Columns that are shown in a terminal."""
 
 
 def score(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Score:
-    """Return all results of a set of trials; trials without this reading are ignored."""
+    """Compute the scores of a set of trials; trials that lack this reading are ignored."""
     counted = [trial for trial in trials if trial.has_reading(reading)]
     correct = [bool(trial.is_correct(reading)) for trial in counted]
     answers = [(t, yes) for t in counted if (yes := t.says_yes(reading)) is not None]
@@ -104,7 +104,7 @@ def score(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap)
 
 
 def accuracy(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Estimate:
-    """Return the share of correct answers among valid answers, with an interval over concepts."""
+    """Compute the share of correct among valid answers, with an interval over concepts."""
     valid = _valid(trials, reading)
     statistic = mean([float(bool(t.is_correct(reading))) for t in valid]) if valid else None
     return _estimate(statistic, valid, sum(t.has_reading(reading) for t in trials), bootstrap)
@@ -113,33 +113,34 @@ def accuracy(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstr
 def blind_accuracy(
     trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap
 ) -> Estimate:
-    """Return the blind guesser's accuracy on the trials with a valid answer."""
+    """Compute the blind guesser's accuracy (see `Score`) on the trials with a valid answer."""
     valid = _valid(trials, reading)
     statistic = mean(guesses_of([t.question for t in valid])) if valid else None
     return _estimate(statistic, valid, sum(t.has_reading(reading) for t in trials), bootstrap)
 
 
 def guesses_of(questions: Sequence[ProbeQuestion]) -> list[float]:
-    """Return the blind guesser's probability of being correct at each question.
+    """Return the blind guesser's probability of a correct answer to each question.
 
-    The base rate of "yes" is that of the target in the same relation, form and wording, or else of
-    all targets; that of a choice is the base rate of each option.
+    For a yes/no question, the guesser uses the base rate of "yes" for the target in the same
+    relation, form and wording, or else for all targets. For a choice question, the guesser uses
+    the base rate of each option.
     """
     return blind_guesses(
         [_option_keys(question) for question in questions],
         [question.correct for question in questions],
-        # A true pair and its matched false pair have these in common.
+        # A true pair and its matched false pair share this key.
         [(q.pair.negatives, q.pair.relation, q.pair.match) for q in questions],
     )
 
 
 def concepts_of(trials: Sequence[Trial]) -> list[str]:
-    """Return the concept of each trial: the groups that intervals resample."""
+    """Return the concept of each trial; confidence intervals resample concepts."""
     return [trial.question.pair.concept for trial in trials]
 
 
 def without_counts(estimate: Estimate) -> Estimate:
-    """Return the estimate without its number of undefined items, for tables that list it apart."""
+    """Return the estimate without its number of undefined items, which tables show separately."""
     return replace(estimate, n_undefined=0)
 
 
@@ -159,7 +160,7 @@ def _estimate(
 
 
 def _option_keys(question: ProbeQuestion) -> list[list[tuple[str, ...]]]:
-    """Return the keys of each option under which base rates are counted, from narrow to wide."""
+    """Return for each option the keys by which base rates are counted, the most specific first."""
     kind = question.pair.relation, question.form, str(question.wording)
     targets = [question.pair.target] if question.form != "choice" else []
     return [

@@ -1,4 +1,4 @@
-"""Recordings of the words for concepts: synthesised by espeak-ng, or read from a folder."""
+"""Create recordings of the words for concepts: synthesised by espeak-ng, or read from a folder."""
 
 import shutil
 import subprocess
@@ -21,14 +21,14 @@ def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:
     """Return a recording of the word for each concept, by the id of the concept.
 
     Args:
-        source: "espeak-ng" runs the program of this name (English, phrases with their article);
-            anything else is a folder of recordings named after concepts. The first recording of
-            each concept is used; concepts without one are left out.
-        concepts: the concepts to speak.
+        source: "espeak-ng" to synthesise the phrases in English with the program espeak-ng; any
+            other value is a folder with recordings that are named after concepts. The first
+            recording of each concept is used; concepts without a recording are left out.
+        concepts: concepts whose words are needed.
 
     Raises:
-        InvalidInputError: if the program is missing or fails, or the folder has no recording of a
-            concept.
+        InvalidInputError: if espeak-ng is missing or fails, or if no recording in the folder is
+            named after a concept.
         AudioReadError: if a recording cannot be read.
     """
     if source == ESPEAK:
@@ -43,10 +43,10 @@ def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:
 
 
 def espeak(phrases: Mapping[str, str]) -> dict[str, Waveform]:
-    """Return phrases spoken by espeak-ng's English voice, at 22,050 Hz.
+    """Synthesise phrases with espeak-ng's English voice, at 22,050 Hz.
 
     Raises:
-        InvalidInputError: if the program is missing or fails.
+        InvalidInputError: if espeak-ng is missing or fails.
     """
     program = shutil.which(ESPEAK)
     if program is None:
@@ -60,7 +60,7 @@ def espeak(phrases: Mapping[str, str]) -> dict[str, Waveform]:
 
 
 def _speak(program: str, phrase: str, path: Path) -> Waveform:
-    """Speak a phrase, which is passed by standard input so that it cannot be an option."""
+    """Synthesise a phrase; standard input is used so that a phrase is never parsed as an option."""
     try:
         subprocess.run(  # noqa: S603 - a fixed command
             [program, "-v", "en", "-w", str(path), "--stdin"],

@@ -1,4 +1,4 @@
-"""A question with the model's answer, and the readings of that answer."""
+"""A trial: a question, the model's answer, and the ways to turn the answer into an option."""
 
 import math
 from collections import Counter
@@ -12,7 +12,7 @@ from audioprobe.probing.answers.judging import Judgement
 from audioprobe.probing.questions import ProbeQuestion
 
 AnswerReading: TypeAlias = Literal["free-text", "likelihood", "prior-corrected", "judge"]
-"""How an answer is turned into an option.
+"""Reading: how an answer is turned into an option.
 
 "free-text" parses the response by rules, "judge" lets a language model classify the response,
 "likelihood" takes the most probable option, and "prior-corrected" takes the option whose
@@ -28,12 +28,13 @@ class Trial:
     Attributes:
         question: the question.
         response: free-text response; None if none was requested, or if the request failed.
-        parsed: position of the option that the response names; None if it cannot be parsed.
+        parsed: index of the option that the response names; None if it cannot be parsed.
         log_likelihoods: log-probability of each option in nats, up to a common constant; () if
             not requested.
-        prior_log_likelihoods: the same without audio; () if the condition has no audio.
-        failure: cause of a missing answer; "" if there is an answer.
-        judgement: the judge's reading of the response; None without a judge.
+        prior_log_likelihoods: log-probability of each option for the question without audio; ()
+            if the condition has no audio.
+        failure: cause of the failure if there is no answer; "" otherwise.
+        judgement: the judge's classification of the response; None if there is no judge.
     """
 
     question: ProbeQuestion
@@ -46,7 +47,7 @@ class Trial:
 
     @property
     def probabilities(self) -> tuple[float, ...]:
-        """Probability of each option, normalised over the options; () without finite values."""
+        """Probability of each option, normalised over the options; () if none can be computed."""
         if not self.log_likelihoods or not all(map(math.isfinite, self.log_likelihoods)):
             return ()
         best = max(self.log_likelihoods)
@@ -54,7 +55,7 @@ class Trial:
         return tuple(weight / sum(weights) for weight in weights)
 
     def has_reading(self, reading: AnswerReading) -> bool:
-        """Return whether the trial counts for a reading; failed trials count for every reading.
+        """Return whether the trial counts for a reading; failed trials count for all readings.
 
         Raises:
             InvalidInputError: for an unknown reading.
@@ -71,10 +72,10 @@ class Trial:
         return bool(self.log_likelihoods) and (reading == "likelihood" or has_prior)
 
     def choice(self, reading: AnswerReading) -> int | None:
-        """Return the position of the chosen option.
+        """Return the index of the chosen option; None if the answer is invalid.
 
-        None if the answer is invalid: a response that cannot be parsed, a failure, a tie, or a
-        log-probability that is not finite.
+        An answer is invalid if the response cannot be parsed, the trial failed, the best options
+        tie, or a log-probability is not finite.
         """
         if reading == "free-text":
             return self.parsed

@@ -1,4 +1,4 @@
-"""Wordings of the questions: data files with a name and a version."""
+"""Read the wordings (texts) of the questions from data files with a name and a version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from audioprobe.probing.pairs import RelationKind
 from audioprobe.prompts.template import PromptTemplate
 
 Form: TypeAlias = Literal["yes-no", "negated", "choice"]
-"""Form of a question: "Is a crow a bird?", "Is a crow no bird?", or a choice of phrases."""
+"""Form of a question: "Is a crow a bird?", its negation, or a choice of several phrases."""
 FORMS: tuple[Form, ...] = get_args(Form)
 
 SHIPPED = Path(__file__).parent / "templates"
@@ -19,19 +19,19 @@ SHIPPED = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """The paraphrases of one relation, by form: as many about the word as about the audio.
+    """Paraphrases of the questions about one relation, as templates by form and modality.
 
     Attributes:
-        text: yes/no questions about the word, with {concept} and {target}.
+        text: yes/no questions in text, with {concept} and {target}.
         audio: yes/no questions about audio, with {target}.
-        negated_text: questions about the word to which "yes" says that the target is false.
-        negated_audio: the same about audio.
-        choice_text: choices about the word, with {concept} and {options}.
-        choice_audio: choices about audio, with {options}.
+        negated_text: negated questions in text: "yes" means that the target is false.
+        negated_audio: negated questions about audio.
+        choice_text: choice questions in text, with {concept} and {options}.
+        choice_audio: choice questions about audio, with {options}.
 
     Raises:
-        InvalidInputError: if a placeholder is missing or unknown, or the numbers of text and audio
-            questions differ where both exist.
+        InvalidInputError: if a placeholder is missing or unknown, or if a form has questions in
+            both modalities, but not the same number.
     """
 
     text: tuple[str, ...]
@@ -56,7 +56,7 @@ class Wording:
                 )
 
     def of(self, form: Form) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the templates about the word, and those about audio."""
+        """Return the templates of a form in text, and its templates about audio."""
         return {
             "yes-no": (self.text, self.audio),
             "negated": (self.negated_text, self.negated_audio),
@@ -66,17 +66,17 @@ class Wording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wordings:
-    """All texts of the questions of a probe.
+    """A set of wordings: all texts of the questions of a probe.
 
     Attributes:
         name: name of the set.
-        version: changes with any text.
-        hypernym: asks for a class.
-        synonym: asks for a name.
-        identity: asks for the concept itself, about audio only.
+        version: version of the set, which changes when any text changes.
+        hypernym: questions for a class.
+        synonym: questions for a synonym.
+        identity: questions for the concept itself, about audio only.
         caption: prompt with a caption instead of audio, with {caption} and {question}.
         spoken: phrase for the concept in a question about its spoken word.
-        instruction: end of yes/no questions.
+        instruction: text that is appended to yes/no questions.
 
     Raises:
         InvalidInputError: if a placeholder of `caption` is missing or unknown.
@@ -103,7 +103,7 @@ class Wordings:
 
 
 def read_wordings(name: str | Path = "plain") -> Wordings:
-    """Read a file of wordings, by its path or the name of a shipped one ("plain", "instructed").
+    """Read a set of wordings from a file, or by its name ("plain", "instructed").
 
     Raises:
         InvalidInputError: if there is no such file, a key is unknown, or a template is invalid.
@@ -112,7 +112,7 @@ def read_wordings(name: str | Path = "plain") -> Wordings:
 
 
 def join_options(options: Sequence[str]) -> str:
-    """Return options as a question lists them: "a bird, a frog or rain"."""
+    """Join options as they are listed in a question: "a bird, a frog or rain"."""
     return " or ".join([", ".join(options[:-1]), options[-1]]) if options[1:] else options[0]
 
 

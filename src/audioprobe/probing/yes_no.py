@@ -1,7 +1,7 @@
 """Score yes/no questions by the log-odds of "yes", with any scorer.
 
-`audioprobe.ConceptProbe` asks any model in every form and under every condition. This function is
-the small core of it for evaluations that have their own, faster way to compare "Yes." and "No.".
+`audioprobe.ConceptProbe` asks a model in all forms and under all conditions. `score_yes_no` only
+scores given questions, for evaluations with a faster way to compare "Yes." and "No.".
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from audioprobe.types import Prompt, Waveform
 
 
 class YesNoScorer(Protocol):
-    """Compares "yes" and "no" as answers to a batch of questions."""
+    """Function that compares "yes" and "no" as answers to a batch of questions."""
 
     def __call__(
         self, questions: Sequence[ProbeQuestion], waveforms: Mapping[str, Waveform], /
@@ -24,8 +24,8 @@ class YesNoScorer(Protocol):
         """Return ln P(yes) - ln P(no) of each question, in nats.
 
         Args:
-            questions: a batch; either all of them have audio, or none.
-            waveforms: by the key `ProbeQuestion.audio`; empty for a batch without audio.
+            questions: a batch in which either all questions have audio, or none has.
+            waveforms: waveforms by `ProbeQuestion.audio`; empty for a batch without audio.
         """
         ...
 
@@ -51,17 +51,18 @@ def score_yes_no(
     batch_size: int = 32,
     progress: ProgressCallback = ignore_progress,
 ) -> tuple[Trial, ...]:
-    """Return one trial per question, in order; read them by "likelihood".
+    """Score yes/no questions and return one trial per question, in order.
 
-    A tie or a value that is not finite is an invalid answer (`Trial.choice` is None). A sound that
-    cannot be read fails its own questions only.
+    The trials have the reading "likelihood". A tie or a value that is not finite is an invalid
+    answer (`Trial.choice` is None). If a sound cannot be read, only the questions about this sound
+    fail.
 
     Args:
-        questions: of the forms "yes-no" or "negated".
-        scorer: returns the log-odds of "yes".
-        sounds: functions that return the waveform, by the key `ProbeQuestion.audio`.
-        batch_size: questions per call of the scorer; questions about one sound share a batch
-            where they can.
+        questions: questions of the forms "yes-no" or "negated".
+        scorer: function that returns the log-odds of "yes".
+        sounds: functions that load a waveform, by `ProbeQuestion.audio`.
+        batch_size: number of questions per call of the scorer; questions about the same sound are
+            put into the same batch if possible.
         progress: called after each batch.
     """
     trials: dict[int, Trial] = {}
@@ -86,7 +87,7 @@ def score_yes_no(
 
 
 def _batches(questions: Sequence[ProbeQuestion], size: int) -> Iterator[Sequence[int]]:
-    """Yield positions of questions, those without audio first, then those with audio by sound."""
+    """Yield batches of question indices: first questions without audio, then the rest by sound."""
     order = sorted(range(len(questions)), key=lambda n: questions[n].audio)
     n_text = sum(not question.audio for question in questions)
     for part in (order[:n_text], order[n_text:]):

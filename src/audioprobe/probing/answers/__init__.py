@@ -1,4 +1,4 @@
-"""Readings of free-text answers: parsers by rules, and a language model as the judge."""
+"""Classify free-text answers by rules, or by a language model as the judge."""
 
 from audioprobe.probing.answers.choice import parse_choice
 from audioprobe.probing.answers.judging import (

@@ -1,4 +1,4 @@
-"""Parser of free-text answers to questions with options."""
+"""Parse free-text answers to multiple-choice questions."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ from audioprobe.probing.answers.text import (
     split_sentences,
 )
 
-_FIRST_MARK = 0xE000  # of the private use area: stands for the first option
+_FIRST_MARK = 0xE000  # placeholder of the first option (Unicode private use area)
 _MAX_OPTIONS = 6400
 _ARTICLE = re.compile(
     r"^(?:an?|the|eine?|der|die|das|une?|le|la|les|un[ao]?|el|los|las|uma?|o|il|lo)\s+|^l'"
@@ -47,19 +47,19 @@ _OTHER_THING = re.compile(r"an? \w+(?: \w+)?$")
 
 
 def parse_choice(text: str, options: Sequence[str]) -> int | None:
-    """Parse a free-text answer to a question with options.
+    """Parse a free-text answer to a multiple-choice question.
 
-    An option is named by its words, in any case and spelling of Unicode, with or without an
-    article, or by its letter ("B" is the second), or by "option 2". Options that are equal after
-    normalisation cannot be distinguished, and are never chosen.
+    An answer names an option by its words (upper or lower case, any Unicode form, with or without
+    an article), by its letter ("B" is the second option), or by its number ("option 2"). Options
+    that are equal after normalisation cannot be distinguished, and are never chosen.
 
     Args:
         text: the response of the model.
         options: the options of the question.
 
     Returns:
-        The position of the one option that the answer names and does not deny; None if it names
-        none or several, hedges, refuses, or is not reached within the reasoning.
+        The index of the option if the answer names exactly one option and does not deny it. None
+        if it names no option or several, hedges, refuses, or ends before the reasoning is complete.
     """
     answer = final_answer(text)
     if answer is None or len(options) > _MAX_OPTIONS:
@@ -77,7 +77,7 @@ def parse_choice(text: str, options: Sequence[str]) -> int | None:
 
 @dataclass(slots=True)
 class _NamedOptions:
-    """The options that the sentences of an answer name."""
+    """Options that the sentences of an answer name or deny."""
 
     stated: set[int] = field(default_factory=set)
     denied: set[int] = field(default_factory=set)
@@ -85,7 +85,7 @@ class _NamedOptions:
     other_thing: bool = False
 
     def add(self, sentence: str, n_options: int) -> bool:
-        """Parse one more sentence; return False if it makes the answer invalid."""
+        """Parse the next sentence; return False if it makes the answer invalid."""
         plain = clauses.with_contrasts_split(clauses.without_courtesy(sentence))
         plain = _BRACKETED_AFTER_NOT.sub(r"\1\2", plain)
         if is_question(plain):
@@ -102,8 +102,8 @@ class _NamedOptions:
         return max(self.letters, default=0) < n_options
 
     def only(self) -> int | None:
-        """Return the one option that is named and not denied."""
-        # "A: a cat" may be an article, or an option that was not offered.
+        """Return the index of the only option that is named and not denied; None otherwise."""
+        # The "A" in "A: a cat" may be an article, or "a cat" may not be an option.
         if (
             len(self.stated) != 1
             or self.stated & self.denied
@@ -114,14 +114,14 @@ class _NamedOptions:
 
 
 def _marked(answer: str, options: Sequence[str]) -> str:
-    """Replace the names of options by one character each, the longest names first."""
+    """Replace each option name by a one-character mark, the longest names first."""
     names = [_name(option) for option in options]
     unique = [n for n, name in enumerate(names) if name and names.count(name) == 1]
     marked = answer
     for name in {name for name in names if names.count(name) > 1 and name}:
         marked = _pattern(name).sub(" \ufdd0 ", marked)
     for n in sorted(unique, key=lambda n: len(names[n]), reverse=True):
-        # An option of one letter is named by it alone: "a" is an article too.
+        # A one-letter option must be the whole answer, because "a" is also an article.
         if not re.fullmatch("[a-z]", names[n]):
             marked = _pattern(names[n]).sub(f" {chr(_FIRST_MARK + n)} ", marked)
     letters = {names[n]: n for n in unique if re.fullmatch("[a-z]", names[n])}
@@ -134,7 +134,7 @@ def _marked(answer: str, options: Sequence[str]) -> str:
 
 
 def _lettered(piece: str, letters: dict[str, int]) -> str:
-    """Add the mark of an option that is a letter to the letter, which may count as a position."""
+    """Append the option's mark to a letter that is itself an option; it may also be a position."""
     bare = clauses.without_opening(piece.strip())
     if bare not in letters:
         return piece
@@ -142,7 +142,7 @@ def _lettered(piece: str, letters: dict[str, int]) -> str:
 
 
 def _letters(clause: str) -> set[int]:
-    """Return the positions that a clause names by letter, number or ordinal."""
+    """Return the indices of the options that a clause names by letter, number or ordinal."""
     bare = clauses.without_opening(clause)
     whole = _LETTER.fullmatch(bare) or _LETTER_WHY.match(bare)
     called = [whole[1]] if whole else _CALLED_LETTER.findall(clause)
@@ -152,7 +152,7 @@ def _letters(clause: str) -> set[int]:
 
 
 def _clauses(sentence: str) -> list[str]:
-    """Split a sentence; what "or" joins to a denied thing is denied with it."""
+    """Split a sentence into clauses; "not A or B" denies both A and B."""
     parts: list[str] = []
     for piece in clauses.split_clauses(sentence, joins=False):
         start = 0
@@ -165,7 +165,7 @@ def _clauses(sentence: str) -> list[str]:
 
 
 def _verbatim(text: str, options: Sequence[str]) -> int | None:
-    """Return the option made of symbols only that the whole text repeats."""
+    """Return the index of the option that equals the whole text; only for options of symbols."""
     repeated = unicodedata.normalize("NFKC", text).strip()
     equal = [
         n
@@ -176,7 +176,7 @@ def _verbatim(text: str, options: Sequence[str]) -> int | None:
 
 
 def _name(option: str) -> str:
-    """Return an option normalised, without article, brackets and hyphens."""
+    """Return the normalised option, without its article, brackets and hyphens."""
     name = re.sub(r"[()\[\]{}<>/|,;:.!?-]+", " ", normalize(option))
     return _ARTICLE.sub("", " ".join(name.split()))
 

@@ -1,4 +1,4 @@
-"""Clauses of an answer, and what the words in them mean, in all known languages."""
+"""Split answers into clauses and detect hedges, refusals and negations in all known languages."""
 
 import re
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _COURTESY_INSIDE = compile_words(
     r"|ohne (?:jeden )?zweifel|kein zweifel"
     r"|sin (?:ninguna )?duda(?: alguna)?|sem (?:qualquer )?dúvida|senza (?:alcun )?dubbio"
     r"|bez wątpienia|без сомнени[яй]"
-    # To a negated question this explains an answer and does not give one.
+    # After a negated question, this phrase explains an answer and is not an answer itself.
     r"|(?:it's|it is|it would be|that's|that is) (?:wrong|incorrect|false|inaccurate)"
     r" to (?:say|call|claim|state|describe|assert)(?!\w)[^.!?,;\n]*"
     r"|(?:please )?(?:let me know|feel free|just ask)(?![^.!\n]*(?:audio|recording|file|upload"
@@ -42,22 +42,22 @@ _CONTRAST = re.compile(
 
 
 def matches_any(patterns: Iterable[re.Pattern[str]], text: str) -> bool:
-    """Return whether one of the patterns occurs in a text."""
+    """Return whether any of the patterns occurs in a text."""
     return any(pattern.search(text) for pattern in patterns)
 
 
 def is_undecided(sentence: str) -> bool:
-    """Return whether a sentence hedges, refuses, retracts, or restricts."""
+    """Return whether a sentence hedges, refuses, or retracts or restricts an answer."""
     return matches_any(_HEDGES, sentence) or matches_any(_BUT, sentence)
 
 
 def is_refusal(sentence: str) -> bool:
-    """Return whether a sentence refuses or asks for something first."""
+    """Return whether a sentence refuses to answer, or asks for more input before answering."""
     return matches_any(_REFUSALS, sentence)
 
 
 def without_courtesy(sentence: str) -> str:
-    """Remove phrases such as "no doubt" that contain words of a negation."""
+    """Remove phrases such as "no doubt", whose negation word does not negate the answer."""
     return _COURTESY_INSIDE.sub(",", sentence)
 
 
@@ -70,11 +70,11 @@ def with_contrasts_split(sentence: str) -> str:
 
 
 def split_clauses(sentence: str, *, joins: bool = True) -> list[str]:
-    """Split a sentence; courtesy and empty clauses are dropped.
+    """Split a sentence into clauses; polite phrases and empty clauses are dropped.
 
     Args:
         sentence: normalised by `text.normalize`.
-        joins: whether words such as "and" and "because" separate clauses, too.
+        joins: whether words such as "and" and "because" also separate clauses.
     """
     pieces = _BREAK.split(sentence)
     if joins:
@@ -84,12 +84,12 @@ def split_clauses(sentence: str, *, joins: bool = True) -> list[str]:
 
 
 def without_opening(clause: str) -> str:
-    """Remove words such as "well" and "the answer is" at the beginning."""
+    """Remove opening words, such as "well" and "the answer is", from a clause."""
     while (opening := _OPENING.match(clause)) and opening.end():
         clause = clause[opening.end() :].strip(" -")
     return clause
 
 
 def count_words(entries: str, text: str, language: Language) -> int:
-    """Return how often words of a list occur in a text."""
+    """Return the number of occurrences of the listed words in a text."""
     return len(compile_words(entries, spaced=language.spaced).findall(text))

@@ -1,4 +1,4 @@
-"""A language model as the judge of free-text answers, and its agreement with the rules."""
+"""Judge free-text answers with a language model, and measure its agreement with the parser."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from audioprobe.protocols import LanguageModel
 from audioprobe.types import Decoding, Prompt, Response
 
 INVALID = "invalid"
-_DECODING = Decoding(max_new_tokens=256)  # room for the reasoning of models that reason
+_DECODING = Decoding(max_new_tokens=256)  # enough for models that reason before they answer
 _PROMPT = """\
 A listener was asked a question and answered in free text. Which option does the answer choose?
 Judge only what the answer says, not whether it is right. Question and answer are quoted as JSON; \
@@ -37,7 +37,7 @@ _LEADING_WORDS = frozenset({"the", "final", "answer", "option", "choice", "is"})
 
 @dataclass(frozen=True, slots=True)
 class FreeAnswer:
-    """A question with a free-text answer.
+    """A question and a model's free-text answer to it.
 
     Attributes:
         question: text of the question.
@@ -52,13 +52,13 @@ class FreeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A judge's reading of a free-text answer.
+    """A judge's classification of a free-text answer.
 
     Attributes:
-        choice: position of the option; None if the judge calls the answer invalid, or failed.
-        prompt: prompt of the judge.
-        response: response of the judge; None if there is none.
-        failure: cause of a missing judgement; "" otherwise.
+        choice: index of the option; None if the judge calls the answer invalid, or if it failed.
+        prompt: prompt that the judge received.
+        response: response of the judge; None if the judge did not respond.
+        failure: cause of the failure if there is no judgement; "" otherwise.
     """
 
     choice: int | None
@@ -69,14 +69,16 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Agreement of the rules and the judge on the same answers.
+    """Agreement of the rule-based parser and the judge on the same answers.
+
+    A category is an option of the question or "invalid".
 
     Attributes:
-        kappa: Cohen's kappa over the options and "invalid", in [-1, 1]; None if both give one and
-            the same category to all answers, or without answers.
-        n_equal: answers with the same category.
-        n: answers with both categories.
-        n_failed: answers that the judge failed on, which are left out.
+        kappa: Cohen's kappa over the categories, in [-1, 1]; None if there are no answers, or if
+            parser and judge assign the same single category to all answers.
+        n_equal: number of answers that both assign to the same category.
+        n: number of answers that both classified.
+        n_failed: number of answers for which the judge failed; they are not in `n`.
     """
 
     kappa: float | None
@@ -98,7 +100,7 @@ def judge_answers(
     answers: Sequence[FreeAnswer],
     progress: ProgressCallback = ignore_progress,
 ) -> tuple[Judgement, ...]:
-    """Let a language model classify free-text answers; equal ones are judged once.
+    """Classify free-text answers with a language model; equal answers are judged once.
 
     Args:
         model: the judge.
@@ -106,11 +108,11 @@ def judge_answers(
         progress: called after each judgement.
 
     Returns:
-        A judgement for each answer, in order. A reply that cannot be parsed is a failure and never
-        an option.
+        One judgement per answer, in order. If the judge's reply cannot be parsed, the judgement
+        has a failure and no option.
 
     Raises:
-        ContractError: if the judge replies to more or fewer prompts than it was given.
+        ContractError: if the number of replies differs from the number of prompts.
         AudioProbeError: for causes that affect all answers, such as missing weights.
     """
     distinct = list(dict.fromkeys(answers))
@@ -125,7 +127,7 @@ def judge_answers(
 
 
 def judge_prompt(answer: FreeAnswer) -> str:
-    """Return the judge's prompt about an answer."""
+    """Return the prompt that asks the judge to classify an answer."""
     options = (*answer.options, INVALID)
     return _PROMPT.format(
         question=json.dumps(answer.question, ensure_ascii=False),
@@ -136,14 +138,14 @@ def judge_prompt(answer: FreeAnswer) -> str:
 
 
 def agreement(parsed: Sequence[int | None], judgements: Sequence[Judgement]) -> Agreement:
-    """Return the agreement of the rules with a judge.
+    """Compute the agreement of the rule-based parser with a judge.
 
     Args:
-        parsed: position of the option by the rules for each judgement; None for invalid.
+        parsed: index of the option that the parser returned for each answer; None for "invalid".
         judgements: judgements of the same answers.
 
     Raises:
-        InvalidInputError: if the numbers differ.
+        InvalidInputError: if `parsed` and `judgements` differ in length.
     """
     if len(parsed) != len(judgements):
         raise InvalidInputError(
@@ -181,9 +183,10 @@ def _judgement(answer: FreeAnswer, reply: Response | PromptFailure) -> Judgement
 
 
 def _parse_reply(text: str, options: Sequence[str]) -> int | None:
-    """Return the position that a reply names, that of "invalid" last; None if it is not just one.
+    """Return the index that a judge's reply names; the index `len(options)` means "invalid".
 
-    Stricter than `parse_choice`: a judge that explains itself may mention every option.
+    Return None unless the reply names exactly one category. This is stricter than `parse_choice`,
+    because a judge that explains its reply may mention every option.
     """
     words = _words(final_answer(text) or "")
     while len(words) > 1 and words[0] in _LEADING_WORDS:

@@ -1,4 +1,4 @@
-"""The words that decide an answer, by language, read from `languages.toml`."""
+"""Words that decide how an answer is parsed, by language, read from `languages.toml`."""
 
 import re
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ class Language:
 
     Attributes:
         name: name of the language.
-        yes: begin a "yes" with any continuation.
-        no: begin a "no" with any continuation.
-        yes_alone: are a "yes" only as a whole clause ("si" is also "if").
-        no_alone: are a "no" only as a whole clause ("no" is also "no bird").
-        negations: negate their clause.
-        denials: negative complements: "that is wrong".
-        confirmations: positive statements without content: "it is", "that is true".
-        statements: begin a statement about the question's subject, positive or negative.
-        positives: begin a statement that is a "yes" unless it has a negation.
-        but: begin a restriction or a retraction.
-        asides: mark a statement about the question, the file or the answer instead of the sound
-            ("that is not an easy question").
-        hedges: leave the answer open.
-        refusals: refuse to answer, or ask for something first.
+        yes: words that mean "yes" at the start of a clause.
+        no: words that mean "no" at the start of a clause.
+        yes_alone: words that mean "yes" only as a whole clause (Spanish "si" also means "if").
+        no_alone: words that mean "no" only as a whole clause ("no bird" is not an answer "no").
+        negations: words that negate their clause.
+        denials: negative predicates, as in "that is wrong".
+        confirmations: phrases that only confirm, such as "it is" and "that is true".
+        statements: words that begin a positive or negative statement about the sound.
+        positives: words that begin a statement that means "yes" unless it has a negation.
+        but: words that begin a restriction or a retraction.
+        asides: words of statements that are not about the sound, but about the question, the file
+            or the answer ("that is not an easy question").
+        hedges: words that express uncertainty.
+        refusals: phrases that refuse to answer, or ask for more input before answering.
         spaced: whether words are separated by spaces.
-        concord: whether two negations negate once ("no hay ningún").
+        concord: whether two negation words express a single negation ("no hay ningún").
     """
 
     name: str
@@ -54,19 +54,21 @@ class Language:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonPhrases:
-    """Phrases of all languages around an answer: regular expressions for lower-case text.
+    """Phrases in all languages that accompany an answer: regular expressions for lower-case text.
+
+    The fields `..._unspaced` are for languages that do not separate words by spaces.
 
     Attributes:
-        courtesy: clauses that are dropped: politeness, and references to the recording.
-        openings: words that are cut off the beginning of a clause.
-        openings_unspaced: the same in languages without spaces.
-        affirmations: are a "yes" only as the whole answer.
-        retractions: take an answer back.
-        idioms: contain a negation that does not answer the question.
-        idioms_unspaced: the same in languages without spaces.
-        contrasts: join a denied and a stated thing: "not a bird but a dog".
-        contrasts_unspaced: the same in languages without spaces.
-        joins: separate clauses.
+        courtesy: clauses that are dropped: polite phrases, and references to the recording.
+        openings: words that are removed from the beginning of a clause.
+        openings_unspaced: `openings` for languages without spaces.
+        affirmations: words that mean "yes" only as the whole answer.
+        retractions: phrases that withdraw an answer.
+        idioms: phrases with a negation word that does not answer the question ("no doubt").
+        idioms_unspaced: `idioms` for languages without spaces.
+        contrasts: patterns that deny one thing and state another ("not a bird but a dog").
+        contrasts_unspaced: `contrasts` for languages without spaces.
+        joins: words that separate clauses, such as "and".
     """
 
     courtesy: str
@@ -102,14 +104,14 @@ LANGUAGES, COMMON = _read_languages()
 
 
 def compile_words(entries: str, *, spaced: bool = True) -> re.Pattern[str]:
-    """Compile alternatives; in a language with spaces they match whole words."""
+    """Compile a pattern that matches any of the words; whole words only if `spaced`."""
     if not entries:
         return re.compile(r"(?!)")
     return re.compile(rf"(?<!\w)(?:{entries})(?!\w)" if spaced else f"(?:{entries})")
 
 
 def compile_all(field: str) -> tuple[re.Pattern[str], ...]:
-    """Compile one field of every language."""
+    """Compile one field of `Language`: one pattern per language."""
     return tuple(
         compile_words(entries, spaced=language.spaced)
         for language in LANGUAGES

@@ -1,4 +1,4 @@
-"""Normalisation of free text: without reasoning, markup and symbols, split into sentences."""
+"""Normalise free text: remove reasoning, markup and symbols, and split it into sentences."""
 
 import html
 import json
@@ -12,7 +12,7 @@ _ANSWER_KEYS = frozenset({
     "answer", "final_answer", "finalanswer", "response", "result", "label", "choice", "option",
     "output", "prediction", "selected", "value", "text",
 })  # fmt: skip
-_MAX_OBJECTS = 20  # of JSON in one answer
+_MAX_OBJECTS = 20  # largest number of JSON objects in one answer
 _TOKEN = re.compile(r"<\|[^|<>]{0,40}\|>|\[/?INST\]|</?s>")
 _ROLE = re.compile(r"\A\s*(?:assistant|model|ai|bot)\s*(?::|\n)", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
@@ -25,9 +25,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?。！？…])(?=\s|$|[\"')\]])|(?<=[?。�
 def final_answer(text: str) -> str | None:
     """Return the answer as plain lower-case text; None if the text ends within the reasoning.
 
-    Reasoning, control tokens, tags, JSON, LaTeX and the marks of Markdown are removed. Unicode is
-    normalised (NFKC), apostrophes are straight, invisible characters are dropped. Line breaks and
-    brackets stay.
+    Reasoning, control tokens, tags, and the syntax of JSON, LaTeX and Markdown are removed. Unicode
+    is normalised (NFKC), apostrophes become straight, and invisible characters are removed. Line
+    breaks and brackets are kept.
 
     Args:
         text: the response of the model.
@@ -45,7 +45,7 @@ def final_answer(text: str) -> str | None:
 
 
 def normalize(text: str) -> str:
-    """Normalise case, quotes, symbols and white space."""
+    """Return the text with normalised case, quotes, symbols and white space."""
     plain = _visible(unicodedata.normalize("NFKC", text))
     plain = re.sub(r"[’‘ʼ´`]", "'", plain).casefold()
     plain = unicodedata.normalize("NFKC", plain)
@@ -57,13 +57,13 @@ def normalize(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Drop invisible, private and unassigned characters."""
+    """Remove invisible, private-use and unassigned characters."""
     lines = text.replace("\r", "\n")
     return "".join(c for c in lines if c in "\n\t" or not unicodedata.category(c).startswith("C"))
 
 
 def split_sentences(plain: str) -> Iterator[str]:
-    """Yield the sentences of a plain text, with the mark at their end."""
+    """Yield the sentences of a plain text, each with its final punctuation mark."""
     for sentence in _SENTENCE_END.split(plain):
         stripped = sentence.strip(" \n")
         if stripped:
@@ -77,7 +77,7 @@ def is_question(sentence: str) -> bool:
 
 
 def _is_mark(character: str) -> bool:
-    """Return whether a character only decorates: emphasis, quotes, emoji, LaTeX."""
+    """Return whether a character is decoration: emphasis, quotation mark, emoji or LaTeX."""
     if character in '*_~"“”„«»「」『』$\\':
         return True
     return unicodedata.category(character) in ("So", "Sk", "Mn", "Me") and not _belongs(character)
@@ -89,7 +89,7 @@ def _belongs(character: str) -> bool:
 
 
 def _without_json(text: str) -> str:
-    """Replace JSON objects by the texts in them, one per line, the answer first."""
+    """Replace each JSON object by the texts in it, one per line, the answer first."""
     decoder = json.JSONDecoder(object_pairs_hook=_JsonObject)
     for _ in range(_MAX_OBJECTS):
         start = next((n for n in re.finditer(r"[{\[]\s*[\"'\[{]", text)), None)
@@ -111,7 +111,7 @@ def _without_json(text: str) -> str:
 
 
 class _JsonObject(list[tuple[str, object]]):
-    """A JSON object; unlike a dict it keeps repeated keys."""
+    """JSON object that, unlike a dict, keeps repeated keys."""
 
 
 def _texts(value: object) -> list[str]:

@@ -1,16 +1,17 @@
-"""Parser of free-text answers to yes/no questions.
+"""Parse free-text answers to yes/no questions.
 
-The parser finds the side of each clause; all clauses have to agree:
+The parser decides for each clause whether it means "yes" or "no"; all clauses have to agree:
 
-1. Reasoning, markup, JSON and tags are removed; a question at the end decides nothing, nor does
-   courtesy.
+1. Reasoning, markup, JSON and tags are removed. A question at the end and polite phrases are
+   ignored.
 2. A hedge, a refusal or a retraction anywhere makes the answer invalid.
-3. A word such as "yes" or "no" decides its clause. If there is one, other clauses may explain it
-   but must not deny it.
-4. Without such a word each clause has to be a positive or negative statement: a copula decides with
-   its complement ("there is no bird" is a "no").
+3. A word such as "yes" or "no" decides its clause. If the answer has such a word, other clauses may
+   explain it but must not contradict it.
+4. If there is no such word, each clause has to be a positive or negative statement ("there is no
+   bird" means "no").
 
-An answer that cannot be parsed is invalid, which is always better than a wrong side.
+An answer that cannot be parsed is "invalid", because a missing answer does less harm than a wrong
+one.
 """
 
 import re
@@ -37,7 +38,7 @@ _MENTION = re.compile(
     r"-\w| ?(?:is|isn't|was|wasn't|would|wouldn't|can|cannot|can't|could|seems|may|might|should"
     r"|answer|ist|wäre|est|serait|es|sería|é|seria|è|sarebbe|jest|byłoby)(?!\w)"
 )
-"""After "yes" or "no": the sentence is about the word ("yes would be wrong")."""
+"""Words after "yes" or "no" in sentences about that word ("yes would be wrong")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class _Patterns:
     positives: re.Pattern[str]
 
 
-@lru_cache(maxsize=10_000)  # models repeat themselves
+@lru_cache(maxsize=10_000)  # models often give the same response
 def parse_yes_no(text: str) -> YesNo:
     """Parse a free-text answer to a yes/no question.
 
@@ -59,14 +60,14 @@ def parse_yes_no(text: str) -> YesNo:
         text: the response of the model.
 
     Returns:
-        "yes" or "no", or "invalid" where the answer hedges, refuses, contradicts itself, is not
-        reached within the reasoning, or cannot be parsed.
+        "yes" or "no"; "invalid" if the answer hedges, refuses, contradicts itself, ends before the
+        reasoning is complete, or cannot be parsed.
     """
     answer = final_answer(text)
     if not answer:
         return "invalid"
     if _AFFIRMATION.fullmatch(answer.strip(" .!。")):
-        return "yes"  # within a longer answer it is courtesy
+        return "yes"  # in a longer answer it is only a polite phrase
     kinds: list[_Kind] = []
     for sentence in split_sentences(answer):
         sentence_kinds = _kinds(sentence)
@@ -77,7 +78,7 @@ def parse_yes_no(text: str) -> YesNo:
 
 
 def _combine(kinds: list[_Kind]) -> YesNo:
-    """Return the side on which all clauses agree, or "invalid"."""
+    """Return "yes" or "no" if all clauses agree, otherwise "invalid"."""
     says_yes, says_no = "yes" in kinds, "no" in kinds
     if "double" in kinds or (says_yes and says_no):
         return "invalid"
@@ -93,7 +94,7 @@ def _combine(kinds: list[_Kind]) -> YesNo:
 
 
 def _kinds(sentence: str) -> list[_Kind] | None:
-    """Return the kinds of the clauses; None if the sentence makes the answer invalid."""
+    """Return the kind of each clause; None if the sentence makes the answer invalid."""
     plain = clauses.without_courtesy(sentence)
     if is_question(plain):
         kinds = {kind for clause in clauses.split_clauses(plain) for kind in _clause_kinds(clause)}
@@ -108,7 +109,7 @@ def _kinds(sentence: str) -> list[_Kind] | None:
 
 
 def _disbelief_kinds(believed: str) -> list[_Kind] | None:
-    """Return the kinds of what follows "I don't think that"."""
+    """Return the kinds of the clauses that follow "I don't think that"."""
     first, *others = clauses.split_clauses(believed) or [""]
     kinds = list(_clause_kinds(first))
     if kinds not in (["it is"], ["positive"]):
@@ -117,7 +118,7 @@ def _disbelief_kinds(believed: str) -> list[_Kind] | None:
 
 
 def _clause_kinds(clause: str) -> Iterator[_Kind]:
-    """Yield the kinds of a clause: that of "yes" or "no", and those of the words after it."""
+    """Yield the kind of a leading "yes" or "no", then the kinds of the words after it."""
     while True:
         repeated = _repeated(clause)
         if repeated:
@@ -173,7 +174,7 @@ def _side(clause: str, language: Language) -> _Kind | None:
 
 
 def _repeated(clause: str) -> _Kind | None:
-    """Return the side of one word said again and again ("no no no")."""
+    """Return the kind of a clause that repeats one word ("no no no"); None otherwise."""
     parts = clause.split()
     if len(parts) < 2 or len(set(parts)) > 1:
         return None
@@ -185,7 +186,7 @@ def _repeated(clause: str) -> _Kind | None:
 
 @cache
 def _patterns(language: Language) -> _Patterns:
-    """Compile the words of a language."""
+    """Compile the patterns of a language's words."""
 
     def compiled(entries: str) -> re.Pattern[str]:
         return compile_words(entries, spaced=language.spaced)

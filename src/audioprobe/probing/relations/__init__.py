@@ -1,4 +1,4 @@
-"""Sources of concepts: the shipped file, tables, hierarchies of labels, WordNet, AudioSet."""
+"""Load the concepts of a probe from files, tables, label hierarchies, WordNet or AudioSet."""
 
 from audioprobe.probing.relations.audioset import count_edge_kinds, from_ontology, read_edges
 from audioprobe.probing.relations.concept_set import (

@@ -1,10 +1,10 @@
 """AudioSet's ontology as a source of concepts.
 
-An edge of the ontology may state what a thing is ("is-a": a crow is a bird), what makes a sound
-("made-by": a bark, a dog), or only where to look for it ("grouping": rain, water). Only "is-a"
-edges are asked about. `audioset_edges.csv` has the kind of each edge, judged by hand, and
-`audioset_phrases.csv` how nodes read in a sentence whose names do not. Both have ids instead of
-names, since the ontology's text is under CC BY-SA 4.0 and does not ship with the library.
+An edge of the ontology joins a node with its parent. There are three kinds: "is-a" (a crow is a
+bird), "made-by" (a bark is made by a dog), and "grouping" (rain is listed under water). A probe
+asks about "is-a" edges only. `audioset_edges.csv` lists the kind of each edge, assigned by hand.
+`audioset_phrases.csv` lists phrases for nodes whose names do not fit into a sentence. Both tables
+identify nodes by id, because the names are under CC BY-SA 4.0 and do not ship with the library.
 """
 
 import re
@@ -25,7 +25,7 @@ from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, T
 EdgeKind: TypeAlias = Literal["is-a", "made-by", "grouping"]
 EDGE_KINDS: tuple[EdgeKind, ...] = get_args(EdgeKind)
 Edges: TypeAlias = Mapping[tuple[str, str], EdgeKind]
-"""Kinds by the ids of child and parent."""
+"""Kind of each edge, by the ids of child and parent."""
 
 UNTAGGED = "untagged"
 SHIPPED_EDGES = Path(__file__).parent / "audioset_edges.csv"
@@ -34,9 +34,9 @@ SHIPPED_PHRASES = Path(__file__).parent / "audioset_phrases.csv"
 MERGED_KINDS: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("/m/0dgw9r", "/m/04rlf"), "people and music")
 )
-"""Roots that share a kind, by id: people sing, so a song is music and a human sound."""
+"""Root nodes (by id) that get a common kind: a song is both music and a human sound."""
 
-# Names without an article, by their last word; "-ing" forms and plurals have a rule.
+# Last words of names without an article. "-ing" forms and plurals are handled by a rule.
 _UNCOUNTABLE = frozenset({
     "afrobeat", "bluegrass", "capella", "carioca", "cattle", "cumbia", "disco", "dub", "dubstep",
     "electro", "electronica", "fire", "funk", "grunge", "jazz", "jungle", "kwaito", "laughter",
@@ -53,24 +53,25 @@ def from_ontology(
     phrases: Mapping[str, str] = MappingProxyType({}),
     closed_world_kinds: frozenset[str] | None = frozenset(),
 ) -> ConceptSet:
-    """Return the nodes that are a kind of something, with their "is-a" ancestors as hypernyms.
+    """Return the nodes that have "is-a" parents as concepts, with "is-a" ancestors as hypernyms.
 
-    The kind of a concept is the name of its root (see `MERGED_KINDS`). A node above it by any edge
-    is never a false target. There are no synonyms, since the commas in AudioSet's names join
-    members as well as names.
+    The kind of a concept is the name of its root node (see `MERGED_KINDS`). Ancestors by edges of
+    any kind are never used as false targets. Concepts have no synonyms, because a comma in a name
+    of AudioSet may separate synonyms or different members of a class.
 
     Args:
-        ontology: the whole file or a part of it.
-        edges: kinds of its edges, or a table with the columns child_id, parent_id and kind; None
-            takes the table that ships. "is-a" may also join a node with a higher one (a bird, an
-            animal). Edges without a kind are ignored.
-        phrases: nodes in a sentence, by id; others are their first name with "a" or "an".
-        closed_world_kinds: as in `ConceptSet`. By default no kind, since a duck is under fowl and
-            not under bird: false pairs come from other roots.
+        ontology: AudioSet's ontology or a part of it.
+        edges: kind of each edge, or a table with the columns child_id, parent_id and kind; None
+            uses the shipped table. An "is-a" edge may skip levels (from "bird" to "animal"). Edges
+            without a kind are ignored.
+        phrases: phrase of a node in a sentence, by node id. The default phrase is the node's first
+            name with "a" or "an".
+        closed_world_kinds: see `ConceptSet`. The default is no kind, because the ontology is
+            incomplete (it has "duck" under "fowl", not under "bird").
 
     Raises:
         InvalidInputError: if a table cannot be read, a kind is unknown, there is no "is-a" edge, or
-            a node is a kind of itself.
+            the "is-a" edges form a cycle.
     """
     kinds = _edge_kinds(edges)
     taxonomy = _only_is_a(ontology, kinds)
@@ -102,14 +103,14 @@ def from_ontology(
 
 
 def count_edge_kinds(ontology: Ontology, edges: Edges | str | Path | None = None) -> dict[str, int]:
-    """Return the number of edges of each kind, and of those without a kind ("untagged").
+    """Count the edges of each kind, and the edges without a kind ("untagged").
 
     Args:
-        ontology: the whole file or a part of it.
-        edges: as for `from_ontology`.
+        ontology: AudioSet's ontology or a part of it.
+        edges: see `from_ontology`.
 
     Raises:
-        InvalidInputError: as for `from_ontology`.
+        InvalidInputError: if the table cannot be read, or a kind is unknown.
     """
     kinds = _edge_kinds(edges)
     counts: Counter[str] = Counter(
@@ -122,7 +123,7 @@ def read_edges(path: str | Path) -> Edges:
     """Read a table with the columns child_id, parent_id and kind.
 
     Raises:
-        InvalidInputError: if it cannot be read, a kind is unknown, or an edge occurs twice.
+        InvalidInputError: if the table cannot be read, a kind is unknown, or an edge occurs twice.
     """
     edges: dict[tuple[str, str], EdgeKind] = {}
     for row in read_rows(path, ("child_id", "parent_id", "kind")):
@@ -160,7 +161,7 @@ def _check_kind(kind: object, where: str) -> EdgeKind:
 
 
 def _only_is_a(ontology: Ontology, kinds: Edges) -> Ontology:
-    """Return the same nodes with "is-a" edges alone; edges outside this ontology are ignored."""
+    """Return the ontology with only its "is-a" edges; edges to other nodes are ignored."""
     known = {node.id for node in ontology}
     children: dict[str, list[str]] = {}
     for (child, parent), kind in kinds.items():
@@ -170,13 +171,13 @@ def _only_is_a(ontology: Ontology, kinds: Edges) -> Ontology:
 
 
 def _extra_labels(ontology: Ontology, kinds: Edges, node: OntologyNode) -> tuple[str, ...]:
-    """Return the names of the node's ancestors, and of the sounds that it makes."""
+    """Return the names of the node's ancestors, and of the sounds that are "made-by" it."""
     sounds = [child for child in node.children if kinds.get((child, node.id)) == "made-by"]
     return tuple(ontology[name].name for name in (*ontology.ancestors(node.id), *sounds))
 
 
 def _phrase(node: OntologyNode) -> str:
-    """Return the first name in lower case, with an article if it is countable."""
+    """Return the node's first name in lower case, with an article if it is countable."""
     name = re.sub(r"\s*\(.*?\)", "", node.name.split(",")[0].split("(")[0]).strip().lower()
     last = name.split()[-1] if name else ""
     plural = last.endswith("s") and not last.endswith(("ss", "us", "is"))

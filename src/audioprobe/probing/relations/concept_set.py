@@ -1,4 +1,4 @@
-"""Concepts as a probe asks about them, with what is true of them, from any source."""
+"""Data classes for the concepts of a probe, with their hypernyms and synonyms."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ from audioprobe.errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that is asked of a concept: "a bird", of a grouse.
+    """The class or name that a question asks about: "a bird" in "Is a grouse a bird?".
 
     Attributes:
-        id: unique among the concepts and targets of a source.
+        id: unique id among the concepts and targets of a source.
         phrase: the target in a sentence, with its article: "a bird", "weather".
     """
 
@@ -29,24 +29,25 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConcept:
-    """A concept with what is true of it.
+    """A concept with its synonyms and hypernyms.
 
     Attributes:
-        id: unique in its source.
-        phrase: the concept after "the sound of", with its article: "a grouse".
-        kind: category of the concept: "animal". False pairs are drawn across kinds where a
-            taxonomy may lack an edge; see `ConceptSet.closed_world_kinds`.
+        id: unique id in its source.
+        phrase: the concept in a sentence, with its article: "a grouse".
+        kind: category of the concept, such as "animal". If the taxonomy may lack edges, false
+            pairs are drawn from other kinds; see `ConceptSet.closed_world_kinds`.
         synonyms: other names, with their articles.
-        hypernyms: classes above it to ask for, the nearest first.
-        ancestors: ids of everything above it, the hypernyms included.
-        basic: id of the basic-level hypernym, at which people usually name it; "" if unknown.
-        label: name in AudioSet or another data set ("Pigeon, dove"), for clips labelled so; "" if
-            it is one of the names above.
-        extra_labels: other labels of its clips in a data set: its sounds ("Bark" of a dog) and the
-            groups it is in.
+        hypernyms: classes above the concept that a probe asks about, the nearest first.
+        ancestors: ids of all classes above the concept, including the hypernyms.
+        basic: id of the basic-level hypernym (the class by which people usually call the concept);
+            "" if unknown.
+        label: label of the concept in AudioSet or another data set ("Pigeon, dove"); "" if it is
+            the id, the phrase or a synonym.
+        extra_labels: other labels that clips of the concept may have: labels of its sounds ("Bark"
+            for a dog) and of groups that contain it.
 
     Raises:
-        InvalidInputError: if a hypernym is not among the ancestors or occurs twice.
+        InvalidInputError: if a hypernym is not among the ancestors, or occurs twice.
     """
 
     id: str
@@ -74,12 +75,12 @@ class ConceptSet:
     """The concepts of one source.
 
     Attributes:
-        name: name of the source: "concepts", "wordnet", "audioset", the name of a file.
+        name: name of the source: "concepts", "wordnet", "audioset", or the name of a file.
         revision: hash or version of the source.
         concepts: concepts with distinct ids, in the order of the source.
-        closed_world_kinds: kinds in which "not an ancestor" means "no". In other kinds a class may
-            lack members that people would accept, so false pairs come from other kinds. None
-            trusts all kinds.
+        closed_world_kinds: kinds whose taxonomy is complete: a class that is not an ancestor of a
+            concept is certainly false of it. For concepts of other kinds, only classes of another
+            kind are certainly false. None means that all kinds are complete.
 
     Raises:
         InvalidInputError: if two concepts have the same id.

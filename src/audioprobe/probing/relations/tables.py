@@ -1,4 +1,4 @@
-"""Concepts from a table of relations, or from the label hierarchy of a data set."""
+"""Load concepts from a table of relations, or from the label hierarchy of a data set."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ HYPERNYM, SYNONYM = "hypernym", "synonym"
 def from_table(path: str | Path) -> ConceptSet:
     """Read the concepts of a CSV, TSV, JSONL or Parquet file.
 
-    Two columns of any name are a concept and a class above it, in this order. With the columns
-    "concept", "relation" and "target", a row is a "hypernym" or a "synonym". A class may have
-    classes above it; if it has, it is a concept, too. Hypernyms are ordered level by level.
+    A table has either two columns with any names (a concept, then a class above it), or the
+    columns "concept", "relation" and "target", where the relation is "hypernym" or "synonym". A
+    class that has classes above it is a concept, too. Hypernyms are ordered level by level.
 
     Args:
-        path: file with phrases as they read in a sentence ("a crow", "weather"), since only the
-            author knows which take an article. Names in reports are without the article.
+        path: the file. It contains phrases with their articles ("a crow", "weather"), because the
+            library cannot know which nouns take an article. Reports omit the articles.
 
     Raises:
-        InvalidInputError: if the file cannot be read, has other columns or relations, or a concept
-            is above itself; names the cycle.
+        InvalidInputError: if the file cannot be read or has other columns or relations, or if the
+            hypernyms form a cycle, which the message names.
     """
     triples = [_triple(row, row.place) for row in read_rows(path)]
     parents: dict[str, list[str]] = {concept: [] for concept, _, _ in triples}
@@ -45,14 +45,15 @@ def from_table(path: str | Path) -> ConceptSet:
 def from_hierarchy(
     name: str, hierarchy: Hierarchy, phrases: Mapping[str, str] | None = None
 ) -> ConceptSet:
-    """Return the labels of a data set with a hierarchy, such as EDANSA, as concepts.
+    """Return the labels of a hierarchical data set, such as EDANSA, as concepts.
 
-    A clip of a concept may carry all labels above it; see `clips_by_concept`.
+    A clip of a concept may also have any label above the concept; see `clips_by_concept`.
 
     Args:
         name: name of the source.
         hierarchy: hierarchy of the labels.
-        phrases: labels as they read in a sentence; others get "a" or "an".
+        phrases: phrase of a label in a sentence, by label. The default is the label with "a" or
+            "an".
 
     Raises:
         InvalidInputError: if two labels have the same phrase.
@@ -109,7 +110,7 @@ def _concepts(
 
 
 def _ancestors(concept: str, parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return everything above a concept, level by level."""
+    """Return all ancestors of a concept, level by level."""
     depths = ancestors_with_depth(concept, lambda node: parents.get(node, ()))
     if concept in depths:
         path = [concept]

@@ -1,4 +1,4 @@
-"""Concepts from WordNet: any noun, pinned to one of its senses."""
+"""Load concepts from WordNet: any noun, with the sense that is meant."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -13,7 +13,7 @@ ABSTRACT = frozenset({
     "matter", "object", "organism", "physical entity", "process", "psychological feature", "thing",
     "unit", "whole",
 })  # fmt: skip
-"""First words of the most general synsets, which are not asked about."""
+"""First words of the most general synsets; probes do not ask about these synsets."""
 
 
 def from_wordnet(
@@ -22,21 +22,21 @@ def from_wordnet(
     *,
     phrases: Mapping[str, str] = MappingProxyType({}),
 ) -> ConceptSet:
-    """Return nouns of a lexicon with everything above them.
+    """Return nouns of WordNet as concepts, with their hypernyms.
 
-    A word of several senses must be pinned: "grouse#2" is its second sense, "grouse#01795088" the
-    synset with this id.
+    A word with several senses must name the sense: "grouse#2" is its second sense,
+    "grouse#01795088" is the sense with this synset id.
 
     Args:
-        words: nouns; two words of one synset count once.
+        words: nouns; two words of the same synset give one concept.
         lexicon: `audioprobe.concepts.WordNet` or
             `audioprobe.concepts.wn_lexicon.WnLexicon`; None reads the installed WordNet.
-        phrases: words and classes in a sentence, by their first word in WordNet: "rain". Others
-            get "a" or "an", since WordNet does not know which nouns take an article.
+        phrases: phrase of a synset in a sentence, by the first word of the synset ("rain"). The
+            default is the word with "a" or "an", because WordNet does not have articles.
 
     Raises:
-        InvalidInputError: for an unknown word, a word of several senses without a pin (the message
-            lists the senses), or a pin that is not one of its senses.
+        InvalidInputError: for an unknown word, for a word with several senses that does not name
+            one (the message lists the senses), or for a sense that the word does not have.
     """
     nouns = WordNet() if lexicon is None else lexicon
     concepts: dict[str, ProbeConcept] = {}
