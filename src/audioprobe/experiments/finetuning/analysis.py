@@ -1,4 +1,4 @@
-"""The questions of a study, answered by a few functions over its tidy table."""
+"""Compute all results of a study from its tidy table (one row per measurement)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,37 +38,42 @@ from audioprobe.types import Estimate
 
 ACCURACIES = ("text accuracy", "audio accuracy")
 NOVEL = ("novel-class text accuracy", "novel-class audio accuracy")
-"""Measures of classes with invented names."""
+"""Measures on novel classes, which have invented names."""
 
 CONTROL = "shuffled"
-"""Arm in which the answers are random."""
+"""Training arm for novel classes in which the answers are random; it is the control."""
 
 SUBSETS = ("in pairs", "same kinds, not in pairs", "other kinds")
-"""Concepts of paired questions, others of the same kinds (`Concept.kind`), and the rest."""
+"""Groups of concepts: those in paired questions, those of the same `kind`, and all others."""
 
 Comparison: TypeAlias = tuple[PairedDifference, PairedDifference | None]
-"""Differences from the model before and from a control; None without a control."""
+"""Difference from the model before fine-tuning, and from a control (None if there is none)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySummary:
     """All results of a study.
 
+    A strategy is identified by its levels of the three factors: trainable modules, regularization
+    and
+    alignment.
+
     Attributes:
-        record: what they are computed from.
-        table: the tidy table of the record.
-        before: measures of the model before fine-tuning, by measure.
-        strategies: levels of the factors, in the order of the design; failed ones included.
-        changes: strategies minus the model before, by strategy and measure.
+        record: stored results that everything else is computed from.
+        table: tidy table of the record, one row per measurement.
+        before: estimates for the model before fine-tuning, by measure.
+        strategies: strategies in the order of the design, including those whose runs failed.
+        changes: difference from the model before fine-tuning, by strategy and measure.
         gaps: modality gap after fine-tuning, by strategy.
-        front: strategies of the Pareto front of in-domain AUC and text loss.
-        ablations: strategies that differ in one factor.
-        effects: of all levels.
-        correlations: of changes of weights and representations with changes of measures.
-        generalization: paired questions by subset of concepts.
-        transfer: arms of novel classes.
+        front: strategies on the Pareto front of in-domain AUC and text loss.
+        ablations: differences between two strategies that differ in one factor.
+        effects: effects of the levels of each factor, averaged over strategies.
+        correlations: rank correlations of changes of weights and representations with changes of
+            measures.
+        generalization: effects of paired questions, by subset of concepts (`SUBSETS`).
+        transfer: differences of accuracy on novel classes, by training arm.
         transfer_accuracy: mean accuracy by arm ("" before fine-tuning), subset and measure.
-        n_planned: runs of the complete study.
+        n_planned: number of training runs in the complete study.
     """
 
     record: StudyRecord
@@ -93,7 +98,7 @@ class StudySummary:
 
 
 def summarize(record: StudyRecord) -> StudySummary:
-    """Compute all results of a study from its record; incomplete studies give partial results."""
+    """Compute all results of a study; an incomplete study gives partial results."""
     study, table = record.study, record.table()
     bootstrap = study.bootstrap
     strategies = tuple(dict.fromkeys(run.strategy for run in record.runs if not run.arm))
@@ -126,8 +131,8 @@ def summarize(record: StudyRecord) -> StudySummary:
 def ablations(table: StudyTable, study: StudyConfig) -> tuple[PairedDifference, ...]:
     """Compare strategies that differ in one factor with the first level of that factor.
 
-    Text measures are left out where neither strategy trains the language model. p-values are
-    corrected over all pairs of a measure (Holm).
+    Pairs in which no strategy trains the language model are omitted from text measures. p-values
+    are corrected over all pairs of a measure (Holm).
     """
     pairs = [
         difference
@@ -148,12 +153,13 @@ def ablations(table: StudyTable, study: StudyConfig) -> tuple[PairedDifference, 
 def concept_generalization(
     table: StudyTable, study: StudyConfig, audio_concepts: Collection[str]
 ) -> tuple[Comparison, ...]:
-    """Compare strategies with paired questions by whether their pairs are about a concept.
+    """Compute how training on paired questions changes accuracy on other concepts.
 
     Returns:
-        For each strategy, condition and subset of concepts, the difference from before and that
-        from the same strategy without alignment, if the study has it. p-values of the latter where
-        it exists, else of the former, are corrected (Holm).
+        For each strategy with paired questions, condition and subset of concepts (`SUBSETS`): the
+        difference from the model before fine-tuning, and the difference from the same strategy
+        without alignment (None if the study lacks this strategy). The p-value of the second
+        difference, or of the first one if there is no second, is corrected (Holm).
     """
     baseline = study.labels["alignment"][0]
     kinds = {concept.id: concept.kind for concept in Concepts.shipped()}
@@ -195,7 +201,7 @@ def concept_generalization(
 
 
 def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[Comparison, ...]:
-    """Compare accuracy on novel classes with that before and with that of the control arm."""
+    """Compare accuracy on novel classes with the model before fine-tuning and with the control."""
     by = ("arm", "measure", "subset")
     changes, controls = (
         paired_difference(table, by, values, bootstrap)
@@ -225,7 +231,7 @@ def _holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
 def _sorted(
     differences: Sequence[PairedDifference], **orders: Sequence[str]
 ) -> list[PairedDifference]:
-    """Sort by the place of a column's value in a list, column by column."""
+    """Sort by the position of each column's value in a list, column by column."""
     return sorted(
         differences, key=lambda d: tuple(order.index(d[name]) for name, order in orders.items())
     )

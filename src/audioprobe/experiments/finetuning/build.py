@@ -1,4 +1,4 @@
-"""Builds what a fine-tuning study names: clips, questions, training data and texts."""
+"""Load the clips, questions, training data and texts that a fine-tuning study names."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ from audioprobe.seeding import stable_hash
 from audioprobe.types import Clip, ComponentInfo
 
 _VALIDATION = 5  # every fifth rehearsal passage is held out for early stopping
-_MIN_CONCEPTS = 3  # of a novel class: two to be trained in audio, one to be held out
+_MIN_CONCEPTS = 3  # per novel class: at least two trained in audio, one held out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,18 +45,18 @@ class Materials:
     """Everything that the runs of a study use, except the model.
 
     Attributes:
-        clips: by the name of the clip set, see `config.CLIP_SETS`.
+        clips: clips by the name of the clip set, see `config.CLIP_SETS`.
         datasets: data set of each clip set.
-        probe: questions about classes, in text and about in-domain clips.
-        question_pairs: questions that may be trained, about `audio_concepts`.
-        novel_probe: the same as `probe` about novel classes; None without transfer.
-        novel_pairs: questions about novel classes that may be trained.
-        audio_concepts: ids of the concepts that `question_pairs` are about, and whose novel classes
-            are trained in audio.
-        rehearsal_texts: passages for rehearsal and distillation.
-        validation_texts: held-out passages of the same set, for early stopping.
+        probe: yes/no questions about the classes of concepts, in text and about in-domain clips.
+        question_pairs: pairs of questions about `audio_concepts` that can be used in training.
+        novel_probe: such questions about novel classes; None if the study has no transfer.
+        novel_pairs: pairs of questions about novel classes that can be used in training.
+        audio_concepts: ids of the concepts of `question_pairs`; novel classes are trained in audio
+            with these concepts only.
+        rehearsal_texts: text passages for rehearsal and distillation.
+        validation_texts: held-out passages of the rehearsal texts, for early stopping.
         evaluation_texts: passages for the text loss.
-        text_sets: both sets of passages, by name.
+        text_sets: the rehearsal and the evaluation texts, by name.
     """
 
     clips: Mapping[str, tuple[Clip, ...]]
@@ -73,7 +73,7 @@ class Materials:
 
 
 def load_model(study: StudyConfig) -> LTUCheckpoint:
-    """Load the model that a study fine-tunes, which must be an LTU."""
+    """Load the model that a study fine-tunes; it must be an LTU."""
     try:
         return load_ltu(study.model.name, study.model.base or None)
     except WeightsError as error:
@@ -84,11 +84,11 @@ def load_model(study: StudyConfig) -> LTUCheckpoint:
 
 
 def build_materials(study: StudyConfig) -> Materials:
-    """Build everything that a study names.
+    """Load and check everything that a study names.
 
     Raises:
-        InvalidInputError: if a clip set is empty, training and evaluation share a clip, or the
-            texts contain answers to the questions of the probe.
+        InvalidInputError: if a clip set is empty, a training clip is also an evaluation clip, or
+            the texts contain answers to the questions of the probe.
     """
     subsets: dict[str, ClipSubset] = {
         name: subset for name in CLIP_SETS if (subset := getattr(study, name)) is not None
@@ -122,10 +122,10 @@ def build_materials(study: StudyConfig) -> Materials:
 
 
 def select_clips(name: str, subset: ClipSubset, dataset: Dataset) -> tuple[Clip, ...]:
-    """Return the clips of a subset, in the order of the data set; `name` is for messages.
+    """Return the clips of a subset, in the order of the data set; messages contain `name`.
 
     Raises:
-        InvalidInputError: if no clip is left.
+        InvalidInputError: if the subset has no clips.
     """
     split = dataset.clips(subset.split)
     clips = [clip for clip in split[: subset.max_clips or len(split)] if clip.labels]
@@ -150,15 +150,15 @@ def select_clips(name: str, subset: ClipSubset, dataset: Dataset) -> tuple[Clip,
 
 
 def novel_classes(concepts: ConceptSet, names: Sequence[str]) -> ConceptSet:
-    """Return the concepts with their kinds as classes with invented names.
+    """Return the concepts with their kinds renamed to invented class names.
 
     Args:
-        concepts: those of kinds with fewer than three concepts are in no class.
-        names: one word each; the largest kinds get the first ones.
+        concepts: concepts; if a kind has fewer than three concepts, they get no class.
+        names: invented names of one word each; the largest kinds get the first names.
 
     Raises:
-        InvalidInputError: if names are not different words, or fewer than two kinds have three
-            concepts.
+        InvalidInputError: if names are not different words, or there are not at least two names and
+            two kinds with three concepts.
     """
     if len(set(names)) < len(names) or not all(name.isalpha() for name in names):
         raise InvalidInputError(f"class_names: expected different words, got {', '.join(names)}.")
@@ -195,7 +195,7 @@ def training_data(
     *,
     novel: bool,
 ) -> TrainingSampler:
-    """Return the training data of a run, about novel classes or not; `folder` has spectrograms."""
+    """Return the training data of a run: about novel classes if `novel`; `folder` is a cache."""
     rehearsal = None
     if "rehearsal" in materials.clips:
         rehearsal = clips_with_spectrograms(materials, "rehearsal", folder)
@@ -222,7 +222,7 @@ def clips_with_spectrograms(
 
 
 def _check_disjoint(clips: Mapping[str, Sequence[Clip]]) -> None:
-    """Refuse training clips with the same samples as an evaluation clip."""
+    """Raise if a training clip has the same samples as an evaluation clip."""
     training = {
         read_waveform(clip).digest(): clip.id
         for name in ("train", "rehearsal")
@@ -271,7 +271,7 @@ def _half(concepts: ConceptSet, seed: int) -> frozenset[str]:
 
 
 def _probe(concepts: ConceptSet, clips: Sequence[Clip], study: StudyConfig) -> PreparedProbe:
-    """Return one question per pair and condition, about the first clip of each concept."""
+    """Return the questions: one per pair and condition, about the first clip of each concept."""
     name = study.evaluation.wordings
     wordings = read_wordings(name)
     if len(wordings.hypernym.audio) > 1:

@@ -1,8 +1,9 @@
-"""Comparisons of groups of runs over the tidy table of a study.
+"""Compare groups of training runs, using the tidy table of a study (one row per measurement).
 
-Runs are paired by seed and measurements by item; replicates with other seeds are averaged.
-Intervals resample clusters (clips, passages, or concepts with all their questions), so they
-describe other items, not other models; the value of each seed is reported next to them.
+A group of runs is compared with its baseline: runs are paired by seed, and their measurements by
+item (clip, passage or question). Differences are averaged over seeds. Intervals resample clusters
+of items (a clip, a passage, or all questions about a concept). They therefore describe the
+variation between items, not between models; the value of each seed is reported separately.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,14 +39,14 @@ DESCRIPTIONS: Mapping[Measure, str] = {
     "modality gap": "text accuracy minus audio accuracy on the same questions",
 }
 TEXT_MEASURES: tuple[Measure, ...] = ("text loss", "text accuracy")
-"""Measures of text alone: strategies that do not train the language model cannot change them."""
+"""Measures without audio; they cannot change if the language model is not trained."""
 
 FACTORS = ("trainable", "regularization", "alignment")
 BEFORE_TRAINING: Mapping[str, str] = {**dict.fromkeys((*FACTORS, "arm"), ""), "phase": "before"}
-"""Baseline of a comparison with the model before fine-tuning."""
+"""Values that select the model before fine-tuning as the baseline of a comparison."""
 
 ALPHA = 0.05
-"""A difference is significant if its corrected p-value is below."""
+"""Threshold of significance for the corrected p-value."""
 
 _N_EXCHANGES = 1000
 
@@ -55,16 +56,17 @@ Items: TypeAlias = Mapping[str, MeasurementRow]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDifference:
-    """A group of runs minus its baseline, on the same items and seeds.
+    """Difference between a group of runs and its baseline, on the same items and seeds.
 
     Attributes:
-        columns: values that identify the group, by column of the table; "measure" is among them.
-        baseline: values in which the baseline group differs.
-        estimate: mean over seeds, with an interval over clusters of items.
-        p_value: two-sided, of no difference: both models exchanged cluster by cluster; None if
-            undefined.
+        columns: values that identify the group, by column of the table, including the column
+            "measure".
+        baseline: column values of the baseline where they differ from those of the group.
+        estimate: mean difference over seeds, with an interval over clusters of items.
+        p_value: two-sided p-value of a test that exchanges the results of group and baseline,
+            cluster by cluster; None if undefined.
         by_seed: difference of each seed; None if undefined.
-        corrected: p-value after Holm's correction, if a family of tests was corrected.
+        corrected: p-value after Holm's correction; None if it was not corrected.
     """
 
     columns: Mapping[str, str]
@@ -80,18 +82,18 @@ class PairedDifference:
 
     @property
     def strategy(self) -> tuple[str, ...]:
-        """Levels of the three factors."""
+        """Levels of the three factors: trainable modules, regularization and alignment."""
         return tuple(self.columns[factor] for factor in FACTORS)
 
     @property
     def smallest_p_value(self) -> float | None:
-        """The smallest p-value that is possible with so few clusters; None without a test."""
+        """Smallest p-value that the test can give with these clusters; None if undefined."""
         n = self.estimate.n_groups
         return smallest_p_value(n, N_PERMUTATIONS) if n and self.p_value is not None else None
 
     @property
     def direction(self) -> int:
-        """1 or -1 if the interval and all seeds are on one side of 0 ("consistent"), else 0."""
+        """1 or -1 if the interval and all seeds are on the same side of 0, else 0."""
         low, high = self.estimate.low, self.estimate.high
         values = [value for value in self.by_seed.values() if value is not None]
         if low is None or high is None:
@@ -102,7 +104,7 @@ class PairedDifference:
 
     @property
     def significant(self) -> int:
-        """The direction if the corrected p-value is below `ALPHA`, else 0."""
+        """`direction` if the corrected p-value is below `ALPHA`, else 0."""
         return self.direction if self.corrected is not None and self.corrected < ALPHA else 0
 
 
@@ -112,16 +114,16 @@ def paired_difference(
     """Compare every group of runs with its baseline, measure by measure.
 
     Args:
-        table: rows to compare.
+        table: rows of the tidy table to compare.
         by: columns that identify a group.
-        baseline: columns, with the values that they have in the baseline of every group. In all
-            other columns of `by`, group and baseline have the same value.
-        bootstrap: of the intervals; its seed is also that of the tests.
+        baseline: column values that select the baseline of every group. In all other columns of
+            `by`, a group and its baseline have the same value.
+        bootstrap: options of the intervals; its seed is also the seed of the tests.
 
     Returns:
-        One difference per group that is not a baseline itself and has a seed in common with its
-        baseline, in the order of the table. A baseline without a seed (the model before
-        fine-tuning) is compared with every seed.
+        One difference per group and measure, in the order of the table. Groups that are a baseline
+        themselves, or that share no seed with their baseline, are omitted. A baseline that has no
+        seed (the model before fine-tuning) is compared with every seed.
     """
     names = tuple(dict.fromkeys((*by, *baseline, "measure")))
     groups = group(table, names)
@@ -155,7 +157,10 @@ def paired_difference(
 def mean_values(
     table: StudyTable, by: Sequence[str], bootstrap: Bootstrap
 ) -> dict[tuple[str | int | None, ...], Estimate]:
-    """Return the mean over seeds by `by` and measure, with an interval over clusters."""
+    """Return the mean over seeds for each group and measure, with an interval over clusters.
+
+    A group is identified by its values in the columns `by`.
+    """
     estimates = {}
     for key, rows in group(table, (*by, "measure")).items():
         runs = list(_by_seed(rows).values())
@@ -184,8 +189,8 @@ def _shared_items(runs: Sequence[Items]) -> list[str]:
 def _compare(
     pairs: Sequence[tuple[Items, Items]], bootstrap: Bootstrap | None
 ) -> tuple[Estimate, float | None]:
-    """Compare the second of each pair with the first, on the items that all of them have."""
-    runs = {id(run): run for pair in pairs for run in pair}  # `before` is in every pair
+    """Compare the second run of each pair with the first run, on the items that all runs share."""
+    runs = {id(run): run for pair in pairs for run in pair}  # a baseline may be in every pair
     items = _shared_items(list(runs.values()))
     statistics = {key: _statistic(run, items) for key, run in runs.items()} if items else {}
 
@@ -208,7 +213,7 @@ def _compare(
 
 
 def _statistic(run: Items, items: Sequence[str]) -> Statistic:
-    """Return the macro AUC of scores of labels, or the weighted mean of numbers."""
+    """Return the function for a measure: macro AUC of label scores, or a weighted mean."""
     values, references = _column(run, items, "value"), _column(run, items, "reference")
     return macro_roc_auc(references, values) if values.ndim > 1 else ratio(values, references)
 
@@ -216,7 +221,7 @@ def _statistic(run: Items, items: Sequence[str]) -> Statistic:
 def _estimate(
     statistic: Statistic, run: Items, items: Sequence[str], bootstrap: Bootstrap | None
 ) -> Estimate:
-    """Return the statistic of all items, with an interval if there is a bootstrap."""
+    """Estimate a statistic over all items, with an interval if there is a bootstrap."""
     if not items:
         return Estimate(value=None, n=0, method="no item was measured in all runs")
     if bootstrap is None:

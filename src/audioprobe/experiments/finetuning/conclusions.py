@@ -1,7 +1,7 @@
-"""One sentence per question of a study, and a table of significant effects.
+"""Conclusions of a study: one sentence per research question, and a table of significant effects.
 
-"Consistent" means that the confidence interval and all seeds are on one side of 0; "significant"
-that, in addition, the p-value corrected by Holm's method is below .05.
+A difference is "consistent" if its confidence interval and all seeds are on the same side of 0. It
+is "significant" if, in addition, its p-value after Holm's correction is below .05.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ _MARKED = {
     "text accuracy": ("trainable", "regularization"),
     "audio accuracy": FACTORS,
 }
-"""Measures of the significance table, and the factors that each is broken down by."""
+"""Measures of the significance table, each with the factors whose levels it compares."""
 
 _ARROWS = {1: "↑", -1: "↓"}
 
 
 def conclusions_table(summary: StudySummary) -> Table:
-    """Return the questions of the study, each with one sentence."""
+    """Return a table with one row per research question: the question and a sentence as answer."""
     rows = (
         ("What is gained by fine-tuning?", _gain(summary)),
         ("What causes forgetting?", _forgetting(summary)),
@@ -41,10 +41,11 @@ def conclusions_table(summary: StudySummary) -> Table:
 
 
 def significance_table(summary: StudySummary) -> Table:
-    """Return which levels change the main measures significantly, compared with the baseline.
+    """Return a table of levels that change the main measures significantly against the baseline.
 
-    "ablation 1/2": in one of two pairs of strategies that differ in this level only; "average": by
-    least squares over all strategies. "n.s." is not significant; "–" was not compared.
+    "ablation 1/2" means: significant in one of two pairs of strategies that differ in this level
+    only. "average" means: significant on average over all strategies (least squares). "n.s." means
+    not significant, "–" not compared.
     """
     rows = []
     for factor in FACTORS:
@@ -173,7 +174,7 @@ def _transfer(summary: StudySummary) -> str:
         return NO_DATA
 
     def learned(arm: str, evaluated: str, *subsets: str) -> str:
-        """Return whether accuracy is consistently above that before and that of the control."""
+        """Return "yes" if accuracy is consistently above the model before and the control."""
         results: list[bool] = []
         for change, control in summary.transfer:
             key = change["arm"], condition(change)
@@ -199,6 +200,6 @@ def _all_positive(differences: Sequence[PairedDifference | None]) -> bool:
 
 
 def _consistent(summary: StudySummary, measure: str, sign: int) -> list[tuple[str, ...]]:
-    """Return the strategies with a consistent change of this sign."""
+    """Return the strategies whose change of a measure is consistent and has this sign."""
     changes = ((s, differences.get(measure)) for s, differences in summary.changes.items())
     return [strategy for strategy, d in changes if d is not None and d.direction == sign]

@@ -1,4 +1,4 @@
-"""Configuration of a fine-tuning study, as one TOML file."""
+"""Configuration of a fine-tuning study (TOML); `design` explains strategies, factors and levels."""
 
 import tomllib
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ class StudyModel:
     """The model that is fine-tuned.
 
     Attributes:
-        name: as for `LTU.from_pretrained`.
-        base: base language model, as there; "" takes the one that the model names.
+        name: name or folder of the model, as for `LTU.from_pretrained`.
+        base: base language model, as for `LTU.from_pretrained`; "" uses the model's own.
         dtype: "float32", "bfloat16" or "float16". If the precision of the training arguments is
-            "bfloat16", trainable weights are float32 nevertheless.
+            "bfloat16", trainable weights are float32 in any case.
     """
 
     name: str = "mini"
@@ -36,19 +36,19 @@ class StudyModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSubset:
-    """Clips of a data set.
+    """Selection of clips from a data set.
 
     Attributes:
-        dataset: the data set.
-        split: of the data set.
-        mapping: table that renames labels, see `datasets.relabelled`: a path, or the name of one
-            that ships; "" keeps the labels.
-        half: "first" and "second" divide the clips of every label between two disjoint sets, the
-            odd one to the first; for data sets without splits.
-        min_per_label: clips of labels with fewer clips are left out. A clip with several labels
-            counts for its rarest one.
+        dataset: data set that the clips come from.
+        split: split of the data set.
+        mapping: table that renames labels, see `datasets.relabelled`: a path, or the name of a
+            shipped table; "" keeps the labels.
+        half: "first" and "second" are two disjoint halves of the clips of every label, for data
+            sets that have no splits; if the number of clips is odd, the first half has one more.
+        min_per_label: minimum number of clips per label; clips of rarer labels are omitted. A clip
+            with several labels counts for its rarest label.
         max_per_label: maximum number of clips per label; 0 takes all.
-        max_clips: only the first clips of the split are considered; 0 takes all.
+        max_clips: number of clips to consider from the beginning of the split; 0 considers all.
     """
 
     dataset: ComponentSpec
@@ -62,14 +62,14 @@ class ClipSubset:
 
 @dataclass(frozen=True, slots=True)
 class TrainableLevel:
-    """Trainable modules with their learning rate: a level of the first factor.
+    """Level of the first factor: trainable modules and their learning rate.
 
     Attributes:
-        modules: names joined by "+", such as "projector+lora"; see `set_trainable_by_name`.
-        learning_rate: replaces that of the training arguments.
-        name: of the level; "" takes the modules.
-        schedule: of the learning rate; None takes that of the training arguments.
-        lora: size of the adapters; None keeps those of the model.
+        modules: module names joined by "+", such as "projector+lora"; see `set_trainable_by_name`.
+        learning_rate: learning rate; replaces the one in the training arguments.
+        name: name of the level; "" uses `modules`.
+        schedule: schedule of the learning rate; None uses the one in the training arguments.
+        lora: size of the LoRA adapters; None keeps the size that the model has.
     """
 
     modules: str
@@ -86,18 +86,18 @@ class TrainableLevel:
 
 @dataclass(frozen=True, slots=True)
 class LearningRateGrid:
-    """Learning rates and schedules that every trainable level is crossed with.
+    """Grid of learning rates and schedules; every trainable level is trained at each grid point.
 
     Attributes:
-        factors: multiply each level's learning rate.
-        schedules: of the learning rate; () keeps that of each level.
+        factors: factors that each level's learning rate is multiplied by.
+        schedules: schedules of the learning rate; () keeps the schedule of each level.
     """
 
     factors: tuple[float, ...] = (1.0,)
     schedules: tuple[Schedule, ...] = ()
 
     def levels(self, level: TrainableLevel) -> Iterator[TrainableLevel]:
-        """Yield the level at every point of the grid, named "LEVEL-xFACTOR-SCHEDULE"."""
+        """Yield a variant of the level for each grid point, named "LEVEL-xFACTOR-SCHEDULE"."""
         for factor, schedule in product(self.factors, self.schedules or (level.schedule,)):
             name = level.label
             name += f"-x{factor:g}" if len(self.factors) > 1 else ""
@@ -108,11 +108,11 @@ class LearningRateGrid:
 
 @dataclass(frozen=True, slots=True)
 class RegularizationLevel:
-    """What limits forgetting: a level of the second factor.
+    """Level of the second factor: regularizers, which limit forgetting.
 
     Attributes:
-        components: combined with each other; () means no regularization.
-        name: of the level; "" takes the kinds of the components.
+        components: regularizers that are used together; () means no regularization.
+        name: name of the level; "" joins the kinds of the components.
     """
 
     components: tuple[Regularizer, ...] = ()
@@ -126,11 +126,11 @@ class RegularizationLevel:
 
 @dataclass(frozen=True, slots=True)
 class AlignmentLevel:
-    """What aligns audio with text: a level of the third factor.
+    """Level of the third factor: losses that align audio with text.
 
     Attributes:
-        components: combined with each other; () means no alignment.
-        name: of the level; "" takes the kinds of the components.
+        components: alignments that are used together; () means no alignment.
+        name: name of the level; "" joins the kinds of the components.
     """
 
     components: tuple[Alignment, ...] = ()
@@ -144,7 +144,7 @@ class AlignmentLevel:
 
 @dataclass(frozen=True, slots=True)
 class AdditionalStrategy:
-    """A strategy in addition to those of the design; `trainable` is the name of a level."""
+    """Strategy in addition to those of the design; `trainable` is the name of a trainable level."""
 
     trainable: str
     regularization: RegularizationLevel = field(default_factory=RegularizationLevel)
@@ -157,10 +157,10 @@ class TransferConfig:
 
     Attributes:
         trainable: name of a trainable level.
-        steps: per training run.
-        pairs: question pairs per step and condition.
-        learning_rate: None takes that of the level.
-        class_names: invented names, one word each; one class per name.
+        steps: number of steps per training run.
+        pairs: number of question pairs per step and condition.
+        learning_rate: learning rate; None uses that of the level.
+        class_names: invented names of one word each; each name becomes one class.
     """
 
     trainable: str
@@ -172,13 +172,13 @@ class TransferConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationConfig:
-    """Extent of the evaluation.
+    """Size of the evaluation.
 
     Attributes:
-        wordings: of the concept probe: a file, or the name of one that ships.
-        n_concepts: of the concept probe; 0 takes all that have clips.
-        n_passages: for the text loss; 0 takes all.
-        max_new_tokens: of a caption.
+        wordings: wordings of the questions of the concept probe: a file, or a shipped name.
+        n_concepts: number of concepts in the concept probe; 0 uses all that have clips.
+        n_passages: number of text passages for the text loss; 0 uses all.
+        max_new_tokens: maximum length of a caption in tokens.
     """
 
     wordings: str = "brief"
@@ -194,31 +194,32 @@ class StudyConfig:
     Attributes:
         kind: "finetuning".
         train: clips that the model is fine-tuned on.
-        in_domain: other clips of the same origin.
-        out_of_domain: clips of another origin.
-        pretraining_domain: clips like those that the model was trained on before.
-        rehearsal: clips of that kind for rehearsal and Fisher information, disjoint from
-            `pretraining_domain`; None has none.
-        trainable: levels of the trainable modules; the first is the baseline.
-        regularization: levels; the first is the baseline.
-        alignment: levels; the first is the baseline.
-        grid: learning rates and schedules of the trainable levels.
-        training_arguments: steps and the like; the seed is that of the run.
-        design: "full" crosses all levels. "fraction" crosses trainable with regularization and
-            assigns the alignments along the diagonals, so that every level meets the levels of the
-            other factors about equally often. "star" changes one factor at a time.
-        additional_strategies: beyond the design.
-        transfer: novel classes; None has none.
-        model: that is fine-tuned.
-        clips_per_step: training clips per step and process.
-        max_tokens: of question and answer; the rest is cut.
-        rehearsal_texts: passages for rehearsal and distillation: a file, or a name that ships.
-        evaluation_texts: passages for the text loss, likewise.
-        evaluation: extent of the evaluation.
-        scorer: compares captions with labels.
-        seeds: of the runs of every strategy.
-        bootstrap: how intervals are computed.
-        seed: of everything else that is drawn.
+        in_domain: evaluation clips of the same origin as `train`.
+        out_of_domain: evaluation clips of another origin.
+        pretraining_domain: evaluation clips like those of the model's previous training.
+        rehearsal: clips like those of `pretraining_domain`, but disjoint from them, for rehearsal
+            and Fisher information; None if there are none.
+        trainable: levels of trainable modules; the first one is the baseline.
+        regularization: levels of regularization; the first one is the baseline.
+        alignment: levels of alignment; the first one is the baseline.
+        grid: learning rates and schedules to combine with the trainable levels.
+        training_arguments: number of steps and other options; the seed is that of the run.
+        design: which levels are combined. "full": every combination. "fraction": every trainable
+            level with every regularization, and the alignments distributed so that every level
+            meets the levels of the other factors about equally often. "star": one factor differs
+            from the baseline at a time.
+        additional_strategies: strategies that the design does not contain.
+        transfer: training on novel classes; None omits it.
+        model: model that is fine-tuned.
+        clips_per_step: number of training clips per step and process.
+        max_tokens: maximum length of question and answer in tokens; longer texts are cut.
+        rehearsal_texts: text passages for rehearsal and distillation: a file, or a shipped name.
+        evaluation_texts: text passages for the text loss: a file, or a shipped name.
+        evaluation: size of the evaluation.
+        scorer: component that scores captions against labels.
+        seeds: seeds; every strategy is trained once with each of them.
+        bootstrap: options of the bootstrap that gives confidence intervals.
+        seed: random seed of everything else, such as the choice of concepts.
     """
 
     kind: Literal["finetuning"] = "finetuning"
@@ -261,12 +262,12 @@ class StudyConfig:
 
     @property
     def levels(self) -> tuple[TrainableLevel, ...]:
-        """Levels of the first factor: the trainable levels at every point of the grid."""
+        """Levels of the first factor: each trainable level at each point of the grid."""
         return tuple(point for level in self.trainable for point in self.grid.levels(level))
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
-        """Names of the levels of each factor, in order; the first is the baseline."""
+        """Names of the levels of each factor, in order; the first one is the baseline."""
         return {
             "trainable": tuple(level.label for level in self.levels),
             "regularization": tuple(level.label for level in self.regularization),
@@ -274,7 +275,7 @@ class StudyConfig:
         }
 
     def level(self, name: str) -> TrainableLevel:
-        """Return the trainable level of a name, as written or at a point of the grid.
+        """Return the trainable level of this name, as configured or at a grid point.
 
         Raises:
             InvalidInputError: if no level has this name.
@@ -288,10 +289,10 @@ class StudyConfig:
 
 
 def read_study(name: str | Path) -> StudyConfig:
-    """Read a configuration from a path, or by the name of one that ships."""
+    """Read a configuration from a path, or by the name of a shipped one."""
     return read_config(StudyConfig, find_config(name, SHIPPED_CONFIGS))
 
 
 def parse_study(text: str, source: str) -> StudyConfig:
-    """Parse the text of a configuration; `source` names it in messages."""
+    """Parse the text of a configuration; messages contain `source`, the path of the text."""
     return parse_config(StudyConfig, tomllib.loads(text), source)

@@ -1,4 +1,8 @@
-"""Training runs of a study: strategies of the design, each with every seed."""
+"""Training runs of a study: each strategy of the design with each seed.
+
+A strategy combines one level of each of three factors: trainable modules, regularization,
+alignment.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -31,16 +35,16 @@ _MAY_CHANGE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRun:
-    """One configuration with one seed.
+    """Training run: one configuration with one seed.
 
     Attributes:
-        trainable: level of the trainable modules.
-        regularization: level of the regularization.
-        alignment: level of the alignment.
-        arm: for novel classes, what they are trained with: "text", "audio", "text+audio" or
-            "shuffled" (control with random answers); "" for strategies.
-        seed: of the training.
-        strategy: how the model is fine-tuned.
+        trainable: name of the level of trainable modules.
+        regularization: name of the level of regularization.
+        alignment: name of the level of alignment.
+        arm: for runs on novel classes, the modality of the training: "text", "audio", "text+audio"
+            or "shuffled" (control with random answers); "" for all other runs.
+        seed: seed of the training.
+        strategy: options of the fine-tuning.
     """
 
     trainable: str
@@ -52,7 +56,7 @@ class TrainingRun:
 
     @property
     def configuration(self) -> str:
-        """Name without the seed."""
+        """Name of the run without its seed."""
         if self.arm:
             return f"transfer--{self.arm}"
         return f"{self.trainable}--{self.regularization}--{self.alignment}"
@@ -64,7 +68,7 @@ class TrainingRun:
 
 
 def training_runs(study: StudyConfig) -> tuple[TrainingRun, ...]:
-    """Return all runs, seed by seed, so that an interrupted study has complete replicates.
+    """Return all runs, ordered by seed, so that an interrupted study has complete replicates.
 
     Raises:
         InvalidInputError: if two strategies have the same name.
@@ -86,9 +90,9 @@ def training_runs(study: StudyConfig) -> tuple[TrainingRun, ...]:
 
 
 def incompatibility(older: StudyConfig, newer: StudyConfig) -> str | None:
-    """Return why runs of one study cannot be continued by the other; None if they can.
+    """Return why a newer study cannot continue the runs of an older one; None if it can.
 
-    Seeds, strategies and the bootstrap may differ, unless a run of the same name has another
+    Seeds, strategies and the bootstrap may differ, but runs of the same name must have the same
     strategy.
     """
     for field in fields(StudyConfig):
@@ -143,7 +147,7 @@ def _run(
 
 
 def _transfer(study: StudyConfig) -> Iterator[TrainingRun]:
-    """Yield the arms of the novel classes: text, audio, both, and both with random answers."""
+    """Yield the runs on novel classes: text, audio, both, and both with random answers."""
     transfer = study.transfer
     if transfer is None:
         return

@@ -1,4 +1,4 @@
-"""Effects of the levels of a study, averaged over strategies, and correlations over runs."""
+"""Effects of each level of a factor, averaged over strategies, and rank correlations over runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from audioprobe.training.trainable import updates_language_model
 from audioprobe.types import Estimate
 
 CORRELATED: tuple[Measure, ...] = ("text loss", "in-domain AUC", "audio accuracy")
-_MIN_STRATEGIES = 4  # of a rank correlation
+_MIN_STRATEGIES = 4  # required for a rank correlation
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,11 @@ class FactorEffect:
     """Effect of a level on a measure, averaged over the levels of the other factors.
 
     Attributes:
-        measure: whose difference from before is explained.
-        effect: compared with `baseline`.
+        measure: measure; the effect is on its difference from the model before fine-tuning.
+        effect: estimated effect of the level, compared with `baseline`.
         baseline: first level of the factor for which the measure is defined.
-        corrected: p-value after Holm's correction over all levels of the measure.
+        corrected: p-value after Holm's correction over all levels of the measure; None if
+            undefined.
     """
 
     measure: Measure
@@ -53,13 +54,13 @@ class FactorEffect:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Spearman's rank correlation over runs; strategies are resampled with all their seeds.
+    """Spearman's rank correlation over runs; the bootstrap resamples strategies with all seeds.
 
     Attributes:
-        changed: what is correlated with the measure, such as "weight change: llm".
-        measure: its difference from before.
-        rho: the correlation.
-        n_runs: runs with both values.
+        changed: quantity that changed, such as "weight change: llm".
+        measure: measure whose difference from the model before fine-tuning is correlated.
+        rho: rank correlation.
+        n_runs: number of runs that have both values.
     """
 
     changed: str
@@ -73,12 +74,12 @@ def factor_effects(
 ) -> tuple[FactorEffect, ...]:
     """Estimate the effect of every level by least squares, measure by measure.
 
-    Strategies that do not train the language model cannot change text measures. Their zeros are
-    not evidence, so they are left out of text measures.
+    Strategies that do not train the language model cannot change text measures; their differences
+    are 0 by construction. They are therefore omitted from text measures.
 
     Args:
-        differences: of every strategy from the model before.
-        study: whose levels they have.
+        differences: differences of every strategy from the model before fine-tuning.
+        study: configuration of the study, which defines the levels.
     """
     effects: list[FactorEffect] = []
     for measure in MEASURES:
@@ -115,7 +116,7 @@ def factor_effects(
 def rank_correlations(
     table: StudyTable, differences: Sequence[PairedDifference], bootstrap: Bootstrap
 ) -> tuple[Correlation, ...]:
-    """Correlate changes of weights and representations with changes of measures, over runs."""
+    """Compute rank correlations of weight and representation changes with measures, over runs."""
     changed: dict[str, dict[tuple[object, ...], float]] = {}
     for (measure, *run), rows in group(table, ("measure", *FACTORS, "seed")).items():
         kind, _, name = str(measure).partition(": ")

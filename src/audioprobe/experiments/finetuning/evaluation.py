@@ -35,20 +35,20 @@ from audioprobe.training.questions import CAPTION_QUESTION
 from audioprobe.types import Clip, Decoding
 
 _BATCH_SIZE = 16
-_N_STATES = 12  # clips and passages whose hidden states are compared
-_DIGITS = 6  # of stored scores and log-odds
-_PER_SEQUENCE, _PER_BATCH = 8, 32  # questions
+_N_STATES = 12  # number of clips, and of passages, whose hidden states are compared
+_DIGITS = 6  # decimals of stored scores and log-odds
+_PER_SEQUENCE, _PER_BATCH = 8, 32  # number of questions
 _YES, _NO = "Yes.", "No."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelEvaluator:
-    """Evaluates models on the evaluation data of a study.
+    """Evaluator of models on the evaluation data of a study.
 
     Attributes:
-        study: extent of the evaluation.
+        study: configuration of the study.
         materials: clips, questions and texts.
-        scorer: compares captions with labels.
+        scorer: component that scores captions against labels.
         progress: called with the progress of each stage.
     """
 
@@ -58,7 +58,7 @@ class ModelEvaluator:
     progress: ProgressCallback = ignore_progress
 
     def labels(self) -> dict[str, tuple[str, ...]]:
-        """Return the labels that captions are scored against, by AUC measure."""
+        """Return the labels that captions are scored against, by measure of AUC."""
         return {
             _auc(name): tuple(
                 sorted({x for clip in self.materials.clips[name] for x in clip.labels or ()})
@@ -67,7 +67,7 @@ class ModelEvaluator:
         }
 
     def evaluate_all(self, model: LTUCheckpoint) -> list[Measurement]:
-        """Measure captions, text loss and the concept probe.
+        """Measure caption scores, text losses and the answers to the concept probe.
 
         Raises:
             TrainingError: if the text loss is not finite.
@@ -93,7 +93,7 @@ class ModelEvaluator:
         return [*captions, *texts, *score_yes_no(model, self.materials.probe, self.progress)]
 
     def evaluate_novel_classes(self, model: LTUCheckpoint) -> list[Measurement]:
-        """Measure answers about novel classes; none if the study has none."""
+        """Measure the answers about novel classes; return [] if the study has no novel classes."""
         probe = self.materials.novel_probe
         if probe is None:
             return []
@@ -151,16 +151,16 @@ def score_yes_no(
     progress: ProgressCallback = ignore_progress,
     prefix: str = "",
 ) -> Iterator[Measurement]:
-    """Measure the log-odds of "Yes." over "No." for every question, in batches.
+    """Yield the log-odds of "Yes." over "No." for every question, computed in batches.
 
-    Compared are the first tokens in which both answers differ. `ConceptProbe` compares whole
-    answers of any model, one prompt after the other, and is slower.
+    Only the first token that differs between both answers is compared. `ConceptProbe` compares
+    whole answers and supports any model, but processes one prompt at a time and is slower.
 
     Args:
-        model: that is asked.
-        probe: yes/no questions in text and about clips; those about identity are left out.
+        model: model that is asked.
+        probe: yes/no questions in text and about clips; questions about identity are skipped.
         progress: called after every batch.
-        prefix: of the measure.
+        prefix: prefix of the measure's name.
     """
     questions = [q for q in probe.questions if q.pair.relation != "identity"]
     questions.sort(key=lambda question: question.clip)
@@ -185,7 +185,7 @@ def score_yes_no(
 def _log_odds(
     model: LTUCheckpoint, questions: Sequence[ProbeQuestion], audio: dict[str, Tensor]
 ) -> list[float]:
-    """Return one number per question; either all of them are about clips, or none."""
+    """Return the log-odds of each question; all questions must be about clips, or none."""
     yes, no = (continuation_ids(model.tokenizer, text) for text in (_YES, _NO))
     n_shared = next(n for n, (a, b) in enumerate(zip(yes, no, strict=False)) if a != b)
     examples = []
@@ -201,7 +201,7 @@ def _log_odds(
 
 
 def _answer(question: ProbeQuestion, log_odds: float | None, prefix: str) -> Measurement:
-    """Return the measurement, undefined for failures, ties and values that are not finite."""
+    """Return the measurement; its value is None for failures, ties and non-finite log-odds."""
     pair = question.pair
     if log_odds is None or most_likely_option((log_odds, 0.0)) is None:
         log_odds = None
@@ -216,7 +216,7 @@ def _answer(question: ProbeQuestion, log_odds: float | None, prefix: str) -> Mea
 
 
 def _auc(name: str) -> str:
-    """Return the measure of an evaluation set."""
+    """Return the name of the AUC measure of an evaluation set."""
     return f"{name.replace('_', '-')} AUC"
 
 

@@ -1,4 +1,4 @@
-"""Trains and evaluates the runs of a fine-tuning study."""
+"""Train and evaluate the runs of a fine-tuning study."""
 
 import shutil
 import time
@@ -32,14 +32,15 @@ _TRAINING, _SPECTROGRAMS, _STATES = "training", "spectrograms", "before.npz"
 
 @dataclass(frozen=True, eq=False)
 class RunExecutor:
-    """Trains and evaluates the runs of a study.
+    """Executor that trains and evaluates the runs of a study.
 
-    Processes that accelerate started together train each model together; the first one evaluates.
+    If accelerate started several processes, all of them train each model together, and the first
+    process evaluates the model.
 
     Attributes:
-        study: the configuration.
+        study: configuration of the study.
         materials: clips, questions and texts.
-        folder: of the study.
+        folder: folder of the study.
         progress: called with the progress of each stage.
     """
 
@@ -50,7 +51,7 @@ class RunExecutor:
 
     @property
     def store(self) -> RunStore:
-        """Results of the finished runs."""
+        """Store of the results of finished runs."""
         return RunStore(self.folder)
 
     @property
@@ -82,7 +83,7 @@ class RunExecutor:
             return self.store.read(BEFORE)
 
     def __call__(self, run: TrainingRun) -> RunResult:
-        """Return the stored result of a run, or train and evaluate it."""
+        """Return the result of a run; train and evaluate the run if no result is stored."""
         if self.store.has(run.name):
             return self.store.read(run.name)
         started_at = time.perf_counter()
@@ -160,7 +161,7 @@ class RunExecutor:
 
     @cached_property
     def _scorer(self) -> Scorer:
-        """The scorer; its embedder is loaded once for all runs."""
+        """Scorer of captions; it is loaded once for all runs."""
         return load("scorer", self.study.scorer.name, **self.study.scorer.options)
 
     def _model(self) -> LTUCheckpoint:

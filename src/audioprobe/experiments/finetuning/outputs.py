@@ -1,4 +1,4 @@
-"""Files that a fine-tuning study writes."""
+"""Write the output files of a fine-tuning study."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ REPORT, SUMMARY = "report.html", "summary.md"
 
 
 def write_outcome(record: StudyRecord, folder: Path, name: str) -> StudySummary:
-    """Write the report, a Markdown summary and one LaTeX file per table.
+    """Write the report, a Markdown summary and one LaTeX file per table; return all results.
 
     Args:
         record: results of the finished runs.

@@ -37,7 +37,7 @@ from audioprobe.types import Estimate
 
 
 def study_page(summary: StudySummary, name: str) -> Page:
-    """Return all sections that have content; `name` is part of the title."""
+    """Return the page with all sections that have content; `name` is part of its title."""
     sections = [
         Section("Conclusions", _conclusions(summary), _CONCLUSIONS),
         Section("Before fine-tuning", _grids(("All measures", before_table(summary))), _BEFORE),
@@ -58,7 +58,7 @@ def study_page(summary: StudySummary, name: str) -> Page:
 
 
 def progress_text(summary: StudySummary) -> str:
-    """Return how many runs have finished, and how many of them failed."""
+    """Return a sentence with the number of runs that have finished and that failed."""
     n, planned, n_failed = len(summary.record.runs), summary.n_planned, len(summary.failures)
     failed = f", {n_failed} of them failed" if n_failed else ""
     incomplete = "; all results are preliminary" if n < planned else ""
@@ -66,7 +66,7 @@ def progress_text(summary: StudySummary) -> str:
 
 
 def settings_table(summary: StudySummary) -> Table:
-    """Return the settings that the numbers depend on, and the duration of the study."""
+    """Return a table of the settings that results depend on, and of the duration of the study."""
     study, runs = summary.record.study, summary.record.runs
     model, bootstrap = study.model, study.bootstrap
     subsets: dict[str, ClipSubset | None] = {name: getattr(study, name) for name in CLIP_SETS}
@@ -103,7 +103,7 @@ def _subset(subset: ClipSubset) -> str:
 
 
 def _grids(*named: tuple[str, Table]) -> list[Item]:
-    """Return the tables that have rows."""
+    """Return the tables that have rows as items of the page."""
     return [DataGrid(name, table) for name, table in named if table.rows]
 
 

@@ -1,4 +1,4 @@
-"""Runs a fine-tuning study; finished runs are stored, and an interrupted study continues."""
+"""Run a fine-tuning study; finished runs are stored, so an interrupted study can continue."""
 
 import json
 import os
@@ -35,11 +35,11 @@ FORMAT = 2
 
 
 class FinetuningRun:
-    """A study that is ready to run.
+    """A study that is ready to start: clips and texts are loaded, models are not.
 
     Args:
-        config: the study.
-        text: text of the configuration, which is stored in the folder.
+        config: configuration of the study.
+        text: text of the configuration, which is stored in the folder of the study.
 
     Attributes:
         runs: all training runs, in order.
@@ -66,17 +66,19 @@ class FinetuningRun:
         """Train and evaluate all runs that are not finished.
 
         Args:
-            folder: of the study; an interrupted study continues.
+            folder: folder of the study; an interrupted study continues.
             progress: called with the progress of each stage.
-            n_workers: parallel training runs, one process each; they share the cores.
-            max_runs: maximum number of runs in this call; 0 means no limit.
+            n_workers: number of parallel training runs, each in its own process; they share the CPU
+                cores.
+            max_runs: maximum number of training runs in this call; 0 means no limit.
 
         Returns:
-            The model before fine-tuning, then all finished runs, in the order of the design.
+            The result of the model before fine-tuning, then those of all finished runs, in the
+            order of the design.
 
         Raises:
             InvalidInputError: if the folder contains an incompatible study or is in use by another
-                process, or `n_workers` is below 1. A study with additional seeds or strategies is
+                process, or `n_workers` is below 1. A study that only adds seeds or strategies is
                 compatible.
             AudioProbeError: if the model cannot be loaded or evaluated.
         """
@@ -108,7 +110,7 @@ class FinetuningRun:
     def _train(
         self, executor: RunExecutor, remaining: Sequence[int], n_workers: int
     ) -> Iterator[str]:
-        """Yield the names of the runs as they finish."""
+        """Train the remaining runs, and yield the name of each run when it finishes."""
         if n_workers == 1:
             for number in remaining:
                 yield executor(self.runs[number]).name
@@ -124,7 +126,7 @@ class FinetuningRun:
                 yield task.result()
 
     def _open(self, folder: Path) -> AbstractContextManager[object]:
-        """Lock the folder in the main process, and check that it belongs to this study."""
+        """Lock the folder (main process only), and check that it belongs to this study."""
         if not get_accelerator().is_main_process:
             return nullcontext()
         return open_run(
@@ -140,7 +142,7 @@ class FinetuningRun:
         )
 
     def _refused(self, older: str) -> str | None:
-        """Return why a study with an older configuration cannot be continued, or None."""
+        """Return why a study with an older configuration cannot be continued; None if it can."""
         try:
             study = parse_study(older, "the older study")
         except InvalidInputError as error:

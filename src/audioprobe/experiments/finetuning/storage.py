@@ -1,7 +1,7 @@
-"""Results of training runs, stored as one file per run and read as one tidy table.
+"""Store results as one file per training run, and read them as one tidy table.
 
-`pandas.DataFrame(record.table())` gives a data frame with the fields of `MeasurementRow` as
-columns.
+The tidy table has one row per measurement. `pandas.DataFrame(record.table())` converts it to a data
+frame whose columns are the fields of `MeasurementRow`.
 """
 
 import json
@@ -22,7 +22,7 @@ BEFORE = "before"
 """Name of the run that evaluates the model before fine-tuning."""
 
 AUDIO_CONCEPTS = "audio_concepts"
-"""Manifest key: ids of the concepts whose novel classes are trained with audio."""
+"""Key of the manifest for the ids of the concepts that novel classes are trained with in audio."""
 
 RUNS = "runs"
 IN_AUDIO, NOT_IN_AUDIO = "trained in audio", "not trained in audio"
@@ -33,16 +33,19 @@ class Measurement:
     """One measurement of a run.
 
     Attributes:
-        measure: one of `comparison.MEASURES`, "novel-class text accuracy", "novel-class audio
-            accuracy", "training loss", "weight change: MODULE" (relative to the norm before) or
-            "similarity: CONDITION" (linear CKA of a layer with itself before).
-        item: clip, passage, question, step or layer; the same in all runs.
-        cluster: what is resampled: the concept of a question, else the item.
-        value: for an AUC, the score of each label; for a passage, its negative log-likelihood in
-            nats; for a yes/no question, the log-odds of yes in nats; None if undefined.
-        reference: for an AUC, 1 for each label of the clip, else 0; for a passage, its tokens; for
-            a question, 1 if yes is correct, else 0; for weights, the norm of their change.
-        text: the caption, the clip of a question, or the cause of a failure.
+        measure: name of the measure: one of `comparison.MEASURES`, "novel-class text accuracy",
+            "novel-class audio accuracy", "training loss", "weight change: MODULE" (relative to the
+            norm before) or "similarity: CONDITION" (linear CKA of a layer with the same layer
+            before).
+        item: clip, passage, question, step or layer that was measured; the same in all runs.
+        cluster: unit of resampling: the concept of a question; for all other items, the item.
+        value: measured value: for an AUC, the score of each label; for a passage, its negative
+            log-likelihood in nats; for a yes/no question, the log-odds of yes in nats; None if
+            undefined.
+        reference: value to compare with: for an AUC, 1 for each label of the clip, else 0; for a
+            passage, its number of tokens; for a question, 1 if yes is correct, else 0; for weights,
+            the norm of their change.
+        text: caption, clip of a question, or cause of a failure.
     """
 
     measure: str
@@ -58,14 +61,14 @@ class RunResult:
     """Result of a training run, or of the model before fine-tuning.
 
     Attributes:
-        name: of the run.
-        trainable: level of the trainable modules; "" before fine-tuning.
-        regularization: level of the regularization.
-        alignment: level of the alignment.
-        arm: for novel classes, what they are trained with; "" for strategies.
-        seed: of the training; None before fine-tuning.
-        labels: names of the scored labels, by AUC measure.
-        measurements: all of them; none if the run failed.
+        name: name of the run.
+        trainable: name of the level of trainable modules; "" before fine-tuning.
+        regularization: name of the level of regularization.
+        alignment: name of the level of alignment.
+        arm: for runs on novel classes, the modality of the training; "" for all other runs.
+        seed: seed of the training; None before fine-tuning.
+        labels: names of the scored labels, by measure of AUC.
+        measurements: all measurements; empty if the run failed.
         stopped_early: whether the training ended before its last step.
         seconds: duration of training and evaluation.
         failure: cause of a failure; "" if the run succeeded.
@@ -85,16 +88,16 @@ class RunResult:
 
     @property
     def strategy(self) -> tuple[str, str, str]:
-        """Levels of the three factors."""
+        """Levels of the three factors: trainable modules, regularization and alignment."""
         return self.trainable, self.regularization, self.alignment
 
 
 class MeasurementRow(NamedTuple):
     """A row of the tidy table.
 
-    Attributes are those of the run (`phase` is "before" or "after" fine-tuning) and of the
-    `Measurement`, except that the value of a question is 1 for a correct and 0 for a wrong answer.
-    `subset` is the group of concepts that a comparison distinguishes, or "".
+    The fields are those of the run and of the `Measurement`, except that the `value` of a question
+    is 1 for a correct and 0 for a wrong answer. `phase` is "before" or "after" fine-tuning.
+    `subset` is the group of concepts that a comparison distinguishes; "" if there is none.
     """
 
     run: str
@@ -117,7 +120,7 @@ StudyTable: TypeAlias = Sequence[MeasurementRow]
 
 @dataclass(frozen=True, slots=True)
 class RunStore:
-    """Results in a study folder, one JSON file per run."""
+    """Store of results in a study folder, one JSON file per run."""
 
     folder: Path
 
@@ -147,7 +150,7 @@ class RunStore:
         atomic_write(path, to_json(result, indent=None) + "\n")
 
     def finished(self, runs: Sequence[TrainingRun]) -> Iterator[RunResult]:
-        """Yield the results of those runs that are finished, in order."""
+        """Iterate over the results of the finished runs among `runs`, in order."""
         return (self.read(run.name) for run in runs if self.has(run.name))
 
     def _path(self, name: str) -> Path:
@@ -156,14 +159,14 @@ class RunStore:
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """Everything a report is computed from.
+    """Stored results of a study, from which reports are computed.
 
     Attributes:
-        study: the configuration.
-        before: the model before fine-tuning.
-        runs: finished training runs, in the order of the design.
-        audio_concepts: ids of the concepts that paired questions are about, and whose novel classes
-            are trained with audio.
+        study: configuration of the study.
+        before: result of the model before fine-tuning.
+        runs: results of the finished training runs, in the order of the design.
+        audio_concepts: ids of the concepts in paired questions; novel classes are trained in audio
+            with these concepts only.
     """
 
     study: StudyConfig
@@ -172,7 +175,7 @@ class StudyRecord:
     audio_concepts: frozenset[str]
 
     def table(self) -> StudyTable:
-        """Return every defined measurement of every run, with the modality gaps."""
+        """Return one row per defined measurement of every run, including the modality gaps."""
         return [
             row
             for result in (self.before, *self.runs)
@@ -181,10 +184,10 @@ class StudyRecord:
 
 
 def read_record(folder: str | Path) -> StudyRecord:
-    """Read a study from its folder; neither audio nor a model is needed.
+    """Read a study from its folder; audio files and models are not needed.
 
     Args:
-        folder: output folder of a study. Incomplete studies are read with the runs finished so far.
+        folder: folder of a study. An incomplete study is read with the runs finished so far.
 
     Raises:
         InvalidInputError: if the folder does not contain a study, or the model before fine-tuning
@@ -210,13 +213,13 @@ def read_record(folder: str | Path) -> StudyRecord:
 
 
 def select(table: StudyTable, **columns: object) -> StudyTable:
-    """Return the rows with these values; a tuple of values accepts each of them."""
+    """Return the rows with the given column values; a tuple accepts each of its values."""
     values = {name: v if isinstance(v, tuple) else (v,) for name, v in columns.items()}
     return [row for row in table if all(getattr(row, name) in v for name, v in values.items())]
 
 
 def group(table: StudyTable, by: Iterable[str]) -> dict[tuple[str | int | None, ...], StudyTable]:
-    """Return the rows by their values of some columns, in the order of first appearance."""
+    """Group the rows by their values in some columns, in the order of first appearance."""
     places = [MeasurementRow._fields.index(name) for name in by]
     groups: dict[tuple[object, ...], list[MeasurementRow]] = {}
     for row in table:

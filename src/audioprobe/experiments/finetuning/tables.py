@@ -16,11 +16,11 @@ from audioprobe.types import Estimate
 
 MISSING = "–"
 SHOWN = ("in-domain AUC", "text loss", "text accuracy", "audio accuracy")
-"""Measures that fit a terminal."""
+"""Main measures, few enough for a terminal."""
 
 
 def before_table(summary: StudySummary) -> Table:
-    """Return the measures of the model before fine-tuning."""
+    """Return a table of all measures of the model before fine-tuning."""
     rows = [
         (measure, _estimate(summary.before.get(measure)), DESCRIPTIONS[measure])
         for measure in MEASURES
@@ -29,7 +29,7 @@ def before_table(summary: StudySummary) -> Table:
 
 
 def strategies_table(summary: StudySummary) -> Table:
-    """Return a row per strategy: its differences from before, and how its runs ended."""
+    """Return a table with one row per strategy: differences from before, outcome of runs."""
     rows = []
     for number, strategy in enumerate(summary.strategies, 1):
         runs = [run for run in summary.record.runs if not run.arm and run.strategy == strategy]
@@ -46,7 +46,7 @@ def strategies_table(summary: StudySummary) -> Table:
 
 
 def seeds_table(summary: StudySummary) -> Table:
-    """Return a row per run of a strategy: its differences from before."""
+    """Return a table with one row per strategy and seed: differences from before."""
     numbers = {strategy: n for n, strategy in enumerate(summary.strategies, 1)}
     rows = []
     for run in sorted(summary.record.runs, key=lambda run: numbers.get(run.strategy, 0)):
@@ -64,7 +64,7 @@ def seeds_table(summary: StudySummary) -> Table:
 
 
 def ablations_table(summary: StudySummary) -> Table:
-    """Return a row per measure and pair of strategies that differ in one factor."""
+    """Return a table with one row per measure and pair of strategies that differ in one factor."""
     header = (
         "measure",
         "factor",
@@ -91,7 +91,7 @@ def ablations_table(summary: StudySummary) -> Table:
 
 
 def effects_table(summary: StudySummary) -> Table:
-    """Return a row per measure and level of a factor, compared with the baseline level."""
+    """Return a table with one row per measure and level, compared with the baseline level."""
     header = ("measure", "factor", "level", "baseline", "effect", "p", "p, corrected", "runs")
     rows = [
         (
@@ -112,7 +112,7 @@ def effects_table(summary: StudySummary) -> Table:
 
 
 def correlations_table(summary: StudySummary) -> Table:
-    """Return a row per change of weights or representations and measure."""
+    """Return a table with one row per measure and change of weights or representations."""
     rows = [
         (row.changed, row.measure, _estimate(row.rho), str(row.n_runs))
         for row in summary.correlations
@@ -121,7 +121,7 @@ def correlations_table(summary: StudySummary) -> Table:
 
 
 def drift_table(summary: StudySummary) -> Table:
-    """Return a row per strategy: relative change of weights, and similarity of representations."""
+    """Return a table with one row per strategy: weight change, similarity of representations."""
     means = drift(summary)
     names = tuple(dict.fromkeys(name for values in means.values() for name in values))
     names = tuple(sorted(names, key=lambda name: name.startswith("similarity")))
@@ -152,7 +152,7 @@ def drift(summary: StudySummary) -> dict[tuple[str, ...], dict[str, float]]:
 
 
 def transfer_table(summary: StudySummary) -> Table:
-    """Return a row per arm, condition and subset of concepts of the novel classes."""
+    """Return a table of accuracy on novel classes, by training arm, condition and concepts."""
     header = (
         "trained with",
         "evaluated in",
@@ -185,7 +185,7 @@ def transfer_table(summary: StudySummary) -> Table:
 
 
 def generalization_table(summary: StudySummary) -> Table:
-    """Return a row per strategy with paired questions, condition and subset of concepts."""
+    """Return a table of accuracy after paired questions, by strategy, condition and concepts."""
     header = (
         *FACTORS,
         "evaluated in",
@@ -214,12 +214,12 @@ def generalization_table(summary: StudySummary) -> Table:
 
 
 def failures_table(summary: StudySummary) -> Table:
-    """Return a row per failed run, with its cause."""
+    """Return a table with one row per failed run: name and cause."""
     return Table(("run", "cause"), summary.failures)
 
 
 def headline(summary: StudySummary) -> Table:
-    """Return what fits a terminal: the model before, and the change of every strategy."""
+    """Return a small table for a terminal: the model before, and the change of every strategy."""
     before = ("before", *(_estimate(summary.before.get(measure)) for measure in SHOWN))
     rows = [
         (", ".join(s), *(_change(summary.changes[s].get(measure)) for measure in SHOWN))
@@ -229,7 +229,7 @@ def headline(summary: StudySummary) -> Table:
 
 
 def condition(difference: PairedDifference) -> str:
-    """Return "text" or "audio": the condition of an accuracy."""
+    """Return the condition of an accuracy: "text" or "audio"."""
     return "text" if "text" in difference["measure"] else "audio"
 
 
@@ -257,7 +257,7 @@ def _estimate(estimate: Estimate | None) -> str:
 
 
 def _signed(estimate: Estimate) -> str:
-    """Return a difference with its sign, which a level does not have."""
+    """Format a difference with an explicit sign."""
     text = _estimate(estimate)
     return text if estimate.value is None or text.startswith("-") else f"+{text}"
 
