@@ -60,7 +60,7 @@ def test_macro_mean_does_not_depend_on_label_order(values: list[float], random: 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_macro_mean_rejects_nan_and_infinity(value: float) -> None:
-    with pytest.raises(InvalidInputError, match="or None where one is undefined"):
+    with pytest.raises(InvalidInputError, match="or None for undefined values"):
         macro((0.5, value))
 
 

@@ -107,7 +107,7 @@ def test_undefined_statistic_has_no_value_and_single_group_no_interval() -> None
     [
         (lambda: Bootstrap(n_resamples=0), "n_resamples >= 1"),
         (lambda: Bootstrap(level=1.0), "0 < level < 1"),
-        (lambda: Bootstrap(method="normal"), "percentile or"),  # type: ignore[arg-type]
+        (lambda: Bootstrap(method="normal"), "'percentile' or"),  # type: ignore[arg-type]
         (lambda: Bootstrap().estimate(mean([1.0, 2.0]), 2, groups=["a"]), "2 items, got 1"),
         (
             lambda: Bootstrap().estimate(mean([1.0, 2.0]), 2, groups="aa", strata="xy"),

@@ -210,7 +210,7 @@ def test_invalid_designs_are_rejected() -> None:
         main_effects(single, [1.0, 2.0], baseline={"x": "a"}, blocks=[0])
     with pytest.raises(InvalidInputError, match="a unit for each of 2 runs, got 1"):
         main_effects(single, [1.0, 2.0], baseline={"x": "a"}, units=[0])
-    with pytest.raises(InvalidInputError, match="none infinite"):
+    with pytest.raises(InvalidInputError, match="no infinite value"):
         main_effects(single, [1.0, math.inf], baseline={"x": "a"})
     with pytest.raises(InvalidInputError, match="at least one factor"):
         main_effects({}, [1.0], baseline={})

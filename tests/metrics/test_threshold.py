@@ -176,7 +176,7 @@ def test_thresholds_that_are_not_finite_are_rejected(value: float) -> None:
 
 
 def test_tuned_thresholds_need_a_split_name_and_labels() -> None:
-    with pytest.raises(InvalidInputError, match="Name the split"):
+    with pytest.raises(InvalidInputError, match="name of the split"):
         TunedThreshold.fit(TARGETS, SCORES, on="")
     with pytest.raises(InvalidInputError, match="at least one label"):
         TunedThreshold((), on="valid")

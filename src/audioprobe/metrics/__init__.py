@@ -1,8 +1,8 @@
-"""Metrics, intervals and tests: pure functions of arrays.
+"""Metrics, confidence intervals and statistical tests, as pure functions of arrays.
 
 Conventions:
     Targets come first, then scores or predictions: shape (n_clips,) for one label, (n_clips,
-    n_labels) for several. Higher scores mean "more likely present". An undefined number is None and
+    n_labels) for several. Higher scores mean "more likely present". An undefined result is None and
     is counted, never replaced by 0, -1 or NaN. Each module states its own conventions.
 """
 

@@ -1,13 +1,13 @@
-"""Metrics of several labels: per label, macro means and micro averages.
+"""Metrics for several labels: one value per label, macro averages and micro averages.
 
 Conventions:
     Targets (True/False or 1/0) and scores (finite floats) have shape (n_clips, n_labels). Invalid
     arrays raise `InvalidInputError`.
 
-    A macro mean is taken over the labels whose metric is defined, and the estimate counts the
-    others. LTU's script instead counts such a label as an AUC of -1. A micro average pools all
-    pairs of clip and label, so that frequent labels dominate it; it needs scores of all labels on
-    one scale.
+    A macro average is the mean over the labels whose metric is defined; the estimate counts the
+    labels whose metric is undefined. LTU's script instead counts an undefined label as an AUC of
+    -1. A micro average pools all pairs of clip and label, so that frequent labels dominate it; the
+    scores of all labels must be on the same scale.
 """
 
 import math
@@ -27,10 +27,10 @@ Metric: TypeAlias = Callable[[BoolArray, FloatArray], float | None]
 def per_label(
     metric: Metric, targets: npt.ArrayLike, scores: npt.ArrayLike
 ) -> tuple[float | None, ...]:
-    """Return a metric of each label, such as `roc_auc`; None where it is undefined.
+    """Return the value of a metric for each label; None where the metric is undefined.
 
     Args:
-        metric: function of the targets and the scores of one label.
+        metric: function of the targets and the scores of one label, such as `roc_auc`.
         targets: shape (n_clips, n_labels); True or 1 where the label is present.
         scores: shape (n_clips, n_labels), finite.
     """
@@ -39,7 +39,9 @@ def per_label(
 
 
 def macro(values: Sequence[float | None]) -> Estimate:
-    """Return the mean over labels with a value; `n` counts them, `n_undefined` the others.
+    """Return the mean of the values that are not None.
+
+    `n` of the result counts the labels with a value, `n_undefined` the labels without a value.
 
     Raises:
         InvalidInputError: if a value is NaN or infinite; undefined values must be None.
@@ -47,7 +49,7 @@ def macro(values: Sequence[float | None]) -> Estimate:
     defined = [value for value in values if value is not None]
     if not all(map(math.isfinite, defined)):
         raise InvalidInputError(
-            f"A macro mean needs finite values, or None where one is undefined, got {values}."
+            f"Expected finite values, or None for undefined values, in a macro mean, got {values}."
         )
     return Estimate(
         value=math.fsum(defined) / len(defined) if defined else None,
@@ -60,14 +62,17 @@ def macro(values: Sequence[float | None]) -> Estimate:
 def micro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
     """Return the ROC AUC over all pairs of clip and label; `n` counts the pairs.
 
-    The value is None, and `n_undefined` counts the pairs, without positives or negatives.
+    If there are no positives or no negatives, the value is None and `n_undefined` counts the pairs.
     """
     present, values = validate(targets, scores, n_dimensions=2)
     return micro_estimate(roc_auc(present.ravel(), values.ravel()), present.size)
 
 
 def micro_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
-    """Return the average precision over all pairs of clip and label; None without positives."""
+    """Return the average precision over all pairs of clip and label.
+
+    If there are no positives, the value is None and `n_undefined` counts the pairs.
+    """
     present, values = validate(targets, scores, n_dimensions=2)
     return micro_estimate(average_precision(present.ravel(), values.ravel()), present.size)
 

@@ -2,15 +2,15 @@
 
 Conventions:
     A statistic is a function of counts, shape (n_resamples, n_items): how often each item is in a
-    resample. It returns shape (n_resamples,), NaN where a resample leaves it undefined; such
-    resamples are left out of the interval and counted in its method. Statistics of the same counts
-    are paired.
+    resample. It returns an array of shape (n_resamples,), with NaN for each resample in which the
+    statistic is undefined. Such resamples are excluded from the interval, and the `method` of the
+    estimate states their number. Two statistics that are computed from the same counts are paired.
 
     Items of a group (a site, a recorder, a concept) are not independent and are drawn together: the
     interval generalises to other groups, not to other items of the same groups.
 
     Values and intervals are rounded to `DECIMALS`: processors add the terms of a sum in different
-    orders, and differences below that digit must not decide whether an interval contains 0.
+    orders, and such rounding errors must not decide whether an interval contains 0.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -28,9 +28,9 @@ Statistic: TypeAlias = Callable[[Float64Array], Float64Array]
 Method = Literal["percentile", "bca"]
 
 DECIMALS = 12
-"""Statistics of resamples are equal if they agree to this number of decimals."""
+"""Number of decimals to which values and intervals are rounded."""
 
-_CHUNK = 4_000_000  # counts in memory at once
+_CHUNK = 4_000_000  # largest number of counts in memory
 _NORMAL = NormalDist()
 
 
@@ -39,11 +39,12 @@ class Bootstrap:
     """Settings of bootstrap confidence intervals.
 
     Attributes:
-        n_resamples: number of resamples; 2,000 settle the second digit of a 95 % interval.
+        n_resamples: number of resamples; with 2,000, the first two digits of a 95 % interval hardly
+            depend on the seed.
         level: confidence level, in (0, 1).
         method: "percentile" takes quantiles of the resamples; "bca" corrects them for bias and
-            acceleration (Efron 1987), for which each group is also left out once.
-        seed: of the resamples.
+            acceleration (Efron 1987), and also computes the statistic without each group.
+        seed: random seed of the resamples.
     """
 
     n_resamples: int = 2000
@@ -54,8 +55,9 @@ class Bootstrap:
     def __post_init__(self) -> None:
         if self.n_resamples < 1 or not 0 < self.level < 1 or self.method not in get_args(Method):
             raise InvalidInputError(
-                "A bootstrap needs n_resamples >= 1, 0 < level < 1 and the method percentile or "
-                f"bca, got {self.n_resamples}, {self.level} and {self.method!r}."
+                "A bootstrap needs n_resamples >= 1, 0 < level < 1 and method 'percentile' or "
+                f"'bca', got n_resamples={self.n_resamples}, level={self.level} and "
+                f"method={self.method!r}."
             )
 
     def estimate(
@@ -69,28 +71,30 @@ class Bootstrap:
         point: Estimate | None = None,
         unit: str = "",
     ) -> Estimate:
-        """Return a statistic of all items with its confidence interval.
+        """Return the value of a statistic over all items, with its confidence interval.
 
         Args:
-            statistic: function of counts, see the conventions of the module.
+            statistic: function of counts; see the conventions of the module.
             n_items: number of items.
             groups: group of each item; None makes each item its own group.
             strata: stratum of each item. Each resample has the original number of groups of every
-                stratum, so that none lacks a rare class. Strata of a single group are merged.
-            present: whether each item has each label, shape (n_items,) or (n_items, n_labels), for
-                a statistic of labels; None for others.
-            point: estimate whose `n` and `n_undefined` the result has, such as a macro mean, which
-                counts labels; None counts the items.
-            unit: name of the groups in the plural; "" is "groups", or "items" without groups.
+                stratum, so that no resample lacks a rare class. Strata with a single group are
+                merged.
+            present: whether each item has each label, shape (n_items,) or (n_items, n_labels), if
+                the statistic depends on labels; otherwise None.
+            point: estimate from which `n` and `n_undefined` of the result are copied, such as a
+                macro mean, which counts labels; None counts the items.
+            unit: plural name of the groups; "" means "groups", or "items" if `groups` is None.
 
         Returns:
-            The value is None without items, or if their statistic is undefined. There is no
-            interval, and `method` says why, for a single group, if no label of `present` is both
-            present and absent in two groups, or if more than half of the resamples are undefined.
+            An estimate. Its value is None if there are no items or the statistic is undefined. It
+            has no interval, and `method` states the reason, if there is a single group, if no label
+            of `present` occurs in at least two groups and is absent in at least two, or if more
+            than half of the resamples are undefined.
 
         Raises:
-            InvalidInputError: if groups or strata are not one per item, or a group is in two
-                strata.
+            InvalidInputError: if the number of groups or strata differs from the number of items,
+                or a group is in two strata.
         """
         n, n_undefined_items = (point.n, point.n_undefined) if point else (n_items, 0)
         if not n_items:
@@ -130,7 +134,7 @@ class Bootstrap:
     def _interval(
         self, statistic: Statistic, sampler: "_Sampler", value: float
     ) -> tuple[float, float, str] | str:
-        """Both ends and a text of the settings, or the reason why there is no interval."""
+        """Return both ends and a text of the settings, or the reason why there is no interval."""
         chunks = sampler.resamples(self.n_resamples, self.seed)
         resampled = np.concatenate([statistic(counts) for counts in chunks]).round(DECIMALS)
         defined = resampled[~np.isnan(resampled)]
@@ -153,17 +157,16 @@ class Bootstrap:
         groups: Sequence[Hashable] | None = None,
         strata: Sequence[Hashable] | None = None,
     ) -> Iterator[Float64Array]:
-        """Yield the counts in chunks of shape (n, n_items), `n_resamples` rows in total.
+        """Yield the counts of the items in chunks of shape (n, n_items).
 
-        Raises:
-            InvalidInputError: as `estimate`.
+        All chunks together have `n_resamples` rows. See `estimate` for arguments and errors.
         """
         return _Sampler.of(grouped(n_items, groups), strata).resamples(self.n_resamples, self.seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sampler:
-    """Draws groups of items, separately in each stratum."""
+    """Random drawing of groups of items, separately in each stratum."""
 
     grouping: Grouping
     strata: tuple[np.ndarray, ...]
@@ -178,7 +181,7 @@ class _Sampler:
         return f"{self.grouping}{merged}"
 
     def resamples(self, n: int, seed: int) -> Iterator[Float64Array]:
-        """Counts in chunks; the draws depend neither on the chunk size nor on other strata."""
+        """Yield counts in chunks; the draws do not depend on the chunk size or on other strata."""
         rngs = [np.random.default_rng([seed, number]) for number in range(len(self.strata))]
         for n_rows in self._chunk_sizes(n):
             counts = np.zeros((n_rows, self.grouping.n_groups))
@@ -188,7 +191,7 @@ class _Sampler:
             yield counts[:, self.grouping.of_item]
 
     def leave_one_out(self) -> Iterator[Float64Array]:
-        """Counts without each group in turn, in chunks."""
+        """Yield, in chunks, one row of counts per group, in which the items of the group are 0."""
         start = 0
         for n_rows in self._chunk_sizes(self.grouping.n_groups):
             removed = np.arange(start, start + n_rows)[:, None]
@@ -204,9 +207,9 @@ class _Sampler:
 def _bca_quantiles(
     ends: tuple[float, float], value: float, resampled: Float64Array, jackknife: Float64Array
 ) -> tuple[float, float]:
-    """The quantiles to take instead of `ends`, by bias and acceleration (Efron 1987)."""
+    """Return the quantiles to use instead of `ends`, from bias and acceleration (Efron 1987)."""
     below = float(np.mean(resampled < value) + np.mean(resampled == value) / 2)
-    # 0 and 1 have no normal score: keep half a resample on either side.
+    # The normal quantile is infinite at 0 and 1: stay half a resample away from both.
     margin = 0.5 / len(resampled)
     bias = _NORMAL.inv_cdf(min(max(below, margin), 1 - margin))
     influence = np.nanmean(jackknife) - jackknife[~np.isnan(jackknife)]

@@ -21,11 +21,11 @@ from audioprobe.types import BoolArray, Float64Array, FloatArray
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """Items with similar probabilities.
+    """Summary of the items whose predicted probability lies in one interval.
 
     Attributes:
-        low: lower edge, which belongs to the bin.
-        high: upper edge, which belongs to the last bin only.
+        low: lower edge, inclusive.
+        high: upper edge, exclusive except in the last bin.
         n: number of items, at least 1.
         mean_probability: mean predicted probability, in [0, 1].
         positive_rate: share of positives, in [0, 1].
@@ -43,7 +43,7 @@ class Platt:
     """Platt scaling: probability = 1 / (1 + exp(-slope * score - offset)) (Platt 1999).
 
     Attributes:
-        slope: above 0 if higher scores mean "more likely present".
+        slope: positive if higher scores mean "more likely present".
         offset: log-odds at a score of 0.
     """
 
@@ -52,14 +52,14 @@ class Platt:
 
     @classmethod
     def fit(cls, targets: npt.ArrayLike, scores: npt.ArrayLike) -> "Platt":
-        """Fit the logistic curve to Platt's smoothed targets, so that it is always finite.
+        """Fit the logistic curve to Platt's smoothed targets, so that slope and offset are finite.
 
         Args:
             targets: shape (n_items,), with both positives and negatives.
-            scores: shape (n_items,), finite, of other items than those to be calibrated.
+            scores: shape (n_items,), finite. Use other items than the items to be calibrated.
 
         Raises:
-            InvalidInputError: if arrays are invalid, or all targets are equal.
+            InvalidInputError: if an array is invalid, or all targets are equal.
         """
         present, values = validate(targets, scores, n_dimensions=1)
         n_positive, n_negative = int(present.sum()), int((~present).sum())
@@ -68,7 +68,8 @@ class Platt:
                 "Platt scaling needs positives and negatives, got "
                 f"{n_positive} positives and {n_negative} negatives."
             )
-        # A smoothed target is a positive and a negative item with fractional weights.
+        # An item with a smoothed target counts as one positive and one negative with fractional
+        # weights.
         smoothed = np.where(present, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
         center, scale = float(values.mean()), float(values.std()) or 1.0
         standardized = np.tile((values - center) / scale, 2)[:, None]
@@ -81,7 +82,7 @@ class Platt:
         return cls(slope / scale, offset - slope * center / scale)
 
     def __call__(self, scores: npt.ArrayLike) -> Float64Array:
-        """Return probabilities of the shape of the scores."""
+        """Return the probability for each score, in an array of the same shape."""
         logits = self.slope * np.asarray(scores, dtype=np.float64) + self.offset
         return np.asarray(expit(logits), dtype=np.float64)
 
@@ -89,7 +90,7 @@ class Platt:
 def reliability(
     targets: npt.ArrayLike, probabilities: npt.ArrayLike, *, n_bins: int = 10
 ) -> tuple[CalibrationBin, ...]:
-    """Return the reliability curve: one entry per bin that is not empty.
+    """Return the reliability curve: one `CalibrationBin` per bin that is not empty.
 
     scikit-learn's `calibration_curve` returns neither the counts nor the edges of its bins.
 
@@ -121,9 +122,10 @@ def reliability(
 def expected_calibration_error(
     targets: npt.ArrayLike, probabilities: npt.ArrayLike, *, n_bins: int = 10
 ) -> float:
-    """Return the mean distance of probabilities from shares of positives (Naeini et al. 2015).
+    """Return the expected calibration error (Naeini et al. 2015), in [0, 1].
 
-    The result is in [0, 1]; arguments are those of `reliability`.
+    It is the mean over bins, weighted by their number of items, of the absolute difference between
+    mean probability and share of positives. See `reliability` for the arguments.
     """
     bins = reliability(targets, probabilities, n_bins=n_bins)
     distances = sum(b.n * abs(b.mean_probability - b.positive_rate) for b in bins)
@@ -133,11 +135,11 @@ def expected_calibration_error(
 def resampled_calibration_error(
     targets: npt.ArrayLike, probabilities: npt.ArrayLike, *, n_bins: int = 10
 ) -> Statistic:
-    """Return the expected calibration error of many resamples of clips, for `Bootstrap`.
+    """Return a function that computes the calibration error of many resamples, for `Bootstrap`.
 
     Args:
         targets: shape (n_clips, n_labels).
-        probabilities: of the same shape, in [0, 1].
+        probabilities: shape (n_clips, n_labels), in [0, 1].
         n_bins: number of bins of equal width.
     """
     present, predicted = _validate_probabilities(targets, probabilities, n_dimensions=2)
@@ -156,7 +158,7 @@ def resampled_calibration_error(
 
 
 def brier(targets: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
-    """Return the mean squared distance of probabilities from 0 and 1 (Brier 1950), in [0, 1]."""
+    """Return the mean squared difference of probabilities and targets (Brier 1950), in [0, 1]."""
     present, predicted = _validate_probabilities(targets, probabilities, n_dimensions=1)
     return float(brier_score_loss(present, predicted, pos_label=True))
 

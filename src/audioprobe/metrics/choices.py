@@ -1,7 +1,4 @@
-"""Choice of an option by log-likelihood, and the accuracy of a guesser without the input.
-
-Probes, the small-LTU evaluation and fine-tuning studies share these definitions.
-"""
+"""Choice of the most likely option, and the accuracy of guessing without seeing the input."""
 
 import math
 from collections import Counter
@@ -10,14 +7,17 @@ from collections.abc import Hashable, Sequence
 from audioprobe.errors import InvalidInputError
 
 TIE = 5e-7
-"""Log-likelihoods that differ by at most this many nats are tied: rounding decides below it."""
+"""Largest difference, in nats, between tied log-likelihoods: it may be a rounding error."""
 
 
 def most_likely_option(log_likelihoods: Sequence[float]) -> int | None:
-    """Return the position of the most likely option; None for a tie or a number that is not finite.
+    """Return the index of the option with the highest log-likelihood.
 
     Args:
-        log_likelihoods: one per option, in nats, or differences from a prior in nats.
+        log_likelihoods: one per option, in nats; a prior may have been subtracted.
+
+    Returns:
+        None if there are no options, if the highest value is tied, or if a value is not finite.
     """
     if not log_likelihoods or not all(map(math.isfinite, log_likelihoods)):
         return None
@@ -31,28 +31,31 @@ def blind_guesses(
     right: Sequence[int],
     matches: Sequence[Hashable],
 ) -> list[float]:
-    """Return the probability that a guesser who knows only base rates answers each question.
+    """Return, for each question, the probability that a guess by base rates is right.
 
-    The base rate of an option is the share of other questions that offer it in which it is right.
-    Questions of a matched pair are left out together (cross-validation), or one would reveal the
-    other. Of tied options one is drawn. On balanced pairs the result is one half.
+    The guess is the option with the highest base rate: among the other questions with the same
+    option, the share in which this option is right. The questions of a matched pair do not count
+    for each other (cross-validation), because each would reveal the answer to the other. If several
+    options have the highest base rate, one is drawn. For balanced pairs the result is one half.
 
     Args:
-        options: for each question, the keys of each option from special to general: ("bird",
-            "yes"), then ("yes",). The base rate is that of the first key that another question
-            has; if none has, all options are equally likely.
-        right: position of the right option of each question.
-        matches: of each question; equal for the questions of a matched pair.
+        options: for each question and each of its options, keys from specific to general, such as
+            ("bird", "yes"), then ("yes",). The base rate of an option is computed with its first
+            key that other questions have, too; if there is no such key, all options have the same
+            base rate.
+        right: index of the right option of each question.
+        matches: key of the matched pair of each question; its questions have the same key.
 
     Raises:
-        InvalidInputError: if there is not one of each per question, or a position is invalid.
+        InvalidInputError: if the arguments differ in length, or an index is out of range.
     """
     if not len(options) == len(right) == len(matches) or any(
         not 0 <= n < len(of_question) for of_question, n in zip(options, right, strict=True)
     ):
         raise InvalidInputError(
-            "Blind guesses need options, the position of the right one, and a match for each "
-            f"question, got {len(options)}, {len(right)} and {len(matches)}."
+            "Expected options, the index of the right option, and the key of the matched pair for "
+            f"each question, got {len(options)} options, {len(right)} indices (each must be in the "
+            f"range of the options) and {len(matches)} keys."
         )
     offered: Counter[Hashable] = Counter()
     correct: Counter[Hashable] = Counter()

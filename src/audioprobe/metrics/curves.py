@@ -1,4 +1,4 @@
-"""Macro ROC curves with confidence bands, and confusion of the best label.
+"""Macro-averaged ROC curves with confidence bands, and confusion matrices of the top label.
 
 Conventions:
     Targets (True/False or 1/0) and scores (finite) have shape (n_clips, n_labels). Invalid arrays
@@ -25,10 +25,11 @@ class RocCurve:
     """Mean of the ROC curves of several labels.
 
     Attributes:
-        false_positive_rate: shape (n_points,), rising from 0 to 1.
-        true_positive_rate: mean over the labels that have positives and negatives.
-        low: lower edge of the band at each point; None without a band.
-        high: upper edge of the band.
+        false_positive_rate: shape (n_points,), increasing from 0 to 1.
+        true_positive_rate: mean over the labels with both positives and negatives, shape
+            (n_points,).
+        low: lower edge of the confidence band at each point; None if there is no band.
+        high: upper edge of the confidence band at each point; None if there is no band.
         n_labels: number of labels in the mean.
     """
 
@@ -46,12 +47,12 @@ def macro_roc_curve(
     bootstrap: Bootstrap | None = None,
     groups: Sequence[Hashable] | None = None,
 ) -> RocCurve | None:
-    """Return the mean of the labels' ROC curves at `GRID`, with a pointwise band.
+    """Return the mean of the labels' ROC curves at `GRID`, with a pointwise confidence band.
 
     Args:
         targets: shape (n_clips, n_labels).
-        scores: of the same shape.
-        bootstrap: resampling for the band, which is of percentiles; None draws no band.
+        scores: shape (n_clips, n_labels).
+        bootstrap: settings of the band, which always uses percentiles; None computes no band.
         groups: group of each clip; clips of a group are resampled together.
 
     Returns:
@@ -73,14 +74,14 @@ def macro_roc_curve(
 
 
 def confusion_of_best(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Float64Array:
-    """Return how often each label was ranked best, by reference label.
+    """Return the confusion matrix of reference labels and the label with the highest score.
 
-    A clip whose best label is correct counts on the diagonal; any other clip counts in equal shares
-    for each of its labels. Clips without labels are left out. Of tied scores the first label is
-    the best.
+    A clip whose top label is correct counts on the diagonal; another clip is divided equally among
+    its reference labels. Clips without reference labels are ignored. If several labels have the
+    highest score, the first of them is the top label.
 
     Returns:
-        Shape (n_labels, n_labels): rows are reference labels, columns best labels; in clips.
+        Numbers of clips, shape (n_labels, n_labels): rows are reference labels, columns top labels.
     """
     present, values = validate(targets, scores, n_dimensions=2)
     confusion = np.zeros((present.shape[1], present.shape[1]))
@@ -93,13 +94,13 @@ def confusion_of_best(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Float64A
 
 
 def _mean_curves(labels: Sequence[RankedLabel], counts: Float64Array) -> Float64Array:
-    """Mean curves at `GRID`, shape (n_resamples, n_points)."""
+    """Return the mean curve at `GRID` in each resample, shape (n_resamples, n_points)."""
     by_clip = np.ascontiguousarray(counts.T)
     return mean_of_defined([_curves(*label.cumulative_counts(by_clip)) for label in labels])
 
 
 def _curves(hits: Float64Array, false_alarms: Float64Array) -> Float64Array:
-    """True-positive rates at `GRID`; NaN for a resample without positives or negatives."""
+    """Return true-positive rates at `GRID`; NaN if a resample lacks positives or negatives."""
     curves = np.full((hits.shape[1], len(GRID)), np.nan)
     for row in np.flatnonzero((hits[-1] > 0) & (false_alarms[-1] > 0)):
         x, y = (np.append(0.0, n[:, row] / n[-1, row]) for n in (false_alarms, hits))

@@ -1,12 +1,14 @@
 """Main effects of the factors of a designed experiment, by additive least squares.
 
 Conventions:
-    A run has one level of every factor and one value: an intercept, the effect of its block (such
-    as a seed), one effect per factor, and noise. Interactions are not modelled and count as noise.
+    A run is one observation of the experiment, with one level of every factor. Its value is
+    modelled as the sum of an intercept, the effect of its block (such as a seed), one effect per
+    factor, and noise. Interactions between factors are not modelled and count as noise.
 
-    Runs of a unit (a combination of levels, run with several seeds) share their interactions: a
-    hundred seeds of two strategies are still two strategies. With units, noise is what the means of
-    units leave unexplained, as in a split-plot experiment; without, it is independent between runs.
+    A unit is a combination of levels that is run several times, with different seeds. Its runs have
+    the same interactions: a hundred seeds of two strategies are still two strategies. If units are
+    given, the noise is estimated from the residuals of the means of units, as in a split-plot
+    experiment; otherwise it is assumed to be independent between runs.
 """
 
 import math
@@ -20,7 +22,7 @@ from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
 _RELATIVE_ROUNDING = 1e-12  # residuals below this share of the values are rounding errors
-_UNDETERMINED = 1e-8  # component of a coefficient in the null space of the design
+_UNDETERMINED = 1e-8  # largest null-space component of a coefficient that the design determines
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,13 @@ class Effect:
 
     Attributes:
         factor: name of the factor.
-        level: the level, compared with the baseline level of the factor.
+        level: name of the level, which is compared with the baseline level of the factor.
         estimate: difference from the baseline level, in the unit of the values; `n` counts the
-            fitted runs, `n_undefined` those without a value. The value is None if the design does
-            not determine it, and `method` says why.
+            fitted runs, `n_undefined` the runs without a value. The value is None if the design
+            does not determine the difference; `method` states the reason.
         n_runs: number of fitted runs with this level.
-        p_value: two-sided, of no difference; None if the noise cannot be estimated.
+        p_value: two-sided p-value of the hypothesis that there is no difference; None if the noise
+            cannot be estimated.
     """
 
     factor: str
@@ -53,29 +56,29 @@ def main_effects(
     units: Sequence[Hashable] | None = None,
     level: float = 0.95,
 ) -> tuple[Effect, ...]:
-    """Return the effect of every level against its baseline, by ordinary least squares.
+    """Return the effect of every level compared with its baseline, by ordinary least squares.
 
-    The effect of a level is undefined if its column is a linear combination of others (of factors
-    or blocks). p-values are uncorrected; see `multiple_testing.holm`.
+    The effect of a level is undefined if its column in the design matrix is a linear combination of
+    other columns. p-values are uncorrected; see `multiple_testing.holm`.
 
     Args:
-        factors: level of each factor in each run, shape (n_runs,) each.
-        values: value of each run; None or NaN leaves the run out.
-        baseline: level of each factor that its other levels are compared with.
-        blocks: block of each run; differences between blocks are removed. None is one block.
-        units: unit of each run; None makes each run its own unit. Intervals are exactly those of
-            least squares over means of units if every unit has equally many runs in every block,
-            and close to them otherwise.
+        factors: for each factor, its level in each run, shape (n_runs,).
+        values: value of each run; runs with None or NaN are excluded.
+        baseline: for each factor, the level with which its other levels are compared.
+        blocks: block of each run; differences between blocks are removed. None means one block.
+        units: unit of each run; None makes each run its own unit. If every unit has the same number
+            of runs in every block, the intervals equal those of least squares over the means of
+            units; otherwise they approximate them.
         level: confidence level of the intervals (Student's t), in (0, 1).
 
     Returns:
         One effect per level except baselines, in the order of the factors and of first appearance.
-        Without residual degrees of freedom, or without residuals, an effect has neither interval
-        nor p-value.
+        If there are no residual degrees of freedom, or all residuals are 0, an effect has neither
+        an interval nor a p-value.
 
     Raises:
-        InvalidInputError: without factors or runs, if lengths differ, a value is infinite, a
-            baseline is missing or not a level of its factor, or `level` is not in (0, 1).
+        InvalidInputError: if there are no factors or no runs, lengths differ, a value is infinite,
+            a baseline is missing or not a level of its factor, or `level` is not in (0, 1).
     """
     numbers = np.array(values, dtype=np.float64)
     _check(factors, numbers, baseline, {"block": blocks, "unit": units}, level)
@@ -86,7 +89,7 @@ def main_effects(
         for name in dict.fromkeys(levels)
     }
     terms = [(factor, name) for factor, name in columns if name != baseline[factor]]
-    # The intercept is that of the first block.
+    # The intercept belongs to the first block.
     block_columns = () if blocks is None else _indicators(blocks, fitted)[1:]
     intercept = np.ones(int(fitted.sum()))
     design = np.array([*(columns[term] for term in terms), intercept, *block_columns]).T
@@ -107,7 +110,7 @@ def main_effects(
 
 
 def _indicators(names: Sequence[Hashable], fitted: BoolArray) -> BoolArray:
-    """Whether each fitted run has each name, shape (n_names, n_fitted)."""
+    """Return whether each fitted run has each name, shape (n_names, n_fitted)."""
     selected = [name for name, is_fitted in zip(names, fitted, strict=True) if is_fitted]
     rows = [[name == other for other in selected] for name in dict.fromkeys(selected)]
     return np.array(rows, dtype=np.bool_).reshape(len(rows), len(selected))
@@ -115,14 +118,14 @@ def _indicators(names: Sequence[Hashable], fitted: BoolArray) -> BoolArray:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _LeastSquares:
-    """Minimum-norm least squares.
+    """Result of a minimum-norm least-squares fit.
 
     Attributes:
-        coefficients: of each column of the design.
+        coefficients: coefficient of each column of the design matrix.
         errors: standard errors of the coefficients for noise of variance 1.
-        determined: False where a column is a linear combination of others.
+        determined: False for each column that is a linear combination of other columns.
         n_runs: number of fitted runs.
-        df: residual degrees of freedom; those of units, if there are units.
+        df: residual degrees of freedom, of the units if there are units, otherwise of the runs.
         noise: standard deviation of the residuals; None if it cannot be estimated.
         n_units: number of fitted units; None if each run is its own unit.
     """
@@ -148,7 +151,7 @@ class _LeastSquares:
         projections = span.T @ values
         residuals, df = values - span @ projections, float(len(values) - rank)
         if units is not None:
-            # Keep the part of the residuals, and of the fit, that all runs of a unit share.
+            # Keep only the unit means of the residuals and of the fit.
             means = units / np.sqrt(units.sum(axis=1, keepdims=True))
             residuals = means @ residuals
             df = len(means) - float(np.square(means @ span).sum())
@@ -165,7 +168,7 @@ class _LeastSquares:
         )
 
     def effect(self, index: int, level: float, n_left_out: int) -> tuple[Estimate, float | None]:
-        """A coefficient with its confidence interval, and the p-value of 0."""
+        """Return a coefficient with its confidence interval, and its p-value (null value: 0)."""
         if not self.determined[index]:
             reason = "confounded with other factors"
             return Estimate(value=None, n=0, n_undefined=n_left_out, method=reason), None
@@ -198,11 +201,11 @@ def _check(
 ) -> None:
     if values.ndim != 1 or not values.size or not factors or np.isinf(values).any():
         raise InvalidInputError(
-            "Expected at least one factor, and values of shape (n_runs,), at least one and none "
-            f"infinite, got {len(factors)} factors and values of shape {values.shape}."
+            "Expected at least one factor and at least one value, shape (n_runs,), and no infinite "
+            f"value, got {len(factors)} factors and values of shape {values.shape}."
         )
     if not 0 < level < 1:
-        raise InvalidInputError(f"The level of an interval must be in (0, 1), got {level}.")
+        raise InvalidInputError(f"A confidence level must be in (0, 1), got {level}.")
     if factors.keys() != baseline.keys():
         raise InvalidInputError(
             f"Expected a baseline for each of {', '.join(factors)}, got {', '.join(baseline)}."

@@ -1,8 +1,9 @@
 """Groups of items that are resampled, exchanged or flipped together.
 
 Conventions:
-    Items of a group (a site, a recorder, a concept) are not independent. Without groups each item
-    is its own group. So is an item whose group is missing (None, NaN, NaT); such items are counted.
+    Items of a group (a site, a recorder, a concept) are not independent. If no groups are given,
+    each item is its own group. An item whose group is missing (None, NaN, NaT) is its own group,
+    too; `Grouping.n_missing` counts such items.
 """
 
 from collections import Counter
@@ -23,10 +24,11 @@ class Grouping:
     """The group of each item.
 
     Attributes:
-        of_item: group number of each item, shape (n_items,), in order of first appearance.
+        of_item: index of the group of each item, shape (n_items,); groups are indexed in the order
+            of first appearance.
         n_groups: number of groups.
         n_missing: number of items whose group is missing.
-        unit: name of the groups, in the plural.
+        unit: plural name of the groups, such as "sites".
     """
 
     of_item: np.ndarray
@@ -40,15 +42,16 @@ class Grouping:
 
 
 def grouped(n_items: int, groups: Sequence[Hashable] | None, unit: str = "") -> Grouping:
-    """Number the groups.
+    """Return the `Grouping` of a list of group names.
 
     Args:
         n_items: number of items.
         groups: group of each item; None makes each item its own group.
-        unit: name of the groups in the plural; "" is "groups", or "items" without groups.
+        unit: plural name of the groups; "" means "groups", or "items" if `groups` is None.
 
     Raises:
-        InvalidInputError: if there is not one group per item, or a group is not hashable.
+        InvalidInputError: if the number of groups differs from `n_items`, or a group is not
+            hashable.
     """
     if groups is None:
         return Grouping(np.arange(n_items), n_items, 0, unit or "items")
@@ -72,14 +75,17 @@ def grouped(n_items: int, groups: Sequence[Hashable] | None, unit: str = "") -> 
 def groups_by_stratum(
     grouping: Grouping, strata: Sequence[Hashable] | None
 ) -> tuple[tuple[np.ndarray, ...], int]:
-    """Return the group numbers of each stratum, and the number of merged strata.
+    """Return the indices of the groups in each stratum, and the number of merged strata.
+
+    Strata with a single group are merged; see `merge_single_group_strata`.
 
     Args:
         grouping: groups of the items.
-        strata: stratum of each item; None is a single stratum. See `merge_single_group_strata`.
+        strata: stratum of each item; None means a single stratum.
 
     Raises:
-        InvalidInputError: if there is not one stratum per item, or a group is in two strata.
+        InvalidInputError: if the number of strata differs from the number of items, or a group is
+            in two strata.
     """
     names = [None] * len(grouping.of_item) if strata is None else list(strata)
     if len(names) != len(grouping.of_item):
@@ -91,7 +97,7 @@ def groups_by_stratum(
         if stratum_of.setdefault(group, stratum) != stratum:
             raise InvalidInputError(
                 f"A group is in the strata {stratum_of[group]!r} and {stratum!r}, but its items "
-                "are drawn together. Give them one stratum."
+                "are drawn together. Assign all items of a group to one stratum."
             )
     members: dict[Hashable, list[int]] = {}
     for group, stratum in merge_single_group_strata(stratum_of).items():
@@ -102,9 +108,10 @@ def groups_by_stratum(
 
 
 def merge_single_group_strata(strata: Mapping[_Group, Hashable]) -> dict[_Group, Hashable]:
-    """Merge strata of a single group, which would be the same in every resample.
+    """Merge strata with a single group, because such a stratum is the same in every resample.
 
-    All of them become one stratum; if there is only one, it joins the smallest other stratum.
+    All strata with a single group become one stratum. If there is only one such stratum, it is
+    merged into the smallest other stratum.
 
     Args:
         strata: stratum of each group.
@@ -119,7 +126,7 @@ def merge_single_group_strata(strata: Mapping[_Group, Hashable]) -> dict[_Group,
 
 
 def has_both(grouping: Grouping, present: BoolArray) -> bool:
-    """Return whether some label is present in at least two groups and absent in at least two.
+    """Return whether any label occurs in at least two groups and is absent in at least two groups.
 
     Otherwise resamples do not show how positives or negatives vary.
 
@@ -137,7 +144,7 @@ def has_both(grouping: Grouping, present: BoolArray) -> bool:
 
 
 def _is_missing(value: object) -> bool:
-    """None, and values that do not equal themselves: NaN, NaT, and pandas.NA, which gives NA."""
+    """Return whether a value is None, NaN, NaT or pandas.NA; NaN and NaT differ from themselves."""
     if value is None:
         return True
     is_equal = value == value  # noqa: PLR0124

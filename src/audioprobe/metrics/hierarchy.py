@@ -1,11 +1,11 @@
-"""Metrics that use a label hierarchy: credit for ancestors, and distance of the best label.
+"""Metrics that use a label hierarchy: credit for ancestors, and distance of the top label.
 
 Conventions:
     A hierarchy is a directed acyclic graph in which a label may have several parents. The distance
-    of two labels is the length of the shortest path over a common ancestor; labels without one meet
-    at an assumed root above all. Targets and predictions are True/False or 1/0 and scores are
-    finite, of shape (n_clips, n_labels). Invalid arrays and unknown labels raise
-    `InvalidInputError`.
+    of two labels is the length of the shortest path through a common ancestor; if two labels have
+    no common ancestor, the path goes through an assumed root above all labels. Targets and
+    predictions are True/False or 1/0 and scores are finite; their shape is (n_clips, n_labels).
+    Invalid arrays and unknown labels raise `InvalidInputError`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ from audioprobe.types import BoolArray, Float64Array
 
 
 class Hierarchy:
-    """Parents of every label.
+    """A label hierarchy: all labels with their parents.
 
     Args:
-        parents: by label; () for labels at the top.
+        parents: parents of each label; () for a label at the top.
 
     Raises:
-        InvalidInputError: if a parent is not among the labels, or the graph has a cycle.
+        InvalidInputError: if a parent is not one of the labels, or the graph has a cycle.
     """
 
     def __init__(self, parents: Mapping[str, Sequence[str]]) -> None:
@@ -38,7 +38,7 @@ class Hierarchy:
                 raise InvalidInputError(
                     f"The parent {unknown[0]!r} of {label!r} is not a label of the hierarchy."
                 )
-        # Steps from each label to its ancestors, and 0 to itself.
+        # Number of steps from each label to its ancestors and to itself (0).
         self._depths: dict[str, dict[str, int]] = {}
         for label in self._parents:
             ancestors = ancestors_with_depth(label, self._parents.__getitem__)
@@ -57,7 +57,7 @@ class Hierarchy:
         return tuple((label, parent) for label in self._parents for parent in self._parents[label])
 
     def ancestors(self, label: str) -> frozenset[str]:
-        """Return all ancestors of a label, without the label."""
+        """Return all ancestors of a label, not including the label itself."""
         return frozenset(self._depths_of(label)) - {label}
 
     def distance(self, first: str, second: str) -> int:
@@ -67,11 +67,11 @@ class Hierarchy:
         return min([*over_common, max(a.values()) + max(b.values()) + 2])
 
     def closed(self, targets: npt.ArrayLike, labels: Sequence[str]) -> BoolArray:
-        """Return the targets with the ancestors of every present label.
+        """Return the targets after adding the ancestors of every present label.
 
         Args:
             targets: shape (n_clips, n_labels); True or 1 where the label is present.
-            labels: names of the columns; ancestors without a column are left out.
+            labels: names of the columns; an ancestor that has no column is not added.
         """
         present, _ = validate_predictions(targets, targets, n_dimensions=2)
         depths = [self._depths_of(label) for label in labels]
@@ -83,12 +83,12 @@ class Hierarchy:
     ) -> PrecisionRecallF1:
         """Return hierarchical precision, recall and F1 (Kiritchenko, Matwin and Famili 2006).
 
-        Both targets and predictions get their ancestors, over all pairs of clip and label, so that
-        "bird" for a grouse earns credit.
+        The ancestors of each label are added to targets and predictions, so that the prediction
+        "bird" for a grouse is partly correct. The counts are over all pairs of clip and label.
 
         Args:
             targets: shape (n_clips, n_labels); True or 1 where the label is present.
-            predictions: of the same shape.
+            predictions: shape (n_clips, n_labels); True or 1 where the label is predicted.
             labels: names of the columns.
         """
         present, predicted = validate_predictions(targets, predictions, n_dimensions=2)
@@ -99,17 +99,17 @@ class Hierarchy:
     def distances_of_best(
         self, targets: npt.ArrayLike, scores: npt.ArrayLike, labels: Sequence[str]
     ) -> Float64Array:
-        """Return the distance of each clip's best label from the nearest correct label.
+        """Return the distance of each clip's top label from the nearest correct label.
 
-        Of tied scores the first label is the best.
+        The top label has the highest score; if scores are tied, the first label is taken.
 
         Args:
             targets: shape (n_clips, n_labels); True or 1 where the label is present.
-            scores: of the same shape, finite.
+            scores: shape (n_clips, n_labels), finite.
             labels: names of the columns.
 
         Returns:
-            Shape (n_clips,), in steps; NaN for a clip without labels.
+            Number of steps for each clip, shape (n_clips,); NaN for a clip without labels.
         """
         present, values = validate(targets, scores, n_dimensions=2)
         steps = np.array([[self.distance(a, b) for b in labels] for a in labels], dtype=np.float64)

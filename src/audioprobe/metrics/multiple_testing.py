@@ -1,8 +1,8 @@
 """Corrections of p-values for multiple testing.
 
 Conventions:
-    A p-value is in [0, 1], or None if its test is undefined; None stays None and is not counted.
-    Other values raise `InvalidInputError`.
+    A p-value is in [0, 1], or None if its test is undefined. None stays None and does not count as
+    a test. Other values raise `InvalidInputError`.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from audioprobe.errors import InvalidInputError
 
 
 def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """Return p-values that control the family-wise error rate (Holm 1979)."""
+    """Return p-values corrected by Holm (1979), which controls the family-wise error rate."""
 
     def adjust(defined: Sequence[float]) -> list[float]:
         order = sorted(range(len(defined)), key=defined.__getitem__)
@@ -27,7 +27,7 @@ def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
 
 
 def benjamini_hochberg(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """Return p-values that control the false discovery rate (Benjamini and Hochberg 1995)."""
+    """Return p-values corrected by Benjamini and Hochberg (1995): the false discovery rate."""
     return _adjust_defined(p_values, lambda ps: list(stats.false_discovery_control(ps).tolist()))
 
 

@@ -1,11 +1,11 @@
-"""Tests of the difference of two systems on the same clips.
+"""Tests of the difference between two systems on the same clips.
 
 Conventions:
     Targets (True/False or 1/0) and scores (finite) have shape (n_clips,) for one label and
-    (n_clips, n_labels) for several, with the same clips in the same order for both systems. A
-    difference is first minus second. p-values are two-sided, and None if the difference is
-    undefined or there is only one unit to exchange. Invalid arrays, and a number of groups other
-    than the number of clips, raise `InvalidInputError`.
+    (n_clips, n_labels) for several; both systems have the same clips in the same order. The
+    difference is first minus second. A p-value is two-sided; it is None if the difference is
+    undefined or there is only one unit (clip or group) to exchange. An invalid array, or a number
+    of groups that differs from the number of clips, raises `InvalidInputError`.
 """
 
 import math
@@ -34,9 +34,9 @@ from audioprobe.metrics.vectorized_metrics import macro_roc_auc
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
 _NORMAL = NormalDist()
-_CHUNK = 4_000_000  # scores in memory at once
+_CHUNK = 4_000_000  # largest number of scores in memory
 N_PERMUTATIONS = 2000
-"""Number of random exchanges; if there are not more possible ones, all are taken."""
+"""Default number of random exchanges; if no more exchanges are possible, all are computed."""
 
 
 def delong(
@@ -48,19 +48,19 @@ def delong(
 ) -> PairedTest:
     """Test the difference of two AUCs of one label (DeLong, DeLong and Clarke-Pearson 1988).
 
-    The variance is computed from mid-ranks (Sun and Xu 2014). Clips count as independent: if they
-    share sites, use `permutation` with groups. If the estimated variance is 0, or so small that the
-    p-value is below what this number of clips can show, the result is that of `permutation`,
-    without an interval.
+    The variance is computed from mid-ranks (Sun and Xu 2014). Clips are assumed to be independent;
+    if several clips come from one site, use `permutation` with groups. If the estimated variance is
+    0, or so small that the p-value is below the smallest possible one of a permutation test, the
+    result of `permutation` is returned, without an interval.
 
     Args:
         targets: shape (n_clips,).
-        first: scores of one system.
-        second: scores of the other system.
-        level: of the confidence interval, in (0, 1).
+        first: scores of the first system, shape (n_clips,).
+        second: scores of the second system, shape (n_clips,).
+        level: confidence level of the interval, in (0, 1).
     """
     if not 0 < level < 1:
-        raise InvalidInputError(f"The level must be in (0, 1), such as 0.95, got {level}.")
+        raise InvalidInputError(f"The confidence level must be in (0, 1), got {level}.")
     present, first_scores = validate(targets, first, n_dimensions=1)
     _, second_scores = validate(targets, second, n_dimensions=1)
     n_clips, n_positive = len(present), int(present.sum())
@@ -110,20 +110,20 @@ def permutation(
 ) -> PairedTest:
     """Test the difference of two macro AUCs by exchanging the scores of whole groups of clips.
 
-    Scores become ranks within a label first, because the systems may have different units.
+    Scores are first converted to ranks within each label: the systems may have different units.
 
     Args:
         targets: shape (n_clips, n_labels).
-        first: scores of one system.
-        second: scores of the other system.
+        first: scores of the first system, shape (n_clips, n_labels).
+        second: scores of the second system, shape (n_clips, n_labels).
         groups: group of each clip; None makes each clip its own group.
-        n_permutations: number of random exchanges, at least 1; if there are not more possible
-            ones, all are taken.
-        seed: of the exchanges.
-        unit: name of the groups in the plural; "" is "groups", or "clips" without groups.
-        bootstrap: gives the difference an interval of paired resamples and a standard error; None
-            gives neither.
-        strata: stratum of each clip, for these resamples.
+        n_permutations: number of random exchanges, at least 1; if no more exchanges are possible,
+            all are computed.
+        seed: random seed of the exchanges.
+        unit: plural name of the groups; "" means "groups", or "clips" if `groups` is None.
+        bootstrap: settings of paired resamples, which give the difference an interval and a
+            standard error; None computes neither.
+        strata: stratum of each clip in these resamples.
     """
     present, first_scores = validate(targets, first, n_dimensions=2)
     _, second_scores = validate(targets, second, n_dimensions=2)
@@ -162,18 +162,18 @@ def permutation(
 def exchanged_differences(
     targets: BoolArray, first: FloatArray, second: FloatArray, swaps: BoolArray
 ) -> Float64Array:
-    """Return the differences of two macro AUCs with the scores of some clips exchanged.
+    """Return the difference of two macro AUCs after each exchange of the scores of some clips.
 
     Args:
         targets: shape (n_clips, n_labels).
-        first: scores of one system, of the same shape.
-        second: scores of the other system.
-        swaps: which clips to exchange, shape (n_exchanges, n_clips).
+        first: scores of the first system, shape (n_clips, n_labels).
+        second: scores of the second system, shape (n_clips, n_labels).
+        swaps: for each exchange, which clips are exchanged, shape (n_exchanges, n_clips).
 
     Returns:
-        Shape (n_exchanges,); NaN if no label has clips with and clips without it.
+        Shape (n_exchanges,); NaN if no label has both positives and negatives.
     """
-    # The clips of both systems; a count of 1 selects the scores that a system has.
+    # Concatenate the clips of both systems; a count of 1 selects the scores of one system.
     auc = macro_roc_auc(np.concatenate([targets, targets]), np.concatenate([first, second]))
     n_rows = max(1, _CHUNK // max(1, 2 * swaps.shape[1]))
     differences = []
@@ -193,17 +193,16 @@ def exchange_p_value(
 ) -> float | None:
     """Return the p-value of the mean difference of macro AUCs over replicates of two systems.
 
-    Both systems are exchanged clip by clip, the same clips in all replicates.
+    An exchange swaps both systems on some clips, the same clips in all replicates (such as seeds).
 
     Args:
         targets: shape (n_clips, n_labels).
         pairs: scores of both systems in each replicate.
-        n_exchanges: number of exchanges, with the observed data; if there are not more possible
-            ones, all are taken.
-        seed: of the exchanges.
+        n_exchanges: number of exchanges, including the observed data; at most all possible ones.
+        seed: random seed of the exchanges.
 
     Returns:
-        None for fewer than two clips, or if no label has clips with it and clips without it.
+        None if there are fewer than two clips, or no label has both positives and negatives.
     """
     n_clips = len(targets)
     swaps = np.random.default_rng(seed).integers(2, size=(n_exchanges, n_clips)).astype(bool)
@@ -223,19 +222,19 @@ def sign_flips(
     seed: int = 0,
     unit: str = "",
 ) -> PairedTest:
-    """Test the mean of paired differences by flipping the signs of whole groups.
+    """Test the mean of paired differences by flipping the signs of whole groups of items.
 
     Args:
         differences: shape (n_items,), finite.
         groups: group of each item; None makes each item its own group.
-        n_permutations: number of random flips, at least 1; if there are not more possible ones,
-            all are taken.
-        seed: of the flips.
-        unit: name of the groups in the plural; "" is "groups", or "items" without groups.
+        n_permutations: number of random flips, at least 1; if no more flips are possible, all are
+            computed.
+        seed: random seed of the flips.
+        unit: plural name of the groups; "" means "groups", or "items" if `groups` is None.
     """
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise InvalidInputError("Expected finite differences of shape (n_items,), at least one.")
+        raise InvalidInputError(f"Expected finite values of shape (n_items,), got {values!r:.80}.")
     units = grouped(len(values), groups, unit)
     sums = np.bincount(units.of_item, weights=values)
     signs = 2.0 * exchanges_of(units.n_groups, n_permutations, seed) - 1
@@ -248,8 +247,8 @@ def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> PairedTest:
     """Test the difference of two shares of correct answers by the exact test of McNemar (1947).
 
     Args:
-        first: shape (n_items,); True or 1 where one system is correct.
-        second: the same for the other system.
+        first: shape (n_items,); True or 1 where the first system is correct.
+        second: shape (n_items,); True or 1 where the second system is correct.
     """
     first_correct, second_correct = validate_predictions(first, second, n_dimensions=1)
     only_first = int(np.count_nonzero(first_correct & ~second_correct))
@@ -291,7 +290,7 @@ def _exchange_test(
 
 
 def _placements(present: BoolArray, scores: FloatArray) -> tuple[Float64Array, Float64Array]:
-    """Share of negatives below each positive, and of positives above each negative, per system."""
+    """Return shares per system: negatives below each positive, positives above each negative."""
     ranks = stats.rankdata(scores, axis=1)
     positives, negatives = scores[:, present], scores[:, ~present]
     below = (ranks[:, present] - stats.rankdata(positives, axis=1)) / negatives.shape[1]

@@ -2,7 +2,7 @@
 
 Conventions:
     Gains and losses have shape (n_points,), in any unit; a larger gain and a smaller loss are
-    better. None or NaN is undefined.
+    better. None and NaN mean that a gain or loss is undefined.
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from audioprobe.types import BoolArray, FloatArray
 def pareto_front(
     gains: Sequence[float | None] | FloatArray, losses: Sequence[float | None] | FloatArray
 ) -> BoolArray:
-    """Return which points no other point dominates.
+    """Return which points are on the Pareto front: no other point dominates them.
 
-    A point dominates another if it has at least its gain and at most its loss, and is better in one
-    of them; equal points are on the front together. Points with an undefined gain or loss are not
-    on the front and dominate none.
+    Point A dominates point B if its gain is not smaller, its loss is not larger, and at least one
+    of both is better. Equal points are all on the front or all off it. A point with an undefined
+    gain or loss is not on the front and does not dominate other points.
 
     Returns:
         Shape (n_points,); True for points on the front.
 
     Raises:
-        InvalidInputError: if there is not one gain and one loss per point.
+        InvalidInputError: if gains and losses do not have the same shape (n_points,).
     """
     gain, loss = (np.array(values, dtype=np.float64) for values in (gains, losses))
     if gain.ndim != 1 or gain.shape != loss.shape:
@@ -37,7 +37,7 @@ def pareto_front(
     defined = np.flatnonzero(~(np.isnan(gain) | np.isnan(loss)))
     on_front = np.zeros(len(gain), dtype=np.bool_)
     last = None
-    # By falling gain, and by rising loss for equal gains.
+    # Sorted by decreasing gain, then by increasing loss.
     for index in defined[np.lexsort((loss[defined], -gain[defined]))]:
         point = gain[index], loss[index]
         if last is None or point[1] < last[1] or point == last:

@@ -1,9 +1,10 @@
-"""Exchanges of units for permutation tests, and the p-values that they can give.
+"""Exchanges of units for permutation tests, and the smallest p-values of these tests.
 
 Conventions:
-    A test exchanges two systems, or flips the sign of their difference, unit by unit. n units have
-    2**n exchanges. Exchanging all of them only changes the sign, so no two-sided p-value is below
-    2 / 2**n: 0.125 with 4 units, 0.0625 with 5.
+    A unit is an item or a group of items. For each unit, a test exchanges the two systems or flips
+    the sign of their difference. With n units there are 2**n exchanges. The exchange of all units
+    only changes the sign of the difference, so no two-sided p-value is below 2 / 2**n: 0.125 with 4
+    units, 0.0625 with 5.
 """
 
 import math
@@ -14,20 +15,20 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.types import BoolArray, Float64Array
 
 ROUNDING = 1e-12
-"""Largest difference of sums that are equal but for the order of their terms."""
+"""Largest rounding error: sums that differ by at most this much count as equal."""
 
 
 def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
-    """Return which units each exchange concerns: all possible exchanges, or random ones.
+    """Return which units are exchanged in each exchange: all possible exchanges, or random ones.
 
     Args:
         n_units: number of units.
-        n_permutations: number of random exchanges, at least 1; if there are not more possible
-            ones, all of them are returned.
-        seed: of the random exchanges.
+        n_permutations: number of random exchanges, at least 1; if no more exchanges are possible,
+            all are returned.
+        seed: random seed of the exchanges.
 
     Returns:
-        Shape (n_exchanges, n_units); the first row is the observed data, without exchanges.
+        Shape (n_exchanges, n_units); the first row is the observed data: no unit is exchanged.
     """
     if n_permutations < 1:
         raise InvalidInputError(
@@ -42,30 +43,33 @@ def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
 
 
 def is_exact(n_units: int, n_permutations: int) -> bool:
-    """Return whether all possible exchanges are taken."""
+    """Return whether a test computes all possible exchanges instead of random exchanges."""
     return n_units <= math.log2(n_permutations + 1)
 
 
 def exchanges_text(n_units: int, n_permutations: int, seed: int) -> str:
-    """Return "all 16 exchanges" or "2000 times, seed 0", for the name of a test."""
+    """Return the text for the name of a test: "all 16 exchanges" or "2000 times, seed 0"."""
     if is_exact(n_units, n_permutations):
         return f"all {2**n_units} exchanges"
     return f"{n_permutations} times, seed {seed}"
 
 
 def smallest_p_value(n_units: int, n_permutations: int) -> float:
-    """Return the smallest two-sided p-value that a test with this number of units can give."""
+    """Return the smallest two-sided p-value that is possible with this number of units."""
     if is_exact(n_units, n_permutations):
         return min(1.0, 2.0 ** (1 - n_units))
     return 1 / (n_permutations + 1)
 
 
 def smallest_text(smallest: float | None) -> str:
-    """Return " (smallest 0.125)" to print after a p-value, or "" if it may be below 0.001."""
+    """Return the text after a printed p-value: " (smallest 0.125)", or "" if it is below 0.001."""
     return "" if smallest is None or smallest < 0.001 else f" (smallest {smallest:.3g})"
 
 
 def two_sided_p_value(differences: Float64Array) -> float:
-    """Return the share of differences at least as far from 0 as the first, the observed one."""
+    """Return the share of differences that are at least as far from 0 as the observed difference.
+
+    The observed difference is the first one.
+    """
     distances = np.abs(differences)
     return float(np.mean(distances >= distances[0] - ROUNDING))

@@ -1,7 +1,8 @@
-"""Results of paired tests, and the smallest differences that they detect.
+"""Results of paired tests, and the smallest differences that these tests detect.
 
 Conventions:
-    Power is that of the test that was used: a normal test, or a permutation test of n units.
+    Power is computed for the test that was used: a test with the normal distribution, or a
+    permutation test of n units (items or groups of items).
 """
 
 import math
@@ -26,13 +27,14 @@ class PairedTest:
     """Result of a test of a paired difference.
 
     Attributes:
-        difference: first minus second.
-        p_value: two-sided, of no difference; None if undefined.
-        standard_error: of the difference; None if it is not estimated.
-        name: of the test, with the numbers it rests on, and the reason if it is undefined.
-        n_units: number of groups or items that were exchanged; None for other tests.
-        smallest_p_value: that this number of units can give; None for other tests.
-        unit: name of the units, in the plural.
+        difference: first system minus second system.
+        p_value: two-sided p-value; None if it is undefined.
+        standard_error: standard error of the difference; None if it is not estimated.
+        name: description of the test with its sample sizes, and the reason if it is undefined.
+        n_units: number of groups or items that were exchanged; None for tests without exchanges.
+        smallest_p_value: smallest p-value that is possible with this number of units; None for
+            tests without exchanges.
+        unit: plural name of the units.
     """
 
     difference: Estimate
@@ -44,15 +46,15 @@ class PairedTest:
     unit: str = "clips"
 
     def detectable(self, *, level: float = 0.95, n_tests: int = 1) -> float | None:
-        """Return the true difference that this test would have detected with 80 % power.
+        """Return the smallest true difference that this test detects with 80 % power.
 
         Args:
             level: confidence level, in (0, 1).
-            n_tests: number of p-values corrected together: the test has to reach
-                `(1 - level) / n_tests`, like the smallest p-value in Holm's correction.
+            n_tests: number of p-values that are corrected together: the p-value of this test must
+                be at most `(1 - level) / n_tests`, like the smallest p-value in Holm's correction.
 
         Returns:
-            None if the standard error is unknown, or no p-value can be small enough.
+            None if the standard error is unknown, or if such a small p-value is not possible.
         """
         corrected = 1 - (1 - level) / max(1, n_tests)
         return smallest_detectable(self.standard_error, level=corrected, n_units=self.n_units)
@@ -65,26 +67,28 @@ def smallest_detectable(
     power: float = 0.8,
     n_units: int | None = None,
 ) -> float | None:
-    """Return the true difference that a two-sided test detects with the given power.
+    """Return the smallest true difference that a two-sided test detects with the given power.
 
     Args:
-        standard_error: of the difference; None if unknown.
+        standard_error: standard error of the difference; None if it is unknown.
         level: confidence level, in (0, 1).
         power: probability of detecting the difference, in (0, 1).
-        n_units: number of units of a permutation test; None is a normal test.
+        n_units: number of units of a permutation test; None for a test with the normal
+            distribution.
 
     Returns:
-        None for an unknown standard error, for one of 0 (an estimate from too few clips), and if
-        this number of units cannot give a small enough p-value.
+        None if the standard error is unknown or 0 (which means that there were too few clips to
+        estimate it), or if no p-value of `n_units` units is small enough.
 
     Raises:
-        InvalidInputError: if the error is negative or not finite, or level or power not in (0, 1).
+        InvalidInputError: if the standard error is negative or not finite, or `level` or `power` is
+            not in (0, 1).
     """
     error = 0.0 if standard_error is None else standard_error
     if not (0 <= error < math.inf and 0 < level < 1 and 0 < power < 1):
         raise InvalidInputError(
-            "Expected a finite standard error >= 0, and level and power in (0, 1), got "
-            f"{standard_error}, {level} and {power}."
+            "Expected a finite standard error >= 0, and level and power in (0, 1), got standard "
+            f"error {standard_error}, level {level} and power {power}."
         )
     if error < ROUNDING:
         return None
@@ -95,7 +99,11 @@ def smallest_detectable(
 
 
 def standard_error_of(estimate: Estimate, level: float) -> float | None:
-    """Return the standard error from the width of a normal interval, corrected for few groups."""
+    """Return the standard error that the width of a confidence interval implies.
+
+    The interval is taken as normal, and the standard error is corrected for a small number of
+    groups. The result is None if there is no interval or the number of groups is unknown.
+    """
     if estimate.low is None or estimate.high is None or not estimate.n_groups:
         return None
     error = (estimate.high - estimate.low) / (2 * _NORMAL.inv_cdf((1 + level) / 2))
@@ -104,10 +112,10 @@ def standard_error_of(estimate: Estimate, level: float) -> float | None:
 
 @lru_cache(maxsize=256)
 def detectable_effect(n_units: int, level: float, power: float) -> float | None:
-    """Return the true mean difference that a permutation test detects, in standard errors.
+    """Return the smallest true mean difference that a permutation test detects, in standard errors.
 
-    Differences of units are taken as normal. Up to 10 units the test is simulated (4,000 samples,
-    fixed seed); for more units Student's t approximates it.
+    The differences of units are assumed to be normally distributed. With up to 10 units the test is
+    simulated (4,000 samples, fixed seed); with more units it is approximated by Student's t.
 
     Args:
         n_units: number of units that are exchanged.
@@ -115,7 +123,7 @@ def detectable_effect(n_units: int, level: float, power: float) -> float | None:
         power: probability of a significant result.
 
     Returns:
-        None if this number of units cannot give such a p-value.
+        None if no p-value of `n_units` units can be significant.
     """
     if n_units < 2 or 2.0 ** (1 - n_units) > 1 - level + ROUNDING:
         return None
@@ -123,7 +131,7 @@ def detectable_effect(n_units: int, level: float, power: float) -> float | None:
     if n_units > _MAX_SIMULATED_UNITS:
         return start
     noise = np.random.default_rng(n_units).normal(size=(_N_SIMULATIONS, n_units))
-    # Exchanging all units does not change the distance from 0: half of the exchanges suffice.
+    # The exchange of all units does not change the distance from 0: half of the exchanges suffice.
     signs = 1.0 - 2.0 * exchanges_of(n_units, 2**n_units, 0)[: 2 ** (n_units - 1)]
 
     def simulated_power(effect: float) -> float:

@@ -1,12 +1,12 @@
 """Signal detection theory for yes/no answers: sensitivity d' and criterion.
 
 Conventions:
-    Targets and answers are True/False or 1/0, shape (n_trials,): whether "yes" is right, and
-    whether it was the answer. Trials with an invalid answer are left out by the caller. Undefined
-    is None. Invalid arrays raise `InvalidInputError`.
+    Targets and answers are True/False or 1/0, shape (n_trials,). A target is True if "yes" is the
+    right answer, an answer is True if it is "yes". The caller excludes trials with an invalid
+    answer. An undefined measure is None. Invalid arrays raise `InvalidInputError`.
 
-    Rates of 0 and 1 have no normal score: for d' and criterion half a trial is added to each count
-    (the log-linear rule, Hautus 1995).
+    The normal score (quantile of the normal distribution) of a rate of 0 or 1 is infinite, so d'
+    and criterion are computed with half a trial added to each count (log-linear rule, Hautus 1995).
 """
 
 from dataclasses import dataclass
@@ -27,11 +27,13 @@ class Detection:
     Attributes:
         accuracy: share of right answers, in [0, 1].
         yes_rate: share of "yes", in [0, 1].
-        hit_rate: share of "yes" where it is right; None if it never is.
-        false_alarm_rate: share of "yes" where it is wrong; None if it never is.
-        d_prime: difference of the normal scores of both rates; 0 is chance, above 4 nearly perfect.
-            None unless both rates are defined.
-        criterion: above 0 is a bias to "no", below 0 to "yes"; None unless both rates are defined.
+        hit_rate: share of "yes" in trials whose right answer is "yes"; None if there are none.
+        false_alarm_rate: share of "yes" in trials whose right answer is "no"; None if there are
+            none.
+        d_prime: normal score of the hit rate minus that of the false alarm rate; 0 is chance, above
+            4 is nearly perfect. None if one of the rates is None.
+        criterion: positive for a bias to "no", negative for a bias to "yes"; None if one of the
+            rates is None.
         n: number of trials.
     """
 
@@ -66,19 +68,19 @@ def detection(targets: npt.ArrayLike, answers: npt.ArrayLike) -> Detection:
 
 
 def d_prime(targets: npt.ArrayLike, answers: npt.ArrayLike) -> Statistic:
-    """Return d' of many resamples at once, for `Bootstrap`."""
+    """Return a function that computes d' of many resamples, for `Bootstrap`."""
     return _combined_scores(targets, answers, 1.0, -1.0)
 
 
 def criterion(targets: npt.ArrayLike, answers: npt.ArrayLike) -> Statistic:
-    """Return the criterion of many resamples at once, for `Bootstrap`."""
+    """Return a function that computes the criterion of many resamples, for `Bootstrap`."""
     return _combined_scores(targets, answers, -0.5, -0.5)
 
 
 def _combined_scores(
     targets: npt.ArrayLike, answers: npt.ArrayLike, hit_weight: float, false_alarm_weight: float
 ) -> Statistic:
-    """Weighted sum of the normal scores of hit rate and false alarm rate."""
+    """Return a function for a weighted sum of the normal scores of hit and false alarm rate."""
     right, yes = validate_predictions(targets, answers, n_dimensions=1)
     indicators = np.stack([right & yes, right, ~right & yes, ~right], axis=1).astype(np.float64)
 

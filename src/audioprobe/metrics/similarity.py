@@ -1,9 +1,9 @@
-"""Similarity of two representations of the same items, independent of rotation.
+"""Rotation-invariant similarity of two representations of the same items.
 
 Conventions:
-    A representation has shape (n_items, width), finite, any unit; rows of both are the same items
-    in the same order, widths may differ. Computations are in float64, on matrices of shape
-    (n_items, n_items).
+    A representation is a finite array of shape (n_items, width), in any unit. Both representations
+    have the same items in the same order; their widths may differ. Computations are in float64, on
+    matrices of shape (n_items, n_items).
 """
 
 import numpy as np
@@ -12,21 +12,21 @@ import numpy.typing as npt
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Float64Array
 
-_RELATIVE_ROUNDING = 1e-12  # norms below this share are rounding errors
+_RELATIVE_ROUNDING = 1e-12  # smaller relative norms are rounding errors
 
 
 def linear_cka(
     first: npt.ArrayLike, second: npt.ArrayLike, *, unbiased: bool = False
 ) -> float | None:
-    """Return the linear centred kernel alignment.
+    """Return the linear centred kernel alignment (CKA) of two representations.
 
     CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) with K = X X' and L = Y Y'. It is invariant to
     rotation, reflection, translation and isotropic scaling, but not to other linear maps. Source:
     Kornblith et al., "Similarity of neural network representations revisited", ICML 2019.
 
     The biased HSIC is tr(K H L H) / (n - 1)^2 with H = I - 1 1' / n; with fewer items than
-    dimensions it is far above 0 even for unrelated representations. The unbiased one is, with K~
-    and L~ as K and L but 0 on the diagonal,
+    dimensions it is far above 0 even for unrelated representations. With K~ and L~ for K and L with
+    zeros on the diagonal, the unbiased HSIC is
 
         HSIC = [tr(K~ L~) + 1'K~1 1'L~1 / ((n - 1) (n - 2)) - 2 / (n - 2) 1'K~L~1] / (n (n - 3)).
 
@@ -35,20 +35,24 @@ def linear_cka(
     Args:
         first: shape (n_items, width_a).
         second: shape (n_items, width_b).
-        unbiased: take the unbiased HSIC, which needs n_items >= 4.
+        unbiased: whether to use the unbiased HSIC, which needs n_items >= 4.
 
     Returns:
-        In [0, 1], 1 for equal representations; in [-1, 1] and around 0 for unrelated ones if
-        unbiased. None if one representation is the same for every item, or, if unbiased, all its
-        items are equally far from each other.
+        A number in [0, 1], 1 for equal representations. With the unbiased HSIC, a number in
+        [-1, 1], near 0 for unrelated representations. None if a representation is the same for
+        every item, or, with the unbiased HSIC, if its items all have the same distance from each
+        other.
 
     Raises:
-        InvalidInputError: if arrays are not as in the conventions, or there are too few items.
+        InvalidInputError: if an array violates the conventions, or there are too few items.
     """
     representations = _validate(first), _validate(second)
     n_items, n_others = (len(values) for values in representations)
     if n_others != n_items:
-        raise InvalidInputError(f"Expected the same items twice, got {n_items} and {n_others}.")
+        raise InvalidInputError(
+            "Expected two representations of the same items, got representations of "
+            f"{n_items} and {n_others} items."
+        )
     if unbiased and n_items < 4:
         raise InvalidInputError(f"The unbiased HSIC needs at least 4 items, got {n_items}.")
     kernels = []
@@ -62,10 +66,11 @@ def linear_cka(
 
 
 def _centered_kernel(values: Float64Array, unbiased: bool) -> Float64Array:
-    """A centred Gram matrix: HSIC is the sum of the product of two, but for a constant factor.
+    """Return the centred Gram matrix of a representation.
 
-    The unbiased HSIC is such a sum of matrices centred without their diagonals (Székely and Rizzo,
-    "Partial distance correlation with methods for dissimilarities", 2014).
+    Up to a constant factor, HSIC is the sum over the elementwise product of two such matrices. For
+    the unbiased HSIC they are centred without their diagonals (Székely and Rizzo, "Partial distance
+    correlation with methods for dissimilarities", 2014).
     """
     largest = float(np.abs(values).max())
     scaled = values / largest if largest else values  # squares neither overflow nor vanish
@@ -87,7 +92,7 @@ def _validate(values: npt.ArrayLike) -> Float64Array:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or not array.size or not np.isfinite(array).all():
         raise InvalidInputError(
-            "A representation needs finite numbers of shape (n_items, width), at least one of "
-            f"each, got shape {array.shape}."
+            "A representation must be a non-empty array, with finite numbers of shape "
+            f"(n_items, width), got shape {array.shape}."
         )
     return array

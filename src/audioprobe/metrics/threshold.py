@@ -5,13 +5,14 @@ Conventions:
     for one label and (n_clips, n_labels) for several. A label is predicted for a clip whose score
     is at least the threshold. Invalid arrays raise `InvalidInputError`.
 
-    Precision, recall and F1 are in [0, 1]. A label without positives has neither recall nor F1, and
-    without predictions there is no precision: both are None, where scikit-learn puts a number (its
-    `zero_division`) that then counts in macro means. If there are positives and none is predicted,
-    F1 is 0.0, as in scikit-learn.
+    Precision, recall and F1 are in [0, 1]. If a label has no positives, recall and F1 are None; if
+    it is never predicted, precision is None. scikit-learn instead returns a number (its
+    `zero_division`), which then counts in macro means. If there are positives and none of them is
+    predicted, F1 is 0.0, as in scikit-learn.
 
-    F1 depends on the threshold policy. Thresholds chosen on the scored data (`OracleThreshold`)
-    give an upper bound, not a result, so every policy has a name that is printed with F1.
+    F1 depends on the threshold policy, the rule that chooses the threshold of each label. The
+    policy has a name that is printed with F1: thresholds that are chosen on the scored data itself
+    (`OracleThreshold`) give an upper bound of F1, not a result.
 """
 
 import math
@@ -34,8 +35,9 @@ class PrecisionRecallF1:
 
     Attributes:
         precision: TP / (TP + FP); None if nothing is predicted.
-        recall: TP / (TP + FN); None without positives.
-        f1: harmonic mean of the two, 0.0 if no positive is predicted; None without positives.
+        recall: TP / (TP + FN); None if there are no positives.
+        f1: harmonic mean of precision and recall, 0.0 if no positive is predicted; None if there
+            are no positives.
         n_true_positive: clips with the label for which it is predicted.
         n_false_positive: clips without the label for which it is predicted.
         n_false_negative: clips with the label for which it is not predicted.
@@ -50,7 +52,7 @@ class PrecisionRecallF1:
 
 
 def precision_recall_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> PrecisionRecallF1:
-    """Compare predictions of one label with its targets.
+    """Return precision, recall and F1 of the predictions of one label.
 
     Args:
         targets: shape (n_clips,); True or 1 where the label is present.
@@ -71,7 +73,7 @@ def precision_recall_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> P
 
 
 def micro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Estimate:
-    """Return F1 over all pairs of clip and label; None without positives.
+    """Return F1 over all pairs of clip and label; its value is None if there are no positives.
 
     Predictions of a label without positives count as false positives.
     """
@@ -80,14 +82,14 @@ def micro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Estimate:
 
 
 def best_f1_threshold(targets: npt.ArrayLike, scores: npt.ArrayLike) -> float | None:
-    """Return the score with the highest F1 as threshold; of equally good ones the highest.
+    """Return the threshold with the highest F1; if several are equally good, the highest of them.
 
     Args:
         targets: shape (n_clips,); True or 1 where the label is present.
         scores: shape (n_clips,), finite; higher means "more likely present".
 
     Returns:
-        One of the scores; None without positives.
+        One of the scores; None if there are no positives.
     """
     present, values = validate(targets, scores, n_dimensions=1)
     if not present.any():
@@ -98,7 +100,7 @@ def best_f1_threshold(targets: npt.ArrayLike, scores: npt.ArrayLike) -> float | 
 
 @runtime_checkable
 class ThresholdPolicy(Protocol):
-    """Choice of the threshold of each label, with a name to print with every F1."""
+    """A rule that chooses the threshold of each label, with a name that is printed with F1."""
 
     @property
     def name(self) -> str:
@@ -106,24 +108,26 @@ class ThresholdPolicy(Protocol):
         ...
 
     def thresholds(self, targets: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[float | None, ...]:
-        """Return a finite threshold per label, or None for a label without one and so without F1.
+        """Return a finite threshold for each label; None for a label whose F1 is undefined.
 
         Args:
-            targets: of the data to be scored, shape (n_clips, n_labels); only an oracle uses them.
+            targets: targets of the scored data, shape (n_clips, n_labels); only an oracle uses
+                them.
             scores: shape (n_clips, n_labels), finite.
 
         Raises:
-            InvalidInputError: if arrays are invalid, or the policy is for another number of labels.
+            InvalidInputError: if an array is invalid, or the policy has thresholds for another
+                number of labels.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FixedThreshold:
-    """The same threshold for every label, chosen beforehand.
+    """Threshold policy with the same threshold for every label, chosen before the evaluation.
 
     Attributes:
-        value: finite, in the unit of the scores.
+        value: the threshold, finite, in the unit of the scores.
     """
 
     value: float
@@ -134,22 +138,22 @@ class FixedThreshold:
 
     @property
     def name(self) -> str:
-        """For example "fixed at 0.5"."""
+        """Name in tables, such as "fixed at 0.5"."""
         return f"fixed at {self.value}"
 
     def thresholds(self, targets: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[float | None, ...]:
-        """Return the value once per label."""
+        """Return the fixed threshold once for each label."""
         _, values = validate(targets, scores, n_dimensions=2)
         return tuple(float(self.value) for _ in values.T)
 
 
 @dataclass(frozen=True, slots=True)
 class TunedThreshold:
-    """Thresholds with the best F1 on another split; `fit` chooses them.
+    """Threshold policy whose thresholds have the best F1 on another split; `fit` chooses them.
 
     Attributes:
-        values: one finite number per label; None for a label without positives in that split.
-        on: name of the split, for example "valid".
+        values: threshold of each label; None for a label without positives in that split.
+        on: name of the split on which the thresholds were tuned, for example "valid".
     """
 
     values: tuple[float | None, ...]
@@ -164,17 +168,18 @@ class TunedThreshold:
             )
         if not self.on:
             raise InvalidInputError(
-                'Name the split that thresholds are tuned on (on="valid"): tables print it.'
+                "Expected the name of the split on which the thresholds were tuned, got an empty "
+                'text. Set it, such as on="valid": tables print it.'
             )
 
     @classmethod
     def fit(cls, targets: npt.ArrayLike, scores: npt.ArrayLike, *, on: str) -> "TunedThreshold":
-        """Take the threshold with the best F1 for each label of a split.
+        """Return the policy whose thresholds have the best F1 for each label of a split.
 
-        A label without positives in the split has no threshold, and so no F1 on any data.
+        A label without positives in the split has no threshold, so its F1 is None on any data.
 
         Args:
-            targets: shape (n_clips, n_labels), of another split than the one to be scored.
+            targets: shape (n_clips, n_labels). Use another split than the split to be evaluated.
             scores: shape (n_clips, n_labels), finite.
             on: name of the split, for example "valid".
         """
@@ -182,7 +187,7 @@ class TunedThreshold:
 
     @property
     def name(self) -> str:
-        """For example "tuned on valid"."""
+        """Name in tables, such as "tuned on valid"."""
         return f"tuned on {self.on}"
 
     def thresholds(self, targets: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[float | None, ...]:
@@ -198,15 +203,15 @@ class TunedThreshold:
 
 @dataclass(frozen=True, slots=True)
 class OracleThreshold:
-    """Thresholds with the best F1 on the scored data itself: an upper bound, not a result."""
+    """Threshold policy with the best F1 on the scored data itself: an upper bound, not a result."""
 
     @property
     def name(self) -> str:
-        """The name states where the thresholds come from."""
+        """Name in tables, which states where the thresholds come from."""
         return "oracle (best on the scored data itself)"
 
     def thresholds(self, targets: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[float | None, ...]:
-        """Return the best threshold of each label; None without positives."""
+        """Return the best threshold of each label; None for a label without positives."""
         return per_label(best_f1_threshold, targets, scores)
 
 
@@ -218,7 +223,7 @@ def f1_per_label(
     Args:
         targets: shape (n_clips, n_labels); True or 1 where the label is present.
         scores: shape (n_clips, n_labels), finite; higher means "more likely present".
-        policy: source of the thresholds; print its name with the numbers.
+        policy: rule that chooses the thresholds; print its name with F1.
 
     Returns:
         One number in [0, 1] per label; None for a label without positives or without a threshold.

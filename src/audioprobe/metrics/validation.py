@@ -1,10 +1,10 @@
-"""Validation of the arrays that metrics take.
+"""Validation of the arrays that are passed to metrics.
 
 Conventions:
-    One label has arrays of shape (n_clips,), several labels have (n_clips, n_labels). Targets and
-    predictions are True/False or 1/0 and become bool. Scores are finite, in any range and order,
-    and become float64. Invalid arrays raise `InvalidInputError`. A label without positives is
-    valid: each metric defines what it returns for it.
+    Arrays have shape (n_clips,) for one label and (n_clips, n_labels) for several. Targets and
+    predictions are True/False or 1/0 and are converted to bool. Scores are finite, in any range,
+    and are converted to float64. Invalid arrays raise `InvalidInputError`. A label without
+    positives is valid: each metric defines its result for such a label.
 """
 
 from typing import Any
@@ -39,7 +39,12 @@ def validate_predictions(
 
 
 def finite_columns(name: str, *columns: npt.ArrayLike) -> list[npt.NDArray[np.float64]]:
-    """Return arrays of the same shape (n_items,) as float64; `name` is the statistic."""
+    """Return arrays as float64 after checking that all have the same shape (n_items,).
+
+    Args:
+        name: name of the statistic, for error messages.
+        columns: the arrays.
+    """
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
     is_valid = all(a.ndim == 1 and a.shape == arrays[0].shape for a in arrays)
     if not is_valid or not all(np.isfinite(array).all() for array in arrays):
@@ -75,7 +80,7 @@ def _finite(values: npt.NDArray[Any]) -> FloatArray:
     if n_invalid:
         raise InvalidInputError(
             f"scores must be finite, but {n_invalid} of {array.size} are NaN or infinite. Leave "
-            "out clips that have no score, and count them."
+            "out clips that have no score, and report their number."
         )
     return array
 

@@ -1,11 +1,11 @@
-"""Statistics of many resamples at once, for `Bootstrap`.
+"""Statistics that are computed for many resamples at once, for `Bootstrap`.
 
 Conventions:
-    Each function returns a `Statistic`: a function of counts, shape (n_resamples, n_items), that
-    returns shape (n_resamples,), NaN where a resample leaves it undefined. Targets (True/False or
-    1/0) and scores (finite floats) have shape (n_clips, n_labels); macro means are over the labels
-    that a resample defines. With every count 1 a statistic equals the metric of the same name.
-    Invalid arrays raise `InvalidInputError`.
+    Each public function returns a `Statistic`. This is a function of counts, shape (n_resamples,
+    n_items), that returns the value in each resample, shape (n_resamples,), NaN if it is undefined.
+    Targets (True/False or 1/0) and scores (finite floats) have shape (n_clips, n_labels). A macro
+    mean is over the labels whose metric is defined in the resample. If every count is 1, a
+    statistic equals the metric of the same name. Invalid arrays raise `InvalidInputError`.
 
     A loop over scikit-learn's metrics takes 122 times as long (`python benchmarks/bootstrap.py`).
 """
@@ -22,13 +22,13 @@ from audioprobe.types import BoolArray, Float64Array, FloatArray
 
 
 def mean(values: npt.ArrayLike) -> Statistic:
-    """Return the mean of one number per item, shape (n_items,), such as 1 for a right answer."""
+    """Return the statistic "mean of the values", one per item, such as 1 for a right answer."""
     (array,) = finite_columns("A mean", values)
     return ratio(array, np.ones_like(array))
 
 
 def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Statistic:
-    """Return the sum of one number per item over the sum of another, such as hits over trials."""
+    """Return the statistic "sum of numerators / sum of denominators", such as hits / trials."""
     first, second = finite_columns("A ratio", numerators, denominators)
 
     def statistic(counts: Float64Array) -> Float64Array:
@@ -38,9 +38,9 @@ def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Statistic:
 
 
 def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Statistic:
-    """Return Spearman's rank correlation of two numbers per item, with mid-ranks for ties.
+    """Return the statistic "Spearman's rank correlation of two values per item".
 
-    NaN where all values of either are equal in a resample.
+    Ties get mid-ranks. The value is NaN if all first or all second values of a resample are equal.
     """
     rank_functions = [
         _mid_ranks(values) for values in finite_columns("A rank correlation", first, second)
@@ -55,17 +55,17 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Statistic:
 
 
 def macro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
-    """Return the mean over labels of the area under the ROC curve."""
+    """Return the statistic "mean over labels of the area under the ROC curve"."""
     return _macro_ranking(targets, scores, RankedLabel.roc_auc)
 
 
 def macro_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
-    """Return the mean over labels of average precision."""
+    """Return the statistic "mean over labels of the average precision"."""
     return _macro_ranking(targets, scores, RankedLabel.average_precision)
 
 
 def macro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Statistic:
-    """Return the mean over labels of F1."""
+    """Return the statistic "mean over labels of F1"."""
     present, predicted = validate_predictions(targets, predictions, n_dimensions=2)
     hits, positives = (present & predicted).astype(np.float64), present.astype(np.float64)
     positives_and_predictions = positives + predicted
@@ -79,9 +79,9 @@ def macro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Statistic:
 
 
 class RankedLabel:
-    """The clips of one label in the order of falling scores.
+    """Targets of one label, sorted by decreasing score.
 
-    Counts have shape (n_clips, n_resamples) here.
+    The counts that its methods take have shape (n_clips, n_resamples).
 
     Args:
         targets: shape (n_clips,).
@@ -97,21 +97,21 @@ class RankedLabel:
     def roc_auc(self, counts: Float64Array) -> Float64Array:
         """Return the area under the ROC curve, shape (n_resamples,)."""
         hits, false_alarms = self.cumulative_counts(counts)
-        # A negative loses to the positives above it and half of those with the same score.
+        # A negative is outranked by the positives above it, and by half of the tied positives.
         wins = np.einsum("cr,cr->r", _increments(false_alarms), hits - _increments(hits) / 2)
         return _quotient(wins, hits[-1] * false_alarms[-1])
 
     def average_precision(self, counts: Float64Array) -> Float64Array:
-        """Return average precision, shape (n_resamples,)."""
+        """Return the average precision, shape (n_resamples,)."""
         hits, false_alarms = self.cumulative_counts(counts)
         n_predicted = hits + false_alarms
         precision = np.divide(hits, n_predicted, out=np.zeros_like(hits), where=n_predicted > 0)
         return _quotient(np.einsum("cr,cr->r", _increments(hits), precision), hits[-1])
 
     def cumulative_counts(self, counts: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Return the positives and the negatives at or above each distinct score, falling.
+        """Return the numbers of positives and of negatives at or above each distinct score.
 
-        Both have shape (n_distinct_scores, n_resamples).
+        Both arrays have shape (n_distinct_scores, n_resamples), sorted by decreasing score.
         """
         ordered = counts[self._order]
         hits = np.cumsum(ordered * self._present[:, None], axis=0)
@@ -122,7 +122,7 @@ class RankedLabel:
 
 
 def mean_of_defined(columns: list[Float64Array]) -> Float64Array:
-    """Return the mean over the first axis without NaN; NaN where nothing is defined."""
+    """Return the mean over the first axis, ignoring NaN; NaN if all values are NaN."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice")
         return np.asarray(np.nanmean(columns, axis=0), dtype=np.float64)
@@ -144,7 +144,10 @@ def _macro_ranking(
 
 
 def _mid_ranks(values: Float64Array) -> Statistic:
-    """Ranks of all items in each resample but for a constant, shape (n_resamples, n_items)."""
+    """Return a function that computes the ranks of all items in each resample, up to a constant.
+
+    The function returns an array of shape (n_resamples, n_items).
+    """
     levels, position = np.unique(values, return_inverse=True)
     is_level = (position[:, None] == np.arange(len(levels))).astype(np.float64)
 
@@ -156,7 +159,7 @@ def _mid_ranks(values: Float64Array) -> Statistic:
 
 
 def _centered(counts: Float64Array, ranks: Float64Array) -> Float64Array:
-    """Ranks minus their mean; they are halves of integers, so equal ones become exactly 0."""
+    """Return ranks minus their mean; it is exactly 0 if all ranks of a resample are equal."""
     means = (counts * ranks).sum(axis=1, keepdims=True) / counts.sum(axis=1, keepdims=True)
     return ranks - np.asarray(means, dtype=np.float64)
 
@@ -166,6 +169,6 @@ def _increments(sums: Float64Array) -> Float64Array:
 
 
 def _quotient(numerators: Float64Array, denominators: Float64Array) -> Float64Array:
-    """NaN where the denominator is not positive."""
+    """Return numerators / denominators; NaN if a denominator is not positive."""
     undefined = np.full_like(numerators, np.nan)
     return np.divide(numerators, denominators, out=undefined, where=denominators > 0)
