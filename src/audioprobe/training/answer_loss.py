@@ -1,4 +1,4 @@
-"""Cross-entropy of answers to questions about audio and text."""
+"""The cross-entropy loss of answers to questions about audio and text."""
 
 from typing import Literal
 
@@ -9,19 +9,20 @@ from torch.nn import functional
 from audioprobe.training.examples import IGNORED, PADDING, AnswerBatch, PackedRows
 from audioprobe.training.trainable import TrainableModel
 
-_AUDIO = PADDING - 1  # segment of audio tokens, to which every example of a row attends
+_AUDIO = PADDING - 1  # segment number of audio tokens; all examples of a row attend to them
 
 
 class AnswerLoss(nn.Module):
-    """Mean cross-entropy of the targets in a batch, in nats.
+    """Mean cross-entropy of the target tokens in a batch, in nats.
 
-    Each clip is encoded once for all questions about it, and logits are computed only where there
-    is a target.
+    Target tokens are the tokens that the model learns to predict. A clip is encoded once for all
+    questions about it, and logits are computed only for target tokens.
 
     Args:
         model: the model to train.
-        per: unit of equal weight. "token" is LTU's mean over tokens, in which a passage of a
-            hundred tokens outweighs ten answers; "example" averages each example first.
+        per: "token" averages over all target tokens, as LTU does, so that a passage of a hundred
+            tokens counts more than ten short answers; "example" first averages over the tokens of
+            each example, so that all examples count the same.
     """
 
     def __init__(
@@ -42,13 +43,13 @@ class AnswerLoss(nn.Module):
         return (weights * losses).sum() / weights.sum()
 
     def logits(self, batch: AnswerBatch) -> tuple[Tensor, Tensor]:
-        """Return the logits of all targets, shape (n_targets, n_vocabulary), and the targets."""
+        """Return the logits of all target tokens, (n_targets, n_vocabulary), and their ids."""
         states = torch.cat([self._states(rows) for rows in batch])
         targets = torch.cat([rows.labels[:, 1:][_is_target(rows)] for rows in batch])
         return self.model.logits(states).float(), targets
 
     def _states(self, rows: PackedRows) -> Tensor:
-        """States that predict the targets, shape (n_targets, hidden)."""
+        """Return the hidden states that predict the target tokens, shape (n_targets, hidden)."""
         audio_tokens = None if rows.audio is None else self.model.encode_audio(rows.audio)
         n_audio = 0 if audio_tokens is None else audio_tokens.shape[1]
         (states,) = self.model.hidden_states(
@@ -65,14 +66,14 @@ def _is_target(rows: PackedRows) -> Tensor:
 
 
 def _example_weights(rows: PackedRows) -> Tensor:
-    """One over the number of targets of its example, for every target."""
+    """Return, for every target token, 1 / the number of target tokens in its example."""
     row, column = _is_target(rows).nonzero(as_tuple=True)
     example = row * (int(rows.segments.max()) + 1) + rows.segments[row, column + 1]
     return 1 / torch.bincount(example)[example]
 
 
 def _attention_mask(segments: Tensor, n_audio: int) -> Tensor:
-    """Each token attends to earlier ones of its own example, and to the audio tokens."""
+    """Return the mask by which a token attends to audio and to earlier tokens of its example."""
     owner = functional.pad(segments, (n_audio, 0), value=_AUDIO)
     n_tokens = owner.shape[1]
     causal = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=owner.device).tril()
@@ -81,6 +82,6 @@ def _attention_mask(segments: Tensor, n_audio: int) -> Tensor:
 
 
 def _position_ids(positions: Tensor, n_audio: int) -> Tensor:
-    """Every example is positioned directly after the audio tokens."""
+    """Return position ids in which every example starts directly after the audio tokens."""
     audio = torch.arange(n_audio, device=positions.device).expand(len(positions), -1)
     return torch.cat([audio, positions + n_audio], dim=1)

@@ -1,4 +1,4 @@
-"""Training states on disk: written atomically, and read without running code."""
+"""Saved training states: written atomically, and read without executing code from the file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,50 +12,51 @@ from audioprobe.io.atomic import atomic_open
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a state; a crash at any moment leaves the old file or the new one.
+    """Write a training state to a file; after a crash, the old or the new file is complete.
 
     Args:
-        path: in an existing folder.
-        state: tensors, numbers and strings, and dictionaries and lists of them.
+        path: path of the file; its folder must exist.
+        state: tensors, numbers and strings, possibly in nested dictionaries and lists.
 
     Raises:
-        OSError: if the file cannot be written; the old one is unchanged.
+        OSError: if the file cannot be written; an existing file is unchanged.
     """
     with atomic_open(path) as stream:
         torch.save(dict(state), stream)
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read a state of `save_state`.
+    """Read a training state that `save_state` has written.
 
     Raises:
-        WeightsError: if the file is missing or damaged, or holds something else.
+        WeightsError: if the file is missing, damaged, or not a training state.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler's own exception is private
         raise WeightsError(
-            f"{path}: unreadable training state ({error!s:.200}). Delete it to start again."
+            f"{path}: the training state cannot be read ({error!s:.200}). Delete the file to start "
+            "the training again."
         ) from error
     return state
 
 
 def trainable_weights(module: nn.Module) -> dict[str, Tensor]:
-    """Return the parameters that require gradients, by name, detached but not copied."""
+    """Return the trainable parameters by name, detached but not copied."""
     named = module.named_parameters()
     return {name: parameter.detach() for name, parameter in named if parameter.requires_grad}
 
 
 def copy_trainable_weights(module: nn.Module) -> dict[str, Tensor]:
-    """Return copies of the parameters that require gradients, by name, on the CPU."""
+    """Return copies of the trainable parameters by name, on the CPU."""
     return {name: tensor.to("cpu", copy=True) for name, tensor in trainable_weights(module).items()}
 
 
 def load_trainable_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> bool:
-    """Copy weights into the parameters that require gradients.
+    """Copy weights into the trainable parameters.
 
     Returns:
-        False, without a change, if names or shapes differ.
+        True if the weights were copied; False if names or shapes differ, and nothing was changed.
     """
     parameters = trainable_weights(module)
     if {name: p.shape for name, p in parameters.items()} != {

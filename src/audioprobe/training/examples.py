@@ -14,29 +14,29 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.training.trainable import PromptTokenizer
 
 MAX_TOKENS = 108
-"""Longest sequence in LTU's training, in tokens without audio; longer ones are cut."""
+"""Longest sequence in LTU's training, in text tokens; longer sequences are truncated."""
 
 IGNORED = -100
-"""Label of a token that is not a target, as in torch and transformers."""
+"""Label of a token that does not count in the loss, as in torch and transformers."""
 
 PADDING = -1
-"""Segment of tokens that belong to no example."""
+"""Segment number of padding tokens, which belong to no example."""
 
 LossTargets = Literal["all", "answer"]
-"""Which tokens are targets: question and answer, as in LTU's training, or the answer only."""
+"""Which tokens count in the loss: "all" (question and answer, as LTU does) or only the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QARecord:
-    """A question with its answer, by the keys of LTU's training data (OpenAQA).
+    """A question with its answer; the fields have the names of LTU's training data (OpenAQA).
 
     Attributes:
         instruction: the question.
         output: the answer.
-        audio_id: id of the clip; "" for a question about text only.
+        audio_id: id of the clip; "" for a question without audio.
         input: text between question and answer: the transcript in LTU-AS, "" in LTU.
-        dataset: where the clip comes from.
-        task: kind of question, for counts and mixtures.
+        dataset: name of the dataset from which the clip comes.
+        task: kind of question, such as "caption"; used to count and to select questions.
     """
 
     instruction: str
@@ -49,8 +49,8 @@ class QARecord:
     def __post_init__(self) -> None:
         if not self.instruction.strip() or not self.output.strip():
             raise InvalidInputError(
-                f"Expected a question and an answer, got {self.instruction!r:.60} and "
-                f"{self.output!r:.60}."
+                "Expected a question and an answer that are not empty, got "
+                f"{self.instruction!r:.60} and {self.output!r:.60}."
             )
 
 
@@ -58,24 +58,24 @@ _KEYS = tuple(field.name for field in fields(QARecord))
 
 
 def write_qa_records(path: str | Path, records: Iterable[QARecord]) -> int:
-    """Write records as JSON lines and return their number."""
+    """Write records to a file, one JSON object per line, and return the number of records."""
     lines = [json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records]
     Path(path).write_text("".join(lines), encoding="utf-8")
     return len(lines)
 
 
 def read_qa_records(path: str | Path) -> Iterator[QARecord]:
-    """Read records from JSON lines, or from one JSON list as LTU's authors publish theirs.
+    """Read records from a file of JSON lines, or of one JSON list as published by LTU's authors.
 
     Raises:
-        InvalidInputError: if the file cannot be read, is not JSON, or an entry lacks a key or has
-            a value of another type; the message names the entry.
+        InvalidInputError: if the file cannot be read or is not JSON, or if a record lacks a key or
+            has a value that is not text; the message names the record.
     """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path}: not readable as UTF-8 ({error}).") from error
+        raise InvalidInputError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
     entries: Iterable[object]
     if text.lstrip().startswith("["):
         entries = _parse_json(text, str(path))  # type: ignore[assignment]
@@ -106,12 +106,13 @@ def _record(entry: object, source: str) -> QARecord:
 
 @dataclass(frozen=True, slots=True)
 class TrainingExample:
-    """A record as token ids.
+    """The token ids of one question with its answer.
 
     Attributes:
-        ids: beginning-of-sequence first; the end-of-sequence token last, unless it was cut.
-        n_prompt: tokens of the prompt.
-        audio_id: id of the clip; "" without audio.
+        ids: token ids, from the beginning-of-sequence token to the end-of-sequence token; a
+            truncated sequence has no end-of-sequence token.
+        n_prompt: number of tokens of the prompt, which precede the answer.
+        audio_id: id of the clip; "" if there is no audio.
     """
 
     ids: tuple[int, ...]
@@ -119,7 +120,7 @@ class TrainingExample:
     audio_id: str
 
     def labels(self, targets: LossTargets) -> list[int]:
-        """Return the ids with `IGNORED` in place of tokens without loss."""
+        """Return the token ids, with `IGNORED` for tokens that do not count in the loss."""
         n_ignored = 1 if targets == "all" else self.n_prompt
         return [IGNORED] * n_ignored + list(self.ids[n_ignored:])
 
@@ -127,21 +128,22 @@ class TrainingExample:
 def encode_record(
     record: QARecord, tokenizer: PromptTokenizer, *, max_tokens: int = MAX_TOKENS
 ) -> TrainingExample:
-    """Return the token ids of a record, as LTU's `finetune.py` computes them.
+    """Return the token ids of a record, computed as in LTU's `finetune.py`.
 
-    Question and answer are tokenised together. A sequence shorter than `max_tokens` gets the
-    end-of-sequence token, a longer one is cut without it.
+    Question and answer are tokenised together. A sequence shorter than `max_tokens` ends with the
+    end-of-sequence token; a longer sequence is truncated and has no end-of-sequence token.
 
     Raises:
-        InvalidInputError: if no token of the answer remains.
+        InvalidInputError: if no token of the answer remains after truncation.
     """
     prompt = tokenizer.prompt(record.instruction, record.input)
     n_prompt = len(tokenizer.tokenize(prompt))
     ids = tokenizer.tokenize(prompt + record.output)[:max_tokens]
     if len(ids) <= n_prompt:
         raise InvalidInputError(
-            f"The question {record.instruction!r:.60} takes {n_prompt} of {max_tokens} tokens, and "
-            "none is left for its answer. Shorten the question, or raise max_tokens."
+            f"The prompt with the question {record.instruction!r:.60} has {n_prompt} tokens, so "
+            f"{max_tokens} tokens leave no space for the answer. Shorten the question, or raise "
+            "max_tokens."
         )
     if len(ids) < max_tokens:
         ids = [*ids, tokenizer.eos_token_id]
@@ -150,17 +152,18 @@ def encode_record(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedRows:
-    """Rows of several examples each, padded on the right.
+    """Several examples per row of a batch, padded on the right.
 
-    Examples of a row share its clip and do not attend to each other, so a clip is encoded once for
-    all questions about it.
+    All examples of a row belong to the same clip, so that the clip is encoded once for all
+    questions about it. They do not attend to each other.
 
     Attributes:
         ids: token ids, shape (n_rows, n_tokens).
         labels: target ids or `IGNORED`, shape (n_rows, n_tokens).
-        segments: number of the token's example in its row or `PADDING`, shape (n_rows, n_tokens).
-        positions: position of the token in its example, shape (n_rows, n_tokens).
-        audio: input of the audio encoder, shape (n_rows, ...); None for text only.
+        segments: index, within the row, of the example to which each token belongs, or `PADDING`,
+            shape (n_rows, n_tokens).
+        positions: position of each token in its example, shape (n_rows, n_tokens).
+        audio: input of the audio encoder, shape (n_rows, ...); None if there is no audio.
     """
 
     ids: Tensor
@@ -170,7 +173,7 @@ class PackedRows:
     audio: Tensor | None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "PackedRows":
-        """Return the rows on a device."""
+        """Return a copy of the rows on a device."""
         ids, labels, segments, positions = (
             tensor.to(device, non_blocking=non_blocking)
             for tensor in (self.ids, self.labels, self.segments, self.positions)
@@ -180,7 +183,7 @@ class PackedRows:
 
 
 AnswerBatch: TypeAlias = tuple[PackedRows, ...]
-"""Rows with audio, if any, then rows without."""
+"""Up to two groups of rows: rows with audio, then rows without audio."""
 
 
 def collate(
@@ -191,12 +194,12 @@ def collate(
     pad_id: int,
     per_row: int = 8,
 ) -> AnswerBatch:
-    """Pack examples into one batch.
+    """Return one batch of examples, packed by clip.
 
     Args:
-        examples: at least one.
-        audio: input of the audio encoder by `audio_id`, for every clip of the examples.
-        targets: tokens that are targets.
+        examples: at least one example.
+        audio: input of the audio encoder for every clip of the examples, by `audio_id`.
+        targets: which tokens count in the loss.
         pad_id: token id of padding.
         per_row: largest number of examples in a row.
     """

@@ -8,12 +8,13 @@ import numpy as np
 from audioprobe.training.examples import QARecord
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."
-"""LTU's evaluation prompt, verbatim."""
+"""The question of LTU's evaluation, verbatim."""
 
 LABELS_QUESTION = "Closed-ended question: Classify the sound events in the audio clip."
 """A question of LTU's training data (OpenAQA), verbatim."""
 
 RelationCondition = Literal["text", "audio"]
+"""Whether a question names the concept ("text") or is asked about a clip of it ("audio")."""
 
 _TEXT_QUESTIONS = {
     "hypernym": (
@@ -37,40 +38,41 @@ _AUDIO_QUESTIONS = {
 
 
 class ConceptRelation(Protocol):
-    """A concept, a class or another name, and whether it is true of the concept.
+    """A concept (a sound source such as "a crow"), a target, and whether the target is correct.
 
-    `audioprobe.probing.pairs.ConceptPair` is one.
+    The target is a class ("a bird") or another name of the concept.
+    `audioprobe.probing.pairs.ConceptPair` implements this protocol.
     """
 
     @property
     def relation(self) -> str:
-        """Return "hypernym" or "synonym"."""
+        """Kind of relation: "hypernym" (the target is a class) or "synonym" (another name)."""
         ...
 
     @property
     def phrase(self) -> str:
-        """Return the concept in a sentence: "a crow"."""
+        """Phrase that names the concept in a sentence, such as "a crow"."""
         ...
 
     @property
     def target_phrase(self) -> str:
-        """Return the class or name in a sentence: "a bird"."""
+        """Phrase that names the target in a sentence, such as "a bird"."""
         ...
 
     @property
     def holds(self) -> bool:
-        """Return whether the answer is yes."""
+        """Whether the target is correct, so that the answer is "yes"."""
         ...
 
 
 def caption_record(phrases: Sequence[str], audio_id: str) -> QARecord:
-    """Return the caption question with the answer "Audio caption: The sound of a crow."."""
+    """Return the caption question; the answer is such as "Audio caption: The sound of a crow."."""
     answer = f"Audio caption: {caption_of(phrases)}"
     return QARecord(instruction=CAPTION_QUESTION, output=answer, audio_id=audio_id, task="caption")
 
 
 def labels_record(labels: Sequence[str], audio_id: str) -> QARecord:
-    """Return the question for labels with the answer "Labels: crow; rain"."""
+    """Return the question for the labels of a clip; the answer is such as "Labels: crow; rain"."""
     answer = f"Labels: {'; '.join(labels)}"
     return QARecord(instruction=LABELS_QUESTION, output=answer, audio_id=audio_id, task="labels")
 
@@ -81,17 +83,17 @@ def caption_of(phrases: Sequence[str]) -> str:
 
 
 def text_question(relation: ConceptRelation, rng: np.random.Generator) -> QARecord:
-    """Return a yes/no question that names the concept, in a random wording."""
+    """Return a yes/no question about a relation, which names the concept, in a random wording."""
     return _relation_record(relation, _TEXT_QUESTIONS, rng, "text", "")
 
 
 def audio_question(relation: ConceptRelation, audio_id: str, rng: np.random.Generator) -> QARecord:
-    """Return a yes/no question about a clip of the concept, which it does not name."""
+    """Return a yes/no question about a relation, asked about a clip without naming the concept."""
     return _relation_record(relation, _AUDIO_QUESTIONS, rng, "audio", audio_id)
 
 
 def enumerate_phrases(phrases: Sequence[str], link: str) -> str:
-    """Return phrases joined by commas, and by the link before the last."""
+    """Return the phrases as an enumeration; `link` (such as " and ") precedes the last phrase."""
     if len(phrases) < 3:
         return link.join(phrases)
     return f"{', '.join(phrases[:-1])}{link}{phrases[-1]}"
@@ -103,7 +105,7 @@ def yes_or_no(*, holds: bool) -> str:
 
 
 def draw(texts: Sequence[str], rng: np.random.Generator) -> str:
-    """Return one of the texts at random."""
+    """Return a randomly drawn text."""
     return texts[int(rng.integers(len(texts)))]
 
 

@@ -1,4 +1,4 @@
-"""Spectrograms of clips on disk, computed once and read in any order."""
+"""Spectrograms of training clips, computed once and stored on disk."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,21 +27,24 @@ _Item: TypeAlias = tuple[tuple[str, ...], npt.NDArray[np.float16]]
 
 
 class SpectrogramCache:
-    """LTU's spectrograms of clips, in float16: 256 kB each.
+    """Cache of LTU's spectrograms of clips, in float16: 256 kB per clip.
 
     Args:
         clips: clips with labels.
-        labels: every label that a clip may have.
-        folder: of this cache only. Spectrograms that an interrupted run has stored are reused.
-        source: what identifies the clips: plain values that JSON can hold.
-        workers: processes that read clips and compute spectrograms; 1 uses the calling process.
+        labels: all labels that the clips may have.
+        folder: folder that is used only by this cache. Spectrograms that an interrupted run has
+            stored there are reused.
+        source: values that identify the clips, such as the name of the dataset; they must be
+            JSON-serialisable.
+        workers: number of processes that read clips and compute spectrograms; 1 uses the calling
+            process.
         progress: called after every clip.
 
     Attributes:
-        labels: shape (n_clips, n_labels), 1 where a clip has a label.
+        labels: 1 where a clip has a label, otherwise 0, shape (n_clips, n_labels).
 
     Raises:
-        InvalidInputError: if the folder holds spectrograms of another source, or a clip has no
+        InvalidInputError: if the folder contains spectrograms of another source, or a clip has no
             labels.
     """
 
@@ -75,11 +78,15 @@ class SpectrogramCache:
         return len(self.labels)
 
     def spectrograms(self, rows: Tensor) -> Tensor:
-        """Return the spectrograms of some rows, float32, shape (n_rows, 1024, 128)."""
+        """Return the spectrograms of some clips, float32, shape (n_rows, 1024, 128).
+
+        Args:
+            rows: indices of the clips, shape (n_rows,).
+        """
         return torch.from_numpy(self._spectrograms[rows.numpy()].astype(np.float32))
 
     def _array(self, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
-        """An array on disk; the content of an existing file stays."""
+        """Return a memory-mapped array of a file; an existing file keeps its content."""
         path = self._folder / f"{name}.npy"
         open_memmap: Any = np.lib.format.open_memmap  # has no types in older numpy
         return open_memmap(path, "r+" if path.is_file() else "w+", dtype, shape)
@@ -87,32 +94,32 @@ class SpectrogramCache:
     def _n_done(self, source: Mapping[str, object]) -> int:
         path = self._folder / _CARD
         if not path.is_file():
-            # Arrays without a card are from a run that stored nothing completely.
+            # Without this file, no spectrogram of an earlier run is known to be complete.
             for name in ("spectrograms.npy", "labels.npy"):
                 (self._folder / name).unlink(missing_ok=True)
             return 0
         card = json.loads(path.read_text(encoding="utf-8"))
         if card["source"] != json.loads(json.dumps(source)):
             raise InvalidInputError(
-                f"{self._folder} holds the spectrograms of other clips. Choose another folder."
+                f"{self._folder} contains spectrograms of other clips. Choose another folder."
             )
         return int(card["done"])
 
     def _save(self, source: Mapping[str, object], n_done: int, rows: Any) -> None:  # noqa: ANN401
-        """Write the card last: it says how much of the arrays is complete."""
+        """Write the arrays, then the JSON file that states how many clips are complete."""
         self._spectrograms.flush()
         rows.flush()
         atomic_write(self._folder / _CARD, json.dumps({"source": source, "done": n_done}))
 
 
 def epoch_rows(n_rows: int, batch_size: int, step: int, seed: int) -> Tensor:
-    """Return the rows of a batch: all rows in random order, then again in another order.
+    """Return the row indices of a batch; in each epoch, all rows occur once, in random order.
 
     Args:
-        n_rows: number of rows to draw from.
-        batch_size: number of rows to return.
-        step: number of the batch, from 0.
-        seed: of the orders.
+        n_rows: number of rows in an epoch.
+        batch_size: number of row indices to return.
+        step: index of the batch, from 0.
+        seed: random seed of the orders.
     """
     places = range(step * batch_size, (step + 1) * batch_size)
     orders = {
@@ -126,7 +133,7 @@ def epoch_rows(n_rows: int, batch_size: int, step: int, seed: int) -> Tensor:
 
 
 def _compute(clips: Sequence[Clip], numbers: range, workers: int) -> Iterator[_Item]:
-    """Labels and spectrogram of each clip, in order."""
+    """Yield the labels and the spectrogram of each clip with one of the indices, in order."""
     if workers == 1:
         yield from (_compute_one(clips[number]) for number in numbers)
         return
@@ -138,11 +145,13 @@ def _compute(clips: Sequence[Clip], numbers: range, workers: int) -> Iterator[_I
 
 def _compute_one(clip: Clip) -> _Item:
     if clip.labels is None:
-        raise InvalidInputError(f"Clip {clip.id!r} has no labels to learn from.")
+        raise InvalidInputError(
+            f"Expected clips with labels, but clip {clip.id!r} has none. Leave it out."
+        )
     return clip.labels, LTU.of(read_waveform(clip)).numpy().astype(np.float16)
 
 
-_CLIPS: list[Sequence[Clip]] = []  # of a worker process: sent once, not with every number
+_CLIPS: list[Sequence[Clip]] = []  # sent to each worker process once, not with every index
 
 
 def _initialize(clips: Sequence[Clip]) -> None:

@@ -1,6 +1,6 @@
-"""What training needs of a model: its parameter groups, its forward pass in parts, its prompts.
+"""The protocols that a model must implement to be trained, and the choice of trainable modules.
 
-Models of any architecture can be trained that implement `TrainableModel` (the network) and
+A model of any architecture can be trained if it has a `TrainableModel` (the network) and a
 `PromptTokenizer` (the text). `audioprobe.models.ltu` implements both for LTU.
 """
 
@@ -16,13 +16,13 @@ GROUPS = ("encoder", "projector", "cross-attention", "lora", "llm")
 """Parameter groups: audio encoder, projector, cross-attention adapter, LoRA, language model."""
 
 ALL = ("encoder", "projector", "lora")
-"""The groups that "all" stands for: those that the later stages of LTU's training train."""
+"""The groups that "all" stands for: the groups that are trained in the later stages of LTU."""
 
 _LAST_LAYERS = re.compile(r"last-([1-9]\d*)-layers?")
 
 
 class PromptTokenizer(Protocol):
-    """Prompts of a model as text and as token ids."""
+    """The tokenizer of a model, which also knows the format of its prompts."""
 
     @property
     def eos_token_id(self) -> int:
@@ -30,20 +30,20 @@ class PromptTokenizer(Protocol):
         ...
 
     def prompt(self, question: str, transcript: str = "") -> str:
-        """Return the text that precedes the answer to a question."""
+        """Return the full prompt, as text, to which the model appends its answer."""
         ...
 
     def tokenize(self, text: str) -> list[int]:
-        """Return token ids, beginning-of-sequence first; nothing in the text is a control token."""
+        """Return token ids, starting with beginning-of-sequence; the text has no control tokens."""
         ...
 
     def continuation_ids(self, text: str) -> list[int]:
-        """Return the token ids of an answer as it follows a prompt."""
+        """Return the token ids of an answer that follows a prompt, without control tokens."""
         ...
 
 
 class TrainableModel(Protocol):
-    """An audio encoder and a language model, joined by audio tokens."""
+    """An audio encoder and a language model whose input contains the encoder's audio tokens."""
 
     @property
     def network(self) -> nn.Module:
@@ -56,14 +56,14 @@ class TrainableModel(Protocol):
         ...
 
     def group_of(self, name: str) -> str:
-        """Return the group (see `GROUPS`) of a parameter, by its name in the network."""
+        """Return the parameter group (see `GROUPS`) of the network's parameter with this name."""
         ...
 
     def encode_audio(self, features: Tensor) -> Tensor:
         """Return audio tokens, shape (n_clips, n_tokens, hidden).
 
         Args:
-            features: what the audio encoder takes, shape (n_clips, ...), of any number format.
+            features: input of the audio encoder, shape (n_clips, ...), with any dtype.
         """
         ...
 
@@ -72,7 +72,7 @@ class TrainableModel(Protocol):
 
         Args:
             ids: token ids, shape (n_rows, n_text).
-            audio_tokens: shape (n_rows, n_audio, hidden); None for text only.
+            audio_tokens: shape (n_rows, n_audio, hidden); None if there is no audio.
 
         Returns:
             Shape (n_rows, n_audio + n_text, hidden).
@@ -91,36 +91,39 @@ class TrainableModel(Protocol):
 
         Args:
             embeddings: shape (n_rows, n_tokens, hidden).
-            attention_mask: shape (n_rows, n_tokens), 0 for padding, or (n_rows, 1, n_tokens,
-                n_tokens), True where a token attends to another; None is causal attention.
+            attention_mask: shape (n_rows, n_tokens), 0 for padding, or shape (n_rows, 1, n_tokens,
+                n_tokens), True if a token attends to another token; None means causal attention.
             position_ids: shape (n_rows, n_tokens); None counts from 0.
-            last_only: return only the states after the last layer.
+            last_only: whether to return only the states after the last layer.
 
         Returns:
-            n_layers + 1 tensors: the embeddings, then the states after each layer, the last of them
-            normalised as the output layer takes them.
+            n_layers + 1 tensors: the embeddings, then the states after each layer. The final
+            normalisation is applied to the states after the last layer.
         """
         ...
 
     def logits(self, states: Tensor) -> Tensor:
-        """Return next-token logits, shape (..., n_vocabulary), of states after the last layer."""
+        """Return next-token logits, shape (..., n_vocabulary), from states after the last layer."""
         ...
 
     def expand_lora(self, rank: int, targets: Sequence[str], seed: int) -> None:
         """Expand the LoRA adapters in place without changing the model's output.
 
         Raises:
-            InvalidInputError: if trained adapters would lose directions, or a target is unknown.
+            InvalidInputError: if `rank` is too small for the trained adapters, or a target is
+                unknown.
         """
         ...
 
     def add_cross_attention(self, text_states: Tensor, width: int, seed: int) -> None:
-        """Add an adapter from audio tokens to text states, initialised to change nothing.
+        """Add a cross-attention adapter by which audio tokens attend to text states.
+
+        The adapter is initialised so that it does not change the model's output.
 
         Args:
-            text_states: shape (n_texts, hidden).
-            width: of queries, keys and values.
-            seed: of the initial weights.
+            text_states: states to which audio tokens attend, shape (n_texts, hidden).
+            width: dimension of queries, keys and values.
+            seed: random seed of the initial weights.
         """
         ...
 
@@ -130,21 +133,22 @@ def set_trainable(model: TrainableModel, names: str) -> list[nn.Parameter]:
 
     Args:
         model: changed in place.
-        names: joined by "+": parameter groups (see `GROUPS`), "all" (encoder, projector and LoRA),
-            and "last-N-layers" (the language model's own weights in its last N layers).
+        names: names joined by "+": parameter groups (see `GROUPS`), "all" (encoder, projector and
+            LoRA), or "last-N-layers" (the language model's own weights in its last N layers).
 
     Returns:
         The trainable parameters, in the order of the network.
 
     Raises:
-        InvalidInputError: for no or an unknown name, a group without parameters, or more layers
-            than the model has.
+        InvalidInputError: if a name is unknown or empty, a group has no parameters, or the language
+            model has fewer than N layers.
     """
     groups, n_layers = _parse(names)
     layers = model.language_layers
     if n_layers > len(layers):
         raise InvalidInputError(
-            f"The language model has {len(layers)} layers, got last-{n_layers}-layers."
+            f"The language model has {len(layers)} layers, got last-{n_layers}-layers. Choose at "
+            "most its number of layers."
         )
     model.network.requires_grad_(requires_grad=False)
     last = {id(p) for layer in layers[len(layers) - n_layers :] for p in layer.parameters()}
@@ -164,20 +168,20 @@ def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
 
 
 def updates_language_model(names: str) -> bool:
-    """Return whether training the named parameters changes the model's answers to text.
+    """Return whether training the named modules can change the model's answers to text.
 
     Args:
-        names: as for `set_trainable`.
+        names: names joined by "+"; see `set_trainable`.
 
     Raises:
-        InvalidInputError: for no or an unknown name.
+        InvalidInputError: if a name is unknown or empty.
     """
     groups, n_layers = _parse(names)
     return n_layers > 0 or not groups.isdisjoint(("lora", "llm"))
 
 
 def _parse(names: str) -> tuple[set[str], int]:
-    """Return the groups, and the number of the language model's last layers."""
+    """Return the names of the groups, and N of "last-N-layers" (0 if it is not given)."""
     groups: set[str] = set()
     n_layers = 0
     for name in map(str.strip, names.split("+")):

@@ -1,7 +1,7 @@
-"""The training loop: accelerate's devices and number formats, and exact resumption.
+"""The training loop, on the devices that accelerate chooses, with exact resumption.
 
-A batch and the noise of a step depend on the step and the seed only, so an interrupted training run
-that is resumed ends with the weights that it would have reached.
+The batch and the random numbers of a step depend only on the step and the seed. A training run that
+is interrupted and resumed therefore ends with the same weights as without interruption.
 """
 
 import json
@@ -35,26 +35,29 @@ from audioprobe.training.trainable import trainable_parameters
 STATE, LOG = "state.pt", "log.jsonl"
 Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
 History: TypeAlias = list[dict[str, float]]
-"""Step, loss, learning rate ("rate"), gradient norm ("norm") and seconds of every step."""
+"""One entry per step: "step", "loss", "rate" (learning rate), "norm" (of gradients), "seconds"."""
 BatchFunction: TypeAlias = Callable[[int, int, int], Any]
-"""Returns the batch of (step, process, number of processes), the same on every call."""
+"""Function that returns the batch for a step, the index of a process, and the number of processes.
+
+It must return the same batch on every call with the same arguments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingArguments:
-    """Optimizer, schedule and number format of a training run.
+    """Settings of the optimizer, the learning rate schedule and the precision of a training run.
 
     Attributes:
-        steps: number of updates.
-        learning_rate: of AdamW, after the warm-up.
-        warmup_steps: steps in which the learning rate rises linearly from 0.
-        schedule: decay after the warm-up, to 0 at the last step; "constant" does not decay.
-        weight_decay: of AdamW.
+        steps: number of optimizer steps.
+        learning_rate: learning rate of AdamW after the warm-up.
+        warmup_steps: number of steps in which the learning rate rises linearly from 0.
+        schedule: shape of the decay of the learning rate to 0 after the warm-up; "constant" does
+            not decay.
+        weight_decay: weight decay of AdamW.
         clip_norm: largest gradient norm; larger gradients are scaled down.
-        precision: "bfloat16" computes in it where torch considers it safe, on devices with fast
-            bfloat16 arithmetic; other devices compute in float32. Weights keep their format.
-        save_every: steps between two saved states.
-        seed: of dropout and other noise.
+        precision: "bfloat16" uses torch's autocast on devices with fast bfloat16 arithmetic; other
+            devices compute in float32. The dtype of the weights does not change.
+        save_every: number of steps between two saved states.
+        seed: random seed of dropout and other noise.
     """
 
     steps: int
@@ -70,11 +73,13 @@ class TrainingArguments:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.save_every < 1 or self.warmup_steps < 0:
             raise InvalidInputError(
-                "Expected steps and save_every of at least 1 and warmup_steps of at least 0, got "
+                "Expected steps and save_every of at least 1, and warmup_steps of at least 0, got "
                 f"{self}."
             )
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise InvalidInputError(f"learning_rate must be above 0, got {self.learning_rate}.")
+            raise InvalidInputError(
+                f"learning_rate must be above 0 and finite, got {self.learning_rate}."
+            )
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
@@ -85,11 +90,11 @@ class TrainingArguments:
         return self.learning_rate * decay[self.schedule]
 
     def uses_bfloat16(self, device: str) -> bool:
-        """Return whether a kind of device ("cpu", "cuda") computes in bfloat16."""
+        """Return whether a device type ("cpu", "cuda") computes in bfloat16 in this run."""
         return self.precision == "bfloat16" and computes_in_bfloat16(device)
 
     def autocast(self, device: str) -> AbstractContextManager[Any]:
-        """Return a context in which networks compute in the precision of the arguments."""
+        """Return a context in which networks compute in `precision` on a device type."""
         return torch.autocast(device, torch.bfloat16, enabled=self.uses_bfloat16(device))
 
 
@@ -102,55 +107,61 @@ def train(
     accept: Callable[[int], bool] | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> History:
-    """Train the parameters of a module that require gradients, resuming a run of the folder.
+    """Train the trainable parameters of a module; resume if the folder contains a saved state.
 
     Args:
-        objective: module whose forward pass takes a batch and returns the loss, a scalar; in
+        objective: module whose forward pass takes a batch and returns the loss, a scalar; it is in
             evaluation mode afterwards.
-        batch_at: returns the batch of a step.
-        arguments: steps, learning rate and the like.
-        folder: of this training run only: its state, and a log with one JSON line per step.
-        accept: called with the number of steps done before a state is saved; False ends the run and
-            restores the last saved state. It must depend on the weights only.
-        progress: called after every step; the note has the loss.
+        batch_at: function that returns the batch of a step.
+        arguments: steps, learning rate and other settings.
+        folder: folder that is used only by this training run: for its state, and for a log with one
+            JSON line per step.
+        accept: function that is called before a state is saved, with the number of finished steps.
+            If it returns False, training ends and the last saved state is restored. The result must
+            depend only on the weights.
+        progress: called after every step; the note of the event is the loss.
 
     Returns:
-        The entries of all steps up to the final weights.
+        One entry for each step up to the final weights.
 
     Raises:
-        InvalidInputError: if no parameter requires gradients or has a part in the loss, or the
-            folder holds a training run with other arguments or parameters.
-        TrainingError: if a loss, gradient or weight is not finite (the last state stays on disk),
-            or another process trains in the folder.
+        InvalidInputError: if no parameter is trainable, the loss does not depend on a trainable
+            parameter, or the folder contains a training run with other arguments or parameters.
+        TrainingError: if a loss, gradient or weight is not finite (the last saved state stays on
+            disk), or another process trains in the folder.
     """
     if not trainable_parameters(objective):
-        raise InvalidInputError("Nothing to train: no parameter requires a gradient.")
+        raise InvalidInputError(
+            "Nothing to train: no parameter requires a gradient. Choose trainable modules with "
+            "set_trainable."
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     accelerator = get_accelerator()
-    # Of several processes that train together, the main one locks the folder for all.
+    # If several processes train together, only the main process locks the folder.
     lock = training_lock(folder) if accelerator.is_main_process else nullcontext()
     with lock, torch.random.fork_rng(), deterministic_mode(accelerator.device.type):
         run = _TrainingLoop(objective, batch_at, arguments, folder, accelerator)
         history = run(accept, progress)
-        accelerator.wait_for_everyone()  # the state is on disk when the others continue
+        accelerator.wait_for_everyone()  # until the main process has written the state
         return history
 
 
 def get_accelerator() -> Any:  # noqa: ANN401 - accelerate has no types
-    """Return accelerate's `Accelerator`: the device, and the processes that train together."""
+    """Return accelerate's `Accelerator`, which manages the device and the training processes."""
     # A step without audio has no gradient for the audio encoder.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    # The precision of an Accelerator holds for the whole process; see TrainingArguments.autocast.
+    # The precision of an Accelerator cannot be changed later in the process; see
+    # TrainingArguments.autocast.
     return Accelerator(mixed_precision="no", kwargs_handlers=[unused])
 
 
 @contextmanager
 def deterministic_mode(device: str) -> Iterator[None]:
-    """Make repeated steps give the same weights; otherwise a GPU sums in any order.
+    """Use deterministic algorithms in the context; otherwise a GPU adds numbers in any order.
 
     Args:
-        device: kind of device: "cpu", "cuda".
+        device: device type: "cpu" or "cuda".
     """
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -164,17 +175,17 @@ def deterministic_mode(device: str) -> Iterator[None]:
 
 
 def training_lock(folder: Path) -> AbstractContextManager[None]:
-    """Return a lock that lets one process train in an existing folder.
+    """Return a context in which no other process can train in an existing folder.
 
     Raises:
-        TrainingError: on entering, if another process trains there.
+        TrainingError: on entering the context, if another process trains in the folder.
     """
     message = f"{folder}: another process trains in this folder. Wait, or choose another folder."
     return exclusive_lock(folder / "lock", TrainingError(message))
 
 
 class _TrainingLoop:
-    """One training run: its optimizer, and the step and history that are saved with the weights."""
+    """State of one training run: optimizer, number of finished steps, and history of the steps."""
 
     def __init__(
         self,
@@ -220,7 +231,7 @@ class _TrainingLoop:
         return self.history
 
     def _update(self, model: nn.Module, optimizer: Any) -> float:  # noqa: ANN401
-        """Do one step and return its loss."""
+        """Perform one optimizer step and return its loss."""
         started, step, accelerator = time.perf_counter(), self.step, self.accelerator
         torch.manual_seed(self.arguments.seed * 1_000_003 + step)
         rate = self.arguments.rate(step)
@@ -231,8 +242,8 @@ class _TrainingLoop:
             loss = model(send_to_device(batch, accelerator.device)).float()
         if not loss.requires_grad:
             raise InvalidInputError(
-                f"{self.folder}: no trainable parameter has a part in the loss of step {step}. "
-                "Train more modules, or on other data."
+                f"{self.folder}: the loss of step {step} does not depend on any trainable "
+                "parameter. Train more modules, or use other data."
             )
         accelerator.backward(loss)
         norm = float(accelerator.clip_grad_norm_(self.parameters, self.arguments.clip_norm))
@@ -250,7 +261,7 @@ class _TrainingLoop:
     def _divergence(self, symptom: str, step: int) -> TrainingError:
         return TrainingError(
             f"{self.folder}: {symptom} at step {step}: the training has diverged. The last saved "
-            f"state stays. Lower the learning rate (it was {self.arguments.rate(step):.2g}), or "
+            f"state is kept. Lower the learning rate (it was {self.arguments.rate(step):.2g}), or "
             "check the batch of this step."
         )
 
@@ -271,7 +282,7 @@ class _TrainingLoop:
         atomic_write(self.folder / LOG, log)
 
     def _restore(self, initial: dict[str, Tensor]) -> None:
-        """Return to the last saved state, or to the initial weights."""
+        """Restore the last saved state, or the initial weights if there is none."""
         saved = (self.folder / STATE).is_file()
         state: dict[str, Any] = load_state(self.folder / STATE) if saved else {"weights": initial}
         load_trainable_weights(self.objective, state["weights"])
@@ -282,8 +293,8 @@ class _TrainingLoop:
         same_arguments = json.loads(state["arguments"]) == asdict(self.arguments)
         if not same_arguments or not load_trainable_weights(self.objective, state["weights"]):
             raise InvalidInputError(
-                f"{self.folder} holds a training run with other arguments, parameters or sizes. "
-                "Resume it with those, or choose another folder."
+                f"{self.folder} contains a training run with other arguments, parameters or sizes. "
+                "Use its arguments and model to resume it, or choose another folder."
             )
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.history = state["step"], state["history"]
