@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SHIPPED = "shipped"
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+_OUT = Path("probe")
 _SHOWN = 20  # questions of a dry run, per model and evaluation set
 
 
@@ -49,9 +50,7 @@ def probe(
         str, Parameter(help="A model that also classifies free answers, by its name [none].")
     ] = "",
     n_clips: Annotated[int, Parameter(help="Clips of each concept at most; 0 takes all.")] = 2,
-    out: Annotated[Path, Parameter(help="Folder of the run; an interrupted run resumes.")] = Path(
-        "probe"
-    ),
+    out: Annotated[Path, Parameter(help="Folder of the run; an interrupted run resumes.")] = _OUT,
     embed_audio: Annotated[
         bool, Parameter(help="Embed audio in the report instead of linking to it.", negative=())
     ] = False,

@@ -76,12 +76,7 @@ def open_run(
             is in progress in another process.
     """
     folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInputError(
-            f"{folder}: the folder of the run cannot be created ({error}). Choose another folder."
-        ) from error
+    _create(folder)
     in_use = InvalidInputError(
         f"{folder}: another process is using this folder. Wait for it, or choose another folder."
     )
@@ -102,6 +97,15 @@ def open_run(
         # The manifest is written last: a folder without one does not hold a run yet.
         atomic_write(folder / MANIFEST, _to_text(manifest))
         yield RunFolder(folder, ResponseLog(folder / RESPONSES), changed)
+
+
+def _create(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(
+            f"{folder}: the folder of the run cannot be created ({error}). Choose another folder."
+        ) from error
 
 
 def _check_config(

@@ -111,6 +111,16 @@ class Evaluation(Displayed):
         )
 
 
+def _check_scores(scores: FloatArray, targets: BoolArray, n_labels: int, n_failed: int) -> None:
+    if scores.shape != targets.shape or scores.shape[1:] != (n_labels,):
+        raise InvalidInputError(
+            f"scores and targets need shape (n_clips, {n_labels}), got {scores.shape} and "
+            f"{targets.shape}."
+        )
+    if not scores.size:
+        raise InvalidInputError(f"No clip was scored, {n_failed} failed: nothing to evaluate.")
+
+
 def evaluate(
     scores: FloatArray,
     targets: BoolArray,
@@ -137,23 +147,14 @@ def evaluate(
     Raises:
         InvalidInputError: if shapes differ, scores are not finite, or there are none.
     """
-    if scores.shape != targets.shape or scores.shape[1:] != (len(labels),):
-        raise InvalidInputError(
-            f"scores and targets need shape (n_clips, {len(labels)}), got {scores.shape} and "
-            f"{targets.shape}."
-        )
-    if not scores.size:
-        raise InvalidInputError(f"No clip was scored, {n_failed} failed: nothing to evaluate.")
+    _check_scores(scores, targets, len(labels), n_failed)
     aucs = per_label(roc_auc, targets, scores)
     precisions = per_label(average_precision, targets, scores)
-    thresholds: tuple[float | None, ...] = (None,) * len(labels)
-    f1s = thresholds
-    if threshold is not None:
-        thresholds = threshold.thresholds(targets, scores)
-        f1s = f1_per_label(targets, scores, threshold)
+    undefined = (None,) * len(labels)
+    thresholds = threshold.thresholds(targets, scores) if threshold else undefined
+    f1s = f1_per_label(targets, scores, threshold) if threshold else undefined
     with_threshold = [n for n, limit in enumerate(thresholds) if limit is not None]
-    limits = np.array([thresholds[n] for n in with_threshold], dtype=np.float64)
-    predictions = scores[:, with_threshold] >= limits
+    predictions = scores[:, with_threshold] >= np.array([thresholds[n] for n in with_threshold])
 
     def mean(values: tuple[float | None, ...], statistic: Statistic | None) -> Estimate:
         point = macro(values)
@@ -178,7 +179,7 @@ def evaluate(
         threshold_policy=threshold.name if threshold else None,
         auc=mean(aucs, macro_roc_auc(targets, scores)),
         average_precision=mean(precisions, macro_average_precision(targets, scores)),
-        f1=mean(f1s, macro_f1(targets[:, with_threshold], predictions) if limits.size else None),
+        f1=mean(f1s, macro_f1(targets[:, with_threshold], predictions) if with_threshold else None),
     )
 
 

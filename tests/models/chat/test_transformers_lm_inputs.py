@@ -75,8 +75,8 @@ def test_short_audio_is_answered_or_raises_with_advice(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", WITH_AUDIO)
 def test_examples_with_audio_have_an_effect_or_raise(kind: str) -> None:
-    first, second = (Example("What?", "A crow.", noise(1, seed)) for seed in (1, 2))
-    prompts = [Prompt("What?", noise(1), (example,)) for example in (first, second)]
+    examples = [Example("What?", "A crow.", noise(1, seed)) for seed in (1, 2)]
+    prompts = [Prompt("What?", noise(1), (example,)) for example in examples]
     if kind == "audio-flamingo":
         with pytest.raises(UnsupportedInputError, match="does not take 2 audio clips"):
             list(model(kind).generate(prompts, BRIEF))

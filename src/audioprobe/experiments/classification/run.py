@@ -34,6 +34,7 @@ from audioprobe.experiments.run_metadata import (
     read_results,
 )
 from audioprobe.io.json_codec import to_json
+from audioprobe.io.response_log import ResponseLog
 from audioprobe.io.run_folder import RunFolder
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.models.cached import CachedModel
@@ -151,15 +152,7 @@ class ClassificationRun:
         ) as run:
             n_before = len(run.response_log)
             if on:
-                cluster = optional_import("audioprobe.experiments.ray_cluster", "ray")
-                cluster.collect_responses(
-                    on,
-                    self.config.model,
-                    self.questions,
-                    run.response_log,
-                    n_workers=n_workers,
-                    progress=progress,
-                )
+                self._collect_on_cluster(on, n_workers, run.response_log, progress)
             model: LanguageModel = source
             if self.config.cache:
                 model = CachedModel(model, Path(self.config.cache).expanduser())
@@ -170,6 +163,14 @@ class ClassificationRun:
                 cells.append(cell)
             notify_reuse([logged], n_before, notify)
             return cells
+
+    def _collect_on_cluster(
+        self, address: str, n_workers: int, log: ResponseLog, progress: ProgressCallback
+    ) -> None:
+        cluster = optional_import("audioprobe.experiments.ray_cluster", "ray")
+        cluster.collect_responses(
+            address, self.config.model, self.questions, log, n_workers=n_workers, progress=progress
+        )
 
     def _cells(
         self,
