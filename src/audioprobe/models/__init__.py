@@ -1,8 +1,8 @@
-"""Backends: audio language models, encoders and text embedders.
+"""Backends: audio language models, audio encoders and text embedders.
 
-`ltu`, `chat` (audio chat models of transformers), `remote` (HTTP services), `encoders` and
-`embedders` are packages; `cached`, `cascade`, `scripted` and `tag_captioner` are models around
-other components. Importing this package loads none of them.
+The packages are `ltu`, `chat` (audio chat models from transformers), `remote` (HTTP services),
+`encoders` and `embedders`. The modules `cached`, `cascade`, `scripted` and `tag_captioner` build
+language models from other components or fixed answers. Importing this package imports none of them.
 """
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Language models with a persistent cache, so that an interrupted run can be resumed."""
+"""Persistent cache for language models; an interrupted run can be resumed."""
 
 import json
 from collections import deque
@@ -17,7 +17,7 @@ from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Prompt, Res
 
 T = TypeVar("T")
 
-_MAX_CACHED_AHEAD = 64  # cached prompts in a row that wait for the model before its stream ends
+_MAX_CACHED_AHEAD = 64  # end the model's stream after this many consecutive cached prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +27,29 @@ class _Codec(Generic[T]):
 
 
 class CachedModel:
-    """A language model with a cache: only prompts without a stored response reach the model.
+    """A language model with a cache; only prompts without a stored response are sent to the model.
 
-    The key of a response is the model's `info`, the decoding, and the texts and sounds of the
-    prompt. A response is stored before it is returned, so an interruption repeats at most the
-    requests that were in progress. Errors are not stored. The first response to a prompt is
-    returned forever, even if a service would answer differently later.
+    The cache key of a response consists of the model's `info`, the decoding settings, and the texts
+    and audio of the prompt. A response is stored before it is returned, so that an interruption
+    loses only requests in progress. Errors are not stored. The first response to a prompt is always
+    returned, even if a service would answer differently later.
 
-    Wrapping a `LikelihoodModel` creates a `CachedLikelihoodModel`.
+    `CachedModel(model, ...)` returns a `CachedLikelihoodModel` if `model` is a `LikelihoodModel`.
 
     Args:
-        model: the model.
-        cache: the path of an SQLite file, or any `ResponseCache`, such as the response log of a
-            run.
+        model: the language model.
+        cache: path of an SQLite file, or any `ResponseCache`, such as the response log of a run.
 
     Attributes:
-        n_hits: prompts whose response was stored, so far.
-        n_misses: prompts that the model was asked, so far.
+        n_hits: number of prompts whose response was in the cache so far.
+        n_misses: number of prompts sent to the model so far.
 
     Raises:
         InvalidInputError: if the file is not a cache, is damaged, or has another schema version.
     """
 
     def __new__(cls, model: LanguageModel, cache: str | Path | ResponseCache) -> "CachedModel":
-        """Create a `CachedLikelihoodModel` if the model has likelihoods."""
+        """Create a `CachedLikelihoodModel` if the model returns likelihoods."""
         del cache
         has_likelihoods = isinstance(model, LikelihoodModel)
         return object.__new__(CachedLikelihoodModel if has_likelihoods else cls)
@@ -64,12 +63,12 @@ class CachedModel:
 
     @property
     def info(self) -> ComponentInfo:
-        """The info of the model; the cache does not change a response."""
+        """The model's `info`; caching does not change responses."""
         return self._model.info
 
     @property
     def training_data(self) -> TrainingData | None:
-        """The training data of the model; None if unknown."""
+        """Training data of the model; None if unknown."""
         return training_data_of(self._model)
 
     def generate(
@@ -78,13 +77,13 @@ class CachedModel:
         """Yield one response per prompt, in order.
 
         Args:
-            prompts: consumed lazily.
-            decoding: as for the model; None has a key of its own.
+            prompts: read lazily.
+            decoding: as for the model; None has a separate cache key.
 
         Raises:
             InvalidInputError: if a stored response is damaged.
-            ContractError: if the model yields more or fewer responses than prompts.
-            AudioProbeError: from the model; finished responses stay stored.
+            ContractError: if the model does not yield exactly one response per prompt.
+            AudioProbeError: if the model raises it; responses finished before are stored.
         """
         scope = f"{scope_of(self.info)}\n{json.dumps(decoding and asdict(decoding))}"
         return self._stream(scope, prompts, lambda p: self._model.generate(p, decoding), _RESPONSES)
@@ -96,7 +95,7 @@ class CachedModel:
         ask: Callable[[Iterator[Prompt]], Iterator[T]],
         codec: _Codec[T],
     ) -> Iterator[T]:
-        """Yield the stored value of each prompt, or the one that `ask` yields."""
+        """Yield a value for each prompt: the stored value, or else the value that `ask` yields."""
         queue = ((key_of(scope, prompt.digest()), prompt) for prompt in prompts)
         for key, prompt in queue:
             value = self._read(key, codec)
@@ -114,9 +113,9 @@ class CachedModel:
         ask: Callable[[Iterator[Prompt]], Iterator[T]],
         codec: _Codec[T],
     ) -> Iterator[T]:
-        """Yield values from this prompt on, until the model has answered every prompt it took."""
-        waiting = deque([key])  # prompts without a yielded value, in order
-        pending = {key}  # those of them that the model has to answer
+        """Yield values from this prompt on until the model has answered all prompts it has read."""
+        waiting = deque([key])  # keys of prompts whose value has not been yielded, in order
+        pending = {key}  # keys in `waiting` that the model has to answer
 
         def misses() -> Iterator[Prompt]:
             yield prompt
@@ -141,7 +140,7 @@ class CachedModel:
             if answer is None:
                 break
             if not waiting:
-                raise ContractError("The language model answered more prompts than it was given.")
+                raise ContractError("The language model yielded more responses than prompts.")
             key = waiting.popleft()
             pending.discard(key)
             self._cache.write({key: codec.encode(answer)})
@@ -149,12 +148,12 @@ class CachedModel:
             yield self._stored(key, codec)
         if waiting:
             raise ContractError(
-                "The language model ended before it had answered every prompt. "
-                "`audioprobe.testing` checks for this."
+                "The language model's stream ended before it had answered every prompt. Correct "
+                "the model; `audioprobe.testing` contains checks for it."
             )
 
     def _ready(self, waiting: deque[bytes], pending: set[bytes], codec: _Codec[T]) -> Iterator[T]:
-        """Yield the stored values of waiting prompts before the next pending one."""
+        """Yield stored values of waiting prompts up to the first prompt for the model."""
         while waiting and waiting[0] not in pending:
             self._count(hits=1)
             yield self._stored(waiting.popleft(), codec)
@@ -191,22 +190,22 @@ class CachedModel:
 class CachedLikelihoodModel(CachedModel):
     """A `CachedModel` that also stores log-likelihoods, by prompt and list of continuations.
 
-    Construct it as `CachedModel`.
+    Create it with `CachedModel(model, cache)`.
     """
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield the log-likelihoods of all continuations, in order, for each prompt.
+        """Yield the log-likelihoods of all continuations for each prompt, in order.
 
         Raises:
             InvalidInputError: if a stored value is damaged.
             NonFiniteError: if a stored log-likelihood is not finite.
-            ContractError: if the model yields more or fewer rows than prompts.
-            AudioProbeError: from the model; finished rows stay stored.
+            ContractError: if the model does not yield exactly one row per prompt.
+            AudioProbeError: if the model raises it; rows finished before are stored.
         """
         model = self._model
-        assert isinstance(model, LikelihoodModel)  # noqa: S101 - as __new__ ensures
+        assert isinstance(model, LikelihoodModel)  # noqa: S101 - ensured by __new__
 
         def decode(content: bytes) -> Sequence[LogLikelihood]:
             row = [LogLikelihood(*pair) for pair in json.loads(content)]

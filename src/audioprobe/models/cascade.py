@@ -1,7 +1,7 @@
-"""A captioner followed by a text model: a control that separates audio perception from reasoning.
+"""A captioner followed by a text model, used to separate audio perception from reasoning.
 
-A question that an audio language model answers correctly and a cascade does not requires more of
-the audio than a caption.
+If an audio language model answers a question correctly and a cascade does not, then the question
+requires information about the audio that the caption does not contain.
 """
 
 import re
@@ -26,41 +26,42 @@ from audioprobe.types import (
 )
 
 CAPTION_QUESTION = "Write an audio caption describing the sound."
-"""LTU's question for captions."""
+"""Question that LTU uses to obtain captions."""
 
 TEMPLATE = "A sound is described like this:\n{caption}\n\n{question}"
-"""The prompt of the reasoner."""
+"""Prompt of the text model (the reasoner)."""
 
-_MAX_CAPTIONS = 4096  # remembered per stream
+_MAX_CAPTIONS = 4096  # kept in memory per stream
 _FIELD = re.compile(r"\{(\w*)\}")
 
 
 class Cascade:
-    """A captioner describes the audio, and a reasoner answers from caption and question as text.
+    """A captioner describes the audio, and a text model (the reasoner) uses the caption to answer.
 
-    A prompt without audio goes to the reasoner unchanged. Audio of examples is captioned too. A
-    caption by which the captioner abstains is used like any other. `Response.details` contains the
-    caption of the question's audio, and whether it abstained or reached the token limit.
+    A prompt without audio is passed to the reasoner unchanged. Audio in examples is captioned too.
+    If the captioner abstains, its response is used as the caption nevertheless. `Response.details`
+    contains the caption of the question's audio, and whether the captioner abstained or reached the
+    token limit.
 
-    A cascade whose reasoner has likelihoods is a `LikelihoodCascade`.
+    `Cascade(...)` returns a `LikelihoodCascade` if the reasoner returns likelihoods.
 
     Args:
         captioner: a model that accepts audio, or its name: "tag-captioner", "transformers:FOLDER".
         reasoner: a model that accepts text, or its name.
-        caption_question: the question to the captioner about every sound.
-        template: text with "{caption}" and "{question}", once each. Captions are inserted as plain
-            text; nothing in them is interpreted.
-        caption_decoding: decoding options of captions; None is the captioner's default.
-        batch_size: prompts that are read and captioned together; does not change responses.
+        caption_question: question for the captioner, the same for all audio.
+        template: text that contains "{caption}" and "{question}" once each. Captions are inserted
+            as plain text, and braces in a caption have no effect.
+        caption_decoding: decoding settings for captions; None uses the captioner's default.
+        batch_size: number of prompts that are captioned together; does not change responses.
 
     Raises:
-        InvalidInputError: for an empty question, or a template with other fields.
+        InvalidInputError: if the question is empty, or the template has other fields.
     """
 
     def __new__(
         cls, captioner: LanguageModel | str, reasoner: LanguageModel | str, **options: object
     ) -> "Cascade":
-        """Create a `LikelihoodCascade` if the reasoner has likelihoods."""
+        """Create a `LikelihoodCascade` if the reasoner returns likelihoods."""
         del captioner, options
         model = load("language_model", reasoner)
         cascade = object.__new__(LikelihoodCascade if isinstance(model, LikelihoodModel) else cls)
@@ -81,10 +82,10 @@ class Cascade:
     ) -> None:
         del reasoner  # loaded by __new__
         if not caption_question.strip():
-            raise InvalidInputError("caption_question must be a text, got an empty one.")
+            raise InvalidInputError("caption_question must not be empty, got an empty text.")
         if sorted(_FIELD.findall(template)) != ["caption", "question"]:
             raise InvalidInputError(
-                f'The template needs "{{caption}}" and "{{question}}", once each and no other '
+                f'template must contain "{{caption}}" and "{{question}}", once each and no other '
                 f"field, got {template!r}."
             )
         if batch_size < 1:
@@ -97,7 +98,7 @@ class Cascade:
 
     @property
     def info(self) -> ComponentInfo:
-        """Question and template, with both models as parts."""
+        """Caption question and template, with captioner and reasoner as parts."""
         options: dict[str, Option] = {
             "caption_question": self._caption_question,
             "template": self._template,
@@ -110,7 +111,7 @@ class Cascade:
 
     @property
     def training_data(self) -> TrainingData | None:
-        """The training data of the captioner; None if unknown."""
+        """Training data of the captioner; None if unknown."""
         return training_data_of(self._captioner)
 
     def generate(
@@ -118,14 +119,14 @@ class Cascade:
     ) -> Iterator[Response]:
         """Yield the reasoner's response to each prompt, in order.
 
-        Each distinct sound is captioned once, unless more than 4096 others come in between.
+        Each distinct clip is captioned once; up to 4096 captions are kept in memory.
 
         Args:
-            prompts: with or without audio.
-            decoding: of the reasoner; None is its default.
+            prompts: prompts with or without audio.
+            decoding: decoding settings of the reasoner; None uses its default.
 
         Raises:
-            UnsupportedInputError: for a prompt that captioner or reasoner cannot process.
+            UnsupportedInputError: if captioner or reasoner cannot process a prompt.
         """
         caption_details: deque[dict[str, Option]] = deque()
 
@@ -156,7 +157,7 @@ class Cascade:
     def _captions(
         self, batch: Sequence[Prompt], known: OrderedDict[str, Response]
     ) -> dict[str, Response]:
-        """Return the captions of all sounds of a batch by digest; `known` is updated."""
+        """Return the captions of all clips of a batch by digest; store new captions in `known`."""
         sounds = {sound.digest(): sound for prompt in batch for sound in _sounds_of(prompt)}
         new = [digest for digest in sounds if digest not in known]
         questions = (Prompt(self._caption_question, sounds[digest]) for digest in new)
@@ -170,22 +171,22 @@ class Cascade:
         return captions
 
     def _render(self, question: str, audio: Waveform | None, captions: dict[str, Response]) -> str:
-        if audio is None or not question.strip():  # the reasoner refuses an empty question
+        if audio is None or not question.strip():  # the reasoner raises for an empty question
             return question
         values = {"caption": captions[audio.digest()].text, "question": question}
-        # In one pass, so that braces in a caption are not replaced.
+        # Replace all fields in one pass, so that braces in a caption have no effect.
         return _FIELD.sub(lambda match: values[match[1]], self._template)
 
 
 class LikelihoodCascade(Cascade):
-    """A cascade whose reasoner returns likelihoods; construct it as `Cascade`."""
+    """A cascade whose reasoner returns likelihoods; create it with `Cascade(...)`."""
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield the reasoner's log-likelihoods of the continuations after caption and question."""
+        """Yield the reasoner's log-likelihood of each continuation after caption and question."""
         reasoner = self._reasoner
-        assert isinstance(reasoner, LikelihoodModel)  # noqa: S101 - as __new__ ensures
+        assert isinstance(reasoner, LikelihoodModel)  # noqa: S101 - ensured by __new__
         texts = (prompt for prompt, _ in self._text_prompts(prompts))
         yield from reasoner.log_likelihood(texts, continuations)
 

@@ -1,4 +1,4 @@
-"""A model with given answers, for tests, documentation and dry runs of a study."""
+"""A language model with predefined answers, for tests, documentation and dry runs of a study."""
 
 import hashlib
 import json
@@ -15,29 +15,29 @@ T = TypeVar("T")
 
 
 def one_nat_per_word(prompt: Prompt, continuation: str) -> LogLikelihood:
-    """Return a log-likelihood of -1 nat per word, for any prompt."""
+    """Return a log-likelihood of -1 nat per word of the continuation, for any prompt."""
     del prompt
     n_words = max(1, len(continuation.split()))
     return LogLikelihood(-float(n_words), n_words)
 
 
 class Scripted:
-    """A model whose answers are a function of the prompt.
+    """A model whose answers are predefined or computed from the prompt by a function.
 
     Args:
-        answer: called with each prompt; or a mapping of questions to answers; or one answer to
-            every prompt.
-        likelihood: called with a prompt and a continuation; by default -1 nat per word.
-        name: for the provenance of results. A function has no hash: two of them are the same model
-            for `CachedModel` unless their names or revisions differ.
-        revision: as `name`.
-        batch_size: prompts that are read at once, as a local model does.
+        answer: a function that is called with each prompt; or a mapping of questions to answers;
+            or one answer for all prompts.
+        likelihood: function of a prompt and a continuation; by default -1 nat per word.
+        name: name recorded with results. `CachedModel` cannot distinguish two functions, so give
+            them different names or revisions.
+        revision: revision recorded with results.
+        batch_size: number of prompts that are read at once, to imitate a local model.
 
     Attributes:
-        n_asked: prompts read so far.
+        n_asked: number of prompts read so far.
 
     Raises:
-        InvalidInputError: for an empty answer, another type of answer, or a batch_size below 1.
+        InvalidInputError: if an answer is empty or has another type, or batch_size is below 1.
 
     Example:
         ```python
@@ -55,7 +55,7 @@ class Scripted:
         batch_size: int = 1,
     ) -> None:
         if isinstance(answer, str) and not answer.strip():
-            raise InvalidInputError("A scripted model needs an answer, got an empty text.")
+            raise InvalidInputError("The answer must not be empty, got an empty text.")
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
         self._answer, options = _as_function(answer)
@@ -66,21 +66,21 @@ class Scripted:
 
     @property
     def info(self) -> ComponentInfo:
-        """Name and revision; a single answer, or the hash of a mapping, as an option."""
+        """Name and revision; the single answer, or the hash of the mapping, is an option."""
         return self._info
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Yield one response per prompt, in order; exceptions of the function are passed on.
+        """Yield one response per prompt, in order; do not catch errors of the answer function.
 
         Args:
-            prompts: with or without audio.
-            decoding: not used.
+            prompts: prompts with or without audio.
+            decoding: ignored.
 
         Raises:
             ContractError: if the function returns neither a text nor a `Response`.
-            InvalidInputError: for a question that is not in the mapping.
+            InvalidInputError: if a question is not in the mapping.
         """
         del decoding
         for batch in self._batches(prompts):
@@ -91,10 +91,10 @@ class Scripted:
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield the function's log-likelihood of each continuation for each prompt.
+        """Yield the log-likelihood of each continuation for each prompt.
 
         Raises:
-            ContractError: if the function does not return a `LogLikelihood`.
+            ContractError: if the likelihood function does not return a `LogLikelihood`.
         """
         for batch in self._batches(prompts):
             yield from [
@@ -110,7 +110,7 @@ class Scripted:
 
 
 def _as_function(answer: object) -> tuple[Answer, dict[str, Option]]:
-    """Return a function, and the options that identify the answers."""
+    """Return the answers as a function, and the options of `info` that identify them."""
     if isinstance(answer, str):
         return (lambda _: answer), {"answer": answer}
     if isinstance(answer, Mapping) and all(

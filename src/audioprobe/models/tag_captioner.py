@@ -1,6 +1,6 @@
-"""A captioner without a language model: it lists the tags of an audio encoder.
+"""A captioner without a language model: lists the most probable labels of an audio encoder.
 
-It is a baseline and a control: it names what the encoder recognises, and nothing else.
+It serves as a baseline and control: its captions contain only what the encoder recognises.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,21 +14,22 @@ from audioprobe.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Decoding, FloatArray, Prompt, Response, Waveform
 
 NOTHING = "No sound is recognised."
-"""The caption if no tag is probable enough."""
+"""Caption if the probability of every tag is too low."""
 
 
 class TagCaptioner:
-    """Captions from tags, such as "The sound of a carrion crow, possibly a hooded crow.".
+    """Captions made of tags, such as "The sound of a carrion crow, possibly a hooded crow.".
 
-    Tags with a probability of at least `certain` are stated, tags between `possible` and `certain`
-    follow after "possibly", and without any tag the caption says that nothing is recognised. The
-    text of the prompt is ignored: a sound always gets the same caption.
+    Tags are labels of an audio encoder. Tags with a probability of at least `certain` are stated.
+    Tags with a probability between `possible` and `certain` follow after "possibly". If there are
+    no such tags, the caption says that nothing is recognised. The text of the prompt is ignored, so
+    that the caption depends on the audio only.
 
     Args:
         tagger: an encoder that implements `Tagger`, or its name: "birdnet", "ast:FOLDER".
-        certain: smallest probability of a tag that is stated.
-        possible: smallest probability of a tag that is mentioned.
-        max_tags: maximum number of tags, the most probable first.
+        certain: minimum probability of a tag that is stated.
+        possible: minimum probability of a tag that is mentioned.
+        max_tags: maximum number of tags; the most probable tags are used.
 
     Raises:
         InvalidInputError: if the encoder is not a tagger, or unless 0 <= possible <= certain <= 1.
@@ -45,8 +46,8 @@ class TagCaptioner:
         encoder = load("encoder", tagger)
         if not isinstance(encoder, Tagger):
             raise InvalidInputError(
-                f"{type(encoder).__name__} has no tags: expected an encoder with `tag`, `labels` "
-                "and `phrases`."
+                "Expected an encoder with `tag`, `labels` and `phrases`; "
+                f"{type(encoder).__name__} has no tags."
             )
         if not 0 <= possible <= certain <= 1 or max_tags < 1:
             raise InvalidInputError(
@@ -60,7 +61,7 @@ class TagCaptioner:
 
     @property
     def info(self) -> ComponentInfo:
-        """Thresholds, with the tagger as a part."""
+        """Thresholds and maximum number of tags, with the tagger as a part."""
         options = {
             "certain": self._certain,
             "possible": self._possible,
@@ -71,7 +72,7 @@ class TagCaptioner:
 
     @property
     def training_data(self) -> TrainingData | None:
-        """The training data of the tagger; None if unknown."""
+        """Training data of the tagger; None if unknown."""
         return training_data_of(self._tagger)
 
     def generate(
@@ -80,11 +81,11 @@ class TagCaptioner:
         """Yield one caption per prompt, in order.
 
         Args:
-            prompts: each with audio.
-            decoding: not used.
+            prompts: prompts with audio.
+            decoding: ignored.
 
         Raises:
-            UnsupportedInputError: for a prompt without audio, or with examples.
+            UnsupportedInputError: if a prompt has no audio, or has examples.
             NonFiniteError: if a probability is NaN or infinite.
         """
         del decoding
@@ -113,9 +114,9 @@ class TagCaptioner:
 
 def _audio_of(prompt: Prompt) -> Waveform:
     if prompt.audio is None:
-        raise UnsupportedInputError("A TagCaptioner needs audio, got a prompt without it.")
+        raise UnsupportedInputError("A TagCaptioner needs audio, got a prompt without audio.")
     if prompt.examples:
-        raise UnsupportedInputError("A TagCaptioner does not use examples: remove them.")
+        raise UnsupportedInputError("A TagCaptioner does not use examples. Remove them.")
     return prompt.audio
 
 

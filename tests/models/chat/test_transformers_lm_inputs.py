@@ -145,7 +145,7 @@ def test_invalid_template_raises_at_construction(tmp_path: Path) -> None:
 
 def test_advice_mentions_only_parts_of_the_prompt(tmp_path: Path) -> None:
     llama(tmp_path, template="{{ raise_exception('never') }}")
-    with pytest.raises(UnsupportedInputError, match="published one") as caught:
+    with pytest.raises(UnsupportedInputError, match="published template") as caught:
         list(TransformersLM(tmp_path).generate([Prompt("What?")]))
     assert "examples" not in str(caught.value)
 
@@ -197,9 +197,9 @@ def test_audio_for_a_text_model_raises_before_computation() -> None:
 
 
 def test_prompts_beyond_the_context_raise_with_sizes() -> None:
-    with pytest.raises(UnsupportedInputError, match=r"of \d{4} tokens and 6 new ones.* 2048"):
+    with pytest.raises(UnsupportedInputError, match=r"of \d{4} tokens and 6 new tokens.* 2048"):
         list(model("llama").generate([Prompt("long " * 500)], BRIEF))
-    with pytest.raises(UnsupportedInputError, match="and 2048 new ones"):
+    with pytest.raises(UnsupportedInputError, match="and 2048 new tokens"):
         list(model("qwen2-audio").generate([Prompt("?", noise(1))], Decoding(max_new_tokens=2048)))
     with pytest.raises(UnsupportedInputError, match="context of 2048"):
         list(model("llama").log_likelihood([Prompt("?")], ["yes" * 1000]))

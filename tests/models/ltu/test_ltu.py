@@ -276,7 +276,7 @@ def test_wrong_base_or_base_as_checkpoint_raises(
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     with pytest.raises(WeightsError, match="expected a LLaMA, found 'gpt2'"):
         LTU.from_pretrained(checkpoint, base=tmp_path)
-    with pytest.raises(WeightsError, match="Pass the trained file"):
+    with pytest.raises(WeightsError, match="Pass the checkpoint that"):
         LTU.from_pretrained(base / "model.safetensors", base=base)
 
 

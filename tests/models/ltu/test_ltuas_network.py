@@ -93,5 +93,5 @@ def test_names_and_shapes_of_published_checkpoints_match(size: str) -> None:
 
 
 def test_heads_must_divide_the_width() -> None:
-    with pytest.raises(InvalidInputError, match="do not both divide"):
+    with pytest.raises(InvalidInputError, match="must divide the width"):
         TltrConfig(width=100)

@@ -1,10 +1,10 @@
-"""What all local causal language models share: loading, generation, likelihoods, batching.
+"""Code shared by all local causal language models.
 
-- `loading`, `gguf`, `quantization`: networks from folders of weights
-- `tokenization`: token ids of texts, and checks for control tokens
-- `batching`, `generation`, `likelihood`: answers, and log-likelihoods of continuations
+- `loading`, `gguf`, `quantization`: load networks from folders of weights
+- `tokenization`: convert texts to token ids, and check for control tokens
+- `batching`, `generation`, `likelihood`: compute responses, and log-likelihoods of continuations
 
-The modules import torch, so nothing is imported here.
+The modules import torch. Importing this package does not import them.
 """
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Batches that fit into memory: after a failure, the batch size is halved for the rest."""
+"""Run computations in batches; if a batch does not fit into memory, halve the batch size."""
 
 import gc
 import warnings
@@ -25,7 +25,7 @@ def answer_one(answer: Callable[[], Answer]) -> Answer:
     """Return the result of a computation for one prompt.
 
     Raises:
-        OutOfMemoryError: if it does not fit into memory.
+        OutOfMemoryError: if the computation does not fit into memory.
     """
     answers = _try(lambda _: [answer()], ())
     if answers is None:
@@ -36,12 +36,15 @@ def answer_one(answer: Callable[[], Answer]) -> Answer:
 def answer_in_batches(
     items: Iterable[Item], size: int, answer: Callable[[Sequence[Item]], Iterable[Answer]]
 ) -> Iterator[Answer]:
-    """Yield the results for a stream of items, computed in batches, in order.
+    """Yield one result per item, in order, computed in batches.
+
+    After an out-of-memory error, the batch size is halved and stays halved.
 
     Args:
-        items: read at most one batch ahead.
+        items: items to process; at most one batch is read ahead.
         size: initial batch size.
-        answer: returns one result per item, independent of the batch.
+        answer: function that returns one result per item of a batch. A result must not depend on
+            the other items of the batch.
 
     Raises:
         OutOfMemoryError: if a single item does not fit into memory.
@@ -71,13 +74,13 @@ def answer_in_batches(
 def _try(
     answer: Callable[[Sequence[Item]], Iterable[Answer]], batch: Sequence[Item]
 ) -> list[Answer] | None:
-    """The results, or None if memory was too small."""
+    """Return the results of a batch, or None if it does not fit into memory."""
     try:
         return list(answer(batch))
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not is_out_of_memory(error):
             raise
-    # Outside the handler, as its traceback references the tensors of the attempt.
+    # Return outside the handler: the traceback keeps the tensors of the failed attempt alive.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""Generation of token ids with any causal model of transformers, independent of the batch."""
+"""Generate token ids with any causal model of transformers; results do not depend on the batch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTokens:
-    """New token ids, and whether an end-of-sequence token followed them."""
+    """Generated token ids, and whether an end-of-sequence token followed them."""
 
     ids: tuple[int, ...]
     ended: bool
@@ -33,12 +33,12 @@ def generate_each(
     decoding: Decoding,
     answer: Callable[[Sequence[Item]], Sequence[GeneratedTokens]],
 ) -> list[GeneratedTokens]:
-    """Decode greedily in one batch, or sample prompt by prompt, each from the seed.
+    """Generate greedily in one batch, or sample for each prompt separately with the same seed.
 
     Args:
-        prompts: at least one.
-        decoding: how tokens are chosen.
-        answer: returns one output per prompt.
+        prompts: at least one prompt.
+        decoding: decoding settings.
+        answer: function that returns one output per prompt.
     """
     if decoding.temperature == 0:
         return list(answer(prompts))
@@ -56,14 +56,15 @@ def continue_batch(
     decoding: Decoding,
     ends: Sequence[int],
 ) -> list[GeneratedTokens]:
-    """Continue each row of a batch.
+    """Generate a continuation of each row of a batch.
 
     Args:
         model: a causal model of transformers.
-        inputs: inputs of the model; `input_ids`, shape (n_prompts, n_text), padded on the left with
-            tokens of the same row, so that padding does not change the repetition penalty.
-        decoding: how tokens are chosen.
-        ends: ids of end-of-sequence tokens; () if the model has none.
+        inputs: inputs of the model. `input_ids` has shape (n_prompts, n_text). It must be padded on
+            the left with tokens of the same row, so that padding does not change the repetition
+            penalty.
+        decoding: decoding settings.
+        ends: ids of end-of-sequence tokens; () if the model has no such token.
 
     Raises:
         NonFiniteError: if the scores of a token are not finite.
@@ -76,11 +77,11 @@ def continue_batch(
 
 
 def generation_options(decoding: Decoding, ends: Sequence[int]) -> dict[str, Any]:
-    """Return a decoding as keyword arguments of transformers' `generate`."""
+    """Convert decoding settings to keyword arguments of transformers' `generate`."""
     processors = LogitsProcessorList()
     if decoding.repetition_penalty != 1:
-        # Not as an option: `generate` would exempt as many text tokens as the mask has padding,
-        # audio included.
+        # Not as an option of `generate`, which would exempt some text tokens from the penalty if
+        # the batch contains padding or audio.
         penalty = float(decoding.repetition_penalty)
         processors.append(RepetitionPenaltyLogitsProcessor(penalty))
     options: dict[str, Any] = {
@@ -92,7 +93,7 @@ def generation_options(decoding: Decoding, ends: Sequence[int]) -> dict[str, Any
     }
     if decoding.temperature > 0:
         options |= {
-            "top_k": decoding.top_k or 0,  # 0 means no limit; the default of transformers is 50
+            "top_k": decoding.top_k or 0,  # 0 means no limit; transformers' default is 50
             "temperature": decoding.temperature,
             "top_p": decoding.top_p,
         }
@@ -100,15 +101,16 @@ def generation_options(decoding: Decoding, ends: Sequence[int]) -> dict[str, Any
 
 
 def left_padded(rows: Sequence[Tensor], value: float) -> Tensor:
-    """Stack rows of different lengths, with padding on the left."""
+    """Stack rows of different lengths; pad them on the left."""
     return pad_sequence(list(rows), batch_first=True, padding_value=value, padding_side="left")
 
 
 class _FiniteScores(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
-    """Raises for non-finite scores, for which greedy decoding would choose the first token.
+    """Logits processor that raises if scores are not finite.
 
-    Single scores of minus infinity are allowed: some models exclude tokens by them. Rows that have
-    ended are not checked.
+    With such scores, greedy decoding would silently choose the first token. Individual scores of
+    minus infinity are allowed, because some models exclude tokens in this way. Rows that have ended
+    are not checked.
     """
 
     def __init__(self, n_text: int, ends: Sequence[int]) -> None:

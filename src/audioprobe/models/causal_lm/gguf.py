@@ -1,4 +1,4 @@
-"""Models in GGUF files: dequantised once, then read as safetensors."""
+"""Convert models in GGUF files to safetensors at first use."""
 
 import json
 import shutil
@@ -14,21 +14,21 @@ from audioprobe.errors import WeightsError, optional_import
 from audioprobe.models.causal_lm.loading import without_weight_bars
 from audioprobe.weights import Weights
 
-_NAMESPACE = "gguf-2"  # increased when the conversion changes, so that earlier folders are not used
+_NAMESPACE = "gguf-2"  # increase when the conversion changes, so that old results are not used
 _PLAIN = ("*.safetensors", "*.bin")
 
 
 def plain_folder(weights: Weights) -> Path:
-    """Return the folder of a model with its weights as safetensors.
+    """Return a folder with the model's weights as safetensors; convert a GGUF file if necessary.
 
-    A GGUF file is converted at its first use, into Hugging Face's cache of assets. The result is
-    float32, as no shorter format represents 4 bits times a float16 scale exactly.
+    The converted model is stored in Hugging Face's assets cache. Its weights are float32, because
+    no shorter data type represents the product of a 4-bit number and a float16 scale exactly.
 
     Args:
-        weights: folder in which the model was found.
+        weights: folder of the model.
 
     Raises:
-        WeightsError: if there are several GGUF files, or the only one is damaged.
+        WeightsError: if the folder contains several GGUF files, or if the file is damaged.
         MissingDependencyError: if the package `gguf` is not installed.
     """
     files = sorted(weights.folder.glob("*.gguf"))
@@ -36,7 +36,7 @@ def plain_folder(weights: Weights) -> Path:
         return weights.folder
     if len(files) > 1:
         raise WeightsError(
-            f"{weights.folder}: expected one GGUF file, found {len(files)}. Pass a folder with one."
+            f"{weights.folder}: expected one GGUF file, found {len(files)}. Remove the others."
         )
     plain = cached_assets_path(
         "audioprobe",
@@ -51,7 +51,7 @@ def plain_folder(weights: Weights) -> Path:
 
 @without_weight_bars()
 def _convert(file: Path, plain: Path) -> None:
-    optional_import("gguf", extra="gguf")  # the message of transformers does not name the extra
+    optional_import("gguf", extra="gguf")  # raises an error that names the extra to install
     options: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
@@ -62,7 +62,7 @@ def _convert(file: Path, plain: Path) -> None:
         raise WeightsError(
             f"{file}: not readable as a GGUF model ({error!s:.200}). Download it again."
         ) from error
-    # The saved model is not quantised: readers would look for the file that this names.
+    # The saved weights are not quantised; this entry would make readers look for a GGUF file.
     del model.config.quantization_config
     model.hf_quantizer = None
     plain.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def _convert(file: Path, plain: Path) -> None:
 
 
 def _remove_added_tokens(folder: Path, n_rows: int) -> None:
-    """Remove tokens without an embedding row, which transformers adds ("<|endoftext|>")."""
+    """Remove tokens without an embedding row, such as "<|endoftext|>", which transformers adds."""
     path = folder / "tokenizer.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["added_tokens"] = [token for token in content["added_tokens"] if token["id"] < n_rows]

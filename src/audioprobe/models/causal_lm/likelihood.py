@@ -1,7 +1,8 @@
-"""Likelihoods of given continuations with any causal model of transformers.
+"""Log-likelihoods of given continuations with any causal model of transformers.
 
-The prompt is encoded once, and all continuations share its keys and values. A model with another
-cache (such as a recurrent state) gets a full pass per continuation.
+The prompt is processed once, and all continuations use its key-value cache. If the model has
+another kind of cache (such as a recurrent state), each continuation is processed together with the
+prompt.
 """
 
 import copy
@@ -21,15 +22,15 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.batching import answer_in_batches, answer_one
 from audioprobe.types import LogLikelihood
 
-CHUNK = 32  # continuations per forward pass over copies of one prefix
+CHUNK = 32  # continuations per forward pass
 
-# Inputs with one entry per token, and the entry of a text token.
+# Model inputs with one entry per token, and the value of this entry for a text token.
 PER_TOKEN = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prefix:
-    """An encoded prompt: log-probabilities of the next token, its position, the shared cache."""
+    """A processed prompt: next-token log-probabilities, next position, and key-value cache."""
 
     next_token: Tensor
     position: int
@@ -46,20 +47,20 @@ def log_likelihood(
 
     Args:
         model: a causal model of transformers.
-        inputs: inputs for one prompt without padding: `input_ids` or `inputs_embeds`, shape
-            (1, n_tokens) or (1, n_tokens, width), and other inputs of the model.
-        continuations: token ids, at least one each.
+        inputs: model inputs for one prompt without padding: `input_ids` of shape (1, n_tokens) or
+            `inputs_embeds` of shape (1, n_tokens, width), and any other inputs.
+        continuations: token ids of each continuation, at least one token each.
 
     Raises:
-        InvalidInputError: for a continuation without tokens.
-        NonFiniteError: if a continuation has no finite log-likelihood.
-        OutOfMemoryError: if the prompt does not fit, or with a single continuation.
+        InvalidInputError: if a continuation is empty.
+        NonFiniteError: if the log-likelihood of a continuation is not finite.
+        OutOfMemoryError: if the prompt with a single continuation does not fit into memory.
     """
     if any(not len(ids) for ids in continuations):
         raise InvalidInputError("A continuation needs at least one token, got none.")
     if not continuations:
         return []
-    # Only the last logits, where the model supports it.
+    # Compute logits only at the last position if the model supports this.
     last = {"logits_to_keep": 1} if "logits_to_keep" in _parameters(model) else {}
     outputs = answer_one(lambda: model(**inputs, use_cache=True, **last))
     cache = getattr(outputs, _cache_name(model), None)
@@ -79,14 +80,14 @@ def _continue(
     prefix: _Prefix,
     chunk: Sequence[Sequence[int]],
 ) -> Iterator[LogLikelihood]:
-    """Likelihoods of continuations over one encoded prefix, which is not changed."""
+    """Yield the log-likelihoods of continuations after a processed prompt; do not modify it."""
     device = prefix.next_token.device
     ids = pad_sequence([torch.tensor(list(row)) for row in chunk], batch_first=True).to(device)
     repeated = copy.deepcopy(prefix.cache)
     repeated.batch_repeat_interleave(len(chunk))
     options = {_cache_name(model): repeated}
     if "position_ids" in _parameters(model):
-        # Padding is on the right, where no earlier token attends to it.
+        # Padding is on the right, so that no token attends to it.
         after = torch.arange(ids.shape[1], device=device) + prefix.position
         options["position_ids"] = after.expand_as(ids)
     logits = model(input_ids=ids, use_cache=True, **options).logits
@@ -101,7 +102,7 @@ def _full_pass(
     inputs: Mapping[str, Tensor],
     ids: Sequence[int],
 ) -> LogLikelihood:
-    """The same likelihood by one pass over prompt and continuation."""
+    """Return the same log-likelihood, computed from prompt and continuation together."""
     prompt = inputs["input_ids"]
     new = torch.tensor([list(ids)], device=prompt.device)
     joined = dict(inputs) | {"input_ids": torch.cat([prompt, new], 1)}
@@ -121,21 +122,22 @@ def _parameters(model: Any) -> Mapping[str, inspect.Parameter]:  # noqa: ANN401
 
 
 def _cache_name(model: Any) -> str:  # noqa: ANN401
-    """Name of the cache of keys and values, which transformers 5.24 renamed."""
+    """Return the name of the argument for the key-value cache, which transformers 5.24 renamed."""
     return "cache" if "cache" in _parameters(model) else "past_key_values"
 
 
 def _can_be_shared(cache: Any) -> bool:  # noqa: ANN401
-    """Whether a cache contains keys and values and nothing else."""
+    """Return whether a cache contains only keys and values."""
     return type(cache) is DynamicCache and all(
         type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers
     )
 
 
 def _rope_delta(model: Any) -> int:  # noqa: ANN401
-    """Offset between rotary positions and tokens after the prompt that was just encoded.
+    """Return the offset between rotary positions and token positions after the last prompt.
 
-    Models with positions of several axes (Qwen's omni models) store it when they encode a prompt.
+    Models whose rotary positions have several axes (Qwen's omni models) store this offset when they
+    process a prompt.
     """
     delta = getattr(getattr(model, "model", None), "rope_deltas", None)
     return 0 if delta is None else int(delta.flatten()[0])

@@ -1,4 +1,4 @@
-"""Weights and configurations in a model folder: complete, of the right shapes, not unpickled."""
+"""Read weights and configurations from a model folder; pickled code is never executed."""
 
 import json
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ from audioprobe.weights import refuse_differences
 Config = TypeVar("Config", bound=PreTrainedConfig)
 
 DTYPES = ("float32", "bfloat16", "float16")
-"""Number formats of a network: 4, 2 and 2 bytes per parameter."""
+"""Supported data types of weights, which use 4, 2 and 2 bytes per parameter."""
 
-# If a folder holds the same weights in both formats, safetensors are read.
+# If a folder contains the weights in both formats, the safetensors files are read.
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """Return torch's number format of a name in `DTYPES`.
+    """Return the torch data type with a name in `DTYPES`.
 
     Raises:
-        InvalidInputError: for another name.
+        InvalidInputError: if the name is not in `DTYPES`.
     """
     if name not in DTYPES:
         raise InvalidInputError(f"dtype must be one of {', '.join(DTYPES)}, got {name!r}.")
@@ -39,10 +39,10 @@ def dtype_of(name: str) -> torch.dtype:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the flat dictionary of a checkpoint file.
+    """Read a checkpoint file: a flat dictionary of tensors.
 
     Raises:
-        WeightsError: if the file is missing, damaged, or not a dictionary of tensors.
+        WeightsError: if the file is missing or damaged, or is not a dictionary of tensors.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: no such file. Expected weights (.safetensors, .bin).")
@@ -56,18 +56,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     except Exception as error:  # the unpickler's error class is private
         raise WeightsError(
-            f"{path}: contains something other than tensors and was not opened ({error!s:.200})."
+            f"{path}: expected only tensors, got other objects, which may run code when loaded "
+            f"({error!s:.200}). Convert the file to safetensors."
         ) from error
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise WeightsError(f"{path}: expected a flat dictionary of tensors.")
+        raise WeightsError(f"{path}: expected a flat dictionary of tensors, got another structure.")
     return content
 
 
 def read_folder(folder: Path) -> dict[str, Tensor]:
-    """Read all tensors of a model's folder, whose weights may be in several files.
+    """Read all tensors in a model's folder; the weights may be split into several files.
 
     Raises:
-        WeightsError: if there are none, or a file that an index names is missing or damaged.
+        WeightsError: if the folder has no weights, or if a file named in its index is missing or
+            damaged.
     """
     for pattern in _WEIGHTS:
         files = sorted(folder.glob(pattern))
@@ -86,14 +88,14 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
 
 
 def read_json(path: Path, expected: str) -> dict[str, Any]:
-    """Read a JSON object.
+    """Read a JSON object from a file.
 
     Args:
         path: path of the file.
-        expected: what the folder should be, for the message.
+        expected: description of the expected file or folder, for the error message.
 
     Raises:
-        WeightsError: if the file is missing, damaged, or not an object.
+        WeightsError: if the file is missing or damaged, or does not contain a JSON object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -105,15 +107,15 @@ def read_json(path: Path, expected: str) -> dict[str, Any]:
 
 
 def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
-    """Read the configuration of a network of transformers.
+    """Read the configuration of a transformers model.
 
     Args:
         folder: folder with config.json.
-        kind: class that the configuration must be of.
-        expected: what that is, with its article, for the message.
+        kind: expected class of the configuration.
+        expected: name of the expected model with its article, for the error message.
 
     Raises:
-        WeightsError: if it is missing, damaged, or of another class.
+        WeightsError: if the configuration is missing or damaged, or has another class.
     """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -126,11 +128,11 @@ def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
 
 @contextmanager
 def without_weight_bars() -> Iterator[None]:
-    """Hide the progress bars of transformers that load weights."""
+    """Hide transformers' progress bars while weights are loaded, as a context manager."""
     gguf: Any = modeling_gguf_pytorch_utils
     shown, bar = transformers_logging.is_progress_bar_enabled(), gguf.tqdm
     transformers_logging.disable_progress_bar()
-    gguf.tqdm = partial(bar, disable=True)  # the setting of transformers does not apply to this bar
+    gguf.tqdm = partial(bar, disable=True)  # transformers' setting does not affect this bar
     try:
         yield
     finally:
@@ -141,14 +143,14 @@ def without_weight_bars() -> Iterator[None]:
 
 @without_weight_bars()
 def load_network(kind: Any, folder: Path) -> Any:  # noqa: ANN401 - transformers has no types
-    """Load a network of transformers for inference in float32; every parameter must match.
+    """Load a transformers model in float32 for inference; all parameters must match.
 
     Args:
         kind: class of transformers with `from_pretrained`.
         folder: folder with config.json and safetensors.
 
     Raises:
-        WeightsError: if the weights are missing, damaged or those of another model.
+        WeightsError: if the weights are missing or damaged, or belong to another model.
     """
     try:
         network, report = kind.from_pretrained(

@@ -1,8 +1,9 @@
-"""Weights of a language model in 8 or 4 bits, by bitsandbytes.
+"""Quantise the weights of a language model to 8 or 4 bits with bitsandbytes.
 
 Source: Dettmers et al., "LLM.int8()", NeurIPS 2022, and "QLoRA", NeurIPS 2023. Only the linear
-layers in LLaMA's blocks are quantised (nine tenths of a 7B model); audio prefix, LoRA, embeddings
-and output layer are not.
+    layers
+in LLaMA's blocks are quantised, which are 90 % of a 7B model. Audio prefix, LoRA, embeddings and
+output layer are not quantised.
 """
 
 from typing import Any, Literal, TypeAlias, get_args
@@ -17,15 +18,16 @@ QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
 
 def quantize(llama: nn.Module, kind: Quantization, dtype: torch.dtype) -> None:
-    """Replace the linear layers of LLaMA's blocks; they are quantised when moved to a device.
+    """Replace the linear layers of LLaMA's blocks; moving them to a device quantises them.
 
-    "8bit" quantises weights by row and activations by token, without the outlier path of
-    LLM.int8(): which columns are outliers would depend on the batch. "4bit" is NF4.
+    "8bit" quantises weights by row and activations by token. LLM.int8() treats outlier columns
+    separately; this is disabled because the choice of these columns would depend on the batch.
+    "4bit" is NF4.
 
     Args:
-        llama: changed in place.
+        llama: the language model; changed in place.
         kind: "8bit" or "4bit".
-        dtype: number format of the computation for "4bit".
+        dtype: data type of the computation, for "4bit" only.
 
     Raises:
         MissingDependencyError: if bitsandbytes is not installed.
@@ -50,7 +52,7 @@ def quantize(llama: nn.Module, kind: Quantization, dtype: torch.dtype) -> None:
 
 
 def linear_layers(llama: nn.Module) -> list[tuple[str, nn.Linear]]:
-    """Return the layers that are quantised, by name: the linear ones of the blocks without LoRA."""
+    """Return the layers to quantise by name: the linear layers of all blocks, except LoRA."""
     return [
         (name, module)
         for name, module in llama.named_modules()

@@ -1,4 +1,7 @@
-"""Text as token ids: no part of a text becomes a control token."""
+"""Convert text to token ids such that no part of the text becomes a control token.
+
+Control tokens structure a prompt, such as "<s>" or "[INST]".
+"""
 
 import re
 from collections.abc import Mapping
@@ -7,25 +10,25 @@ from typing import Any
 
 from audioprobe.errors import InvalidInputError, WeightsError
 
-# "<s>", "[INST]", "<|im_end|>", "<<SYS>>", "◁think▷": a name between marks, without a space. Added
-# tokens of other shapes are words or white space, which texts may contain.
+# Matches "<s>", "[INST]", "<|im_end|>", "<<SYS>>", "◁think▷": a name between marks, no space. Other
+# added tokens are words or white space, which texts may contain.
 _CONTROL_SHAPE = re.compile(r"[^\w\s]\S*\w\S*[^\w\s]")
 
 _PLACEHOLDERS = ("audio_token", "image_token", "video_token")
 
 
 def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool = True) -> list[int]:  # noqa: ANN401 - transformers has no types
-    """Return the token ids of a text; special tokens in it are split into characters or words.
+    """Return the token ids of a text, in which no part of the text is read as a control token.
 
     Args:
         tokenizer: tokenizer of transformers or mistral-common; the latter never reads control
             tokens in text.
         text: the text.
-        add_special_tokens: whether the tokenizer adds its tokens around the text.
+        add_special_tokens: whether the tokenizer adds its special tokens before and after the text.
 
     Raises:
         InvalidInputError: if the text contains a control token that the tokenizer cannot split, or
-            is not valid Unicode.
+            if the text is not valid Unicode.
     """
     refuse_surrogates(text)
     options = {} if add_special_tokens else {"add_special_tokens": False}
@@ -39,10 +42,11 @@ def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool = True) -> l
 
 
 def refuse_control_tokens(tokenizer: Any, text: str) -> None:  # noqa: ANN401
-    """Raise if part of a text would become a control token inside a chat template.
+    """Raise if part of a text would become a control token in a chat template.
 
     Raises:
-        InvalidInputError: names the token; also for text that is not valid Unicode.
+        InvalidInputError: if the text contains a control token, which the message names, or if the
+            text is not valid Unicode.
     """
     refuse_surrogates(text)
     if _matches_added_tokens(tokenizer):
@@ -51,7 +55,7 @@ def refuse_control_tokens(tokenizer: Any, text: str) -> None:  # noqa: ANN401
 
 
 def special_tokens(tokenizer: Any) -> dict[int, str]:  # noqa: ANN401
-    """Return the tokens that decoding omits, by id."""
+    """Return the ids and names of the tokens that decoding omits."""
     if not _matches_added_tokens(tokenizer):
         return dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
     added = tokenizer.added_tokens_decoder.items()
@@ -62,7 +66,7 @@ def refuse_surrogates(text: str) -> None:
     """Raise if a text is not valid Unicode.
 
     Raises:
-        InvalidInputError: for lone surrogates.
+        InvalidInputError: if the text contains lone surrogates.
     """
     try:
         text.encode("utf-8")
@@ -74,17 +78,18 @@ def refuse_surrogates(text: str) -> None:
 
 
 def refuse_ids_beyond(tokenizer: Any, n_rows: int, source: str) -> None:  # noqa: ANN401
-    """Raise if a tokenizer has ids without an embedding row.
+    """Raise if a tokenizer has token ids without an embedding row.
 
-    Placeholders of audio, images and video are not checked: features replace their embeddings.
+    Placeholders for audio, images and video are not checked, because features replace their
+    embeddings.
 
     Args:
         tokenizer: tokenizer of transformers or mistral-common.
-        n_rows: rows of the embedding.
-        source: name or path, for the message.
+        n_rows: number of rows of the embedding matrix.
+        source: name or path of the model, for the message.
 
     Raises:
-        WeightsError: names the token with the largest id.
+        WeightsError: if there is such an id; the message names the token with the largest id.
     """
     placeholders = {getattr(tokenizer, name, None) for name in _PLACEHOLDERS}
     ids = {token: n for token, n in tokenizer.get_vocab().items() if token not in placeholders}
@@ -98,15 +103,15 @@ def refuse_ids_beyond(tokenizer: Any, n_rows: int, source: str) -> None:  # noqa
 
 
 def _matches_added_tokens(tokenizer: Any) -> bool:  # noqa: ANN401
-    """Whether added tokens are matched in texts; mistral-common never does this."""
+    """Return whether the tokenizer searches texts for added tokens; mistral-common's does not."""
     return isinstance(getattr(type(tokenizer), "added_tokens_decoder", None), property)
 
 
 @lru_cache(maxsize=8)
 def _control_tokens(tokenizer: Any, n_tokens: int, *, with_special: bool) -> dict[int, str]:  # noqa: ANN401
-    """Added tokens that look like control tokens, by id.
+    """Return the added tokens that look like control tokens, by id.
 
-    `n_tokens` is part of the cache key, as tokens may be added to a tokenizer; `with_special`
+    `n_tokens` is only part of the cache key: the vocabulary of a tokenizer may grow. `with_special`
     includes tokens that the tokenizer can split.
     """
     del n_tokens
@@ -122,5 +127,5 @@ def _refuse_ids(text: str, ids: list[int], control: Mapping[int, str]) -> None:
     if token is not None:
         raise InvalidInputError(
             f"The text {text!r:.60} contains {token!r}, which is a control token of this model. "
-            "Remove it, or put a space into it."
+            "Remove the token, or insert a space into it."
         )

@@ -1,8 +1,3 @@
-"""Audio chat models of Hugging Face transformers.
-
-`model` contains `TransformersLM`. It uses `loading` (weights and processors), `messages` (chat
-templates), `inputs` (encoded prompts) and `truncation` (how much of a clip the processor keeps).
-The modules import torch and transformers, so nothing is imported here.
-"""
+"""Audio chat models from Hugging Face transformers."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Prompts as input tensors of a model of transformers, by the model's chat template."""
+"""Convert prompts to a transformers model's input tensors with the model's chat template."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -38,9 +38,9 @@ class EncodedPrompt:
     """A prompt as input of a model.
 
     Attributes:
-        inputs: tensors of a batch of one.
-        truncated: seconds of audio that the model's processor dropped, by name of the detail.
-        reasoning_mark: mark by which the chat template opens reasoning; "" without one.
+        inputs: input tensors with batch size 1.
+        truncated: seconds of audio that the processor dropped, by name in `Response.details`.
+        reasoning_mark: text by which the chat template starts reasoning; "" if it does not.
     """
 
     inputs: dict[str, Tensor]
@@ -49,20 +49,20 @@ class EncodedPrompt:
 
     @property
     def length(self) -> int:
-        """Number of tokens, those of audio included."""
+        """Number of tokens, including audio tokens."""
         return self.inputs["input_ids"].shape[1]
 
 
 class PromptEncoder:
-    """Encodes prompts for one model.
+    """Converts prompts to inputs of one model.
 
     Args:
         processor: processor of text and audio, or a tokenizer for a text model.
         system: text of the system turn; None leaves it to the chat template.
 
     Attributes:
-        tokenizer: the processor's, or the tokenizer itself.
-        date: date that the chat template gets; None if it does not use one.
+        tokenizer: tokenizer of the processor, or the given tokenizer.
+        date: date that the chat template writes; None if it does not use a date.
 
     Raises:
         WeightsError: if an audio model has no chat template, or the template is invalid.
@@ -88,7 +88,7 @@ class PromptEncoder:
         if self._rate is not None and self._template is None and not self._template_in_code:
             raise WeightsError(
                 "Expected a chat template (chat_template.jinja) among the files of this audio "
-                "model, found none: it defines where audio is placed in a prompt."
+                "model, found none. Download the template: it defines where audio is placed."
             )
         self.date: str | None = None
         if self._template is not None and "strftime_now" in self._template:
@@ -97,20 +97,20 @@ class PromptEncoder:
         if system is not None:
             refuse_control_tokens(self.tokenizer, system)
         if self._template is not None and not self._template_in_code:
-            with suppress(UnsupportedInputError):  # the template may accept other prompts
+            with suppress(UnsupportedInputError):  # the template may require a system turn
                 self._render([Turn("user", "?")])
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
-        """Return the input tensors of a prompt; they do not depend on other prompts.
+        """Return the input tensors of a prompt; the result does not depend on other prompts.
 
         Raises:
-            InvalidInputError: for an empty question, or a text with a control token of the model,
-                such as its placeholder for audio.
-            UnsupportedInputError: for audio that the model cannot take, or if its chat template
+            InvalidInputError: if the question is empty, or if a text contains a control token of
+                the model, such as its audio placeholder.
+            UnsupportedInputError: if the model cannot process the audio, or if its chat template
                 rejects the prompt.
         """
         if not prompt.text.strip():
-            raise InvalidInputError("A prompt needs a question, got an empty text.")
+            raise InvalidInputError("A prompt must contain a question, got an empty text.")
         turns = list(self._turns(prompt))
         truncated = self._truncated_seconds(turns)
         if self._template is None and not self._template_in_code:
@@ -126,9 +126,9 @@ class PromptEncoder:
         return EncodedPrompt(inputs, truncated, reasoning_mark(text, prompt.text))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of new tokens without special tokens other than those of reasoning.
+        """Return the text of generated tokens; remove special tokens except those of reasoning.
 
-        A special token that opens reasoning within a response counts only if a later one closes it.
+        A special token that starts reasoning is kept only if a later token ends the reasoning.
         """
         marks = {
             n: self._reasoning_ids[token]
@@ -153,7 +153,8 @@ class PromptEncoder:
         """Return the token ids of a text that follows a prompt, without control tokens.
 
         Raises:
-            InvalidInputError: for an empty text, or a control token that cannot be split.
+            InvalidInputError: if the text is empty, or contains a control token that cannot be
+                split.
         """
         ids = text_ids(self.tokenizer, text, add_special_tokens=False)
         if not ids:
@@ -173,8 +174,8 @@ class PromptEncoder:
             return None
         if self._rate is None:
             raise UnsupportedInputError(
-                "This model takes text only, got audio. Remove the audio, or caption it first "
-                "(Cascade)."
+                "This model takes text only, got audio. Remove the audio, or use `Cascade`, which "
+                "replaces audio by captions."
             )
         return resample(waveform, self._rate).samples
 
@@ -190,17 +191,17 @@ class PromptEncoder:
         return {name: round(n / (self._rate or 1), 2) for name, n in samples.items() if n}
 
     def _features(self, audio: FloatArray) -> dict[str, Tensor]:
-        """The model's input for one audio clip."""
+        """Return the model's input for one audio clip."""
         turns = [Turn("user", "?", audio)]
         if self._template_in_code:
             return self._apply_template_in_code(turns)
         return self._process(self._render(turns), [audio])
 
     def _render(self, turns: Sequence[Turn]) -> str:
-        """The conversation as one text, with a placeholder for each audio clip."""
+        """Return the conversation as one text, with a placeholder for each audio clip."""
         placeholder: str | None = getattr(self._processor, "audio_token", None)
         n_clips = len(audio_of(turns))
-        fault = "it leaves out a part of the prompt"
+        fault = "it omits a part of the prompt"
         for messages in (
             as_parts(turns),
             as_parts(turns, text_as_string=True),
@@ -215,7 +216,7 @@ class PromptEncoder:
                 )
             except TemplateSyntaxError as error:
                 raise WeightsError(
-                    f"The model's chat template is invalid ({error}). Download its files again, or "
+                    f"The model's chat template is invalid ({error}). Download it again, or "
                     "write a template into chat_template.jinja."
                 ) from error
             except (TemplateError, TypeError, ValueError) as error:
@@ -225,7 +226,7 @@ class PromptEncoder:
                 not placeholder or text.count(placeholder) == n_clips
             ):
                 return text
-        advice = "Compare the template in the model's files with the published one."
+        advice = "Compare the template in the model's files with the published template."
         if len(turns) > 1:
             advice = "Remove the system text or the examples, or put them into the question."
         raise UnsupportedInputError(
@@ -236,7 +237,7 @@ class PromptEncoder:
         options: dict[str, Any] = {"return_tensors": "pt"}
         begin = self.tokenizer.bos_token
         if self._rate is None or (begin is not None and text.startswith(begin)):
-            options["add_special_tokens"] = False  # as transformers does after a template
+            options["add_special_tokens"] = False  # as transformers does for text from a template
         if self._rate is None:
             return dict(self.tokenizer(text, **options))
         if audio:
@@ -246,7 +247,7 @@ class PromptEncoder:
         return self._checked(inputs, audio)
 
     def _apply_template_in_code(self, turns: Sequence[Turn]) -> dict[str, Tensor]:
-        """Inputs by a template in code, which takes audio as files."""
+        """Return the inputs from a chat template in code, which takes audio as files."""
         messages = [
             {"role": turn.role, "content": as_files(turn, self._rate or 1)} for turn in turns
         ]
@@ -260,9 +261,9 @@ class PromptEncoder:
         return self._checked(inputs, audio)
 
     def _checked(self, inputs: dict[str, Tensor], audio: list[FloatArray]) -> dict[str, Tensor]:
-        """Inputs as tensors, if each audio clip has at least two tokens.
+        """Return the inputs as tensors; raise if an audio clip has fewer than two tokens.
 
-        With one token, Qwen2-Audio would expand it like a placeholder.
+        Qwen2-Audio would confuse a single audio token with its placeholder and expand it.
         """
         inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
         if not audio:
@@ -279,7 +280,7 @@ class PromptEncoder:
 
     @contextmanager
     def _processor_errors(self, audio: list[FloatArray]) -> Iterator[None]:
-        """Turn errors of a processor about audio into `UnsupportedInputError`."""
+        """Convert a processor's errors about audio to `UnsupportedInputError` (context manager)."""
         try:
             yield
         except (ValueError, IndexError, RuntimeError) as error:
@@ -289,12 +290,12 @@ class PromptEncoder:
                 raise self._too_short(audio, str(error)) from error
             raise UnsupportedInputError(
                 f"This model does not take {len(audio)} audio clips in one prompt ({error}). "
-                "Give examples in text, or leave them out."
+                "Write the examples as text or remove them."
             ) from error
 
     def _too_short(self, audio: list[FloatArray], reason: str) -> UnsupportedInputError:
         seconds = min(map(len, audio)) / (self._rate or 1)
         return UnsupportedInputError(
-            f"The model's processor cannot take audio of {seconds:.3f} s: {reason}. Pad it, or use "
-            "a longer clip."
+            f"The model's processor cannot take audio of {seconds:.3f} s: {reason}. Pad the "
+            "clip, or use a longer clip."
         )

@@ -1,4 +1,4 @@
-"""Load models of transformers and their processors from a folder; no code in it is executed."""
+"""Load transformers models and their processors from a folder; no code in it is executed."""
 
 import copy
 from collections.abc import Callable
@@ -32,19 +32,19 @@ from audioprobe.weights import refuse_differences
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 _LOADING_ERRORS = (SafetensorError, OSError, RuntimeError, ValueError, KeyError)
-_AUDIO_ENCODER = "audio_tower"  # name of the audio encoder in models of transformers
+_AUDIO_ENCODER = "audio_tower"  # name of the audio encoder in transformers' models
 
 
 @without_weight_bars()
 def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: ANN401 - any causal model
-    """Load a network in evaluation mode; every parameter must match.
+    """Load a network in evaluation mode; all parameters must match.
 
-    Of an omni model, only the part that generates text is loaded. Equal inputs of the audio encoder
-    that follow each other are encoded once.
+    For an omni model, only the part that generates text is loaded. If consecutive inputs of the
+    audio encoder are equal, they are encoded once.
 
     Raises:
-        WeightsError: if files are missing or damaged, need code of their own, or are not
-            safetensors.
+        WeightsError: if files are missing or damaged, are not safetensors, or require code that
+            comes with the model.
         MissingDependencyError: if transformers needs another package for this model.
     """
     config = _read_config(folder)
@@ -63,7 +63,7 @@ def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: A
     except _LOADING_ERRORS as error:
         raise WeightsError(
             f"{folder}: no language model could be read ({error!s:.300}). Expected a folder of "
-            "transformers with complete safetensors, of an architecture in transformers."
+            "transformers with complete safetensors of an architecture that transformers supports."
         ) from error
     refuse_differences(
         str(folder),
@@ -71,7 +71,7 @@ def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: A
         unexpected=[name for name in report["unexpected_keys"] if not _is_speech(name, config)],
         mismatched=[str(entry) for entry in report["mismatched_keys"]],
     )
-    # Only the special tokens of the published generation config are used.
+    # From the published generation config, only the special tokens are used.
     published = model.generation_config
     model.generation_config = GenerationConfig(
         bos_token_id=published.bos_token_id,
@@ -89,21 +89,21 @@ def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processor
 
     Args:
         folder: folder of the model's files.
-        model: the network, whose modalities decide.
+        model: the network; its modalities determine what is loaded.
 
     Raises:
         WeightsError: if files are missing or damaged.
-        MissingDependencyError: if transformers needs another package for it.
+        MissingDependencyError: if transformers needs another package for the processor.
     """
     template_in_code = (folder / "tekken.json").is_file() and not any(folder.glob("*.jinja"))
     if template_in_code and not is_mistral_common_available():
         raise MissingDependencyError(
-            f"{folder}: the prompts of this model need mistral-common, which is not installed. "
+            f"{folder}: this model needs the package mistral-common, which is not installed. "
             "Install it with: pip install mistral-common"
         )
     try:
         config = type(AutoConfig.from_pretrained(folder, **_LOCAL))
-        # The text part of an audio model names the same modalities, but has no processor.
+        # The text part of an audio model declares the same modalities but has no processor.
         if "audio" not in model.input_modalities or config not in PROCESSOR_MAPPING:
             return AutoTokenizer.from_pretrained(folder, **_LOCAL)
         kind: Any = PROCESSOR_MAPPING[config]
@@ -115,23 +115,23 @@ def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processor
     except (*_LOADING_ERRORS, TypeError) as error:
         raise WeightsError(
             f"{folder}: no tokenizer or processor could be read ({error!s:.300}). Expected the "
-            "files that the model is published with, beside its weights."
+            "published tokenizer or processor files in the same folder as the weights."
         ) from error
 
 
 class _CachedForward:
-    """A module's forward pass that returns a copy of its last output for equal inputs."""
+    """Wraps a module's forward method; returns a copy of the last output if inputs are equal."""
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         self._forward = forward
         self._last: tuple[tuple[Any, ...], dict[str, Any], Any] | None = None
-        update_wrapper(self, forward)  # keeps the signature
+        update_wrapper(self, forward)  # preserves the signature
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         if self._last is not None:
             last_args, last_kwargs, output = self._last
             if _equal(last_args, args) and _equal(last_kwargs, kwargs):
-                return copy.deepcopy(output)  # callers may change it
+                return copy.deepcopy(output)  # the caller may modify the output
         output = self._forward(*args, **kwargs)
         self._last = args, kwargs, copy.deepcopy(output)
         return output
@@ -152,7 +152,7 @@ def _read_config(folder: Path) -> Any:  # noqa: ANN401
     if adapter.is_file() and not (folder / "config.json").is_file():
         base = read_json(adapter, "an adapter of peft").get("base_model_name_or_path")
         raise WeightsError(
-            f"{folder}: contains an adapter without its model ({base!s:.200}). Merge the two with "
+            f"{folder}: contains an adapter without its model ({base!s:.200}). Merge both with "
             "peft's merge_and_unload and save them in a folder, or copy the adapter's files into "
             "the model's folder."
         )
@@ -160,38 +160,38 @@ def _read_config(folder: Path) -> Any:  # noqa: ANN401
         config = AutoConfig.from_pretrained(folder, **_LOCAL)
     except _LOADING_ERRORS as error:
         raise WeightsError(
-            f"{folder}: no config.json of an architecture in transformers ({error!s:.300}). Code "
-            "in a model's folder is never run."
+            f"{folder}: no config.json of an architecture in transformers ({error!s:.300}). Models "
+            "that need code from their folder are not supported, because it is never run."
         ) from error
-    # Omni models have a separate configuration of the part that generates text.
+    # Omni models have a separate configuration for the part that generates text.
     return getattr(config, "thinker_config", config)
 
 
 def _auto_class(folder: Path, config: Any) -> Any:  # noqa: ANN401
-    """The auto class of a configuration that generates text."""
+    """Return the auto class of transformers that loads a configuration for text generation."""
     if not config.is_encoder_decoder:
         for auto, mapping in (
             (AutoModelForMultimodalLM, MODEL_FOR_MULTIMODAL_LM_MAPPING),
             (AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING),
-            # The only mapping with Audio Flamingo, although it is a causal model.
+            # Only this mapping contains Audio Flamingo, although it is a causal model.
             (AutoModelForSeq2SeqLM, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING),
         ):
             if type(config) in mapping:
                 return auto
     raise WeightsError(
-        f"{folder}: expected a causal language model, found {config.model_type!r}, which is not "
-        "one in transformers."
+        f"{folder}: expected a causal language model, found {config.model_type!r}, which "
+        "transformers does not list as a causal language model."
     )
 
 
 def _is_speech(name: str, config: Any) -> bool:  # noqa: ANN401
-    """Whether a parameter belongs to the speech synthesis of an omni model."""
+    """Return whether a parameter belongs to the speech synthesis of an omni model."""
     omni = str(config.model_type).endswith("_thinker")
     return omni and name.startswith(("talker.", "token2wav.", "code2wav."))
 
 
 def _without_vision(folder: Path, kind: Any) -> Any:  # noqa: ANN401
-    """A processor of text and audio only, as its parts for images need more packages.
+    """Load a processor for text and audio only; its image parts would need more packages.
 
     Raises:
         WeightsError: if a part is missing.

@@ -1,4 +1,4 @@
-"""Conversations in the forms that chat templates take, and the templates."""
+"""Convert conversations to the formats that chat templates accept, and read chat templates."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ from audioprobe.types import FloatArray
 Message = dict[str, Any]
 
 TEMPLATE_DATE = date(2024, 7, 26)
-"""Date passed to chat templates, so that prompts do not depend on the day."""
+"""Date that chat templates write, fixed so that prompts do not depend on the day."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,14 +35,17 @@ def audio_of(turns: Sequence[Turn]) -> list[FloatArray]:
 
 
 def as_plain_text(turns: Sequence[Turn]) -> str:
-    """Return a conversation for a model without chat template: a line per turn."""
+    """Return a conversation as text for a model without a chat template, one line per turn."""
     ends = {"system": "\n\n", "user": "\n", "assistant": "\n\n"}
     *before, last = turns
     return "".join(turn.text + ends[turn.role] for turn in before) + last.text
 
 
 def as_parts(turns: Sequence[Turn], *, text_as_string: bool = False) -> list[Message]:
-    """Return turns as lists of parts; with `text_as_string` only those with audio."""
+    """Return turns whose content is a list of audio and text parts.
+
+    With `text_as_string`, the content of turns without audio is a string.
+    """
     messages: list[Message] = []
     for turn in turns:
         parts: list[Message] = [{"type": "text", "text": turn.text}]
@@ -54,7 +57,7 @@ def as_parts(turns: Sequence[Turn], *, text_as_string: bool = False) -> list[Mes
 
 
 def as_strings(turns: Sequence[Turn], placeholder: str | None) -> list[Message]:
-    """Return turns as strings, with the placeholder of audio before the text."""
+    """Return turns whose content is a string, with an audio placeholder before the text."""
     return [
         {
             "role": turn.role,
@@ -65,7 +68,7 @@ def as_strings(turns: Sequence[Turn], placeholder: str | None) -> list[Message]:
 
 
 def as_files(turn: Turn, rate: int) -> str | list[Message]:
-    """Return the content of a turn, with its audio as a WAV file of floats in base64."""
+    """Return the content of a turn, with its audio as a float WAV file in base64."""
     if turn.audio is None:
         return turn.text
     stream = io.BytesIO()
@@ -75,7 +78,7 @@ def as_files(turn: Turn, rate: int) -> str | list[Message]:
 
 
 def is_complete(text: str, messages: list[Message], turns: Sequence[Turn]) -> bool:
-    """Return whether a template wrote the text of every turn, and none as a printed list."""
+    """Return whether a template wrote the text of every turn, and printed no Python list."""
     printed = any(
         isinstance(message["content"], list) and str(message["content"]) in text
         for message in messages
@@ -84,7 +87,7 @@ def is_complete(text: str, messages: list[Message], turns: Sequence[Turn]) -> bo
 
 
 def chat_template(processor: Any, tokenizer: Any) -> str | None:  # noqa: ANN401
-    """Return the chat template of a processor, or else of its tokenizer; None without one."""
+    """Return the chat template of a processor or else of its tokenizer; None if there is none."""
     template = getattr(processor, "chat_template", None) or getattr(
         tokenizer, "chat_template", None
     )
@@ -94,8 +97,8 @@ def chat_template(processor: Any, tokenizer: Any) -> str | None:  # noqa: ANN401
 def with_fixed_date(template: str) -> str:
     """Return a chat template in which `strftime_now` writes `TEMPLATE_DATE`.
 
-    It is defined as a macro, as transformers passes no functions to templates. The empty expression
-    after it prevents that a line break after the block is lost.
+    `strftime_now` is defined as a macro, because transformers cannot pass it a function. The empty
+    expression after the macro preserves a line break at the start of the template.
     """
     replaced = "".join(
         f" | replace('%{letter}', '{TEMPLATE_DATE.strftime(f'%{letter}')}')"
@@ -106,12 +109,12 @@ def with_fixed_date(template: str) -> str:
 
 
 def has_template_in_code(tokenizer: Any) -> bool:  # noqa: ANN401
-    """Return whether a tokenizer formats conversations in code, as mistral-common's does."""
+    """Return whether a tokenizer formats conversations in code, as mistral-common does."""
     return type(tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template
 
 
 def reasoning_mark(text: str, question: str) -> str:
-    """Return the mark that opens reasoning at the end of a prompt (DeepSeek-R1), or ""."""
+    """Return the mark that starts reasoning at the end of a prompt (DeepSeek-R1), or ""."""
     after = text[text.rfind(question.strip()) + len(question.strip()) :]
     mark = after[max(after.rfind(bracket) for bracket in "<[◁") :] if after else ""
     return mark if split_reasoning(mark)[1] is None else ""

@@ -1,8 +1,8 @@
-"""Chat models of Hugging Face transformers, of text and audio or of text only.
+"""Chat models from Hugging Face transformers, for text and audio or for text only.
 
-The auto classes find the network, and the processor's chat template writes the prompt. Prompts are
-encoded one by one and padded on the left in a batch; only prompts whose features have the same
-shapes share one. Responses therefore do not depend on the batch.
+The auto classes select the network, and the processor's chat template formats the prompt. Prompts
+are encoded separately and padded on the left in a batch. A batch contains only prompts whose
+features have the same shapes. Responses therefore do not depend on the batch.
 """
 
 import inspect
@@ -33,26 +33,27 @@ from audioprobe.weights import resolve
 
 
 class TransformersLM:
-    """A chat model of transformers, of text and audio (Qwen2-Audio and others) or of text only.
+    """A chat model from transformers, for text and audio (such as Qwen2-Audio) or text only.
 
     Audio is resampled to the model's rate. In-context examples become turns of the conversation,
-    with their audio if the model takes several clips. `Response.details` reports the audio that the
-    model's processor drops ("truncated audio (s)"). Consecutive questions about the same audio
-    encode it once. Control tokens in a text are refused, or split if there is no chat template. A
-    template that uses the date gets a fixed one, which is part of `info`. Weights are read from
-    safetensors, and code that comes with them is never run.
+    with their audio if the model accepts several clips. `Response.details` reports audio that the
+    model's processor drops ("truncated audio (s)"). For consecutive questions about the same audio,
+    the audio is encoded once. A text that contains control tokens raises an error; without a chat
+    template, control tokens are split into ordinary tokens instead. If the template writes today's
+    date, it gets a fixed date, which is part of `info`. Weights are read from safetensors, and code
+    in the model's folder is never run.
 
     Args:
-        model: local folder or hub name; text models may also be one GGUF file in a folder.
+        model: local folder or hub name; a text model may also be a folder with one GGUF file.
         dtype: "float32", "bfloat16" or "float16": 4, 2 or 2 bytes per parameter.
         device: "cpu", "cuda", ...
-        batch_size: prompts per forward pass; does not change responses beyond rounding.
+        batch_size: prompts per forward pass; changes responses only by rounding errors.
         system: text of the system turn; None leaves it to the model's chat template.
 
     Raises:
-        InvalidInputError: for an empty system text, or one that contains a control token.
-        WeightsError: if files are missing, damaged, of an unknown architecture, or do not belong
-            together.
+        InvalidInputError: if the system text is empty or contains a control token.
+        WeightsError: if files are missing or damaged, have an unknown architecture, or do not
+            belong together.
         MissingDependencyError: if transformers needs another package for this model.
     """
 
@@ -89,7 +90,7 @@ class TransformersLM:
 
     @property
     def info(self) -> ComponentInfo:
-        """Model, hash of its files, number format, system text, and the template's date if any."""
+        """Model name, hash of its files, data type, system text, and the template's date if any."""
         return self._info
 
     def generate(
@@ -98,14 +99,15 @@ class TransformersLM:
         """Yield one response per prompt, in order.
 
         Args:
-            prompts: with audio if the model takes it, or without.
-            decoding: None is greedy; the model's published generation config is not used.
+            prompts: prompts without audio, or with audio if the model accepts audio.
+            decoding: decoding settings; None is greedy. The model's published generation config is
+                not used.
 
         Raises:
-            InvalidInputError: for an empty question, a text with a control token, or a response
-                that consists of reasoning only.
-            UnsupportedInputError: for audio that the model cannot take, a prompt that its chat
-                template rejects, or one beyond its context.
+            InvalidInputError: if a question is empty, a text contains a control token, or a
+                response consists of reasoning only.
+            UnsupportedInputError: if the model cannot process the audio, its chat template rejects
+                the prompt, or the prompt exceeds its context.
             OutOfMemoryError: if a single prompt does not fit into memory.
         """
         decoding = decoding or Decoding()
@@ -119,15 +121,16 @@ class TransformersLM:
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield the log-likelihood of each continuation after each prompt, which is encoded once.
+        """Yield the log-likelihood of each continuation for each prompt.
 
-        A continuation is tokenised without the prompt and without special tokens, and follows what
-        the chat template writes before a response; a leading space counts. A warning reports
-        truncated audio, and templates that open reasoning.
+        Each prompt is processed once. A continuation is tokenised separately, without special
+        tokens, and follows the text that the chat template writes before a response; leading spaces
+        matter. A warning reports truncated audio and templates that start reasoning.
 
         Raises:
-            InvalidInputError: for an empty continuation, or a control token that cannot be split.
-            NonFiniteError: if a continuation has no finite log-likelihood.
+            InvalidInputError: if a continuation is empty or contains a control token that cannot be
+                split.
+            NonFiniteError: if the log-likelihood of a continuation is not finite.
             UnsupportedInputError: as for `generate`.
             OutOfMemoryError: if a single prompt does not fit into memory.
         """
@@ -141,8 +144,8 @@ class TransformersLM:
                 )
             if encoded.reasoning_mark:
                 warnings.warn(
-                    f"The chat template opens reasoning ({encoded.reasoning_mark.strip()!r}): "
-                    "continuations are scored as its beginning, not as a response.",
+                    f"The chat template opens reasoning ({encoded.reasoning_mark.strip()!r}). "
+                    "Continuations are scored as the start of the reasoning, not as a response.",
                     stacklevel=2,
                 )
             inputs = self._on_device(encoded.inputs)
@@ -155,7 +158,7 @@ class TransformersLM:
         limit = getattr(config, "max_position_embeddings", None)
         if limit is not None and encoded.length + n_new > limit:
             raise UnsupportedInputError(
-                f"A prompt of {encoded.length} tokens and {n_new} new ones exceed the model's "
+                f"A prompt of {encoded.length} tokens and {n_new} new tokens exceed the model's "
                 f"context of {limit} tokens. Shorten the prompt or its audio, or allow fewer new "
                 "tokens."
             )
@@ -173,13 +176,13 @@ class TransformersLM:
         return [self._respond(outputs[n], encoded) for n, encoded in enumerate(batch)]
 
     def _batch_key(self, encoded: EncodedPrompt) -> Hashable:
-        """What the prompts of a batch must have in common."""
+        """Return a key; only prompts with equal keys are put into one batch."""
         features = tuple(
             (name, tuple(tensor.shape[1:]))
             for name, tensor in sorted(encoded.inputs.items())
             if name not in (*PER_TOKEN, "input_ids")
         )
-        # Padding would change a recurrent state; without position_ids it would count as tokens.
+        # Padding would change a recurrent state, and without position_ids it would shift positions.
         can_be_padded = "position_ids" in self._parameters and not getattr(
             self._net, "_is_stateful", False
         )
@@ -192,7 +195,7 @@ class TransformersLM:
         return continue_batch(self._net, inputs, decoding, self._ends)
 
     def _on_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors that the network takes, on its device and in its number format."""
+        """Return the tensors that the network accepts, on its device and in its data type."""
         return {
             name: tensor.to(
                 self._net.device, self._net.dtype if tensor.is_floating_point() else None
@@ -202,7 +205,7 @@ class TransformersLM:
         }
 
     def _switch_adapters(self, inputs: Mapping[str, Tensor]) -> None:
-        """Enable Granite Speech's adapter for audio, as its `generate` does."""
+        """Enable Granite Speech's adapter if there is audio, as its `generate` does."""
         loaded = getattr(self._net, "_hf_peft_config_loaded", False)
         if loaded and getattr(self._net.config, "has_lora_adapter", False):
             with_audio = "input_features" in inputs
@@ -215,7 +218,7 @@ class TransformersLM:
 
 
 def stack_inputs(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Return one batch, padded on the left with each row's last token.
+    """Stack inputs to one batch, padded on the left with the last token of each row.
 
     A token of the row itself does not change the repetition penalty.
     """
@@ -234,7 +237,7 @@ def stack_inputs(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def _end_tokens(net: Any, tokenizer: Any) -> tuple[int, ...]:  # noqa: ANN401
-    """Ids of end-of-sequence tokens."""
+    """Return the ids of end-of-sequence tokens."""
     ids = net.generation_config.eos_token_id
     if ids is None:
         ids = tokenizer.eos_token_id

@@ -1,7 +1,7 @@
-"""Length of audio that a processor uses, measured by changing the rest.
+"""Measure how much audio a processor uses: replace the end, and check whether the input changes.
 
-Processors truncate long audio silently, each at another length. Samples that can be changed without
-changing the model's input are not used.
+Processors truncate long audio silently, and each processor truncates at another length. Samples
+that can be replaced without changing the model's input are not used.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,15 +12,15 @@ from torch import Tensor
 
 from audioprobe.types import FloatArray
 
-_TAIL = 800  # samples: framing loses fewer than these; 50 ms at 16 kHz
-_RESOLUTION = 32  # samples: accuracy of the measured end; 2 ms at 16 kHz
+_TAIL = 800  # samples (50 ms at 16 kHz); framing drops fewer samples than this
+_RESOLUTION = 32  # samples (2 ms at 16 kHz): accuracy of the measured length
 
 
 class TruncationDetector:
     """Measures how many samples at the end of audio a processor drops.
 
     Args:
-        features: returns the model's input for audio.
+        features: function that returns the model's input for audio.
     """
 
     def __init__(self, features: Callable[[FloatArray], Mapping[str, Tensor]]) -> None:
@@ -32,7 +32,7 @@ class TruncationDetector:
         """Return the number of dropped samples.
 
         Args:
-            audio: shape (n_samples,), at the model's rate.
+            audio: shape (n_samples,), at the model's sample rate.
         """
         if self._limit is not None:
             return max(0, len(audio) - self._limit)
@@ -46,7 +46,7 @@ class TruncationDetector:
         return len(audio) - self._limit
 
     def _find_end(self, audio: FloatArray, features: Mapping[str, Tensor]) -> int:
-        """First sample of the part without effect, by bisection."""
+        """Return the index of the first unused sample, found by bisection."""
         used, unused = 0, len(audio) - _TAIL
         while unused - used > _RESOLUTION:
             middle = (used + unused) // 2
@@ -59,7 +59,7 @@ class TruncationDetector:
     def _uses_samples_from(
         self, start: int, audio: FloatArray, features: Mapping[str, Tensor]
     ) -> bool:
-        """Whether replacing the samples from `start` on by noise changes the features."""
+        """Return whether the features change if samples from `start` on are replaced by noise."""
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, len(audio) - start)
         changed = self._features(np.concatenate([audio[:start], noise.astype(audio.dtype)]))
         return any(

@@ -1,6 +1,6 @@
-"""Text embedders: `sentence_transformers` (local), `openai` (remote), `cached` (around either).
+"""Text embedders: `sentence_transformers` (local), `openai` (remote), `cached` (adds a cache).
 
-Importing this package loads none of them.
+Importing this package does not import these modules.
 """
 
 __all__: list[str] = []

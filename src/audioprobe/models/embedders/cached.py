@@ -1,4 +1,4 @@
-"""Text embedders with a persistent cache."""
+"""Persistent cache for text embedders."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,20 +13,21 @@ from audioprobe.types import ComponentInfo, FloatArray
 
 
 class CachedEmbedder:
-    """A text embedder with a cache: only texts without a stored vector reach the embedder.
+    """A text embedder with a cache; only texts without a stored vector are sent to the embedder.
 
-    The key of a vector is the embedder's `info` and the text. Each chunk is stored before the next
-    one is requested, so an interruption repeats at most one chunk. If two processes embed a text at
-    the same time, both return the vector that is stored first.
+    The cache key of a vector consists of the embedder's `info` and the text. Each chunk of vectors
+    is stored before the next chunk is requested, so that at most one chunk is lost after an
+    interruption. If two processes embed the same text at the same time, both return the vector that
+    was stored first.
 
     Args:
         embedder: the embedder.
-        cache: the path of an SQLite file, or a `SQLiteCache`.
-        chunk: texts that are embedded and stored together.
+        cache: path of an SQLite file, or a cache object such as `SQLiteCache`.
+        chunk: number of texts that are embedded and stored together.
 
     Attributes:
-        n_hits: distinct texts of each call whose vector was stored, so far.
-        n_misses: distinct texts of each call that were embedded, so far.
+        n_hits: number of texts found in the cache so far, counting each text once per call.
+        n_misses: number of texts embedded so far, counting each text once per call.
 
     Raises:
         InvalidInputError: if the file is not a cache, is damaged, or has another schema version.
@@ -46,11 +47,11 @@ class CachedEmbedder:
 
     @property
     def info(self) -> ComponentInfo:
-        """The info of the embedder; the cache does not change a vector."""
+        """The embedder's `info`; caching does not change vectors."""
         return self._embedder.info
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return the number of tokens of each text that the embedder ignores; None if unknown."""
+        """Return how many tokens of each text the embedder ignores; None if unknown."""
         embedder = self._embedder
         return embedder.excess_tokens(texts) if isinstance(embedder, TextLimit) else None
 
@@ -59,8 +60,8 @@ class CachedEmbedder:
 
         Raises:
             InvalidInputError: if a stored vector is damaged.
-            ContractError: if the embedder returns anything but one finite row per text.
-            RemoteError: from the embedder; finished chunks stay stored.
+            ContractError: if the embedder does not return one finite row per text.
+            RemoteError: if the embedder raises it; the chunks finished before are stored.
         """
         if not texts:
             return self._embedder.embed(texts)
@@ -81,22 +82,23 @@ class CachedEmbedder:
         if len(widths) > 1:
             raise InvalidInputError(
                 f"{self._cache.path}: the stored vectors of the embedder {self.info.name!r} have "
-                f"unequal widths {sorted(widths)}. The service may have changed the model: choose "
-                "another path."
+                f"unequal widths {sorted(widths)}. The service may have changed the model. Choose "
+                "another path for a new cache."
             )
         return np.stack(vectors).astype(np.float32)
 
     def _embed_checked(self, texts: list[str]) -> FloatArray:
-        with np.errstate(over="ignore"):  # an overflow becomes infinity and is refused below
+        with np.errstate(over="ignore"):  # an overflow becomes infinity, which raises below
             vectors = np.asarray(self._embedder.embed(texts), dtype="<f4")
         if vectors.ndim != 2 or len(vectors) != len(texts) or not vectors.shape[1]:
             raise ContractError(
-                f"The embedder {self.info.name!r} received {len(texts)} texts and returned an "
-                f"array of shape {vectors.shape}; expected one row per text."
+                f"Expected one row per text from the embedder {self.info.name!r} for {len(texts)} "
+                f"texts, got an array of shape {vectors.shape}."
             )
         if not np.isfinite(vectors).all():
             raise ContractError(
-                f"The embedder {self.info.name!r} returned NaN or infinity, which is not stored."
+                f"Expected finite vectors from the embedder {self.info.name!r}, got NaN or "
+                "infinity. The vectors were not stored."
             )
         return vectors
 

@@ -1,4 +1,4 @@
-"""Text embeddings from OpenAI, or from any service with the same API."""
+"""Text embeddings from OpenAI or from another service with the same API."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -32,38 +32,39 @@ USD_PER_MILLION_TOKENS = {
     "text-embedding-3-small": 0.02,
     "text-embedding-3-large": 0.13,
 }
-"""List prices of 2025, the default of `usd_per_million_tokens`."""
+"""OpenAI's list prices of 2025, used if `usd_per_million_tokens` is None."""
 
 
 class OpenAIEmbedder:
-    """A remote text embedding model.
+    """A text embedding model behind OpenAI's API.
 
-    Texts are sent in batches within the limits of the service, several batches at once; vectors are
-    in order. Failed attempts (408, 409, 429, 5xx, timeouts, unusable answers) are repeated with
-    growing waits, or after the time that the service requests; a finished batch is never sent
-    again. Wrap the embedder in a `CachedEmbedder` to store vectors across runs.
+    Texts are sent in batches within the limits of the service. Several batches are in progress at
+    once; the vectors are returned in the order of the texts. Failed attempts (408, 409, 429, 5xx,
+    timeouts, unusable answers) are repeated after increasing waits or after the wait that the
+    service requests. Finished batches are never sent again. Use `CachedEmbedder` to store vectors
+    across runs.
 
     Args:
-        model: name at the service; the study uses text-embedding-ada-002.
+        model: model name at the service.
         dimensions: width of the vectors, for models that can shorten them.
-        base_url: address of the service; None uses the environment variable OPENAI_BASE_URL, or
+        base_url: address of the service; None uses the environment variable OPENAI_BASE_URL or else
             OpenAI's address.
-        api_key_env: environment variable that holds the key. It is read at the first request and
-            stored in no record. With a `base_url` it may be unset.
+        api_key_env: environment variable that contains the key. The key is read at the first
+            request and is never recorded. With a `base_url`, the variable may be unset.
         concurrency: maximum number of concurrent requests.
-        timeout_s: limit of one attempt, from connecting to the last byte of the answer.
-        retry: when a failed request is repeated; None is the default `Retry`.
-        max_requests: limit of requests, repeated attempts and redirects included.
-        max_usd: limit of money.
+        timeout_s: time limit of one attempt, from connecting to the last byte of the answer.
+        retry: when to repeat a failed request; None uses the default `Retry`.
+        max_requests: maximum number of requests, including repeated attempts and redirects.
+        max_usd: maximum amount of money to spend.
         usd_per_million_tokens: price; None uses `USD_PER_MILLION_TOKENS`.
 
     Attributes:
-        budget: requests and money spent; tokens are counted by the embedder.
+        budget: requests and money spent; the embedder counts the tokens itself.
 
     Raises:
-        InvalidInputError: for a money limit without a price, secrets in the base URL, an invalid
-            number, or an invalid proxy in the environment.
-        MissingDependencyError: for a SOCKS proxy if the package for its protocol is missing.
+        InvalidInputError: if `max_usd` is set without a price, the base URL contains secrets, a
+            number is invalid, or the environment contains an invalid proxy.
+        MissingDependencyError: if a SOCKS proxy is set and the package for its protocol is missing.
     """
 
     def __init__(
@@ -107,32 +108,32 @@ class OpenAIEmbedder:
 
     @property
     def info(self) -> ComponentInfo:
-        """Model, width and service; never the key."""
+        """Model, width and service address; never the key."""
         options = {"dimensions": self._dimensions, "base_url": self._client.base_url}
         set_options = {name: value for name, value in options.items() if value is not None}
         return ComponentInfo("embedder", self._model, "", set_options)
 
     @property
     def token_count(self) -> str:
-        """How tokens are counted; the counts limit batches and money, and change no vector."""
+        """Method of counting tokens. Counts affect batches and budget, but not vectors."""
         _, is_exact = self._counter
         return "tiktoken" if is_exact else "utf-8 bytes (upper bound)"
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return one vector per text, float32, shape (n_texts, width).
 
-        Without texts the width is that of a known model, or 0. If a batch fails for good, no
-        further batch is sent.
+        If there are no texts, the width is that of the model if known, else 0. After a permanent
+        failure, no further batch is sent.
 
         Raises:
-            InvalidInputError: for an empty text, or one longer than the service accepts.
-            RemoteError: if a batch failed for good, or a limit is reached.
+            InvalidInputError: if a text is empty or is longer than the service accepts.
+            RemoteError: if a batch failed permanently, or if a limit is reached.
         """
         check_texts(texts)
         if not texts:
             width = self._dimensions or WIDTHS.get(self._model, 0)
             return np.empty((0, width), dtype=np.float32)
-        self._client.check_key()  # before tokens are counted, which may take seconds
+        self._client.check_key()  # before counting tokens, which may take seconds
         count, is_exact = self._counter
         arrays = list(
             self._client.workers.map(
@@ -144,11 +145,11 @@ class OpenAIEmbedder:
         )
         widths = {array.shape[1] for array in arrays}
         if len(widths) > 1:
-            raise RemoteError(f"The service returned vectors of unequal widths: {widths}.")
+            raise RemoteError(f"Expected vectors of one width, got unequal widths {widths}.")
         return np.concatenate(arrays)
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return the tokens of each text beyond the limit; None if they cannot be counted."""
+        """Return how many tokens of each text exceed the limit; None if they cannot be counted."""
         self._client.check_key()
         count, is_exact = self._counter
         return [max(0, count(t) - MAX_TOKENS_PER_TEXT) for t in texts] if is_exact else None

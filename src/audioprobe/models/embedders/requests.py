@@ -1,4 +1,4 @@
-"""Requests to an embedding service: checks, batches, token counts, and the vectors of an answer."""
+"""Requests to an embedding service: check texts, form batches, count tokens, read vectors."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,27 +16,27 @@ MAX_TEXTS = 2048
 MAX_TOKENS = 300_000
 MAX_TOKENS_PER_TEXT = 8191
 
-_TABLE_TIMEOUT_S = 10.0  # tiktoken downloads its table at the first use, without a time limit
-_MAX_INDICES = 10  # in a message
+_TABLE_TIMEOUT_S = 10.0  # tiktoken has no time limit for downloading its table
+_MAX_INDICES = 10  # maximum in a message
 
 
 def check_texts(texts: Sequence[str]) -> None:
-    """Raise for empty texts and for lone surrogates, naming their positions."""
+    """Raise if a text is empty or contains lone surrogates; the message names the positions."""
     empty = [n for n, text in enumerate(texts) if not text]
     if empty:
         raise InvalidInputError(
-            f"The service refuses empty texts, got some at positions {empty[:5]} of {len(texts)}. "
-            "Remove them."
+            f"Texts must not be empty, but the texts at positions {empty[:5]} of {len(texts)} are. "
+            "Remove the empty texts."
         )
     check_unicode(texts)
 
 
 def check_unicode(texts: Sequence[str]) -> None:
-    """Raise for texts with lone surrogates, naming their positions."""
+    """Raise if a text contains lone surrogates; the message names the positions."""
     invalid = [n for n, text in enumerate(texts) if not _is_unicode(text)]
     if invalid:
         raise InvalidInputError(
-            f"The texts at positions {invalid[:5]} hold lone surrogates, which UTF-8 cannot "
+            f"The texts at positions {invalid[:5]} contain lone surrogates, which UTF-8 cannot "
             "encode. They may have been read with a wrong encoding."
         )
 
@@ -44,10 +44,11 @@ def check_unicode(texts: Sequence[str]) -> None:
 def batches(
     texts: Sequence[str], count: Callable[[str], int], *, is_exact: bool
 ) -> Iterator[tuple[list[str], int]]:
-    """Yield consecutive texts with their token count, within the limits of one request.
+    """Yield batches of consecutive texts with their token counts, within the limits of a request.
 
-    If `count` is only an upper bound, a text that is too long by it is a batch of its own, so
-    that a refusal by the service affects no other text; by an exact count it is an error.
+    If `count` is exact, a text with too many tokens raises `InvalidInputError`. If `count` is only
+    an upper bound, such a text becomes a batch of its own, so that no other text is affected if the
+    service rejects it.
     """
     batch: list[str] = []
     n_tokens = 0
@@ -56,8 +57,8 @@ def batches(
         is_long = n > MAX_TOKENS_PER_TEXT
         if is_long and is_exact:
             raise InvalidInputError(
-                f"The text at position {position} has {n} tokens, the service accepts "
-                f"{MAX_TOKENS_PER_TEXT}. Shorten it."
+                f"The text at position {position} has {n} tokens, but the service accepts at most "
+                f"{MAX_TOKENS_PER_TEXT}. Shorten the text."
             )
         if batch and (is_long or len(batch) == MAX_TEXTS or n_tokens + n > MAX_TOKENS):
             yield batch, n_tokens
@@ -76,8 +77,9 @@ def token_counter(
 ) -> tuple[Callable[[str], int], bool]:
     """Return a function that counts tokens, and whether its counts are exact.
 
-    tiktoken counts exactly if its table is on this machine or can be downloaded in time. Otherwise
-    the UTF-8 bytes are an upper bound: no token is shorter than a byte.
+    tiktoken counts exactly if its table is on this machine or can be downloaded within the time
+    limit. Otherwise the number of UTF-8 bytes is used as an upper bound, because a token has at
+    least one byte.
     """
     encodings: list[tiktoken.Encoding] = []
 
@@ -85,7 +87,7 @@ def token_counter(
         try:
             encodings.append(tiktoken.encoding_for_model(model))
         except (KeyError, OSError, ValueError):
-            return  # a model of another service, no network, or a damaged table
+            return  # not OpenAI's model, no network, or a damaged table
 
     thread = threading.Thread(target=fetch, daemon=True, name="audioprobe-tiktoken")
     thread.start()
@@ -101,8 +103,9 @@ def read_vectors(
 ) -> FloatArray:
     """Return the vectors of an answer in the order of the texts, float32, shape (n_texts, width).
 
-    `data` of the answer has one object per text, with its `index` and its `embedding`. Any other
-    answer is a retryable `RequestFailedError`; another width than requested is a permanent one.
+    The list `data` of the answer must contain one object per text, with its `index` and its
+    `embedding`. Any other answer raises a retryable `RequestFailedError`; vectors with another
+    width than requested raise a permanent one.
     """
     items = answer.get("data")
     if not isinstance(items, list):
@@ -122,8 +125,8 @@ def read_vectors(
         raise _unusable(n_texts, "text (base64?)")
     try:
         array = np.array([vectors[n] for n in range(n_texts)], dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:  # of unequal width, or not numeric
-        raise _unusable(n_texts, f"others ({type(error).__name__})") from error
+    except (TypeError, ValueError, OverflowError) as error:  # unequal width, or not numeric
+        raise _unusable(n_texts, f"other values ({type(error).__name__})") from error
     if array.ndim != 2 or not array.shape[1]:
         raise _unusable(n_texts, f"arrays of shape {array.shape[1:]}")
     with np.errstate(over="ignore"):  # an overflow becomes infinity and is refused below
@@ -133,7 +136,7 @@ def read_vectors(
     if dimensions is not None and result.shape[1] != dimensions:
         raise RequestFailedError(
             f"Expected vectors of {dimensions} dimensions, got {result.shape[1]}. The model may "
-            "have a fixed width: remove `dimensions`."
+            "have a fixed width. Remove `dimensions`."
         )
     return result
 

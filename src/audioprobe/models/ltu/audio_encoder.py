@@ -17,16 +17,17 @@ NORM_EPS = 1e-5  # torch's default, which CAV-MAE uses; timm's ViT has 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CavMaeConfig:
-    """Sizes of the CAV-MAE encoder; the defaults are those of every published LTU.
+    """Sizes of the CAV-MAE encoder; the default values are those of every published LTU.
 
     Attributes:
         width: size of a token.
-        n_heads: attention heads; must divide the width.
-        n_blocks: transformer blocks: 11 for audio and 1 that CAV-MAE shares with vision.
+        n_heads: number of attention heads; must divide the width.
+        n_blocks: number of transformer blocks. CAV-MAE has 11 blocks for audio only and 1 block for
+            both audio and images.
         mlp_width: hidden size of a block's MLP.
-        n_mels: mel filters of the spectrogram.
-        n_frames: frames of the spectrogram.
-        patch: side of a square patch, in filters and in frames.
+        n_mels: number of mel filters of the spectrogram.
+        n_frames: number of frames of the spectrogram.
+        patch: side of a square patch, in mel filters and in frames.
     """
 
     width: int = 768
@@ -39,28 +40,32 @@ class CavMaeConfig:
 
     def __post_init__(self) -> None:
         if self.width % self.n_heads:
-            raise InvalidInputError(f"{self.n_heads} heads do not divide the width {self.width}.")
+            raise InvalidInputError(
+                f"n_heads must divide the width {self.width}, got {self.n_heads}."
+            )
         if self.n_mels % self.patch or self.n_frames % self.patch:
             raise InvalidInputError(
-                f"Patches of {self.patch} do not tile {self.n_mels} mels by {self.n_frames} frames."
+                f"patch must divide n_mels ({self.n_mels}) and n_frames ({self.n_frames}), got "
+                f"{self.patch}."
             )
 
     @property
     def n_bands(self) -> int:
-        """Patches along frequency (8 for the defaults)."""
+        """Number of patches along frequency (8 by default)."""
         return self.n_mels // self.patch
 
     @property
     def n_steps(self) -> int:
-        """Patches along time (64 of 160 ms each for the defaults)."""
+        """Number of patches along time (64 patches of 160 ms by default)."""
         return self.n_frames // self.patch
 
 
 class CavMaeEncoder(nn.Module):
-    """CAV-MAE's audio encoder, which LTU's papers call AST.
+    """Audio encoder of CAV-MAE, which LTU's papers call AST.
 
-    It differs from AST: patches do not overlap and are ordered by frequency first, there is no
-    class token, every token carries a modality vector, and layer norms have an epsilon of 1e-5.
+    It differs from AST in four points: patches do not overlap, and they are ordered by frequency
+    first; there is no class token; a modality embedding is added to every token; the epsilon of
+    layer norms is 1e-5.
     """
 
     def __init__(self, config: CavMaeConfig) -> None:
@@ -73,18 +78,19 @@ class CavMaeEncoder(nn.Module):
         self.norm = nn.LayerNorm(config.width, NORM_EPS)
 
     def embed(self, spectrograms: Tensor) -> Tensor:
-        """Return patch embeddings, before positions are added.
+        """Return patch embeddings without position embeddings.
 
         Args:
-            spectrograms: shape (n_clips, n_frames, n_mels), normalised.
+            spectrograms: normalised spectrograms, shape (n_clips, n_frames, n_mels).
 
         Returns:
-            Shape (n_clips, n_bands * n_steps, width); token `band * n_steps + step`.
+            Shape (n_clips, n_bands * n_steps, width). The patch of a frequency band and a time
+            step has the index `band * n_steps + step`.
         """
         expected = (self.config.n_frames, self.config.n_mels)
         if spectrograms.shape[1:] != expected:
             raise InvalidInputError(
-                f"Spectrograms need shape (n_clips, {expected[0]}, {expected[1]}), got "
+                f"Expected spectrograms of shape (n_clips, {expected[0]}, {expected[1]}), got "
                 f"{tuple(spectrograms.shape)}."
             )
         images = spectrograms.transpose(1, 2).unsqueeze(1)
@@ -92,12 +98,12 @@ class CavMaeEncoder(nn.Module):
         return tokens
 
     def forward(self, spectrograms: Tensor, visible: Tensor | None = None) -> Tensor:
-        """Return tokens after the last norm, shape (n_clips, n_bands * n_steps, width).
+        """Return the encoder output after the last layer norm, shape (n_clips, n_tokens, width).
 
         Args:
-            spectrograms: shape (n_clips, n_frames, n_mels), normalised.
-            visible: indices of the tokens of each clip that are encoded, shape (n_clips,
-                n_visible), as in the training of masked autoencoders; None encodes all.
+            spectrograms: normalised spectrograms, shape (n_clips, n_frames, n_mels).
+            visible: indices of the tokens to encode, shape (n_clips, n_visible), as in the
+                training of masked autoencoders; None encodes all tokens.
         """
         tokens = self.embed(spectrograms) + self.positions + self.modality
         if visible is not None:
@@ -124,7 +130,7 @@ class CavMaeBlock(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Map tokens to tokens of the same shape (n_clips, n_tokens, width)."""
         n_clips, n_tokens, _ = tokens.shape
-        # Rows of the fused projection are query, key, value; within each, head by head.
+        # Rows of the fused projection: query, key and value; each is divided into heads.
         fused = self.query_key_value(self.norm1(tokens))
         query, key, value = fused.reshape(n_clips, n_tokens, 3, self._n_heads, -1).permute(
             2, 0, 3, 1, 4
@@ -138,11 +144,12 @@ class CavMaeBlock(nn.Module):
 def sincos_positions(config: CavMaeConfig) -> Tensor:
     """Return the initial position embeddings of CAV-MAE.
 
-    Half of the width encodes the time step and half the frequency band, each as sines and cosines
-    of geometrically spaced angular frequencies (He et al., "Masked Autoencoders", 2022).
+    Half of the width encodes the time step and half encodes the frequency band. Each half consists
+    of sines and cosines with geometrically spaced angular frequencies (He et al., "Masked
+    Autoencoders", 2022).
 
     Returns:
-        Shape (1, n_bands * n_steps, width), token `band * n_steps + step`.
+        Shape (1, n_bands * n_steps, width), in the order of `CavMaeEncoder.embed`.
     """
     quarter = config.width // 4
     frequencies = 10_000.0 ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
@@ -158,14 +165,14 @@ def sincos_positions(config: CavMaeConfig) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class TltrConfig:
-    """Sizes of the TLTR encoder; the defaults are those of every published LTU-AS.
+    """Sizes of the TLTR encoder; the default values are those of every published LTU-AS.
 
     Attributes:
-        width: size of a feature, that of Whisper large.
-        n_layers: Whisper blocks whose outputs are used.
-        n_steps: time steps of 400 ms; 10 s in all.
-        time_heads: attention heads over the steps of one layer.
-        layer_heads: attention heads over the layers of one step.
+        width: size of a token, equal to the width of Whisper large.
+        n_layers: number of Whisper blocks whose outputs are used.
+        n_steps: number of time steps of 400 ms (10 s in total by default).
+        time_heads: number of heads of the attention over time steps.
+        layer_heads: number of heads of the attention over Whisper layers.
     """
 
     width: int = 1280
@@ -177,13 +184,17 @@ class TltrConfig:
     def __post_init__(self) -> None:
         if self.width % self.time_heads or self.width % self.layer_heads:
             raise InvalidInputError(
-                f"{self.time_heads} and {self.layer_heads} heads do not both divide the width "
-                f"{self.width}."
+                f"time_heads and layer_heads must divide the width {self.width}, got "
+                f"{self.time_heads} and {self.layer_heads}."
             )
 
 
 class TltrEncoder(nn.Module):
-    """LTU-AS's encoder: attention over time in each Whisper layer, then over layers per step."""
+    """Audio encoder of LTU-AS on Whisper features.
+
+    It applies attention over the time steps of each Whisper layer, then attention over the layers
+    of each time step.
+    """
 
     def __init__(self, config: TltrConfig) -> None:
         super().__init__()
@@ -192,10 +203,11 @@ class TltrEncoder(nn.Module):
         self.over_layers = TltrBlock(config.width, config.layer_heads)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return one token per step, shape (n_clips, n_steps, width).
+        """Return one token per time step, shape (n_clips, n_steps, width).
 
         Args:
-            features: shape (n_clips, n_layers, n_steps, width), see `whisper_frontend`.
+            features: Whisper features, shape (n_clips, n_layers, n_steps, width); see
+                `whisper_frontend`.
         """
         n_clips, n_layers, n_steps, width = features.shape
         in_time = self.over_time(features.flatten(0, 1)).view(n_clips, n_layers, n_steps, width)
@@ -205,7 +217,7 @@ class TltrEncoder(nn.Module):
 
 
 class TltrBlock(nn.Module):
-    """A pre-norm transformer block as in Whisper, without a bias on the key."""
+    """A pre-norm transformer block as in Whisper; its key projection has no bias."""
 
     def __init__(self, width: int, n_heads: int) -> None:
         super().__init__()
@@ -226,7 +238,7 @@ class TltrBlock(nn.Module):
             projection(normed).unflatten(-1, (self._n_heads, -1)).transpose(1, 2)
             for projection in (self.query, self.key, self.value)
         )
-        # Whisper scales query and key by the fourth root each: together the usual scale.
+        # Whisper scales both query and key by head_size ** -0.25, the usual scale in total.
         heads = functional.scaled_dot_product_attention(query, key, value)
         tokens = tokens + self.output(heads.transpose(1, 2).flatten(2))
         mixed: Tensor = self.narrow(functional.gelu(self.widen(self.norm2(tokens))))

@@ -1,4 +1,7 @@
-"""Audio front ends: from a waveform to the input of an LTU's audio prefix."""
+"""Audio front ends: convert a waveform to the input of an LTU's audio prefix.
+
+The audio prefix (see `audio_prefix`) turns this input into tokens of the language model.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,22 +18,22 @@ from audioprobe.models.ltu.audio_prefix import AudioConfig
 from audioprobe.types import Option, Waveform
 
 WHISPER = "openai/whisper-large"
-"""Hub name of large-v1, the Whisper of every published LTU-AS."""
+"""Hub name of the Whisper model that every published LTU-AS uses (large-v1)."""
 
 
 class AudioFrontend(Protocol):
-    """Prepares audio for the network.
+    """Converts waveforms to the input of the audio prefix.
 
     Attributes:
-        seconds: length of audio that is used; the rest is truncated.
-        options: options for provenance.
+        seconds: length of audio that the model uses; longer audio is truncated.
+        options: settings to store with results.
     """
 
     seconds: float
     options: Mapping[str, Option]
 
     def __call__(self, waveform: Waveform) -> Tensor:
-        """Return the input of the audio prefix for one waveform, batch dimension first.
+        """Return the input of the audio prefix for one waveform; the first dimension has size 1.
 
         Raises:
             UnsupportedInputError: if the audio is too short.
@@ -39,7 +42,7 @@ class AudioFrontend(Protocol):
 
 
 class SpectrogramFrontend:
-    """LTU's front end: a filter bank of 1024 frames of 10 ms."""
+    """Audio front end of LTU: a mel spectrogram of 1024 frames of 10 ms."""
 
     seconds = 10.24
     options: Mapping[str, Option] = MappingProxyType({})
@@ -52,18 +55,18 @@ class SpectrogramFrontend:
 def build_frontend(
     config: AudioConfig, whisper: str | Path, *, dtype: torch.dtype, device: str
 ) -> AudioFrontend:
-    """Return the front end of an LTU, or of an LTU-AS, which needs a Whisper.
+    """Return the audio front end of an LTU or LTU-AS.
 
     Args:
-        config: sizes of the audio encoder.
-        whisper: folder or hub name; not used for LTU.
-        dtype: number format of the computation.
+        config: configuration of the audio encoder; its type distinguishes LTU from LTU-AS.
+        whisper: folder or hub name of the Whisper model of an LTU-AS; ignored for LTU.
+        dtype: data type of the computation.
         device: device of the computation.
 
     Raises:
-        WeightsError: if Whisper's files are missing, damaged, or of another size.
+        WeightsError: if Whisper's files are missing or damaged, or if the model has the wrong size.
     """
     if not isinstance(config, TltrConfig):
         return SpectrogramFrontend()
-    # Loaded on first use, as it imports Whisper's modelling code.
+    # Loaded on first use because it imports Whisper's modelling code.
     return ltu.WhisperFrontend.from_pretrained(whisper, config, dtype=dtype, device=device)

@@ -1,4 +1,8 @@
-"""Audio as a few tokens of a language model: encoder, pooling, projection, optional adapter."""
+"""Audio prefix: turns audio into a few tokens that precede the text in the language model.
+
+It consists of an audio encoder, pooling, a projection to the width of the language model, and an
+optional cross-attention adapter.
+"""
 
 import math
 from collections.abc import Mapping
@@ -19,24 +23,25 @@ from audioprobe.models.ltu.audio_encoder import (
 
 AudioConfig: TypeAlias = CavMaeConfig | TltrConfig
 
-GATE = "gate"  # name of the adapter within a prefix
-TIME_POOLING = 2  # neighbouring time steps averaged: 64 steps become 32 tokens of 320 ms
-AUDIO_SCALE = 50.0  # divides the pooled tokens; the epsilon of the following norm depends on it
+GATE = "gate"  # attribute of `AudioPrefix` with the adapter
+TIME_POOLING = 2  # time steps averaged into one token: 64 steps become 32 tokens of 320 ms
+AUDIO_SCALE = 50.0  # divisor before the layer norm; it matters because of the norm's epsilon
 
 
 class GatedCrossAttention(nn.Module):
     """Single-head cross-attention from audio tokens to text states, with a tanh gate.
 
-    While `opening` is 0, as it is initialised, tokens pass unchanged. The gate follows Flamingo
-    (Alayrac et al., NeurIPS 2022), where text attends to images.
+    The gate value `opening` is initialised to 0, so that an untrained adapter does not change the
+    tokens. The gate follows Flamingo (Alayrac et al., NeurIPS 2022), where text attends to images.
 
     Args:
         n_texts: number of text states.
-        hidden: width of tokens and states.
+        hidden: width of tokens and text states.
         width: width of queries, keys and values.
 
     Attributes:
-        texts: text states, shape (n_texts, hidden); a buffer, not a parameter.
+        texts: text states (hidden states of texts), shape (n_texts, hidden); a buffer, not a
+            parameter.
     """
 
     texts: Tensor
@@ -56,11 +61,13 @@ class GatedCrossAttention(nn.Module):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], prefix: str) -> Self | None:
-        """Build an adapter of the sizes of saved tensors; None if there is none among them.
+        """Build an adapter with the sizes of saved tensors; return None if none are saved.
+
+        The weights are not loaded.
 
         Args:
             tensors: tensors by name.
-            prefix: name of the adapter in them, such as "prefix.gate".
+            prefix: prefix of the adapter's tensor names, such as "prefix.gate".
         """
         texts, query = (tensors.get(f"{prefix}.{name}") for name in ("texts", "query.weight"))
         if texts is None or query is None:
@@ -69,7 +76,7 @@ class GatedCrossAttention(nn.Module):
 
     @classmethod
     def from_texts(cls, texts: Tensor, width: int, seed: int) -> Self:
-        """Build an adapter with a closed gate.
+        """Build an untrained adapter, whose gate is 0.
 
         Args:
             texts: text states, shape (n_texts, hidden); copied.
@@ -83,7 +90,7 @@ class GatedCrossAttention(nn.Module):
         return adapter
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Add gated attention output to the tokens, shape (n_clips, n_tokens, hidden)."""
+        """Add the gated attention output to tokens of shape (n_clips, n_tokens, hidden)."""
         queries, states = (functional.layer_norm(x, x.shape[-1:]) for x in (tokens, self.texts))
         scores = self.query(queries) @ self.key(states).T / math.sqrt(self.query.out_features)
         attended: Tensor = self.out(scores.softmax(dim=-1) @ self.value(states))
@@ -91,10 +98,10 @@ class GatedCrossAttention(nn.Module):
 
 
 class AudioPrefix(nn.Module):
-    """Encoder, projection and optional adapter that turn encoder input into audio tokens.
+    """Audio encoder, pooling, projection and optional adapter; outputs audio tokens.
 
     Attributes:
-        gate: adapter applied to the projected tokens; None in published models.
+        gate: cross-attention adapter applied after the projection; None in published models.
     """
 
     gate: GatedCrossAttention | None
@@ -107,11 +114,11 @@ class AudioPrefix(nn.Module):
         self.gate = None
 
     def pool(self, tokens: Tensor) -> Tensor:
-        """Return the encoder tokens as they are projected, shape (n_clips, n_tokens, width)."""
+        """Pool the encoder output; return tokens of shape (n_clips, n_tokens, width)."""
         return tokens
 
     def project(self, pooled: Tensor) -> Tensor:
-        """Normalise without parameters and project, shape (n_clips, n_tokens, hidden)."""
+        """Apply a parameter-free layer norm; project to shape (n_clips, n_tokens, hidden)."""
         normed = functional.layer_norm(pooled, pooled.shape[-1:], eps=NORM_EPS)
         projected: Tensor = self.projection(normed)
         return projected
@@ -120,7 +127,7 @@ class AudioPrefix(nn.Module):
         """Return audio tokens, shape (n_clips, n_tokens, hidden).
 
         Args:
-            inputs: what the encoder takes, in any floating-point format.
+            inputs: input of the encoder, in any floating-point data type.
         """
         encoded = self.encoder(inputs.to(self.projection.weight.dtype))
         tokens = self.project(self.pool(encoded))
@@ -128,7 +135,7 @@ class AudioPrefix(nn.Module):
 
 
 class CavMaePrefix(AudioPrefix):
-    """LTU's prefix: a spectrogram becomes 32 tokens (for the published sizes)."""
+    """Audio prefix of LTU; the published sizes turn a spectrogram into 32 tokens."""
 
     encoder: CavMaeEncoder
 
@@ -151,12 +158,12 @@ class CavMaePrefix(AudioPrefix):
         return by_step.reshape(n_clips, -1, TIME_POOLING, width).mean(dim=2)
 
     def project(self, pooled: Tensor) -> Tensor:
-        """Scale, normalise without parameters and project, shape (n_clips, n_tokens, hidden)."""
+        """Scale, apply a layer norm and project to shape (n_clips, n_tokens, hidden)."""
         return super().project(pooled / AUDIO_SCALE)
 
 
 class TltrPrefix(AudioPrefix):
-    """LTU-AS's prefix: Whisper features become 25 tokens (for the published sizes)."""
+    """Audio prefix of LTU-AS; the published sizes turn Whisper features into 25 tokens."""
 
     encoder: TltrEncoder
 
@@ -165,7 +172,7 @@ class TltrPrefix(AudioPrefix):
 
 
 def build_prefix(config: AudioConfig, hidden_size: int) -> CavMaePrefix | TltrPrefix:
-    """Return the audio prefix of an LTU or an LTU-AS, by the type of its configuration."""
+    """Return an untrained audio prefix; the type of `config` distinguishes LTU from LTU-AS."""
     if isinstance(config, TltrConfig):
         return TltrPrefix(config, hidden_size)
     return CavMaePrefix(config, hidden_size)

@@ -1,4 +1,9 @@
-"""LTU checkpoints: read as published by the authors or as converted folders, or initialised."""
+"""LTU checkpoints: load a published checkpoint or a converted folder, or initialise a new one.
+
+An LTU consists of a base (the LLaMA with its tokenizer) and of what was trained on this base. The
+authors publish both separately; `audioprobe convert` writes them to one folder, the converted
+folder.
+"""
 
 import hashlib
 import warnings
@@ -28,7 +33,7 @@ from audioprobe.types import ComponentInfo, Option
 from audioprobe.weights import Weights, resolve
 
 TOKENIZER, WHISPER = "tokenizer", "whisper"  # subfolders
-ADAPTER = "adapter.safetensors"  # audio prefix and LoRA, without the base
+ADAPTER = "adapter.safetensors"  # contains audio prefix and LoRA, not the base
 MINI = Path(__file__).parents[2] / "mini"
 
 # Entries of a LLaMA's config.json that describe the file, not the model.
@@ -45,14 +50,15 @@ _BASE_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class LTUCheckpoint:
-    """A loaded LTU, on the CPU and in the number formats of its files.
+    """A loaded LTU on the CPU, in the data types of its files.
 
     Attributes:
         net: the network.
         tokenizer: tokenizer of the base.
-        origin: files that the model was made from.
+        origin: names and hashes of the files that the model was made from.
         revision: hash of the files that were read.
-        whisper: folder of an LTU-AS's Whisper; None if it is not part of the model's folder.
+        whisper: folder of the Whisper encoder of an LTU-AS; None if the model's folder contains
+            no Whisper.
         training_data: recordings that the model was trained on; None if unknown.
     """
 
@@ -64,7 +70,7 @@ class LTUCheckpoint:
     training_data: TrainingData | None = None
 
     def info(self, options: Mapping[str, Option]) -> ComponentInfo:
-        """Return the provenance of the model, with options of its use."""
+        """Return the provenance of the model, including the options it is used with."""
         name = f"LTU {Path(self.origin.checkpoint).stem}"
         return ComponentInfo(
             "language_model", name, self.revision, {**asdict(self.origin), **options}
@@ -72,16 +78,18 @@ class LTUCheckpoint:
 
 
 def load_ltu(name: str | Path, base: str | Path | None = None) -> LTUCheckpoint:
-    """Read a published checkpoint with its base, or a converted folder.
+    """Load a published checkpoint with its base, or a converted folder.
 
     Args:
-        name: trained file; or converted folder, local or on the hub; or "mini".
-        base: folder or hub name of the LLaMA. Required for a trained file; for a folder of adapters
-            it replaces the base that its card names.
+        name: file of a published checkpoint, a converted folder (local path or hub name), or "mini"
+            for audioprobe's small test model.
+        base: folder or hub name of the LLaMA. Required for a published checkpoint. For a folder
+            written by `save_adapter`, it replaces the base that the folder names.
 
     Raises:
-        WeightsError: if a file is missing or damaged, or files do not belong together; for a
-            published model, the message lists what it needs.
+        WeightsError: if a file is missing or damaged, or if checkpoint and base do not fit
+            together. If `name` is the name of a published model, the message lists the files to
+            download.
     """
     path = MINI if name == MINI.name else Path(name).expanduser()
     if path.is_file():
@@ -94,16 +102,16 @@ def load_ltu(name: str | Path, base: str | Path | None = None) -> LTUCheckpoint:
 
 
 def load_published(checkpoint: Path, base: str | Path | None) -> LTUCheckpoint:
-    """Read a trained file and the LLaMA that it was trained on.
+    """Load a published checkpoint and the LLaMA that it was trained on.
 
     Raises:
-        WeightsError: as `load_ltu`.
+        WeightsError: as for `load_ltu`.
     """
     if base is None:
         raise WeightsError(
-            f"{checkpoint.name}: a trained file needs base=..., folder or hub name of the LLaMA "
-            'that it was trained on: "lmsys/vicuna-7b-v1.1" for LTU-7B. (A folder written by '
-            "`audioprobe convert` needs none.)"
+            f"{checkpoint.name}: a checkpoint file needs base=..., the folder or hub name of the "
+            'LLaMA that it was trained on, for example "lmsys/vicuna-7b-v1.1" for LTU-7B. '
+            "(A folder written by `audioprobe convert` needs no base.)"
         )
     weights = resolve(str(base), pickles=True)
     folder = plain_folder(weights)
@@ -125,7 +133,7 @@ def load_published(checkpoint: Path, base: str | Path | None) -> LTUCheckpoint:
 
 
 def init_ltu(base: str | Path, sizes: Mapping[str, Any], *, seed: int) -> LTUCheckpoint:
-    """Initialise an LTU for training: a trained LLaMA, an untrained audio prefix and LoRA.
+    """Build an LTU to train: a pretrained LLaMA with an untrained audio prefix and untrained LoRA.
 
     Args:
         base: folder or hub name of the LLaMA.
@@ -150,7 +158,7 @@ def init_ltu(base: str | Path, sizes: Mapping[str, Any], *, seed: int) -> LTUChe
 
 
 def _base_name(base: str | Path, weights: Weights) -> str:
-    """Name of a base on the card: of a local folder its last part, so that no path is stored."""
+    """Return the name of a base for the model card; for a local folder, without the path."""
     return Path(base).name if weights.origin == "path" else str(base)
 
 
@@ -176,7 +184,7 @@ def _load_converted(folder: Path, base: str | Path | None) -> LTUCheckpoint:
 
 
 def _load_adapter(folder: Path, card: ModelCard, base: str | Path | None) -> LTUCheckpoint:
-    """Audio prefix and LoRA of a folder over the given base, or else over that of its card."""
+    """Load the audio prefix and LoRA in a folder; `base` replaces the base that its card names."""
     weights = resolve(str(base or card.origin.base))
     plain = plain_folder(weights)
     llama = _llama_config(plain)
@@ -188,14 +196,14 @@ def _load_adapter(folder: Path, card: ModelCard, base: str | Path | None) -> LTU
     if different:
         raise WeightsError(
             f"{weights.folder}: not the base of {folder.name}: {', '.join(different)}. Pass the "
-            "base that it was trained on."
+            "base that the adapters were trained on."
         )
     base_revision = weights.revision()
     if base_revision != card.origin.base_revision:
         warnings.warn(
             f"{folder.name} was trained on {card.origin.base} with the revision "
-            f"{card.origin.base_revision}, but {weights.folder} has {base_revision}: its responses "
-            "will differ from those of its evaluation.",
+            f"{card.origin.base_revision}, but {weights.folder} has the revision {base_revision}. "
+            "Responses will differ from those of the original model.",
             stacklevel=2,
         )
     trained = {name: tensor.float() for name, tensor in read_tensors(folder / ADAPTER).items()}
@@ -211,9 +219,9 @@ def _load_adapter(folder: Path, card: ModelCard, base: str | Path | None) -> LTU
 
 def _expected(name: str) -> str:
     known = published(name)
-    source = f" {known.needs()}" if known else f" The authors publish theirs at {AUTHORS}"
+    source = f" {known.needs()}" if known else f" The authors publish checkpoints at {AUTHORS}"
     return (
-        "a trained file of LTU (.bin, .safetensors) with base=..., or a folder written by "
+        "a checkpoint file of LTU (.bin, .safetensors) with base=..., or a folder written by "
         f"`audioprobe convert`.{source}"
     )
 
@@ -224,7 +232,7 @@ def _load_tokenizer(folder: Path, net: LTUNetwork) -> Any:  # noqa: ANN401 - tra
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise WeightsError(
             f"{folder}: no tokenizer could be read ({error!s:.200}). Expected tokenizer.model or "
-            "tokenizer.json beside the weights of the base."
+            "tokenizer.json in the same folder as the weights of the base."
         ) from error
     embedding: Any = net.llama.get_input_embeddings()
     refuse_ids_beyond(tokenizer, len(embedding.weight), str(folder))

@@ -1,4 +1,4 @@
-"""Write an LTU as one folder of safetensors that loads in one call and records its origin."""
+"""Write an LTU to one folder of safetensors that `LTU.from_pretrained` loads."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from audioprobe.models.ltu.whisper_frontend import load_whisper
 from audioprobe.types import Clip
 from audioprobe.weights import resolve
 
-SHARD_SIZE = "5GB"  # most bytes of weights per file
+SHARD_SIZE = "5GB"  # maximum size of a weights file
 
 
 def convert_ltu(
@@ -29,23 +29,24 @@ def convert_ltu(
     base: str | Path,
     whisper: str | Path | None = None,
 ) -> Path:
-    """Write a published LTU or LTU-AS with its base as one folder for `LTU.from_pretrained`.
+    """Write a published LTU or LTU-AS and its base to one folder for `LTU.from_pretrained`.
 
-    Number formats stay. The folder appears only when it is complete: an interrupted conversion
-    leaves `OUT.partial`, which the next one replaces.
+    Data types do not change. The folder appears only when it is complete: an interrupted conversion
+    leaves a folder `OUT.partial`, which the next conversion replaces.
 
     Args:
-        checkpoint: trained file (".bin", ".safetensors").
+        checkpoint: file of a published checkpoint (".bin", ".safetensors").
         out: folder to create.
-        base: folder or hub name of the LLaMA that it was trained on.
-        whisper: for LTU-AS, folder or hub name of its Whisper; None is "openai/whisper-large".
+        base: folder or hub name of the LLaMA that the checkpoint was trained on.
+        whisper: for LTU-AS, folder or hub name of its Whisper model; None means
+            "openai/whisper-large".
 
     Returns:
-        The folder.
+        The path of the folder.
 
     Raises:
         InvalidInputError: if `out` exists.
-        WeightsError: if a file is missing or damaged, or checkpoint and base do not belong
+        WeightsError: if a file is missing or damaged, or if checkpoint and base do not fit
             together.
     """
     with staged_directory(out) as folder:
@@ -59,19 +60,19 @@ def convert_ltu(
 def save_ltu(
     checkpoint: LTUCheckpoint, out: str | Path, *, name: str, training_clips: Iterable[Clip] = ()
 ) -> Path:
-    """Write an LTU with its base as one folder for `LTU.from_pretrained`.
+    """Write an LTU and its base to one folder for `LTU.from_pretrained`.
 
-    Needed if the language model's weights were trained; otherwise `save_adapter` writes a smaller
-    folder.
+    Use this function if the weights of the language model were trained; otherwise `save_adapter`
+    writes a smaller folder.
 
     Args:
-        checkpoint: the model; number formats stay.
+        checkpoint: the model; its data types do not change.
         out: folder to create; it appears only when it is complete.
         name: name of the model.
         training_clips: as for `save_adapter`.
 
     Returns:
-        The folder.
+        The path of the folder.
 
     Raises:
         InvalidInputError: if `out` exists.
@@ -93,7 +94,7 @@ def _write_model(checkpoint: LTUCheckpoint, folder: Path) -> None:
 
 
 def _write_whisper(whisper: str | Path, folder: Path) -> None:
-    """Write the encoder alone, by the names of transformers."""
+    """Write the encoder of a Whisper model, with transformers' parameter names."""
     source = resolve(str(whisper)).folder
     features = load_whisper(source)
     folder.mkdir()

@@ -1,7 +1,7 @@
-"""Generation and likelihoods of an LTU on token ids.
+"""Generate token ids with an LTU, and compute likelihoods of token ids.
 
-Prompts of different lengths, with and without audio, share a batch: padding is on the left and
-masked, and positions are those of the prompt alone, so responses do not depend on the batch.
+A batch may contain prompts of different lengths, with and without audio. Padding is on the left and
+is masked, and position ids do not count padding, so that responses do not depend on the batch.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ class TokenPrompt:
     """A prompt as input of the network.
 
     Attributes:
-        input_ids: shape (n_text,), beginning-of-sequence first.
-        audio_tokens: shape (n_tokens, hidden), or None for text only.
+        input_ids: token ids of the text, shape (n_text,), beginning-of-sequence token first.
+        audio_tokens: shape (n_tokens, hidden); None for a prompt without audio.
     """
 
     input_ids: Tensor
@@ -36,7 +36,7 @@ class TokenPrompt:
 
     @property
     def length(self) -> int:
-        """Number of positions, audio tokens included."""
+        """Number of positions in the sequence, including audio tokens."""
         return len(self.input_ids) + (0 if self.audio_tokens is None else len(self.audio_tokens))
 
 
@@ -44,19 +44,21 @@ class TokenPrompt:
 def generate(
     net: LTUNetwork, prompts: Sequence[TokenPrompt], decoding: Decoding, *, eos_token_id: int
 ) -> list[GeneratedTokens]:
-    """Continue each prompt.
+    """Return a continuation of each prompt.
 
-    As in the original, the repetition penalty applies to the tokens of the prompt's text. Greedy
-    decoding runs in one batch; sampling runs prompt by prompt, each from the seed.
+    As in the authors' code, the repetition penalty also applies to the text tokens of the prompt.
+    Greedy decoding processes all prompts in one batch. Sampling processes each prompt separately,
+    with the same seed.
 
     Args:
         net: the network.
-        prompts: at least one.
-        decoding: how tokens are chosen.
+        prompts: at least one prompt.
+        decoding: decoding settings.
         eos_token_id: id of the end-of-sequence token.
 
     Raises:
-        UnsupportedInputError: if a prompt and its longest response exceed the model's context.
+        UnsupportedInputError: if a prompt and its longest possible response exceed the model's
+            context.
     """
     _check_length(net, prompts, decoding.max_new_tokens)
 
@@ -68,7 +70,7 @@ def generate(
 
 def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, Tensor]:
     """Return the inputs of transformers' `generate` for a batch, padded on the left."""
-    # The padding id begins every prompt anyway, so the repetition penalty does not change.
+    # Pad with the first token of every prompt, so that the repetition penalty does not change.
     ids = left_padded([prompt.input_ids for prompt in prompts], int(prompts[0].input_ids[0]))
     embedded = [_embed(net, prompt)[0] for prompt in prompts]
     mask = left_padded([torch.ones(len(e), dtype=torch.long) for e in embedded], 0)
@@ -85,15 +87,16 @@ def log_likelihood(
 ) -> list[LogLikelihood]:
     """Return the log-likelihood of each continuation after the prompt.
 
-    The prompt, audio included, is encoded once; all continuations share its keys and values.
+    The prompt, including its audio, is processed once; all continuations use the same key-value
+    cache.
 
     Args:
         net: the network.
-        prompt: what precedes the continuations.
-        continuations: token ids, at least one each.
+        prompt: prompt before the continuations.
+        continuations: token ids of each continuation, at least one token each.
 
     Raises:
-        InvalidInputError: for a continuation without tokens.
+        InvalidInputError: if a continuation is empty.
         UnsupportedInputError: if prompt and continuation exceed the model's context.
     """
     _check_length(net, [prompt], max(map(len, continuations), default=0))
@@ -112,6 +115,6 @@ def _check_length(net: LTUNetwork, prompts: Sequence[TokenPrompt], n_new: int) -
     longest = max(prompt.length for prompt in prompts)
     if longest + n_new > limit:
         raise UnsupportedInputError(
-            f"A prompt of {longest} tokens and {n_new} new ones exceed the model's context of "
-            f"{limit} tokens. Shorten the prompt, or allow fewer new tokens."
+            f"A prompt of {longest} tokens and {n_new} new tokens exceed the model's context of "
+            f"{limit} tokens. Shorten the prompt or reduce the number of new tokens."
         )

@@ -1,7 +1,7 @@
-"""LTU, "Listen, Think, and Understand", as a language model with likelihoods.
+"""LTU ("Listen, Think, and Understand") as a language model with generation and likelihoods.
 
-Source: Gong et al., ICLR 2024. Outputs of the network equal those of the original code to 1e-4;
-checkpoints are those that the authors publish, unchanged.
+Source: Gong et al., ICLR 2024. The network's outputs equal those of the authors' code to 1e-4. The
+authors' published checkpoints can be loaded unchanged.
 """
 
 import warnings
@@ -44,23 +44,23 @@ from audioprobe.types import (
 )
 
 TRANSCRIBE = "Write down the words that are spoken, and nothing else."
-"""Prompt of the transcriber."""
+"""Instruction to the transcriber, the model that writes down speech for LTU-AS."""
 
 PAPER = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=500, repetition_penalty=1.1)
-"""Decoding of LTU's published evaluation (`inference_batch.py`), which set no seed."""
+"""Decoding settings of LTU's published evaluation (`inference_batch.py`), which set no seed."""
 
 DEMO = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=50)
-"""Decoding of LTU's demo (`inference_gradio.py`); top_k is the former default of transformers."""
+"""Decoding settings of LTU's demo (`inference_gradio.py`); top_k was transformers' default."""
 
 DEMO_AS = replace(PAPER, max_new_tokens=500)
-"""Decoding of LTU-AS's demo; that of its published evaluation is `PAPER`."""
+"""Decoding settings of LTU-AS's demo; the published evaluation of LTU-AS used `PAPER`."""
 
 DECODINGS: Mapping[str, Decoding] = MappingProxyType(
     {"greedy": Decoding(), "paper": PAPER, "demo": DEMO, "demo-as": DEMO_AS}
 )
-"""The default and the originals' settings, by name."""
+"""Decoding settings by name: audioprobe's default and those of the authors' code."""
 
-_CACHED_CLIPS = 64  # audio tokens of a clip take 0.5 MB for LTU-7B
+_CACHED_CLIPS = 64  # audio tokens of a clip use 0.5 MB for LTU-7B
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,28 +73,28 @@ class _EncodedAudio:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _EncodedPrompt:
-    """Token ids of a prompt, and the details of its response."""
+    """Token ids and audio tokens of a prompt, and details to report with its response."""
 
     tokens: TokenPrompt
     details: dict[str, Option]
 
 
 class LTU:
-    """An LTU or LTU-AS; a prompt has one audio clip or none.
+    """An LTU or LTU-AS, which accepts prompts with one audio clip or without audio.
 
-    Build one with `from_pretrained`.
+    Create an instance with `from_pretrained`.
 
     Args:
         net: the network.
-        tokenizer: tokenizer of the base model.
-        info: provenance for results.
-        frontend: prepares audio for the network; None is LTU's filter bank.
-        transcriber: for LTU-AS, model that transcribes speech.
+        tokenizer: tokenizer of the base (the LLaMA).
+        info: provenance stored with results.
+        frontend: converts audio to the network's input; None uses LTU's mel spectrogram.
+        transcriber: for LTU-AS, the model that transcribes speech for the prompt.
         batch_size: prompts per forward pass; does not change responses.
-        training_data: recordings that the model was trained on, if known.
+        training_data: recordings that the model was trained on; None if unknown.
 
     Attributes:
-        training_data: as given; None if unknown.
+        training_data: recordings that the model was trained on; None if unknown.
     """
 
     def __init__(
@@ -140,15 +140,15 @@ class LTU:
         """Load an LTU or LTU-AS: a published checkpoint, a converted folder, or "mini".
 
         Args:
-            name_or_path: trained file (".bin" or ".safetensors") with audio encoder, projection and
-                LoRA, or a full fine-tune that includes the language model; or a folder written by
-                `audioprobe convert`.
-            base: for a trained file, folder or hub name of the LLaMA that it was trained on, with
-                its tokenizer: the authors' `vicuna_ltu` folder, or "lmsys/vicuna-7b-v1.1".
-            whisper: for LTU-AS, folder or hub name of its Whisper; None is the one in the converted
-                folder, or "openai/whisper-large".
-            transcriber: for LTU-AS, model that transcribes speech for the prompt; None leaves the
-                transcript out.
+            name_or_path: file of a published checkpoint (".bin" or ".safetensors"), which contains
+                audio encoder, projection and LoRA, or all weights if the language model was
+                fine-tuned; or a folder written by `audioprobe convert`.
+            base: for a checkpoint file, folder or hub name of the LLaMA that it was trained on,
+                with its tokenizer: the authors' `vicuna_ltu` folder, or "lmsys/vicuna-7b-v1.1".
+            whisper: for LTU-AS, folder or hub name of its Whisper model; None uses the Whisper in
+                the converted folder or else "openai/whisper-large".
+            transcriber: for LTU-AS, the model that transcribes speech for the prompt; None omits
+                the transcript from the prompt.
             dtype: "float32", "bfloat16" or "float16".
             device: "cpu", "cuda", ...
             quantization: "8bit" or "4bit" stores the language model's linear layers in that many
@@ -156,9 +156,10 @@ class LTU:
             batch_size: prompts per forward pass.
 
         Raises:
-            WeightsError: if a file is missing or damaged, or checkpoint and base do not belong
-                together; for a published name, the message lists what to download.
-            MissingDependencyError: if quantization needs bitsandbytes and it is not installed.
+            WeightsError: if a file is missing or damaged, or if checkpoint and base do not fit
+                together. If the name is that of a published model, the message lists what to
+                download.
+            MissingDependencyError: if quantization is requested and bitsandbytes is not installed.
         """
         torch_dtype = dtype_of(dtype)
         if quantization not in (None, *QUANTIZATIONS):
@@ -190,7 +191,7 @@ class LTU:
 
     @property
     def info(self) -> ComponentInfo:
-        """Checkpoint and base with their hashes, number format; for LTU-AS, the transcriber."""
+        """Names and hashes of checkpoint and base, data type, and for LTU-AS the transcriber."""
         if self._transcriber is None:
             return self._info
         return replace(self._info, parts={"transcriber": self._transcriber.info})
@@ -201,13 +202,14 @@ class LTU:
         """Yield one response per prompt, in order.
 
         Args:
-            prompts: with one audio clip or none; examples in text precede the question.
-            decoding: None is greedy; `PAPER` and `DEMO` are the originals'.
+            prompts: prompts with one audio clip or none; examples must be text only and are placed
+                before the question.
+            decoding: decoding settings; None is greedy. `PAPER` and `DEMO` are the authors'.
 
         Raises:
-            InvalidInputError: for an empty question.
-            UnsupportedInputError: for examples with audio, audio shorter than 25 ms, or a prompt
-                beyond the model's context.
+            InvalidInputError: if a question is empty.
+            UnsupportedInputError: if an example has audio, audio is shorter than 25 ms, or a prompt
+                exceeds the model's context.
             OutOfMemoryError: if a single prompt does not fit into memory.
         """
         decoding = decoding or Decoding()
@@ -230,13 +232,13 @@ class LTU:
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield the log-likelihood of each continuation after each prompt, which is encoded once.
+        """Yield the log-likelihood of each continuation for each prompt.
 
-        A continuation follows the prompt's line break directly, as responses did in training. A
-        warning reports truncated audio.
+        Each prompt is processed once. Continuations follow the line break at the end of the prompt
+        directly, as responses did in training. A warning reports truncated audio.
 
         Raises:
-            InvalidInputError: for a continuation without tokens.
+            InvalidInputError: if a continuation has no tokens.
             UnsupportedInputError: as for `generate`.
             OutOfMemoryError: if a single prompt does not fit into memory.
         """
@@ -250,11 +252,11 @@ class LTU:
 
     def _encode(self, prompt: Prompt) -> TokenPrompt:
         if not prompt.text.strip():
-            raise InvalidInputError("A prompt needs a question, got an empty text.")
+            raise InvalidInputError("A prompt must contain a question, got an empty text.")
         if any(example.audio is not None for example in prompt.examples):
             raise UnsupportedInputError(
-                "LTU takes one audio clip per prompt, got examples with audio. Give examples in "
-                "text, or leave them out."
+                "LTU accepts one audio clip per prompt, got examples with audio. Write the "
+                "examples as text or remove them."
             )
         examples = "".join(
             f"{write_prompt(example.question)}{example.answer}\n\n" for example in prompt.examples
@@ -265,7 +267,7 @@ class LTU:
         return TokenPrompt(ids, audio.tokens if audio else None)
 
     def _encode_audio(self, waveform: Waveform) -> _EncodedAudio:
-        """Encode a waveform, or return its encoding from the cache."""
+        """Return the encoding of a waveform, from the cache if it is there."""
         key = waveform.digest()
         if key in self._audio_cache:
             self._audio_cache.move_to_end(key)
@@ -290,7 +292,7 @@ class LTU:
         return "" if response.abstained else response.text.strip()
 
     def _truncation(self, waveform: Waveform | None) -> dict[str, Option]:
-        """Seconds of audio beyond the model's input; empty if there are none."""
+        """Return the seconds of audio beyond the model's input; empty if nothing is truncated."""
         if waveform is None or waveform.duration <= self._frontend.seconds:
             return {}
         return {"truncated audio (s)": round(waveform.duration - self._frontend.seconds, 3)}

@@ -1,4 +1,8 @@
-"""Metadata in the folder of a model: its card and the table of its training data."""
+"""Metadata in the folder of a converted LTU: the model card and the table of its training data.
+
+A converted folder contains the weights of one model, written by `audioprobe convert` or
+`save_adapter`. The model card (`ltu.json`) records the origin and configuration of the model.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +17,7 @@ from audioprobe.models.ltu.network import LTUConfig
 from audioprobe.training_data import TRAINING_DATA, TrainingData
 from audioprobe.types import Clip
 
-CARD = "ltu.json"  # identifies a converted folder
+CARD = "ltu.json"  # its presence identifies a converted folder
 FORMAT = 1
 
 
@@ -22,10 +26,10 @@ class Origin:
     """The files that a model was made from.
 
     Attributes:
-        checkpoint: name of the trained file.
-        sha256: hash of that file.
-        base: name of the LLaMA's folder, or its name on the hub.
-        base_revision: hash of the base's files; "" if its weights are in the checkpoint.
+        checkpoint: name of the checkpoint file.
+        sha256: hash of the checkpoint file.
+        base: hub name of the LLaMA, or name of its folder.
+        base_revision: hash of the base's files; "" if the checkpoint contains all weights.
     """
 
     checkpoint: str
@@ -36,13 +40,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Description of a converted folder, stored in it.
+    """Description of the model in a converted folder.
 
     Attributes:
         format: version of the folder's layout.
-        audioprobe: version of audioprobe that wrote it.
+        audioprobe: version of audioprobe that wrote the folder.
         origin: files that the model was made from.
-        config: sizes of the network.
+        config: configuration of the network.
     """
 
     format: int
@@ -52,10 +56,10 @@ class ModelCard:
 
 
 def read_card(folder: Path) -> ModelCard | None:
-    """Return the card of a converted folder; None if there is none.
+    """Read the model card of a folder; return None if the folder has no card.
 
     Raises:
-        WeightsError: if the card is damaged or has another format.
+        WeightsError: if the card is damaged or has another format version.
     """
     path = folder / CARD
     if not path.is_file():
@@ -78,13 +82,14 @@ def write_card(folder: Path, origin: Origin, config: LTUConfig) -> None:
 def write_training_data(
     known: TrainingData | None, folder: Path, name: str, clips: Iterable[Clip]
 ) -> None:
-    """Write the table of the recordings that a model was trained on; none if it would be empty.
+    """Write a table of the recordings that a model was trained on, if there are any.
 
     Args:
-        known: recordings of earlier training.
+        known: recordings used in earlier training; None if unknown.
         folder: folder of the model.
         name: name of the model.
-        clips: further clips; those in memory are left out, as they have no file.
+        clips: further clips; clips that exist only in memory are omitted, because they have no
+            file.
 
     Raises:
         AudioReadError: if a clip cannot be read.
@@ -95,7 +100,7 @@ def write_training_data(
 
 
 def read_training_data(folder: Path, name: str) -> TrainingData | None:
-    """Return the recordings that a model was trained on; None if its folder has no table of them.
+    """Read the table of a model's training recordings; return None if its folder has no table.
 
     Raises:
         InvalidInputError: if the table is damaged.

@@ -1,7 +1,8 @@
-"""The network of LTU and LTU-AS: audio tokens before the text tokens of a LLaMA.
+"""The network of LTU and LTU-AS: a LLaMA whose input is audio tokens followed by text tokens.
 
 Source: Gong et al., "Listen, Think, and Understand", ICLR 2024, and the authors' published code.
-The LLaMA is that of transformers, LoRA that of peft.
+    The
+LLaMA implementation is from transformers, the LoRA implementation from peft.
 """
 
 from collections.abc import Mapping
@@ -18,17 +19,17 @@ from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_prefix import AudioConfig, build_prefix
 from audioprobe.weights import refuse_differences
 
-IGNORED = -100  # label of a token without loss, as in transformers
+IGNORED = -100  # label of tokens that are excluded from the loss, as in transformers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LTUConfig:
-    """Everything that determines the shapes of an LTU.
+    """Configuration that determines all tensor shapes of an LTU.
 
     Attributes:
-        audio: sizes of the audio encoder; its type distinguishes LTU from LTU-AS.
+        audio: configuration of the audio encoder; its type distinguishes LTU from LTU-AS.
         llama: transformers' configuration of the language model, as a dictionary.
-        lora_rank: rank of the LoRA adapters; 0 builds none.
+        lora_rank: rank of the LoRA adapters; 0 means no LoRA.
         lora_alpha: LoRA outputs are scaled by alpha / rank.
         lora_targets: suffixes of the projections with LoRA.
         lora_dropout: dropout of LoRA inputs during training.
@@ -43,7 +44,10 @@ class LTUConfig:
 
 
 class LTUNetwork(nn.Module):
-    """Audio prefix and LLaMA; the sequence is audio tokens, beginning-of-sequence token, text."""
+    """Audio prefix (which computes audio tokens) and LLaMA.
+
+    The input sequence consists of audio tokens, the beginning-of-sequence token, and text tokens.
+    """
 
     def __init__(self, config: LTUConfig) -> None:
         super().__init__()
@@ -54,11 +58,12 @@ class LTUNetwork(nn.Module):
             inject_lora(config, self.llama)
 
     def embed(self, input_ids: Tensor, audio_tokens: Tensor | None) -> Tensor:
-        """Return the audio tokens, if any, followed by the embeddings of the text.
+        """Return the embeddings of audio and text; audio tokens precede the text.
 
         Args:
-            input_ids: shape (n_prompts, n_text), beginning-of-sequence first.
-            audio_tokens: shape (n_prompts, n_tokens, hidden), or None for text only.
+            input_ids: token ids of the text, shape (n_prompts, n_text), beginning-of-sequence
+                first.
+            audio_tokens: shape (n_prompts, n_tokens, hidden); None for prompts without audio.
 
         Returns:
             Shape (n_prompts, n_tokens + n_text, hidden).
@@ -76,9 +81,9 @@ class LTUNetwork(nn.Module):
 
         Args:
             input_ids: shape (n_prompts, n_text).
-            audio_tokens: shape (n_prompts, n_tokens, hidden), or None for text only.
-            attention_mask: shape (n_prompts, n_tokens + n_text); None attends to everything. As in
-                LTU's training, positions count masked tokens too.
+            audio_tokens: shape (n_prompts, n_tokens, hidden); None for prompts without audio.
+            attention_mask: shape (n_prompts, n_tokens + n_text); None means that no token is
+                masked. As in LTU's training, position ids also count masked tokens.
 
         Returns:
             Shape (n_prompts, n_text, n_vocabulary).
@@ -92,7 +97,7 @@ class LTUNetwork(nn.Module):
 
 
 def inject_lora(config: LTUConfig, llama: nn.Module) -> None:
-    """Add peft's LoRA layers to a LLaMA in place; as initialised, they do not change its output."""
+    """Add peft's LoRA layers to a LLaMA in place; untrained LoRA does not change the output."""
     inject_adapter_in_model(
         LoraConfig(
             r=config.lora_rank,
@@ -106,14 +111,14 @@ def inject_lora(config: LTUConfig, llama: nn.Module) -> None:
 
 
 def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of the next token in nats, as in LTU's training.
+    """Return the mean next-token cross-entropy in nats, as in LTU's training.
 
-    Logits cover the text only, so the first text token is never a target, although audio precedes
-    it.
+    Logits are given for text positions only. The first text token is therefore never a target, even
+    if audio precedes it.
 
     Args:
         logits: shape (n_prompts, n_text, n_vocabulary).
-        labels: shape (n_prompts, n_text); `IGNORED` for tokens without loss.
+        labels: target token ids, shape (n_prompts, n_text); `IGNORED` excludes a token.
     """
     return functional.cross_entropy(
         logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED
@@ -121,15 +126,17 @@ def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
-    """Make tensors the parameters of a module, without a copy, and freeze it for inference.
+    """Assign tensors to the parameters of a module, and freeze the module for inference.
+
+    The tensors are not copied.
 
     Args:
-        module: built on the meta device, so that it uses no memory.
-        tensors: by the names of its state dictionary.
-        source: name or path, for messages.
+        module: module on the meta device, which allocates no memory.
+        tensors: tensors by their names in the module's state dictionary.
+        source: name or path of the model, for messages.
 
     Raises:
-        WeightsError: if a parameter is missing, unexpected, or of another shape.
+        WeightsError: if a tensor is missing or unexpected, or has the wrong shape.
     """
     expected = module.state_dict()
     refuse_differences(

@@ -1,4 +1,4 @@
-"""LTU's prompts as text and as token ids, the same in training and in inference."""
+"""LTU's prompt templates and their tokenisation, used in both training and inference."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ _END = "### Response:\n"
 
 
 def write_prompt(question: str, transcript: str = "") -> str:
-    """Return the text that precedes a response.
+    """Return the prompt text that precedes a response.
 
     Args:
-        question: inserted unchanged, braces included.
-        transcript: spoken words; "" omits their heading, as the originals do.
+        question: the question, inserted unchanged even if it contains braces.
+        transcript: spoken words; "" omits the transcript section, as in the authors' code.
     """
     if not transcript:
         return TEMPLATE.replace("{}", question)
@@ -29,10 +29,10 @@ def write_prompt(question: str, transcript: str = "") -> str:
 def tokenize(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401 - transformers has no types
     """Return the token ids of a prompt, with the beginning-of-sequence token first.
 
-    No part of the text becomes a control token.
+    No part of the text is read as a control token.
 
     Raises:
-        InvalidInputError: as `text_ids`.
+        InvalidInputError: as for `text_ids`.
     """
     ids = text_ids(tokenizer, text)
     start = tokenizer.bos_token_id
@@ -40,13 +40,14 @@ def tokenize(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401 - transfor
 
 
 def continuation_ids(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
-    """Return the token ids of a response as it follows a prompt.
+    """Return the token ids of a response that follows a prompt.
 
-    A response tokenised separately would begin with a space in LLaMA's vocabulary. If its beginning
-    would merge with the line break before it, it is tokenised separately nevertheless.
+    LLaMA's tokenizer would add a space at the start of a response that is tokenised alone. The
+    response is therefore tokenised after the end of the template, unless its beginning would merge
+    with the preceding line break.
 
     Raises:
-        InvalidInputError: as `text_ids`.
+        InvalidInputError: as for `text_ids`.
     """
     before = text_ids(tokenizer, _END)
     ids = text_ids(tokenizer, _END + text)

@@ -1,6 +1,6 @@
-"""The LTU models that the authors publish, and what each needs; imports no torch.
+"""The published LTU models, and the files and memory that each model needs; imports no torch.
 
-Source: the README of the authors' repository, and the shapes in their checkpoints.
+Source: the README of the authors' repository, and the tensor shapes in their checkpoints.
 """
 
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 AUTHORS = "https://github.com/YuanGongND/ltu"
-"""Repository that links to the checkpoints, which are not on a model hub."""
+"""Repository with links to the checkpoints, which are not on a model hub."""
 
 Precision = Literal["float32", "bfloat16", "float16", "8bit", "4bit"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -29,16 +29,16 @@ _BYTES: dict[Precision, float] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedLTU:
-    """One size of LTU or LTU-AS.
+    """A published model: LTU or LTU-AS in one size.
 
     Attributes:
-        name: the authors' name.
-        checkpoint: the file, or the folder with one, that the authors recommend.
+        name: name that the authors use.
+        checkpoint: checkpoint file that the authors recommend, or the folder that contains it.
         checkpoint_mb: size of the file in MB.
-        base: hub name of the LLaMA that it was trained on.
-        n_parameters: number of parameters, Whisper's encoder included.
-        n_quantised: number of parameters to which 8 and 4 bits apply.
-        whisper: hub name of the Whisper of an LTU-AS; "" for LTU.
+        base: hub name of the LLaMA that the checkpoint was trained on.
+        n_parameters: number of parameters, including Whisper's encoder.
+        n_quantised: number of parameters that 8-bit and 4-bit quantisation applies to.
+        whisper: hub name of the Whisper model of an LTU-AS; "" for LTU.
     """
 
     name: str
@@ -50,13 +50,13 @@ class PublishedLTU:
     whisper: str = ""
 
     def gibibytes(self, precision: Precision) -> float:
-        """Return the memory of the weights in GiB; unquantised ones count as bfloat16."""
+        """Return the memory of the weights in GiB; weights that are not quantised are bfloat16."""
         quantised = self.n_quantised * _BYTES[precision]
         others = max(_BYTES[precision], _BYTES["bfloat16"])
         return (quantised + (self.n_parameters - self.n_quantised) * others) / 2**30
 
     def needs(self) -> str:
-        """Return instructions: files to download, how to load them, memory."""
+        """Return instructions for the user: files to download, how to load them, and memory."""
         sizes = ", ".join(
             f"{self.gibibytes(precision):.1f} as {precision}" for precision in PRECISIONS
         )
@@ -82,7 +82,7 @@ PUBLISHED = (
         n_parameters=6_831_480_832,
         n_quantised=_LINEAR_7B,
     ),
-    PublishedLTU(  # the authors do not name the base of 13B; presumed by analogy with 7B
+    PublishedLTU(  # the authors do not name the base of the 13B model; assumed by analogy with 7B
         name="LTU-13B",
         checkpoint="stage4_all_mix_long_seq",
         checkpoint_mb=385,
@@ -109,11 +109,11 @@ PUBLISHED = (
         whisper="openai/whisper-large",
     ),
 )
-"""Every published model, with the checkpoint that the authors recommend."""
+"""All published models, each with the checkpoint that the authors recommend."""
 
 
 def published(name: str) -> PublishedLTU | None:
-    """Return the published LTU of a name, spelled "ltu-13b" or "LTU_13B"; None if unknown."""
+    """Return the published model with a name such as "ltu-13b" or "LTU_13B"; None if unknown."""
     key = _letters(name)
     return next((ltu for ltu in PUBLISHED if _letters(ltu.name) == key), None)
 

@@ -1,4 +1,7 @@
-"""LTU as training sees it: `TrainableModel` and `PromptTokenizer` of `audioprobe.training`."""
+"""Adapt LTU to training: implements the interfaces `TrainableModel` and `PromptTokenizer`.
+
+`audioprobe.training` defines both interfaces.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +15,7 @@ from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_promp
 
 
 class LTUPrompts:
-    """LTU's prompt template with the tokenizer of its base model."""
+    """LTU's prompt template together with the tokenizer of its base model."""
 
     def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - transformers has no types
         self.tokenizer = tokenizer
@@ -28,11 +31,11 @@ class LTUPrompts:
         return write_prompt(question, transcript)
 
     def tokenize(self, text: str) -> list[int]:
-        """Return token ids, beginning-of-sequence first."""
+        """Return the token ids of a text, beginning-of-sequence token first."""
         return tokenize(self.tokenizer, text)
 
     def continuation_ids(self, text: str) -> list[int]:
-        """Return the token ids of an answer as it follows a prompt."""
+        """Return the token ids of an answer that follows a prompt."""
         return continuation_ids(self.tokenizer, text)
 
 
@@ -40,7 +43,7 @@ class TrainableLTU:
     """Access to the parts of an LTU's network for training.
 
     Args:
-        network: changed in place by training.
+        network: the network; training changes it in place.
     """
 
     def __init__(self, network: LTUNetwork) -> None:
@@ -48,11 +51,11 @@ class TrainableLTU:
 
     @property
     def language_layers(self) -> Sequence[nn.Module]:
-        """Layers of the language model, first to last."""
+        """Transformer layers of the language model, from first to last."""
         return list(self.network.llama.model.layers)
 
     def group_of(self, name: str) -> str:
-        """Return the group of a parameter, by its name in the network."""
+        """Return the group of trainable modules that a parameter belongs to."""
         if name.startswith("prefix.encoder."):
             return "encoder"
         if name.startswith(f"prefix.{GATE}."):
@@ -67,7 +70,7 @@ class TrainableLTU:
         return tokens
 
     def embed(self, ids: Tensor, audio_tokens: Tensor | None = None) -> Tensor:
-        """Return embeddings of audio tokens and text; see `TrainableModel.embed`."""
+        """Return the embeddings of audio tokens and text; see `TrainableModel.embed`."""
         device = self.network.llama.device
         audio = None if audio_tokens is None else audio_tokens.to(device)
         return self.network.embed(ids.to(device), audio)
@@ -80,7 +83,7 @@ class TrainableLTU:
         *,
         last_only: bool = False,
     ) -> tuple[Tensor, ...]:
-        """Return hidden states of the LLaMA; see `TrainableModel.hidden_states`."""
+        """Return the hidden states of the LLaMA; see `TrainableModel.hidden_states`."""
         outputs = self.network.llama.model(
             inputs_embeds=embeddings.to(self.network.llama.dtype),
             attention_mask=attention_mask,
@@ -94,16 +97,16 @@ class TrainableLTU:
         return states
 
     def logits(self, states: Tensor) -> Tensor:
-        """Return next-token logits of states after the last layer."""
+        """Return next-token logits, computed from hidden states after the last layer."""
         logits: Tensor = self.network.llama.lm_head(states)
         return logits
 
     def expand_lora(self, rank: int, targets: Sequence[str], seed: int) -> None:
-        """Expand the LoRA adapters in place; see `models.ltu.adapters`."""
+        """Expand the LoRA adapters in place; see `audioprobe.models.ltu.adapters.expand_lora`."""
         expand_lora(self.network, rank, targets, seed)
 
     def add_cross_attention(self, text_states: Tensor, width: int, seed: int) -> None:
-        """Add a gated cross-attention adapter behind the projector."""
+        """Add a gated cross-attention adapter after the projector."""
         adapter = GatedCrossAttention.from_texts(text_states, width, seed)
         self.network.prefix.gate = adapter.to(self._projection.device, self._projection.dtype)
 

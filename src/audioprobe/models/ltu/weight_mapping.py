@@ -1,8 +1,9 @@
-"""Names of parameters in published LTU and LTU-AS checkpoints, mapped to those of `LTUNetwork`.
+"""Map the parameter names in published LTU and LTU-AS checkpoints to those of `LTUNetwork`.
 
-A published checkpoint is one flat dictionary: the base directory without prefix, adapters and audio
-parameters with the prefix of peft. CAV-MAE's blocks have six norms of which two are used: the first
-eleven blocks use norm1 and norm2, the shared one norm1_a and norm2_a.
+A published checkpoint is one flat dictionary. In the authors' base folder, names have no prefix; in
+other checkpoints, LoRA and audio parameters have peft's prefix. Blocks of CAV-MAE have six norms,
+but only two are used: norm1 and norm2 in the first eleven blocks, norm1_a and norm2_a in the block
+shared with images.
 """
 
 import re
@@ -45,7 +46,7 @@ _IN_TLTR_BLOCK = {
     "mlp.2": "narrow",
 }
 
-# Not needed: buffers that newer LLaMAs compute, norms that a block does not use, CAV-MAE's vision.
+# Ignored: buffers that transformers computes, norms that a block does not use, CAV-MAE's vision.
 _UNUSED = re.compile(
     r"rotary_emb\.inv_freq$"
     r"|audio_encoder\.(blocks_v\.|patch_embed_v\.|pos_embed_v$|modality_v$|norm_v\.|norm\.|mlp_head\.)"
@@ -56,12 +57,12 @@ _UNUSED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class NameMapping:
-    """The entries of a published checkpoint by what they are.
+    """The names in a published checkpoint: mapped, ignored, and unknown.
 
     Attributes:
-        names: name in `LTUNetwork` by published name.
-        unused: published names that are known and not needed.
-        unknown: published names that are not known.
+        names: name in `LTUNetwork` for each published name.
+        unused: published names of parameters that the network does not need.
+        unknown: published names that are not recognised.
     """
 
     names: dict[str, str]
@@ -70,9 +71,9 @@ class NameMapping:
 
 
 def map_names(published: Iterable[str]) -> NameMapping:
-    """Map the names of a published checkpoint, with or without peft's prefix."""
+    """Map the names in a published checkpoint, with or without peft's prefix."""
     every_name = list(published)
-    # The block that CAV-MAE shares with vision follows those for audio.
+    # The block that CAV-MAE shares with images follows the audio blocks.
     n_audio_blocks = len({n for name in every_name for n in _AUDIO_BLOCK.findall(name)})
     names: dict[str, str] = {}
     unused, unknown = [], []

@@ -1,7 +1,7 @@
-"""Whisper features for LTU-AS: states of all blocks of a frozen encoder, averaged over 400 ms.
+"""Whisper features for LTU-AS: outputs of all blocks of a frozen encoder, averaged over 400 ms.
 
-Source: the authors' fork of Whisper (repository YuanGongND/ltu), large-v1 for every published
-checkpoint. Only LTU-AS needs this module, which imports Whisper's modelling code.
+Source: the authors' fork of Whisper (repository YuanGongND/ltu). All published checkpoints use
+Whisper large-v1. Only LTU-AS needs this module, which imports Whisper's modelling code.
 """
 
 from collections.abc import Mapping
@@ -23,25 +23,26 @@ from audioprobe.models.ltu.network import load_state
 from audioprobe.types import Option, Waveform
 from audioprobe.weights import resolve
 
-POSITIONS_PER_STEP = 20  # positions of 20 ms averaged into one step of 400 ms
-FRAMES_PER_STEP = 40  # spectrogram frames of 10 ms
+POSITIONS_PER_STEP = 20  # encoder positions of 20 ms that are averaged into a step of 400 ms
+FRAMES_PER_STEP = 40  # spectrogram frames of 10 ms in a step of 400 ms
 
 
 class WhisperFeatures(nn.Module):
-    """Block outputs of the encoder of transformers' Whisper."""
+    """Computes the outputs of all encoder blocks of transformers' Whisper."""
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
         self.encoder = WhisperEncoder(config)
 
     def states(self, mel: Tensor) -> Tensor:
-        """Return the input of the first block and the output of each, without the final norm.
+        """Return the input of the first block and the output of each block, without the final norm.
 
-        The forward pass of transformers takes 30 s and normalises the last state; LTU-AS uses 10 s,
-        with the first third of the positions.
+        The forward pass in transformers requires 30 s of audio and normalises the last state.
+        LTU-AS uses 10 s and therefore only the first third of the position embeddings.
 
         Args:
-            mel: shape (n_clips, n_mels, n_frames), an even number of frames of 10 ms.
+            mel: mel spectrogram, shape (n_clips, n_mels, n_frames), with an even number of frames
+                of 10 ms.
 
         Returns:
             Shape (n_blocks + 1, n_clips, n_frames / 2, width).
@@ -63,11 +64,11 @@ class WhisperFeatures(nn.Module):
 
 
 class WhisperFrontend:
-    """LTU-AS's audio front end: the blocks of a Whisper encoder.
+    """Audio front end of LTU-AS: computes features with a Whisper encoder.
 
     Attributes:
-        seconds: length of audio that is used; the rest is truncated.
-        options: name and revision of the Whisper, for provenance.
+        seconds: length of audio that the model uses; longer audio is truncated.
+        options: name and revision of the Whisper model, stored with results.
     """
 
     def __init__(
@@ -82,16 +83,16 @@ class WhisperFrontend:
     def from_pretrained(
         cls, whisper: str | Path, config: TltrConfig, *, dtype: torch.dtype, device: str
     ) -> Self:
-        """Load the encoder of a Whisper of the size that an LTU-AS was trained with.
+        """Load the Whisper encoder, and check that its size is the one an LTU-AS was trained with.
 
         Args:
-            whisper: folder or hub name.
-            config: sizes of LTU-AS's audio encoder.
-            dtype: number format of the computation.
+            whisper: folder or hub name of the Whisper model.
+            config: configuration of LTU-AS's audio encoder.
+            dtype: data type of the computation.
             device: device of the computation.
 
         Raises:
-            WeightsError: if files are missing, damaged, or of another size.
+            WeightsError: if files are missing or damaged, or if the model has the wrong size.
         """
         weights = resolve(str(whisper))
         features = load_whisper(weights.folder)
@@ -99,8 +100,9 @@ class WhisperFrontend:
         if (sizes.d_model, sizes.encoder_layers) != (config.width, config.n_layers):
             raise WeightsError(
                 f"{whisper}: a Whisper encoder of width {sizes.d_model} with "
-                f"{sizes.encoder_layers} blocks, but this LTU-AS was trained with one of width "
-                f"{config.width} with {config.n_layers} blocks (published models: {WHISPER})."
+                f"{sizes.encoder_layers} blocks, but this LTU-AS was trained with an encoder of "
+                f"width {config.width} with {config.n_layers} blocks. Pass the Whisper model that "
+                f"it was trained with ({WHISPER} for published models)."
             )
         name = Path(whisper).name if weights.origin == "path" else str(whisper)
         options = {"whisper": name, "whisper_revision": weights.revision()}
@@ -116,10 +118,10 @@ class WhisperFrontend:
 
 
 def load_whisper(folder: Path) -> WhisperFeatures:
-    """Load the encoder in a folder of transformers' Whisper; the decoder is not read.
+    """Load the encoder from a folder of transformers' Whisper; ignore the decoder.
 
     Raises:
-        WeightsError: if files are missing or damaged, or are not those of a Whisper.
+        WeightsError: if files are missing or damaged, or if the model is not a Whisper.
     """
     given = read_json(folder / "config.json", "a Whisper's folder")
     if given.get("model_type") != "whisper":
