@@ -1,4 +1,4 @@
-"""Classifiers: label scores of clips by captions, by likelihood or by a joint embedding."""
+"""Classifiers that score the labels of clips by captions, likelihoods or joint embeddings."""
 
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.classification.likelihood import LikelihoodClassifier

@@ -1,4 +1,4 @@
-"""Assembly of results from the scores of windows; shared by all classifiers."""
+"""Assemble results from the scores of windows; shared by all classifiers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,12 +17,12 @@ from audioprobe.types import Clip, ComponentInfo, FloatArray, Option
 def pool_windows(
     windows: Mapping[str, Sequence[FloatArray]], labels: tuple[str, ...], windowing: Windowing
 ) -> LabelScores:
-    """Pool the scores of the windows of each clip by "max" or "mean".
+    """Pool the scores of each clip's windows by "max" or "mean".
 
     Args:
-        windows: by clip id, one array of shape (n_labels,) per window.
-        labels: of the columns.
-        windowing: names the pooling.
+        windows: one array of shape (n_labels,) per window, by clip id.
+        labels: labels of the columns.
+        windowing: settings of the windows, which include the pooling.
     """
     pool = np.max if windowing.pooling == "max" else np.mean
     rows = [pool(scores, axis=0) for scores in windows.values()]
@@ -43,13 +43,13 @@ def provenance_of(
     """Return the provenance of a new result.
 
     Args:
-        components: by role.
-        options: of the classifier; those of `windowing` are added.
+        components: models and scorers by role, such as "model" or "scorer".
+        options: options of the classifier; the options of `windowing` are added.
         windowing: how recordings become windows.
         clips: all requested clips.
         inference: outputs and failures of the model.
-        model: which may know its training data.
-        seed: of the decoding.
+        model: the model; if it lists its training clips, they are recorded.
+        seed: seed of the decoding.
     """
     window_options: dict[str, Option] = asdict(windowing)
     if windowing.incomplete == "refuse":  # recorded only if it is not the default
@@ -58,7 +58,7 @@ def provenance_of(
         components=components,
         options={**options, **window_options},
         seed=seed,
-        # How much of a failed clip was read depends on the batch, so it has no digest.
+        # A failed clip has no digest, because the part of it that was read depends on the batch.
         data=combined_digest(
             (clip.id, inference.digests[clip.id] if clip.id in inference.outputs else "failed")
             for clip in clips
@@ -70,12 +70,12 @@ def provenance_of(
 
 
 def truth_of(clips: Sequence[Clip]) -> dict[str, tuple[str, ...]]:
-    """Return the reference labels by id of the clips that have them."""
+    """Return reference labels by clip id, for the clips that have any."""
     return {clip.id: clip.labels for clip in clips if clip.labels is not None}
 
 
 def groups_of(clips: Sequence[Clip]) -> dict[str, str]:
-    """Return the groups by id of the clips that have one."""
+    """Return groups (such as recording sites) by clip id, for the clips that have a group."""
     return {clip.id: clip.group for clip in clips if clip.group is not None}
 
 
@@ -89,11 +89,11 @@ def result_without_captions(
     """Return the result of a classifier that scores labels without captions.
 
     Args:
-        tables: scores by measure.
-        rank_by: the measure that becomes `scores`; the others are alternatives.
+        tables: scores by measure, that is, by kind of score such as "cosine" or "probability".
+        rank_by: measure whose scores become `scores`; the other measures become `alternatives`.
         clips: all requested clips.
         inference: outputs and failures of the model.
-        provenance: of the result.
+        provenance: provenance of the result.
     """
     return ClassificationResult(
         label_scores=tables[rank_by],

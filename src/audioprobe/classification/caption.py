@@ -1,4 +1,4 @@
-"""Classification by captions of a language model, which a scorer compares with the labels."""
+"""Classify clips by captioning them with a language model and scoring captions against labels."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -27,28 +27,28 @@ from audioprobe.text_validation import checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."
-"""LTU's wording for classification (`inference_batch.py`), with its "Close"."""
+"""Prompt that LTU uses for classification (`inference_batch.py`), unchanged ("Close" included)."""
 
 
 class EmptyCaptionError(UnusableResponseError):
-    """The response of the model is empty."""
+    """Error for an empty response of the model."""
 
 
 class CaptionClassifier:
-    """Score labels by the captions of a language model.
+    """Classifier that scores labels by the captions of a language model.
 
-    Each window of a clip is captioned, each caption is scored against every label, and a clip's
-    scores pool those of its windows. A clip that cannot be read, captioned or scored is listed as a
+    Each window of a clip is captioned, each caption is scored against every label, and the scores
+    of a clip's windows are pooled. A clip that cannot be read, captioned or scored is listed as a
     failure with its cause.
 
     Args:
-        model: a language model that takes audio, or its name: "ltu:mini".
-        scorer: compares captions with labels, or its name; by default cosine similarity of
-            all-MiniLM-L6-v2 embeddings.
-        question: prompt of every window.
-        examples: in-context examples before every question.
-        windowing: how recordings become windows of one channel.
-        decoding: None is the model's default, which is greedy.
+        model: a language model with audio input, or its name: "ltu:mini".
+        scorer: a scorer (which compares captions with labels), or its name; the default is cosine
+            similarity of all-MiniLM-L6-v2 embeddings.
+        question: prompt for every window.
+        examples: in-context examples that precede every question.
+        windowing: how recordings become mono windows.
+        decoding: decoding settings; None uses the default of the model, which is greedy.
 
     Example:
         ```python
@@ -80,7 +80,7 @@ class CaptionClassifier:
 
     @cached_property
     def model(self) -> LanguageModel:
-        """The language model, loaded at first use: wrong paths and labels are reported before."""
+        """The language model, loaded at first use: wrong paths and labels are reported earlier."""
         return load("language_model", self._model_spec)
 
     @cached_property
@@ -102,11 +102,11 @@ class CaptionClassifier:
             progress: called after every clip or batch.
 
         Raises:
-            InvalidInputError: without recordings, or for labels that the scorer rejects.
-            AudioProbeError: for an error that no single clip causes, such as missing weights.
+            InvalidInputError: if there are no recordings, or the scorer rejects the labels.
+            AudioProbeError: for an error that affects all clips, such as missing weights.
         """
         clips = clips_of(sources)
-        # Wrong labels, a wrong key or missing weights are reported before hours of captioning.
+        # Report wrong labels, a wrong API key or missing weights before hours of captioning.
         names = self._checked_labels(labels)
         model: WindowModel[Prompt, Response, Caption] = WindowModel(
             name="language model",
@@ -139,12 +139,12 @@ class CaptionClassifier:
     def rescore(
         self, result: ClassificationResult, labels: Iterable[str] | None = None
     ) -> ClassificationResult:
-        """Score the captions of a result again with this scorer, without the model.
+        """Score the captions of an earlier result with this scorer, without running the model.
 
         Args:
-            result: its captions, failures, truth and groups are kept; captions whose scoring
-                failed are scored again.
-            labels: other labels; None keeps those of the result.
+            result: the earlier result. Its captions, failures, truth and groups are kept; captions
+                whose scoring failed are scored again.
+            labels: new labels; None uses the labels of the result.
         """
         names = self._checked_labels(result.labels if labels is None else labels)
         inference: InferenceResult[Caption] = InferenceResult()
@@ -165,7 +165,7 @@ class CaptionClassifier:
         labels: tuple[str, ...],
         inference: InferenceResult[Caption],
     ) -> ClassificationResult:
-        """The result with the scores of the captions, and their failures."""
+        """Return the result with scores of its captions and with the clips that failed."""
         captions = self._with_excess([c for windows in inference.outputs.values() for c in windows])
         scores = self._score(captions, labels, inference)
         windows: dict[str, list[FloatArray]] = {}
@@ -188,7 +188,7 @@ class CaptionClassifier:
         )
 
     def _with_excess(self, captions: Sequence[Caption]) -> tuple[Caption, ...]:
-        """The captions, with the number of tokens beyond the limit of the scorer."""
+        """Return the captions with the number of tokens over the scorer's limit as a detail."""
         excess = None
         if captions and isinstance(self._scorer, TextLimit):
             excess = self._scorer.excess_tokens([caption.text for caption in captions])
@@ -204,9 +204,9 @@ class CaptionClassifier:
         labels: tuple[str, ...],
         inference: InferenceResult[Caption],
     ) -> dict[Caption, FloatArray]:
-        """One row per caption; a clip whose caption cannot be scored becomes a failure.
+        """Return the scores of each caption; a clip whose caption cannot be scored is a failure.
 
-        Errors of scoring do not end the run: `rescore` can score the captions later.
+        Errors of the scorer do not stop the run, because `rescore` can score the captions later.
         """
         try:
             return dict(zip(captions, self._score_batch(captions, labels), strict=True))
@@ -216,7 +216,7 @@ class CaptionClassifier:
                     inference.fail(caption.clip_id, "score", error)
                 return {}
         rows: dict[Caption, FloatArray] = {}
-        for caption in captions:  # one by one, to find the caption that causes the error
+        for caption in captions:  # one caption at a time, to find the cause of the error
             rows |= self._score([caption], labels, inference)
         return rows
 
@@ -231,7 +231,7 @@ class CaptionClassifier:
         return rows
 
     def _options(self) -> dict[str, Option]:
-        """The question, the examples (texts and digests of the audio), and the decoding."""
+        """Return the question, the examples (texts and audio digests) and the decoding settings."""
         options: dict[str, Option] = {"question": self._question}
         if self._examples:
             digests = ("no sound" if e.audio is None else e.audio.digest() for e in self._examples)

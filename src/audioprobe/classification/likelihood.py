@@ -1,4 +1,4 @@
-"""Classification by the likelihood of each label as the model's answer."""
+"""Classify clips by the likelihood of each label as the model's answer."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from audioprobe.text_validation import check_template, checked_labels
 from audioprobe.types import Clip, Float64Array, LogLikelihood, Option, Prompt, Waveform
 
 LABEL_QUESTION = "What is the sound in this recording? Answer with its name."
-"""Default question, which the default template answers with a bare label."""
+"""Default question; the default template answers it with the label alone."""
 
 LikelihoodMeasure: TypeAlias = Literal["total", "per_token"]
 Prior: TypeAlias = Literal["text", "silence"]
@@ -36,9 +36,9 @@ class _WindowLikelihoods:
     """Log-likelihoods of the labels for one window, and the length of the window.
 
     Attributes:
-        values: nats, shape (2, n_labels): totals, then means per token.
-        n_samples: length of the window.
-        sample_rate: Hz.
+        values: log-likelihoods in nats, shape (2, n_labels): totals, then means per token.
+        n_samples: length of the window in samples.
+        sample_rate: sample rate of the window in Hz.
     """
 
     values: Float64Array
@@ -47,28 +47,29 @@ class _WindowLikelihoods:
 
     @property
     def length(self) -> str:
-        """Text that is equal for windows of equal length, which share one silence."""
+        """Key that is equal for windows of the same length, which share the scores of silence."""
         return f"{self.n_samples} samples at {self.sample_rate} Hz"
 
 
 class LikelihoodClassifier:
-    """Score labels by their log-likelihood as the model's answer.
+    """Classifier that scores labels by their log-likelihood as the model's answer.
 
-    No text is generated or parsed, and labels that the model would never generate are ranked too.
-    The result has two measures: "total", the log-probability of the whole label, which decreases
-    with every token, and "per_token", its mean over the tokens, which favours long labels with
-    predictable endings. A prior, which is subtracted, corrects for labels that are likely for any
-    audio. A clip's scores pool those of its windows. A clip with a failed window is listed as a
-    failure.
+    No text is generated or parsed, so labels that the model would never generate are ranked, too.
+    The result has two measures (kinds of scores): "total", the log-probability of the whole label,
+    which decreases with every token, and "per_token", its mean over the tokens, which favours long
+    labels with predictable endings. A prior, which is subtracted, corrects for labels that are
+    likely for any audio. The scores of a clip's windows are pooled. A clip with a failed window is
+    listed as a failure.
 
     Args:
-        model: a language model that takes audio and gives likelihoods, or its name.
-        question: prompt of every window.
+        model: a language model with audio input and likelihoods, or its name.
+        question: prompt for every window.
         template: the answer whose likelihood is computed; "{}" stands for the label.
-        prior: None subtracts nothing; "text" subtracts the log-likelihood of the same answer to the
-            question without audio, "silence" to the question about silence of the window's length.
-        rank_by: the measure that becomes `scores`; the other is in `alternatives`.
-        windowing: how recordings become windows of one channel.
+        prior: "text" subtracts the log-likelihood of the same answer to the question without audio;
+            "silence" subtracts its log-likelihood for silence of the same length; None subtracts
+            nothing.
+        rank_by: measure whose scores become `scores`; the other measure is in `alternatives`.
+        windowing: how recordings become mono windows.
 
     Raises:
         InvalidInputError: for a model without likelihoods, an empty question, a template without
@@ -111,7 +112,7 @@ class LikelihoodClassifier:
 
     @cached_property
     def _model(self) -> LikelihoodModel:
-        """The model, loaded at first use: wrong paths and labels are reported before."""
+        """The language model, loaded at first use: wrong paths and labels are reported earlier."""
         return _checked_model(load("language_model", self._model_spec))
 
     def __call__(
@@ -129,20 +130,21 @@ class LikelihoodClassifier:
             progress: called after every clip or batch.
 
         Returns:
-            Scores in nats; differences in nats with a prior.
+            Log-likelihoods in nats; if there is a prior, differences from it in nats.
 
         Raises:
-            InvalidInputError: without recordings, or for no, empty or repeated labels.
-            AudioProbeError: for an error that no single clip causes, such as missing weights, or a
+            InvalidInputError: if there are no recordings or no labels, or if a label is empty or
+                repeated.
+            AudioProbeError: for an error that affects all clips, such as missing weights, or a
                 model that rejects prompts without audio if the prior is "text".
         """
         clips = clips_of(sources)
         names = checked_labels(labels)
-        # Computed first: a model that rejects text fails before hours of inference.
+        # Computed first, so that a model that rejects text fails before hours of inference.
         text_prior = self._text_prior(names) if self._prior == "text" else None
         model = self._window_model(names, text_prior)
         inference = run_inference(model, clips, self._windowing, progress)
-        # The digest covers all audio that was read, even if the silence of a window fails.
+        # The digest covers all audio that was read, even if the prior of a window fails.
         options: dict[str, Option] = {
             "question": self._question,
             "template": self._template,
@@ -205,12 +207,12 @@ class LikelihoodClassifier:
     def _subtract_silence(
         self, inference: InferenceResult[_WindowLikelihoods], labels: tuple[str, ...]
     ) -> None:
-        """Subtract the likelihoods for silence of each window's length, in place.
+        """Subtract the log-likelihoods for silence of the same length from each window, in place.
 
-        A clip whose silence fails becomes a failure.
+        If these cannot be computed, the clip becomes a failure.
         """
         by_length = {w.length: w for windows in inference.outputs.values() for w in windows}
-        # A generator: there may be as many lengths as recordings.
+        # A generator saves memory: each recording may have a different length.
         silences = (
             Clip(id=length, waveform=Waveform(np.zeros(w.n_samples, np.float32), w.sample_rate))
             for length, w in by_length.items()
@@ -238,7 +240,7 @@ def _checked_model(model: object) -> LikelihoodModel:
 
 
 def _as_array(likelihoods: Sequence[LogLikelihood], labels: tuple[str, ...]) -> Float64Array:
-    """Totals and means per token, shape (2, n_labels)."""
+    """Return totals and means per token, shape (2, n_labels)."""
     is_complete = len(likelihoods) == len(labels)
     if not is_complete or not all(isinstance(value, LogLikelihood) for value in likelihoods):
         raise ContractError(

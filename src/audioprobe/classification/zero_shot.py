@@ -1,4 +1,4 @@
-"""Zero-shot classification in a joint embedding space of audio and text."""
+"""Classify clips zero-shot, in a joint embedding space of audio and text."""
 
 import math
 from collections.abc import Iterable
@@ -25,33 +25,33 @@ from audioprobe.text_validation import check_template, checked_labels
 from audioprobe.types import Float64Array, FloatArray, Waveform
 
 SOUND_TEMPLATE = "This is a sound of {}."
-"""Template of transformers' zero-shot pipeline; LAION's evaluation of CLAP has no full stop."""
+"""Default template, as in transformers' zero-shot pipeline (LAION's omits the full stop)."""
 
 EmbeddingMeasure: TypeAlias = Literal["cosine", "probability"]
 
 
 class ZeroVectorError(UnusableResponseError):
-    """The audio embedding is zero or not finite, and has no cosine."""
+    """Error for an audio embedding that is zero or not finite, so that it has no cosine."""
 
 
 class ZeroShotClassifier:
-    """Score labels by the cosine of audio and text embeddings.
+    """Classifier that scores labels by the cosine of audio and text embeddings.
 
-    Labels are embedded once per call, each window once. The result has two measures: "cosine", in
-    [-1, 1], and "probability", the softmax over the labels of the cosines times the model's scale,
-    as in transformers' pipeline. A probability depends on the other labels and assumes that exactly
-    one of them is right; a cosine does not. A clip's scores pool those of its windows (pooled
-    probabilities need not add up to 1). A clip with a failed window is listed as a failure.
+    The result has two measures (kinds of scores): "cosine", in [-1, 1], and "probability", the
+    softmax over the labels of the cosines times the model's scale, as in transformers' pipeline. A
+    probability depends on the other labels and assumes that exactly one label is right; a cosine
+    does not. The scores of a clip's windows are pooled, so pooled probabilities need not add up to
+    1. A clip with a failed window is listed as a failure. Labels are embedded once per call.
 
     Args:
         encoder: a joint encoder, or its name: "clap", "clap:FOLDER".
         template: text around every label; "{}" stands for the label.
-        rank_by: the measure that becomes `scores`; the other is in `alternatives`.
-        windowing: how recordings become windows of one channel.
+        rank_by: measure whose scores become `scores`; the other measure is in `alternatives`.
+        windowing: how recordings become mono windows.
 
     Raises:
-        InvalidInputError: for an encoder without a joint space, a template without "{}", or an
-            unknown measure.
+        InvalidInputError: if the encoder has no joint space, the template has no "{}", or the
+            measure is unknown.
 
     Example:
         ```python
@@ -82,7 +82,7 @@ class ZeroShotClassifier:
 
     @cached_property
     def _encoder(self) -> JointEncoder:
-        """The encoder, loaded at first use: wrong paths and labels are reported before."""
+        """The joint encoder, loaded at first use: wrong paths and labels are reported earlier."""
         return _checked_encoder(load("encoder", self._encoder_spec))
 
     def __call__(
@@ -100,10 +100,10 @@ class ZeroShotClassifier:
             progress: called after every clip or batch.
 
         Raises:
-            InvalidInputError: without recordings, for no, empty or repeated labels, or for a label
-                that the encoder rejects.
+            InvalidInputError: if there are no recordings or no labels, if a label is empty or
+                repeated, or if the encoder rejects a label.
             ContractError: if the encoder's `logit_scale` is not a positive, finite number.
-            AudioProbeError: for an error that no single clip causes, such as missing weights.
+            AudioProbeError: for an error that affects all clips, such as missing weights.
         """
         clips = clips_of(sources)
         names = checked_labels(labels)
@@ -135,7 +135,7 @@ class ZeroShotClassifier:
         return result_without_captions(tables, self._rank_by, clips, inference, provenance)
 
     def _label_directions(self, labels: tuple[str, ...]) -> Float64Array:
-        """Unit vectors of the labels, shape (n_labels, width)."""
+        """Return the normalised embeddings of the labels, shape (n_labels, width)."""
         texts = [self._template.replace("{}", label) for label in labels]
         vectors = np.asarray(self._encoder.embed_texts(texts), dtype=np.float64)
         if vectors.ndim != 2 or len(vectors) != len(texts):

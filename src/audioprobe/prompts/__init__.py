@@ -1,4 +1,4 @@
-"""Prompts as data files with names and versions, and the prompt levels of classification."""
+"""Read prompts from versioned data files, and define the prompt levels of classification."""
 
 from audioprobe.prompts.levels import Control, PromptLevel, label_caption, shipped_templates
 from audioprobe.prompts.template import PromptTemplate, read_templates

@@ -1,8 +1,9 @@
-"""Prompt levels: each gives the model more information about the task, and each has controls.
+"""Prompt levels for classification, with controls.
 
-The information of a level may help because of its meaning, or only because the prompt is longer or
-names the classes. A control keeps the form and removes the meaning: descriptions are exchanged or
-belong to absent classes, and the answers of examples are wrong.
+Each prompt level gives the model more information about the task. This information may help because
+of its meaning, or only because the prompt is longer or names the classes. A control keeps the form
+of the prompt and removes the meaning: descriptions are shuffled between labels or describe classes
+that are not among the labels, or the in-context examples have wrong answers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,15 +23,15 @@ Control = Literal["none", "shuffled", "absent", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class PromptLevel:
-    """A prompt level, or a control of it.
+    """A prompt level or one of its controls.
 
     Attributes:
-        template: the prompt.
+        template: template of the prompt.
         control: "none" is the level itself; "shuffled" gives each label the description of another
-            one; "absent" describes classes that are not among the labels; "wrong" gives examples
-            the labels of another example.
+            label; "absent" describes classes that are not among the labels; "wrong" gives each
+            in-context example the labels of another example.
         n_examples: number of in-context examples.
-        with_audio: whether the examples have audio.
+        with_audio: whether the examples contain audio.
 
     Raises:
         InvalidInputError: if the control does not apply to the template, or there are too few
@@ -64,7 +65,7 @@ class PromptLevel:
 
     @property
     def name(self) -> str:
-        """For example "acoustic, shuffled" or "labels, 4 examples with sound"."""
+        """Name of the level, such as "acoustic, shuffled" or "labels, 4 examples with sound"."""
         parts = [self.template.name]
         if self.n_examples:
             parts.append(f"{self.n_examples} examples{' with sound' if self.with_audio else ''}")
@@ -84,9 +85,9 @@ class PromptLevel:
 
         Args:
             labels: class names.
-            descriptions: descriptions by label, used if the template has a placeholder for them.
-            absent: descriptions of classes that are not among the labels, for "absent".
-            seed: seed of the control.
+            descriptions: description of each label, used if the template has a placeholder for it.
+            absent: descriptions of other classes, for the control "absent".
+            seed: seed for shuffling or drawing descriptions.
 
         Raises:
             InvalidInputError: if a label has no description, or there are too few absent classes.
@@ -107,16 +108,16 @@ class PromptLevel:
         """Draw in-context examples, without their audio.
 
         Args:
-            shots: labels of each clip to draw from; none of these clips may be classified.
-            question: question of the examples.
+            shots: labels of the clips to draw from; none of these clips may also be classified.
+            question: question that each example answers.
             seed: seed of the draw.
 
         Returns:
-            For each example the position of its shot, and the example.
+            One pair per example: the index of its clip in `shots`, and the example.
 
         Raises:
-            InvalidInputError: if there are fewer shots than `n_examples`, or, for "wrong", an
-                example would get its own labels.
+            InvalidInputError: if there are fewer shots than `n_examples`, or if an example would
+                get its own labels although the control is "wrong".
         """
         if len(shots) < self.n_examples:
             raise InvalidInputError(
@@ -166,17 +167,17 @@ class PromptLevel:
 
 
 def label_caption(labels: Sequence[str]) -> str:
-    """Return a caption in LTU's form that names labels."""
+    """Return a caption that names the labels, in the form of LTU's captions."""
     return f"Audio caption: The sound of {' and '.join(labels) or 'nothing in particular'}."
 
 
 def shipped_templates() -> dict[str, PromptTemplate]:
-    """Return the templates that ship, in the order of their levels."""
+    """Return the shipped templates by name, in the order of their levels."""
     return read_templates(SHIPPED)
 
 
 def _derangement(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """Return the texts in a random cyclic order, so that none keeps its place."""
+    """Return the texts in a random order (one cycle) in which no text keeps its index."""
     if len(texts) < 2:
         raise InvalidInputError("One description cannot be shuffled: give two labels or more.")
     order = rng.permutation(len(texts))

@@ -1,4 +1,4 @@
-"""Prompt templates: data files of texts with placeholders in braces, filled strictly."""
+"""Read prompt templates (texts with placeholders in braces) from data files, and fill them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class PromptTemplate:
     """A prompt with placeholders.
 
     Attributes:
-        name: unique in its file.
-        version: increases with every change of the text, so that runs record which text they used.
-        text: text in which "{labels}" is a placeholder, and "{{" and "}}" are braces.
+        name: name that is unique in its file.
+        version: number that increases with every change of the text; runs record the version.
+        text: text in which "{labels}" is a placeholder; "{{" and "}}" stand for literal braces.
 
     Raises:
         InvalidInputError: for an empty text, or placeholders that are not plain names.
@@ -40,7 +40,7 @@ class PromptTemplate:
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """The distinct placeholders, in order."""
+        """Names of the distinct placeholders, in order."""
         try:
             parsed = list(Formatter().parse(self.text))
         except ValueError as error:
@@ -55,13 +55,13 @@ class PromptTemplate:
         return tuple(dict.fromkeys(name for _, name, _, _ in parsed if name is not None))
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Return the text with every placeholder replaced by its value, unchanged.
+        """Return the text with every placeholder replaced by its value.
 
         Args:
-            values: by placeholder; values without a placeholder are ignored.
+            values: value of each placeholder; values without a placeholder are ignored.
 
         Raises:
-            InvalidInputError: for a placeholder without a value; suggests the nearest name.
+            InvalidInputError: if a placeholder has no value; the message suggests a similar name.
         """
         for name in self.placeholders:
             if name not in values:
@@ -81,7 +81,7 @@ class _PromptFile:
 
 
 def read_templates(path: str | Path) -> dict[str, PromptTemplate]:
-    """Read the templates of a TOML file, by name: tables `[[prompt]]` with name, version and text.
+    """Read templates by name from a TOML file of tables `[[prompt]]` with name, version, text.
 
     Raises:
         InvalidInputError: if the file cannot be read, a key is unknown or missing, there is no

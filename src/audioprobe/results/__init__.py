@@ -1,4 +1,4 @@
-"""Results of classification: immutable, with provenance, and complete enough to be rescored."""
+"""Results of classification: immutable, with provenance; captions can be scored again later."""
 
 from audioprobe.results.classification import ClassificationResult
 from audioprobe.results.evaluation import Evaluation

@@ -1,4 +1,4 @@
-"""Results of classifying clips: display, evaluation, export and storage."""
+"""Result of classifying clips: display, evaluation, export and storage."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,33 +22,34 @@ from audioprobe.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
-RESULT, SCORES = "result.json", "scores.csv"  # files that `save` writes
+RESULT, SCORES = "result.json", "scores.csv"  # names of the files that `save` writes
 
 MATCH = "match"
-"""Measure of results that are scored by captions: the match of caption and label."""
+"""Name of the measure of scores that compare captions with labels."""
 
 _BOOTSTRAP = Bootstrap()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class ClassificationResult(Displayed):
-    """Label scores of clips, the captions they are computed from, and the failed clips.
+    """Label scores of clips, the captions from which they are computed, and the failed clips.
 
     Attributes:
-        label_scores: one row per scored clip.
-        captions: in the order of clips and windows, also of clips whose scoring failed; () if
-            labels are scored without captions.
-        failures: one per requested clip without scores.
+        label_scores: scores with one row per scored clip.
+        captions: captions in the order of clips and windows, including those of clips whose
+            scoring failed; () if labels are scored without captions.
+        failures: one failure per requested clip without scores.
         provenance: components, options and versions.
-        truth: reference labels by clip id, of clips that have them.
-        measure: unit of the scores: "match" (of captions), "total" or "per_token" log-likelihood,
+        truth: reference labels by clip id, for clips that have any.
+        measure: kind of the scores: "match" (of captions), "total" or "per_token" (log-likelihood),
             "cosine" or "probability".
         alternatives: scores of the same clips and labels by other measures; see `ranked_by`.
-        groups: site, recorder or source by clip id, of clips that have one: clips of a group are
-            resampled and exchanged together.
+        groups: site, recorder or source by clip id, for clips that have one. Statistics treat a
+            group as one unit: its clips are resampled and permuted together.
 
     Raises:
-        InvalidInputError: if an alternative has other clips or labels, or the name of the measure.
+        InvalidInputError: if the scores in `alternatives` have other clips or labels than
+            `label_scores`, or if `alternatives` contains `measure`.
     """
 
     label_scores: LabelScores
@@ -71,26 +72,26 @@ class ClassificationResult(Displayed):
 
     @property
     def scores(self) -> FloatArray:
-        """Scores, shape (n_clips, n_labels), higher is a better match; rows are `clip_ids`."""
+        """Scores, shape (n_clips, n_labels), higher means a better match; rows are `clip_ids`."""
         return self.label_scores.values
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the columns of `scores`."""
+        """Labels: names of the columns of `scores`."""
         return self.label_scores.labels
 
     @property
     def clip_ids(self) -> tuple[str, ...]:
-        """Names of the rows of `scores`."""
+        """Ids of the scored clips: names of the rows of `scores`."""
         return self.label_scores.clip_ids
 
     @property
     def measures(self) -> dict[str, LabelScores]:
-        """Scores by measure, the selected one first."""
+        """Scores by measure, the selected measure first."""
         return {self.measure: self.label_scores, **self.alternatives}
 
     def ranked_by(self, measure: str) -> "ClassificationResult":
-        """Return the same result with another of its `measures` as `scores`.
+        """Return the result with the scores of another of its `measures` as `scores`.
 
         Raises:
             InvalidInputError: if the result has no such measure.
@@ -117,7 +118,7 @@ class ClassificationResult(Displayed):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of clips, scored clips and failed clips, and with captions "unrecognised" ones."""
+        """Numbers of all, scored and failed clips; with captions also of "unrecognised" clips."""
         n_scored, n_failed = len(self.clip_ids), len(self.failures)
         counts = {"clips": n_scored + n_failed, "scored": n_scored, "failed": n_failed}
         if self.by_captions:
@@ -126,13 +127,13 @@ class ClassificationResult(Displayed):
 
     @property
     def recognised(self) -> frozenset[str]:
-        """Ids of clips with a window in which the model did not abstain; without captions, all."""
+        """Ids of clips in which the model recognised something; all ids if there are no captions."""
         if not self.by_captions:
             return frozenset(self.clip_ids)
         return frozenset(c.clip_id for c in self.captions if not c.abstained)
 
     def captions_by_clip(self) -> dict[str, tuple[Caption, ...]]:
-        """Return the captions of each clip by window, () for a clip without captions."""
+        """Return the captions of each clip, in the order of its windows; () if it has none."""
         captions: dict[str, list[Caption]] = {clip_id: [] for clip_id in self.clip_ids}
         captions |= {failure.clip_id: [] for failure in self.failures}
         for caption in self.captions:
@@ -149,14 +150,15 @@ class ClassificationResult(Displayed):
         """Compare the scores with reference labels.
 
         Args:
-            targets: labels by clip id, or a matrix of shape (n_clips, n_labels) with the rows of
-                `clip_ids`; None takes `truth`.
-            threshold: policy for F1; None leaves F1 out.
-            bootstrap: gives macro means intervals over the groups of clips; None gives none.
+            targets: reference labels by clip id, or a matrix of shape (n_clips, n_labels) with the
+                rows of `clip_ids`; None uses `truth`.
+            threshold: how thresholds for F1 are chosen; None omits F1.
+            bootstrap: how confidence intervals of the macro means are computed (groups of clips are
+                resampled); None omits the intervals.
 
         Raises:
-            InvalidInputError: if targets are missing for a scored clip, have another shape, none of
-                the labels, or a label in another spelling.
+            InvalidInputError: if a scored clip has no targets, the matrix has another shape, none
+                of the labels occurs, or a label has another spelling.
         """
         reference = self.truth if targets is None else targets
         if isinstance(reference, Mapping):
@@ -176,7 +178,7 @@ class ClassificationResult(Displayed):
     def table(self) -> Table:
         """Return one row per scored clip: caption, if any, and the best labels with their scores.
 
-        Labels are not shown for clips in which the model recognised nothing; `scores` has them.
+        For clips in which the model recognised nothing, labels are in `scores`, but not shown.
         """
         return clip_table(self)
 
@@ -213,22 +215,22 @@ class ClassificationResult(Displayed):
         return self.label_scores.of(clip_id)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return one row per scored clip and label, see `LabelScores.to_pandas`."""
+        """Return a data frame with one row per clip and label; see `LabelScores.to_pandas`."""
         return self.label_scores.to_pandas()
 
     def to_text(self, width: int = 0, most: int = 50) -> str:
-        """Return the table, the failures if any, and the summary for a terminal.
+        """Return the table, the failures (if any) and the summary as text for a terminal.
 
         Args:
-            width: columns; 0 takes those of the terminal, or of the variable COLUMNS.
-            most: largest number of rows of a table; a last line counts the rest.
+            width: width in characters; 0 uses the width of the terminal or the variable COLUMNS.
+            most: maximum number of rows of a table; a last line states how many rows are omitted.
         """
         width = width or text_width()
         parts = [table.to_text(width, most) for table in self.displayed()[0] if table.rows]
         return "\n\n".join([*parts, self.summary()])
 
     def to_csv(self) -> str:
-        """Return one row per clip: captions, details, scores of every measure, cause of failure."""
+        """Return CSV with one row per clip: captions, details, scores of every measure, failure."""
         return score_table(self).to_csv()
 
     def to_json(self) -> str:
@@ -237,10 +239,10 @@ class ClassificationResult(Displayed):
 
     @classmethod
     def from_json(cls, text: str) -> "ClassificationResult":
-        """Read the JSON of `to_json`.
+        """Read a result from the JSON that `to_json` returned.
 
         Raises:
-            InvalidInputError: if the text is not such JSON.
+            InvalidInputError: if the text is not the JSON of a result.
         """
         return from_json(cls, text)
 
@@ -252,7 +254,7 @@ class ClassificationResult(Displayed):
             path: the folder, or its `result.json`.
 
         Raises:
-            InvalidInputError: if there is no result, or it is invalid.
+            InvalidInputError: if the file does not exist or is invalid.
         """
         file = Path(path) / RESULT if Path(path).is_dir() else Path(path)
         try:

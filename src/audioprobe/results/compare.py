@@ -1,4 +1,4 @@
-"""Comparison of two classification results of the same clips, label by label."""
+"""Compare two classification results of the same clips, label by label."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,11 +37,13 @@ class LabelComparison:
 
     Attributes:
         label: name of the label.
-        auc: first minus second, by DeLong's test; by a permutation test if clips have groups.
-        holm: p-value corrected for all labels; None if undefined.
-        benjamini_hochberg: p-value that controls the false discovery rate; None if undefined.
-        detectable: the true difference that this test, corrected for all labels, would have
-            detected with 80 % power; None if unknown, or if no p-value can be small enough.
+        auc: AUC of the first minus that of the second result, with DeLong's test; with a
+            permutation test if clips share groups.
+        holm: p-value with Holm's correction for all labels; None if undefined.
+        benjamini_hochberg: p-value with the Benjamini-Hochberg correction (false discovery rate);
+            None if undefined.
+        detectable: the smallest true difference that this test, corrected for all labels, would
+            have detected with 80 % power; None if unknown, or if the test cannot be significant.
     """
 
     label: str
@@ -53,19 +55,21 @@ class LabelComparison:
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Comparison(Displayed):
-    """Difference of two results on the annotated clips that both scored.
+    """Difference of two results on the annotated clips that have scores in both.
 
     Attributes:
-        clip_ids: the compared clips.
-        macro_auc: first minus second, by a permutation test of whole groups, with an interval of
-            paired resamples.
-        best_label: share of clips whose best label is right, first minus second, by McNemar's test,
-            or by sign flips of whole groups. Tied best labels are right if all of them are.
-        labels: one entry per label.
-        left_out: number of clips of either result that are not compared, by reason: "failed in
-            both", "failed in the first", "failed in the second", "only in the first", "only in the
-            second", "not annotated".
-        names: of the two results.
+        clip_ids: ids of the compared clips.
+        macro_auc: macro AUC of the first minus that of the second result, with a permutation test
+            and a confidence interval from paired resamples. Groups of clips are permuted and
+            resampled as a whole.
+        best_label: share of clips whose best label is correct, first minus second, with McNemar's
+            test; with a sign-flip test if clips share groups. Tied best labels count as correct if
+            all of them are correct.
+        labels: one comparison per label.
+        left_out: number of clips that are not compared, by reason: "failed in both", "failed in
+            the first", "failed in the second", "only in the first", "only in the second", "not
+            annotated".
+        names: names of the two results.
     """
 
     clip_ids: tuple[str, ...]
@@ -87,11 +91,11 @@ class Comparison(Displayed):
 
     @property
     def units(self) -> str:
-        """Exchanged units, such as "4 groups" or "22 clips"."""
+        """Number and kind of the statistical units, such as "4 groups" or "22 clips"."""
         return f"{self.macro_auc.n_units} {self.macro_auc.unit}"
 
     def table(self) -> Table:
-        """Return rows for the macro AUC, the best label, and the AUC of each label."""
+        """Return a table with rows for the macro AUC, the best label, and the AUC of each label."""
         rows = [
             _row(
                 "all labels, macro AUC", self.macro_auc, (None, None, self.macro_auc.detectable())
@@ -107,7 +111,7 @@ class Comparison(Displayed):
         return Table(header, tuple(rows), numeric=(2, 3, 4, 5))
 
     def conclusion(self) -> str:
-        """Return whether the macro AUCs differ significantly, and the detectable difference."""
+        """Return a sentence on the significance of the AUC difference, and the detectable one."""
         test = self.macro_auc
         if test.p_value is None or test.difference.value is None:
             return f"The macro AUCs are not compared: {test.name}."
@@ -126,7 +130,7 @@ class Comparison(Displayed):
         return text
 
     def notes(self) -> list[str]:
-        """Return the numbers of compared and left-out clips, and of undefined labels."""
+        """Return sentences on the numbers of compared and left-out clips, and undefined labels."""
         reasons = "; ".join(f"{n} {reason}" for reason, n in self.left_out.items() if n)
         left_out = f"{self.n_left_out} left out{f' ({reasons})' if reasons else ''}"
         notes = [f"{len(self.clip_ids)} clips compared, {left_out}. Exchanged: {self.units}."]
@@ -162,19 +166,19 @@ def compare(
     """Compare two results clip by clip.
 
     Args:
-        first: with the same labels as the second.
-        second: of the same clips, or some of them.
-        truth: reference labels by clip id; None takes those of the results.
-        groups: groups by clip id (site, recorder), exchanged together; None takes those of the
-            results. Clips without one are their own group. If two clips share a group, labels are
-            tested by permutation and the best label by sign flips, because DeLong's and McNemar's
-            tests take clips as independent.
-        names: of the two results, for tables and sentences.
-        seed: of permutations and resamples.
+        first: result with the same labels as `second`.
+        second: result for the same clips, or for some of them.
+        truth: reference labels by clip id; None uses those of the results.
+        groups: group of each clip (site, recorder) by clip id; None uses those of the results. A
+            clip without a group is its own group. If two clips share a group, labels are compared
+            by permutation tests and the best label by a sign-flip test, because DeLong's and
+            McNemar's tests assume that clips are independent.
+        names: names of the two results, for tables and sentences.
+        seed: seed of permutations and resamples.
 
     Raises:
-        InvalidInputError: if labels differ, no annotated clip was scored in both, or a clip has
-            different groups in the results.
+        InvalidInputError: if labels differ, no annotated clip has scores in both results, or a
+            clip has different groups in the results.
     """
     if first.labels != second.labels:
         raise InvalidInputError("The results have other labels: score both against the same list.")
@@ -235,7 +239,7 @@ def _joined_groups(first: ClassificationResult, second: ClassificationResult) ->
 
 
 def _shared_groups(clip_ids: Sequence[str], groups: Mapping[str, str]) -> list[str | None] | None:
-    """The group of each clip; None if no two clips share one."""
+    """Return the group of each clip; None if no two clips share a group."""
     by_id = {nfc(clip_id): group for clip_id, group in groups.items()}
     of_clips = [by_id.get(clip_id) for clip_id in clip_ids]
     sizes = Counter(group for group in of_clips if group is not None)
@@ -245,7 +249,7 @@ def _shared_groups(clip_ids: Sequence[str], groups: Mapping[str, str]) -> list[s
 def _left_out(
     first: ClassificationResult, second: ClassificationResult, annotated: Mapping[str, object]
 ) -> dict[str, int]:
-    """Number of clips that are not compared, by reason."""
+    """Count the clips that are not compared, by reason."""
     scored = [set(result.clip_ids) for result in (first, second)]
     failed = [{f.clip_id for f in result.failures} for result in (first, second)]
     counts: dict[str, int] = dict.fromkeys(_REASONS, 0)
@@ -269,14 +273,14 @@ def _rows(result: ClassificationResult, clip_ids: tuple[str, ...]) -> FloatArray
 
 
 def _best_is_right(targets: BoolArray, scores: FloatArray) -> BoolArray:
-    """Whether the best label of each clip, and all that tie with it, are right."""
+    """Return for each clip whether its best label, and all labels that tie with it, are correct."""
     is_best = scores == scores.max(axis=1, keepdims=True)
     right: BoolArray = ~(is_best & ~targets).any(axis=1)
     return right
 
 
 def _row(name: str, test: PairedTest, numbers: tuple[float | None, ...]) -> tuple[str, ...]:
-    """Cells of a test; `numbers` are both corrected p-values and the detectable difference."""
+    """Return a table row; `numbers` are both corrected p-values and the detectable difference."""
     p_value = _cell(test.p_value)
     if test.p_value is not None:
         p_value += smallest_text(test.smallest_p_value)

@@ -1,4 +1,4 @@
-"""Display of results: a few lines in a shell, tables in a notebook."""
+"""Display results as a few lines in a shell, and as tables in a notebook."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from html import escape
 from audioprobe.io.text_table import Table, text_width
 
 MAX_LINES = 20
-"""Largest number of lines of a `repr`."""
+"""Maximum number of lines of a `repr`."""
 
-_MAX_ROWS = 20  # of a table in a notebook
+_MAX_ROWS = 20  # maximum number of rows of a table in a notebook
 
 
 class Displayed(ABC):
@@ -32,7 +32,7 @@ class Displayed(ABC):
         return "\n".join([*lines, *below])
 
     def _repr_html_(self) -> str:
-        """HTML for notebooks, with all text of users and models escaped."""
+        """Return HTML for notebooks, in which all text of users and models is escaped."""
         tables, sentences = self.displayed()
         parts = [table.to_html(_MAX_ROWS) for table in tables if table.rows]
         return "\n".join([*parts, *(f"<p>{escape(sentence)}</p>" for sentence in sentences)])

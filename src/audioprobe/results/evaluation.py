@@ -1,4 +1,4 @@
-"""Evaluation of label scores against reference labels: per label, and macro means."""
+"""Evaluate label scores against reference labels: metrics per label, and macro means."""
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ from audioprobe.normalization import nfc
 from audioprobe.results.display import Displayed
 from audioprobe.types import BoolArray, Estimate, FloatArray
 
-_SHOWN = 5  # names in a message
+_SHOWN = 5  # maximum number of label names in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelEvaluation:
-    """Metrics of one label; None is undefined, without positives or negatives.
+    """Metrics of one label; a metric is None if there are no positives or no negatives.
 
     Attributes:
         label: name of the label.
         n_positive: number of clips that have the label.
         auc: area under the ROC curve, in [0, 1].
         average_precision: area under the step-wise precision-recall curve, in [0, 1].
-        f1: at `threshold`, in [0, 1]; None also without a threshold policy.
-        threshold: the label is predicted for scores of at least this.
+        f1: F1 at `threshold`, in [0, 1]; None also if there is no threshold policy.
+        threshold: score from which on the label counts as predicted.
     """
 
     label: str
@@ -51,9 +51,9 @@ class Evaluation(Displayed):
 
     Attributes:
         labels: one entry per label, in the order of the scores.
-        n_clips: number of scored clips, all of which are evaluated.
-        n_failed: number of clips without a score, which are in no metric.
-        threshold_policy: name of the threshold policy; None without F1.
+        n_clips: number of scored clips; all of them are evaluated.
+        n_failed: number of clips without scores; they are not in any metric.
+        threshold_policy: name of the threshold policy; None if F1 is not computed.
         auc: macro mean over the labels whose AUC is defined.
         average_precision: macro mean over the labels whose average precision is defined (mAP).
         f1: macro mean over the labels whose F1 is defined.
@@ -68,7 +68,7 @@ class Evaluation(Displayed):
     f1: Estimate
 
     def table(self) -> Table:
-        """Return one row per label and one for the macro means."""
+        """Return a table with one row per label and one row for the macro means."""
         n_metrics = len(self._means())
         rows = [
             (
@@ -134,18 +134,19 @@ def evaluate(
     """Compare scores with targets, label by label.
 
     Args:
-        scores: shape (n_clips, n_labels), finite; higher means "more likely present".
-        targets: shape (n_clips, n_labels), True where the label is present.
-        labels: names of the columns.
-        n_failed: number of clips without a score, which is reported.
-        threshold: policy for F1; None leaves F1 out, because a cosine has no natural threshold.
-        bootstrap: gives the macro means intervals; None gives none. Thresholds are those of all
-            clips in every resample.
-        groups: group of each clip (site, recorder), resampled together; None makes each clip its
-            own group.
+        scores: finite scores, shape (n_clips, n_labels); higher means "more likely present".
+        targets: boolean matrix, shape (n_clips, n_labels): True if the label is present.
+        labels: labels of the columns.
+        n_failed: number of clips without scores; it is only reported.
+        threshold: how thresholds for F1 are chosen; None omits F1, because scores such as cosines
+            have no natural threshold.
+        bootstrap: how confidence intervals of the macro means are computed; None omits them. All
+            resamples use the thresholds of the full set of clips.
+        groups: group of each clip (site, recorder); groups are resampled as a whole. None makes
+            each clip its own group.
 
     Raises:
-        InvalidInputError: if shapes differ, scores are not finite, or there are none.
+        InvalidInputError: if shapes differ, scores are not finite, or there are no scores.
     """
     _check_scores(scores, targets, len(labels), n_failed)
     aucs = per_label(roc_auc, targets, scores)
@@ -191,13 +192,14 @@ def targets_of(
     Ids and labels are compared in Unicode NFC and without surrounding spaces.
 
     Args:
-        truth: reference labels by clip id; may have other clips and labels as well.
-        clip_ids: of the rows.
-        labels: of the columns.
+        truth: reference labels by clip id; it may contain additional clips and labels.
+        clip_ids: clip ids of the rows.
+        labels: labels of the columns.
 
     Raises:
-        InvalidInputError: if a clip is not in `truth`, or its labels are not texts, or spell a
-            column differently ("Crow" and "crow"), because positives would count as negatives.
+        InvalidInputError: if a clip is not in `truth`, if its labels are not texts, or if they
+            differ from a column only in spelling ("Crow" and "crow"), because such positives would
+            count as negatives.
     """
     by_id = {_normalized(clip_id): names for clip_id, names in truth.items()}
     unknown = [clip_id for clip_id in clip_ids if by_id.get(_normalized(clip_id)) is None]
@@ -226,9 +228,9 @@ def check_labels_occur(
     """Raise `InvalidInputError` if the clips have reference labels, but none of `labels`.
 
     Args:
-        targets: shape (n_clips, n_labels).
+        targets: boolean matrix, shape (n_clips, n_labels).
         truth: reference labels of each clip.
-        labels: of the columns.
+        labels: labels of the columns.
     """
     names = sorted({name for of_clip in truth for name in of_clip})
     if targets.any() or not names or not labels:
@@ -259,7 +261,7 @@ def _normalized(name: str) -> str:
 
 
 def _spelling(text: str) -> str:
-    """The text without case, underscores and repeated spaces."""
+    """Return the text in one case, without underscores and repeated spaces."""
     return " ".join(text.casefold().replace("_", " ").split())
 
 

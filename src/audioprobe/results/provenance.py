@@ -1,4 +1,4 @@
-"""Provenance of results: components, options, versions and a digest of the data."""
+"""Record the provenance of results: components, options, versions and a digest of the data."""
 
 import hashlib
 import platform
@@ -26,17 +26,17 @@ _LIBRARIES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a result was computed from.
+    """Origin of a result: components, settings, data and versions.
 
     Attributes:
-        components: models, scorers and other components, by role.
+        components: models, scorers and other components, by role ("model", "scorer").
         options: settings of the study (prompt, windowing, decoding).
-        seed: of everything that samples.
-        data: SHA-256 over the audio that was read, in the order of the clips.
-        versions: of Python and of the libraries that can change a number.
-        created: UTC, ISO 8601.
-        training_clips: ids of the clips that a model was trained on, by model; only for models
-            whose training data are known.
+        seed: seed of all random sampling.
+        data: SHA-256 of the audio that was read, in the order of the clips.
+        versions: versions of Python and of the libraries that can change results.
+        created: time of creation in UTC, ISO 8601.
+        training_clips: ids of the evaluated clips that a model was trained on, by model; only for
+            models whose training data are known.
     """
 
     components: Mapping[str, ComponentInfo]
@@ -62,7 +62,7 @@ def now() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed libraries that can change a number."""
+    """Return the versions of Python and of the installed libraries that can change results."""
     installed = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:

@@ -1,4 +1,4 @@
-"""Label scores of clips, the captions they are computed from, and failed clips."""
+"""Data classes for label scores of clips, captions and failed clips."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_SCORED = "not scored (tokens)"
-"""Key of a caption's details: the number of its tokens beyond the limit of the scorer."""
+"""Key in `Caption.details` for the number of tokens over the limit of the scorer."""
 
 Stage: TypeAlias = Literal["read", "caption", "score"]
 
@@ -24,9 +24,9 @@ class LabelScores:
     """Scores of clips and labels.
 
     Attributes:
-        clip_ids: of the rows, unique.
-        labels: of the columns, unique.
-        values: float64, shape (n_clips, n_labels), finite; higher is a better match.
+        clip_ids: unique clip ids of the rows.
+        labels: unique labels of the columns.
+        values: finite scores, float64, shape (n_clips, n_labels); higher means a better match.
     """
 
     clip_ids: tuple[str, ...]
@@ -44,7 +44,7 @@ class LabelScores:
             raise InvalidInputError("Scores must be finite: list clips without them as failures.")
 
     def best(self, n: int = 1) -> tuple[tuple[tuple[str, float], ...], ...]:
-        """Return the n best labels of each clip with their scores; ties keep the label order."""
+        """Return the n best labels of each clip with their scores; ties are in label order."""
         order = np.argsort(-self.values, axis=1, kind="stable")[:, :n]
         return tuple(
             tuple((self.labels[k], float(row[k])) for k in ranks)
@@ -55,7 +55,7 @@ class LabelScores:
         """Return the scores of a clip by label.
 
         Raises:
-            KeyError: if there is no such clip; suggests a similar one.
+            KeyError: if there is no such clip; the message suggests a similar id.
         """
         if clip_id not in self.clip_ids:
             raise KeyError(f"{clip_id}: no such clip.{did_you_mean(clip_id, self.clip_ids)}")
@@ -63,10 +63,10 @@ class LabelScores:
         return dict(zip(self.labels, row.tolist(), strict=True))
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return one row per clip and label: columns clip, label and score (extra `data`).
+        """Return a data frame with one row per clip and label: columns clip, label and score.
 
         Raises:
-            MissingDependencyError: without pandas.
+            MissingDependencyError: if pandas is not installed (extra `data`).
         """
         n_clips, n_labels = self.values.shape
         frame: pd.DataFrame = optional_import("pandas", "data").DataFrame(
@@ -85,12 +85,12 @@ class Caption:
 
     Attributes:
         clip_id: id of the clip.
-        start: start of the window in the clip, seconds.
-        text: the answer, unchanged.
-        abstained: True if the model answered that it recognises nothing.
-        finish: "length" if the token limit cut the text off.
-        details: further facts about the answer, such as "truncated audio (s)": seconds of the
-            window beyond the model's input.
+        start: start of the window in the clip, in seconds.
+        text: the model's response, unchanged.
+        abstained: whether the model responded that it recognises nothing.
+        finish: "length" if the text was cut off at the token limit.
+        details: further information, such as "truncated audio (s)": the seconds of the window that
+            exceed the model's maximum input length.
     """
 
     clip_id: str
@@ -103,11 +103,11 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A clip without scores, with the cause.
+    """A clip without scores, and the cause.
 
     Attributes:
         clip_id: id of the clip.
-        stage: step that failed: reading the audio, captioning it, or scoring.
+        stage: step that failed, such as reading the audio, captioning or scoring.
         error: class name of the error.
         message: message of the error.
     """

@@ -1,4 +1,4 @@
-"""Tables of classification results: for display, for spreadsheets, and to compare captions."""
+"""Create tables of classification results, for display, spreadsheets and caption comparison."""
 
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from audioprobe.results.classification import ClassificationResult
 
 MISSING = "–"
-"""Cell without a value."""
+"""Text of table cells without a value."""
 
 CAPTION_PREFIX = "Audio caption: "
-"""LTU's prefix of captions. It is part of the text that is scored, but it is not displayed."""
+"""Prefix of LTU's captions, which is scored, but not displayed."""
 
-_SHOWN_LABELS = 3  # more columns do not fit a terminal
+_SHOWN_LABELS = 3  # more columns do not fit into a terminal
 
 
 def remove_common_folder(clip_ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the ids without the folder that all of them share.
+    """Return the ids without their common folder.
 
-    A single id, and ids one of which has no folder, are returned unchanged.
+    If there is only one id, or if any id has no folder, the ids are returned unchanged.
     """
     if len(clip_ids) < 2:
         return tuple(clip_ids)
@@ -40,7 +40,7 @@ def displayed_caption(text: str) -> str:
 
 
 def clip_table(result: "ClassificationResult") -> Table:
-    """Return one row per scored clip: id, caption if the result has captions, and best labels.
+    """Return a table with one row per scored clip: id, caption (if any), and best labels.
 
     Labels are not shown for clips in which the model recognised nothing.
     """
@@ -63,13 +63,13 @@ def clip_table(result: "ClassificationResult") -> Table:
 
 
 def failure_table(result: "ClassificationResult") -> Table:
-    """Return one row per clip without scores."""
+    """Return a table with one row per clip without scores: id, stage and cause of the failure."""
     rows = tuple((f.clip_id, f.stage, f.error, f.message) for f in result.failures)
     return Table(("clip", "stage", "error", "cause"), rows)
 
 
 def summary_sentence(result: "ClassificationResult") -> str:
-    """Return the counts of scored, failed, truncated and training clips, and the pooling."""
+    """Return a sentence with the counts of scored, failed, truncated and training clips."""
     counts, n_captions = result.counts, len(result.captions)
     pooling = result.provenance.options.get("pooling")
     parts = [f"{counts['scored']} of {counts['clips']} clips scored"]
@@ -95,10 +95,10 @@ def summary_sentence(result: "ClassificationResult") -> str:
 
 
 def score_table(result: "ClassificationResult") -> Table:
-    """Return one row per clip with the scores of every measure, for spreadsheets and programs.
+    """Return a table with one row per clip and the scores of every measure, for spreadsheets.
 
-    A failed clip has its cause instead of scores. Columns are named after the labels; those of
-    alternative measures have the measure in brackets.
+    For a failed clip, the table has the cause instead of scores. Columns are named after the
+    labels; column names of alternative measures end with the measure in brackets.
     """
     texts = _caption_columns(result.captions_by_clip()) if result.by_captions else {}
     first, last = ("clip", *texts), ("failed at", "cause")
@@ -120,9 +120,9 @@ def score_table(result: "ClassificationResult") -> Table:
 
 
 def compare_captions(results: Mapping[str, "ClassificationResult"]) -> Table:
-    """Return one row per clip: its reference labels, if any are known, and each model's caption.
+    """Return a table with one row per clip: reference labels, if known, and each model's caption.
 
-    A clip that a model failed on has the cause in place of the caption.
+    If a model failed on a clip, the table has the cause instead of the caption.
 
     Args:
         results: results of the same clips, by name of the model.
@@ -147,7 +147,7 @@ def compare_captions(results: Mapping[str, "ClassificationResult"]) -> Table:
 
 
 def _caption_cell(captions: Sequence[Caption]) -> str:
-    """The first caption in which something was recognised, and the number of other windows."""
+    """Return the first caption in which something was recognised, and the number of the others."""
     first = min(captions, key=lambda caption: (caption.abstained, caption.start))
     more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
     return displayed_caption(first.text) + more
@@ -162,7 +162,7 @@ def _joined_captions(result: "ClassificationResult") -> dict[str, str]:
 
 
 def _caption_columns(captions: Mapping[str, Sequence[Caption]]) -> dict[str, dict[str, str]]:
-    """Columns "caption" and, if any caption has details, "details"; windows joined by " | "."""
+    """Return the columns "caption" and (if any) "details", with windows joined by " | "."""
 
     def joined(windows: Sequence[str]) -> str:
         return " | ".join(windows) if any(windows) else ""
@@ -176,7 +176,7 @@ def _caption_columns(captions: Mapping[str, Sequence[Caption]]) -> dict[str, dic
 
 
 def _unique_names(result: "ClassificationResult", reserved: Sequence[str]) -> list[str]:
-    """Column names of all measures, prefixed with "label " until they differ."""
+    """Return column names for all measures; "label " is prefixed until no name is reserved."""
     alternatives: Mapping[str, LabelScores] = result.alternatives
     names: list[str] = []
     used = set(reserved)

@@ -1,6 +1,6 @@
-"""Scorers of captions against labels; `embedding` and `keyword` are registered backends.
+"""Scorers, which compare captions with labels; `embedding` and `keyword` are backends.
 
-`caption_quality` compares captions with references, `ltu` has the rules of LTU's own evaluation.
+`caption_quality` compares captions with references; `ltu` contains the rules of LTU's evaluation.
 """
 
 __all__: list[str] = []

@@ -1,9 +1,9 @@
-"""Similarity of captions with human references.
+"""Compute the similarity of captions with human references.
 
 The measure is the first half of FENSE (Zhou et al. 2022): the mean cosine of sentence embeddings of
 a caption and its references. The second half, a detector of fluency errors, is left out because its
-weights come from a hub. Metrics that count words, such as CIDEr or SPICE, need Java or reward the
-right phrases for the wrong sources.
+weights must be downloaded. Word-based metrics, such as CIDEr or SPICE, need Java or give high
+scores to captions with common phrases but wrong sound sources.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -25,11 +25,11 @@ class CaptionQuality:
     """Similarity of captions with their references.
 
     Attributes:
-        similarity: mean over clips, in [-1, 1], with its confidence interval.
-        chance: the same with the references of the next clip: the similarity of unrelated captions;
-            None for a single clip.
-        by_clip: similarity of each clip.
-        missing: clips with references and without a caption, which are in neither mean.
+        similarity: mean similarity over clips, in [-1, 1], with its confidence interval.
+        chance: mean similarity of each caption with the references of the next clip, as a baseline
+            of unrelated captions; None for a single clip.
+        by_clip: similarity by clip id.
+        missing: ids of clips that have references but no caption; they are in neither mean.
     """
 
     similarity: Estimate
@@ -46,17 +46,18 @@ def caption_quality(
     bootstrap: Bootstrap | None = None,
     groups: Mapping[str, Hashable] | None = None,
 ) -> CaptionQuality:
-    """Compare captions with references.
+    """Compute the similarity of captions with references.
 
     Args:
-        captions: of a model, by clip.
-        references: one or more human captions, by clip.
-        embedder: of sentences.
-        bootstrap: of the confidence intervals; None is the default bootstrap.
-        groups: of clips, resampled together.
+        captions: captions of a model, by clip id.
+        references: one or more human captions, by clip id.
+        embedder: embedder of sentences.
+        bootstrap: how confidence intervals are computed; None uses the default settings.
+        groups: group of each clip (such as its site), by clip id; groups are resampled as a whole.
 
     Raises:
-        InvalidInputError: if no clip has both, or a clip has no reference.
+        InvalidInputError: if no clip has both a caption and references, or if a list of references
+            is empty.
     """
     empty = [clip for clip, texts in references.items() if not texts or isinstance(texts, str)]
     if empty:

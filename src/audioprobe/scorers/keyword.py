@@ -1,4 +1,4 @@
-"""Keyword baseline: share of a label's words that are in the caption."""
+"""Score captions by keywords (a baseline): the share of a label's words in the caption."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 
 class KeywordScorer:
-    """Share of a label's words that are in the caption, in [0, 1]; the best of its synonyms.
+    """Scorer that returns the share of a label's words that are in the caption, in [0, 1].
 
-    Words are compared without case and number: "crow" is in "Crows call.", but not in "a crowd". A
-    score of 1 means that all words of the label are in the caption, in any order. Negation is
-    ignored: "no rain" contains "rain".
+    If a label has synonyms, the name with the highest share counts. Case and plural are ignored:
+    "crow" is in "Crows call.", but not in "a crowd". A score of 1 means that all words of the label
+    are in the caption, in any order. Negation is ignored: "no rain" contains "rain".
 
     Args:
         synonyms: alternative names by label.
@@ -33,15 +33,15 @@ class KeywordScorer:
 
     @property
     def info(self) -> ComponentInfo:
-        """Synonyms, one option per label."""
+        """Name of the scorer and its synonyms, one option per label."""
         return ComponentInfo("scorer", "KeywordScorer", "1", self._synonyms)
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
         """Return the shares of words, float64 in [0, 1], shape (n_captions, n_labels).
 
         Raises:
-            InvalidInputError: for empty or repeated labels, a label without a word, or empty
-                captions.
+            InvalidInputError: if a label is empty, repeated or without a word, or if a caption is
+                empty.
         """
         captions, labels = checked_captions(captions), checked_labels(labels)
         variants = [self._variants(label) for label in labels]
@@ -52,7 +52,7 @@ class KeywordScorer:
         return np.array(rows, dtype=np.float64).reshape(len(captions), len(labels))
 
     def _variants(self, label: str) -> list[list[frozenset[str]]]:
-        """The words of each name of the label that has any."""
+        """Return the words of the label and of each synonym; names without words are left out."""
         names = label_variants(label, self._synonyms)
         variants = [words for name in names if (words := _words(name))]
         if not variants:
@@ -64,12 +64,12 @@ class KeywordScorer:
 
 
 def _words(text: str) -> list[frozenset[str]]:
-    """The words of a text, each as the set of its possible singular forms."""
+    """Return the words of a text, each as the set of its possible singular forms."""
     return [_forms(word) for word in _WORD.findall(text.casefold())]
 
 
 def _forms(word: str) -> frozenset[str]:
-    """The word without possessive, and the English words that it may be the plural of."""
+    """Return the word without possessive, and the English words that it may be the plural of."""
     word = word.removesuffix("'s")
     forms = {word}
     if word.endswith("s") and not word.endswith(("ss", "us", "is")):

@@ -1,16 +1,18 @@
-r"""Text rules of LTU's own evaluation, to reproduce its published numbers.
+r"""Apply the text rules of LTU's own evaluation scripts, to reproduce its published results.
 
 Ten scripts (`eval_esc.py`, `eval_as.py`, ...) of the LTU repository, commit 2002aad, differ in how
-they cut captions and format labels. Their rules are kept here as data; none is a default elsewhere:
+they cut captions and format labels. This module contains the rules as data; a recipe is the set of
+rules of one script. No recipe is a default in audioprobe.
 
 - esc: the text before the *last* colon is removed: "Speech: a man speaks" loses "Speech".
 - as, fsd50k, vggsound: the two characters after the marker "Audio caption" are removed; without the
   marker, the first two *letters* are ("Sneezing" becomes "eezing").
-- bj, dcase, tut, vs: one character after the last colon is removed in the same way.
+- bj, dcase, tut, vs: the text up to the last colon and one more character are removed; without a
+  colon, only the first character is.
 - Quotation marks are removed in some scripts and kept in others; the full stop is always embedded.
-- The mode "max" starts from zero, so negative cosines become 0. text-embedding-ada-002 has none;
-  local models do, and ranks tie.
-- Empty captions are embedded as the bare prefix.
+- The mode "max" starts from zero, so negative cosines become 0 and tie. This does not occur with
+  text-embedding-ada-002, whose cosines are positive, but with local models.
+- For empty captions, the prefix alone is embedded.
 """
 
 from collections.abc import Callable
@@ -25,12 +27,12 @@ PREFIX = "sound of "
 
 @dataclass(frozen=True, slots=True)
 class LTURecipe:
-    """Text rules of one script.
+    """Text rules of one evaluation script of LTU.
 
     Attributes:
-        caption_text: model output to embedded text.
-        label_text: class name, as in the class table of the script, to embedded text.
-        truth: reference answer to class names.
+        caption_text: function from the model's output to the text that is embedded.
+        label_text: function from a class name (in the script's spelling) to the embedded text.
+        truth: function from a reference answer to class names.
         clips_negatives: whether negative scores become 0 (mode "max").
     """
 
@@ -52,7 +54,7 @@ def pool_ltu_scores(
             the cosines).
 
     Returns:
-        Shape (n_labels,).
+        Scores of shape (n_labels,).
     """
     units = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (text_vectors, label_vectors)]
     cosines = units[0] @ units[1].T
@@ -81,7 +83,7 @@ def _label(underscore: str) -> Callable[[str], str]:
 
 
 def _one_class(removed: str = "", underscore: str = "_") -> Callable[[str], tuple[str, ...]]:
-    """A reference with one class name, without some characters."""
+    """Return a function from a reference answer with one class name to a tuple of this name."""
     table = str.maketrans({**dict.fromkeys(removed, ""), "_": underscore})
     return lambda reference: (_after_last_colon(reference).translate(table),)
 

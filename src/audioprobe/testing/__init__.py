@@ -1,8 +1,8 @@
-"""Checks of the protocols, for the tests of any backend.
+"""Check that models, scorers and data sets follow their protocols; for tests of any backend.
 
-Each check calls a component as the library does and raises `ContractError` with the violated rule.
-The checks use short synthetic sounds and texts, and require what every study relies on: one result
-per item, in order, and the same result alone and in a batch.
+Each check calls a component as the library does, and raises `ContractError` with the violated rule.
+The checks use short synthetic sounds and texts. They require one result per item, in order, and
+the same result for an item alone and in a batch.
 """
 
 from audioprobe.testing.audio_models import (

@@ -1,4 +1,4 @@
-"""Checks of components that process audio: encoders and language models."""
+"""Check components that process audio: encoders, taggers and language models."""
 
 import math
 import operator
@@ -25,7 +25,7 @@ TEXT_QUESTIONS = ("Is a crow a bird?", "What is rain?", "Name an animal.")
 
 
 def check_encoder(encoder: AudioEncoder) -> None:
-    """Check that there is one (n_frames, width) array per waveform, independent of the others."""
+    """Check that an encoder returns one (n_frames, width) array per waveform, in order."""
     check_info(encoder, "encoder")
     arrays = check_stream("encode", encoder.encode, example_sounds(), close)
     for array in arrays:
@@ -35,7 +35,7 @@ def check_encoder(encoder: AudioEncoder) -> None:
 
 
 def check_tagger(tagger: Tagger) -> None:
-    """Check unique labels, a phrase for each, and probabilities in [0, 1]."""
+    """Check that a tagger has unique labels with one phrase each, and probabilities in [0, 1]."""
     check_info(tagger, "encoder")
     n_labels = len(tagger.labels)
     require(len(set(tagger.labels)) == n_labels > 0, "labels: at least one, all different")
@@ -48,7 +48,7 @@ def check_tagger(tagger: Tagger) -> None:
 
 
 def check_joint_encoder(encoder: JointEncoder) -> None:
-    """Check that there is one vector per sound and per text, all of one width."""
+    """Check that a joint encoder returns one vector per sound and text, all of the same width."""
     check_info(encoder, "encoder")
     sounds = check_stream("embed_audio", encoder.embed_audio, example_sounds(), close)
     texts = check_vectors("embed_texts", encoder.embed_texts)
@@ -64,11 +64,11 @@ def check_joint_encoder(encoder: JointEncoder) -> None:
 
 
 def check_language_model(model: LanguageModel, *, with_sound: bool = True) -> None:
-    """Check that there is one response per prompt, in order, independent of the others.
+    """Check that a model returns one response per prompt, in order, independent of other prompts.
 
     Args:
-        model: a model that is greedy by default.
-        with_sound: whether it accepts audio; a text model must refuse it.
+        model: a model whose default decoding is greedy.
+        with_sound: whether the model accepts audio; if False, it must reject prompts with audio.
     """
     check_info(model, "language_model")
     sounds = example_sounds()
@@ -87,7 +87,7 @@ def check_language_model(model: LanguageModel, *, with_sound: bool = True) -> No
 
 
 def check_likelihood_model(model: LikelihoodModel, *, with_sound: bool = True) -> None:
-    """Check a language model, and that log-likelihoods do not depend on other prompts."""
+    """Check a language model and its log-likelihoods, which must not depend on other prompts."""
     check_language_model(model, with_sound=with_sound)
     sound = example_sounds()[0] if with_sound else None
     prompts = [Prompt(QUESTION, sound), Prompt("What makes this sound?", sound)]

@@ -1,4 +1,4 @@
-"""Rules that several checks share."""
+"""Rules that several checks of `audioprobe.testing` share."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -15,17 +15,17 @@ Result = TypeVar("Result")
 
 TEXTS = ("a crow calls", "rain on a tin roof", "a dog barks", "a crow calls", "wind {} 100%")
 _TOLERANCE = 1e-4  # above the float32 rounding between different batch shapes
-_MAX_LOOK_AHEAD = 256  # items: more than a reasonable batch, fewer than a data set
+_MAX_LOOK_AHEAD = 256  # number of items: more than a reasonable batch, fewer than a data set
 
 
 def require(holds: bool, rule: str) -> None:
-    """Raise `ContractError` with the rule unless it holds."""
+    """Raise `ContractError` with the rule if `holds` is False."""
     if not holds:
         raise ContractError(f"Contract violated: {rule}.")
 
 
 def example_sounds() -> tuple[Waveform, ...]:
-    """Return deterministic tones with noise of several rates and lengths, 0.5 to 4 s."""
+    """Return deterministic tones with noise, at several sample rates, 0.5 to 4 s long."""
     random = np.random.default_rng(0)
     shapes = ((16_000, 1.0), (48_000, 0.5), (22_050, 4.0), (8_000, 2.0))
     sounds = []
@@ -38,7 +38,7 @@ def example_sounds() -> tuple[Waveform, ...]:
 
 
 def check_info(component: Component, kind: str) -> None:
-    """Check that `info` is serialisable, constant, and of this kind."""
+    """Check that `component.info` is serialisable, is constant, and has the given kind."""
     info = component.info
     require(isinstance(info, ComponentInfo), "info is a ComponentInfo")
     require(info.kind == kind, f"info.kind is {kind!r}, got {info.kind!r}")
@@ -56,7 +56,7 @@ def check_stream(
     """Check that results are complete, in order, repeatable and independent of other items."""
     try:
         results = list(transform(iter(items)))
-    except InvalidInputError as error:  # NaN among the numbers of a model, for example
+    except InvalidInputError as error:  # for example, NaN in the output of a model
         message = f"Contract violated: {name}: a result for every item, got: {error}"
         raise ContractError(message) from error
     require(len(results) == len(items), f"{name}: one result per item")
@@ -90,7 +90,7 @@ def check_laziness(
 
 
 def check_array(array: FloatArray, name: str, n_dimensions: int) -> None:
-    """Check that this is a finite, non-empty float array with so many dimensions."""
+    """Check that an array is finite, not empty, of a float type, and has `n_dimensions`."""
     require(isinstance(array, np.ndarray), f"{name}: returns numpy arrays")
     require(array.ndim == n_dimensions, f"{name}: {n_dimensions} dimensions, got {array.ndim}")
     require(array.dtype.kind == "f", f"{name}: floating point, got {array.dtype}")
@@ -99,7 +99,7 @@ def check_array(array: FloatArray, name: str, n_dimensions: int) -> None:
 
 
 def check_refusal(call: Callable[[], object], error: type[Exception], rule: str) -> None:
-    """Check that the call raises this error and no other."""
+    """Check that the call raises the given error and no other error."""
     try:
         call()
     except error:
@@ -110,7 +110,7 @@ def check_refusal(call: Callable[[], object], error: type[Exception], rule: str)
 
 
 def check_vectors(name: str, embed: Callable[[Sequence[str]], FloatArray]) -> FloatArray:
-    """Check a function that embeds texts, and return the vectors of `TEXTS`."""
+    """Check a function that embeds texts, and return its embeddings of `TEXTS`."""
     vectors = np.asarray(embed(TEXTS))
     check_array(vectors, name, n_dimensions=2)
     require(len(vectors) == len(TEXTS), f"{name}: one vector per text")
@@ -123,7 +123,7 @@ def check_vectors(name: str, embed: Callable[[Sequence[str]], FloatArray]) -> Fl
 
 
 def close(a: FloatArray, b: FloatArray) -> bool:
-    """Return whether arrays are equal within float32 rounding; NaN equals NaN."""
+    """Return whether two arrays are equal within float32 rounding; NaN equals NaN."""
     return a.shape == b.shape and bool(np.allclose(a, b, atol=_TOLERANCE, rtol=0, equal_nan=True))
 
 

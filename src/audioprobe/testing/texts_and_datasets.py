@@ -1,4 +1,4 @@
-"""Checks of embedders, scorers and data sets."""
+"""Check text embedders, scorers and data sets."""
 
 from functools import partial
 
@@ -18,13 +18,13 @@ from audioprobe.testing.rules import (
 
 
 def check_embedder(embedder: TextEmbedder) -> None:
-    """Check that there is one finite vector per text, in order, independent of the others."""
+    """Check that an embedder returns one finite vector per text, in order."""
     check_info(embedder, "embedder")
     check_vectors("embed", embedder.embed)
 
 
 def check_scorer(scorer: Scorer) -> None:
-    """Check that scores are finite, of shape (n_captions, n_labels), and independent by caption."""
+    """Check that scores are finite, (n_captions, n_labels), and independent of other captions."""
     check_info(scorer, "scorer")
     labels = ("crow", "rain", "dog")
     scores = np.asarray(scorer.score(TEXTS, labels))
@@ -45,7 +45,7 @@ def check_scorer(scorer: Scorer) -> None:
 
 
 def check_dataset(dataset: Dataset) -> None:
-    """Check unique ids, known labels, and that no group is in two splits."""
+    """Check that clip ids are unique, labels are known, and no group is in two splits."""
     check_info(dataset, "dataset")
     known = set(dataset.labels)
     require(len(known) == len(dataset.labels) > 0, "labels: at least one, all different")
