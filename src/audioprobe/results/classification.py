@@ -127,7 +127,7 @@ class ClassificationResult(Displayed):
 
     @property
     def recognised(self) -> frozenset[str]:
-        """Ids of clips in which the model recognised something; all ids if there are no captions."""
+        """Ids of clips in which the model recognised something; all ids without captions."""
         if not self.by_captions:
             return frozenset(self.clip_ids)
         return frozenset(c.clip_id for c in self.captions if not c.abstained)
