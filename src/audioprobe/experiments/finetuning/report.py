@@ -209,8 +209,7 @@ def _transfer(summary: StudySummary) -> list[Item]:
     items: list[Item] = [_matrix([change for change, _ in summary.transfer], caption)]
     controls = [control for _, control in summary.transfer if control is not None]
     if controls:
-        caption = f"The same minus the control ({CONTROL} answers)."
-        items.append(_matrix(controls, caption))
+        items.append(_matrix(controls, f"Difference from the control ({CONTROL} answers)."))
     return [*items, DataGrid("All differences", transfer_table(summary))]
 
 
@@ -234,9 +233,7 @@ def _training(summary: StudySummary) -> list[Item]:
         curves.setdefault(str(level), []).append([float(np.mean(row.value)) for row in rows])
     if not curves:
         return []
-    caption = (
-        "Loss of every step by trainable modules: runs as thin lines, their mean as thick one."
-    )
+    caption = "Loss of every step, by trainable modules. Thin lines: runs; thick line: their mean."
     return [Drawing(to_svg(lines(curves, "step", "loss, nats", first=1), caption), caption)]
 
 
@@ -251,8 +248,8 @@ def _drift(summary: StudySummary) -> list[Item]:
             curves.setdefault(str(strategy[0]), []).append([float(value) for value in values])
         caption = (
             f"Similarity of the hidden states ({measure.split()[1]} inputs) with those before "
-            "fine-tuning, by layer and trainable modules: strategies as thin lines, their mean as "
-            "thick one. 1 is unchanged; layer 0 are the embeddings."
+            "fine-tuning, by layer and trainable modules. Thin lines: strategies; thick line: their "
+            "mean. 1 means unchanged; layer 0 is the embedding layer."
         )
         figure = lines(curves, "layer", f"CKA with before, {measure.split()[1]}")
         items.append(Drawing(to_svg(figure, caption), caption))
@@ -276,8 +273,7 @@ _CONCLUSIONS = (
 _BEFORE = "Intervals resample clips, passages, or concepts with all their questions."
 _GAIN = (
     "After minus before fine-tuning, on the same items, mean over seeds; lines mark no change. "
-    "Intervals resample items, not seeds or models. p-values are not corrected for the number of "
-    "strategies."
+    "Intervals resample items, not seeds or models. p-values are not corrected for multiple tests."
 )
 _ABLATIONS = (
     "Strategies that differ in one factor, on the same items and seeds; the line marks no "
@@ -299,6 +295,6 @@ _TRANSFER = (
     "evaluated in both. Intervals resample concepts; p-values are not corrected."
 )
 _DRIFT = (
-    "Change of weights relative to their norm, and linear CKA of hidden states with those before. "
-    "Rank correlations are over runs; their intervals resample strategies."
+    "Change of weights relative to their norm, and linear CKA (a similarity from 0 to 1) of hidden "
+    "states with those before. Intervals of the rank correlations over runs resample strategies."
 )
