@@ -1,4 +1,4 @@
-"""The command line."""
+"""Command-line interface."""
 
 # Importing a module adds its commands to the app.
 from audioprobe.cli import (

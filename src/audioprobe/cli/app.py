@@ -13,10 +13,10 @@ from audioprobe.cli.console import note
 from audioprobe.errors import AudioProbeError
 from audioprobe.library_notices import hide_kernel_notice
 
-EXIT_FAILED = 1  # the command finished, but has no result
-EXIT_REFUSED = 2  # invalid input or installation
-EXIT_INTERRUPTED = 130  # as shells report Ctrl-C
-EXIT_PIPE = 141  # as shells report a closed pipe
+EXIT_FAILED = 1  # the command finished, but there is no result
+EXIT_REFUSED = 2  # the input or the installation is invalid
+EXIT_INTERRUPTED = 130  # the value that shells return after Ctrl-C
+EXIT_PIPE = 141  # the value that shells return after a closed pipe
 
 app = App(
     name="audioprobe",
@@ -28,7 +28,7 @@ app = App(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit; expected errors are one line on standard error."""
+    """Run a command and exit; an expected error is printed as one line on standard error."""
     _replace_closed_streams()
     hide_kernel_notice()
     status: object = 0
@@ -53,13 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def shipped(package: str, folder: str) -> tuple[str, ...]:
-    """Return the names of the configs in a folder of a package without importing it."""
+    """Return the names of the shipped configs in a folder, without importing the package."""
     configs = Path(__file__).parents[1].joinpath(*package.split(".")[1:], folder)
     return tuple(sorted(path.stem for path in configs.glob("*.toml")))
 
 
 def _replace_closed_streams() -> None:
-    """Replace streams that are closed (`>&-`) by the null device."""
+    """Replace closed standard streams (`>&-`) by the null device."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             null = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
@@ -67,7 +67,7 @@ def _replace_closed_streams() -> None:
 
 
 def _discard_unwritten_output() -> None:
-    """Discard output that cannot be written, so that the final flush of Python does not fail."""
+    """Discard output that cannot be written; otherwise Python's final flush would fail."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -78,7 +78,7 @@ def _discard_unwritten_output() -> None:
 
 
 def _dash_hint(error: CycloptsError, arguments: Sequence[str] | None) -> str:
-    """Return a hint if a file name that begins with "-" was parsed as an option."""
+    """Return a hint if a file name that begins with "-" was parsed as an option, else ""."""
     given = sys.argv[1:] if arguments is None else arguments
     for word in given:
         is_file = "." in word or Path(word).exists()

@@ -1,4 +1,4 @@
-"""The command that lists and describes backends."""
+"""Command that lists and describes backends (models, scorers and data sets)."""
 
 import inspect
 import os
@@ -29,8 +29,8 @@ def backends(
 ) -> int:
     """List the installed backends and their requirements, or describe one.
 
-    The name of a backend is NAME, or NAME:ARGUMENT with its first argument, such as ltu:mini or
-    tag-captioner:birdnet.
+    A backend is a component that a config can name: a model, a scorer or a data set. Its name is
+    NAME or NAME:ARGUMENT, where ARGUMENT is the first argument, such as ltu:mini.
 
     Example: audioprobe backends manifest
     """
@@ -73,7 +73,7 @@ def _default(parameter: inspect.Parameter) -> str:
 
 
 def _state(backend: Backend) -> str:
-    """Return what a backend still needs, or "ready"."""
+    """Return "ready", or what is missing before the backend can be used."""
     from audioprobe.weights import DEFAULT_WEIGHTS, find
 
     if backend.install:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "ltu:mini"
 PEER = "tag-captioner:birdnet"
 DEFAULT_SCORER = "embedding"
-_LABEL_FILES = (".txt", ".csv", ".tsv")  # endings of files, not of labels
+_LABEL_FILES = (".txt", ".csv", ".tsv")  # no label ends with these
 
 ModelOption = Annotated[
     str, Parameter(help="Language model: NAME or NAME:ARGUMENT, see `backends`.")
@@ -138,7 +138,7 @@ def demo(
 
 
 def _peer(name: str | None, model: str) -> str | None:
-    """Return the second model: by default BirdNET, if installed and not the first one."""
+    """Return the name of the second model, by default BirdNET if installed; None if none."""
     if name is not None:
         return name
     ready = {backend.name for backend in available() if not backend.install}
@@ -154,7 +154,7 @@ def _classified(
     output: Output,
     config: dict[str, Any],
 ) -> "list[ClassificationResult]":
-    """Classify with each model; captions are stored in, and reused from, the output folder."""
+    """Return the result of each model; captions in the output folder are reused."""
     from audioprobe.classification.caption import CaptionClassifier
     from audioprobe.experiments.run_metadata import audio_digests, clip_digests
     from audioprobe.io.json_codec import to_json
@@ -182,7 +182,7 @@ def _classified(
 
 
 def _expanded(sounds: Sequence[str]) -> list[str]:
-    """Expand quoted patterns such as "*.wav"."""
+    """Return the paths with patterns such as "*.wav" expanded."""
     paths: list[str] = []
     for sound in sounds:
         if Path(sound).exists() or not glob.has_magic(sound):
@@ -209,7 +209,7 @@ def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
 
 
 def _refuse_file_name(label: str) -> None:
-    """Refuse a label that is the name of a file."""
+    """Raise if a label is the name of a file."""
     suffix = Path(label).suffix.lower()
     if suffix in _LABEL_FILES or (suffix and _is_file(label)):
         raise InvalidInputError(

@@ -1,4 +1,4 @@
-"""Output of commands."""
+"""Write the output of commands to standard output and standard error."""
 
 import sys
 from contextlib import suppress
@@ -14,13 +14,13 @@ def terminal_width() -> int:
 
 
 def write(text: str) -> None:
-    """Write a text and a line break to standard output and flush it.
+    """Write a text and a line break to standard output, and flush the stream.
 
     Characters that the terminal cannot encode are written as escapes.
 
     Raises:
         BrokenPipeError: if the reader closed the pipe.
-        OSError: if it cannot be written for another reason, such as a full disk.
+        OSError: if writing fails for another reason, such as a full disk.
     """
     encoding = sys.stdout.encoding or "utf-8"
     try:

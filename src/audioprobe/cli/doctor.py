@@ -1,4 +1,4 @@
-"""Checks of the environment, with advice for each problem."""
+"""Check the environment, with advice for each problem."""
 
 import os
 import platform
@@ -29,13 +29,13 @@ _TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentCheck:
-    """One line of the report.
+    """Result of one check: a line of the report.
 
     Attributes:
         subject: what was checked.
-        state: "ok"; "note" is information; "problem" prevents the demo from running.
+        state: "ok", "note" (information) or "problem" (the demo cannot run).
         status: the state as text.
-        advice: what to do; may be empty.
+        advice: what the user can do; "" if nothing.
     """
 
     subject: str
@@ -95,14 +95,14 @@ def _memory() -> EnvironmentCheck:
 
 
 def _gibibytes() -> float | None:
-    """Return the memory of the machine in GiB, None if unknown."""
+    """Return the memory of the machine in GiB; None if unknown."""
     if not hasattr(os, "sysconf") or sys.platform == "darwin":
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
 def _mini(weights: Sequence[EnvironmentCheck], paths: Sequence[str]) -> Iterator[EnvironmentCheck]:
-    """Check the default model, whose language model comes separately, and its training data."""
+    """Yield checks of the default model, its language model and its training data."""
     data = TrainingData.from_csv(MINI / TRAINING_DATA, MINI.name)
     status = f"{MINI}; {len(data.recordings)} recordings that it was trained on are known"
     base = next(check for check in weights if check.subject == f"weights {MINI_BASE}")
@@ -124,7 +124,7 @@ def _mini(weights: Sequence[EnvironmentCheck], paths: Sequence[str]) -> Iterator
 
 
 def _large_models() -> EnvironmentCheck:
-    """List the published LTUs that fit into memory; their weights are not on a hub."""
+    """Return a note about the published LTUs that fit into memory; no hub has their weights."""
     place, available_gib = _room()
     entries = []
     for ltu in PUBLISHED:
@@ -137,7 +137,7 @@ def _large_models() -> EnvironmentCheck:
 
 
 def _room() -> tuple[str, float]:
-    """Return where a model would be loaded, and the memory in GiB; 0 if unknown."""
+    """Return where a model would be loaded, and the size of this memory in GiB (0 if unknown)."""
     try:
         import torch
     except (ImportError, OSError):  # reported by _accelerator

@@ -1,4 +1,4 @@
-"""Commands that convert checkpoints and check the installation."""
+"""Commands that convert a checkpoint, and check the installation."""
 
 import textwrap
 from pathlib import Path
@@ -72,7 +72,7 @@ def doctor(
 
 
 def _wrapped(lead: str, text: str) -> str:
-    """Wrap a text at spaces only, so that paths and commands can be copied."""
+    """Return a text wrapped at spaces only, so that paths and commands can be copied."""
     return textwrap.fill(
         printable(text),
         terminal_width(),

@@ -1,4 +1,4 @@
-"""How the commands `run` and `report` handle fine-tuning studies."""
+"""Fine-tuning studies in the commands `run` and `report`."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,11 +18,11 @@ def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: 
     """Run or continue a fine-tuning study.
 
     Args:
-        text: of the configuration.
+        text: text of the configuration.
         source: path of the configuration, for messages and titles.
         folder: output folder.
-        n_workers: parallel training runs.
-        dry_run: only list the training runs.
+        n_workers: number of parallel training runs.
+        dry_run: whether to only list the training runs.
     """
     from audioprobe.experiments.finetuning.config import parse_study
     from audioprobe.experiments.finetuning.run import FinetuningRun
@@ -43,9 +43,9 @@ def report_study(folder: Path, name: str, out: Path | None = None) -> int:
     """Write and print the results of a study from its folder.
 
     Args:
-        folder: of the study; incomplete studies are reported with the runs finished so far.
+        folder: folder of the study. Incomplete studies are reported with the runs finished so far.
         name: part of the report's title.
-        out: output folder; None takes `folder`.
+        out: output folder; None uses `folder`.
     """
     from audioprobe.experiments.finetuning.conclusions import conclusions_table
     from audioprobe.experiments.finetuning.outputs import REPORT, write_outcome
@@ -63,7 +63,7 @@ def report_study(folder: Path, name: str, out: Path | None = None) -> int:
 
 
 def _list_runs(prepared: "FinetuningRun") -> None:
-    """Print all configurations, and the size of their data."""
+    """Print the names of all training runs and the size of their data."""
     materials = prepared.materials
     for name, clips in materials.clips.items():
         n_labels = len({label for clip in clips for label in clip.labels or ()})

@@ -1,4 +1,4 @@
-"""Output of a classification: files first, then standard output."""
+"""Write the output of a classification: first files, then standard output."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,25 +14,25 @@ from audioprobe.io.run_folder import CONFIG, MANIFEST, AudioDigests, RunFolder, 
 if TYPE_CHECKING:
     from audioprobe.results import ClassificationResult
 
-RESULT_FILES = ("result.json", "scores.csv")  # those of `ClassificationResult.save`
+RESULT_FILES = ("result.json", "scores.csv")  # written by `ClassificationResult.save`
 KINDS = ("classify", "demo")
-"""Kinds of the configs that these commands write into a folder."""
+"""Values of `kind` in the configs that these commands write into a folder."""
 
 _ADVICE = "Choose another folder, or pass --overwrite to replace its content."
 
 
 class Output:
-    """Destinations of a result, checked before the clips are captioned.
+    """Destinations of a result; they are checked before the clips are captioned.
 
     Args:
-        out: folder for the result and the responses; None writes none.
-        plot: file to draw into; None draws none.
+        out: folder for the result and the responses; None if no folder is written.
+        plot: file for a plot of the scores; None if no plot is drawn.
         as_json: whether the result is printed as JSON.
         overwrite: whether another result in the folder may be replaced.
 
     Raises:
-        InvalidInputError: if a folder or file cannot be written, or the folder holds something
-            else that would be overwritten.
+        InvalidInputError: if a folder or file cannot be written, or the folder contains other files
+            that would be overwritten.
     """
 
     def __init__(
@@ -53,18 +53,18 @@ class Output:
         pinned: Callable[[], Mapping[str, object]],
         sounds: AudioDigests,
     ) -> Iterator[RunFolder | None]:
-        """Lock the folder while clips are captioned.
+        """Lock the output folder while clips are captioned (a context manager).
 
         Args:
             config: arguments of the command, as TOML data.
-            pinned: what else the result depends on, as JSON data.
+            pinned: function that returns everything else that the result depends on, as JSON data.
             sounds: digests of the audio.
 
         Yields:
-            None without a folder.
+            The folder; None if there is no output folder.
 
         Raises:
-            InvalidInputError: if the folder holds another result.
+            InvalidInputError: if the folder contains another result.
         """
         if self._out is None:
             yield None
@@ -101,8 +101,8 @@ class Output:
         """Save the result, then print it.
 
         Args:
-            result: of the clips.
-            before: texts to print first, except with JSON.
+            result: result of the clips.
+            before: texts to print before the result; ignored if the result is printed as JSON.
 
         Returns:
             The exit status.
@@ -124,7 +124,7 @@ class Output:
 
 
 def _refuse_others(out: Path, *, overwrite: bool) -> None:
-    """Refuse folders of other commands, and results without a manifest."""
+    """Raise if the folder belongs to another command, or has results but no manifest."""
     from audioprobe.io.config import read_toml
 
     if (out / MANIFEST).is_file():
@@ -160,7 +160,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _in_utf8(value: Any) -> Any:  # noqa: ANN401 - plain TOML data
-    """Replace surrogates, which stand for bytes of file names that are not UTF-8, by escapes."""
+    """Return a value with surrogates (file names that are not UTF-8) replaced by escapes."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The command that probes a model's concepts in text and in audio."""
+"""Command that probes a model's concepts in text and in audio."""
 
 import tomllib
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHIPPED = "shipped"
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 _OUT = Path("probe")
-_SHOWN = 20  # questions of a dry run, per model and evaluation set
+_SHOWN = 20  # number of questions that a dry run shows per model and evaluation set
 
 
 @app.command
@@ -61,10 +61,11 @@ def probe(
 ) -> int:
     """Ask a model the same questions about concepts in text and in audio.
 
-    Every correct pair (a crow, a bird) has a wrong one for the same class, so that always answering
-    yes, or guessing by base rates, gives an accuracy of one half. OUT/report.html compares the
-    conditions and gives a diagnosis. The same command resumes an interrupted run. OUT/config.toml
-    contains these options; copy and extend it for `audioprobe run` with more models and clips.
+    Every correct pair (a crow, a bird) has a wrong pair for the same class. A model that always
+    answers yes, or guesses by base rates, therefore has an accuracy of one half. OUT/report.html
+    compares the conditions and gives a diagnosis. The same command resumes an interrupted run.
+    OUT/config.toml contains these options; copy and extend this file for `audioprobe run`, with
+    more models and clips.
 
     Example: audioprobe probe --model ltu:mini --pairs hypernym --out probe
     """
@@ -90,11 +91,11 @@ def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: boo
     """Run or resume concept probes.
 
     Args:
-        text: the config.
-        source: its path, for messages and titles.
-        folder: of the run.
-        embed: embed audio in the pages.
-        dry_run: only show questions.
+        text: text of the configuration.
+        source: path of the configuration, for messages and titles.
+        folder: folder of the run.
+        embed: whether the pages contain the audio itself instead of links to files.
+        dry_run: whether to only show the questions.
     """
     prepared = read_probe_run(text, source)
     if dry_run:
@@ -106,7 +107,7 @@ def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: boo
 
 
 def read_probe_run(text: str, source: str) -> "ProbeRun":
-    """Prepare a run from the text of a config."""
+    """Return a prepared run from the text of a configuration."""
     from audioprobe.experiments.probing.config import ProbeConfig
     from audioprobe.experiments.probing.run import ProbeRun
     from audioprobe.io.config import parse_config
@@ -118,7 +119,7 @@ def read_probe_run(text: str, source: str) -> "ProbeRun":
 def report_probe(
     prepared: "ProbeRun", cells: "Sequence[ProbeCell]", folder: Path, name: str, *, embed: bool
 ) -> int:
-    """Write and show the outputs of a run; the arguments are those of `write_outputs`."""
+    """Write the outputs of a run and print a summary; see `write_outputs` for the arguments."""
     from audioprobe.experiments.probing.outputs import write_outputs
 
     write_outputs(prepared, cells, folder, name, embed=embed)
@@ -154,7 +155,7 @@ def _show(prepared: "ProbeRun") -> None:
 
 
 def _show_unused(n_clips: int, unused: "Mapping[str, str]") -> None:
-    """Show the clips without questions, with the reason."""
+    """Print the clips that no question is about, with the reason."""
     if not unused:
         return
     write(f"  {len(unused)} of {n_clips} clips have no questions:")

@@ -1,4 +1,4 @@
-"""Progress of commands: bars on a terminal, one line per minute elsewhere."""
+"""Show the progress of commands: as bars on a terminal, else as one line per minute."""
 
 import sys
 import threading
@@ -18,22 +18,22 @@ from audioprobe.cli.console import note
 from audioprobe.progress import ProgressCallback, ProgressEvent
 
 LINE_EVERY_S = 60.0
-_FIRST_RATE_S = 1.0  # seconds before a rate is shown
+_FIRST_RATE_S = 1.0  # seconds to measure before a rate is shown
 
 Unit = Literal["items", "bytes"]
 
 
 @dataclass(slots=True, kw_only=True)
 class StageProgress:
-    """Progress and speed of one stage.
+    """Progress and speed of one stage, which is a part of a command such as captioning.
 
     Attributes:
-        name: its name.
-        start: clock time in s at which it started.
-        unit: of the counts.
-        done: items or bytes done.
-        total: number in all; None if unknown.
-        remark: failures and costs; may be empty.
+        name: name of the stage.
+        start: clock time in seconds at which the stage started.
+        unit: unit of the counts.
+        done: number of items or bytes done.
+        total: total number of items or bytes; None if unknown.
+        remark: number of failures, costs; "" if there are none.
     """
 
     name: str
@@ -45,18 +45,18 @@ class StageProgress:
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
 
     def update(self, done: int, total: int, remark: str, now: float) -> None:
-        """Record the progress at a clock time."""
+        """Record the progress at the clock time `now` in seconds."""
         self.done, self.total, self.remark = done, total, remark
         self._marks.append((now, done))
 
     def rate(self, now: float) -> float | None:
-        """Return items per second over about the later half of the time since the start.
+        """Return items per second over about the second half of the time since the start.
 
         Responses that are reused from an earlier run arrive at once; an average over the whole time
         would overestimate the speed of the model.
 
         Returns:
-            None if nothing arrived in that half, or too little time has passed.
+            The rate; None if no item was done in this half, or the time is too short.
         """
         middle = (self.start + now) / 2
         if not self._marks:
@@ -72,7 +72,7 @@ class StageProgress:
         return gained / elapsed if elapsed >= _FIRST_RATE_S and gained > 0 else None
 
     def counts(self) -> str:
-        """Return the counts, "" if the total is unknown."""
+        """Return the counts as text, such as "16/24"; "" if the total is unknown."""
         if self.total is None:
             return ""
         if self.unit == "bytes":
@@ -80,7 +80,7 @@ class StageProgress:
         return f"{self.done}/{self.total}"
 
     def speed(self, now: float) -> str:
-        """Return the rate in a unit that gives at least 1 if possible; "" without a rate."""
+        """Return the rate as text, per second, minute or hour; "" if unknown."""
         rate = self.rate(now)
         if rate is None:
             return ""
@@ -99,14 +99,14 @@ class StageProgress:
         return f"{duration((self.total - self.done) / rate)} left"
 
     def line(self, now: float) -> str:
-        """Return one line: "synthetic: caption 16/24, 1.4/s, 6 s left"."""
+        """Return a line of text such as "synthetic: caption 16/24, 1.4/s, 6 s left"."""
         first = f"{self.name} {self.counts()}".strip()
         parts = [first, self.speed(now), self.left(now), self.remark]
         return ", ".join(part for part in parts if part)
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as text: "6 s", "12 min", "3 h 20 min"."""
+    """Return a duration as text, such as "6 s", "12 min" or "3 h 20 min"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
@@ -115,10 +115,10 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def progress_bars(*, every_s: float = LINE_EVERY_S) -> Iterator[ProgressCallback]:
-    """Show the progress of any number of stages on standard error, one after the other.
+    """Show the progress of consecutive stages on standard error (a context manager).
 
     Args:
-        every_s: seconds between two lines where standard error is not a terminal.
+        every_s: seconds between two lines if standard error is not a terminal.
     """
     stages: dict[str, StageProgress] = {}
     with _view(every_s) as view:
@@ -158,7 +158,7 @@ def _view(every_s: float) -> Iterator[_View]:
 
 
 class _Bars:
-    """A bar for each stage, one below the other."""
+    """Progress bars on a terminal, one for each stage."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -171,7 +171,7 @@ class _Bars:
 
 
 class _Lines:
-    """A line about the latest stage at regular intervals."""
+    """Lines about the latest stage, printed at regular intervals."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
@@ -196,7 +196,7 @@ class _Lines:
 
 
 class _StageColumn(ProgressColumn):
-    """A text about the stage of a task."""
+    """Column of a progress bar with a text about the stage."""
 
     def __init__(self, text: Callable[[StageProgress], str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The command that copies the shipped recordings."""
+"""Command that copies the shipped recordings."""
 
 import filecmp
 import shutil
@@ -19,9 +19,9 @@ def copy_recordings(
 ) -> int:
     """Copy the 22 recordings that ship with the library into a folder.
 
-    They are short CC0 recordings of crows, drums, bells and the like. The examples of the
-    documentation use them; `recordings.csv` has their labels. Existing files with the same content
-    are kept; an existing file with other content is an error.
+    The recordings are short (licence CC0): crows, drums, bells and other sounds. The examples of
+    the documentation use them; `recordings.csv` has their labels. An existing file with the same
+    content is kept; an existing file with other content is an error.
 
     Example: audioprobe copy-recordings recordings/
     """

@@ -1,4 +1,4 @@
-"""Commands that run an experiment from its config, and report on one that was run."""
+"""Commands that run an experiment, report on a finished run, and compare two results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
 
 _SHIPPED = shipped("audioprobe.experiments", "configs")
-_SHOWN = 600  # characters of a prompt
-_CHARACTERS_PER_TOKEN = 4  # of English text, roughly
+_SHOWN = 600  # number of characters of a prompt that a dry run shows
+_CHARACTERS_PER_TOKEN = 4  # approximately, in English text
 KINDS = ("classification", "probe", "finetuning")
 
 EmbedOption = Annotated[
@@ -172,7 +172,7 @@ def _kind(config: Path) -> str:
     """Return the kind of experiment of a config.
 
     Raises:
-        InvalidInputError: if it is unknown.
+        InvalidInputError: if the kind is unknown.
     """
     from audioprobe.io.config import read_toml
 
@@ -189,14 +189,15 @@ _OTHER_FOLDERS = {
     "result.json": "the result of `classify` or `demo`, whose table is scores.csv",
     "recipe.json": "a trained model: use `audioprobe evaluate-ltu`",
 }
-"""What other commands write into a folder, by the file that identifies it."""
+"""Content of folders that other commands write, by the file that identifies it."""
 
 
 def _check_run_folder(folder: Path) -> None:
-    """Refuse a folder without a run.
+    """Check that a folder contains a run.
 
     Raises:
-        InvalidInputError: names what the folder holds instead, if that is known.
+        InvalidInputError: if the folder contains no run; the message says what the folder contains
+            instead, if known.
     """
     if not folder.is_dir():
         raise InvalidInputError(f"{folder}: no such folder. Pass the folder of a run.")
@@ -228,7 +229,7 @@ def _report_classification(
     *,
     embed: bool,
 ) -> int:
-    """Write and show the outputs of a run; the arguments are those of `write_outputs`."""
+    """Write the outputs of a run and print a summary; see `write_outputs` for the arguments."""
     from audioprobe.experiments.classification.outputs import write_outputs
     from audioprobe.experiments.classification.tables import headline, notes
 
@@ -241,7 +242,7 @@ def _report_classification(
 
 
 def _show(prepared: "ClassificationRun") -> None:
-    """Show the prompts of each evaluation set, and their number and size."""
+    """Print the prompts of each evaluation set, and their number and size."""
     n_calls = n_characters = 0
     for clips, questions in prepared.questions:
         write(f"{printable(clips.name)}: {len(clips.clips)} clips, {len(clips.labels)} labels")

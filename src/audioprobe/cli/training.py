@@ -1,4 +1,4 @@
-"""Commands that fetch recordings, and train and evaluate a small LTU."""
+"""Commands that fetch recordings, train a small LTU and evaluate it."""
 
 import time
 from pathlib import Path
@@ -31,8 +31,8 @@ def fetch_sounds(
 ) -> int:
     """Fetch real recordings from Debian packages (1.4 GB in all) for `DebianSounds`.
 
-    Needs apt-get and dpkg-deb, but no root: nothing is installed. Packages that are in the folder
-    are not fetched again. The exit status is 1 if a recording is missing.
+    This command needs apt-get and dpkg-deb, but no root rights: nothing is installed. Packages that
+    are already in the folder are not fetched again. The exit status is 1 if a recording is missing.
 
     Example: audioprobe fetch-sounds --packages scratch,xboard --out sounds/
     """
@@ -94,9 +94,9 @@ def evaluate_ltu(
 ) -> int:
     """Evaluate a small LTU on scenes and recordings that it was not trained on.
 
-    Every value has an interval; yes/no accuracy is shown with that of a guesser who never uses the
-    audio. Parts that are in the folder are not computed again. The evaluation of "quick" takes
-    about twelve minutes on one core.
+    Every value has a confidence interval. Yes/no accuracy is shown next to the accuracy of guessing
+    without the audio. Parts that are already in the folder are not computed again. The evaluation
+    of "quick" takes about twelve minutes on one core.
 
     Example: audioprobe evaluate-ltu quick/
     """

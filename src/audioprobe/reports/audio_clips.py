@@ -1,4 +1,4 @@
-"""Clips of a report: spectrograms, and links to audio files or embedded audio."""
+"""Spectrograms and audio for the clips of a report, as links or embedded data."""
 
 import base64
 import io
@@ -19,19 +19,19 @@ with needs_extra("report"):
     from matplotlib import image
 
 SOUNDS = "sounds"
-"""Folder beside the page for clips that have no file."""
+"""Name of the folder next to the page for clips that have no file."""
 
-_HEIGHT, _WIDTH = 64, 240  # pixels of a spectrogram
+_HEIGHT, _WIDTH = 64, 240  # size of a spectrogram in pixels
 _RANGE_DB = 70.0
 _WINDOW_SECONDS = 0.032
 
 
 class AudioClips:
-    """Spectrograms and audio of clips as URIs; each clip is read once.
+    """Collection of spectrograms and audio as URIs; each clip is read once.
 
     Args:
-        folder: of the page; links are relative to it.
-        embed: embed audio in the page instead of linking to it.
+        folder: folder of the page; links are relative to this folder.
+        embed: whether the page contains the audio itself instead of links to files.
     """
 
     def __init__(self, folder: Path, *, embed: bool = False) -> None:
@@ -40,7 +40,7 @@ class AudioClips:
         self._uris: dict[Clip, tuple[str, str]] = {}
 
     def __call__(self, clip: Clip) -> tuple[str, str]:
-        """Return the URIs of spectrogram and audio; empty if the clip is no longer readable."""
+        """Return the URIs of spectrogram and audio; "" if the clip is no longer readable."""
         if clip not in self._uris:
             self._uris[clip] = self._read(clip)
         return self._uris[clip]
@@ -56,23 +56,24 @@ class AudioClips:
         return to_data_uri(waveform), f"data:audio/wav;base64,{audio}"
 
     def _link(self, clip: Clip) -> str:
-        """Return the address of the clip's file; a clip in memory is written beside the page."""
+        """Return a link to the clip's file; write a file first if the clip is in memory."""
         if clip.waveform is not None:
             name = f"{SOUNDS}/{clip.waveform.digest()[:16]}.wav"
             (self._folder / SOUNDS).mkdir(exist_ok=True)
             (self._folder / name).write_bytes(wav_bytes(clip.waveform)[0])
             return name
-        assert clip.path is not None  # noqa: S101 - a clip has one or the other
+        assert clip.path is not None  # noqa: S101 - a clip has a waveform or a path
         path = quote(Path(os.path.relpath(clip.path.resolve(), self._folder)).as_posix())
         end = "" if clip.duration is None else f",{clip.start + clip.duration:g}"
         return f"{path}#t={clip.start:g}{end}" if clip.start or end else path
 
 
 def spectrogram(waveform: Waveform) -> Float64Array:
-    """Return the power in decibels relative to its maximum, in [-70, 0]; silence is -70.
+    """Compute a power spectrogram in decibels relative to its maximum, from -70 to 0.
 
     Returns:
-        Shape (n_frequencies, n_times), low frequencies first, linear up to half the sample rate.
+        Array of shape (n_frequencies, n_times): low frequencies first, on a linear scale up to half
+        the sample rate. Silence is -70 everywhere.
     """
     size = max(16, round(_WINDOW_SECONDS * waveform.sample_rate))
     samples = waveform.samples.astype(np.float64)
@@ -87,7 +88,7 @@ def spectrogram(waveform: Waveform) -> Float64Array:
 
 
 def to_data_uri(waveform: Waveform) -> str:
-    """Return the spectrogram as a PNG in a data URI: time to the right, high frequencies on top."""
+    """Return the spectrogram as a PNG image in a data URI, high frequencies on top."""
     values = _downsampled(spectrogram(waveform))
     stream = io.BytesIO()
     image.imsave(
@@ -97,7 +98,7 @@ def to_data_uri(waveform: Waveform) -> str:
 
 
 def _downsampled(values: Float64Array) -> Float64Array:
-    """Return the maximum of each pixel, so that short calls stay visible."""
+    """Return the maximum within each pixel, so that short sounds stay visible."""
     rows, columns = (
         np.linspace(0, n, min(n, most) + 1).astype(np.int64)[:-1]
         for n, most in zip(values.shape, (_HEIGHT, _WIDTH), strict=True)

@@ -22,21 +22,21 @@ with needs_extra("report"):
 
 _ROW_INCHES = 0.32
 _CELL_INCHES = 0.3
-_LETTER_INCHES = 0.08  # of a cell's text, with its share of what is beside the cells
+_LETTER_INCHES = 0.08  # width per letter of the text in a cell, including margins
 INK, LINE = "#1f3b57", "#9aa7b3"
 _CONTROL = "#b07d2b"
-# Text stays searchable text; a fixed salt makes the bytes reproducible.
+# Text is stored as text and can be searched; a fixed salt makes the bytes reproducible.
 _SVG: dict[Any, str] = {"svg.fonttype": "none", "svg.hashsalt": "audioprobe"}
 
 
 @dataclass(frozen=True, slots=True)
 class ForestRow:
-    """A line of a forest plot.
+    """Row of a forest plot: a name and an estimate with its interval.
 
     Attributes:
-        name: to its left.
-        estimate: drawn with its interval; "undefined" if it has no value.
-        muted: drawn as a control.
+        name: text to the left.
+        estimate: estimate, drawn with its interval; "undefined" if it has no value.
+        muted: whether the row is a control condition, which is drawn as a diamond.
     """
 
     name: str
@@ -48,9 +48,9 @@ def forest(rows: Sequence[ForestRow], axis: str, reference: float = 0.0) -> Figu
     """Plot estimates with their intervals, one below the other.
 
     Args:
-        rows: from top to bottom.
+        rows: rows from top to bottom.
         axis: name and unit of the values.
-        reference: position of the dashed line: no difference, or chance.
+        reference: position of the dashed line, such as no difference or chance.
     """
     figure, axes = blank(6.5, 0.9 + _ROW_INCHES * len(rows))
     axes.axvline(reference, color=LINE, linewidth=1, linestyle="--")
@@ -81,7 +81,10 @@ def roc(curves: Mapping[str, RocCurve]) -> Figure:
 
 
 def reliability(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
-    """Plot share of positives against probability; the area of a dot is its share of the items."""
+    """Plot the share of positives against the predicted probability.
+
+    The area of a dot is proportional to its number of items.
+    """
     figure, axes = _square("mean predicted probability", "share of positives")
     for number, (name, bins) in enumerate(curves.items()):
         x, y = [b.mean_probability for b in bins], [b.positive_rate for b in bins]
@@ -94,7 +97,10 @@ def reliability(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
 
 
 def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
-    """Plot a confusion matrix: correct labels down, best labels across, rows sum to 1."""
+    """Plot a confusion matrix.
+
+    Rows are correct labels and sum to 1; columns are the labels with the highest score.
+    """
     size = 2 + _CELL_INCHES * len(labels)
     figure, axes = blank(size, size)
     totals = counts.sum(axis=1, keepdims=True)
@@ -112,10 +118,10 @@ def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
 
 
 def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str) -> Figure:
-    """Plot rows of named cells, shaded by their share.
+    """Plot rows of named cells; the shade of a cell shows its share.
 
     Args:
-        rows: by name, the cells from left to right: name and share in [0, 1].
+        rows: cells by name of the row, from left to right: name and share in [0, 1].
         share: name of the share, for the colour bar.
     """
     most = max(len(cells) for cells in rows.values())
@@ -152,14 +158,14 @@ def to_svg(figure: Figure, title: str) -> str:
 
 
 def blank(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return a figure with one pair of axes; sizes in inches."""
+    """Return a figure of this size in inches, and its axes."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 
 def plain(axes: Axes) -> None:
-    """Remove the upper and right spines, and mathematical text from tick labels."""
+    """Remove the upper and right borders, and mathematical text from tick labels."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
@@ -171,7 +177,7 @@ def _attribute(text: str) -> str:
 
 
 def _square(across: str, up: str) -> tuple[Figure, Axes]:
-    """Return square axes from 0 to 1 with the diagonal."""
+    """Return a figure with square axes from 0 to 1 and the diagonal, and its axes."""
     figure, axes = blank(5.2, 4.6)
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle="--")
     axes.set_xlabel(across)

@@ -1,7 +1,8 @@
-"""Report pages as single HTML files: sortable tables, figures, and clips with players.
+"""Write report pages as single HTML files: sortable tables, figures, and clips with players.
 
-Text from models, file names and configs is untrusted: the template escapes it, and the content
-security policy of the page allows only its own script.
+A `Page` consists of sections, and a section of items: tables (`DataGrid`), figures (`Drawing`),
+clips (`ClipCards`) and `Links`. Text from models, file names and configs is untrusted: the template
+escapes it, and the content security policy of the page allows only its own script.
 """
 
 import base64
@@ -24,13 +25,13 @@ _FOLDER = Path(__file__).parent / "page"
 
 @dataclass(frozen=True, slots=True)
 class DataGrid:
-    """A table.
+    """Table of a page.
 
     Attributes:
         name: heading.
-        table: its cells.
+        table: header and rows.
         filter: whether rows can be filtered.
-        open: whether it is expanded.
+        open: whether the table is expanded at first.
     """
 
     name: str
@@ -41,11 +42,11 @@ class DataGrid:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A figure.
+    """Figure of a page.
 
     Attributes:
-        svg: an `<svg>` element from `figures.to_svg`; trusted, not escaped.
-        caption: below it.
+        svg: `<svg>` element from `figures.to_svg`; it is trusted and not escaped.
+        caption: text below the figure.
     """
 
     svg: str
@@ -54,14 +55,14 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class ClipCard:
-    """A clip with its spectrogram, player, texts and facts.
+    """Clip with its spectrogram, audio player, texts and further values.
 
     Attributes:
-        clip: its id.
+        clip: id of the clip.
         texts: captions by window, or answers.
         facts: further values with their names.
-        picture: a data URI of its spectrogram; "" shows none.
-        sound: a URI of its audio; "" has no player.
+        picture: data URI of the spectrogram; "" shows no spectrogram.
+        sound: URI of the audio; "" shows no player.
     """
 
     clip: str
@@ -73,12 +74,12 @@ class ClipCard:
 
 @dataclass(frozen=True, slots=True)
 class ClipCards:
-    """Clips side by side, collapsed by default.
+    """Clips side by side; collapsed at first by default.
 
     Attributes:
         name: heading.
-        cards: in order.
-        open: whether they are expanded.
+        cards: clips, in order.
+        open: whether the clips are expanded at first.
     """
 
     name: str
@@ -88,11 +89,11 @@ class ClipCards:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Other pages of the same folder.
+    """Links to other pages of the same folder.
 
     Attributes:
         name: heading.
-        links: text and relative address of each.
+        links: text and relative address of each link.
     """
 
     name: str
@@ -104,12 +105,12 @@ Item: TypeAlias = DataGrid | Drawing | ClipCards | Links
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a page, with a place in its navigation.
+    """Section of a page; the navigation of the page links to it.
 
     Attributes:
         title: heading.
-        items: below each other.
-        text: before them; "" has none.
+        items: items from top to bottom.
+        text: text before the items; "" for no text.
     """
 
     title: str
@@ -119,12 +120,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page.
+    """Report page.
 
     Attributes:
         title: heading.
-        lead: below it.
-        sections: in order.
+        lead: paragraph below the title.
+        sections: sections, in order.
     """
 
     title: str
@@ -162,7 +163,7 @@ def write_page(page: Page, path: Path) -> Path:
 
 
 def _trusted(item: Item) -> object:
-    """Mark the SVG of a figure as markup; everything else is text."""
+    """Return an item for the template; only the SVG of a figure is marked as trusted markup."""
     if isinstance(item, Drawing):
         return {"svg": Markup(item.svg), "caption": item.caption}  # noqa: S704 - by matplotlib
     return item

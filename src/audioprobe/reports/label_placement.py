@@ -1,4 +1,4 @@
-"""Placement of point labels with little overlap."""
+"""Place the labels of points so that they overlap little."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
@@ -13,14 +13,14 @@ with needs_extra("report"):
     from matplotlib.axes import Axes
 
 Line: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
-"""Both ends of a straight line."""
+"""Start and end point of a straight line."""
 
-_TYPE = 7  # points
-_DOT = 4.5  # points, from the middle of a mark to its edge
-_LETTER = 0.6  # of the size of type: the mean width of a letter
-_NEAR = 9  # points; labels further away have a line to their point
-_ALONG = 60  # places on a line that labels avoid
-_STEP = 8  # cost of covering one of them, in square points
+_TYPE = 7  # font size in points
+_DOT = 4.5  # radius of a mark in points
+_LETTER = 0.6  # mean width of a letter, relative to the font size
+_NEAR = 9  # points; a label that is further away is connected to its point by a line
+_ALONG = 60  # number of positions on a line that labels avoid
+_STEP = 8  # cost of covering one of these positions, in square points
 
 
 def place_labels(
@@ -29,11 +29,13 @@ def place_labels(
     marks: Sequence[tuple[float, float]] = (),
     lines: Sequence[Line] = (),
 ) -> None:
-    """Write each label where it covers least. The limits of the axes must be final.
+    """Write each label at the position with the least overlap.
+
+    The limits of the axes must not change afterwards.
 
     Args:
-        axes: with everything else drawn.
-        labels: text, x and y of the labelled point.
+        axes: axes in which everything else is already drawn.
+        labels: text of each label, and x and y of its point.
         marks: other points that labels avoid.
         lines: lines that labels avoid.
     """
@@ -73,7 +75,7 @@ def _places(wide: float, high: float, unit: float) -> Iterator[tuple[float, floa
 def _cost(
     box: Float64Array, taken: Float64Array, inked: Float64Array, inside: Float64Array, unit: float
 ) -> float:
-    """Return the area that a label covers, plus its area outside of the axes."""
+    """Return the area of a label that covers others or is outside of the axes, as a cost."""
     over = float(_shared(box, taken).sum())
     outside = float(np.prod(box[2:] - box[:2]) - _shared(box, inside[None]).sum())
     crossed = (inked > box[:2]).all(axis=1) & (inked < box[2:]).all(axis=1)
@@ -81,7 +83,7 @@ def _cost(
 
 
 def _shared(box: Float64Array, others: Float64Array) -> Float64Array:
-    """Return the overlap of a box with each of others (left, bottom, right, top)."""
+    """Return the overlap of a box with each other box; a box is (left, bottom, right, top)."""
     sizes = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     areas: Float64Array = np.prod(np.clip(sizes, 0, None), axis=1)
     return areas
@@ -92,6 +94,6 @@ def _pixels(axes: Axes, points: Sequence[tuple[float, float]]) -> Float64Array:
 
 
 def _along(axes: Axes, line: Line) -> Float64Array:
-    """Return places on a line in pixels, shape (n_places, 2)."""
+    """Return positions on a line in pixels, shape (n_positions, 2)."""
     begin, end = _pixels(axes, line)
     return np.linspace(begin, end, _ALONG)

@@ -1,4 +1,7 @@
-"""Items of a probe's page: the modality gap, cards with sounds, and a row for each trial."""
+"""Items of the report page of a probe: modality gap, clips with players, and all trials.
+
+A trial is one question with the answer of the model.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,24 +17,24 @@ from audioprobe.reports.figures import ForestRow, forest, to_svg
 from audioprobe.reports.html import ClipCard, ClipCards, DataGrid, Drawing, Item
 from audioprobe.types import Clip, Estimate
 
-_MAX_SHOWN = 6  # wrong answers on a card
+_MAX_SHOWN = 6  # maximum number of wrong answers shown per clip
 CONTROLS = ("wrong clip", "silence", "noise", "no audio")
-"""Conditions without the clip of the concept, which have their own marker in figures."""
+"""Control conditions, in which the clip of the concept is not played."""
 
 
 def forest_row(name: str, estimate: Estimate, condition: object) -> ForestRow:
-    """Return a row of a forest plot; controls have their own marker."""
+    """Return a row of a forest plot; control conditions are drawn as diamonds."""
     return ForestRow(name, without_counts(estimate), condition in CONTROLS)
 
 
 def score_table(names: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
-    """Return a table of keys and `Score.cells`."""
+    """Return a table of scores; each row has values for `names`, then those of `Score.cells`."""
     n = len(names)
     return Table((*names, *HEADER), rows, tuple(range(n, n + len(HEADER))))
 
 
 def gap_items(outcome: ProbeOutcome) -> list[Item]:
-    """Return a figure and tables of the modality gap, and of the gaps to the controls."""
+    """Return a figure and tables of the modality gap and of the differences from controls."""
     conditions = outcome.conditions
     gaps = [outcome.modality_gap(first="text", second=c) for c in conditions if c != "text"]
     if "audio" in conditions:
@@ -92,12 +95,12 @@ def _gap_table(gaps: Sequence[ModalityGap]) -> Table:
 
 
 def clip_cards(outcome: ProbeOutcome, sounds: AudioClips, clips: Mapping[str, Clip]) -> list[Item]:
-    """Return a card for each clip that was played; an empty list without clips.
+    """Return a card (player and wrong answers) for each clip; [] if no clip was played.
 
     Args:
         outcome: outcome of the probe.
-        sounds: makes spectrograms and links.
-        clips: clips by id, where available; a sound in memory is shown only if it is among them.
+        sounds: source of the spectrograms and links.
+        clips: clips by id; audio in memory can only be shown if its clip is given here.
     """
     trials: dict[str, list[Trial]] = {name: [] for name in outcome.clips}
     for trial in outcome.where(condition="audio"):
@@ -110,7 +113,7 @@ def clip_cards(outcome: ProbeOutcome, sounds: AudioClips, clips: Mapping[str, Cl
 
 
 def trial_grid(outcome: ProbeOutcome) -> DataGrid:
-    """Return a table with a row for each trial."""
+    """Return a table with one row per trial."""
     header = (
         "concept",
         "condition",
@@ -142,7 +145,7 @@ def trial_grid(outcome: ProbeOutcome) -> DataGrid:
 def _spectrogram_and_sound(
     outcome: ProbeOutcome, name: str, clips: Mapping[str, Clip], sounds: AudioClips
 ) -> tuple[str, str]:
-    """Return the URIs of a clip; "" if its sound is not available."""
+    """Return the URIs of spectrogram and audio of a clip; "" if its audio is not available."""
     stored = outcome.clips[name]
     if name in clips:
         return sounds(clips[name])

@@ -1,4 +1,4 @@
-"""The page of a probe: accuracies by condition, the modality gap, every trial with its sound."""
+"""Report page of a probe: accuracies by condition, the modality gap, and all questions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +27,7 @@ def write_probe_page(
     embed: bool = False,
     clips: Mapping[str, Clip] = MappingProxyType({}),
 ) -> Path:
-    """Write the page of a probe as one HTML file (extra `report`).
+    """Write the report page of a probe as one HTML file (extra `report`).
 
     Args:
         outcome: outcome of the probe.
@@ -49,11 +49,11 @@ def probe_page(
     embed: bool = False,
     clips: Mapping[str, Clip] = MappingProxyType({}),
 ) -> Page:
-    """Return the page of a probe; empty sections are left out.
+    """Return the report page of a probe; sections without content are omitted.
 
     Args:
         outcome: outcome of the probe.
-        folder: folder of the page, from which sounds are linked.
+        folder: folder of the page; links to audio files are relative to this folder.
         embed: put the sounds into the page, instead of links.
         clips: clips by id; a sound in memory can only be played if it is among them.
     """
@@ -98,7 +98,7 @@ def _forests(outcome: ProbeOutcome) -> list[Item]:
 
 
 def _readings(outcome: ProbeOutcome) -> list[Item]:
-    """Return the scores by every reading; nothing if there is only one."""
+    """Return the scores for each reading (way to interpret an answer); [] if there is only one."""
     dimensions = ("relation", "condition", "form")
     has_judge = "judge" in outcome.provenance.components
     rows = tuple(

@@ -1,4 +1,4 @@
-"""Heat map of label scores: clips down, labels across."""
+"""Heat map of label scores: rows are clips, columns are labels."""
 
 from pathlib import Path
 
@@ -15,24 +15,24 @@ with needs_extra("report"):
 FORMATS = (".png", ".svg", ".pdf")
 
 _CELL_INCHES = 0.32
-_MOST_INCHES = 60.0  # beyond, cells shrink
-_LONGEST_NAME = 40  # characters
+_MOST_INCHES = 60.0  # maximum size of the figure; cells shrink to fit
+_LONGEST_NAME = 40  # maximum number of characters of a name
 
 
 def save_score_map(result: ClassificationResult, path: str | Path) -> Path:
-    """Draw the scores of a result; darker is higher.
+    """Draw the scores of a result as a heat map; a darker cell is a higher score.
 
     A ring marks reference labels. Clips in which the model recognised nothing are white.
 
     Args:
-        result: with at least one scored clip.
-        path: a file ending in .png, .svg or .pdf; its folder is created.
+        result: result with at least one scored clip.
+        path: file that ends in .png, .svg or .pdf; its folder is created.
 
     Returns:
-        The path.
+        The path of the file.
 
     Raises:
-        InvalidInputError: for another ending, or a result without scores.
+        InvalidInputError: if the file has another ending, or the result has no scores.
     """
     target = Path(path)
     check_format(target)
@@ -45,10 +45,10 @@ def save_score_map(result: ClassificationResult, path: str | Path) -> Path:
 
 
 def check_format(path: Path) -> None:
-    """Check that a file name ends in a picture format.
+    """Check that a file name has a supported ending.
 
     Raises:
-        InvalidInputError: for an ending that is not in `FORMATS`.
+        InvalidInputError: if the ending is not in `FORMATS`.
     """
     if path.suffix.lower() not in FORMATS:
         raise InvalidInputError(f"{path}: expected a file that ends in {', '.join(FORMATS)}.")
@@ -62,7 +62,7 @@ def _draw(result: ClassificationResult) -> Figure:
     axes = figure.add_subplot()
     recognised = result.recognised
     blank = np.array([clip_id not in recognised for clip_id in result.clip_ids])[:, None]
-    values = np.where(blank, np.nan, result.scores)  # not drawn
+    values = np.where(blank, np.nan, result.scores)  # NaN is not drawn
     image = axes.imshow(values, aspect="auto", cmap="Blues", interpolation="nearest")
     rows, columns = _marks(result)
     if rows:
@@ -86,7 +86,7 @@ def _draw(result: ClassificationResult) -> Figure:
 
 
 def _marks(result: ClassificationResult) -> tuple[list[int], list[int]]:
-    """Return the rows and columns of the reference labels."""
+    """Return the row and column indices of the reference labels."""
     column = {label: n for n, label in enumerate(result.labels)}
     marks = [
         (row, column[label])

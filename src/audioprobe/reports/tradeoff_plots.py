@@ -23,23 +23,24 @@ with needs_extra("report"):
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#555555")
 _MARKERS = "os^DvPX"
 _STROKES = ("-", "--", "-.", ":")
-_MOST_NAMED, _LONGEST_NAMED = 8, 18  # points and characters; beyond, points have numbers
-_LONGEST = 44  # characters of a name in a picture
-_COLUMN = 17  # characters of a line above a column
-_SMALL = 7  # points of type
+_MOST_NAMED, _LONGEST_NAMED = 8, 18  # points, characters; if exceeded, points are numbered
+_LONGEST = 44  # maximum number of characters of a name
+_COLUMN = 17  # number of characters per line of a column's name
+_SMALL = 7  # font size in points
 _MISSING = "–"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point of a trade-off plot.
+    """Point of a trade-off plot.
 
     Attributes:
-        name: its label, or what its number stands for.
-        across: x value, drawn with its interval; points with an undefined value are listed below.
-        up: y value, likewise.
-        group: determines colour and shape.
-        best: whether it is on the Pareto front.
+        name: name of the point.
+        across: x value, drawn with its interval; points with an undefined value are listed below
+            the plot.
+        up: y value, drawn with its interval.
+        group: name of the group, which determines colour and shape.
+        best: whether the point is on the Pareto front.
     """
 
     name: str
@@ -52,11 +53,11 @@ class Point:
 def plane(points: Sequence[Point], across: str, up: str) -> Figure:
     """Plot points by gain (x) and loss (y), with their Pareto front.
 
-    Up to eight points are labelled by name if the names are short; otherwise all have numbers from
-    1, in order, which a table beside the figure explains. A star marks the origin.
+    Up to eight points with short names are labelled by name. Otherwise all points are labelled with
+    their number, from 1, which a table next to the figure should explain. A star marks the origin.
 
     Args:
-        points: in the order of their numbers.
+        points: points, in the order of their numbers.
         across: name and unit of the gain.
         up: name and unit of the loss.
     """
@@ -99,11 +100,11 @@ def matrix(
     """Plot a heat map of estimates with their intervals.
 
     Args:
-        rows: names, from top to bottom.
-        columns: names, from left to right.
-        cells: one estimate per row and column; None and undefined ones are shown as "–".
+        rows: names of the rows, from top to bottom.
+        columns: names of the columns, from left to right.
+        cells: one estimate per row and column; None and undefined estimates are shown as "–".
         scale: name and unit of the values.
-        reference: value that is white: no difference, or chance.
+        reference: value that is drawn white, such as no difference or chance.
     """
     values = np.array([[_number(cell) for cell in row] for row in cells], dtype=np.float64)
     known = np.abs(values - reference)[~np.isnan(values)]
@@ -138,14 +139,14 @@ def lines(
 ) -> Figure:
     """Plot curves: a thin line for each replicate, a thick line for their mean.
 
-    Replicates may differ in length. The mean is drawn where at least half of them have a value.
-    None breaks a line; a single value between two gaps is a dot.
+    Replicates may differ in length. The mean is drawn where at least half of the replicates have a
+    value. A None interrupts a line; a single value between two of these gaps is drawn as a dot.
 
     Args:
-        series: replicates by name, each a sequence of values.
+        series: replicates by name of the curve; a replicate is a sequence of y values.
         across: name of the x axis.
         up: name and unit of the values.
-        first: x of the first value.
+        first: x of the first value of each replicate.
     """
     figure, axes = blank(6.4, 3.8)
     strokes = cycle(_STROKES)
@@ -175,7 +176,7 @@ def _at(point: Point) -> tuple[float, float] | None:
 def _scatter(
     axes: Axes, members: Sequence[tuple[Point, float, float]], group: str, number: int
 ) -> None:
-    """Draw the points of a group with their intervals; points of the front have a dark rim."""
+    """Draw the points of a group with their intervals, with a dark rim on the Pareto front."""
     color, marker = _COLORS[number % len(_COLORS)], _MARKERS[number % len(_MARKERS)]
     for point, x, y in members:
         for line, ends in (("across", point.across), ("up", point.up)):
@@ -197,7 +198,7 @@ def _scatter(
 
 
 def _pareto_line(axes: Axes, best: Sequence[tuple[float, float]]) -> list[Line]:
-    """Draw the Pareto front as steps, and return their lines."""
+    """Draw the Pareto front as steps, and return the lines of these steps."""
     if not best:
         return []
     xs, ys = zip(*best, strict=True)
@@ -228,7 +229,7 @@ def _cell(axes: Axes, place: tuple[int, int], cell: Estimate | None, ink: str) -
 
 
 def _ink_on(shade: Float64Array) -> str:
-    """Return black or white, by contrast (relative luminance of WCAG 2)."""
+    """Return "black" or "white", whichever has more contrast (relative luminance of WCAG 2)."""
     linear = [
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shade[:3].tolist()
     ]
@@ -237,7 +238,7 @@ def _ink_on(shade: Float64Array) -> str:
 
 
 def _stacked(replicates: Sequence[Sequence[float | None]]) -> Float64Array:
-    """Return an array with a row per replicate, NaN for missing values."""
+    """Return the replicates as rows of an array; missing values are NaN."""
     stacked = np.full((len(replicates), max(map(len, replicates), default=0)), np.nan)
     for row, values in zip(stacked, replicates, strict=True):
         row[: len(values)] = np.array(values, dtype=np.float64)

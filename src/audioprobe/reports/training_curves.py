@@ -1,4 +1,4 @@
-"""Plots of training losses."""
+"""Plot training losses."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ with needs_extra("report"):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-_SMOOTH = 25  # steps
+_SMOOTH = 25  # number of steps of the running mean
 
 
 def read_log(path: str | Path) -> tuple[Mapping[str, float], ...]:
-    """Read the log of a training run, one JSON object per line.
+    """Read the log of a training run, which has one JSON object per line.
 
     Raises:
-        InvalidInputError: if the file is not such a log.
+        InvalidInputError: if the file is not a log of a training run.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -37,15 +37,15 @@ def save_curves(
     """Plot the loss of each stage over its steps (thin) and its running mean (thick).
 
     Args:
-        logs: entries with "step" and "loss" (nats), by the name of the stage.
-        path: a file ending in .png, .svg or .pdf; its folder is created.
-        smooth: steps of the running mean.
+        logs: log entries by name of the stage; each entry has "step" and "loss" (nats).
+        path: file that ends in .png, .svg or .pdf; its folder is created.
+        smooth: number of steps of the running mean.
 
     Returns:
-        The path.
+        The path of the file.
 
     Raises:
-        InvalidInputError: for another ending, or an empty log.
+        InvalidInputError: if the file has another ending, or a log is empty.
     """
     target = Path(path)
     check_format(target)

@@ -248,8 +248,8 @@ def _drift(summary: StudySummary) -> list[Item]:
             curves.setdefault(str(strategy[0]), []).append([float(value) for value in values])
         caption = (
             f"Similarity of the hidden states ({measure.split()[1]} inputs) with those before "
-            "fine-tuning, by layer and trainable modules. Thin lines: strategies; thick line: their "
-            "mean. 1 means unchanged; layer 0 is the embedding layer."
+            "fine-tuning, by layer and trainable modules. Thin lines: strategies; thick line: "
+            "their mean. 1 means unchanged; layer 0 is the embedding layer."
         )
         figure = lines(curves, "layer", f"CKA with before, {measure.split()[1]}")
         items.append(Drawing(to_svg(figure, caption), caption))
