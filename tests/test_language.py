@@ -31,7 +31,7 @@ PHRASES = {
     r"\banew\b": "again",
     r"\bmend(s|ed|ing)?\b": "fix, repair",
     r"\b(whatever|whoever|whatsoever|nobody)\b": "a relative clause: any X that ..., no user",
-    r"(?<!there\s)\b(is|are) no (?!longer\b|more\b|less\b)\w+": "is not a X, means no X",
+    r"(?<!there)(?<!\s)\s+(is|are) no (?!longer\b|more\b|less\b)\w+": "is not a X, means no X",
     r"\bexams?\b": "evaluation",
     r"\bas far as\b": "until, up to",
     r"\bwhat (is|was|are|were) (said|told|asked|taught|heard)\b": "response, question",
@@ -81,7 +81,7 @@ def offences(path: str, text: str) -> Iterator[str]:
         for match in pattern.finditer(words):
             line = start + words[: match.start()].count("\n")
             instead = next(new for p, new in PHRASES.items() if _compiled(p).search(match.group()))
-            yield f"{path}:{line}: {match.group()!r}: write {instead}"
+            yield f"{path}:{line}: {match.group().strip()!r}: write {instead}"
     for line, name in names:
         if name in NAMES:
             yield f"{path}:{line}: a variable named {name!r}: name it after its content"
@@ -161,7 +161,7 @@ def test_private_language_is_found(path: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("src/audioprobe/x.py", '"""Return held-out clips; there is no file of that name."""'),
+        ("src/audioprobe/x.py", '"""Return held-out clips; there\n    are no others."""'),
         ("tests/test_x.py", 'answer = "I can hear a bird, whatever it is."'),
         ("docs/x.md", "Scores against what annotators heard, and a cell of a table."),
     ],

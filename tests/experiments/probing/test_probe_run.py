@@ -221,7 +221,7 @@ def parsed(text: str) -> dict[str, list[object]]:
         ('dataset = { name = "recordings" }', 'folder = "x"\nmapping = "y"', "a folder has none"),
         ('split = "test"', 'split = "tset"', "tset"),
         ('conditions = ["text"]', 'conditions = ["txt"]', "Did you mean 'text'"),
-        ('kind = "probe"', 'kind = "prob"', "got 'prob'"),
+        ('kind = "probe"', 'kind = "prob"', "received 'prob'"),
         ('kind = "probe"', 'kind = "probe"\nseeds = 1', "Did you mean 'seed'"),
         ('kind = "probe"', 'kind = "probe"\nconcepts = {source="table"}', "need the key 'path'"),
         ('kind = "probe"', 'kind = "probe"\nspoken = "nowhere"', "nowhere"),

@@ -66,7 +66,7 @@ def from_ontology(
             without a kind are ignored.
         phrases: phrase of a node in a sentence, by node id. The default phrase is the node's first
             name with "a" or "an".
-        closed_world_kinds: see `ConceptSet`. The default is no kind, because the ontology is
+        closed_world_kinds: see `ConceptSet`. The default is empty, because the ontology is
             incomplete (it has "duck" under "fowl", not under "bird").
 
     Raises:
