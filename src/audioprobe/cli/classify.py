@@ -31,7 +31,7 @@ ModelOption = Annotated[
 ScorerOption = Annotated[
     str,
     Parameter(
-        help='Compares captions with labels: "embedding" (all-MiniLM-L6-v2 on this machine), '
+        help='Scores captions against labels: "embedding" (all-MiniLM-L6-v2 on this machine), '
         '"embedding:openai:text-embedding-ada-002", "keyword".'
     ),
 ]

@@ -118,7 +118,7 @@ def _mini(weights: Sequence[EnvironmentCheck], paths: Sequence[str]) -> Iterator
     known = clips_among(clips, data)
     state: Literal["ok", "note"] = "note" if known else "ok"
     notes = training_notes({MINI.name: known}, len(clips))
-    advice = "Results on these clips do not generalise: leave them out." if known else ""
+    advice = "Results on these clips do not generalise: exclude these clips." if known else ""
     none = f"none of {len(clips)} clips was used to train mini"
     yield EnvironmentCheck("sounds", state, notes[0] if notes else none, advice)
 
@@ -198,7 +198,7 @@ def _weights() -> Iterator[EnvironmentCheck]:
 
 def _hub() -> EnvironmentCheck:
     host = urlsplit(constants.ENDPOINT).hostname or ""
-    needless = "Weights in a folder, in the cache or in packages work without it."
+    needless = "Not needed for weights in a folder, in the cache or in packages."
     if constants.HF_HUB_OFFLINE:
         return EnvironmentCheck("model hub", "note", "switched off by HF_HUB_OFFLINE", needless)
     try:

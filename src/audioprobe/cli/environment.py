@@ -13,11 +13,11 @@ from audioprobe.io.text_table import printable
 
 @app.command
 def convert(
-    checkpoint: Annotated[Path, Parameter(help="The trained file (.bin or .safetensors).")],
+    checkpoint: Annotated[Path, Parameter(help="Trained checkpoint file (.bin or .safetensors).")],
     /,
     *,
     base: Annotated[
-        str, Parameter(help="Folder or hub name of the LLaMA that it was trained from.")
+        str, Parameter(help="Folder or hub name of the LLaMA that the training started from.")
     ],
     out: Annotated[Path, Parameter(help="The folder to write; must not exist.")],
     whisper: Annotated[
@@ -43,7 +43,7 @@ def convert(
 def doctor(
     sounds: Annotated[
         list[str] | None,
-        Parameter(help="Sound files or folders: was the model `mini` trained on them?"),
+        Parameter(help="Audio files or folders to compare with the training data of `mini`."),
     ] = None,
     /,
     *,

@@ -131,7 +131,7 @@ def _refuse_others(out: Path, *, overwrite: bool) -> None:
         kind = read_toml(out / CONFIG).get("kind")
         if kind not in KINDS:
             raise InvalidInputError(
-                f"{out}: expected an empty folder or a result of this command; it holds a run of "
+                f"{out}: expected an empty folder or a result of this command, received a run of "
                 f"kind {kind!r}. Choose another folder."
             )
         return

@@ -49,12 +49,12 @@ def probe(
     judge: Annotated[
         str, Parameter(help="A model that also classifies free answers, by its name [none].")
     ] = "",
-    n_clips: Annotated[int, Parameter(help="Clips of each concept at most; 0 takes all.")] = 2,
+    n_clips: Annotated[int, Parameter(help="Maximum number of clips per concept; 0 uses all.")] = 2,
     out: Annotated[Path, Parameter(help="Folder of the run; an interrupted run resumes.")] = _OUT,
     embed_audio: Annotated[
         bool, Parameter(help="Embed audio in the report instead of linking to it.", negative=())
     ] = False,
-    seed: Annotated[int, Parameter(help="Of wrong pairs, orders and noise.")] = 0,
+    seed: Annotated[int, Parameter(help="Random seed of wrong pairs, orders and noise.")] = 0,
     dry_run: Annotated[
         bool, Parameter(help="Only show some questions, and their number.", negative=())
     ] = False,
@@ -151,7 +151,7 @@ def _show(prepared: "ProbeRun") -> None:
             write(printable(f"  {question.condition}: {question.text} [{question.audio}]"))
         if plan.clips is not None:
             _show_unused(len(plan.clips.clips), plan.questions.unused_clips())
-    write(f"\n{n_questions} questions; equal ones are asked once")
+    write(f"\n{n_questions} questions; equal questions are asked once")
 
 
 def _show_unused(n_clips: int, unused: "Mapping[str, str]") -> None:

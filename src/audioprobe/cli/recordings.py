@@ -15,7 +15,10 @@ from audioprobe.io.text_table import printable
 
 @app.command
 def copy_recordings(
-    folder: Annotated[Path, Parameter(help="The folder to copy them into; created if missing.")], /
+    folder: Annotated[
+        Path, Parameter(help="Folder to copy the recordings into; created if missing.")
+    ],
+    /,
 ) -> int:
     """Copy the 22 recordings that ship with the library into a folder.
 

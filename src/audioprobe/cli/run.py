@@ -124,8 +124,8 @@ def report(
 
 @app.command
 def compare(
-    first: Annotated[Path, Parameter(help="A result.json, or one of a run's results/*.json.")],
-    second: Annotated[Path, Parameter(help="Another, of the same clips and labels.")],
+    first: Annotated[Path, Parameter(help="A result.json, or a file results/*.json of a run.")],
+    second: Annotated[Path, Parameter(help="Another result of the same clips and labels.")],
     /,
     *,
     groups: Annotated[
@@ -203,7 +203,7 @@ def _check_run_folder(folder: Path) -> None:
         raise InvalidInputError(f"{folder}: no such folder. Pass the folder of a run.")
     for file, content in _OTHER_FOLDERS.items():
         if (folder / file).is_file():
-            raise InvalidInputError(f"{folder}: expected the folder of a run; it holds {content}.")
+            raise InvalidInputError(f"{folder}: expected the folder of a run, received {content}.")
     for file in (CONFIG, MANIFEST):
         if not (folder / file).is_file():
             raise InvalidInputError(

@@ -230,7 +230,9 @@ def read_results(folder: Path, names: Sequence[str]) -> list[str]:
     try:
         return [path.read_text(encoding="utf-8") for path in paths]
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{folder}: a result is not readable ({error}).") from error
+        raise InvalidInputError(
+            f"{folder}: a result is not readable ({error}). Repeat the run."
+        ) from error
 
 
 def clips_digest(clips: Iterable[Clip]) -> str:

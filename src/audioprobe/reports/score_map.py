@@ -37,7 +37,7 @@ def save_score_map(result: ClassificationResult, path: str | Path) -> Path:
     target = Path(path)
     check_format(target)
     if not result.scores.size:
-        raise InvalidInputError("No clip was scored: nothing can be drawn.")
+        raise InvalidInputError("Expected a scored clip, received none: nothing can be drawn.")
     figure = _draw(result)
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=150, bbox_inches="tight")

@@ -214,21 +214,23 @@ _CONTROLS = (", shuffled", ", absent", ", wrong")
 _BASIS = (
     "AUC and AP are macro means over the labels for which they are defined. Intervals resample "
     "groups; their number is given beside each interval. Clips that failed or have no reference "
-    "labels are counted at the right and excluded; clips in which the model recognised nothing are "
-    "counted and included."
+    "labels are excluded, and counted in the last columns. Clips in which the model recognised "
+    "nothing are included, and counted, too."
 )
 _GAINS = (
-    "Paired with the first prompt level, clip by clip. The p-values are those of permutations of "
-    "whole groups, Holm-corrected for the number of prompt levels, with the smallest p-value that "
-    "this number of groups allows. A difference smaller than that in the column “80 % power from” "
-    "would probably not be significant; a dash means that no difference could be."
+    "Difference from the first prompt level on the same clips. p-values are from permutations of "
+    "whole groups, after Holm's correction for the number of prompt levels; the smallest p-value "
+    "that this number of groups allows is shown next to them. A true difference smaller than the "
+    "value in the column “80 % power from” would probably not be significant; a dash means that no "
+    "difference could be significant."
 )
 _CALIBRATION = (
     "Probabilities by one logistic curve for all labels (Platt), fitted on the evaluation set that "
     "thresholds come from. Points below the line are overconfident."
 )
 _CONFUSION = (
-    "The best-scored label of each label's clips; a clip with several labels is divided among them."
+    "Rows are reference labels, columns the label with the highest score. A clip with several "
+    "reference labels is divided equally among their rows."
 )
 _WORST = (
     "Clips in which a wrong label was ranked furthest above a correct one, or equal to it; other "

@@ -143,8 +143,8 @@ def select_clips(name: str, subset: ClipSubset, dataset: Dataset) -> tuple[Clip,
     selected = tuple(clip for clip in clips if clip.id in ids)
     if not selected:
         raise InvalidInputError(
-            f"{name}: no clip is left of the split {subset.split!r}. It has {len(clips)} clips "
-            f"with labels; each label needs {subset.min_per_label}."
+            f"{name}: no clip is left of the split {subset.split!r}. It has {len(clips)} labelled "
+            f"clips, but none of a label with {subset.min_per_label} clips. Lower min_per_label."
         )
     return selected
 

@@ -252,7 +252,7 @@ class StudyConfig:
             if not names or len(set(names)) < len(names):
                 raise InvalidInputError(
                     f"{source}: expected at least one, with different names; got "
-                    f"{', '.join(names) or 'none'}. Set `name` where names are equal."
+                    f"{', '.join(names) or 'none'}. Set a different `name` for each level."
                 )
         for name in (
             *(strategy.trainable for strategy in self.additional_strategies),

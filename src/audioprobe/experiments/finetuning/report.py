@@ -281,7 +281,7 @@ _ABLATIONS = (
 )
 _EFFECTS = (
     "Difference from the first level, averaged over the other factors by least squares. Text "
-    "measures leave out strategies that cannot change them. Error variance is the interaction "
+    "measures exclude strategies that cannot change them. Error variance is the interaction "
     "between factors; the strategy, not the seed, is the unit of replication. p-values are "
     "corrected over all levels of a measure (Holm)."
 )

@@ -132,11 +132,12 @@ class ProbeConfig:
         for each in self.evaluation_sets:
             if (each.dataset is None) == (not each.folder):
                 raise InvalidInputError(
-                    f"{each.name}: expected either a data set or a folder of audio files."
+                    f"{each.name}: expected either a data set or a folder of audio files, "
+                    f"received {'both' if each.folder else 'neither'}."
                 )
             if each.mapping and each.folder:
                 raise InvalidInputError(
-                    f"{each.name}: a mapping renames labels of a data set; a folder has none. "
+                    f"{each.name}: a mapping needs a data set with labels, received a folder. "
                     "Remove the mapping."
                 )
         for model in self.models:
