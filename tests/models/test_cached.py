@@ -160,7 +160,7 @@ class Miscounting(ScriptedModel):
         return iter(())
 
 
-@pytest.mark.parametrize(("change", "message"), [(-1, "ended before"), (1, "more prompts")])
+@pytest.mark.parametrize(("change", "message"), [(-1, "ended before"), (1, "more responses")])
 def test_wrong_number_of_responses_is_a_contract_error(
     tmp_path: Path, change: int, message: str
 ) -> None:

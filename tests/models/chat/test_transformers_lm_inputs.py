@@ -124,7 +124,7 @@ STRICT = "{% if messages[0].role == 'system' %}{{ raise_exception('no system rol
     ("template", "words"),
     [
         (STRICT + CHATML, "no system role"),
-        ("{{ messages[-1]['content'] }}", "leaves out a part"),
+        ("{{ messages[-1]['content'] }}", "omits a part"),
         ("{{ messages[1]['nothing']['at all'] }}", "chat template cannot take"),
     ],
 )

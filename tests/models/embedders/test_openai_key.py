@@ -110,7 +110,7 @@ def test_invalid_key_is_refused_without_showing_it(
     service: Service, monkeypatch: pytest.MonkeyPatch, character: str
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}{character}{KEY}")
-    with pytest.raises(InvalidInputError, match="OPENAI_API_KEY holds") as caught:
+    with pytest.raises(InvalidInputError, match="OPENAI_API_KEY contains") as caught:
         embedder(service).embed(["a"])
     assert KEY not in error_content(caught.value)
     assert not service.requests

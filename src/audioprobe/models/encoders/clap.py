@@ -1,8 +1,8 @@
-"""CLAP: audio and text in one embedding space, so that labels and clips can be compared.
+"""CLAP: embeds audio and text in one space, so that clips can be compared with labels.
 
 Source: Wu et al., "Large-scale Contrastive Language-Audio Pretraining with Feature Fusion and
-Keyword-to-Caption Augmentation", ICASSP 2023. The network is that of transformers; the
-spectrogram equals `ClapFeatureExtractor` and is many times as fast.
+Keyword-to-Caption Augmentation", ICASSP 2023. The network comes from transformers. The spectrogram
+equals that of `ClapFeatureExtractor`, but its computation is many times as fast.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,30 +31,31 @@ from audioprobe.models.encoders.clap_spectrogram import ClapSpectrogram, mask_ex
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 
 DEFAULT_MODEL = weights.CLAP_UNFUSED
-"""LAION's checkpoint without fusion, trained on 630,000 clips with captions."""
+"""LAION's checkpoint without feature fusion, trained on 630,000 clips with captions."""
 
 _TEXT_BATCH = 64
-_MARGIN_S = 1.0  # audio beyond the model's input for the resampler's filter, more than it needs
+_MARGIN_S = 1.0  # audio after the model's input, more than the resampling filter needs
 
 
 class CLAP:
     """CLAP as joint encoder of audio and text, and as audio encoder.
 
-    Audio is resampled to the model's rate (48 kHz). The model takes 10 s; shorter audio is repeated
-    as its extractor does. For longer audio, where transformers chooses parts at random, this class
-    is deterministic: without fusion it takes the first 10 s, with fusion the middle of the possible
-    parts (see `clap_spectrogram`). `Windowing` cuts windows of 10 s, so this concerns only longer
-    windows. A fused checkpoint fuses every clip, as transformers does for a single clip; in a batch
-    without longer clips, transformers fuses only one at random.
+    Audio is resampled to the model's rate (48 kHz). The model input has 10 s; shorter audio is
+    repeated, as in transformers. For longer audio, transformers chooses random parts, but this
+    class is deterministic. Checkpoints without fusion use the first 10 s. Checkpoints with fusion,
+    which combine several parts of a clip, use parts from fixed positions (see `clap_spectrogram`).
+    `Windowing` cuts windows of 10 s by default, so only longer windows are affected. In a
+    checkpoint with fusion, every clip is fused, as transformers does for a single clip. (In a batch
+    of short clips, transformers fuses only one randomly chosen clip.)
 
     Args:
         model: local folder or hub name.
-        batch_size: clips per forward pass; does not change outputs beyond rounding.
+        batch_size: clips per forward pass; changes outputs only by rounding errors.
         device: "cpu", "cuda", ...
         dtype: "float32", "bfloat16" or "float16".
 
     Raises:
-        WeightsError: if the weights are missing, damaged or those of another model.
+        WeightsError: if the weights are missing or damaged, or belong to another model.
     """
 
     def __init__(
@@ -78,27 +79,27 @@ class CLAP:
 
     @property
     def info(self) -> ComponentInfo:
-        """Model, hash of the weights, number format."""
+        """Model name, hash of the weights, and data type."""
         options = {"dtype": self._dtype}
         return ComponentInfo("encoder", self._name, self._weights.revision(), options)
 
     @cached_property
     def logit_scale(self) -> float:
-        """Factor of cosine similarities before a softmax over labels, as in transformers."""
+        """Factor for cosine similarities before a softmax over labels, as in transformers."""
         return float(self._network.logit_scale_a.detach().float().exp())
 
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield a unit vector per clip: float32, shape (width,), 512 for the default."""
+        """Yield one unit vector per clip: float32, shape (width,); width is 512 by default."""
         for features in self._batches(waveforms):
             with torch.inference_mode():
                 output = self._network.get_audio_features(**self._inputs(features))
             yield from output.pooler_output.float().cpu().numpy()
 
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
-        """Return a unit vector per text: float32, shape (n_texts, width).
+        """Return one unit vector per text: float32, shape (n_texts, width).
 
         Raises:
-            InvalidInputError: for a text beyond the model's context, or as `text_ids`.
+            InvalidInputError: if a text exceeds the model's context, or as for `text_ids`.
         """
         vectors = np.empty((len(texts), self._config.projection_dim), dtype=np.float32)
         if not texts:
@@ -109,9 +110,9 @@ class CLAP:
             if len(ids) > longest:
                 raise InvalidInputError(
                     f"The text {text!r:.60} has {len(ids)} tokens, but {self._name} takes at most "
-                    f"{longest}. Shorten it."
+                    f"{longest}. Shorten the text."
                 )
-        # Sorted by length, so that little padding is computed.
+        # Sort by length to reduce padding.
         order = sorted(range(len(texts)), key=lambda n: len(tokens[n]))
         for start in range(0, len(order), _TEXT_BATCH):
             chosen = order[start : start + _TEXT_BATCH]
@@ -124,11 +125,11 @@ class CLAP:
         return vectors
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield features after the last norm, averaged over frequency.
+        """Yield features of each clip: outputs after the last norm, averaged over frequency.
 
-        Returns:
-            float32, shape (n_frames, width): for the default (32, 768), a frame every 0.31 s of the
-            model's 10 s, repetitions of shorter audio included.
+        Yields:
+            float32, shape (n_frames, width). The default model yields (32, 768), one frame per 0.31
+            s of the model's 10 s, including repetitions of shorter audio.
         """
         for features in self._batches(waveforms):
             with torch.inference_mode():
@@ -145,7 +146,7 @@ class CLAP:
     def _features(self, waveform: Waveform) -> Tensor:
         spectrogram = self._spectrogram
         if not spectrogram.fused:
-            # Resample only the part that the model takes.
+            # Resample only the part that the model uses.
             seconds = spectrogram.n_samples / spectrogram.sample_rate + _MARGIN_S
             head = waveform.samples[: int(seconds * waveform.sample_rate)]
             waveform = Waveform(head, waveform.sample_rate)
@@ -159,7 +160,7 @@ class CLAP:
 
     @property
     def _longest_text(self) -> int:
-        """Number of tokens; RoBERTa counts positions from the one after that of padding."""
+        """Maximum number of tokens; RoBERTa's positions start after the padding index."""
         text = self._config.text_config
         longest: int = text.max_position_embeddings - text.pad_token_id - 1
         return longest
@@ -196,7 +197,8 @@ def _read_spectrogram(folder: Path, config: ClapConfig) -> ClapSpectrogram:
     ):
         raise WeightsError(
             f"{folder}: preprocessor and model disagree: {spectrogram.n_frames} frames of "
-            f"{spectrogram.n_mels} mels, fusion {spectrogram.fused}, against at most {most} of "
-            f"{audio.num_mel_bins}, fusion {audio.enable_fusion}."
+            f"{spectrogram.n_mels} mels, fusion {spectrogram.fused}; but the model expects at most "
+            f"{most} frames of {audio.num_mel_bins} mels, fusion {audio.enable_fusion}. Download "
+            "the model again."
         )
     return spectrogram

@@ -1,7 +1,7 @@
-"""CLAP's spectrogram and attention masks, equal to those of transformers and several times as fast.
+"""CLAP's spectrogram and attention masks: same results as transformers, computed faster.
 
-`ClapFeatureExtractor` transforms frame by frame in numpy and chooses parts of longer audio at
-random; here frames are transformed in blocks, and the choice is deterministic.
+`ClapFeatureExtractor` in transformers computes frame by frame in numpy, and chooses random parts of
+longer audio. Here, frames are computed in blocks, and the choice of parts is deterministic.
 """
 
 from collections.abc import Callable
@@ -16,25 +16,26 @@ from transformers.models.clap.modeling_clap import ClapAudioLayer
 
 from audioprobe.errors import WeightsError
 
-BLOCK = 128  # frames per block: 1 MiB of float64, which fits into a processor's cache
+BLOCK = 128  # frames per block: 1 MiB of float64, which fits into a CPU cache
 TRUNCATIONS = ("fusion", "rand_trunc")
 PADDINGS = ("repeatpad", "repeat", "pad")
-POWER_FLOOR = 1e-10  # -100 dB (transformers' spectrogram and power_to_db)
+POWER_FLOOR = 1e-10  # -100 dB, as in transformers
 
 
 class ClapSpectrogram:
-    """Computes the model's input from samples, by the settings of an extractor.
+    """Computes the model's input from samples, with the settings of transformers' extractor.
 
-    Audio shorter than the model's input (10 s for every published checkpoint) is repeated or padded
-    as the extractor does. Of longer audio, a checkpoint without fusion gets the beginning (the
-    extractor: a random part); one with fusion gets a downsampled version of all of it and three
-    parts, the middle ones of those from which the extractor draws.
+    Audio shorter than the model's input (10 s for all published checkpoints) is repeated or padded,
+    as in the extractor. For longer audio, a checkpoint without fusion gets the beginning (the
+    extractor chooses a random part). A checkpoint with fusion gets a downsampled version of the
+    whole audio and three parts; `middle_starts` replaces the extractor's random choice of these
+    parts.
 
     Args:
         extractor: transformers' `ClapFeatureExtractor`.
 
     Raises:
-        WeightsError: for an unknown kind of truncation or padding.
+        WeightsError: if the kind of truncation or padding is unknown.
     """
 
     def __init__(self, extractor: Any) -> None:  # noqa: ANN401 - transformers has no types
@@ -55,7 +56,7 @@ class ClapSpectrogram:
 
     @property
     def n_frames(self) -> int:
-        """Number of frames of the model's input: 1,001 for every published checkpoint."""
+        """Number of frames of the model's input (1,001 for all published checkpoints)."""
         return self.n_samples // self._hop + 1
 
     def __call__(self, samples: npt.NDArray[np.float32]) -> Tensor:
@@ -65,8 +66,8 @@ class ClapSpectrogram:
             samples: shape (n_samples,), at `sample_rate`.
 
         Returns:
-            float32 decibels, at least -100, shape (1, n_frames, n_mels); (4, n_frames, n_mels) with
-            fusion.
+            Mel energies in dB, at least -100, float32, shape (1, n_frames, n_mels); with fusion,
+            shape (4, n_frames, n_mels).
         """
         if not self.fused:
             return self.decibels(self._fitted(samples[: self.n_samples]))[None]
@@ -98,7 +99,7 @@ class ClapSpectrogram:
         return features.clamp_(min=POWER_FLOOR).log10_().mul_(10)
 
     def _fitted(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Samples repeated or padded to the length of the model's input, if they are shorter."""
+        """Repeat or pad samples to the length of the model's input, if they are shorter."""
         missing = self.n_samples - samples.size
         if missing <= 0:
             return samples
@@ -112,22 +113,22 @@ class ClapSpectrogram:
     def _window(self) -> Tensor:
         """Periodic Hann window in float64, as in the extractor.
 
-        In float32, values next to a loud tone would differ by 0.05 dB.
+        With float32, values near a loud tone would differ by 0.05 dB.
         """
         return torch.hann_window(self._size, periodic=True, dtype=torch.float64)
 
     @cached_property
     def _matrix(self) -> Tensor:
-        """Filter weights up to the last nonzero bin, shape (n_bins, n_mels)."""
+        """Mel filter weights up to the last nonzero frequency bin, shape (n_bins, n_mels)."""
         filters: npt.NDArray[np.float64] = self._filters
         n_bins = int(np.flatnonzero(filters.any(axis=1))[-1]) + 1
         return torch.from_numpy(filters[:n_bins].astype(np.float32))
 
 
 def middle_starts(n_starts: int) -> tuple[int, int, int]:
-    """Return the middle of each third of the possible starts of a part.
+    """Divide the possible start frames of a part into thirds; return the middle of each third.
 
-    The thirds are those of the extractor (`_random_mel_fusion`), which draws one start from each.
+    The extractor (`_random_mel_fusion`) draws one random start from each of these thirds.
     """
     thirds = np.array_split(np.arange(n_starts), 3)
     front, centre, back = (int(third[len(third) // 2]) if len(third) else 0 for third in thirds)
@@ -135,15 +136,15 @@ def middle_starts(n_starts: int) -> tuple[int, int, int]:
 
 
 def mask_exactly(network: nn.Module) -> None:
-    """Give masked positions an attention weight of exactly zero, which avoids denormal numbers.
+    """Make the attention weights of masked positions exactly zero, which avoids denormal numbers.
 
-    transformers adds -100 to the attention of positions from other windows. exp(-100) = 4e-44 is a
-    denormal number, with which processors compute many times more slowly. Outputs stay the same bit
-    for bit, and the audio encoder takes 0.6 of the time (measured on one machine). Masks are also
-    computed once instead of in every pass.
+    transformers adds -100 to the attention logits of positions in other windows. exp(-100) = 4e-44
+    is a denormal number in float32, with which CPUs compute many times more slowly. Outputs do not
+    change in any bit, and the audio encoder needs 60 % of the time (measured on one machine). Masks
+    are also computed once instead of in every forward pass.
 
     Args:
-        network: `ClapModel` of transformers; changed in place.
+        network: transformers' `ClapModel`; changed in place.
     """
     for layer in network.modules():
         if isinstance(layer, ClapAudioLayer):

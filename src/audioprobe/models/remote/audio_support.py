@@ -1,4 +1,4 @@
-"""Check whether audio reaches a remote model: some endpoints ignore it without an error."""
+"""Check whether audio reaches a remote model, because some endpoints silently ignore audio."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class AudioSupport:
 
     Attributes:
         supported: True if audio reaches the model, False if it is ignored, None if unknown.
-        evidence: the observations that this rests on.
+        evidence: the observations that the result is based on.
     """
 
     supported: bool | None
@@ -26,18 +26,20 @@ class AudioSupport:
 
 
 def check_audio_support(ask: Callable[[Prompt], Response]) -> AudioSupport:
-    """Ask about a noise, a tone, no sound, and the noise again, until the result is clear.
+    """Ask about noise, a tone, no audio, and the same noise again; stop when the result is certain.
 
-    Token counts are the strongest evidence: audio adds tokens to the prompt. A placeholder of
-    constant size adds tokens too, so equal counts for both sounds prove nothing; then the answers
-    must differ. Answers may also differ without audio if the service samples them, so a difference
-    counts only if the same noise gets the same answer twice.
+    Token counts are the strongest evidence, because audio adds tokens to the prompt. A placeholder
+    of constant size would add tokens too, so equal counts for noise and tone prove nothing; then
+    the answers must differ. A service that samples answers may give different answers without using
+    the audio. A difference therefore counts only if both requests with the same noise get the same
+    answer.
 
     Args:
-        ask: returns a greedy answer whose `details` hold the token counts of the service.
+        ask: function that returns a greedy response whose `details` contain the service's token
+            counts.
 
     Raises:
-        RemoteError: if the service refuses a sound.
+        RemoteError: if the service refuses audio.
     """
     noise, tone = _example_sounds()
     noise_answer = ask(Prompt(QUESTION, noise))
@@ -61,19 +63,19 @@ def check_audio_support(ask: Callable[[Prompt], Response]) -> AudioSupport:
     elif is_counted:
         counts = f"Audio of any length counts {(n_long or 0) - (n_silent or 0)} tokens"
     else:
-        counts = "The service reports no counts"
+        counts = "The service reports no token counts"
     if noise_answer.text == tone_answer.text:
         evidence = f"{counts}; noise and tone get the same answer, {noise_answer.text!r:.60}."
         return AudioSupport(False if is_ignored else None, evidence)
     if ask(Prompt(QUESTION, noise)).text != noise_answer.text:
-        evidence = f"{counts}; the same noise got two answers, so answers prove nothing."
+        evidence = f"{counts}; the same noise got two different answers, so answers prove nothing."
         return AudioSupport(None, evidence)
-    evidence = f"{counts}; noise and tone get different answers, and the same noise the same one."
+    evidence = f"{counts}; noise and tone get different answers, equal noise gets equal answers."
     return AudioSupport(None if is_ignored else True, evidence)
 
 
 def _count_without_audio(ask: Callable[[Prompt], Response]) -> int | None:
-    """Return the tokens of the question alone; None if the model requires audio."""
+    """Return the number of tokens of the question alone; None if the model requires audio."""
     try:
         return _count(ask(Prompt(QUESTION)), "prompt_tokens")
     except RemoteError as error:

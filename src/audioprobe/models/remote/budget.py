@@ -1,4 +1,4 @@
-"""Limits of a remote service: number of requests, money, and requests per minute."""
+"""Limits for a remote service: number of requests, money, and requests per minute."""
 
 import threading
 import time
@@ -11,12 +11,14 @@ from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.locks import PicklableLock
 from audioprobe.models.remote.retry import RequestFailedError, check_not_cancelled
 
-_POLL_S = 0.1  # how often a waiting request checks whether it is cancelled
+_POLL_S = 0.1  # interval at which a waiting request checks for cancellation
 
 
 @dataclass(slots=True)
 class TokenUsage:
-    """Tokens of one request: first an upper bound, then the number that the service reports.
+    """Token counts of one request.
+
+    The counts are upper bounds until the service reports the actual numbers.
 
     Attributes:
         n_input: tokens sent.
@@ -28,21 +30,22 @@ class TokenUsage:
 
 
 class Budget:
-    """Requests and money spent, with limits that are checked before a request is sent.
+    """Counts requests and money spent; checks limits before a request is sent.
 
-    It may be used by several threads. A request counts with its upper bound while it is in
-    progress; one that would exceed the limit waits for the others, which may have cost less.
+    The class is thread-safe. While a request is in progress, it counts with its maximum cost. A new
+    request that would exceed the limit waits until the requests in progress finish, because they
+    may have cost less.
 
     Args:
-        max_requests: None means no limit.
-        max_usd: None means no limit.
+        max_requests: maximum number of requests; None means no limit.
+        max_usd: maximum amount of money; None means no limit.
         usd_per_million_input: price of a million tokens sent; 0 for a free service.
         usd_per_million_output: price of a million tokens received.
 
     Attributes:
-        n_requests: requests sent so far, repeated attempts and redirects included.
-        n_input_tokens: tokens sent so far.
-        n_output_tokens: tokens received so far.
+        n_requests: number of requests sent so far, including repeated attempts and redirects.
+        n_input_tokens: number of tokens sent so far.
+        n_output_tokens: number of tokens received so far.
     """
 
     def __init__(
@@ -63,25 +66,25 @@ class Budget:
 
     @property
     def n_tokens(self) -> int:
-        """Tokens sent and received so far."""
+        """Number of tokens sent and received so far."""
         return self.n_input_tokens + self.n_output_tokens
 
     @property
     def usd_spent(self) -> float:
-        """Price of these tokens: an upper bound, since it includes attempts that timed out."""
+        """Price of all tokens so far; an upper bound, since it includes attempts that timed out."""
         return self._price(self.n_input_tokens, self.n_output_tokens)
 
     @contextmanager
     def charge(self, n_input: int, n_output: int, stop: Event) -> Iterator[TokenUsage]:
         """Account for one request that is sent inside the context.
 
-        A request that the service refuses (status 4xx) costs nothing. Any other request costs its
-        bound, unless the caller sets the yielded numbers to those that the service reports.
+        A request that the service rejects (status 4xx) costs nothing. Any other request costs its
+        upper bound, unless the caller sets the yielded counts to those that the service reports.
 
         Args:
-            n_input: upper bound of the tokens sent.
-            n_output: upper bound of the tokens received.
-            stop: set by another thread if the request is no longer needed.
+            n_input: upper bound of the number of tokens sent.
+            n_output: upper bound of the number of tokens received.
+            stop: event that another thread sets if the request is no longer needed.
 
         Raises:
             RemoteError: if the request would exceed a limit.
@@ -103,10 +106,10 @@ class Budget:
                 self._changed.notify_all()
 
     def count_redirect(self) -> None:
-        """Count the request that follows a redirect; its tokens are those of the redirected one.
+        """Count the additional request after a redirect; its tokens have already been counted.
 
         Raises:
-            RemoteError: if it would exceed the limit of requests.
+            RemoteError: if the request would exceed the maximum number of requests.
         """
         with self._changed:
             self._check_n_requests()
@@ -123,7 +126,7 @@ class Budget:
             self._n_in_progress += 1
 
     def _is_affordable(self, n_input: int, n_output: int) -> bool:
-        """Return False if requests in progress may free money; raise if none is in progress."""
+        """Return whether a request is within the limit; raise if waiting for others cannot help."""
         self._check_n_requests()
         total = self._price(self.n_input_tokens + n_input, self.n_output_tokens + n_output)
         if self._max_usd is None or total <= self._max_usd:
@@ -131,8 +134,8 @@ class Budget:
         if self._n_in_progress:
             return False
         raise RemoteError(
-            f"Stopped before spending {total:.4f} USD: the limit is {self._max_usd} (max_usd), "
-            f"{self.usd_spent:.4f} are spent. Raise the limit to continue.",
+            f"Stopped before spending {total:.4f} USD in total: the limit is {self._max_usd} "
+            f"(max_usd), and {self.usd_spent:.4f} USD are spent. Raise the limit to continue.",
             final=True,
         )
 
@@ -149,17 +152,17 @@ class Budget:
         return n_input * self._prices[0] + n_output * self._prices[1]
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_n_in_progress": 0}  # those of this process
+        return {**self.__dict__, "_n_in_progress": 0}  # requests in progress belong to one process
 
 
 class RateLimiter:
-    """Spaces requests evenly in time.
+    """Limits the request rate by spacing requests evenly in time.
 
     Args:
-        per_minute: maximum number of requests; None does not wait.
+        per_minute: maximum number of requests per minute; None means no limit.
 
     Raises:
-        InvalidInputError: for a rate that is not positive.
+        InvalidInputError: if the rate is not positive.
     """
 
     def __init__(self, per_minute: float | None) -> None:

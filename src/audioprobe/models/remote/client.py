@@ -1,4 +1,4 @@
-"""Requests to one OpenAI-compatible service: key, limits, retries, and readable errors."""
+"""Send requests to an OpenAI-compatible service: handle its key, limits, retries and errors."""
 
 import json
 import os
@@ -33,19 +33,20 @@ DEFAULT_URL = "https://api.openai.com/v1"
 
 _FINAL = frozenset({401, 402, 403, 404})  # wrong key, no credit, no permission, no such model
 _PROXY_STATUSES = frozenset({407, 502, 503, 504})
-_MAX_QUOTE = 200  # characters of a service's message
+_MAX_QUOTE = 200  # maximum number of characters quoted from a service's message
 _NO_KEY = "unset"  # the client requires a key; local services ignore it
 
 
 class ServiceClient:
     """Sends requests to one model of one service.
 
-    Options are those of `OpenAIChat`. In messages, `service` names the kind of service, `advice` is
-    what to do by HTTP status, and `alternative` is what needs no key.
+    `OpenAIChat` describes the options. In messages, `service` is the kind of service, `advice`
+    tells the user what to do by HTTP status, and `alternative` is what the user can use without a
+    key.
 
     Attributes:
-        base_url: address of the service; None is OpenAI's.
-        budget: as given.
+        base_url: address of the service; None means OpenAI's address.
+        budget: counts and limits of requests and money.
         workers: threads for concurrent requests.
     """
 
@@ -69,7 +70,7 @@ class ServiceClient:
                 f"The {service} needs a model name and timeout_s > 0, got {model!r} and "
                 f"{timeout_s}."
             )
-        # The openai client would read this variable itself, and it would not be recorded.
+        # Read the variable here, so that it is recorded; the openai client would read it silently.
         url = os.environ.get("OPENAI_BASE_URL") or None if base_url is None else base_url
         self.base_url = None if url is None else check_base_url(url)
         self.budget = budget
@@ -84,13 +85,13 @@ class ServiceClient:
             401: f"Check the key in the environment variable {api_key_env}.",
             403: "This key may not use this model.",
             404: f"Check the model name {model!r} and the base URL.",
-            407: "Put user and password of the proxy into the variable that names it.",
+            407: "Add user and password to the proxy's address in its environment variable.",
             **advice,
         }
         self._lock = PicklableLock()
         self._connections: Connections | None = None
         self._key = ""
-        proxy_for(self.base_url or DEFAULT_URL)  # raises here rather than for each request
+        proxy_for(self.base_url or DEFAULT_URL)  # raises for an invalid proxy
 
     @property
     def is_openai(self) -> bool:
@@ -99,7 +100,7 @@ class ServiceClient:
         return host == "api.openai.com" or host.endswith(".api.openai.com")
 
     def check_key(self) -> None:
-        """Raise if the key is missing, before a request is prepared."""
+        """Raise if the key is missing, before time is spent on preparing a request."""
         self._connect()
 
     def request(
@@ -112,11 +113,12 @@ class ServiceClient:
         n_output: int = 0,
         stop: Event,
     ) -> T:
-        """Return what `read` returns for the answer, after as many attempts as needed.
+        """Send a request, with retries, and return what `read` returns for the answer.
 
         `call` sends one request. `read` raises `RequestFailedError` for an unusable answer, and may
-        replace the token counts, whose upper bounds are `n_input` and `n_output`. `expected` names
-        the answer for messages. Raises `RemoteError`, whose message never holds the key.
+        replace the token counts, whose upper bounds are `n_input` and `n_output`. `expected`
+        describes the answer in messages. Raises `RemoteError`, whose message never contains the
+        key.
         """
 
         def attempt() -> T:
@@ -127,11 +129,11 @@ class ServiceClient:
         return call_with_retries(attempt, self._retry, stop)
 
     def quote(self, text: str) -> str:
-        """Return a message of the service, without the key, shortened."""
+        """Shorten a message of the service and remove the key from it."""
         return " ".join(self.redact(text).split())[:_MAX_QUOTE]
 
     def redact(self, text: str) -> str:
-        """Return a text of the service without the key."""
+        """Remove the key from a text that the service sent."""
         return redact(self._key, text)
 
     def _send(self, call: Call, expected: str) -> dict[str, Any]:
@@ -148,8 +150,8 @@ class ServiceClient:
             failure = self._status_failure(error, route)
         except openai.APIConnectionError as error:
             failure = self._connection_failure(error.__cause__ or error, route)
-        # Raised outside the handlers, so that its chain does not hold the client's error, whose
-        # request has the key in its headers.
+        # Raise outside the handlers: the client's error contains a request with the key in its
+        # headers, and must not become part of the exception chain.
         raise failure
 
     def _json_object(self, body: bytes, expected: str, route: Route) -> dict[str, Any]:
@@ -172,7 +174,7 @@ class ServiceClient:
         failure = ServiceError.from_json(error.body, error.status_code)
         if not failure.message:
             failure = replace(failure, message=error.response.text)
-        # A proxy may answer with one of these statuses itself; for others it is irrelevant.
+        # Mention the proxy only for statuses with which a proxy itself may answer.
         is_from_proxy = route.proxy is not None and error.status_code in _PROXY_STATUSES
         shown = route if is_from_proxy or len(route.addresses) > 1 else None
         return self._service_failure(failure, shown, retry_after(error.response.headers))
@@ -202,7 +204,7 @@ class ServiceClient:
                 f"last to {self.quote(route.addresses[-1])}. Check the base URL.",
                 final=True,
             )
-        # The messages of other errors may quote headers.
+        # Messages of other errors may contain headers, and so the key.
         is_quotable = isinstance(cause, httpx2.ConnectError | httpx2.ProxyError) and str(cause)
         message = f": {self.quote(str(cause))}" if is_quotable else ""
         return RequestFailedError(
@@ -211,10 +213,10 @@ class ServiceClient:
         )
 
     def _connect(self) -> Connections:
-        """Return the connections of this process, opened at the first request."""
+        """Return the connections of this process; open them at the first request."""
         with self._lock:
             if self._connections is None or not self._connections.is_usable:
-                # The key is stored because the variable may change, and this value was sent.
+                # Store the key that is sent, because the variable may change later.
                 self._key = read_key(self._api_key_env)
                 if not self._key and self.base_url is None:
                     raise RemoteError(

@@ -1,4 +1,4 @@
-"""HTTP connections to a remote service, with one time limit per attempt."""
+"""HTTP connections to a remote service, with one time limit for a whole attempt."""
 
 import asyncio
 import os
@@ -17,17 +17,17 @@ from audioprobe.models.remote.proxies import ProxySetting, proxy_for
 
 T = TypeVar("T")
 
-MAX_REDIRECTS = 5  # of one attempt
+MAX_REDIRECTS = 5  # maximum number per attempt
 
 
 @dataclass(slots=True)
 class Route:
-    """The requests of one attempt: the first one and those that follow redirects.
+    """The requests of one attempt: the first request and the requests that follow redirects.
 
     Attributes:
-        on_redirect: called before each request after the first; an error prevents the request.
-        addresses: of the requests sent, in order, without parts that may be secret.
-        proxy: of the last request.
+        on_redirect: called before each request after the first; an exception prevents the request.
+        addresses: addresses of the requests sent, in order, without parts that may be secret.
+        proxy: proxy of the last request; None for a direct connection.
     """
 
     on_redirect: Callable[[], None]
@@ -35,7 +35,7 @@ class Route:
     proxy: ProxySetting | None = None
 
     def __str__(self) -> str:
-        """Return the proxy and the redirects for a message: " (through the proxy ...)", or ""."""
+        """Return proxy and redirects for a message, such as " (through the proxy ...)", or ""."""
         parts = [] if self.proxy is None else [f"through {self.proxy}"]
         n_redirects = len(self.addresses) - 1
         if n_redirects > 0:
@@ -48,11 +48,11 @@ _route: ContextVar[Route] = ContextVar("route")
 
 
 class Connections:
-    """An openai client for several threads.
+    """An openai client that several threads can use.
 
-    Requests run in an event loop of a separate thread, where an attempt can be ended at any moment:
-    during name resolution, between two bytes of headers or body, and between redirects. The time
-    limits of httpx apply to each of these steps, not to their sum.
+    Requests run in the event loop of a separate thread, where an attempt can be stopped at any
+    time: during name resolution, while an answer is received, and between redirects. (The time
+    limits of httpx apply to each of these steps, not to their sum.)
     """
 
     def __init__(self, base_url: str, key: str) -> None:
@@ -70,7 +70,7 @@ class Connections:
 
     @property
     def is_usable(self) -> bool:
-        """False after a fork: connections belong to the process that opened them."""
+        """Whether the connections belong to this process; False after a fork."""
         return self._process == os.getpid()
 
     def run(
@@ -79,10 +79,10 @@ class Connections:
         timeout_s: float,
         route: Route,
     ) -> T:
-        """Return the result of a call that sends one request; fill in its route.
+        """Run a call that sends one request; return its result and record the route.
 
-        The time limit includes redirects; after it, `TimeoutError` is raised and the connection is
-        closed.
+        The time limit includes redirects. When it is exceeded, the connection is closed and
+        `TimeoutError` is raised.
         """
 
         async def limited() -> T:
@@ -99,7 +99,7 @@ class Connections:
 
 
 class _RoutedTransport(httpx2.AsyncBaseTransport):
-    """Sends each request, redirects included, through the proxy of its address."""
+    """Sends each request, including redirects, through the proxy for its address."""
 
     def __init__(self) -> None:
         self._transports: dict[str | None, httpx2.AsyncHTTPTransport] = {}
@@ -130,7 +130,7 @@ _lock = threading.Lock()
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop of this process, run by a daemon thread; a fork starts another."""
+    """Return the event loop of this process, run by a daemon thread; start it if necessary."""
     with _lock:
         loop = _loops.get(os.getpid())
         if loop is None:
@@ -142,6 +142,6 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 
 def _close(client: httpx2.AsyncClient, process: int) -> None:
-    loop = _loops.get(process)  # without the lock: garbage collection may happen at any moment
+    loop = _loops.get(process)  # no lock, because garbage collection may run at any time
     if loop is not None and process == os.getpid():
         asyncio.run_coroutine_threadsafe(client.aclose(), loop)

@@ -1,4 +1,4 @@
-"""API keys: read from the environment, and removed from messages and logs."""
+"""Read API keys from the environment, and remove them from messages and logs."""
 
 import logging
 import os
@@ -12,27 +12,31 @@ _REPLACEMENT = "[key]"
 
 
 def read_key(variable: str) -> str:
-    """Return the key in an environment variable, or "" if it is unset."""
+    """Return the key in an environment variable, or "" if the variable is unset.
+
+    Raises:
+        InvalidInputError: if the value cannot be a key.
+    """
     key = os.environ.get(variable, "").strip()
     if not (key.isascii() and key.isprintable()):
         raise InvalidInputError(
-            f"The environment variable {variable} holds line breaks or characters that are not "
-            "ASCII, which a key cannot contain. Set it again."
+            f"The environment variable {variable} contains line breaks or characters that are not "
+            "ASCII, which a key cannot contain. Set the variable again."
         )
     return key
 
 
 def redact(key: str, text: str) -> str:
-    """Return the text with the key replaced, also in its escaped form."""
+    """Return the text with the key replaced, including its escaped form."""
     for form in {key, repr(key)[1:-1]} - {""}:
         text = text.replace(form, _REPLACEMENT)
     return text
 
 
 def redact_logs(key: str) -> None:
-    """Replace the key in all log records of the client's libraries.
+    """Remove the key from all log records of the HTTP client's libraries.
 
-    At level DEBUG they log the headers of responses, and a service may echo the key in them.
+    At level DEBUG, these libraries log response headers, in which a service may repeat the key.
     """
     _filter.keys |= {key}  # a new set, since other threads may be logging
     for name in list(logging.root.manager.loggerDict):
@@ -42,7 +46,10 @@ def redact_logs(key: str) -> None:
 
 
 def check_base_url(base_url: str) -> str:
-    """Return the address unchanged; it is recorded and logged, so it must not hold a secret."""
+    """Return the address unchanged; raise if it is invalid or contains secrets.
+
+    The address is recorded with results and logged, so it must not contain secrets.
+    """
     parts = None
     with suppress(ValueError):
         split = urlsplit(base_url)
@@ -52,7 +59,7 @@ def check_base_url(base_url: str) -> str:
         raise InvalidInputError("base_url must be an address such as http://localhost:8000/v1.")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidInputError(
-            "base_url must not hold a user, password, query or fragment, since it is recorded. Put "
+            "base_url must not contain user, password, query or fragment: it is recorded. Put "
             "the key into the environment variable that api_key_env names."
         )
     return base_url

@@ -1,4 +1,4 @@
-"""Several endpoints of one model, used concurrently."""
+"""Send prompts to several endpoints of one model concurrently."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,18 +17,19 @@ from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
 class MultiEndpointModel:
     """Sends each prompt to the endpoint with the fewest prompts in progress.
 
-    If an endpoint fails, the prompt is sent to another one. Responses are in order. All endpoints
-    must serve the same model: name and revision are compared, the weights cannot be.
+    If an endpoint fails, the prompt is sent to another endpoint. Responses are in the order of the
+    prompts. All endpoints must serve the same model: their names and revisions are compared, but
+    their weights cannot be compared.
 
     Args:
-        models: one per endpoint, usable from several threads.
-        concurrency: prompts in progress at each endpoint.
+        models: one model per endpoint; several threads use each model.
+        concurrency: number of prompts in progress at each endpoint.
 
     Attributes:
-        models: as given.
+        models: the given models.
 
     Raises:
-        InvalidInputError: without models, or if their names or revisions differ.
+        InvalidInputError: if there are no models, or if their names or revisions differ.
 
     Example:
         ```python
@@ -58,28 +59,29 @@ class MultiEndpointModel:
     def from_urls(
         cls, model: str, addresses: Sequence[str], *, concurrency: int = 4, **options: object
     ) -> Self:
-        """Create one model per address.
+        """Create one model per endpoint address.
 
         Args:
             model: "NAME:ARGUMENT" of a remote model, as `audioprobe backends` lists it.
-            addresses: the base URL of each endpoint.
-            concurrency: prompts in progress at each endpoint.
-            options: of every model; limits of requests and money apply to each endpoint separately.
+            addresses: base URL of each endpoint.
+            concurrency: number of prompts in progress at each endpoint.
+            options: options of every model; limits of requests and money apply to each endpoint
+                separately.
 
         Raises:
-            AudioProbeError: as `registry.load`.
+            AudioProbeError: as for `registry.load`.
         """
         models = [load("language_model", model, base_url=url, **options) for url in addresses]
         return cls(models, concurrency=concurrency)
 
     @property
     def info(self) -> ComponentInfo:
-        """The info of the first model; the endpoint does not change a response."""
+        """The `info` of the first model; the choice of the endpoint does not change responses."""
         return self.models[0].info
 
     @property
     def training_data(self) -> TrainingData | None:
-        """The training data of the first model; None if unknown."""
+        """Training data of the first model; None if unknown."""
         return training_data_of(self.models[0])
 
     def generate(
@@ -88,12 +90,13 @@ class MultiEndpointModel:
         """Yield one response per prompt, in order.
 
         Args:
-            prompts: consumed lazily, up to twice the total concurrency ahead.
+            prompts: read lazily, at most twice the total concurrency ahead.
             decoding: as for the endpoints.
 
         Raises:
-            RemoteError: if every endpoint failed for a prompt; the error of the last one.
-            AudioProbeError: from an endpoint, for a prompt that no endpoint accepts.
+            RemoteError: if all endpoints failed for a prompt; the error is that of the last
+                endpoint.
+            AudioProbeError: if an endpoint raises another error for a prompt.
         """
 
         def respond(prompt: Prompt, stop: Event) -> Response:
@@ -117,7 +120,7 @@ class MultiEndpointModel:
 
     @contextmanager
     def _endpoint(self, failed: set[int]) -> Iterator[int]:
-        """Reserve the endpoint with the fewest prompts in progress, failed ones excluded."""
+        """Reserve the endpoint with the fewest prompts in progress, except failed endpoints."""
         with self._lock:
             candidates = [n for n in range(len(self.models)) if n not in failed]
             number = min(candidates, key=self._n_in_progress.__getitem__)

@@ -1,4 +1,4 @@
-"""Chat models behind an OpenAI-compatible endpoint that accepts audio: OpenAI, vLLM, SGLang, ..."""
+"""Chat models behind an OpenAI-compatible API that accepts audio: OpenAI, vLLM, SGLang, ..."""
 
 import json
 import warnings
@@ -36,46 +36,48 @@ _CHECK_DECODING = Decoding(max_new_tokens=64)
 class OpenAIChat:
     """A remote chat model that answers questions about audio.
 
-    Several prompts are in progress at once; answers are in order. Audio is sent as WAV files of 16
-    bits in `input_audio`, before the question; examples become turns of user and assistant. Failed
-    attempts (408, 409, 429, 5xx, timeouts, unusable answers) are repeated with growing waits, or
-    after the time that the service requests. An answer that is withheld, refused or empty is an
-    error of its prompt, never an empty caption. Wrap the model in a `CachedModel` to store answers
-    across runs.
+    Several prompts are in progress at once; responses are in the order of the prompts. Audio is
+    sent as 16-bit WAV in `input_audio`, before the question. In-context examples become turns of
+    user and assistant. Failed attempts (408, 409, 429, 5xx, timeouts, unusable answers) are
+    repeated after increasing waits or after the wait that the service requests. An answer that is
+    withheld, refused or empty raises an error for its prompt; it never becomes an empty response.
+    Use `CachedModel` to store responses across runs.
 
-    Some endpoints ignore audio without an error. Before the first sound is sent, one to four small
-    requests check this (`check_audio_support`), and a model that ignores audio is not asked.
+    Some endpoints silently ignore audio. Before the first audio clip is sent, one to four small
+    requests check this (`check_audio_support`). If audio is ignored, prompts with audio raise an
+    error.
 
     Args:
-        model: name at the service.
-        system: a system message before every prompt.
-        sample_rate: Hz that audio is resampled to before it is sent; None keeps its rate, and the
-            service resamples.
+        model: model name at the service.
+        system: system message before every prompt.
+        sample_rate: rate in Hz to which audio is resampled before it is sent; None does not
+            resample, and leaves resampling to the service.
         extra_body: further fields of every request, such as
-            {"chat_template_kwargs": {"enable_thinking": False}}. They are recorded, so they must
-            not hold secrets.
-        base_url: address of the service; None uses the environment variable OPENAI_BASE_URL, or
+            {"chat_template_kwargs": {"enable_thinking": False}}. The fields are recorded with
+            results, so they must not contain secrets.
+        base_url: address of the service; None uses the environment variable OPENAI_BASE_URL or else
             OpenAI's address.
-        api_key_env: environment variable that holds the key. It is read at the first request and
-            stored in no record. With a `base_url` it may be unset.
-        concurrency: maximum number of prompts in progress; twice as many are taken from the stream.
-        timeout_s: limit of one attempt, from connecting to the last byte of the answer.
-        retry: when a failed request is repeated; None is the default `Retry`.
-        requests_per_minute: maximum rate, evenly spaced.
-        max_requests: limit of requests, repeated attempts and redirects included.
-        max_usd: limit of money. A request counts with an upper bound before it is sent (bytes of
-            text, 50 tokens per second of audio, all new tokens), then with the service's count.
-        usd_per_million_input_tokens: price of tokens sent; that of audio if audio costs more.
-        usd_per_million_output_tokens: price of new tokens.
+        api_key_env: environment variable that contains the key. The key is read at the first
+            request and is never recorded. With a `base_url`, the variable may be unset.
+        concurrency: maximum number of prompts in progress; twice as many prompts are read ahead.
+        timeout_s: time limit of one attempt, from connecting to the last byte of the answer.
+        retry: when to repeat a failed request; None uses the default `Retry`.
+        requests_per_minute: maximum rate; requests are spaced evenly.
+        max_requests: maximum number of requests, including repeated attempts and redirects.
+        max_usd: maximum amount of money to spend. Before a request is sent, it counts with an upper
+            bound (bytes of text, 50 tokens per second of audio, all new tokens); afterwards with
+            the token counts that the service reports.
+        usd_per_million_input_tokens: price of tokens sent; if audio tokens cost more, their price.
+        usd_per_million_output_tokens: price of generated tokens.
         check_audio: False skips the check whether audio reaches the model.
 
     Attributes:
         budget: requests and money spent.
 
     Raises:
-        InvalidInputError: for a money limit without prices, secrets in the base URL, an invalid
-            option, or an invalid proxy in the environment.
-        MissingDependencyError: for a SOCKS proxy if the package for its protocol is missing.
+        InvalidInputError: if `max_usd` is set without prices, the base URL contains secrets, an
+            option is invalid, or the environment contains an invalid proxy.
+        MissingDependencyError: if a SOCKS proxy is set and the package for its protocol is missing.
     """
 
     def __init__(
@@ -129,7 +131,7 @@ class OpenAIChat:
 
     @property
     def info(self) -> ComponentInfo:
-        """Model, service and what is added to each prompt; never the key."""
+        """Model, service address and options that affect prompts; never the key."""
         options: dict[str, Option] = {
             "system": self._system,
             "sample_rate": self._sample_rate,
@@ -146,19 +148,20 @@ class OpenAIChat:
     ) -> Iterator[Response]:
         """Yield one response per prompt, in order.
 
-        The first error ends the stream, after the responses to all prompts before it. Requests that
-        are in progress at that moment are not repeated if their prompts come again next.
+        The first error ends the stream, after the responses to all earlier prompts. Requests in
+        progress at that moment are not repeated if their prompts are passed again.
 
         Args:
-            prompts: consumed lazily, up to twice the concurrency ahead.
-            decoding: None is greedy; services do not guarantee that an answer is repeated.
+            prompts: read lazily, at most twice the concurrency ahead.
+            decoding: decoding settings; None is greedy. Services do not guarantee reproducible
+                answers.
 
         Raises:
-            InvalidInputError: for an empty text, or lone surrogates.
-            UnsupportedInputError: for decoding options that OpenAI's service does not have.
-            RemoteError: if a prompt failed for good or its answer has no text; final if the key is
-                missing, the endpoint ignores audio, a limit is reached, or the service refuses
-                every request.
+            InvalidInputError: if a text is empty or contains lone surrogates.
+            UnsupportedInputError: if a decoding option is not supported by OpenAI's service.
+            RemoteError: if a prompt failed permanently or its answer has no text. The attribute
+                `final` is True if every further request would fail too: the key is missing, the
+                endpoint ignores audio, a limit is reached, or the service rejects all requests.
         """
         chosen = decoding or Decoding()
         fields = decoding_fields(chosen, is_openai=self._client.is_openai)
@@ -180,10 +183,10 @@ class OpenAIChat:
         return self._client.workers.map(prompts, respond, lambda p: (p.digest(), chosen))
 
     def check_audio_support(self) -> AudioSupport:
-        """Check by one to four small requests whether audio reaches the model.
+        """Check with one to four small requests whether audio reaches the model.
 
         Raises:
-            RemoteError: if the service refuses audio, or fails.
+            RemoteError: if the service rejects audio, or fails.
         """
         return self._check_audio_support(Event())
 
@@ -200,7 +203,7 @@ class OpenAIChat:
         return check_audio_support(ask)
 
     def _require_audio_support(self, prompt: Prompt, stop: Event) -> None:
-        """Before the first sound is sent, raise if the endpoint ignores or refuses audio."""
+        """Raise if the endpoint ignores or rejects audio; checked before the first clip is sent."""
         if prompt.audio is None and all(e.audio is None for e in prompt.examples):
             return
         with self._check_lock:
@@ -210,7 +213,7 @@ class OpenAIChat:
                 self._audio_support = self._audio_support_or_refusal(stop)
             if self._audio_support.supported is False:
                 raise RemoteError(
-                    f"The prompt was not sent, since audio does not reach {self._model!r}. "
+                    f"The prompt was not sent, because audio does not reach {self._model!r}. "
                     f"{self._audio_support.evidence} Use a model that accepts audio.",
                     final=True,
                 )
@@ -263,11 +266,11 @@ class OpenAIChat:
 
 
 def _checked_fields(extra_body: Mapping[str, object]) -> dict[str, object]:
-    """Return a copy of the further fields; raise if they are reserved or not JSON."""
+    """Return a copy of the extra request fields; raise if a field is reserved or not JSON."""
     reserved = sorted(_RESERVED & set(extra_body))
     if reserved:
         raise InvalidInputError(
-            f"extra_body must not hold {', '.join(reserved)}: these fields are set from the model, "
+            f"extra_body must not contain {', '.join(reserved)}: these are set from the model, "
             "the decoding and the prompts."
         )
     try:

@@ -1,4 +1,4 @@
-"""Prompts and answers in the JSON format of OpenAI's chat completions."""
+"""Convert prompts and answers to and from the JSON format of OpenAI's chat completions."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -13,12 +13,15 @@ from audioprobe.responses import split_reasoning
 from audioprobe.types import Decoding, Option, Prompt, Response, Waveform
 
 _TOKENS_PER_SECOND = 50  # frame rate of Whisper's encoder; no known model uses more tokens
-_MIN_SECONDS = 30.0  # Whisper's window, which some models always fill
-_TOKENS_PER_TURN = 64  # upper bound of what a chat template adds
+_MIN_SECONDS = 30.0  # length of Whisper's window; some models pad audio to it
+_TOKENS_PER_TURN = 64  # upper bound of the tokens that a chat template adds
 
-_REASONING_FIELDS = ("reasoning_content", "reasoning")  # of servers that separate it themselves
+_REASONING_FIELDS = (
+    "reasoning_content",
+    "reasoning",
+)  # where servers return reasoning
 
-# Values of `finish_reason`, in lower case. Any other value, and none, is read as "stop".
+# Values of `finish_reason`, in lower case. Other or missing values are read as "stop".
 _AT_LIMIT = frozenset({"length", "max_tokens", "max_output_tokens", "max_new_tokens"})
 _AT_LIMIT |= {"max_completion_tokens", "max_length", "model_length", "token_limit", "limit"}
 _AT_LIMIT |= {"model_context_window_exceeded", "context_length_exceeded"}
@@ -45,14 +48,14 @@ class ChatMessages:
     def add(
         self, role: str, text: str, audio: Waveform | None = None, rate: int | None = None
     ) -> None:
-        """Add a turn; audio is a WAV file of 16 bits before the text, resampled to `rate` (Hz)."""
+        """Add a turn; audio is resampled to `rate` (Hz) and added as 16-bit WAV before the text."""
         if not text.strip():
-            raise InvalidInputError(f"Every {role} turn needs a text, got an empty one.")
+            raise InvalidInputError(f"Every {role} turn needs a text, got an empty text.")
         try:
             self.n_tokens += len(text.encode("utf-8")) + _TOKENS_PER_TURN
         except UnicodeEncodeError as error:
             raise InvalidInputError(
-                f"The {role} turn {text!r:.60} holds lone surrogates, which cannot be sent as "
+                f"The {role} turn {text!r:.60} contains lone surrogates, which cannot be sent as "
                 "UTF-8. It may have been read with a wrong encoding."
             ) from error
         content: str | list[dict[str, Any]] = text
@@ -70,9 +73,9 @@ class ChatMessages:
 
 
 def build_messages(prompt: Prompt, system: str | None, rate: int | None) -> ChatMessages:
-    """Return the turns of a prompt: system, question and answer of each example, question.
+    """Return the messages of a prompt: system text, question and answer of each example, question.
 
-    Audio is resampled to `rate` (Hz); None keeps its rate.
+    Audio is resampled to `rate` (Hz); None does not resample.
     """
     messages = ChatMessages()
     if system is not None:
@@ -85,8 +88,8 @@ def build_messages(prompt: Prompt, system: str | None, rate: int | None) -> Chat
 
 
 def decoding_fields(decoding: Decoding, *, is_openai: bool) -> dict[str, Any]:
-    """Return the decoding options as fields of a request, without those that have no effect."""
-    # OpenAI renamed the limit; all other services know the old name.
+    """Convert decoding settings to fields of a request; omit settings that have no effect."""
+    # OpenAI renamed the token limit; all other services accept the old name.
     limit = "max_completion_tokens" if is_openai else "max_tokens"
     fields: dict[str, Any] = {
         limit: decoding.max_new_tokens,
@@ -102,14 +105,14 @@ def decoding_fields(decoding: Decoding, *, is_openai: bool) -> dict[str, Any]:
         extensions["repetition_penalty"] = decoding.repetition_penalty
     if extensions and is_openai:
         raise UnsupportedInputError(
-            f"OpenAI's service has no {' and no '.join(extensions)}: remove the option, or use a "
-            "service that has it (vLLM and SGLang do)."
+            f"OpenAI's service has no {' and no '.join(extensions)}. Remove the option, or use a "
+            "service that supports it (vLLM or SGLang)."
         )
     return fields | extensions
 
 
 def read_usage(answer: Mapping[str, Any]) -> dict[str, int]:
-    """Return the counts in an answer: prompt_tokens, completion_tokens, audio_tokens."""
+    """Return the token counts in an answer: prompt_tokens, completion_tokens, audio_tokens."""
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return {}
@@ -120,12 +123,12 @@ def read_usage(answer: Mapping[str, Any]) -> dict[str, int]:
 
 
 def read_unchecked(answer: Mapping[str, Any], redact: Callable[[str], str]) -> Response:
-    """Return text and counts of an answer that may be incomplete or empty."""
+    """Return the text and token counts of an answer that may be incomplete or empty."""
     try:
         text = _text_of(answer["choices"][0]["message"]["content"])
     except (KeyError, IndexError, TypeError):
         text = ""
-    # An answer that ends within the reasoning is good enough to be compared.
+    # For comparing answers, incomplete reasoning is sufficient.
     parts = split_reasoning(redact(text))
     return Response("\n".join(filter(None, parts)), details=dict(read_usage(answer)))
 
@@ -133,10 +136,10 @@ def read_unchecked(answer: Mapping[str, Any], redact: Callable[[str], str]) -> R
 def read_response(
     answer: Mapping[str, Any], model: str, limit: int, quote: Callable[[str], str]
 ) -> Response:
-    """Return the text of an answer; a model name other than the requested one is recorded.
+    """Return the text of an answer; if the answer names another model, record this name.
 
-    Raises `RequestFailedError`: retryable if it is not a chat completion, permanent if the answer
-    was withheld, refused or interrupted, or has no text.
+    Raises `RequestFailedError`. The error is retryable if the answer is not a chat completion, and
+    permanent if the answer was withheld, refused or interrupted, or has no text.
     """
     try:
         choice = answer["choices"][0]
@@ -174,7 +177,7 @@ def read_response(
 
 
 def _check_answer(message: Mapping[str, Any], kind: str, quote: Callable[[str], str]) -> None:
-    """Raise if the answer was refused, withheld or interrupted, or calls a tool."""
+    """Raise if the answer was refused, withheld or interrupted, or is a tool call."""
     refusal = message.get("refusal") or _part_of(message.get("content"), "refusal")
     if refusal:
         raise RequestFailedError(f"The model refused: {quote(str(refusal))!r}.")
@@ -187,14 +190,14 @@ def _check_answer(message: Mapping[str, Any], kind: str, quote: Callable[[str], 
 
 
 def _text_of(content: object) -> str:
-    """Return the text of a message: a string, or its text parts; "" if there is none."""
+    """Return the text of a message, which is a string or a list of parts; "" if there is none."""
     if isinstance(content, str):
         return content
     return _part_of(content, "text") or _part_of(content, "output_text", "text")
 
 
 def _part_of(content: object, kind: str, name: str | None = None) -> str:
-    """Return the parts of one type, joined; other parts, such as reasoning, are left out."""
+    """Return the joined texts of all parts of one type; omit other parts, such as reasoning."""
     parts = content if isinstance(content, list) else [content]
     texts = [
         part.get(name or kind)
@@ -205,7 +208,7 @@ def _part_of(content: object, kind: str, name: str | None = None) -> str:
 
 
 def _finish(kind: str, n_new: object, limit: int) -> Literal["stop", "length"]:
-    """Return how an answer ended, by its token count if the service gives no reason."""
+    """Return why an answer ended; if the service gives no reason, use its token count."""
     if kind in _AT_LIMIT or (not kind and isinstance(n_new, int) and n_new >= limit):
         return "length"
     return "stop"

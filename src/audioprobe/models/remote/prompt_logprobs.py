@@ -1,4 +1,4 @@
-"""Log-likelihoods of a continuation from the `prompt_logprobs` of vLLM."""
+"""Read the log-likelihood of a continuation from vLLM's `prompt_logprobs`."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,24 +9,25 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.models.remote.retry import RequestFailedError
 from audioprobe.responses import LogLikelihood
 
-_CLAMPED_NATS = -9999.0  # vLLM's value for minus infinity, which JSON does not have
+_CLAMPED_NATS = -9999.0  # vLLM's value for minus infinity, which JSON cannot represent
 _PARTIAL_CHARACTER = "\N{REPLACEMENT CHARACTER}"
-# Raised when a JSON value has another form than documented.
+# Errors raised while reading a JSON value that has another structure than documented.
 _FORMAT_ERRORS = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
 
 
 def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikelihood:
     """Return the log-likelihood of a continuation at the end of the prompt.
 
-    `prompt_logprobs` has one entry per token of the prompt (None for the first): a mapping of token
-    ids to `logprob`, `rank` and `decoded_token`. Raises `RequestFailedError` if the tokens of the
-    continuation cannot be identified, or their sum is not a finite log-probability.
+    `prompt_logprobs` contains one entry per token of the prompt (None for the first token). An
+    entry maps token ids to `logprob`, `rank` and `decoded_token`. Raises `RequestFailedError` if
+    the tokens of the continuation cannot be identified, or if their sum is not a finite
+    log-probability.
     """
     entries = answer.get("prompt_logprobs")
     if not isinstance(entries, list) or not entries:
         raise RequestFailedError(
-            "The service answered without prompt_logprobs. vLLM returns them; for other services "
-            "use OpenAIChat, which has no likelihoods."
+            "Expected prompt_logprobs in the answer, as vLLM returns them, got none. For other "
+            "services, use OpenAIChat, which does not compute likelihoods."
         )
     total, tail = 0.0, ""
     for n_tokens, entry in enumerate(reversed(entries), 1):
@@ -55,22 +56,27 @@ def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikeliho
             "or a newer version of the service."
         )
     raise RequestFailedError(
-        f"The prompt ends in the tokens {tail!r:.60}, but {continuation!r:.60} does not: the chat "
-        "template changes it (spaces at its ends?), or a token crosses its start."
+        f"The tokens at the end of the prompt are {tail!r:.60}, which differs from the "
+        f"continuation {continuation!r:.60}. Either the chat template changes the continuation "
+        "(for example spaces at its ends), or a token crosses its start."
     )
 
 
 def _prompt_token(entry: Any) -> tuple[Any, Any]:  # noqa: ANN401 - JSON of the service
-    """Return log-probability and text of the token in the prompt.
+    """Return log-probability and text of the token that the prompt contains.
 
-    It has the highest rank; the most probable token is listed too if it is a different one.
+    The entry has one or two tokens: the most probable token and the prompt's token, which has the
+    larger `rank`.
     """
     token = max(entry.values(), key=lambda item: item["rank"])
     return token["logprob"], token["decoded_token"]
 
 
 def _check_start(before: Sequence[Any], continuation: str) -> None:
-    """Raise if the token before has no text: it may be part of the first character."""
+    """Raise if the token before the continuation has no text.
+
+    Such a token may be part of the continuation's first character.
+    """
     with suppress(*_FORMAT_ERRORS):  # such as None for the first token of the prompt
         _, text = _prompt_token(before[-1])
         if text == "":

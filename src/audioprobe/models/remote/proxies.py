@@ -1,7 +1,7 @@
-"""The proxy of an address, from the environment.
+"""Find the proxy for an address in the environment variables.
 
-httpx reads the same variables, but asks this machine through the proxy too, ignores networks such
-as 10.0.0.0/8 in NO_PROXY, and does not name the variable in its errors.
+httpx reads the same variables, but it sends requests to this machine through the proxy too, ignores
+networks such as 10.0.0.0/8 in NO_PROXY, and does not name the variable in its errors.
 """
 
 import ipaddress
@@ -20,11 +20,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class ProxySetting:
-    """A proxy and the setting that names it.
+    """A proxy and where it is configured.
 
     Attributes:
-        source: the environment variable, or "the system settings".
-        address: URL of the proxy; may hold a user and a password, and is not shown.
+        source: name of the environment variable, or "the system settings".
+        address: URL of the proxy; never shown completely, because it may contain a password.
     """
 
     source: str
@@ -38,9 +38,9 @@ class ProxySetting:
 def proxy_for(url: str) -> ProxySetting | None:
     """Return the proxy for requests to an address, or None for a direct connection.
 
-    The variables are HTTP_PROXY or HTTPS_PROXY, by the scheme of the address, then ALL_PROXY; names
-    in lower case come first. Addresses of this machine and those in NO_PROXY have none. A variable
-    that is not used for this address is not checked.
+    The variables are HTTP_PROXY or HTTPS_PROXY, depending on the scheme of the address, then
+    ALL_PROXY; variables in lower case have priority. Addresses of this machine and those in
+    NO_PROXY have no proxy. A variable that is not used for this address is not checked.
     """
     parts = urlsplit(url)
     if _is_exempt(parts):
@@ -58,12 +58,12 @@ def proxy_for(url: str) -> ProxySetting | None:
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether a host is a loopback address, or a name of one."""
+    """Return whether a host is a loopback address or a name of one, such as "localhost"."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
     address = _ip_address(name)
-    # 0.0.0.0 and [::], which servers print as their address, reach this machine too.
+    # 0.0.0.0 and [::], which servers print as their address, also refer to this machine.
     return address is not None and (address.is_loopback or address.is_unspecified)
 
 
@@ -72,7 +72,7 @@ def _is_exempt(parts: SplitResult) -> bool:
     if is_this_machine(host) or proxy_bypass(host):
         return True
     port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    if port is not None and proxy_bypass(f"{host}:{port}"):  # for rules that name a port
+    if port is not None and proxy_bypass(f"{host}:{port}"):  # for NO_PROXY rules with a port
         return True
     address = _ip_address(host)
     rules = getproxies().get("no", "").split(",")
@@ -95,7 +95,7 @@ def _check(proxy: ProxySetting) -> None:
         )
     if scheme.startswith("socks") and find_spec("socksio") is None:
         raise MissingDependencyError(
-            f"T{str(proxy)[1:]} is a SOCKS proxy, which needs the package 'socksio', which is not "
+            f"T{str(proxy)[1:]} is a SOCKS proxy; it needs the package 'socksio', which is not "
             "installed. Install it with: pip install socksio. Or unset the variable, or exclude "
             "the service with NO_PROXY."
         )
@@ -106,7 +106,9 @@ def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
         try:
-            return ipaddress.IPv4Address(socket.inet_aton(host))  # short forms, such as 127.1
+            return ipaddress.IPv4Address(
+                socket.inet_aton(host)
+            )  # accepts short forms, such as 127.1
         except OSError:
             return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

@@ -1,7 +1,7 @@
-"""Retries of a request to a remote service.
+"""Repeat failed requests to a remote service.
 
-The retries of the openai client are switched off: an attempt here includes reading the answer, has
-one time limit in all, and counts against the budget.
+The retries of the openai client are disabled. Here, an attempt includes reading the answer, has one
+time limit in total, and counts against the budget.
 """
 
 import email.utils
@@ -22,17 +22,17 @@ _MAX_BACKOFF_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """When a failed request is repeated.
+    """Settings that determine when a failed request is repeated.
 
     Attributes:
-        attempts: maximum number of requests, the first included.
-        first_wait_s: wait before the second attempt. It doubles each time, and up to a half is
-            added at random, so that many clients do not return at once.
-        longest_wait_s: longest wait that a service may request with Retry-After; a longer one is an
-            error.
+        attempts: maximum number of attempts, including the first.
+        first_wait_s: wait before the second attempt. It doubles after each attempt. Up to 50 % is
+            added at random, so that many clients do not retry at the same time.
+        longest_wait_s: maximum wait that a service may request with Retry-After; a longer wait is
+            an error.
 
     Raises:
-        InvalidInputError: for less than one attempt, or a negative time.
+        InvalidInputError: if there is less than one attempt, or a wait is negative.
     """
 
     attempts: int = 6
@@ -47,7 +47,7 @@ class Retry:
             )
 
     def wait_s(self, error: RemoteError, n_attempts: int) -> float | None:
-        """Return the seconds until the next attempt, or None if there is none."""
+        """Return the wait in seconds before the next attempt; None if there is none."""
         if not error.retryable or n_attempts >= self.attempts:
             return None
         if error.wait_s is not None:
@@ -57,29 +57,29 @@ class Retry:
 
 
 class RequestFailedError(RemoteError):
-    """One attempt failed; it may be repeated."""
+    """One attempt failed; another attempt may follow."""
 
 
 class RequestCancelledError(RemoteError):
-    """A request was not sent because another request of the same call failed for good."""
+    """A request was not sent because another request of the same call failed permanently."""
 
 
 def check_not_cancelled(stop: Event) -> None:
     """Raise `RequestCancelledError` if the event is set."""
     if stop.is_set():
-        raise RequestCancelledError("Not sent: another request failed for good.")
+        raise RequestCancelledError("Not sent: another request failed permanently.")
 
 
 def call_with_retries(call: Callable[[], T], retry: Retry, stop: Event) -> T:
-    """Call a function until it succeeds or the error is permanent.
+    """Call a function until it succeeds or fails permanently.
 
     Args:
-        call: one attempt; raises `RequestFailedError` if it fails.
-        retry: how often, and how long to wait.
-        stop: set by another thread to end the waiting; no further attempt is made.
+        call: function that makes one attempt; raises `RequestFailedError` if the attempt fails.
+        retry: number of attempts and waits between them.
+        stop: event that another thread sets to end the waiting; no further attempt follows.
 
     Raises:
-        RemoteError: after the last attempt, with the number of attempts.
+        RemoteError: after the last attempt; the message contains the number of attempts.
         RequestCancelledError: if `stop` is set.
     """
     n_attempts = 0
@@ -90,7 +90,7 @@ def call_with_retries(call: Callable[[], T], retry: Retry, stop: Event) -> T:
             return call()
         except RequestFailedError as error:
             failure = error
-        # Outside the handler, so that the error has no chain: its cause may quote the key.
+        # Raise outside the handler: the exception chain could contain the key.
         wait_s = retry.wait_s(failure, n_attempts)
         if wait_s is None:
             attempts = f" (tried {n_attempts} times)" if n_attempts > 1 else ""

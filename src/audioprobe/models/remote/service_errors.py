@@ -1,4 +1,4 @@
-"""Errors that a service reports in the body of an answer, with any HTTP status."""
+"""Read the errors that a service reports in the body of an answer, with any HTTP status."""
 
 import json
 import re
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-_RETRYABLE = frozenset({408, 409, 425, 429})  # and all from 500
+_RETRYABLE = frozenset({408, 409, 425, 429})  # in addition to all statuses >= 500
 _TRANSIENT = re.compile(
     r"over.?load|unavailable|rate.?limit|too.?many.?requests|time.?d?.?out|deadline.?exceeded"
     r"|server.?error|internal.?error|resource.?exhausted|temporar|try.?again|retry|\bbusy\b"
     r"|\b(?:is|still|currently).(?:being.)?(?:load|start|warm)",
     re.IGNORECASE,
 )
-"""Names of temporary errors, searched for in errors without a status."""
+"""Pattern of temporary errors, searched for in errors that have no status."""
 
 _NO_CREDIT = frozenset({"insufficient_quota", "insufficient_balance", "insufficient_credits"})
 _STATUS_FIELDS = ("code", "status", "status_code", "statusCode", "error_code", "http_status")
@@ -23,12 +23,12 @@ _MESSAGE_FIELDS = ("message", "detail", "msg", "error_description", "error", "er
 
 @dataclass(frozen=True, slots=True)
 class ServiceError:
-    """The error that a service reports.
+    """An error that a service reports.
 
     Attributes:
-        message: the text of the error; "" if there is none.
-        status: an HTTP status from 400 to 599; None if there is none.
-        kinds: the service's names of the error, such as "insufficient_quota".
+        message: text of the error; "" if there is none.
+        status: HTTP status from 400 to 599; None if there is none.
+        kinds: names that the service gives the error, such as "insufficient_quota".
     """
 
     message: str
@@ -37,7 +37,7 @@ class ServiceError:
 
     @classmethod
     def from_json(cls, body: object, status: int | None = None) -> Self:
-        """Read an error object, or a text in its place."""
+        """Read an error from a JSON object or from a text."""
         if not isinstance(body, Mapping):
             return cls(body if isinstance(body, str) else "", status)
         codes = [_http_status(body.get(name)) for name in _STATUS_FIELDS]
@@ -51,12 +51,12 @@ class ServiceError:
 
     @property
     def is_out_of_credit(self) -> bool:
-        """Whether the account is empty, so that waiting does not help."""
+        """Whether the account has no credit left, so that a retry cannot succeed."""
         return not _NO_CREDIT.isdisjoint(self.kinds)
 
     @property
     def is_retryable(self) -> bool:
-        """Whether the same request may succeed later, judged by status, kinds and message."""
+        """Whether the same request may succeed later, according to status, kinds and message."""
         if self.is_out_of_credit:
             return False
         if self.status is not None:
@@ -65,10 +65,10 @@ class ServiceError:
 
 
 def find_error(answer: Mapping[str, Any]) -> ServiceError | None:
-    """Return the error in an answer with status 200, or None.
+    """Return the error in an answer with status 200, or None if there is none.
 
     Known forms are {"error": {...}}, {"error": "text"}, {"errors": [...]}, {"object": "error"},
-    {"choices": [{"error": {...}}]}, and a message without content, such as {"detail": "text"}.
+    {"choices": [{"error": {...}}]}, and an answer with only a message, such as {"detail": "text"}.
     """
     for name in ("error", "errors"):
         error = answer.get(name)
@@ -98,6 +98,6 @@ def _error_of_choice(answer: Mapping[str, Any]) -> object:
 
 
 def _http_status(value: object) -> int | None:
-    """Return a number from 400 to 599, also from text, or None."""
+    """Convert a number or text to an HTTP status from 400 to 599; return None for other values."""
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     return int(text) if re.fullmatch(r"[45][0-9]{2}", text) else None

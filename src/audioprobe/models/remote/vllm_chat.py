@@ -1,4 +1,4 @@
-"""Chat models served by vLLM, which also returns likelihoods of given answers."""
+"""Chat models served by vLLM, which can also compute likelihoods of given answers."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -18,36 +18,37 @@ _FIELDS: dict[str, Any] = {
     "max_tokens": 1,
     "temperature": 0.0,
 }
-"""Fields of vLLM: the last message is not closed, and every token of the prompt gets a logprob."""
+"""Request fields of vLLM: leave the last message open, and return logprobs of the prompt."""
 
 
 class VllmChat(OpenAIChat):
-    """An `OpenAIChat` for a vLLM server, with likelihoods.
+    """An `OpenAIChat` for a vLLM server, which also computes likelihoods.
 
-    The format is that of vLLM's documented `prompt_logprobs`; it was tested with a local server
-    that answers in this format, not with vLLM.
+    The implementation follows vLLM's documentation of `prompt_logprobs`. It was tested with a local
+    server that answers in this format, not with vLLM itself.
     """
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield for each prompt the log-likelihood of every continuation as the assistant's answer.
+        """Yield the log-likelihoods of all continuations as assistant's answer to each prompt.
 
-        One request is sent per prompt and continuation; whether the audio is encoded only once
+        One request is sent per prompt and continuation. Whether the audio is encoded only once
         depends on the server's cache.
 
         Args:
-            prompts: consumed lazily, up to twice the concurrency ahead.
-            continuations: exactly as the assistant would write them.
+            prompts: read lazily, at most twice the concurrency ahead.
+            continuations: texts, exactly as the assistant would write them.
 
         Raises:
-            InvalidInputError: for an empty text, or if the endpoint is OpenAI's.
-            RemoteError: if a prompt failed for good, or the tokens of a continuation cannot be
-                identified because the chat template changes it or a token crosses its start.
+            InvalidInputError: if a text is empty, or if the endpoint is OpenAI's.
+            RemoteError: if a prompt failed permanently, or if the tokens of a continuation cannot
+                be
+                identified: the chat template changes it, or a token crosses its start.
         """
         if self._client.is_openai:
             raise InvalidInputError(
-                "OpenAI's service has no likelihoods of given answers: pass the base_url of a vLLM "
+                "OpenAI's service has no likelihoods of given answers. Pass the base_url of a vLLM "
                 "server."
             )
         if not continuations:

@@ -1,4 +1,4 @@
-"""Concurrent calls in threads, with results in order."""
+"""Run concurrent calls in threads; results are in the order of the items."""
 
 import threading
 from collections import OrderedDict, deque
@@ -15,15 +15,15 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 _Job: TypeAlias = tuple["Future[Any]", object, "_Stream"]
 
-_AHEAD = 2  # items per worker that are taken: one in progress, one that waits for a free worker
+_AHEAD = 2  # items read per worker: one in progress, one waiting
 
 
 class Workers:
     """Daemon threads that call a slow function, such as a request to a service.
 
-    Items are taken lazily, up to twice the number of workers ahead, and started in order. If a
-    stream ends early, no further call starts. Calls in progress finish, and their results are used
-    if the same items come again, since they may have been paid for.
+    Items are read lazily, at most twice the number of workers ahead, and are started in order. If a
+    stream ends early, no further call is started. Calls in progress finish. Because they may have
+    cost money, their results are used if the same items are passed again.
     """
 
     def __init__(self, concurrency: int) -> None:
@@ -45,9 +45,10 @@ class Workers:
     ) -> Iterator[Result]:
         """Yield the result of each item, in order, up to the first error.
 
-        The function gets an item and an event, and should stop when the event is set. Keys are
-        equal only for items with equal results. A final `RemoteError` stops the calls for all other
-        items and is raised in their place; with `stop_at_any_error` every `RemoteError` does.
+        The function receives an item and an event, and should stop when the event is set. The
+        function `key` must return equal keys only for items with equal results. A `RemoteError`
+        that is `final` stops the calls for all other items and is raised immediately; with
+        `stop_at_any_error`, this applies to every `RemoteError`.
         """
         stream = _Stream(function, stop_at_any_error)
         remaining = iter(items)
@@ -79,7 +80,7 @@ class Workers:
         return future
 
     def _work(self) -> None:
-        """Process the queue until it is empty."""
+        """Process queued calls until the queue is empty."""
         while True:
             with self._lock:
                 if not self._queue:
@@ -93,7 +94,7 @@ class Workers:
                     future.set_exception(error)
 
     def _abandon(self, waiting: Iterable[tuple[Hashable, "Future[Any]"]]) -> None:
-        """Cancel calls that have not started, and store the others for a later stream."""
+        """Cancel calls that have not started; store the other calls for a later stream."""
         started = [(key, future) for key, future in waiting if not future.cancel()]
         with self._lock:
             self._unclaimed.update(started)
@@ -105,7 +106,7 @@ class Workers:
 
 
 class _Stream:
-    """The function of one stream, and the error that stopped it."""
+    """The function of one stream, and the error that stopped the stream."""
 
     def __init__(self, function: Callable[[Any, Event], Any], stop_at_any_error: bool) -> None:
         self.stop = Event()
@@ -131,7 +132,7 @@ class _Stream:
         except RequestCancelledError:
             if self._error is None:
                 raise
-        raise self._error  # of a later item, which cancelled this one
+        raise self._error  # error of a later item, which cancelled this item
 
 
 def _is_cancelled(future: "Future[Any]") -> bool:
