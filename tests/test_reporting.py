@@ -68,7 +68,7 @@ def test_a_run_that_has_not_ended_names_the_command_that_goes_on(
         ({}, "has no config.toml"),
         ({"config.toml": "kind = 'probe'"}, "has no manifest.json"),
         ({"config.toml": "kind = 'other'", "manifest.json": "{}"}, "'other'"),
-        ({"config.toml": "kind =", "manifest.json": "{}"}, "not readable as TOML"),
+        ({"config.toml": "kind =", "manifest.json": "{}"}, "cannot be read as TOML"),
         ({"result.json": "{}"}, "classify"),
         ({"recipe.json": "{}"}, "audioprobe evaluate-ltu"),
     ],

@@ -1,9 +1,9 @@
-"""Probe what audio language models perceive: captions, label scores and questions about concepts.
+"""Evaluate what audio language models perceive, from captions, label scores and questions.
 
-An audio language model describes clips or answers questions about them, a scorer turns the text
-into a number per label, metrics turn the numbers into estimates, and a report shows them. The
-public names are those of the stub `__init__.pyi`. Each is imported when it is first used, so
-importing this package loads neither numpy nor torch.
+An audio language model describes clips or answers questions about them. A scorer converts the text
+into one score per label, metrics summarise the scores, and a report presents the results. The stub
+`__init__.pyi` lists the public names. Each name is imported at its first use, so that importing
+this package loads neither numpy nor torch.
 """
 
 import ast
@@ -19,7 +19,7 @@ _MODULES = {
     for alias in node.names
 }
 
-__all__ = sorted(_MODULES)  # noqa: PLE0605 - the stub lists them
+__all__ = sorted(_MODULES)  # noqa: PLE0605 - the stub lists the names
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""`python -m audioprobe`: the command line, for launchers that start modules."""
+"""Entry point of `python -m audioprobe`, which runs the command line interface."""
 
 from audioprobe.cli import main
 

@@ -1,4 +1,4 @@
-"""What devices can do: fast arithmetic in bfloat16, and running out of memory."""
+"""Properties of devices: fast bfloat16 arithmetic and out-of-memory errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,14 +7,15 @@ import torch
 
 from audioprobe.errors import OutOfMemoryError
 
-# Messages of torch on a CPU, where it raises a plain RuntimeError.
+# On a CPU, torch raises a plain RuntimeError with one of these messages.
 _CPU_MESSAGES = ("can't allocate memory", "not enough memory", "bad allocation")
 
 
 def computes_in_bfloat16(device: str) -> bool:
-    """Return whether a kind of device ("cpu", "cuda") has fast arithmetic in bfloat16.
+    """Return whether a type of device ("cpu", "cuda") has fast bfloat16 arithmetic.
 
-    A processor without AVX-512 or the like emulates it, about ten times slower than float32.
+    A CPU that has no AVX-512 or similar instructions emulates bfloat16, about ten times slower than
+    float32.
     """
     if device != "cpu":
         return True
@@ -31,13 +32,15 @@ def is_out_of_memory(error: Exception) -> bool:
 
 @contextmanager
 def out_of_memory_advice(advice: str) -> Iterator[None]:
-    """Turn a failed allocation into an `OutOfMemoryError`; a context manager and a decorator.
+    """Convert a failed memory allocation into an `OutOfMemoryError`.
+
+    This function is a context manager and a decorator.
 
     Args:
-        advice: message of the error: what does not fit, and what would.
+        advice: message of the error, which states what does not fit and what needs less memory.
 
     Raises:
-        OutOfMemoryError: with the advice.
+        OutOfMemoryError: if memory could not be allocated.
     """
     try:
         yield

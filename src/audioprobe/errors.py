@@ -1,7 +1,7 @@
-"""The exceptions of audioprobe.
+"""Exceptions of audioprobe.
 
-All derive from `AudioProbeError` and from the corresponding built-in exception (`ValueError`,
-`OSError`, ...). A message states what was expected, what was received, and what to do.
+Each exception is derived from `AudioProbeError` and from a built-in exception (`ValueError`,
+`OSError`, ...). Its message states what was expected, what was received, and what to do.
 """
 
 import difflib
@@ -16,11 +16,11 @@ class AudioProbeError(Exception):
 
 
 class InvalidInputError(AudioProbeError, ValueError):
-    """An invalid value: a wrong shape, out of range, an empty list, an unknown option."""
+    """A value is invalid: wrong shape, out of range, empty list or unknown option."""
 
 
 class NonFiniteError(InvalidInputError):
-    """The output of a model is NaN or infinite."""
+    """The output of a model contains NaN or infinity."""
 
     ADVICE = (
         "The computation may have overflowed, or the weights are damaged: try a data type with a "
@@ -29,7 +29,7 @@ class NonFiniteError(InvalidInputError):
 
 
 class UnsupportedInputError(AudioProbeError, ValueError):
-    """A backend does not support this input; the message states what it supports."""
+    """A backend cannot process an input; the message states what the backend supports."""
 
 
 class AudioReadError(AudioProbeError, OSError):
@@ -41,7 +41,7 @@ class IncompleteAudioError(AudioReadError):
 
 
 class BackendNotFoundError(AudioProbeError, LookupError):
-    """No installed backend has this name."""
+    """No installed backend has the requested name."""
 
 
 class MissingDependencyError(AudioProbeError, ImportError):
@@ -49,11 +49,11 @@ class MissingDependencyError(AudioProbeError, ImportError):
 
 
 class ContractError(AudioProbeError, AssertionError):
-    """A component violates a rule of its protocol; the message names the rule."""
+    """A component violates a rule of its protocol; the message states the rule."""
 
 
 class WeightsError(AudioProbeError, RuntimeError):
-    """Model weights are missing, damaged, or of another model."""
+    """Model weights are missing, damaged, or belong to another model."""
 
 
 class TrainingError(AudioProbeError, RuntimeError):
@@ -61,17 +61,17 @@ class TrainingError(AudioProbeError, RuntimeError):
 
 
 class OutOfMemoryError(AudioProbeError, MemoryError):
-    """A prompt or a training run does not fit into memory; the message names what needs less."""
+    """A prompt or training run does not fit into memory; the message gives advice."""
 
 
 class RemoteError(AudioProbeError, RuntimeError):
-    """A remote service failed or returned an unusable answer.
+    """A remote service failed, or returned an unusable answer.
 
     Attributes:
-        status: HTTP status code, or None without an answer.
+        status: HTTP status code, or None if the service did not answer.
         retryable: True if the same request may succeed later.
-        final: True if no other request would succeed either (a wrong key, an exceeded budget).
-        wait_s: seconds that the service asks to wait, if any.
+        final: True if all other requests would fail, too (wrong API key, exceeded budget).
+        wait_s: waiting time in seconds that the service requests, or None.
     """
 
     def __init__(
@@ -91,21 +91,21 @@ class RemoteError(AudioProbeError, RuntimeError):
 
 
 PER_ITEM_ERRORS = (InvalidInputError, UnsupportedInputError, OutOfMemoryError, RemoteError)
-"""Errors that one prompt or clip can cause; any other error ends the run."""
+"""Errors that a single prompt or clip can cause; any other error ends the run."""
 
 
 def did_you_mean(word: str, known: Iterable[str], max_suggestions: int = 1) -> str:
-    """Return a hint for a message: " Did you mean 'crow'?", or "" if no known word is similar."""
+    """Return a hint such as " Did you mean 'crow'?", or "" if no known word is similar."""
     near = difflib.get_close_matches(word, list(known), max_suggestions)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Put the location in a configuration before the message of an error.
+    """Context manager that adds a location in a configuration to the message of an error.
 
     Args:
-        where: the file or the name of the entry; added unless the message starts with it.
+        where: file or name of an entry; added unless the message already starts with it.
     """
     try:
         yield
@@ -117,7 +117,9 @@ def located(where: str) -> Iterator[None]:
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Convert a failed import to a `MissingDependencyError` with the pip command.
+    """Context manager that converts a failed import to a `MissingDependencyError`.
+
+    The message contains the pip command that installs the package.
 
     Example:
         ```python
@@ -126,7 +128,7 @@ def needs_extra(extra: str) -> Iterator[None]:
         ```
 
     Args:
-        extra: extra of this distribution that installs the package.
+        extra: extra of audioprobe that installs the package.
     """
     try:
         yield
@@ -141,11 +143,12 @@ def optional_import(module: str, extra: str) -> Any:  # noqa: ANN401 - modules h
     """Import a module of an optional dependency.
 
     Args:
-        module: full name: "pyarrow.parquet".
-        extra: extra of this distribution that installs it.
+        module: full name, such as "pyarrow.parquet".
+        extra: extra of audioprobe that installs the module.
 
     Raises:
-        MissingDependencyError: if it is not installed; has the pip command.
+        MissingDependencyError: if the module is not installed. The message contains the pip
+            command.
     """
     with needs_extra(extra):
         return import_module(module)

@@ -1,4 +1,4 @@
-"""Ancestors in directed graphs in which a node may have several parents."""
+"""Ancestors in directed graphs whose nodes may have several parents."""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
@@ -7,11 +7,11 @@ Node = TypeVar("Node", bound=Hashable)
 
 
 def ancestors_with_depth(start: Node, parents: Callable[[Node], Iterable[Node]]) -> dict[Node, int]:
-    """Return the ancestors of a node with their distance in edges, the nearest first.
+    """Return all ancestors of a node with their distance in edges, the nearest first.
 
     Args:
-        start: the node; it is its own ancestor only in a cycle.
-        parents: returns the parents of a node, in order.
+        start: the node; it is its own ancestor only if the graph has a cycle.
+        parents: function that returns the parents of a node, in order.
     """
     distances: dict[Node, int] = {}
     level, distance = [start], 0

@@ -1,6 +1,6 @@
-"""Remove irrelevant notices of other libraries from standard error.
+"""Filters that remove irrelevant notices of other libraries from standard error.
 
-Only the lines named here are removed; everything else is kept, including the output of a crash.
+Only the notices in this module are removed; all other output is kept, including that of a crash.
 """
 
 import logging
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _KERNEL_LOGGER = "bitsandbytes.backends.cpu.ops"
-_KERNEL_NOTICE = "Failed to load CPU gemm_4bit_forward"  # logged on import, needed or not
+_KERNEL_NOTICE = "Failed to load CPU gemm_4bit_forward"  # logged at import, even if irrelevant
 _TFLITE_NOTICE = "Created TensorFlow Lite XNNPACK delegate"
 _FILTER = """
 import sys
@@ -21,11 +21,11 @@ for line in sys.stdin.buffer:
         sys.stderr.buffer.write(line)
         sys.stderr.buffer.flush()
 """
-_TIMEOUT_S = 5.0  # reached only if a process that was started meanwhile keeps the pipe open
+_TIMEOUT_S = 5.0  # reached only if a child process keeps the pipe open
 
 
 def hide_kernel_notice() -> None:
-    """Hide the message of bitsandbytes that optional kernels are missing; other errors are kept."""
+    """Hide the notice of bitsandbytes about missing optional kernels; keep other messages."""
     logging.getLogger(_KERNEL_LOGGER).addFilter(
         lambda record: not str(record.msg).startswith(_KERNEL_NOTICE)
     )
@@ -33,17 +33,17 @@ def hide_kernel_notice() -> None:
 
 @contextmanager
 def without_tflite_notice() -> Iterator[None]:
-    """Hide the message of TensorFlow Lite about its delegate.
+    """Context manager that hides the notice of TensorFlow Lite about its delegate.
 
-    C++ code writes it to file descriptor 2. A separate process filters the descriptor meanwhile, so
-    that the output of a crash of this process is kept.
+    C++ code writes the notice to file descriptor 2. A separate process filters this descriptor, so
+    that output is kept even if this process crashes.
     """
     try:
         original = os.dup(2)
     except OSError:  # standard error is closed
         yield
         return
-    reader = subprocess.Popen(  # noqa: S603 - this interpreter with the code above
+    reader = subprocess.Popen(  # noqa: S603 - runs this interpreter with the code above
         [sys.executable, "-I", "-S", "-c", _FILTER, _TFLITE_NOTICE],
         stdin=subprocess.PIPE,
         start_new_session=True,  # not interrupted by Ctrl-C

@@ -1,4 +1,4 @@
-"""Unicode normalisation form C (NFC), in which labels, captions and names are compared."""
+"""Unicode normalisation form C (NFC), used to compare labels, captions and names."""
 
 import os
 import unicodedata
@@ -8,13 +8,13 @@ from pathlib import Path
 def nfc(text: str) -> str:
     """Return a text in Unicode normalisation form C.
 
-    "ä" can be one code point or two (macOS writes file names with two); in NFC both are equal.
+    The letter "ä" can be one code point, or two as in file names on macOS; in NFC both are equal.
     """
     return unicodedata.normalize("NFC", text)
 
 
 def path_on_disk(path: Path) -> Path:
-    """Return a path in the Unicode form that exists on disk; unchanged if none exists."""
+    """Return a path with the Unicode spelling that exists on disk, or unchanged."""
     if str(path).isascii() or os.path.lexists(path):
         return path
     spelled = Path(path.anchor)

@@ -1,4 +1,4 @@
-"""Progress of long operations: one event type for all of them."""
+"""Progress events of long operations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,15 +7,15 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressEvent:
-    """How far an operation is.
+    """Progress of an operation.
 
     Attributes:
-        stage: what is being done ("caption", "likelihoods of labels").
-        done: items that are finished, failed ones included.
-        total: items in all; 0 if unknown.
-        n_failed: finished items without a result.
-        note: details for people, such as the money spent; may be empty.
-        unit: of the counts.
+        stage: name of the current step, such as "caption" or "likelihoods of labels".
+        done: number of finished items, including failed items.
+        total: total number of items; 0 if unknown.
+        n_failed: number of failed items.
+        note: additional text for users, such as the money spent; may be empty.
+        unit: unit of the counts.
     """
 
     stage: str
@@ -27,15 +27,15 @@ class ProgressEvent:
 
 
 ProgressCallback = Callable[[ProgressEvent], None]
-"""Called after every item of a long operation."""
+"""A function that is called after every item of a long operation."""
 
 
 def ignore_progress(event: ProgressEvent) -> None:
-    """Do nothing: the default callback."""
+    """Do nothing; this is the default callback."""
 
 
 def prefixed(progress: ProgressCallback, prefix: str) -> ProgressCallback:
-    """Return a callback that names a part of a larger operation: "prefix: stage"."""
+    """Return a callback that adds a prefix to the stage of each event: "prefix: stage"."""
 
     def callback(event: ProgressEvent) -> None:
         progress(replace(event, stage=f"{prefix}: {event.stage}"))

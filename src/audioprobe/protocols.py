@@ -1,7 +1,8 @@
-"""The protocols of components. Audio is streamed (iterable to iterator), text is batched.
+"""Protocols (interfaces) of components such as encoders, language models and data sets.
 
-Components exchange numpy arrays, never tensors. Everything that can change a result is part of
-`Component.info`; batch size, device and number of threads are constructor options that must not
+Methods that process audio map an iterable to an iterator; methods that process text receive a whole
+list. Components exchange numpy arrays, never tensors. `Component.info` contains everything that can
+change a result; batch size, device and number of threads are constructor options that must not
 change results. `audioprobe.testing` contains an executable check for each protocol.
 """
 
@@ -23,20 +24,20 @@ from audioprobe.types import (
 
 @runtime_checkable
 class Component(Protocol):
-    """Anything that contributes to a result and can identify itself."""
+    """A part that contributes to a result and can identify itself, such as a model."""
 
     @property
     def info(self) -> ComponentInfo:
-        """Identity for the provenance of results; cheap after the first access."""
+        """Identity of the component, recorded in results; fast after the first access."""
         ...
 
 
 @runtime_checkable
 class AudioEncoder(Component, Protocol):
-    """Audio to features."""
+    """A model that converts audio to features."""
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield an array of shape (n_frames, width) per waveform, in order.
+        """Yield an array of shape (n_frames, width) for each waveform, in order.
 
         Waveforms of any sample rate are accepted: the encoder resamples.
 
@@ -48,34 +49,34 @@ class AudioEncoder(Component, Protocol):
 
 @runtime_checkable
 class Tagger(Component, Protocol):
-    """Audio to probabilities of a fixed vocabulary; an ability of some encoders."""
+    """A model that returns a probability for each label of a fixed vocabulary."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The vocabulary, unique names."""
+        """Vocabulary of the model; names are unique."""
         ...
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """Each label as a phrase after "the sound of": "a carrion crow", "rain"."""
+        """Phrase of each label that fits after "the sound of": "a carrion crow", "rain"."""
         ...
 
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield the probability of each label, in [0, 1], shape (n_labels,), per waveform."""
+        """Yield the probabilities of all labels, shape (n_labels,), for each waveform."""
         ...
 
 
 @runtime_checkable
 class JointEncoder(Component, Protocol):
-    """Audio and text to vectors of one space, such as CLAP."""
+    """A model such as CLAP that maps audio and text to vectors of one space."""
 
     @property
     def logit_scale(self) -> float:
-        """Factor of cosine similarities before a softmax over texts, as in the training."""
+        """Factor that multiplied cosine similarities before the softmax in the model's training."""
         ...
 
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield one vector of shape (width,) per waveform, in order, not necessarily normalised.
+        """Yield a vector of shape (width,) for each waveform, in order; it need not be normalised.
 
         Waveforms of any sample rate are accepted.
 
@@ -85,7 +86,7 @@ class JointEncoder(Component, Protocol):
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
-        """Return one vector per text, shape (n_texts, width), not necessarily normalised.
+        """Return a vector for each text, shape (n_texts, width); they need not be normalised.
 
         Raises:
             InvalidInputError: for a text that the model cannot process.
@@ -95,16 +96,16 @@ class JointEncoder(Component, Protocol):
 
 @runtime_checkable
 class LanguageModel(Component, Protocol):
-    """Prompts, with or without audio, to text."""
+    """A model that generates text from prompts, which may contain audio."""
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Yield one response per prompt, in order.
+        """Yield one response for each prompt, in order.
 
         Args:
-            prompts: consumed lazily; a backend may read one batch ahead.
-            decoding: None is the default of the backend, which is greedy.
+            prompts: prompts, consumed lazily; a backend may read one batch in advance.
+            decoding: decoding options; None means the default of the backend, which is greedy.
 
         Raises:
             UnsupportedInputError: for a prompt that this model cannot process.
@@ -114,75 +115,76 @@ class LanguageModel(Component, Protocol):
 
 @runtime_checkable
 class LikelihoodModel(LanguageModel, Protocol):
-    """A language model that also returns the likelihood of given answers; mostly local models."""
+    """A language model that also returns the log-likelihood of given answers."""
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
         """Yield for each prompt the log-likelihood of every continuation, in order.
 
-        The prompt, audio included, is encoded once for all its continuations.
+        The prompt, including its audio, is encoded once for all continuations.
         """
         ...
 
 
 @runtime_checkable
 class KnownTrainingData(Protocol):
-    """A model that knows the recordings it was trained on; an ability of some models."""
+    """A model that knows which recordings it was trained on."""
 
     @property
     def training_data(self) -> TrainingData | None:
-        """The recordings; None if unknown."""
+        """Return the training recordings; None if unknown."""
         ...
 
 
 @runtime_checkable
 class TextEmbedder(Component, Protocol):
-    """Text to vectors."""
+    """A model that converts texts to vectors."""
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        """Return one vector per text, shape (n_texts, width), not necessarily normalised.
+        """Return a vector for each text, shape (n_texts, width); they need not be normalised.
 
         Raises:
             InvalidInputError: for a text that the model cannot process.
-            RemoteError: if a service failed for good.
+            RemoteError: if a remote service failed repeatedly.
         """
         ...
 
 
 @runtime_checkable
 class TextLimit(Protocol):
-    """An embedder or scorer that knows which part of a text it ignores; an ability of some."""
+    """An embedder or scorer that knows how much of a long text it ignores."""
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return the number of tokens of each text that are ignored; None if unknown."""
+        """Return the number of ignored tokens of each text; None if unknown."""
         ...
 
 
 @runtime_checkable
 class Scorer(Component, Protocol):
-    """Captions and labels to scores; higher is a better match."""
+    """A method that scores how well captions match labels; a higher score is a better match."""
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
-        """Return the score of every caption and label, shape (n_captions, n_labels), finite.
+        """Return the score of each caption for each label, shape (n_captions, n_labels), finite.
 
-        An empty list of captions is allowed (shape (0, n_labels)): it checks labels and service.
+        The list of captions may be empty; the call then only checks the labels and the remote
+        service, and the result has shape (0, n_labels).
         """
         ...
 
 
 @runtime_checkable
 class Dataset(Component, Protocol):
-    """Clips with labels, in splits."""
+    """A set of labelled clips, divided into splits."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The label vocabulary, in a fixed order."""
+        """All labels that clips may have, in a fixed order."""
         ...
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Names that `clips` accepts."""
+        """Names of the splits."""
         ...
 
     def clips(self, split: str) -> Sequence[Clip]:
@@ -195,5 +197,5 @@ class Dataset(Component, Protocol):
 
 
 def training_data_of(component: object) -> TrainingData | None:
-    """Return the recordings that a component was trained on; None if unknown."""
+    """Return the training data of a component, or None if they are unknown."""
     return component.training_data if isinstance(component, KnownTrainingData) else None

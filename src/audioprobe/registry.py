@@ -1,14 +1,15 @@
-"""Find and build backends by name through entry points; a backend is imported only when it is used.
+"""Registry of backends, which are found by name through entry points.
 
-Built-in backends are registered the same way as those of other distributions. A distribution
-registers one in its `pyproject.toml`:
+A backend is a class or function that creates a component, such as an encoder. Its module is
+imported only when the backend is used. Built-in backends are registered in the same way as backends
+of other distributions, in `pyproject.toml`:
 
 ```toml
 [project.entry-points."audioprobe.encoders"]
 my-encoder = "my_package.encoder:MyEncoder [extra]"
 ```
 
-The extra, if any, names the optional dependencies that the backend needs.
+The optional extra names the optional dependencies that the backend needs.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,20 +48,20 @@ _WRAPPERS: dict[tuple[Kind, Kind], str] = {
     ("language_model", "encoder"): "tag-captioner",
     ("scorer", "embedder"): "embedding",
 }
-"""The backend of the first kind that is built around one of the second kind."""
+"""Name of a backend of the first kind that wraps any backend of the second kind."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backend:
-    """An installed backend, described without importing it.
+    """Description of an installed backend; its module is not imported.
 
     Attributes:
-        kind: the protocol that it implements.
-        name: what `load` takes.
-        distribution: name and version of the distribution that registers it.
-        target: module and attribute.
-        missing: requirements that are not installed, () if it can be used.
-        install: the command that installs them, "" if none is missing.
+        kind: kind of component that the backend creates, such as "encoder".
+        name: name to pass to `load`.
+        distribution: name and version of the distribution that registers the backend.
+        target: module and attribute of the backend.
+        missing: requirements that are not installed; () if the backend can be used.
+        install: command that installs the missing requirements; "" if no requirement is missing.
     """
 
     kind: Kind
@@ -72,10 +73,10 @@ class Backend:
 
 
 def available(kind: Kind | None = None) -> tuple[Backend, ...]:
-    """Return the installed backends, sorted by kind and name, without importing them.
+    """Return descriptions of the installed backends, sorted by kind and name.
 
     Args:
-        kind: only this kind; None lists all.
+        kind: kind of component; None lists all kinds.
     """
     kinds = KINDS if kind is None else (_checked_kind(kind),)
     backends = [_describe(k, point) for k in kinds for point in entry_points(group=_group(k))]
@@ -99,18 +100,19 @@ def load(kind: Literal["scorer"], spec: "str | Scorer", /, **options: Any) -> "S
 @overload
 def load(kind: Literal["dataset"], spec: "str | Dataset", /, **options: Any) -> "Dataset": ...
 def load(kind: Kind, spec: "str | Component", /, **options: Any) -> Any:
-    """Return the backend with this name, built with these options.
+    """Create the component of a backend.
 
     Args:
-        kind: the protocol that it implements.
-        spec: the name, or "name:argument"; the argument becomes the first argument of the backend:
-            "ast:models/my-ast", "tag-captioner:birdnet". A component is returned unchanged.
+        kind: kind of component, such as "encoder".
+        spec: name of the backend, or "name:argument", as in "ast:models/my-ast" or
+            "tag-captioner:birdnet"; the argument becomes the first argument of the backend. If
+            `spec` is a component, it is returned unchanged.
         options: keyword arguments of the backend.
 
     Raises:
-        BackendNotFoundError: if no backend has this name; suggests a similar name.
-        MissingDependencyError: if packages that it needs are not installed.
-        InvalidInputError: if it does not take these options.
+        BackendNotFoundError: if no backend has this name. The message suggests a similar name.
+        MissingDependencyError: if packages that the backend needs are not installed.
+        InvalidInputError: if the backend does not accept these options.
     """
     if not isinstance(spec, str):
         return spec
@@ -129,29 +131,29 @@ def load(kind: Kind, spec: "str | Component", /, **options: Any) -> Any:
 
 
 def check_name(kind: Kind, spec: str) -> None:
-    """Raise what `load` would raise for an unknown or unusable name, without importing the backend.
+    """Check that a backend exists and can be used, without importing it.
 
     Args:
-        kind: the protocol that it implements.
-        spec: as for `load`.
+        kind: kind of component, such as "encoder".
+        spec: name of the backend, or "name:argument".
 
     Raises:
         BackendNotFoundError: if no backend has this name.
-        MissingDependencyError: if packages that it needs are not installed.
+        MissingDependencyError: if packages that the backend needs are not installed.
     """
     _usable(kind, spec.partition(":")[0])
 
 
 def factory_of(kind: Kind, name: str) -> Callable[..., Any]:
-    """Return the class or function that builds a backend; imports its module.
+    """Import a backend, and return the class or function that creates its component.
 
     Args:
-        kind: the protocol that it implements.
-        name: without an argument.
+        kind: kind of component, such as "encoder".
+        name: name of the backend.
 
     Raises:
         BackendNotFoundError: if no backend has this name.
-        MissingDependencyError: if packages that it needs are not installed.
+        MissingDependencyError: if packages that the backend needs are not installed.
     """
     return cast("Callable[..., Any]", _usable(kind, name).load())
 
@@ -170,7 +172,7 @@ def _usable(kind: Kind, name: str) -> EntryPoint:
 def _check_options(
     label: str, factory: Callable[..., Any], options: Mapping[str, object], *, has_argument: bool
 ) -> None:
-    """Raise for unknown options and for missing required ones."""
+    """Raise if an option is unknown, or if a required option is missing."""
     parameters = list(signature(factory).parameters.values())
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -194,11 +196,11 @@ def _check_options(
 
 
 def _check_types(label: str, factory: Callable[..., Any], options: Mapping[str, object]) -> None:
-    """Raise for plain data, as read from TOML, whose type is not the one that is declared."""
+    """Raise if the type of an option, as read from TOML, differs from its annotation."""
     declared: Any = factory
     try:
         hints = get_type_hints(declared.__init__ if isclass(declared) else declared)
-    except NameError:  # an annotation that is imported for type checkers only
+    except NameError:  # an annotation that is imported only for type checkers
         return
     for key, value in options.items():
         if key not in hints or not isinstance(value, str | int | float | list | dict):
@@ -237,7 +239,7 @@ def _find(kind: Kind, name: str) -> EntryPoint:
 
 
 def _hint_of_another_kind(kind: Kind, name: str) -> str:
-    """Return a hint if a backend of another kind has this name, or ""."""
+    """Return a hint if a backend of another kind has this name; otherwise ""."""
     for other in KINDS:
         if name in {point.name for point in entry_points(group=_group(other))}:
             wrapper = _WRAPPERS.get((kind, other))
@@ -248,7 +250,7 @@ def _hint_of_another_kind(kind: Kind, name: str) -> str:
 
 
 def _describe(kind: Kind, point: EntryPoint) -> Backend:
-    distribution = point.dist  # None only for entry points that are not from entry_points()
+    distribution = point.dist  # never None for the results of entry_points()
     missing = _missing(distribution, point.extras) if distribution else ()
     install = ""
     if missing and distribution:
@@ -264,7 +266,7 @@ def _describe(kind: Kind, point: EntryPoint) -> Backend:
 
 
 def _missing(distribution: Distribution, extras: list[str]) -> tuple[str, ...]:
-    """Return the requirements of the extras that are not installed in a suitable version."""
+    """Return the requirements of extras that are not installed in a suitable version."""
     requirements = [Requirement(text) for text in distribution.requires or ()]
     required = [
         requirement

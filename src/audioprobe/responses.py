@@ -1,4 +1,4 @@
-"""Decoding options, responses and log-likelihoods of language models."""
+"""Responses and log-likelihoods of language models, and options for text generation."""
 
 import math
 import re
@@ -10,7 +10,7 @@ from audioprobe.errors import InvalidInputError, NonFiniteError
 
 Option: TypeAlias = str | int | float | bool | tuple[str, ...] | None
 
-_ROUNDING_NATS = 1e-4  # per token: the largest float32 rounding error of a log-probability of 0
+_ROUNDING_NATS = 1e-4  # per token; largest float32 rounding error of a log-probability of 0
 
 _NAME = r"(?:\w+[:_])?(?:think|thinking|thoughts?|reasoning|analysis|scratchpad)"
 _MARK = re.compile(
@@ -31,15 +31,15 @@ _CHANNEL_TOKEN = re.compile(r"<\|(?:start|end|return|message)\|>(?:assistant\b)?
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decoding:
-    """How a language model generates text; greedy by default.
+    """Options for text generation; the default is greedy decoding.
 
     Attributes:
-        max_new_tokens: length limit of an answer, in tokens.
-        temperature: 0 is greedy; above 0 samples.
-        top_p: nucleus mass in (0, 1].
-        top_k: candidates per step; None means all.
-        repetition_penalty: 1 is none.
-        seed: for sampling; results record it.
+        max_new_tokens: maximum length of an answer in tokens.
+        temperature: sampling temperature; 0 means greedy decoding.
+        top_p: probability mass of nucleus sampling, in (0, 1].
+        top_k: number of candidate tokens per step; None means all tokens.
+        repetition_penalty: factor that penalises repeated tokens; 1 means no penalty.
+        seed: random seed of sampling, recorded in results.
 
     Raises:
         InvalidInputError: if a value is out of its range.
@@ -64,19 +64,20 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer of a language model.
+    """Answer of a language model.
 
-    Reasoning (`<think>…</think>` and similar marks) is separated from the answer when a response is
-    created, for every backend.
+    When a response is created, reasoning (`<think>…</think>` and similar marks) is separated from
+    the answer.
 
     Attributes:
-        text: the answer, without the prompt and without reasoning.
-        finish: "stop" if the model ended the answer, "length" if it reached the token limit.
-        abstained: True if the model states that it recognises nothing.
-        details: further information from the backend; reasoning is stored as "reasoning".
+        text: the answer; contains neither the prompt nor reasoning.
+        finish: "stop" if the model ended the answer, "length" if the answer reached the token
+            limit.
+        abstained: True if the model states that it does not recognise any sound.
+        details: additional information from the backend; reasoning has the key "reasoning".
 
     Raises:
-        InvalidInputError: if the text is reasoning without an answer.
+        InvalidInputError: if the text contains reasoning, but no answer.
     """
 
     text: str
@@ -100,16 +101,17 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class LogLikelihood:
-    """The log-probability of a continuation.
+    """Log-probability of a continuation of a prompt.
 
     Attributes:
-        total: nats, finite, at most 0; a positive number within rounding becomes 0.
+        total: log-probability in nats, finite and at most 0; a rounding error above 0 is set to 0.
         n_tokens: number of tokens of the continuation, at least 1.
 
     Raises:
         NonFiniteError: if the total is NaN or infinite. Minus infinity is the result of an
-            overflow and can be neither ranked nor averaged.
-        InvalidInputError: if the total is positive beyond rounding, or there is no token.
+            overflow, and cannot be ranked or averaged.
+        InvalidInputError: if the total is above 0 by more than a rounding error, or if there is no
+            token.
     """
 
     total: float
@@ -135,25 +137,25 @@ class LogLikelihood:
 
     @property
     def per_token(self) -> float:
-        """Mean over the tokens, in nats."""
+        """Mean log-probability per token, in nats."""
         return self.total / self.n_tokens
 
 
 def split_reasoning(text: str) -> tuple[str | None, str | None]:
     """Separate reasoning blocks from the answer.
 
-    Recognised are `<think>`, `<thinking>`, `<thought>`, `<reasoning>`, `<analysis>`, their variants
-    in other brackets, and the channels "analysis" and "final". Blocks may be nested. A closing mark
-    without an opening one ends a block that the chat template opened: all text before it is
-    reasoning.
+    The function recognises `<think>`, `<thinking>`, `<thought>`, `<reasoning>`, `<analysis>`,
+    variants of these marks in other brackets, and the channels "analysis" and "final". Blocks may
+    be nested. If a closing mark has no opening mark, the chat template opened the block; all text
+    before the closing mark is then reasoning.
 
     Args:
         text: the generated text.
 
     Returns:
-        The text inside the blocks, or None without a block; and the text outside them, or None if a
-        block is not closed, so that there is no answer. Text without a block is returned unchanged
-        as the answer.
+        The reasoning, which is the text inside the blocks, or None if there is no block; and the
+        answer, which is the text outside the blocks, or None if a block is not closed. Text without
+        blocks is returned unchanged as the answer.
     """
     pieces: list[str] = []
     is_reasoning: list[bool] = []
@@ -167,7 +169,7 @@ def split_reasoning(text: str) -> tuple[str | None, str | None]:
         position = mark.end()
         name = (mark["name"] or "channel").casefold()
         if not any(mark[group] for group in _END_GROUPS):
-            if name != "channel" or name not in open_blocks:  # all channels have one end
+            if name != "channel" or name not in open_blocks:  # all channels share one end mark
                 open_blocks.append(name)
         elif name in open_blocks:
             while open_blocks.pop() != name:

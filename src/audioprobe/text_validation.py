@@ -1,4 +1,4 @@
-"""Validation of labels, captions, templates and synonyms, for scorers and classifiers."""
+"""Validation of labels, captions, templates and synonyms."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,36 +8,36 @@ from audioprobe.normalization import nfc
 
 
 def checked_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return labels as a tuple of texts in Unicode NFC.
+    """Check labels, and return them as a tuple of texts in Unicode NFC.
 
     Args:
         labels: any iterable of texts, which is iterated once.
 
     Raises:
-        InvalidInputError: for no labels, a label that is not a text or is empty, a repeated label,
-            or a plain string instead of a list.
+        InvalidInputError: if there are no labels, if a label is empty, repeated or not a text, or
+            if `labels` is a string instead of a list.
     """
     texts = _checked_texts("labels", labels)
     if not texts:
-        raise InvalidInputError("At least one label is needed, got none.")
+        raise InvalidInputError("Expected at least one label, got none.")
     if any(not label.strip() for label in texts):
-        raise InvalidInputError("Every label needs a text, got an empty one.")
+        raise InvalidInputError("Expected labels with text, got an empty label.")
     repeated = [label for label, n in Counter(texts).items() if n > 1]
     if repeated:
-        raise InvalidInputError(f"Labels must differ, {repeated[0]!r} came more than once.")
+        raise InvalidInputError(f"Expected unique labels, got {repeated[0]!r} more than once.")
     return texts
 
 
 def checked_captions(captions: Iterable[str], *, empty: bool = False) -> tuple[str, ...]:
-    """Return captions as a tuple of texts in Unicode NFC.
+    """Check captions, and return them as a tuple of texts in Unicode NFC.
 
     Args:
         captions: any iterable of texts, which is iterated once.
         empty: whether captions may be empty.
 
     Raises:
-        InvalidInputError: for a caption that is not a text, an empty one unless `empty`, or a plain
-            string instead of a list.
+        InvalidInputError: if a caption is not a text, if a caption is empty and `empty` is False,
+            or if `captions` is a string instead of a list.
     """
     texts = _checked_texts("captions", captions)
     blank = [n for n, caption in enumerate(texts) if not caption.strip()]
@@ -50,7 +50,7 @@ def checked_captions(captions: Iterable[str], *, empty: bool = False) -> tuple[s
 
 
 def check_template(template: str) -> None:
-    """Raise `InvalidInputError` unless "{}", the place of the text, is in it exactly once."""
+    """Raise `InvalidInputError` unless a template contains the placeholder "{}" exactly once."""
     if template.count("{}") != 1:
         raise InvalidInputError(f'The template needs "{{}}" exactly once, got {template!r}.')
 
@@ -58,10 +58,11 @@ def check_template(template: str) -> None:
 def checked_synonyms(
     synonyms: Mapping[str, Sequence[str]] | None,
 ) -> dict[str, tuple[str, ...]]:
-    """Return synonyms by label, in Unicode NFC.
+    """Check synonyms, and return them by label in Unicode NFC.
 
     Raises:
-        InvalidInputError: for a plain string instead of a list, or a synonym that is not a text.
+        InvalidInputError: if the synonyms of a label are a string instead of a list, or if a
+            synonym is not a text.
     """
     for label, names in (synonyms or {}).items():
         if isinstance(names, str):
@@ -72,7 +73,7 @@ def checked_synonyms(
 
 
 def label_variants(label: str, synonyms: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return the label and its synonyms, without repetition."""
+    """Return the label and its synonyms; repeated texts are removed."""
     return tuple(dict.fromkeys([label, *synonyms.get(label, ())]))
 
 
@@ -83,7 +84,7 @@ def _checked_texts(name: str, texts: Iterable[str]) -> tuple[str, ...]:
     for position, text in enumerate(values):
         if not isinstance(text, str):
             raise InvalidInputError(
-                f"{name} must be texts, got {text!r:.60} at position {position}: leave out missing "
-                "ones."
+                f"{name} must be texts, got {text!r:.60} at position {position}. Remove "
+                "missing values."
             )
     return tuple(map(nfc, values))

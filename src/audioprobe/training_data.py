@@ -1,4 +1,4 @@
-"""Training recordings of a model, and notes about clips that are among them."""
+"""Recordings that a model was trained on, and notes about evaluation clips among them."""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -13,21 +13,21 @@ from audioprobe.io.text_table import printable
 from audioprobe.types import Float64Array
 
 TRAINING_DATA = "training_data.csv"
-"""File name of the table in the folder of a model."""
+"""Name of the table of training recordings in a model's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRecording:
-    """A recording that a model was trained on, with what identifies copies of it.
+    """A recording that a model was trained on, with data to identify its copies.
 
     Attributes:
         recording: name of the recording.
         n_bytes: size of the file.
-        sha256: of the bytes of the file (64 hexadecimal digits).
-        sample_rate: Hz; 0 if only the file is known.
-        n_frames: samples per channel; 0 if only the file is known.
-        shape: loudness over time, see `audio.training_clips.loudness_shape`, which identifies
-            copies in another format; "" if only the file is known.
+        sha256: SHA-256 of the file (64 hexadecimal digits).
+        sample_rate: sample rate in Hz; 0 if it is not known.
+        n_frames: number of samples per channel; 0 if it is not known.
+        shape: loudness over time (see `audio.training_clips.loudness_shape`), which identifies
+            copies in another format; "" if it is not known.
     """
 
     recording: str
@@ -39,7 +39,7 @@ class TrainingRecording:
 
     @property
     def seconds(self) -> float:
-        """Duration of the recording; 0 if only the file is known."""
+        """Duration of the recording in seconds; 0 if it is not known."""
         return self.n_frames / self.sample_rate if self.sample_rate else 0.0
 
 
@@ -49,7 +49,7 @@ class TrainingData:
 
     Attributes:
         model: name of the model.
-        recordings: all of them.
+        recordings: all training recordings.
     """
 
     model: str
@@ -57,35 +57,36 @@ class TrainingData:
 
     @cached_property
     def sizes(self) -> frozenset[int]:
-        """Sizes of the files: a file of another size need not be hashed."""
+        """Sizes of all files in bytes; files of other sizes need not be hashed."""
         return frozenset(recording.n_bytes for recording in self.recordings)
 
     @cached_property
     def hashes(self) -> frozenset[str]:
-        """SHA-256 of the files (64 hexadecimal digits)."""
+        """SHA-256 of all files (64 hexadecimal digits each)."""
         return frozenset(recording.sha256 for recording in self.recordings)
 
     @cached_property
     def seconds(self) -> Float64Array:
-        """Durations of the recordings, shape (n_recordings,)."""
+        """Durations of the recordings in seconds, shape (n_recordings,)."""
         return np.array([recording.seconds for recording in self.recordings], dtype=np.float64)
 
     @classmethod
     def from_csv(cls, path: str | Path, model: str) -> "TrainingData":
-        """Read a table of `to_csv`; the columns after `sha256` may be missing.
+        """Read a table that `to_csv` wrote; the columns after `sha256` may be missing.
 
         Args:
-            path: of the table.
+            path: path of the table.
             model: name of the model.
 
         Raises:
-            InvalidInputError: if it cannot be read, or a cell is invalid; names the line.
+            InvalidInputError: if the table cannot be read, or if a cell is invalid. The message
+                names the line.
         """
         try:
             with Path(path).open(encoding="utf-8-sig", newline="") as stream:
                 rows = list(csv.DictReader(stream))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InvalidInputError(f"{path}: not a readable table ({error}).") from error
+            raise InvalidInputError(f"{path}: cannot be read as a table ({error}).") from error
         return cls(
             model, tuple(_recording(row, f"{path}, line {n}") for n, row in enumerate(rows, 2))
         )
@@ -98,17 +99,17 @@ class TrainingData:
             writer.writerows(astuple(recording) for recording in self.recordings)
 
     def joined(self, others: Iterable[TrainingRecording]) -> "TrainingData":
-        """Return these and other recordings without repetition, for a fine-tuned model."""
+        """Return the union of these and other recordings, used for fine-tuned models."""
         by_hash = {recording.sha256: recording for recording in (*self.recordings, *others)}
         return TrainingData(self.model, tuple(by_hash.values()))
 
 
 def training_notes(training_clips: Mapping[str, tuple[str, ...]], n_clips: int) -> list[str]:
-    """Return one sentence per model that was trained on some of the clips.
+    """Return one sentence for each model that was trained on some of the clips.
 
     Args:
-        training_clips: ids of clips by model, as `Provenance.training_clips`.
-        n_clips: number of all clips.
+        training_clips: ids of the training clips by model, as in `Provenance.training_clips`.
+        n_clips: total number of clips.
     """
     return [
         f"{len(clips)} of {n_clips} clips {'was' if len(clips) == 1 else 'were'} used to train "
@@ -132,7 +133,7 @@ def _recording(row: Mapping[str, str], where: str) -> TrainingRecording:
         bytes.fromhex(recording.shape)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidInputError(
-            f"{where}: expected the columns recording, n_bytes and sha256 with numbers in them "
+            f"{where}: expected the columns recording, n_bytes and sha256 with valid values "
             f"({type(error).__name__}: {error})."
         ) from error
     if not is_hash:

@@ -1,7 +1,7 @@
-"""The data of the library: frozen dataclasses that are validated when they are created.
+"""Data types of the library: frozen dataclasses that are validated when they are created.
 
-Units and shapes are defined here: samples are float32, nominally in [-1, 1] (larger values are
-allowed), times are seconds, rates are hertz, log-likelihoods are nats.
+Units of all data: audio samples are float32, usually in [-1, 1] (larger values are allowed), times
+are in seconds, rates in hertz, log-likelihoods in nats.
 """
 
 import hashlib
@@ -41,14 +41,14 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class ComponentInfo:
-    """Identity of a component, precise enough to construct it again.
+    """Identity of a component, sufficient to create the component again.
 
     Attributes:
-        kind: the protocol that it implements, for example "encoder".
-        name: model or method, for example "BirdNET".
-        revision: identifies its weights or the version of a service (a hash, a commit, a date).
-        options: every option that can change a result; not batch size and device.
-        parts: components inside this one, by role.
+        kind: kind of component, for example "encoder".
+        name: name of the model or method, for example "BirdNET".
+        revision: version of the weights or of the service (a hash, a commit or a date).
+        options: all options that can change a result; excludes batch size and device.
+        parts: identities of the components that this component uses, by role ("encoder", ...).
     """
 
     kind: str
@@ -64,10 +64,10 @@ class Waveform:
 
     Attributes:
         samples: float32, shape (n_samples,), at least one sample, all finite; read-only.
-        sample_rate: Hz.
+        sample_rate: sample rate in Hz.
 
     Raises:
-        InvalidInputError: for other samples, or a rate that is not positive.
+        InvalidInputError: if the samples are not as described, or if the rate is not positive.
     """
 
     samples: npt.NDArray[np.float32]
@@ -84,10 +84,10 @@ class Waveform:
             raise InvalidInputError("A waveform needs at least one sample, got none.")
         if samples.dtype.kind != "f":
             raise InvalidInputError(
-                f"A waveform needs float samples, nominally in [-1, 1], got {samples.dtype}. "
+                f"A waveform needs float samples, usually in [-1, 1], got {samples.dtype}. "
                 "Divide integers by their full scale (32768 for 16 bit) first."
             )
-        with np.errstate(over="ignore"):  # an overflow of float32 is found below
+        with np.errstate(over="ignore"):  # the check below detects a float32 overflow
             samples = np.ascontiguousarray(samples, dtype=np.float32)
         n_invalid = samples.size - int(np.count_nonzero(np.isfinite(samples)))
         if n_invalid:
@@ -103,11 +103,11 @@ class Waveform:
 
     @property
     def duration(self) -> float:
-        """Length in seconds."""
+        """Duration in seconds."""
         return self.samples.size / self.sample_rate
 
     def digest(self) -> str:
-        """Return the SHA-256 of rate and samples (hexadecimal)."""
+        """Return the SHA-256 of sample rate and samples, in hexadecimal digits."""
         content = hashlib.sha256(f"{self.sample_rate}\n".encode())
         content.update(self.samples.tobytes())
         return content.hexdigest()
@@ -115,18 +115,19 @@ class Waveform:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clip:
-    """One item of a data set: its audio and its annotations.
+    """One item of a data set: audio with its annotations.
 
-    Id, labels and group are stored in Unicode NFC, each label once.
+    Id, labels and group are stored in Unicode NFC; repeated labels are removed.
 
     Attributes:
-        id: unique within a data set; results refer to it.
-        path: the audio file; None if `waveform` holds the audio.
-        labels: the annotated labels; None if the clip was not annotated, () if it has no label.
+        id: identifier, unique within a data set; results refer to clips by it.
+        path: audio file; None if `waveform` contains the audio.
+        labels: annotated labels; None if the clip was not annotated, () if no label applies.
         start: start of the clip in its file, in seconds.
-        duration: length in seconds; None means to the end of the file.
-        group: what clips share that must not be split (site, recorder, source recording).
-        waveform: audio that is already in memory.
+        duration: duration in seconds; None means until the end of the file.
+        group: name of the site, recorder or source recording; clips with the same group must be in
+            the same split.
+        waveform: audio in memory; None if `path` is given.
 
     Raises:
         InvalidInputError: unless exactly one of `path` and `waveform` is given.
@@ -142,7 +143,7 @@ class Clip:
 
     def __post_init__(self) -> None:
         if not self.id:
-            raise InvalidInputError("A clip needs an id, got an empty one.")
+            raise InvalidInputError("A clip needs an id, got an empty text.")
         if (self.path is None) == (self.waveform is None):
             raise InvalidInputError(f"Clip {self.id!r} needs either a path or a waveform.")
         object.__setattr__(self, "id", nfc(self.id))
@@ -169,7 +170,7 @@ def _checked_labels(clip_id: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """An in-context demonstration: question, answer, and optionally the audio."""
+    """An in-context demonstration for a prompt: a question, its answer and optional audio."""
 
     question: str
     answer: str
@@ -178,11 +179,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
-    """A question to a language model.
+    """A prompt for a language model.
 
     Attributes:
         text: the question or instruction.
-        audio: the audio that it is about; None is the text condition.
+        audio: audio that the question is about; None in the text condition (a question without
+            audio).
         examples: in-context demonstrations, in order.
     """
 
@@ -191,30 +193,30 @@ class Prompt:
     examples: tuple[Example, ...] = ()
 
     def digest(self) -> str:
-        """Return the SHA-256 of texts and audio (hexadecimal)."""
+        """Return the SHA-256 of texts and audio, in hexadecimal digits."""
         turns = [(e.question, e.answer, e.audio) for e in self.examples]
         content = hashlib.sha256()
         for question, answer, audio in [*turns, (self.text, "", self.audio)]:
             for text in (question, answer, audio.digest() if audio else ""):
                 part = text.encode("utf-8", "surrogatepass")
-                # With its length, so that different prompts never give the same bytes.
+                # The length is included, so that different prompts never give the same bytes.
                 content.update(b"%d\n%b" % (len(part), part))
         return content.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """A number with its uncertainty and counts; an undefined number is None, never 0.
+    """An estimated number with its confidence interval and sample size.
 
     Attributes:
-        value: the number, or None if it is undefined.
+        value: the estimate; None (never 0) if it is undefined.
         n: number of items (clips, or labels for a mean over labels).
-        n_undefined: number of items left out because they have no value.
-        low: lower end of the interval, or None without an interval.
-        high: upper end of the interval.
-        method: how value and interval were computed.
-        n_groups: number of groups that the interval is computed from; None without an interval.
-        unit: what these groups are: "groups", "clips", "concepts".
+        n_undefined: number of items that were excluded because their value is undefined.
+        low: lower end of the interval; None if there is no interval.
+        high: upper end of the interval; None if there is no interval.
+        method: how the estimate and the interval were computed.
+        n_groups: number of groups that the interval is computed from; None if there is no interval.
+        unit: name of these groups: "groups", "clips" or "concepts".
     """
 
     value: float | None
@@ -239,5 +241,8 @@ class Estimate:
 
 
 def _three_decimals(value: float) -> str:
-    """Format a number; further digits depend on the order of summation and are removed first."""
+    """Format a number with three decimals, independently of floating-point noise.
+
+    Digits after the 12th decimal depend on the order of summation and are removed first.
+    """
     return f"{round(value, 12):z.3f}"

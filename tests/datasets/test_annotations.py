@@ -108,7 +108,7 @@ def test_audacity_label_tracks(tmp_path: Path, number: str, comma: str) -> None:
     )
     data = Manifest(written(tmp_path / "rec.txt", lines + "\\\t1000.0\t2000.0\n"))
     assert clips(data) == EXPECTED
-    assert [cause.endswith("of zero length") for cause in data.left_out.values()] == [True]
+    assert [cause.endswith("has zero length") for cause in data.left_out.values()] == [True]
 
 
 def test_audacity_labels_with_commas_or_without_text(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_interrupted_fetch_leaves_no_package(offered: Path, tmp_path: Path) -> N
 @pytest.mark.usefixtures("small_tables")
 def test_full_disk_raises_os_error(offered: Path, tmp_path: Path) -> None:
     (offered / "trouble").write_text("E: Write error - write (28: No space left on device)\n")
-    with pytest.raises(OSError, match="free space") as caught:
+    with pytest.raises(OSError, match="Free space") as caught:
         fetch_packages(tmp_path / "out", ["farm"])
     assert not isinstance(caught.value, RemoteError)
     assert not (tmp_path / "out/farm").exists()
@@ -131,7 +131,7 @@ def test_damaged_resource_file_is_refused(served: Path, tmp_path: Path) -> None:
     lay_out(tmp_path / "farm", "farm", fetched=False)
     (tmp_path / "farm/usr/share/farm/all.rcc").write_bytes(b"qres")
     build(tmp_path / "farm", "farm", served / "farm.deb")
-    with pytest.raises(RemoteError, match=r"all\.rcc: not a readable resource file"):
+    with pytest.raises(RemoteError, match=r"all\.rcc: cannot be read as a resource file"):
         fetch_packages(tmp_path / "out", ["farm"])
     assert not (tmp_path / "out/farm").exists()
 

@@ -26,7 +26,7 @@ def test_truncation_is_detected_everywhere(tmp_path: Path) -> None:
 
 
 def test_other_files_and_loops_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"begins with b'RIFF'"):
+    with pytest.raises(ValueError, match=r"got b'RIFF'"):
         dict(resource_files(b"RIFF" + bytes(100)))
     write_resources(tmp_path / "a.rcc", CONTENTS)
     looped = bytearray((tmp_path / "a.rcc").read_bytes())

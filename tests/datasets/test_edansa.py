@@ -85,7 +85,7 @@ def test_parents_match_the_codes() -> None:
 def test_years_can_be_selected(table: Path) -> None:
     left_out = everything(table, years=(2019,)).left_out
     assert len(left_out) == 379
-    assert set(left_out.values()) <= {"of 2018", "of 2020", "of 2021"}
+    assert set(left_out.values()) <= {"recorded in 2018", "recorded in 2020", "recorded in 2021"}
 
 
 def test_clips_without_a_file_are_missing(tmp_path: Path) -> None:

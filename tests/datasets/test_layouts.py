@@ -152,7 +152,7 @@ def test_ontology_ancestors(tmp_path: Path) -> None:
     ontology = Ontology.from_json(audioset(tmp_path) / "ontology.json")
     assert ontology.ancestors("/m/04s8yn") == ("/m/015p6", "/t/wild", "/m/0jbk")
     assert (len(ontology), ontology.by_name["Rain"].id) == (5, "/m/06mb1")
-    with pytest.raises(InvalidInputError, match="not AudioSet's ontology"):
+    with pytest.raises(InvalidInputError, match="cannot be read as AudioSet's ontology"):
         Ontology.from_json(tmp_path / "class_labels_indices.csv")
 
 

@@ -101,7 +101,7 @@ def test_palette_without_sources_is_refused() -> None:
         def clips(self, split: str) -> Sequence[Clip]:
             return [self._clip("unknown", 600.0, ("unicorn",), "a")]
 
-    with pytest.raises(InvalidInputError, match="no clip has exactly one label"):
+    with pytest.raises(InvalidInputError, match="expected clips with exactly one label"):
         RecordedPalette(Empty(), "train")
     with pytest.raises(InvalidInputError, match="at least one palette"):
         BlendedPalette()

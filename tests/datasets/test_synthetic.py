@@ -163,7 +163,7 @@ def test_building_blocks() -> None:
     ("options", "words"),
     [
         ({"palette": ["crow", "unicorn"]}, "unicorn"),
-        ({"palette": []}, "none given"),
+        ({"palette": []}, "got none"),
         ({"n_clips": 0}, "n_clips >= 1"),
         ({"most": 0}, "1 <= most"),
         ({"palette": ["crow"], "most": 2}, r"most <= 1 \(number of sources\)"),

@@ -39,7 +39,7 @@ def test_file_of_another_kind_is_refused_and_unchanged(tmp_path: Path) -> None:
     with connection:
         connection.execute("CREATE TABLE bookmarks (address TEXT)")
     connection.close()
-    for path, message in ((notes, "not usable as a cache"), (bookmarks, "another program")):
+    for path, message in ((notes, "a damaged file or"), (bookmarks, "another program")):
         before = path.read_bytes()
         with pytest.raises(InvalidInputError, match=message):
             SQLiteCache(path)

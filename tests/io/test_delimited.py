@@ -87,8 +87,8 @@ def test_any_printable_cell_is_preserved(
         ("a.csv", "", "no rows"),
         ("a.csv", "file,labels\na.wav,crow\n", "row 1: expected the columns path"),
         ("a.jsonl", '{"path": "a"}\n{"path": "b", "path": "c"}', "line 2: .*both called 'path'"),
-        ("a.jsonl", '{"path": "a"}\n\n{"path"', "line 3: not JSON"),
-        ("a.jsonl", '{"path": "a"}\n[["path", "a"]]', "line 2: expected an object"),
+        ("a.jsonl", '{"path": "a"}\n\n{"path"', "line 3: cannot be read as JSON"),
+        ("a.jsonl", '{"path": "a"}\n[["path", "a"]]', "line 2: expected a JSON object"),
         ("a.jsonl", '{"path": "a"}\n{"file": "a"}', "line 2: expected the columns path"),
     ],
 )  # fmt: skip

@@ -111,7 +111,7 @@ def test_invalid_array_is_rejected(array: str) -> None:
 
 
 def test_deeply_nested_json_is_rejected() -> None:
-    with pytest.raises(InvalidInputError, match="Not JSON"):
+    with pytest.raises(InvalidInputError, match="Not valid JSON"):
         from_json(Estimate, "[" * 200_000)
 
 

@@ -58,7 +58,7 @@ def test_compatible_configuration_replaces_the_previous_one(tmp_path: Path) -> N
         pass
     assert (tmp_path / "config.toml").read_text() == "a = 2\n"
     with (
-        pytest.raises(InvalidInputError, match="other inputs: data"),
+        pytest.raises(InvalidInputError, match="different inputs: data"),
         open_run(tmp_path, "a = 2\n", PINNED | {"data": "456"}, incompatibility=incompatibility),
     ):
         pass

@@ -97,7 +97,7 @@ def test_ten_thousand_labels_are_scored() -> None:
 @pytest.mark.parametrize(
     ("captions", "labels", "words"),
     [
-        (["a"], [], "At least one label"),
+        (["a"], [], "at least one label"),
         (["a"], ["b", " "], "empty one"),
         (["a"], ["b", "b"], "more than once"),
         (["a", ""], ["b"], "the first at position 1"),

@@ -48,7 +48,7 @@ def test_missing_keys_have_defaults(tmp_path: Path) -> None:
             "encoder_stages, number 1: arguments: the key 'learning_rate'",
         ),
         ('name = "one"', "", "stages, number 1: the key 'name'"),
-        ("[[encoder_stages]]", "[[encoder_stages", "not readable as TOML"),
+        ("[[encoder_stages]]", "[[encoder_stages", "cannot be read as TOML"),
         ('name = "one"', 'name = "one"\nscenes = 0', "not all of them 0"),
         ('name = "one"', 'name = "one"\ntext_pairs = -1', "counts of at least 0"),
     ],

@@ -1,6 +1,7 @@
-"""Audio files, clips, windows, resampling, augmentation and spectrogram features.
+"""Reading of audio files and clips, windows, resampling, augmentation and spectrograms.
 
-The functions of `filterbank` and `logmel` are not imported here, since they import torch.
+The functions of `filterbank` and `logmel` are not imported here, because these modules import
+torch.
 """
 
 from audioprobe.audio.augmentation import change_speed, gain, mix, shift, speed

@@ -1,7 +1,7 @@
-"""Augmentations that keep the content of a recording: gain, shift, speed, background noise.
+"""Augmentations that do not change which sounds are heard: gain, shift, speed, background.
 
-Each draws its parameter uniformly from a range; a range of one value, (6, 6), fixes it. The input
-is not changed.
+Each function draws its parameter from a uniform distribution over a range; the range (6, 6) sets
+the parameter to 6. The input is not modified.
 """
 
 from typing import Any, TypeAlias, TypeVar
@@ -19,13 +19,16 @@ Samples = TypeVar("Samples", bound=npt.NDArray[np.floating])
 
 
 def gain(waveform: Waveform, rng: np.random.Generator, decibels: Range = (-12.0, 6.0)) -> Waveform:
-    """Change the level by a number of decibels; samples may leave [-1, 1]."""
+    """Change the level by a random number of decibels; samples may exceed [-1, 1]."""
     factor = 10 ** (_uniform(rng, decibels) / 20)
     return Waveform(waveform.samples * np.float32(factor), waveform.sample_rate)
 
 
 def shift(waveform: Waveform, rng: np.random.Generator, seconds: Range = (-1.0, 1.0)) -> Waveform:
-    """Delay a waveform (or advance it, if negative); keeps the length and fills up with zeros."""
+    """Delay (or, for negative seconds, advance) a waveform; its length stays the same.
+
+    Zeros replace the missing samples.
+    """
     n = waveform.samples.size
     step = int(np.clip(round(_uniform(rng, seconds) * waveform.sample_rate), -n, n))
     padded = np.pad(waveform.samples, (max(step, 0), max(-step, 0)))
@@ -33,7 +36,9 @@ def shift(waveform: Waveform, rng: np.random.Generator, seconds: Range = (-1.0, 
 
 
 def speed(waveform: Waveform, rng: np.random.Generator, factors: Range = (0.9, 1.1)) -> Waveform:
-    """Change speed and pitch together; keeps the length by cutting or adding zeros at the end.
+    """Change speed and pitch together; the length stays the same.
+
+    The end is cut off, or filled with zeros.
 
     Raises:
         InvalidInputError: for a factor outside [0.25, 4].
@@ -48,12 +53,12 @@ def speed(waveform: Waveform, rng: np.random.Generator, factors: Range = (0.9, 1
 
 
 def change_speed(samples: Samples, rate: int, factor: float) -> Samples:
-    """Change speed, pitch and length together, like a tape.
+    """Change speed, pitch and length together, as if a tape were played faster or slower.
 
     Args:
-        samples: shape (n_samples,).
+        samples: audio samples, shape (n_samples,).
         rate: sample rate in Hz.
-        factor: above 1 for faster and higher.
+        factor: speed factor; above 1, the sound becomes faster and higher.
 
     Returns:
         About n_samples / factor samples.
@@ -69,23 +74,25 @@ def mix(
     rng: np.random.Generator,
     snr_db: Range = (0.0, 20.0),
 ) -> Waveform:
-    """Add a background; keeps length and level of the waveform.
+    """Add background noise to a waveform, without changing its length and level.
 
     Args:
         waveform: the foreground.
-        background: any rate and length; starts at a random position and is repeated as needed.
-        rng: draws position and ratio.
-        snr_db: mean power of the waveform relative to that of the background, in dB.
+        background: waveform of any rate and length; it starts at a random position and is repeated
+            if it is too short.
+        rng: random generator for the position and the signal-to-noise ratio.
+        snr_db: range of the signal-to-noise ratio in dB.
 
     Raises:
-        InvalidInputError: if either is silent, because the ratio is undefined then.
+        InvalidInputError: if the waveform or the background is silent, because the ratio is then
+            undefined.
     """
     noise = resample(background, waveform.sample_rate).samples
     first = int(rng.integers(noise.size))
     noise = np.resize(np.roll(noise, -first), waveform.samples.size)
     powers = [float(np.mean(np.square(s, dtype=np.float64))) for s in (waveform.samples, noise)]
     if min(powers) == 0:
-        raise InvalidInputError("Silence cannot be mixed at a signal-to-noise ratio: leave it out.")
+        raise InvalidInputError("Expected two waveforms with sound, got silence. Leave it out.")
     factor = (powers[0] / powers[1]) ** 0.5 * 10 ** (-_uniform(rng, snr_db) / 20)
     mixed = waveform.samples + (factor * noise).astype(np.float32)
     return Waveform(mixed, waveform.sample_rate)
@@ -94,5 +101,5 @@ def mix(
 def _uniform(rng: np.random.Generator, allowed: Range) -> float:
     low, high = allowed
     if not low <= high:
-        raise InvalidInputError(f"Expected a range from low to high, got {allowed}.")
+        raise InvalidInputError(f"Expected a range (low, high) with low <= high, got {allowed}.")
     return float(rng.uniform(low, high))

@@ -1,8 +1,8 @@
-"""Open audio files and reject those that are damaged, truncated or not audio.
+"""Opening of audio files; damaged, truncated and other unusable files are rejected.
 
-libsndfile decodes WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and others in this process; no ffmpeg is
-needed. It receives open files instead of names: names need not be UTF-8 then, and "._x.mp3" next to
-"x.mp3" is not taken for its resource fork.
+libsndfile decodes WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and other formats; ffmpeg is not needed.
+libsndfile receives an open file instead of a file name, so that names need not be UTF-8, and so
+that "._x.mp3" is not read as the resource fork of "x.mp3".
 """
 
 import io
@@ -23,11 +23,13 @@ from audioprobe.errors import AudioReadError, IncompleteAudioError, did_you_mean
 from audioprobe.normalization import path_on_disk
 
 MIN_SAMPLE_RATE_HZ = 100
-"""Whale recordings have 250 Hz; a lower rate is an error, often kHz written as Hz."""
+"""Minimum sample rate. Some whale recordings have 250 Hz; lower rates are usually errors (kHz
+written as Hz).
+"""
 
-_MPEG_SUFFIXES = (".mp3", ".mp2", ".mpga")  # files that may begin with junk
-_MAX_SIBLINGS = 1000  # names in a folder that are compared with a misspelled one
-_ADVICE = 'Read what is present with Windowing(incomplete="accept"), or get the file again.'
+_MPEG_SUFFIXES = (".mp3", ".mp2", ".mpga")  # such files may begin with other data
+_MAX_SIBLINGS = 1000  # maximum number of file names compared with a misspelled name
+_ADVICE = 'Pass Windowing(incomplete="accept") to read the existing samples, or get the file again.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,9 @@ class OpenSound:
 
     Attributes:
         path: path of the file.
-        file: the decoder.
+        file: decoder of the file.
         frames: number of samples per channel.
-        stream: what the decoder reads.
+        stream: byte stream that the decoder reads.
     """
 
     path: Path
@@ -63,14 +65,15 @@ class OpenSound:
 
 @contextmanager
 def open_sound(path: Path, *, accept_incomplete: bool = False) -> Iterator[OpenSound]:
-    """Open an audio file.
+    """Open an audio file for reading.
 
     Args:
         path: path of the file.
-        accept_incomplete: accept files that are truncated or declare a wrong length.
+        accept_incomplete: whether to accept files that are truncated or declare a wrong length.
 
     Raises:
-        IncompleteAudioError: for such files, unless accepted.
+        IncompleteAudioError: if a file is truncated or declares a wrong length, unless
+            `accept_incomplete` is True.
         AudioReadError: if the file is missing, empty, not audio, or has a sample rate below 100 Hz.
     """
     path = path_on_disk(path)
@@ -87,7 +90,7 @@ def open_sound(path: Path, *, accept_incomplete: bool = False) -> Iterator[OpenS
         raise AudioReadError(f"{path}: {error}. {conversion_advice(path)}") from error
     except soundfile.LibsndfileError as error:
         raise IncompleteAudioError(
-            f"{path}: damaged, decoding stopped ({_cause(error)}). {_ADVICE}"
+            f"{path}: the file is damaged and decoding stopped ({_cause(error)}). {_ADVICE}"
         ) from error
     except OSError as error:
         if isinstance(error, AudioReadError):
@@ -96,10 +99,9 @@ def open_sound(path: Path, *, accept_incomplete: bool = False) -> Iterator[OpenS
 
 
 def why_missing(path: Path) -> str:
-    """Return why there is no audio file at a path; "" if there is one.
+    """Return why there is no readable audio file at a path; "" if there is a readable file.
 
-    Links without a target, and audio that must be converted before it can be read, count as
-    missing.
+    Links without a target, and audio formats that must be converted first, count as missing.
     """
     if path.is_symlink() and not path.exists():
         return f"the target {path.readlink()} of the link {path} does not exist"
@@ -125,7 +127,7 @@ def _opened(path: Path, stream: BinaryIO, accept: bool) -> OpenSound:
             return OpenSound(path, file, file.frames, view)
         raise UndecodableError(f"not readable as audio ({_cause(error)})") from error
     if file.format == "MP3":
-        position = stream.tell()  # of the decoder, which reads the same open file
+        position = stream.tell()  # position of the decoder, which reads the same open file
         complete = mpeg.complete_frames(stream, size, file.frames, accept=accept)
         if isinstance(complete, int):
             stream.seek(position)
@@ -136,7 +138,7 @@ def _opened(path: Path, stream: BinaryIO, accept: bool) -> OpenSound:
 
 
 def _complete(stream: BinaryIO, size: int, accept: bool) -> BinaryIO:
-    """Return a stream from which a decoder reads all samples."""
+    """Return a stream from which a decoder can read all samples."""
     start = stream.read(4)
     if start == b"OggS":
         ogg.check_pages(stream, size, accept=accept)
@@ -155,7 +157,7 @@ def _decoder(source: BinaryIO) -> soundfile.SoundFile:
 
 def _check_plausible(sound: OpenSound) -> None:
     if sound.frames <= 0:
-        raise AudioReadError(f"{sound.path}: an audio file without samples.")
+        raise AudioReadError(f"{sound.path}: expected audio samples, got none.")
     if sound.samplerate < MIN_SAMPLE_RATE_HZ:
         raise AudioReadError(
             f"{sound.path}: expected a sample rate of at least {MIN_SAMPLE_RATE_HZ} Hz, got "
@@ -164,21 +166,21 @@ def _check_plausible(sound: OpenSound) -> None:
 
 
 def _cause(error: Exception) -> str:
-    """Return the message of the decoder without the path."""
+    """Return the decoder's error message without the path."""
     return str(getattr(error, "error_string", error)).rstrip(". ")
 
 
 def _check_exists(path: Path) -> None:
     if path.is_file():
         if path.stat().st_size == 0:
-            raise AudioReadError(f"{path}: an empty file (0 bytes).")
+            raise AudioReadError(f"{path}: expected an audio file, got an empty file (0 bytes).")
         return
     if path.is_dir():
         raise AudioReadError(f"{path}: expected an audio file, got a folder.")
     if path.exists():
-        raise AudioReadError(f"{path}: neither a file nor a folder.")
+        raise AudioReadError(f"{path}: expected an audio file, got neither a file nor a folder.")
     if path.is_symlink():
-        raise AudioReadError(f"{path}: a link whose target {path.readlink()} does not exist.")
+        raise AudioReadError(f"{path}: the target {path.readlink()} of this link does not exist.")
     siblings: list[str] = []
     if path.parent.is_dir():
         siblings = [entry.name for entry in islice(os.scandir(path.parent), _MAX_SIBLINGS)]

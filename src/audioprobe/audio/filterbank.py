@@ -1,7 +1,7 @@
-"""Kaldi's log-mel filter bank in torch, as AST, CAV-MAE and LTU compute it.
+"""Kaldi's log-mel filter bank in PyTorch, with the settings of AST, CAV-MAE and LTU.
 
-Settings of the originals: `kaldi.fbank(htk_compat=True, use_energy=False, window_type="hanning",
-num_mel_bins=128, dither=0.0, frame_shift=10)`, with Kaldi's defaults for the rest.
+These models call `kaldi.fbank(htk_compat=True, use_energy=False, window_type="hanning",
+num_mel_bins=128, dither=0.0, frame_shift=10)`; other parameters have Kaldi's default values.
 """
 
 import math
@@ -18,25 +18,25 @@ from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.types import Waveform
 
 FRAME_LENGTH_MS = 25  # Kaldi's default
-FRAME_SHIFT_MS = 10  # LTU and AST pass it; also Kaldi's default
+FRAME_SHIFT_MS = 10  # as in LTU and AST; also Kaldi's default
 PREEMPHASIS = 0.97  # Kaldi's default
 LOW_HZ = 20.0  # Kaldi's default; the upper limit is half the sample rate
-LOG_FLOOR = float(np.finfo(np.float32).eps)  # its logarithm, -15.94, is digital silence
-BLOCK = 512  # frames per step: 1 MiB of float32 at 16 kHz, which fits into a processor's cache
+LOG_FLOOR = float(np.finfo(np.float32).eps)  # its logarithm, -15.94, represents digital silence
+BLOCK = 512  # frames per step; 1 MiB of float32 at 16 kHz, which fits into a CPU cache
 
 
 @dataclass(frozen=True)
 class FilterBank:
-    """Log-mel energies of 25 ms frames every 10 ms.
+    """A mel filter bank that returns log-mel energies of 25 ms frames every 10 ms.
 
     Attributes:
-        sample_rate: Hz; 16 kHz for all published models here (LTU's training code uses the rate of
-            the file).
+        sample_rate: sample rate in Hz; all published models here use 16 kHz (LTU's training code
+            uses the rate of the file).
         n_mels: number of triangular filters, evenly spaced on the mel scale from 20 Hz to half the
             sample rate.
 
     Raises:
-        InvalidInputError: if a frame shift is shorter than a sample, or there is no filter.
+        InvalidInputError: if 10 ms are shorter than one sample, or if there is no filter.
     """
 
     sample_rate: int = 16_000
@@ -51,36 +51,37 @@ class FilterBank:
 
     @property
     def frame_length(self) -> int:
-        """Samples per frame: 400 at 16 kHz."""
+        """Number of samples per frame; 400 at 16 kHz."""
         return self.sample_rate * FRAME_LENGTH_MS // 1000
 
     @property
     def frame_shift(self) -> int:
-        """Samples between the starts of frames: 160 at 16 kHz."""
+        """Number of samples between the starts of successive frames; 160 at 16 kHz."""
         return self.sample_rate * FRAME_SHIFT_MS // 1000
 
     @property
     def fft_length(self) -> int:
-        """Next power of two of the frame length: 512 at 16 kHz."""
+        """Smallest power of two that is at least the frame length; 512 at 16 kHz."""
         return 1 << (self.frame_length - 1).bit_length()
 
     def n_frames(self, n_samples: int) -> int:
-        """Return the number of complete frames (Kaldi's snip_edges)."""
+        """Return the number of complete frames in a number of samples (Kaldi's snip_edges)."""
         return max(0, 1 + (n_samples - self.frame_length) // self.frame_shift)
 
     def __call__(self, samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
-        """Return the natural logarithm of the mel energies.
+        """Return the natural logarithm of the mel energies of each frame.
 
         Args:
-            samples: floats, nominally in [-1, 1], shape (n_samples,) or (n_clips, n_samples).
+            samples: floats, usually in [-1, 1], shape (n_samples,) or (n_clips, n_samples).
 
         Returns:
-            float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels), at least ln(2**-23).
-            The result for a clip does not depend on the rest of the batch, bit for bit.
+            Array of float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels); all values
+            are at least ln(2**-23). The result for a clip is bitwise independent of the other
+            clips.
 
         Raises:
             UnsupportedInputError: if the audio is shorter than one frame.
-            InvalidInputError: for another shape, or for integers.
+            InvalidInputError: if the samples have another shape, or are integers.
         """
         waves = _as_waves(samples)
         n_samples = waves.shape[-1]
@@ -106,9 +107,9 @@ class FilterBank:
 
     def _log_mel(self, frames: Tensor, *, out: Tensor) -> None:
         centred = frames - frames.mean(dim=1, keepdim=True)
-        # Rounded as in the original (multiply, then subtract): a fused operation would change cells
-        # near the floor, which consist of rounding errors. The first sample of a frame has no
-        # predecessor and does not matter, because the window is zero there.
+        # Multiply, then subtract, as in the original: a fused operation would round differently
+        # and change values near the floor. The first sample of a frame has no predecessor; this
+        # does not matter, because the window is zero there.
         padded = frames.new_zeros(len(frames), self.fft_length)
         work = padded[:, : self.frame_length]
         torch.mul(centred[:, :-1], -PREEMPHASIS, out=work[:, 1:])
@@ -120,14 +121,14 @@ class FilterBank:
 
     @cached_property
     def _window(self) -> Tensor:
-        """Symmetric Hann window, shape (frame_length,)."""
+        """Return a symmetric Hann window, shape (frame_length,)."""
         return torch.hann_window(self.frame_length, periodic=False, dtype=torch.float32)
 
     @cached_property
     def _mel_matrix(self) -> Tensor:
-        """Filter weights of the power spectrum, shape (fft_length / 2 + 1, n_mels)."""
-        # In float32 throughout, like the originals: low filters are narrower than a bin, and the
-        # weight of a bin at the edge of a filter is mostly rounding error.
+        """Return the filter weights for a power spectrum, shape (fft_length / 2 + 1, n_mels)."""
+        # All steps are in float32, as in the originals: low filters are narrower than a frequency
+        # bin, and the weight of a bin at the edge of a filter is mostly rounding error.
         low, high = _mel(LOW_HZ), _mel(self.sample_rate / 2)
         edges = torch.arange(self.n_mels + 2, dtype=torch.float32) * (
             (high - low) / (self.n_mels + 1)
@@ -138,7 +139,7 @@ class FilterBank:
         mels = 1127.0 * (1.0 + bins / 700.0).log()
         rising, falling = (mels - left) / (centre - left), (right - mels) / (right - centre)
         weights = torch.minimum(rising, falling).clamp_(min=0).T
-        # Kaldi gives the bin at half the sample rate no weight.
+        # In Kaldi, the bin at half the sample rate has weight 0.
         return torch.cat([weights, weights.new_zeros(1, self.n_mels)])
 
 
@@ -146,10 +147,10 @@ def _as_waves(samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
     if not isinstance(samples, Tensor):
         if samples.dtype.kind != "f":
             raise InvalidInputError(
-                f"Expected samples as floats, nominally in [-1, 1], got {samples.dtype}. Divide "
+                f"Expected samples as floats, usually in [-1, 1], got {samples.dtype}. Divide "
                 "integers by their full scale (32768 for 16 bit) first."
             )
-        # Copies arrays that torch cannot share (read-only or with negative strides).
+        # torch cannot share arrays that are read-only or have negative strides; these are copied.
         samples = torch.from_numpy(np.require(samples, np.float32, ["C", "W"]))
     if not samples.is_floating_point() or samples.ndim not in (1, 2):
         raise InvalidInputError(
@@ -160,20 +161,20 @@ def _as_waves(samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
 
 
 def _mel(hertz: float) -> float:
-    """Return a frequency on HTK's mel scale."""
+    """Convert a frequency in Hz to HTK's mel scale."""
     return 1127.0 * math.log1p(hertz / 700.0)
 
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """Model input with the filter bank, length and normalisation of the model's training.
+    """Spectrogram with the length and normalisation that a model was trained with.
 
     Attributes:
-        mean: subtracted from the log-mel energies.
-        scale: divisor after that.
-        n_frames: length of the model's input in frames of 10 ms.
-        remove_mean: whether the waveform's mean is subtracted first. The filter bank removes the
-            mean of each frame anyway, so this only changes rounding.
+        mean: value to subtract from the log-mel energies.
+        scale: divisor, applied after the mean was subtracted.
+        n_frames: number of frames of the model's input; frames are 10 ms apart.
+        remove_mean: whether to subtract the mean of the waveform first. This only changes rounding,
+            because the filter bank removes the mean of each frame.
         bank: the filter bank.
     """
 
@@ -184,32 +185,33 @@ class Spectrogram:
     bank: FilterBank = FilterBank()
 
     def __call__(self, samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
-        """Return the model's input.
+        """Return the input of the model.
 
-        Longer audio is cropped. Shorter audio is padded with zeros *before* normalising, like the
-        originals, so padding becomes -mean / scale: for LTU +1.133, far above digital silence at
-        -2.422.
+        Longer audio is cropped. Shorter audio is padded with zeros before normalisation, as in the
+        published code. Padding therefore becomes -mean / scale (for LTU +1.133), which is far above
+        the value of digital silence (-2.422).
 
         Args:
-            samples: float32 at the bank's sample rate, shape (n_samples,) or (n_clips, n_samples).
+            samples: float32 at the sample rate of the filter bank, shape (n_samples,) or
+                (n_clips, n_samples).
 
         Returns:
-            float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels).
+            Array of float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels).
 
         Raises:
             UnsupportedInputError: if the audio is shorter than one frame.
         """
         waves = _as_waves(samples)
         if self.remove_mean:
-            # Unlike torch's sum, numpy's does not depend on the number of threads; the last bits of
-            # the mean change cells that consist of rounding errors by up to 3e-3.
+            # Unlike torch's sum, numpy's sum does not depend on the number of threads. The last
+            # bits of the mean change values near the floor by up to 3e-3.
             waves = waves - torch.from_numpy(waves.numpy().mean(axis=-1, keepdims=True))
         last = (self.n_frames - 1) * self.bank.frame_shift + self.bank.frame_length
         features = fit_length(self.bank(waves[..., :last]), self.n_frames)
         return features.sub_(self.mean).div_(self.scale)
 
     def of(self, waveform: Waveform) -> Tensor:
-        """Return the model's input for a waveform of any rate, shape (n_frames, n_mels).
+        """Return the input of the model for a waveform of any rate, shape (n_frames, n_mels).
 
         Raises:
             UnsupportedInputError: if the waveform is shorter than one frame.
@@ -220,14 +222,14 @@ class Spectrogram:
 
 
 def fit_length(features: Tensor, n_frames: int) -> Tensor:
-    """Crop or zero-pad features at the end.
+    """Crop features, or pad them with zeros, at the end.
 
     Args:
         features: shape (..., any, n_mels).
         n_frames: target number of frames.
 
     Returns:
-        Shape (..., n_frames, n_mels); a view if nothing is added.
+        Array of shape (..., n_frames, n_mels); a view of the features if they are not padded.
     """
     missing = n_frames - features.shape[-2]
     if missing <= 0:
@@ -235,9 +237,10 @@ def fit_length(features: Tensor, n_frames: int) -> Tensor:
     return torch.nn.functional.pad(features, (0, 0, 0, missing))
 
 
-# AST divides by twice the standard deviation (`norm_stats` and `target_length` in run.py of
-# YuanGongND/ast, dataloader.py there, ASTFeatureExtractor); CAV-MAE, whose encoder LTU uses, by one
-# (inference_batch.py, inference_gradio.py and the training collator of YuanGongND/ltu).
+# AST divides by twice the standard deviation (`norm_stats` and `target_length` in run.py and
+# dataloader.py of YuanGongND/ast; ASTFeatureExtractor). CAV-MAE, whose encoder LTU uses, divides by
+# the standard deviation (inference_batch.py, inference_gradio.py and the training collator of
+# YuanGongND/ltu).
 AST_AUDIOSET = Spectrogram(mean=-4.2677393, scale=2 * 4.5689974)
 AST_ESC50 = Spectrogram(mean=-6.6268077, scale=2 * 5.358466, n_frames=512)
 AST_SPEECH_COMMANDS = Spectrogram(mean=-6.845978, scale=2 * 5.5654526, n_frames=128)

@@ -1,6 +1,6 @@
-"""Convert Hugging Face `datasets` and their audio values into clips.
+"""Conversion of Hugging Face data sets and their audio values to clips.
 
-The package `datasets` is not imported: its objects are recognised by their attributes.
+The package `datasets` is not imported; its objects are recognised by their attributes.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ class _Samples(Protocol):
 
 @runtime_checkable
 class HFDecoder(Protocol):
-    """A torchcodec decoder, the audio value of recent versions of `datasets`."""
+    """Interface of a torchcodec decoder, the audio value in recent versions of `datasets`."""
 
     def get_all_samples(self) -> _Samples:
         """Return all samples, shape (n_channels, n_samples), and their rate in Hz."""
@@ -37,46 +37,46 @@ class HFDecoder(Protocol):
 
 @runtime_checkable
 class HFDataset(Protocol):
-    """The attributes of `datasets.Dataset` and `datasets.IterableDataset` that are used."""
+    """Interface of `datasets.Dataset` and `datasets.IterableDataset`, as far as it is used here."""
 
     features: Mapping[str, Any] | None
 
     def cast_column(self, column: str, feature: object, /) -> Self:
-        """Return the data set with another type of a column."""
+        """Return the data set after converting a column to another type."""
         ...
 
     def select_columns(self, column_names: list[str], /) -> Self:
-        """Return the data set with the given columns only."""
+        """Return the data set with only the given columns."""
         ...
 
     def with_format(self, name: None, /) -> Self:
-        """Return the data set with rows of Python objects."""
+        """Return the data set in the default format, whose rows are Python objects."""
         ...
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        """Iterate over rows."""
+        """Iterate over the rows."""
         ...
 
 
 def is_hf_sound(source: object) -> TypeGuard[Mapping[str, object] | HFDecoder]:
-    """Return whether an object is an audio value: a dictionary or a decoder."""
+    """Return whether an object is a Hugging Face audio value (a dictionary or a decoder)."""
     if isinstance(source, Mapping):
         return any(key in source for key in _AUDIO_KEYS)
     return isinstance(source, HFDecoder)
 
 
 def clip_of_hf_sound(sound: object, place: str, labels: tuple[str, ...] | None = None) -> Clip:
-    """Return an audio value as a clip.
+    """Convert a Hugging Face audio value to a clip.
 
     Args:
         sound: {"array", "sampling_rate"} or {"raw", "sampling_rate"} with float samples of shape
             (n_samples,), {"bytes", "path"}, {"path"}, a row {"audio": one of these}, or a decoder
             with `get_all_samples()`, whose channels are averaged.
-        place: the name of the value in messages, and the id of the clip if it has no path.
-        labels: as in `Clip`.
+        place: name of the value in messages; also the id of the clip if the value has no path.
+        labels: labels of the clip; see `Clip`.
 
     Raises:
-        InvalidInputError: if there is no audio, or it cannot be decoded.
+        InvalidInputError: if the value contains no audio, or audio that cannot be decoded.
     """
     if isinstance(sound, Mapping) and "audio" in sound:
         sound = sound["audio"]
@@ -102,16 +102,17 @@ def clip_of_hf_sound(sound: object, place: str, labels: tuple[str, ...] | None =
 
 
 def clips_of_hf_dataset(dataset: HFDataset) -> Iterator[Clip]:
-    """Yield the clips of a data set with one `Audio` column, in order.
+    """Yield the clips of a data set that has one `Audio` column, in order.
 
-    Audio stored as bytes is decoded here, at the rate of its file; audio stored as paths is read
-    when it is needed. The id of a clip is the value of the column `id`, else the path if it is
-    unique, else "row-" and the position from 1. Labels come from the column `labels` or `label`,
-    as strings or numbers of a `ClassLabel`; -1 means that they are unknown.
+    Audio stored as bytes is decoded immediately, at the rate of its file; audio stored as paths is
+    read when it is needed. The id of a clip is the value of the column `id`; if there is no such
+    column, the path if it is unique; otherwise "row-" and the row number, counted from 1. Labels
+    are read from the column `labels` or `label`, as strings or as indices of a `ClassLabel`; -1
+    means that the labels are unknown.
 
     Raises:
-        InvalidInputError: if there is not exactly one `Audio` column, or a row has no audio or
-            audio that cannot be decoded; names the row.
+        InvalidInputError: if there is not exactly one `Audio` column, or if a row has no audio or
+            audio that cannot be decoded. The message names the row.
     """
     features = dataset.features or {}
     column = _audio_column(features)
@@ -138,7 +139,7 @@ def _audio_column(features: Mapping[str, object]) -> str:
     columns = [name for name, feature in features.items() if type(feature).__name__ == "Audio"]
     if len(columns) != 1:
         advice = (
-            "Leave the others out: dataset.remove_columns(...)."
+            "Remove the other Audio columns: dataset.remove_columns(...)."
             if columns
             else 'Mark the audio column: dataset.cast_column("audio", datasets.Audio()).'
         )
@@ -160,7 +161,7 @@ def _labels(value: object, feature: object, number: int) -> tuple[str, ...] | No
             labels.append(item)
         elif names is None or not isinstance(item, int):
             raise InvalidInputError(
-                f"row-{number}: expected labels as strings or of a ClassLabel, got {item!r:.60}. "
+                f"row-{number}: expected labels as strings or ClassLabel, got {item!r:.60}. "
                 "Cast the column to ClassLabel(names=[...]), or remove it."
             )
         elif item < 0:
@@ -185,7 +186,7 @@ def _decoded(decoder: HFDecoder, place: str) -> Waveform:
 def _waveform(samples: np.typing.ArrayLike, rate: object, place: str) -> Waveform:
     if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or rate != int(rate):
         raise InvalidInputError(
-            f"{place}: expected 'sampling_rate' in whole Hz with the samples, got {rate!r:.60}."
+            f"{place}: expected 'sampling_rate' as an integer in Hz, got {rate!r:.60}."
         )
     try:
         return Waveform(np.asarray(samples), int(rate))
@@ -194,7 +195,7 @@ def _waveform(samples: np.typing.ArrayLike, rate: object, place: str) -> Wavefor
 
 
 def _read_bytes(content: bytes, suffix: str, place: str) -> Waveform:
-    """Read the bytes as a file, with the same checks."""
+    """Decode bytes as an audio file, with the same checks as for files."""
     with TemporaryDirectory(prefix="audioprobe-") as folder:
         path = Path(folder) / f"sound{suffix}"
         path.write_bytes(content)

@@ -1,7 +1,7 @@
-"""Whisper's log-mel spectrogram, as LTU-AS computes it.
+"""Whisper's log-mel spectrogram, as used by LTU-AS.
 
 Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022, and its
-published code; the mel filters are those of transformers.
+published code. The mel filters come from the package transformers.
 """
 
 from functools import cache
@@ -17,18 +17,18 @@ from audioprobe.errors import UnsupportedInputError
 from audioprobe.types import Waveform
 
 SAMPLE_RATE = 16_000
-WINDOW = 400  # samples: 25 ms
-HOP = 160  # samples: 10 ms
+WINDOW = 400  # samples, 25 ms
+HOP = 160  # samples, 10 ms
 N_MELS = 80
 _FLOOR = 1e-10
-_RANGE = 8.0  # decades of power kept below the maximum
+_RANGE = 8.0  # range of power below the maximum that is kept, in decades
 
 
 def log_mel(waveform: Waveform, n_frames: int) -> Tensor:
-    """Return the spectrogram of a waveform of any rate, shape (N_MELS, n_frames).
+    """Return the log-mel spectrogram of a waveform of any rate, shape (N_MELS, n_frames).
 
-    The maximum of the *whole* waveform determines the floor; the spectrogram is cut or zero-padded
-    to `n_frames` afterwards, as in LTU-AS.
+    Small values are raised to a floor, which depends on the maximum of the whole waveform.
+    Afterwards the spectrogram is cropped or padded with zeros to `n_frames`, as in LTU-AS.
 
     Raises:
         UnsupportedInputError: if the waveform is shorter than half a window.
@@ -50,7 +50,7 @@ def log_mel(waveform: Waveform, n_frames: int) -> Tensor:
 
 @cache
 def _filters() -> Tensor:
-    """Slaney's mel filters, shape (N_MELS, WINDOW / 2 + 1)."""
+    """Return Slaney's mel filters, shape (N_MELS, WINDOW / 2 + 1)."""
     n_bins, high = WINDOW // 2 + 1, SAMPLE_RATE / 2
     bank = mel_filter_bank(
         n_bins, N_MELS, 0.0, high, SAMPLE_RATE, norm="slaney", mel_scale="slaney"

@@ -1,22 +1,22 @@
-"""Resample waveforms with soxr."""
+"""Resampling of waveforms with the package soxr."""
 
 import soxr
 
 from audioprobe.errors import UnsupportedInputError
 from audioprobe.types import Waveform
 
-QUALITY = "HQ"  # soxr's default: 20-bit precision, the fastest setting above 16-bit precision
+QUALITY = "HQ"  # soxr's default; 20-bit precision, the fastest setting above 16 bits
 
 
 def resample(waveform: Waveform, sample_rate: int) -> Waveform:
-    """Return a waveform at another sample rate; the same object if it has this rate.
+    """Resample a waveform; if it already has the target rate, return the same object.
 
     Args:
-        waveform: any rate.
+        waveform: waveform of any sample rate.
         sample_rate: target rate in Hz.
 
     Raises:
-        UnsupportedInputError: if the waveform is too short for a single sample at the new rate.
+        UnsupportedInputError: if the waveform is shorter than one sample at the new rate.
     """
     if waveform.sample_rate == sample_rate:
         return waveform

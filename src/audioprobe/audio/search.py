@@ -1,4 +1,4 @@
-"""Find audio files in folders."""
+"""Search for audio files in folders."""
 
 import os
 import shlex
@@ -17,21 +17,21 @@ _OTHER = (
 )
 
 READABLE_SUFFIXES = frozenset(f".{name}" for name in _READABLE.split())
-"""Suffixes of files that libsndfile decodes, lower case."""
+"""Suffixes, in lower case, of files that libsndfile can decode."""
 
 OTHER_SUFFIXES = frozenset(f".{name}" for name in _OTHER.split())
-"""Suffixes of audio that must be converted first; a search lists the files, reading them fails."""
+"""Suffixes of audio files that must be converted first. A search finds them; reading them fails."""
 
 _SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")
 
 
 def find_sounds(folder: Path) -> list[Path]:
-    """Return the audio files in a folder and its subfolders, sorted.
+    """Return the audio files in a folder and its subfolders, sorted by path.
 
-    Hidden files and folders (`.Trash`, `._x.wav`, `__MACOSX`) are skipped. Links are followed; each
-    folder is searched once, by its own path rather than by links to it, and folders that contain
-    the searched one are skipped. Links without a target and audio that must be converted before it
-    can be read (`OTHER_SUFFIXES`) are included.
+    Hidden files and folders (`.Trash`, `._x.wav`, `__MACOSX`) are skipped. Links are followed. A
+    folder that is found several times is searched once, under its own path if possible. Links to a
+    parent of the searched folder are skipped. The result includes links without a target, and audio
+    files that must be converted before they can be read (`OTHER_SUFFIXES`).
 
     Raises:
         InvalidInputError: if a folder cannot be searched.
@@ -58,7 +58,7 @@ def find_sounds(folder: Path) -> list[Path]:
 
 
 def is_sound(path: Path) -> bool:
-    """Return whether a file has the suffix of an audio format, readable or not."""
+    """Return whether a file name ends in the suffix of an audio format, readable or not."""
     suffix = path.suffix.lower()
     return suffix in READABLE_SUFFIXES or suffix in OTHER_SUFFIXES
 
@@ -69,7 +69,7 @@ def is_hidden(name: str) -> bool:
 
 
 def conversion_advice(path: Path) -> str:
-    """Return what to do about a file that cannot be read as audio, with a command."""
+    """Return advice about a file that cannot be read as audio, with a command to convert it."""
     suffix = path.suffix.lower()
     reason = f"{suffix} files are not supported. " if suffix in OTHER_SUFFIXES else ""
     target = shlex.quote(path.with_suffix(".wav" if suffix != ".wav" else ".flac").name)

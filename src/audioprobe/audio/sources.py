@@ -1,4 +1,4 @@
-"""Convert the audio that users pass (paths, arrays, data sets, ...) into clips with unique ids."""
+"""Conversion of the audio that users pass (paths, arrays, data sets, ...) to clips."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,32 +31,32 @@ Source: TypeAlias = (
     | HFDecoder
     | Mapping[str, Any]
 )
-"""An audio file, a folder of them, a clip, a waveform, (samples, sample rate in Hz), a data set
-with one split, a Hugging Face data set, or an audio value of one: a decoder, {"array",
-"sampling_rate"}, {"bytes"} or {"path"}.
+"""Any audio that users may pass: an audio file, a folder of audio files, a clip, a waveform, a pair
+(samples, sample rate in Hz), a data set with one split, a Hugging Face data set, or one of its
+audio values: a decoder, {"array", "sampling_rate"}, {"bytes"} or {"path"}.
 """
 
 
 def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
-    """Return one clip per audio file or waveform, in order; files of a folder are sorted by path.
+    """Return one clip per audio file or waveform, in order; folders are sorted by path.
 
-    The id of a clip is its path as given, or its position if it has no path. Files are not opened:
-    a file that cannot be read, a link without a target, or a format that must be converted first
-    (.m4a, .wma, ...) becomes a failure of its clip when it is read.
+    The id of a clip is the given path, or its position if there is no path. Files are not opened.
+    If a file cannot be read (damaged, a link without a target, or a format that must be converted
+    first, such as .m4a), its clip is listed as a failure later.
 
     Raises:
-        InvalidInputError: if there is no source, a folder contains no audio files, a path does not
-            exist and has no audio suffix, a data set has several splits, or two clips have the
-            same id.
+        InvalidInputError: if there is no source, if a folder contains no audio files, if a path
+            does not exist and has no audio suffix, if a data set has several splits, or if two
+            clips have the same id.
     """
     given = cast("Iterable[Source]", [sources] if _is_single(sources) else sources)
     clips = tuple(clip for n, source in enumerate(given, 1) for clip in _clips(source, n))
     if not clips:
-        raise InvalidInputError("No audio was given: pass files, a folder, clips or waveforms.")
+        raise InvalidInputError("No audio was given. Pass files, a folder, clips or waveforms.")
     seen: set[str] = set()
     for clip in clips:
         if clip.id in seen:
-            raise InvalidInputError(f"Two clips have the id {clip.id!r}: pass each clip once.")
+            raise InvalidInputError(f"Two clips have the id {clip.id!r}. Pass each clip once.")
         seen.add(clip.id)
     return clips
 
@@ -107,7 +107,7 @@ def _clips_of_dataset(dataset: Dataset) -> Sequence[Clip]:
     if len(dataset.splits) != 1:
         raise InvalidInputError(
             f"Expected audio, got the data set {dataset.info.name} with the splits "
-            f"{', '.join(dataset.splits)}. Pass the clips of one: dataset.clips("
+            f"{', '.join(dataset.splits)}. Pass one split: dataset.clips("
             f"{next(iter(dataset.splits), 'SPLIT')!r})."
         )
     return dataset.clips(dataset.splits[0])
@@ -117,14 +117,14 @@ def _clips_at(given: Path) -> Iterator[Clip]:
     path = path_on_disk(given)
     try:
         is_folder = path.is_dir()
-    except OSError as error:  # the name is too long, or a folder may not be entered
+    except OSError as error:  # the name is too long, or access to a folder is denied
         raise InvalidInputError(f"{path!s:.200}: not a usable path ({error.strerror}).") from error
     if is_folder:
         files = find_sounds(path)
         if not files:
             raise InvalidInputError(
-                f"{path}: a folder without audio files. Searched for "
-                f"{', '.join(sorted(READABLE_SUFFIXES))}, in subfolders as well."
+                f"{path}: expected audio files in this folder or its subfolders, got none. "
+                f"Readable suffixes are {', '.join(sorted(READABLE_SUFFIXES))}."
             )
         yield from (Clip(id=file.as_posix(), path=file) for file in files)
     elif path.exists() or path.is_symlink() or is_sound(path):

@@ -1,4 +1,4 @@
-"""Find the clips that a model was trained on: the same file, or the same recording reformatted."""
+"""Search for clips that a model was trained on, including copies in another audio format."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,23 +17,23 @@ from audioprobe.types import Clip, Waveform
 
 _N_PARTS = 32
 _MAX_LEVEL = 255
-_TOLERANCE = 6  # of 255: rounding to 16 bits and resampling change a level by less
+_TOLERANCE = 6  # levels are 0 to 255; rounding and resampling change them by less
 _LENGTH_TOLERANCE_S = 0.002  # resamplers round the number of samples
 
 
 def training_clips(clips: Iterable[Clip], model: Component) -> dict[str, tuple[str, ...]]:
     """Return the clips that a model was trained on.
 
-    A clip matches if its file is identical to one of the training data, or if its whole file or
-    waveform has the same length and loudness over time (such as a WAV made from an OGG, at any
-    sample rate). Copies that were cut, mixed or changed in speed are not detected.
+    A clip matches if its file is identical to a training file, or if it has the same length and the
+    same loudness over time as a training recording (for example, a WAV file converted from an OGG
+    file, at any sample rate). Copies that were cut, mixed or changed in speed are not detected.
 
     Args:
-        clips: in any order.
-        model: with or without the ability `KnownTrainingData`.
+        clips: clips to check.
+        model: model to check; it may implement `KnownTrainingData`.
 
     Returns:
-        Clip ids by the name of the model; {} if the training data are unknown.
+        Ids of the matching clips by the name of the model; {} if the training data are unknown.
     """
     data = training_data_of(model)
     if data is None:
@@ -42,16 +42,16 @@ def training_clips(clips: Iterable[Clip], model: Component) -> dict[str, tuple[s
 
 
 def clips_among(clips: Iterable[Clip], data: TrainingData) -> tuple[str, ...]:
-    """Return the ids of the clips that are among training data; see `training_clips`."""
+    """Return the ids of clips that are part of the training data; see `training_clips`."""
     return tuple(clip.id for clip in clips if _is_known(clip, data))
 
 
 def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
-    """Return the row of a clip's file in a table of training data; None for a clip in memory.
+    """Return the entry for a clip in a table of training data; None if the clip has no file.
 
     Args:
-        clip: with a path.
-        name: name of the recording; by default the id of the clip.
+        clip: clip to describe.
+        name: name of the recording; "" means the id of the clip.
 
     Raises:
         AudioReadError: if the file cannot be read.
@@ -71,10 +71,11 @@ def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
 
 
 def loudness_shape(waveform: Waveform) -> str:
-    """Return the loudness of 32 equal parts as 64 hexadecimal digits.
+    """Return the loudness over time as 64 hexadecimal digits, two per part of the waveform.
 
-    The level of a part is the square root of its root mean square, scaled so that the loudest part
-    has 255. "" for silence, constant loudness, and waveforms with fewer than 32 samples.
+    The waveform is divided into 32 equal parts. The level of a part is the square root of its root
+    mean square, scaled so that the loudest part has level 255. The result is "" for silence,
+    constant loudness, and waveforms with fewer than 32 samples.
     """
     levels = _levels(waveform)
     return "" if levels is None else bytes(levels.tolist()).hex()
@@ -91,7 +92,7 @@ def _is_known(clip: Clip, data: TrainingData) -> bool:
 
 @lru_cache(maxsize=100_000)
 def _is_known_file(path: Path, size: int, modified_ns: int, data: TrainingData) -> bool:
-    """Cached until the file changes in size or time of modification."""
+    """Return whether a file is a training file; cached until its size or time changes."""
     del modified_ns
     if size in data.sizes:
         with path.open("rb") as stream:
@@ -103,7 +104,7 @@ def _is_known_file(path: Path, size: int, modified_ns: int, data: TrainingData) 
         return bool(_of_same_length(seconds, data)) and _is_known_waveform(
             read_waveform(Clip(id=str(path), path=path)), data
         )
-    except AudioReadError:  # becomes a failure when the clip is read
+    except AudioReadError:  # reading the clip later reports this error
         return False
 
 

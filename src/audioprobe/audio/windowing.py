@@ -1,6 +1,6 @@
-"""Read clips as one-channel waveforms: whole, cropped, padded, or in consecutive windows.
+"""Reading of clips as mono waveforms: whole, cropped, padded, or as consecutive windows.
 
-Only one window is in memory at a time, so long recordings need no more memory than short ones.
+Only one window is in memory at a time; memory use does not depend on the length of a recording.
 """
 
 import math
@@ -23,24 +23,26 @@ Pooling: TypeAlias = Literal["max", "mean"]
 Incomplete: TypeAlias = Literal["refuse", "accept"]
 Samples: TypeAlias = npt.NDArray[np.float32]
 
-_BLOCK = 4096  # samples per read where the file may end early
-_END_TOLERANCE_S = 0.1  # annotation tables round times; a larger excess is an error in the table
+_BLOCK = 4096  # samples per read if the file may be truncated
+_END_TOLERANCE_S = 0.1  # annotation tables round times; larger differences are errors
 
 
 @dataclass(frozen=True, slots=True)
 class Windowing:
-    """How a recording becomes model inputs.
+    """Options that define how a recording is converted to model inputs.
 
     Attributes:
-        channels: "mean" averages all channels; "first" takes the first, as LTU's demo does.
-        length: "windows" cuts the recording into windows of `seconds`, the last one aligned to its
-            end: all samples are covered, and only recordings shorter than a window give a shorter
-            one; "crop" keeps the first `seconds`; "pad" crops, and pads with zeros to `seconds`;
-            "whole" takes the recording as one window.
+        channels: "mean" averages all channels; "first" uses the first channel, as in LTU's demo.
+        length: "windows" cuts the recording into windows of `seconds`. The last window ends at the
+            end of the recording and may overlap its predecessor; a shorter recording gives one
+            shorter window. "crop" keeps the first `seconds`. "pad" crops longer recordings, and
+            pads shorter recordings with zeros to `seconds`. "whole" uses the recording as one
+            window.
         seconds: length of a window in seconds; 10 s is the clip length of AudioSet and EDANSA.
-        pooling: how the label scores of several windows are combined.
-        incomplete: "refuse" files that are truncated or declare a wrong length, or "accept" them
-            and read what is present. Some recorders write wrong headers into every file.
+        pooling: how to combine the label scores of several windows of a clip.
+        incomplete: whether to "refuse" files that are truncated or declare a wrong length, or to
+            "accept" them and read the samples that exist. Some recorders write wrong headers into
+            every file.
 
     Raises:
         InvalidInputError: for an unknown option, or if `seconds` is not positive and finite.
@@ -75,11 +77,11 @@ class Windowing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioWindow:
-    """A part of a clip.
+    """A window of a clip, with its audio.
 
     Attributes:
-        start: seconds from the beginning of the clip.
-        waveform: the samples.
+        start: start of the window, in seconds from the beginning of the clip.
+        waveform: audio of the window.
     """
 
     start: float
@@ -90,16 +92,16 @@ def read_windows(clip: Clip, windowing: Windowing) -> Iterator[AudioWindow]:
     """Yield the windows of a clip in order, at the sample rate of the file.
 
     Args:
-        clip: the clip.
+        clip: clip to read.
         windowing: channels and length of the windows.
 
     Yields:
         At least one window; exactly one unless the length is "windows".
 
     Raises:
-        IncompleteAudioError: if the file is truncated and not accepted.
-        AudioReadError: if the file cannot be read or has samples that are not finite; windows
-            before the damage may have been yielded already.
+        IncompleteAudioError: if the file is truncated, unless `windowing` accepts such files.
+        AudioReadError: if the file cannot be read or contains NaN or infinite samples. Windows
+            before the damaged part may already have been yielded.
     """
     if clip.waveform is not None:
         rate = clip.waveform.sample_rate
@@ -107,7 +109,7 @@ def read_windows(clip: Clip, windowing: Windowing) -> Iterator[AudioWindow]:
         blocks = iter([clip.waveform.samples[begin:end]])
         yield from _windows(clip, blocks, windowing, rate)
         return
-    assert clip.path is not None  # noqa: S101 - a clip has one of the two
+    assert clip.path is not None  # noqa: S101 - a clip has either a waveform or a path
     with open_sound(clip.path, accept_incomplete=windowing.incomplete == "accept") as sound:
         begin, end = _span(clip, sound.frames, sound.samplerate)
         blocks = _mono_blocks(sound, begin, end, windowing)
@@ -115,15 +117,15 @@ def read_windows(clip: Clip, windowing: Windowing) -> Iterator[AudioWindow]:
 
 
 def read_waveform(clip: Clip, windowing: Windowing | None = None) -> Waveform:
-    """Return a clip as one waveform.
+    """Read a clip as one waveform.
 
     Args:
-        clip: the clip.
-        windowing: any length but "windows"; by default "whole".
+        clip: clip to read.
+        windowing: options, whose length is not "windows"; None means the length "whole".
 
     Raises:
         AudioReadError: if the clip cannot be read.
-        InvalidInputError: for the length "windows".
+        InvalidInputError: if the length is "windows".
     """
     windowing = windowing or Windowing(length="whole")
     if windowing.length == "windows":
@@ -134,19 +136,19 @@ def read_waveform(clip: Clip, windowing: Windowing | None = None) -> Waveform:
 
 
 def _span(clip: Clip, n_samples: int, rate: int) -> tuple[int, int]:
-    """Return the first sample of a clip in its recording, and the one after its last."""
+    """Return the indices of the first sample of a clip and of the sample after its end."""
     begin = round(clip.start * rate)
     end = n_samples if clip.duration is None else begin + max(1, round(clip.duration * rate))
     if begin >= n_samples or end - n_samples > _END_TOLERANCE_S * rate:
         raise AudioReadError(
-            f"{clip.id}: expected a part of the recording, which lasts {n_samples / rate:.2f} s; "
+            f"{clip.id}: expected times within the recording of {n_samples / rate:.2f} s; "
             f"got {begin / rate:.2f} to {end / rate:.2f} s."
         )
     return begin, min(end, n_samples)
 
 
 def _mono_blocks(sound: OpenSound, begin: int, end: int, windowing: Windowing) -> Iterator[Samples]:
-    """Yield blocks of one window's length, or a single one for "whole", as one channel."""
+    """Yield mono blocks with the length of one window, or a single block for "whole"."""
     size = end - begin if windowing.length == "whole" else windowing.size(sound.samplerate)
     accept = windowing.incomplete == "accept"
     read = _read_until_error if accept else _read
@@ -169,7 +171,7 @@ def _mono_blocks(sound: OpenSound, begin: int, end: int, windowing: Windowing) -
 
 
 def _seek(file: soundfile.SoundFile, begin: int) -> int:
-    """Move to a sample, by reading forwards if the codec cannot seek; return the position."""
+    """Move to a sample, or read up to it if the codec cannot seek; return the position."""
     if file.seekable():
         file.seek(begin)
         return begin
@@ -183,7 +185,7 @@ def _read(file: soundfile.SoundFile, n: int) -> Samples:
     """Read up to `n` samples per channel, shape (n_samples, n_channels)."""
     try:
         return np.asarray(file.read(n, dtype="float32", always_2d=True), np.float32)
-    except (MemoryError, ValueError) as error:  # NumPy cannot allocate the array
+    except (MemoryError, ValueError) as error:  # NumPy could not allocate the array
         raise IncompleteAudioError(
             f"the header declares {n} samples of {file.channels} channels, which do not fit into "
             "memory"
@@ -191,7 +193,7 @@ def _read(file: soundfile.SoundFile, n: int) -> Samples:
 
 
 def _read_until_error(file: soundfile.SoundFile, n: int) -> Samples:
-    """Read up to `n` samples per channel, fewer if decoding fails."""
+    """Read up to `n` samples per channel; stop early if decoding fails."""
     blocks = [np.zeros((0, file.channels), np.float32)]
     with suppress(soundfile.LibsndfileError):
         while n and len(block := _read(file, min(n, _BLOCK))):
@@ -214,7 +216,7 @@ def _windows(
 def _cut(
     blocks: Iterator[Samples], windowing: Windowing, rate: int
 ) -> Iterator[tuple[int, Samples]]:
-    """Cut consecutive blocks into windows; yield the first sample and the samples of each."""
+    """Cut consecutive blocks into windows; yield the start index and the samples of each window."""
     size = windowing.size(rate)
     if windowing.length == "whole":
         yield 0, next(blocks)

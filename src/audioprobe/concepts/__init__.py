@@ -1,7 +1,7 @@
-"""Concepts: senses of words for sources of sound, with names, hypernyms and AudioSet classes.
+"""Concepts: sound sources such as "crow", with names, hypernyms and AudioSet classes.
 
-The shipped concepts are everyday sources with senses of WordNet 3.0; `README.md` in this folder
-describes how they were chosen and their sources.
+A concept is one sense of a word. The shipped concepts are everyday sound sources, each linked to a
+synset of WordNet 3.0. `README.md` in this folder describes how they were chosen.
 """
 
 from audioprobe.concepts.collection import Concepts

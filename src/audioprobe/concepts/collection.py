@@ -1,4 +1,4 @@
-"""Collections of concepts: the shipped ones, or those of a file."""
+"""Collections of concepts: the shipped concepts, or the concepts of a file."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -13,10 +13,11 @@ _N_SUGGESTIONS = 3
 
 
 class Concepts:
-    """The concepts of a file, in its order.
+    """Concepts of a file, in the order of the file.
 
     Attributes:
-        hypernyms: all hypernyms of the concepts; concepts that have hyponyms are among them.
+        hypernyms: all hypernyms of the concepts, including concepts that are hypernyms of other
+            concepts.
         revision: first 16 digits of the SHA-256 of the file.
 
     Example:
@@ -44,7 +45,7 @@ class Concepts:
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Concepts":
-        """Read a TOML file in the format of the shipped one, which its `README.md` describes.
+        """Read a concept file in TOML; `README.md` beside the shipped file describes the format.
 
         Raises:
             InvalidInputError: if the file cannot be read or breaks a rule of the format.
@@ -67,10 +68,10 @@ class Concepts:
         return self._by_id[concept_id]
 
     def named(self, name: str) -> Concept:
-        """Return the concept with a name or synonym, in any case.
+        """Return the concept that has a name or synonym, ignoring case.
 
         Raises:
-            InvalidInputError: if no concept has it.
+            InvalidInputError: if no concept has this name.
         """
         if name.casefold() not in self._by_name:
             hint = did_you_mean(name, self._by_name, _N_SUGGESTIONS)
@@ -79,7 +80,7 @@ class Concepts:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """All kinds, in the order of the file."""
+        """Kinds of the concepts ("animal", "weather", ...), in the order of the file."""
         return tuple(dict.fromkeys(concept.kind for concept in self))
 
     def of_kind(self, kind: str) -> tuple[Concept, ...]:
@@ -94,10 +95,10 @@ class Concepts:
         return concepts
 
     def hyponyms(self, hypernym_id: str) -> tuple[Concept, ...]:
-        """Return the concepts that have a hypernym, in their chain or outside it.
+        """Return all concepts that have a hypernym.
 
         Raises:
-            InvalidInputError: if there is no such hypernym.
+            InvalidInputError: if no hypernym has this id.
         """
         known = [hypernym.id for hypernym in self.hypernyms]
         if hypernym_id not in known:

@@ -1,4 +1,4 @@
-"""Concepts: one sense of a word for a source of sound, with its names and hypernyms."""
+"""A concept: one sense of a word for a sound source, with its names and hypernyms."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -31,8 +31,8 @@ class Synonym:
     """Another name of a concept.
 
     Attributes:
-        name: name without article.
-        source: "wordnet" if the synset has it, "curated" if it was added here.
+        name: synonym without article.
+        source: "wordnet" if the synset has it, "curated" if audioprobe adds it.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Synonym:
 
 @dataclass(frozen=True, slots=True)
 class AudioSetClass:
-    """A class of AudioSet for a source or for its sound.
+    """An AudioSet class for a sound source or for its sound.
 
     Attributes:
-        id: "/m/04s8yn".
-        name: display name: "Crow".
+        id: id in AudioSet, such as "/m/04s8yn".
+        name: display name in AudioSet, such as "Crow".
     """
 
     id: str
@@ -60,13 +60,13 @@ class Concept:
         id: unique among concepts and hypernyms: "church-bell".
         phrase: name as it follows "the sound of": "a church bell", "rain".
         synset: offset of the noun synset in WordNet 3.0, eight digits.
-        lemma: the word of that synset that is meant; usually the name.
-        kind: family of the concept: "animal", "weather".
-        hypernyms: hypernym chain in everyday words, the nearest first; may be empty.
-        basic: the hypernym at the basic level ("bird", "weather"); None without hypernyms.
+        lemma: word of the synset that stands for the concept; usually equal to the name.
+        kind: broad category of the concept, such as "animal" or "weather".
+        hypernyms: hypernym chain in everyday words, from specific to general; may be empty.
+        basic: the hypernym at the basic level ("bird", "weather"); None if there are no hypernyms.
         ancestors: all hypernyms in the file, including those outside the chain.
         synonyms: other names; may be empty.
-        audioset: class of AudioSet, or None.
+        audioset: corresponding AudioSet class, or None.
     """
 
     id: str
@@ -87,12 +87,12 @@ class Concept:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name, then the synonyms."""
+        """The name, followed by the synonyms."""
         return (self.name, *(synonym.name for synonym in self.synonyms))
 
 
 def without_article(phrase: str) -> str:
-    """Return a phrase without its leading article, if it has one."""
+    """Remove the leading article from a phrase, if it has an article."""
     for article in ARTICLES:
         if phrase.startswith(article):
             return phrase[len(article) :]
@@ -100,10 +100,10 @@ def without_article(phrase: str) -> str:
 
 
 def with_article(name: str) -> str:
-    """Return a name with "a", or with "an" before a vowel."""
+    """Return a name with the article "a", or with "an" before a vowel."""
     return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
 
 
 def with_article_of(phrase: str, name: str) -> str:
-    """Return a name with an article if `phrase` has one: "a coach" for "a bus"."""
+    """Return a name with an article if `phrase` has an article: "a coach" for "a bus"."""
     return with_article(name) if phrase.startswith(ARTICLES) else name

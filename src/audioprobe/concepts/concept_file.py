@@ -1,4 +1,4 @@
-"""Reading of concept files, with checks of every rule of the format.
+"""Reading and validation of concept files.
 
 `README.md` beside the shipped file describes the format.
 """
@@ -26,7 +26,7 @@ from audioprobe.graph import ancestors_with_depth
 
 def _without_stray_spaces(text: str) -> str:
     if not text or text != " ".join(text.split()):
-        raise ValueError("expected a text without stray spaces")
+        raise ValueError("expected a non-empty text without leading, trailing or repeated spaces")
     return text
 
 
@@ -40,7 +40,7 @@ _Text = Annotated[str, AfterValidator(_without_stray_spaces)]
 _Texts = Annotated[list[_Text], AfterValidator(_unique)]
 _Id = Annotated[str, StringConstraints(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
 _Synset = Annotated[str, StringConstraints(pattern="^[0-9]{8}$")]
-# Ids of Freebase (/m/, /g/), and those made for AudioSet (/t/).
+# Ids from Freebase begin with /m/ or /g/, ids made for AudioSet with /t/.
 _AudioSetId = Annotated[str, StringConstraints(pattern=r"^/[mgt]/\w+$")]
 
 
@@ -109,13 +109,13 @@ def read_concepts(path: Path) -> tuple[tuple[Concept, ...], tuple[Hypernym, ...]
 
 
 class _Builder:
-    """Checks references between entries, and builds concepts from them."""
+    """Builder of concepts, which also checks the references between entries."""
 
     def __init__(self, name: str, file: _ConceptFile) -> None:
         self._name = name
         self._file = file
         for id_ in file.hypernyms.keys() & file.concepts.keys():
-            self._refuse(id_, "is both a hypernym and a concept; concepts can be used as hypernyms")
+            self._refuse(id_, "is both a hypernym and a concept; remove the hypernym")
         self._entries: dict[str, _HypernymEntry] = {**file.hypernyms, **file.concepts}
         self._nodes = {id_: Hypernym(id_, e.phrase, e.synset) for id_, e in self._entries.items()}
         self._ancestors = {id_: self._ancestors_of(id_) for id_ in self._entries}
@@ -129,7 +129,7 @@ class _Builder:
         used = set().union(*(self._ancestors[concept.id] for concept in concepts))
         for id_ in self._file.hypernyms:
             if id_ not in used:
-                self._refuse(id_, "is a hypernym of no concept")
+                self._refuse(id_, "is not a hypernym of any concept; remove it")
         return concepts, tuple(node for id_, node in self._nodes.items() if id_ in used)
 
     def _ancestors_of(self, id_: str) -> frozenset[str]:
@@ -171,7 +171,7 @@ class _Builder:
         owners: dict[str, str] = {}
         for value, id_ in pairs:
             if value in owners:
-                self._refuse(id_, f"has the {what} {value!r} of {owners[value]!r}")
+                self._refuse(id_, f"has the {what} {value!r}, which {owners[value]!r} already has")
             owners[value] = id_
 
     def _refuse(self, id_: str, reason: str) -> NoReturn:

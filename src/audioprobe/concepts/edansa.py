@@ -1,4 +1,4 @@
-"""The 28 labels of EDANSA-2019, their texts for prompts, and their parents."""
+"""The 28 labels of EDANSA-2019 with their parents and with texts for prompts."""
 
 import csv
 from collections.abc import Mapping
@@ -21,7 +21,10 @@ EDANSA_PHRASES: Mapping[str, str] = MappingProxyType(
         "wind, rain or water": "weather or water",
     }
 )
-"""Labels in a sentence that take no article, or that name a sound instead of its source."""
+"""Phrases for labels that have no article, or that name a sound instead of its source.
+
+Prompts insert the phrase into a sentence, such as "This is the sound of ...".
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +58,11 @@ def edansa_labels() -> tuple[EdansaLabel, ...]:
 
 
 def edansa_parents(*, columns: bool = False) -> dict[str, tuple[str, ...]]:
-    """Return the parents of each label, as `metrics.hierarchy.Hierarchy` takes them.
+    """Return the parents of each label, in the format of `metrics.hierarchy.Hierarchy`.
 
     Args:
-        columns: identify labels by the columns of the published table, not by their texts.
+        columns: whether labels are given as column names of the published table instead of texts
+            for prompts.
     """
     names = {label.column: label.column if columns else label.name for label in edansa_labels()}
     return {

@@ -1,6 +1,7 @@
-"""AudioSet's ontology, read from `ontology.json` as published (github.com/audioset/ontology).
+"""AudioSet's ontology, read from the published file `ontology.json`.
 
-The file is under CC BY-SA 4.0 and does not ship with the library.
+The file is available at github.com/audioset/ontology under CC BY-SA 4.0. It does not ship with the
+library.
 """
 
 import json
@@ -18,8 +19,8 @@ class OntologyNode:
     """A sound class of AudioSet's ontology.
 
     Attributes:
-        id: "/m/04s8yn".
-        name: "Crow".
+        id: id of the class, such as "/m/04s8yn".
+        name: display name, such as "Crow".
         description: one or two sentences.
         children: ids of the subclasses.
         restrictions: "abstract" for classes that only group others, "blacklist" for classes that
@@ -34,10 +35,10 @@ class OntologyNode:
 
 
 class Ontology:
-    """Nodes by id, in the order of the file; a node may have several parents.
+    """AudioSet's classes by id, in the order of the file; a class may have several parents.
 
     Args:
-        nodes: the nodes, including all children.
+        nodes: all classes; the children of a class must be among them.
 
     Raises:
         InvalidInputError: if a child is missing, or a node is its own ancestor.
@@ -60,7 +61,7 @@ class Ontology:
         """Read `ontology.json`.
 
         Raises:
-            InvalidInputError: if it cannot be read, or has another format.
+            InvalidInputError: if the file cannot be read, or has another format.
         """
         file = Path(path).expanduser()
         try:
@@ -75,7 +76,9 @@ class Ontology:
                 for entry in json.loads(file.read_text(encoding="utf-8"))
             ]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InvalidInputError(f"{file}: not AudioSet's ontology ({error!r}).") from error
+            raise InvalidInputError(
+                f"{file}: cannot be read as AudioSet's ontology ({error!r})."
+            ) from error
         return cls(nodes)
 
     def __getitem__(self, node_id: str) -> OntologyNode:
@@ -91,13 +94,13 @@ class Ontology:
 
     @cached_property
     def by_name(self) -> dict[str, OntologyNode]:
-        """Nodes by their names, which are unique."""
+        """Classes by display name; names are unique."""
         return {node.name: node for node in self}
 
     def parents(self, node_id: str) -> tuple[str, ...]:
-        """Return the ids of the parents of a node."""
+        """Return the ids of the parents of a class."""
         return tuple(self._parents[self[node_id].id])
 
     def ancestors(self, node_id: str) -> tuple[str, ...]:
-        """Return the ids of all ancestors of a node, the nearest first, each once."""
+        """Return the ids of all ancestors of a class, the nearest ancestors first."""
         return tuple(ancestors_with_depth(self[node_id].id, self._parents.__getitem__))

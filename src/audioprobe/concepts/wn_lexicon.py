@@ -1,6 +1,6 @@
-"""The nouns of a lexicon of the package `wn`, such as the Open English WordNet.
+"""Nouns of a lexicon that is installed with the package `wn`, such as the Open English WordNet.
 
-Importing this module needs the extra `wordnet`. Download or add the lexicon with `wn`.
+Importing this module requires the extra `wordnet`. Use `wn` to download or add the lexicon.
 """
 
 from audioprobe.concepts.wordnet import Synset
@@ -12,13 +12,13 @@ with needs_extra("wordnet"):
 
 
 class WnLexicon:
-    """Nouns of one lexicon, by its own hypernyms: none are borrowed from other lexicons.
+    """Nouns of one lexicon; hypernyms of other lexicons are not used.
 
     Args:
         lexicon: name and version, such as "oewn:2024".
 
     Raises:
-        InvalidInputError: if there is no such lexicon, or several.
+        InvalidInputError: if no lexicon matches, or if several lexicons match.
     """
 
     name = "wn"
@@ -34,10 +34,10 @@ class WnLexicon:
         matches = [each.specifier() for each in self._nouns.lexicons()]
         if len(matches) != 1:
             raise InvalidInputError(
-                f"Expected one lexicon; {lexicon!r} names {', '.join(matches) or 'none'}."
+                f"Expected one lexicon for {lexicon!r}, got {', '.join(matches) or 'none'}."
             )
         self.version = matches[0]
-        """Name and version."""
+        """Name and version of the lexicon, such as "oewn:2024"."""
 
     def __contains__(self, synset_id: object) -> bool:
         try:
@@ -50,7 +50,7 @@ class WnLexicon:
         """Return a synset by its id.
 
         Raises:
-            InvalidInputError: if there is none.
+            InvalidInputError: if no synset has this id.
         """
         try:
             synset = self._nouns.synset(synset_id)
@@ -60,10 +60,10 @@ class WnLexicon:
         return Synset(synset_id, tuple(synset.lemmas()), hypernyms, synset.definition() or "")
 
     def senses(self, word: str) -> tuple[str, ...]:
-        """Return the ids of a noun's synsets in order; () for an unknown word."""
+        """Return the ids of a noun's synsets in order; () if the word is unknown."""
         senses = self._nouns.senses(word.replace("_", " "), pos="n")
         return tuple(dict.fromkeys(sense.synset().id for sense in senses))
 
     def ancestors(self, synset_id: str) -> tuple[str, ...]:
-        """Return the ids of everything above a synset, the nearest first."""
+        """Return the ids of all ancestors of a synset, the nearest ancestors first."""
         return tuple(ancestors_with_depth(synset_id, lambda name: self.synset(name).hypernyms))

@@ -1,9 +1,9 @@
-"""The nouns of WordNet, read from its database files: no package, no download.
+"""Nouns of WordNet, read from its database files without other packages or downloads.
 
-The format is that of wndb(5WN): `data.noun` has a line per synset, `index.noun` one per word. A
-synset is named by its offset, eight digits, which differ between versions; the concepts that ship
-are pinned to version 3.0. `wn_lexicon` reads the lexicons of the package `wn` by the same
-interface.
+The manual page wndb(5WN) describes the format: `data.noun` has one line per synset, `index.noun`
+one line per word. A synset is identified by its offset of eight digits. Offsets differ between
+versions; the shipped concepts refer to version 3.0. `wn_lexicon` provides the same interface for
+lexicons of the package `wn`.
 """
 
 import os
@@ -17,23 +17,23 @@ from audioprobe.graph import ancestors_with_depth
 
 DATA = "data.noun"
 INDEX = "index.noun"
-# wndb(5WN): @ is a hypernym, @i the class of an instance.
+# wndb(5WN): @ points to a hypernym, @i to the class of an instance.
 HYPERNYM_POINTERS = ("@", "@i")
-# wnintro(5WN): WNSEARCHDIR holds the files, WNHOME has them in "dict". Then Debian's wordnet-base,
-# Princeton's own installation, and NLTK's data.
+# Searched after WNSEARCHDIR and WNHOME/dict (see wnintro(5WN)): Debian's wordnet-base,
+# Princeton's own installation, then NLTK's data.
 USUAL_FOLDERS = ("/usr/share/wordnet", "/usr/local/WordNet-3.0/dict")
 NLTK_FOLDERS = ("~/nltk_data", "/usr/share/nltk_data", "/usr/local/share/nltk_data")
 
 
 @dataclass(frozen=True, slots=True)
 class Synset:
-    """Words with one meaning.
+    """A set of words with one meaning.
 
     Attributes:
         id: offset of eight digits, or the id in a lexicon of `wn`.
-        words: in the order of the lexicon, with spaces: "bird of prey".
-        hypernyms: ids of the synsets directly above, the classes of instances included.
-        gloss: definition, and examples if there are any.
+        words: words in the order of the lexicon, with spaces: "bird of prey".
+        hypernyms: ids of the direct hypernyms, including the classes of an instance.
+        gloss: definition, followed by examples if there are examples.
     """
 
     id: str
@@ -43,16 +43,16 @@ class Synset:
 
 
 class NounLexicon(Protocol):
-    """Nouns with their senses and hypernyms."""
+    """Interface of a lexicon: nouns with their senses and hypernyms."""
 
     @property
     def name(self) -> str:
-        """Name of the source: "wordnet" or "wn"."""
+        """Type of the lexicon: "wordnet" or "wn"."""
         ...
 
     @property
     def version(self) -> str:
-        """Version of the source."""
+        """Version of the lexicon."""
         ...
 
     def __contains__(self, synset_id: object) -> bool:
@@ -63,27 +63,27 @@ class NounLexicon(Protocol):
         """Return a synset by its id.
 
         Raises:
-            InvalidInputError: if there is none, or its entry is damaged.
+            InvalidInputError: if no synset has this id, or if its entry is damaged.
         """
         ...
 
     def senses(self, word: str) -> tuple[str, ...]:
-        """Return the ids of a noun's synsets in order; () for an unknown word."""
+        """Return the ids of a noun's synsets in order; () if the word is unknown."""
         ...
 
     def ancestors(self, synset_id: str) -> tuple[str, ...]:
-        """Return the ids of everything above a synset, the nearest first."""
+        """Return the ids of all ancestors of a synset, the nearest ancestors first."""
         ...
 
 
 class WordNet:
-    """Nouns of an installed WordNet; the most frequent sense of a word is the first.
+    """Nouns of an installed WordNet; senses of a word are sorted by frequency.
 
     Args:
-        folder: folder of `data.noun` and `index.noun`; None searches the usual places.
+        folder: folder that contains `data.noun` and `index.noun`; None searches the usual folders.
 
     Raises:
-        InvalidInputError: if no such folder is found, or the files are not those of WordNet.
+        InvalidInputError: if no such folder is found, or if the files are not WordNet files.
     """
 
     name = "wordnet"
@@ -95,8 +95,8 @@ class WordNet:
         version = re.search(r"WordNet (\S+) Copyright", header)
         if version is None or not self._synsets or not self._words:
             raise InvalidInputError(
-                f"{self.folder} has no noun files of WordNet: a copyright notice that states the "
-                f"version, synsets in {DATA} and words in {INDEX} were expected."
+                f"{self.folder}: expected WordNet's {DATA} with synsets, {INDEX} with words, "
+                "and a copyright notice that states the version."
             )
         self.version = version[1]
 
@@ -104,10 +104,10 @@ class WordNet:
         return synset_id in self._synsets
 
     def synset(self, synset_id: str) -> Synset:
-        """Return the synset at an offset.
+        """Return the synset with an offset.
 
         Raises:
-            InvalidInputError: if there is none, or its line is damaged.
+            InvalidInputError: if no synset has this offset, or if its line is damaged.
         """
         if synset_id not in self._synsets:
             raise InvalidInputError(
@@ -119,7 +119,7 @@ class WordNet:
             raise self._damaged(DATA, self._synsets[synset_id]) from error
 
     def senses(self, word: str) -> tuple[str, ...]:
-        """Return the offsets of a noun's synsets in order; () for an unknown word."""
+        """Return the offsets of a noun's synsets in order; () if the word is unknown."""
         line = self._words.get(word.lower().replace(" ", "_"))
         if line is None:
             return ()
@@ -135,7 +135,7 @@ class WordNet:
         return offsets
 
     def ancestors(self, synset_id: str) -> tuple[str, ...]:
-        """Return the offsets of everything above a synset, the nearest first."""
+        """Return the offsets of all ancestors of a synset, the nearest ancestors first."""
         return tuple(ancestors_with_depth(synset_id, lambda name: self.synset(name).hypernyms))
 
     def _damaged(self, file: str, line: str) -> InvalidInputError:
@@ -146,10 +146,10 @@ class WordNet:
 
 
 def find_folder() -> Path:
-    """Return the first usual folder with WordNet's noun files.
+    """Return the first of the usual folders that contains WordNet's noun files.
 
     Raises:
-        InvalidInputError: if there is none.
+        InvalidInputError: if no folder contains the files.
     """
     home = os.environ.get("WNHOME")
     nltk = [*os.environ.get("NLTK_DATA", "").split(os.pathsep), *NLTK_FOLDERS]
@@ -163,13 +163,13 @@ def find_folder() -> Path:
         if (folder / DATA).is_file() and (folder / INDEX).is_file():
             return folder
     raise InvalidInputError(
-        "WordNet was not found. Install Debian's wordnet-base or NLTK's corpus wordnet, or give "
-        f"the folder that holds {DATA} and {INDEX} (or set WNSEARCHDIR to it)."
+        "WordNet was not found. Install Debian's wordnet-base or NLTK's corpus wordnet, or pass "
+        f"the folder that contains {DATA} and {INDEX} (or set WNSEARCHDIR to this folder)."
     )
 
 
 def _read_lines(path: Path) -> tuple[str, dict[str, str]]:
-    """Return the notice at the beginning of a file, and the other lines by their first word."""
+    """Return the notice at the beginning of a file, and a map from the first word to the line."""
     try:
         text = path.read_text(encoding="utf-8", errors="strict")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Comparison of concepts with WordNet: offsets, words, synonyms and hypernyms."""
+"""Comparison of concepts with WordNet: synsets, words, synonyms and hypernyms."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ from audioprobe.concepts.wordnet import WordNet
 def disagreements(concepts: Concepts, wordnet: WordNet) -> tuple[str, ...]:
     """Return a sentence for each difference between concepts and WordNet.
 
-    Ancestors are compared both ways: those of a concept must be its ancestors in WordNet, and all
-    hypernyms of the file that are its ancestors in WordNet must be listed. Therefore a hypernym
-    that is not listed is not an ancestor.
+    Ancestors are compared in both directions: each ancestor of a concept must be its ancestor in
+    WordNet, and each hypernym of the file that is its ancestor in WordNet must be listed as its
+    ancestor.
 
     Raises:
         InvalidInputError: if the files of WordNet are damaged.

@@ -1,6 +1,6 @@
-"""Data sets: published ones, shipped recordings, and folders and tables of the user.
+"""Data sets: published data sets, shipped recordings, and the user's own folders and tables.
 
-`Synthetic`, whose import takes longer, is in `audioprobe.datasets.synthetic`.
+Import `Synthetic` from `audioprobe.datasets.synthetic`, because its import takes longer.
 """
 
 from audioprobe.datasets.audioset import AudioSet

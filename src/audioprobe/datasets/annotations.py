@@ -1,4 +1,4 @@
-"""Tables of the annotation programs Raven, Audacity and BirdNET-Analyzer."""
+"""Reading of annotation tables made with Raven, Audacity or BirdNET-Analyzer."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from audioprobe.normalization import nfc, path_on_disk
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
 _LABEL_TRACK = ("start", "end", "labels")
-_FREQUENCIES = "\\"  # begins the second line of a label in Audacity
+_FREQUENCIES = "\\"  # Audacity begins the second line of a label with it
 _TABLE_NAME = re.compile(
     r"((\.table\.\d+)?\.selections?(\.table)?|\.birdnet\.selection\.table|"
     r"\.birdnet\.results(\.(r|kaleidoscope))?)\.(txt|csv|tsv)$",
@@ -27,10 +27,10 @@ _COMBINED_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """A table format with a header; columns are named as by `plain_name`.
+    """A table format that has a header; column names are normalised by `plain_name`.
 
-    `signature` identifies the format, `times` has columns by role, and `labels` and `paths` list
-    possible columns, the best first.
+    `signature` lists the columns that identify the format. `times` maps a role (start, end or
+    duration) to its column. `labels` and `paths` list candidate columns in order of preference.
     """
 
     program: str
@@ -78,12 +78,13 @@ _FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class AnnotationTable:
-    """A table of annotations.
+    """Annotations read from a table.
 
     Attributes:
-        rows: one per selection and label.
-        columns: columns by role, as in a manifest; without "path" if the table names no recordings.
-        left_out: why rows are not clips, by their places.
+        rows: one row per selection and label.
+        columns: column name for each role ("path", "labels", "start", ...; see `Manifest`). The
+            role "path" is absent if the table does not name the recordings.
+        left_out: reason why a row is not used as a clip, by the file and row number.
     """
 
     rows: tuple[TableRow, ...]
@@ -95,11 +96,11 @@ class AnnotationTable:
 
         Args:
             file: the table.
-            folder: folder of the recordings.
+            folder: folder that contains the recordings.
 
         Raises:
-            InvalidInputError: if two names in the table lead to the same file, or several
-                recordings are named like the table.
+            InvalidInputError: if two different names in the table refer to the same file, or if
+                several recordings have the same name as the table.
         """
         paths: dict[str, Path] = {}
         for row in self.rows:
@@ -109,8 +110,8 @@ class AnnotationTable:
                 if path in paths.values():
                     other = next(other for other, used in paths.items() if used == path)
                     raise InvalidInputError(
-                        f"{row.place}: {name!r} and {other!r} both lead to {path}. Put the "
-                        "recordings where the table says, or use a table per recording."
+                        f"{row.place}: {name!r} and {other!r} both refer to {path}. Put the "
+                        "recordings at the paths in the table, or use one table per recording."
                     )
                 paths[name] = path
             yield row, paths[name]
@@ -122,17 +123,17 @@ def annotation_table(
     delimiter: str,
     given: Mapping[str, str] | None = None,
 ) -> AnnotationTable | None:
-    """Return a table of annotations, or None if it has another format.
+    """Return the annotations in a table, or None if the format of the table is unknown.
 
     Args:
         file: path of the table, for messages.
-        records: rows of `read_records`.
+        records: rows of the table, as returned by `read_records`.
         delimiter: separator of the cells.
-        given: columns by role that override those of the format.
+        given: column name for each role; overrides the columns of the format.
 
     Raises:
-        InvalidInputError: for rows that do not fit the header, or a Raven table without a known
-            column of labels.
+        InvalidInputError: if a row does not match the header, or if a Raven table has no known
+            label column.
     """
     header = next((cells for cells in records if any(cells)), [])
     if delimiter == "\t" and _is_label_track(header):
@@ -154,7 +155,7 @@ def annotation_table(
     left_out: dict[str, str] = {}
     if "endfile" in names and "beginfile" in names:
         left_out = {
-            row.place: f"{row.place}: it ends in another file"
+            row.place: f"{row.place}: the selection ends in another file"
             for row in rows
             if row[names["endfile"]] not in ("", row[names["beginfile"]])
         }
@@ -162,7 +163,7 @@ def annotation_table(
     if "labels" not in columns and rows:
         example = columns_argument({**chosen, "labels": header[-1]})
         raise InvalidInputError(
-            f"{file}: expected a column of labels in a table of {table_format.program}, got the "
+            f"{file}: expected a label column in a table of {table_format.program}, got the "
             f'columns {", ".join(header)}. Name it, as in {example}; "" means that the '
             "selections are unlabelled."
         )
@@ -170,12 +171,13 @@ def annotation_table(
 
 
 def annotation_files(folder: Path) -> list[Path]:
-    """Return the tables of annotations in a folder and its subfolders, sorted.
+    """Return the annotation tables in a folder and its subfolders, sorted by path.
 
-    They are named as Raven and BirdNET-Analyzer name them, or like a recording beside them.
+    A table is found if its name follows the conventions of Raven or BirdNET-Analyzer, or if it has
+    the same name as a recording in its folder.
 
     Raises:
-        InvalidInputError: if there are none.
+        InvalidInputError: if no table is found.
     """
     files = [
         path
@@ -191,7 +193,7 @@ def annotation_files(folder: Path) -> list[Path]:
     if not files:
         raise InvalidInputError(
             f"{folder}: expected tables of Raven, Audacity or BirdNET-Analyzer in this folder, "
-            "named as these programs name them or like the recordings beside them, got none. To "
+            "with the default names of these programs or the names of recordings, got none. To "
             "read one table, pass the file."
         )
     return files
@@ -202,7 +204,10 @@ def _is_label_track(cells: Sequence[str]) -> bool:
 
 
 def _label_track_rows(file: Path, records: Sequence[Sequence[str]]) -> tuple[TableRow, ...]:
-    """Rows of start, end and label, without a header; BirdNET adds a confidence."""
+    """Return rows with start, end and label from a table without header.
+
+    BirdNET-Analyzer adds a column with the confidence.
+    """
     rows = []
     for number, cells in enumerate(records, 1):
         if not any(cells) or cells[0] == _FREQUENCIES:
@@ -223,12 +228,15 @@ def _label_track_rows(file: Path, records: Sequence[Sequence[str]]) -> tuple[Tab
 def _use_file_offsets(
     rows: Sequence[TableRow], columns: Mapping[str, str], offsets: str
 ) -> dict[str, str]:
-    """Add columns of times in each file: Raven's own count through all files that were open."""
+    """Add columns with times relative to each file, and return the columns for the time roles.
+
+    Raven's own times count through all files that were open together.
+    """
     added = {"start": "start in the file", "duration": "end minus begin"}
     for row in rows:
         begin, end = row[columns["start"]], row[columns["end"]]
         times = [text.replace(",", ".") for text in (begin, end) if _NUMBER.fullmatch(text)]
-        row[added["start"]] = row[offsets] or begin  # with one file, both are the same
+        row[added["start"]] = row[offsets] or begin  # with one open file, both times are the same
         row[added["duration"]] = (
             f"{float(times[1]) - float(times[0]):.9f}" if len(times) == 2 else ""
         )
@@ -236,15 +244,15 @@ def _use_file_offsets(
 
 
 def _recording_path(table: Path, folder: Path, name: str) -> Path:
-    """Path of the recording that a row names ("" is the one named like the table).
+    """Return the path of the recording named in a row; "" means the recording named like the table.
 
-    Returns a path in the folder if no such file exists.
+    If the file does not exist, return the expected path in the folder.
     """
     if not name:
         similar = _recordings_named_like(table, folder)
         if len(similar) > 1:
             raise InvalidInputError(
-                f"{table}: expected one recording of this name, got "
+                f"{table}: expected one recording with the name of this table, got "
                 f"{', '.join(path.name for path in similar)}. Keep one of them in the folder."
             )
         return similar[0] if similar else folder / f"{_stem(table)}.wav"
@@ -257,7 +265,7 @@ def _recording_path(table: Path, folder: Path, name: str) -> Path:
 
 
 def _stem(table: Path) -> str:
-    """The name of a table without what programs append to that of the recording."""
+    """Return the name of the recording: the table's name without the suffix of the program."""
     name = _TABLE_NAME.sub("", table.name)
     return name if name != table.name else table.stem
 

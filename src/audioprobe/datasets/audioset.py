@@ -1,4 +1,4 @@
-"""AudioSet (Gemmeke et al. 2017): the published segments, and the files that are available."""
+"""AudioSet (Gemmeke et al. 2017): published segment lists and local audio files."""
 
 import csv
 import math
@@ -24,7 +24,7 @@ _TIME_TOLERANCE_S = 0.0005
 
 
 class AudioSetSegment(NamedTuple):
-    """A row of a file of segments; start and end in seconds, labels as ids of classes."""
+    """A row of a segment file: video id, start and end in seconds, and ids of classes."""
 
     video: str
     start: float
@@ -33,25 +33,26 @@ class AudioSetSegment(NamedTuple):
 
 
 class AudioSet(InMemoryDataset):
-    """Segments of 10 s with labels of 527 classes; one split per file of segments.
+    """AudioSet: 10 s segments labelled with 527 classes, one split per segment file.
 
-    Audio files are named by the id of their video, anywhere in `folder`: `ID.wav`, `YID.wav`, or
-    either with a start, or a start and an end, in seconds or milliseconds: `ID_30.wav`,
-    `YID_30.000_40.000.wav`, `ID_000030.wav`, `ID_30-40.wav`, `ID_30000.wav`. A file without a start
-    is used only if its video has no other segment. Videos disappear from the web: segments without
-    a file are in `missing`. Published labels are incomplete and not propagated to their parents, so
-    a missing label is weak evidence of absence.
+    Audio files are searched in `folder` and its subfolders by the id of their video: `ID.wav` or
+    `YID.wav`. The name may also contain the start, or start and end, in seconds or milliseconds:
+    `ID_30.wav`, `YID_30.000_40.000.wav`, `ID_000030.wav`, `ID_30-40.wav`, `ID_30000.wav`. A file
+    without a start in its name is used only if its video has a single segment. Segments without an
+    audio file are listed in `missing`, because many videos are no longer available. The published
+    labels are incomplete and do not include parent classes; the absence of a label is therefore
+    weak evidence that the sound is absent.
 
     Args:
-        folder: folder of the audio files.
-        segments: files `NAME_segments.csv` as published; the split is NAME.
-        classes: `class_labels_indices.csv` as published.
-        ontology: `ontology.json` as published; required by `propagate`.
-        propagate: add the ancestors of each label that are classes.
+        folder: folder that contains the audio files.
+        segments: published files `NAME_segments.csv`; NAME becomes the name of the split.
+        classes: published file `class_labels_indices.csv`.
+        ontology: published file `ontology.json`; required if `propagate` is True.
+        propagate: add to each label its ancestors in the ontology, if they are among the classes.
 
     Raises:
-        InvalidInputError: if a file is missing or not as published (spreadsheets damage it), or a
-            label is not a class.
+        InvalidInputError: if a file is missing or differs from the published format (spreadsheet
+            programs damage the files), or if a label is not a class.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class AudioSet(InMemoryDataset):
             raise InvalidInputError("propagate=True requires ontology='.../ontology.json'.")
         if not segments or isinstance(segments, str):
             raise InvalidInputError(
-                "AudioSet needs a list of files of segments, such as eval_segments.csv."
+                'Expected a list of segment files, as in segments=["eval_segments.csv"].'
             )
         self.folder = Path(folder).expanduser()
         names = {row["mid"]: row["display_name"] for row in read_rows(classes, _CLASS_COLUMNS)}
@@ -85,11 +86,11 @@ class AudioSet(InMemoryDataset):
 
 
 def read_segments(path: str | Path) -> list[AudioSetSegment]:
-    """Read a file of segments.
+    """Read a segment file.
 
     Raises:
-        InvalidInputError: if it cannot be read, a line is not as published, or a segment is
-            repeated; names the line.
+        InvalidInputError: if the file cannot be read, a line differs from the published format, or
+            a segment is repeated. The message names the line.
     """
     file = Path(path).expanduser()
     lines: dict[tuple[str, float], int] = {}
@@ -106,14 +107,14 @@ def read_segments(path: str | Path) -> list[AudioSetSegment]:
                     raise InvalidInputError(f"{place}: the same segment as in line {first}.")
                 segments.append(segment)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInputError(f"{file}: cannot be read as segments ({error}).") from error
+        raise InvalidInputError(f"{file}: cannot be read as a segment file ({error}).") from error
     return segments
 
 
 def _parsed_segment(cells: list[str], place: str) -> AudioSetSegment:
     error = InvalidInputError(
         f"{place}: expected an id, start, end and labels as AudioSet publishes them, got "
-        f"{','.join(cells)!r:.80}. Use the published file: spreadsheets damage it."
+        f"{','.join(cells)!r:.80}. Use the published file: spreadsheet programs damage it."
     )
     try:
         video, start, end, labels = (cell.strip() for cell in cells)
@@ -122,7 +123,7 @@ def _parsed_segment(cells: list[str], place: str) -> AudioSetSegment:
         raise error from None
     if not all(mid.startswith(("/m/", "/t/", "/g/")) for mid in segment.labels):
         raise error
-    # Spreadsheets show ids that begin with "-" or "=" as "#NAME?", and others as numbers.
+    # Spreadsheet programs replace ids that begin with "-" or "=" by "#NAME?", and some by numbers.
     if not _VIDEO.fullmatch(video) or not 0 <= segment.start < segment.end < math.inf:
         raise error
     return segment
@@ -149,14 +150,14 @@ def _clip(
 
 
 class _AudioFiles:
-    """The audio files in a folder by the videos in their names.
+    """Index of the audio files in a folder by the video ids in their names.
 
-    `segments` has video, start and end of every segment that a file may belong to.
+    `segments` contains video id, start and end of every segment that a file may belong to.
     """
 
     def __init__(self, folder: Path, segments: set[tuple[str, float, float]]) -> None:
         if not folder.is_dir():
-            raise InvalidInputError(f"{folder}: expected the folder of AudioSet's audio files.")
+            raise InvalidInputError(f"{folder}: expected an existing folder of audio files.")
         self._folder = folder
         self._n_segments = Counter(video for video, _, _ in segments)
         self._id_lengths = sorted({len(video) for video in self._n_segments})
@@ -169,7 +170,7 @@ class _AudioFiles:
                 self._files.setdefault(video, []).append((path, times))
 
     def path_of(self, segment: AudioSetSegment) -> Path:
-        """The file of a segment, or the usual path if it is missing."""
+        """Return the file of a segment, or the expected path if there is no file."""
         is_only_segment = self._n_segments[segment.video] == 1
         files = self._files.get(segment.video, ())
         for path, times in sorted(files, key=lambda file: -len(file[1])):
@@ -179,7 +180,7 @@ class _AudioFiles:
         return self._folder / f"{segment.video}{start}.wav"
 
     def _parsed_names(self, stem: str) -> list[tuple[str, tuple[float, ...]]]:
-        """Videos that a file name may contain, each with the times that follow."""
+        """Return the video ids that a file name may contain, each with the times after the id."""
         parsed = []
         for name in (stem, stem[1:]) if stem[:1] == "Y" else (stem,):
             for length in self._id_lengths:
@@ -190,7 +191,7 @@ class _AudioFiles:
 
 
 def _are_times_of(times: tuple[float, ...], segment: AudioSetSegment) -> bool:
-    """Whether a start, or start and end, are those of a segment, in seconds or milliseconds."""
+    """Return whether times in seconds or milliseconds equal the times of a segment."""
     expected = (segment.start, segment.end)[: len(times)]
     return any(
         all(abs(t / unit - s) < _TIME_TOLERANCE_S for t, s in zip(times, expected, strict=True))
@@ -199,5 +200,5 @@ def _are_times_of(times: tuple[float, ...], segment: AudioSetSegment) -> bool:
 
 
 def _seconds(seconds: float) -> str:
-    """Seconds to the microsecond, without trailing zeros."""
+    """Format seconds with up to six decimals, without trailing zeros."""
     return f"{seconds:.6f}".rstrip("0").rstrip(".")

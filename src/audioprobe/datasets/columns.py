@@ -1,4 +1,4 @@
-"""Resolution of the columns of a manifest: exact names, variants and refused synonyms."""
+"""Assignment of a manifest's columns to roles (path, labels, start, ...)."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from audioprobe.errors import InvalidInputError, did_you_mean
 
 ROLES = ("path", "labels", "id", "start", "end", "duration", "group", "split")
-"""Roles of a manifest's columns, which are also their usual names."""
+"""Roles of a manifest's columns; the default name of a column is its role."""
 
 _TIMES = ("start", "end", "duration")
 _SECONDS = r"(times?)?(in)?(s|secs?|seconds?)?"  # "start_time", "Start (s)", "end_seconds"
@@ -39,20 +39,22 @@ _SYNONYMS = {
 def resolve_columns(
     names: Sequence[str], given: Mapping[str, str] | None, place: str
 ) -> dict[str, str]:
-    """Return the column of each role, without roles that have no column.
+    """Return the column name for each role; roles that have no column are absent.
 
-    Names that differ from the role in case, spaces, plural, "_time" or a unit of seconds are
-    accepted. Other names that probably mean the same, such as "species", are refused with the
-    mapping to write, because ignoring them would change the clips unnoticed.
+    A role is, for example, "path" or "labels". Column names that differ from the role only in case,
+    spaces, plural, "_time" or a unit of seconds are accepted. Other names that probably mean a
+    role, such as "species", raise an error that suggests `columns=`, because ignoring the column
+    would silently change the clips.
 
     Args:
         names: names of the columns.
-        given: columns by role; "" says that the table has none for it.
+        given: column name for each role, chosen by the caller; "" means that the table has no
+            column for this role.
         place: file and row of the header, for messages.
 
     Raises:
-        InvalidInputError: for an unknown role, a column that the table lacks, two columns for one
-            role, or a probable one that is not named in `given`.
+        InvalidInputError: for an unknown role, a column that is not in the table, two columns that
+            match one role, or a column that probably has a role but is not listed in `given`.
     """
     given = dict(given or {})
     chosen = check_columns(given, names, place)
@@ -62,7 +64,7 @@ def resolve_columns(
     used = {column for column in chosen.values() if column}
     free = {_letters(name): name for name in reversed(names) if name not in used}
     _refuse_other_units(free, chosen, place)
-    # A caller who names columns knows the table: an unused column of sites may be intended.
+    # A caller who names columns knows the table and may leave other columns unused on purpose.
     required = ("path", "labels", *_TIMES) if given else ROLES
     probable = {
         role: next(free[word] for word in _SYNONYMS[role] if word in free)
@@ -70,16 +72,16 @@ def resolve_columns(
         if role not in chosen and any(word in free for word in _SYNONYMS.get(role, ()))
     }
     if "offset" in free and "start" not in {**chosen, **probable}:
-        probable.pop("end", None)  # "offset" is an end beside an onset, and otherwise a start
+        probable.pop("end", None)  # "offset" is the end if there is an onset, else the start
         probable["start"] = free["offset"]
     if probable or not chosen.get("path"):
         role = "path" if not chosen.get("path") else next(iter(probable))
         if "path" in {**chosen, **probable}:
-            other = ', and {"ROLE": ""} for a column that is none of these' if not given else ""
+            other = ', and {"ROLE": ""} for each role without a column' if not given else ""
             mapping = columns_argument({**given, **probable})
-            advice = f"If these columns have that meaning, write {mapping}{other}."
+            advice = f"If these columns have these roles, pass {mapping}{other}."
         else:
-            advice = 'Name the column of paths: columns={"path": "..."}.'
+            advice = 'Name the column that contains the paths: columns={"path": "..."}.'
         raise InvalidInputError(
             f"{place}: expected the column path, and optionally labels, start, end, duration, "
             f"group, split and id; {role!r} is not among {', '.join(names)}. {advice}"
@@ -88,10 +90,10 @@ def resolve_columns(
 
 
 def check_columns(given: Mapping[str, str], names: Sequence[str], place: str) -> dict[str, str]:
-    """Return columns by role as given, after checking that roles and columns exist.
+    """Check that the given roles and columns exist, and return columns by role.
 
     Raises:
-        InvalidInputError: for an unknown role, or a column that the table lacks.
+        InvalidInputError: for an unknown role, or a column that is not in the table.
     """
     for role, column in given.items():
         if role not in ROLES:
@@ -108,12 +110,12 @@ def check_columns(given: Mapping[str, str], names: Sequence[str], place: str) ->
 
 
 def columns_argument(columns: Mapping[str, str]) -> str:
-    """Return columns by role as an argument to paste into a call."""
+    """Return a `columns=` argument, ready to paste into a call."""
     return f"columns={json.dumps(dict(columns), ensure_ascii=False)}"
 
 
 def _variant(role: str, names: Sequence[str], place: str, chosen: Mapping[str, str]) -> str:
-    """The column with the name of the role or a variant of it; "" if there is none."""
+    """Return the column named like the role or a variant of it; "" if there is none."""
     free = [name for name in names if name not in chosen.values()]
     same = [name for name in free if _letters(name) == role]
     if len(same) < 2 and role in same:
@@ -122,7 +124,7 @@ def _variant(role: str, names: Sequence[str], place: str, chosen: Mapping[str, s
     if len(candidates) > 1:
         raise InvalidInputError(
             f"{place}: the columns {' and '.join(map(repr, candidates))} may both be {role!r}. "
-            f"Write {columns_argument({role: candidates[0]})}, or another of them."
+            f"Choose one of them, as in {columns_argument({role: candidates[0]})}."
         )
     return candidates[0] if candidates else ""
 
@@ -134,7 +136,7 @@ def _refuse_other_units(free: Mapping[str, str], chosen: Mapping[str, str], plac
         if _OTHER_UNITS.fullmatch(letters):
             raise InvalidInputError(
                 f"{place}: expected start, end and duration in seconds, got the column {name!r}. "
-                'Add columns in seconds, or write columns={"start": ""} to take whole files.'
+                'Add columns in seconds, or pass columns={"start": ""} to use whole files.'
             )
 
 

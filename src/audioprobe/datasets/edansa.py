@@ -18,11 +18,16 @@ SITES: Mapping[str, Mapping[str, str]] = {
     "release": {},
     "baseline": {"valid": "test", "test": "valid"},
 }
-"""Published assignments of sites to "valid" and "test": that of the table, and that of the authors'
-later model, which swaps both. The training sites are the same."""
+"""Published assignments of sites to the splits "valid" and "test".
+
+"release" is the assignment in the table. "baseline" is the assignment of the authors' later model,
+which swaps both splits. The training sites are the same.
+"""
 
 SHORTEST = 2.0
-"""Seconds; the authors' baseline leaves out shorter clips (`SAMPLE_LENGTH_LIMIT`)."""
+"""Default minimum length of clips in seconds, as in the authors' baseline
+(`SAMPLE_LENGTH_LIMIT`).
+"""
 
 _COLUMNS = ("set", "region", "Site ID", "Date", "Length", "Clip Path")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
@@ -31,18 +36,20 @@ _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 class EDANSA(InMemoryDataset):
     """EDANSA-2019: clips of up to 10 s from 76 sites in Arctic Alaska, with 28 labels.
 
-    No site is in two splits. Rows of the table that are not clips are in `left_out`, with the
-    cause. 379 of the training rows are not of 2019, and 1,688 rows are shorter than 10 s.
+    No site is in two splits. Rows of the table that are not used as clips are listed in `left_out`,
+    with the cause. 379 training rows were not recorded in 2019, and 1,688 rows are shorter than 10
+    s.
 
     Args:
-        folder: published folder, with `labels.csv` and `data/`.
-        table: path of the table, if it is in another place.
+        folder: published folder, which contains `labels.csv` and `data/`.
+        table: path of the table; None means `labels.csv` in `folder`.
         sites: assignment of sites to "valid" and "test": "release" or "baseline", see `SITES`.
-        shortest: minimum length of clips in seconds; 0 takes all.
-        unlabelled: take the two rows without any positive label, as clips to which no label
-            applies; by default they are left out, because silence has its own label.
-        years: years to take; empty takes all.
-        names: labels as "plain" text for prompts, or as "columns" of the table.
+        shortest: minimum length of clips in seconds; 0 uses all clips.
+        unlabelled: use the two rows that have no positive label, as clips to which no label
+            applies. By default these rows are left out, because silence has its own label.
+        years: years of recording to use; empty uses all years.
+        names: "plain" for label texts that suit prompts, "columns" for the column names of the
+            table.
 
     Raises:
         InvalidInputError: if the table is missing or invalid, or an option is unknown.
@@ -61,7 +68,7 @@ class EDANSA(InMemoryDataset):
     ) -> None:
         if sites not in SITES or names not in ("plain", "columns"):
             raise InvalidInputError(
-                f"sites must be one of {', '.join(SITES)} and names plain or columns, got "
+                f"sites must be one of {', '.join(SITES)}, and names must be plain or columns; got "
                 f"{sites!r} and {names!r}."
             )
         self.folder = Path(folder).expanduser()
@@ -98,7 +105,7 @@ class EDANSA(InMemoryDataset):
 
     @property
     def hierarchy(self) -> Hierarchy:
-        """Parents of the labels."""
+        """Parents of each label."""
         return Hierarchy(edansa_parents(columns=self._use_columns))
 
     def _clip(self, row: TableRow) -> Clip:
@@ -114,18 +121,18 @@ class EDANSA(InMemoryDataset):
 def _exclusion(
     row: TableRow, clip: Clip, shortest: float, unlabelled: bool, years: Sequence[int]
 ) -> str:
-    """Why a row is left out; "" if it is a clip."""
+    """Return why a row is left out; "" if the row is used as a clip."""
     if _length(row) < shortest:
         return f"shorter than {shortest:g} s"
     if not unlabelled and not clip.labels:
         return "no label is set"
     if years and (year := _year(row)) not in years:
-        return f"of {year}"
+        return f"recorded in {year}"
     return ""
 
 
 def _length(row: TableRow) -> float:
-    """Seconds of "HH:MM:SS.ffffff" in the column "Length"."""
+    """Return the length in seconds, parsed from "HH:MM:SS.ffffff" in the column "Length"."""
     text = row.text("Length")
     try:
         hours, minutes, seconds = text.split(":")

@@ -1,4 +1,4 @@
-"""Clips in one folder per label."""
+"""Data set with one folder of clips per label."""
 
 from pathlib import Path
 
@@ -10,19 +10,19 @@ from audioprobe.types import Clip
 
 
 class Folder(InMemoryDataset):
-    """Audio files in folders named like their labels: `sounds/crow/one.wav`.
+    """Audio files in folders that are named like their labels: `sounds/crow/one.wav`.
 
-    Hidden files and folders are skipped; links are followed. Broken links, and files that must be
-    converted before they can be read (.m4a, .wma, ...), are in `missing`; audio files outside the
-    folders of labels are in `left_out`.
+    Hidden files and folders are skipped; links are followed. Broken links, and files in formats
+    that cannot be read without conversion (.m4a, .wma, ...), are listed in `missing`. Audio files
+    outside the label folders are listed in `left_out`.
 
     Args:
-        folder: parent of the folders.
-        splits: whether the folders of labels are in one folder per split:
+        folder: folder that contains the label folders, or the split folders.
+        splits: whether there is one more level of folders, one per split:
             `sounds/test/crow/one.wav`.
 
     Raises:
-        InvalidInputError: if it is not a folder, or has no audio files in this layout.
+        InvalidInputError: if `folder` is not a folder, or contains no audio files in this layout.
     """
 
     def __init__(self, folder: str | Path, *, splits: bool = False) -> None:

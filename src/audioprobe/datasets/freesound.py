@@ -16,14 +16,16 @@ _FSD50K_TABLES = {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels
 class ESC50(InMemoryDataset):
     """ESC-50 (Piczak 2015): 2,000 clips of 5 s in 50 classes.
 
-    The splits are the five folds, "fold-1" to "fold-5"; the group is the source recording.
+    The splits are the five folds, "fold-1" to "fold-5". The group of a clip is its source
+    recording.
 
     Args:
-        folder: published folder, with `meta/esc50.csv` and `audio/`.
-        esc10: take only the ten classes of ESC-10, which are free for commercial use.
+        folder: published folder, which contains `meta/esc50.csv` and `audio/`.
+        esc10: use only the ten classes of ESC-10, whose licence allows commercial use.
 
     Raises:
-        InvalidInputError: if the table is missing or invalid (names the row), or has no such clip.
+        InvalidInputError: if the table is missing or invalid (the message names the row), or if no
+            clip is selected.
     """
 
     def __init__(self, folder: str | Path, *, esc10: bool = False) -> None:
@@ -45,15 +47,17 @@ class ESC50(InMemoryDataset):
 class UrbanSound8K(InMemoryDataset):
     """UrbanSound8K (Salamon et al. 2014): 8,732 excerpts in 10 classes.
 
-    The splits are the ten folds, "fold-1" to "fold-10", which its authors ask never to reshuffle;
-    the group is the source recording.
+    The splits are the ten folds, "fold-1" to "fold-10"; the authors ask users not to reshuffle the
+    folds. The group of a clip is its source recording.
 
     Args:
-        folder: published folder, with `metadata/UrbanSound8K.csv` and `audio/fold1` to `fold10`.
-        foreground: take only excerpts that are annotated as foreground.
+        folder: published folder, which contains `metadata/UrbanSound8K.csv` and `audio/fold1` to
+            `fold10`.
+        foreground: use only excerpts that are annotated as foreground.
 
     Raises:
-        InvalidInputError: if the table is missing or invalid (names the row), or has no such clip.
+        InvalidInputError: if the table is missing or invalid (the message names the row), or if no
+            clip is selected.
     """
 
     def __init__(self, folder: str | Path, *, foreground: bool = False) -> None:
@@ -75,16 +79,16 @@ class UrbanSound8K(InMemoryDataset):
 class FSD50K(InMemoryDataset):
     """FSD50K (Fonseca et al. 2022): 51,197 clips with 200 classes of AudioSet's ontology.
 
-    The splits are "train", "val" and "eval"; the group is the uploader, if the metadata is present.
-    Labels are propagated to their parents, as published. In their names, "_and_" becomes ", " as in
-    AudioSet: "Accelerating, revving, vroom".
+    The splits are "train", "val" and "eval". The group of a clip is its uploader, if the metadata
+    is present. As published, a clip with a label also has the parents of this label. In label
+    names, "_and_" is replaced by ", " as in AudioSet: "Accelerating, revving, vroom".
 
     Args:
-        folder: published folder, with `FSD50K.ground_truth`, `FSD50K.dev_audio`,
+        folder: published folder, which contains `FSD50K.ground_truth`, `FSD50K.dev_audio`,
             `FSD50K.eval_audio` and, for groups, `FSD50K.metadata`.
 
     Raises:
-        InvalidInputError: if a table is missing or invalid; names the row.
+        InvalidInputError: if a table is missing or invalid. The message names the row.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -115,7 +119,7 @@ class FSD50K(InMemoryDataset):
 
 
 def _unique_rows(path: Path, columns: Sequence[str]) -> list[TableRow]:
-    """Rows of a published table whose first column identifies the clip."""
+    """Read a published table; raise if two rows have the same value in the first column."""
     rows = read_rows(path, columns)
     refuse_repeated(rows, columns[0])
     return rows
@@ -129,7 +133,7 @@ def _clips_by_fold(
     label: str,
     group: str,
 ) -> tuple[dict[str, list[Clip]], list[str]]:
-    """Clips of each fold, and all labels, of a table with these columns and "fold"."""
+    """Return the clips of each fold, and all labels in sorted order."""
     clips: dict[int, list[Clip]] = {}
     for row in rows:
         clip = Clip(
@@ -144,7 +148,7 @@ def _clips_by_fold(
 
 
 def _fsd50k_uploaders(folder: Path, part: str) -> dict[str, str]:
-    """Uploaders by clip; empty without the metadata."""
+    """Return the uploader of each clip; empty if there is no metadata file."""
     path = folder / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
     if not path.is_file():
         return {}
@@ -152,4 +156,6 @@ def _fsd50k_uploaders(folder: Path, part: str) -> dict[str, str]:
         entries = json.loads(path.read_text(encoding="utf-8"))
         return {name: str(entry["uploader"]) for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidInputError(f"{path}: not FSD50K's information on clips.") from error
+        raise InvalidInputError(
+            f"{path}: expected FSD50K's clip metadata. Use the published file."
+        ) from error

@@ -1,4 +1,4 @@
-"""Base of the data sets whose clips are listed in memory."""
+"""Base class of data sets whose clips are listed in memory."""
 
 import os
 from collections import Counter
@@ -17,14 +17,14 @@ _N_EXAMPLES = 3  # in messages
 
 
 class InMemoryDataset:
-    """A data set of listed clips, some of whose files may be missing.
+    """A data set with a list of clips per split; some of the audio files may be missing.
 
     Args:
-        name: name of the data set, for provenance.
-        clips: clips of each split, in order, including those without a file.
+        name: name of the data set, recorded in results.
+        clips: clips of each split, in order, including clips whose audio file does not exist.
         labels: every label that a clip may have.
-        left_out: why rows of the table are not clips, by id.
-        options: options that selected the rows, for provenance.
+        left_out: reason why a row of the table is not used as a clip, by row id.
+        options: options that selected the rows, recorded in results.
 
     Raises:
         InvalidInputError: if there are no clips, two clips have the same id, or a clip has a label
@@ -49,7 +49,7 @@ class InMemoryDataset:
 
     @property
     def info(self) -> ComponentInfo:
-        """Name, hash of all rows, options, and how many rows are missing or left out."""
+        """Name, hash of all rows, options, and the numbers of missing and left-out rows."""
         rows = [
             f"{split}\t{c.id}\t{c.labels}\t{c.start}\t{c.duration}\t{c.group}"
             for split, items in self._listed.items()
@@ -65,7 +65,7 @@ class InMemoryDataset:
 
     @cached_property
     def missing(self) -> dict[str, str]:
-        """Why listed clips cannot be read, by id: no file, or a file to be converted first."""
+        """Reason why a listed clip cannot be read, by clip id."""
         folders: dict[Path, dict[str, str]] = {}
         return {
             clip.id: _cause(clip.path, folders)
@@ -76,7 +76,7 @@ class InMemoryDataset:
 
     @cached_property
     def _paths(self) -> dict[str, Path]:
-        """Paths of existing files by clip, with the spelling on disk."""
+        """Paths of the existing audio files by clip id, with the spelling on disk."""
         paths = {
             clip.id: path_on_disk(clip.path)
             for items in self._listed.values()
@@ -86,7 +86,7 @@ class InMemoryDataset:
         return {clip_id: path for clip_id, path in paths.items() if not why_missing(path)}
 
     def listed(self, split: str) -> tuple[Clip, ...]:
-        """Return every clip of a split, in order, including those without a file.
+        """Return all clips of a split, in order, including clips whose file does not exist.
 
         Raises:
             InvalidInputError: for an unknown split.
@@ -98,10 +98,10 @@ class InMemoryDataset:
         return self._listed[split]
 
     def clips(self, split: str) -> tuple[Clip, ...]:
-        """Return the clips of a split whose files exist; the others are in `missing`.
+        """Return the clips of a split whose files exist; other clips are listed in `missing`.
 
         Raises:
-            InvalidInputError: for an unknown or an empty split, or if none of its files exists.
+            InvalidInputError: for an unknown or an empty split, or if no file of the split exists.
         """
         listed = self.listed(split)
         if not listed:
@@ -114,7 +114,7 @@ class InMemoryDataset:
         if not clips:
             raise InvalidInputError(
                 f"{self._name}: none of the {len(listed)} files of the split {split!r} exists; the "
-                f"first would be {listed[0].path}. Unpack the data set, or pass its folder."
+                f"first expected path is {listed[0].path}. Unpack the data set, or pass its folder."
             )
         return clips
 
@@ -137,7 +137,7 @@ class InMemoryDataset:
         repeated = [clip_id for clip_id, n in Counter(clip.id for clip in clips).items() if n > 1]
         if repeated:
             raise InvalidInputError(
-                f"{self._name}: expected unique ids, got {len(repeated)} repeated ones, such as "
+                f"{self._name}: expected unique clip ids, got {len(repeated)} repeated, such as "
                 f"{repeated[0]!r}."
             )
         unknown = {label for clip in clips for label in clip.labels or ()} - set(self.labels)
@@ -149,15 +149,15 @@ class InMemoryDataset:
 
 
 def refuse_case_variants(names: Iterable[str], what: str, advice: str) -> None:
-    """Refuse names that differ only in case: they would be counted as two.
+    """Raise if two names differ only in case, because they would count as two names.
 
     Args:
         names: names to compare.
-        what: what they are, for the message: "labels".
+        what: plural noun for the names, used in the message: "labels".
         advice: last sentence of the message.
 
     Raises:
-        InvalidInputError: names two of them.
+        InvalidInputError: if two names differ only in case. The message quotes both.
     """
     spellings: dict[str, str] = {}
     for name in sorted(set(names)):
@@ -169,16 +169,16 @@ def refuse_case_variants(names: Iterable[str], what: str, advice: str) -> None:
 
 
 def _cause(path: Path, folders: dict[Path, dict[str, str]]) -> str:
-    """Why a file is missing; `folders` caches names by their lower-case form."""
+    """Return why a file is missing; `folders` caches each folder's file names by lower case."""
     folder = path.parent
     if folder not in folders:
-        names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 - names alone
+        names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 - only names needed
         folders[folder] = {name.casefold(): name for name in names}
     similar = folders[folder].get(path.name.casefold(), "")
     if similar == path.name:
         return why_missing(path_on_disk(path))
     if similar:
-        return f"file {path} not found, but {similar!r}: names differ in case"
+        return f"file {path} not found, but {similar!r} exists: the names differ in case"
     if os.sep == "/" and "\\" in path.name:
         return f"file {path} not found: write / between folders, and pass `folder=`"
     return f"file {path} not found"

@@ -13,7 +13,7 @@ _N_EXAMPLES = 3  # in messages
 def duplicates(
     dataset: Dataset, splits: Sequence[str] | None = None
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the ids of clips with identical samples, one tuple per repeated recording.
+    """Return the ids of clips that have identical samples, one tuple per set of duplicates.
 
     Every clip is decoded, and hashes of the samples are compared. Unreadable clips are skipped.
 
@@ -35,7 +35,7 @@ def duplicates(
 
 
 def refuse_leaks(dataset: Dataset, splits: Sequence[str] | None = None) -> None:
-    """Refuse a data set in which two splits share a group or identical audio.
+    """Raise if two splits share a group of clips or identical audio.
 
     A model could recognise leaked clips instead of generalising. Unreadable clips are skipped.
 
@@ -44,7 +44,8 @@ def refuse_leaks(dataset: Dataset, splits: Sequence[str] | None = None) -> None:
         splits: splits to compare; None compares all.
 
     Raises:
-        InvalidInputError: names groups, or clips, and their splits.
+        InvalidInputError: if a leak is found. The message names the groups or clips, and the
+            splits.
     """
     split_of_clip: dict[str, str] = {}
     splits_of_group: dict[str, dict[str, None]] = {}
@@ -67,5 +68,6 @@ def _refuse(what: str, leaks: Sequence[str]) -> None:
     if leaks:
         shown = "; ".join(leaks[:_N_EXAMPLES]) + ("; ..." if len(leaks) > _N_EXAMPLES else "")
         raise InvalidInputError(
-            f"{len(leaks)} {what} are in more than one split: {shown}. Keep each in one split."
+            f"{len(leaks)} {what} are in more than one split: {shown}. Keep each group and each "
+            "recording in one split."
         )

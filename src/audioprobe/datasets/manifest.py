@@ -1,4 +1,4 @@
-"""Clips listed in a table of the user or of an annotation program."""
+"""Data set of clips listed in a user's table or in the table of an annotation program."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,14 +15,14 @@ from audioprobe.normalization import nfc
 from audioprobe.types import Clip
 
 ALL = "all"
-"""Name of the only split of a table without splits."""
+"""Name of the split if the table does not assign clips to splits."""
 
 _NO_CALL = "nocall"  # label that BirdNET-Analyzer writes where it detects nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Segment:
-    """Content of a row; `recording` is the name that ids begin with."""
+    """Segment described by one row; `recording` is the first part of the clip id."""
 
     place: str
     recording: str
@@ -36,50 +36,51 @@ class _Segment:
 
     @property
     def key(self) -> tuple[str, str, int, int | None]:
-        """Id, recording, start and end in microseconds: equal for rows of the same clip."""
+        """Id, recording, start and end in microseconds; rows of the same clip have equal keys."""
         end = None if self.duration is None else _microseconds(self.start + self.duration)
         return self.clip_id, self.recording, _microseconds(self.start), end
 
     @property
     def short_id(self) -> str:
-        """The recording, with the start if it is not 0."""
+        """The recording, followed by the start unless the start is 0."""
         start = _microseconds(self.start)
         return f"{self.recording}#{_seconds(start)}" if start else self.recording
 
 
 class Manifest(InMemoryDataset):
-    """Clips of a table: CSV, TSV, JSON lines or Parquet (extra `data`).
+    """Clips listed in a table: CSV, TSV, JSON lines or Parquet (extra `data`).
 
-    Columns: `path` (relative to `folder`, or absolute); optional are `labels` (several with ";"
-    between them, or a list), `id` (default: the path, "#" and the start), `start` and `end` or
-    `duration` in seconds, `group` (site, recorder, source recording) and `split`. Case, spaces,
-    plural, "_time" and "_s" in column names are ignored; other names that probably mean one of
-    these columns are refused with the `columns=` to write.
+    The table needs the column `path` (absolute, or relative to `folder`). Optional columns are
+    `labels` (a list, or labels separated by ";"), `id` (default: the path, "#" and the start),
+    `start` and `end` or `duration` in seconds, `group` (site, recorder or source recording) and
+    `split`. Case, spaces, plural, "_time" and "_s" in column names are ignored. Other names that
+    probably mean one of these columns raise an error that suggests a value for `columns`.
 
-    Clips are unlabelled if there is no column `labels`, or its value is missing ("NaN", "NA",
-    "None", null); an empty cell says that none of the labels applies. Rows about the same segment
-    of a file are one clip with the labels of all of them; overlapping segments are separate clips.
+    A clip is unlabelled if there is no column `labels`, or if its value is missing ("NaN", "NA",
+    "None", null). An empty cell means that no label applies. Rows about the same segment of a file
+    are merged into one clip with all of their labels; overlapping segments are separate clips.
 
     Selection tables of Raven, label tracks of Audacity and results of BirdNET-Analyzer are read
-    without conversion. The recording is the one that a row names, searched in `folder` if the path
-    is of another machine, or else the one named like the table; it is the group. Selections of zero
-    length, or that end in another file, are in `left_out`.
+    without conversion. The recording is the file named in the row; if this path does not exist, a
+    file of this name in `folder`. If rows do not name a file, it is the recording that has the same
+    name as the table. The recording is also the group of its clips. Selections of zero length, and
+    selections that end in another file, are listed in `left_out`.
 
     Args:
-        table: the file; or a folder with tables of annotation programs.
-        folder: base of relative paths, and folder of annotated recordings; None is the folder of
-            the table.
-        columns: other names of these columns, `{"path": "filename", "labels": "species"}`; "" says
-            that the table has no such column.
-        labels: every label, in order; empty takes those of the table, sorted.
-        separator: between labels of one cell; None is ";" and refuses cells that seem to have
-            another.
+        table: the table, or a folder that contains tables of annotation programs.
+        folder: folder that relative paths start from, and that contains the annotated recordings;
+            None means the folder of the table.
+        columns: names of these columns in the table, if they differ:
+            `{"path": "filename", "labels": "species"}`; "" means that the table has no such column.
+        labels: all labels, in order; if empty, the labels found in the table, sorted.
+        separator: text between the labels of one cell; None means ";", and raises an error if a
+            cell seems to use another separator.
 
     Raises:
         InvalidInputError: for a table that cannot be read, an unknown or ambiguous column, an
-            invalid time, a label that is not among `labels`, labels that differ only in case unless
-            both are in `labels`, or two clips with the same id; names the row as a spreadsheet
-            counts: the header is row 1.
+            invalid time, a label that is not in `labels`, two labels that differ only in case
+            (unless both are in `labels`), or two clips with the same id. The message names the row;
+            the header is row 1, as in a spreadsheet.
     """
 
     def __init__(
@@ -123,11 +124,11 @@ class Manifest(InMemoryDataset):
             if only_annotations:
                 raise InvalidInputError(
                     f"{file}: expected a table of Raven, Audacity or BirdNET-Analyzer. Move it "
-                    "away, or pass one table instead of the folder."
+                    "out of the folder, or pass one table instead of the folder."
                 )
             rows = table_rows(file, records, delimiter)
             if not rows:
-                raise InvalidInputError(f"{file}: has no rows.")
+                raise InvalidInputError(f"{file}: expected at least one row below the header.")
         else:
             rows = read_rows(file)
         names = tuple(dict.fromkeys(name for row in rows for name in row))
@@ -145,7 +146,7 @@ class Manifest(InMemoryDataset):
                 f"{row.place}: column {column!r}: expected a path, got {name!r:.60}."
             )
         path = self.folder / name
-        with_slashes = self.folder / name.replace("\\", "/")  # written on Windows
+        with_slashes = self.folder / name.replace("\\", "/")  # for paths written on Windows
         if not path.exists() and with_slashes.exists():
             path = with_slashes
         return self._segment(row, columns, recording=name, path=path)
@@ -160,7 +161,7 @@ class Manifest(InMemoryDataset):
             segment = self._segment(row, table.columns, recording=recording, path=path)
             cause = table.left_out.get(row.place, "")
             if segment.duration == 0:
-                cause = f"{row.place}: a selection of zero length"
+                cause = f"{row.place}: the selection has zero length"
             if cause:
                 left_out[f"{recording}, {row.place}"] = cause
                 continue
@@ -178,7 +179,7 @@ class Manifest(InMemoryDataset):
             row.seconds(columns.get(role, "")) for role in ("start", "end", "duration")
         )
         if end is not None and duration is not None:
-            raise InvalidInputError(f"{row.place}: has both an end and a duration; remove one.")
+            raise InvalidInputError(f"{row.place}: expected an end or a duration, got both.")
         start = start or 0.0
         return _Segment(
             place=row.place,
@@ -196,8 +197,8 @@ class Manifest(InMemoryDataset):
 def _clips_by_split(segments: Iterable[_Segment]) -> dict[str, list[Clip]]:
     """Merge rows of the same segment into clips, in the order of their first rows.
 
-    Ids are the recording, "#" and the start if it is not 0, and "-" and the end if several clips
-    begin there; times have up to six decimals.
+    The default id is the recording, followed by "#" and the start unless the start is 0, and by "-"
+    and the end if several clips have the same start. Times have up to six decimals.
     """
     merged: dict[tuple[str, str, int, int | None], list[_Segment]] = {}
     for segment in segments:
@@ -250,7 +251,7 @@ def _merged_clip(rows: Sequence[_Segment], id_counts: Counter[str]) -> Clip:
 def _vocabulary(
     segments: Sequence[_Segment], labels: Sequence[str], separator: str | None
 ) -> tuple[str, ...]:
-    """All labels; refuses those that are probably mistakes."""
+    """Return all labels; raise for labels that are probably mistakes."""
     places = {
         label: segment.place for segment in reversed(segments) for label in segment.labels or ()
     }

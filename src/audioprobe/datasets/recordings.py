@@ -1,6 +1,7 @@
 """The 22 real recordings (CC0) that ship with the library.
 
-`recordings/README.md` describes them: they are for trying things out, not for evaluating models.
+They are meant for trying out the library, not for evaluating models. `recordings/README.md`
+describes them.
 """
 
 import csv
@@ -40,14 +41,14 @@ class Recordings(InMemoryDataset):
 
     @property
     def info(self) -> ComponentInfo:
-        """Name, and a hash of the table."""
+        """Name of the data set, and hash of its table."""
         revision = hashlib.sha256(_TABLE.read_bytes()).hexdigest()[:16]
         return ComponentInfo("dataset", self._name, revision)
 
     def clips(self, split: str = _SPLIT) -> tuple[Clip, ...]:
-        """Return the clips, in the order of the table.
+        """Return all clips, in the order of the table.
 
         Raises:
-            InvalidInputError: for another split than "all".
+            InvalidInputError: if `split` is not "all".
         """
         return super().clips(split)

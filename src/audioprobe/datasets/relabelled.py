@@ -1,4 +1,4 @@
-"""Data sets with renamed labels, which makes two data sets comparable."""
+"""Data sets with renamed labels, for comparing data sets that use different names."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,11 +16,11 @@ class RelabelledDataset:
 
     Args:
         dataset: the data set to relabel.
-        names: new name of each label; several labels may get the same name. Labels without a name
-            are dropped; their clips remain.
+        names: new name of each label; several labels may get the same name. Labels that are not in
+            `names` are dropped; their clips remain.
 
     Raises:
-        InvalidInputError: if a label is not one of the data set.
+        InvalidInputError: if `names` contains a label that the data set does not have.
     """
 
     def __init__(self, dataset: Dataset, names: Mapping[str, str]) -> None:
@@ -37,7 +37,7 @@ class RelabelledDataset:
 
     @property
     def info(self) -> ComponentInfo:
-        """The new names, and the relabelled data set as a part."""
+        """The new names, with the original data set as a part."""
         pairs = tuple(f"{label} -> {name}" for label, name in self._names.items())
         return ComponentInfo(
             "dataset", "mapped", options={"names": pairs}, parts={"dataset": self._dataset.info}
@@ -45,7 +45,7 @@ class RelabelledDataset:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Splits of the relabelled data set."""
+        """Names of the splits, as in the original data set."""
         return self._dataset.splits
 
     def clips(self, split: str) -> tuple[Clip, ...]:
@@ -64,10 +64,10 @@ class RelabelledDataset:
 
 
 def read_mapping(path: str | Path) -> dict[str, str]:
-    """Read new names of labels from a table with the columns `label` and `name`.
+    """Read a table with the columns `label` and `name`, and return the new name of each label.
 
     Raises:
-        InvalidInputError: if the table cannot be read, or has a label twice.
+        InvalidInputError: if the table cannot be read, or if a label occurs twice.
     """
     rows = read_rows(Path(path).expanduser(), ("label", "name"))
     names = {row["label"]: row["name"] for row in rows}

@@ -1,4 +1,4 @@
-"""Inference over many items: `stream` isolates failing items, `clips` cuts clips into windows."""
+"""Inference over many items, with failures assigned to single items or clips."""
 
 from audioprobe.inference.clips import (
     InferenceResult,

@@ -1,4 +1,4 @@
-"""Inference on audio clips: every window of every clip, with one window in memory at a time."""
+"""Inference on audio clips, window by window, with one window in memory at a time."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
@@ -16,21 +16,21 @@ Output = TypeVar("Output")
 
 
 class UnusableResponseError(AudioProbeError):
-    """The answer to a window contains no usable output; its clip fails and the run continues."""
+    """The answer for a window contains no usable output; its clip is listed as a failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowModel(Generic[Item, Answer, Output]):
-    """A model that is applied to windows, with the conversions before and after it.
+    """A model that is applied to windows, with conversions of its inputs and outputs.
 
     Attributes:
-        name: what to call the model in error messages: "language model".
-        item: what to call its input in error messages: "prompt".
-        stage: stage of the failures that the model causes.
-        infer: maps a stream of inputs to a stream of answers, one each, in order.
-        make_input: converts the waveform of a window into an input.
-        make_output: converts clip id, window and answer into an output; raises
-            `UnusableResponseError` if the answer has none.
+        name: description of the model in error messages, such as "language model".
+        item: description of one input in error messages, such as "prompt".
+        stage: stage recorded in failures that the model causes.
+        infer: function that maps a stream of inputs to a stream of answers, in the same order.
+        make_input: function that converts the waveform of a window to an input.
+        make_output: function that converts clip id, window and answer to an output; it raises
+            `UnusableResponseError` if the answer is not usable.
     """
 
     name: str
@@ -43,12 +43,12 @@ class WindowModel(Generic[Item, Answer, Output]):
 
 @dataclass(slots=True)
 class InferenceResult(Generic[Output]):
-    """Outputs and failures of clips.
+    """Outputs of the successful clips, and failures of the other clips.
 
     Attributes:
-        outputs: by clip id, one per window in order; only clips without a failed window.
-        failures: by clip id, the first cause.
-        digests: by clip id, SHA-256 of the samples that were read.
+        outputs: outputs by clip id, one per window in order; excludes clips with a failed window.
+        failures: first failure of each failed clip, by clip id.
+        digests: SHA-256 of the samples that were read, by clip id.
     """
 
     outputs: dict[str, list[Output]] = field(default_factory=dict)
@@ -56,11 +56,11 @@ class InferenceResult(Generic[Output]):
     digests: dict[str, str] = field(default_factory=dict)
 
     def fail(self, clip_id: str, stage: Stage, error: Exception) -> None:
-        """Add a failure for a clip without one, and remove the outputs of the clip."""
+        """Add a failure if the clip has no failure yet, and remove the outputs of the clip."""
         self.add_failure(Failure(clip_id, stage, type(error).__name__, str(error)))
 
     def add_failure(self, failure: Failure) -> None:
-        """Add a failure for a clip without one, and remove the outputs of the clip."""
+        """Add a failure if the clip has no failure yet, and remove the outputs of the clip."""
         self.failures.setdefault(failure.clip_id, failure)
         self.outputs.pop(failure.clip_id, None)
 
@@ -81,13 +81,14 @@ def run_inference(
 ) -> InferenceResult[Output]:
     """Apply a model to every window of every clip.
 
-    A clip that cannot be read, or one window of which fails, is listed as a failure and has no
-    outputs. After a final `RemoteError`, all clips without complete outputs fail with it.
+    A clip is listed as a failure and has no outputs if the clip cannot be read, or if one of its
+    windows fails. After a final `RemoteError`, all clips whose outputs are incomplete fail with
+    this error.
 
     Args:
         model: the model and its conversions.
-        clips: with unique ids; consumed as they are needed.
-        windowing: how clips are cut into windows.
+        clips: clips with unique ids, consumed lazily.
+        windowing: options for cutting clips into windows.
         progress: called after each answer.
 
     Raises:
@@ -113,7 +114,7 @@ def run_inference(
         if isinstance(answer, AudioProbeError):
             result.fail(clip_id, model.stage, answer)
             if isinstance(answer, RemoteError) and answer.final:
-                for clip in remaining:  # which leaves no clips to read
+                for clip in remaining:  # consumes the iterator
                     result.fail(clip.id, model.stage, answer)
         elif clip_id not in result.failures:
             try:
@@ -136,7 +137,7 @@ def _recorded(clips: Iterable[Clip], clip_ids: list[str]) -> Iterator[Clip]:
 def _windows(
     clips: Iterable[Clip], windowing: Windowing, result: InferenceResult[Output]
 ) -> Iterator[tuple[str, AudioWindow]]:
-    """Iterate over clip ids and windows; adds digests and clips that cannot be read to `result`."""
+    """Yield clip ids and windows; add digests and unreadable clips to `result`."""
     for clip in clips:
         content = hashlib.sha256()
         try:
@@ -144,7 +145,7 @@ def _windows(
                 content.update(window.waveform.digest().encode())
                 yield clip.id, window
                 if clip.id in result.failures:
-                    break  # the other windows of a failed clip are not needed
+                    break  # skip the other windows of a failed clip
         except AudioReadError as error:
             result.fail(clip.id, "read", error)
         result.digests[clip.id] = content.hexdigest()

@@ -1,4 +1,4 @@
-"""Inference over a stream of items, with errors assigned to single items."""
+"""Inference on a stream of items, with errors assigned to single items."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,22 +9,22 @@ from audioprobe.errors import PER_ITEM_ERRORS, AudioProbeError, ContractError, R
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.types import Prompt
 
-_SINGLE_RETRIES = 16  # items to run one at a time after an error, before batches are tried again
+_SINGLE_RETRIES = 16  # items to run one at a time after an error, before batches resume
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 Infer: TypeAlias = Callable[[Iterable[Item]], Iterator[Answer]]
-"""Maps a stream of items to a stream of answers, one per item, in order."""
+"""A function that maps a stream of items to a stream of answers, in the same order."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptFailure:
-    """A prompt without an answer.
+    """Result for a prompt that has no answer.
 
     Attributes:
-        message: the cause.
+        message: cause of the failure.
     """
 
     message: str
@@ -43,15 +43,15 @@ def infer_each(
     """Yield an answer or an error for each item, in order.
 
     The model receives the items as one stream. If it raises an error that a single item can cause
-    (`PER_ITEM_ERRORS`), the items without an answer are run one at a time to find that item, and
-    the stream continues with the rest. After a final `RemoteError`, all remaining items get that
-    error and the model is not called again.
+    (`PER_ITEM_ERRORS`), items that have no answer yet are run one at a time to find the cause, and
+    the stream then continues with the next items. After a final `RemoteError`, this error is
+    returned for all remaining items, and the model is not called again.
 
     Args:
-        infer: the model.
-        items: pairs of a key and an item; consumed as the model asks for them.
-        model: what to call the model in error messages.
-        item: what to call an item in error messages.
+        infer: function that runs the model.
+        items: pairs of a key and an item, consumed lazily.
+        model: description of the model in error messages.
+        item: description of an item in error messages.
 
     Raises:
         ContractError: if the number of answers differs from the number of items.
@@ -92,14 +92,14 @@ def map_prompts(
     """Return one answer or failure per prompt, in order.
 
     Args:
-        infer: maps prompts to answers.
+        infer: function that maps prompts to answers.
         prompts: functions that create the prompts when the model needs them.
         progress: called after each answer.
         stage: name of the operation in progress events.
 
     Raises:
         ContractError: if the number of answers differs from the number of prompts.
-        RemoteError: if it is final, such as a rejected key.
+        RemoteError: if the error is final, such as a rejected API key.
         AudioProbeError: for errors that no single prompt can cause.
     """
     results: dict[int, Answer | PromptFailure] = {}
@@ -131,7 +131,7 @@ def map_prompts(
 
 
 class _ItemQueue(Generic[Key, Item]):
-    """Iterator over the items that remembers which have no answer; survives errors of the model."""
+    """Iterator over items that records unanswered items, and can resume after an error."""
 
     def __init__(self, items: Iterable[tuple[Key, Item]]) -> None:
         self._source = iter(items)
@@ -146,13 +146,13 @@ class _ItemQueue(Generic[Key, Item]):
         try:
             pair = self._again.popleft() if self._again else next(self._source)
         except PER_ITEM_ERRORS as error:
-            self.source_error = error  # not caused by the model
+            self.source_error = error  # the item source failed, not the model
             raise
         self.unanswered.append(pair)
         return pair[1]
 
     def retried(self, most: int) -> Iterator[tuple[Key, Item]]:
-        """Iterate over items without an answer; the model is given the others again."""
+        """Yield up to `most` unanswered items; the model receives other items again."""
         n = min(most, len(self.unanswered))
         self._again.extendleft(reversed(self.unanswered))
         self.unanswered.clear()
@@ -160,7 +160,7 @@ class _ItemQueue(Generic[Key, Item]):
             yield self._again.popleft()
 
     def remaining(self) -> Iterator[tuple[Key, Item]]:
-        """Iterate over the items that were not given to the model."""
+        """Yield the items that the model did not receive."""
         yield from self._again
         yield from self._source
 

@@ -1,4 +1,4 @@
-"""Atomic files, configurations, JSON, tables, caches and run folders.
+"""Input and output: atomic files, configurations, JSON, tables, caches and run folders.
 
 - `atomic`: files and folders that are written completely or not at all
 - `config`, `json_codec`: TOML configurations and JSON, checked against annotations

@@ -14,12 +14,12 @@ from audioprobe.errors import AudioProbeError, InvalidInputError
 
 @contextmanager
 def atomic_open(path: Path) -> Iterator[BinaryIO]:
-    """Open a stream whose content replaces a file when the block ends without an error.
+    """Open a stream for writing; its content replaces the file when the block ends normally.
 
-    After an error or a crash, the old file is unchanged.
+    If the block raises an error or the process crashes, the old file is unchanged.
 
     Args:
-        path: file in an existing folder.
+        path: file to write; its folder must exist.
 
     Raises:
         OSError: if the disk is full or not writable.
@@ -38,9 +38,9 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
 
 
 def atomic_write(path: Path, text: str) -> Path:
-    """Write a text as UTF-8, as `atomic_open` does, and return the path.
+    """Write a text file in UTF-8 atomically, and return its path.
 
-    Lone surrogates, from file names that are not UTF-8, are written as escapes.
+    Lone surrogates, which come from file names that are not UTF-8, are written as escapes.
     """
     with atomic_open(path) as stream:
         stream.write(text.encode("utf-8", "backslashreplace"))
@@ -49,16 +49,16 @@ def atomic_write(path: Path, text: str) -> Path:
 
 @contextmanager
 def staged_directory(out: str | Path) -> Iterator[Path]:
-    """Create a folder that gets its name when the block ends without an error.
+    """Create a folder that gets its final name only when the block ends without an error.
 
-    It is written as `OUT.partial`, which is deleted after an error. The remains of a killed process
-    are replaced by the next attempt.
+    Until then the folder is called `OUT.partial`. It is deleted after an error. If a killed process
+    left such a folder, the next call replaces it.
 
     Args:
-        out: path that does not exist yet.
+        out: path of the new folder.
 
     Raises:
-        InvalidInputError: if the path exists.
+        InvalidInputError: if the path already exists.
     """
     folder = Path(out).expanduser()
     if folder.exists():
@@ -76,11 +76,11 @@ def staged_directory(out: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def exclusive_lock(path: Path, error: AudioProbeError) -> Iterator[None]:
-    """Lock a file for this process.
+    """Lock a file so that no other process can lock it until the block ends.
 
     Args:
-        path: file in an existing folder; created if needed.
-        error: raised if another process has the lock.
+        path: lock file, created if necessary; its folder must exist.
+        error: error to raise if another process holds the lock.
     """
     lock = FileLock(path, timeout=0)
     try:

@@ -1,4 +1,4 @@
-"""Persistent caches of what models return: keys to values on disk."""
+"""Persistent caches on disk for the responses and embeddings of models."""
 
 import hashlib
 import json
@@ -19,40 +19,41 @@ _CREATE = """
 CREATE TABLE answers (key BLOB PRIMARY KEY, answer BLOB NOT NULL, crc INTEGER NOT NULL)
 WITHOUT ROWID
 """
-_BUSY_TIMEOUT_S = 60.0  # another process writes its values in milliseconds
-_MAX_VARIABLES = 500  # of one statement; SQLite's lowest limit is 999
+_BUSY_TIMEOUT_S = 60.0  # a writing process needs only milliseconds
+_MAX_VARIABLES = 500  # per SQL statement; SQLite's lowest limit is 999
 
 
 class ResponseCache(Protocol):
-    """A persistent map from keys to values; a stored value is never replaced.
+    """Interface of a persistent map from keys to values; a stored value is never replaced.
 
     Attributes:
-        path: the file, for error messages.
+        path: file of the cache, used in error messages.
     """
 
     path: Path
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the stored values of these keys; keys without a value are left out."""
+        """Return the stored values of the given keys; keys without a stored value are omitted."""
         ...
 
     def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Store values, all or none; they are on disk when this returns."""
+        """Store all values in one transaction, and return after they are written to disk."""
         ...
 
 
 class SQLiteCache:
     """A cache in one SQLite file.
 
-    The file is in write-ahead mode: several processes may use it at once, on a local disk, and what
-    is written survives a kill. Embeddings and responses may share a file, since their keys differ.
+    The file uses write-ahead logging: several processes on a local disk may use it at the same
+    time, and values that were written survive when the process is killed. Embeddings and responses
+    may be stored in the same file, because their keys differ.
 
     Args:
-        path: the file; created with its folder if it does not exist.
+        path: file of the cache; the file and its folder are created if necessary.
 
     Raises:
-        InvalidInputError: if the file is not such a cache, is damaged, or has another schema
-            version; it is not changed.
+        InvalidInputError: if the file is damaged, is not a cache, or has another schema version.
+            The file is not changed.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -68,7 +69,7 @@ class SQLiteCache:
             self._initialize(connection)
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the stored values of these keys; keys without a value are left out.
+        """Return the stored values of the given keys; keys without a stored value are omitted.
 
         Raises:
             InvalidInputError: if a value is damaged.
@@ -78,7 +79,7 @@ class SQLiteCache:
             for start in range(0, len(keys), _MAX_VARIABLES):
                 chunk = keys[start : start + _MAX_VARIABLES]
                 marks = ",".join("?" * len(chunk))
-                # Only question marks are inserted into the statement.
+                # Only question marks are inserted into the SQL statement.
                 query = f"SELECT key, answer, crc FROM answers WHERE key IN ({marks})"  # noqa: S608
                 for key, value, crc in connection.execute(query, chunk):
                     if zlib.crc32(value) != crc:
@@ -87,16 +88,16 @@ class SQLiteCache:
         return values
 
     def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Store values, all or none; a key that has a value keeps it."""
+        """Store all values in one transaction; existing values are not replaced."""
         rows = [(key, value, zlib.crc32(value)) for key, value in values.items()]
         with self._connection() as connection:
             connection.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", rows)
 
     def _initialize(self, connection: sqlite3.Connection) -> None:
-        """Create the table in a new file; refuse any other file without changing it."""
+        """Create the table in a new file; raise for any other file without changing it."""
         if not _schema_version(connection):
             connection.execute("BEGIN IMMEDIATE")
-            if not _schema_version(connection):  # else another process has created the table
+            if not _schema_version(connection):  # otherwise another process created the table
                 if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     raise InvalidInputError(
                         f"{self.path}: expected a cache, got an SQLite file of another program. "
@@ -111,13 +112,13 @@ class SQLiteCache:
                 f"{self.path}: expected a cache with schema version {SCHEMA_VERSION}, got "
                 f"{version}. Use the version of audioprobe that wrote it, or choose another path."
             )
-        # Other journal modes also work, slower; another process may be setting it right now.
+        # An error here is harmless: other journal modes work, too, but are slower.
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode=WAL")
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """Open a connection for one transaction, so that threads and forks never share one."""
+        """Open a connection for one transaction; threads and forks must not share connections."""
         try:
             opened = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S)
             with closing(opened) as connection, connection:
@@ -129,30 +130,30 @@ class SQLiteCache:
             ) from error
         except sqlite3.DatabaseError as error:
             raise InvalidInputError(
-                f"{self.path}: not usable as a cache ({error}). The file is damaged or of another "
-                "program: move it away, or choose another path."
+                f"{self.path}: expected a cache, got a damaged file or a file of another "
+                f"program ({error}). Move it away, or choose another path."
             ) from error
 
 
 def open_cache(cache: str | Path | ResponseCache) -> ResponseCache:
-    """Return a `SQLiteCache` for a path; a cache is returned unchanged."""
+    """Open a `SQLiteCache` at a path; if `cache` is already a cache, return it unchanged."""
     return SQLiteCache(cache) if isinstance(cache, str | Path) else cache
 
 
 def damaged_value(path: Path) -> InvalidInputError:
-    """Return the error for a stored value that is not what was written."""
+    """Return the error to raise if a stored value fails its integrity check."""
     return InvalidInputError(
-        f"{path}: holds a damaged value. Move the file away, or choose another path."
+        f"{path}: the cache contains a damaged value. Move the file away, or choose another path."
     )
 
 
 def scope_of(info: ComponentInfo) -> str:
-    """Return a text that identifies a component; the order of its options does not matter."""
+    """Return a text that identifies a component, regardless of the order of its options."""
     return json.dumps(json.loads(to_json(info)), sort_keys=True)
 
 
 def key_of(scope: str, item: str) -> bytes:
-    """Return the key of an item (a text, the digest of a prompt) within a scope, 32 bytes."""
+    """Return the 32-byte key of an item (a text or the digest of a prompt) within a scope."""
     return hashlib.sha256(f"{scope}\n{item}".encode("utf-8", "surrogatepass")).digest()
 
 

@@ -1,4 +1,4 @@
-"""Configuration files: TOML validated against frozen dataclasses; unknown keys are errors."""
+"""Reading of TOML configuration files into frozen dataclasses; unknown keys are errors."""
 
 import re
 import tomllib
@@ -18,33 +18,33 @@ _UNKNOWN_KEY = "unexpected_keyword_argument"
 
 
 def configs_in(folder: Path) -> dict[str, Path]:
-    """Return the paths of the configurations in a folder by name, sorted."""
+    """Return the paths of all configurations in a folder by name, sorted by name."""
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def find_config(name: str | Path, shipped: Path) -> Path:
-    """Return the path of a configuration.
+    """Find a configuration by name or path, and return its path.
 
     Args:
         name: name of a configuration that ships with the library, without ".toml", or a path.
         shipped: folder of the configurations that ship with the library.
 
     Raises:
-        InvalidInputError: if there is no such configuration; lists the names.
+        InvalidInputError: if there is no such configuration. The message lists the available names.
     """
     names = configs_in(shipped)
     path = names.get(str(name), Path(name).expanduser())
     if not path.is_file():
         hint = did_you_mean(str(name), names)
         raise InvalidInputError(
-            f"{name}: neither a file nor one of {', '.join(names)}, which ship with the "
-            f"library.{hint}"
+            f"{name}: expected a file or one of the shipped configurations "
+            f"{', '.join(names)}.{hint}"
         )
     return path
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the content of a TOML file.
+    """Read a TOML file.
 
     Raises:
         InvalidInputError: if the file cannot be read or is not valid TOML.
@@ -52,11 +52,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInputError(f"{path}: not readable as TOML ({error}).") from error
+        raise InvalidInputError(f"{path}: cannot be read as TOML ({error}).") from error
 
 
 def read_config(cls: type[T], path: str | Path) -> T:
-    """Read a configuration file; as `parse_config`.
+    """Read a configuration file into a dataclass, with the checks of `parse_config`.
 
     Args:
         cls: frozen dataclass of the configuration.
@@ -66,7 +66,7 @@ def read_config(cls: type[T], path: str | Path) -> T:
 
 
 def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
-    """Convert parsed TOML or JSON into a dataclass.
+    """Convert parsed TOML or JSON into a dataclass, with strict checks.
 
     Args:
         cls: dataclass to create.
@@ -74,8 +74,8 @@ def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
         source: name of the file, for error messages.
 
     Raises:
-        InvalidInputError: for an unknown key (suggests the nearest), a missing key or an invalid
-            value; names source and key.
+        InvalidInputError: for an unknown key, a missing key or an invalid value. The message names
+            source and key, and suggests a similar key.
     """
     try:
         value: T = TypeAdapter(cls).validate_python(data, extra="forbid")
@@ -85,7 +85,7 @@ def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
 
 
 def error_message(error: ValidationError, cls: type, data: Any, source: str) -> str:  # noqa: ANN401 - parsed TOML or JSON
-    """Return the place and the cause of the first error; unknown keys come last."""
+    """Return a message with location and cause of the first error; unknown keys come last."""
     first = min(error.errors(), key=lambda item: item["type"] == _UNKNOWN_KEY)
     about_key = first["type"] in ("missing", _UNKNOWN_KEY)
     where, table = source, data
@@ -94,7 +94,7 @@ def error_message(error: ValidationError, cls: type, data: Any, source: str) -> 
             where, table = f"{where}, number {part + 1}", table[part]
         elif isinstance(table, Mapping) and part in table:
             where, table = f"{where}: {part}", table[part]
-        # any other part is the name that pydantic gives to a member of a union
+        # otherwise `part` is pydantic's name for a member of a union
     if first["type"] == _UNKNOWN_KEY:
         known = _known_keys(cls, data, first["loc"])
         hint = did_you_mean(str(first["loc"][-1]), known)
@@ -103,7 +103,7 @@ def error_message(error: ValidationError, cls: type, data: Any, source: str) -> 
     if first["type"] == "missing":
         key = str(first["loc"][-1])
         near = get_close_matches(key, map(str, table), 1) if isinstance(table, Mapping) else []
-        hint = f" Is {near[0]!r} a misspelling of it?" if near else ""
+        hint = f" Is {near[0]!r} a misspelling?" if near else ""
         return f"{where}: the key {key!r} is missing.{hint}"
     if first["type"] == "value_error":
         return f"{where}: {first['msg'].removeprefix('Value error, ')}"
@@ -114,7 +114,7 @@ def error_message(error: ValidationError, cls: type, data: Any, source: str) -> 
 
 
 def _known_keys(cls: type, data: object, location: tuple[int | str, ...]) -> list[str]:
-    """Return the field names of the dataclass that has an unknown key at a location."""
+    """Return the field names of the dataclass at a location."""
     value: Any = TypeAdapter(cls).validate_python(data, extra="ignore")
     for part in location[:-1]:
         if is_dataclass(value):

@@ -1,6 +1,6 @@
-"""Lossless conversion between dataclasses and JSON; the type annotations are the schema.
+"""Lossless conversion between dataclasses and JSON, based on type annotations.
 
-NaN and infinity are rejected: JSON has no such numbers.
+NaN and infinity are rejected, because JSON cannot represent them.
 """
 
 import json
@@ -24,10 +24,10 @@ def to_json(value: object, *, indent: int | None = 2) -> str:
     """Return a dataclass as JSON text, with keys in the order of its fields.
 
     Raises:
-        InvalidInputError: for NaN, infinity, and objects that have no JSON format.
+        InvalidInputError: for NaN, infinity, or an object that cannot be converted to JSON.
     """
     try:
-        # Not pydantic: it writes NaN as null.
+        # Pydantic is not used here, because it writes NaN as null.
         return json.dumps(value, indent=indent, allow_nan=False, default=_encode)
     except InvalidInputError:
         raise
@@ -38,21 +38,21 @@ def to_json(value: object, *, indent: int | None = 2) -> str:
 
 
 def from_json(cls: type[T], text: str) -> T:
-    """Return the dataclass that `to_json` wrote.
+    """Create a dataclass from the JSON text that `to_json` returned.
 
     Args:
         cls: class to create.
         text: JSON text.
 
     Raises:
-        InvalidInputError: if the text is not JSON or does not fit the class.
+        InvalidInputError: if the text is not valid JSON, or does not match the fields of the class.
     """
     try:
         value: T = _adapter(cls).validate_json(text, strict=True, extra="forbid")  # type: ignore[arg-type]
     except ValidationError as error:
         data = _parsed(text)
         if error.errors()[0]["type"] == "json_invalid":
-            # Lone surrogates, from file names that are not UTF-8: only Python's parser reads them.
+            # Only Python's parser reads lone surrogates (from file names that are not UTF-8).
             return parse_config(cls, data, cls.__name__)
         raise InvalidInputError(error_message(error, cls, data, cls.__name__)) from error
     return value
@@ -67,11 +67,11 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"Not JSON: {error}. Is the file complete?") from error
+        raise InvalidInputError(f"Not valid JSON: {error}. Is the file complete?") from error
 
 
 def _encode(value: object) -> object:
-    """Return a JSON value for an object that the `json` module does not know."""
+    """Convert an object that the `json` module does not support into a JSON value."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, np.ndarray):
@@ -81,7 +81,7 @@ def _encode(value: object) -> object:
         return dict(value)
     if isinstance(value, Path):
         return value.as_posix()
-    raise InvalidInputError(f"A {type(value).__name__} is not data and cannot be written as JSON.")
+    raise InvalidInputError(f"A {type(value).__name__} cannot be written as JSON.")
 
 
 def _decode_array(data: Any) -> Float64Array:
@@ -96,4 +96,4 @@ def _decode_array(data: Any) -> Float64Array:
 
 
 JsonArray: TypeAlias = Annotated[Float64Array, PlainValidator(_decode_array)]
-"""An array of floats as a field of a dataclass; pydantic has no JSON format for arrays."""
+"""Type of a dataclass field that contains an array of floats, which pydantic does not support."""

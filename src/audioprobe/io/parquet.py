@@ -1,4 +1,4 @@
-"""Parquet files; importing this module requires the extra `data`."""
+"""Reading and writing of Parquet files; importing this module requires the extra `data`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ with needs_extra("data"):
 
 
 def read_parquet(path: Path) -> list[dict[str, Any]]:
-    """Read the rows of a file.
+    """Read all rows of a Parquet file.
 
     Raises:
-        InvalidInputError: if it is not Parquet.
-        OSError: if it cannot be read.
+        InvalidInputError: if the file is not in Parquet format.
+        OSError: if the file cannot be opened.
     """
     try:
         rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
@@ -27,11 +27,11 @@ def read_parquet(path: Path) -> list[dict[str, Any]]:
 
 
 def write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> Path:
-    """Write columns of equal length; the same columns give the same bytes.
+    """Write columns of equal length to a Parquet file; equal columns give equal bytes.
 
     Args:
-        path: the file, written atomically; its folder exists.
-        columns: values by column, in order.
+        path: file to write atomically; its folder must exist.
+        columns: values of each column; the order of the columns is kept.
     """
     with atomic_open(path) as stream:
         parquet.write_table(pa.table(dict(columns)), stream)

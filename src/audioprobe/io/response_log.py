@@ -1,4 +1,4 @@
-"""The responses of a run in a text file, one JSON object per line, append-only."""
+"""Log of the responses of a run: an append-only text file with one JSON object per line."""
 
 import json
 import os
@@ -11,15 +11,14 @@ from audioprobe.errors import InvalidInputError
 
 
 class ResponseLog:
-    """A `ResponseCache` in a text file that any tool can read; the record of one run.
+    """A `ResponseCache` that stores the responses of one run in a text file.
 
-    Each line is on disk before `write` returns. An incomplete last line, which a killed process
-    leaves, is removed, and its prompt is asked again. Any other line that is not as it was written
-    is an error.
+    Each line is written to disk before `write` returns. If a killed process left an incomplete last
+    line, this line is removed and its prompt is sent again. Any other damaged line is an error.
 
     Args:
-        path: the file; created if it does not exist, in an existing folder. Only one process may
-            write.
+        path: file of the log, created if necessary; its folder must exist. Only one process may
+            write to it.
 
     Attributes:
         truncated: whether an incomplete last line was removed.
@@ -38,7 +37,7 @@ class ResponseLog:
         return len(self._values)
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the stored values of these keys; keys without a value are left out."""
+        """Return the stored values of the given keys; keys without a stored value are omitted."""
         return {key: self._values[key] for key in keys if key in self._values}
 
     def read_all(self) -> dict[bytes, bytes]:
@@ -46,14 +45,14 @@ class ResponseLog:
         return dict(self._values)
 
     def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Append values; a key that has a value keeps it.
+        """Append values; existing values are not replaced.
 
         Args:
             values: JSON texts in UTF-8, by key.
 
         Raises:
-            InvalidInputError: if a value is not JSON, such as an embedding.
-            OSError: if the disk is full or not writable; the lines before stay complete.
+            InvalidInputError: if a value is not valid JSON; an embedding, for example, is not JSON.
+            OSError: if the disk is full or not writable. Lines written before are kept.
         """
         new = {key: value for key, value in values.items() if key not in self._values}
         if not new:
@@ -62,7 +61,7 @@ class ResponseLog:
             lines = b"".join(_line(key, value) for key, value in new.items())
         except ValueError as error:
             raise InvalidInputError(
-                f"{self.path}: a response log holds JSON only. Use a SQLiteCache for embeddings."
+                f"{self.path}: expected values in JSON. Use a SQLiteCache for embeddings."
             ) from error
         size = self.path.stat().st_size
         try:
@@ -71,9 +70,9 @@ class ResponseLog:
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            with suppress(OSError):  # else the incomplete line is removed at the next start
+            with suppress(OSError):  # if this fails, the next start removes the line
                 os.truncate(self.path, size)
-            message = f"{error.strerror}; {len(self)} answers are kept. Make room and start again"
+            message = f"{error.strerror}; {len(self)} responses are kept. Free space and restart"
             raise OSError(error.errno, message, str(self.path)) from error
         self._values |= new
 
@@ -90,8 +89,8 @@ class ResponseLog:
 
     def _parse(self, line: bytes, number: int) -> tuple[bytes, bytes]:
         error = InvalidInputError(
-            f"{self.path}: line {number} is damaged. Delete that line to ask its prompt again, or "
-            "move the file away to ask every prompt again."
+            f"{self.path}: line {number} is damaged. Delete this line to send its prompt again, or "
+            "move the file away to send all prompts again."
         )
         try:
             entry = json.loads(line)

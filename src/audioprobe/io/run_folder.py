@@ -1,4 +1,4 @@
-"""The folder of a run: its configuration, the versions of its inputs, and its outputs."""
+"""Folder of a run, with its configuration, the versions of its inputs, and its outputs."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -13,21 +13,21 @@ from audioprobe.io.atomic import atomic_write, exclusive_lock
 from audioprobe.io.response_log import ResponseLog
 
 CONFIG, MANIFEST, RESPONSES = "config.toml", "manifest.json", "responses.jsonl"
-_MAX_DIFFERENCES = 5  # that a message names
+_MAX_DIFFERENCES = 5  # maximum number of differences in a message
 
 AudioDigests = Mapping[str, Mapping[str, str]]
-"""Digests of sounds: by the name of the evaluation set, then by clip id."""
+"""Digests of audio, by the name of the evaluation set and then by clip id."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The folder of one run, locked by one process; created by `open_run`.
+    """Folder of one run, locked by this process; `open_run` creates it.
 
     Attributes:
         path: the folder.
-        response_log: the responses so far.
-        changed_audio: ids of the clips whose sound has changed since the last start, by the name of
-            the evaluation set. Responses to other clips remain valid.
+        response_log: log of the responses received so far.
+        changed_audio: ids of clips whose audio changed since the last start, by the name of the
+            evaluation set. Responses to other clips remain valid.
     """
 
     path: Path
@@ -52,33 +52,36 @@ def open_run(
     overwrite: bool = False,
     advice: str = "",
 ) -> Iterator[RunFolder]:
-    """Start a run, or resume one.
+    """Open the folder of a run, to start the run or to resume it.
 
     Args:
-        path: the folder; created if it does not exist.
+        path: folder of the run, created if necessary.
         config: text of the configuration.
-        pinned: everything else that determines the result (components, data, prompts); plain JSON
-            data, which must be equal when a run is resumed.
-        start_info: what is recorded at every start (versions, time); plain JSON data.
-        audio_digests: digests of the sounds.
-        allow_changed_audio: whether a run is resumed if sounds have changed since the last start,
-            see `RunFolder.changed_audio`. False raises an error that names the clips.
-        incompatibility: given the text of a different configuration in the folder, returns the
-            reason why that run cannot be resumed ("" without a reason), or None if it can; then the
-            new configuration replaces it. By default no other configuration is accepted.
-        overwrite: whether this run replaces any other; stored responses are kept, since each
-            belongs to its prompt and model.
-        advice: what to do if the folder holds another run, for the message; "" is a general advice.
+        pinned: all other data that determine the result (components, data, prompts), as plain JSON
+            data. When a run is resumed, they must be equal to those of the first start.
+        start_info: information to record at every start (versions, time), as plain JSON data.
+        audio_digests: digests of the audio of all clips.
+        allow_changed_audio: whether to resume a run if the audio of clips has changed (see
+            `RunFolder.changed_audio`); if False, changed audio raises an error that names the
+            clips.
+        incompatibility: function that receives the text of a different configuration found in the
+            folder. It returns None if the run can be resumed with the new configuration, which then
+            replaces the old one; otherwise it returns the reason, which may be "". By default, no
+            different configuration is accepted.
+        overwrite: whether to replace another run in the folder. Stored responses are kept, because
+            each of them belongs to a prompt and a model.
+        advice: last sentence of the message if the folder contains another run; "" means a general
+            advice.
 
     Raises:
-        InvalidInputError: if the folder holds a run with another configuration or other pinned data
-            (names the differences), files that are not a run, a damaged response log, or a run that
-            is in progress in another process.
+        InvalidInputError: if the folder contains a run with another configuration or other pinned
+            data (the message lists the differences), other files, or a damaged response log, or if
+            another process is using the folder.
     """
     folder = Path(path)
     _create(folder)
     in_use = InvalidInputError(
-        f"{folder}: another process is using this folder. Wait for it, or choose another folder."
+        f"{folder}: another process is using this folder. Wait, or choose another folder."
     )
     with exclusive_lock(folder / "lock", in_use):
         if overwrite:
@@ -94,7 +97,7 @@ def open_run(
             advice=advice,
         )
         atomic_write(folder / CONFIG, config)
-        # The manifest is written last: a folder without one does not hold a run yet.
+        # The manifest is written last; a folder is a run only if it contains a manifest.
         atomic_write(folder / MANIFEST, _to_text(manifest))
         yield RunFolder(folder, ResponseLog(folder / RESPONSES), changed)
 
@@ -123,10 +126,10 @@ def _check_config(
     if reason is not None:
         general = (
             f"Continue with {folder / CONFIG}, or choose another folder; with a shared cache, no "
-            "prompt is asked again."
+            "prompt is sent again."
         )
         raise InvalidInputError(
-            f"{folder}: holds a run with another configuration{f' ({reason})' if reason else ''}. "
+            f"{folder}: has a run with another configuration{f' ({reason})' if reason else ''}. "
             f"{advice or general}"
         )
 
@@ -140,7 +143,7 @@ def _updated_manifest(
     allow_changed_audio: bool,
     advice: str,
 ) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
-    """Return the manifest with this start, and the changed clips as in `RunFolder`."""
+    """Return the manifest with this start added, and the changed clips as in `RunFolder`."""
     expected = json.loads(_to_text(pinned))
     current = {name: dict(by_clip) for name, by_clip in digests.items()}
     if not (folder / MANIFEST).is_file():
@@ -153,7 +156,7 @@ def _updated_manifest(
     if differences:
         n_more = len(differences) - _MAX_DIFFERENCES
         raise InvalidInputError(
-            f"{folder}: holds a run with the same configuration and other inputs: "
+            f"{folder}: contains a run with the same configuration, but different inputs: "
             f"{'; '.join(differences[:_MAX_DIFFERENCES])}"
             f"{f'; and {n_more} more' if n_more > 0 else ''}. "
             f"{advice or 'Restore the inputs, or choose another folder.'}"
@@ -169,7 +172,7 @@ def _updated_manifest(
 
 
 def _differences(previous: object, current: object, where: str = "") -> Iterator[str]:
-    """Yield the differences between plain JSON data, each with its location."""
+    """Yield a text for each difference between two values of plain JSON data."""
     if not (isinstance(previous, Mapping) and isinstance(current, Mapping)):
         if previous != current:
             yield f"{where} was {previous!r:.120} and is {current!r:.120}"
@@ -188,9 +191,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InvalidInputError(f"{path}: not JSON ({error}).") from error
+        raise InvalidInputError(f"{path}: cannot be read as JSON ({error}).") from error
     if not isinstance(manifest, dict) or set(manifest) - {"sounds"} != {"pinned", "starts"}:
-        raise InvalidInputError(f"{path}: not the manifest of a run. Choose another folder.")
+        raise InvalidInputError(f"{path}: expected the manifest of a run. Choose another folder.")
     return manifest
 
 

@@ -1,4 +1,4 @@
-"""Rows of tables whose cells are read as text, numbers, flags, labels or seconds."""
+"""Rows of tables, and the conversion of cells to text, numbers, flags, labels or seconds."""
 
 import ast
 import json
@@ -11,26 +11,26 @@ from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.normalization import nfc
 
 _INTEGER = re.compile(r"(\d+)(?:[.,]0{1,2})?")  # "5", "5.0" (pandas), "5,00" (a spreadsheet)
-_ROUNDED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)  # "1E+05": digits are lost
+_ROUNDED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)  # "1E+05"; digits were lost
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-_MISSING = frozenset(  # what pandas writes or reads for a missing value
+_MISSING = frozenset(  # texts that pandas writes or reads as a missing value
     ("", "NaN", "nan", "NA", "N/A", "n/a", "<NA>", "#N/A", "NULL", "null", "None", "NaT")
 )
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
-_NUMPY_LIST = re.compile(r"""['"]\s+['"]""")  # "['a' 'b']": Python would join the texts
+_NUMPY_LIST = re.compile(r"""['"]\s+['"]""")  # "['a' 'b']"; Python would join the texts
 
 
 class TableRow(dict[str, Any]):
-    """A row of a table, with the cell of each column.
+    """A row of a table, as a dictionary from column name to cell.
 
-    Cells of CSV and TSV are text; those of JSON lines and Parquet may have any type. Text is in
-    Unicode NFC and stripped; NaN is None; lists have no empty items. Columns without a name are
-    dropped.
+    Cells of CSV and TSV files are text; cells of JSON lines and Parquet files may have any type.
+    Text is stripped and in Unicode NFC; NaN becomes None; empty items of lists are removed. Columns
+    without a name are dropped.
 
     Attributes:
-        place: file and row, for messages. As in a spreadsheet, the header is row 1.
+        place: file name and row number, used in messages. The header is row 1, as in a spreadsheet.
         delimiter: separator of the cells in the file; "" for JSON lines and Parquet.
     """
 
@@ -41,14 +41,14 @@ class TableRow(dict[str, Any]):
         self.delimiter = delimiter
 
     def is_missing(self, column: str) -> bool:
-        """Return whether a cell is absent, empty, or a marker of missing values such as "NaN"."""
+        """Return whether a cell is absent, empty, or marked as missing, for example by "NaN"."""
         return _is_missing(self.get(column))
 
     def text(self, column: str) -> str:
         """Return a cell as text.
 
         Raises:
-            InvalidInputError: if it is empty; names the row.
+            InvalidInputError: if the cell is empty. The message names the row.
         """
         cell = self[column]
         if cell is None or not str(cell):
@@ -56,23 +56,24 @@ class TableRow(dict[str, Any]):
         return str(cell)
 
     def identifier(self, column: str) -> str:
-        """Return an identifier, without the ".0" that pandas adds to numbers.
+        """Return a cell as an identifier, and remove the ".0" that pandas adds to numbers.
 
         Raises:
-            InvalidInputError: if it is empty, or a number that a spreadsheet has rounded.
+            InvalidInputError: if the cell is empty, or contains a number that a spreadsheet program
+                rounded.
         """
         text = self.text(column)
         if _ROUNDED.fullmatch(text):
             raise self._invalid(
                 column,
                 "an identifier",
-                "A spreadsheet has rounded this number. Use the table as published.",
+                "A spreadsheet program rounded this number. Use the table as published.",
             )
         integer = _INTEGER.fullmatch(text)
         return integer[1] if integer else text
 
     def integer(self, column: str) -> int:
-        """Return an integer of at least 0.
+        """Return a cell as an integer of at least 0.
 
         Raises:
             InvalidInputError: for any other cell; names the row.
@@ -83,7 +84,7 @@ class TableRow(dict[str, Any]):
         return int(integer[1])
 
     def flag(self, column: str) -> bool:
-        """Return a truth value: true, yes and 1, or false, no and 0, in any case.
+        """Return a cell as a truth value: true, yes or 1; false, no or 0; ignoring case.
 
         Raises:
             InvalidInputError: for any other cell; names the row.
@@ -94,7 +95,7 @@ class TableRow(dict[str, Any]):
         return _FLAGS[text]
 
     def choice(self, column: str, choices: Iterable[str]) -> str:
-        """Return the one of `choices` that a cell has, in any case.
+        """Return the element of `choices` that a cell contains, ignoring case.
 
         Raises:
             InvalidInputError: for any other cell; names the row.
@@ -106,10 +107,10 @@ class TableRow(dict[str, Any]):
         return text
 
     def seconds(self, column: str) -> float | None:
-        """Return a time in seconds; None if it is missing.
+        """Return a cell as a time in seconds, or None if it is missing.
 
-        A comma is a decimal comma, unless it may separate thousands, as in "12,345"; in tables that
-        are separated by ";", every comma is a decimal comma.
+        A comma is read as a decimal comma. If it might separate thousands, as in "12,345", an error
+        is raised, except in tables that are separated by ";".
 
         Raises:
             InvalidInputError: for any other cell; names the row.
@@ -128,16 +129,18 @@ class TableRow(dict[str, Any]):
         return float(text)
 
     def labels(self, column: str, separator: str | None = None) -> tuple[str, ...] | None:
-        """Return the labels of a cell: () if it is empty, None if its value is missing.
+        """Return the labels in a cell: () if the cell is empty, None if its value is missing.
 
-        The cell is a list, a list as Python or JSON writes it, or text with separators.
+        The cell contains a list, a list written as in Python or JSON, or text with separators.
 
         Args:
             column: name of the column.
-            separator: between labels; None is ";", and refuses cells that seem to have another.
+            separator: text between labels; None means ";", and raises an error if a cell seems to
+                use another separator.
 
         Raises:
-            InvalidInputError: for a list that cannot be parsed, or another separator.
+            InvalidInputError: if a list cannot be parsed, or if a cell seems to use another
+                separator.
         """
         cell = self.get(column)
         if isinstance(cell, list):
@@ -154,7 +157,7 @@ class TableRow(dict[str, Any]):
             raise self._invalid(
                 column,
                 "labels with ';' between them",
-                "If '|' is between labels, pass separator='|'; if it is part of a label, pass "
+                "If '|' separates labels, pass separator='|'; if it is part of a label, pass "
                 "separator=';'.",
             )
         return tuple(part for part in map(str.strip, text.split(separator or ";")) if part)
@@ -167,10 +170,11 @@ class TableRow(dict[str, Any]):
 
 
 def refuse_repeated(rows: Sequence[TableRow], column: str) -> None:
-    """Refuse rows that share the identifier in a column.
+    """Raise if two rows have the same identifier in a column.
 
     Raises:
-        InvalidInputError: names the identifier and both rows; or if a cell is empty.
+        InvalidInputError: if an identifier is repeated (the message names both rows), or if a cell
+            is empty.
     """
     places: dict[str, str] = {}
     for row in rows:
@@ -198,7 +202,7 @@ def _normalized(cell: object) -> Any:  # noqa: ANN401 - cells have any type
 
 
 def _parsed_list(text: str) -> list[str] | None:
-    """Items of a list as Python or JSON writes it; None if it cannot be parsed."""
+    """Parse a list written as in Python or JSON; return None if it cannot be parsed."""
     if _NUMPY_LIST.search(text):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Tables with named columns, read from CSV, TSV, JSON lines and Parquet."""
+"""Reading of tables with named columns from CSV, TSV, JSON lines and Parquet files."""
 
 import codecs
 import csv
@@ -17,26 +17,29 @@ from audioprobe.normalization import nfc
 
 DELIMITERS = (",", ";", "\t", "|")
 TEXT_SUFFIXES: Mapping[str, str] = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-"""Suffixes of text tables, and the usual delimiter of each."""
+"""Suffixes of text tables, with the usual delimiter of each suffix."""
 
 _SUFFIXES = (*TEXT_SUFFIXES, ".jsonl", ".parquet")
 _SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
-_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # first line that Excel may write
+_SEPARATOR_LINE = re.compile(
+    r"sep=(.)\r?\n", re.IGNORECASE
+)  # optional first line, written by Excel
 
 
 def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[TableRow]:
-    """Read a table.
+    """Read a table, and return its rows.
 
-    CSV may be separated by commas, semicolons, tabs or bars, and be in UTF-8 or UTF-16 with a byte
-    order mark. Blank rows and columns without a name are skipped.
+    CSV files may be separated by commas, semicolons, tabs or vertical bars. They must be in UTF-8,
+    or in UTF-16 with a byte order mark. Blank rows and columns without a name are skipped.
 
     Args:
-        path: ".csv", ".tsv", ".txt", ".jsonl" or ".parquet" (extra `data`).
-        columns: required columns; case, spaces and underscores may differ.
+        path: file ending in ".csv", ".tsv", ".txt", ".jsonl" or ".parquet" (extra `data`).
+        columns: required columns; differences in case, spaces and underscores are ignored.
 
     Raises:
-        InvalidInputError: if the file cannot be read or has another suffix, a column is missing or
-            duplicate, or the number of cells of a row differs from the header; names the row.
+        InvalidInputError: if the file cannot be read or has another suffix, if a column is missing
+            or repeated, or if the number of cells in a row differs from the header. The message
+            names the row.
     """
     file = Path(path)
     suffix = file.suffix.lower()
@@ -55,7 +58,7 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[TableRow]:
     except OSError as error:
         raise InvalidInputError(f"{file}: cannot be read as a table ({error}).") from error
     if not rows:
-        raise InvalidInputError(f"{file}: has no rows.")
+        raise InvalidInputError(f"{file}: expected at least one row below the header.")
     for row in rows:
         _require(row, columns, f"{file}, row 1" if suffix in TEXT_SUFFIXES else row.place)
     return rows
@@ -68,11 +71,11 @@ def read_records(
 
     Args:
         file: path of the table.
-        usual: delimiter to use unless the first lines show another one.
-        columns: columns that the header should have, to detect the delimiter.
+        usual: delimiter to use unless the first lines indicate another delimiter.
+        columns: columns expected in the header, used to detect the delimiter.
 
     Returns:
-        The rows, including the header and blank rows, with stripped cells in Unicode NFC; and the
+        The rows with stripped cells in Unicode NFC, including the header and blank rows; and the
         delimiter.
 
     Raises:
@@ -92,7 +95,7 @@ def read_records(
         if delimiter != "\t":
             raise InvalidInputError(f"{file}, line {reader.line_num}: {error}.") from error
         records = []
-    # Programs that separate by tabs often write quotes as part of the text.
+    # In tables separated by tabs, quotes are often part of the text.
     if delimiter == "\t" and (not records or any("\n" in x for cells in records for x in cells)):
         stream = io.StringIO(text, newline="")
         records = list(csv.reader(stream, delimiter=delimiter, quoting=csv.QUOTE_NONE))
@@ -100,10 +103,11 @@ def read_records(
 
 
 def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> list[TableRow]:
-    """Return the rows below the header of `read_records`.
+    """Convert the cells from `read_records` to rows; the first row is the header.
 
     Raises:
-        InvalidInputError: for two columns of one name, or a row with more or fewer cells.
+        InvalidInputError: if two columns have the same name, or if a row has more or fewer cells
+            than the header.
     """
     header: Sequence[str] = ()
     rows = []
@@ -115,7 +119,7 @@ def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> 
             header = cells
             _refuse_repeated_columns(header, place)
         elif len(cells) < len(header) or any(cells[len(header) :]):
-            advice = " Put quotes around a cell with a comma in it." if delimiter == "," else ""
+            advice = " Put quotes around cells that contain commas." if delimiter == "," else ""
             raise InvalidInputError(
                 f"{place}: expected {len(header)} cells as in the header, separated by "
                 f"{delimiter!r}, got {len(cells)}.{advice}"
@@ -127,12 +131,12 @@ def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> 
 
 
 def plain_name(name: str) -> str:
-    """Return a column name for comparison: without case, spaces, underscores and hyphens."""
+    """Return a column name in lower case and without spaces, underscores and hyphens."""
     return re.sub(r"[\s_-]+", "", name).casefold()
 
 
 def fingerprint(rows: Iterable[str]) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of texts in order."""
+    """Return the first 16 hexadecimal digits of the SHA-256 hash of several texts."""
     content = hashlib.sha256()
     for row in rows:
         content.update(row.encode("utf-8", "surrogatepass") + b"\n")
@@ -140,7 +144,7 @@ def fingerprint(rows: Iterable[str]) -> str:
 
 
 def _decoded(file: Path) -> str:
-    """The text of a file in UTF-8 or, with a byte order mark, UTF-16."""
+    """Return the text of a file in UTF-8, or in UTF-16 with a byte order mark."""
     content = file.read_bytes()
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
@@ -162,7 +166,7 @@ def _decoded(file: Path) -> str:
 
 
 def _detect_delimiter(text: str, usual: str, columns: Sequence[str]) -> str:
-    """The delimiter that gives the header these columns, or else several columns."""
+    """Return the delimiter that yields the expected columns, or else several columns."""
     required = {plain_name(column) for column in columns}
     headers: dict[str, list[str]] = {}
     for delimiter in dict.fromkeys((usual, *DELIMITERS)):
@@ -177,7 +181,7 @@ def _detect_delimiter(text: str, usual: str, columns: Sequence[str]) -> str:
 
 def _json_lines(file: Path) -> list[TableRow]:
     rows = []
-    # Only "\n" ends a line: JSON text may contain other line ends, such as U+2028.
+    # Only a newline ends a line; JSON text may contain other line separators, such as U+2028.
     for number, line in enumerate(_decoded(file).split("\n"), 1):
         if not line.strip():
             continue
@@ -185,16 +189,16 @@ def _json_lines(file: Path) -> list[TableRow]:
         try:
             pairs = json.loads(line, object_pairs_hook=_JsonPairs)
         except ValueError as error:
-            raise InvalidInputError(f"{place}: not JSON ({error}).") from error
+            raise InvalidInputError(f"{place}: cannot be read as JSON ({error}).") from error
         if not isinstance(pairs, _JsonPairs):
-            raise InvalidInputError(f"{place}: expected an object, got {line:.60}.")
+            raise InvalidInputError(f"{place}: expected a JSON object, got {line:.60}.")
         _refuse_repeated_columns([name for name, _ in pairs], place)
         rows.append(TableRow(pairs, place))
     return rows
 
 
 class _JsonPairs(list[tuple[str, Any]]):
-    """The keys and values of a JSON object, including repeated keys."""
+    """Keys and values of a JSON object, including repeated keys."""
 
 
 def _parquet(file: Path) -> list[TableRow]:
@@ -214,7 +218,7 @@ def _refuse_repeated_columns(header: Sequence[str], place: str) -> None:
 
 
 def _require(row: TableRow, columns: Sequence[str], where: str) -> None:
-    """Refuse a row without a required column; rename columns that differ in form only."""
+    """Raise if a required column is missing; rename columns that differ only in spelling."""
     for column in columns:
         if column in row:
             continue

@@ -1,6 +1,7 @@
-"""Format rows of text as terminal tables, HTML, Markdown, LaTeX and CSV.
+"""Tables of text, and their conversion to terminal text, HTML, Markdown, LaTeX and CSV.
 
-Cells may contain text from models and file names: markup and control characters are escaped.
+Markup and control characters are escaped, because cells may contain text from models and file
+names.
 """
 
 import csv
@@ -17,9 +18,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-_MIN_WIDTH = 14  # characters of a column with long cells
-# Cells that a spreadsheet takes for a formula, except names and numbers, which are harmless:
-# nothing is called or fetched without brackets, quotes and most operators.
+_MIN_WIDTH = 14  # minimum width of a column with long cells, in characters
+# A spreadsheet program would run cells that match _FORMULA. Cells that match _HARMLESS are safe: a
+# formula without brackets, quotes and most operators cannot call or fetch anything.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _HARMLESS = re.compile(r"[+-][\w./# -]*")
 _LATEX_SPECIAL = str.maketrans(
@@ -33,12 +34,12 @@ _MARKDOWN_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"})
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of text.
+    """A table whose cells are text.
 
     Attributes:
         header: names of the columns.
-        rows: cells of each row, as many as columns.
-        numeric: positions of the columns that are aligned right.
+        rows: cells of each row; one cell per column.
+        numeric: indices of the columns that are aligned right.
     """
 
     header: tuple[str, ...]
@@ -46,7 +47,7 @@ class Table:
     numeric: tuple[int, ...] = ()
 
     def only(self, names: Sequence[str]) -> "Table":
-        """Return a table with the named columns only, in the order of this table."""
+        """Return a table with only the named columns, in the order of this table."""
         columns = [n for n, name in enumerate(self.header) if name in names]
         return Table(
             tuple(self.header[n] for n in columns),
@@ -55,11 +56,11 @@ class Table:
         )
 
     def to_text(self, width: int = 100, most: int | None = None) -> str:
-        """Return the table for a terminal, with long cells wrapped.
+        """Return the table as text for a terminal; long cells are wrapped.
 
         Args:
             width: characters per line.
-            most: maximal number of rows; a last line counts the others.
+            most: maximum number of rows; a last line states how many rows are omitted.
         """
         table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
         for position, name in enumerate(self.header):
@@ -81,10 +82,10 @@ class Table:
         return "\n".join(lines).strip("\n")
 
     def to_html(self, most: int | None = None) -> str:
-        """Return an HTML table, with markup in cells escaped.
+        """Return the table in HTML; markup in cells is escaped.
 
         Args:
-            most: maximal number of rows; a paragraph below counts the others.
+            most: maximum number of rows; a paragraph below states how many rows are omitted.
         """
         header = "".join(f"<th>{_html(name)}</th>" for name in self.header)
         rows = "\n".join(f"<tr>{self._html_cells(row)}</tr>" for row in self.rows[:most])
@@ -101,14 +102,14 @@ class Table:
         return "".join(f"<td{align}>{_html(cell)}</td>" for align, cell in cells)
 
     def to_markdown(self) -> str:
-        """Return a Markdown table, with markup in cells escaped."""
+        """Return the table in Markdown; markup in cells is escaped."""
         ruler = ["---:" if n in self.numeric else "---" for n in range(len(self.header))]
         lines = [[_markdown(name) for name in self.header], ruler]
         lines += [[_markdown(cell) for cell in row] for row in self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
     def to_latex(self) -> str:
-        """Return a LaTeX tabular (package booktabs), with special characters escaped."""
+        """Return the table in LaTeX (package booktabs); special characters are escaped."""
         align = "".join("r" if n in self.numeric else "l" for n in range(len(self.header)))
         lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.header, *self.rows)]
         lines[1:1] = [r"\midrule"]
@@ -116,12 +117,13 @@ class Table:
         return f"\\begin{{tabular}}{{{align}}}\n{body}\n\\end{{tabular}}\n"
 
     def to_csv(self) -> str:
-        r"""Return CSV (RFC 4180).
+        r"""Return the table as CSV (RFC 4180).
 
-        Cells outside the numeric columns that a spreadsheet could run as a formula get a leading
-        apostrophe, except those that begin with + or - and contain only letters, digits, spaces and
-        "._-/#", so that ids such as "-0DdlOuIFUI_30.wav" can be joined. To restore the exact text,
-        remove one apostrophe from cells that begin with `'+[=+\-@\t\r]`; JSON has the exact text.
+        If a spreadsheet program could run a cell outside the numeric columns as a formula, the cell
+        gets a leading apostrophe. Cells that begin with + or - and contain only letters, digits,
+        spaces and "._-/#" do not get an apostrophe, so that ids such as "-0DdlOuIFUI_30.wav" stay
+        unchanged. To restore the exact text, remove one apostrophe from cells that begin with
+        `'+[=+\-@\t\r]`; JSON has the exact text.
         """
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\r\n")
@@ -133,12 +135,12 @@ class Table:
 
 
 def text_width() -> int:
-    """Return the width of the terminal or the variable COLUMNS, by default 100."""
+    """Return the width of the terminal, or the variable COLUMNS if it is set; by default 100."""
     return shutil.get_terminal_size((100, 24)).columns
 
 
 def printable(text: str) -> str:
-    """Return a text on one line, with control and formatting characters and surrogates escaped."""
+    """Return a text on one line, with control and formatting characters escaped."""
     return "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text)
 
 
@@ -159,5 +161,5 @@ def _inert(cell: str) -> str:
 
 
 def columns(names: Sequence[str], first: int) -> tuple[int, ...]:
-    """Return the positions of consecutive columns from `first` on, for `Table.numeric`."""
+    """Return the indices of consecutive columns from `first` on, for `Table.numeric`."""
     return tuple(range(first, first + len(names)))

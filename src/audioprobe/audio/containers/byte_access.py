@@ -1,4 +1,4 @@
-"""Random access to the bytes of a file, and views of files with another header."""
+"""Random access to the bytes of a file, and views of a file with a different header."""
 
 import io
 from bisect import bisect_right
@@ -12,11 +12,11 @@ _BLOCK = 1 << 16  # bytes
 
 
 class UndecodableError(AudioReadError):
-    """The decoder cannot read a file completely; the message names the cause but not the file."""
+    """The decoder cannot read a file completely; the message states the cause without the path."""
 
 
 class ByteReader:
-    """Cached random access to the bytes of a file; fastest for offsets near the previous one.
+    """Random access to the bytes of a file, cached for successive offsets that are close.
 
     Args:
         stream: file opened for reading.
@@ -31,7 +31,7 @@ class ByteReader:
         self._block = 4096  # enough for most headers; later blocks are longer
 
     def at(self, offset: int, n: int) -> bytes:
-        """Return up to `n` bytes from `offset` on, fewer at the end of the file."""
+        """Return up to `n` bytes that start at `offset`; fewer at the end of the file."""
         if offset >= self.size:
             return b""
         begin = offset - self._first
@@ -43,7 +43,7 @@ class ByteReader:
         return self._bytes[begin : begin + n]
 
     def find(self, pattern: bytes, begin: int, end: int | None = None) -> int:
-        """Return the offset of the first occurrence from `begin` to before `end`, or -1."""
+        """Return the offset of a pattern in the range [begin, end), or -1 if it is not found."""
         end = self.size if end is None else end
         while begin < end:
             block = self.at(begin, min(_BLOCK, end - begin))
@@ -54,7 +54,7 @@ class ByteReader:
 
 
 class _PatchedFile(io.RawIOBase):
-    """A file that consists of a new header and ranges of bytes of another file."""
+    """A virtual file that consists of a new header and byte ranges of another file."""
 
     def __init__(self, stream: BinaryIO, head: bytes, ranges: Sequence[tuple[int, int]]) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class _PatchedFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: object) -> int:
-        """Read at most to the end of the current part."""
+        """Read bytes up to the end of the current part, at most."""
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         if self._position >= self._starts[-1]:
             return 0
@@ -91,18 +91,18 @@ class _PatchedFile(io.RawIOBase):
 def with_header(
     stream: BinaryIO, head: bytes, ranges: Sequence[tuple[int, int]]
 ) -> io.BufferedReader:
-    """Return a view of a file with another header.
+    """Return a view of a file with a different header.
 
     Args:
         stream: file opened for reading.
-        head: the new header.
+        head: new header.
         ranges: (offset, length) of the parts of the file that follow the header, in order.
     """
     return io.BufferedReader(_PatchedFile(stream, head, ranges), _BLOCK)
 
 
 def after_id3(reader: ByteReader, offset: int = 0) -> int:
-    """Return the offset after any ID3v2 tags (titles, cover art) that begin at `offset`."""
+    """Return the offset after all ID3v2 tags (titles, cover art) that begin at `offset`."""
     while (head := reader.at(offset, 10))[:3] == b"ID3" and len(head) == 10:
         if head[3] > 4 or max(head[6:]) >= 0x80:  # invalid version or size: not a tag
             break

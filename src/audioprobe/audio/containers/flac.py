@@ -1,4 +1,4 @@
-"""Determine the length of a FLAC file from its last frame; headers may declare less, or nothing."""
+"""Length of FLAC files, computed from the last frame, because headers may be wrong."""
 
 import io
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from audioprobe.errors import IncompleteAudioError
 _MAGIC = b"fLaC"
 _STREAM_STARTS = (_MAGIC + b"\x00\x00\x00\x22", _MAGIC + b"\x80\x00\x00\x22")
 _TAIL = 1 << 20  # bytes at the end that contain the last frame
-_READ_AHEAD = 1 << 16  # maximal distance in bytes between what is read and what is decoded
+_READ_AHEAD = 1 << 16  # maximum distance in bytes between read and decoded data
 _MAX_CANDIDATES = 4  # positions in a tail that look like a frame header
 _JOINED = "contains several FLAC streams one after the other; only the first would be decoded"
 
@@ -30,12 +30,12 @@ class _FlacFrame(NamedTuple):
 
 
 def complete_stream(stream: BinaryIO, size: int, *, accept: bool = False) -> BinaryIO:
-    """Return the file, or a view of it whose header declares the actual number of samples.
+    """Return a FLAC file, or a view whose header declares the actual number of samples.
 
     Args:
         stream: file opened for reading.
         size: length of the file in bytes.
-        accept: accept a truncated stream, up to its last complete frame.
+        accept: whether to accept a truncated stream, and to read it up to its last complete frame.
 
     Raises:
         IncompleteAudioError: if the header declares no length and the last frame is incomplete.
@@ -59,13 +59,13 @@ def complete_stream(stream: BinaryIO, size: int, *, accept: bool = False) -> Bin
     last = next(complete, None)
     total = last.end if last else 0
     if total < declared and not accept:
-        return stream  # truncated, which decoding will show
+        return stream  # truncated; the decoder will report an error
     if any(reader.find(mark, start + 4) >= 0 for mark in _STREAM_STARTS):
         raise UndecodableError(_JOINED)
     if last is None and not accept:
         raise IncompleteAudioError("truncated: the last FLAC frame is incomplete")
     if last is None and candidates:
-        total = candidates[0].start  # of the incomplete frame
+        total = candidates[0].start  # start of the incomplete frame
     if total in (0, declared):
         return stream
     head[21:26] = ((head[21] & 0xF0) << 32 | total).to_bytes(5, "big")
@@ -74,10 +74,10 @@ def complete_stream(stream: BinaryIO, size: int, *, accept: bool = False) -> Bin
 
 
 def check_single_stream(stream: BinaryIO) -> None:
-    """Check that no other stream follows the decoded one.
+    """Raise if another FLAC stream follows the decoded stream.
 
     Args:
-        stream: at the position after the last decoded sample.
+        stream: stream positioned after the last decoded sample.
 
     Raises:
         UndecodableError: if another stream follows.
@@ -90,7 +90,7 @@ def check_single_stream(stream: BinaryIO) -> None:
 
 
 def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, _FlacFrame]]:
-    """Yield positions in a tail that look like frame headers, the last one first."""
+    """Yield the positions in a tail that may be frame headers, starting at the end."""
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
         frame = _frame(tail[at : at + 16], block_size)
@@ -99,7 +99,7 @@ def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, _FlacFrame]]:
 
 
 def _frame(head: bytes, block_size: int) -> _FlacFrame | None:
-    """Decode a frame header; None if it is not one."""
+    """Decode a frame header; return None if it is not a frame header."""
     if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[2] >> 4 == 0 or head[2] & 15 == 15:
         return None
     n_ones = 8 - (head[4] ^ 0xFF).bit_length()  # leading ones of the coded number, as in UTF-8
@@ -123,7 +123,7 @@ def _frame(head: bytes, block_size: int) -> _FlacFrame | None:
 
 
 def _crc(content: bytes, polynomial: int, width: int) -> int:
-    """Return a checksum, most significant bit first; 0 if the content ends with its checksum."""
+    """Compute a checksum, most significant bit first; 0 if the content ends with its checksum."""
     table = _crc_table(polynomial, width)
     mask, shift = (1 << width) - 1, width - 8
     crc = 0

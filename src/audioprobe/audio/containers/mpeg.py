@@ -1,7 +1,7 @@
-"""Determine the length of an MPEG audio file (MP3) by counting its frames.
+"""Length of MPEG audio files (MP3), computed by counting the frames.
 
-Without an encoder's header (Xing, Info), decoders estimate the length from the first frame and stop
-there: with a variable bitrate, or joined files, most of the audio would be left out.
+If there is no encoder header (Xing, Info), decoders estimate the length from the first frame, and
+stop there. In files with variable bitrate and in joined files, most of the audio would be ignored.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from audioprobe.audio.containers.byte_access import (
 )
 from audioprobe.errors import IncompleteAudioError
 
-_KBIT_PER_S = {  # by (is MPEG 1, layer); the index in a frame header counts from 1
+_KBIT_PER_S = {  # keys: (is MPEG 1, layer); indices in frame headers start at 1
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -24,13 +24,13 @@ _KBIT_PER_S = {  # by (is MPEG 1, layer); the index in a frame header counts fro
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-_SAMPLE_RATES = {  # by version: MPEG 1, 2, 2.5
+_SAMPLE_RATES = {  # keys: MPEG version 1, 2, 2.5
     3: (44_100, 48_000, 32_000),
     2: (22_050, 24_000, 16_000),
     0: (11_025, 12_000, 8_000),
 }
-_MAX_JUNK = 4096  # bytes between frames, as in joined files; more means that frames are missing
-_HEAD = 48  # bytes of a frame with its header and the name of an encoder's header
+_MAX_JUNK = 4096  # bytes between frames, as in joined files; more: frames are missing
+_HEAD = 48  # bytes of a frame with its header and the name of an encoder header
 _INFO_NAMES = (b"Xing", b"Info")
 
 
@@ -49,12 +49,12 @@ class _MpegFrame(NamedTuple):
 
 @dataclass(slots=True)
 class _Scan:
-    """The complete frames of a file, without encoders' headers.
+    """Complete frames of a file, excluding encoder headers.
 
     Attributes:
         n_frames: number of frames.
-        first: header of the first frame.
-        frame: the first frame.
+        first: header of the first frame as bytes.
+        frame: decoded header of the first frame.
         ranges: (offset, length) of the frames in the file; adjacent frames are merged.
     """
 
@@ -74,20 +74,21 @@ class _Scan:
 def complete_frames(
     stream: BinaryIO, size: int, n_decoded: int, *, accept: bool = False
 ) -> BinaryIO | int:
-    """Return a view of the file with a header that declares its length, or the length.
+    """Return a view of an MP3 with a header that declares its length, or the length.
 
     Args:
         stream: file opened for reading.
         size: length of the file in bytes.
         n_decoded: samples per channel that the decoder expects.
-        accept: accept a truncated file.
+        accept: whether to accept a truncated file.
 
     Returns:
-        A view to decode instead, or the number of samples per channel if none is needed.
+        A view to decode instead of the file; or, if no view is needed, the number of samples per
+        channel.
 
     Raises:
         IncompleteAudioError: if frames are missing.
-        UndecodableError: if a decoder could not read all frames.
+        UndecodableError: if a decoder cannot read all frames.
     """
     reader = ByteReader(stream, size)
     declared = _declared(reader)
@@ -113,11 +114,11 @@ def complete_frames(
 
 
 def without_junk(stream: BinaryIO, size: int) -> BinaryIO | None:
-    """Return a view of an MP3 without the junk at its beginning; None if it is not an MP3.
+    """Return a view of an MP3 that starts at its first frame; None if the file is not an MP3.
 
     Raises:
-        IncompleteAudioError: as `complete_frames`.
-        UndecodableError: as `complete_frames`.
+        IncompleteAudioError: under the same conditions as in `complete_frames`.
+        UndecodableError: under the same conditions as in `complete_frames`.
     """
     reader = ByteReader(stream, size)
     begin = after_id3(reader)
@@ -156,14 +157,14 @@ def _frame_at(reader: ByteReader, offset: int) -> tuple[bytes, _MpegFrame | None
 
 
 def _is_info(head: bytes, frame: _MpegFrame) -> bool:
-    """Return whether a frame has no audio but an encoder's header."""
+    """Return whether a frame contains an encoder header instead of audio."""
     at = 4 + frame.side
     has_name = head[at : at + 4] in _INFO_NAMES or head[36:40] == b"VBRI"
     return frame.layer == 3 and has_name
 
 
 def _declared(reader: ByteReader) -> tuple[int, int] | None:
-    """Return the number of frames and the offset of their end by the encoder's header."""
+    """Return the number of frames and the offset of their end, as the encoder header declares."""
     begin = after_id3(reader)
     head, frame = _frame_at(reader, begin)
     if frame is None or not _is_info(head, frame):
@@ -176,7 +177,7 @@ def _declared(reader: ByteReader) -> tuple[int, int] | None:
 
 
 def _after_tags(reader: ByteReader, offset: int) -> int:
-    """Return the offset after any tags that begin at `offset`."""
+    """Return the offset after all tags that begin at `offset`."""
     while 0 <= offset < reader.size:
         head = reader.at(offset, 32)
         end = offset
@@ -196,7 +197,7 @@ def _after_tags(reader: ByteReader, offset: int) -> int:
 
 
 def _scan(reader: ByteReader, *, accept: bool) -> _Scan:
-    """Go from frame to frame, skipping tags and a little junk."""
+    """Read all frame headers of a file; skip tags and short sequences of other bytes."""
     scan = _Scan()
     offset = after_id3(reader)
     while offset < reader.size:
@@ -219,7 +220,7 @@ def _scan(reader: ByteReader, *, accept: bool) -> _Scan:
 
 
 def _next_frame(reader: ByteReader, begin: int, scan: _Scan, *, accept: bool = False) -> int:
-    """Return the offset of the frame after tags or junk; the file's size if there is none."""
+    """Return the offset of the next frame, or the size of the file if no frame follows."""
     offset = _after_tags(reader, begin)
     if offset > begin:
         return offset
@@ -245,14 +246,14 @@ def _next_frame(reader: ByteReader, begin: int, scan: _Scan, *, accept: bool = F
 
 
 def _confirmed_frame(reader: ByteReader, offset: int) -> _MpegFrame | None:
-    """Return the frame at an offset if another one of its kind follows it."""
+    """Return the frame at an offset if a frame of the same kind follows it; otherwise None."""
     frame = _frame_at(reader, offset)[1]
     following = None if frame is None else _frame_at(reader, offset + frame.length)[1]
     return frame if frame and following and following.kind == frame.kind else None
 
 
 def _info_frame(scan: _Scan) -> bytes:
-    """Return a frame with an encoder's header that declares the number of frames."""
+    """Return a frame with an encoder header that declares the number of frames."""
     version, second, third, fourth = scan.first
     header = bytes((version, second | 1, 14 << 4 | third & 0x0C, fourth))
     frame = _frame(int.from_bytes(header, "big") & 0xFFFEFEC0)

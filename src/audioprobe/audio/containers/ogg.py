@@ -1,4 +1,4 @@
-"""Check that an OGG file (Vorbis, Opus) is one complete stream."""
+"""Check that an OGG file (Vorbis or Opus) contains one complete stream."""
 
 from typing import BinaryIO
 
@@ -10,12 +10,12 @@ _FIRST, _LAST = 2, 4  # flags of the first and the last page of a stream
 
 
 def check_pages(stream: BinaryIO, size: int, *, accept: bool = False) -> None:
-    """Check all pages of a file; decoders determine its length from the last page alone.
+    """Check all pages of a file, because decoders read its length only from the last page.
 
     Args:
         stream: file opened for reading.
         size: length of the file in bytes.
-        accept: accept a truncated stream.
+        accept: whether to accept a truncated stream.
 
     Raises:
         IncompleteAudioError: if the last page is truncated or not marked as the last.
@@ -23,11 +23,11 @@ def check_pages(stream: BinaryIO, size: int, *, accept: bool = False) -> None:
     """
     reader = ByteReader(stream, size)
     unfinished: set[bytes] = set()
-    has_audio_pages = False  # after the pages that begin the streams
+    has_audio_pages = False  # whether a page after the first pages of streams was found
     offset = 0
     while offset < size:
         page = reader.at(offset, _HEAD + 255)
-        if page[:4] != b"OggS":  # junk, which decoders skip
+        if page[:4] != b"OggS":  # bytes that are not a page, which decoders skip
             offset = reader.find(b"OggS", offset)
             if offset < 0:
                 break

@@ -1,4 +1,4 @@
-"""Check that WAV, AIFF, W64, CAF, AU, SVX and NIST files hold the samples their header declares."""
+"""Check that WAV, AIFF, W64, CAF, AU, SVX and NIST files contain all declared samples."""
 
 from typing import BinaryIO
 
@@ -11,16 +11,16 @@ from audioprobe.audio.containers.pcm_header import (
 )
 from audioprobe.errors import IncompleteAudioError
 
-_RECORDER_OFFSETS = (1, 8, 36, 44)  # bytes by which the sizes of some recorders are wrong
+_RECORDER_OFFSETS = (1, 8, 36, 44)  # size errors in bytes that some recorders make
 
 
 def complete_samples(stream: BinaryIO, size: int, *, accept: bool = False) -> BinaryIO:
-    """Return the file, or a view of it with a header from which a decoder reads all samples.
+    """Return a file, or a view with a header from which a decoder reads all samples.
 
     Args:
         stream: file opened for reading.
         size: length of the file in bytes.
-        accept: read the samples that are present, also if the header is wrong.
+        accept: whether to accept a wrong header, and to read the samples that exist.
 
     Raises:
         IncompleteAudioError: if the header declares more or fewer samples than are present.
@@ -68,13 +68,13 @@ def _sample_bytes(reader: ByteReader, header: SampleHeader, *, accept: bool) -> 
 
 
 def _is_metadata(reader: ByteReader, header: SampleHeader, offset: int) -> bool:
-    """Return whether everything from an offset on is chunks, or too short to be one."""
+    """Return whether the bytes from an offset on are chunks, or too short to be a chunk."""
     chunks, rest = header.chunks, reader.size - offset
     if not rest or (not header.declared and rest < chunks.head):
         return True
     if not header.followed:
         return False
-    if rest < chunks.head:  # padding, or junk if the file should end before it
+    if rest < chunks.head:  # padding, or other bytes if the file should end before
         return header.end is None or header.end <= offset + chunks.align - 1
     offset += -offset % chunks.align
     while reader.size - offset >= chunks.head:
@@ -90,7 +90,7 @@ def _is_metadata(reader: ByteReader, header: SampleHeader, offset: int) -> bool:
 
 
 def _is_recorder_offset(reader: ByteReader, header: SampleHeader, excess: int) -> bool:
-    """Return whether a size is wrong by a header, in a file whose total size is correct."""
+    """Return whether the sample size is wrong by a header length, but the file size is correct."""
     header_sizes = (header.begin, header.begin - 8)
     if header.end == reader.size:
         return abs(excess) in (*_RECORDER_OFFSETS, *header_sizes)
@@ -98,7 +98,7 @@ def _is_recorder_offset(reader: ByteReader, header: SampleHeader, excess: int) -
 
 
 def _riff_head(reader: ByteReader, header: SampleHeader, n_bytes: int) -> bytes:
-    """Return a header with correct sizes, as RF64 if they need more than 32 bits."""
+    """Return a header with correct sizes, in RF64 format if sizes need more than 32 bits."""
     chunks = header.chunks
     before = reader.at(12, header.begin - 20)
     if header.ds64:

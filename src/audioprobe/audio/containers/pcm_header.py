@@ -1,4 +1,4 @@
-"""Parse the headers of WAV, AIFF, W64, CAF, AU, SVX and NIST files."""
+"""Parsing of the headers of WAV, AIFF, W64, CAF, AU, SVX and NIST files."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,24 +14,24 @@ RIFF_ORDERS: dict[bytes, _Order] = {
     b"RIFX": "big",
 }
 _PLACEHOLDERS = (0x7F00_0000, 0x7FFF_F000, 0x8000_0000, 0xFFFF_F000, 2**32, 2**63, 2**64)
-"""Sizes that programs write while the length is unknown, plus or minus the size of a header."""
+"""Placeholders that programs write while the size is unknown, plus or minus a header length."""
 _HEADER_SLACK = 128  # bytes
 _GUID_DATA = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 _GUID_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
-_MAX_DIGITS = 16  # of a number in a text header
+_MAX_DIGITS = 16  # digits of a number in a text header
 _UNCOMPRESSED = (b"NONE", b"sowt", b"twos", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64")
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkFormat:
-    """How a container writes chunks: a name, a size, and the content.
+    """Format of the chunks of a container; a chunk consists of a name, a size and content.
 
     Attributes:
-        order: byte order of a size.
-        name: bytes of a name.
-        width: bytes of a size.
-        counted: bytes of name and size that the size includes.
-        align: chunks begin at multiples of this number of bytes.
+        order: byte order of the size.
+        name: number of bytes of the name.
+        width: number of bytes of the size.
+        counted: number of bytes of name and size that the size includes.
+        align: number of bytes; chunks begin at multiples of it.
     """
 
     order: _Order
@@ -42,7 +42,7 @@ class ChunkFormat:
 
     @property
     def head(self) -> int:
-        """Bytes before the content."""
+        """Number of bytes before the content."""
         return self.name + self.width
 
     def length(self, reader: ByteReader, offset: int) -> int:
@@ -51,7 +51,7 @@ class ChunkFormat:
         return int.from_bytes(size, self.order) - self.counted
 
     def after(self, reader: ByteReader, offset: int, length: int) -> int:
-        """Return the offset after a chunk and its padding, which some programs leave out."""
+        """Return the offset after a chunk and its padding, which some programs omit."""
         end = offset + self.head + length
         padding = -end % self.align if self.align > 2 else length % 2
         missing = padding == 1 and reader.at(end, 1) not in (b"\0", b"")
@@ -60,15 +60,15 @@ class ChunkFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleHeader:
-    """What a header declares about the samples of a file.
+    """Information about the samples of a file, as declared in its header.
 
     Attributes:
         begin: offset of the first sample.
-        declared: bytes of samples; None if the header leaves it open.
-        size_field: offset of the size to correct; None if there is none.
-        chunks: format of sizes, and of chunks after the samples.
-        bias: bytes that the size counts in addition to the samples.
-        end: offset of the end of the file by the header; None if it is not declared.
+        declared: number of bytes of samples; None if the header does not declare it.
+        size_field: offset of the size field to correct; None if there is no size field.
+        chunks: format of the size field, and of chunks after the samples.
+        bias: number of bytes that the size includes in addition to the samples.
+        end: declared offset of the end of the file; None if the header does not declare it.
         ds64: offset of the chunk with the sizes of an RF64 file; 0 in other files.
         followed: whether chunks may follow the samples.
     """
@@ -84,7 +84,7 @@ class SampleHeader:
 
 
 def read_header(reader: ByteReader) -> SampleHeader | None:
-    """Return the header; None for other containers and files without samples."""
+    """Return the header of a file; None for other formats and for files that have no samples."""
     start = reader.at(0, 16)
     if start[:4] in RIFF_ORDERS and start[8:12] == b"WAVE":
         return _riff(reader, RIFF_ORDERS[start[:4]])
@@ -97,12 +97,12 @@ def read_header(reader: ByteReader) -> SampleHeader | None:
 
 
 def is_chunk_name(name: bytes) -> bool:
-    """Return whether four bytes can be the name of a chunk, which is printable."""
+    """Return whether four bytes can be the name of a chunk (printable characters)."""
     return len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name)
 
 
 def _known(size: int) -> int | None:
-    """Return a size, or None for a placeholder."""
+    """Return a size, or None if the size is a placeholder."""
     unknown = any(abs(size - value) <= _HEADER_SLACK for value in _PLACEHOLDERS)
     return None if unknown else size
 
@@ -133,10 +133,10 @@ def _riff(reader: ByteReader, order: _Order) -> SampleHeader | None:
 
 
 def _form(reader: ByteReader) -> SampleHeader | None:
-    """AIFF and AIFC (samples in SSND, their number in COMM) and SVX (samples in BODY)."""
+    """Return the header of AIFF and AIFC (samples in SSND, number in COMM) or SVX (in BODY)."""
     chunks = ChunkFormat("big")
     end = int.from_bytes(reader.at(4, 4), "big") + 8
-    counted: int | None = None  # bytes of samples by the number in COMM
+    counted: int | None = None  # bytes of samples, computed from the number in COMM
     declared: int | None = None
     begin = size_field = bias = 0
     at = 12
@@ -162,7 +162,7 @@ def _form(reader: ByteReader) -> SampleHeader | None:
 
 
 def _comm_bytes(comm: bytes) -> int | None:
-    """Return the bytes of samples by their number; None if unknown or compressed."""
+    """Return the number of bytes of samples; None if unknown or compressed."""
     if len(comm) < 18 or (len(comm) == 22 and comm[18:] not in _UNCOMPRESSED):
         return None
     frames = _known(int.from_bytes(comm[2:6], "big"))
@@ -216,7 +216,7 @@ def _au(reader: ByteReader) -> SampleHeader:
 
 
 def _nist(reader: ByteReader) -> SampleHeader | None:
-    """NIST SPHERE: a text header, with the number of samples if they are uncompressed."""
+    """Return the header of NIST SPHERE, which is text; it declares the number of samples."""
     begin = reader.at(8, 8).strip()
     text = reader.at(0, int(begin) if begin.isdigit() else 1024)
     fields = {words[0]: words[2] for line in text.split(b"\n") if len(words := line.split()) == 3}

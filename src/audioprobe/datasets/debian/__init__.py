@@ -1,4 +1,4 @@
-"""Labelled recordings in Debian packages: tables of their labels, download, and data set."""
+"""Data set of labelled recordings that are downloaded as Debian packages."""
 
 from audioprobe.datasets.debian.dataset import DebianSounds
 from audioprobe.datasets.debian.fetch import FetchResult, fetch_packages, fetch_report

@@ -1,4 +1,4 @@
-"""The fetched recordings of Debian packages as a data set."""
+"""Data set of the recordings in fetched Debian packages."""
 
 import hashlib
 from collections.abc import Iterable
@@ -21,20 +21,20 @@ from audioprobe.types import Clip, ComponentInfo
 class DebianSounds:
     """Real recordings of everyday sources, from packages fetched by `audioprobe fetch-sounds`.
 
-    The group of a clip is its package, and each package is in one split. Files that are missing, or
-    differ from those that were labelled, are in `missing` and not among the clips.
+    The group of a clip is its package, and each package belongs to one split. Files that do not
+    exist, or that differ from the labelled version, are listed in `missing` instead of the clips.
 
     Args:
-        folder: folder of the fetched packages; None is the user's cache directory.
+        folder: folder of the fetched packages; None means a folder in the user's cache directory.
         packages: names of packages to use; None uses all.
-        doubtful: use recordings with a doubtful label, too.
+        doubtful: whether to include recordings with a doubtful label.
 
     Raises:
-        InvalidInputError: for unknown packages, or if none of the selected ones is in the folder.
+        InvalidInputError: for unknown packages, or if no selected package is in the folder.
     """
 
     splits = SPLITS
-    """Train, validation and test; no package is in two of them."""
+    """Names of the splits: train, validation and test. Each package belongs to one split."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class DebianSounds:
 
     @cached_property
     def recordings(self) -> tuple[DebianRecording, ...]:
-        """The selected rows of the table, including those of missing files."""
+        """Selected rows of the table, including rows whose file is missing."""
         return tuple(
             recording
             for recording in recordings()
@@ -77,12 +77,12 @@ class DebianSounds:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of all selected concepts, sorted."""
+        """Names of the concepts of all selected recordings, sorted."""
         return tuple(sorted({label for recording in self.recordings for label in recording.labels}))
 
     @cached_property
     def missing(self) -> dict[str, str]:
-        """Why selected recordings are not clips, by id."""
+        """Reason why a selected recording is not available as a clip, by recording id."""
         causes = {recording.id: self._cause(recording) for recording in self.recordings}
         return {name: cause for name, cause in causes.items() if cause}
 
@@ -99,7 +99,7 @@ class DebianSounds:
         """
         if split not in SPLITS:
             raise InvalidInputError(
-                f"The recordings have the splits {', '.join(SPLITS)}, got {split!r}."
+                f"Expected one of the splits {', '.join(SPLITS)}, got {split!r}."
             )
         return tuple(
             Clip(
@@ -119,7 +119,7 @@ class DebianSounds:
         return self.folder / package.name / package.folder / recording.file
 
     def _cause(self, recording: DebianRecording) -> str:
-        """Why a recording is not a clip; "" if it is one."""
+        """Return why a recording is not available as a clip; "" if it is available."""
         if not (self.folder / recording.package).is_dir():
             return "its package was not fetched"
         expected = recording.sha256

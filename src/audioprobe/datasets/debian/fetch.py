@@ -1,8 +1,9 @@
-"""Download of Debian packages without root: nothing is installed, labelled recordings are kept.
+"""Download of Debian packages without root permissions and without installing them.
 
 `apt-get download` takes a package from the Debian mirror of the system and compares its SHA-256
-with the signed package index; `dpkg-deb` unpacks it. The kept files are moved to their place in one
-step, so that a package is either complete or absent.
+with the signed package index; `dpkg-deb` unpacks it. Only labelled recordings are
+kept. They are moved to the target folder in one step, so that a package is either complete or
+absent.
 """
 
 import os
@@ -35,7 +36,8 @@ class FetchResult:
 
     Attributes:
         package: name of the package.
-        state: "fetched" now, "present" before, or "unknown" to the package index.
+        state: "fetched" by this call, "present" before the call, or "unknown" if the package index
+            does not contain the package.
     """
 
     package: str
@@ -48,12 +50,12 @@ def fetch_packages(
     *,
     progress: ProgressCallback = ignore_progress,
 ) -> tuple[FetchResult, ...]:
-    """Fetch packages into a folder, one after the other, without those that are present.
+    """Fetch packages into a folder, one after the other; skip packages that are present.
 
     Args:
-        folder: created if necessary; each package gets a subfolder of its name.
-        packages: names of packages; None fetches all of the table.
-        progress: called as bytes arrive; the unit is bytes.
+        folder: target folder, created if necessary; each package gets a subfolder with its name.
+        packages: names of packages; None fetches all packages in the table.
+        progress: called during the download with the number of bytes.
 
     Returns:
         The result for each package, in the order of the table.
@@ -62,7 +64,7 @@ def fetch_packages(
         InvalidInputError: for an unknown name, or a folder that is not writable or in use by
             another process.
         MissingDependencyError: if apt-get or dpkg-deb is not installed.
-        RemoteError: if a package could not be fetched; packages before it are kept.
+        RemoteError: if a package could not be fetched. Packages fetched before are kept.
         OSError: if the disk is full.
     """
     selected = select_packages(packages)
@@ -71,7 +73,7 @@ def fetch_packages(
     folder = Path(folder).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        refusal = InvalidInputError(f"{folder}: another process is fetching into this folder.")
+        refusal = InvalidInputError(f"{folder}: another process is using this folder. Wait.")
         with exclusive_lock(folder / ".lock", refusal):
             return _fetch_all(selected, folder, progress)
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
@@ -89,7 +91,7 @@ def fetch_report(folder: Path, results: Sequence[FetchResult]) -> tuple[str, boo
     complete = len(available) == len(results)
     if not complete:
         lines.append(
-            "unknown: not in this system's package index. Try `apt-get update`, Debian 12."
+            "unknown: not in this system's package index. Run `apt-get update`; use Debian 12."
         )
     if available:
         sounds = DebianSounds(folder, packages=available, doubtful=True)
@@ -128,7 +130,7 @@ def _fetch_one(
     target = folder / package.name
     if target.is_dir():
         return "present"
-    # After an interruption dpkg-deb may still write: the next fetch removes what is left.
+    # After an interruption, dpkg-deb may still write files; the next fetch removes them.
     with tempfile.TemporaryDirectory(
         prefix=_PARTIAL, dir=folder, ignore_cleanup_errors=True
     ) as work:
@@ -145,12 +147,12 @@ def _fetch_one(
 def _download(
     package: DebianPackage, work: Path, report_bytes: Callable[[int], None]
 ) -> Path | None:
-    """Download a package; returns None if the package index does not have it."""
+    """Download a package and return its path, or None if the package index does not have it."""
     command = [_tool("apt-get"), "download", "--quiet", "--option=Acquire::Retries=2", package.name]
     log = work / "apt.log"
     with (
         log.open("wb") as stream,
-        subprocess.Popen(  # noqa: S603 - the names are those of the table
+        subprocess.Popen(  # noqa: S603 - the names come from the table
             command, cwd=work, stdout=stream, stderr=stream, env=_environment()
         ) as process,
     ):
@@ -173,8 +175,8 @@ def _download(
     _refuse_full_disk(message)
     raise RemoteError(
         f"{package.name}: apt-get could not fetch it: {_last_line(message)} Complete packages are "
-        "kept: run the same command again to continue. `apt-get update` renews an old package "
-        "index.",
+        "kept: run the same command again to continue. If the package "
+        "index is old, run `apt-get update` first.",
         retryable=True,
     )
 
@@ -192,20 +194,20 @@ def _unpack(archive: Path, target: Path) -> None:
 
 
 def _copy_labelled(package: DebianPackage, unpacked: Path, target: Path) -> None:
-    """Copy the labelled recordings and the copyright file, without pictures and music."""
+    """Copy only the labelled recordings and the copyright file of a package."""
     files = [f"{package.folder}/{r.file}" for r in recordings() if r.package == package.name]
     target.mkdir()
     _extract_resources(files, unpacked)
     for file in (f"usr/share/doc/{package.name}/copyright", *files):
         source = unpacked / file
-        # A link that leads out of the package would copy a file of this machine.
+        # A link to a path outside the package would copy a file of this computer.
         if source.is_file() and source.resolve().is_relative_to(unpacked.resolve()):
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target / file)
 
 
 def _extract_resources(files: Sequence[str], unpacked: Path) -> None:
-    """Replace each resource file by a folder with its labelled files."""
+    """Replace each Qt resource file by a folder that contains its labelled files."""
     members: dict[str, set[str]] = {}
     for file in files:
         archive, mark, member = file.partition(f"{SUFFIX}/")
@@ -214,11 +216,11 @@ def _extract_resources(files: Sequence[str], unpacked: Path) -> None:
     for archive, names in members.items():
         path = unpacked / archive
         if not path.is_file():
-            continue  # its recordings are then listed as missing
+            continue  # the data set then lists its recordings as missing
         try:
             contents = {n: data for n, data in resource_files(path.read_bytes()) if n in names}
         except ValueError as error:
-            raise RemoteError(f"{archive}: not a readable resource file ({error}).") from error
+            raise RemoteError(f"{archive}: cannot be read as a resource file ({error}).") from error
         path.unlink()
         for name, data in contents.items():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -236,17 +238,17 @@ def _tool(name: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """English messages, which distinguish an unknown package from an unreachable mirror."""
+    """Return an environment with English messages, which `_download` searches for known errors."""
     return os.environ | {"LC_ALL": "C"}
 
 
 def _refuse_full_disk(message: str) -> None:
     if _DISK_FULL in message:
-        raise OSError(f"{_DISK_FULL}. Complete packages are kept: free space, and run it again.")
+        raise OSError(f"{_DISK_FULL}. Complete packages are kept. Free space and run again.")
 
 
 def _last_line(message: str) -> str:
-    """The last message of apt-get or dpkg-deb, errors before warnings."""
+    """Return the last error of apt-get or dpkg-deb, or the last line if there is no error."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E:", "dpkg-deb: error"))]
     return f"{(errors or lines or ['no message'])[-1].rstrip('.')}."

@@ -1,7 +1,6 @@
 """Reading of compiled Qt resource files (.rcc), in which GCompris stores its sounds.
 
-The layout is that of Qt's `rcc` and `QResource`: a header, a tree of nodes, names in UTF-16, and
-data; all numbers are big-endian.
+Qt's `rcc` writes a header, a tree of nodes, names in UTF-16, and data. All numbers are big-endian.
 """
 
 import struct
@@ -12,28 +11,28 @@ SUFFIX = ".rcc"
 
 _MAGIC = b"qres"
 _HEADER = struct.Struct(">4s4I")  # magic, version, offsets of tree, data and names
-_NODE = struct.Struct(">IHII")  # name, flags; children and the first one, or locale and data
-_TIMESTAMP = 8  # bytes after each node, from version 2 on
+_NODE = struct.Struct(">IHII")  # name, flags; then child count and first child, or locale and data
+_TIMESTAMP = 8  # bytes after each node; since version 2
 _ZLIB, _FOLDER, _ZSTD = 1, 2, 4  # flags of a node
 
 
 def resource_files(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of the files in a resource file, without zstd-compressed ones.
+    """Yield path and content of each file in a resource file; skip zstd-compressed files.
 
     Raises:
-        ValueError: if it is damaged or not a resource file.
+        ValueError: if the content is damaged or not a resource file.
     """
     try:
         magic, version, tree, data, names = _HEADER.unpack_from(content)
         if magic != _MAGIC:
-            raise ValueError(f"begins with {magic!r}, a Qt resource file with {_MAGIC!r}")
+            raise ValueError(f"expected {_MAGIC!r} at the beginning, got {magic!r}")
         size = _NODE.size + (_TIMESTAMP if version >= 2 else 0)
         queue = [("", 0)]
         for parent, index in queue:  # the loop appends children
             name, flags, first, second = _NODE.unpack_from(content, tree + index * size)
             path = f"{parent}/{_name(content, names + name)}" if index else ""
             if flags & _FOLDER:
-                if second <= index:  # children follow their parent; otherwise this would loop
+                if second <= index:  # a child before its parent would cause an endless loop
                     raise ValueError("damaged: a folder that contains itself")
                 queue += [(path, child) for child in range(second, second + first)]
             elif not flags & _ZSTD:

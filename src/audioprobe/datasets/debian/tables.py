@@ -1,4 +1,4 @@
-"""The shipped tables of Debian packages and their labelled recordings.
+"""Tables of Debian packages and of the labelled recordings in them.
 
 `README.md` in this folder describes the columns and how the recordings were labelled.
 """
@@ -31,8 +31,8 @@ class DebianPackage:
         size: bytes to download.
         folder: folder of the recordings in the package.
         licence: licence of the recordings.
-        split: one of `SPLITS`; a package is never divided.
-        reason: why it is in that split.
+        split: one of `SPLITS`; all recordings of a package are in the same split.
+        reason: why the package is in this split.
     """
 
     name: str
@@ -50,13 +50,13 @@ class DebianRecording:
 
     Attributes:
         package: name of the package.
-        file: path in the package's folder.
-        concepts: ids of the concepts it is labelled with.
+        file: path relative to the package's folder.
+        concepts: ids of its labels, which are concepts of `audioprobe.concepts`.
         doubtful: True if file name and spectrogram leave doubts about the label.
         start: seconds from the beginning of the file to the onset of the sound.
-        seconds: length of the sound without the silence around it.
+        seconds: length of the sound, excluding silence before and after it.
         sha256: first 16 digits of the SHA-256 of the file.
-        note: details that the concepts do not express, or the reason for the doubt.
+        note: details that the labels do not express, or why the label is doubtful.
     """
 
     package: str
@@ -70,12 +70,12 @@ class DebianRecording:
 
     @property
     def id(self) -> str:
-        """Package and file."""
+        """The package name and the file, joined by "/"."""
         return f"{self.package}/{self.file}"
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the concepts: "snare drum"."""
+        """Names of its concepts, such as "snare drum"."""
         return tuple(concept_name(concept) for concept in self.concepts)
 
 
@@ -111,13 +111,13 @@ def revision() -> str:
 
 
 def concept_name(concept: str) -> str:
-    """Return the name of a shipped concept; for other ids, the id with spaces for hyphens."""
+    """Return the name of a shipped concept; for an unknown id, replace hyphens by spaces."""
     shipped = Concepts.shipped()
     return shipped[concept].name if concept in shipped else concept.replace("-", " ")
 
 
 def select_packages(names: Iterable[str] | None) -> tuple[DebianPackage, ...]:
-    """Return packages by name, in the order of the table; None selects all.
+    """Return the packages with these names, in the order of the table; None selects all.
 
     Raises:
         InvalidInputError: for an unknown name, or an empty selection.
@@ -129,30 +129,30 @@ def select_packages(names: Iterable[str] | None) -> tuple[DebianPackage, ...]:
     unknown = sorted(selected - known.keys())
     if unknown or not selected:
         raise InvalidInputError(
-            f"Unknown packages: {', '.join(unknown) or 'none given'}. There are {', '.join(known)}."
+            f"Expected names among {', '.join(known)}, got {', '.join(unknown) or 'none'}."
         )
     return tuple(package for package in known.values() if package.name in selected)
 
 
 def default_folder() -> Path:
-    """Return `audioprobe/debian-sounds` in the cache directory (XDG_CACHE_HOME, or ~/.cache)."""
+    """Return the default download folder, inside XDG_CACHE_HOME or ~/.cache."""
     cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(cache_home).expanduser() / "audioprobe" / "debian-sounds"
 
 
 def fetch_command(folder: Path, names: Iterable[str]) -> str:
-    """Return the shell command that fetches packages to a folder."""
+    """Return the shell command that fetches packages into a folder."""
     selected = set(names)
     option = "" if selected >= set(packages()) else f" --packages {','.join(sorted(selected))}"
     return f"audioprobe fetch-sounds --out {shlex.quote(str(folder))}{option}"
 
 
 def summary_text(names: Iterable[str] | None = None, *, width: int = 100) -> str:
-    """Return tables of packages, and of the number of recordings per concept.
+    """Return two tables as text: the packages, and the number of recordings per concept.
 
     Args:
         names: names of packages; None selects all.
-        width: columns of the terminal.
+        width: maximum number of characters per line.
 
     Raises:
         InvalidInputError: for an unknown package.
@@ -169,13 +169,13 @@ def summary_text(names: Iterable[str] | None = None, *, width: int = 100) -> str
 
 
 def packages_table(packages: Iterable[DebianPackage]) -> Table:
-    """Return a table with the split, the download in megabytes and the licence of each package."""
+    """Return a table with split, download size in MB and licence of each package."""
     rows = tuple((p.name, p.split, f"{p.size / 1e6:.1f}", p.licence) for p in packages)
     return Table(("package", "split", "MB", "licence"), rows, numeric=(2,))
 
 
 def concepts_table(recordings: Iterable[DebianRecording]) -> Table:
-    """Return a table with the recordings per split, packages and seconds of each concept."""
+    """Return a table with recordings per split, packages and total seconds of each concept."""
     by_concept: dict[str, list[DebianRecording]] = {}
     for recording in recordings:
         for label in recording.labels:

@@ -1,4 +1,4 @@
-"""Synthetic scenes of everyday sources, and the sources that they are made of."""
+"""Synthetic audio scenes with known sound sources, such as a dog and rain."""
 
 from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE
 from audioprobe.datasets.synthetic.dataset import Synthetic

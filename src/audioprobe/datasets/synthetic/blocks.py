@@ -1,6 +1,7 @@
 """Building blocks of synthetic sounds: oscillators, noise, filters, envelopes and events.
 
-All sounds are mono, float64, at `SAMPLE_RATE`, of shape (n,); `scenes` sets their level.
+All sounds are mono arrays of shape (n,) in float64 at `SAMPLE_RATE`. Their level is arbitrary;
+`scenes` sets the final level.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,27 +13,27 @@ from scipy.signal import lfilter
 
 from audioprobe.types import Float64Array
 
-SAMPLE_RATE = 16_000  # Hz, as for the audio encoder of LTU
+SAMPLE_RATE = 16_000  # Hz; the audio encoder of LTU expects this rate
 
 Event = Callable[[], Float64Array]
-"""Renders a sound event, with new random details at each call."""
+"""A function that renders a sound event, with new random details at each call."""
 
 Source = Callable[[np.random.Generator, int], Float64Array]
-"""Draws the parameters of a source and renders a number of samples, at any level."""
+"""A function that draws the parameters of a sound source and renders n samples, at any level."""
 
 
 def samples(seconds: float) -> int:
-    """Return the number of samples of a duration, at least one."""
+    """Return a duration as a number of samples; at least 1."""
     return max(1, round(seconds * SAMPLE_RATE))
 
 
 def silence(seconds: float) -> Float64Array:
-    """Return zeros of a duration."""
+    """Return zeros for a duration in seconds."""
     return np.zeros(samples(seconds))
 
 
 def curve(points: npt.ArrayLike, n: int) -> Float64Array:
-    """Interpolate linearly between evenly spaced points."""
+    """Return n values, interpolated linearly between evenly spaced points."""
     values = np.asarray(points, float)
     line: Float64Array = np.interp(
         np.linspace(0, len(values) - 1, n), np.arange(len(values)), values
@@ -41,7 +42,7 @@ def curve(points: npt.ArrayLike, n: int) -> Float64Array:
 
 
 def sine(frequency: float, n: int) -> Float64Array:
-    """Return a sine of a frequency in Hz, in [-1, 1]."""
+    """Return a sine wave with a frequency in Hz and amplitude 1."""
     wave: Float64Array = np.sin(2 * np.pi * frequency * np.arange(n) / SAMPLE_RATE)
     return wave
 
@@ -67,7 +68,7 @@ def oscillate(pitch: Float64Array, weights: Sequence[float]) -> Float64Array:
 
 
 def tone(frequency: float, n: int, weights: Sequence[float] = (1,)) -> Float64Array:
-    """Return a sum of harmonics of a constant fundamental frequency in Hz; see `oscillate`."""
+    """Return a sum of harmonics with a constant fundamental frequency in Hz; see `oscillate`."""
     return oscillate(np.full(n, frequency), weights)
 
 
@@ -77,7 +78,7 @@ def falling(n_harmonics: int, power: float) -> list[float]:
 
 
 def noise(n: int, rng: np.random.Generator, slope: float = 0.0) -> Float64Array:
-    """Return Gaussian noise with a power spectrum of 1 / frequency ** slope: 1 pink, 2 brown."""
+    """Return Gaussian noise with power spectrum 1 / frequency ** slope (1: pink, 2: brown)."""
     spectrum = np.fft.rfft(rng.standard_normal(n))
     frequency = np.maximum(np.arange(len(spectrum)), 1.0)
     shaped: Float64Array = np.fft.irfft(spectrum * frequency ** (-slope / 2), n)
@@ -95,7 +96,10 @@ def band(sound: Float64Array, low: float, high: float) -> Float64Array:
 
 
 def formants(sound: Float64Array, centres: Sequence[float], width: float = 0.12) -> Float64Array:
-    """Apply resonances at `centres` in Hz, of relative bandwidth `width`; other gains are 0.05."""
+    """Apply resonances at `centres` in Hz with relative bandwidth `width`.
+
+    The gain far from all resonances is 0.05.
+    """
     spectrum = np.fft.rfft(sound)
     frequency = np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE)
     gain = np.full(len(frequency), 0.05)
@@ -106,7 +110,7 @@ def formants(sound: Float64Array, centres: Sequence[float], width: float = 0.12)
 
 
 def swell(n: int, attack: float, release: float) -> Float64Array:
-    """Return an envelope with an attack and a release in seconds, and 1 between them."""
+    """Return an envelope that rises from 0 to 1 and falls to 0; attack and release in seconds."""
     time = np.arange(n) / SAMPLE_RATE
     rise = np.minimum(1.0, time / max(attack, 1e-4))
     fall = np.minimum(1.0, (n / SAMPLE_RATE - time) / max(release, 1e-4))
@@ -115,7 +119,7 @@ def swell(n: int, attack: float, release: float) -> Float64Array:
 
 
 def decay(n: int, seconds: float) -> Float64Array:
-    """Return an envelope with an attack of 2 ms, and a decay by 60 dB in `seconds`."""
+    """Return an envelope with an attack of 2 ms, then a decay by 60 dB within `seconds`."""
     time = np.arange(n) / SAMPLE_RATE
     envelope: Float64Array = np.minimum(1.0, time / 0.002) * 10 ** (-3 * time / seconds)
     return envelope
@@ -124,11 +128,11 @@ def decay(n: int, seconds: float) -> Float64Array:
 def ring(
     frequencies: npt.ArrayLike, decays: npt.ArrayLike, gains: npt.ArrayLike, n: int
 ) -> Float64Array:
-    """Return the sound of a struck body: a decaying sine per mode.
+    """Return the sound of a struck body, which is one decaying sine wave per vibration mode.
 
     Args:
         frequencies: frequency of each mode in Hz.
-        decays: seconds in which each mode decays by 60 dB.
+        decays: time in seconds in which each mode decays by 60 dB.
         gains: amplitude of each mode.
         n: number of samples.
     """
@@ -144,7 +148,7 @@ def ring(
 
 
 def _resonance(frequency: float, seconds: float, n: int) -> Float64Array:
-    """Impulse response of a resonator with two poles: a decaying sine."""
+    """Return the impulse response of a two-pole resonator, which is a decaying sine wave."""
     angle, radius = 2 * np.pi * frequency / SAMPLE_RATE, 10 ** (-3 / SAMPLE_RATE / seconds)
     impulse = np.zeros(n)
     impulse[0] = np.sin(angle)
@@ -154,7 +158,7 @@ def _resonance(frequency: float, seconds: float, n: int) -> Float64Array:
 
 
 def pluck(pitch: float, n: int, rng: np.random.Generator, seconds: float) -> Float64Array:
-    """Return a plucked string (Karplus and Strong, 1983) that decays by 60 dB in `seconds`."""
+    """Return a plucked string (Karplus and Strong, 1983) that decays by 60 dB within `seconds`."""
     period = max(2, round(SAMPLE_RATE / pitch))
     burst = np.zeros(n)
     burst[: min(n, period)] = rng.uniform(-1, 1, min(n, period))
@@ -168,13 +172,13 @@ def pluck(pitch: float, n: int, rng: np.random.Generator, seconds: float) -> Flo
 def repeat(
     event: Event, n: int, rng: np.random.Generator, gap: float, jitter: float = 0.2
 ) -> Float64Array:
-    """Repeat an event until the end.
+    """Repeat an event from the beginning to the end of a sound of n samples.
 
     Args:
-        event: renders the event.
+        event: function that renders one event.
         n: total number of samples.
-        rng: source of randomness of the gaps.
-        gap: mean seconds from onset to onset.
+        rng: random generator for the gaps.
+        gap: mean time between successive onsets in seconds.
         jitter: largest deviation of a gap relative to `gap`, from 0 to 1.
     """
     total = np.zeros(n)
@@ -188,15 +192,16 @@ def repeat(
 def repeated(
     *, gap: tuple[float, float], jitter: float, **parameters: tuple[float, ...]
 ) -> Callable[[Callable[..., Float64Array]], Source]:
-    """Make a source from a function that renders one event.
+    """Return a decorator that turns a function for one event into a source of repeated events.
 
-    The function takes a random generator and the parameters, which are drawn once per sound.
+    The function receives a random generator and the parameters, which are drawn once per sound.
 
     Args:
-        gap: range of the mean seconds from onset to onset.
+        gap: range of the mean time between successive onsets in seconds.
         jitter: largest deviation of a gap relative to the mean, from 0 to 1.
-        parameters: low, high and optionally the number of values of each parameter; drawn from a
-            uniform distribution in this order, before the gap.
+        parameters: for each parameter, the lower and upper limit of a uniform distribution, and
+            optionally the number of values to draw. Parameters are drawn in this order, before the
+            gap.
     """
 
     def decorate(render: Callable[..., Float64Array]) -> Source:
@@ -215,7 +220,7 @@ def repeated(
 
 
 def scatter(event: Event, n: int, rng: np.random.Generator, rate: float) -> Float64Array:
-    """Place events at random times, with a mean of `rate` per second and random amplitudes."""
+    """Place events at random times with random amplitudes, on average `rate` events per second."""
     total = np.zeros(n)
     for onset in rng.uniform(0, n, max(1, rng.poisson(rate * n / SAMPLE_RATE))):
         _add(total, rng.uniform(0.2, 1.0) * event(), int(onset))
@@ -228,6 +233,6 @@ def _add(total: Float64Array, sound: Float64Array, start: int) -> None:
 
 
 def _smooth_step(x: Float64Array) -> Float64Array:
-    """0 below -1, 1 above 1, smooth between them."""
+    """Return 0 below -1, 1 above 1, and a smooth transition between -1 and 1."""
     smooth: Float64Array = 0.5 + 0.5 * np.sin(np.pi / 2 * np.clip(x, -1, 1))
     return smooth

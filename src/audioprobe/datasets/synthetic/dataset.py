@@ -1,4 +1,4 @@
-"""A data set of synthetic scenes, rendered on access."""
+"""Data set of synthetic scenes, which are rendered when they are accessed."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,11 +20,11 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip, ComponentInfo, Option, Waveform
 
 SPLITS = ("train", "validation", "test")
-REVISION = "2"  # increases with every change of the samples
+REVISION = "2"  # increased whenever the rendered samples change
 
 
 class _LazyClips(Sequence[Clip]):
-    """Clips that are rendered on access."""
+    """Sequence of clips that are rendered when they are accessed."""
 
     def __init__(self, n_clips: int, render: Callable[[int], Clip]) -> None:
         self._numbers = range(n_clips)
@@ -44,18 +44,20 @@ class _LazyClips(Sequence[Clip]):
 
 
 class Synthetic:
-    """Synthetic scenes of everyday sources, with complete ground truth.
+    """Synthetic scenes of everyday sound sources, with complete ground truth.
 
-    A scene depends on seed, split and number only, not on other scenes. No scene is in two splits.
+    A scene is determined by seed, split and scene number; scenes are independent of each other, and
+    different splits contain different scenes.
 
     Args:
-        n_clips: scenes per split.
+        n_clips: number of scenes per split.
         most: maximum number of sources in a scene; the minimum is 1.
-        palette: sources of the scenes, or ids of concepts among the synthesised sources; None takes
-            all of these.
-        seconds: length of a scene.
-        bare: share of scenes that are one isolated source with its natural length, from 0 to 1.
-        snr_db: range of the level of the sources relative to the background.
+        palette: sources of the scenes, or ids of synthesised sources; None means all synthesised
+            sources.
+        seconds: length of a scene in seconds.
+        bare: fraction of scenes, from 0 to 1, that contain a single source with its natural length
+            and no background.
+        snr_db: lower and upper limit of the signal-to-noise ratio in dB.
         seed: random seed of the data set.
 
     Raises:
@@ -63,7 +65,7 @@ class Synthetic:
     """
 
     splits = SPLITS
-    """Train, validation and test."""
+    """Names of the splits: train, validation and test."""
 
     def __init__(
         self,
@@ -96,7 +98,7 @@ class Synthetic:
 
     @property
     def info(self) -> ComponentInfo:
-        """The options, and the palette as a part."""
+        """The options, with the palette as a part."""
         options: dict[str, Option] = {
             "n_clips": self._n_clips,
             "most": self._most,
@@ -115,7 +117,7 @@ class Synthetic:
         return tuple(concepts[name].name for name in self.palette.concepts)
 
     def clips(self, split: str = "train") -> Sequence[Clip]:
-        """Return scenes as clips, rendered on access; the labels are their sources.
+        """Return the scenes of a split as clips, labelled with the names of their sources.
 
         Raises:
             InvalidInputError: for an unknown split.
@@ -124,11 +126,11 @@ class Synthetic:
         return _LazyClips(self._n_clips, partial(self._clip, split))
 
     def scene(self, split: str, number: int) -> Scene:
-        """Render a scene, with times and levels of its sources.
+        """Render a scene and return it with the times and levels of its sources.
 
         Args:
             split: one of `splits`.
-            number: number of the scene, from 0; may exceed `n_clips`.
+            number: index of the scene, from 0; it may exceed `n_clips`.
 
         Raises:
             InvalidInputError: for an unknown split, or a negative number.
@@ -142,7 +144,8 @@ class Synthetic:
     def scene_sources(self, split: str, number: int) -> tuple[SceneSource, ...]:
         """Return the sources of a scene without rendering it.
 
-        The offset of an isolated source may be later than the end of the rendered sound.
+        If a scene is a single source with its natural length, the returned offset may be later than
+        the end of the rendered sound.
 
         Raises:
             InvalidInputError: for an unknown split, or a negative number.
@@ -152,10 +155,10 @@ class Synthetic:
     def _plan(
         self, split: str, number: int
     ) -> tuple[tuple[SceneSource, ...], bool, np.random.Generator]:
-        """The sources, whether there is one isolated source, and the generator to go on with."""
+        """Return the sources, whether this is a single source, and the random generator."""
         _check_split(split)
         if number < 0:
-            raise InvalidInputError(f"Expected a number from 0, got {number}.")
+            raise InvalidInputError(f"Expected a scene number >= 0, got {number}.")
         rng = np.random.default_rng([self._seed, SPLITS.index(split), number])
         if rng.random() < self._bare:
             concept = str(rng.choice(self.palette.concepts))

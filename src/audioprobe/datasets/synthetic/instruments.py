@@ -1,4 +1,4 @@
-"""Musical instruments and bells."""
+"""Synthesis of musical instruments and bells."""
 
 from collections.abc import Callable
 
@@ -29,14 +29,14 @@ _MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11, 12)  # semitones
 
 
 def _note(rng: Generator, low: float, octaves: int = 1) -> float:
-    """A pitch in Hz from the major scale of `low`."""
+    """Return a random pitch in Hz from the major scale that starts at `low`."""
     semitones = rng.choice(_MAJOR_SCALE) + 12 * rng.integers(0, octaves)
     return float(low * 2 ** (semitones / 12))
 
 
 @repeated(pitch=(900, 2600), gap=(0.25, 1.5), jitter=0.25)
 def bell(rng: Generator, pitch: float) -> Float64Array:
-    """A stroke of a small bell."""
+    """Return one stroke of a small bell."""
     m = samples(rng.uniform(0.8, 2.0))
     partials = pitch * np.array([1, 2.0, 2.76, 4.1, 5.4])
     return ring(partials, rng.uniform(0.4, 1.8, 5), (1, 0.5, 0.6, 0.3, 0.25), m)
@@ -44,7 +44,7 @@ def bell(rng: Generator, pitch: float) -> Float64Array:
 
 @repeated(prime=(180, 480), gap=(1.5, 3.0), jitter=0.05)
 def church_bell(rng: Generator, prime: float) -> Float64Array:
-    """A stroke of a large bell: hum, prime, minor third, fifth and octave, each with beats."""
+    """Return one stroke of a large bell with hum, prime, minor third, fifth and octave."""
     ratios = np.array([0.5, 1, 1.2, 1.5, 2, 2.5, 3, 4.1])
     modes = np.concatenate([prime * ratios, prime * ratios * rng.uniform(1.001, 1.004, 8)])
     gains = np.tile([0.5, 0.7, 0.6, 0.3, 1, 0.3, 0.4, 0.3], 2)
@@ -53,7 +53,7 @@ def church_bell(rng: Generator, prime: float) -> Float64Array:
 
 @repeated(pitch=(45, 75), gap=(0.35, 0.8), jitter=0.05)
 def bass_drum(rng: Generator, pitch: float) -> Float64Array:
-    """A low falling tone with a click."""
+    """Return one stroke: a low tone with falling pitch, and a click."""
     m = samples(0.4)
     fall = pitch * (1 + 2.5 * np.exp(-np.arange(m) / SAMPLE_RATE / 0.02))
     thump = oscillate(fall, [1, 0.2]) * decay(m, rng.uniform(0.2, 0.5))
@@ -61,7 +61,7 @@ def bass_drum(rng: Generator, pitch: float) -> Float64Array:
 
 
 def snare_drum(rng: Generator, n: int) -> Float64Array:
-    """A drum head and its wires, in single strokes or a roll."""
+    """Return single strokes or a roll on a drum with rattling wires."""
     pitch, gap = rng.uniform(160, 260), rng.choice([rng.uniform(0.3, 0.7), rng.uniform(0.05, 0.09)])
 
     def stroke() -> Float64Array:
@@ -74,7 +74,7 @@ def snare_drum(rng: Generator, n: int) -> Float64Array:
 
 @repeated(sizes=(80, 220, 3), gap=(0.2, 0.6), jitter=0.15)
 def tom_tom(rng: Generator, sizes: Float64Array) -> Float64Array:
-    """A stroke of a drum of one of three sizes."""
+    """Return one stroke on a drum of one of three sizes."""
     m, pitch = samples(0.6), rng.choice(sizes)
     fall = pitch * (1 + 0.4 * np.exp(-np.arange(m) / SAMPLE_RATE / 0.05))
     body = oscillate(fall, [1, 0, 0.15]) * decay(m, 0.5)
@@ -84,7 +84,7 @@ def tom_tom(rng: Generator, sizes: Float64Array) -> Float64Array:
 
 @repeated(length=(1.5, 4.0), modes=(300, 7900, 40), gap=(0.8, 3.0), jitter=0.3)
 def cymbal(rng: Generator, length: float, modes: Float64Array) -> Float64Array:
-    """A crash or ride cymbal: dense high modes."""
+    """Return one stroke on a crash or ride cymbal, which has many high modes."""
     m = samples(length)
     decays = rng.uniform(0.3, 1.0, 40) * length
     shimmer = ring(modes, decays, rng.uniform(0.02, 0.15, 40), m)
@@ -93,7 +93,7 @@ def cymbal(rng: Generator, length: float, modes: Float64Array) -> Float64Array:
 
 @repeated(kind=(0, 1), gap=(0.3, 0.9), jitter=0.1)
 def guitar(rng: Generator, kind: float) -> Float64Array:
-    """A plucked string, or a chord of three."""
+    """Return one plucked string, or a chord of three strings."""
     m = samples(1.5)
     ratios = np.array([1, 1.26, 1.5] if kind < 0.4 else [1])
     total = np.zeros(m)
@@ -104,7 +104,7 @@ def guitar(rng: Generator, kind: float) -> Float64Array:
 
 @repeated(low=(130, 262), gap=(0.2, 0.7), jitter=0.15)
 def piano(rng: Generator, low: float) -> Float64Array:
-    """A struck string with slightly stretched partials; high partials decay faster."""
+    """Return one struck string with slightly stretched partials; high partials decay faster."""
     m, pitch = samples(1.8), _note(rng, low, 2)
     k = np.arange(1, 13)
     partials = pitch * k * np.sqrt(1 + 0.0004 * k**2)
@@ -118,7 +118,7 @@ def _melody(
     gap: float,
     voice: Callable[[float, int], Float64Array],
 ) -> Float64Array:
-    """Notes of a scale in direct succession, rendered by a voice from pitch and length."""
+    """Return a sequence of notes from a scale; `voice` renders a note from pitch and length."""
 
     def note() -> Float64Array:
         m = samples(gap * rng.uniform(0.8, 1.0))
@@ -128,14 +128,14 @@ def _melody(
 
 
 def _vibrato(pitch: float, m: int, rate: float, depth: float) -> Float64Array:
-    """A pitch curve with a vibrato that begins after the onset."""
+    """Return a pitch curve with a vibrato that begins after the onset."""
     onset = np.minimum(1, np.arange(m) / SAMPLE_RATE / 0.2)
     contour: Float64Array = pitch * (1 + depth * onset * sine(rate, m))
     return contour
 
 
 def flute(rng: Generator, n: int) -> Float64Array:
-    """A nearly pure tone with breath noise."""
+    """Return a melody of nearly pure tones with breath noise."""
     rate, breath = rng.uniform(4.5, 6), rng.uniform(0.05, 0.15)
 
     def voice(pitch: float, m: int) -> Float64Array:
@@ -146,7 +146,7 @@ def flute(rng: Generator, n: int) -> Float64Array:
 
 
 def violin(rng: Generator, n: int) -> Float64Array:
-    """A bowed string with body resonances and vibrato."""
+    """Return a melody on a bowed string, with body resonances and vibrato."""
     body = rng.uniform(0.9, 1.1) * np.array([280, 460, 950, 2600])
     rate = rng.uniform(5, 7)
 
@@ -158,7 +158,7 @@ def violin(rng: Generator, n: int) -> Float64Array:
 
 
 def trumpet(rng: Generator, n: int) -> Float64Array:
-    """Brass, with stronger high harmonics at higher levels."""
+    """Return a melody on a brass instrument; louder notes have stronger high harmonics."""
 
     def voice(pitch: float, m: int) -> Float64Array:
         envelope = swell(m, 0.04, 0.06)
@@ -171,7 +171,7 @@ def trumpet(rng: Generator, n: int) -> Float64Array:
 
 @repeated(stops=(0.2, 1, 6), gap=(0.9, 2.0), jitter=0.02)
 def organ(rng: Generator, stops: Float64Array) -> Float64Array:
-    """A steady chord of pipes."""
+    """Return one steady chord of organ pipes."""
     m, root = samples(rng.uniform(0.9, 2.2)), _note(rng, rng.uniform(98, 196))
     weights = [stops[0], stops[1], stops[2], stops[3], 0, stops[4], 0, stops[5]]
     pipes = sum(
@@ -184,14 +184,14 @@ def organ(rng: Generator, stops: Float64Array) -> Float64Array:
 
 @repeated(low=(520, 800), gap=(0.12, 0.4), jitter=0.1)
 def xylophone(rng: Generator, low: float) -> Float64Array:
-    """A wooden bar: a fundamental and its twelfth, with fast decay."""
+    """Return one stroke on a wooden bar: fundamental and twelfth with fast decay."""
     m, pitch = samples(0.5), _note(rng, low, 2)
     return ring((pitch, 3 * pitch, 6.2 * pitch), (0.4, 0.2, 0.08), (1, 0.4, 0.2), m)
 
 
 @repeated(gap=(0.13, 0.3), jitter=0.08)
 def maraca(rng: Generator) -> Float64Array:
-    """A shake of a rattle."""
+    """Return one shake of a rattle."""
     m = samples(rng.uniform(0.06, 0.12))
     return band(noise(m, rng), 3500, 7900) * swell(m, 0.03, 0.05)
 

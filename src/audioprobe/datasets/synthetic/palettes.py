@@ -1,4 +1,4 @@
-"""Palettes: the synthesised and recorded sources that scenes are made of."""
+"""Palettes, which are sets of synthesised or recorded sources for synthetic scenes."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -20,32 +20,32 @@ _SPEEDS = (0.84, 1.19)  # three semitones down and up
 
 
 class Palette(Protocol):
-    """Sources to draw from, by the id of their concept."""
+    """Interface of a set of sources; each source is named by the id of its concept."""
 
     @property
     def info(self) -> ComponentInfo:
-        """What the sounds depend on, for provenance."""
+        """Everything that determines the sounds, recorded in results."""
         ...
 
     @property
     def concepts(self) -> tuple[str, ...]:
-        """Ids of the concepts."""
+        """Ids of the concepts for which there are sources."""
         ...
 
     def fill(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        """Render n samples of a source at `SAMPLE_RATE`, at any level."""
+        """Render n samples of a source at `SAMPLE_RATE`, at an arbitrary level."""
         ...
 
     def alone(self, concept: str, rng: np.random.Generator) -> Float64Array:
-        """Render a source with its natural length, at most 10 s."""
+        """Render a source with its natural length, which is at most 10 s."""
         ...
 
 
 class ProceduralPalette:
-    """Synthesised sources.
+    """Palette of synthesised sources.
 
     Args:
-        sources: ids of concepts; None takes all of `SOURCES`.
+        sources: ids of concepts; None means all of `SOURCES`.
 
     Raises:
         InvalidInputError: for unknown sources, or an empty list.
@@ -56,13 +56,13 @@ class ProceduralPalette:
         unknown = [source for source in self.concepts if source not in SOURCES]
         if unknown or not self.concepts:
             raise InvalidInputError(
-                f"Unknown sources: {', '.join(unknown) or 'none given'}. There are "
-                f"{', '.join(sorted(SOURCES))}."
+                f"Expected sources among {', '.join(sorted(SOURCES))}, got "
+                f"{', '.join(unknown) or 'none'}."
             )
 
     @property
     def info(self) -> ComponentInfo:
-        """The sources."""
+        """The ids of the sources."""
         return ComponentInfo("palette", "procedural", "1", {"sources": self.concepts})
 
     def fill(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
@@ -75,14 +75,15 @@ class ProceduralPalette:
 
 
 class RecordedPalette:
-    """Recordings of one known source each, played at random speeds, once or repeatedly.
+    """Palette of recordings with one label each, played at random speeds, once or repeatedly.
 
-    Clips with several labels, or whose label is not a concept, are skipped. All groups of clips
-    (packages, sites) of a concept have the same probability, regardless of their number of clips.
+    Clips with several labels, and clips whose label is not a concept, are skipped. A group of clips
+    is, for example, a package or a recording site; all groups of a concept have the same
+    probability, regardless of their number of clips.
 
     Args:
         dataset: a data set whose labels are names of concepts.
-        split: split of the data set; each split of scenes needs its own palette.
+        split: split of the data set; use a separate palette for each split of the scenes.
 
     Raises:
         InvalidInputError: if no clip remains.
@@ -97,8 +98,8 @@ class RecordedPalette:
                 groups.setdefault(clip.group, []).append(clip)
         if not self._clips:
             raise InvalidInputError(
-                f"{dataset.info.name}, split {split!r}: no clip has exactly one label that is the "
-                "name of a concept."
+                f"{dataset.info.name}, split {split!r}: expected clips with exactly one label that "
+                "is the name of a concept, got none."
             )
         self.concepts = tuple(sorted(self._clips))
         self._dataset, self._split = dataset, split
@@ -106,20 +107,20 @@ class RecordedPalette:
 
     @property
     def clips(self) -> tuple[Clip, ...]:
-        """Every clip that scenes may contain, by concept and group."""
+        """All clips that scenes may contain, ordered by concept and group."""
         return tuple(
             clip for groups in self._clips.values() for clips in groups.values() for clip in clips
         )
 
     @property
     def info(self) -> ComponentInfo:
-        """The split, and the data set as a part."""
+        """The split, with the data set as a part."""
         return ComponentInfo(
             "palette", "recorded", "1", {"split": self._split}, {"dataset": self._dataset.info}
         )
 
     def fill(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        """Return a segment of a long recording, or a short one once or repeatedly with pauses."""
+        """Return n samples: part of a long recording, or a short recording once or repeatedly."""
         sound = self._draw(concept, rng)
         if len(sound) >= n:
             first = int(rng.integers(len(sound) - n + 1))
@@ -135,7 +136,7 @@ class RecordedPalette:
         return filled
 
     def alone(self, concept: str, rng: np.random.Generator) -> Float64Array:
-        """Return a recording, cut to 10 s."""
+        """Return a recording, truncated to 10 s."""
         return self._draw(concept, rng)[: samples(_LONGEST)]
 
     def _draw(self, concept: str, rng: np.random.Generator) -> Float64Array:
@@ -149,7 +150,9 @@ class RecordedPalette:
 
 
 class BlendedPalette:
-    """Several palettes, with equal probabilities for concepts that more than one has.
+    """Union of several palettes.
+
+    If several palettes have a concept, each of them is used with the same probability.
 
     Args:
         palettes: at least one palette.

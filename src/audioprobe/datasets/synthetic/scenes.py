@@ -1,4 +1,4 @@
-"""Scenes: sources with onset, offset and level, in a room, over a background noise."""
+"""Scenes: sources with onset, offset and level, in a simulated room with background noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from audioprobe.datasets.synthetic.palettes import Palette
 from audioprobe.types import Float64Array, FloatArray
 
 MAX_PEAK = 0.95
-"""Largest peak of a scene."""
+"""Largest absolute sample value of a scene."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,10 @@ class SceneSource:
     """A source in a scene.
 
     Attributes:
-        concept: id of its concept.
+        concept: id of the concept, such as "dog".
         onset: seconds from the beginning of the scene.
         offset: end of the source, in seconds from the beginning of the scene.
-        level_db: RMS relative to that of the loudest source of the scene, at most 0.
+        level_db: RMS level in dB relative to the loudest source of the scene; at most 0.
     """
 
     concept: str
@@ -36,9 +36,10 @@ class Scene:
     """A synthetic recording with its ground truth.
 
     Attributes:
-        sound: shape (n_samples,), float32 in [-1, 1], at `SAMPLE_RATE`.
-        sources: its sources, sorted by onset.
-        snr_db: RMS of all sources relative to the background; infinite without background.
+        sound: samples at `SAMPLE_RATE`, shape (n_samples,), float32 in [-1, 1].
+        sources: sources in the scene, sorted by onset.
+        snr_db: RMS level of all sources relative to the background in dB; infinite if there is no
+            background.
     """
 
     sound: FloatArray
@@ -49,12 +50,12 @@ class Scene:
 def plan_scene(
     rng: np.random.Generator, concepts: Sequence[str], seconds: float
 ) -> tuple[SceneSource, ...]:
-    """Draw the times and levels of sources, sorted by onset.
+    """Draw random times and levels of sources, and return the sources sorted by onset.
 
     Args:
-        rng: source of randomness.
-        concepts: ids, all different.
-        seconds: length of the scene.
+        rng: random generator.
+        concepts: ids of concepts, each at most once.
+        seconds: length of the scene in seconds.
     """
     levels = np.concatenate([[0.0], rng.uniform(-12, 0, len(concepts) - 1)])
     rng.shuffle(levels)
@@ -77,11 +78,11 @@ def render_scene(
     """Render a planned scene.
 
     Args:
-        rng: source of randomness for everything that is not planned.
+        rng: random generator for everything that is not planned.
         palette: renders the sources.
-        sources: the planned sources, each in the palette.
-        seconds: length of the scene.
-        snr_db: level of the sources relative to the background.
+        sources: the planned sources; the palette must contain each of them.
+        seconds: length of the scene in seconds.
+        snr_db: level of the sources relative to the background in dB.
     """
     n = samples(seconds)
     mixture = np.zeros(n)
@@ -97,14 +98,14 @@ def render_scene(
 
 
 def render_isolated(rng: np.random.Generator, palette: Palette, concept: str) -> Scene:
-    """Render one source with its natural length, without room and background."""
+    """Render one source with its natural length; add neither a room nor background noise."""
     sound = palette.alone(concept, rng)
     source = SceneSource(concept, 0.0, len(sound) / SAMPLE_RATE, 0.0)
     return Scene(_normalized(rng, sound), (source,), np.inf)
 
 
 def _normalized(rng: np.random.Generator, sound: Float64Array) -> FloatArray:
-    """Scale to a random peak."""
+    """Scale the sound to a random peak level."""
     peak = rng.uniform(0.1, MAX_PEAK)
     scaled: FloatArray = (sound * peak / (np.abs(sound).max() + 1e-12)).astype(np.float32)
     return scaled
@@ -113,7 +114,10 @@ def _normalized(rng: np.random.Generator, sound: Float64Array) -> FloatArray:
 def _draw_spans(
     rng: np.random.Generator, n_sources: int, seconds: float
 ) -> list[tuple[float, float]]:
-    """Onsets and offsets: one source fills most of the scene, several follow or overlap."""
+    """Draw onset and offset of each source.
+
+    A single source fills most of the scene; several sources follow each other or overlap.
+    """
     if n_sources == 1:
         onset = rng.uniform(0, 0.15) * seconds
         return [(onset, seconds - rng.uniform(0, 0.1) * seconds)]
@@ -142,7 +146,7 @@ def _add_room(rng: np.random.Generator, sound: Float64Array) -> Float64Array:
 
 
 def _background(rng: np.random.Generator, n: int) -> Float64Array:
-    """Noise of random slope, sometimes with varying level or mains hum."""
+    """Return noise with random spectral slope, sometimes with varying level or mains hum."""
     background = noise(n, rng, rng.uniform(0.0, 2.0))
     if rng.random() < 0.5:
         background *= 0.6 + 0.4 * noise(n, rng, 2.0)

@@ -1,4 +1,4 @@
-"""The synthesised sources, by the ids of their concepts."""
+"""All synthesised sources."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
