@@ -140,6 +140,8 @@ def progress_bars(*, every_s: float = LINE_EVERY_S) -> Iterator[ProgressCallback
 
 
 class _View(Protocol):
+    """Display of the progress: bars or lines."""
+
     def show(self, stage: StageProgress) -> None: ...
 
 

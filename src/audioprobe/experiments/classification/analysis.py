@@ -36,7 +36,7 @@ from audioprobe.types import BoolArray, Estimate
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """Metrics of one label of a cell.
+    """Metrics of one label of a cell (one prompt level on one evaluation set).
 
     Attributes:
         label: name of the label.

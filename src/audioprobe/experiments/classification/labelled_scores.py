@@ -46,7 +46,7 @@ class LabelledScores:
 
     @cached_property
     def groups(self) -> list[str]:
-        """Group of each clip; groups are resampled as a whole.
+        """Group of each clip, such as its recording site; groups are resampled as a whole.
 
         A clip that has no group forms a group alone.
         """

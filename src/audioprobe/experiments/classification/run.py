@@ -56,7 +56,7 @@ class ClassificationCell:
         prompt_level: name of the prompt level.
         familiar: whether the model was trained on such audio; None if unknown.
         result: captions, scores, reference labels and failures.
-        groups: group of each clip that has one, by clip id; confidence intervals resample groups.
+        groups: group (such as the recording site) by clip id; confidence intervals resample groups.
         hierarchy: hierarchy of the labels; None if the data set has no hierarchy.
     """
 

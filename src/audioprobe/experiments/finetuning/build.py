@@ -150,7 +150,7 @@ def select_clips(name: str, subset: ClipSubset, dataset: Dataset) -> tuple[Clip,
 
 
 def novel_classes(concepts: ConceptSet, names: Sequence[str]) -> ConceptSet:
-    """Return the concepts with their kinds renamed to invented class names.
+    """Return the concepts with their kinds (categories) renamed to invented class names.
 
     Args:
         concepts: concepts; if a kind has fewer than three concepts, they get no class.
