@@ -125,7 +125,7 @@ STRICT = "{% if messages[0].role == 'system' %}{{ raise_exception('no system rol
     [
         (STRICT + CHATML, "no system role"),
         ("{{ messages[-1]['content'] }}", "omits a part"),
-        ("{{ messages[1]['nothing']['at all'] }}", "chat template cannot take"),
+        ("{{ messages[1]['nothing']['at all'] }}", "chat template cannot format"),
     ],
 )
 def test_template_that_drops_or_rejects_a_part_raises(

@@ -54,7 +54,7 @@ class EncodedPrompt:
 
 
 class PromptEncoder:
-    """Converts prompts to inputs of one model.
+    """Converter from prompts to inputs of one model.
 
     Args:
         processor: processor of text and audio, or a tokenizer for a text model.
@@ -229,7 +229,7 @@ class PromptEncoder:
         if len(turns) > 1:
             advice = "Remove the system text or the examples, or put them into the question."
         raise UnsupportedInputError(
-            f"The model's chat template cannot take this prompt: {fault.rstrip('.')}. {advice}"
+            f"The model's chat template cannot format this prompt: {fault.rstrip('.')}. {advice}"
         )
 
     def _process(self, text: str, audio: list[FloatArray]) -> dict[str, Tensor]:
@@ -295,6 +295,6 @@ class PromptEncoder:
     def _too_short(self, audio: list[FloatArray], reason: str) -> UnsupportedInputError:
         seconds = min(map(len, audio)) / (self._rate or 1)
         return UnsupportedInputError(
-            f"The model's processor cannot take audio of {seconds:.3f} s: {reason}. Pad the "
+            f"The model's processor rejects audio of {seconds:.3f} s: {reason}. Pad the "
             "clip, or use a longer clip."
         )

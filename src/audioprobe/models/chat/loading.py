@@ -120,7 +120,7 @@ def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processor
 
 
 class _CachedForward:
-    """Wraps a module's forward method; returns a copy of the last output if inputs are equal."""
+    """Wrapper of a module's forward method that copies the last output if inputs are equal."""
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         self._forward = forward

@@ -17,7 +17,7 @@ _RESOLUTION = 32  # samples (2 ms at 16 kHz): accuracy of the measured length
 
 
 class TruncationDetector:
-    """Measures how many samples at the end of audio a processor drops.
+    """Measurement of how many samples at the end of audio a processor drops.
 
     Args:
         features: function that returns the model's input for audio.

@@ -103,9 +103,9 @@ def read_vectors(
 ) -> FloatArray:
     """Return the vectors of an answer in the order of the texts, float32, shape (n_texts, width).
 
-    The list `data` of the answer must contain one object per text, with its `index` and its
-    `embedding`. Any other answer raises a retryable `RequestFailedError`; vectors with another
-    width than requested raise a permanent one.
+    The list `data` of the answer must contain one object per text, with `index` and `embedding`.
+    For any other answer, raise a retryable `RequestFailedError`. If the width differs from
+    `dimensions`, raise a permanent `RequestFailedError`.
     """
     items = answer.get("data")
     if not isinstance(items, list):

@@ -1,7 +1,7 @@
 """Audio encoders: convert audio to features and label probabilities.
 
 `ast` contains `AST`, `birdnet` contains `BirdNET` (extra `birdnet`), and `clap` contains `CLAP`.
-Each needs other libraries, so nothing is imported here.
+Each module needs its own libraries, so nothing is imported here.
 """
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
 """Audio Spectrogram Transformer (AST): audio features and AudioSet labels.
 
 Source: Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. The network comes from
-transformers. The spectrogram equals that of `ASTFeatureExtractor`, but its computation is faster.
+transformers. The spectrogram equals `ASTFeatureExtractor`'s result, but is computed faster.
 """
 
 import json

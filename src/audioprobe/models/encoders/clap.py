@@ -2,7 +2,7 @@
 
 Source: Wu et al., "Large-scale Contrastive Language-Audio Pretraining with Feature Fusion and
 Keyword-to-Caption Augmentation", ICASSP 2023. The network comes from transformers. The spectrogram
-equals that of `ClapFeatureExtractor`, but its computation is many times as fast.
+equals `ClapFeatureExtractor`'s result, but is computed many times as fast.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

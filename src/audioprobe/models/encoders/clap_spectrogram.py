@@ -23,7 +23,7 @@ POWER_FLOOR = 1e-10  # -100 dB, as in transformers
 
 
 class ClapSpectrogram:
-    """Computes the model's input from samples, with the settings of transformers' extractor.
+    """Conversion of samples to the model's input, with the settings of transformers' extractor.
 
     Audio shorter than the model's input (10 s for all published checkpoints) is repeated or padded,
     as in the extractor. For longer audio, a checkpoint without fusion gets the beginning (the

@@ -66,7 +66,7 @@ def build_from_published(
         config: configuration of the network.
         checkpoints: tensors by published name, the base first. If two checkpoints contain the same
             tensor, the later one is used; for example, the audio encoder of a trained checkpoint
-            replaces that of the base.
+            replaces the audio encoder of the base.
         source: name or path of the last checkpoint, for messages.
 
     Returns:

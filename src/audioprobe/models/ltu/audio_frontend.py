@@ -22,7 +22,7 @@ WHISPER = "openai/whisper-large"
 
 
 class AudioFrontend(Protocol):
-    """Converts waveforms to the input of the audio prefix.
+    """Converter from waveforms to the input of the audio prefix.
 
     Attributes:
         seconds: length of audio that the model uses; longer audio is truncated.

@@ -98,7 +98,7 @@ class GatedCrossAttention(nn.Module):
 
 
 class AudioPrefix(nn.Module):
-    """Audio encoder, pooling, projection and optional adapter; outputs audio tokens.
+    """Network of audio encoder, pooling, projection and optional adapter; outputs audio tokens.
 
     Attributes:
         gate: cross-attention adapter applied after the projection; None in published models.

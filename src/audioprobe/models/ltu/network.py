@@ -144,7 +144,7 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str)
         missing=expected.keys() - tensors.keys(),
         unexpected=tensors.keys() - expected.keys(),
         mismatched=[
-            f"{name}: {tuple(tensors[name].shape)} for {tuple(expected[name].shape)}"
+            f"{name}: got {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}"
             for name in expected.keys() & tensors.keys()
             if tensors[name].shape != expected[name].shape
         ],

@@ -64,7 +64,7 @@ class PublishedLTU:
         return (
             f"{self.name} is published by its authors, not on a hub. Download {self.checkpoint} "
             f"({self.checkpoint_mb} MB; linked from {AUTHORS}) and its base {self.base}{whisper}; "
-            f'then LTU.from_pretrained(FILE, base="{self.base}"), or convert both into one folder '
+            f'then call LTU.from_pretrained(FILE, base="{self.base}"), or convert both to a folder '
             f"with `audioprobe convert FILE --base {self.base} --out FOLDER`. "
             f"Memory for the weights, in GiB: {sizes}."
         )

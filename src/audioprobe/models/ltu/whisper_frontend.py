@@ -28,7 +28,7 @@ FRAMES_PER_STEP = 40  # spectrogram frames of 10 ms in a step of 400 ms
 
 
 class WhisperFeatures(nn.Module):
-    """Computes the outputs of all encoder blocks of transformers' Whisper."""
+    """The encoder of transformers' Whisper, with the outputs of all blocks."""
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class WhisperFeatures(nn.Module):
 
 
 class WhisperFrontend:
-    """Audio front end of LTU-AS: computes features with a Whisper encoder.
+    """Audio front end of LTU-AS, which computes features with a Whisper encoder.
 
     Attributes:
         seconds: length of audio that the model uses; longer audio is truncated.

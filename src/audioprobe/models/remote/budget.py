@@ -30,7 +30,7 @@ class TokenUsage:
 
 
 class Budget:
-    """Counts requests and money spent; checks limits before a request is sent.
+    """Requests and money spent, with limits that are checked before a request is sent.
 
     The class is thread-safe. While a request is in progress, it counts with its maximum cost. A new
     request that would exceed the limit waits until the requests in progress finish, because they
@@ -156,7 +156,7 @@ class Budget:
 
 
 class RateLimiter:
-    """Limits the request rate by spacing requests evenly in time.
+    """Limit of the request rate, which spaces requests evenly in time.
 
     Args:
         per_minute: maximum number of requests per minute; None means no limit.

@@ -38,7 +38,7 @@ _NO_KEY = "unset"  # the client requires a key; local services ignore it
 
 
 class ServiceClient:
-    """Sends requests to one model of one service.
+    """Client for requests to one model of one service.
 
     `OpenAIChat` describes the options. In messages, `service` is the kind of service, `advice`
     tells the user what to do by HTTP status, and `alternative` is what the user can use without a

@@ -99,7 +99,7 @@ class Connections:
 
 
 class _RoutedTransport(httpx2.AsyncBaseTransport):
-    """Sends each request, including redirects, through the proxy for its address."""
+    """HTTP transport that sends each request, including redirects, through its address's proxy."""
 
     def __init__(self) -> None:
         self._transports: dict[str | None, httpx2.AsyncHTTPTransport] = {}

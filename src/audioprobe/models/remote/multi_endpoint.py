@@ -15,7 +15,7 @@ from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
 
 
 class MultiEndpointModel:
-    """Sends each prompt to the endpoint with the fewest prompts in progress.
+    """A model at several endpoints; each prompt goes to the endpoint with the fewest in progress.
 
     If an endpoint fails, the prompt is sent to another endpoint. Responses are in the order of the
     prompts. All endpoints must serve the same model: their names and revisions are compared, but

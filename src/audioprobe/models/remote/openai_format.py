@@ -16,10 +16,8 @@ _TOKENS_PER_SECOND = 50  # frame rate of Whisper's encoder; no known model uses 
 _MIN_SECONDS = 30.0  # length of Whisper's window; some models pad audio to it
 _TOKENS_PER_TURN = 64  # upper bound of the tokens that a chat template adds
 
-_REASONING_FIELDS = (
-    "reasoning_content",
-    "reasoning",
-)  # where servers return reasoning
+# Fields in which some servers return reasoning separately.
+_REASONING_FIELDS = ("reasoning_content", "reasoning")
 
 # Values of `finish_reason`, in lower case. Other or missing values are read as "stop".
 _AT_LIMIT = frozenset({"length", "max_tokens", "max_output_tokens", "max_new_tokens"})

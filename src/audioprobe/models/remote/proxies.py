@@ -106,9 +106,7 @@ def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
         try:
-            return ipaddress.IPv4Address(
-                socket.inet_aton(host)
-            )  # accepts short forms, such as 127.1
+            return ipaddress.IPv4Address(socket.inet_aton(host))  # also reads "127.1"
         except OSError:
             return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

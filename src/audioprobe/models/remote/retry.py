@@ -57,11 +57,11 @@ class Retry:
 
 
 class RequestFailedError(RemoteError):
-    """One attempt failed; another attempt may follow."""
+    """Error of one attempt; another attempt may follow."""
 
 
 class RequestCancelledError(RemoteError):
-    """A request was not sent because another request of the same call failed permanently."""
+    """Error for a request that was not sent because another request failed permanently."""
 
 
 def check_not_cancelled(stop: Event) -> None:
