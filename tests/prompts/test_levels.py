@@ -74,7 +74,7 @@ def test_invalid_levels_and_missing_descriptions_are_refused() -> None:
         PromptLevel(CAPTION, "shuffled")
     with pytest.raises(InvalidInputError, match="one of none, shuffled"):
         PromptLevel(CAPTION, "mixed")  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match="at least 2 with wrong labels, got 1"):
+    with pytest.raises(InvalidInputError, match="at least 2 for the control 'wrong', got 1"):
         PromptLevel(CAPTION, "wrong", n_examples=1)
     with pytest.raises(InvalidInputError, match="no description of grouse"):
         PromptLevel(ACOUSTIC).question(LABELS, {}, {}, seed=0)

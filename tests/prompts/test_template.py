@@ -45,7 +45,7 @@ def test_placeholders_that_are_not_plain_names_are_refused(text: str) -> None:
         ("[[prompt]]\nname='a'\nversion=1\ntext='b'\nnotes=''", "unknown key 'notes'"),
         ("[[prompt]]\nname='a'\nversion='1'\ntext='b'", "version"),
         ("[[prompt]]\nname='a'\nversion=1\ntext='b'\n" * 2, "distinct names, got a, a"),
-        ("[[prompt]]\nname='a'\nversion=1\ntext='{0}'", "number 1: Prompt 'a': expected a plain"),
+        ("[[prompt]]\nname='a'\nversion=1\ntext='{0}'", "number 1: Prompt 'a': expected a name"),
         ("[[prompt", "TOML"),
     ],
 )

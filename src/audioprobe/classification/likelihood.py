@@ -233,7 +233,7 @@ class LikelihoodClassifier:
 def _checked_model(model: object) -> LikelihoodModel:
     if not isinstance(model, LikelihoodModel):
         raise InvalidInputError(
-            f"{type(model).__name__} has no likelihoods of answers: pass a model with "
+            f"{type(model).__name__} has no likelihoods of answers. Pass a model with the method "
             "`log_likelihood`, or use a CaptionClassifier."
         )
     return model

@@ -146,7 +146,7 @@ class ZeroShotClassifier:
         for label, vector in zip(labels, vectors, strict=True):
             if not _has_direction(vector):
                 raise InvalidInputError(
-                    f"The embedding of the label {label!r:.80} is zero or not finite."
+                    f"The embedding of the label {label!r:.80} is zero or not finite. Reword it."
                 )
         directions: Float64Array = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return directions
@@ -180,8 +180,8 @@ class ZeroShotClassifier:
 def _checked_encoder(encoder: object) -> JointEncoder:
     if not isinstance(encoder, JointEncoder):
         raise InvalidInputError(
-            f"{type(encoder).__name__} has no joint space of audio and text: pass an encoder "
-            "with `embed_audio`, `embed_texts` and `logit_scale`, such as CLAP."
+            f"{type(encoder).__name__} has no joint space of audio and text. Pass an encoder with "
+            "`embed_audio`, `embed_texts` and `logit_scale`, such as CLAP."
         )
     return encoder
 

@@ -148,7 +148,7 @@ class ProbeBuilder:
             replace(self.config, conditions=conditions),
         )
         if not questions:
-            raise InvalidInputError("No question can be made: give more concepts, clips or forms.")
+            raise InvalidInputError("The probe has no questions. Add concepts, clips or forms.")
         sounds: dict[str, Callable[[], Waveform]] = {
             SILENCE: _silence,
             NOISE: partial(_noise, self.config.seed),
@@ -164,10 +164,13 @@ class ProbeBuilder:
             return "text", *with_clips, *(("spoken word",) if has_spoken else ())
         for condition in self.config.conditions:
             if condition in _NEED_CLIPS and not has_clips:
-                raise InvalidInputError(f"The condition {condition!r} needs clips: give some.")
+                raise InvalidInputError(
+                    f"The condition {condition!r} needs clips, but none were given. Pass `clips`."
+                )
             if condition == "spoken word" and not has_spoken:
                 raise InvalidInputError(
-                    f"The condition {condition!r} needs recorded words: give some."
+                    f"The condition {condition!r} needs recorded words, but none were given. "
+                    "Pass `spoken`."
                 )
         return self.config.conditions
 
@@ -191,8 +194,8 @@ class ProbeBuilder:
         if not merged.pairs:
             raise InvalidInputError(
                 f"{concepts.name}: none of {len(concepts.concepts)} concepts has a "
-                f"{' or '.join(relations)} with a false pair to match "
-                f"({', '.join(self._negatives)}). Give more concepts, or draw at random."
+                f"{' or '.join(relations)} with a false pair to match (negatives: "
+                f"{', '.join(self._negatives)}). Add concepts, or use the negatives 'random'."
             )
         return merged
 
@@ -238,9 +241,9 @@ def _assign_clips(clips: Sequence[Clip], concepts: ConceptSet) -> ClipsByConcept
     if not assigned.by_concept:
         first, names = next(iter(assigned.unassigned.items()))
         raise InvalidInputError(
-            f"None of {len(assigned.unassigned)} clips belongs to a concept; the first, {first!r}, "
-            f"names {names}. Label clips with ids, names or synonyms of concepts, or name their "
-            "files so."
+            f"None of {len(assigned.unassigned)} clips belongs to a concept; the first clip, "
+            f"{first!r}, has the names {names}. Label the clips with ids, phrases or synonyms of "
+            "concepts, or name the files after concepts."
         )
     return assigned
 
@@ -249,5 +252,5 @@ def _check_known(what: str, given: Sequence[str], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
             raise InvalidInputError(
-                f"Expected a {what} of {', '.join(known)}, got {name!r}.{did_you_mean(name, known)}"
+                f"Expected a {what} ({', '.join(known)}), got {name!r}.{did_you_mean(name, known)}"
             )

@@ -277,7 +277,7 @@ def _check_dimensions(names: Iterable[str]) -> None:
     for name in names:
         if name not in DIMENSIONS:
             raise InvalidInputError(
-                f"Expected a dimension of {', '.join(DIMENSIONS)}, got {name!r}."
+                f"Expected a dimension ({', '.join(DIMENSIONS)}), got {name!r}."
                 f"{did_you_mean(name, DIMENSIONS)}"
             )
 

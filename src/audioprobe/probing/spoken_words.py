@@ -36,8 +36,8 @@ def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:
     clips = clips_by_concept(clips_of(source), concepts).by_concept
     if not clips:
         raise InvalidInputError(
-            f"{source}: no recording is named after a concept. Name them so (crow.wav), or use "
-            f"{ESPEAK!r}."
+            f"{source}: no recording is named after a concept. Rename the recordings (crow.wav), "
+            f"or use {ESPEAK!r}."
         )
     return {name: read_waveform(recordings[0]) for name, recordings in clips.items()}
 

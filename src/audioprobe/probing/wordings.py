@@ -51,8 +51,8 @@ class Wording:
                 _check_places(template, {slot})
             if text and len(text) != len(audio):
                 raise InvalidInputError(
-                    f"Expected as many questions about the word as about audio, got {len(text)} "
-                    f"and {len(audio)} ({form})."
+                    f"Expected as many {form} questions in text as about audio, got {len(text)} in "
+                    f"text and {len(audio)} about audio."
                 )
 
     def of(self, form: Form) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -120,6 +120,6 @@ def _check_places(text: str, expected: set[str]) -> None:
     places = set(PromptTemplate("wording", 1, text).placeholders)
     if places != expected:
         raise InvalidInputError(
-            f"{text!r}: expected the placeholders {', '.join(sorted(expected))} and no other, got "
+            f"{text!r}: expected exactly the placeholders {', '.join(sorted(expected))}, got "
             f"{', '.join(sorted(places)) or 'none'}."
         )

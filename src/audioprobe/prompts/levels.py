@@ -46,17 +46,17 @@ class PromptLevel:
     def __post_init__(self) -> None:
         if self.control not in get_args(Control):
             raise InvalidInputError(
-                f"A control is one of {', '.join(get_args(Control))}, got {self.control!r}."
+                f"control must be one of {', '.join(get_args(Control))}, got {self.control!r}."
             )
         if self.control in ("shuffled", "absent") and not self._has_descriptions:
             raise InvalidInputError(
-                f"Prompt {self.template.name!r} has no descriptions, so the control "
-                f"{self.control!r} does not apply to it."
+                f"Prompt {self.template.name!r} has no placeholder for descriptions, so the "
+                f"control {self.control!r} does not apply to it. Use another prompt or control."
             )
         if self.n_examples < 0 or (self.control == "wrong" and self.n_examples < 2):
             raise InvalidInputError(
-                f"Prompt {self.template.name!r}: expected at least 0 examples, and at least 2 with "
-                f"wrong labels, got {self.n_examples}."
+                f"Prompt {self.template.name!r}: expected n_examples of at least 0, or at least 2 "
+                f"for the control 'wrong', got {self.n_examples}."
             )
 
     @property
@@ -132,8 +132,8 @@ class PromptLevel:
             answers = [*labels[1:], *labels[:1]]
             if any(a == b for a, b in zip(labels, answers, strict=True)):
                 raise InvalidInputError(
-                    f"{self.name}: two successive examples of the draw have the same labels, so "
-                    "not all can be wrong. Choose another seed, or examples that differ."
+                    f"{self.name}: two successive examples have the same labels, so their labels "
+                    "cannot be exchanged. Choose another seed, or clips with different labels."
                 )
         return [
             (position, Example(question, label_caption(answer)))
@@ -146,8 +146,8 @@ class PromptLevel:
         names = sorted(name for name in absent if name not in labels)
         if len(names) < len(labels):
             raise InvalidInputError(
-                f"{self.name}: expected descriptions of at least {len(labels)} absent classes, as "
-                f"many as there are labels, got {len(names)}."
+                f"{self.name}: expected descriptions of at least {len(labels)} absent classes (one "
+                f"per label), got {len(names)}. Add descriptions of other classes."
             )
         drawn = [names[k] for k in rng.permutation(len(names))[: len(labels)]]
         return [(name, absent[name]) for name in drawn]
@@ -179,7 +179,9 @@ def shipped_templates() -> dict[str, PromptTemplate]:
 def _derangement(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
     """Return the texts in a random order (one cycle) in which no text keeps its index."""
     if len(texts) < 2:
-        raise InvalidInputError("One description cannot be shuffled: give two labels or more.")
+        raise InvalidInputError(
+            "Expected at least two descriptions to shuffle, got one. Add labels."
+        )
     order = rng.permutation(len(texts))
     moved = [""] * len(texts)
     for source, target in zip(order, np.roll(order, 1), strict=True):

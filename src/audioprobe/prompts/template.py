@@ -30,12 +30,12 @@ class PromptTemplate:
 
     def __post_init__(self) -> None:
         if not self.name or not self.text.strip():
-            raise InvalidInputError(f"A prompt needs a name and a text, got {self.name!r}.")
+            raise InvalidInputError(f"A prompt needs a name and a text; its name is {self.name!r}.")
         invalid = [name for name in self.placeholders if not name.isidentifier()]
         if invalid:
             raise InvalidInputError(
-                f"Prompt {self.name!r}: expected a plain name in braces, got {invalid[0]!r}. Write "
-                "{{ for a brace."
+                f"Prompt {self.name!r}: expected a name in braces, got {invalid[0]!r}. Write {{{{ "
+                "for a literal brace."
             )
 
     @property
@@ -45,12 +45,13 @@ class PromptTemplate:
             parsed = list(Formatter().parse(self.text))
         except ValueError as error:
             raise InvalidInputError(
-                f"Prompt {self.name!r}: {error}. Write {{{{ for a brace."
+                f"Prompt {self.name!r}: {error}. Write {{{{ for a literal brace."
             ) from error
         for _, name, format_spec, conversion in parsed:
             if name is not None and (format_spec or conversion):
                 raise InvalidInputError(
-                    f"Prompt {self.name!r}: the placeholder {name!r} has a format. Remove it."
+                    f"Prompt {self.name!r}: the placeholder {name!r} has a format specification or "
+                    "conversion. Remove it."
                 )
         return tuple(dict.fromkeys(name for _, name, _, _ in parsed if name is not None))
 
@@ -67,7 +68,7 @@ class PromptTemplate:
             if name not in values:
                 raise InvalidInputError(
                     f"Prompt {self.name!r}: no value for {{{name}}}.{did_you_mean(name, values)} "
-                    f"There are {', '.join(sorted(values)) or 'no values'}."
+                    f"Values were given for {', '.join(sorted(values)) or 'no placeholder'}."
                 )
         return "".join(
             text + ("" if name is None else values[name])

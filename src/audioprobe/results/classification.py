@@ -66,8 +66,8 @@ class ClassificationResult(Displayed):
             is_same = (other.clip_ids, other.labels) == (self.clip_ids, self.labels)
             if name == self.measure or not is_same:
                 raise InvalidInputError(
-                    f"The alternative {name!r} needs another name than the measure "
-                    f"{self.measure!r}, and the same clips and labels."
+                    f"The alternative {name!r} needs the clips and labels of `label_scores`, and "
+                    f"a name other than the measure {self.measure!r}."
                 )
 
     @property
@@ -99,7 +99,7 @@ class ClassificationResult(Displayed):
         others = self.measures
         if measure not in others:
             raise InvalidInputError(
-                f"measure must be one of {', '.join(others)}, which this result has, "
+                f"measure must be one of {', '.join(others)} (the measures of this result), "
                 f"got {measure!r}."
             )
         options = {**self.provenance.options, "rank_by": measure}
@@ -260,7 +260,7 @@ class ClassificationResult(Displayed):
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"{file}: not a readable result ({error}).") from error
+            raise InvalidInputError(f"{file}: the result cannot be read ({error}).") from error
         with located(str(file)):
             return cls.from_json(text)
 

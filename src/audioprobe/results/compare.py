@@ -181,13 +181,17 @@ def compare(
             clip has different groups in the results.
     """
     if first.labels != second.labels:
-        raise InvalidInputError("The results have other labels: score both against the same list.")
+        raise InvalidInputError(
+            "The second result has other labels than the first. Score both with the same labels."
+        )
     references = {**second.truth, **first.truth} if truth is None else truth
     annotated = {nfc(clip_id): labels for clip_id, labels in references.items()}
     scored = set(second.clip_ids)
     clip_ids = tuple(name for name in first.clip_ids if name in scored and name in annotated)
     if not clip_ids:
-        raise InvalidInputError("No annotated clip was scored in both results.")
+        raise InvalidInputError(
+            "No annotated clip was scored in both results. Compare results of the same clips."
+        )
     targets = targets_of(annotated, clip_ids, first.labels)
     a, b = _rows(first, clip_ids), _rows(second, clip_ids)
     known_groups = _joined_groups(first, second) if groups is None else groups
@@ -233,7 +237,7 @@ def _joined_groups(first: ClassificationResult, second: ClassificationResult) ->
         if second.groups.get(name, group) != group:
             raise InvalidInputError(
                 f"Clip {name!r} has the group {group!r} in one result and "
-                f"{second.groups[name]!r} in the other: pass the groups to use."
+                f"{second.groups[name]!r} in the other. Pass `groups` to choose."
             )
     return {**first.groups, **second.groups}
 

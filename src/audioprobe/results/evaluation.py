@@ -118,7 +118,7 @@ def _check_scores(scores: FloatArray, targets: BoolArray, n_labels: int, n_faile
             f"{targets.shape}."
         )
     if not scores.size:
-        raise InvalidInputError(f"No clip was scored, {n_failed} failed: nothing to evaluate.")
+        raise InvalidInputError(f"No clip was scored, {n_failed} failed: no metric is defined.")
 
 
 def evaluate(
@@ -216,7 +216,7 @@ def targets_of(
         if label is not None:
             raise InvalidInputError(
                 f"The label {label!r} is {name!r} in the truth. Did you mean {name!r}? Use one "
-                "spelling: clips with the other would count as negatives."
+                "spelling, because clips with another spelling would count as negatives."
             )
     targets = [[label in names for label in columns] for names in present]
     return np.array(targets, dtype=np.bool_).reshape(len(clip_ids), len(labels))

@@ -36,12 +36,14 @@ class LabelScores:
     def __post_init__(self) -> None:
         for field_name, names in (("clip_ids", self.clip_ids), ("labels", self.labels)):
             if len(set(names)) < len(names):
-                raise InvalidInputError(f"{field_name} must be unique.")
+                raise InvalidInputError(f"{field_name} must be unique. Remove duplicates.")
         shape = (len(self.clip_ids), len(self.labels))
         if self.values.shape != shape:
             raise InvalidInputError(f"values need shape {shape}, got {self.values.shape}.")
         if not np.isfinite(self.values).all():
-            raise InvalidInputError("Scores must be finite: list clips without them as failures.")
+            raise InvalidInputError(
+                "Scores must be finite, got NaN or infinity. List clips without scores as failures."
+            )
 
     def best(self, n: int = 1) -> tuple[tuple[tuple[str, float], ...], ...]:
         """Return the n best labels of each clip with their scores; ties are in label order."""

@@ -61,12 +61,12 @@ def caption_quality(
     """
     empty = [clip for clip, texts in references.items() if not texts or isinstance(texts, str)]
     if empty:
-        raise InvalidInputError(f"Clip {empty[0]!r} needs a list of at least one reference.")
+        raise InvalidInputError(f"Expected at least one reference for clip {empty[0]!r}, got none.")
     captions = {nfc(clip): nfc(text) for clip, text in captions.items()}
     references = {nfc(clip): [nfc(text) for text in texts] for clip, texts in references.items()}
     clips = [clip for clip in references if clip in captions]
     if not clips:
-        raise InvalidInputError("No clip has both a caption and references.")
+        raise InvalidInputError("No clip has both a caption and references. Check the clip ids.")
     caption_vectors = unit_vectors(embedder, [captions[clip] for clip in clips])
     texts = [text for clip in clips for text in references[clip]]
     ends = np.cumsum([len(references[clip]) for clip in clips])[:-1]

@@ -148,8 +148,8 @@ class EmbeddingScorer:
             for text, n in zip(texts, excess, strict=True):
                 if n:
                     raise InvalidInputError(
-                        f"A label is longer than the embedder {self._embedder.info.name!r} reads: "
-                        f"the last {n} tokens of {text!r:.80} would be left out. Shorten the label."
+                        f"The label {text!r:.80} is {n} tokens longer than the limit of the "
+                        f"embedder {self._embedder.info.name!r}. Shorten the label."
                     )
             self._label_cache = (texts, unit_vectors(self._embedder, texts))
         return self._label_cache[1]

@@ -57,8 +57,8 @@ class KeywordScorer:
         variants = [words for name in names if (words := _words(name))]
         if not variants:
             raise InvalidInputError(
-                f"The label {label!r:.60} has no word, and KeywordScorer compares words. Leave it "
-                "out, or pass synonyms with words."
+                f"The label {label!r:.60} has no word, but KeywordScorer compares words. Remove "
+                "the label, or pass synonyms with words."
             )
         return variants
 

@@ -96,7 +96,7 @@ def from_ontology(
             )
     if not concepts:
         raise InvalidInputError(
-            f"None of {len(ontology)} nodes is a kind of another. Give edges with the kind 'is-a'."
+            f"None of {len(ontology)} nodes is a kind of another node. Pass edges of kind 'is-a'."
         )
     rows = [f"{node.id}\t{parent}" for node in taxonomy for parent in taxonomy.parents(node.id)]
     return ConceptSet("audioset", fingerprint(rows), tuple(concepts), closed_world_kinds)
@@ -129,7 +129,9 @@ def read_edges(path: str | Path) -> Edges:
     for row in read_rows(path, ("child_id", "parent_id", "kind")):
         edge = (str(row["child_id"]), str(row["parent_id"]))
         if edge in edges:
-            raise InvalidInputError(f"{row.place}: the edge {' < '.join(edge)} occurs twice.")
+            raise InvalidInputError(
+                f"{row.place}: the edge {' < '.join(edge)} occurs twice. Remove one."
+            )
         edges[edge] = _check_kind(row["kind"], row.place)
     return edges
 

@@ -65,8 +65,8 @@ class ProbeConcept:
         distinct = len(set(names)) == len(names) and self.id not in names
         if not distinct or not self.ancestors.issuperset(names):
             raise InvalidInputError(
-                f"{self.id}: expected distinct hypernyms that are among the ancestors, got "
-                f"{', '.join(names)} of {', '.join(sorted(self.ancestors))}."
+                f"{self.id}: expected distinct hypernyms among the ancestors "
+                f"({', '.join(sorted(self.ancestors))}), got {', '.join(names)}."
             )
 
 

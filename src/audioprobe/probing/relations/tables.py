@@ -80,13 +80,14 @@ def _triple(row: Mapping[str, object], where: str) -> tuple[str, str, str]:
         values = (concept, HYPERNYM, target)
     else:
         raise InvalidInputError(
-            f"{where}: expected two columns, or concept, relation and target; got {', '.join(row)}."
+            f"{where}: expected two columns, or the columns concept, relation and target; got the "
+            f"columns {', '.join(row)}."
         )
     concept, relation, target = (str(value or "").strip() for value in values)
     if not concept or not target or relation not in (HYPERNYM, SYNONYM):
         raise InvalidInputError(
-            f"{where}: expected a concept, {HYPERNYM!r} or {SYNONYM!r}, and a target; got "
-            f"{concept!r}, {relation!r} and {target!r}."
+            f"{where}: expected a concept, the relation {HYPERNYM!r} or {SYNONYM!r}, and a target; "
+            f"got {concept!r}, {relation!r} and {target!r}."
         )
     return concept, relation, target
 
@@ -118,7 +119,7 @@ def _ancestors(concept: str, parents: Mapping[str, Sequence[str]]) -> tuple[str,
             below = (node for node in depths if depths[node] == depth)
             path.append(next(node for node in below if path[-1] in parents[node]))
         cycle = " < ".join([concept, *path[::-1]])
-        raise InvalidInputError(f"{concept} is above itself: {cycle}. Remove one of these rows.")
+        raise InvalidInputError(f"{concept} is its own hypernym: {cycle}. Remove one of the rows.")
     return tuple(depths)
 
 

@@ -52,8 +52,8 @@ def _pinned(word: str, nouns: NounLexicon) -> str:
     senses = nouns.senses(name)
     if not senses:
         raise InvalidInputError(
-            f"WordNet {nouns.version} has no noun {name!r}. Give another word, or a table of your "
-            "own relations."
+            f"WordNet {nouns.version} has no noun {name!r}. Use another word, or a table of "
+            "relations."
         )
     if not pin and len(senses) == 1:
         return senses[0]
@@ -66,7 +66,7 @@ def _pinned(word: str, nouns: NounLexicon) -> str:
         for number, synset_id in enumerate(senses, 1)
     )
     what = f"{pin!r} is none of the senses" if pin else f"there are {len(senses)} senses"
-    raise InvalidInputError(f"{name!r}: {what}. Pin the one that is meant:\n{listing}")
+    raise InvalidInputError(f"{name!r}: {what}. Add the number of the meant sense:\n{listing}")
 
 
 def _gloss(synset_id: str, nouns: NounLexicon) -> str:
