@@ -140,7 +140,10 @@ class CachedModel:
             if answer is None:
                 break
             if not waiting:
-                raise ContractError("The language model yielded more responses than prompts.")
+                raise ContractError(
+                    "The language model yielded more responses than prompts. Correct the model; "
+                    "`audioprobe.testing` contains checks for it."
+                )
             key = waiting.popleft()
             pending.discard(key)
             self._cache.write({key: codec.encode(answer)})

@@ -66,8 +66,8 @@ def entry(token: str | None, rank: int | None = 1, nats: float = -0.5) -> dict[s
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        (None, "without prompt_logprobs"),
-        ([], "without prompt_logprobs"),
+        (None, "Expected prompt_logprobs"),
+        ([], "Expected prompt_logprobs"),
         ([None, entry("\n"), entry(" a"), entry(" crow"), entry("\n")], "chat template changes"),
         ([None, entry("\n a"), entry(" crow")], "crosses its start"),
         ([None, entry("a"), entry(" crow")], "prompt_logprobs end before"),

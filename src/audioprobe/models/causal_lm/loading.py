@@ -84,7 +84,9 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
                     "Download the missing files of this model."
                 )
         return {name: tensor for file in files for name, tensor in read_tensors(file).items()}
-    raise WeightsError(f"{folder}: expected weights ({', '.join(_WEIGHTS)}), found none.")
+    raise WeightsError(
+        f"{folder}: expected weights ({', '.join(_WEIGHTS)}), found none. Download them."
+    )
 
 
 def read_json(path: Path, expected: str) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def read_json(path: Path, expected: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path}: not readable ({error}). Expected {expected}.") from error
     if not isinstance(content, dict):
-        raise WeightsError(f"{path}: expected a JSON object.")
+        raise WeightsError(f"{path}: expected a JSON object, got another JSON value.")
     return content
 
 
@@ -120,7 +122,9 @@ def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder}: no readable config.json ({error}).") from error
+        raise WeightsError(
+            f"{folder}: no readable config.json ({error}). Download it again."
+        ) from error
     if not isinstance(config, kind):
         raise WeightsError(f"{folder}: expected {expected}, found {config.model_type!r}.")
     return config

@@ -120,7 +120,7 @@ def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not readable ({error}).") from error
+        raise WeightsError(f"{path}: not readable ({error}). Download it again.") from error
     length = settings.get("max_length", AST_AUDIOSET.n_frames)
     n_mels = settings.get("num_mel_bins", AST_AUDIOSET.bank.n_mels)
     if (length, n_mels) != (config.max_length, config.num_mel_bins):

@@ -37,7 +37,7 @@ def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikeliho
             tail = text + tail
         except _FORMAT_ERRORS as error:
             raise RequestFailedError(
-                f"prompt_logprobs end before the continuation does, at {tail!r:.60} "
+                f"prompt_logprobs do not contain the whole continuation, only {tail!r:.60} "
                 f"({type(error).__name__})."
             ) from None
         if tail == continuation:
