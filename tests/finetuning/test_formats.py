@@ -56,7 +56,7 @@ def test_fewer_bits_than_the_precision_are_refused(
 ) -> None:
     model = tiny_model(base)
     model.network.to(torch.float16)
-    with pytest.raises(InvalidInputError, match=r"in float16, .* computes in float32. Load it"):
+    with pytest.raises(InvalidInputError, match=r"dtype float16, .* computes in float32. Load the"):
         finetune(model, data, strategy("projector"), tmp_path)
 
 

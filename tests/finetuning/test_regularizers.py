@@ -163,7 +163,7 @@ def test_weights_are_interpolated_linearly() -> None:
     assert point.weights.tolist() == [1.0, 2.0]
     with pytest.raises(InvalidInputError, match="share from 0 to 1"):
         interpolate_weights(point, initial, 2.0)
-    with pytest.raises(InvalidInputError, match="of the same parameters"):
+    with pytest.raises(InvalidInputError, match="initial weights of the trainable"):
         interpolate_weights(point, {}, 0.5)
 
 

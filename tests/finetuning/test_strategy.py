@@ -127,8 +127,8 @@ def test_message_names_place_of_misspelt_key(given_tables: dict[str, Any], messa
     ("given_tables", "message"),
     [
         ({"clips_per_step": -1}, "clips_per_step must be at least 0"),
-        ({"clips_per_step": 0}, "nothing to learn from"),
-        ({"clips_per_step": 0, "regularizers": [{"kind": "rehearsal"}]}, "nothing to learn from"),
+        ({"clips_per_step": 0}, "no training data"),
+        ({"clips_per_step": 0, "regularizers": [{"kind": "rehearsal"}]}, "no training data"),
         (
             {"regularizers": [{"kind": "rehearsal", "texts": 0, "clips": 0}]},
             "texts_and_clips must be",
@@ -137,7 +137,7 @@ def test_message_names_place_of_misspelt_key(given_tables: dict[str, Any], messa
         ({"regularizers": [{"kind": "ewc", "strength": 1.0, "tasks": []}]}, "at least one task"),
         (
             {"regularizers": [{"kind": "ewc", "strength": 1.0, "tasks": ["text"] * 2}]},
-            "each once",
+            "without repetition",
         ),
         (
             {"regularizers": [{"kind": "ewc", "strength": 1.0, "n_examples": 0}]},

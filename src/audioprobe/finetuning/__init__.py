@@ -1,4 +1,4 @@
-"""Fine-tuning of audio language models against forgetting and for audio-text alignment.
+"""Fine-tuning of audio language models, with limited forgetting and audio-text alignment.
 
 - `strategy`: trainable modules, regularizers and alignment losses as plain data
 - `captioned_clips`, `data`, `text_corpora`: training data, rehearsal data, and text passages

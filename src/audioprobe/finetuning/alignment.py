@@ -1,7 +1,7 @@
-"""Alignment losses between the audio tokens of clips and texts about them.
+"""Alignment losses: distances between the audio tokens of clips and texts about these clips.
 
-No loss trains the text side or has a head of its own: audio is pulled towards text in the tokens
-that the language model reads.
+Audio tokens are the vectors that the language model receives for a clip. No loss sends gradients
+to the text representation or has a projection head: only the audio tokens move, towards the text.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,15 +16,16 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.training.trainable import PromptTokenizer, TrainableModel
 
 Distance = Literal["cosine", "mse"]
-"""One minus cosine similarity, or mean squared difference; averaged over rows."""
+"""1 - cosine similarity, or mean squared difference; averaged over rows."""
 
 
 class PaddedTexts(NamedTuple):
-    """One text per clip, as token ids.
+    """Token ids of one text per clip, padded to the same length.
 
     Attributes:
-        ids: shape (n_clips, n_tokens), padded with any id.
-        mask: shape (n_clips, n_tokens), True for tokens of the text; at least one per row.
+        ids: token ids, shape (n_clips, n_tokens); padding may have any id.
+        mask: True for tokens of the text, False for padding, shape (n_clips, n_tokens); each row
+            has at least one True.
     """
 
     ids: Tensor
@@ -32,20 +33,22 @@ class PaddedTexts(NamedTuple):
 
 
 AlignmentLoss = Callable[[TrainableModel, Tensor, PaddedTexts], Tensor]
-"""Returns a scalar from audio tokens of shape (n_clips, n_tokens, hidden) and their texts."""
+"""Function that returns a scalar loss from a model, audio tokens and one text per clip.
+
+The audio tokens have shape (n_clips, n_tokens, hidden)."""
 
 
 class ContrastiveLoss:
-    """InfoNCE in both directions between pooled audio tokens and pooled text embeddings.
+    """InfoNCE loss in both directions between mean audio tokens and mean text embeddings.
 
-    Equal texts share the target probability. Source: van den Oord et al., 2018; symmetric as in
-    CLIP (Radford et al., 2021), without projection heads.
+    If several clips of a batch have equal texts, they share the target probability. Source: van den
+    Oord et al., 2018; symmetric as in CLIP (Radford et al., 2021), without projection heads.
 
     Args:
-        temperature: above 0; CLIP starts at 0.07.
+        temperature: temperature of the softmax, above 0; the initial value of CLIP is 0.07.
 
     Raises:
-        InvalidInputError: for another temperature.
+        InvalidInputError: if the temperature is not above 0.
     """
 
     def __init__(self, temperature: float = 0.07) -> None:
@@ -54,7 +57,7 @@ class ContrastiveLoss:
         self._temperature = temperature
 
     def __call__(self, model: TrainableModel, audio_tokens: Tensor, texts: PaddedTexts) -> Tensor:
-        """Return the loss in nats; 0 for a batch of one clip."""
+        """Return the loss, a scalar, in nats; it is 0 for a batch of one clip."""
         audio = functional.normalize(audio_tokens.mean(dim=1), dim=-1)
         text = functional.normalize(mean_embeddings(model, texts), dim=-1)
         logits = audio @ text.T / self._temperature
@@ -66,26 +69,26 @@ class ContrastiveLoss:
 
 
 class EmbeddingLoss:
-    """Distance of the mean audio token from the mean input embedding of the text.
+    """Distance between the mean audio token and the mean input embedding of the text.
 
     Args:
-        distance: "cosine" or "mse".
+        distance: "cosine" or "mse"; see `Distance`.
     """
 
     def __init__(self, distance: Distance = "cosine") -> None:
         self._distance = distance_function(distance)
 
     def __call__(self, model: TrainableModel, audio_tokens: Tensor, texts: PaddedTexts) -> Tensor:
-        """Return the loss."""
+        """Return the loss, a scalar."""
         return self._distance(audio_tokens.mean(dim=1), mean_embeddings(model, texts))
 
 
 class HiddenStateLoss:
-    """Distance of the mean hidden state of audio tokens from that of the text at the same layer.
+    """Distance between the mean hidden states of audio tokens and of the text at the same layer.
 
     Args:
-        layer: 0 is the input embeddings, -1 the last layer.
-        distance: "cosine" or "mse".
+        layer: index of the hidden states: 0 for the input embeddings, -1 for the last layer.
+        distance: "cosine" or "mse"; see `Distance`.
     """
 
     def __init__(self, layer: int = -1, distance: Distance = "cosine") -> None:
@@ -93,10 +96,10 @@ class HiddenStateLoss:
         self._distance = distance_function(distance)
 
     def __call__(self, model: TrainableModel, audio_tokens: Tensor, texts: PaddedTexts) -> Tensor:
-        """Return the loss.
+        """Return the loss, a scalar.
 
         Raises:
-            InvalidInputError: if the language model has no such layer.
+            InvalidInputError: if the language model has no layer with this index.
         """
         audio = self._states(model, audio_tokens, None).float().mean(dim=1)
         with torch.no_grad():
@@ -115,7 +118,7 @@ class HiddenStateLoss:
 
 
 def encode_texts(tokenizer: PromptTokenizer, texts: Sequence[str]) -> PaddedTexts:
-    """Return texts as the token ids of answers, padded to one length."""
+    """Return the token ids of texts, tokenised like answers and padded to the same length."""
     ids = [torch.tensor(tokenizer.continuation_ids(text)) for text in texts]
     mask = [torch.ones(len(each), dtype=torch.bool) for each in ids]
     return PaddedTexts(pad_sequence(ids, True, 0), pad_sequence(mask, True, False))
@@ -128,10 +131,13 @@ def mean_embeddings(model: TrainableModel, texts: PaddedTexts) -> Tensor:
 
 
 def distance_function(name: Distance) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return a distance of two tensors of shape (n_rows, width), averaged over rows.
+    """Return the distance function with this name.
+
+    It computes the distance between the rows of two tensors of shape (n_rows, width), averaged over
+    rows.
 
     Raises:
-        InvalidInputError: for an unknown name.
+        InvalidInputError: if the name is unknown.
     """
     if name == "cosine":
         return lambda a, b: (1 - functional.cosine_similarity(a, b, dim=-1)).mean()
@@ -141,12 +147,12 @@ def distance_function(name: Distance) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def _masked_mean(states: Tensor, mask: Tensor) -> Tensor:
-    """Mean over tokens, in float32 for any number format of the language model."""
+    """Return the mean over the tokens of each text, in float32 for any dtype of the model."""
     weights = mask.to(states.device).float()[..., None]
     return (states.float() * weights).sum(dim=1) / weights.sum(dim=1)
 
 
 def _equal_texts(texts: PaddedTexts) -> Tensor:
-    """Return which texts of a batch are equal, shape (n_clips, n_clips)."""
+    """Return whether each pair of texts of a batch is equal, shape (n_clips, n_clips)."""
     ids = texts.ids.masked_fill(~texts.mask, -1)
     return (ids[:, None] == ids[None, :]).all(dim=-1)

@@ -21,14 +21,14 @@ from audioprobe.types import Clip
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CaptionedClips:
-    """Clips to learn from; a row is the position of a clip.
+    """Training clips with spectrograms, labels and captions; a row is the index of a clip.
 
     Attributes:
-        cache: spectrograms.
+        cache: cached spectrograms of the clips.
         labels: labels of each clip.
-        phrases: the labels as they stand in a caption, with articles: "a crow".
-        rows_by_concept: rows of clips in which a single concept sounds, by its id; see
-            `probing.clips`.
+        phrases: labels of each clip in the form for captions, with articles, such as "a crow".
+        rows_by_concept: for the id of each concept (a sound source such as a crow), the rows of the
+            clips in which only this concept is audible; see `probing.clips`.
     """
 
     cache: SpectrogramCache
@@ -40,11 +40,17 @@ class CaptionedClips:
         return len(self.labels)
 
     def spectrogram(self, row: int) -> Tensor:
-        """Return the spectrogram of a row, shape (n_frames, n_mels)."""
+        """Return the spectrogram of the clip with this index, shape (n_frames, n_mels)."""
         return self.cache.spectrograms(torch.tensor([row]))[0]
 
     def batch(self, n: int, step: int, seed: int) -> Iterator[tuple[int, int, Tensor]]:
-        """Yield row, number of earlier visits to it, and spectrogram of the n clips of a step."""
+        """Yield, for each clip of a step: row, number of earlier uses, and spectrogram.
+
+        Args:
+            n: number of clips per step.
+            step: index of the step, from 0.
+            seed: random seed of the order of the clips.
+        """
         rows = epoch_rows(len(self), n, step, seed)
         spectrograms = self.cache.spectrograms(rows)
         for k, (row, spectrogram) in enumerate(zip(rows.tolist(), spectrograms, strict=True)):
@@ -58,28 +64,30 @@ def captioned_clips(
     *,
     progress: ProgressCallback = ignore_progress,
 ) -> CaptionedClips:
-    """Prepare clips for training; spectrograms are computed once and stored in a folder.
+    """Return clips prepared for training; spectrograms are computed once and stored in a folder.
 
     Args:
-        name: of the set of clips.
-        clips: with at least one label each.
-        folder: for these clips only.
+        name: name of the set of clips.
+        clips: clips with at least one label each.
+        folder: folder that is used only for these clips.
         progress: called after every clip.
 
     Raises:
-        InvalidInputError: if there are no clips, one has no labels, two have the same id, or the
-            folder holds other clips.
+        InvalidInputError: if there are no clips, a clip has no labels, two clips have the same id,
+            or the folder contains spectrograms of other clips.
     """
     unlabelled = [clip.id for clip in clips if not clip.labels]
     if not clips or unlabelled:
         first = f", the first is {unlabelled[0]!r}" if unlabelled else ""
         raise InvalidInputError(
             f"{name}: expected clips with labels, got {len(clips)} clips, {len(unlabelled)} of "
-            f"them without labels{first}. Leave these out."
+            f"them without labels{first}. Leave clips without labels out."
         )
     repeated = [clip_id for clip_id, n in Counter(clip.id for clip in clips).items() if n > 1]
     if repeated:
-        raise InvalidInputError(f"{name}: the clip id {repeated[0]!r} occurs more than once.")
+        raise InvalidInputError(
+            f"{name}: the clip id {repeated[0]!r} occurs more than once. Give each clip its own id."
+        )
     labels = tuple(tuple(clip.labels or ()) for clip in clips)
     table = [f"{c.id}\t{c.labels}\t{c.start}\t{c.duration}\t{c.group}" for c in clips]
     cache = SpectrogramCache(

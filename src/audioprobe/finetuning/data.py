@@ -1,4 +1,8 @@
-"""Data of fine-tuning: captions, rehearsal, paired questions; one batch per step number."""
+"""Training data of fine-tuning, and the batch of each step.
+
+A batch contains captions of the training clips and, if the strategy uses them, rehearsal data
+(earlier training data, against forgetting) and paired questions (yes/no questions about concepts).
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +46,9 @@ from audioprobe.training.spectrogram_cache import epoch_rows
 from audioprobe.training.trainable import PromptTokenizer
 
 MatchedPair: TypeAlias = tuple[ConceptPair, ConceptPair]
-"""The same target of a concept for which it is true and of one for which it is false."""
+"""A concept for which a target (a class or another name) is correct, and one for which it is wrong.
+
+The target of both pairs is the same, such as "a bird" for a crow and for a dog."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -50,15 +56,15 @@ class TrainingSampler:
     """The data of a fine-tuning run, from which the batch of each step is sampled.
 
     Attributes:
-        tokenizer: prompts of the model.
-        clips: new clips.
-        rehearsal_clips: clips of the earlier training data; None without.
-        rehearsal_texts: text passages, as tokens.
-        question_pairs: relations for `PairedQuestionTraining`.
-        audio_concepts: ids of the concepts that may be asked about in audio; None allows every
-            concept with clips of its own.
-        max_tokens: longest question with its answer.
-        seed: seed of the random choices.
+        tokenizer: tokenizer and prompt format of the model.
+        clips: clips on which the model is fine-tuned.
+        rehearsal_clips: clips of the earlier training data; None if there are none.
+        rehearsal_texts: text passages as token ids.
+        question_pairs: matched pairs for the questions of `PairedQuestionTraining`.
+        audio_concepts: ids of the concepts that audio questions may be about; None allows every
+            concept that has clips in `CaptionedClips.rows_by_concept`.
+        max_tokens: largest number of tokens of a question with its answer.
+        seed: random seed of the batches.
     """
 
     tokenizer: PromptTokenizer
@@ -71,7 +77,7 @@ class TrainingSampler:
     seed: int = 0
 
     def check(self, strategy: Strategy) -> None:
-        """Check that the strategy finds the data that it needs.
+        """Check that all data that the strategy needs are available.
 
         Raises:
             InvalidInputError: if rehearsal texts, rehearsal clips or question pairs are missing.
@@ -79,10 +85,13 @@ class TrainingSampler:
         rehearsal, paired = strategy.get(Rehearsal), strategy.get(PairedQuestionTraining)
         needs_texts = strategy.get(Distillation) or (rehearsal and rehearsal.texts)
         if needs_texts and not self.rehearsal_texts:
-            raise InvalidInputError("The strategy needs rehearsal texts, got none.")
+            raise InvalidInputError(
+                "The strategy needs rehearsal texts, got none. Pass rehearsal_texts."
+            )
         if rehearsal and rehearsal.clips and self.rehearsal_clips is None:
             raise InvalidInputError(
-                "The strategy needs rehearsal clips, got none. Pass some, or set its clips to 0."
+                "The strategy needs rehearsal clips, got none. Pass rehearsal_clips, or set clips "
+                "of the rehearsal to 0."
             )
         for condition in paired.conditions if paired else ():
             if paired and not self._pairs(paired, condition):
@@ -94,12 +103,12 @@ class TrainingSampler:
                 )
 
     def sample_batch(self, strategy: Strategy, step: int, *, aligned: bool) -> TrainingBatch:
-        """Return the batch of a step, the same on every call.
+        """Return the batch of a step; every call with the same arguments returns the same batch.
 
         Args:
-            strategy: composition of the batch; the seed of its arguments changes what is drawn.
-            step: number of the batch, from 0.
-            aligned: whether the batch includes targets of alignment losses.
+            strategy: determines the composition of the batch, and part of the random seed.
+            step: index of the batch, from 0.
+            aligned: whether the batch includes targets for alignment losses.
         """
         seed = self.seed * 1_000_003 + strategy.arguments.seed
         examples: list[TrainingExample] = []
@@ -133,19 +142,23 @@ class TrainingSampler:
         )
 
     def previous_task(self, task: PreviousTask, n_examples: int) -> Iterator[AnswerBatch]:
-        """Yield batches of one example each, for the Fisher information of a previous task.
+        """Yield batches with one example each, for the Fisher information of a previous task.
 
         Raises:
-            InvalidInputError: if there are no data of the task.
+            InvalidInputError: if there are no data for the task.
         """
         if task == "text":
             if not self.rehearsal_texts:
-                raise InvalidInputError("Fisher information of text needs rehearsal texts.")
+                raise InvalidInputError(
+                    "The Fisher information of the task 'text' needs rehearsal texts, got none."
+                )
             for example in self.rehearsal_texts[:n_examples]:
                 yield self._collate([example], {})
             return
         if self.rehearsal_clips is None:
-            raise InvalidInputError("Fisher information of audio needs rehearsal clips.")
+            raise InvalidInputError(
+                "The Fisher information of the task 'audio' needs rehearsal clips, got none."
+            )
         clips = self.rehearsal_clips
         for _, record, spectrogram in _descriptions(clips, "earlier", n_examples, 0, self.seed):
             yield self._collate([self._encode(record)], {record.audio_id: spectrogram})
@@ -157,7 +170,7 @@ class TrainingSampler:
     def _pairs(
         self, paired: PairedQuestionTraining, condition: QuestionCondition
     ) -> list[MatchedPair]:
-        """The pairs that can be asked; in audio, those whose concepts both have clips."""
+        """Return the pairs that can be asked in a condition; in audio, both concepts need clips."""
         concepts = Concepts.shipped() if paired.concept_kinds else None
         pairs = [
             pair
@@ -179,7 +192,7 @@ class TrainingSampler:
         rng: np.random.Generator,
         audio: dict[str, Tensor],
     ) -> Iterator[QARecord]:
-        """Yield the questions of a step; adds the audio that they are about."""
+        """Yield the questions of a step, and add the spectrograms of their clips to `audio`."""
         for condition in paired.conditions:
             pairs = self._pairs(paired, condition)
             for k in rng.integers(len(pairs), size=paired.pairs).tolist():
@@ -213,7 +226,7 @@ class TrainingSampler:
 
 
 def with_random_answer(pair: ConceptPair, seed: int) -> ConceptPair:
-    """Return the pair with an answer drawn at random, the same for every pair of its key."""
+    """Return the pair with a random answer; it depends only on the seed and on the question."""
     key = f"{seed} {pair.concept} {pair.relation} {pair.target}"
     return replace(pair, holds=bool(stable_hash(key) % 2))
 
@@ -221,10 +234,10 @@ def with_random_answer(pair: ConceptPair, seed: int) -> ConceptPair:
 def _descriptions(
     clips: CaptionedClips, source: str, n: int, step: int, seed: int
 ) -> Iterator[tuple[int, QARecord, Tensor]]:
-    """Yield row, record and spectrogram of the clips of a step.
+    """Yield the row, a question-answer record and the spectrogram of each clip of a step.
 
-    A clip is described by its caption, on its next visit by its labels; every second clip starts
-    with its labels.
+    The answer is the caption and the labels of a clip in alternating epochs; half of the clips
+    start with the caption.
     """
     for row, visits, spectrogram in clips.batch(n, step, seed):
         if (visits + row) % 2:

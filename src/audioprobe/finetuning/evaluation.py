@@ -1,7 +1,7 @@
-"""What fine-tuning changed: text loss, weights by parameter group, hidden states by layer.
+"""Measurements of what fine-tuning changed: text loss, weights, and hidden states.
 
-Perplexity is per token, so it compares models with the same tokenizer only. Its interval is over
-passages, not over training runs.
+Perplexity is per token, so only models with the same tokenizer can be compared. Its confidence
+interval describes the variation between passages, not between training runs.
 """
 
 import math
@@ -33,8 +33,8 @@ class TextLoss:
     """Negative log-likelihood of a text passage.
 
     Attributes:
-        nats: sum over the targets.
-        n_tokens: number of targets.
+        nats: sum over the target tokens (tokens that the model predicts).
+        n_tokens: number of target tokens.
     """
 
     nats: float
@@ -47,16 +47,18 @@ def text_losses(
     """Return the loss of each example, computed in evaluation mode.
 
     Args:
-        model: on any device; its training mode is restored.
-        examples: without audio.
-        batch_size: examples at a time; changes results by rounding only.
+        model: model on any device; its training mode is restored afterwards.
+        examples: examples without audio.
+        batch_size: number of examples per forward pass; it changes results only by rounding errors.
 
     Raises:
-        InvalidInputError: for a batch size below 1, or an example with audio.
+        InvalidInputError: if the batch size is below 1, or an example has audio.
     """
     if batch_size < 1 or any(example.audio_id for example in examples):
         raise InvalidInputError(
-            f"Expected examples without audio and a batch size of at least 1, got {batch_size}."
+            "Expected examples without audio and a batch size of at least 1, got batch size "
+            f"{batch_size} and {sum(bool(example.audio_id) for example in examples)} examples with "
+            "audio."
         )
     starts = range(0, len(examples), batch_size)
     with _evaluation_mode(model.network), torch.inference_mode():
@@ -66,12 +68,12 @@ def text_losses(
 
 
 def mean_text_loss(losses: Sequence[TextLoss]) -> float:
-    """Return the loss per token over all passages, in nats."""
+    """Return the mean loss per token over all passages, in nats."""
     return sum(loss.nats for loss in losses) / sum(loss.n_tokens for loss in losses)
 
 
 def perplexity(losses: Sequence[TextLoss], bootstrap: Bootstrap) -> Estimate:
-    """Return the exponential of the mean loss per token; passages are resampled.
+    """Return the perplexity: exp(mean loss per token). The bootstrap resamples passages.
 
     Raises:
         InvalidInputError: if a loss is not finite.
@@ -85,10 +87,11 @@ def perplexity(losses: Sequence[TextLoss], bootstrap: Bootstrap) -> Estimate:
 def perplexity_ratio(
     before: Sequence[TextLoss], after: Sequence[TextLoss], bootstrap: Bootstrap
 ) -> Estimate:
-    """Return perplexity after / before on the same passages; above 1 is forgetting.
+    """Return perplexity after / perplexity before on the same passages; above 1 means forgetting.
 
     Raises:
-        InvalidInputError: if passages or their token counts differ, or a loss is not finite.
+        InvalidInputError: if the numbers of passages or of their tokens differ, or a loss is not
+            finite.
     """
     n_before, n_after = ([loss.n_tokens for loss in losses] for losses in (before, after))
     if n_before != n_after:
@@ -96,7 +99,7 @@ def perplexity_ratio(
             f"Expected the same passages before and after, got {len(n_before)} of "
             f"{n_before!s:.40} tokens and {len(n_after)} of {n_after!s:.40}."
         )
-    # With equal token counts, the ratio is the exponential of the increase of the loss per token.
+    # Since the token counts are equal, the ratio is exp(increase of the loss per token).
     increase = [TextLoss(b.nats - a.nats, a.n_tokens) for a, b in zip(before, after, strict=True)]
     return perplexity(increase, bootstrap)
 
@@ -107,9 +110,9 @@ class WeightDrift:
 
     Attributes:
         group: name of the group; see `training.trainable.GROUPS`.
-        absolute: Euclidean norm of the change of all its weights together.
-        relative: the same divided by the norm of the weights before; None if that is 0.
-        n_weights: number of weights compared.
+        absolute: Euclidean norm of the change of all weights of the group.
+        relative: `absolute` divided by the norm of the initial weights; None if that norm is 0.
+        n_weights: number of compared weights.
     """
 
     group: str
@@ -122,15 +125,15 @@ def weight_drift(before: Mapping[str, Tensor], model: TrainableModel) -> tuple[W
     """Return the change of each parameter group since its weights were copied, in float64.
 
     Args:
-        before: copies of parameters, by name in the network, on any device.
-        model: the model now.
+        before: copies of the initial parameters, by name in the network, on any device.
+        model: the model after training.
 
     Returns:
         One entry for each group with a parameter in `before`, in the order of `GROUPS`.
 
     Raises:
-        InvalidInputError: if a tensor is not a parameter of the model, has another shape, or is the
-            parameter itself instead of a copy.
+        InvalidInputError: if a name is not a parameter of the model, or its tensor has another
+            shape or is the parameter itself instead of a copy.
     """
     parameters = dict(model.network.named_parameters())
     sums: dict[str, tuple[float, float, int]] = {}
@@ -140,7 +143,8 @@ def weight_drift(before: Mapping[str, Tensor], model: TrainableModel) -> tuple[W
         now = parameters[name].detach()
         if initial.shape != now.shape:
             raise InvalidInputError(
-                f"{name} has shape {tuple(now.shape)}, got {tuple(initial.shape)} for before."
+                f"{name} has shape {tuple(now.shape)} in the model, got shape "
+                f"{tuple(initial.shape)} in `before`."
             )
         if initial.numel() and initial.data_ptr() == now.data_ptr():
             raise InvalidInputError(f"{name} is the parameter itself; copy it before training.")
@@ -161,22 +165,24 @@ def weight_drift(before: Mapping[str, Tensor], model: TrainableModel) -> tuple[W
 def mean_states(
     model: TrainableModel, ids: Sequence[Tensor], audio_tokens: Tensor | None = None
 ) -> list[Float32Array]:
-    """Return the mean hidden state of each item at every layer, in evaluation mode.
+    """Return the mean hidden state of each item at every layer, computed in evaluation mode.
 
-    Items are computed one by one, so none depends on the others.
+    An item is a text, or a clip with a text. Items are computed one by one, so their results do not
+    depend on each other.
 
     Args:
-        model: its training mode is restored.
-        ids: token ids of each item, shape (n_tokens,) each, at least one item.
-        audio_tokens: of the items, shape (n_items, n_audio, hidden). The means are then over these
-            tokens, not over the text that follows them and does not change them.
+        model: the model; its training mode is restored afterwards.
+        ids: token ids of each item, shape (n_tokens,); at least one item.
+        audio_tokens: audio tokens of each item, shape (n_items, n_audio, hidden). If given, the
+            means are over the audio tokens only; the text that follows does not change their
+            states.
 
     Returns:
         n_layers + 1 arrays of shape (n_items, hidden): the embeddings, then the states after each
-        layer, the last of them normalised.
+        layer. The final normalisation is applied to the states after the last layer.
 
     Raises:
-        InvalidInputError: for no items, ids of another shape, or another number of audio tokens.
+        InvalidInputError: if there are no items, or an array does not have its expected shape.
     """
     if not len(ids) or any(item.ndim != 1 or not item.numel() for item in ids):
         raise InvalidInputError("Expected at least one item with ids of shape (n_tokens,).")
@@ -199,16 +205,17 @@ def mean_states(
 def layer_similarity(
     before: Sequence[npt.ArrayLike], after: Sequence[npt.ArrayLike]
 ) -> tuple[float | None, ...]:
-    """Return the linear CKA of each layer before and after; see `metrics.similarity.linear_cka`.
+    """Return the similarity of each layer before and after training, from 0 to 1.
 
-    CKA is biased if there are fewer items than dimensions: compare training runs on the same items.
+    The similarity is linear CKA; see `metrics.similarity.linear_cka`. It is biased if there are
+    fewer items than dimensions, so compare training runs only on the same items.
 
     Args:
-        before: shape (n_items, hidden) for each layer, from `mean_states`.
-        after: of the same items.
+        before: mean states of each layer, shape (n_items, hidden), from `mean_states`.
+        after: mean states of the same items after training.
 
     Raises:
-        InvalidInputError: for another number of layers or items, or values that are not finite.
+        InvalidInputError: if the number of layers or items differs, or a value is not finite.
     """
     if len(before) != len(after):
         raise InvalidInputError(
@@ -218,7 +225,7 @@ def layer_similarity(
 
 
 def _losses(model: TrainableModel, examples: Sequence[TrainingExample]) -> Iterator[TextLoss]:
-    # Padding follows the tokens, and causal attention does not see it: no mask is needed.
+    # Padding follows the text, and attention is causal: no mask is needed.
     ids = pad_sequence([torch.tensor(x.ids) for x in examples], True)
     labels = pad_sequence([torch.tensor(x.labels("answer")) for x in examples], True, IGNORED)
     (states,) = model.hidden_states(model.embed(ids), last_only=True)
@@ -233,7 +240,7 @@ def _losses(model: TrainableModel, examples: Sequence[TrainingExample]) -> Itera
 
 @contextmanager
 def _evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode; afterwards each submodule has its previous mode."""
+    """Set evaluation mode in the context; afterwards restore the mode of each submodule."""
     modes = [(submodule, submodule.training) for submodule in module.modules()]
     module.eval()
     try:

@@ -13,11 +13,11 @@ from audioprobe.training.examples import AnswerBatch
 
 
 class AlignmentTargets(NamedTuple):
-    """Clips, and the texts that their audio tokens are aligned with.
+    """Clips, and the texts with which their audio tokens are aligned.
 
     Attributes:
         audio: input of the audio encoder, shape (n_clips, ...).
-        labels: labels of each clip.
+        labels: labels of each clip, as one text.
         captions: caption of each clip.
     """
 
@@ -27,12 +27,13 @@ class AlignmentTargets(NamedTuple):
 
 
 class TrainingBatch(NamedTuple):
-    """Data of one step.
+    """Data of one training step.
 
     Attributes:
-        answers: questions with their answers, rehearsal included.
-        alignment: clips with texts; None without alignment losses.
-        distillation: passages on which the initial model is the teacher; None without.
+        answers: questions with their answers, including rehearsal data.
+        alignment: clips with texts; None if there is no alignment loss.
+        distillation: text passages for distillation from the initial model; None if there is no
+            distillation.
     """
 
     answers: AnswerBatch
@@ -44,9 +45,9 @@ class WeightedLoss(NamedTuple):
     """An alignment loss with its weight.
 
     Attributes:
-        loss: the loss.
-        weight: its factor, at least 0.
-        text: the texts of `AlignmentTargets` that it takes.
+        loss: the alignment loss.
+        weight: factor of the loss, at least 0.
+        text: the field of `AlignmentTargets` with the texts that the loss uses.
     """
 
     loss: AlignmentLoss
@@ -58,14 +59,14 @@ class MultiTaskObjective(nn.Module):
     """Weighted sum of answer loss, penalties, distillation and alignment losses.
 
     Args:
-        answers: loss of the answers, with the model to train.
-        penalties: added to every batch.
-        distillation: loss on the passages of the batch; None adds none.
-        distillation_weight: its factor, at least 0.
-        alignment: alignment losses.
+        answers: loss of the answers; it contains the model that is trained.
+        penalties: penalties that are added to the loss of every batch.
+        distillation: loss on the passages for distillation; None for no distillation.
+        distillation_weight: factor of the distillation loss, at least 0.
+        alignment: alignment losses with their weights.
 
     Raises:
-        InvalidInputError: for a negative weight.
+        InvalidInputError: if a weight is negative.
     """
 
     def __init__(

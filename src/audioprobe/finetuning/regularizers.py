@@ -1,7 +1,7 @@
 """Regularizers against forgetting: weight penalties, distillation, weight interpolation.
 
-Rehearsal is part of the batches (`finetuning.data`), early stopping of the loop
-(`training.trainer`).
+Two further methods are elsewhere: rehearsal in `finetuning.data`, early stopping in
+`training.trainer`.
 """
 
 import copy
@@ -19,30 +19,32 @@ from audioprobe.training.checkpointing import trainable_weights
 from audioprobe.training.examples import AnswerBatch
 
 Penalty = Callable[[], Tensor]
-"""Returns a scalar that is added to the loss, independent of the batch."""
+"""Function that returns a scalar, which is added to the loss and does not depend on the batch."""
 
 
 class EWCLoss:
-    """Half the strength times the importance-weighted squared distance from the initial weights.
+    """Elastic weight consolidation (EWC): a penalty on changes of important weights.
 
-    Several tasks are several penalties ("separate"), or one whose importances `merge_importances`
-    has merged. Source: Kirkpatrick et al., PNAS 2017; online: Schwarz et al., "Progress &
-    compress", ICML 2018.
+    The penalty is strength / 2 * sum(importance * (weight - initial weight)^2). For several
+    previous tasks, use one penalty per task, or one penalty with importances merged by
+    `merge_importances` (online EWC). Source: Kirkpatrick et al., PNAS 2017; online: Schwarz et al.,
+    "Progress & compress", ICML 2018.
 
     Args:
-        module: module before training; its parameters that require gradients are penalized.
-        importances: by parameter name, as `fisher_information` returns them.
+        module: module before training; its trainable parameters are penalised.
+        importances: importances of the weights, by parameter name, from `fisher_information`.
         strength: factor of the penalty, at least 0.
 
     Raises:
-        InvalidInputError: for a negative strength, or importances of other parameters.
+        InvalidInputError: if the strength is negative, or the importances do not belong to the
+            trainable parameters.
     """
 
     def __init__(
         self, module: nn.Module, importances: Mapping[str, Tensor], strength: float
     ) -> None:
         if not strength >= 0:
-            raise InvalidInputError(f"A strength must be at least 0, got {strength}.")
+            raise InvalidInputError(f"The strength must be at least 0, got {strength}.")
         named = {name: p for name, p in module.named_parameters() if p.requires_grad}
         if not named or named.keys() != importances.keys():
             raise InvalidInputError(
@@ -62,7 +64,7 @@ class EWCLoss:
 
 
 def l2sp_loss(module: nn.Module, strength: float) -> EWCLoss:
-    """Return the penalty with importance 1 for every weight.
+    """Return the L2-SP penalty: `EWCLoss` with importance 1 for every weight.
 
     Source: Li et al., "Explicit inductive bias for transfer learning with convolutional networks",
     ICML 2018.
@@ -74,12 +76,12 @@ def fisher_information(objective: nn.Module, batches: Iterable[Any]) -> dict[str
     """Return the diagonal of the empirical Fisher information of the trainable parameters, by name.
 
     Args:
-        objective: returns the negative log-likelihood of a batch, in nats; measured in evaluation
-            mode.
-        batches: of one example each (otherwise squares of means would replace means of squares).
+        objective: module that returns the negative log-likelihood of a batch, in nats; it is
+            computed in evaluation mode.
+        batches: batches with one example each: the gradients of single examples are squared.
 
     Raises:
-        InvalidInputError: without batches.
+        InvalidInputError: if there are no batches.
     """
     named = {name: p for name, p in objective.named_parameters() if p.requires_grad}
     sums = {name: torch.zeros_like(parameter) for name, parameter in named.items()}
@@ -89,7 +91,7 @@ def fisher_information(objective: nn.Module, batches: Iterable[Any]) -> dict[str
     for batch in batches:
         n_batches += 1
         loss = objective(send_to_device(batch, device))
-        if not loss.requires_grad:  # text has no part in the audio encoder: importance 0
+        if not loss.requires_grad:  # no trainable parameter affects the loss: importance 0
             continue
         gradients = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
         for name, gradient in zip(named, gradients, strict=True):
@@ -107,12 +109,12 @@ def merge_importances(
     """Return decay * earlier + latest: the importances of all tasks so far (online EWC).
 
     Args:
-        earlier: of the earlier tasks together.
-        latest: of the latest task.
-        decay: share of the earlier importances that remains, from 0 to 1.
+        earlier: merged importances of the earlier tasks.
+        latest: importances of the latest task.
+        decay: factor of the earlier importances, from 0 to 1.
 
     Raises:
-        InvalidInputError: for another decay, or importances of other parameters.
+        InvalidInputError: if the decay is outside [0, 1], or the parameters differ.
     """
     if not 0 <= decay <= 1 or earlier.keys() != latest.keys():
         raise InvalidInputError(
@@ -123,17 +125,18 @@ def merge_importances(
 
 
 class DistillationLoss(nn.Module):
-    """T^2 * KL(teacher || student) at temperature T, averaged over the targets of a batch.
+    """Distillation from the initial model: T^2 * KL(teacher || student) at temperature T.
 
-    The teacher is a frozen copy of the model at construction. Source: Hinton et al., "Distilling
-    the knowledge in a neural network", 2015; Li & Hoiem, "Learning without forgetting", ECCV 2016.
+    The loss is averaged over the target tokens of a batch. The teacher is a frozen copy of the
+    model, made when this object is created. Source: Hinton et al., "Distilling the knowledge in a
+    neural network", 2015; Li & Hoiem, "Learning without forgetting", ECCV 2016.
 
     Args:
-        objective: loss of the model to train, the student.
-        temperature: above 0.
+        objective: answer loss of the student, the model that is trained.
+        temperature: temperature of both distributions, above 0.
 
     Raises:
-        InvalidInputError: for a temperature of 0 or less.
+        InvalidInputError: if the temperature is not above 0.
     """
 
     def __init__(self, objective: AnswerLoss, temperature: float = 2.0) -> None:
@@ -141,7 +144,7 @@ class DistillationLoss(nn.Module):
         if not temperature > 0:
             raise InvalidInputError(f"A temperature must be above 0, got {temperature}.")
         self.teacher = copy.deepcopy(objective).requires_grad_(requires_grad=False)
-        self._student = [objective]  # in a list: its parameters are registered elsewhere
+        self._student = [objective]  # a list, so that torch does not register its parameters here
         self._temperature = temperature
 
     def train(self, mode: bool = True) -> "DistillationLoss":
@@ -166,23 +169,23 @@ class DistillationLoss(nn.Module):
 
 
 def interpolate_weights(module: nn.Module, initial: Mapping[str, Tensor], share: float) -> None:
-    """Interpolate the trainable weights between their initial and present values (WiSE-FT).
+    """Replace trained weights by (1 - share) * initial + share * trained weights (WiSE-FT).
 
     Source: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
 
     Args:
-        module: after training; changed in place.
-        initial: the same parameters before training, by name.
-        share: of the present weights, from 0 to 1.
+        module: module after training; it is changed in place.
+        initial: the trainable parameters before training, by name.
+        share: share of the trained weights, from 0 to 1.
 
     Raises:
-        InvalidInputError: for a share outside [0, 1], or other parameters.
+        InvalidInputError: if the share is outside [0, 1], or the parameters differ.
     """
     weights = trainable_weights(module)
     if not 0 <= share <= 1 or weights.keys() != initial.keys():
         raise InvalidInputError(
-            f"Expected a share from 0 to 1 and weights of the same parameters, got {share} and "
-            f"{len(initial)} of {len(weights)} parameters."
+            "Expected a share from 0 to 1 and the initial weights of the trainable parameters, got "
+            f"the share {share} and {len(initial)} weights for {len(weights)} parameters."
         )
     with torch.no_grad():
         for name, tensor in weights.items():

@@ -1,7 +1,7 @@
 """Fine-tuning strategies: trainable modules, regularizers against forgetting, alignment losses.
 
-A strategy is plain data. Every component is a frozen dataclass with a `kind`, by which a TOML file
-names it; components of different kinds can be combined freely.
+A component of a strategy (a regularizer or an alignment) is a frozen dataclass; a TOML file selects
+it by its `kind`. Components of different kinds can be combined.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from audioprobe.finetuning.alignment import Distance
 from audioprobe.training.trainer import TrainingArguments
 
 PreviousTask: TypeAlias = Literal["text", "audio"]
-"""What the model could do before: predict text, or describe earlier audio."""
+"""A task before fine-tuning: predict text, or describe the audio of earlier training data."""
 
 QuestionCondition: TypeAlias = Literal["text", "audio"]
 """Whether a question names the concept in text or plays a clip of it."""
@@ -23,7 +23,7 @@ QuestionCondition: TypeAlias = Literal["text", "audio"]
 
 @dataclass(frozen=True, slots=True)
 class L2SP:
-    """L2-SP: penalize the squared distance of all weights from their initial values.
+    """L2-SP: a penalty on the squared distance of all weights from their initial values.
 
     Attributes:
         strength: factor of the penalty, at least 0.
@@ -39,11 +39,11 @@ class EWC:
 
     Attributes:
         strength: factor of the penalty, at least 0.
-        tasks: previous tasks whose Fisher information is estimated.
-        variant: "separate" adds one penalty per task, "online" one for all tasks, in which the
-            importances of earlier ones decay.
-        decay: for "online", share of the earlier importances that remains, from 0 to 1.
-        n_examples: examples per task from which the importances are estimated.
+        tasks: previous tasks for which the importances (Fisher information) are estimated.
+        variant: "separate" adds one penalty per task; "online" adds one penalty for all tasks, in
+            which the importances of earlier tasks decay.
+        decay: for "online", factor of the earlier importances at each further task, from 0 to 1.
+        n_examples: number of examples per task from which the importances are estimated.
     """
 
     strength: float
@@ -57,17 +57,17 @@ class EWC:
         _check_minimum(1, "EWC", n_examples=self.n_examples)
         if not self.tasks or len(set(self.tasks)) < len(self.tasks):
             raise InvalidInputError(
-                f"EWC: expected at least one task, each once; got {self.tasks}."
+                f"EWC: expected at least one task, without repetition, got {self.tasks}."
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """Mix rehearsal data into every step.
+    """Rehearsal: earlier training data that are added to the batch of every step.
 
     Attributes:
-        texts: text passages per step.
-        clips: captioned clips of the earlier training data per step.
+        texts: number of text passages per step.
+        clips: number of captioned clips of the earlier training data per step.
     """
 
     texts: int = 2
@@ -81,12 +81,12 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """Distill the initial model into the trained one on text passages.
+    """Distillation: a loss that keeps predictions on text passages close to the initial model.
 
     Attributes:
         weight: factor of the Kullback-Leibler divergence, at least 0.
-        temperature: of both distributions, above 0.
-        texts: text passages per step.
+        temperature: temperature of both distributions, above 0.
+        texts: number of text passages per step.
     """
 
     weight: float = 1.0
@@ -100,10 +100,10 @@ class Distillation:
 
 @dataclass(frozen=True, slots=True)
 class WiseFT:
-    """WiSE-FT: interpolate between the initial and the trained weights after training.
+    """WiSE-FT: interpolation between the initial and the trained weights after training.
 
     Attributes:
-        share: of the trained weights, from 0 (initial weights) to 1 (trained weights).
+        share: share of the trained weights, from 0 (initial weights) to 1 (trained weights).
     """
 
     share: float = 0.5
@@ -116,11 +116,11 @@ class WiseFT:
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopping:
-    """Stop when the loss on validation texts rises; restore the last accepted checkpoint.
+    """Early stopping when the validation text loss rises; restores the last accepted weights.
 
     Attributes:
         every: steps between two evaluations; replaces `save_every` of the training arguments.
-        rise: largest accepted rise over the initial loss, in nats per token.
+        rise: largest accepted increase over the initial loss, in nats per token.
     """
 
     every: int = 4
@@ -133,7 +133,12 @@ class EarlyStopping:
 
 @dataclass(frozen=True, slots=True)
 class ContrastiveAlignment:
-    """InfoNCE between pooled audio tokens and label embeddings; see `ContrastiveLoss`."""
+    """InfoNCE loss between mean audio tokens and label embeddings; see `ContrastiveLoss`.
+
+    Attributes:
+        weight: factor of the loss, at least 0.
+        temperature: temperature of the softmax, above 0.
+    """
 
     weight: float = 1.0
     temperature: float = 0.07
@@ -142,7 +147,7 @@ class ContrastiveAlignment:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingAlignment:
-    """Distance of pooled audio tokens from the caption's input embeddings; see `EmbeddingLoss`."""
+    """Distance between mean audio tokens and caption embeddings; see `EmbeddingLoss`."""
 
     weight: float = 1.0
     distance: Distance = "cosine"
@@ -151,7 +156,7 @@ class EmbeddingAlignment:
 
 @dataclass(frozen=True, slots=True)
 class HiddenStateAlignment:
-    """Distance of the hidden states of audio and caption at a layer; see `HiddenStateLoss`."""
+    """Distance between the hidden states of audio and caption at a layer; see `HiddenStateLoss`."""
 
     weight: float = 1.0
     layer: int = -1
@@ -161,12 +166,12 @@ class HiddenStateAlignment:
 
 @dataclass(frozen=True, slots=True)
 class CrossAttentionAlignment:
-    """A gated cross-attention adapter from audio tokens to the labels of the training clips.
+    """A gated adapter by which audio tokens attend to the labels of the training clips.
 
-    The adapter is trained in addition to the modules of the strategy.
+    The adapter is trained in addition to the trainable modules of the strategy.
 
     Attributes:
-        width: of queries, keys and values.
+        width: dimension of queries, keys and values.
     """
 
     width: int = 64
@@ -175,15 +180,17 @@ class CrossAttentionAlignment:
 
 @dataclass(frozen=True, slots=True)
 class PairedQuestionTraining:
-    """Yes/no questions about classes of concepts, in text, with audio, or both.
+    """Yes/no questions about the classes of concepts (sound sources), in text, audio, or both.
 
     Attributes:
-        pairs: pairs of a question answered by yes and one answered by no, per step and condition.
+        pairs: number of question pairs per step and condition; a pair has one question with the
+            answer "yes" and one with the answer "no".
         conditions: "text" names the concept, "audio" plays a clip of it.
-        concept_kinds: kinds of concepts (`Concept.kind`) that are trained, by the concept for which
-            the answer is yes; () trains all. The others can be used for evaluation.
-        shuffle_answers: control condition: replace the answers by random ones, drawn once per
-            question, so that only the form of the answers can be learned.
+        concept_kinds: kinds of concepts (`Concept.kind`) that are trained; () trains all kinds. The
+            kind of a pair is that of the concept whose answer is "yes". Other kinds can be used for
+            evaluation.
+        shuffle_answers: whether to replace the answers by random answers, drawn once per question.
+            This is a control: the model can then learn only the form of the answers.
     """
 
     pairs: int = 2
@@ -196,8 +203,8 @@ class PairedQuestionTraining:
         _check_minimum(1, "Paired questions", pairs=self.pairs)
         if not self.conditions or len(set(self.conditions)) < len(self.conditions):
             raise InvalidInputError(
-                'Paired questions: expected the conditions "text", "audio" or both, each once; got '
-                f"{self.conditions}."
+                'Paired questions: expected the conditions "text", "audio" or both, without '
+                f"repetition, got {self.conditions}."
             )
         known = Concepts.shipped().kinds if self.concept_kinds else ()
         for name in self.concept_kinds:
@@ -224,11 +231,11 @@ Component = TypeVar("Component")
 
 @dataclass(frozen=True, slots=True)
 class LoraSize:
-    """Size of the LoRA adapters to which those of the model are expanded before training.
+    """Size to which the LoRA adapters of the model are expanded before training.
 
     Attributes:
-        rank: of all adapters.
-        targets: suffixes of the projections that have an adapter.
+        rank: rank of all adapters.
+        targets: suffixes of the names of the projections that have an adapter.
     """
 
     rank: int
@@ -240,15 +247,15 @@ class LoraSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """How a model is fine-tuned.
+    """Description of how a model is fine-tuned.
 
     Attributes:
         train: trainable modules, joined by "+", such as "projector+lora"; see `set_trainable`.
-        arguments: steps, learning rate, seed and the like.
-        regularizers: what limits forgetting.
-        alignment: what aligns audio with text, in addition to training on captions and labels.
-        clips_per_step: training clips per step and process.
-        lora: size of the LoRA adapters; None keeps those of the model.
+        arguments: steps, learning rate, seed and other settings of training.
+        regularizers: methods that limit forgetting.
+        alignment: methods that align audio with text, besides training on captions and labels.
+        clips_per_step: number of training clips per step and process.
+        lora: size of the LoRA adapters; None keeps the adapters of the model.
     """
 
     train: str
@@ -273,12 +280,12 @@ class Strategy:
                 )
         if not self.clips_per_step and self.get(PairedQuestionTraining) is None:
             raise InvalidInputError(
-                "Strategy: nothing to learn from. Set clips_per_step to at least 1, or add paired "
-                "questions to the alignment."
+                "Strategy: there are no training data. Set clips_per_step to at least 1, or add "
+                "paired questions to the alignment."
             )
 
     def get(self, component: type[Component]) -> Component | None:
-        """Return the regularizer or alignment of a class; None if the strategy has none."""
+        """Return the component of a class, such as `EWC`; None if the strategy does not have it."""
         components = (*self.regularizers, *self.alignment)
         return next((c for c in components if isinstance(c, component)), None)
 

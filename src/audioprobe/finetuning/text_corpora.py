@@ -1,4 +1,7 @@
-"""Text passages for rehearsal and evaluation, and a check that they answer no probe question."""
+"""Text passages for rehearsal and evaluation, and a check for answers to probe questions.
+
+A probe is a set of questions that measures what a model knows; its answers must not be trained.
+"""
 
 import hashlib
 import json
@@ -16,18 +19,18 @@ from audioprobe.training.trainable import PromptTokenizer
 SHIPPED = Path(__file__).parent / "passages"
 
 Facts: TypeAlias = Sequence[tuple[str, str]]
-"""Concepts, each with a class or another name: ("a crow", "a bird")."""
+"""Pairs of a concept and its class or other name, such as ("a crow", "a bird")."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?![a-z])|\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
 class TextSet:
-    """Passages of text.
+    """A set of text passages.
 
     Attributes:
-        name: "rehearsal" or "evaluation", or the path of the file.
-        passages: in the order of the file, with their line breaks.
+        name: "rehearsal", "evaluation", or the path of a file.
+        passages: passages in the order of the file, with their line breaks.
     """
 
     name: str
@@ -35,25 +38,26 @@ class TextSet:
 
     @property
     def revision(self) -> str:
-        """First 16 hex digits of the passages' SHA-256."""
+        """First 16 hexadecimal digits of the SHA-256 hash of the passages."""
         return hashlib.sha256(json.dumps(self.passages).encode()).hexdigest()[:16]
 
 
 def read_texts(name: str | Path) -> TextSet:
-    """Read a shipped set of passages by its name, or the passages of a file.
+    """Read the passages of a file, or of a set that is part of audioprobe.
 
     Args:
-        name: "rehearsal", "evaluation", or the path of a file in UTF-8 with blank lines between
-            passages.
+        name: name of a set ("rehearsal" or "evaluation"), or path of a UTF-8 file with blank lines
+            between passages.
 
     Raises:
-        InvalidInputError: if there is no such set or file, it is not UTF-8, or it has no passage.
+        InvalidInputError: if neither a set nor a file has this name, or the file is not UTF-8 or
+            has no passages.
     """
     shipped = {path.stem: path for path in sorted(SHIPPED.glob("*.txt"))}
     path = shipped.get(str(name), Path(name).expanduser())
     if not path.is_file():
         raise InvalidInputError(
-            f"{name}: expected a file or a shipped set ({', '.join(shipped)})."
+            f"{name}: expected a file or the name of a shipped set ({', '.join(shipped)})."
             f"{did_you_mean(str(name), shipped)}"
         )
     try:
@@ -62,50 +66,54 @@ def read_texts(name: str | Path) -> TextSet:
         raise InvalidInputError(f"{path}: not readable as UTF-8 ({error}).") from error
     passages = tuple(part.strip() for part in re.split(r"\n(?:[ \t]*\n)+", text) if part.strip())
     if not passages:
-        raise InvalidInputError(f"{path}: no passage. Put blank lines between passages.")
+        raise InvalidInputError(
+            f"{path}: expected text passages separated by blank lines, got an empty file."
+        )
     return TextSet(str(name), passages)
 
 
 def encode_passages(
     texts: Sequence[str], tokenizer: PromptTokenizer, *, max_tokens: int = MAX_TOKENS
 ) -> list[TrainingExample]:
-    """Return each text as an example in which every token but the first is a target.
+    """Return each text as a training example; all tokens except the first are targets.
 
-    There is no end-of-sequence token, since a passage is part of a text.
+    Examples have no end-of-sequence token, because a passage is an excerpt of a longer text.
 
     Args:
-        texts: passages.
-        tokenizer: of the model.
-        max_tokens: longest example, beginning-of-sequence included; the rest of a text is cut.
+        texts: the passages.
+        tokenizer: tokenizer of the model.
+        max_tokens: largest number of tokens, including beginning-of-sequence; longer texts are
+            truncated.
 
     Raises:
-        InvalidInputError: if fewer than 2 tokens of a text remain.
+        InvalidInputError: if an example would have fewer than 2 tokens.
     """
     encoded = [tuple(tokenizer.tokenize(text)[: max(max_tokens, 0)]) for text in texts]
     for text, ids in zip(texts, encoded, strict=True):
         if len(ids) < 2:
             raise InvalidInputError(
-                f"The text {text!r:.60} has {len(ids)} tokens within {max_tokens}, expected at "
-                "least 2. Leave it out, or raise max_tokens."
+                f"Expected at least 2 tokens per text, got {len(ids)} for {text!r:.60} with "
+                f"max_tokens {max_tokens}. Leave this text out, or raise max_tokens."
             )
     return [TrainingExample(ids, 1, "") for ids in encoded]
 
 
 def refuse_leaks(texts: Sequence[str], questions: Sequence[str], facts: Facts) -> None:
-    """Refuse texts that contain answers to the questions of a probe.
+    """Raise if a text contains the answer to a question of a probe (a leak).
 
-    A text leaks if it contains a question word for word, or if one of its sentences has both names
-    of a fact, not overlapping ("a church bell" alone does not say that it is a bell). Case,
-    punctuation and articles are ignored; plurals in s, es or ies match, also of the first word
-    ("birds of prey"). Other plurals, pronouns, and facts across sentences are not detected.
+    A text leaks if it contains a question word for word, or if one of its sentences contains both
+    names of a fact. The names must not overlap: "a church bell" alone does not state that a church
+    bell is a bell. Case, punctuation and articles are ignored. Plurals in s, es or ies are
+    detected, also of the first word ("birds of prey"); other plurals, pronouns, and facts in
+    several sentences are not.
 
     Args:
-        texts: for training or evaluation.
-        questions: of the probe.
-        facts: that answer them.
+        texts: texts for training or evaluation.
+        questions: questions of the probe.
+        facts: facts that answer the questions.
 
     Raises:
-        InvalidInputError: if a text leaks, or a question or fact has no words.
+        InvalidInputError: if a text leaks, or a question or fact contains no words.
     """
     by_words = {_words(question): question for question in questions}
     if "" in by_words:
@@ -137,7 +145,7 @@ def _leaks(
         words = _words(sentence)
         spans = {name: [m.span() for m in p.finditer(words)] for name, p in patterns.items()}
         for concept, target in facts:
-            # Not overlapping: a name inside another one states nothing.
+            # Overlapping names do not count: "church bell" does not state that it is a bell.
             if any(a[1] < b[0] or b[1] < a[0] for a in spans[concept] for b in spans[target]):
                 yield f"has both {concept!r} and {target!r} in one sentence"
 
@@ -148,7 +156,7 @@ def _words(text: str) -> str:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """Match a name without its article, its first and last word also in the plural."""
+    """Return a pattern that matches a name without its article, in the singular or plural."""
     words = re.sub("^(an?|the) (?=.)", "", _words(name)).split()
     if not words:
         raise InvalidInputError(f"Expected words in a fact, got {name!r}.")

@@ -1,4 +1,4 @@
-"""Fine-tuning of a model by a strategy."""
+"""Fine-tuning of a model, as described by a `Strategy`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,21 +57,21 @@ from audioprobe.training.trainer import (
 STRATEGY = "strategy.json"
 
 _TOO_LARGE = (
-    "The fine-tuning does not fit into memory. To reduce it: fewer clips per step, a model with "
-    'dtype="bfloat16" and arguments with precision="bfloat16" (halves frozen weights), fewer '
-    "trainable modules (16 bytes per trainable weight: weight, gradient, two moments of Adam), no "
-    "distillation (its teacher is a second copy of the model)."
+    "Fine-tuning needs more memory than is available. To use less memory: fewer clips per step; a "
+    'model with dtype="bfloat16" and arguments with precision="bfloat16" (halves the memory of '
+    "frozen weights); fewer trainable modules (16 bytes per trainable weight: weight, gradient and "
+    "two moments of Adam); no distillation (it stores a second copy of the model)."
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FineTuningResult:
-    """Outcome of a fine-tuning.
+    """Result of a fine-tuning run.
 
     Attributes:
-        history: entries of all steps up to the final weights; see `training.trainer.train`.
-        initial_weights: the trainable parameters before training, by name in the network.
-        stopped_early: whether early stopping ended it.
+        history: one entry for each step up to the final weights; see `training.trainer.train`.
+        initial_weights: trainable parameters before training, by name in the network.
+        stopped_early: whether early stopping ended the run.
     """
 
     history: tuple[dict[str, float], ...]
@@ -89,23 +89,24 @@ def finetune(
     validation_texts: Sequence[TrainingExample] = (),
     progress: ProgressCallback = ignore_progress,
 ) -> FineTuningResult:
-    """Fine-tune a model, or resume the fine-tuning of a folder.
+    """Fine-tune a model, or resume the fine-tuning run that a folder contains.
 
     Args:
-        model: its network is changed in place, moved to the device of accelerate (a GPU if there is
-            one), and in evaluation mode afterwards.
-        data: training data, rehearsal included.
+        model: model to train. Its network is changed in place, moved to the device of accelerate (a
+            GPU if there is one), and in evaluation mode afterwards.
+        data: training data, including rehearsal data.
         strategy: trainable modules, regularizers and alignment.
-        folder: of this fine-tuning only.
+        folder: folder that is used only by this fine-tuning run.
         validation_texts: held-out passages for early stopping.
-        progress: called after every step; the note has the loss.
+        progress: called after every step; the note of the event is the loss.
 
     Raises:
-        InvalidInputError: if nothing is trainable, the model lacks a named module, LoRA would lose
-            trained directions, the strategy needs data that are missing, the folder holds another
-            strategy, or the model has fewer bits than the arguments compute in.
-        TrainingError: if a loss is not finite; the last state stays in the folder.
-        OutOfMemoryError: if it does not fit into memory; the message lists what reduces it.
+        InvalidInputError: if no parameter is trainable, the model lacks a named module, the LoRA
+            rank is too small for the trained adapters, data that the strategy needs are missing,
+            the folder contains a run with another strategy, or the dtype of the model does not fit
+            the precision of the arguments.
+        TrainingError: if a loss is not finite; the last saved state stays in the folder.
+        OutOfMemoryError: if there is not enough memory; the message lists how to use less.
     """
     folder, arguments = Path(folder), strategy.arguments
     network = model.network.to(get_accelerator().device)
@@ -115,7 +116,9 @@ def finetune(
     if stopping is not None:
         arguments = replace(arguments, save_every=stopping.every)
         if not validation_texts:
-            raise InvalidInputError("Early stopping needs validation texts, got none.")
+            raise InvalidInputError(
+                "Early stopping needs validation texts, got none. Pass validation_texts."
+            )
     _prepare_modules(model, data, strategy)
     initial = copy_trainable_weights(network)
     with _trainable_in_float32(network, arguments, device), deterministic_mode(device):
@@ -137,7 +140,7 @@ def finetune(
 
 
 def _prepare_modules(model: TrainableModel, data: TrainingSampler, strategy: Strategy) -> None:
-    """Expand LoRA, add the cross-attention adapter, and freeze what is not trained."""
+    """Expand LoRA, add the cross-attention adapter, and freeze all other parameters."""
     names, seed = strategy.train, strategy.arguments.seed
     if strategy.lora is not None:
         model.expand_lora(strategy.lora.rank, strategy.lora.targets, seed)
@@ -153,15 +156,16 @@ def _prepare_modules(model: TrainableModel, data: TrainingSampler, strategy: Str
 def _trainable_in_float32(
     network: nn.Module, arguments: TrainingArguments, device: str
 ) -> Iterator[None]:
-    """Keep trainable weights in float32 during training: bfloat16 would lose small updates.
+    """Keep trainable weights in float32 in the context: bfloat16 would lose small updates.
 
-    Layers of two formats work together only under autocast.
+    Layers with different dtypes can be combined only under autocast.
     """
     formats = {str(p.dtype).removeprefix("torch.") for p in network.parameters()} - {"float32"}
     if formats and not arguments.uses_bfloat16(device):
         raise InvalidInputError(
-            f"The model is in {', '.join(sorted(formats))}, and this training computes in float32. "
-            'Load it as float32, or set precision="bfloat16" on a device that supports it.'
+            f"The model has dtype {', '.join(sorted(formats))}, but this training computes in "
+            'float32. Load the model with dtype="float32", or set precision="bfloat16" on a device '
+            "that supports it."
         )
     dtypes = {p: p.dtype for p in network.parameters() if p.requires_grad}
     for parameter in dtypes:
@@ -174,7 +178,7 @@ def _trainable_in_float32(
 
 
 def _check_same_strategy(folder: Path, strategy: Strategy) -> None:
-    """Store the strategy, or compare it with the stored one: a state does not contain all of it."""
+    """Store the strategy in the folder, or check that the stored strategy is the same."""
     folder.mkdir(parents=True, exist_ok=True)
     path, text = folder / STRATEGY, to_json(strategy) + "\n"
     if not path.is_file():
@@ -182,8 +186,8 @@ def _check_same_strategy(folder: Path, strategy: Strategy) -> None:
             atomic_write(path, text)
     elif path.read_text(encoding="utf-8") != text:
         raise InvalidInputError(
-            f"{folder} holds a fine-tuning with another strategy. Resume it with that strategy, or "
-            "choose another folder."
+            f"{folder} contains a fine-tuning run with another strategy. Use that strategy to "
+            "resume the run, or choose another folder."
         )
 
 
@@ -250,7 +254,7 @@ def _acceptance(
     arguments: TrainingArguments,
     device: str,
 ) -> Callable[[int], bool] | None:
-    """Accept weights whose validation loss has not risen too much; None without early stopping."""
+    """Return the function that checks the validation loss; None if there is no early stopping."""
     if stopping is None:
         return None
 
