@@ -186,9 +186,8 @@ class PairedQuestionTraining:
         pairs: number of question pairs per step and condition; a pair has one question with the
             answer "yes" and one with the answer "no".
         conditions: "text" names the concept, "audio" plays a clip of it.
-        concept_kinds: kinds of concepts (`Concept.kind`) that are trained; () trains all kinds. The
-            kind of a pair is that of the concept whose answer is "yes". Other kinds can be used for
-            evaluation.
+        concept_kinds: kinds of concepts (`Concept.kind`) that are trained; () trains all kinds. A
+            pair counts by the concept whose answer is "yes". Other kinds may serve for evaluation.
         shuffle_answers: whether to replace the answers by random answers, drawn once per question.
             This is a control: the model can then learn only the form of the answers.
     """
