@@ -56,8 +56,8 @@ def text_losses(
     """
     if batch_size < 1 or any(example.audio_id for example in examples):
         raise InvalidInputError(
-            f"Expected a batch size of at least 1, got {batch_size}, and examples without audio, got "
-            f"{sum(bool(example.audio_id) for example in examples)} examples with audio."
+            f"Expected a batch size of at least 1, got {batch_size}, and examples without audio, "
+            f"got {sum(bool(example.audio_id) for example in examples)} examples with audio."
         )
     starts = range(0, len(examples), batch_size)
     with _evaluation_mode(model.network), torch.inference_mode():
