@@ -103,22 +103,13 @@ class Bootstrap:
         grouping = sampler.grouping
         value = round(float(statistic(np.ones((1, n_items)))[0]), DECIMALS)
         method = f"{self.method} bootstrap of {sampler}"
-
-        def without_interval(reason: str) -> Estimate:
-            return Estimate(
-                value=value, n=n, n_undefined=n_undefined_items, method=f"no interval: {reason}"
-            )
-
         if np.isnan(value):
             n, n_undefined_items = (n, n_undefined_items) if point else (0, n_items)
             return Estimate(value=None, n=n, n_undefined=n_undefined_items, method=method)
-        if grouping.n_groups < 2:
-            return without_interval("a single group")
-        if present is not None and not has_both(grouping, present):
-            return without_interval("no label is in two groups and missing in two")
-        interval = self._interval(statistic, sampler, value)
+        interval = self._interval(statistic, sampler, value, present)
         if isinstance(interval, str):
-            return without_interval(interval)
+            reason = f"no interval: {interval}"
+            return Estimate(value=value, n=n, n_undefined=n_undefined_items, method=reason)
         low, high, settings = interval
         return Estimate(
             value=value,
@@ -132,9 +123,13 @@ class Bootstrap:
         )
 
     def _interval(
-        self, statistic: Statistic, sampler: "_Sampler", value: float
+        self, statistic: Statistic, sampler: "_Sampler", value: float, present: BoolArray | None
     ) -> tuple[float, float, str] | str:
         """Return both ends and a text of the settings, or the reason why there is no interval."""
+        if sampler.grouping.n_groups < 2:
+            return "a single group"
+        if present is not None and not has_both(sampler.grouping, present):
+            return "no label is in two groups and missing in two"
         chunks = sampler.resamples(self.n_resamples, self.seed)
         resampled = np.concatenate([statistic(counts) for counts in chunks]).round(DECIMALS)
         defined = resampled[~np.isnan(resampled)]

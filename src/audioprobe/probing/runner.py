@@ -41,8 +41,7 @@ def run_probe(
         probe: questions and sounds.
         options: settings of the prompts.
         bootstrap: how confidence intervals are computed.
-        judge: a model that also classifies the free-text responses; None means that only the
-            rule-based parser does.
+        judge: a model that also classifies free-text responses; None uses only the parser.
         familiar: ids of concepts whose sounds the model was trained on.
         progress: called after each response.
 

@@ -162,11 +162,7 @@ class LTU:
             MissingDependencyError: if quantization is requested and bitsandbytes is not installed.
         """
         torch_dtype = dtype_of(dtype)
-        if quantization not in (None, *QUANTIZATIONS):
-            raise InvalidInputError(
-                f"quantization must be None or one of {', '.join(QUANTIZATIONS)}, got "
-                f"{quantization!r}."
-            )
+        _check_quantization(quantization)
         checkpoint = load_ltu(name_or_path, base)
         net = checkpoint.net
         frontend = build_frontend(
@@ -296,3 +292,10 @@ class LTU:
         if waveform is None or waveform.duration <= self._frontend.seconds:
             return {}
         return {"truncated audio (s)": round(waveform.duration - self._frontend.seconds, 3)}
+
+
+def _check_quantization(quantization: str | None) -> None:
+    if quantization not in (None, *QUANTIZATIONS):
+        raise InvalidInputError(
+            f"quantization must be None or one of {', '.join(QUANTIZATIONS)}, got {quantization!r}."
+        )
