@@ -157,8 +157,7 @@ class LTU:
 
         Raises:
             WeightsError: if a file is missing or damaged, or if checkpoint and base do not fit
-                together. If the name is that of a published model, the message lists what to
-                download.
+                together. For a published model, the message lists what to download.
             MissingDependencyError: if quantization is requested and bitsandbytes is not installed.
         """
         torch_dtype = dtype_of(dtype)
