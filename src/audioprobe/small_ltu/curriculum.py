@@ -1,7 +1,7 @@
-"""From a LLaMA to an LTU: the encoder learns to classify, then the model learns to answer.
+"""Training of an LTU from a LLaMA: first the encoder as a classifier, then the whole model.
 
-Every part is stored in a folder of its own when it is done, so an interrupted training resumes
-there and ends with the weights that it would have reached.
+Each finished part is stored in its own folder. A training that is interrupted and resumed ends with
+the same weights as without interruption.
 """
 
 import json
@@ -41,22 +41,22 @@ from audioprobe.training.trainer import train, training_lock
 from audioprobe.types import Decoding, Prompt
 
 RECIPE, MODEL, CAPTIONS = "recipe.json", "ltu", "captions.jsonl"
-TRAIN = "train"  # split of scenes and recordings
-_SHORT = Decoding(max_new_tokens=40)  # twice a training caption; untrained models do not stop
+TRAIN = "train"  # name of the training split of scenes and recordings
+_SHORT = Decoding(max_new_tokens=40)  # twice the length of a training caption
 
 
 class Curriculum:
-    """The training of a recipe in a folder.
+    """Training of a small LTU in several stages, as described by a recipe.
 
     Args:
-        recipe: what to train.
-        folder: of this training only.
+        recipe: settings of the training.
+        folder: folder that is used only by this training.
         recordings: folder of `DebianSounds`; required if the recipe uses recordings.
-        workers: processes that synthesise scenes.
+        workers: number of processes that synthesise scenes.
         progress: called with the progress of each stage.
 
     Raises:
-        InvalidInputError: if the folder holds the training of another recipe, or required
+        InvalidInputError: if the folder contains the training of another recipe, or required
             recordings are missing.
     """
 
@@ -78,16 +78,17 @@ class Curriculum:
         self._check_same_recipe()
 
     def train(self) -> Path:
-        """Train the whole recipe, or what remains of it.
+        """Run all stages of the recipe that are not finished.
 
         Returns:
             The folder of the model, for `LTU.from_pretrained`.
 
         Raises:
-            InvalidInputError: as `train`, and if training recordings are missing, or a recording or
-                package is in two splits.
-            TrainingError: as `train`, and if another process trains in the folder.
-            WeightsError: if the base is missing.
+            InvalidInputError: for the reasons of `training.trainer.train`, or if training
+                recordings are missing, or a recording or package is in two splits.
+            TrainingError: for the reasons of `training.trainer.train`, or if another process trains
+                in the folder.
+            WeightsError: if the base model is missing.
         """
         with training_lock(self.folder):
             if self._recordings is not None:
@@ -119,7 +120,7 @@ class Curriculum:
         )
 
     def train_encoder(self, cache: SpectrogramCache) -> LabelLoss:
-        """Return the encoder with its classification head, after all encoder stages."""
+        """Train the encoder in all encoder stages and return it with its classification head."""
         recipe = self.recipe
         classifier = init_classifier(recipe.encoder, cache.labels.shape[1], recipe.seed)
         for number, stage in enumerate(recipe.encoder_stages, 1):
@@ -129,15 +130,15 @@ class Curriculum:
         return classifier
 
     def init_model(self, classifier: LabelLoss) -> LTUCheckpoint:
-        """Return the model before its first stage: the trained encoder with the base LLaMA."""
+        """Return the model before its first stage: the base LLaMA with the trained encoder."""
         checkpoint = untrained_model(self.recipe)
         prefix = checkpoint.net.prefix
-        assert isinstance(prefix, CavMaePrefix)  # noqa: S101 - the recipe has sizes of CAV-MAE
+        assert isinstance(prefix, CavMaePrefix)  # noqa: S101 - recipes only have this encoder
         prefix.encoder.load_state_dict(classifier.encoder.state_dict())
         return checkpoint
 
     def qa_sampler(self, split: str, n_scenes: int) -> QASampler:
-        """Return the questions about the scenes of a split."""
+        """Return the sampler of questions about the scenes of a split."""
         held_out, seed = self.recipe.held_out, self.recipe.seed
         return QASampler(self.scenes, split, n_scenes, held_out=held_out, seed=seed)
 
@@ -148,7 +149,7 @@ class Curriculum:
         cache: SpectrogramCache,
         stage: RecipeStage,
     ) -> None:
-        """Train one stage; changes the model in place."""
+        """Train the model in one stage; it is changed in place."""
         model, prompts = TrainableLTU(checkpoint.net), LTUPrompts(checkpoint.tokenizer)
         set_trainable(model, stage.train)
 
@@ -169,9 +170,9 @@ class Curriculum:
         )
 
     def write_captions(self, checkpoint: LTUCheckpoint, stage: RecipeStage) -> None:
-        """Caption validation scenes into the stage's folder.
+        """Caption the validation scenes and write the captions into the folder of the stage.
 
-        One line of JSON per scene: its id, its labels, and the caption.
+        The file has one JSON line per scene with its id, its labels, and the caption.
         """
         path = self.folder / stage.name / CAPTIONS
         if path.is_file():
@@ -190,23 +191,23 @@ class Curriculum:
         atomic_write(path, "".join(lines))
 
     def _check_same_recipe(self) -> None:
-        """Store the recipe, or compare it with the stored one."""
+        """Store the recipe in the folder, or check that the stored recipe is the same."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path, text = self.folder / RECIPE, to_json(self.recipe) + "\n"
         if not path.is_file():
             path.write_text(text, encoding="utf-8")
         elif path.read_text(encoding="utf-8") != text:
             raise InvalidInputError(
-                f"{self.folder} holds the training of another recipe. Resume it with that recipe, "
-                "or choose another folder."
+                f"{self.folder} contains the training of another recipe. Use that recipe to resume "
+                "the training, or choose another folder."
             )
 
 
 def untrained_model(recipe: Recipe) -> LTUCheckpoint:
-    """Return the model of a recipe before any training; its answers are those of the LLaMA.
+    """Return the model of a recipe before training; it answers like the base LLaMA.
 
     Raises:
-        WeightsError: if the base is missing.
+        WeightsError: if the base model is missing.
     """
     lora = {f"lora_{name}": value for name, value in asdict(recipe.lora).items()}
     return init_ltu(recipe.base, {"audio": recipe.encoder, **lora}, seed=recipe.seed)
@@ -217,7 +218,8 @@ def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synt
 
     Args:
         config: number and composition of the scenes.
-        recordings: recordings of its training split are sources, too; None uses none.
+        recordings: dataset whose training split provides further sources; None uses only
+            synthesised sources.
     """
     palette: Palette = ProceduralPalette(config.sources or None)
     if recordings is not None:
@@ -232,7 +234,7 @@ def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synt
 
 
 def _refuse_missing(recordings: DebianSounds) -> None:
-    """Refuse to train for hours on fewer recordings than the recipe names."""
+    """Raise if training recordings are missing: training would run for hours on too few data."""
     missing = recordings.missing_from(TRAIN)
     if missing:
         name, cause = next(iter(missing.items()))

@@ -1,4 +1,4 @@
-"""Training of the audio encoder as a classifier, before it is joined to a language model."""
+"""Training of the audio encoder as a classifier, before it is connected to a language model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,25 +17,25 @@ from audioprobe.training.spectrogram_cache import SpectrogramCache, epoch_rows
 from audioprobe.training.trainer import STATE, History, TrainingArguments, train
 
 LabelLossKind = Literal["softmax", "sigmoid"]
-"""Labels that share one probability, or independent labels."""
+"""Activation of the loss: one distribution over all labels, or a probability for each label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderStage:
     """One stage of the encoder's training.
 
-    A new encoder does not learn from mixtures: start with single sources, without augmentation, and
-    with the softmax loss.
+    An encoder with random weights does not learn from mixtures of sources: train it first on clips
+    with a single source, without augmentation, and with the softmax loss.
 
     Attributes:
-        arguments: steps, learning rate and the like; the seed also determines order and
-            augmentation.
+        arguments: steps, learning rate and other settings; the seed also determines the order of
+            clips and the augmentation.
         loss: "softmax" or "sigmoid".
-        single_source: train only on clips with one label.
-        augment: augment spectrograms; see `spec_augment`.
-        visible_share: share of the patches that the encoder sees of a clip, in (0, 1]; fewer are
-            faster.
-        batch_size: clips per step and process.
+        single_source: whether to train only on clips with one label.
+        augment: whether to augment spectrograms; see `spec_augment`.
+        visible_share: share of the patches of a clip that the encoder receives, in (0, 1]; a
+            smaller share is faster.
+        batch_size: number of clips per step and process.
     """
 
     arguments: TrainingArguments
@@ -59,7 +59,8 @@ class LabelBatch(NamedTuple):
     Attributes:
         spectrograms: shape (n_clips, n_frames, n_mels), normalised.
         labels: in [0, 1], shape (n_clips, n_labels).
-        patches: patches that the encoder sees, shape (n_clips, n_visible); None is all.
+        patches: indices of the patches that the encoder receives, shape (n_clips, n_visible); None
+            means all patches.
     """
 
     spectrograms: Tensor
@@ -68,10 +69,11 @@ class LabelBatch(NamedTuple):
 
 
 class LabelLoss(nn.Module):
-    """Encoder and classification head with the cross-entropy of the labels, in nats.
+    """Encoder and classification head; the loss is the cross-entropy of the labels, in nats.
 
     Args:
-        encoder: trained together with the head, which takes its mean token.
+        encoder: audio encoder, which is trained together with the head. The input of the head is
+            the mean of the encoder's output tokens.
         n_labels: number of labels.
 
     Attributes:
@@ -108,15 +110,19 @@ def init_classifier(config: CavMaeConfig, n_labels: int, seed: int) -> LabelLoss
 
 
 def load_classifier(config: CavMaeConfig, n_labels: int, folder: str | Path) -> LabelLoss:
-    """Return the encoder and head that a training run left in its folder, in evaluation mode.
+    """Return the encoder and head that a training run has saved, in evaluation mode.
 
     Raises:
-        WeightsError: if there is no state, it is damaged, or its names or sizes differ.
+        WeightsError: if the folder has no saved state, the state is damaged, or its parameters have
+            other names or sizes.
     """
     classifier = init_classifier(config, n_labels, seed=0)
     path = Path(folder) / STATE
     if not load_trainable_weights(classifier, load_state(path)["weights"]):
-        raise WeightsError(f"{path}: expected the state of an encoder with a head of these sizes.")
+        raise WeightsError(
+            f"{path}: the sizes of the saved encoder and head differ from the recipe and its "
+            f"{n_labels} labels. Use the recipe with which they were trained."
+        )
     return classifier.eval()
 
 
@@ -128,27 +134,31 @@ def train_encoder(
     *,
     progress: ProgressCallback = ignore_progress,
 ) -> History:
-    """Train an encoder and its head on cached spectrograms, resuming the folder's run.
+    """Train an encoder and its head on cached spectrograms; resume the run in the folder, if any.
 
     Args:
-        classifier: changed in place; in evaluation mode afterwards.
+        classifier: encoder and head; changed in place, and in evaluation mode afterwards.
         cache: spectrograms and labels.
-        stage: how to train.
-        folder: of this stage only.
-        progress: called after every step; the note has the loss.
+        stage: settings of the stage.
+        folder: folder that is used only by this stage.
+        progress: called after every step; the note of the event is the loss.
 
     Returns:
-        The entries of all steps; see `train`.
+        One entry for each step; see `training.trainer.train`.
 
     Raises:
-        InvalidInputError: as `train`, and if single-source clips are required and there are none.
-        TrainingError: as `train`.
+        InvalidInputError: for the reasons of `training.trainer.train`, or if the stage needs clips
+            with a single label and there are none.
+        TrainingError: for the reasons of `training.trainer.train`.
     """
     config, seed = classifier.encoder.config, stage.arguments.seed
     n_labels = cache.labels.sum(dim=1)
     chosen = torch.nonzero((n_labels == 1) if stage.single_source else (n_labels >= 0))[:, 0]
     if not len(chosen):
-        raise InvalidInputError("The stage trains on clips with a single label; there are none.")
+        raise InvalidInputError(
+            "The stage trains only on clips with a single label, but no clip has a single label. "
+            "Set single_source to false, or raise bare_share of the scenes."
+        )
     classifier.kind = stage.loss
     n_patches = config.n_bands * config.n_steps
     n_visible = max(1, round(stage.visible_share * n_patches))

@@ -1,4 +1,4 @@
-"""Questions of each training step, drawn from scenes, relations and the step number."""
+"""Random drawing of the questions of each training step, about scenes and relations."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,19 +17,20 @@ from audioprobe.training.trainable import PromptTokenizer
 
 
 class QASampler:
-    """Questions about the scenes of a split, and about the concepts in them.
+    """Sampler of questions about the scenes of a split, and about the concepts in the scenes.
 
-    The `audio_id` of a record is the number of its scene.
+    The `audio_id` of a record is the index of its scene.
 
     Args:
-        scenes: with their sources.
-        split: of the scenes.
+        scenes: dataset of scenes with known sources.
+        split: name of the split.
         n_scenes: number of scenes.
-        held_out: share of relations in each of the roles "text_only" and "held_out".
-        seed: of the roles, and of everything that is drawn.
+        held_out: share of relations in each of the roles "text_only" and "held_out"; see
+            `small_ltu.relations.SplitRole`.
+        seed: random seed of the roles and of the questions.
 
     Attributes:
-        pairs: all relations of the concepts in the scenes, of every role.
+        pairs: all relation pairs of the concepts in the scenes, including held-out pairs.
     """
 
     def __init__(
@@ -60,11 +61,11 @@ class QASampler:
         self._basic = {pair.true.concept: pair for pair in self.pairs if pair.true.basic}
 
     def records(self, stage: RecipeStage, step: int) -> tuple[QARecord, ...]:
-        """Return the questions of a step, the same on every call.
+        """Return the questions of a step; every call with the same arguments returns the same.
 
         Args:
-            stage: how many questions of which kind.
-            step: number of the batch.
+            stage: training stage, which sets the numbers and kinds of questions.
+            step: index of the batch.
         """
         rng = np.random.default_rng([self._seed, step])
         records: list[QARecord] = []
@@ -108,7 +109,7 @@ class QASampler:
         yield from (question for question in questions if question.task in ("caption", "labels"))
 
     def _choice(self, concept: str, audio_id: str, rng: np.random.Generator) -> list[QARecord]:
-        """One question for the basic-level class, if its role allows it."""
+        """Return a multiple-choice question for the basic-level class; none if it is held out."""
         basic = self._basic.get(concept)
         roles = ("audio_and_text",) if audio_id else ("audio_and_text", "text_only")
         if basic is None or basic.role not in roles:

@@ -1,4 +1,4 @@
-"""Questions of the small LTU's training: about synthetic scenes, and choices among classes."""
+"""Training questions of the small LTU: about synthetic scenes, and multiple-choice questions."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,7 +19,7 @@ from audioprobe.training.questions import (
 )
 
 N_OPTIONS = 4
-"""Number of options of a choice."""
+"""Number of options of a multiple-choice question."""
 
 _TEXT_CHOICE = "Which of these is {concept}: {options}?"
 _AUDIO_CHOICE = "Which of these do you hear: {options}?"
@@ -31,19 +31,19 @@ _LOUDEST = "Which sound is the loudest?"
 _HOW_MANY = "How many different sounds are there?"
 _NUMBERS = ("One.", "Two.", "Three.")
 _CAPTIONS = ("The sound of {}.", "{}.", "One can hear {}.")
-_LOUDER_DB = 4.0  # of the loudest source over any other
+_LOUDER_DB = 4.0  # smallest level difference between the loudest source and any other source
 
 
 def choice_question(
     pair: ConceptPair, others: Sequence[str], rng: np.random.Generator, audio_id: str = ""
 ) -> QARecord:
-    """Return a question for the class of a concept among four.
+    """Return a question in which the class of a concept is chosen among four options.
 
     Args:
-        pair: a true pair of concept and class.
-        others: phrases of classes that would be wrong; three of them are drawn.
-        rng: of the wrong options and their order.
-        audio_id: id of a clip of the concept; "" names the concept instead.
+        pair: a concept and a correct class.
+        others: phrases of wrong classes, of which three are drawn.
+        rng: random generator for the wrong options and the order of all options.
+        audio_id: id of a clip of the concept; "" asks a text question that names the concept.
     """
     wrong = [str(phrase) for phrase in rng.choice(list(others), N_OPTIONS - 1, replace=False)]
     options = [str(phrase) for phrase in rng.permutation([pair.target_phrase, *wrong])]
@@ -65,17 +65,19 @@ def scene_questions(
     concepts: Sequence[Concept],
     rng: np.random.Generator,
 ) -> tuple[QARecord, ...]:
-    """Return questions about a scene.
+    """Return questions with answers about a scene, which contains one or more sound sources.
 
     Args:
-        sources: sources of the scene, by onset.
+        sources: sources of the scene, sorted by onset.
         audio_id: id of the scene.
-        concepts: every source that may be asked for.
-        rng: of wordings and of the absent source.
+        concepts: concepts from which the absent source is drawn; all sources must be among them.
+        rng: random generator for wordings and for the absent source.
 
     Returns:
-        Caption, labels, an open question, the number of sources, a present source and an absent
-        one; the loudest of several sources; the first and last if they follow each other.
+        Questions for the caption, the labels, an open description, the number of sources, the
+        presence of a source of the scene, and the presence of an absent source. If one of several
+        sources is clearly the loudest, a question for it; if all sources start one after another,
+        questions for the first and the last.
     """
     by_id = {concept.id: concept for concept in concepts}
     present = [by_id[source.concept] for source in sources]
@@ -111,7 +113,7 @@ def scene_questions(
 
 
 def _are_successive(sources: Sequence[SceneSource]) -> bool:
-    """Return whether each source starts after the middle of the one before it."""
+    """Return whether each source starts after the middle of the previous source."""
     return len(sources) > 1 and all(
         later.onset > (earlier.onset + earlier.offset) / 2 for earlier, later in pairwise(sources)
     )

@@ -1,4 +1,4 @@
-"""Recipes: everything that the training of a small LTU depends on, in one TOML file."""
+"""Recipes: all settings of the training of a small LTU, in one TOML file."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,16 +15,17 @@ SHIPPED = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneConfig:
-    """Synthetic scenes to train on.
+    """Synthetic scenes for training; a scene is a mixture of one or more sound sources.
 
     Attributes:
-        n_train: number of scenes.
-        n_validation: scenes that are captioned after each stage.
-        max_sources: largest number of sources in a scene; the smallest is 1.
-        bare_share: share of scenes with one source and without room and background, in [0, 1].
-        sources: ids of concepts to synthesise; empty takes all that can be synthesised.
-        recordings: whether recorded sources are used in addition to synthesised ones.
-        seed: of the scenes.
+        n_train: number of training scenes.
+        n_validation: number of validation scenes, which are captioned after each stage.
+        max_sources: largest number of sources in a scene; the smallest number is 1.
+        bare_share: share of scenes with a single source, no reverberation and no background noise,
+            in [0, 1].
+        sources: ids of the concepts to synthesise; () uses all concepts that can be synthesised.
+        recordings: whether recorded sources are used in addition to synthesised sources.
+        seed: random seed of the scenes.
     """
 
     n_train: int = 20_000
@@ -38,7 +39,7 @@ class SceneConfig:
 
 @dataclass(frozen=True, slots=True)
 class RecipeLora:
-    """Size of the LoRA adapters, as in `LTUConfig`."""
+    """Size of the LoRA adapters; see `LTUConfig`."""
 
     rank: int = 8
     alpha: int = 16
@@ -51,19 +52,21 @@ class RecipeStage:
     """One stage of the language model's training.
 
     Attributes:
-        name: of its folder.
+        name: name of the stage and of its folder.
         train: trainable modules, joined by "+"; see `training.trainable.set_trainable`.
-        arguments: steps, learning rate and the like.
-        scenes: scenes per step.
-        questions_per_scene: questions about each of them.
-        tasks: kinds of these questions; empty is all of `scene_questions`.
-        audio_pairs: per step, pairs of a true and a false relation in audio, each about a clip with
-            a single source.
-        single_source_clips: per step, clips with a single source that are asked about every trained
-            relation of it. Concepts are drawn evenly, so each question has as many yes as no.
-        text_pairs: per step, pairs of a true and a false relation in text.
-        targets: "answer" or, as in LTU's training, "all".
-        max_tokens: longest question with its answer.
+        arguments: steps, learning rate and other settings.
+        scenes: number of scenes per step.
+        questions_per_scene: number of questions about each scene.
+        tasks: kinds of questions about scenes, such as "caption"; () uses all kinds of
+            `scene_questions`.
+        audio_pairs: number, per step, of pairs of a true and a false relation that are asked about
+            clips with a single source.
+        single_source_clips: number, per step, of clips with a single source for which all trained
+            relations of the source are asked. Concepts are drawn with equal probability, so "yes"
+            and "no" are equally frequent for each question.
+        text_pairs: number, per step, of pairs of a true and a false relation asked in text.
+        targets: tokens that count in the loss: "answer" or, as in LTU's training, "all".
+        max_tokens: largest number of tokens of a question with its answer.
     """
 
     name: str
@@ -89,18 +92,18 @@ class RecipeStage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How an LTU is trained from a LLaMA.
+    """All settings with which an LTU is trained from a LLaMA.
 
     Attributes:
         base: folder or hub name of the LLaMA.
-        scenes: training data.
-        encoder_stages: training of the encoder as a classifier, in order.
-        stages: training of the language model, in order.
+        scenes: settings of the training data.
+        encoder_stages: stages in which the encoder is trained as a classifier, in order.
+        stages: stages in which the language model is trained, in order.
         encoder: size of the audio encoder.
         lora: size of the LoRA adapters.
-        held_out: share of relations in each of the roles "text_only" and "held_out"; see
-            `small_ltu.relations`.
-        seed: of the initial weights and of the roles.
+        held_out: share of relations that are trained in text only, and share of relations that are
+            not trained; see `small_ltu.relations.SplitRole`.
+        seed: random seed of the initial weights and of the roles of relations.
     """
 
     base: str
@@ -116,21 +119,21 @@ class Recipe:
         names = [stage.name for stage in self.stages]
         if not self.encoder_stages or not names or len(set(names)) < len(names):
             raise InvalidInputError(
-                "A recipe needs encoder stages, and stages with different names; got "
+                "A recipe needs at least one encoder stage, and stages with different names; got "
                 f"{len(self.encoder_stages)} encoder stages and the stages {names}."
             )
 
 
 def shipped_recipes() -> tuple[str, ...]:
-    """Return the names of the recipes that ship with the library."""
+    """Return the names of the recipes that are part of audioprobe."""
     return tuple(configs_in(SHIPPED))
 
 
 def read_recipe(name: str | Path) -> Recipe:
-    """Read a recipe from a file, or a shipped one by its name.
+    """Read a recipe from a TOML file, or a recipe that is part of audioprobe by its name.
 
     Raises:
-        InvalidInputError: if there is no such file, it is not TOML, has an unknown key or an
-            impossible value; the message names the place.
+        InvalidInputError: if the file does not exist or is not TOML, or has an unknown key or an
+            invalid value; the message names the key.
     """
     return read_config(Recipe, find_config(name, SHIPPED))

@@ -1,4 +1,7 @@
-"""Relations of concepts to classes and names: balanced pairs, split by how they may be trained."""
+"""Relations of concepts to classes ("a crow is a bird") and to other names, in balanced pairs.
+
+A role decides for each pair whether it is trained in audio, in text, or not at all.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,17 +18,19 @@ from audioprobe.probing.pairs import ConceptPair, RelationKind, draw_lowest
 from audioprobe.seeding import stable_hash
 
 SplitRole = Literal["audio_and_text", "text_only", "held_out"]
-"""Whether a pair is trained in audio and text, in text only (audio then tests transfer), or not."""
+"""How a pair is trained: in audio and text, in text only, or not at all ("held_out").
+
+Audio questions about "text_only" pairs measure transfer from text to audio."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelationPair:
-    """A target, a concept for which it is true, and one for which it is false.
+    """Two relations with the same target (a class or a name): one is true and one is false.
 
     Attributes:
-        true: the pair for which the answer is yes.
-        false: the matched pair for which it is no.
-        role: how the pair may be trained.
+        true: relation for which the answer is "yes".
+        false: relation of another concept to the same target, for which the answer is "no".
+        role: how the pair is trained.
     """
 
     true: ConceptPair
@@ -34,7 +39,7 @@ class RelationPair:
 
     @property
     def both(self) -> tuple[ConceptPair, ConceptPair]:
-        """The true pair, then the false one."""
+        """The true relation, then the false relation."""
         return self.true, self.false
 
     @property
@@ -46,21 +51,22 @@ class RelationPair:
 def hypernym_pairs(
     concepts: Concepts, chosen: Iterable[str], *, held_out: float = 0.15, seed: int = 0
 ) -> tuple[RelationPair, ...]:
-    """Return balanced pairs of a concept and a class above it.
+    """Return balanced pairs of relations between concepts and their classes (hypernyms).
 
-    Each class has as many true as false pairs in every role, so guessing from base rates is correct
-    half of the time. A false pair takes a concept of the same branch if there is one (a dog, for
-    "bird"), or else of a kind without any member in the class: a missing edge in WordNet does
-    not prove a "no".
+    Each class has equally many true and false relations in every role, so guessing by base rates is
+    correct half of the time. The concept of a false relation is related to the class (a dog, for
+    the class "bird"), or is of a kind without any member in the class: that WordNet does not
+    connect a concept and a class is not enough for the answer "no".
 
     Args:
-        concepts: where classes and kinds come from.
+        concepts: collection with the classes and kinds of all concepts.
         chosen: ids of the concepts to ask about.
-        held_out: share of pairs in each of "text_only" and "held_out", drawn pair by pair.
-        seed: of the false pairs and the roles.
+        held_out: share of pairs in each of the roles "text_only" and "held_out"; the role of each
+            pair is drawn.
+        seed: random seed of the false relations and the roles.
 
     Raises:
-        InvalidInputError: for a share outside [0, 0.5), or an unknown concept.
+        InvalidInputError: if the share is outside [0, 0.5), or a concept is unknown.
     """
     selected = _select(concepts, chosen, held_out)
     classes = {
@@ -73,7 +79,7 @@ def hypernym_pairs(
         members = [concept for concept in selected if target in concept.ancestors]
         near, far = _non_members(concepts, target, members, selected)
         rng = np.random.default_rng(stable_hash(f"{seed} {target.id}"))
-        # From both, so that neither group predicts the answer.
+        # Draw from both groups, so that the group of a concept does not predict the answer.
         others = draw_lowest(near, (len(members) + 1) // 2, n_drawn, rng)
         n_drawn.update(concept.id for concept in others)
         more = draw_lowest(far, len(members) - len(others), n_drawn, rng)
@@ -88,11 +94,10 @@ def hypernym_pairs(
 def synonym_pairs(
     concepts: Concepts, chosen: Iterable[str], *, held_out: float = 0.15, seed: int = 0
 ) -> tuple[RelationPair, ...]:
-    """Return pairs of a concept and another name of it, each with an unrelated concept.
+    """Return pairs of relations between concepts and their other names (synonyms).
 
-    The unrelated concept is of the same kind if there is one.
-
-    Args and errors are those of `hypernym_pairs`.
+    The false relation has an unrelated concept, of the same kind if possible. See `hypernym_pairs`
+    for arguments and errors.
     """
     selected = _select(concepts, chosen, held_out)
     pairs: list[RelationPair] = []
@@ -112,7 +117,7 @@ def synonym_pairs(
 
 
 def are_related(first: Concept, second: Concept) -> bool:
-    """Return whether the concepts are the same, or one is a kind of the other."""
+    """Return whether two concepts are the same, or one of them is a class of the other."""
     first_classes, second_classes = (
         {hypernym.id for hypernym in concept.ancestors} for concept in (first, second)
     )
@@ -128,7 +133,7 @@ def _select(concepts: Concepts, chosen: Iterable[str], held_out: float) -> list[
 def _pair(
     member: Concept, other: Concept, relation: RelationKind, target: tuple[str, str], match: int
 ) -> tuple[ConceptPair, ConceptPair]:
-    """The true and the false pair of a target, given as its id and its phrase."""
+    """Return the true and the false relation to a target, which is given as (id, phrase)."""
     name, phrase = target
     basic = relation == "hypernym" and member.basic is not None and member.basic.id == name
     true, false = (
@@ -150,7 +155,7 @@ def _pair(
 def _non_members(
     concepts: Concepts, target: Hypernym, members: Sequence[Concept], selected: Sequence[Concept]
 ) -> tuple[list[Concept], list[Concept]]:
-    """Concepts that are certainly not of a class: of its own branch, and of other kinds."""
+    """Return concepts that are not in a class: related concepts, and concepts of other kinds."""
     kinds = {concept.kind for concept in concepts.hyponyms(target.id)}
     above: set[Hypernym] = set()
     for concept in members:

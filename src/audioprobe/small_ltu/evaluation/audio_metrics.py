@@ -1,4 +1,4 @@
-"""Recognition of audio: labels ranked by likelihood, and captions compared with labels."""
+"""Metrics of audio recognition, from the likelihood of labels and from captions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,12 +23,12 @@ from audioprobe.types import BoolArray, Clip, Estimate, FloatArray
 
 
 def macro_auc(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> Estimate:
-    """Return the macro AUC; clips are resampled within those with the same labels.
+    """Return the macro AUC; the bootstrap resamples clips within groups of equal labels.
 
     Args:
         targets: shape (n_clips, n_labels).
         scores: shape (n_clips, n_labels).
-        bootstrap: how intervals are computed.
+        bootstrap: settings of confidence intervals.
 
     Returns:
         `n` is the number of labels, as in `macro`.
@@ -54,14 +54,16 @@ def measure_likelihoods(
     data: str,
     progress: ProgressCallback = ignore_progress,
 ) -> list[Measure]:
-    """Return the AUC of labels by their likelihood as the answer to `LABELS_QUESTION`.
+    """Return the macro AUC of labels that are scored by their likelihood as the model's answer.
+
+    The question is `LABELS_QUESTION`.
 
     Args:
         model: the model to evaluate.
         clips: clips with labels.
-        labels: labels to rank.
-        bootstrap: how intervals are computed.
-        data: description of the clips, for the names of measures.
+        labels: labels to score.
+        bootstrap: settings of confidence intervals.
+        data: description of the clips, which becomes part of the names of the measures.
         progress: called after every clip.
     """
     classifier = LikelihoodClassifier(model, question=LABELS_QUESTION, template="Labels: {}")
@@ -79,15 +81,17 @@ def measure_captions(
     data: str,
     progress: ProgressCallback = ignore_progress,
 ) -> list[Measure]:
-    """Return the AUC of labels by captions, and the share of captions with the exact label.
+    """Return the macro AUC of captions, and the share of captions that contain the exact label.
+
+    For the AUC, a label is scored by its similarity to the caption.
 
     Args:
         model: the model to evaluate.
         clips: clips with one label each.
-        labels: labels to rank.
-        scorer: compares captions with labels.
-        bootstrap: how intervals are computed.
-        data: description of the clips, for the names of measures.
+        labels: labels to score.
+        scorer: text similarity that compares captions with labels.
+        bootstrap: settings of confidence intervals.
+        data: description of the clips, which becomes part of the names of the measures.
         progress: called after every clip.
     """
     classifier = CaptionClassifier(model, scorer, question=CAPTION_QUESTION)

@@ -1,4 +1,4 @@
-"""Evaluation of a trained recipe, part by part; each part is stored when it is done."""
+"""Evaluation of a small LTU, in parts (such as "captions"); each finished part is stored."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -40,9 +40,9 @@ from audioprobe.small_ltu.recipe import Recipe
 from audioprobe.small_ltu.relations import RelationPair, SplitRole, hypernym_pairs
 from audioprobe.types import Clip
 
-SPLIT = "test"  # of scenes and recordings
+SPLIT = "test"  # split of scenes and recordings
 PARTS = ("encoder", "text", "audio", "labels", "captions", "recordings")
-LABELS = "labels.txt"  # the labels of the training
+LABELS = "labels.txt"  # labels of the training clips
 TABLE = "evaluation.md"
 
 _ROLES: dict[SplitRole, str] = {
@@ -51,17 +51,17 @@ _ROLES: dict[SplitRole, str] = {
     "held_out": "held out",
 }
 _UNLIMITED = 10**9  # scenes are synthesised on access
-_SEARCHED = 200  # scenes searched per single-source scene that is needed
+_SEARCHED = 200  # number of scenes to search for each required single-source scene
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationScope:
-    """Amount of evaluation data.
+    """Amount of evaluation data; a scene is a synthetic mixture of sound sources (concepts).
 
     Attributes:
-        n_each: clips with a single source per concept.
-        n_scenes: scenes with one or more sources.
-        n_asked: of the single-source clips of a concept, those that relations are asked about.
+        n_each: number of clips with a single source for each concept.
+        n_scenes: number of scenes with one or more sources.
+        n_asked: number of single-source clips per concept for yes/no questions about relations.
     """
 
     n_each: int = 4
@@ -70,19 +70,19 @@ class EvaluationScope:
 
 
 class SmallLTUEvaluation:
-    """Measures a trained recipe on held-out scenes and recordings of held-out packages.
+    """Evaluation of a trained model on held-out scenes and on recordings of held-out packages.
 
     Args:
-        folder: of a completed training by `Curriculum`.
-        out: folder of the results; existing parts are not measured again.
-        scorer: compares captions with labels.
-        recordings: folder of `DebianSounds`, as for the training.
+        folder: folder of a completed training by `Curriculum`.
+        out: folder for the results; parts that it already contains are not measured again.
+        scorer: text similarity that compares captions with labels.
+        recordings: folder of `DebianSounds`, the same as in training.
         scope: amount of evaluation data.
-        bootstrap: how intervals are computed.
-        progress: called with the progress of each stage.
+        bootstrap: settings of confidence intervals.
+        progress: called with the progress of each part.
 
     Raises:
-        InvalidInputError: if the folder holds no completed training.
+        InvalidInputError: if the folder does not contain a completed training.
     """
 
     def __init__(
@@ -105,14 +105,14 @@ class SmallLTUEvaluation:
         config = self._recipe.scenes
         self._recordings = DebianSounds(recordings) if config.recordings else None
         self._training_scenes = build_scenes(config, self._recordings)
-        # Synthesised sources only: recorded ones would be those of the training.
+        # Only synthesised sources: recorded sources were used in training.
         self._scenes = build_scenes(replace(config, n_train=_UNLIMITED))
         numbers = single_source_scenes(self._scenes, SPLIT, self._scope.n_each)
         scenes = self._scenes.clips(SPLIT)
         self._single_source = {name: [scenes[n] for n in rows] for name, rows in numbers.items()}
 
     def __call__(self) -> tuple[EvaluationResult, ...]:
-        """Measure all parts; write each as JSON, and all of them as a table in Markdown."""
+        """Measure all parts; write one JSON file per part, and a Markdown table of all parts."""
         parts: dict[str, Callable[[], Sequence[Measure]]] = {
             "encoder": self._measure_encoder,
             "text": self._measure_text,
@@ -132,7 +132,7 @@ class SmallLTUEvaluation:
         return results
 
     def _stored(self, name: str, measure: Callable[[], Sequence[Measure]]) -> EvaluationResult:
-        """The stored result of a part, or a new one."""
+        """Return the result of a part; measure and store it if it is not yet stored."""
         path = self._out / f"{name}.json"
         if path.is_file():
             return from_json(EvaluationResult, path.read_text(encoding="utf-8"))
@@ -141,7 +141,7 @@ class SmallLTUEvaluation:
         return result
 
     def _measure_encoder(self) -> list[Measure]:
-        """The encoder as a classifier, before it was joined to the language model."""
+        """Measure the encoder as a classifier, before it was connected to the language model."""
         recipe, labels = self._recipe, self._training_scenes.labels
         last = self._folder / f"encoder-{len(recipe.encoder_stages)}"
         classifier = load_classifier(recipe.encoder, len(labels), last)
@@ -167,7 +167,7 @@ class SmallLTUEvaluation:
         return measures
 
     def _measure_text(self) -> list[Measure]:
-        """Yes/no questions in text before and after training, for trained and other relations."""
+        """Measure yes/no questions in text before and after training, for each set of relations."""
         concepts = self._training_scenes.palette.concepts
         groups = {
             "trained": relations_with_role(self._pairs, ("audio_and_text", "text_only"), concepts),
@@ -187,7 +187,7 @@ class SmallLTUEvaluation:
         return measures
 
     def _measure_audio(self) -> list[Measure]:
-        """Yes/no questions about clips with a single source, and the same relations in text."""
+        """Measure yes/no questions about single-source clips, and the same relations in text."""
         concepts, n = self._scenes.palette.concepts, self._scope.n_asked
         clips = {name: group[:n] for name, group in self._single_source.items()}
         measures = []
@@ -271,10 +271,10 @@ class SmallLTUEvaluation:
 
 
 def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[int]]:
-    """Return the numbers of the first scenes with a single source, n_each for each concept.
+    """Return, for each concept, the indices of its first `n_each` scenes with a single source.
 
     Raises:
-        InvalidInputError: if a concept has too few such scenes.
+        InvalidInputError: if a concept has fewer than `n_each` single-source scenes.
     """
     numbers: dict[str, list[int]] = {name: [] for name in scenes.palette.concepts}
     n_missing = n_each * len(numbers)
@@ -287,7 +287,7 @@ def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str
             return numbers
     raise InvalidInputError(
         f"Some concepts have fewer than {n_each} scenes with a single source in the split "
-        f"{split!r}. Evaluate fewer, or raise bare_share."
+        f"{split!r}. Lower n_each, or raise bare_share of the recipe."
     )
 
 
@@ -295,6 +295,6 @@ def _read_recipe(folder: Path) -> Recipe:
     if not (folder / RECIPE).is_file() or not (folder / MODEL).is_dir():
         raise InvalidInputError(
             f"{folder}: expected a completed training with {RECIPE} and the folder {MODEL}. Train "
-            "one with: audioprobe train-ltu RECIPE --out FOLDER"
+            "a model with: audioprobe train-ltu RECIPE --out FOLDER"
         )
     return from_json(Recipe, (folder / RECIPE).read_text(encoding="utf-8"))

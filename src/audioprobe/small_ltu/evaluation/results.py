@@ -12,10 +12,11 @@ class Measure:
     """One measured quantity.
 
     Attributes:
-        name: what was measured, on which data.
-        estimate: the value; its interval is over clips or concepts, not over training runs.
-        blind: accuracy of a guesser who knows how often each answer is correct; None where nothing
-            can be guessed.
+        name: name of the metric and of the data on which it was measured.
+        estimate: value with its confidence interval, which describes the variation between clips or
+            concepts, not between training runs.
+        blind: accuracy of guessing by how often each answer is correct, without seeing the input;
+            None if the measure is not an accuracy.
     """
 
     name: str
@@ -28,8 +29,8 @@ class EvaluationResult:
     """The measures of one part of an evaluation.
 
     Attributes:
-        part: name of the part.
-        measures: its measures.
+        part: name of the part, such as "captions".
+        measures: measures of the part.
     """
 
     part: str
@@ -37,7 +38,7 @@ class EvaluationResult:
 
 
 def results_table(results: Sequence[EvaluationResult]) -> Table:
-    """Return a table with a row per measure."""
+    """Return a table with one row per measure."""
     rows = tuple(
         (
             result.part,

@@ -1,4 +1,7 @@
-"""Yes/no questions about relations, named in text or asked about clips; scored by `probing`."""
+"""Yes/no questions about relations ("a crow is a bird"), in text and about clips.
+
+The answers are scored by `audioprobe.probing`.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -21,12 +24,12 @@ from audioprobe.types import Clip, Estimate
 def text_trials(
     model: LikelihoodModel, relations: Sequence[ConceptPair], seed: int
 ) -> tuple[Trial, ...]:
-    """Ask one question about each relation, which names the concept.
+    """Ask one question in text about each relation and return the scored answers.
 
     Args:
         model: the model to evaluate.
-        relations: true and false ones.
-        seed: of the wordings.
+        relations: true and false relations.
+        seed: random seed of the wordings.
     """
     rng = np.random.default_rng(seed)
     questions = [
@@ -47,13 +50,16 @@ def audio_trials(
     clips: Mapping[str, Sequence[Clip]],
     seed: int,
 ) -> tuple[Trial, ...]:
-    """Ask one question about each relation and each clip of its concept, sorted by clip.
+    """Ask one question about each relation and each clip of its concept; return scored answers.
 
     Args:
         model: the model to evaluate.
-        relations: relations of concepts that have clips.
+        relations: relations whose concepts have clips.
         clips: clips with a waveform, by concept.
-        seed: of the wordings.
+        seed: random seed of the wordings.
+
+    Returns:
+        The trials (questions with their scored answers), sorted by clip.
     """
     rng = np.random.default_rng(seed)
     questions = [
@@ -75,20 +81,26 @@ def audio_trials(
 
 
 def accuracy_measure(name: str, trials: Sequence[Trial], bootstrap: Bootstrap) -> Measure:
-    """Return the accuracy with that of the blind guesser; concepts are resampled."""
+    """Return the accuracy, and that of guessing without the input; concepts are resampled."""
     blind = blind_accuracy(trials, "likelihood", bootstrap)
     return Measure(name, accuracy(trials, "likelihood", bootstrap), blind)
 
 
 def accuracy_gap(text: Sequence[Trial], audio: Sequence[Trial], bootstrap: Bootstrap) -> Estimate:
-    """Return text minus audio accuracy over the same relations; concepts are resampled."""
+    """Return text accuracy minus audio accuracy on the same relations; concepts are resampled."""
     return modality_gap([*text, *audio], "likelihood", bootstrap).difference
 
 
 def relations_with_role(
     pairs: Sequence[RelationPair], roles: Collection[SplitRole], concepts: Collection[str]
 ) -> list[ConceptPair]:
-    """Return the hypernym relations of the pairs of some roles and concepts."""
+    """Return the hypernym relations of all pairs with one of the roles.
+
+    Args:
+        pairs: pairs of a true and a false relation.
+        roles: roles of the pairs to select; see `SplitRole`.
+        concepts: ids of the concepts that the relations may be about.
+    """
     return [
         relation
         for pair in pairs
