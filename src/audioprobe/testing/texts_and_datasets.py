@@ -24,7 +24,7 @@ def check_embedder(embedder: TextEmbedder) -> None:
 
 
 def check_scorer(scorer: Scorer) -> None:
-    """Check that scores are finite, (n_captions, n_labels), and independent of other captions."""
+    """Check that a scorer returns finite scores that do not depend on the other captions."""
     check_info(scorer, "scorer")
     labels = ("crow", "rain", "dog")
     scores = np.asarray(scorer.score(TEXTS, labels))

@@ -134,7 +134,7 @@ def _marked(answer: str, options: Sequence[str]) -> str:
 
 
 def _lettered(piece: str, letters: dict[str, int]) -> str:
-    """Append the option's mark to a letter that is itself an option; it may also be a position."""
+    """Append an option's mark to a letter that is itself an option ("B" may also be an index)."""
     bare = clauses.without_opening(piece.strip())
     if bare not in letters:
         return piece

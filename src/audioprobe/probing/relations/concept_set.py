@@ -114,11 +114,11 @@ class ConceptSet:
 def from_concepts(concepts: Concepts | None = None) -> ConceptSet:
     """Return the concepts of a concept file, without its `AMBIGUOUS_CLASSES`.
 
-    A class that people might accept although WordNet does not (a bell, a musical instrument) counts
-    as an ancestor: it is neither asked for nor used as a false target.
+    If people might accept a class that WordNet does not list (a bell is a musical instrument), the
+    class counts as an ancestor: no question asks for it, and it is never a false target.
 
     Args:
-        concepts: None takes the concepts that ship with the library.
+        concepts: concepts of a file; None uses the concepts that ship with the library.
     """
     source = Concepts.shipped() if concepts is None else concepts
     converted = tuple(map(_probe_concept, source))
