@@ -16,11 +16,11 @@ class AudioProbeError(Exception):
 
 
 class InvalidInputError(AudioProbeError, ValueError):
-    """A value is invalid: wrong shape, out of range, empty list or unknown option."""
+    """Error for an invalid value: wrong shape, out of range, empty list or unknown option."""
 
 
 class NonFiniteError(InvalidInputError):
-    """The output of a model contains NaN or infinity."""
+    """Error for model outputs that contain NaN or infinity."""
 
     ADVICE = (
         "The computation may have overflowed, or the weights are damaged: try a data type with a "
@@ -29,43 +29,46 @@ class NonFiniteError(InvalidInputError):
 
 
 class UnsupportedInputError(AudioProbeError, ValueError):
-    """A backend cannot process an input; the message states what the backend supports."""
+    """Error for an input that a backend cannot process; the message states what it supports."""
 
 
 class AudioReadError(AudioProbeError, OSError):
-    """A file cannot be read as audio."""
+    """Error for a file that cannot be read as audio."""
 
 
 class IncompleteAudioError(AudioReadError):
-    """An audio file is shorter or longer than its header states; see `Windowing.incomplete`."""
+    """Error for audio files that are shorter or longer than their header declares.
+
+    `Windowing.incomplete` sets whether such files are accepted.
+    """
 
 
 class BackendNotFoundError(AudioProbeError, LookupError):
-    """No installed backend has the requested name."""
+    """Error for a name that no installed backend has."""
 
 
 class MissingDependencyError(AudioProbeError, ImportError):
-    """A backend needs packages that are not installed; the message contains the pip command."""
+    """Error for packages that are not installed; the message contains the pip command."""
 
 
 class ContractError(AudioProbeError, AssertionError):
-    """A component violates a rule of its protocol; the message states the rule."""
+    """Error for a component that violates a rule of its protocol; the message states the rule."""
 
 
 class WeightsError(AudioProbeError, RuntimeError):
-    """Model weights are missing, damaged, or belong to another model."""
+    """Error for model weights that are missing, damaged, or belong to another model."""
 
 
 class TrainingError(AudioProbeError, RuntimeError):
-    """A training run cannot continue: it diverged, or another process is using its folder."""
+    """Error for a training run that diverged, or whose folder another process is using."""
 
 
 class OutOfMemoryError(AudioProbeError, MemoryError):
-    """A prompt or training run does not fit into memory; the message gives advice."""
+    """Error for prompts or training runs that do not fit into memory; the message gives advice."""
 
 
 class RemoteError(AudioProbeError, RuntimeError):
-    """A remote service failed, or returned an unusable answer.
+    """Error of a remote service that failed or returned an unusable answer.
 
     Attributes:
         status: HTTP status code, or None if the service did not answer.

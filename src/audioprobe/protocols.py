@@ -129,7 +129,7 @@ class LikelihoodModel(LanguageModel, Protocol):
 
 @runtime_checkable
 class KnownTrainingData(Protocol):
-    """A model that knows which recordings it was trained on."""
+    """Interface of models that know which recordings they were trained on."""
 
     @property
     def training_data(self) -> TrainingData | None:
@@ -153,7 +153,7 @@ class TextEmbedder(Component, Protocol):
 
 @runtime_checkable
 class TextLimit(Protocol):
-    """An embedder or scorer that knows how much of a long text it ignores."""
+    """Interface of embedders and scorers that know how many tokens of a long text they ignore."""
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
         """Return the number of ignored tokens of each text; None if unknown."""
@@ -162,7 +162,7 @@ class TextLimit(Protocol):
 
 @runtime_checkable
 class Scorer(Component, Protocol):
-    """A method that scores how well captions match labels; a higher score is a better match."""
+    """A method that scores how well labels match captions; a higher score is a better match."""
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
         """Return the score of each caption for each label, shape (n_captions, n_labels), finite.

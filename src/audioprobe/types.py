@@ -115,7 +115,7 @@ class Waveform:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clip:
-    """One item of a data set: audio with its annotations.
+    """One item of a data set: audio, or a part of an audio file, with annotations.
 
     Id, labels and group are stored in Unicode NFC; repeated labels are removed.
 

@@ -121,7 +121,7 @@ def read_waveform(clip: Clip, windowing: Windowing | None = None) -> Waveform:
 
     Args:
         clip: clip to read.
-        windowing: options, whose length is not "windows"; None means the length "whole".
+        windowing: options with the length "whole", "crop" or "pad"; None means "whole".
 
     Raises:
         AudioReadError: if the clip cannot be read.

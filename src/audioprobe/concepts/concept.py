@@ -11,8 +11,8 @@ class Hypernym:
     """A more general class of concepts: "bird" for "crow".
 
     Attributes:
-        id: unique among concepts and hypernyms: "body-of-water".
-        phrase: name with its article: "a body of water", "weather".
+        id: identifier, unique among concepts and hypernyms, such as "body-of-water".
+        phrase: name with its article, such as "a body of water", or "weather" without an article.
         synset: offset of the noun synset in WordNet 3.0, eight digits.
     """
 
@@ -57,14 +57,14 @@ class Concept:
     """One sense of a word for a source of sound, or for a sound event such as thunder.
 
     Attributes:
-        id: unique among concepts and hypernyms: "church-bell".
-        phrase: name as it follows "the sound of": "a church bell", "rain".
+        id: identifier, unique among concepts and hypernyms, such as "church-bell".
+        phrase: name in the form that fits after "the sound of": "a church bell", "rain".
         synset: offset of the noun synset in WordNet 3.0, eight digits.
         lemma: word of the synset that stands for the concept; usually equal to the name.
         kind: broad category of the concept, such as "animal" or "weather".
         hypernyms: hypernym chain in everyday words, from specific to general; may be empty.
         basic: the hypernym at the basic level ("bird", "weather"); None if there are no hypernyms.
-        ancestors: all hypernyms in the file, including those outside the chain.
+        ancestors: all hypernyms in the file, including hypernyms that are not in the chain.
         synonyms: other names; may be empty.
         audioset: corresponding AudioSet class, or None.
     """

@@ -32,11 +32,11 @@ class EdansaLabel:
     """A label of EDANSA-2019.
 
     Attributes:
-        column: column of the published table: "Grous".
-        code: code in the published taxonomy: "1.1.8".
+        column: column of the published table, such as "Grous".
+        code: code in the published taxonomy, such as "1.1.8".
         parent: column of the parent label; "" for the four top-level labels.
-        taxonomy: name in the published taxonomy: "grouse-ptarmigan".
-        name: text for prompts: "grouse or ptarmigan".
+        taxonomy: name in the published taxonomy, such as "grouse-ptarmigan".
+        name: text for prompts, such as "grouse or ptarmigan".
         synset: offset in WordNet 3.0, eight digits; "" if WordNet has no such synset.
         audioset: display name of the nearest AudioSet class; "" if there is none.
     """

@@ -1,6 +1,6 @@
 """Data sets: published data sets, shipped recordings, and the user's own folders and tables.
 
-Import `Synthetic` from `audioprobe.datasets.synthetic`, because its import takes longer.
+Import `Synthetic` from `audioprobe.datasets.synthetic`, which takes longer to import.
 """
 
 from audioprobe.datasets.audioset import AudioSet

@@ -16,7 +16,7 @@ Output = TypeVar("Output")
 
 
 class UnusableResponseError(AudioProbeError):
-    """The answer for a window contains no usable output; its clip is listed as a failure."""
+    """Error for an answer that contains no usable output; its clip is listed as a failure."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,7 @@ def open_run(
         path: folder of the run, created if necessary.
         config: text of the configuration.
         pinned: all other data that determine the result (components, data, prompts), as plain JSON
-            data. When a run is resumed, they must be equal to those of the first start.
+            data. To resume a run, these data must not have changed.
         start_info: information to record at every start (versions, time), as plain JSON data.
         audio_digests: digests of the audio of all clips.
         allow_changed_audio: whether to resume a run if the audio of clips has changed (see
@@ -129,7 +129,7 @@ def _check_config(
             "prompt is sent again."
         )
         raise InvalidInputError(
-            f"{folder}: has a run with another configuration{f' ({reason})' if reason else ''}. "
+            f"{folder}: contains another configuration{f' ({reason})' if reason else ''}. "
             f"{advice or general}"
         )
 

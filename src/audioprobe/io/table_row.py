@@ -76,7 +76,7 @@ class TableRow(dict[str, Any]):
         """Return a cell as an integer of at least 0.
 
         Raises:
-            InvalidInputError: for any other cell; names the row.
+            InvalidInputError: for any other content. The message names the row.
         """
         integer = _INTEGER.fullmatch(self.text(column))
         if integer is None:
@@ -87,7 +87,7 @@ class TableRow(dict[str, Any]):
         """Return a cell as a truth value: true, yes or 1; false, no or 0; ignoring case.
 
         Raises:
-            InvalidInputError: for any other cell; names the row.
+            InvalidInputError: for any other content. The message names the row.
         """
         text = self.identifier(column).casefold()
         if text not in _FLAGS:
@@ -98,7 +98,7 @@ class TableRow(dict[str, Any]):
         """Return the element of `choices` that a cell contains, ignoring case.
 
         Raises:
-            InvalidInputError: for any other cell; names the row.
+            InvalidInputError: for any other content. The message names the row.
         """
         text, known = self.text(column).casefold(), tuple(choices)
         if text not in known:
@@ -113,7 +113,7 @@ class TableRow(dict[str, Any]):
         is raised, except in tables that are separated by ";".
 
         Raises:
-            InvalidInputError: for any other cell; names the row.
+            InvalidInputError: for any other content. The message names the row.
         """
         if self.is_missing(column):
             return None

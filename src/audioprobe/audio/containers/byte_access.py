@@ -12,11 +12,11 @@ _BLOCK = 1 << 16  # bytes
 
 
 class UndecodableError(AudioReadError):
-    """The decoder cannot read a file completely; the message states the cause without the path."""
+    """Error for a file that a decoder cannot read completely; the message omits the path."""
 
 
 class ByteReader:
-    """Random access to the bytes of a file, cached for successive offsets that are close.
+    """Random access to the bytes of a file, with a cache for nearby offsets.
 
     Args:
         stream: file opened for reading.

@@ -27,8 +27,8 @@ class DebianPackage:
 
     Attributes:
         name: name of the package.
-        version: version that was labelled.
-        size: bytes to download.
+        version: version whose recordings were labelled.
+        size: download size in bytes.
         folder: folder of the recordings in the package.
         licence: licence of the recordings.
         split: one of `SPLITS`; all recordings of a package are in the same split.
