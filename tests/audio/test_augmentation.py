@@ -83,5 +83,5 @@ def test_invalid_ranges_and_silence_are_refused() -> None:
             mix(first, other, rng)
     with pytest.raises(InvalidInputError, match="speed"):
         speed(noise(0), rng, (5, 5))
-    with pytest.raises(InvalidInputError, match="low to high"):
+    with pytest.raises(InvalidInputError, match="low <= high"):
         gain(noise(0), rng, (1, 0))

@@ -199,7 +199,7 @@ def test_recordings_in_another_folder_or_missing(tmp_path: Path) -> None:
 def test_two_names_for_one_recording_are_refused(tmp_path: Path) -> None:
     rows = "".join(f"1\tv\t1\t{n}\t9\t0\t1\tcrow\t/day{n}/rec.wav\n" for n in (1, 2))
     path = written(tmp_path / "t.txt", f"{RAVEN}\tSpecies\tBegin Path\n{rows}")
-    with pytest.raises(InvalidInputError, match=r"'/day2/rec.wav' and '/day1/rec.wav' both lead"):
+    with pytest.raises(InvalidInputError, match=r"'/day2/rec.wav' and '/day1/rec.wav' both refer"):
         Manifest(path)
 
 

@@ -84,7 +84,7 @@ def test_any_printable_cell_is_preserved(
         ("a.csv", "path,labels\na.wav,x\n".encode("utf-16-le"), "zero bytes"),
         ("a.csv", b"PK\3\4\0\0\0\0", "zero bytes"),
         ("a.xlsx", b"PK\3\4\0\0", "expected a table.*Save the sheet as CSV"),
-        ("a.csv", "", "no rows"),
+        ("a.csv", "", "at least one row"),
         ("a.csv", "file,labels\na.wav,crow\n", "row 1: expected the columns path"),
         ("a.jsonl", '{"path": "a"}\n{"path": "b", "path": "c"}', "line 2: .*both called 'path'"),
         ("a.jsonl", '{"path": "a"}\n\n{"path"', "line 3: cannot be read as JSON"),

@@ -116,5 +116,5 @@ def test_deeply_nested_json_is_rejected() -> None:
 
 
 def test_arbitrary_objects_are_rejected() -> None:
-    with pytest.raises(InvalidInputError, match="not data"):
+    with pytest.raises(InvalidInputError, match="cannot be written as JSON"):
         to_json(ComponentInfo("k", "n", options={"o": object()}))  # type: ignore[dict-item]

@@ -98,7 +98,7 @@ def test_ten_thousand_labels_are_scored() -> None:
     ("captions", "labels", "words"),
     [
         (["a"], [], "at least one label"),
-        (["a"], ["b", " "], "empty one"),
+        (["a"], ["b", " "], "empty label"),
         (["a"], ["b", "b"], "more than once"),
         (["a", ""], ["b"], "the first at position 1"),
         ("abc", ["b"], "list of texts"),
