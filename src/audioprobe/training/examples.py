@@ -75,7 +75,7 @@ def read_qa_records(path: str | Path) -> Iterator[QARecord]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+        raise InvalidInputError(f"{path}: not readable as UTF-8 text ({error}).") from error
     entries: Iterable[object]
     if text.lstrip().startswith("["):
         entries = _parse_json(text, str(path))  # type: ignore[assignment]

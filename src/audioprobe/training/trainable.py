@@ -47,7 +47,7 @@ class TrainableModel(Protocol):
 
     @property
     def network(self) -> nn.Module:
-        """The module that holds all parameters."""
+        """The module that contains all parameters."""
         ...
 
     @property
