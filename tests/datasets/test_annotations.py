@@ -191,7 +191,8 @@ def test_recordings_in_another_folder_or_missing(tmp_path: Path) -> None:
     assert list(Manifest(path).missing) == ["rec.wav#1"]
     sound(tmp_path / "sounds" / "rec.wav", 9)
     with pytest.raises(
-        InvalidInputError, match=r"one recording of this name, got rec\.flac, rec\.wav"
+        InvalidInputError,
+        match=r"one recording with the name of this table, got rec\.flac, rec\.wav",
     ):
         Manifest(path, tmp_path / "sounds")
 
