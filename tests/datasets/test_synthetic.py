@@ -179,5 +179,5 @@ def test_invalid_options_are_refused(options: dict[str, object], words: str) -> 
 def test_unknown_splits_and_negative_numbers_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="train, validation, test, got 'all'"):
         Synthetic().clips("all")
-    with pytest.raises(InvalidInputError, match="from 0"):
+    with pytest.raises(InvalidInputError, match="scene number >= 0"):
         Synthetic().scene("train", -1)
