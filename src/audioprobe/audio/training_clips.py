@@ -73,8 +73,8 @@ def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
 def loudness_shape(waveform: Waveform) -> str:
     """Return the loudness over time as 64 hexadecimal digits, two per part of the waveform.
 
-    The waveform is divided into 32 equal parts. The level of a part is the square root of its root
-    mean square, scaled so that the loudest part has level 255. The result is "" for silence,
+    The waveform is divided into 32 equal parts. The level of a part is sqrt(RMS) of its
+    samples (RMS: root mean square), scaled so that the loudest part has level 255. The result is "" for silence,
     constant loudness, and waveforms with fewer than 32 samples.
     """
     levels = _levels(waveform)

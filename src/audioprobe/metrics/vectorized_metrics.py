@@ -55,7 +55,7 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Statistic:
 
 
 def macro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
-    """Return the statistic "mean over labels of the area under the ROC curve"."""
+    """Return a function that computes the macro-averaged AUC of every resample."""
     return _macro_ranking(targets, scores, RankedLabel.roc_auc)
 
 
@@ -81,7 +81,7 @@ def macro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Statistic:
 class RankedLabel:
     """Targets of one label, sorted by decreasing score.
 
-    The counts that its methods take have shape (n_clips, n_resamples).
+    Its methods take counts of shape (n_clips, n_resamples): how often each resample has each clip.
 
     Args:
         targets: shape (n_clips,).

@@ -144,7 +144,7 @@ def _eta_squared(
 
 
 def _group_means(values: Float64Array, groups: Sequence[str]) -> Float64Array:
-    """Return the mean of the group of each value, in the order of the values."""
+    """Return, for each value, the mean of the group that it belongs to."""
     _, numbers = np.unique(np.array(groups), return_inverse=True)
     means: Float64Array = np.bincount(numbers, weights=values) / np.bincount(numbers)
     return means[numbers]

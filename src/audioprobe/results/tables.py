@@ -147,7 +147,7 @@ def compare_captions(results: Mapping[str, "ClassificationResult"]) -> Table:
 
 
 def _caption_cell(captions: Sequence[Caption]) -> str:
-    """Return the first caption in which something was recognised, and the number of the others."""
+    """Return the caption of one window, and how many further windows the clip has."""
     first = min(captions, key=lambda caption: (caption.abstained, caption.start))
     more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
     return displayed_caption(first.text) + more

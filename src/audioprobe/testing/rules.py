@@ -53,7 +53,7 @@ def check_stream(
     items: Sequence[Item],
     same: Callable[[Result, Result], bool],
 ) -> list[Result]:
-    """Check and return results: complete, in order, repeatable and independent of other items."""
+    """Check that results are complete, ordered, repeatable and independent; return them."""
     try:
         results = list(transform(iter(items)))
     except InvalidInputError as error:  # for example, NaN in the output of a model

@@ -72,7 +72,7 @@ def caption_record(phrases: Sequence[str], audio_id: str) -> QARecord:
 
 
 def labels_record(labels: Sequence[str], audio_id: str) -> QARecord:
-    """Return the question for the labels of a clip; the answer is such as "Labels: crow; rain"."""
+    """Return the question for the labels of a clip, with its answer ("Labels: crow; rain")."""
     answer = f"Labels: {'; '.join(labels)}"
     return QARecord(instruction=LABELS_QUESTION, output=answer, audio_id=audio_id, task="labels")
 

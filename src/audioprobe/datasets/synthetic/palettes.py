@@ -42,10 +42,10 @@ class Palette(Protocol):
 
 
 class ProceduralPalette:
-    """Palette of synthesised sources.
+    """Set of sound sources that code synthesises.
 
     Args:
-        sources: ids of concepts; None means all of `SOURCES`.
+        sources: ids of the concepts to synthesise; None means all of `SOURCES`.
 
     Raises:
         InvalidInputError: for unknown sources, or an empty list.

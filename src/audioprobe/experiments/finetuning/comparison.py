@@ -121,9 +121,9 @@ def paired_difference(
         bootstrap: options of the intervals; its seed is also the seed of the tests.
 
     Returns:
-        One difference per group and measure, in the order of the table. Groups that are a baseline
-        themselves, or that share no seed with their baseline, are omitted. A baseline that has no
-        seed (the model before fine-tuning) is compared with every seed.
+        One difference per group and measure, in the order of the table. Runs are paired by seed:
+        a group that has no seed in common with its baseline is omitted, and so is a baseline. The
+        model before fine-tuning has no seed; as a baseline it is paired with every run.
     """
     names = tuple(dict.fromkeys((*by, *baseline, "measure")))
     groups = group(table, names)

@@ -31,11 +31,12 @@ class FactorEffect:
     """Effect of a level on a measure, averaged over the levels of the other factors.
 
     Attributes:
-        measure: measure; the effect is on its difference from the model before fine-tuning.
+        measure: name of the measure. The effect is on its change from the model before
+            fine-tuning.
         effect: estimated effect of the level, compared with `baseline`.
-        baseline: first level of the factor for which the measure is defined.
-        corrected: p-value after Holm's correction over all levels of the measure; None if
-            undefined.
+        baseline: reference level of the factor: its first level with runs that have the measure.
+        corrected: p-value after Holm's correction over all levels that were tested for the measure;
+            None if undefined.
     """
 
     measure: Measure

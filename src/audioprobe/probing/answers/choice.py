@@ -152,7 +152,7 @@ def _letters(clause: str) -> set[int]:
 
 
 def _clauses(sentence: str) -> list[str]:
-    """Split a sentence into clauses; "not A or B" denies both A and B."""
+    """Split a sentence into clauses, but keep "not A or B" together: it denies both."""
     parts: list[str] = []
     for piece in clauses.split_clauses(sentence, joins=False):
         start = 0

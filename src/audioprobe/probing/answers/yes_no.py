@@ -186,7 +186,7 @@ def _repeated(clause: str) -> _Kind | None:
 
 @cache
 def _patterns(language: Language) -> _Patterns:
-    """Compile the patterns of a language's words."""
+    """Compile the regular expressions that find the yes and no words of a language."""
 
     def compiled(entries: str) -> re.Pattern[str]:
         return compile_words(entries, spaced=language.spaced)
