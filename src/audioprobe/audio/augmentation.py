@@ -1,4 +1,4 @@
-"""Augmentations that do not change which sounds are heard: gain, shift, speed, background.
+"""Augmentations that keep the labels of a clip: gain, shift, speed, background.
 
 Each function draws its parameter from a uniform distribution over a range; the range (6, 6) sets
 the parameter to 6. The input is not modified.

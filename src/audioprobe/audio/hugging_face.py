@@ -37,7 +37,7 @@ class HFDecoder(Protocol):
 
 @runtime_checkable
 class HFDataset(Protocol):
-    """Interface of `datasets.Dataset` and `datasets.IterableDataset`, as far as it is used here."""
+    """The used part of `datasets.Dataset` and `datasets.IterableDataset`."""
 
     features: Mapping[str, Any] | None
 

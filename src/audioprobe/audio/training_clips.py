@@ -74,8 +74,8 @@ def loudness_shape(waveform: Waveform) -> str:
     """Return the loudness over time as 64 hexadecimal digits, two per part of the waveform.
 
     The waveform is divided into 32 equal parts. The level of a part is sqrt(RMS) of its
-    samples (RMS: root mean square), scaled so that the loudest part has level 255. The result is "" for silence,
-    constant loudness, and waveforms with fewer than 32 samples.
+    samples (RMS: root mean square), scaled so that the loudest part has level 255. The result is ""
+    for silence, constant loudness, and waveforms with fewer than 32 samples.
     """
     levels = _levels(waveform)
     return "" if levels is None else bytes(levels.tolist()).hex()
