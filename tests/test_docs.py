@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.experiments.classification.config import ClassificationConfig
@@ -62,7 +63,20 @@ def test_every_block_has_a_language_that_is_checked_here() -> None:
     assert languages <= {"python", "bash", "toml", "text"}
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python", "bash")], ids=name)
+LONG = ("docs/how-to/run-an-experiment.md", "docs/how-to/probe-concepts.md", "docs/tutorial.md")
+"""Pages that run experiments."""
+
+
+def page_parameters() -> list[ParameterSet]:
+    """Return the pages with code; those that run experiments are slow tests."""
+    pages = [page for page in PAGES if blocks(page, "python", "bash")]
+    return [
+        pytest.param(page, id=name(page), marks=[pytest.mark.slow] if name(page) in LONG else [])
+        for page in pages
+    ]
+
+
+@pytest.mark.parametrize("page", page_parameters())
 def test_a_page_runs_from_top_to_bottom(
     page: Path,
     tmp_path: Path,

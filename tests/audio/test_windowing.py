@@ -76,7 +76,7 @@ def test_clip_is_a_part_of_its_recording() -> None:
 
 @pytest.mark.parametrize(("start", "duration"), [(10.0, None), (9.0, 2.0)])
 def test_span_outside_the_recording_is_refused(start: float, duration: float | None) -> None:
-    with pytest.raises(AudioReadError, match=r"lasts 10\.00 s"):
+    with pytest.raises(AudioReadError, match=r"within the recording of 10\.00 s"):
         read_waveform(clip(1000, start=start, duration=duration))  # type: ignore[arg-type]
 
 

@@ -6,11 +6,13 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from tests.experiments.slow_backend import install
 from tests.experiments.test_killed import CONFIG, N_QUESTIONS, n_stored
 from tests.processes import run_cli, start_cli
 
 
+@pytest.mark.slow  # starts a cluster
 def test_two_workers_and_a_kill_give_what_one_process_gives(tmp_path: Path) -> None:
     log = tmp_path / "asked"
     environment = install(tmp_path / "backend", log, 0.3)

@@ -283,7 +283,7 @@ def test_questions_are_about_the_named_kinds_of_concepts(data: TrainingSampler) 
     [
         ({"rehearsal_texts": ()}, {"kind": "rehearsal"}, "needs rehearsal texts"),
         ({"rehearsal_texts": ()}, {"kind": "distillation"}, "needs rehearsal texts"),
-        ({"rehearsal_clips": None}, {"kind": "rehearsal"}, "set its clips to 0"),
+        ({"rehearsal_clips": None}, {"kind": "rehearsal"}, "set clips of the rehearsal to 0"),
         ({"question_pairs": ()}, {"kind": "paired"}, "in text; none of 0"),
         (
             {"question_pairs": ()},

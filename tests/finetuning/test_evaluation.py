@@ -174,7 +174,7 @@ def test_incomparable_inputs_are_refused() -> None:
     name, tensor = next(iter(copy_trainable_weights(model.network).items()))
     with pytest.raises(InvalidInputError, match="copy it"):
         weight_drift(weights, model)
-    with pytest.raises(InvalidInputError, match=r"has shape .* got \(3,\)"):
+    with pytest.raises(InvalidInputError, match=r"has shape .* got shape \(3,\)"):
         weight_drift({name: torch.zeros(3)}, model)
     with pytest.raises(InvalidInputError, match="nowhere is not a parameter"):
         weight_drift({"nowhere": tensor}, model)

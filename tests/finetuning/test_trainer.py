@@ -226,7 +226,7 @@ def test_folder_of_another_strategy_is_refused(
         (strategy("lora", {"kind": "early-stopping"}), "needs validation texts"),
         (
             strategy("projector", component("paired", conditions=["text"]), clips=0),
-            "no trainable parameter has a part",
+            "does not depend on any trainable parameter",
         ),
         (strategy("lora", component("hidden-states", layer=9)), "states 0 to 2, got layer 9"),
         (strategy("lora", component("l2-sp", strength=-1.0)), "strength must be at least 0"),

@@ -139,7 +139,7 @@ def test_damaged_state_is_refused(tmp_path: Path) -> None:
     train(LineFit(), batch_at, SHORT, tmp_path)
     content = (tmp_path / STATE).read_bytes()
     (tmp_path / STATE).write_bytes(content[: len(content) // 2])
-    with pytest.raises(WeightsError, match="Delete it to start again"):
+    with pytest.raises(WeightsError, match="Delete the file to start"):
         train(LineFit(), batch_at, SHORT, tmp_path)
 
 

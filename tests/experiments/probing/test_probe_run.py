@@ -218,7 +218,11 @@ def parsed(text: str) -> dict[str, list[object]]:
         ('name = "second"', 'name = "first"', "names of models must be unique"),
         ('name = "second"', 'name = "../second"', "becomes a file name"),
         ('split = "test"', 'split = "test"\nfolder = "there"', "either a data set or a folder"),
-        ('dataset = { name = "recordings" }', 'folder = "x"\nmapping = "y"', "a folder has none"),
+        (
+            'dataset = { name = "recordings" }',
+            'folder = "x"\nmapping = "y"',
+            "needs a data set with labels",
+        ),
         ('split = "test"', 'split = "tset"', "tset"),
         ('conditions = ["text"]', 'conditions = ["txt"]', "Did you mean 'text'"),
         ('kind = "probe"', 'kind = "prob"', "received 'prob'"),

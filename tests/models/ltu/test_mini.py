@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import pytest
+from tests.processes import ROOT
 
 from audioprobe import LTU, LikelihoodClassifier, Prompt, Synthetic
 from audioprobe.audio.windowing import read_waveform
@@ -38,7 +39,7 @@ def test_stored_recipe_is_the_shipped_recipe() -> None:
 
 def test_readme_has_the_limits_and_every_measure() -> None:
     card = (MINI / "README.md").read_text(encoding="utf-8")
-    assert "no substitute for LTU-13B" in card
+    assert "does not replace LTU-13B" in card
     assert "audioprobe train-ltu mini" in card
     for path in sorted((MINI / "evaluation").glob("*.json")):
         for measure in from_json(EvaluationResult, path.read_text(encoding="utf-8")).measures:
@@ -66,3 +67,8 @@ def test_mini_responses_do_not_depend_on_the_batch(mini: LTU) -> None:
     prompts = [Prompt(CAPTION_QUESTION, audio=scene.waveform) for scene in scenes]
     alone = [next(iter(mini.generate([prompt]))).text for prompt in prompts]
     assert [answer.text for answer in mini.generate(prompts)] == alone
+
+
+def test_stored_study_names_the_shipped_model(mini: LTU) -> None:
+    manifest = json.loads((ROOT / "studies/finetuning/manifest.json").read_text("utf-8"))
+    assert manifest["pinned"]["model"]["revision"] == mini.info.revision
