@@ -8,7 +8,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.experiments.classification.config import ClassificationConfig
@@ -36,8 +35,8 @@ FETCHED = ("how-to/debian-sounds.md",)
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
     """Language and code of the blocks in these languages, in order."""
-    blocks = FENCE.findall(page.read_text("utf-8"))
-    return [(language, code) for language, code in blocks if language in languages]
+    fences = FENCE.findall(page.read_text("utf-8"))
+    return [(language, code) for language, code in fences if language in languages]
 
 
 def name(page: Path) -> str:
@@ -67,16 +66,14 @@ LONG = ("docs/how-to/run-an-experiment.md", "docs/how-to/probe-concepts.md", "do
 """Pages that run experiments."""
 
 
-def page_parameters() -> list[ParameterSet]:
-    """Return the pages with code; those that run experiments are slow tests."""
-    pages = [page for page in PAGES if blocks(page, "python", "bash")]
-    return [
+@pytest.mark.parametrize(
+    "page",
+    [
         pytest.param(page, id=name(page), marks=[pytest.mark.slow] if name(page) in LONG else [])
-        for page in pages
-    ]
-
-
-@pytest.mark.parametrize("page", page_parameters())
+        for page in PAGES
+        if blocks(page, "python", "bash")
+    ],
+)
 def test_a_page_runs_from_top_to_bottom(
     page: Path,
     tmp_path: Path,

@@ -26,8 +26,7 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     assert len(text.splitlines()) <= 300
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            docstring = (ast.get_docstring(node, clean=False) or "").count("\n")
-            assert (node.end_lineno or 0) - node.lineno - docstring <= 55, node.name
+            assert (node.end_lineno or 0) - node.lineno <= 60, node.name
 
 
 def _relative(path: Path) -> str:

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from audioprobe import __version__
 from audioprobe.cli.console import note
@@ -17,6 +18,10 @@ EXIT_FAILED = 1  # the command finished, but there is no result
 EXIT_REFUSED = 2  # the input or the installation is invalid
 EXIT_INTERRUPTED = 130  # the value that shells return after Ctrl-C
 EXIT_PIPE = 141  # the value that shells return after a closed pipe
+
+EmbedOption = Annotated[
+    bool, Parameter(help="Embed audio in the report instead of linking to it.", negative=())
+]
 
 app = App(
     name="audioprobe",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from audioprobe.cli.app import EXIT_FAILED, app
+from audioprobe.cli.app import EXIT_FAILED, EmbedOption, app
 from audioprobe.cli.console import note, terminal_width, write
 from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import located
@@ -51,9 +51,7 @@ def probe(
     ] = "",
     n_clips: Annotated[int, Parameter(help="Maximum number of clips per concept; 0 uses all.")] = 2,
     out: Annotated[Path, Parameter(help="Folder of the run; an interrupted run resumes.")] = _OUT,
-    embed_audio: Annotated[
-        bool, Parameter(help="Embed audio in the report instead of linking to it.", negative=())
-    ] = False,
+    embed_audio: EmbedOption = False,
     seed: Annotated[int, Parameter(help="Random seed of wrong pairs, orders and noise.")] = 0,
     dry_run: Annotated[
         bool, Parameter(help="Only show some questions, and their number.", negative=())

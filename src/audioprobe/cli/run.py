@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from audioprobe.cli.app import EXIT_FAILED, app, shipped
+from audioprobe.cli.app import EXIT_FAILED, EmbedOption, app, shipped
 from audioprobe.cli.console import note, terminal_width, write
 from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import InvalidInputError, located
@@ -21,10 +21,6 @@ _SHIPPED = shipped("audioprobe.experiments", "configs")
 _SHOWN = 600  # number of characters of a prompt that a dry run shows
 _CHARACTERS_PER_TOKEN = 4  # approximately, in English text
 KINDS = ("classification", "probe", "finetuning")
-
-EmbedOption = Annotated[
-    bool, Parameter(help="Embed audio in the report instead of linking to it.", negative=())
-]
 
 
 @app.command

@@ -170,15 +170,13 @@ def compare(
         second: result for the same clips, or for some of them.
         truth: reference labels by clip id; None uses those of the results.
         groups: group of each clip (site, recorder) by clip id; None uses those of the results. A
-            clip without a group is its own group. If two clips share a group, labels are compared
-            by permutation tests and the best label by a sign-flip test, because DeLong's and
-            McNemar's tests assume that clips are independent.
+            clip without a group is its own group. If clips share a group, permutation and sign-flip
+            tests replace DeLong's and McNemar's, which assume independent clips.
         names: names of the two results, for tables and sentences.
         seed: seed of permutations and resamples.
 
     Raises:
-        InvalidInputError: if labels differ, no annotated clip has scores in both results, or a
-            clip has different groups in the results.
+        InvalidInputError: if labels or a clip's groups differ, or no clip can be compared.
     """
     if first.labels != second.labels:
         raise InvalidInputError(
@@ -194,13 +192,12 @@ def compare(
         )
     targets = targets_of(annotated, clip_ids, first.labels)
     a, b = _rows(first, clip_ids), _rows(second, clip_ids)
-    known_groups = _joined_groups(first, second) if groups is None else groups
-    clip_groups = _shared_groups(clip_ids, known_groups)
-    bootstrap = Bootstrap(seed=seed)
+    groups = _joined_groups(first, second) if groups is None else groups
+    clip_groups = _shared_groups(clip_ids, groups)
 
     def exchange(columns: Sequence[int]) -> PairedTest:
         arrays = (values[:, columns] for values in (targets, a, b))
-        return permutation(*arrays, groups=clip_groups, seed=seed, bootstrap=bootstrap)
+        return permutation(*arrays, groups=clip_groups, seed=seed, bootstrap=Bootstrap(seed=seed))
 
     every_label = list(range(len(first.labels)))
     if clip_groups is None:

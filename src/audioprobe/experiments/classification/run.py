@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from audioprobe.classification.assembly import groups_of
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError, located, optional_import
 from audioprobe.experiments.classification.build import (
@@ -266,7 +267,7 @@ def _cell(
         prompt_level=question.name,
         familiar=clips.familiar,
         result=result,
-        groups={clip.id: clip.group for clip in clips.clips if clip.group is not None},
+        groups=groups_of(clips.clips),
         hierarchy=getattr(clips.dataset, "hierarchy", None),
     )
 

@@ -107,15 +107,10 @@ class LearningRateGrid:
 
 
 @dataclass(frozen=True, slots=True)
-class RegularizationLevel:
-    """Level of the second factor: regularizers, which limit forgetting.
+class _CombinedLevel:
+    """Level of a factor whose levels combine components."""
 
-    Attributes:
-        components: regularizers that are used together; () means no regularization.
-        name: name of the level; "" joins the kinds of the components.
-    """
-
-    components: tuple[Regularizer, ...] = ()
+    components: tuple[Regularizer, ...] | tuple[Alignment, ...] = ()
     name: str = ""
 
     @property
@@ -125,7 +120,19 @@ class RegularizationLevel:
 
 
 @dataclass(frozen=True, slots=True)
-class AlignmentLevel:
+class RegularizationLevel(_CombinedLevel):
+    """Level of the second factor: regularizers, which limit forgetting.
+
+    Attributes:
+        components: regularizers that are used together; () means no regularization.
+        name: name of the level; "" joins the kinds of the components.
+    """
+
+    components: tuple[Regularizer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlignmentLevel(_CombinedLevel):
     """Level of the third factor: losses that align audio with text.
 
     Attributes:
@@ -134,12 +141,6 @@ class AlignmentLevel:
     """
 
     components: tuple[Alignment, ...] = ()
-    name: str = ""
-
-    @property
-    def label(self) -> str:
-        """Name of the level."""
-        return self.name or combined_name(self.components)
 
 
 @dataclass(frozen=True, slots=True)
