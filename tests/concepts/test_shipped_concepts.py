@@ -12,8 +12,7 @@ from tests.data.wordnet.excerpt import synsets
 
 from audioprobe import Concept, Concepts, Recordings
 from audioprobe.concepts import WordNet, disagreements
-from audioprobe.concepts.ambiguous_classes import UNCERTAIN_NEGATIVES
-from audioprobe.concepts.collection import SHIPPED
+from audioprobe.concepts.collection import SHIPPED, UNCERTAIN_NEGATIVES
 from audioprobe.concepts.wordnet import find_folder
 from audioprobe.errors import InvalidInputError
 

@@ -48,15 +48,15 @@ def offered(served: Path, built_packages: Path) -> Path:
 @pytest.mark.usefixtures("small_tables")
 def test_labelled_recordings_and_the_copyright_are_kept(offered: Path, tmp_path: Path) -> None:
     events: list[ProgressEvent] = []
-    outcomes = fetch_packages(tmp_path / "out", progress=events.append)
-    assert [outcome.state for outcome in outcomes] == ["fetched"] * 3
+    states = fetch_packages(tmp_path / "out", progress=events.append)
+    assert states == dict.fromkeys(PACKAGES, "fetched")
     sounds = DebianSounds(tmp_path / "out", doubtful=True)
     assert not sounds.missing
     assert (tmp_path / "out/farm/usr/share/doc/farm/copyright").read_text().startswith("License")
     assert not list((tmp_path / "out").rglob("jingle.wav"))
     assert not list((tmp_path / "out").glob(".partial-*"))
     assert (events[-1].done, events[-1].total, events[-1].unit) == (3000, 3000, "bytes")
-    text, complete = fetch_report(tmp_path / "out", outcomes)
+    text, complete = fetch_report(tmp_path / "out", states)
     assert complete
     assert "6 of 6 recordings" in text
     assert "identical recordings: farm/more/dog.wav, forest/dog.wav" in text
@@ -66,7 +66,7 @@ def test_labelled_recordings_and_the_copyright_are_kept(offered: Path, tmp_path:
 def test_present_packages_are_not_downloaded_again(offered: Path, tmp_path: Path) -> None:
     fetch_packages(tmp_path / "out", ["farm"])
     (offered / "requests").unlink()
-    assert [o.state for o in fetch_packages(tmp_path / "out", ["farm"])] == ["present"]
+    assert fetch_packages(tmp_path / "out", ["farm"]) == {"farm": "present"}
     assert not (offered / "requests").exists()
 
 
@@ -81,7 +81,7 @@ def test_interrupted_fetch_leaves_no_package(offered: Path, tmp_path: Path) -> N
         fetch_packages(out, ["farm"])
     assert {path.name for path in out.iterdir()} == {".lock"}
     (offered / "trouble").unlink()
-    assert [o.state for o in fetch_packages(out, ["farm"])] == ["fetched"]
+    assert fetch_packages(out, ["farm"]) == {"farm": "fetched"}
 
 
 @pytest.mark.usefixtures("small_tables")
@@ -105,9 +105,9 @@ def test_damaged_package_is_refused(offered: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small_tables")
 def test_packages_unknown_to_the_index_are_listed(offered: Path, tmp_path: Path) -> None:
     (offered / "farm.deb").unlink()
-    outcomes = fetch_packages(tmp_path / "out")
-    assert [o.state for o in outcomes] == ["unknown", "fetched", "fetched"]
-    text, complete = fetch_report(tmp_path / "out", outcomes)
+    states = fetch_packages(tmp_path / "out")
+    assert list(states.values()) == ["unknown", "fetched", "fetched"]
+    text, complete = fetch_report(tmp_path / "out", states)
     assert not complete
     assert "unknown  farm\n" in text
     assert "3 of 3 recordings" in text

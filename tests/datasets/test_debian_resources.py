@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.datasets.debian_packages import write_resources
 
-from audioprobe.datasets.debian.qt_resources import resource_files
+from audioprobe.datasets.debian.fetch import resource_files
 
 CONTENTS = {"dog.ogg": b"a bark" * 50, "büffel.ogg": b"", "cat.ogg": b"a meow"}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tests.datasets.layouts import edansa, edansa_table
 
-from audioprobe.concepts.edansa import edansa_labels, edansa_parents
 from audioprobe.datasets import EDANSA
+from audioprobe.datasets.edansa import edansa_labels, edansa_parents
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.results.evaluation import targets_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.datasets.layouts import audioset, edansa
 
-from audioprobe.concepts.edansa import edansa_labels
+from audioprobe.datasets.edansa import edansa_labels
 from audioprobe.datasets.relabelled import read_mapping
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.classification.build import DESCRIPTIONS

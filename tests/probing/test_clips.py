@@ -7,8 +7,8 @@ from tests.datasets.layouts import edansa_table
 from tests.probing.known_models import CONCEPTS
 
 from audioprobe import Clip, Scripted
-from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.datasets import EDANSA
+from audioprobe.datasets.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.datasets.recordings import FOLDER
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probing.clips import clips_by_concept

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprobe import Concepts, Synthetic
-from audioprobe.concepts.ambiguous_classes import AMBIGUOUS_CLASSES
+from audioprobe.concepts.collection import AMBIGUOUS_CLASSES
 from audioprobe.datasets.synthetic import SOURCES, SceneSource
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.pairs import ConceptPair

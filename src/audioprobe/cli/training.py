@@ -44,8 +44,8 @@ def fetch_sounds(
         return 0
     folder = out or debian.default_folder()
     with progress_bars() as progress:
-        results = debian.fetch_packages(folder, names, progress=progress)
-    text, complete = debian.fetch_report(folder, results)
+        states = debian.fetch_packages(folder, names, progress=progress)
+    text, complete = debian.fetch_report(folder, states)
     write(text)
     return 0 if complete else EXIT_FAILED
 

@@ -4,7 +4,7 @@ A concept is one sense of a word. The shipped concepts are everyday sound source
 synset of WordNet 3.0. `README.md` in this folder describes how they were chosen.
 """
 
-from audioprobe.concepts.collection import Concepts
+from audioprobe.concepts.collection import Concepts, disagreements
 from audioprobe.concepts.concept import (
     AudioSetClass,
     Concept,
@@ -14,31 +14,21 @@ from audioprobe.concepts.concept import (
     with_article_of,
     without_article,
 )
-from audioprobe.concepts.edansa import (
-    EDANSA_PHRASES,
-    EdansaLabel,
-    edansa_labels,
-    edansa_parents,
-)
 from audioprobe.concepts.ontology import Ontology, OntologyNode
-from audioprobe.concepts.wordnet import Synset, WordNet
-from audioprobe.concepts.wordnet_agreement import disagreements
+from audioprobe.concepts.wordnet import Synset, WnLexicon, WordNet
 
 __all__ = [
-    "EDANSA_PHRASES",
     "AudioSetClass",
     "Concept",
     "Concepts",
-    "EdansaLabel",
     "Hypernym",
     "Ontology",
     "OntologyNode",
     "Synonym",
     "Synset",
+    "WnLexicon",
     "WordNet",
     "disagreements",
-    "edansa_labels",
-    "edansa_parents",
     "with_article",
     "with_article_of",
     "without_article",

@@ -1,15 +1,40 @@
 """Collections of concepts: the shipped concepts, or the concepts of a file."""
 
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from audioprobe.concepts.concept import Concept, Hypernym
 from audioprobe.concepts.concept_file import read_concepts
+from audioprobe.concepts.wordnet import WordNet
 from audioprobe.errors import InvalidInputError, did_you_mean
 
 SHIPPED = Path(__file__).parent / "concepts.toml"
 _N_SUGGESTIONS = 3
+_AMBIGUOUS = tomllib.loads((SHIPPED.parent / "ambiguous_classes.toml").read_text("utf-8"))
+
+AMBIGUOUS_CLASSES: frozenset[str] = frozenset(_AMBIGUOUS["classes"])
+"""Ids of hypernyms that people also use for concepts that WordNet does not list below them.
+
+No question asks about these hypernyms.
+"""
+
+CLOSED_WORLD_KINDS: frozenset[str] = frozenset(_AMBIGUOUS["closed_world_kinds"])
+"""Kinds of concepts for which WordNet's classes agree with everyday language.
+
+In these kinds, a class that is not a hypernym of a concept is a wrong answer. In other kinds it may
+be right: in WordNet, a train is not a vehicle.
+"""
+
+UNCERTAIN_NEGATIVES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {name: frozenset(ids) for name, ids in _AMBIGUOUS["uncertain_negatives"].items()}
+)
+"""Concepts for which the answer "no" cannot be scored as correct, because it may be wrong.
+
+The keys are ids of the class or concept in the question, the values are ids of concepts.
+"""
 
 
 class Concepts:
@@ -110,3 +135,65 @@ class Concepts:
 @cache
 def _shipped() -> Concepts:
     return Concepts.from_file(SHIPPED)
+
+
+def disagreements(concepts: Concepts, wordnet: WordNet) -> tuple[str, ...]:
+    """Return a sentence for each difference between concepts and WordNet.
+
+    Ancestors are compared in both directions: each ancestor of a concept must be its ancestor in
+    WordNet, and each hypernym of the file that is its ancestor in WordNet must be listed as its
+    ancestor.
+
+    Raises:
+        InvalidInputError: if the files of WordNet are damaged.
+    """
+    nodes = {hypernym.synset: hypernym for hypernym in concepts.hypernyms}
+    differences: list[str] = []
+    for hypernym in concepts.hypernyms:
+        if hypernym.id not in concepts:  # concepts are checked below
+            differences += _word_differences(hypernym, hypernym.name, wordnet)
+    for concept in concepts:
+        unknown = list(_word_differences(concept, concept.lemma, wordnet))
+        differences += unknown or [
+            *_synonym_differences(concept, wordnet),
+            *_ancestor_differences(concept, nodes, wordnet),
+        ]
+    return tuple(differences)
+
+
+def _word_differences(entry: Concept | Hypernym, word: str, wordnet: WordNet) -> Iterator[str]:
+    if entry.synset not in wordnet:
+        yield f"{entry.id}: there is no synset {entry.synset}"
+    elif not _has_word(word, entry.synset, wordnet):
+        words = ", ".join(wordnet.synset(entry.synset).words)
+        yield f"{entry.id}: {word!r} is not a word of {entry.synset} ({words})"
+
+
+def _synonym_differences(concept: Concept, wordnet: WordNet) -> Iterator[str]:
+    for synonym in concept.synonyms:
+        known = _has_word(synonym.name, concept.synset, wordnet)
+        if known != (synonym.source == "wordnet"):
+            yield (
+                f"{concept.id}: the synonym {synonym.name!r} is marked {synonym.source!r}, "
+                f"but {'is' if known else 'is not'} a word of {concept.synset}"
+            )
+
+
+def _ancestor_differences(
+    concept: Concept, nodes: dict[str, Hypernym], wordnet: WordNet
+) -> Iterator[str]:
+    ancestors = wordnet.ancestors(concept.synset)
+    for hypernym in sorted(concept.ancestors, key=lambda hypernym: hypernym.id):
+        if hypernym.synset not in ancestors:
+            yield (
+                f"{concept.id}: {hypernym.id} ({hypernym.synset}) is not an ancestor of "
+                f"{concept.synset}"
+            )
+    listed = {hypernym.synset for hypernym in concept.ancestors}
+    for offset in ancestors:
+        if offset in nodes and offset not in listed:
+            yield f"{concept.id}: the ancestor {nodes[offset].id} ({offset}) is not listed"
+
+
+def _has_word(word: str, offset: str, wordnet: WordNet) -> bool:
+    return word.casefold() in (known.casefold() for known in wordnet.synset(offset).words)

@@ -1,12 +1,15 @@
 """EDANSA-2019 (Çoban et al., DCASE 2022) in the layout of its release."""
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
-from audioprobe.concepts.edansa import edansa_labels, edansa_parents
 from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.table_row import TableRow, refuse_repeated
@@ -29,8 +32,70 @@ SHORTEST = 2.0
 (`SAMPLE_LENGTH_LIMIT`).
 """
 
+EDANSA_PHRASES: Mapping[str, str] = MappingProxyType(
+    {
+        "animal sound": "an animal",
+        "human-made sound": "something made by people",
+        "machinery": "machinery",
+        "rain": "rain",
+        "running water": "running water",
+        "silence": "silence",
+        "wind": "wind",
+        "wind, rain or water": "weather or water",
+    }
+)
+"""Phrases for labels that have no article, or that name a sound instead of its source.
+
+Prompts insert the phrase into a sentence, such as "This is the sound of ...".
+"""
+
+_LABELS = Path(__file__).parent / "edansa.csv"
 _COLUMNS = ("set", "region", "Site ID", "Date", "Length", "Clip Path")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdansaLabel:
+    """A label of EDANSA-2019.
+
+    Attributes:
+        column: column of the published table, such as "Grous".
+        code: code in the published taxonomy, such as "1.1.8".
+        parent: column of the parent label; "" for the four top-level labels.
+        taxonomy: name in the published taxonomy, such as "grouse-ptarmigan".
+        name: text for prompts, such as "grouse or ptarmigan".
+        synset: offset in WordNet 3.0, eight digits; "" if WordNet has no such synset.
+        audioset: display name of the nearest AudioSet class; "" if there is none.
+    """
+
+    column: str
+    code: str
+    parent: str
+    taxonomy: str
+    name: str
+    synset: str
+    audioset: str
+
+
+@cache
+def edansa_labels() -> tuple[EdansaLabel, ...]:
+    """Return the 28 labels, sorted by their codes."""
+    with _LABELS.open(encoding="utf-8", newline="") as stream:
+        return tuple(EdansaLabel(**row) for row in csv.DictReader(stream))
+
+
+def edansa_parents(*, columns: bool = False) -> dict[str, tuple[str, ...]]:
+    """Return the parents of each label, in the format of `metrics.hierarchy.Hierarchy`.
+
+    Args:
+        columns: whether labels are given as column names of the published table instead of texts
+            for prompts.
+    """
+    names = {label.column: label.column if columns else label.name for label in edansa_labels()}
+    return {
+        names[label.column]: (names[label.parent],) if label.parent else ()
+        for label in edansa_labels()
+    }
 
 
 class EDANSA(InMemoryDataset):

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from audioprobe.concepts import Concept, Concepts, Hypernym
-from audioprobe.concepts.ambiguous_classes import AMBIGUOUS_CLASSES, CLOSED_WORLD_KINDS
+from audioprobe.concepts.collection import AMBIGUOUS_CLASSES, CLOSED_WORLD_KINDS
 from audioprobe.concepts.concept import with_article_of
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.pairs import ConceptPair, RelationKind, draw_lowest

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
+from audioprobe.datasets.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probing.pairs import balanced_pairs

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import wn
 
-from audioprobe.concepts.wn_lexicon import WnLexicon
-from audioprobe.concepts.wordnet import WordNet
+from audioprobe.concepts.wordnet import WnLexicon, WordNet
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing import balanced_pairs
 from audioprobe.probing.relations.wordnet import ABSTRACT, from_wordnet

@@ -1,7 +1,7 @@
 """Data set of labelled recordings that are downloaded as Debian packages."""
 
 from audioprobe.datasets.debian.dataset import DebianSounds
-from audioprobe.datasets.debian.fetch import FetchResult, fetch_packages, fetch_report
+from audioprobe.datasets.debian.fetch import FetchState, fetch_packages, fetch_report
 from audioprobe.datasets.debian.tables import (
     DebianPackage,
     DebianRecording,
@@ -16,7 +16,7 @@ __all__ = [
     "DebianPackage",
     "DebianRecording",
     "DebianSounds",
-    "FetchResult",
+    "FetchState",
     "default_folder",
     "fetch_command",
     "fetch_packages",

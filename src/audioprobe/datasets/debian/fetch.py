@@ -1,22 +1,22 @@
-"""Download of Debian packages without root permissions and without installing them.
+"""Download Debian packages with recordings; root permissions and installation are not needed.
 
-`apt-get download` takes a package from the Debian mirror of the system and compares its SHA-256
-with the signed package index; `dpkg-deb` unpacks it. Only labelled recordings are
-kept. They are moved to the target folder in one step, so that a package is either complete or
-absent.
+`apt-get download` gets a package from the Debian mirror of the system and compares its SHA-256
+with the signed package index. `dpkg-deb` unpacks the package. Only the labelled recordings are
+stored. A package folder is created in one step, so it is either complete or absent.
 """
 
 import os
 import shutil
+import struct
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from audioprobe.datasets.debian.dataset import DebianSounds
-from audioprobe.datasets.debian.qt_resources import SUFFIX, resource_files
 from audioprobe.datasets.debian.tables import DebianPackage, recordings, select_packages
 from audioprobe.datasets.leakage import duplicates
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
@@ -24,24 +24,24 @@ from audioprobe.io.atomic import exclusive_lock
 from audioprobe.io.text_table import printable
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 
-_POLL_S = 0.3  # interval at which the size of the download is checked
-_PARTIAL = ".partial-"  # prefix of the temporary folders
+_POLL_S = 0.3  # seconds between two checks of the size of the download
+_PARTIAL = ".partial-"  # prefix of temporary folders
 _DISK_FULL = "No space left on device"
+_QT_SUFFIX = ".rcc"  # compiled resource files of Qt
+_MAGIC = b"qres"
+_HEADER = struct.Struct(">4s4I")  # magic, version, offsets of tree, data and names
+_NODE = struct.Struct(">IHII")  # name, flags; then child count and first child, or locale and data
+_TIMESTAMP = 8  # bytes after each node; since version 2
+_ZLIB, _FOLDER, _ZSTD = 1, 2, 4  # flags of a node
 _UNKNOWN = ("Unable to locate package", "No candidate version found", "Can't find a source")
 
 
-@dataclass(frozen=True, slots=True)
-class FetchResult:
-    """Result for one package.
+FetchState = Literal["fetched", "present", "unknown"]
+"""State of a package after a fetch.
 
-    Attributes:
-        package: name of the package.
-        state: "fetched" by this call, "present" before the call, or "unknown" if the package index
-            does not contain the package.
-    """
-
-    package: str
-    state: Literal["fetched", "present", "unknown"]
+"fetched": downloaded by this call. "present": already in the folder before this call. "unknown":
+not in the package index of the system.
+"""
 
 
 def fetch_packages(
@@ -49,22 +49,22 @@ def fetch_packages(
     packages: Iterable[str] | None = None,
     *,
     progress: ProgressCallback = ignore_progress,
-) -> tuple[FetchResult, ...]:
-    """Fetch packages into a folder, one after the other; skip packages that are present.
+) -> dict[str, FetchState]:
+    """Download packages into a folder, and skip packages that the folder already contains.
 
     Args:
         folder: target folder, created if necessary; each package gets a subfolder with its name.
-        packages: names of packages; None fetches all packages in the table.
-        progress: called during the download with the number of bytes.
+        packages: names of packages; None fetches all packages in `packages.csv`.
+        progress: called with the number of downloaded bytes.
 
     Returns:
-        The result for each package, in the order of the table.
+        The state of each package by its name, in the order of `packages.csv`.
 
     Raises:
-        InvalidInputError: for an unknown name, or a folder that is not writable or in use by
-            another process.
+        InvalidInputError: for an unknown package name, or if the folder is not writable or another
+            process uses it.
         MissingDependencyError: if apt-get or dpkg-deb is not installed.
-        RemoteError: if a package could not be fetched. Packages fetched before are kept.
+        RemoteError: if a download fails. Packages that are complete remain in the folder.
         OSError: if the disk is full.
     """
     selected = select_packages(packages)
@@ -73,22 +73,25 @@ def fetch_packages(
     folder = Path(folder).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        refusal = InvalidInputError(f"{folder}: another process is using this folder. Wait.")
+        refusal = InvalidInputError(
+            f"{folder}: another process is fetching into this folder. Wait until it ends, or "
+            "choose another folder."
+        )
         with exclusive_lock(folder / ".lock", refusal):
             return _fetch_all(selected, folder, progress)
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise InvalidInputError(f"{folder}: cannot be written to ({error.strerror}).") from error
 
 
-def fetch_report(folder: Path, results: Sequence[FetchResult]) -> tuple[str, bool]:
-    """Return a report of fetched packages, missing recordings and duplicates.
+def fetch_report(folder: Path, states: Mapping[str, FetchState]) -> tuple[str, bool]:
+    """Return a text about fetched packages, and whether all their recordings are available.
 
-    Returns:
-        The text, and True if every recording of these packages is available.
+    The text lists the state of each package, missing recordings, and recordings with identical
+    audio. `states` is the result of `fetch_packages`.
     """
-    lines = [f"{result.state:9}{result.package}" for result in results]
-    available = [result.package for result in results if result.state != "unknown"]
-    complete = len(available) == len(results)
+    lines = [f"{state:9}{package}" for package, state in states.items()]
+    available = [package for package, state in states.items() if state != "unknown"]
+    complete = len(available) == len(states)
     if not complete:
         lines.append(
             "unknown: not in this system's package index. Run `apt-get update`; use Debian 12."
@@ -107,26 +110,26 @@ def fetch_report(folder: Path, results: Sequence[FetchResult]) -> tuple[str, boo
 
 def _fetch_all(
     selected: Sequence[DebianPackage], folder: Path, progress: ProgressCallback
-) -> tuple[FetchResult, ...]:
+) -> dict[str, FetchState]:
     for partial in folder.glob(f"{_PARTIAL}*"):
         shutil.rmtree(partial)
     total = sum(package.size for package in selected)
-    results = []
+    states: dict[str, FetchState] = {}
     done = 0
 
     def report_bytes(size: int) -> None:
         progress(ProgressEvent(stage="fetched", done=done + size, total=total, unit="bytes"))
 
     for package in selected:
-        results.append(FetchResult(package.name, _fetch_one(package, folder, report_bytes)))
+        states[package.name] = _fetch_one(package, folder, report_bytes)
         done += package.size
         report_bytes(0)
-    return tuple(results)
+    return states
 
 
 def _fetch_one(
     package: DebianPackage, folder: Path, report_bytes: Callable[[int], None]
-) -> Literal["fetched", "present", "unknown"]:
+) -> FetchState:
     target = folder / package.name
     if target.is_dir():
         return "present"
@@ -147,22 +150,21 @@ def _fetch_one(
 def _download(
     package: DebianPackage, work: Path, report_bytes: Callable[[int], None]
 ) -> Path | None:
-    """Download a package and return its path, or None if the package index does not have it."""
+    """Download a package and return its path; None if the package index does not contain it."""
     command = [_tool("apt-get"), "download", "--quiet", "--option=Acquire::Retries=2", package.name]
     log = work / "apt.log"
     with (
         log.open("wb") as stream,
         subprocess.Popen(  # noqa: S603 - the names come from the table
-            command, cwd=work, stdout=stream, stderr=stream, env=_environment()
+            command, cwd=work, stdout=stream, stderr=stream, env=_english()
         ) as process,
     ):
         try:
             while True:
-                try:
+                with suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=_POLL_S)
                     break
-                except subprocess.TimeoutExpired:
-                    report_bytes(sum(file.stat().st_size for file in work.glob("*.deb*")))
+                report_bytes(sum(file.stat().st_size for file in work.glob("*.deb*")))
         except BaseException:
             process.terminate()
             raise
@@ -172,29 +174,25 @@ def _download(
         return archives[0]
     if any(words in message for words in _UNKNOWN):
         return None
-    _refuse_full_disk(message)
-    raise RemoteError(
-        f"{package.name}: apt-get could not fetch it: {_last_line(message)} Complete packages are "
-        "kept: run the same command again to continue. If the package "
-        "index is old, run `apt-get update` first.",
-        retryable=True,
+    raise _failure(
+        f"{package.name}: apt-get could not fetch it",
+        message,
+        "To continue, run the same command again. If the package index is old, run `apt-get "
+        "update` first.",
     )
 
 
 def _unpack(archive: Path, target: Path) -> None:
     command = [_tool("dpkg-deb"), "--extract", str(archive), str(target)]
     process = subprocess.run(  # noqa: S603 - the archive was downloaded by apt-get
-        command, capture_output=True, text=True, errors="replace", check=False, env=_environment()
+        command, capture_output=True, text=True, errors="replace", check=False, env=_english()
     )
     if process.returncode:
-        _refuse_full_disk(process.stderr)
-        raise RemoteError(
-            f"{archive.name}: dpkg-deb could not unpack it: {_last_line(process.stderr)}"
-        )
+        raise _failure(f"{archive.name}: dpkg-deb could not unpack it", process.stderr)
 
 
 def _copy_labelled(package: DebianPackage, unpacked: Path, target: Path) -> None:
-    """Copy only the labelled recordings and the copyright file of a package."""
+    """Copy the labelled recordings and the copyright file of an unpacked package."""
     files = [f"{package.folder}/{r.file}" for r in recordings() if r.package == package.name]
     target.mkdir()
     _extract_resources(files, unpacked)
@@ -207,20 +205,23 @@ def _copy_labelled(package: DebianPackage, unpacked: Path, target: Path) -> None
 
 
 def _extract_resources(files: Sequence[str], unpacked: Path) -> None:
-    """Replace each Qt resource file by a folder that contains its labelled files."""
+    """Replace each Qt resource file (.rcc) by a folder with the labelled files inside it."""
     members: dict[str, set[str]] = {}
     for file in files:
-        archive, mark, member = file.partition(f"{SUFFIX}/")
+        archive, mark, member = file.partition(f"{_QT_SUFFIX}/")
         if mark:
-            members.setdefault(f"{archive}{SUFFIX}", set()).add(member)
+            members.setdefault(f"{archive}{_QT_SUFFIX}", set()).add(member)
     for archive, names in members.items():
         path = unpacked / archive
         if not path.is_file():
-            continue  # the data set then lists its recordings as missing
+            continue  # `DebianSounds.missing` lists its recordings
         try:
             contents = {n: data for n, data in resource_files(path.read_bytes()) if n in names}
         except ValueError as error:
-            raise RemoteError(f"{archive}: cannot be read as a resource file ({error}).") from error
+            raise RemoteError(
+                f"{archive}: cannot be read as a resource file of Qt ({error}). Fetch the package "
+                "again."
+            ) from error
         path.unlink()
         for name, data in contents.items():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -231,24 +232,67 @@ def _tool(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise MissingDependencyError(
-            f"{name} was not found, but these recordings are in Debian packages. Fetch them on "
-            "Debian 12 (for example in a container) and copy the folder here."
+            f"{name} was not found; it is needed to fetch Debian packages. Fetch them on Debian 12 "
+            "(for example in a container), and copy the folder to this computer."
         )
     return path
 
 
-def _environment() -> dict[str, str]:
-    """Return an environment with English messages, which `_download` searches for known errors."""
+def _english() -> dict[str, str]:
+    """Return the environment with English messages, in which known errors are searched."""
     return os.environ | {"LC_ALL": "C"}
 
 
-def _refuse_full_disk(message: str) -> None:
-    if _DISK_FULL in message:
-        raise OSError(f"{_DISK_FULL}. Complete packages are kept. Free space and run again.")
-
-
-def _last_line(message: str) -> str:
-    """Return the last error of apt-get or dpkg-deb, or the last line if there is no error."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
+def _failure(problem: str, output: str, advice: str = "") -> OSError | RemoteError:
+    """Return the exception for a failed apt-get or dpkg-deb, with the last error in its output."""
+    if _DISK_FULL in output:
+        return OSError(
+            f"{_DISK_FULL}. Free space and run the same command again; complete packages are not "
+            "fetched again."
+        )
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E:", "dpkg-deb: error"))]
-    return f"{(errors or lines or ['no message'])[-1].rstrip('.')}."
+    last = (errors or lines or ["no message"])[-1].rstrip(".")
+    return RemoteError(f"{problem}: {last}. {advice}".rstrip(), retryable=bool(advice))
+
+
+def resource_files(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of each file in a compiled resource file of Qt (.rcc).
+
+    GCompris stores its sounds in such files. They consist of a header, a tree of nodes, names in
+    UTF-16, and data; all numbers are big-endian. Files compressed with zstd are skipped.
+
+    Raises:
+        ValueError: if the content is damaged or is not a resource file.
+    """
+    try:
+        magic, version, tree, data, names = _HEADER.unpack_from(content)
+        if magic != _MAGIC:
+            raise ValueError(f"expected a file that begins with {_MAGIC!r}, got {magic!r}")
+        size = _NODE.size + (_TIMESTAMP if version >= 2 else 0)
+        queue = [("", 0)]
+        for parent, index in queue:  # the loop body appends the children of folders
+            name, flags, first, second = _NODE.unpack_from(content, tree + index * size)
+            path = f"{parent}/{_name(content, names + name)}" if index else ""
+            if flags & _FOLDER:
+                if second <= index:  # a child at or before its parent causes an endless loop
+                    raise ValueError("damaged: a folder that contains itself")
+                queue += [(path, child) for child in range(second, second + first)]
+            elif not flags & _ZSTD:
+                (length,) = struct.unpack_from(">I", content, data + second)
+                payload = _slice(content, data + second + 4, length)
+                yield path.lstrip("/"), zlib.decompress(payload[4:]) if flags & _ZLIB else payload
+    except (struct.error, zlib.error, UnicodeDecodeError) as error:
+        raise ValueError(f"damaged: {error}") from error
+
+
+def _name(content: bytes, offset: int) -> str:
+    (length,) = struct.unpack_from(">H", content, offset)
+    return _slice(content, offset + 6, 2 * length).decode("utf-16-be")  # after length and hash
+
+
+def _slice(content: bytes, begin: int, length: int) -> bytes:
+    piece = content[begin : begin + length]
+    if len(piece) < length:
+        raise ValueError("damaged: unexpected end of file")
+    return piece

@@ -3,13 +3,13 @@
 from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE
 from audioprobe.datasets.synthetic.dataset import Synthetic
 from audioprobe.datasets.synthetic.palettes import (
+    SOURCES,
     BlendedPalette,
     Palette,
     ProceduralPalette,
     RecordedPalette,
 )
 from audioprobe.datasets.synthetic.scenes import Scene, SceneSource
-from audioprobe.datasets.synthetic.sources import SOURCES
 
 __all__ = [
     "SAMPLE_RATE",

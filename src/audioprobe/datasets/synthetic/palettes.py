@@ -1,6 +1,7 @@
 """Palettes, which are sets of synthesised or recorded sources for synthetic scenes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -9,11 +10,22 @@ from audioprobe.audio.augmentation import change_speed
 from audioprobe.audio.resample import resample
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts import Concepts
-from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE, samples
-from audioprobe.datasets.synthetic.sources import SOURCES
+from audioprobe.datasets.synthetic.animals import ANIMALS
+from audioprobe.datasets.synthetic.blocks import SAMPLE_RATE, Source, samples
+from audioprobe.datasets.synthetic.instruments import INSTRUMENTS
+from audioprobe.datasets.synthetic.machines import MACHINES
+from audioprobe.datasets.synthetic.nature import NATURE
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import Dataset
 from audioprobe.types import Clip, ComponentInfo, Float64Array
+
+SOURCES: Mapping[str, Source] = MappingProxyType(
+    {
+        source.__name__.replace("_", "-"): source
+        for source in (*ANIMALS, *NATURE, *MACHINES, *INSTRUMENTS)
+    }
+)
+"""Functions that synthesise a sound source, by the id of its concept."""
 
 _SHORTEST, _LONGEST = 0.5, 10.0  # seconds of an isolated source
 _SPEEDS = (0.84, 1.19)  # three semitones down and up

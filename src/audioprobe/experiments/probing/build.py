@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from audioprobe.audio.sources import clips_of
 from audioprobe.concepts import Concepts
-from audioprobe.concepts.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.concepts.ontology import Ontology
-from audioprobe.concepts.wordnet import WordNet
-from audioprobe.errors import InvalidInputError, located, optional_import
+from audioprobe.concepts.wordnet import WnLexicon, WordNet
+from audioprobe.datasets.edansa import EDANSA_PHRASES, edansa_parents
+from audioprobe.errors import InvalidInputError, located
 from audioprobe.experiments.components import load_dataset
 from audioprobe.experiments.probing.config import (
     TEXT_ONLY,
@@ -89,17 +89,12 @@ def read_concepts(spec: ConceptSpec) -> ConceptSet:
     return concepts.subset(spec.only) if spec.only else concepts
 
 
-def _from_wn(spec: ConceptSpec) -> ConceptSet:
-    lexicon = optional_import("audioprobe.concepts.wn_lexicon", "wordnet")
-    return from_wordnet(spec.words, lexicon.WnLexicon(spec.path))
-
-
 _SOURCES: Mapping[str, Callable[[ConceptSpec], ConceptSet]] = {
     "shipped": lambda _: from_concepts(),
     "file": lambda spec: from_concepts(Concepts.from_file(spec.path)),
     "table": lambda spec: from_table(spec.path),
     "wordnet": lambda spec: from_wordnet(spec.words, WordNet(spec.path) if spec.path else None),
-    "wn": _from_wn,
+    "wn": lambda spec: from_wordnet(spec.words, WnLexicon(spec.path)),
     "audioset": lambda spec: from_ontology(Ontology.from_json(spec.path), spec.edges or None),
     "edansa": lambda _: from_hierarchy("edansa", Hierarchy(edansa_parents()), EDANSA_PHRASES),
 }

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from audioprobe.concepts import Concept, Concepts
-from audioprobe.concepts.ambiguous_classes import (
+from audioprobe.concepts.collection import (
     AMBIGUOUS_CLASSES,
     CLOSED_WORLD_KINDS,
     UNCERTAIN_NEGATIVES,

@@ -30,7 +30,7 @@ def from_wordnet(
     Args:
         words: nouns; two words of the same synset give one concept.
         lexicon: `audioprobe.concepts.WordNet` or
-            `audioprobe.concepts.wn_lexicon.WnLexicon`; None reads the installed WordNet.
+            `audioprobe.concepts.wordnet.WnLexicon`; None reads the installed WordNet.
         phrases: phrase of a synset in a sentence, by the first word of the synset ("rain"). The
             default is the word with "a" or "an", because WordNet does not have articles.
 
