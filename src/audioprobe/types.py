@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.normalization import nfc
 from audioprobe.responses import Decoding, LogLikelihood, Option, Response
+from audioprobe.texts import nfc
 
 __all__ = [
     "BoolArray",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.tables import DELIMITERS, read_rows
-from audioprobe.normalization import nfc
+from audioprobe.texts import nfc
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).map(str.strip)
 cells = texts.filter(lambda text: text.isprintable())

@@ -20,7 +20,7 @@ from audioprobe.audio.containers import flac, mpeg, ogg, pcm
 from audioprobe.audio.containers.byte_access import UndecodableError
 from audioprobe.audio.search import OTHER_SUFFIXES, conversion_advice
 from audioprobe.errors import AudioReadError, IncompleteAudioError, did_you_mean
-from audioprobe.normalization import path_on_disk
+from audioprobe.texts import path_on_disk
 
 MIN_SAMPLE_RATE_HZ = 100
 """Minimum sample rate. Some whale recordings have 250 Hz; lower rates are usually errors (kHz

@@ -16,8 +16,8 @@ from audioprobe.audio.hugging_face import (
 )
 from audioprobe.audio.search import READABLE_SUFFIXES, find_sounds, is_sound
 from audioprobe.errors import InvalidInputError
-from audioprobe.normalization import path_on_disk
 from audioprobe.protocols import Dataset
+from audioprobe.texts import path_on_disk
 from audioprobe.types import Clip, FloatArray, Waveform
 
 Source: TypeAlias = (

@@ -23,7 +23,7 @@ from audioprobe.results import Caption, ClassificationResult, LabelScores
 from audioprobe.results.classification import MATCH
 from audioprobe.results.provenance import now, versions
 from audioprobe.results.scores import NOT_SCORED
-from audioprobe.text_validation import checked_labels
+from audioprobe.texts import checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."

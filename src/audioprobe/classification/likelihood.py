@@ -20,7 +20,7 @@ from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.registry import check_name, load
 from audioprobe.results import ClassificationResult, Failure, LabelScores
-from audioprobe.text_validation import check_template, checked_labels
+from audioprobe.texts import check_template, checked_labels
 from audioprobe.types import Clip, Float64Array, LogLikelihood, Option, Prompt, Waveform
 
 LABEL_QUESTION = "What is the sound in this recording? Answer with its name."

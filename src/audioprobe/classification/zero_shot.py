@@ -21,7 +21,7 @@ from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import check_name, load
 from audioprobe.results import ClassificationResult
-from audioprobe.text_validation import check_template, checked_labels
+from audioprobe.texts import check_template, checked_labels
 from audioprobe.types import Float64Array, FloatArray, Waveform
 
 SOUND_TEMPLATE = "This is a sound of {}."

@@ -80,7 +80,7 @@ def classify(
     Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
     """
     from audioprobe.audio.sources import clips_of
-    from audioprobe.text_validation import checked_labels
+    from audioprobe.texts import checked_labels
 
     # Invalid input is reported before a model is loaded.
     names = checked_labels(_labels(labels, labels_file))

@@ -10,7 +10,7 @@ from audioprobe.datasets.columns import check_columns, columns_argument
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.table_row import TableRow
 from audioprobe.io.tables import TEXT_SUFFIXES, plain_name, table_rows
-from audioprobe.normalization import nfc, path_on_disk
+from audioprobe.texts import nfc, path_on_disk
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
 _LABEL_TRACK = ("start", "end", "labels")

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from audioprobe.audio.files import why_missing
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.tables import fingerprint
-from audioprobe.normalization import nfc, path_on_disk
+from audioprobe.texts import fingerprint, nfc, path_on_disk
 from audioprobe.types import Clip, ComponentInfo, Option
 
 _N_EXAMPLES = 3  # in messages

@@ -11,7 +11,7 @@ from audioprobe.datasets.in_memory import InMemoryDataset, refuse_case_variants
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.io.table_row import TableRow
 from audioprobe.io.tables import TEXT_SUFFIXES, read_records, read_rows, table_rows
-from audioprobe.normalization import nfc
+from audioprobe.texts import nfc
 from audioprobe.types import Clip
 
 ALL = "all"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.io.tables import read_rows
-from audioprobe.normalization import nfc
 from audioprobe.protocols import Dataset
+from audioprobe.texts import nfc
 from audioprobe.types import Clip, ComponentInfo
 
 

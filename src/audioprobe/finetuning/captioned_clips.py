@@ -11,10 +11,10 @@ from torch import Tensor
 from audioprobe.concepts import Concepts
 from audioprobe.concepts.concept import with_article
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.tables import fingerprint
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.relations.concept_set import from_concepts
 from audioprobe.progress import ProgressCallback, ignore_progress
+from audioprobe.texts import fingerprint
 from audioprobe.training.spectrogram_cache import SpectrogramCache, epoch_rows
 from audioprobe.types import Clip
 

@@ -26,7 +26,7 @@ from audioprobe.finetuning.strategy import (
     Strategy,
 )
 from audioprobe.probing.pairs import ConceptPair
-from audioprobe.seeding import stable_hash
+from audioprobe.texts import stable_hash
 from audioprobe.training.examples import (
     MAX_TOKENS,
     AnswerBatch,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from audioprobe.errors import InvalidInputError, did_you_mean
-from audioprobe.normalization import nfc
+from audioprobe.texts import nfc
 
 _INTEGER = re.compile(r"(\d+)(?:[.,]0{1,2})?")  # "5", "5.0" (pandas), "5,00" (a spreadsheet)
 _ROUNDED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)  # "1E+05"; digits were lost

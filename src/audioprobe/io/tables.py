@@ -2,18 +2,17 @@
 
 import codecs
 import csv
-import hashlib
 import io
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from audioprobe.errors import InvalidInputError, did_you_mean, optional_import
 from audioprobe.io.table_row import TableRow
-from audioprobe.normalization import nfc
+from audioprobe.texts import nfc
 
 DELIMITERS = (",", ";", "\t", "|")
 TEXT_SUFFIXES: Mapping[str, str] = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
@@ -133,14 +132,6 @@ def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> 
 def plain_name(name: str) -> str:
     """Return a column name in lower case and without spaces, underscores and hyphens."""
     return re.sub(r"[\s_-]+", "", name).casefold()
-
-
-def fingerprint(rows: Iterable[str]) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 hash of several texts."""
-    content = hashlib.sha256()
-    for row in rows:
-        content.update(row.encode("utf-8", "surrogatepass") + b"\n")
-    return content.hexdigest()[:16]
 
 
 def _decoded(file: Path) -> str:

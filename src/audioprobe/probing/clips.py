@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audioprobe.concepts.concept import without_article
-from audioprobe.normalization import nfc
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept
+from audioprobe.texts import nfc
 from audioprobe.types import Clip
 
 

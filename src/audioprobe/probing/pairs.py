@@ -13,7 +13,7 @@ import numpy as np
 
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, Target
-from audioprobe.seeding import stable_hash
+from audioprobe.texts import stable_hash
 
 RelationKind: TypeAlias = Literal["identity", "synonym", "hypernym"]
 """Relation of the target to the concept: the concept itself, a synonym, or a class above it."""

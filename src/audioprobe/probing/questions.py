@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 from audioprobe.probing.pairs import ConceptPair, Pairs, false_targets
 from audioprobe.probing.relations.concept_set import ConceptSet
 from audioprobe.probing.wordings import Form, Wordings, join_options
-from audioprobe.seeding import stable_hash
+from audioprobe.texts import stable_hash
 
 Condition: TypeAlias = Literal[
     "text", "audio", "caption", "wrong clip", "silence", "noise", "no audio", "spoken word"

@@ -13,11 +13,11 @@ from audioprobe.metrics.multiple_testing import benjamini_hochberg, holm
 from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
 from audioprobe.metrics.permutations import smallest_text
 from audioprobe.metrics.power import PairedTest
-from audioprobe.normalization import nfc
 from audioprobe.results.classification import ClassificationResult
 from audioprobe.results.display import Displayed
 from audioprobe.results.evaluation import targets_of
 from audioprobe.results.tables import MISSING
+from audioprobe.texts import nfc
 from audioprobe.types import BoolArray, FloatArray
 
 _ALPHA = 0.05

@@ -17,8 +17,8 @@ from audioprobe.metrics import (
 )
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.vectorized_metrics import macro_average_precision, macro_f1, macro_roc_auc
-from audioprobe.normalization import nfc
 from audioprobe.results.display import Displayed
+from audioprobe.texts import nfc
 from audioprobe.types import BoolArray, Estimate, FloatArray
 
 _SHOWN = 5  # maximum number of label names in a message

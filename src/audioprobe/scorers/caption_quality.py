@@ -14,9 +14,9 @@ import numpy as np
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.vectorized_metrics import mean
-from audioprobe.normalization import nfc
 from audioprobe.protocols import TextEmbedder
 from audioprobe.scorers.embedding import unit_vectors
+from audioprobe.texts import nfc
 from audioprobe.types import Estimate
 
 

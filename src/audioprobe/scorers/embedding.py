@@ -9,7 +9,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import TextEmbedder, TextLimit
 from audioprobe.registry import load
 from audioprobe.scorers.ltu import RECIPES
-from audioprobe.text_validation import (
+from audioprobe.texts import (
     check_template,
     checked_captions,
     checked_labels,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.text_validation import (
+from audioprobe.texts import (
     checked_captions,
     checked_labels,
     checked_synonyms,

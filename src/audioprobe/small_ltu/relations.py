@@ -15,7 +15,7 @@ from audioprobe.concepts.collection import AMBIGUOUS_CLASSES, CLOSED_WORLD_KINDS
 from audioprobe.concepts.concept import with_article_of
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.pairs import ConceptPair, RelationKind, draw_lowest
-from audioprobe.seeding import stable_hash
+from audioprobe.texts import stable_hash
 
 SplitRole = Literal["audio_and_text", "text_only", "held_out"]
 """How a pair is trained: in audio and text, in text only, or not at all ("held_out").

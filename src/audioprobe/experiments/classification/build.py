@@ -15,11 +15,11 @@ from audioprobe.experiments.classification.config import (
 )
 from audioprobe.experiments.components import find_table, load_dataset
 from audioprobe.io.tables import read_rows
-from audioprobe.normalization import nfc
 from audioprobe.prompts.levels import PromptLevel, shipped_templates
 from audioprobe.prompts.template import PromptTemplate, read_templates
 from audioprobe.protocols import Dataset
 from audioprobe.results import ClassificationResult
+from audioprobe.texts import nfc
 from audioprobe.types import Clip, Example
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"

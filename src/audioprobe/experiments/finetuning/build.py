@@ -33,7 +33,7 @@ from audioprobe.probing.relations.concept_set import (
 from audioprobe.probing.wordings import read_wordings
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Dataset
-from audioprobe.seeding import stable_hash
+from audioprobe.texts import stable_hash
 from audioprobe.types import Clip, ComponentInfo
 
 _VALIDATION = 5  # every fifth rehearsal passage is held out for early stopping

@@ -19,8 +19,9 @@ from typing import Literal, TypeAlias, get_args
 from audioprobe.concepts.concept import with_article
 from audioprobe.concepts.ontology import Ontology, OntologyNode
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.tables import fingerprint, read_rows
+from audioprobe.io.tables import read_rows
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, Target
+from audioprobe.texts import fingerprint
 
 EdgeKind: TypeAlias = Literal["is-a", "made-by", "grouping"]
 EDGE_KINDS: tuple[EdgeKind, ...] = get_args(EdgeKind)

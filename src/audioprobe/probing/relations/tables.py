@@ -8,9 +8,10 @@ from pathlib import Path
 from audioprobe.concepts.concept import with_article, without_article
 from audioprobe.errors import InvalidInputError
 from audioprobe.graph import ancestors_with_depth
-from audioprobe.io.tables import fingerprint, read_rows
+from audioprobe.io.tables import read_rows
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept, Target
+from audioprobe.texts import fingerprint
 
 HYPERNYM, SYNONYM = "hypernym", "synonym"
 

@@ -14,10 +14,9 @@ from audioprobe.audio.sources import clips_of
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.scripted import Scripted
-from audioprobe.normalization import nfc, path_on_disk
 from audioprobe.results.evaluation import targets_of
 from audioprobe.scorers.keyword import KeywordScorer
-from audioprobe.text_validation import checked_captions, checked_labels
+from audioprobe.texts import checked_captions, checked_labels, nfc, path_on_disk
 from audioprobe.types import Clip, Waveform
 
 NFC, NFD = unicodedata.normalize("NFC", "Käuzchen"), unicodedata.normalize("NFD", "Käuzchen")

@@ -1,17 +1,56 @@
-"""Validation of labels, captions, templates and synonyms."""
+"""Functions of texts: Unicode normalisation, hashes, and checks of labels and captions.
 
+Labels, captions and names are compared in Unicode normalisation form C (NFC). The letter "ä" can
+be one code point, or two as in file names on macOS; in NFC both are equal.
+"""
+
+import hashlib
+import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.normalization import nfc
+
+
+def nfc(text: str) -> str:
+    """Return a text in Unicode normalisation form C."""
+    return unicodedata.normalize("NFC", text)
+
+
+def path_on_disk(path: Path) -> Path:
+    """Return a path in the Unicode form in which it exists on disk, or unchanged."""
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    result = Path(path.anchor)
+    for name in path.parts[bool(path.anchor) :]:
+        forms = (name, nfc(name), unicodedata.normalize("NFD", name))
+        existing = [form for form in forms if os.path.lexists(result / form)]
+        if not existing:
+            return path
+        result /= existing[0]
+    return result
+
+
+def stable_hash(key: str) -> int:
+    """Return an integer from 0 to 2**64 - 1 computed from a text, equal on every platform.
+
+    The integer is the seed of a random choice. Python's `hash` differs between processes.
+    """
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+
+
+def fingerprint(texts: Iterable[str]) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 hash of several texts."""
+    content = hashlib.sha256()
+    for text in texts:
+        content.update(text.encode("utf-8", "surrogatepass") + b"\n")
+    return content.hexdigest()[:16]
 
 
 def checked_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Check labels, and return them as a tuple of texts in Unicode NFC.
-
-    Args:
-        labels: any iterable of texts, which is iterated once.
+    """Check a list of labels, and return it in Unicode NFC.
 
     Raises:
         InvalidInputError: if there are no labels, if a label is empty, repeated or not a text, or
@@ -29,10 +68,10 @@ def checked_labels(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked_captions(captions: Iterable[str], *, empty: bool = False) -> tuple[str, ...]:
-    """Check captions, and return them as a tuple of texts in Unicode NFC.
+    """Check a list of captions, and return it in Unicode NFC.
 
     Args:
-        captions: any iterable of texts, which is iterated once.
+        captions: texts.
         empty: whether captions may be empty.
 
     Raises:
@@ -55,25 +94,21 @@ def check_template(template: str) -> None:
         raise InvalidInputError(f'The template needs "{{}}" exactly once, got {template!r}.')
 
 
-def checked_synonyms(
-    synonyms: Mapping[str, Sequence[str]] | None,
-) -> dict[str, tuple[str, ...]]:
-    """Check synonyms, and return them by label in Unicode NFC.
+def checked_synonyms(synonyms: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
+    """Check the synonyms of labels, and return them by label in Unicode NFC; None means {}.
 
     Raises:
         InvalidInputError: if the synonyms of a label are a string instead of a list, or if a
             synonym is not a text.
     """
-    for label, names in (synonyms or {}).items():
-        if isinstance(names, str):
-            raise InvalidInputError(f"Synonyms of {label!r} must be a list, got {names!r:.60}.")
     return {
-        nfc(label): _checked_texts("synonyms", names) for label, names in (synonyms or {}).items()
+        nfc(label): _checked_texts(f"synonyms of {label!r}", names)
+        for label, names in (synonyms or {}).items()
     }
 
 
 def label_variants(label: str, synonyms: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return the label and its synonyms; repeated texts are removed."""
+    """Return a label and its synonyms, each text once."""
     return tuple(dict.fromkeys([label, *synonyms.get(label, ())]))
 
 
