@@ -112,6 +112,16 @@ def label_variants(label: str, synonyms: Mapping[str, Sequence[str]]) -> tuple[s
     return tuple(dict.fromkeys([label, *synonyms.get(label, ())]))
 
 
+def check_unicode(texts: Sequence[str]) -> None:
+    """Raise `InvalidInputError` with the positions of all texts that contain lone surrogates."""
+    invalid = [n for n, text in enumerate(texts) if text != text.encode("utf-8", "ignore").decode()]
+    if invalid:
+        raise InvalidInputError(
+            f"Expected Unicode texts, but the texts at positions {invalid[:5]} contain lone "
+            "surrogates, which UTF-8 cannot encode. They may have been read with a wrong encoding."
+        )
+
+
 def _checked_texts(name: str, texts: Iterable[str]) -> tuple[str, ...]:
     if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
         raise InvalidInputError(f"{name} must be a list of texts, got {texts!r:.60}.")

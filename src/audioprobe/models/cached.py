@@ -1,4 +1,4 @@
-"""Persistent cache for language models; an interrupted run can be resumed."""
+"""Language models with a cache on disk, so that an interrupted run can be resumed."""
 
 import json
 from collections import deque
@@ -10,18 +10,20 @@ from typing import Generic, TypeVar
 from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, NonFiniteError
 from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache, scope_of
 from audioprobe.io.json_codec import from_json, to_json
-from audioprobe.models.locks import PicklableLock
+from audioprobe.models.concurrency import PicklableLock
 from audioprobe.protocols import LanguageModel, LikelihoodModel, training_data_of
 from audioprobe.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Prompt, Response
 
 T = TypeVar("T")
 
-_MAX_CACHED_AHEAD = 64  # end the model's stream after this many consecutive cached prompts
+_MAX_CACHED_AHEAD = 64  # stop reading prompts after this many consecutive cached prompts
 
 
 @dataclass(frozen=True, slots=True)
 class _Codec(Generic[T]):
+    """Conversion of results to bytes for the cache, and back."""
+
     encode: Callable[[T], bytes]
     decode: Callable[[bytes], T]
 
@@ -31,18 +33,18 @@ class CachedModel:
 
     The cache key of a response consists of the model's `info`, the decoding settings, and the texts
     and audio of the prompt. A response is stored before it is returned, so that an interruption
-    loses only requests in progress. Errors are not stored. The first response to a prompt is always
-    returned, even if a service would answer differently later.
+    loses only requests in progress. Errors are not stored. A stored response is never replaced,
+    even if the model would answer differently later.
 
-    `CachedModel(model, ...)` returns a `CachedLikelihoodModel` if `model` is a `LikelihoodModel`.
+    If the model returns likelihoods, `CachedModel(...)` creates a `CachedLikelihoodModel`.
 
     Args:
         model: the language model.
         cache: path of an SQLite file, or any `ResponseCache`, such as the response log of a run.
 
     Attributes:
-        n_hits: number of prompts whose response was in the cache so far.
-        n_misses: number of prompts sent to the model so far.
+        n_hits: number of prompts whose response was found in the cache.
+        n_misses: number of prompts sent to the model.
 
     Raises:
         InvalidInputError: if the file is not a cache, is damaged, or has another schema version.
@@ -78,12 +80,12 @@ class CachedModel:
 
         Args:
             prompts: read lazily.
-            decoding: as for the model; None has a separate cache key.
+            decoding: decoding settings of the model. None, its default, has its own cache key.
 
         Raises:
             InvalidInputError: if a stored response is damaged.
             ContractError: if the model does not yield exactly one response per prompt.
-            AudioProbeError: if the model raises it; responses finished before are stored.
+            AudioProbeError: if the model raises one; earlier responses are stored.
         """
         scope = f"{scope_of(self.info)}\n{json.dumps(decoding and asdict(decoding))}"
         return self._stream(scope, prompts, lambda p: self._model.generate(p, decoding), _RESPONSES)
@@ -113,7 +115,10 @@ class CachedModel:
         ask: Callable[[Iterator[Prompt]], Iterator[T]],
         codec: _Codec[T],
     ) -> Iterator[T]:
-        """Yield values from this prompt on until the model has answered all prompts it has read."""
+        """Yield the values of `prompt` and of all further prompts that the model reads with it.
+
+        The model receives only prompts without a stored value. It may read some in advance.
+        """
         waiting = deque([key])  # keys of prompts whose value has not been yielded, in order
         pending = {key}  # keys in `waiting` that the model has to answer
 
@@ -141,8 +146,8 @@ class CachedModel:
                 break
             if not waiting:
                 raise ContractError(
-                    "The language model yielded more responses than prompts. Correct the model; "
-                    "`audioprobe.testing` contains checks for it."
+                    "The language model yielded more responses than it read prompts. Correct the "
+                    "model; `audioprobe.testing` contains checks for this."
                 )
             key = waiting.popleft()
             pending.discard(key)
@@ -151,17 +156,18 @@ class CachedModel:
             yield self._stored(key, codec)
         if waiting:
             raise ContractError(
-                "The language model's stream ended before it had answered every prompt. Correct "
-                "the model; `audioprobe.testing` contains checks for it."
+                "The stream of the language model ended before each prompt had a response. Correct "
+                "the model; `audioprobe.testing` contains checks for this."
             )
 
     def _ready(self, waiting: deque[bytes], pending: set[bytes], codec: _Codec[T]) -> Iterator[T]:
-        """Yield stored values of waiting prompts up to the first prompt for the model."""
+        """Yield the stored values of waiting prompts, up to the first one that is pending."""
         while waiting and waiting[0] not in pending:
             self._count(hits=1)
             yield self._stored(waiting.popleft(), codec)
 
     def _stored(self, key: bytes, codec: _Codec[T]) -> T:
+        """Return a value that is certainly in the cache."""
         value = self._read(key, codec)
         if value is None:
             raise InvalidInputError(
@@ -171,6 +177,7 @@ class CachedModel:
         return value
 
     def _read(self, key: bytes, codec: _Codec[T]) -> T | None:
+        """Return a value, or None if it is not in the cache."""
         content = self._cache.read([key]).get(key)
         if content is None:
             return None
@@ -204,8 +211,8 @@ class CachedLikelihoodModel(CachedModel):
         Raises:
             InvalidInputError: if a stored value is damaged.
             NonFiniteError: if a stored log-likelihood is not finite.
-            ContractError: if the model does not yield exactly one row per prompt.
-            AudioProbeError: if the model raises it; rows finished before are stored.
+            ContractError: if the model does not yield exactly one result per prompt.
+            AudioProbeError: if the model raises one; earlier results are stored.
         """
         model = self._model
         assert isinstance(model, LikelihoodModel)  # noqa: S101 - ensured by __new__

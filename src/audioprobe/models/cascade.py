@@ -1,7 +1,8 @@
-"""A captioner followed by a text model, used to separate audio perception from reasoning.
+"""A language model made of two: a captioner, and a text model that reads the captions.
 
-If an audio language model answers a question correctly and a cascade does not, then the question
-requires information about the audio that the caption does not contain.
+It separates audio perception from reasoning. If an audio language model answers a question
+correctly and a cascade does not, then the question requires information about the audio that the
+caption does not contain.
 """
 
 import re
@@ -26,31 +27,30 @@ from audioprobe.types import (
 )
 
 CAPTION_QUESTION = "Write an audio caption describing the sound."
-"""Question that LTU uses to obtain captions."""
+"""Question that the authors of LTU use to obtain captions."""
 
 TEMPLATE = "A sound is described like this:\n{caption}\n\n{question}"
-"""Prompt of the text model (the reasoner)."""
+"""Default prompt of the reasoner, the text model that answers."""
 
-_MAX_CAPTIONS = 4096  # kept in memory per stream
+_MAX_CAPTIONS = 4096  # stored in memory per stream
 _FIELD = re.compile(r"\{(\w*)\}")
 
 
 class Cascade:
-    """A captioner describes the audio, and a text model (the reasoner) uses the caption to answer.
+    """A captioner that describes the audio, and a text model (the reasoner) that answers.
 
-    A prompt without audio is passed to the reasoner unchanged. Audio in examples is captioned too.
-    If the captioner abstains, its response is used as the caption nevertheless. `Response.details`
-    contains the caption of the question's audio, and whether the captioner abstained or reached the
-    token limit.
+    The reasoner receives the caption and the question. A prompt without audio is passed to it
+    unchanged. Audio in examples is captioned, too. If the captioner abstains, its response is used
+    as the caption nevertheless. `Response.details` contains the caption of the question's audio,
+    and whether the captioner abstained or reached the token limit.
 
-    `Cascade(...)` returns a `LikelihoodCascade` if the reasoner returns likelihoods.
+    If the reasoner returns likelihoods, `Cascade(...)` creates a `LikelihoodCascade`.
 
     Args:
         captioner: a model that accepts audio, or its name: "tag-captioner", "transformers:FOLDER".
         reasoner: a model that accepts text, or its name.
-        caption_question: question for the captioner, the same for all audio.
-        template: text that contains "{caption}" and "{question}" once each. Captions are inserted
-            as plain text, and braces in a caption have no effect.
+        caption_question: question for the captioner.
+        template: prompt of the reasoner; contains "{caption}" and "{question}" once each.
         caption_decoding: decoding settings for captions; None uses the captioner's default.
         batch_size: number of prompts that are captioned together; does not change responses.
 
@@ -119,7 +119,7 @@ class Cascade:
     ) -> Iterator[Response]:
         """Yield the reasoner's response to each prompt, in order.
 
-        Each distinct clip is captioned once; up to 4096 captions are kept in memory.
+        Equal clips are captioned once; up to 4096 captions are stored in memory.
 
         Args:
             prompts: prompts with or without audio.
@@ -141,7 +141,7 @@ class Cascade:
     def _text_prompts(
         self, prompts: Iterable[Prompt]
     ) -> Iterator[tuple[Prompt, dict[str, Option]]]:
-        """Yield each prompt with captions instead of audio, and the details of its caption."""
+        """Yield each prompt with captions instead of audio, and details for its response."""
         known: OrderedDict[str, Response] = OrderedDict()
         queue = iter(prompts)
         while batch := list(islice(queue, self._batch_size)):
@@ -157,7 +157,7 @@ class Cascade:
     def _captions(
         self, batch: Sequence[Prompt], known: OrderedDict[str, Response]
     ) -> dict[str, Response]:
-        """Return the captions of all clips of a batch by digest; store new captions in `known`."""
+        """Return the captions of all clips of a batch by audio digest; add them to `known`."""
         sounds = {sound.digest(): sound for prompt in batch for sound in _sounds_of(prompt)}
         new = [digest for digest in sounds if digest not in known]
         questions = (Prompt(self._caption_question, sounds[digest]) for digest in new)
@@ -171,6 +171,7 @@ class Cascade:
         return captions
 
     def _render(self, question: str, audio: Waveform | None, captions: dict[str, Response]) -> str:
+        """Insert the caption of the audio and the question into the template."""
         if audio is None or not question.strip():  # the reasoner raises for an empty question
             return question
         values = {"caption": captions[audio.digest()].text, "question": question}
@@ -184,7 +185,10 @@ class LikelihoodCascade(Cascade):
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield the reasoner's log-likelihood of each continuation after caption and question."""
+        """Yield, for each prompt, the reasoner's log-likelihood of each continuation.
+
+        The continuations follow a prompt with the caption and the question.
+        """
         reasoner = self._reasoner
         assert isinstance(reasoner, LikelihoodModel)  # noqa: S101 - ensured by __new__
         texts = (prompt for prompt, _ in self._text_prompts(prompts))
@@ -192,12 +196,14 @@ class LikelihoodCascade(Cascade):
 
 
 def _sounds_of(prompt: Prompt) -> Iterator[Waveform]:
+    """Yield the audio of the examples and of the question."""
     for sound in (*(example.audio for example in prompt.examples), prompt.audio):
         if sound is not None:
             yield sound
 
 
 def _details(prompt: Prompt, captions: dict[str, Response]) -> dict[str, Option]:
+    """Return the caption of a prompt's audio and its details, as details of a response."""
     if prompt.audio is None:
         return {}
     caption = captions[prompt.audio.digest()]

@@ -22,12 +22,13 @@ def one_nat_per_word(prompt: Prompt, continuation: str) -> LogLikelihood:
 
 
 class Scripted:
-    """A model whose answers are predefined or computed from the prompt by a function.
+    """A language model whose answers are predefined or computed by a function.
 
     Args:
-        answer: a function that is called with each prompt; or a mapping of questions to answers;
-            or one answer for all prompts.
-        likelihood: function of a prompt and a continuation; by default -1 nat per word.
+        answer: a function that receives a prompt and returns the answer; or a mapping from
+            questions to answers; or one answer to all prompts.
+        likelihood: function that receives a prompt and a continuation; the default returns -1 nat
+            per word.
         name: name recorded with results. `CachedModel` cannot distinguish two functions, so give
             them different names or revisions.
         revision: revision recorded with results.
@@ -66,21 +67,18 @@ class Scripted:
 
     @property
     def info(self) -> ComponentInfo:
-        """Name and revision; the single answer, or the hash of the mapping, is an option."""
+        """Name and revision, and the single answer or the hash of the mapping as an option."""
         return self._info
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Yield one response per prompt, in order; do not catch errors of the answer function.
-
-        Args:
-            prompts: prompts with or without audio.
-            decoding: ignored.
+        """Yield one response per prompt, in order; `decoding` is ignored.
 
         Raises:
-            ContractError: if the function returns neither a text nor a `Response`.
-            InvalidInputError: if a question is not in the mapping.
+            ContractError: if the answer function returns neither a text nor a `Response`.
+            InvalidInputError: if the mapping does not contain a question.
+            Exception: any error that the answer function raises.
         """
         del decoding
         for batch in self._batches(prompts):
@@ -91,7 +89,7 @@ class Scripted:
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield the log-likelihood of each continuation for each prompt.
+        """Yield, for each prompt, the log-likelihood of each continuation.
 
         Raises:
             ContractError: if the likelihood function does not return a `LogLikelihood`.
@@ -129,7 +127,7 @@ def _as_function(answer: object) -> tuple[Answer, dict[str, Option]]:
 def _look_up(answers: Mapping[str, str], question: str) -> str:
     if question not in answers:
         raise InvalidInputError(
-            f"The script has no answer to {question!r:.80}, only to "
+            f"The scripted model has no answer to {question!r:.80}, only to "
             f"{', '.join(map(repr, list(answers)[:3])) or 'nothing'}."
         )
     return answers[question]

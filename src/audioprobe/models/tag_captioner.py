@@ -1,6 +1,6 @@
-"""A captioner without a language model: lists the most probable labels of an audio encoder.
+"""A captioner without a language model: lists the most probable labels of an audio tagger.
 
-It serves as a baseline and control: its captions contain only what the encoder recognises.
+It serves as a baseline: its captions contain only sounds that the tagger recognises.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,22 +14,22 @@ from audioprobe.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Decoding, FloatArray, Prompt, Response, Waveform
 
 NOTHING = "No sound is recognised."
-"""Caption if the probability of every tag is too low."""
+"""Caption if the probabilities of all labels are too low."""
 
 
 class TagCaptioner:
-    """Captions made of tags, such as "The sound of a carrion crow, possibly a hooded crow.".
+    """A captioner that lists labels: "The sound of a carrion crow, possibly a hooded crow.".
 
-    Tags are labels of an audio encoder. Tags with a probability of at least `certain` are stated.
-    Tags with a probability between `possible` and `certain` follow after "possibly". If there are
-    no such tags, the caption says that nothing is recognised. The text of the prompt is ignored, so
-    that the caption depends on the audio only.
+    The labels and their probabilities come from a tagger, an encoder that assigns labels to audio.
+    Labels with a probability between `possible` and `certain` follow "possibly". If all
+    probabilities are lower, the caption says that no sound is recognised. The text of the prompt is
+    ignored.
 
     Args:
         tagger: an encoder that implements `Tagger`, or its name: "birdnet", "ast:FOLDER".
-        certain: minimum probability of a tag that is stated.
-        possible: minimum probability of a tag that is mentioned.
-        max_tags: maximum number of tags; the most probable tags are used.
+        certain: minimum probability of a label that is listed without "possibly".
+        possible: minimum probability of a label that is listed.
+        max_tags: maximum number of labels; the most probable are listed.
 
     Raises:
         InvalidInputError: if the encoder is not a tagger, or unless 0 <= possible <= certain <= 1.
@@ -46,8 +46,8 @@ class TagCaptioner:
         encoder = load("encoder", tagger)
         if not isinstance(encoder, Tagger):
             raise InvalidInputError(
-                "Expected an encoder with `tag`, `labels` and `phrases`; "
-                f"{type(encoder).__name__} has no tags."
+                "Expected an encoder with `tag`, `labels` and `phrases`, got "
+                f"{type(encoder).__name__}, which has no tags."
             )
         if not 0 <= possible <= certain <= 1 or max_tags < 1:
             raise InvalidInputError(
@@ -61,7 +61,7 @@ class TagCaptioner:
 
     @property
     def info(self) -> ComponentInfo:
-        """Thresholds and maximum number of tags, with the tagger as a part."""
+        """Thresholds and maximum number of labels, with the tagger as a part."""
         options = {
             "certain": self._certain,
             "possible": self._possible,
@@ -78,11 +78,7 @@ class TagCaptioner:
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Yield one caption per prompt, in order.
-
-        Args:
-            prompts: prompts with audio.
-            decoding: ignored.
+        """Yield one caption per prompt, in order; `decoding` is ignored.
 
         Raises:
             UnsupportedInputError: if a prompt has no audio, or has examples.
@@ -93,6 +89,7 @@ class TagCaptioner:
             yield self._describe(probabilities)
 
     def _describe(self, probabilities: FloatArray) -> Response:
+        """Convert the probabilities of all labels to a caption."""
         if not np.isfinite(probabilities).all():
             raise NonFiniteError(
                 f"Expected probabilities from the tagger {self._tagger.info.name!r}, got NaN or "
@@ -116,7 +113,9 @@ def _audio_of(prompt: Prompt) -> Waveform:
     if prompt.audio is None:
         raise UnsupportedInputError("A TagCaptioner needs audio, got a prompt without audio.")
     if prompt.examples:
-        raise UnsupportedInputError("A TagCaptioner does not use examples. Remove them.")
+        raise UnsupportedInputError(
+            "A TagCaptioner does not use examples, got a prompt with examples. Remove them."
+        )
     return prompt.audio
 
 

@@ -16,11 +16,11 @@ from tests.remote_service import Service
 from tiktoken_ext import openai_public
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.models.embedders.openai import OpenAIEmbedder
-from audioprobe.models.embedders.requests import (
+from audioprobe.models.embedders.openai import (
     MAX_TEXTS,
     MAX_TOKENS,
     MAX_TOKENS_PER_TEXT,
+    OpenAIEmbedder,
     batches,
     token_counter,
 )

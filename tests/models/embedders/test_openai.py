@@ -14,8 +14,7 @@ from tests.remote import QUICK, embedder, expected, fail_first
 from tests.remote_service import Answer, Service
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.models.embedders.openai import OpenAIEmbedder
-from audioprobe.models.embedders.requests import MAX_TEXTS
+from audioprobe.models.embedders.openai import MAX_TEXTS, OpenAIEmbedder
 from audioprobe.models.remote.retry import Retry, retry_after
 from audioprobe.testing import check_embedder
 

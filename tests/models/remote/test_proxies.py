@@ -10,8 +10,8 @@ from tests.remote_service import Answer, Service, reply
 
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
 from audioprobe.models.embedders.openai import OpenAIEmbedder
+from audioprobe.models.remote.connections import is_this_machine, proxy_for
 from audioprobe.models.remote.openai_chat import OpenAIChat
-from audioprobe.models.remote.proxies import is_this_machine, proxy_for
 from audioprobe.models.remote.retry import Retry
 from audioprobe.types import Prompt
 

@@ -9,7 +9,7 @@ from tests.remote import QUICK, chat, embedder, fail_first
 from tests.remote_service import Answer, Service, reply
 
 from audioprobe.errors import RemoteError
-from audioprobe.models.remote.service_errors import find_error
+from audioprobe.models.remote.retry import find_error
 from audioprobe.types import Prompt
 
 ERRORS: list[tuple[Any, str, int | None, bool]] = [

@@ -10,9 +10,8 @@ from tests.scripted import sound
 
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.remote.openai_chat import OpenAIChat
-from audioprobe.models.remote.prompt_logprobs import read_likelihood
 from audioprobe.models.remote.retry import RequestFailedError
-from audioprobe.models.remote.vllm_chat import VllmChat
+from audioprobe.models.remote.vllm_chat import VllmChat, read_likelihood
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Example, Prompt

@@ -1,4 +1,4 @@
-"""Persistent cache for text embedders."""
+"""Text embedders with a cache on disk."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache, scope_of
-from audioprobe.models.locks import PicklableLock
+from audioprobe.models.concurrency import PicklableLock
 from audioprobe.protocols import TextEmbedder, TextLimit
 from audioprobe.types import ComponentInfo, FloatArray
 
@@ -15,19 +15,19 @@ from audioprobe.types import ComponentInfo, FloatArray
 class CachedEmbedder:
     """A text embedder with a cache; only texts without a stored vector are sent to the embedder.
 
-    The cache key of a vector consists of the embedder's `info` and the text. Each chunk of vectors
-    is stored before the next chunk is requested, so that at most one chunk is lost after an
-    interruption. If two processes embed the same text at the same time, both return the vector that
+    The cache key of a vector consists of the embedder's `info` and the text. Texts are embedded in
+    chunks. Each chunk is stored before the next is embedded, so that an interruption loses at most
+    one chunk. If two processes embed the same text at the same time, both return the vector that
     was stored first.
 
     Args:
-        embedder: the embedder.
+        embedder: the text embedder.
         cache: path of an SQLite file, or a cache object such as `SQLiteCache`.
         chunk: number of texts that are embedded and stored together.
 
     Attributes:
-        n_hits: number of texts found in the cache so far, counting each text once per call.
-        n_misses: number of texts embedded so far, counting each text once per call.
+        n_hits: number of texts found in the cache; equal texts in one call count once.
+        n_misses: number of texts embedded; equal texts in one call count once.
 
     Raises:
         InvalidInputError: if the file is not a cache, is damaged, or has another schema version.
@@ -61,7 +61,7 @@ class CachedEmbedder:
         Raises:
             InvalidInputError: if a stored vector is damaged.
             ContractError: if the embedder does not return one finite row per text.
-            RemoteError: if the embedder raises it; the chunks finished before are stored.
+            RemoteError: if the embedder raises one; earlier chunks are stored.
         """
         if not texts:
             return self._embedder.embed(texts)
@@ -88,6 +88,7 @@ class CachedEmbedder:
         return np.stack(vectors).astype(np.float32)
 
     def _embed_checked(self, texts: list[str]) -> FloatArray:
+        """Embed texts; raise `ContractError` unless each text has a row of finite numbers."""
         with np.errstate(over="ignore"):  # an overflow becomes infinity, which raises below
             vectors = np.asarray(self._embedder.embed(texts), dtype="<f4")
         if vectors.ndim != 2 or len(vectors) != len(texts) or not vectors.shape[1]:
@@ -103,6 +104,7 @@ class CachedEmbedder:
         return vectors
 
     def _vector(self, content: bytes) -> FloatArray:
+        """Convert a stored value to a vector."""
         vector = np.frombuffer(content, dtype="<f4") if len(content) % 4 == 0 else np.empty(0)
         if not vector.size or not np.isfinite(vector).all():
             raise damaged_value(self._cache.path)

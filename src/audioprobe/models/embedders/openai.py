@@ -1,6 +1,7 @@
 """Text embeddings from OpenAI or from another service with the same API."""
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from threading import Event
 from typing import Any
@@ -8,19 +9,22 @@ from typing import Any
 import httpx2
 import numpy as np
 import openai
+import tiktoken
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.models.embedders.requests import (
-    MAX_TOKENS_PER_TEXT,
-    batches,
-    check_texts,
-    read_vectors,
-    token_counter,
-)
 from audioprobe.models.remote.budget import Budget, TokenUsage
 from audioprobe.models.remote.client import ServiceClient
-from audioprobe.models.remote.retry import Retry
+from audioprobe.models.remote.retry import RequestFailedError, Retry
+from audioprobe.texts import check_unicode
 from audioprobe.types import ComponentInfo, FloatArray
+
+# Limits of one request, from the API reference of "Create embeddings".
+MAX_TEXTS = 2048
+MAX_TOKENS = 300_000
+MAX_TOKENS_PER_TEXT = 8191
+
+_TABLE_TIMEOUT_S = 10.0  # tiktoken has no time limit for downloading its table
+_MAX_INDICES = 10  # maximum number of indices in a message
 
 WIDTHS = {
     "text-embedding-ada-002": 1536,
@@ -38,11 +42,9 @@ USD_PER_MILLION_TOKENS = {
 class OpenAIEmbedder:
     """A text embedding model behind OpenAI's API.
 
-    Texts are sent in batches within the limits of the service. Several batches are in progress at
-    once; the vectors are returned in the order of the texts. Failed attempts (408, 409, 429, 5xx,
-    timeouts, unusable answers) are repeated after increasing waits or after the wait that the
-    service requests. Finished batches are never sent again. Use `CachedEmbedder` to store vectors
-    across runs.
+    Texts are sent in batches within the limits of the service, several batches at once. A failed
+    attempt (status 408, 409, 429 or 5xx, timeout, unusable answer) is repeated after a wait. Use
+    `CachedEmbedder` to store vectors across runs.
 
     Args:
         model: model name at the service.
@@ -56,7 +58,7 @@ class OpenAIEmbedder:
         retry: when to repeat a failed request; None uses the default `Retry`.
         max_requests: maximum number of requests, including repeated attempts and redirects.
         max_usd: maximum amount of money to spend.
-        usd_per_million_tokens: price; None uses `USD_PER_MILLION_TOKENS`.
+        usd_per_million_tokens: price in USD; None uses `USD_PER_MILLION_TOKENS`.
 
     Attributes:
         budget: requests and money spent; the embedder counts the tokens itself.
@@ -115,21 +117,27 @@ class OpenAIEmbedder:
 
     @property
     def token_count(self) -> str:
-        """Method of counting tokens. Counts affect batches and budget, but not vectors."""
+        """How tokens are counted; affects batches and budget, but not vectors."""
         _, is_exact = self._counter
         return "tiktoken" if is_exact else "utf-8 bytes (upper bound)"
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return one vector per text, float32, shape (n_texts, width).
 
-        If there are no texts, the width is that of the model if known, else 0. After a permanent
-        failure, no further batch is sent.
+        Without texts, the width is 0 if the model is unknown. After a permanent failure, no further
+        batch is sent.
 
         Raises:
             InvalidInputError: if a text is empty or is longer than the service accepts.
             RemoteError: if a batch failed permanently, or if a limit is reached.
         """
-        check_texts(texts)
+        empty = [n for n, text in enumerate(texts) if not text]
+        if empty:
+            raise InvalidInputError(
+                f"Texts must not be empty, but the texts at positions {empty[:5]} of {len(texts)} "
+                "are. Remove the empty texts."
+            )
+        check_unicode(texts)
         if not texts:
             width = self._dimensions or WIDTHS.get(self._model, 0)
             return np.empty((0, width), dtype=np.float32)
@@ -149,7 +157,7 @@ class OpenAIEmbedder:
         return np.concatenate(arrays)
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return how many tokens of each text exceed the limit; None if they cannot be counted."""
+        """Return how many tokens of each text exceed the limit; None if tiktoken cannot count."""
         self._client.check_key()
         count, is_exact = self._counter
         return [max(0, count(t) - MAX_TOKENS_PER_TEXT) for t in texts] if is_exact else None
@@ -179,3 +187,111 @@ class OpenAIEmbedder:
 
     def __getstate__(self) -> dict[str, object]:
         return {k: v for k, v in self.__dict__.items() if k != "_counter"}  # not picklable
+
+
+def batches(
+    texts: Sequence[str], count: Callable[[str], int], *, is_exact: bool
+) -> Iterator[tuple[list[str], int]]:
+    """Yield batches of consecutive texts with their token counts, within the limits of a request.
+
+    If `count` is exact, a text with too many tokens raises `InvalidInputError`. If `count` returns
+    an upper bound, such a text is sent in a separate batch, because the service may reject it.
+    """
+    batch: list[str] = []
+    n_tokens = 0
+    for position, text in enumerate(texts):
+        n = count(text)
+        is_long = n > MAX_TOKENS_PER_TEXT
+        if is_long and is_exact:
+            raise InvalidInputError(
+                f"The text at position {position} has {n} tokens, but the service accepts at most "
+                f"{MAX_TOKENS_PER_TEXT}. Shorten the text."
+            )
+        if batch and (is_long or len(batch) == MAX_TEXTS or n_tokens + n > MAX_TOKENS):
+            yield batch, n_tokens
+            batch, n_tokens = [], 0
+        if is_long:
+            yield [text], n
+        else:
+            batch.append(text)
+            n_tokens += n
+    if batch:
+        yield batch, n_tokens
+
+
+def token_counter(
+    model: str, timeout_s: float = _TABLE_TIMEOUT_S
+) -> tuple[Callable[[str], int], bool]:
+    """Return a function that counts tokens, and whether its counts are exact.
+
+    tiktoken counts exactly. If its table can neither be found on this machine nor be downloaded
+    within the time limit, the function returns the number of UTF-8 bytes, an upper bound.
+    """
+    encodings: list[tiktoken.Encoding] = []
+
+    def fetch() -> None:
+        try:
+            encodings.append(tiktoken.encoding_for_model(model))
+        except (KeyError, OSError, ValueError):
+            return  # not OpenAI's model, no network, or a damaged table
+
+    thread = threading.Thread(target=fetch, daemon=True, name="audioprobe-tiktoken")
+    thread.start()
+    thread.join(timeout_s)
+    if not encodings:
+        return lambda text: len(text.encode("utf-8", "surrogatepass")), False
+    encoding = encodings[0]
+    return lambda text: len(encoding.encode_ordinary(text)), True
+
+
+def read_vectors(
+    answer: Mapping[str, Any], n_texts: int, dimensions: int | None = None
+) -> FloatArray:
+    """Return the vectors of an answer in the order of the texts, float32, shape (n_texts, width).
+
+    Raises:
+        RequestFailedError: if the list `data` of the answer does not contain a vector with `index`
+            and `embedding` for each text (retryable), or if the width of the vectors differs from
+            `dimensions` (permanent).
+    """
+    items = answer.get("data")
+    if not isinstance(items, list):
+        raise _unusable(n_texts, "an answer without a list")
+    if len(items) != n_texts:
+        raise _unusable(n_texts, str(len(items)))
+    try:
+        vectors = {int(item["index"]): item["embedding"] for item in items}
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _unusable(
+            n_texts, f"objects without `index` and `embedding` ({type(error).__name__})"
+        ) from error
+    if set(vectors) != set(range(n_texts)):
+        more = ", ..." * (n_texts > _MAX_INDICES)
+        raise _unusable(n_texts, f"the indices {sorted(vectors)[:_MAX_INDICES]}{more}")
+    if any(isinstance(vector, str) for vector in vectors.values()):
+        raise _unusable(n_texts, "text (base64?)")
+    try:
+        array = np.array([vectors[n] for n in range(n_texts)], dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:  # unequal width, or not numeric
+        raise _unusable(n_texts, f"other values ({type(error).__name__})") from error
+    if array.ndim != 2 or not array.shape[1]:
+        raise _unusable(n_texts, f"arrays of shape {array.shape[1:]}")
+    with np.errstate(over="ignore"):  # an overflow becomes infinity and is refused below
+        result = array.astype(np.float32)
+    if not np.isfinite(result).all():
+        raise _unusable(n_texts, "NaN or infinity")
+    if dimensions is not None and result.shape[1] != dimensions:
+        raise RequestFailedError(
+            f"Expected vectors of {dimensions} dimensions, got {result.shape[1]}. The model may "
+            "have a fixed width. Remove `dimensions`."
+        )
+    return result
+
+
+def _unusable(n_texts: int, received: str) -> RequestFailedError:
+    """Return the error for an answer without the expected vectors."""
+    return RequestFailedError(
+        f"Expected {n_texts} vectors of one width, as lists of finite numbers with the indices 0 "
+        f"to {n_texts - 1}, got {received}.",
+        retryable=True,
+    )

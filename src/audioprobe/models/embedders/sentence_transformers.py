@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from audioprobe.errors import WeightsError
 from audioprobe.models.causal_lm.loading import without_weight_bars
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
-from audioprobe.models.embedders.requests import check_unicode
+from audioprobe.texts import check_unicode
 from audioprobe.types import ComponentInfo, FloatArray
 from audioprobe.weights import resolve
 
@@ -21,7 +21,7 @@ DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 class SentenceTransformerEmbedder:
-    """A local sentence-transformers model, which is loaded at first use.
+    """A local sentence-transformers model as text embedder; it is loaded at first use.
 
     Args:
         model: a local folder or a hub name.
@@ -49,8 +49,8 @@ class SentenceTransformerEmbedder:
         """Return one vector per text, float32, shape (n_texts, width).
 
         Long texts are truncated at the model's limit, which is 256 tokens for all-MiniLM-L6-v2;
-        `excess_tokens` counts the ignored tokens. Special tokens such as "[SEP]" in a text are
-        treated as ordinary text.
+        `excess_tokens` counts the ignored tokens. Special tokens in a text, such as "[SEP]", are
+        treated as ordinary characters.
 
         Raises:
             InvalidInputError: if a text contains lone surrogates; the message names its position.
@@ -67,7 +67,7 @@ class SentenceTransformerEmbedder:
         return vectors
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return how many tokens of each text exceed the limit; None if there is no tokenizer."""
+        """Return how many tokens of each text exceed the model's limit; None if unknown."""
         limit: int | None = self._loaded.max_seq_length
         tokenizer: Any = getattr(self._loaded, "tokenizer", None)
         if limit is None or not isinstance(tokenizer, PreTrainedTokenizerBase):

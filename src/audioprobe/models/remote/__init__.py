@@ -2,8 +2,8 @@
 
 `openai_chat`, `vllm_chat` and `multi_endpoint` contain the models; `retry` and `budget` their
 options; `audio_support` the check whether audio reaches a model. The other modules are internal:
-`client` sends requests through `workers` and `connections`, `openai_format` and `prompt_logprobs`
-read the answers. Importing this package does not load the openai client.
+`client` sends requests through `connections`, and `openai_format` converts prompts and answers.
+Importing this package does not load the openai client.
 """
 
 __all__: list[str] = []

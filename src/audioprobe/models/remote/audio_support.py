@@ -1,4 +1,4 @@
-"""Check whether audio reaches a remote model, because some endpoints silently ignore audio."""
+"""Check whether a remote model receives audio; some endpoints silently ignore it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ _RATE = 16_000
 
 @dataclass(frozen=True, slots=True)
 class AudioSupport:
-    """Result of the check.
+    """Result of the check whether a remote model receives audio.
 
     Attributes:
         supported: True if audio reaches the model, False if it is ignored, None if unknown.
-        evidence: the observations that the result is based on.
+        evidence: sentence with the observations that the result is based on.
     """
 
     supported: bool | None
@@ -26,17 +26,17 @@ class AudioSupport:
 
 
 def check_audio_support(ask: Callable[[Prompt], Response]) -> AudioSupport:
-    """Ask about noise, a tone, no audio, and the same noise again; stop when the result is certain.
+    """Ask about noise, a tone, no audio, and the same noise again, until the result is certain.
 
-    Token counts are the strongest evidence, because audio adds tokens to the prompt. A placeholder
-    of constant size would add tokens too, so equal counts for noise and tone prove nothing; then
-    the answers must differ. A service that samples answers may give different answers without using
-    the audio. A difference therefore counts only if both requests with the same noise get the same
-    answer.
+    Audio adds tokens to the prompt, so the token counts of the service are the strongest evidence.
+    But a placeholder of constant size adds tokens, too. If noise (6 s) and tone (1 s) add equally
+    many tokens, the answers must differ. A service that samples answers may give different answers
+    without using the audio. Different answers therefore count only if both requests with the same
+    noise got the same answer.
 
     Args:
-        ask: function that returns a greedy response whose `details` contain the service's token
-            counts.
+        ask: function that returns the greedy response to a prompt, with the token counts of the
+            service in `details`.
 
     Raises:
         RemoteError: if the service refuses audio.

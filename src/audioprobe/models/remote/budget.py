@@ -1,4 +1,4 @@
-"""Limits for a remote service: number of requests, money, and requests per minute."""
+"""Limits of requests to a remote service: number, money, and requests per minute."""
 
 import threading
 import time
@@ -8,22 +8,15 @@ from dataclasses import dataclass
 from threading import Event
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.models.locks import PicklableLock
-from audioprobe.models.remote.retry import RequestFailedError, check_not_cancelled
+from audioprobe.models.concurrency import PicklableLock, check_not_cancelled
+from audioprobe.models.remote.retry import RequestFailedError
 
 _POLL_S = 0.1  # interval at which a waiting request checks for cancellation
 
 
 @dataclass(slots=True)
 class TokenUsage:
-    """Token counts of one request.
-
-    The counts are upper bounds until the service reports the actual numbers.
-
-    Attributes:
-        n_input: tokens sent.
-        n_output: tokens received.
-    """
+    """Token counts of one request; upper bounds until the service reports the actual counts."""
 
     n_input: int
     n_output: int
@@ -33,12 +26,12 @@ class Budget:
     """Requests and money spent, with limits that are checked before a request is sent.
 
     The class is thread-safe. While a request is in progress, it counts with its maximum cost. A new
-    request that would exceed the limit waits until the requests in progress finish, because they
-    may have cost less.
+    request that would exceed the limit waits until the requests in progress finish, because these
+    may cost less than their maximum.
 
     Args:
         max_requests: maximum number of requests; None means no limit.
-        max_usd: maximum amount of money; None means no limit.
+        max_usd: maximum amount of money in USD; None means no limit.
         usd_per_million_input: price of a million tokens sent; 0 for a free service.
         usd_per_million_output: price of a million tokens received.
 
@@ -76,19 +69,15 @@ class Budget:
 
     @contextmanager
     def charge(self, n_input: int, n_output: int, stop: Event) -> Iterator[TokenUsage]:
-        """Account for one request that is sent inside the context.
+        """Count one request, which must be sent inside this context manager.
 
-        A request that the service rejects (status 4xx) costs nothing. Any other request costs its
-        upper bound, unless the caller sets the yielded counts to those that the service reports.
-
-        Args:
-            n_input: upper bound of the number of tokens sent.
-            n_output: upper bound of the number of tokens received.
-            stop: event that another thread sets if the request is no longer needed.
+        A request that the service rejects (status 4xx) costs nothing. Any other request costs the
+        upper bounds `n_input` and `n_output` of its tokens, unless the caller replaces them in the
+        yielded object by the counts that the service reports.
 
         Raises:
             RemoteError: if the request would exceed a limit.
-            RequestCancelledError: if `stop` is set.
+            RequestCancelledError: if another thread sets `stop`.
         """
         self._reserve(n_input, n_output, stop)
         usage = TokenUsage(n_input, n_output)
@@ -106,7 +95,7 @@ class Budget:
                 self._changed.notify_all()
 
     def count_redirect(self) -> None:
-        """Count the additional request after a redirect; its tokens have already been counted.
+        """Count the request after a redirect, but not its tokens, which `charge` has counted.
 
         Raises:
             RemoteError: if the request would exceed the maximum number of requests.
@@ -116,6 +105,7 @@ class Budget:
             self.n_requests += 1
 
     def _reserve(self, n_input: int, n_output: int, stop: Event) -> None:
+        """Wait until the request is within the limits, and count it with its maximum cost."""
         with self._changed:
             while not self._is_affordable(n_input, n_output):
                 self._changed.wait(_POLL_S)
@@ -126,7 +116,7 @@ class Budget:
             self._n_in_progress += 1
 
     def _is_affordable(self, n_input: int, n_output: int) -> bool:
-        """Return whether a request is within the limit; raise if waiting for others cannot help."""
+        """Return whether a request is within the limits now; raise if waiting cannot help."""
         self._check_n_requests()
         total = self._price(self.n_input_tokens + n_input, self.n_output_tokens + n_output)
         if self._max_usd is None or total <= self._max_usd:
@@ -135,16 +125,16 @@ class Budget:
             return False
         raise RemoteError(
             f"Stopped before spending {total:.4f} USD in total: the limit is {self._max_usd} "
-            f"(max_usd), and {self.usd_spent:.4f} USD are spent. Raise the limit to continue.",
+            f"(max_usd), and {self.usd_spent:.4f} USD were spent. Raise the limit to continue.",
             final=True,
         )
 
     def _check_n_requests(self) -> None:
         if self._max_requests is not None and self.n_requests >= self._max_requests:
             raise RemoteError(
-                f"Stopped at the limit of {self._max_requests} requests (max_requests), with "
-                f"{self.n_tokens} tokens so far. Raise the limit to continue; cached responses are "
-                "not requested again.",
+                f"Stopped at the limit of {self._max_requests} requests (max_requests); "
+                f"{self.n_tokens} tokens were used. Raise the limit to continue; cached responses "
+                "are not requested again.",
                 final=True,
             )
 
@@ -156,14 +146,7 @@ class Budget:
 
 
 class RateLimiter:
-    """Limit of the request rate, which spaces requests evenly in time.
-
-    Args:
-        per_minute: maximum number of requests per minute; None means no limit.
-
-    Raises:
-        InvalidInputError: if the rate is not positive.
-    """
+    """Limit of the requests per minute; requests are spaced evenly. None means no limit."""
 
     def __init__(self, per_minute: float | None) -> None:
         if per_minute is not None and per_minute <= 0:
@@ -173,11 +156,7 @@ class RateLimiter:
         self._next = 0.0
 
     def wait(self, stop: Event) -> None:
-        """Wait until the next request may be sent.
-
-        Raises:
-            RequestCancelledError: if `stop` is set.
-        """
+        """Wait until the next request may be sent; raise if another thread sets `stop`."""
         if self._per_minute is not None:
             with self._lock:
                 now = time.monotonic()

@@ -1,6 +1,7 @@
-"""Send requests to an OpenAI-compatible service: handle its key, limits, retries and errors."""
+"""Requests to an OpenAI-compatible service, with its key, limits, retries and errors."""
 
 import json
+import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -12,19 +13,23 @@ import httpx2
 import openai
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.models.locks import PicklableLock
+from audioprobe.models.concurrency import PicklableLock, Workers
 from audioprobe.models.remote.budget import Budget, RateLimiter, TokenUsage
-from audioprobe.models.remote.connections import MAX_REDIRECTS, Connections, Route
-from audioprobe.models.remote.keys import check_base_url, read_key, redact, redact_logs
-from audioprobe.models.remote.proxies import proxy_for
+from audioprobe.models.remote.connections import (
+    MAX_REDIRECTS,
+    Connections,
+    Route,
+    check_base_url,
+    proxy_for,
+)
 from audioprobe.models.remote.retry import (
     RequestFailedError,
     Retry,
+    ServiceError,
     call_with_retries,
+    find_error,
     retry_after,
 )
-from audioprobe.models.remote.service_errors import ServiceError, find_error
-from audioprobe.models.remote.workers import Workers
 
 T = TypeVar("T")
 Call: TypeAlias = Callable[[openai.AsyncOpenAI], Awaitable[httpx2.Response]]
@@ -34,15 +39,19 @@ DEFAULT_URL = "https://api.openai.com/v1"
 _FINAL = frozenset({401, 402, 403, 404})  # wrong key, no credit, no permission, no such model
 _PROXY_STATUSES = frozenset({407, 502, 503, 504})
 _MAX_QUOTE = 200  # maximum number of characters quoted from a service's message
-_NO_KEY = "unset"  # the client requires a key; local services ignore it
+_NO_KEY = "unset"  # the openai client requires a key; local services ignore it
+_LIBRARIES = frozenset({"openai", "httpx2", "httpcore2"})  # their loggers may print headers
 
 
 class ServiceClient:
     """Client for requests to one model of one service.
 
-    `OpenAIChat` describes the options. In messages, `service` is the kind of service, `advice`
-    tells the user what to do by HTTP status, and `alternative` is what the user can use without a
-    key.
+    Args:
+        service: kind of service, for messages, such as "chat service".
+        advice: what the user can do after an error, by HTTP status.
+        alternative: what the user can use without a key.
+
+    `OpenAIChat` describes the other arguments.
 
     Attributes:
         base_url: address of the service; None means OpenAI's address.
@@ -100,7 +109,7 @@ class ServiceClient:
         return host == "api.openai.com" or host.endswith(".api.openai.com")
 
     def check_key(self) -> None:
-        """Raise if the key is missing, before time is spent on preparing a request."""
+        """Raise `RemoteError` if the service needs a key and none is set."""
         self._connect()
 
     def request(
@@ -113,12 +122,19 @@ class ServiceClient:
         n_output: int = 0,
         stop: Event,
     ) -> T:
-        """Send a request, with retries, and return what `read` returns for the answer.
+        """Send a request, repeat it if it fails, and return what `read` returns for the answer.
 
-        `call` sends one request. `read` raises `RequestFailedError` for an unusable answer, and may
-        replace the token counts, whose upper bounds are `n_input` and `n_output`. `expected`
-        describes the answer in messages. Raises `RemoteError`, whose message never contains the
-        key.
+        Args:
+            call: sends the request once.
+            read: converts the answer (JSON); raises `RequestFailedError` if it is unusable. It may
+                replace the token counts by those that the service reports.
+            expected: description of the answer for messages, such as "a chat completion".
+            n_input: upper bound of the number of tokens sent.
+            n_output: upper bound of the number of tokens received.
+            stop: event that another thread sets if the request is no longer needed.
+
+        Raises:
+            RemoteError: if the request failed permanently. The message never contains the key.
         """
 
         def attempt() -> T:
@@ -133,10 +149,11 @@ class ServiceClient:
         return " ".join(self.redact(text).split())[:_MAX_QUOTE]
 
     def redact(self, text: str) -> str:
-        """Remove the key from a text that the service sent."""
-        return redact(self._key, text)
+        """Replace the key in a text of the service by "[key]"."""
+        return _redact(self._key, text)
 
     def _send(self, call: Call, expected: str) -> dict[str, Any]:
+        """Make one attempt and return the JSON of the answer."""
         connections = self._connect()
         route = Route(self.budget.count_redirect)
         try:
@@ -147,9 +164,9 @@ class ServiceClient:
                 f"No answer within {self._timeout_s:g} s{route}.", retryable=True
             )
         except openai.APIStatusError as error:
-            failure = self._status_failure(error, route)
+            failure = self._status_error(error, route)
         except openai.APIConnectionError as error:
-            failure = self._connection_failure(error.__cause__ or error, route)
+            failure = self._connection_error(error.__cause__ or error, route)
         # Raise outside the handlers: the client's error contains a request with the key in its
         # headers, and must not become part of the exception chain.
         raise failure
@@ -167,21 +184,23 @@ class ServiceClient:
             )
         error_in_answer = find_error(answer)
         if error_in_answer is not None:
-            raise self._service_failure(error_in_answer, route)
+            raise self._reported_error(error_in_answer, route)
         return answer
 
-    def _status_failure(self, error: openai.APIStatusError, route: Route) -> RequestFailedError:
-        failure = ServiceError.from_json(error.body, error.status_code)
-        if not failure.message:
-            failure = replace(failure, message=error.response.text)
+    def _status_error(self, error: openai.APIStatusError, route: Route) -> RequestFailedError:
+        """Return the error for an answer with an HTTP status of 400 or above."""
+        reported = ServiceError.from_json(error.body, error.status_code)
+        if not reported.message:
+            reported = replace(reported, message=error.response.text)
         # Mention the proxy only for statuses with which a proxy itself may answer.
         is_from_proxy = route.proxy is not None and error.status_code in _PROXY_STATUSES
         shown = route if is_from_proxy or len(route.addresses) > 1 else None
-        return self._service_failure(failure, shown, retry_after(error.response.headers))
+        return self._reported_error(reported, shown, retry_after(error.response.headers))
 
-    def _service_failure(
+    def _reported_error(
         self, error: ServiceError, route: Route | None, wait_s: float | None = None
     ) -> RequestFailedError:
+        """Return an exception with the message of the service, and with advice for the user."""
         advice = "The account is out of credit." if error.is_out_of_credit else ""
         if error.status is not None:
             advice = self._advice.get(error.status, advice)
@@ -197,11 +216,11 @@ class ServiceClient:
             wait_s=wait_s,
         )
 
-    def _connection_failure(self, cause: BaseException, route: Route) -> RequestFailedError:
+    def _connection_error(self, cause: BaseException, route: Route) -> RequestFailedError:
         if isinstance(cause, httpx2.TooManyRedirects):
             return RequestFailedError(
-                f"The {self._service} does not stop redirecting: {MAX_REDIRECTS} redirects, the "
-                f"last to {self.quote(route.addresses[-1])}. Check the base URL.",
+                f"The {self._service} does not stop redirecting: there were {MAX_REDIRECTS} "
+                f"redirects, the last to {self.quote(route.addresses[-1])}. Check the base URL.",
                 final=True,
             )
         # Messages of other errors may contain headers, and so the key.
@@ -217,7 +236,7 @@ class ServiceClient:
         with self._lock:
             if self._connections is None or not self._connections.is_usable:
                 # Store the key that is sent, because the variable may change later.
-                self._key = read_key(self._api_key_env)
+                self._key = _read_key(self._api_key_env)
                 if not self._key and self.base_url is None:
                     raise RemoteError(
                         f"The key is missing: set the environment variable {self._api_key_env}, or "
@@ -227,8 +246,55 @@ class ServiceClient:
                 url = self.base_url or DEFAULT_URL
                 self._connections = Connections(url, self._key or _NO_KEY)
                 if self._key:
-                    redact_logs(self._key)
+                    _redact_logs(self._key)
             return self._connections
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_connections": None, "_key": ""}
+
+
+def _read_key(variable: str) -> str:
+    """Return the key in an environment variable, or "" if the variable is unset."""
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise InvalidInputError(
+            f"The environment variable {variable} contains line breaks or characters that are not "
+            "ASCII, which a key cannot contain. Set the variable again."
+        )
+    return key
+
+
+def _redact(key: str, text: str) -> str:
+    """Replace a key and its escaped form in a text by "[key]"."""
+    for form in {key, repr(key)[1:-1]} - {""}:
+        text = text.replace(form, "[key]")
+    return text
+
+
+class _KeyFilter(logging.Filter):
+    """Filter that removes keys from log records."""
+
+    keys: frozenset[str] = frozenset()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = redacted = record.getMessage()
+        for key in self.keys:
+            redacted = _redact(key, redacted)
+        if redacted != message:
+            record.msg, record.args = redacted, ()
+        return True
+
+
+_filter = _KeyFilter()
+
+
+def _redact_logs(key: str) -> None:
+    """Remove a key from all log records of the libraries that send requests.
+
+    At level DEBUG, these libraries log response headers, in which a service may repeat the key.
+    """
+    _filter.keys |= {key}  # a new set, since other threads may be logging
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in _LIBRARIES:
+            # A logger applies only its own filters, not those of its parents.
+            logging.getLogger(name).addFilter(_filter)

@@ -1,32 +1,177 @@
-"""HTTP connections to a remote service, with one time limit for a whole attempt."""
+"""HTTP connections to a remote service: time limit of an attempt, addresses and proxies.
+
+httpx2 reads the same proxy variables. But it sends requests to this machine through the proxy,
+too, ignores networks such as 10.0.0.0/8 in NO_PROXY, and does not name the variable in its errors.
+"""
 
 import asyncio
+import ipaddress
 import os
+import socket
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 import openai
 
-from audioprobe.models.remote.proxies import ProxySetting, proxy_for
+from audioprobe.errors import InvalidInputError, MissingDependencyError
 
 T = TypeVar("T")
 
 MAX_REDIRECTS = 5  # maximum number per attempt
 
+_SCHEMES = ("http", "https", "socks5", "socks5h")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySetting:
+    """A proxy and where it is configured.
+
+    Attributes:
+        source: name of the environment variable, or "the system settings".
+        address: URL of the proxy; never shown completely, because it may contain a password.
+    """
+
+    source: str
+    address: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"the proxy {_public_part(self.address)} of {self.source}"
+
+
+def proxy_for(url: str) -> ProxySetting | None:
+    """Return the proxy for requests to a URL, or None for a direct connection.
+
+    The proxy comes from HTTP_PROXY or HTTPS_PROXY, depending on the scheme of the URL, or else from
+    ALL_PROXY; variables in lower case have priority. This machine and addresses in NO_PROXY are
+    reached directly. Only the variable that is used is validated.
+
+    Raises:
+        InvalidInputError: if the variable is not the address of a proxy.
+        MissingDependencyError: if the package for a SOCKS proxy is not installed.
+    """
+    parts = urlsplit(url)
+    if _is_exempt(parts):
+        return None
+    proxies = getproxies()
+    scheme = next((name for name in (parts.scheme, "all") if proxies.get(name)), None)
+    if scheme is None:
+        return None
+    address = proxies[scheme].strip()
+    variables = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
+    source = next((name for name in variables if os.environ.get(name)), "the system settings")
+    proxy = ProxySetting(source, address if "://" in address else f"http://{address}")
+    _check_proxy(proxy)
+    return proxy
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a host is a loopback address or a name of one, such as "localhost"."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = _ip_address(name)
+    # Servers print 0.0.0.0 or [::] as their address; these also refer to this machine.
+    return address is not None and (address.is_loopback or address.is_unspecified)
+
+
+def check_base_url(base_url: str) -> str:
+    """Return the URL of a service unchanged; raise if it is invalid or contains secrets.
+
+    The URL is recorded in results and in logs.
+    """
+    if not _is_address(base_url, ("http", "https")):
+        raise InvalidInputError("base_url must be an address such as http://localhost:8000/v1.")
+    parts = urlsplit(base_url)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise InvalidInputError(
+            "base_url must not contain user, password, query or fragment, because it is recorded. "
+            "Put the key into the environment variable that api_key_env names."
+        )
+    return base_url
+
+
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
+    """Return whether a URL has one of the schemes, a host, and no invalid port."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _public_part(url: str) -> str:
+    """Return a URL without user, password, query and fragment, which may be secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _is_exempt(parts: SplitResult) -> bool:
+    """Return whether a URL is reached without a proxy."""
+    host = parts.hostname or ""
+    if is_this_machine(host) or proxy_bypass(host):
+        return True
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    if port is not None and proxy_bypass(f"{host}:{port}"):  # for NO_PROXY rules with a port
+        return True
+    address = _ip_address(host)
+    rules = getproxies().get("no", "").split(",")
+    return address is not None and any(_is_in_network(address, rule) for rule in rules)
+
+
+def _check_proxy(proxy: ProxySetting) -> None:
+    """Raise if requests cannot be sent through the proxy."""
+    scheme = proxy.address.partition("://")[0]
+    if not _is_address(proxy.address, _SCHEMES):
+        received = f"the scheme {scheme[:20]!r}" if scheme not in _SCHEMES else "another text"
+        raise InvalidInputError(
+            "Expected the address of a proxy, such as http://host:3128 or socks5://host:1080, in "
+            f"{proxy.source}, got {received}. Correct or unset the variable, or exclude the "
+            "service with NO_PROXY."
+        )
+    if scheme.startswith("socks") and find_spec("socksio") is None:
+        raise MissingDependencyError(
+            f"T{str(proxy)[1:]} is a SOCKS proxy; it needs the package 'socksio', which is not "
+            "installed. Install it with: pip install socksio. Or unset the variable, or exclude "
+            "the service with NO_PROXY."
+        )
+
+
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the IP address that a host consists of; None for a name."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))  # also reads "127.1"
+        except OSError:
+            return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _is_in_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address, rule: str) -> bool:
+    try:
+        return address in ipaddress.ip_network(rule.strip(), strict=False)
+    except ValueError:
+        return False
+
 
 @dataclass(slots=True)
 class Route:
-    """The requests of one attempt: the first request and the requests that follow redirects.
+    """The requests of one attempt: the first request, and one request per redirect.
 
     Attributes:
-        on_redirect: called before each request after the first; an exception prevents the request.
-        addresses: addresses of the requests sent, in order, without parts that may be secret.
+        on_redirect: called before the request of each redirect; an exception prevents the request.
+        addresses: URLs of the requests sent, in order, without parts that may be secret.
         proxy: proxy of the last request; None for a direct connection.
     """
 
@@ -50,9 +195,9 @@ _route: ContextVar[Route] = ContextVar("route")
 class Connections:
     """An openai client that several threads can use.
 
-    Requests run in the event loop of a separate thread, where an attempt can be stopped at any
-    time: during name resolution, while an answer is received, and between redirects. (The time
-    limits of httpx apply to each of these steps, not to their sum.)
+    Requests run in the event loop of a separate thread, which can stop an attempt at any time, for
+    example while an answer is received. (The time limits of httpx2 apply to single steps, such as
+    connecting or reading some bytes, not to their sum.)
     """
 
     def __init__(self, base_url: str, key: str) -> None:
@@ -79,10 +224,10 @@ class Connections:
         timeout_s: float,
         route: Route,
     ) -> T:
-        """Run a call that sends one request; return its result and record the route.
+        """Return the result of `call`, which sends one request; record its addresses in `route`.
 
-        The time limit includes redirects. When it is exceeded, the connection is closed and
-        `TimeoutError` is raised.
+        If the request and its redirects take longer than `timeout_s`, close the connection and
+        raise `TimeoutError`.
         """
 
         async def limited() -> T:
@@ -109,10 +254,8 @@ class _RoutedTransport(httpx2.AsyncBaseTransport):
         if route.addresses:
             route.on_redirect()
         url = str(request.url)
-        parts = urlsplit(url)
         route.proxy = proxy_for(url)
-        # Without user, password, query and fragment.
-        route.addresses.append(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
+        route.addresses.append(_public_part(url))
         address = None if route.proxy is None else route.proxy.address
         if address not in self._transports:
             self._transports[address] = httpx2.AsyncHTTPTransport(
@@ -130,7 +273,7 @@ _lock = threading.Lock()
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop of this process, run by a daemon thread; start it if necessary."""
+    """Return the event loop of this process, which a daemon thread runs; start it if necessary."""
     with _lock:
         loop = _loops.get(os.getpid())
         if loop is None:

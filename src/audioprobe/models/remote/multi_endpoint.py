@@ -1,4 +1,4 @@
-"""Send prompts to several endpoints of one model concurrently."""
+"""Concurrent requests to several endpoints (servers) of one model."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -6,8 +6,7 @@ from threading import Event
 from typing import Self
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.models.locks import PicklableLock
-from audioprobe.models.remote.workers import Workers
+from audioprobe.models.concurrency import PicklableLock, Workers
 from audioprobe.protocols import LanguageModel, training_data_of
 from audioprobe.registry import load
 from audioprobe.training_data import TrainingData
@@ -15,18 +14,18 @@ from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
 
 
 class MultiEndpointModel:
-    """A model at several endpoints; each prompt goes to the endpoint with the fewest in progress.
+    """A language model that several endpoints (servers) serve.
 
-    If an endpoint fails, the prompt is sent to another endpoint. Responses are in the order of the
-    prompts. All endpoints must serve the same model: their names and revisions are compared, but
-    their weights cannot be compared.
+    Each prompt goes to the endpoint with the fewest prompts in progress. If an endpoint fails, the
+    prompt is sent to another one. Responses are in the order of the prompts. All endpoints must
+    serve the same model: name and revision are compared, but the weights cannot be.
 
     Args:
         models: one model per endpoint; several threads use each model.
         concurrency: number of prompts in progress at each endpoint.
 
     Attributes:
-        models: the given models.
+        models: one model per endpoint.
 
     Raises:
         InvalidInputError: if there are no models, or if their names or revisions differ.
@@ -65,23 +64,23 @@ class MultiEndpointModel:
             model: "NAME:ARGUMENT" of a remote model, as `audioprobe backends` lists it.
             addresses: base URL of each endpoint.
             concurrency: number of prompts in progress at each endpoint.
-            options: options of every model; limits of requests and money apply to each endpoint
+            options: options of every model, such as `max_usd`; limits apply to each endpoint
                 separately.
 
         Raises:
-            AudioProbeError: as for `registry.load`.
+            AudioProbeError: if `registry.load` cannot load the model.
         """
         models = [load("language_model", model, base_url=url, **options) for url in addresses]
         return cls(models, concurrency=concurrency)
 
     @property
     def info(self) -> ComponentInfo:
-        """The `info` of the first model; the choice of the endpoint does not change responses."""
+        """The `info` of the first endpoint's model; all endpoints serve the same model."""
         return self.models[0].info
 
     @property
     def training_data(self) -> TrainingData | None:
-        """Training data of the first model; None if unknown."""
+        """Training data of the first endpoint's model; None if unknown."""
         return training_data_of(self.models[0])
 
     def generate(
@@ -90,13 +89,12 @@ class MultiEndpointModel:
         """Yield one response per prompt, in order.
 
         Args:
-            prompts: read lazily, at most twice the total concurrency ahead.
-            decoding: as for the endpoints.
+            prompts: read lazily; up to twice the total concurrency is read in advance.
+            decoding: decoding settings; None uses the default of the endpoints' models.
 
         Raises:
-            RemoteError: if all endpoints failed for a prompt; the error is that of the last
-                endpoint.
-            AudioProbeError: if an endpoint raises another error for a prompt.
+            RemoteError: if all endpoints failed for a prompt; the error of the last endpoint.
+            AudioProbeError: if an endpoint raises an error other than `RemoteError`.
         """
 
         def respond(prompt: Prompt, stop: Event) -> Response:
@@ -106,13 +104,14 @@ class MultiEndpointModel:
         return self._workers.map(prompts, respond, lambda p: (p.digest(), decoding))
 
     def _respond(self, prompt: Prompt, decoding: Decoding | None) -> Response:
+        """Send a prompt to one endpoint after another until one responds."""
         failed: set[int] = set()
         while True:
-            with self._endpoint(failed) as number:
+            with self._endpoint(failed) as index:
                 try:
-                    (response,) = self.models[number].generate([prompt], decoding)
+                    (response,) = self.models[index].generate([prompt], decoding)
                 except RemoteError:
-                    failed.add(number)
+                    failed.add(index)
                     if len(failed) == len(self.models):
                         raise
                 else:
@@ -120,13 +119,13 @@ class MultiEndpointModel:
 
     @contextmanager
     def _endpoint(self, failed: set[int]) -> Iterator[int]:
-        """Reserve the endpoint with the fewest prompts in progress, except failed endpoints."""
+        """Yield the index of the endpoint with the fewest prompts, not one in `failed`."""
         with self._lock:
             candidates = [n for n in range(len(self.models)) if n not in failed]
-            number = min(candidates, key=self._n_in_progress.__getitem__)
-            self._n_in_progress[number] += 1
+            index = min(candidates, key=self._n_in_progress.__getitem__)
+            self._n_in_progress[index] += 1
         try:
-            yield number
+            yield index
         finally:
             with self._lock:
-                self._n_in_progress[number] -= 1
+                self._n_in_progress[index] -= 1

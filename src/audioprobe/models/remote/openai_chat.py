@@ -11,7 +11,7 @@ import httpx2
 import openai
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.models.locks import PicklableLock
+from audioprobe.models.concurrency import PicklableLock
 from audioprobe.models.remote.audio_support import AudioSupport, check_audio_support
 from audioprobe.models.remote.budget import Budget, TokenUsage
 from audioprobe.models.remote.client import ServiceClient
@@ -38,10 +38,9 @@ class OpenAIChat:
 
     Several prompts are in progress at once; responses are in the order of the prompts. Audio is
     sent as 16-bit WAV in `input_audio`, before the question. In-context examples become turns of
-    user and assistant. Failed attempts (408, 409, 429, 5xx, timeouts, unusable answers) are
-    repeated after increasing waits or after the wait that the service requests. An answer that is
-    withheld, refused or empty raises an error for its prompt; it never becomes an empty response.
-    Use `CachedModel` to store responses across runs.
+    user and assistant. A failed attempt (status 408, 409, 429 or 5xx, timeout, unusable answer) is
+    repeated after a wait. If the service withholds or refuses an answer, or if the answer is empty,
+    its prompt raises an error. Use `CachedModel` to store responses across runs.
 
     Some endpoints silently ignore audio. Before the first audio clip is sent, one to four small
     requests check this (`check_audio_support`). If audio is ignored, prompts with audio raise an
@@ -59,14 +58,14 @@ class OpenAIChat:
             OpenAI's address.
         api_key_env: environment variable that contains the key. The key is read at the first
             request and is never recorded. With a `base_url`, the variable may be unset.
-        concurrency: maximum number of prompts in progress; twice as many prompts are read ahead.
+        concurrency: maximum number of prompts in progress; twice as many are read in advance.
         timeout_s: time limit of one attempt, from connecting to the last byte of the answer.
         retry: when to repeat a failed request; None uses the default `Retry`.
         requests_per_minute: maximum rate; requests are spaced evenly.
         max_requests: maximum number of requests, including repeated attempts and redirects.
-        max_usd: maximum amount of money to spend. Before a request is sent, it counts with an upper
-            bound (bytes of text, 50 tokens per second of audio, all new tokens); afterwards with
-            the token counts that the service reports.
+        max_usd: maximum amount of money to spend. A request in progress counts with an upper bound
+            of its tokens (one per byte of text, 50 per second of audio, all new tokens), and
+            afterwards with the token counts that the service reports.
         usd_per_million_input_tokens: price of tokens sent; if audio tokens cost more, their price.
         usd_per_million_output_tokens: price of generated tokens.
         check_audio: False skips the check whether audio reaches the model.
@@ -148,11 +147,11 @@ class OpenAIChat:
     ) -> Iterator[Response]:
         """Yield one response per prompt, in order.
 
-        The first error ends the stream, after the responses to all earlier prompts. Requests in
-        progress at that moment are not repeated if their prompts are passed again.
+        The first error is raised after the responses to all earlier prompts. Requests that are in
+        progress then are not repeated if their prompts are passed again.
 
         Args:
-            prompts: read lazily, at most twice the concurrency ahead.
+            prompts: read lazily; up to twice the concurrency is read in advance.
             decoding: decoding settings; None is greedy. Services do not guarantee reproducible
                 answers.
 
@@ -160,7 +159,7 @@ class OpenAIChat:
             InvalidInputError: if a text is empty or contains lone surrogates.
             UnsupportedInputError: if a decoding option is not supported by OpenAI's service.
             RemoteError: if a prompt failed permanently or its answer has no text. The attribute
-                `final` is True if every further request would fail too: the key is missing, the
+                `final` is True if all other requests would fail, too: the key is missing, the
                 endpoint ignores audio, a limit is reached, or the service rejects all requests.
         """
         chosen = decoding or Decoding()
@@ -186,7 +185,7 @@ class OpenAIChat:
         """Check with one to four small requests whether audio reaches the model.
 
         Raises:
-            RemoteError: if the service rejects audio, or fails.
+            RemoteError: if a request failed, for example because the service rejects audio.
         """
         return self._check_audio_support(Event())
 
@@ -203,7 +202,7 @@ class OpenAIChat:
         return check_audio_support(ask)
 
     def _require_audio_support(self, prompt: Prompt, stop: Event) -> None:
-        """Raise if the endpoint ignores or rejects audio; checked before the first clip is sent."""
+        """Raise if the prompt has audio and the endpoint ignores or rejects audio."""
         if prompt.audio is None and all(e.audio is None for e in prompt.examples):
             return
         with self._check_lock:
@@ -226,6 +225,7 @@ class OpenAIChat:
             )
 
     def _audio_support_or_refusal(self, stop: Event) -> AudioSupport:
+        """Check the audio support; a service that rejects the example sound does not support it."""
         try:
             return self._check_audio_support(stop)
         except RemoteError as error:
@@ -241,6 +241,8 @@ class OpenAIChat:
         read: Callable[[Mapping[str, Any]], T],
         stop: Event,
     ) -> T:
+        """Send messages with further request fields, and return what `read` returns."""
+
         async def create(client: openai.AsyncOpenAI) -> httpx2.Response:
             answer = await client.chat.completions.with_raw_response.create(
                 model=self._model,
@@ -270,8 +272,8 @@ def _checked_fields(extra_body: Mapping[str, object]) -> dict[str, object]:
     reserved = sorted(_RESERVED & set(extra_body))
     if reserved:
         raise InvalidInputError(
-            f"extra_body must not contain {', '.join(reserved)}: these are set from the model, "
-            "the decoding and the prompts."
+            f"extra_body must not contain {', '.join(reserved)}: model, decoding settings and "
+            "prompts set these fields. Remove them."
         )
     try:
         copy: dict[str, object] = json.loads(json.dumps(dict(extra_body), allow_nan=False))

@@ -1,4 +1,4 @@
-"""Convert prompts and answers to and from the JSON format of OpenAI's chat completions."""
+"""Conversion of prompts to, and of answers from, the JSON format of OpenAI's chat completions."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ class ChatMessages:
     Attributes:
         turns: the messages as JSON.
         n_tokens: upper bound of their number of tokens.
-        n_clipped: samples beyond full scale, which were clipped.
+        n_clipped: number of audio samples outside [-1, 1], which were clipped.
     """
 
     turns: list[dict[str, Any]] = field(default_factory=list)
@@ -46,7 +46,7 @@ class ChatMessages:
     def add(
         self, role: str, text: str, audio: Waveform | None = None, rate: int | None = None
     ) -> None:
-        """Add a turn; audio is resampled to `rate` (Hz) and added as 16-bit WAV before the text."""
+        """Add a message of a role; audio is resampled to `rate` (Hz) and precedes the text."""
         if not text.strip():
             raise InvalidInputError(f"Every {role} turn needs a text, got an empty text.")
         try:
@@ -71,7 +71,7 @@ class ChatMessages:
 
 
 def build_messages(prompt: Prompt, system: str | None, rate: int | None) -> ChatMessages:
-    """Return the messages of a prompt: system text, question and answer of each example, question.
+    """Convert a prompt to messages, in the order: system, examples, question of the prompt.
 
     Audio is resampled to `rate` (Hz); None does not resample.
     """
@@ -121,7 +121,7 @@ def read_usage(answer: Mapping[str, Any]) -> dict[str, int]:
 
 
 def read_unchecked(answer: Mapping[str, Any], redact: Callable[[str], str]) -> Response:
-    """Return the text and token counts of an answer that may be incomplete or empty."""
+    """Return the text and token counts of an answer; the text may be incomplete or empty."""
     try:
         text = _text_of(answer["choices"][0]["message"]["content"])
     except (KeyError, IndexError, TypeError):
@@ -134,10 +134,17 @@ def read_unchecked(answer: Mapping[str, Any], redact: Callable[[str], str]) -> R
 def read_response(
     answer: Mapping[str, Any], model: str, limit: int, quote: Callable[[str], str]
 ) -> Response:
-    """Return the text of an answer; if the answer names another model, record this name.
+    """Return the text of an answer, with token counts and reasoning in `details`.
 
-    Raises `RequestFailedError`. The error is retryable if the answer is not a chat completion, and
-    permanent if the answer was withheld, refused or interrupted, or has no text.
+    Args:
+        answer: the answer as JSON.
+        model: name of the requested model; another name in the answer is added to `details`.
+        limit: maximum number of new tokens.
+        quote: function that shortens a text of the service and removes the key from it.
+
+    Raises:
+        RequestFailedError: if the answer is not a chat completion (retryable); or if it was
+            withheld, refused or interrupted, or has no text (permanent).
     """
     try:
         choice = answer["choices"][0]
@@ -195,7 +202,7 @@ def _text_of(content: object) -> str:
 
 
 def _part_of(content: object, kind: str, name: str | None = None) -> str:
-    """Return the joined texts of all parts of one type; omit other parts, such as reasoning."""
+    """Return the joined texts of all parts of a message that have the type `kind`."""
     parts = content if isinstance(content, list) else [content]
     texts = [
         part.get(name or kind)
@@ -206,7 +213,7 @@ def _part_of(content: object, kind: str, name: str | None = None) -> str:
 
 
 def _finish(kind: str, n_new: object, limit: int) -> Literal["stop", "length"]:
-    """Return why an answer ended; if the service gives no reason, use its token count."""
+    """Return why an answer ended: "length" at the token limit, otherwise "stop"."""
     if kind in _AT_LIMIT or (not kind and isinstance(n_new, int) and n_new >= limit):
         return "length"
     return "stop"

@@ -1,23 +1,40 @@
-"""Repeat failed requests to a remote service.
+"""Errors that a remote service reports, and the repetition of failed requests.
 
 The retries of the openai client are disabled. Here, an attempt includes reading the answer, has one
 time limit in total, and counts against the budget.
 """
 
 import email.utils
+import json
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 from audioprobe.errors import InvalidInputError, RemoteError
+from audioprobe.models.concurrency import check_not_cancelled
 
 T = TypeVar("T")
 
 _MAX_BACKOFF_S = 30.0
+
+_RETRYABLE = frozenset({408, 409, 425, 429})  # in addition to all statuses >= 500
+_TRANSIENT = re.compile(
+    r"over.?load|unavailable|rate.?limit|too.?many.?requests|time.?d?.?out|deadline.?exceeded"
+    r"|server.?error|internal.?error|resource.?exhausted|temporar|try.?again|retry|\bbusy\b"
+    r"|\b(?:is|still|currently).(?:being.)?(?:load|start|warm)",
+    re.IGNORECASE,
+)
+"""Pattern of temporary errors, searched for in the texts of errors without an HTTP status."""
+
+_NO_CREDIT = frozenset({"insufficient_quota", "insufficient_balance", "insufficient_credits"})
+_STATUS_FIELDS = ("code", "status", "status_code", "statusCode", "error_code", "http_status")
+_KIND_FIELDS = ("type", "code", "status")
+_MESSAGE_FIELDS = ("message", "detail", "msg", "error_description", "error", "error_msg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +43,10 @@ class Retry:
 
     Attributes:
         attempts: maximum number of attempts, including the first.
-        first_wait_s: wait before the second attempt. It doubles after each attempt. Up to 50 % is
-            added at random, so that many clients do not retry at the same time.
-        longest_wait_s: maximum wait that a service may request with Retry-After; a longer wait is
-            an error.
+        first_wait_s: wait before the second attempt, in seconds. It doubles after each attempt. Up
+            to 50 % is added at random, so that many clients do not retry at the same time.
+        longest_wait_s: longest wait that is accepted from a service that sends Retry-After. If the
+            service asks for a longer wait, the request fails.
 
     Raises:
         InvalidInputError: if there is less than one attempt, or a wait is negative.
@@ -47,7 +64,7 @@ class Retry:
             )
 
     def wait_s(self, error: RemoteError, n_attempts: int) -> float | None:
-        """Return the wait in seconds before the next attempt; None if there is none."""
+        """Return the wait in seconds after a failed attempt; None if no attempt follows."""
         if not error.retryable or n_attempts >= self.attempts:
             return None
         if error.wait_s is not None:
@@ -60,23 +77,13 @@ class RequestFailedError(RemoteError):
     """Error of one attempt; another attempt may follow."""
 
 
-class RequestCancelledError(RemoteError):
-    """Error for a request that was not sent because another request failed permanently."""
-
-
-def check_not_cancelled(stop: Event) -> None:
-    """Raise `RequestCancelledError` if the event is set."""
-    if stop.is_set():
-        raise RequestCancelledError("Not sent: another request failed permanently.")
-
-
 def call_with_retries(call: Callable[[], T], retry: Retry, stop: Event) -> T:
-    """Call a function until it succeeds or fails permanently.
+    """Call a function, which makes one attempt, until it succeeds or fails permanently.
 
     Args:
-        call: function that makes one attempt; raises `RequestFailedError` if the attempt fails.
+        call: raises `RequestFailedError` if the attempt fails.
         retry: number of attempts and waits between them.
-        stop: event that another thread sets to end the waiting; no further attempt follows.
+        stop: event that another thread sets if the request is no longer needed.
 
     Raises:
         RemoteError: after the last attempt; the message contains the number of attempts.
@@ -115,3 +122,85 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         date: float = email.utils.parsedate_to_datetime(value).timestamp()
         return max(0.0, date - time.time())
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceError:
+    """An error that a service reports in an answer.
+
+    Attributes:
+        message: text of the error; "" if there is none.
+        status: HTTP status from 400 to 599; None if there is none.
+        kinds: names that the service gives the error, such as "insufficient_quota".
+    """
+
+    message: str
+    status: int | None = None
+    kinds: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, body: object, status: int | None = None) -> Self:
+        """Read an error from JSON; `status` has priority over a status in the JSON."""
+        if not isinstance(body, Mapping):
+            return cls(body if isinstance(body, str) else "", status)
+        codes = [_http_status(body.get(name)) for name in _STATUS_FIELDS]
+        kinds = [body.get(name) for name in _KIND_FIELDS]
+        message = next((body[name] for name in _MESSAGE_FIELDS if body.get(name)), "")
+        return cls(
+            message if isinstance(message, str) else json.dumps(message, ensure_ascii=False),
+            status if status is not None else next((c for c in codes if c is not None), None),
+            tuple(kind for kind in kinds if isinstance(kind, str)),
+        )
+
+    @property
+    def is_out_of_credit(self) -> bool:
+        """Whether the account has no credit left, so that a retry cannot succeed."""
+        return not _NO_CREDIT.isdisjoint(self.kinds)
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether the same request may succeed later, according to status, kinds and message."""
+        if self.is_out_of_credit:
+            return False
+        if self.status is not None:
+            return self.status in _RETRYABLE or self.status >= 500
+        return any(_TRANSIENT.search(text) for text in (*self.kinds, self.message))
+
+
+def find_error(answer: Mapping[str, Any]) -> ServiceError | None:
+    """Return the error that an answer with HTTP status 200 contains, or None.
+
+    Known forms are {"error": {...}}, {"error": "text"}, {"errors": [...]}, {"object": "error"},
+    {"choices": [{"error": {...}}]}, and an answer with only a message, such as {"detail": "text"}.
+    """
+    for name in ("error", "errors"):
+        error = answer.get(name)
+        if isinstance(error, list) and error:
+            error = error[0]
+        if name == "error" and not error:
+            error = _error_of_choice(answer)
+        if error:
+            inner = ServiceError.from_json(error)
+            outer = ServiceError.from_json({**answer, name: None})
+            return ServiceError(
+                inner.message or outer.message or json.dumps(error, ensure_ascii=False),
+                inner.status or outer.status,
+                inner.kinds + outer.kinds,
+            )
+    has_content = bool(answer.get("choices") or answer.get("data"))
+    reported = ServiceError.from_json(answer)
+    if answer.get("object") == "error" or (reported.message and not has_content):
+        return reported
+    return None
+
+
+def _error_of_choice(answer: Mapping[str, Any]) -> object:
+    choices = answer.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first.get("error") if isinstance(first, dict) else None
+
+
+def _http_status(value: object) -> int | None:
+    """Convert a number or text to an HTTP status from 400 to 599; return None for other values."""
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return int(text) if re.fullmatch(r"[45][0-9]{2}", text) else None

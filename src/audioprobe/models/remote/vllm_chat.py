@@ -1,6 +1,8 @@
 """Chat models served by vLLM, which can also compute likelihoods of given answers."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from threading import Event
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.remote.openai_chat import OpenAIChat
 from audioprobe.models.remote.openai_format import build_messages
-from audioprobe.models.remote.prompt_logprobs import read_likelihood
+from audioprobe.models.remote.retry import RequestFailedError
 from audioprobe.types import LogLikelihood, Prompt
 
 _FIELDS: dict[str, Any] = {
@@ -19,6 +21,11 @@ _FIELDS: dict[str, Any] = {
     "temperature": 0.0,
 }
 """Request fields of vLLM: leave the last message open, and return logprobs of the prompt."""
+
+_CLAMPED_NATS = -9999.0  # vLLM's value for minus infinity, which JSON cannot represent
+_PARTIAL_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+# Errors raised while reading JSON whose structure differs from vLLM's documentation.
+_FORMAT_ERRORS = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
 
 
 class VllmChat(OpenAIChat):
@@ -31,25 +38,24 @@ class VllmChat(OpenAIChat):
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield the log-likelihoods of all continuations as assistant's answer to each prompt.
+        """Yield, for each prompt, the log-likelihood of each continuation as its answer.
 
         One request is sent per prompt and continuation. Whether the audio is encoded only once
         depends on the server's cache.
 
         Args:
-            prompts: read lazily, at most twice the concurrency ahead.
+            prompts: read lazily; up to twice the concurrency is read in advance.
             continuations: texts, exactly as the assistant would write them.
 
         Raises:
             InvalidInputError: if a text is empty, or if the endpoint is OpenAI's.
-            RemoteError: if a prompt failed permanently, or if the tokens of a continuation cannot
-                be
-                identified: the chat template changes it, or a token crosses its start.
+            RemoteError: if a request failed permanently, or if the tokens of a continuation cannot
+                be identified: the chat template changes it, or a token crosses its start.
         """
         if self._client.is_openai:
             raise InvalidInputError(
-                "OpenAI's service has no likelihoods of given answers. Pass the base_url of a vLLM "
-                "server."
+                "OpenAI's service returns no likelihoods of given answers. Pass the base_url of a "
+                "vLLM server."
             )
         if not continuations:
             for _ in prompts:
@@ -71,3 +77,77 @@ class VllmChat(OpenAIChat):
             return read_likelihood(answer, continuation)
 
         return self._request(messages, _FIELDS, 1, read, stop)
+
+
+def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikelihood:
+    """Return the log-likelihood of a continuation at the end of a prompt that vLLM has read.
+
+    `answer["prompt_logprobs"]` contains one entry per token of the prompt (None for the first
+    token). An entry maps token ids to `logprob`, `rank` and `decoded_token`.
+
+    Raises:
+        RequestFailedError: if the tokens of the continuation cannot be identified, or if the sum of
+            their log-probabilities is not finite.
+    """
+    entries = answer.get("prompt_logprobs")
+    if not isinstance(entries, list) or not entries:
+        raise RequestFailedError(
+            "Expected prompt_logprobs in the answer, as vLLM returns them, got none. For other "
+            "services, use OpenAIChat, which does not compute likelihoods."
+        )
+    total, tail = 0.0, ""
+    for n_tokens, entry in enumerate(reversed(entries), 1):
+        try:
+            logprob, text = _prompt_token(entry)
+            total += -math.inf if logprob <= _CLAMPED_NATS else logprob
+            tail = text + tail
+        except _FORMAT_ERRORS as error:
+            raise RequestFailedError(
+                f"prompt_logprobs do not contain the whole continuation, only {tail!r:.60} "
+                f"({type(error).__name__})."
+            ) from None
+        if tail == continuation:
+            _check_start(entries[:-n_tokens], continuation)
+            try:
+                return LogLikelihood(total, n_tokens)
+            except InvalidInputError as error:
+                message = f"prompt_logprobs of {continuation!r:.60}: {error}"
+                raise RequestFailedError(message) from None
+        if not continuation.endswith(tail):
+            break
+    if _PARTIAL_CHARACTER in tail:
+        raise RequestFailedError(
+            f"The service shows tokens that are parts of a character as {_PARTIAL_CHARACTER!r}, so "
+            f"the tokens of {continuation!r:.60} cannot be identified. Use continuations in ASCII, "
+            "or a newer version of the service."
+        )
+    raise RequestFailedError(
+        f"The tokens at the end of the prompt are {tail!r:.60}, which differs from the "
+        f"continuation {continuation!r:.60}. Either the chat template changes the continuation "
+        "(for example spaces at its ends), or a token crosses its start."
+    )
+
+
+def _prompt_token(entry: Any) -> tuple[Any, Any]:  # noqa: ANN401 - JSON of the service
+    """Return log-probability and text of the prompt's token at one position.
+
+    The entry contains the prompt's token and, if it is another one, the most probable token. The
+    prompt's token is the one with the larger `rank`.
+    """
+    token = max(entry.values(), key=lambda item: item["rank"])
+    return token["logprob"], token["decoded_token"]
+
+
+def _check_start(before: Sequence[Any], continuation: str) -> None:
+    """Raise if the token before the continuation has no text.
+
+    Such a token may be part of the continuation's first character.
+    """
+    with suppress(*_FORMAT_ERRORS):  # such as None for the first token of the prompt
+        _, text = _prompt_token(before[-1])
+        if text == "":
+            raise RequestFailedError(
+                f"The token before {continuation!r:.60} has no text. It may be part of the first "
+                "character or of the chat template, so the likelihood is unknown. Start the "
+                "continuation with another character, or use a local model."
+            )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.models.remote.workers import Workers
+from audioprobe.models.concurrency import Workers
 
 
 def double(item: int, stop: threading.Event) -> int:

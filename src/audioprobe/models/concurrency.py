@@ -1,4 +1,4 @@
-"""Run concurrent calls in threads; results are in the order of the items."""
+"""Threads for concurrent requests, and a lock that can be pickled."""
 
 import threading
 from collections import OrderedDict, deque
@@ -6,24 +6,43 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import islice
 from threading import Event
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.models.remote.retry import RequestCancelledError, check_not_cancelled
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _Job: TypeAlias = tuple["Future[Any]", object, "_Stream"]
 
-_AHEAD = 2  # items read per worker: one in progress, one waiting
+_AHEAD = 2  # items read per thread: one in progress, one waiting
+
+
+class PicklableLock(threading.Condition):
+    """A lock with a condition variable; a pickled copy is unlocked."""
+
+    def __reduce__(self) -> tuple[type[Self], tuple[()]]:
+        return type(self), ()
+
+
+class RequestCancelledError(RemoteError):
+    """Error for a request that was not sent because another request failed permanently."""
+
+
+def check_not_cancelled(stop: Event) -> None:
+    """Raise `RequestCancelledError` if the event `stop` is set."""
+    if stop.is_set():
+        raise RequestCancelledError("Request not sent, because another request failed permanently.")
 
 
 class Workers:
-    """Daemon threads that call a slow function, such as a request to a service.
+    """Daemon threads that call a slow function, such as a request to a service, for many items.
 
-    Items are read lazily, at most twice the number of workers ahead, and are started in order. If a
-    stream ends early, no further call is started. Calls in progress finish. Because they may have
-    cost money, their results are used if the same items are passed again.
+    Calls start in the order of the items. If the caller stops reading results, no further call
+    starts, but calls in progress finish. Because such calls may have cost money, their results are
+    returned when the same items are passed again.
+
+    Args:
+        concurrency: number of threads. Up to twice as many items are read in advance.
     """
 
     def __init__(self, concurrency: int) -> None:
@@ -43,12 +62,14 @@ class Workers:
         *,
         stop_at_any_error: bool = False,
     ) -> Iterator[Result]:
-        """Yield the result of each item, in order, up to the first error.
+        """Yield the result of `function` for each item, in order, up to the first error.
 
-        The function receives an item and an event, and should stop when the event is set. The
-        function `key` must return equal keys only for items with equal results. A `RemoteError`
-        that is `final` stops the calls for all other items and is raised immediately; with
-        `stop_at_any_error`, this applies to every `RemoteError`.
+        Args:
+            items: read lazily.
+            function: receives an item and an event; it should end early if the event is set.
+            key: must return equal keys only for items with equal results.
+            stop_at_any_error: if True, any `RemoteError` cancels all other calls and is raised
+                immediately. If False, only a `RemoteError` whose attribute `final` is True does so.
         """
         stream = _Stream(function, stop_at_any_error)
         remaining = iter(items)
@@ -66,6 +87,7 @@ class Workers:
             self._abandon(waiting)
 
     def _start(self, key: Hashable, item: object, stream: "_Stream") -> "Future[Any]":
+        """Queue the call for an item, or return an earlier call with the same key."""
         with self._lock:
             unclaimed = self._unclaimed.pop(key, None)
         if unclaimed is not None and not _is_cancelled(unclaimed):
@@ -94,7 +116,7 @@ class Workers:
                     future.set_exception(error)
 
     def _abandon(self, waiting: Iterable[tuple[Hashable, "Future[Any]"]]) -> None:
-        """Cancel calls that have not started; store the other calls for a later stream."""
+        """Cancel calls that have not started; store other calls, so that `_start` finds them."""
         started = [(key, future) for key, future in waiting if not future.cancel()]
         with self._lock:
             self._unclaimed.update(started)
@@ -106,7 +128,7 @@ class Workers:
 
 
 class _Stream:
-    """The function of one stream, and the error that stopped the stream."""
+    """State of one `Workers.map`: its function, and the error that cancelled its calls."""
 
     def __init__(self, function: Callable[[Any, Event], Any], stop_at_any_error: bool) -> None:
         self.stop = Event()
@@ -132,7 +154,7 @@ class _Stream:
         except RequestCancelledError:
             if self._error is None:
                 raise
-        raise self._error  # error of a later item, which cancelled this item
+        raise self._error  # the error of another item, which cancelled this call
 
 
 def _is_cancelled(future: "Future[Any]") -> bool:
