@@ -20,9 +20,8 @@ from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel, Scorer, TextLimit
 from audioprobe.registry import check_name, load
 from audioprobe.results import Caption, ClassificationResult, LabelScores
-from audioprobe.results.classification import MATCH
 from audioprobe.results.provenance import now, versions
-from audioprobe.results.scores import NOT_SCORED
+from audioprobe.results.scores import MATCH, NOT_SCORED
 from audioprobe.texts import checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 

@@ -1,17 +1,21 @@
 """Data classes for label scores of clips, captions and failed clips."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, did_you_mean, optional_import
 from audioprobe.io.json_codec import JsonArray
-from audioprobe.types import Option
+from audioprobe.results.provenance import Provenance
+from audioprobe.types import FloatArray, Option
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MATCH = "match"
+"""Name of the measure of scores that compare captions with labels."""
 
 NOT_SCORED = "not scored (tokens)"
 """Key in `Caption.details` for the number of tokens over the limit of the scorer."""
@@ -118,3 +122,116 @@ class Failure:
     stage: Stage
     error: str
     message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
+class ScoredClips:
+    """Label scores of clips, the captions from which they are computed, and the failed clips.
+
+    This is the content of a `ClassificationResult`, which adds evaluation, display and storage.
+
+    Attributes:
+        label_scores: scores with one row per scored clip.
+        captions: captions in the order of clips and windows, including those of clips whose
+            scoring failed; () if labels are scored without captions.
+        failures: one failure per requested clip without scores.
+        provenance: components, options and versions.
+        truth: reference labels by clip id, for clips that have any.
+        measure: kind of the scores: "match" (of captions), "total" or "per_token" (log-likelihood),
+            "cosine" or "probability".
+        alternatives: scores of the same clips and labels by other measures; see `ranked_by`.
+        groups: site, recorder or source by clip id, for clips that have one. Statistics treat a
+            group as one unit: its clips are resampled and permuted together.
+
+    Raises:
+        InvalidInputError: if the scores in `alternatives` have other clips or labels than
+            `label_scores`, or if `alternatives` contains `measure`.
+    """
+
+    label_scores: LabelScores
+    captions: tuple[Caption, ...]
+    failures: tuple[Failure, ...]
+    provenance: Provenance
+    truth: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    measure: str = MATCH
+    alternatives: Mapping[str, LabelScores] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, other in self.alternatives.items():
+            is_same = (other.clip_ids, other.labels) == (self.clip_ids, self.labels)
+            if name == self.measure or not is_same:
+                raise InvalidInputError(
+                    f"The alternative {name!r} needs the clips and labels of `label_scores`, and "
+                    f"a name other than the measure {self.measure!r}."
+                )
+
+    @property
+    def scores(self) -> FloatArray:
+        """Scores, shape (n_clips, n_labels), higher means a better match; rows are `clip_ids`."""
+        return self.label_scores.values
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels: names of the columns of `scores`."""
+        return self.label_scores.labels
+
+    @property
+    def clip_ids(self) -> tuple[str, ...]:
+        """Ids of the scored clips: names of the rows of `scores`."""
+        return self.label_scores.clip_ids
+
+    @property
+    def measures(self) -> dict[str, LabelScores]:
+        """Scores by measure, the selected measure first."""
+        return {self.measure: self.label_scores, **self.alternatives}
+
+    def ranked_by(self, measure: str) -> Self:
+        """Return a copy whose `scores` are those of another of its `measures`.
+
+        Raises:
+            InvalidInputError: if the result has no such measure.
+        """
+        others = self.measures
+        if measure not in others:
+            raise InvalidInputError(
+                f"measure must be one of {', '.join(others)} (the measures of this result), "
+                f"got {measure!r}."
+            )
+        options = {**self.provenance.options, "rank_by": measure}
+        return replace(
+            self,
+            label_scores=others.pop(measure),
+            provenance=replace(self.provenance, options=options),
+            measure=measure,
+            alternatives=others,
+        )
+
+    @property
+    def by_captions(self) -> bool:
+        """Whether the scores are computed from captions."""
+        return self.measure == MATCH or bool(self.captions)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Numbers of all, scored and failed clips; with captions also of "unrecognised" clips."""
+        n_scored, n_failed = len(self.clip_ids), len(self.failures)
+        counts = {"clips": n_scored + n_failed, "scored": n_scored, "failed": n_failed}
+        if self.by_captions:
+            counts["unrecognised"] = len(set(self.clip_ids) - self.recognised)
+        return counts
+
+    @property
+    def recognised(self) -> frozenset[str]:
+        """Ids of clips in which the model recognised something; all ids without captions."""
+        if not self.by_captions:
+            return frozenset(self.clip_ids)
+        return frozenset(c.clip_id for c in self.captions if not c.abstained)
+
+    def captions_by_clip(self) -> dict[str, tuple[Caption, ...]]:
+        """Return the captions of each clip, in the order of its windows; () if it has none."""
+        captions: dict[str, list[Caption]] = {clip_id: [] for clip_id in self.clip_ids}
+        captions |= {failure.clip_id: [] for failure in self.failures}
+        for caption in self.captions:
+            captions[caption.clip_id].append(caption)
+        return {clip_id: tuple(windows) for clip_id, windows in captions.items()}

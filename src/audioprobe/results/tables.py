@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.text_table import Table, columns, printable
-from audioprobe.results.scores import NOT_SCORED, Caption, LabelScores
+from audioprobe.results.scores import NOT_SCORED, Caption, LabelScores, ScoredClips
 from audioprobe.training_data import training_notes
-
-if TYPE_CHECKING:
-    from audioprobe.results.classification import ClassificationResult
 
 MISSING = "–"
 """Text of table cells without a value."""
@@ -39,7 +35,7 @@ def displayed_caption(text: str) -> str:
     return text.removeprefix(CAPTION_PREFIX) or text
 
 
-def clip_table(result: "ClassificationResult") -> Table:
+def clip_table(result: ScoredClips) -> Table:
     """Return a table with one row per scored clip: id, caption (if any), and best labels.
 
     Labels are not shown for clips in which the model recognised nothing.
@@ -62,13 +58,13 @@ def clip_table(result: "ClassificationResult") -> Table:
     return Table((*header, *(f"label {k}" for k in range(1, n_best + 1))), tuple(rows))
 
 
-def failure_table(result: "ClassificationResult") -> Table:
+def failure_table(result: ScoredClips) -> Table:
     """Return a table with one row per clip without scores: id, stage and cause of the failure."""
     rows = tuple((f.clip_id, f.stage, f.error, f.message) for f in result.failures)
     return Table(("clip", "stage", "error", "cause"), rows)
 
 
-def summary_sentence(result: "ClassificationResult") -> str:
+def summary_sentence(result: ScoredClips) -> str:
     """Return a sentence with the counts of scored, failed, truncated and training clips."""
     counts, n_captions = result.counts, len(result.captions)
     pooling = result.provenance.options.get("pooling")
@@ -94,7 +90,7 @@ def summary_sentence(result: "ClassificationResult") -> str:
     return ", ".join(parts) + "."
 
 
-def score_table(result: "ClassificationResult") -> Table:
+def score_table(result: ScoredClips) -> Table:
     """Return a table with one row per clip and the scores of every measure, for spreadsheets.
 
     For a failed clip, the table has the cause instead of scores. Columns are named after the
@@ -119,7 +115,7 @@ def score_table(result: "ClassificationResult") -> Table:
     return Table((*first, *names, *last), tuple(rows), numeric=numeric)
 
 
-def compare_captions(results: Mapping[str, "ClassificationResult"]) -> Table:
+def compare_captions(results: Mapping[str, ScoredClips]) -> Table:
     """Return a table with one row per clip: reference labels, if known, and each model's caption.
 
     If a model failed on a clip, the table has the cause instead of the caption.
@@ -153,7 +149,7 @@ def _caption_cell(captions: Sequence[Caption]) -> str:
     return displayed_caption(first.text) + more
 
 
-def _joined_captions(result: "ClassificationResult") -> dict[str, str]:
+def _joined_captions(result: ScoredClips) -> dict[str, str]:
     captions = {
         clip_id: " / ".join(displayed_caption(c.text) for c in windows) or MISSING
         for clip_id, windows in result.captions_by_clip().items()
@@ -175,7 +171,7 @@ def _caption_columns(captions: Mapping[str, Sequence[Caption]]) -> dict[str, dic
     return {"caption": texts} | ({"details": notes} if any(notes.values()) else {})
 
 
-def _unique_names(result: "ClassificationResult", reserved: Sequence[str]) -> list[str]:
+def _unique_names(result: ScoredClips, reserved: Sequence[str]) -> list[str]:
     """Return column names for all measures; "label " is prefixed until no name is reserved."""
     alternatives: Mapping[str, LabelScores] = result.alternatives
     names: list[str] = []
