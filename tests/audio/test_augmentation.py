@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioprobe.audio.augmentation import gain, mix, shift, speed
+from audioprobe.audio.transforms import gain, mix, shift, speed
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Waveform
 

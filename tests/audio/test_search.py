@@ -8,7 +8,7 @@ import pytest
 from tests.datasets.layouts import sound
 
 from audioprobe import CaptionClassifier, Scripted
-from audioprobe.audio.search import OTHER_SUFFIXES, READABLE_SUFFIXES, find_sounds, is_sound
+from audioprobe.audio.files import OTHER_SUFFIXES, READABLE_SUFFIXES, find_sounds, is_sound
 from audioprobe.audio.sources import clips_of
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.datasets.folder import Folder

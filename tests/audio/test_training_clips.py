@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from audioprobe import Clip, Concepts, Recordings, Scripted, Waveform
-from audioprobe.audio.resample import resample
 from audioprobe.audio.training_clips import loudness_shape, recording_of, training_clips
+from audioprobe.audio.transforms import resample
 from audioprobe.datasets.debian import packages, recordings
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.cached import CachedModel

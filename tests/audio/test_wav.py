@@ -7,7 +7,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioprobe.audio.wav import wav_bytes
+from audioprobe.audio.transforms import wav_bytes
 from audioprobe.types import Float64Array, Waveform
 
 

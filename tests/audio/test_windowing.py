@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioprobe.audio.resample import resample
+from audioprobe.audio.transforms import resample
 from audioprobe.audio.windowing import Windowing, read_waveform, read_windows
 from audioprobe.errors import AudioReadError, InvalidInputError, UnsupportedInputError
 from audioprobe.types import Clip, Waveform

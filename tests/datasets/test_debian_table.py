@@ -8,7 +8,7 @@ import pytest
 from tests.datasets.debian_packages import lay_out_sonic_pi
 
 from audioprobe import Concepts, DebianSounds
-from audioprobe.audio.search import READABLE_SUFFIXES
+from audioprobe.audio.files import READABLE_SUFFIXES
 from audioprobe.datasets.debian import tables
 from audioprobe.errors import InvalidInputError
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from audioprobe import CachedModel, Prompt, Scripted
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.response_log import ResponseLog
+from audioprobe.io.cache import ResponseLog
 
 VALUES = {
     bytes([n]) * 32: json.dumps({"text": f"Grüße {n}", "x": 0.1 * n}).encode() for n in b"abc"

@@ -7,8 +7,7 @@ import pytest
 
 from audioprobe import CachedModel, LogLikelihood, Scripted
 from audioprobe.errors import InvalidInputError, NonFiniteError
-from audioprobe.io.cache import SQLiteCache
-from audioprobe.io.response_log import ResponseLog
+from audioprobe.io.cache import ResponseLog, SQLiteCache
 from audioprobe.models.cached import CachedLikelihoodModel
 from audioprobe.types import Prompt
 

@@ -9,7 +9,7 @@ import pytest
 from tests.probing.known_models import CONCEPTS
 
 from audioprobe import Waveform
-from audioprobe.audio.wav import wav_bytes
+from audioprobe.audio.transforms import wav_bytes
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.spoken_words import ESPEAK, spoken_words
 

@@ -1,17 +1,21 @@
 """Reading of audio files and clips, windows, resampling, augmentation and spectrograms.
 
-The functions of `filterbank` and `logmel` are not imported here, because these modules import
-torch.
+The functions of `filterbank` are not imported here, because this module imports torch.
 """
 
-from audioprobe.audio.augmentation import change_speed, gain, mix, shift, speed
-from audioprobe.audio.files import OpenSound, open_sound
+from audioprobe.audio.files import OpenSound, find_sounds, is_sound, open_sound
 from audioprobe.audio.hugging_face import clips_of_hf_dataset
-from audioprobe.audio.resample import resample
-from audioprobe.audio.search import find_sounds, is_sound
 from audioprobe.audio.sources import clips_of
 from audioprobe.audio.training_clips import clips_among, training_clips
-from audioprobe.audio.wav import wav_bytes
+from audioprobe.audio.transforms import (
+    change_speed,
+    gain,
+    mix,
+    resample,
+    shift,
+    speed,
+    wav_bytes,
+)
 from audioprobe.audio.windowing import AudioWindow, Windowing, read_waveform, read_windows
 
 __all__ = [

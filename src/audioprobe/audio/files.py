@@ -1,12 +1,12 @@
-"""Opening of audio files; damaged, truncated and other unusable files are rejected.
+"""Search for audio files in folders, and opening of audio files.
 
 libsndfile decodes WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and other formats; ffmpeg is not needed.
-libsndfile receives an open file instead of a file name, so that names need not be UTF-8, and so
-that "._x.mp3" is not read as the resource fork of "x.mp3".
+Damaged, truncated and other unusable files are rejected.
 """
 
 import io
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,20 +16,78 @@ from typing import BinaryIO
 
 import soundfile
 
-from audioprobe.audio.containers import flac, mpeg, ogg, pcm
+from audioprobe.audio.containers import mpeg, pcm, xiph
 from audioprobe.audio.containers.byte_access import UndecodableError
-from audioprobe.audio.search import OTHER_SUFFIXES, conversion_advice
-from audioprobe.errors import AudioReadError, IncompleteAudioError, did_you_mean
+from audioprobe.errors import AudioReadError, IncompleteAudioError, InvalidInputError, did_you_mean
 from audioprobe.texts import path_on_disk
+
+_READABLE = (
+    "wav wave bwf rf64 bw64 w64 flac ogg oga opus mp3 mp2 mpga aif aiff aifc caf au snd sf ircam "
+    "nist sph paf pvf avr voc svx 8svx 16svx sds xi wve htk"
+)
+_OTHER = (
+    "m4a m4b mp4 aac adts alac wma asf wv ape mpc mpp tta tak ofr shn amr awb 3gp 3ga 3g2 webm "
+    "weba mka mkv ac3 eac3 ec3 dts thd mlp dsf dff spx ra rm gsm vox raw pcm sd2 mov m4v avi wac"
+)
+
+READABLE_SUFFIXES = frozenset(f".{name}" for name in _READABLE.split())
+"""Suffixes, in lower case, of files that libsndfile can decode."""
+
+OTHER_SUFFIXES = frozenset(f".{name}" for name in _OTHER.split())
+"""Suffixes of audio files that must be converted first. A search finds them; reading them fails."""
 
 MIN_SAMPLE_RATE_HZ = 100
 """Minimum sample rate. Some whale recordings have 250 Hz; lower rates are usually errors (kHz
 written as Hz).
 """
 
+_SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")
 _MPEG_SUFFIXES = (".mp3", ".mp2", ".mpga")  # such files may begin with other data
 _MAX_SIBLINGS = 1000  # maximum number of file names compared with a misspelled name
 _ADVICE = 'Pass Windowing(incomplete="accept") to read the existing samples, or get the file again.'
+
+
+def find_sounds(folder: Path) -> list[Path]:
+    """Return the audio files in a folder and its subfolders, sorted by path.
+
+    Hidden files and folders (`.Trash`, `._x.wav`, `__MACOSX`) are skipped. Links are followed, but
+    no folder is searched twice. The result includes links without a target, and audio files that
+    must be converted before they can be read (`OTHER_SUFFIXES`).
+
+    Raises:
+        InvalidInputError: if a folder cannot be searched.
+    """
+    parents = (*folder.absolute().parents, *folder.resolve().parents)
+    seen = {identity for parent in parents if (identity := _identity(parent)) is not None}
+    sounds: list[Path] = []
+    folders, links = [folder], list[Path]()
+    while folders or links:
+        # Linked folders come last, so that a folder is listed under its own path if possible.
+        current = folders.pop() if folders else links.pop(0)
+        identity = _identity(current)
+        if identity is not None and identity in seen:
+            continue
+        seen.add(identity or (0, 0))
+        for entry in _entries(current):
+            path = current / entry.name
+            if not entry.is_dir():
+                sounds += [path] if is_sound(path) else []
+            elif entry.is_symlink():
+                links.append(path)
+            else:
+                folders.append(path)
+    return sorted(sounds)
+
+
+def is_sound(path: Path) -> bool:
+    """Return whether a file name ends in the suffix of an audio format, readable or not."""
+    suffix = path.suffix.lower()
+    return suffix in READABLE_SUFFIXES or suffix in OTHER_SUFFIXES
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is hidden or belongs to the operating system."""
+    return name.startswith(".") or name in _SYSTEM_FOLDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +98,7 @@ class OpenSound:
         path: path of the file.
         file: decoder of the file.
         frames: number of samples per channel.
-        stream: byte stream that the decoder reads.
+        stream: bytes that the decoder reads.
     """
 
     path: Path
@@ -54,13 +112,13 @@ class OpenSound:
         return int(self.file.samplerate)
 
     def check_end(self) -> None:
-        """Check that the file ends after the last decoded sample.
+        """Check, after the last sample was decoded, that no audio follows it in the file.
 
         Raises:
             UndecodableError: if another FLAC stream follows.
         """
         if self.file.format == "FLAC":
-            flac.check_single_stream(self.stream)
+            xiph.check_single_flac(self.stream)
 
 
 @contextmanager
@@ -87,7 +145,7 @@ def open_sound(path: Path, *, accept_incomplete: bool = False) -> Iterator[OpenS
     except IncompleteAudioError as error:
         raise IncompleteAudioError(f"{path}: {error}. {_ADVICE}") from error
     except UndecodableError as error:
-        raise AudioReadError(f"{path}: {error}. {conversion_advice(path)}") from error
+        raise AudioReadError(f"{path}: {error}. {_conversion_advice(path)}") from error
     except soundfile.LibsndfileError as error:
         raise IncompleteAudioError(
             f"{path}: the file is damaged and decoding stopped ({_cause(error)}). {_ADVICE}"
@@ -99,9 +157,9 @@ def open_sound(path: Path, *, accept_incomplete: bool = False) -> Iterator[OpenS
 
 
 def why_missing(path: Path) -> str:
-    """Return why there is no readable audio file at a path; "" if there is a readable file.
+    """Return the reason why a path is not a readable audio file; "" if it is readable.
 
-    Links without a target, and audio formats that must be converted first, count as missing.
+    Only the content of files whose suffix is in `OTHER_SUFFIXES` is checked.
     """
     if path.is_symlink() and not path.exists():
         return f"the target {path.readlink()} of the link {path} does not exist"
@@ -116,7 +174,27 @@ def why_missing(path: Path) -> str:
     return ""
 
 
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return the files and subfolders of a folder that are not hidden, sorted by name."""
+    try:
+        with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not is_hidden(entry.name)]
+    except OSError as error:
+        raise InvalidInputError(f"{folder}: cannot be searched ({error.strerror}).") from error
+    return sorted(visible, key=lambda entry: entry.name)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return device and inode of a folder; None if it is not accessible."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _opened(path: Path, stream: BinaryIO, accept: bool) -> OpenSound:
+    """Open a decoder that reads all samples of a file, and no others."""
     size = os.fstat(stream.fileno()).st_size
     try:
         source = _complete(stream, size, accept)
@@ -141,14 +219,15 @@ def _complete(stream: BinaryIO, size: int, accept: bool) -> BinaryIO:
     """Return a stream from which a decoder can read all samples."""
     start = stream.read(4)
     if start == b"OggS":
-        ogg.check_pages(stream, size, accept=accept)
+        xiph.check_ogg(stream, size, accept=accept)
         return stream
     if start == b"fLaC" or start[:3] == b"ID3":
-        return flac.complete_stream(stream, size, accept=accept)
+        return xiph.complete_flac(stream, size, accept=accept)
     return pcm.complete_samples(stream, size, accept=accept)
 
 
 def _decoder(source: BinaryIO) -> soundfile.SoundFile:
+    """Open a decoder; a file name would fail if it is not UTF-8 or begins with "._"."""
     source.seek(0)
     if isinstance(source, io.BufferedReader) or os.name == "nt":
         return soundfile.SoundFile(source)
@@ -156,6 +235,7 @@ def _decoder(source: BinaryIO) -> soundfile.SoundFile:
 
 
 def _check_plausible(sound: OpenSound) -> None:
+    """Raise if a file has no samples, or a sample rate that is too low."""
     if sound.frames <= 0:
         raise AudioReadError(f"{sound.path}: expected audio samples, got none.")
     if sound.samplerate < MIN_SAMPLE_RATE_HZ:
@@ -166,19 +246,28 @@ def _check_plausible(sound: OpenSound) -> None:
 
 
 def _cause(error: Exception) -> str:
-    """Return the decoder's error message without the path."""
+    """Return the message of a decoder's error; the path is removed."""
     return str(getattr(error, "error_string", error)).rstrip(". ")
 
 
+def _conversion_advice(path: Path) -> str:
+    """Return advice about a file that cannot be read as audio, with a command to convert it."""
+    suffix = path.suffix.lower()
+    reason = f"{suffix} files are not supported. " if suffix in OTHER_SUFFIXES else ""
+    target = shlex.quote(path.with_suffix(".wav" if suffix != ".wav" else ".flac").name)
+    source = shlex.quote(path.name)
+    return f"{reason}Leave it out, or convert it, for example with: ffmpeg -i {source} {target}"
+
+
 def _check_exists(path: Path) -> None:
+    """Raise unless a path is a file that is not empty."""
     if path.is_file():
         if path.stat().st_size == 0:
             raise AudioReadError(f"{path}: expected an audio file, got an empty file (0 bytes).")
         return
-    if path.is_dir():
-        raise AudioReadError(f"{path}: expected an audio file, got a folder.")
     if path.exists():
-        raise AudioReadError(f"{path}: expected an audio file, got neither a file nor a folder.")
+        actual = "a folder" if path.is_dir() else "neither a file nor a folder"
+        raise AudioReadError(f"{path}: expected an audio file, got {actual}.")
     if path.is_symlink():
         raise AudioReadError(f"{path}: the target {path.readlink()} of this link does not exist.")
     siblings: list[str] = []

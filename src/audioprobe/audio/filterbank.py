@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from audioprobe.audio.resample import resample
+from audioprobe.audio.transforms import resample
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.types import Waveform
 

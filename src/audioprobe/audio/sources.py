@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
+from audioprobe.audio.files import READABLE_SUFFIXES, find_sounds, is_sound
 from audioprobe.audio.hugging_face import (
     HFDataset,
     HFDecoder,
@@ -14,7 +15,6 @@ from audioprobe.audio.hugging_face import (
     clips_of_hf_dataset,
     is_hf_sound,
 )
-from audioprobe.audio.search import READABLE_SUFFIXES, find_sounds, is_sound
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import Dataset
 from audioprobe.texts import path_on_disk

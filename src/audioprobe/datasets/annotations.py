@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from audioprobe.audio.search import READABLE_SUFFIXES
+from audioprobe.audio.files import READABLE_SUFFIXES
 from audioprobe.datasets.columns import check_columns, columns_argument
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.table_row import TableRow

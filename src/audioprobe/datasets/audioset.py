@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from audioprobe.audio.search import OTHER_SUFFIXES, find_sounds
+from audioprobe.audio.files import OTHER_SUFFIXES, find_sounds
 from audioprobe.concepts.ontology import Ontology
 from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.errors import InvalidInputError

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from audioprobe.audio.search import READABLE_SUFFIXES, find_sounds, is_hidden, is_sound
+from audioprobe.audio.files import READABLE_SUFFIXES, find_sounds, is_hidden, is_sound
 from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.datasets.manifest import ALL
 from audioprobe.errors import InvalidInputError

@@ -17,7 +17,7 @@ from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import needs_extra
 from audioprobe.experiments.classification.build import EvaluationClips, PromptQuestion
 from audioprobe.experiments.components import ComponentSpec
-from audioprobe.io.response_log import ResponseLog
+from audioprobe.io.cache import ResponseLog
 from audioprobe.models.cached import CachedModel
 from audioprobe.progress import ProgressCallback, ProgressEvent
 from audioprobe.registry import load

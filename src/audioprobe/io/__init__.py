@@ -3,7 +3,7 @@
 - `atomic`: files and folders that are written completely or not at all
 - `config`, `json_codec`: TOML configurations and JSON, checked against annotations
 - `tables`, `table_row`, `parquet`, `text_table`: tables to read, and tables to print
-- `cache`, `response_log`, `run_folder`: stored responses, and the folder of a run
+- `cache`, `run_folder`: stored responses, and the folder of a run
 
 The command line needs only some of the modules, so nothing is imported here.
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write, exclusive_lock
-from audioprobe.io.response_log import ResponseLog
+from audioprobe.io.cache import ResponseLog
 
 CONFIG, MANIFEST, RESPONSES = "config.toml", "manifest.json", "responses.jsonl"
 _MAX_DIFFERENCES = 5  # maximum number of differences in a message

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from audioprobe.audio.wav import wav_bytes
+from audioprobe.audio.transforms import wav_bytes
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioReadError, needs_extra
 from audioprobe.types import Clip, Float64Array, Waveform

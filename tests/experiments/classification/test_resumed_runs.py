@@ -11,7 +11,7 @@ from tests.experiments.finetuning.tiny_study import model
 
 from audioprobe import Waveform
 from audioprobe.audio.training_clips import recording_of
-from audioprobe.audio.wav import wav_bytes
+from audioprobe.audio.transforms import wav_bytes
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.classification.outputs import write_outputs

@@ -7,7 +7,7 @@ import tomli_w
 from tests.tiny_ltu import write_base
 
 from audioprobe import Waveform
-from audioprobe.audio.wav import wav_bytes
+from audioprobe.audio.transforms import wav_bytes
 from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
 from audioprobe.models.ltu.adapters import save_adapter
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig

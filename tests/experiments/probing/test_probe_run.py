@@ -16,7 +16,7 @@ from tests.tiny_chat_models import saved
 from tests.tiny_ltu import write_base, write_checkpoint
 
 from audioprobe import Concepts, Waveform
-from audioprobe.audio.wav import wav_bytes
+from audioprobe.audio.transforms import wav_bytes
 from audioprobe.datasets.edansa import EDANSA
 from audioprobe.datasets.relabelled import read_mapping
 from audioprobe.errors import InvalidInputError

@@ -1,11 +1,11 @@
 """Checks that audio files contain all samples that their headers declare.
 
 libsndfile decodes the remainder of a truncated file without an error, and stops early if the size
-in the header is too small. Each module checks one family of file formats and, if possible, returns
-a view of the file with a corrected header: `pcm` (WAV, AIFF, W64, CAF, AU, SVX, NIST), `flac`,
-`ogg` (Vorbis, Opus) and `mpeg` (MP3).
+in the header is too small. Each module checks some file formats and, if possible, returns a view of
+the file with a corrected header: `pcm` (WAV, AIFF, W64, CAF, AU, SVX, NIST), `xiph` (FLAC, OGG) and
+`mpeg` (MP3).
 """
 
-from audioprobe.audio.containers import flac, mpeg, ogg, pcm
+from audioprobe.audio.containers import mpeg, pcm, xiph
 
-__all__ = ["flac", "mpeg", "ogg", "pcm"]
+__all__ = ["mpeg", "pcm", "xiph"]

@@ -1,12 +1,15 @@
-"""Random access to the bytes of a file, and views of a file with a different header."""
+"""Access to bytes and chunks of a file, and views of a file with a different header."""
 
 import io
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import BinaryIO
+from typing import BinaryIO, Literal, TypeAlias
 
 from audioprobe.errors import AudioReadError
+
+ByteOrder: TypeAlias = Literal["little", "big"]
 
 _BLOCK = 1 << 16  # bytes
 
@@ -31,7 +34,7 @@ class ByteReader:
         self._block = 4096  # enough for most headers; later blocks are longer
 
     def at(self, offset: int, n: int) -> bytes:
-        """Return up to `n` bytes that start at `offset`; fewer at the end of the file."""
+        """Return `n` bytes that start at an offset; fewer at the end of the file."""
         if offset >= self.size:
             return b""
         begin = offset - self._first
@@ -42,8 +45,12 @@ class ByteReader:
             self._first, begin = offset, 0
         return self._bytes[begin : begin + n]
 
+    def integer(self, offset: int, n: int, order: ByteOrder = "big") -> int:
+        """Return the unsigned integer in the `n` bytes that start at an offset."""
+        return int.from_bytes(self.at(offset, n), order)
+
     def find(self, pattern: bytes, begin: int, end: int | None = None) -> int:
-        """Return the offset of a pattern in the range [begin, end), or -1 if it is not found."""
+        """Return the offset of a pattern in the range [begin, end), or -1 if it does not occur."""
         end = self.size if end is None else end
         while begin < end:
             block = self.at(begin, min(_BLOCK, end - begin))
@@ -51,6 +58,46 @@ class ByteReader:
                 return begin + position
             begin += max(1, len(block) - len(pattern) + 1)
         return -1
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFormat:
+    """Format of the chunks of a file; a chunk consists of a name, a size and content.
+
+    Attributes:
+        order: byte order of the size.
+        name: number of bytes of the name.
+        width: number of bytes of the size.
+        counted: number of bytes of name and size that the size includes.
+        align: number of bytes; chunks begin at multiples of it.
+    """
+
+    order: ByteOrder
+    name: int = 4
+    width: int = 4
+    counted: int = 0
+    align: int = 2
+
+    @property
+    def head(self) -> int:
+        """Number of bytes before the content."""
+        return self.name + self.width
+
+    def walk(self, reader: ByteReader, offset: int) -> Iterator[tuple[int, bytes, int]]:
+        """Yield the offset, the name and the content length of each chunk from an offset on."""
+        while len(head := reader.at(offset, self.head)) == self.head:
+            length = reader.integer(offset + self.name, self.width, self.order) - self.counted
+            yield offset, head[: self.name], length
+            if length < 0:
+                return
+            offset = self.after(reader, offset, length)
+
+    def after(self, reader: ByteReader, offset: int, length: int) -> int:
+        """Return the offset after a chunk and its padding, which some programs omit."""
+        end = offset + self.head + length
+        padding = -end % self.align if self.align > 2 else length % 2
+        missing = padding == 1 and reader.at(end, 1) not in (b"\0", b"")
+        return end if missing else end + padding
 
 
 class _PatchedFile(io.RawIOBase):
@@ -74,7 +121,7 @@ class _PatchedFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: object) -> int:
-        """Read bytes up to the end of the current part, at most."""
+        """Read bytes into a buffer, up to the end of the current part at most."""
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         if self._position >= self._starts[-1]:
             return 0
@@ -102,7 +149,7 @@ def with_header(
 
 
 def after_id3(reader: ByteReader, offset: int = 0) -> int:
-    """Return the offset after all ID3v2 tags (titles, cover art) that begin at `offset`."""
+    """Return the offset after all ID3v2 tags (titles, cover art) that begin at an offset."""
     while (head := reader.at(offset, 10))[:3] == b"ID3" and len(head) == 10:
         if head[3] > 4 or max(head[6:]) >= 0x80:  # invalid version or size: not a tag
             break

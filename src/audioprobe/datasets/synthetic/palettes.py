@@ -6,8 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from audioprobe.audio.augmentation import change_speed
-from audioprobe.audio.resample import resample
+from audioprobe.audio.transforms import change_speed, resample
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts import Concepts
 from audioprobe.datasets.synthetic.animals import ANIMALS

@@ -34,8 +34,8 @@ from audioprobe.experiments.run_metadata import (
     open_experiment,
     read_results,
 )
+from audioprobe.io.cache import ResponseLog
 from audioprobe.io.json_codec import to_json
-from audioprobe.io.response_log import ResponseLog
 from audioprobe.io.run_folder import RunFolder
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.models.cached import CachedModel

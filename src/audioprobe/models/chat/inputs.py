@@ -9,7 +9,7 @@ import torch
 from jinja2 import TemplateError, TemplateSyntaxError
 from torch import Tensor
 
-from audioprobe.audio.resample import resample
+from audioprobe.audio.transforms import resample
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
 from audioprobe.models.causal_lm.tokenization import refuse_control_tokens, special_tokens, text_ids
 from audioprobe.models.chat.messages import (

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from audioprobe.audio.resample import resample
+from audioprobe.audio.transforms import resample
 from audioprobe.errors import InvalidInputError, WeightsError, needs_extra
 from audioprobe.library_notices import without_tflite_notice
 from audioprobe.types import ComponentInfo, FloatArray, Waveform

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from audioprobe import weights
-from audioprobe.audio.resample import resample
+from audioprobe.audio.transforms import resample
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond, text_ids

@@ -1,21 +1,26 @@
 """Whisper features for LTU-AS: outputs of all blocks of a frozen encoder, averaged over 400 ms.
 
-Source: the authors' fork of Whisper (repository YuanGongND/ltu). All published checkpoints use
+Sources: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022, and the
+fork of Whisper by LTU-AS's authors (repository YuanGongND/ltu). All published checkpoints use
 Whisper large-v1. Only LTU-AS needs this module, which imports Whisper's modelling code.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import WhisperConfig
+from transformers.audio_utils import mel_filter_bank
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from audioprobe.audio.logmel import log_mel
-from audioprobe.errors import WeightsError
+from audioprobe.audio.filterbank import fit_length
+from audioprobe.audio.transforms import resample
+from audioprobe.errors import UnsupportedInputError, WeightsError
 from audioprobe.models.causal_lm.loading import read_folder, read_json
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import WHISPER
@@ -25,6 +30,12 @@ from audioprobe.weights import resolve
 
 POSITIONS_PER_STEP = 20  # encoder positions of 20 ms that are averaged into a step of 400 ms
 FRAMES_PER_STEP = 40  # spectrogram frames of 10 ms in a step of 400 ms
+SAMPLE_RATE = 16_000  # Hz
+WINDOW = 400  # samples, 25 ms
+HOP = 160  # samples, 10 ms
+N_MELS = 80
+_FLOOR = 1e-10  # minimum power
+_DECADES = 8.0  # power that is more than 8 decades below the maximum is raised to that value
 
 
 class WhisperFeatures(nn.Module):
@@ -138,3 +149,37 @@ def load_whisper(folder: Path) -> WhisperFeatures:
     }
     load_state(features, tensors, source=str(folder))
     return features
+
+
+def log_mel(waveform: Waveform, n_frames: int) -> Tensor:
+    """Return Whisper's log-mel spectrogram of a waveform of any rate, shape (N_MELS, n_frames).
+
+    As in LTU-AS, the spectrogram is computed from the whole waveform, and is then cropped or padded
+    with zeros to `n_frames`.
+
+    Raises:
+        UnsupportedInputError: if the waveform is shorter than half a window.
+    """
+    samples = resample(waveform, SAMPLE_RATE).samples
+    if samples.size <= WINDOW // 2:
+        raise UnsupportedInputError(
+            f"Expected more than {WINDOW / SAMPLE_RATE * 500} ms of audio (half a window), got "
+            f"{samples.size / SAMPLE_RATE * 1000:.1f} ms."
+        )
+    window = torch.hann_window(WINDOW)
+    audio = torch.from_numpy(samples.copy())
+    spectrum = torch.stft(audio, WINDOW, HOP, window=window, return_complex=True)
+    power = spectrum[:, :-1].abs() ** 2
+    log = (_mel_filters() @ power).clamp(min=_FLOOR).log10()
+    log = torch.maximum(log, log.max() - _DECADES)
+    return fit_length(((log + 4.0) / 4.0).T, n_frames).T
+
+
+@cache
+def _mel_filters() -> Tensor:
+    """Return Slaney's mel filters, shape (N_MELS, WINDOW / 2 + 1)."""
+    n_bins, high = WINDOW // 2 + 1, SAMPLE_RATE / 2
+    bank = mel_filter_bank(
+        n_bins, N_MELS, 0.0, high, SAMPLE_RATE, norm="slaney", mel_scale="slaney"
+    )
+    return torch.from_numpy(bank.T.astype(np.float32))

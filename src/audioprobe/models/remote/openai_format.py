@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from audioprobe.audio.resample import resample
-from audioprobe.audio.wav import wav_bytes
+from audioprobe.audio.transforms import resample, wav_bytes
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.remote.retry import RequestFailedError
 from audioprobe.responses import split_reasoning

@@ -8,8 +8,8 @@ from tests.golden_ltuas import SOUNDS, whisper_golden
 from tests.signals import chirp_10s, sweep
 from transformers import WhisperFeatureExtractor
 
-from audioprobe.audio.logmel import log_mel
 from audioprobe.errors import UnsupportedInputError
+from audioprobe.models.ltu.whisper_frontend import log_mel
 from audioprobe.types import Waveform
 
 

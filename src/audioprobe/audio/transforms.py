@@ -1,21 +1,61 @@
-"""Augmentations that keep the labels of a clip: gain, shift, speed, background.
+"""Functions of one waveform: resampling, WAV encoding, and augmentations.
 
-Each function draws its parameter from a uniform distribution over a range; the range (6, 6) sets
-the parameter to 6. The input is not modified.
+The augmentations `gain`, `shift`, `speed` and `mix` do not change the labels of a clip. Each draws
+its parameter from a uniform distribution over a range (low, high). Inputs are not modified.
 """
 
+import io
+import wave
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import soxr
 
-from audioprobe.audio.resample import QUALITY, resample
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.types import Waveform
 
 Range: TypeAlias = tuple[float, float]
 Samples = TypeVar("Samples", bound=npt.NDArray[np.floating])
+
+_QUALITY = "HQ"  # soxr's default; 20-bit precision, the fastest setting above 16 bits
+_FULL_SCALE = 32768  # decoders divide 16-bit samples by this value, so they stay exact
+
+
+def resample(waveform: Waveform, sample_rate: int) -> Waveform:
+    """Return a waveform resampled to a rate in Hz; a waveform of this rate is returned unchanged.
+
+    Raises:
+        UnsupportedInputError: if the waveform is shorter than one sample at the new rate.
+    """
+    if waveform.sample_rate == sample_rate:
+        return waveform
+    samples = soxr.resample(waveform.samples, waveform.sample_rate, sample_rate, quality=_QUALITY)
+    if not samples.size:
+        raise UnsupportedInputError(
+            f"A waveform of {waveform.samples.size} samples at {waveform.sample_rate} Hz is too "
+            f"short to be resampled to {sample_rate} Hz."
+        )
+    return Waveform(samples, sample_rate)
+
+
+def wav_bytes(waveform: Waveform) -> tuple[bytes, int]:
+    """Return a waveform as a 16-bit WAV file, and the number of clipped samples.
+
+    Samples are rounded to multiples of 1/32768, so 16-bit recordings stay exact. Samples beyond
+    full scale are clipped.
+    """
+    steps = np.rint(waveform.samples.astype(np.float64) * _FULL_SCALE)
+    # +1.0 is one step above the largest value; reducing it does not count as clipping.
+    n_clipped = int(np.count_nonzero((steps > _FULL_SCALE) | (steps < -_FULL_SCALE)))
+    samples = np.clip(steps, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2")
+    file = io.BytesIO()
+    with wave.open(file, "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(2)
+        stream.setframerate(waveform.sample_rate)
+        stream.writeframes(samples.tobytes())
+    return file.getvalue(), n_clipped
 
 
 def gain(waveform: Waveform, rng: np.random.Generator, decibels: Range = (-12.0, 6.0)) -> Waveform:
@@ -25,9 +65,9 @@ def gain(waveform: Waveform, rng: np.random.Generator, decibels: Range = (-12.0,
 
 
 def shift(waveform: Waveform, rng: np.random.Generator, seconds: Range = (-1.0, 1.0)) -> Waveform:
-    """Delay (or, for negative seconds, advance) a waveform; its length stays the same.
+    """Delay a waveform by a random time, or advance it if the time is negative.
 
-    Zeros replace the missing samples.
+    The length stays the same; zeros fill the gap.
     """
     n = waveform.samples.size
     step = int(np.clip(round(_uniform(rng, seconds) * waveform.sample_rate), -n, n))
@@ -36,9 +76,7 @@ def shift(waveform: Waveform, rng: np.random.Generator, seconds: Range = (-1.0, 
 
 
 def speed(waveform: Waveform, rng: np.random.Generator, factors: Range = (0.9, 1.1)) -> Waveform:
-    """Change speed and pitch together; the length stays the same.
-
-    The end is cut off, or filled with zeros.
+    """Change speed and pitch by a random factor; the end is cropped or padded to the old length.
 
     Raises:
         InvalidInputError: for a factor outside [0.25, 4].
@@ -53,7 +91,7 @@ def speed(waveform: Waveform, rng: np.random.Generator, factors: Range = (0.9, 1
 
 
 def change_speed(samples: Samples, rate: int, factor: float) -> Samples:
-    """Change speed, pitch and length together, as if a tape were played faster or slower.
+    """Change speed, pitch and length of audio, as if a tape were played faster or slower.
 
     Args:
         samples: audio samples, shape (n_samples,).
@@ -63,7 +101,7 @@ def change_speed(samples: Samples, rate: int, factor: float) -> Samples:
     Returns:
         About n_samples / factor samples.
     """
-    resampled: Any = soxr.resample(samples, rate * factor, rate, quality=QUALITY)
+    resampled: Any = soxr.resample(samples, rate * factor, rate, quality=_QUALITY)
     changed: Samples = resampled
     return changed
 
@@ -74,18 +112,16 @@ def mix(
     rng: np.random.Generator,
     snr_db: Range = (0.0, 20.0),
 ) -> Waveform:
-    """Add background noise to a waveform, without changing its length and level.
+    """Add background noise to a waveform, whose length and level stay the same.
 
     Args:
         waveform: the foreground.
-        background: waveform of any rate and length; it starts at a random position and is repeated
-            if it is too short.
-        rng: random generator for the position and the signal-to-noise ratio.
+        background: noise of any rate and length. It is repeated if it is too short.
+        rng: random generator for the start position in the noise and the signal-to-noise ratio.
         snr_db: range of the signal-to-noise ratio in dB.
 
     Raises:
-        InvalidInputError: if the waveform or the background is silent, because the ratio is then
-            undefined.
+        InvalidInputError: if one of the waveforms is silent, because the ratio is then undefined.
     """
     noise = resample(background, waveform.sample_rate).samples
     first = int(rng.integers(noise.size))
@@ -99,6 +135,7 @@ def mix(
 
 
 def _uniform(rng: np.random.Generator, allowed: Range) -> float:
+    """Draw a number from the uniform distribution over a range."""
     low, high = allowed
     if not low <= high:
         raise InvalidInputError(f"Expected a range (low, high) with low <= high, got {allowed}.")

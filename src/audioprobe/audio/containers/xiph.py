@@ -1,10 +1,10 @@
-"""Length of FLAC files, computed from the last frame, because headers may be wrong."""
+"""Checks of FLAC and OGG files (Vorbis, Opus), whose headers do not always declare their length."""
 
 import io
 from collections.abc import Iterator
 from functools import cache
 from itertools import islice
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from audioprobe.audio.containers.byte_access import (
     ByteReader,
@@ -19,18 +19,15 @@ _STREAM_STARTS = (_MAGIC + b"\x00\x00\x00\x22", _MAGIC + b"\x80\x00\x00\x22")
 _TAIL = 1 << 20  # bytes at the end that contain the last frame
 _READ_AHEAD = 1 << 16  # maximum distance in bytes between read and decoded data
 _MAX_CANDIDATES = 4  # positions in a tail that look like a frame header
-_JOINED = "contains several FLAC streams one after the other; only the first would be decoded"
+_OGG_HEAD = 27  # bytes of a page header without its segment table
+_FIRST, _LAST = 2, 4  # flags of the first and the last page of an OGG stream
+_JOINED = "contains several streams one after the other; only the first would be decoded"
 
 
-class _FlacFrame(NamedTuple):
-    """Samples per channel before a frame, and before the frame after it."""
+def complete_flac(stream: BinaryIO, size: int, *, accept: bool = False) -> BinaryIO:
+    """Return a FLAC file, or a view of it whose header declares the actual number of samples.
 
-    start: int
-    end: int
-
-
-def complete_stream(stream: BinaryIO, size: int, *, accept: bool = False) -> BinaryIO:
-    """Return a FLAC file, or a view whose header declares the actual number of samples.
+    The actual number is computed from the last frame.
 
     Args:
         stream: file opened for reading.
@@ -52,35 +49,31 @@ def complete_stream(stream: BinaryIO, size: int, *, accept: bool = False) -> Bin
     end = size - 128 if reader.at(max(0, size - 128), 3) == b"TAG" else size
     tail_start = max(start + 42, end - (longest_frame or _TAIL))
     tail = reader.at(tail_start, end - tail_start)
-    candidates = [frame for _, frame in islice(_frames(tail, block_size), _MAX_CANDIDATES)]
-    if declared and any(frame.end == declared for frame in candidates):
+    candidates = list(islice(_frames(tail, block_size), _MAX_CANDIDATES))
+    if declared and any(last == declared for _, _, last in candidates):
         return stream
-    complete = (f for at, f in _frames(tail, block_size) if _crc(tail[at:], 0x8005, 16) == 0)
-    last = next(complete, None)
-    total = last.end if last else 0
-    if total < declared and not accept:
+    complete = (n for at, _, n in _frames(tail, block_size) if _crc(tail[at:], 0x8005, 16) == 0)
+    total = next(complete, None)
+    if (total or 0) < declared and not accept:
         return stream  # truncated; the decoder will report an error
     if any(reader.find(mark, start + 4) >= 0 for mark in _STREAM_STARTS):
         raise UndecodableError(_JOINED)
-    if last is None and not accept:
+    if total is None and not accept:
         raise IncompleteAudioError("truncated: the last FLAC frame is incomplete")
-    if last is None and candidates:
-        total = candidates[0].start  # start of the incomplete frame
-    if total in (0, declared):
+    if total is None and candidates:
+        total = candidates[0][1]  # samples before the incomplete frame
+    if not total or total == declared:
         return stream
     head[21:26] = ((head[21] & 0xF0) << 32 | total).to_bytes(5, "big")
     head = bytearray(reader.at(0, start)) + head
     return with_header(stream, bytes(head), [(len(head), size - len(head))])
 
 
-def check_single_stream(stream: BinaryIO) -> None:
-    """Raise if another FLAC stream follows the decoded stream.
+def check_single_flac(stream: BinaryIO) -> None:
+    """Raise `UndecodableError` if another FLAC stream follows the decoded stream.
 
     Args:
-        stream: stream positioned after the last decoded sample.
-
-    Raises:
-        UndecodableError: if another stream follows.
+        stream: file whose position is after the last decoded sample.
     """
     position = stream.tell()
     reader = ByteReader(stream, stream.seek(0, io.SEEK_END))
@@ -89,17 +82,67 @@ def check_single_stream(stream: BinaryIO) -> None:
         raise UndecodableError(_JOINED)
 
 
-def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, _FlacFrame]]:
-    """Yield the positions in a tail that may be frame headers, starting at the end."""
+def check_ogg(stream: BinaryIO, size: int, *, accept: bool = False) -> None:
+    """Check all pages of an OGG file, because decoders read its length only from the last page.
+
+    Args:
+        stream: file opened for reading.
+        size: length of the file in bytes.
+        accept: whether to accept a truncated stream.
+
+    Raises:
+        IncompleteAudioError: if the last page is truncated or not marked as the last.
+        UndecodableError: if the file contains several streams one after the other.
+    """
+    reader = ByteReader(stream, size)
+    unfinished: set[bytes] = set()
+    has_audio_pages = False  # whether a page was found that is not the first page of a stream
+    offset = 0
+    while offset < size:
+        page = reader.at(offset, _OGG_HEAD + 255)
+        if page[:4] != b"OggS":  # bytes that are not a page, which decoders skip
+            offset = reader.find(b"OggS", offset)
+            if offset < 0:
+                break
+            continue
+        n_segments = page[26] if page[26:] else 0
+        length = _OGG_HEAD + n_segments + sum(page[_OGG_HEAD : _OGG_HEAD + n_segments])
+        if offset + length > size:
+            if accept:
+                return
+            raise IncompleteAudioError("truncated: the last page is incomplete")
+        flags, serial = page[5], page[14:18]
+        if flags & _FIRST and has_audio_pages:
+            raise UndecodableError(_JOINED)
+        has_audio_pages |= not flags & _FIRST
+        unfinished.add(serial)
+        if flags & _LAST:
+            unfinished.discard(serial)
+        offset += length
+    if unfinished and not accept:
+        raise IncompleteAudioError("truncated: the last page is not marked as the end of stream")
+
+
+def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, int, int]]:
+    """Yield each FLAC frame header in a tail, the last one first.
+
+    A frame is its position in the tail, and the number of samples per channel up to its start and
+    up to its end.
+    """
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
         frame = _frame(tail[at : at + 16], block_size)
         if frame is not None:
-            yield at, frame
+            yield at, *frame
 
 
-def _frame(head: bytes, block_size: int) -> _FlacFrame | None:
-    """Decode a frame header; return None if it is not a frame header."""
+def _frame(head: bytes, block_size: int) -> tuple[int, int] | None:
+    """Return the number of samples up to the start and up to the end of a FLAC frame.
+
+    Args:
+        head: 16 bytes that may begin with a frame header; otherwise the result is None.
+        block_size: samples per frame, if the frame header contains the number of the frame.
+    """
     if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[2] >> 4 == 0 or head[2] & 15 == 15:
         return None
     n_ones = 8 - (head[4] ^ 0xFF).bit_length()  # leading ones of the coded number, as in UTF-8
@@ -119,11 +162,11 @@ def _frame(head: bytes, block_size: int) -> _FlacFrame | None:
     if at >= len(head) or _crc(head[: at + 1], 0x07, 8) != 0:
         return None
     start = number if head[1] & 1 else number * block_size
-    return _FlacFrame(start, start + n_samples)
+    return start, start + n_samples
 
 
 def _crc(content: bytes, polynomial: int, width: int) -> int:
-    """Compute a checksum, most significant bit first; 0 if the content ends with its checksum."""
+    """Return a checksum, most significant bit first; 0 if the content ends with its checksum."""
     table = _crc_table(polynomial, width)
     mask, shift = (1 << width) - 1, width - 8
     crc = 0
@@ -134,6 +177,7 @@ def _crc(content: bytes, polynomial: int, width: int) -> int:
 
 @cache
 def _crc_table(polynomial: int, width: int) -> tuple[int, ...]:
+    """Return the checksum of each of the 256 bytes."""
     table = []
     for byte in range(256):
         crc = byte << width - 8
