@@ -1,6 +1,7 @@
-"""Scorers, which compare captions with labels; `embedding` and `keyword` are backends.
+"""Scorers, which compare captions with labels.
 
-`caption_quality` compares captions with references; `ltu` contains the rules of LTU's evaluation.
+`embedding` and `keyword` contain scorers; `ltu` contains the text rules of LTU's own evaluation.
+`caption_quality` compares captions with references, that is, captions written by humans.
 """
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
-"""Compute the similarity of captions with human references.
+"""Similarity of captions with references, that is, captions written by humans.
 
-The measure is the first half of FENSE (Zhou et al. 2022): the mean cosine of sentence embeddings of
-a caption and its references. The second half, a detector of fluency errors, is left out because its
+The similarity is the mean cosine of the sentence embeddings of a caption and its references, as in
+FENSE (Zhou et al. 2022). FENSE's second part, a detector of fluency errors, is left out because its
 weights must be downloaded. Word-based metrics, such as CIDEr or SPICE, need Java or give high
 scores to captions with common phrases but wrong sound sources.
 """
@@ -26,10 +26,10 @@ class CaptionQuality:
 
     Attributes:
         similarity: mean similarity over clips, in [-1, 1], with its confidence interval.
-        chance: mean similarity of each caption with the references of the next clip, as a baseline
-            of unrelated captions; None for a single clip.
+        chance: baseline: mean similarity of each caption with the references of the next clip;
+            None for a single clip.
         by_clip: similarity by clip id.
-        missing: ids of clips that have references but no caption; they are in neither mean.
+        missing: ids of clips that have references but no caption; not included in the means.
     """
 
     similarity: Estimate
@@ -51,9 +51,10 @@ def caption_quality(
     Args:
         captions: captions of a model, by clip id.
         references: one or more human captions, by clip id.
-        embedder: embedder of sentences.
-        bootstrap: how confidence intervals are computed; None uses the default settings.
-        groups: group of each clip (such as its site), by clip id; groups are resampled as a whole.
+        embedder: model that computes the sentence embeddings.
+        bootstrap: settings of the confidence intervals; None uses the defaults.
+        groups: group of each clip, such as its recording site, by clip id. The bootstrap resamples
+            groups instead of clips.
 
     Raises:
         InvalidInputError: if no clip has both a caption and references, or if a list of references

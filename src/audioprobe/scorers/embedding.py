@@ -23,9 +23,9 @@ LTU_TEMPLATE = "sound of {}"
 
 
 class EmbeddingScorer:
-    """Scorer that returns the cosine of the embeddings of caption and label, in [-1, 1].
+    """Scorer that returns the cosine similarity of caption and label, in [-1, 1].
 
-    Equal texts are embedded once.
+    Captions and labels are converted to vectors by a text embedder; equal texts are embedded once.
 
     Args:
         embedder: a text embedder, or its name: "sentence-transformers" (a local all-MiniLM-L6-v2),
@@ -33,9 +33,9 @@ class EmbeddingScorer:
         template: text around captions and labels; "{}" stands for the caption or label.
         synonyms: alternative names by label; the scores of all names of a label are pooled.
         pooling: "max" uses the name with the highest cosine, "mean" the mean over all names.
-        compat: "ltu:NAME" for the exact rules of LTU's evaluation script for the data set NAME (see
-            `audioprobe.scorers.ltu`), which replace template and synonyms. "ltu" means "ltu:as"
-            (AudioSet). None uses template and synonyms.
+        compat: None, or "ltu:NAME" for the text rules of LTU's evaluation script for the data set
+            NAME (see `audioprobe.scorers.ltu`), which replace template and synonyms. "ltu" means
+            "ltu:as" (AudioSet).
 
     Raises:
         InvalidInputError: if the template has no "{}", or if pooling or compat is unknown.
@@ -78,7 +78,7 @@ class EmbeddingScorer:
 
     @classmethod
     def ada002(cls, **options: Any) -> Self:
-        """Create a scorer with text-embedding-ada-002, as in LTU; needs OPENAI_API_KEY.
+        """Create a scorer with OpenAI's text-embedding-ada-002, as in LTU; needs OPENAI_API_KEY.
 
         Args:
             options: other arguments of `EmbeddingScorer`.
@@ -96,7 +96,7 @@ class EmbeddingScorer:
         return ComponentInfo("scorer", "EmbeddingScorer", "1", options, parts)
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
-        """Return cosines, float64 in [-1, 1], shape (n_captions, n_labels).
+        """Return the cosine similarities, float64 in [-1, 1], shape (n_captions, n_labels).
 
         Raises:
             InvalidInputError: if a label is empty, repeated or longer than the limit of the
@@ -121,7 +121,7 @@ class EmbeddingScorer:
         return np.maximum(scores, 0.0) if clips_negatives else scores
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return each caption's number of tokens over the embedder's limit; None if unknown."""
+        """Return how many tokens of each caption the embedder ignores; None if unknown."""
         return self._excess_tokens([self._caption_text(text) for text in texts])
 
     def _excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
@@ -132,17 +132,20 @@ class EmbeddingScorer:
         return self._embedder.excess_tokens(valid)
 
     def _caption_text(self, caption: str) -> str:
+        """Return the text that is embedded for a caption."""
         if self._recipe is not None:
             return self._recipe.caption_text(caption)
         return self._template.replace("{}", caption.strip())
 
     def _label_texts(self, label: str) -> tuple[str, ...]:
+        """Return the texts that are embedded for a label: one per name."""
         if self._recipe is not None:
             return (self._recipe.label_text(label),)
         names = label_variants(label, self._synonyms)
         return tuple(self._template.replace("{}", name) for name in names)
 
     def _label_vectors(self, texts: tuple[str, ...]) -> FloatArray:
+        """Return the unit vectors of all label texts; the last result is stored."""
         if self._label_cache is None or self._label_cache[0] != texts:
             excess = self._excess_tokens(texts) or [0] * len(texts)
             for text, n in zip(texts, excess, strict=True):
@@ -156,10 +159,11 @@ class EmbeddingScorer:
 
 
 def unit_vectors(embedder: TextEmbedder, texts: Sequence[str]) -> FloatArray:
-    """Return one normalised embedding per text, float64; equal texts are embedded once.
+    """Return a unit vector per text, float64, shape (n_texts, width); embed equal texts once.
 
     Raises:
-        InvalidInputError: if the embedder returns another shape, or a zero or infinite vector.
+        InvalidInputError: if the embedder does not return one row per text, or if a vector is zero
+            or not finite.
     """
     unique = list(dict.fromkeys(texts))
     position = {text: n for n, text in enumerate(unique)}

@@ -1,4 +1,4 @@
-"""Score captions by keywords (a baseline): the share of a label's words in the caption."""
+"""A baseline scorer that compares the words of captions and labels."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,8 +21,8 @@ class KeywordScorer:
     """Scorer that returns the share of a label's words that are in the caption, in [0, 1].
 
     If a label has synonyms, the name with the highest share counts. Case and plural are ignored:
-    "crow" is in "Crows call.", but not in "a crowd". A score of 1 means that all words of the label
-    are in the caption, in any order. Negation is ignored: "no rain" contains "rain".
+    "crow" is in "Crows call.", but not in "a crowd". The order of words and negation are ignored,
+    too: "no rain" contains "rain".
 
     Args:
         synonyms: alternative names by label.
@@ -33,7 +33,7 @@ class KeywordScorer:
 
     @property
     def info(self) -> ComponentInfo:
-        """Name of the scorer and its synonyms, one option per label."""
+        """Name of the scorer, and the synonyms of each label as an option."""
         return ComponentInfo("scorer", "KeywordScorer", "1", self._synonyms)
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
@@ -69,7 +69,7 @@ def _words(text: str) -> list[frozenset[str]]:
 
 
 def _forms(word: str) -> frozenset[str]:
-    """Return the word without possessive, and the English words that it may be the plural of."""
+    """Return a word without "'s" and, if it may be an English plural, its possible singulars."""
     word = word.removesuffix("'s")
     forms = {word}
     if word.endswith("s") and not word.endswith(("ss", "us", "is")):
@@ -82,4 +82,5 @@ def _forms(word: str) -> frozenset[str]:
 
 
 def _share(label: Sequence[frozenset[str]], caption: frozenset[str]) -> float:
+    """Return the share of the label's words of which a form is in the caption."""
     return sum(bool(forms & caption) for forms in label) / len(label)

@@ -1,18 +1,17 @@
-r"""Apply the text rules of LTU's own evaluation scripts, to reproduce its published results.
+"""Text rules of LTU's own evaluation scripts, to reproduce its published results.
 
 Ten scripts (`eval_esc.py`, `eval_as.py`, ...) of the LTU repository, commit 2002aad, differ in how
-they cut captions and format labels. This module contains the rules as data; a recipe is the set of
-rules of one script. No recipe is a default in audioprobe.
+they cut captions and format labels. In this module, a recipe is the set of rules of one script:
 
 - esc: the text before the *last* colon is removed: "Speech: a man speaks" loses "Speech".
-- as, fsd50k, vggsound: the two characters after the marker "Audio caption" are removed; without the
-  marker, the first two *letters* are ("Sneezing" becomes "eezing").
+- as, fsd50k, vggsound: the text up to the words "Audio caption" and two more characters are
+  removed; without these words, the first two *letters* are ("Sneezing" becomes "eezing").
 - bj, dcase, tut, vs: the text up to the last colon and one more character are removed; without a
   colon, only the first character is.
-- Quotation marks are removed in some scripts and kept in others; the full stop is always embedded.
-- The mode "max" starts from zero, so negative cosines become 0 and tie. This does not occur with
-  text-embedding-ada-002, whose cosines are positive, but with local models.
-- For empty captions, the prefix alone is embedded.
+- Quotation marks are removed in some scripts only; the full stop is always embedded.
+- The mode "max" starts from zero, so negative cosines become 0 and are equal. This occurs with
+  local models, but not with text-embedding-ada-002, whose cosines are positive.
+- For an empty caption, only the prefix "sound of " is embedded.
 """
 
 from collections.abc import Callable
@@ -31,9 +30,9 @@ class LTURecipe:
 
     Attributes:
         caption_text: function from the model's output to the text that is embedded.
-        label_text: function from a class name (in the script's spelling) to the embedded text.
-        truth: function from a reference answer to class names.
-        clips_negatives: whether negative scores become 0 (mode "max").
+        label_text: function from a class name, as spelled in the script, to the embedded text.
+        truth: function from a reference answer to its class names.
+        clips_negatives: whether negative scores become 0 (mode "max" of the script).
     """
 
     caption_text: Callable[[str], str]
@@ -50,8 +49,8 @@ def pool_ltu_scores(
     Args:
         text_vectors: shape (n_texts, width).
         label_vectors: shape (n_labels, width).
-        clips_negatives: True is the mode "max" (best cosine, at least 0), False is "accu" (sum of
-            the cosines).
+        clips_negatives: True returns the highest cosine, at least 0 (mode "max" of the scripts);
+            False returns the sum of the cosines (mode "accu").
 
     Returns:
         Scores of shape (n_labels,).

@@ -1,4 +1,4 @@
-"""Audio encoders: convert audio to features and label probabilities.
+"""Audio encoders, which convert audio to features or label probabilities.
 
 `ast` contains `AST`, `birdnet` contains `BirdNET` (extra `birdnet`), and `clap` contains `CLAP`.
 Each module needs its own libraries, so nothing is imported here.

@@ -25,7 +25,7 @@ N_SPECIAL_TOKENS = 2  # class token and distillation token, which precede the pa
 
 
 class AST:
-    """AST as audio encoder and tagger; a tagger outputs a probability per label.
+    """AST as audio encoder and as tagger, which returns a probability per label.
 
     Audio is resampled to the model's rate (16 kHz). The model input has a fixed length (10.24 s):
     longer audio is truncated at the end, and shorter audio is padded, as in AST's training.
@@ -73,11 +73,11 @@ class AST:
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """Class names in lower case, as part of a sentence: "the sound of rain on surface"."""
+        """Class names in lower case, for use after "the sound of", such as "rain on surface"."""
         return tuple(name.lower() for name in self.labels)
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield features of each clip: patch outputs after the last norm, averaged over frequency.
+        """Yield features of each clip: outputs of the last layer, averaged over frequency.
 
         Yields:
             float32, shape (n_frames, width). The default model yields (101, 768), one frame per
@@ -104,6 +104,7 @@ class AST:
             yield from torch.sigmoid(logits).cpu().numpy()
 
     def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
+        """Yield the model inputs of up to `batch_size` clips, shape (n_clips, n_frames, n_mels)."""
         features = map(self._spectrogram.of, waveforms)
         while batch := list(islice(features, self._batch_size)):
             yield torch.stack(batch).to(self._device, self._torch_dtype)
@@ -115,7 +116,7 @@ class AST:
 
 
 def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
-    """Read the spectrogram settings in the model's folder, as saved by `ASTFeatureExtractor`."""
+    """Return a spectrogram with the settings that `ASTFeatureExtractor` saved in a folder."""
     path = folder / "preprocessor_config.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
@@ -125,9 +126,9 @@ def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
     n_mels = settings.get("num_mel_bins", AST_AUDIOSET.bank.n_mels)
     if (length, n_mels) != (config.max_length, config.num_mel_bins):
         raise WeightsError(
-            f"{folder}: preprocessor and model disagree: {length} frames of {n_mels} mels, but the "
-            f"model expects {config.max_length} frames of {config.num_mel_bins} mels. Download the "
-            "model again."
+            f"{folder}: preprocessor and model disagree: preprocessor_config.json has {length} "
+            f"frames of {n_mels} mels, but the model expects {config.max_length} frames of "
+            f"{config.num_mel_bins} mels. Download the model again."
         )
     bank = FilterBank(settings.get("sampling_rate", AST_AUDIOSET.bank.sample_rate), n_mels)
     if not settings.get("do_normalize", True):

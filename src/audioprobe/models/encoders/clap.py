@@ -41,12 +41,11 @@ class CLAP:
     """CLAP as joint encoder of audio and text, and as audio encoder.
 
     Audio is resampled to the model's rate (48 kHz). The model input has 10 s; shorter audio is
-    repeated, as in transformers. For longer audio, transformers chooses random parts, but this
-    class is deterministic. Checkpoints without fusion use the first 10 s. Checkpoints with fusion,
-    which combine several parts of a clip, use parts from fixed positions (see `clap_spectrogram`).
-    `Windowing` cuts windows of 10 s by default, so only longer windows are affected. In a
-    checkpoint with fusion, every clip is fused, as transformers does for a single clip. (In a batch
-    of short clips, transformers fuses only one randomly chosen clip.)
+    repeated, as in transformers. For longer audio, transformers chooses parts at random, but this
+    class is deterministic. Checkpoints without fusion use the first 10 s. Checkpoints with fusion
+    combine several parts of a clip; here the parts have fixed positions (see `ClapSpectrogram`).
+    With fusion, every clip is fused, as transformers does for a single clip. (In a batch of short
+    clips, transformers fuses only one clip, chosen at random.)
 
     Args:
         model: local folder or hub name.
@@ -85,7 +84,7 @@ class CLAP:
 
     @cached_property
     def logit_scale(self) -> float:
-        """Factor for cosine similarities before a softmax over labels, as in transformers."""
+        """Factor that multiplies cosine similarities before a softmax over labels."""
         return float(self._network.logit_scale_a.detach().float().exp())
 
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
@@ -99,7 +98,7 @@ class CLAP:
         """Return one unit vector per text: float32, shape (n_texts, width).
 
         Raises:
-            InvalidInputError: if a text exceeds the model's context, or as for `text_ids`.
+            InvalidInputError: if a text exceeds the model's context or has lone surrogates.
         """
         vectors = np.empty((len(texts), self._config.projection_dim), dtype=np.float32)
         if not texts:
@@ -125,7 +124,7 @@ class CLAP:
         return vectors
 
     def encode(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield features of each clip: outputs after the last norm, averaged over frequency.
+        """Yield features of each clip: outputs of the last layer, averaged over frequency.
 
         Yields:
             float32, shape (n_frames, width). The default model yields (32, 768), one frame per 0.31
@@ -139,11 +138,13 @@ class CLAP:
             yield from frames.contiguous().cpu().numpy()
 
     def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
+        """Yield the spectrograms of up to `batch_size` clips as one tensor."""
         features = map(self._features, waveforms)
         while batch := list(islice(features, self._batch_size)):
             yield torch.stack(batch).to(self._device, self._torch_dtype)
 
     def _features(self, waveform: Waveform) -> Tensor:
+        """Return the spectrogram of a clip."""
         spectrogram = self._spectrogram
         if not spectrogram.fused:
             # Resample only the part that the model uses.
@@ -153,6 +154,7 @@ class CLAP:
         return spectrogram(resample(waveform, spectrogram.sample_rate).samples)
 
     def _inputs(self, features: Tensor) -> dict[str, Tensor]:
+        """Return the arguments of the network for a batch of spectrograms."""
         if not self._spectrogram.fused:
             return {"input_features": features}
         everyone = torch.ones(len(features), 1, dtype=torch.bool, device=features.device)
@@ -160,7 +162,7 @@ class CLAP:
 
     @property
     def _longest_text(self) -> int:
-        """Maximum number of tokens; RoBERTa's positions start after the padding index."""
+        """Maximum number of tokens of a text; RoBERTa's positions start after the padding id."""
         text = self._config.text_config
         longest: int = text.max_position_embeddings - text.pad_token_id - 1
         return longest
@@ -171,7 +173,9 @@ class CLAP:
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError) as error:
-            raise WeightsError(f"{folder}: no readable tokenizer ({error}).") from error
+            raise WeightsError(
+                f"{folder}: no readable tokenizer ({error}). Download it again."
+            ) from error
         refuse_ids_beyond(tokenizer, self._config.text_config.vocab_size, str(folder))
         return tokenizer
 
@@ -183,10 +187,13 @@ class CLAP:
 
 
 def _read_spectrogram(folder: Path, config: ClapConfig) -> ClapSpectrogram:
+    """Return a spectrogram with the settings in a folder; raise if the model expects others."""
     try:
         extractor = ClapFeatureExtractor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder}: no readable preprocessor_config.json ({error}).") from error
+        raise WeightsError(
+            f"{folder}: no readable preprocessor_config.json ({error}). Download it again."
+        ) from error
     spectrogram = ClapSpectrogram(extractor)
     audio: Any = config.audio_config
     most = audio.spec_size * (audio.spec_size // audio.num_mel_bins)

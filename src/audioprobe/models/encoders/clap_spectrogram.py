@@ -1,7 +1,7 @@
-"""CLAP's spectrogram and attention masks: same results as transformers, computed faster.
+"""CLAP's spectrogram and attention masks, computed faster than in transformers.
 
-`ClapFeatureExtractor` in transformers computes frame by frame in numpy, and chooses random parts of
-longer audio. Here, frames are computed in blocks, and the choice of parts is deterministic.
+`ClapFeatureExtractor` of transformers computes frame by frame in numpy, and chooses parts of long
+audio at random. Here, frames are computed in blocks, and the parts have fixed positions.
 """
 
 from collections.abc import Callable
@@ -23,19 +23,18 @@ POWER_FLOOR = 1e-10  # -100 dB, as in transformers
 
 
 class ClapSpectrogram:
-    """Conversion of samples to the model's input, with the settings of transformers' extractor.
+    """Conversion of samples to CLAP's input, with the settings of transformers' extractor.
 
     Audio shorter than the model's input (10 s for all published checkpoints) is repeated or padded,
-    as in the extractor. For longer audio, a checkpoint without fusion gets the beginning (the
-    extractor chooses a random part). A checkpoint with fusion gets a downsampled version of the
-    whole audio and three parts; `middle_starts` replaces the extractor's random choice of these
-    parts.
+    as in the extractor. Of longer audio, checkpoints without fusion use the beginning (the
+    extractor chooses a random part). Checkpoints with fusion use a downsampled version of the whole
+    audio and three parts. `middle_starts` chooses these parts, instead of a random choice.
 
     Args:
-        extractor: transformers' `ClapFeatureExtractor`.
+        extractor: `ClapFeatureExtractor` of transformers.
 
     Raises:
-        WeightsError: if the kind of truncation or padding is unknown.
+        WeightsError: if the extractor has an unknown kind of truncation or padding.
     """
 
     def __init__(self, extractor: Any) -> None:  # noqa: ANN401 - transformers has no types
@@ -60,10 +59,10 @@ class ClapSpectrogram:
         return self.n_samples // self._hop + 1
 
     def __call__(self, samples: npt.NDArray[np.float32]) -> Tensor:
-        """Return the model's input.
+        """Return CLAP's input for a clip.
 
         Args:
-            samples: shape (n_samples,), at `sample_rate`.
+            samples: the clip at `sample_rate`, shape (n_samples,).
 
         Returns:
             Mel energies in dB, at least -100, float32, shape (1, n_frames, n_mels); with fusion,
@@ -126,9 +125,10 @@ class ClapSpectrogram:
 
 
 def middle_starts(n_starts: int) -> tuple[int, int, int]:
-    """Divide the possible start frames of a part into thirds; return the middle of each third.
+    """Divide the frames 0 to n_starts - 1 into thirds, and return the middle of each third.
 
-    The extractor (`_random_mel_fusion`) draws one random start from each of these thirds.
+    These are the first frames of the parts that fusion combines. The extractor of transformers
+    (`_random_mel_fusion`) chooses a random frame of each third.
     """
     thirds = np.array_split(np.arange(n_starts), 3)
     front, centre, back = (int(third[len(third) // 2]) if len(third) else 0 for third in thirds)
@@ -136,15 +136,15 @@ def middle_starts(n_starts: int) -> tuple[int, int, int]:
 
 
 def mask_exactly(network: nn.Module) -> None:
-    """Make the attention weights of masked positions exactly zero, which avoids denormal numbers.
+    """Make the attention weights of masked positions exactly zero, which is faster.
 
-    transformers adds -100 to the attention logits of positions in other windows. exp(-100) = 4e-44
-    is a denormal number in float32, with which CPUs compute many times more slowly. Outputs do not
-    change in any bit, and the audio encoder needs 60 % of the time (measured on one machine). Masks
-    are also computed once instead of in every forward pass.
+    transformers adds -100 to the attention logits of masked positions. exp(-100) = 4e-44 is a
+    denormal number in float32, with which CPUs compute many times more slowly. With zeros, outputs
+    are equal bit for bit, and the audio encoder needs 60 % of the time (measured on one machine).
+    Masks are also computed once instead of in every forward pass.
 
     Args:
-        network: transformers' `ClapModel`; changed in place.
+        network: `ClapModel` of transformers; changed in place.
     """
     for layer in network.modules():
         if isinstance(layer, ClapAudioLayer):
@@ -152,6 +152,8 @@ def mask_exactly(network: nn.Module) -> None:
 
 
 def _with_infinity(make_mask: Callable[..., Tensor | None]) -> Callable[..., Tensor | None]:
+    """Return a function that returns the masks of `make_mask` with -inf instead of -100."""
+
     @cache
     def mask(height: int, width: int, *, dtype: torch.dtype, device: torch.device) -> Tensor | None:
         finite = make_mask(height, width, dtype=dtype, device=device)
