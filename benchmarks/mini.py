@@ -9,7 +9,7 @@ import time
 from audioprobe import LTU, Prompt, Recordings, Synthetic
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.models.ltu.checkpoint import load_ltu
-from audioprobe.training.questions import CAPTION_QUESTION
+from audioprobe.training.examples import CAPTION_QUESTION
 from side_by_side import finish, ratio, report
 
 

@@ -7,7 +7,7 @@ import time
 from audioprobe import LTU, LikelihoodClassifier, Synthetic
 from audioprobe.small_ltu.curriculum import Curriculum
 from audioprobe.small_ltu.recipe import read_recipe
-from audioprobe.training.questions import LABELS_QUESTION
+from audioprobe.training.examples import LABELS_QUESTION
 from side_by_side import finish
 
 BAR = 0.75

@@ -17,8 +17,8 @@ from audioprobe.models.ltu.checkpoint import ADAPTER, MINI
 from audioprobe.models.ltu.model_card import CARD
 from audioprobe.reports.training_curves import read_log, save_curves
 from audioprobe.small_ltu.curriculum import MODEL, RECIPE
-from audioprobe.small_ltu.evaluation.evaluation import LABELS, PARTS
-from audioprobe.small_ltu.evaluation.results import EvaluationResult, results_table
+from audioprobe.small_ltu.evaluation import LABELS, PARTS
+from audioprobe.small_ltu.measures import EvaluationResult, results_table
 from audioprobe.small_ltu.recipe import Recipe
 from audioprobe.training.trainer import LOG
 from audioprobe.training_data import TRAINING_DATA

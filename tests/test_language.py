@@ -59,7 +59,7 @@ QUOTED = (
 
 EXCEPTIONS = {
     "src/audioprobe/small_ltu/questions.py": "questions that the small LTU was trained with",
-    "src/audioprobe/training/questions.py": "questions for training, in many wordings",
+    "src/audioprobe/training/examples.py": "questions for training, in many wordings",
     "src/audioprobe/probing/answers/judging.py": "the judge's prompt: its answers are cached by it",
     "tests/test_language.py": "the list itself",
 }

@@ -1,5 +1,6 @@
-"""Properties of devices: fast bfloat16 arithmetic and out-of-memory errors."""
+"""Properties of devices: bfloat16 arithmetic, deterministic algorithms, lack of memory."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,20 @@ def computes_in_bfloat16(device: str) -> bool:
         return True
     supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - no public name
     return supported
+
+
+@contextmanager
+def deterministic_mode(device: str) -> Iterator[None]:
+    """Make torch use deterministic algorithms in the context, on a device type ("cpu", "cuda")."""
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    if device == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by torch for cuBLAS
+        torch.use_deterministic_algorithms(True)  # warn_only would leave attention unchanged
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(was_deterministic, warn_only=warned_only)
 
 
 def is_out_of_memory(error: Exception) -> bool:

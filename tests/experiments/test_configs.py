@@ -9,9 +9,9 @@ from tests.datasets.layouts import audioset, edansa
 from audioprobe.datasets.edansa import edansa_labels
 from audioprobe.datasets.relabelled import read_mapping
 from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.classification.across_sets import familiarity_drops
 from audioprobe.experiments.classification.build import DESCRIPTIONS
 from audioprobe.experiments.classification.config import read_classification
-from audioprobe.experiments.classification.familiarity import familiarity_drops
 from audioprobe.experiments.classification.run import ClassificationRun
 from audioprobe.experiments.components import MAPPINGS, SHIPPED_CONFIGS
 from audioprobe.io.config import configs_in

@@ -18,7 +18,8 @@ from audioprobe.finetuning.captioned_clips import CaptionedClips
 from audioprobe.finetuning.data import TrainingSampler, with_random_answer
 from audioprobe.finetuning.objective import TrainingBatch
 from audioprobe.small_ltu.relations import hypernym_pairs
-from audioprobe.training.examples import IGNORED, PADDING, AnswerBatch
+from audioprobe.training.answer_loss import PADDING, AnswerBatch
+from audioprobe.training.examples import IGNORED
 from tests.tiny_tuning import PROMPTS, strategy
 
 ALL_SOURCES = (

@@ -18,8 +18,12 @@ from audioprobe.finetuning.evaluation import (
 from audioprobe.metrics.similarity import linear_cka
 from audioprobe.models.ltu.audio_prefix import CavMaePrefix
 from audioprobe.models.ltu.trainable import TrainableLTU
-from audioprobe.training.checkpointing import copy_trainable_weights, trainable_weights
-from audioprobe.training.trainable import GROUPS, set_trainable
+from audioprobe.training.trainable import (
+    GROUPS,
+    copy_trainable_weights,
+    set_trainable,
+    trainable_weights,
+)
 from tests.golden_ltu import tiny_net
 
 IDS = [torch.tensor(row) for row in ([1, 5, 6, 7], [1, 8], [1, 9, 30, 31, 32, 33], [1, 50, 60])]

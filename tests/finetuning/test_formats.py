@@ -10,8 +10,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.data import TrainingSampler
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.training.answer_loss import AnswerLoss
-from audioprobe.training.checkpointing import load_state
-from audioprobe.training.trainer import STATE
+from audioprobe.training.trainer import STATE, load_state
 from tests.finetuning.test_trainer import component
 from tests.tiny_tuning import strategy, tiny_model, validation_texts
 

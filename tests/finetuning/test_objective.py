@@ -23,8 +23,7 @@ from audioprobe.finetuning.objective import (
 )
 from audioprobe.finetuning.regularizers import DistillationLoss, Penalty, l2sp_loss
 from audioprobe.training.answer_loss import AnswerLoss
-from audioprobe.training.checkpointing import trainable_weights
-from audioprobe.training.trainable import set_trainable
+from audioprobe.training.trainable import set_trainable, trainable_weights
 from tests.finetuning.test_regularizers import audio_batch, value
 from tests.golden_ltu import spectrograms
 from tests.tiny_tuning import tiny_model

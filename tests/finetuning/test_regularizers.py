@@ -21,10 +21,9 @@ from audioprobe.finetuning.regularizers import (
     merge_importances,
 )
 from audioprobe.models.ltu.trainable import TrainableLTU
-from audioprobe.training.answer_loss import AnswerLoss
-from audioprobe.training.checkpointing import copy_trainable_weights, trainable_weights
-from audioprobe.training.examples import AnswerBatch, QARecord, collate, encode_record
-from audioprobe.training.trainable import set_trainable
+from audioprobe.training.answer_loss import AnswerBatch, AnswerLoss, collate
+from audioprobe.training.examples import QARecord, encode_record
+from audioprobe.training.trainable import copy_trainable_weights, set_trainable, trainable_weights
 from tests.golden_ltu import new_net, spectrograms
 from tests.tiny_tuning import PROMPTS
 

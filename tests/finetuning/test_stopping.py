@@ -12,7 +12,7 @@ from audioprobe.finetuning.evaluation import mean_text_loss, text_losses
 from audioprobe.finetuning.trainer import FineTuningResult, finetune
 from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.progress import ProgressEvent
-from audioprobe.training.checkpointing import copy_trainable_weights
+from audioprobe.training.trainable import copy_trainable_weights
 from tests.tiny_tuning import strategy, tiny_model, validation_texts
 
 ARGUMENTS: dict[str, Any] = {"steps": 6, "learning_rate": 5e-2, "save_every": 6}

@@ -24,8 +24,8 @@ from audioprobe.finetuning.evaluation import (
 from audioprobe.finetuning.text_corpora import TextSet, encode_passages, read_texts, refuse_leaks
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.models.ltu.trainable import TrainableLTU
-from audioprobe.training.answer_loss import AnswerLoss
-from audioprobe.training.examples import IGNORED, TrainingExample, collate
+from audioprobe.training.answer_loss import AnswerLoss, collate
+from audioprobe.training.examples import IGNORED, TrainingExample
 from tests.golden_ltu import tiny_net
 from tests.tiny_tuning import PROMPTS
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from audioprobe.finetuning import trainer
 from audioprobe.finetuning.objective import MultiTaskObjective, TrainingBatch
-from audioprobe.training.checkpointing import load_state, trainable_weights
-from audioprobe.training.trainer import STATE, train
+from audioprobe.training.trainable import trainable_weights
+from audioprobe.training.trainer import STATE, load_state, train
 from tests.finetuning.together import (
     CASES,
     COMBINED,

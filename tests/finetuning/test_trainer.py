@@ -15,8 +15,7 @@ from audioprobe.finetuning.strategy import LoraSize, Strategy
 from audioprobe.finetuning.trainer import FineTuningResult, finetune
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.progress import ProgressCallback, ProgressEvent
-from audioprobe.training.checkpointing import load_state
-from audioprobe.training.trainer import STATE
+from audioprobe.training.trainer import STATE, load_state
 from tests.tiny_tuning import strategy, tiny_model
 
 REGULARIZERS: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
-from audioprobe.training import checkpointing
+from audioprobe.training.trainable import trainable_weights
 from audioprobe.training.trainer import TrainingArguments, train
 from tests.processes import ROOT, SETTINGS
 from tests.tiny_tuning import strategy, tiny_data, tiny_model, validation_texts
@@ -142,7 +142,7 @@ def main(places: Sequence[str], kill_at: str = "") -> None:
     if not kill_at:
         line = LineFit()
         log = train(line, half_batch, LINE, out / "line")
-        result = {"weights": checkpointing.trainable_weights(line), "history": log}
+        result = {"weights": trainable_weights(line), "history": log}
         torch.save(result, out / f"line of {rank}.pt")
     PartialState().destroy_process_group()
 

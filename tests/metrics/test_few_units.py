@@ -14,7 +14,7 @@ from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
 from audioprobe.metrics.power import detectable_effect, smallest_detectable
 from audioprobe.metrics.ranking import roc_auc
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean
-from audioprobe.small_ltu.evaluation.audio_metrics import macro_auc
+from audioprobe.small_ltu.measures import macro_auc
 
 TWO_AND_TWO = [1, 1, 0, 0], [3, 4, 1, 2], [1, 1, 1, 1]
 

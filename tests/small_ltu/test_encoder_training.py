@@ -13,7 +13,6 @@ from audioprobe.small_ltu.encoder_training import (
     LabelBatch,
     LabelLoss,
     init_classifier,
-    label_probabilities,
     train_encoder,
 )
 from audioprobe.training.spectrogram_cache import SpectrogramCache
@@ -52,8 +51,9 @@ def trained_classifier(cache: SpectrogramCache, folder: Path) -> LabelLoss:
 
 
 def auc(classifier: LabelLoss, cache: SpectrogramCache) -> float:
-    probabilities = label_probabilities(classifier, cache).double().numpy()
-    value = macro(per_label(roc_auc, cache.labels.numpy(), probabilities)).value
+    with torch.inference_mode():
+        logits = classifier.logits(cache.spectrograms(torch.arange(len(cache))))
+    value = macro(per_label(roc_auc, cache.labels.numpy(), logits.double().numpy())).value
     assert value is not None
     return value
 

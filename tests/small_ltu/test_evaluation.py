@@ -10,12 +10,8 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.scorers.keyword import KeywordScorer
 from audioprobe.small_ltu.curriculum import Curriculum
-from audioprobe.small_ltu.evaluation.evaluation import (
-    TABLE,
-    EvaluationScope,
-    SmallLTUEvaluation,
-)
-from audioprobe.small_ltu.evaluation.results import EvaluationResult, results_table
+from audioprobe.small_ltu.evaluation import TABLE, EvaluationScope, SmallLTUEvaluation
+from audioprobe.small_ltu.measures import EvaluationResult, results_table
 
 SCOPE = EvaluationScope(n_each=1, n_scenes=6, n_asked=1)
 

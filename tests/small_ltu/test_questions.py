@@ -14,8 +14,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.probing.pairs import ConceptPair
 from audioprobe.small_ltu.questions import choice_question, scene_questions
 from audioprobe.small_ltu.relations import RelationPair, hypernym_pairs, synonym_pairs
-from audioprobe.training.examples import QARecord
-from audioprobe.training.questions import CAPTION_QUESTION, audio_question, text_question
+from audioprobe.training.examples import CAPTION_QUESTION, QARecord, audio_question, text_question
 
 CONCEPTS = Concepts.shipped()
 SOURCE_CONCEPTS = [CONCEPTS[source] for source in SOURCES]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from audioprobe.audio.filterbank import LTU
-from audioprobe.small_ltu import spec_augment
-from audioprobe.small_ltu.spec_augment import augment, draw_patches, mask_time_and_frequency
+from audioprobe.small_ltu import encoder_training as training
+from audioprobe.small_ltu.encoder_training import augment, draw_patches, mask_time_and_frequency
 
 PADDING = -LTU.mean / LTU.scale
 
@@ -33,7 +33,7 @@ def test_augmentation_depends_on_the_generator_only() -> None:
 
 def test_mixed_clip_has_labels_and_energy_of_both() -> None:
     spectrograms, labels = clips()
-    mixed, both = spec_augment._mix(spectrograms, labels, torch.Generator().manual_seed(0))
+    mixed, both = training._mix(spectrograms, labels, torch.Generator().manual_seed(0))
     chosen = both.sum(1) == 2
     assert 4 < int(chosen.sum()) < 25
     assert torch.equal(mixed[~chosen], spectrograms[~chosen])
@@ -51,7 +51,7 @@ def test_audio_added_to_padding_replaces_it() -> None:
     spectrograms, labels = clips(2)
     spectrograms[0, 32:] = 0.5
     for seed in range(20):
-        mixed, both = spec_augment._mix(spectrograms, labels, torch.Generator().manual_seed(seed))
+        mixed, both = training._mix(spectrograms, labels, torch.Generator().manual_seed(seed))
         if both[1].sum() == 2:
             drop = (0.5 - mixed[1, 32:]) * LTU.scale * 10 / math.log(10)
             assert 0 <= float(drop.min()) <= float(drop.max()) <= 15.1
@@ -61,7 +61,7 @@ def test_audio_added_to_padding_replaces_it() -> None:
 
 def test_level_and_tilt_do_not_change_padding() -> None:
     spectrograms, _ = clips()
-    filtered = spec_augment._filter(spectrograms, torch.Generator().manual_seed(0))
+    filtered = training._filter(spectrograms, torch.Generator().manual_seed(0))
     assert torch.equal(filtered[:, 32:], spectrograms[:, 32:])
     change = (filtered - spectrograms)[:, :32] * LTU.scale * 10 / math.log(10)
     assert torch.allclose(change, change[:, :1].expand_as(change), atol=1e-3), "equal in all frames"

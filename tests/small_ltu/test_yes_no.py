@@ -8,7 +8,7 @@ import pytest
 from audioprobe.concepts import Concepts
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.pairs import ConceptPair
-from audioprobe.small_ltu.evaluation.yes_no import (
+from audioprobe.small_ltu.measures import (
     accuracy_gap,
     accuracy_measure,
     audio_trials,

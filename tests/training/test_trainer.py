@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from audioprobe.devices import computes_in_bfloat16
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.progress import ProgressEvent
-from audioprobe.training.checkpointing import load_state, save_state
-from audioprobe.training.trainer import LOG, STATE, TrainingArguments, train
+from audioprobe.training.trainer import LOG, STATE, TrainingArguments, load_state, save_state, train
 
 
 class LineFit(nn.Module):

@@ -101,8 +101,8 @@ def evaluate_ltu(
     Example: audioprobe evaluate-ltu quick/
     """
     from audioprobe.scorers.embedding import EmbeddingScorer
-    from audioprobe.small_ltu.evaluation.evaluation import SmallLTUEvaluation
-    from audioprobe.small_ltu.evaluation.results import results_table
+    from audioprobe.small_ltu.evaluation import SmallLTUEvaluation
+    from audioprobe.small_ltu.measures import results_table
 
     start, target = time.monotonic(), out or folder / "evaluation"
     with progress_bars() as progress:

@@ -27,18 +27,15 @@ from audioprobe.finetuning.strategy import (
 )
 from audioprobe.probing.pairs import ConceptPair
 from audioprobe.texts import stable_hash
+from audioprobe.training.answer_loss import AnswerBatch, collate
 from audioprobe.training.examples import (
     MAX_TOKENS,
-    AnswerBatch,
     QARecord,
     TrainingExample,
-    collate,
-    encode_record,
-)
-from audioprobe.training.questions import (
     audio_question,
     caption_of,
     caption_record,
+    encode_record,
     labels_record,
     text_question,
 )

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import AlignmentLoss, PaddedTexts
 from audioprobe.finetuning.regularizers import DistillationLoss, Penalty
-from audioprobe.training.answer_loss import AnswerLoss
-from audioprobe.training.examples import AnswerBatch
+from audioprobe.training.answer_loss import AnswerBatch, AnswerLoss
 
 
 class AlignmentTargets(NamedTuple):

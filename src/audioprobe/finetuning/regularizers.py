@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.training.answer_loss import AnswerLoss
-from audioprobe.training.checkpointing import trainable_weights
-from audioprobe.training.examples import AnswerBatch
+from audioprobe.training.answer_loss import AnswerBatch, AnswerLoss
+from audioprobe.training.trainable import trainable_weights
 
 Penalty = Callable[[], Tensor]
 """Function that returns a scalar, which is added to the loss and does not depend on the batch."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from audioprobe.devices import out_of_memory_advice
+from audioprobe.devices import deterministic_mode, out_of_memory_advice
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import (
     ContrastiveLoss,
@@ -44,12 +44,10 @@ from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.training.answer_loss import AnswerLoss
-from audioprobe.training.checkpointing import copy_trainable_weights
 from audioprobe.training.examples import TrainingExample
-from audioprobe.training.trainable import TrainableModel, set_trainable
+from audioprobe.training.trainable import TrainableModel, copy_trainable_weights, set_trainable
 from audioprobe.training.trainer import (
     TrainingArguments,
-    deterministic_mode,
     get_accelerator,
     train,
 )

@@ -30,11 +30,10 @@ from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Dataset
 from audioprobe.small_ltu.encoder_training import LabelLoss, init_classifier, train_encoder
-from audioprobe.small_ltu.qa_sampler import QASampler
+from audioprobe.small_ltu.questions import QASampler
 from audioprobe.small_ltu.recipe import Recipe, RecipeStage, SceneConfig
-from audioprobe.training.answer_loss import AnswerLoss
-from audioprobe.training.examples import AnswerBatch, collate
-from audioprobe.training.questions import CAPTION_QUESTION
+from audioprobe.training.answer_loss import AnswerBatch, AnswerLoss, collate
+from audioprobe.training.examples import CAPTION_QUESTION
 from audioprobe.training.spectrogram_cache import SpectrogramCache
 from audioprobe.training.trainable import set_trainable
 from audioprobe.training.trainer import train, training_lock

@@ -1,12 +1,12 @@
 """Training of audio language models of any architecture.
 
-- `trainable`: the protocols that a model implements, parameter groups, and `set_trainable`
-- `examples`, `questions`: question-answer records, their token ids, and batches
-- `answer_loss`: the loss of a batch of questions and answers
+- `trainable`: the protocols that a model implements, and the choice of trainable modules
+- `examples`: questions with their answers, in text and as token ids
+- `answer_loss`: batches of examples, and the loss of their answers
 - `spectrogram_cache`: spectrograms of training clips on disk
-- `trainer`, `checkpointing`: the training loop, and saved states from which it resumes exactly
+- `trainer`: the training loop, which resumes exactly from saved states
 
-This file imports no modules of the package, because they import torch.
+The modules import torch, so nothing is imported here.
 """
 
 __all__: list[str] = []

@@ -1,15 +1,110 @@
-"""The cross-entropy loss of answers to questions about audio and text."""
+"""Batches of training examples, and the cross-entropy loss of their answers."""
 
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
-from audioprobe.training.examples import IGNORED, PADDING, AnswerBatch, PackedRows
+from audioprobe.training.examples import IGNORED, LossTargets, TrainingExample
 from audioprobe.training.trainable import TrainableModel
 
+PADDING = -1
+"""Segment number of padding tokens, which belong to no example."""
+
 _AUDIO = PADDING - 1  # segment number of audio tokens; all examples of a row attend to them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedRows:
+    """Several examples per row of a batch, padded on the right.
+
+    All examples of a row belong to the same clip, so that the clip is encoded once for all
+    questions about it. They do not attend to each other.
+
+    Attributes:
+        ids: token ids, shape (n_rows, n_tokens).
+        labels: target ids or `IGNORED`, shape (n_rows, n_tokens).
+        segments: index, within the row, of the example to which each token belongs, or `PADDING`,
+            shape (n_rows, n_tokens).
+        positions: position of each token in its example, shape (n_rows, n_tokens).
+        audio: input of the audio encoder, shape (n_rows, ...); None if there is no audio.
+    """
+
+    ids: Tensor
+    labels: Tensor
+    segments: Tensor
+    positions: Tensor
+    audio: Tensor | None
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "PackedRows":
+        """Return a copy of the rows on a device."""
+        ids, labels, segments, positions = (
+            tensor.to(device, non_blocking=non_blocking)
+            for tensor in (self.ids, self.labels, self.segments, self.positions)
+        )
+        audio = None if self.audio is None else self.audio.to(device, non_blocking=non_blocking)
+        return PackedRows(ids, labels, segments, positions, audio)
+
+
+AnswerBatch: TypeAlias = tuple[PackedRows, ...]
+"""Up to two groups of rows: rows with audio, then rows without audio."""
+
+
+def collate(
+    examples: Sequence[TrainingExample],
+    audio: Mapping[str, Tensor],
+    *,
+    targets: LossTargets,
+    pad_id: int,
+    per_row: int = 8,
+) -> AnswerBatch:
+    """Return one batch of examples, packed by clip.
+
+    Args:
+        examples: at least one example.
+        audio: input of the audio encoder for every clip of the examples, by `audio_id`.
+        targets: which tokens count in the loss.
+        pad_id: token id of padding.
+        per_row: largest number of examples in a row.
+    """
+    by_audio: dict[str, list[TrainingExample]] = {}
+    for example in examples:
+        by_audio.setdefault(example.audio_id, []).append(example)
+    batch = []
+    for with_audio in (True, False):
+        rows = [
+            (audio_id, group[start : start + per_row])
+            for audio_id, group in by_audio.items()
+            if bool(audio_id) == with_audio
+            for start in range(0, len(group), per_row)
+        ]
+        if rows:
+            features = torch.stack([audio[name] for name, _ in rows]) if with_audio else None
+            batch.append(_pack([group for _, group in rows], features, targets, pad_id))
+    return tuple(batch)
+
+
+def _pack(
+    groups: Sequence[Sequence[TrainingExample]],
+    audio: Tensor | None,
+    targets: LossTargets,
+    pad_id: int,
+) -> PackedRows:
+    def padded(values: Callable[[int, TrainingExample], Iterable[int]], fill: int) -> Tensor:
+        rows = [[v for n, example in enumerate(g) for v in values(n, example)] for g in groups]
+        return pad_sequence([torch.tensor(row) for row in rows], True, fill)
+
+    return PackedRows(
+        padded(lambda _, example: example.ids, pad_id),
+        padded(lambda _, example: example.labels(targets), IGNORED),
+        padded(lambda n, example: [n] * len(example.ids), PADDING),
+        padded(lambda _, example: range(len(example.ids)), 0),
+        audio,
+    )
 
 
 class AnswerLoss(nn.Module):

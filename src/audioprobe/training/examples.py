@@ -1,14 +1,10 @@
-"""Training examples: question-answer records, their token ids, and batches of them."""
+"""Training examples: questions with their answers, in text and as token ids."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
-import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+import numpy as np
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.training.trainable import PromptTokenizer
@@ -19,11 +15,37 @@ MAX_TOKENS = 108
 IGNORED = -100
 """Label of a token that does not count in the loss, as in torch and transformers."""
 
-PADDING = -1
-"""Segment number of padding tokens, which belong to no example."""
-
 LossTargets = Literal["all", "answer"]
 """Which tokens count in the loss: "all" (question and answer, as LTU does) or only the answer."""
+
+CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."
+"""The question of LTU's evaluation, verbatim."""
+
+LABELS_QUESTION = "Closed-ended question: Classify the sound events in the audio clip."
+"""A question of LTU's training data (OpenAQA), verbatim."""
+
+RelationCondition = Literal["text", "audio"]
+"""Whether a question names the concept ("text") or is asked about a clip of it ("audio")."""
+
+_TEXT_QUESTIONS = {
+    "hypernym": (
+        "Is {phrase} {target}?",
+        "Would you say that {phrase} is {target}?",
+        "Does {phrase} count as {target}?",
+    ),
+    "synonym": ("Is {target} the same as {phrase}?", "Is {target} another name for {phrase}?"),
+}
+_AUDIO_QUESTIONS = {
+    "hypernym": (
+        "Is the sound in this recording made by {target}?",
+        "Does what you hear come from {target}?",
+        "Listen: is this the sound of {target}?",
+    ),
+    "synonym": (
+        "Could one call what is heard here {target}?",
+        "Is {target} a name for what makes this sound?",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,56 +74,6 @@ class QARecord:
                 "Expected a question and an answer that are not empty, got "
                 f"{self.instruction!r:.60} and {self.output!r:.60}."
             )
-
-
-_KEYS = tuple(field.name for field in fields(QARecord))
-
-
-def write_qa_records(path: str | Path, records: Iterable[QARecord]) -> int:
-    """Write records to a file, one JSON object per line, and return the number of records."""
-    lines = [json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records]
-    Path(path).write_text("".join(lines), encoding="utf-8")
-    return len(lines)
-
-
-def read_qa_records(path: str | Path) -> Iterator[QARecord]:
-    """Read records from a file of JSON lines, or of one JSON list as published by LTU's authors.
-
-    Raises:
-        InvalidInputError: if the file cannot be read or is not JSON, or if a record lacks a key or
-            has a value that is not text; the message names the record.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path}: not readable as UTF-8 text ({error}).") from error
-    entries: Iterable[object]
-    if text.lstrip().startswith("["):
-        entries = _parse_json(text, str(path))  # type: ignore[assignment]
-    else:
-        lines = [line for line in text.split("\n") if line.strip()]
-        entries = (_parse_json(line, f"{path}, record {n}") for n, line in enumerate(lines, 1))
-    for number, entry in enumerate(entries, 1):
-        yield _record(entry, f"{path}, record {number}")
-
-
-def _parse_json(text: str, source: str) -> object:
-    try:
-        parsed: object = json.loads(text)
-    except ValueError as error:
-        raise InvalidInputError(f"{source}: not JSON ({error}). Is the file complete?") from error
-    return parsed
-
-
-def _record(entry: object, source: str) -> QARecord:
-    if not isinstance(entry, Mapping):
-        raise InvalidInputError(f"{source}: expected an object, got {entry!r:.60}.")
-    if missing := [key for key in _KEYS if key not in entry]:
-        raise InvalidInputError(f"{source}: missing keys: {', '.join(missing)}.")
-    if wrong := [key for key in _KEYS if not isinstance(entry[key], str)]:
-        raise InvalidInputError(f"{source}: expected text as the value of {', '.join(wrong)}.")
-    return QARecord(**{key: entry[key] for key in _KEYS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,90 +122,90 @@ def encode_record(
     return TrainingExample(tuple(ids), n_prompt, record.audio_id)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PackedRows:
-    """Several examples per row of a batch, padded on the right.
+class ConceptRelation(Protocol):
+    """A concept (a sound source such as "a crow"), a target, and whether the target is correct.
 
-    All examples of a row belong to the same clip, so that the clip is encoded once for all
-    questions about it. They do not attend to each other.
-
-    Attributes:
-        ids: token ids, shape (n_rows, n_tokens).
-        labels: target ids or `IGNORED`, shape (n_rows, n_tokens).
-        segments: index, within the row, of the example to which each token belongs, or `PADDING`,
-            shape (n_rows, n_tokens).
-        positions: position of each token in its example, shape (n_rows, n_tokens).
-        audio: input of the audio encoder, shape (n_rows, ...); None if there is no audio.
+    The target is a class ("a bird") or another name of the concept.
+    `audioprobe.probing.pairs.ConceptPair` implements this protocol.
     """
 
-    ids: Tensor
-    labels: Tensor
-    segments: Tensor
-    positions: Tensor
-    audio: Tensor | None
+    @property
+    def relation(self) -> str:
+        """Kind of relation: "hypernym" (the target is a class) or "synonym" (another name)."""
+        ...
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "PackedRows":
-        """Return a copy of the rows on a device."""
-        ids, labels, segments, positions = (
-            tensor.to(device, non_blocking=non_blocking)
-            for tensor in (self.ids, self.labels, self.segments, self.positions)
-        )
-        audio = None if self.audio is None else self.audio.to(device, non_blocking=non_blocking)
-        return PackedRows(ids, labels, segments, positions, audio)
+    @property
+    def phrase(self) -> str:
+        """Phrase that names the concept in a sentence, such as "a crow"."""
+        ...
 
+    @property
+    def target_phrase(self) -> str:
+        """Phrase that names the target in a sentence, such as "a bird"."""
+        ...
 
-AnswerBatch: TypeAlias = tuple[PackedRows, ...]
-"""Up to two groups of rows: rows with audio, then rows without audio."""
-
-
-def collate(
-    examples: Sequence[TrainingExample],
-    audio: Mapping[str, Tensor],
-    *,
-    targets: LossTargets,
-    pad_id: int,
-    per_row: int = 8,
-) -> AnswerBatch:
-    """Return one batch of examples, packed by clip.
-
-    Args:
-        examples: at least one example.
-        audio: input of the audio encoder for every clip of the examples, by `audio_id`.
-        targets: which tokens count in the loss.
-        pad_id: token id of padding.
-        per_row: largest number of examples in a row.
-    """
-    by_audio: dict[str, list[TrainingExample]] = {}
-    for example in examples:
-        by_audio.setdefault(example.audio_id, []).append(example)
-    batch = []
-    for with_audio in (True, False):
-        rows = [
-            (audio_id, group[start : start + per_row])
-            for audio_id, group in by_audio.items()
-            if bool(audio_id) == with_audio
-            for start in range(0, len(group), per_row)
-        ]
-        if rows:
-            features = torch.stack([audio[name] for name, _ in rows]) if with_audio else None
-            batch.append(_pack([group for _, group in rows], features, targets, pad_id))
-    return tuple(batch)
+    @property
+    def holds(self) -> bool:
+        """Whether the target is correct, so that the answer is "yes"."""
+        ...
 
 
-def _pack(
-    groups: Sequence[Sequence[TrainingExample]],
-    audio: Tensor | None,
-    targets: LossTargets,
-    pad_id: int,
-) -> PackedRows:
-    def padded(values: Callable[[int, TrainingExample], Iterable[int]], fill: int) -> Tensor:
-        rows = [[v for n, example in enumerate(g) for v in values(n, example)] for g in groups]
-        return pad_sequence([torch.tensor(row) for row in rows], True, fill)
+def caption_record(phrases: Sequence[str], audio_id: str) -> QARecord:
+    """Return the caption question; the answer is such as "Audio caption: The sound of a crow."."""
+    answer = f"Audio caption: {caption_of(phrases)}"
+    return QARecord(instruction=CAPTION_QUESTION, output=answer, audio_id=audio_id, task="caption")
 
-    return PackedRows(
-        padded(lambda _, example: example.ids, pad_id),
-        padded(lambda _, example: example.labels(targets), IGNORED),
-        padded(lambda n, example: [n] * len(example.ids), PADDING),
-        padded(lambda _, example: range(len(example.ids)), 0),
-        audio,
+
+def labels_record(labels: Sequence[str], audio_id: str) -> QARecord:
+    """Return the question for the labels of a clip, with its answer ("Labels: crow; rain")."""
+    answer = f"Labels: {'; '.join(labels)}"
+    return QARecord(instruction=LABELS_QUESTION, output=answer, audio_id=audio_id, task="labels")
+
+
+def caption_of(phrases: Sequence[str]) -> str:
+    """Return a caption of one sentence, such as "The sound of a crow and rain."."""
+    return f"The sound of {enumerate_phrases(phrases, ' and ')}."
+
+
+def text_question(relation: ConceptRelation, rng: np.random.Generator) -> QARecord:
+    """Return a yes/no question about a relation, which names the concept, in a random wording."""
+    return _relation_record(relation, _TEXT_QUESTIONS, rng, "text", "")
+
+
+def audio_question(relation: ConceptRelation, audio_id: str, rng: np.random.Generator) -> QARecord:
+    """Return a yes/no question about a relation, asked about a clip without naming the concept."""
+    return _relation_record(relation, _AUDIO_QUESTIONS, rng, "audio", audio_id)
+
+
+def enumerate_phrases(phrases: Sequence[str], link: str) -> str:
+    """Return the phrases as an enumeration; `link` (such as " and ") precedes the last phrase."""
+    if len(phrases) < 3:
+        return link.join(phrases)
+    return f"{', '.join(phrases[:-1])}{link}{phrases[-1]}"
+
+
+def yes_or_no(*, holds: bool) -> str:
+    """Return "Yes." or "No."."""
+    return "Yes." if holds else "No."
+
+
+def draw(texts: Sequence[str], rng: np.random.Generator) -> str:
+    """Return a randomly drawn text."""
+    return texts[int(rng.integers(len(texts)))]
+
+
+def _relation_record(
+    relation: ConceptRelation,
+    templates: dict[str, tuple[str, ...]],
+    rng: np.random.Generator,
+    condition: RelationCondition,
+    audio_id: str,
+) -> QARecord:
+    template = draw(templates[relation.relation], rng)
+    return QARecord(
+        instruction=template.format(phrase=relation.phrase, target=relation.target_phrase),
+        output=yes_or_no(holds=relation.holds),
+        audio_id=audio_id,
+        dataset="synthetic" if audio_id else "concepts",
+        task=f"{relation.relation}, {condition}",
     )

@@ -5,9 +5,10 @@ A model of any architecture can be trained if it has a `TrainableModel` (the net
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError
@@ -165,6 +166,34 @@ def set_trainable(model: TrainableModel, names: str) -> list[nn.Parameter]:
 def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
     """Return the parameters that require gradients, in the order of the module."""
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def trainable_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Return the trainable parameters by name, detached but not copied."""
+    named = module.named_parameters()
+    return {name: parameter.detach() for name, parameter in named if parameter.requires_grad}
+
+
+def copy_trainable_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Return copies of the trainable parameters by name, on the CPU."""
+    return {name: tensor.to("cpu", copy=True) for name, tensor in trainable_weights(module).items()}
+
+
+def load_trainable_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    """Copy weights into the trainable parameters.
+
+    Returns:
+        True if the weights were copied; False if names or shapes differ, and nothing was changed.
+    """
+    parameters = trainable_weights(module)
+    if {name: p.shape for name, p in parameters.items()} != {
+        n: w.shape for n, w in weights.items()
+    }:
+        return False
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+    return True
 
 
 def updates_language_model(names: str) -> bool:

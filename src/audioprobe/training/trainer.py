@@ -6,10 +6,9 @@ is interrupted and resumed therefore ends with the same weights as without inter
 
 import json
 import math
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -19,27 +18,25 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
 
-from audioprobe.devices import computes_in_bfloat16
-from audioprobe.errors import InvalidInputError, TrainingError
-from audioprobe.io.atomic import atomic_write, exclusive_lock
+from audioprobe.devices import computes_in_bfloat16, deterministic_mode
+from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
+from audioprobe.io.atomic import atomic_open, atomic_write, exclusive_lock
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
-from audioprobe.training.checkpointing import (
+from audioprobe.training.trainable import (
     copy_trainable_weights,
-    load_state,
     load_trainable_weights,
-    save_state,
+    trainable_parameters,
     trainable_weights,
 )
-from audioprobe.training.trainable import trainable_parameters
 
 STATE, LOG = "state.pt", "log.jsonl"
 Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
 History: TypeAlias = list[dict[str, float]]
-"""One entry per step: "step", "loss", "rate" (learning rate), "norm" (of gradients), "seconds"."""
+"""One entry per step: "step", "loss", "rate" (learning rate), "norm" (gradient norm), "seconds"."""
 BatchFunction: TypeAlias = Callable[[int, int, int], Any]
-"""Function that returns the batch for a step, the index of a process, and the number of processes.
+"""Function of (step, index of the process, number of processes) that returns a batch.
 
-It must return the same batch on every call with the same arguments."""
+It must return the same batch whenever the arguments are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +45,7 @@ class TrainingArguments:
 
     Attributes:
         steps: number of optimizer steps.
-        learning_rate: learning rate of AdamW after the warm-up.
+        learning_rate: learning rate of AdamW at the end of the warm-up.
         warmup_steps: number of steps in which the learning rate rises linearly from 0.
         schedule: shape of the decay of the learning rate to 0 after the warm-up; "constant" does
             not decay.
@@ -56,7 +53,7 @@ class TrainingArguments:
         clip_norm: largest gradient norm; larger gradients are scaled down.
         precision: "bfloat16" uses torch's autocast on devices with fast bfloat16 arithmetic; other
             devices compute in float32. The dtype of the weights does not change.
-        save_every: number of steps between two saved states.
+        save_every: number of steps after which weights and optimizer are saved.
         seed: random seed of dropout and other noise.
     """
 
@@ -74,7 +71,7 @@ class TrainingArguments:
         if self.steps < 1 or self.save_every < 1 or self.warmup_steps < 0:
             raise InvalidInputError(
                 "Expected steps and save_every of at least 1, and warmup_steps of at least 0, got "
-                f"{self}."
+                f"{self.steps}, {self.save_every} and {self.warmup_steps}."
             )
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise InvalidInputError(
@@ -94,7 +91,7 @@ class TrainingArguments:
         return self.precision == "bfloat16" and computes_in_bfloat16(device)
 
     def autocast(self, device: str) -> AbstractContextManager[Any]:
-        """Return a context in which networks compute in `precision` on a device type."""
+        """Return a context in which a device type ("cpu", "cuda") computes in `precision`."""
         return torch.autocast(device, torch.bfloat16, enabled=self.uses_bfloat16(device))
 
 
@@ -107,17 +104,19 @@ def train(
     accept: Callable[[int], bool] | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> History:
-    """Train the trainable parameters of a module; resume if the folder contains a saved state.
+    """Train all parameters of a module that require gradients.
+
+    If the folder contains a saved state of this training run, continue from this state.
 
     Args:
         objective: module whose forward pass takes a batch and returns the loss, a scalar; it is in
             evaluation mode afterwards.
         batch_at: function that returns the batch of a step.
         arguments: steps, learning rate and other settings.
-        folder: folder that is used only by this training run: for its state, and for a log with one
-            JSON line per step.
-        accept: function that is called before a state is saved, with the number of finished steps.
-            If it returns False, training ends and the last saved state is restored. The result must
+        folder: folder for the saved state and the log (one JSON line per step); only this training
+            run may use it.
+        accept: function that receives the number of finished steps before a state is saved. If it
+            returns False, training ends and the last saved state is restored. Its result must
             depend only on the weights.
         progress: called after every step; the note of the event is the loss.
 
@@ -125,20 +124,21 @@ def train(
         One entry for each step up to the final weights.
 
     Raises:
-        InvalidInputError: if no parameter is trainable, the loss does not depend on a trainable
+        InvalidInputError: if no parameter requires a gradient, the loss does not depend on such a
             parameter, or the folder contains a training run with other arguments or parameters.
         TrainingError: if a loss, gradient or weight is not finite (the last saved state stays on
             disk), or another process trains in the folder.
+        WeightsError: if the saved state cannot be read.
     """
     if not trainable_parameters(objective):
         raise InvalidInputError(
-            "Nothing to train: no parameter requires a gradient. Choose trainable modules with "
+            "Nothing to train: no parameter requires a gradient. Choose the modules to train with "
             "set_trainable."
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     accelerator = get_accelerator()
-    # If several processes train together, only the main process locks the folder.
+    # Several processes can train one model together; only the main process locks the folder.
     lock = training_lock(folder) if accelerator.is_main_process else nullcontext()
     with lock, torch.random.fork_rng(), deterministic_mode(accelerator.device.type):
         run = _TrainingLoop(objective, batch_at, arguments, folder, accelerator)
@@ -149,43 +149,41 @@ def train(
 
 def get_accelerator() -> Any:  # noqa: ANN401 - accelerate has no types
     """Return accelerate's `Accelerator`, which manages the device and the training processes."""
-    # A step without audio has no gradient for the audio encoder.
+    # Without audio in a batch, the audio encoder has no gradient.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    # The precision of an Accelerator cannot be changed later in the process; see
-    # TrainingArguments.autocast.
+    # The precision is set by TrainingArguments.autocast: here, it could be set once per process.
     return Accelerator(mixed_precision="no", kwargs_handlers=[unused])
 
 
-@contextmanager
-def deterministic_mode(device: str) -> Iterator[None]:
-    """Use deterministic algorithms in the context; otherwise a GPU adds numbers in any order.
-
-    Args:
-        device: device type: "cpu" or "cuda".
-    """
-    was_deterministic = torch.are_deterministic_algorithms_enabled()
-    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    if device == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required by torch for cuBLAS
-        torch.use_deterministic_algorithms(True)  # with warn_only, attention would not change
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(was_deterministic, warn_only=warned_only)
-
-
 def training_lock(folder: Path) -> AbstractContextManager[None]:
-    """Return a context in which no other process can train in an existing folder.
-
-    Raises:
-        TrainingError: on entering the context, if another process trains in the folder.
-    """
+    """Return a lock on an existing folder; it raises `TrainingError` if another process has it."""
     message = f"{folder}: another process trains in this folder. Wait, or choose another folder."
     return exclusive_lock(folder / "lock", TrainingError(message))
 
 
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a training state (tensors, numbers, text) to a file; a crash leaves the old file."""
+    with atomic_open(path) as stream:
+        torch.save(state, stream)
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read a training state that `save_state` wrote, without executing code from the file.
+
+    Raises:
+        WeightsError: if the file is missing, damaged, or not a training state.
+    """
+    try:
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # the unpickler's own exception is private
+        raise WeightsError(
+            f"{path}: the training state cannot be read ({error!s:.200}). Delete the file to start "
+            "the training again."
+        ) from error
+
+
 class _TrainingLoop:
-    """State of one training run: optimizer, number of finished steps, and history of the steps."""
+    """A training run in progress: optimizer, number of finished steps, and log entry per step."""
 
     def __init__(
         self,
@@ -261,11 +259,12 @@ class _TrainingLoop:
     def _divergence(self, symptom: str, step: int) -> TrainingError:
         return TrainingError(
             f"{self.folder}: {symptom} at step {step}: the training has diverged. The last saved "
-            f"state is kept. Lower the learning rate (it was {self.arguments.rate(step):.2g}), or "
-            "check the batch of this step."
+            f"state is still there. Lower the learning rate (it was "
+            f"{self.arguments.rate(step):.2g}), or check the batch of this step."
         )
 
     def _accepted_by_all(self, *, accepted: bool) -> bool:
+        """Return whether `accepted` is true in every process that trains the model."""
         value = torch.tensor(float(accepted), device=self.accelerator.device)
         return float(self.accelerator.reduce(value, "mean")) == 1.0
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from audioprobe.experiments.classification.across_sets import familiarity_drops
 from audioprobe.experiments.classification.analysis import score_cells
 from audioprobe.experiments.classification.config import (
     ClassificationConfig,
     EvaluationSet,
     PromptSpec,
 )
-from audioprobe.experiments.classification.familiarity import familiarity_drops
 from audioprobe.experiments.classification.labelled_scores import LabelledScores
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.experiments.classification.tables import (

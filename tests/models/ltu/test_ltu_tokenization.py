@@ -14,7 +14,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from audioprobe.models.ltu.network import IGNORED
 from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.models.ltu.trainable import LTUPrompts
-from audioprobe.training.examples import PADDING, QARecord, collate, encode_record
+from audioprobe.training.answer_loss import PADDING, collate
+from audioprobe.training.examples import QARecord, encode_record
 
 DATA = FOLDER.parent / "ltu_tokenization"
 GOLDEN = json.loads((DATA / "tokenization.json").read_text())

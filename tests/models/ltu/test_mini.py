@@ -13,9 +13,9 @@ from audioprobe.io.json_codec import from_json
 from audioprobe.models.ltu.checkpoint import ADAPTER, MINI
 from audioprobe.models.ltu.model_card import CARD
 from audioprobe.small_ltu.curriculum import RECIPE
-from audioprobe.small_ltu.evaluation.results import EvaluationResult
+from audioprobe.small_ltu.measures import EvaluationResult
 from audioprobe.small_ltu.recipe import Recipe, read_recipe
-from audioprobe.training.questions import CAPTION_QUESTION, LABELS_QUESTION
+from audioprobe.training.examples import CAPTION_QUESTION, LABELS_QUESTION
 
 SOURCES = ("crow", "siren", "church-bell", "rain", "cricket", "snare-drum")
 

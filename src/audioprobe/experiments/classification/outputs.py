@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from audioprobe.experiments.classification.across_sets import calibrate, familiarity_drops
 from audioprobe.experiments.classification.analysis import CellScore, score_cells
-from audioprobe.experiments.classification.calibration import calibrate
-from audioprobe.experiments.classification.familiarity import familiarity_drops
 from audioprobe.experiments.classification.report import ReportMaker
 from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
 from audioprobe.experiments.classification.tables import labels_table, notes, summary

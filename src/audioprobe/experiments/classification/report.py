@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import rankdata
 
+from audioprobe.experiments.classification.across_sets import CalibrationResult, FamiliarityDrop
 from audioprobe.experiments.classification.analysis import CellScore
-from audioprobe.experiments.classification.calibration import CalibrationResult
-from audioprobe.experiments.classification.familiarity import FamiliarityDrop
 from audioprobe.experiments.classification.labelled_scores import LabelledScores
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.experiments.classification.tables import (

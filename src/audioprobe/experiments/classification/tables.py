@@ -5,9 +5,8 @@ A "cell" is the result of one prompt level on one evaluation set.
 
 from collections.abc import Sequence
 
+from audioprobe.experiments.classification.across_sets import CalibrationResult, FamiliarityDrop
 from audioprobe.experiments.classification.analysis import CellScore, Gain
-from audioprobe.experiments.classification.calibration import CalibrationResult
-from audioprobe.experiments.classification.familiarity import FamiliarityDrop
 from audioprobe.io.text_table import Table
 from audioprobe.metrics.permutations import smallest_text
 from audioprobe.types import Estimate

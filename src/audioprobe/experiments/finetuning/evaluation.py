@@ -29,9 +29,8 @@ from audioprobe.probing.probe_builder import PreparedProbe
 from audioprobe.probing.questions import ProbeQuestion
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
-from audioprobe.training.answer_loss import AnswerLoss
-from audioprobe.training.examples import TrainingExample, collate
-from audioprobe.training.questions import CAPTION_QUESTION
+from audioprobe.training.answer_loss import AnswerLoss, collate
+from audioprobe.training.examples import CAPTION_QUESTION, TrainingExample
 from audioprobe.types import Clip, Decoding
 
 _BATCH_SIZE = 16

@@ -23,17 +23,17 @@ from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import Scorer
 from audioprobe.small_ltu.curriculum import MODEL, RECIPE, build_scenes, untrained_model
 from audioprobe.small_ltu.encoder_training import load_classifier
-from audioprobe.small_ltu.evaluation.audio_metrics import (
-    macro_auc,
-    measure_captions,
-    measure_likelihoods,
-)
-from audioprobe.small_ltu.evaluation.results import EvaluationResult, Measure, results_table
-from audioprobe.small_ltu.evaluation.yes_no import (
+from audioprobe.small_ltu.measures import (
+    EvaluationResult,
+    Measure,
     accuracy_gap,
     accuracy_measure,
     audio_trials,
+    macro_auc,
+    measure_captions,
+    measure_likelihoods,
     relations_with_role,
+    results_table,
     text_trials,
 )
 from audioprobe.small_ltu.recipe import Recipe
