@@ -85,7 +85,7 @@ def test_raven_table_without_known_label_column_is_refused(tmp_path: Path) -> No
     assert {labels for labels, *_ in clips(Manifest(path, columns={"labels": ""})).values()} == {
         None
     }
-    with pytest.raises(InvalidInputError, match="'Whom', named for 'labels'"):
+    with pytest.raises(InvalidInputError, match="'Whom', chosen for 'labels'"):
         Manifest(path, columns={"labels": "Whom"})
 
 

@@ -171,7 +171,7 @@ def test_folders_of_splits(tmp_path: Path) -> None:
     sound(tmp_path / "test" / "crow" / "one.wav")
     data = load("dataset", f"folder:{tmp_path}", splits=True)
     assert summary(data, "test") == [("test/crow/one.wav", ("crow",), None)]
-    with pytest.raises(InvalidInputError, match="splits test, got 'train'"):
+    with pytest.raises(InvalidInputError, match="one of the splits test, got 'train'"):
         data.clips("train")
 
 

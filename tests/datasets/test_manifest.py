@@ -81,7 +81,7 @@ def test_clip_without_file_is_missing(folder: Path) -> None:
         (("path", "start"), ("a.wav", "-1"), r"row 2: .*start >= 0"),
         (("path", "start", "end"), ("a.wav", "2", "1"), r"row 2: .*duration > 0"),
         (("path", "end", "duration"), ("a.wav", "2", "1"), r"row 2: expected an end or a duration"),
-        (("path", "labels"), ("", "crow"), r"row 2: the column 'path' is empty"),
+        (("path", "labels"), ("", "crow"), r"row 2: expected a path .* 'path', got ''"),
         (("path", "labels"), ("a.wav", "cow"), r"'cow'"),
         (("path",), ("a.wav", "more"), r"row 2: expected 1 cells"),
     ],

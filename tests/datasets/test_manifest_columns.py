@@ -88,10 +88,10 @@ def test_column_can_be_declared_absent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("path,labels,Labels", "'labels' and 'Labels' may both be 'labels'"),
+        ("path,labels,Labels", "one column for 'labels', got 'labels' and 'Labels'"),
         ("path,start_ms,x", "start, end and duration in seconds, got the column 'start_ms'"),
         ("path,Begin (ms),x", "in seconds, got the column 'Begin"),
-        ("x,y,z", "'path' is not among x, y, z"),
+        ("x,y,z", "got x, y, z without 'path'"),
     ],
 )
 def test_ambiguous_columns_are_refused(tmp_path: Path, header: str, message: str) -> None:
@@ -145,7 +145,7 @@ def test_separator_and_labels_resolve_ambiguity(tmp_path: Path) -> None:
     assert Manifest(path, separator=",").labels == ("crow", "rain")
     path = table(tmp_path / "t.csv", ("path", "labels"), [("a.wav", "A"), ("b.wav", "a")])
     assert Manifest(path, labels=["a", "A"]).counts("all") == {"a": 1, "A": 1}
-    with pytest.raises(InvalidInputError, match="row 3: the label 'a' is not among"):
+    with pytest.raises(InvalidInputError, match=r"row 3: expected a label .* got 'a'"):
         Manifest(path, labels=["A", "b"])
 
 
@@ -226,14 +226,18 @@ def test_rows_of_one_segment_are_merged(tmp_path: Path) -> None:
         (
             "path,labels,group",
             "a.wav,crow,x\na.wav,rain,y\n",
-            r"row 3: .*row 2, with the group 'y'",
+            r"row 3: expected the group 'x' .*row 2, got 'y'",
         ),
         (
             "path,labels,split",
             "a.wav,crow,x\na.wav,rain,y\n",
-            r"row 3: .*row 2, with the split 'y'",
+            r"row 3: expected the split 'x' .*row 2, got 'y'",
         ),
-        ("path,labels,id", "a.wav,crow,x\nb.wav,rain,x\n", r"row 3: the id 'x' .*row 2 "),
+        (
+            "path,labels,id",
+            "a.wav,crow,x\nb.wav,rain,x\n",
+            r"row 3: expected a unique id, .*row 2 has the id 'x'",
+        ),
     ],
 )
 def test_contradicting_rows_are_refused(

@@ -132,7 +132,7 @@ def test_esc10_without_clips_is_refused(tmp_path: Path) -> None:
 
 
 def test_data_set_without_clips_is_refused_with_causes() -> None:
-    with pytest.raises(InvalidInputError, match=r"2 rows .* left out, 2 of them: short"):
+    with pytest.raises(InvalidInputError, match=r"2 rows are left out, short.* \(2 rows\)"):
         InMemoryDataset("mine", {"a": [], "b": []}, ["crow"], left_out={"x": "short", "y": "short"})
 
 

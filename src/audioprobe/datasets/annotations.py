@@ -1,4 +1,4 @@
-"""Reading of annotation tables made with Raven, Audacity or BirdNET-Analyzer."""
+"""Read annotation tables of the programs Raven, Audacity and BirdNET-Analyzer."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from audioprobe.texts import nfc, path_on_disk
 
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
 _LABEL_TRACK = ("start", "end", "labels")
-_FREQUENCIES = "\\"  # Audacity begins the second line of a label with it
+_FREQUENCIES = "\\"  # first cell of the line with the frequency range of a label
 _TABLE_NAME = re.compile(
     r"((\.table\.\d+)?\.selections?(\.table)?|\.birdnet\.selection\.table|"
     r"\.birdnet\.results(\.(r|kaleidoscope))?)\.(txt|csv|tsv)$",
@@ -27,10 +27,11 @@ _COMBINED_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """A table format that has a header; column names are normalised by `plain_name`.
+    """Format of an annotation table with a header; column names as `plain_name` returns them.
 
-    `signature` lists the columns that identify the format. `times` maps a role (start, end or
-    duration) to its column. `labels` and `paths` list candidate columns in order of preference.
+    `signature` has the columns that identify the format. `times` has the columns for "start", "end"
+    and "duration". `labels` and `paths` have the columns that may contain the labels and the name
+    of the recording; the first column that the table has is used.
     """
 
     program: str
@@ -78,13 +79,13 @@ _FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class AnnotationTable:
-    """Annotations read from a table.
+    """Annotations in a table; a row is a segment of a recording with its label.
 
     Attributes:
-        rows: one row per selection and label.
-        columns: column name for each role ("path", "labels", "start", ...; see `Manifest`). The
+        rows: all rows.
+        columns: column for each role, such as "path", "labels" or "start" (see `Manifest`). The
             role "path" is absent if the table does not name the recordings.
-        left_out: reason why a row is not used as a clip, by the file and row number.
+        left_out: why a row is not used as a clip, by the `place` of the row.
     """
 
     rows: tuple[TableRow, ...]
@@ -95,12 +96,12 @@ class AnnotationTable:
         """Yield each row with the path of its recording.
 
         Args:
-            file: the table.
-            folder: folder that contains the recordings.
+            file: path of the table.
+            folder: folder of the recordings.
 
         Raises:
-            InvalidInputError: if two different names in the table refer to the same file, or if
-                several recordings have the same name as the table.
+            InvalidInputError: if two names in the table refer to the same file, or if the rows name
+                no recording and several recordings have the name of the table.
         """
         paths: dict[str, Path] = {}
         for row in self.rows:
@@ -110,8 +111,9 @@ class AnnotationTable:
                 if path in paths.values():
                     other = next(other for other, used in paths.items() if used == path)
                     raise InvalidInputError(
-                        f"{row.place}: {name!r} and {other!r} both refer to {path}. Put the "
-                        "recordings at the paths in the table, or use one table per recording."
+                        f"{row.place}: expected one name per recording, but {name!r} and {other!r} "
+                        f"both refer to {path}. Move the recordings to the paths in the table, or "
+                        "use one table per recording."
                     )
                 paths[name] = path
             yield row, paths[name]
@@ -121,19 +123,20 @@ def annotation_table(
     file: Path,
     records: Sequence[Sequence[str]],
     delimiter: str,
-    given: Mapping[str, str] | None = None,
+    chosen: Mapping[str, str],
 ) -> AnnotationTable | None:
-    """Return the annotations in a table, or None if the format of the table is unknown.
+    """Return the annotations in a table; None if no annotation program writes this format.
 
     Args:
         file: path of the table, for messages.
-        records: rows of the table, as returned by `read_records`.
+        records: cells of each row, as `read_records` returns them.
         delimiter: separator of the cells.
-        given: column name for each role; overrides the columns of the format.
+        chosen: columns that the user has chosen, by role; "" means that there is no such column.
+            They replace the columns of the format.
 
     Raises:
-        InvalidInputError: if a row does not match the header, or if a Raven table has no known
-            label column.
+        InvalidInputError: if a row has more or fewer cells than the header, if a chosen role or
+            column does not exist, or if a table with rows has no known label column.
     """
     header = next((cells for cells in records if any(cells)), [])
     if delimiter == "\t" and _is_label_track(header):
@@ -144,7 +147,6 @@ def annotation_table(
     if table_format is None:
         return None
     rows = table_rows(file, records, delimiter)
-    chosen = dict(given or {})
     columns = {role: names[name] for role, name in table_format.times.items()}
     for role, candidates in (("path", table_format.paths), ("labels", table_format.labels)):
         column = next((names[name] for name in candidates if name in names), "")
@@ -155,7 +157,7 @@ def annotation_table(
     left_out: dict[str, str] = {}
     if "endfile" in names and "beginfile" in names:
         left_out = {
-            row.place: f"{row.place}: the selection ends in another file"
+            row.place: f"{row.place}: the segment ends in another file"
             for row in rows
             if row[names["endfile"]] not in ("", row[names["beginfile"]])
         }
@@ -163,18 +165,18 @@ def annotation_table(
     if "labels" not in columns and rows:
         example = columns_argument({**chosen, "labels": header[-1]})
         raise InvalidInputError(
-            f"{file}: expected a label column in a table of {table_format.program}, got the "
-            f'columns {", ".join(header)}. Name it, as in {example}; "" means that the '
-            "selections are unlabelled."
+            f"{file}: expected a known label column in a table of {table_format.program}, got the "
+            f'columns {", ".join(header)}. Pass the label column, as in {example}; "" means that '
+            "the segments have no labels."
         )
     return AnnotationTable(tuple(rows), columns, left_out)
 
 
 def annotation_files(folder: Path) -> list[Path]:
-    """Return the annotation tables in a folder and its subfolders, sorted by path.
+    """Return the paths of the annotation tables in a folder and its subfolders, sorted.
 
-    A table is found if its name follows the conventions of Raven or BirdNET-Analyzer, or if it has
-    the same name as a recording in its folder.
+    A text table counts as an annotation table if it has a default name of Raven or
+    BirdNET-Analyzer, or the name of a recording in the same folder.
 
     Raises:
         InvalidInputError: if no table is found.
@@ -192,21 +194,22 @@ def annotation_files(folder: Path) -> list[Path]:
     ]
     if not files:
         raise InvalidInputError(
-            f"{folder}: expected tables of Raven, Audacity or BirdNET-Analyzer in this folder, "
-            "with the default names of these programs or the names of recordings, got none. To "
-            "read one table, pass the file."
+            f"{folder}: expected tables of Raven, Audacity or BirdNET-Analyzer with the default "
+            "names of these programs or the names of recordings, got no such file. To read another "
+            "table, pass its path instead of the folder."
         )
     return files
 
 
 def _is_label_track(cells: Sequence[str]) -> bool:
+    """Return whether a row is from a label track of Audacity: start, end and optionally a label."""
     return 2 <= len(cells) <= 4 and all(_NUMBER.fullmatch(cell) for cell in cells[:2])
 
 
 def _label_track_rows(file: Path, records: Sequence[Sequence[str]]) -> tuple[TableRow, ...]:
-    """Return rows with start, end and label from a table without header.
+    """Return the rows of a label track of Audacity, with start, end and label.
 
-    BirdNET-Analyzer adds a column with the confidence.
+    BirdNET-Analyzer writes label tracks with one more column, the confidence.
     """
     rows = []
     for number, cells in enumerate(records, 1):
@@ -215,11 +218,11 @@ def _label_track_rows(file: Path, records: Sequence[Sequence[str]]) -> tuple[Tab
         place = f"{file}, row {number}"
         if not _is_label_track(cells):
             raise InvalidInputError(
-                f"{place}: expected start, end and label of an Audacity label track, separated by "
-                f"tabs, got {cells!r:.80}."
+                f"{place}: expected a row of a label track (start, end and label, separated by "
+                f"tabs) as in the first row, got {cells!r:.80}. Correct or remove the row."
             )
         start, end, label, confidence = (*cells, "", "")[:4]
-        if _NUMBER.fullmatch(confidence):  # "Turdus merula, Eurasian Blackbird"
+        if _NUMBER.fullmatch(confidence):  # the label is "Turdus merula, Eurasian Blackbird"
             label = label.rpartition(", ")[2]
         rows.append(TableRow(zip(_LABEL_TRACK, (start, end, label), strict=True), place, "\t"))
     return tuple(rows)
@@ -228,15 +231,15 @@ def _label_track_rows(file: Path, records: Sequence[Sequence[str]]) -> tuple[Tab
 def _use_file_offsets(
     rows: Sequence[TableRow], columns: Mapping[str, str], offsets: str
 ) -> dict[str, str]:
-    """Add columns with times relative to each file, and return the columns for the time roles.
+    """Add columns with times from the beginning of each file, and return them by role.
 
-    Raven's own times count through all files that were open together.
+    Raven counts its times from the beginning of the first file if several files are open.
     """
     added = {"start": "start in the file", "duration": "end minus begin"}
     for row in rows:
         begin, end = row[columns["start"]], row[columns["end"]]
         times = [text.replace(",", ".") for text in (begin, end) if _NUMBER.fullmatch(text)]
-        row[added["start"]] = row[offsets] or begin  # with one open file, both times are the same
+        row[added["start"]] = row[offsets] or begin  # equal if one file is open
         row[added["duration"]] = (
             f"{float(times[1]) - float(times[0]):.9f}" if len(times) == 2 else ""
         )
@@ -244,16 +247,16 @@ def _use_file_offsets(
 
 
 def _recording_path(table: Path, folder: Path, name: str) -> Path:
-    """Return the path of the recording named in a row; "" means the recording named like the table.
+    """Return the path of the recording that a row names; it may not exist.
 
-    If the file does not exist, return the expected path in the folder.
+    If `name` is "", it is the recording that has the same name as the table.
     """
     if not name:
         similar = _recordings_named_like(table, folder)
         if len(similar) > 1:
             raise InvalidInputError(
                 f"{table}: expected one recording with the name of this table, got "
-                f"{', '.join(path.name for path in similar)}. Keep one of them in the folder."
+                f"{', '.join(path.name for path in similar)}. Move all but one to another folder."
             )
         return similar[0] if similar else folder / f"{_stem(table)}.wav"
     last = PureWindowsPath(name).name  # accepts both kinds of separators
@@ -265,12 +268,13 @@ def _recording_path(table: Path, folder: Path, name: str) -> Path:
 
 
 def _stem(table: Path) -> str:
-    """Return the name of the recording: the table's name without the suffix of the program."""
+    """Return a table's name without suffixes such as ".Table.1.selections.txt"."""
     name = _TABLE_NAME.sub("", table.name)
     return name if name != table.name else table.stem
 
 
 def _recordings_named_like(table: Path, folder: Path) -> list[Path]:
+    """Return the audio files in a folder that have the name of a table, sorted."""
     stem = nfc(_stem(table))
     if not folder.is_dir():
         return []

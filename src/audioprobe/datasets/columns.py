@@ -1,4 +1,4 @@
-"""Assignment of a manifest's columns to roles (path, labels, start, ...)."""
+"""Find the columns of a table by their roles: path, labels, start, end, and so on."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from audioprobe.errors import InvalidInputError, did_you_mean
 
 ROLES = ("path", "labels", "id", "start", "end", "duration", "group", "split")
-"""Roles of a manifest's columns; the default name of a column is its role."""
+"""Roles of columns; a role says what a column means. A column is named like its role by default."""
 
 _TIMES = ("start", "end", "duration")
 _SECONDS = r"(times?)?(in)?(s|secs?|seconds?)?"  # "start_time", "Start (s)", "end_seconds"
@@ -36,101 +36,102 @@ _SYNONYMS = {
 }
 
 
-def resolve_columns(
-    names: Sequence[str], given: Mapping[str, str] | None, place: str
-) -> dict[str, str]:
-    """Return the column name for each role; roles that have no column are absent.
+def resolve_columns(names: Sequence[str], chosen: Mapping[str, str], place: str) -> dict[str, str]:
+    """Return the column of each role that the table has, such as "path" or "labels".
 
-    A role is, for example, "path" or "labels". Column names that differ from the role only in case,
-    spaces, plural, "_time" or a unit of seconds are accepted. Other names that probably mean a
-    role, such as "species", raise an error that suggests `columns=`, because ignoring the column
-    would silently change the clips.
+    A column belongs to a role if it has the name of the role; case, spaces, plural, "_time" and a
+    unit of seconds are ignored. A column with another name that probably means the role, such as
+    "species" for "labels", raises an error that suggests a value for `columns=`.
 
     Args:
-        names: names of the columns.
-        given: column name for each role, chosen by the caller; "" means that the table has no
-            column for this role.
+        names: names of the columns in the table.
+        chosen: columns that the user has chosen, by role; "" means that the table has no column for
+            this role.
         place: file and row of the header, for messages.
 
     Raises:
-        InvalidInputError: for an unknown role, a column that is not in the table, two columns that
-            match one role, or a column that probably has a role but is not listed in `given`.
+        InvalidInputError: for an unknown role, a chosen column that is not in the table, two
+            columns that match one role, or a column that probably has a role but was not chosen.
     """
-    given = dict(given or {})
-    chosen = check_columns(given, names, place)
+    columns = check_columns(chosen, names, place)
     for role in ROLES:
-        if role not in chosen and (column := _variant(role, names, place, chosen)):
-            chosen[role] = column
-    used = {column for column in chosen.values() if column}
+        if role not in columns and (column := _variant(role, names, place, columns)):
+            columns[role] = column
+    used = {column for column in columns.values() if column}
     free = {_letters(name): name for name in reversed(names) if name not in used}
-    _refuse_other_units(free, chosen, place)
-    # A caller who names columns knows the table and may leave other columns unused on purpose.
-    required = ("path", "labels", *_TIMES) if given else ROLES
+    _refuse_other_units(free, columns, place)
+    # A user who chooses columns knows the table and may ignore a group or a split on purpose.
+    required = ("path", "labels", *_TIMES) if chosen else ROLES
     probable = {
         role: next(free[word] for word in _SYNONYMS[role] if word in free)
         for role in required
-        if role not in chosen and any(word in free for word in _SYNONYMS.get(role, ()))
+        if role not in columns and any(word in free for word in _SYNONYMS.get(role, ()))
     }
-    if "offset" in free and "start" not in {**chosen, **probable}:
-        probable.pop("end", None)  # "offset" is the end if there is an onset, else the start
+    if "offset" in free and "start" not in {**columns, **probable}:
+        probable.pop("end", None)  # "offset" means the end beside an onset, otherwise the start
         probable["start"] = free["offset"]
-    if probable or not chosen.get("path"):
-        role = "path" if not chosen.get("path") else next(iter(probable))
-        if "path" in {**chosen, **probable}:
-            other = ', and {"ROLE": ""} for each role without a column' if not given else ""
-            mapping = columns_argument({**given, **probable})
+    if probable or not columns.get("path"):
+        role = "path" if not columns.get("path") else next(iter(probable))
+        if "path" in {**columns, **probable}:
+            other = ', and {"ROLE": ""} for each role without a column' if not chosen else ""
+            mapping = columns_argument({**chosen, **probable})
             advice = f"If these columns have these roles, pass {mapping}{other}."
         else:
-            advice = 'Name the column that contains the paths: columns={"path": "..."}.'
+            advice = 'Pass the column that contains the paths: columns={"path": "..."}.'
         raise InvalidInputError(
             f"{place}: expected the column path, and optionally labels, start, end, duration, "
-            f"group, split and id; {role!r} is not among {', '.join(names)}. {advice}"
+            f"group, split and id; got {', '.join(names)} without {role!r}. {advice}"
         )
-    return {role: column for role, column in chosen.items() if column}
+    return {role: column for role, column in columns.items() if column}
 
 
-def check_columns(given: Mapping[str, str], names: Sequence[str], place: str) -> dict[str, str]:
-    """Check that the given roles and columns exist, and return columns by role.
+def check_columns(chosen: Mapping[str, str], names: Sequence[str], place: str) -> dict[str, str]:
+    """Return the columns that the user has chosen by role, after a check that they exist.
 
     Raises:
-        InvalidInputError: for an unknown role, or a column that is not in the table.
+        InvalidInputError: for an unknown role, or a column that is not among `names`.
     """
-    for role, column in given.items():
+    for role, column in chosen.items():
         if role not in ROLES:
             raise InvalidInputError(
-                f"columns: expected the roles {', '.join(ROLES)}, got {role!r}."
+                f"columns: expected the keys {', '.join(ROLES)}, got {role!r}."
                 f"{did_you_mean(role, ROLES)}"
             )
         if column and column not in names:
             raise InvalidInputError(
-                f"{place}: the column {column!r}, named for {role!r}, is not among "
+                f"{place}: the column {column!r}, chosen for {role!r}, is not among "
                 f"{', '.join(names)}.{did_you_mean(column, names)}"
             )
-    return dict(given)
+    return dict(chosen)
 
 
 def columns_argument(columns: Mapping[str, str]) -> str:
-    """Return a `columns=` argument, ready to paste into a call."""
+    """Return the code of the argument `columns=` for messages."""
     return f"columns={json.dumps(dict(columns), ensure_ascii=False)}"
 
 
-def _variant(role: str, names: Sequence[str], place: str, chosen: Mapping[str, str]) -> str:
-    """Return the column named like the role or a variant of it; "" if there is none."""
-    free = [name for name in names if name not in chosen.values()]
+def _variant(role: str, names: Sequence[str], place: str, columns: Mapping[str, str]) -> str:
+    """Return the column named like a role, for example "Start (s)" for "start"; "" if none is."""
+    free = [name for name in names if name not in columns.values()]
     same = [name for name in free if _letters(name) == role]
     if len(same) < 2 and role in same:
         return role
     candidates = same or [name for name in free if _VARIANTS[role].fullmatch(_letters(name))]
     if len(candidates) > 1:
         raise InvalidInputError(
-            f"{place}: the columns {' and '.join(map(repr, candidates))} may both be {role!r}. "
-            f"Choose one of them, as in {columns_argument({role: candidates[0]})}."
+            f"{place}: expected one column for {role!r}, got "
+            f"{' and '.join(map(repr, candidates))}. Choose one of them, as in "
+            f"{columns_argument({role: candidates[0]})}."
         )
     return candidates[0] if candidates else ""
 
 
-def _refuse_other_units(free: Mapping[str, str], chosen: Mapping[str, str], place: str) -> None:
-    if any(role in chosen for role in _TIMES):
+def _refuse_other_units(free: Mapping[str, str], columns: Mapping[str, str], place: str) -> None:
+    """Raise if times are in another unit than seconds, for example in the column "start_ms".
+
+    `free` has the columns without a role by their letters.
+    """
+    if any(role in columns for role in _TIMES):
         return
     for letters, name in free.items():
         if _OTHER_UNITS.fullmatch(letters):
@@ -141,4 +142,5 @@ def _refuse_other_units(free: Mapping[str, str], chosen: Mapping[str, str], plac
 
 
 def _letters(name: str) -> str:
+    """Return the letters and digits of a column name in lower case."""
     return re.sub(r"[\W_]+", "", name).casefold()

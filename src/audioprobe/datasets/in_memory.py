@@ -1,4 +1,4 @@
-"""Base class of data sets whose clips are listed in memory."""
+"""Base class of data sets with a list of clips per split."""
 
 import os
 from collections import Counter
@@ -16,18 +16,18 @@ _N_EXAMPLES = 3  # in messages
 
 
 class InMemoryDataset:
-    """A data set with a list of clips per split; some of the audio files may be missing.
+    """A data set with a list of clips per split; audio files may be missing.
 
     Args:
-        name: name of the data set, recorded in results.
+        name: name of the data set, stored in results.
         clips: clips of each split, in order, including clips whose audio file does not exist.
         labels: every label that a clip may have.
-        left_out: reason why a row of the table is not used as a clip, by row id.
-        options: options that selected the rows, recorded in results.
+        left_out: why a row of the published table is not used as a clip, by the id of the row.
+        options: options that determine which rows are used, stored in results.
 
     Raises:
-        InvalidInputError: if there are no clips, two clips have the same id, or a clip has a label
-            that is not among `labels`.
+        InvalidInputError: if there are no clips, if two clips have the same id, or if a clip has a
+            label that is not among `labels`.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class InMemoryDataset:
 
     @property
     def info(self) -> ComponentInfo:
-        """Name, hash of all rows, options, and the numbers of missing and left-out rows."""
+        """Name, hash of all clips, options, number of missing files, number of left-out rows."""
         rows = [
             f"{split}\t{c.id}\t{c.labels}\t{c.start}\t{c.duration}\t{c.group}"
             for split, items in self._listed.items()
@@ -64,7 +64,7 @@ class InMemoryDataset:
 
     @cached_property
     def missing(self) -> dict[str, str]:
-        """Reason why a listed clip cannot be read, by clip id."""
+        """Why the audio file of a clip is missing, by clip id."""
         folders: dict[Path, dict[str, str]] = {}
         return {
             clip.id: _cause(clip.path, folders)
@@ -75,7 +75,7 @@ class InMemoryDataset:
 
     @cached_property
     def _paths(self) -> dict[str, Path]:
-        """Paths of the existing audio files by clip id, with the spelling on disk."""
+        """Paths of the existing audio files by clip id, spelled as on disk."""
         paths = {
             clip.id: path_on_disk(clip.path)
             for items in self._listed.values()
@@ -92,19 +92,24 @@ class InMemoryDataset:
         """
         if split not in self._listed:
             raise InvalidInputError(
-                f"{self._name} has the splits {', '.join(self._listed)}, got {split!r}."
+                f"{self._name}: expected one of the splits {', '.join(self._listed)}, got "
+                f"{split!r}."
             )
         return self._listed[split]
 
     def clips(self, split: str) -> tuple[Clip, ...]:
-        """Return the clips of a split whose files exist; other clips are listed in `missing`.
+        """Return the clips of a split whose audio files exist; `missing` has the other clips.
 
         Raises:
-            InvalidInputError: for an unknown or an empty split, or if no file of the split exists.
+            InvalidInputError: for an unknown split, a split without clips, or a split without any
+                existing file.
         """
         listed = self.listed(split)
         if not listed:
-            raise InvalidInputError(f"{self._name}: the split {split!r} has no clips.")
+            raise InvalidInputError(
+                f"{self._name}: expected clips in the split {split!r}, got none. Choose another "
+                "split, or options that select more clips."
+            )
         clips = tuple(
             replace(clip, path=self._paths[clip.id]) if clip.path is not None else clip
             for clip in listed
@@ -112,13 +117,13 @@ class InMemoryDataset:
         )
         if not clips:
             raise InvalidInputError(
-                f"{self._name}: none of the {len(listed)} files of the split {split!r} exists; the "
-                f"first expected path is {listed[0].path}. Unpack the data set, or pass its folder."
+                f"{self._name}: none of the {len(listed)} files of the split {split!r} exists, for "
+                f"example {listed[0].path}. Unpack the audio files there, or pass another folder."
             )
         return clips
 
     def counts(self, split: str) -> dict[str, int]:
-        """Return the number of listed clips of a split per label."""
+        """Return the number of clips in a split for each label, including missing clips."""
         counts = Counter(label for clip in self.listed(split) for label in clip.labels or ())
         return {label: counts[label] for label in self.labels}
 
@@ -126,49 +131,53 @@ class InMemoryDataset:
         clips = [clip for items in self._listed.values() for clip in items]
         if not clips:
             causes = Counter(self.left_out.values()).most_common(_N_EXAMPLES)
-            shown = "".join(f", {n} of them: {cause}" for cause, n in causes)
+            shown = "".join(f", {cause} ({n} rows)" for cause, n in causes)
             options = ", ".join(f"{name}={value!r}" for name, value in self._options.items())
             raise InvalidInputError(
-                f"{self._name}: expected at least one clip, got none; {len(self.left_out)} rows of "
-                f"the table are left out{shown}. Change the table or the options "
-                f"({options or 'none'})."
+                f"{self._name}: expected at least one clip, got none; {len(self.left_out)} rows "
+                f"are left out{shown}. Change the table or the options ({options or 'none'})."
             )
         repeated = [clip_id for clip_id, n in Counter(clip.id for clip in clips).items() if n > 1]
         if repeated:
             raise InvalidInputError(
-                f"{self._name}: expected unique clip ids, got {len(repeated)} repeated, such as "
-                f"{repeated[0]!r}."
+                f"{self._name}: expected unique clip ids, but {len(repeated)} ids occur several "
+                f"times, such as {repeated[0]!r}. Rename or remove these clips."
             )
         unknown = {label for clip in clips for label in clip.labels or ()} - set(self.labels)
         if unknown:
             shown = ", ".join(map(repr, sorted(unknown)[:_N_EXAMPLES]))
             raise InvalidInputError(
-                f"{self._name}: {len(unknown)} labels of clips are unknown, such as {shown}."
+                f"{self._name}: expected clips with labels from the list of labels, but "
+                f"{len(unknown)} are unknown, such as {shown}. Add them to the list."
             )
 
 
 def refuse_case_variants(names: Iterable[str], what: str, advice: str) -> None:
-    """Raise if two names differ only in case, because they would count as two names.
+    """Raise if two names differ only in upper and lower case, which is probably a mistake.
 
     Args:
         names: names to compare.
-        what: plural noun for the names, used in the message: "labels".
+        what: noun for the names in the message, such as "labels".
         advice: last sentence of the message.
 
     Raises:
-        InvalidInputError: if two names differ only in case. The message quotes both.
+        InvalidInputError: if two names differ only in case. The message contains both names.
     """
     spellings: dict[str, str] = {}
     for name in sorted(set(names)):
         other = spellings.setdefault(name.casefold(), name)
         if other != name:
             raise InvalidInputError(
-                f"The {what} {other!r} and {name!r} differ only in case. {advice}"
+                f"Expected one spelling of each name, but the {what} {other!r} and {name!r} differ "
+                f"only in case. {advice}"
             )
 
 
 def _cause(path: Path, folders: dict[Path, dict[str, str]]) -> str:
-    """Return why a file is missing; `folders` caches each folder's file names by lower case."""
+    """Return why the file at a path is missing.
+
+    `folders` is a cache of the file names in each folder by their names in lower case.
+    """
     folder = path.parent
     if folder not in folders:
         names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 - only names needed
@@ -177,7 +186,7 @@ def _cause(path: Path, folders: dict[Path, dict[str, str]]) -> str:
     if similar == path.name:
         return why_missing(path_on_disk(path))
     if similar:
-        return f"file {path} not found, but {similar!r} exists: the names differ in case"
+        return f"file {path} not found, but {similar!r} exists; the names differ in case"
     if os.sep == "/" and "\\" in path.name:
-        return f"file {path} not found: write / between folders, and pass `folder=`"
+        return f"file {path} not found; write / instead of \\, and pass `folder=`"
     return f"file {path} not found"

@@ -1,4 +1,4 @@
-"""Data set of clips listed in a user's table or in the table of an annotation program."""
+"""Data set of the clips in a table: a table of the user, or one of an annotation program."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,14 +15,17 @@ from audioprobe.texts import nfc
 from audioprobe.types import Clip
 
 ALL = "all"
-"""Name of the split if the table does not assign clips to splits."""
+"""Name of the only split of data sets that are not divided into splits."""
 
 _NO_CALL = "nocall"  # label that BirdNET-Analyzer writes where it detects nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Segment:
-    """Segment described by one row; `recording` is the first part of the clip id."""
+    """Segment of a recording that one row of a table describes.
+
+    `place` names the row in messages. `recording` is the first part of the clip id.
+    """
 
     place: str
     recording: str
@@ -36,45 +39,46 @@ class _Segment:
 
     @property
     def key(self) -> tuple[str, str, int, int | None]:
-        """Id, recording, start and end in microseconds; rows of the same clip have equal keys."""
+        """Id, recording, start and end in microseconds; equal for all rows of a clip."""
         end = None if self.duration is None else _microseconds(self.start + self.duration)
         return self.clip_id, self.recording, _microseconds(self.start), end
 
     @property
     def short_id(self) -> str:
-        """The recording, followed by the start unless the start is 0."""
+        """The recording, with "#" and the start in seconds if the start is not 0."""
         start = _microseconds(self.start)
         return f"{self.recording}#{_seconds(start)}" if start else self.recording
 
 
 class Manifest(InMemoryDataset):
-    """Clips listed in a table: CSV, TSV, JSON lines or Parquet (extra `data`).
+    """Clips in a table: CSV, TSV, JSON lines or Parquet (extra `data`).
 
     The table needs the column `path` (absolute, or relative to `folder`). Optional columns are
     `labels` (a list, or labels separated by ";"), `id` (default: the path, "#" and the start),
     `start` and `end` or `duration` in seconds, `group` (site, recorder or source recording) and
-    `split`. Case, spaces, plural, "_time" and "_s" in column names are ignored. Other names that
-    probably mean one of these columns raise an error that suggests a value for `columns`.
+    `split`. In column names, case, spaces, plural, "_time" and "_s" are ignored. A column with
+    another name that probably means one of these, such as "species", raises an error that suggests
+    a value for `columns`.
 
     A clip is unlabelled if there is no column `labels`, or if its value is missing ("NaN", "NA",
-    "None", null). An empty cell means that no label applies. Rows about the same segment of a file
-    are merged into one clip with all of their labels; overlapping segments are separate clips.
+    "None", null). An empty cell means that none of the labels applies. Rows with the same segment
+    of a file become one clip with all their labels. Overlapping segments are separate clips.
 
     Selection tables of Raven, label tracks of Audacity and results of BirdNET-Analyzer are read
-    without conversion. The recording is the file named in the row; if this path does not exist, a
-    file of this name in `folder`. If rows do not name a file, it is the recording that has the same
-    name as the table. The recording is also the group of its clips. Selections of zero length, and
-    selections that end in another file, are listed in `left_out`.
+    without conversion. The recording of a row is the file that the row names, or the file of this
+    name in `folder`. If rows name no file, it is the recording with the name of the table. The
+    recording is also the group of its clips. Segments of zero length, and segments that end in
+    another file, are not clips; `left_out` lists them.
 
     Args:
-        table: the table, or a folder that contains tables of annotation programs.
-        folder: folder that relative paths start from, and that contains the annotated recordings;
-            None means the folder of the table.
-        columns: names of these columns in the table, if they differ:
-            `{"path": "filename", "labels": "species"}`; "" means that the table has no such column.
-        labels: all labels, in order; if empty, the labels found in the table, sorted.
-        separator: text between the labels of one cell; None means ";", and raises an error if a
-            cell seems to use another separator.
+        table: the table, or a folder with tables of annotation programs.
+        folder: folder of relative paths and of annotated recordings; None means the folder of the
+            table.
+        columns: columns with other names, by the names above:
+            `{"path": "filename", "labels": "species"}`; "" means that there is no such column.
+        labels: all labels, in order; if empty, the labels in the table, sorted.
+        separator: text between the labels in a cell; None means ";", and raises an error if a cell
+            seems to have another separator.
 
     Raises:
         InvalidInputError: for a table that cannot be read, an unknown or ambiguous column, an
@@ -113,6 +117,7 @@ class Manifest(InMemoryDataset):
     def _segments(
         self, file: Path, left_out: dict[str, str], *, only_annotations: bool
     ) -> Iterator[_Segment]:
+        """Yield the segments in a table, and add rows that are not clips to `left_out`."""
         suffix = file.suffix.lower()
         if suffix in TEXT_SUFFIXES:
             expected = [self._columns.get("path", "path")]
@@ -123,12 +128,14 @@ class Manifest(InMemoryDataset):
                 return
             if only_annotations:
                 raise InvalidInputError(
-                    f"{file}: expected a table of Raven, Audacity or BirdNET-Analyzer. Move it "
-                    "out of the folder, or pass one table instead of the folder."
+                    f"{file}: expected a table of Raven, Audacity or BirdNET-Analyzer, because "
+                    "`table` is a folder. Move this file, or pass one table instead of the folder."
                 )
             rows = table_rows(file, records, delimiter)
             if not rows:
-                raise InvalidInputError(f"{file}: expected at least one row below the header.")
+                raise InvalidInputError(
+                    f"{file}: expected at least one row below the header, got none. Add rows."
+                )
         else:
             rows = read_rows(file)
         names = tuple(dict.fromkeys(name for row in rows for name in row))
@@ -138,12 +145,10 @@ class Manifest(InMemoryDataset):
 
     def _manifest_segment(self, row: TableRow, columns: Mapping[str, str]) -> _Segment:
         column = columns["path"]
-        if row.is_missing(column):
-            raise InvalidInputError(f"{row.place}: the column {column!r} is empty.")
-        name = row[column]
-        if not isinstance(name, str):
+        name = row.get(column)
+        if row.is_missing(column) or not isinstance(name, str):
             raise InvalidInputError(
-                f"{row.place}: column {column!r}: expected a path, got {name!r:.60}."
+                f"{row.place}: expected a path as text in the column {column!r}, got {name!r:.60}."
             )
         path = self.folder / name
         with_slashes = self.folder / name.replace("\\", "/")  # for paths written on Windows
@@ -161,7 +166,7 @@ class Manifest(InMemoryDataset):
             segment = self._segment(row, table.columns, recording=recording, path=path)
             cause = table.left_out.get(row.place, "")
             if segment.duration == 0:
-                cause = f"{row.place}: the selection has zero length"
+                cause = f"{row.place}: the segment has zero length"
             if cause:
                 left_out[f"{recording}, {row.place}"] = cause
                 continue
@@ -179,7 +184,9 @@ class Manifest(InMemoryDataset):
             row.seconds(columns.get(role, "")) for role in ("start", "end", "duration")
         )
         if end is not None and duration is not None:
-            raise InvalidInputError(f"{row.place}: expected an end or a duration, got both.")
+            raise InvalidInputError(
+                f"{row.place}: expected an end or a duration, got both. Remove one."
+            )
         start = start or 0.0
         return _Segment(
             place=row.place,
@@ -195,10 +202,10 @@ class Manifest(InMemoryDataset):
 
 
 def _clips_by_split(segments: Iterable[_Segment]) -> dict[str, list[Clip]]:
-    """Merge rows of the same segment into clips, in the order of their first rows.
+    """Return one clip for all rows with the same segment, in the order of the rows.
 
-    The default id is the recording, followed by "#" and the start unless the start is 0, and by "-"
-    and the end if several clips have the same start. Times have up to six decimals.
+    Raises:
+        InvalidInputError: if two clips have the same id, or two splits differ only in case.
     """
     merged: dict[tuple[str, str, int, int | None], list[_Segment]] = {}
     for segment in segments:
@@ -211,8 +218,8 @@ def _clips_by_split(segments: Iterable[_Segment]) -> dict[str, list[Clip]]:
         clip = _merged_clip(rows, id_counts)
         if clip.id in places:
             raise InvalidInputError(
-                f"{first.place}: the id {clip.id!r} is already used in {places[clip.id]} for "
-                "another segment. Use unique ids."
+                f"{first.place}: expected a unique id, but {places[clip.id]} has the id "
+                f"{clip.id!r}, too, for another segment. Change one of them."
             )
         places[clip.id] = first.place
         clips.setdefault(first.split, []).append(clip)
@@ -221,14 +228,19 @@ def _clips_by_split(segments: Iterable[_Segment]) -> dict[str, list[Clip]]:
 
 
 def _merged_clip(rows: Sequence[_Segment], id_counts: Counter[str]) -> Clip:
+    """Return the clip of all rows with the same segment.
+
+    `id_counts` is the number of clips for each short id. If a short id is not unique, the id of the
+    clip contains the end, too: "a.wav#3-6".
+    """
     first = rows[0]
     for row in rows[1:]:
         for field in ("group", "split"):
             value, expected = getattr(row, field), getattr(first, field)
             if value != expected:
                 raise InvalidInputError(
-                    f"{row.place}: the same segment as in {first.place}, with the {field} "
-                    f"{value!r} instead of {expected!r}. Use one {field} per segment."
+                    f"{row.place}: expected the {field} {expected!r} of the same segment in "
+                    f"{first.place}, got {value!r}. Use one {field} per segment."
                 )
     labels = [row.labels for row in rows if row.labels is not None]
     clip_id = first.clip_id or first.short_id
@@ -251,7 +263,11 @@ def _merged_clip(rows: Sequence[_Segment], id_counts: Counter[str]) -> Clip:
 def _vocabulary(
     segments: Sequence[_Segment], labels: Sequence[str], separator: str | None
 ) -> tuple[str, ...]:
-    """Return all labels; raise for labels that are probably mistakes."""
+    """Return all labels: `labels`, or else the labels of the segments, sorted.
+
+    Raises:
+        InvalidInputError: for a label that is not in `labels` or is probably a mistake.
+    """
     places = {
         label: segment.place for segment in reversed(segments) for label in segment.labels or ()
     }
@@ -262,12 +278,12 @@ def _vocabulary(
         parts = [part.strip() for part in label.split(",")]
         if separator is None and len(parts) > 1 and set(known).issuperset(parts):
             raise InvalidInputError(
-                f"{place}: the label {label!r} consists of known labels with commas between them. "
-                "Pass separator=',', or separator=';' if it is one label."
+                f"{place}: expected labels with ';' between them, got {label!r}, which consists of "
+                "known labels with commas. Pass separator=',', or separator=';' if it is one label."
             )
         if label not in known:
             raise InvalidInputError(
-                f"{place}: the label {label!r} is not among labels=[...]."
+                f"{place}: expected a label of labels=[...], got {label!r}."
                 f"{did_you_mean(label, known)}"
             )
     return known
