@@ -44,7 +44,7 @@ def test_disjoint_splits_pass() -> None:
 
 def test_identical_recordings_in_two_splits_are_refused() -> None:
     leaking = Clips({"train": [clip("a", 1), clip("b", 2)], "test": [clip("c", 3), clip("d", 2)]})
-    with pytest.raises(InvalidInputError, match=r"1 recordings .*: b \(train\), d \(test\)\. Keep"):
+    with pytest.raises(InvalidInputError, match=r"1 recordings .*: b \(train\), d \(test\)\. Move"):
         refuse_leaks(leaking)
 
 

@@ -177,5 +177,5 @@ def test_damaged_segments_are_refused(tmp_path: Path, line: str) -> None:
 def test_repeated_segment_is_refused_with_both_lines(tmp_path: Path) -> None:
     path = tmp_path / "eval_segments.csv"
     path.write_text("y1234567890, 0.000, 10.000, /m/06mb1\n" * 2, encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="line 2: the same segment as in line 1"):
+    with pytest.raises(InvalidInputError, match=r"line 2: .* got the segment of line 1"):
         read_segments(path)

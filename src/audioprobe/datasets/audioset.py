@@ -1,4 +1,4 @@
-"""AudioSet (Gemmeke et al. 2017): published segment lists and local audio files."""
+"""Data set AudioSet (Gemmeke et al. 2017): published lists of segments, and local audio files."""
 
 import csv
 import math
@@ -24,7 +24,7 @@ _TIME_TOLERANCE_S = 0.0005
 
 
 class AudioSetSegment(NamedTuple):
-    """A row of a segment file: video id, start and end in seconds, and ids of classes."""
+    """A segment of a video: video id, start and end in seconds, and the ids of its classes."""
 
     video: str
     start: float
@@ -33,25 +33,26 @@ class AudioSetSegment(NamedTuple):
 
 
 class AudioSet(InMemoryDataset):
-    """AudioSet: 10 s segments labelled with 527 classes, one split per segment file.
+    """AudioSet: segments of 10 s with 527 classes; each segment file is a split.
 
     Audio files are searched in `folder` and its subfolders by the id of their video: `ID.wav` or
     `YID.wav`. The name may also contain the start, or start and end, in seconds or milliseconds:
     `ID_30.wav`, `YID_30.000_40.000.wav`, `ID_000030.wav`, `ID_30-40.wav`, `ID_30000.wav`. A file
     without a start in its name is used only if its video has a single segment. Segments without an
-    audio file are listed in `missing`, because many videos are no longer available. The published
-    labels are incomplete and do not include parent classes; the absence of a label is therefore
-    weak evidence that the sound is absent.
+    audio file are listed in `missing`, because many videos are no longer available.
+
+    The published labels are incomplete and do not include parent classes. If a clip does not have a
+    label, the sound may still be present.
 
     Args:
-        folder: folder that contains the audio files.
-        segments: published files `NAME_segments.csv`; NAME becomes the name of the split.
-        classes: published file `class_labels_indices.csv`.
-        ontology: published file `ontology.json`; required if `propagate` is True.
-        propagate: add to each label its ancestors in the ontology, if they are among the classes.
+        folder: folder of the audio files.
+        segments: paths of the published files `NAME_segments.csv`; NAME is the name of the split.
+        classes: path of the published file `class_labels_indices.csv`.
+        ontology: path of the published file `ontology.json`; required if `propagate` is True.
+        propagate: whether clips also get the ancestors of their labels that are among the classes.
 
     Raises:
-        InvalidInputError: if a file is missing or differs from the published format (spreadsheet
+        InvalidInputError: if a file is missing or does not have the published format (spreadsheet
             programs damage the files), or if a label is not a class.
     """
 
@@ -65,10 +66,13 @@ class AudioSet(InMemoryDataset):
         propagate: bool = False,
     ) -> None:
         if propagate and ontology is None:
-            raise InvalidInputError("propagate=True requires ontology='.../ontology.json'.")
+            raise InvalidInputError(
+                "propagate=True needs the ontology, got None. Pass ontology='.../ontology.json'."
+            )
         if not segments or isinstance(segments, str):
             raise InvalidInputError(
-                'Expected a list of segment files, as in segments=["eval_segments.csv"].'
+                f"Expected a list of segment files, got {segments!r}. Pass, for example, "
+                'segments=["eval_segments.csv"].'
             )
         self.folder = Path(folder).expanduser()
         names = {row["mid"]: row["display_name"] for row in read_rows(classes, _CLASS_COLUMNS)}
@@ -86,11 +90,11 @@ class AudioSet(InMemoryDataset):
 
 
 def read_segments(path: str | Path) -> list[AudioSetSegment]:
-    """Read a segment file.
+    """Read the segments in a published file `NAME_segments.csv`.
 
     Raises:
-        InvalidInputError: if the file cannot be read, a line differs from the published format, or
-            a segment is repeated. The message names the line.
+        InvalidInputError: if the file cannot be read, a line does not have the published format, or
+            a segment occurs twice. The message names the line.
     """
     file = Path(path).expanduser()
     lines: dict[tuple[str, float], int] = {}
@@ -104,7 +108,10 @@ def read_segments(path: str | Path) -> list[AudioSetSegment]:
                 segment = _parsed_segment(cells, place)
                 first = lines.setdefault((segment.video, segment.start), number)
                 if first != number:
-                    raise InvalidInputError(f"{place}: the same segment as in line {first}.")
+                    raise InvalidInputError(
+                        f"{place}: expected each segment once, got the segment of line {first} "
+                        "again. Use the published file."
+                    )
                 segments.append(segment)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInputError(f"{file}: cannot be read as a segment file ({error}).") from error
@@ -112,6 +119,7 @@ def read_segments(path: str | Path) -> list[AudioSetSegment]:
 
 
 def _parsed_segment(cells: list[str], place: str) -> AudioSetSegment:
+    """Convert the cells of a line to a segment; raise if they do not have the published format."""
     error = InvalidInputError(
         f"{place}: expected an id, start, end and labels as AudioSet publishes them, got "
         f"{','.join(cells)!r:.80}. Use the published file: spreadsheet programs damage it."
@@ -138,7 +146,8 @@ def _clip(
     unknown = [mid for mid in segment.labels if mid not in names]
     if unknown:
         raise InvalidInputError(
-            f"AudioSet: {segment.video} has the label {unknown[0]!r}, which is not a class."
+            f"AudioSet: {segment.video} has the label {unknown[0]!r}, which is not a class. Use "
+            "the published files of the same version."
         )
     labels = set(segment.labels).union(*(ancestors.get(mid, ()) for mid in segment.labels))
     return Clip(
@@ -150,14 +159,14 @@ def _clip(
 
 
 class _AudioFiles:
-    """Index of the audio files in a folder by the video ids in their names.
+    """Audio files in a folder, by the video ids in their names.
 
-    `segments` contains video id, start and end of every segment that a file may belong to.
+    `segments` has the video id, start and end of all segments.
     """
 
     def __init__(self, folder: Path, segments: set[tuple[str, float, float]]) -> None:
         if not folder.is_dir():
-            raise InvalidInputError(f"{folder}: expected an existing folder of audio files.")
+            raise InvalidInputError(f"{folder}: expected a folder of audio files, got no folder.")
         self._folder = folder
         self._n_segments = Counter(video for video, _, _ in segments)
         self._id_lengths = sorted({len(video) for video in self._n_segments})
@@ -170,7 +179,7 @@ class _AudioFiles:
                 self._files.setdefault(video, []).append((path, times))
 
     def path_of(self, segment: AudioSetSegment) -> Path:
-        """Return the file of a segment, or the expected path if there is no file."""
+        """Return the path of a segment's audio file; it does not exist if the file is missing."""
         is_only_segment = self._n_segments[segment.video] == 1
         files = self._files.get(segment.video, ())
         for path, times in sorted(files, key=lambda file: -len(file[1])):
@@ -180,7 +189,7 @@ class _AudioFiles:
         return self._folder / f"{segment.video}{start}.wav"
 
     def _parsed_names(self, stem: str) -> list[tuple[str, tuple[float, ...]]]:
-        """Return the video ids that a file name may contain, each with the times after the id."""
+        """Return each video id that a file name may begin with, and the times after the id."""
         parsed = []
         for name in (stem, stem[1:]) if stem[:1] == "Y" else (stem,):
             for length in self._id_lengths:
@@ -191,7 +200,7 @@ class _AudioFiles:
 
 
 def _are_times_of(times: tuple[float, ...], segment: AudioSetSegment) -> bool:
-    """Return whether times in seconds or milliseconds equal the times of a segment."""
+    """Return whether times are those of a segment, in seconds or in milliseconds."""
     expected = (segment.start, segment.end)[: len(times)]
     return any(
         all(abs(t / unit - s) < _TIME_TOLERANCE_S for t, s in zip(times, expected, strict=True))

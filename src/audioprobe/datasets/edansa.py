@@ -1,4 +1,4 @@
-"""EDANSA-2019 (Çoban et al., DCASE 2022) in the layout of its release."""
+"""Data set EDANSA-2019 (Çoban et al., DCASE 2022), as published, with its 28 labels."""
 
 import csv
 import re
@@ -17,21 +17,6 @@ from audioprobe.io.tables import read_rows
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.types import Clip
 
-SITES: Mapping[str, Mapping[str, str]] = {
-    "release": {},
-    "baseline": {"valid": "test", "test": "valid"},
-}
-"""Published assignments of sites to the splits "valid" and "test".
-
-"release" is the assignment in the table. "baseline" is the assignment of the authors' later model,
-which swaps both splits. The training sites are the same.
-"""
-
-SHORTEST = 2.0
-"""Default minimum length of clips in seconds, as in the authors' baseline
-(`SAMPLE_LENGTH_LIMIT`).
-"""
-
 EDANSA_PHRASES: Mapping[str, str] = MappingProxyType(
     {
         "animal sound": "an animal",
@@ -44,12 +29,13 @@ EDANSA_PHRASES: Mapping[str, str] = MappingProxyType(
         "wind, rain or water": "weather or water",
     }
 )
-"""Phrases for labels that have no article, or that name a sound instead of its source.
+"""Phrases that follow "the sound of" in prompts, for labels whose name with "a" would be wrong."""
 
-Prompts insert the phrase into a sentence, such as "This is the sound of ...".
-"""
-
-_LABELS = Path(__file__).parent / "edansa.csv"
+_LABELS = Path(__file__).parent / "edansa.csv"  # described in edansa.md
+_SPLITS = {
+    "release": {"train": "train", "valid": "valid", "test": "test"},
+    "baseline": {"train": "train", "valid": "test", "test": "valid"},  # the authors' later model
+}
 _COLUMNS = ("set", "region", "Site ID", "Date", "Length", "Clip Path")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
@@ -61,11 +47,11 @@ class EdansaLabel:
     Attributes:
         column: column of the published table, such as "Grous".
         code: code in the published taxonomy, such as "1.1.8".
-        parent: column of the parent label; "" for the four top-level labels.
+        parent: column of the parent label; "" for the four labels without a parent.
         taxonomy: name in the published taxonomy, such as "grouse-ptarmigan".
         name: text for prompts, such as "grouse or ptarmigan".
-        synset: offset in WordNet 3.0, eight digits; "" if WordNet has no such synset.
-        audioset: display name of the nearest AudioSet class; "" if there is none.
+        synset: offset of the noun synset in WordNet 3.0, eight digits; "" if there is none.
+        audioset: display name of the most similar AudioSet class; "" if there is none.
     """
 
     column: str
@@ -85,11 +71,9 @@ def edansa_labels() -> tuple[EdansaLabel, ...]:
 
 
 def edansa_parents(*, columns: bool = False) -> dict[str, tuple[str, ...]]:
-    """Return the parents of each label, in the format of `metrics.hierarchy.Hierarchy`.
+    """Return the parents of each label, as `metrics.hierarchy.Hierarchy` expects them.
 
-    Args:
-        columns: whether labels are given as column names of the published table instead of texts
-            for prompts.
+    Labels are texts for prompts; if `columns` is True, columns of the published table.
     """
     names = {label.column: label.column if columns else label.name for label in edansa_labels()}
     return {
@@ -101,20 +85,21 @@ def edansa_parents(*, columns: bool = False) -> dict[str, tuple[str, ...]]:
 class EDANSA(InMemoryDataset):
     """EDANSA-2019: clips of up to 10 s from 76 sites in Arctic Alaska, with 28 labels.
 
-    No site is in two splits. Rows of the table that are not used as clips are listed in `left_out`,
-    with the cause. 379 training rows were not recorded in 2019, and 1,688 rows are shorter than 10
-    s.
+    All clips of a site are in the same split. `left_out` lists the rows of the table that are not
+    used as clips, with the cause. 379 training rows were not recorded in 2019, and 1,688 rows are
+    shorter than 10 s.
 
     Args:
-        folder: published folder, which contains `labels.csv` and `data/`.
+        folder: published folder with `labels.csv` and `data/`.
         table: path of the table; None means `labels.csv` in `folder`.
-        sites: assignment of sites to "valid" and "test": "release" or "baseline", see `SITES`.
-        shortest: minimum length of clips in seconds; 0 uses all clips.
-        unlabelled: use the two rows that have no positive label, as clips to which no label
-            applies. By default these rows are left out, because silence has its own label.
+        sites: which sites are in the splits "valid" and "test". "release": as in the table.
+            "baseline": both splits swapped, as in the authors' later model.
+        shortest: minimum length of clips in seconds; 0 uses all clips. The default is that of the
+            authors' baseline (`SAMPLE_LENGTH_LIMIT`).
+        unlabelled: whether the two rows without any positive label are clips without labels. By
+            default they are left out, because silence has a label of its own.
         years: years of recording to use; empty uses all years.
-        names: "plain" for label texts that suit prompts, "columns" for the column names of the
-            table.
+        names: label texts: "plain" texts for prompts, or the "columns" of the table.
 
     Raises:
         InvalidInputError: if the table is missing or invalid, or an option is unknown.
@@ -126,15 +111,15 @@ class EDANSA(InMemoryDataset):
         *,
         table: str | Path | None = None,
         sites: Literal["release", "baseline"] = "release",
-        shortest: float = SHORTEST,
+        shortest: float = 2.0,
         unlabelled: bool = False,
         years: Sequence[int] = (),
         names: Literal["plain", "columns"] = "plain",
     ) -> None:
-        if sites not in SITES or names not in ("plain", "columns"):
+        if sites not in _SPLITS or names not in ("plain", "columns"):
             raise InvalidInputError(
-                f"sites must be one of {', '.join(SITES)}, and names must be plain or columns; got "
-                f"{sites!r} and {names!r}."
+                f"sites must be one of {', '.join(_SPLITS)}, and names must be plain or columns; "
+                f"got {sites!r} and {names!r}."
             )
         self.folder = Path(folder).expanduser()
         self._use_columns = names == "columns"
@@ -153,7 +138,7 @@ class EDANSA(InMemoryDataset):
             if cause:
                 left_out[clip.id] = cause
             else:
-                clips[SITES[sites].get(split, split)].append(clip)
+                clips[_SPLITS[sites][split]].append(clip)
         super().__init__(
             "EDANSA-2019",
             clips,
@@ -170,7 +155,7 @@ class EDANSA(InMemoryDataset):
 
     @property
     def hierarchy(self) -> Hierarchy:
-        """Parents of each label."""
+        """Hierarchy with the parents of each label."""
         return Hierarchy(edansa_parents(columns=self._use_columns))
 
     def _clip(self, row: TableRow) -> Clip:
@@ -186,7 +171,7 @@ class EDANSA(InMemoryDataset):
 def _exclusion(
     row: TableRow, clip: Clip, shortest: float, unlabelled: bool, years: Sequence[int]
 ) -> str:
-    """Return why a row is left out; "" if the row is used as a clip."""
+    """Return why a row is not used as a clip; "" if it is used."""
     if _length(row) < shortest:
         return f"shorter than {shortest:g} s"
     if not unlabelled and not clip.labels:
@@ -197,23 +182,25 @@ def _exclusion(
 
 
 def _length(row: TableRow) -> float:
-    """Return the length in seconds, parsed from "HH:MM:SS.ffffff" in the column "Length"."""
+    """Return the length of a clip in seconds; the table has it as "HH:MM:SS.ffffff"."""
     text = row.text("Length")
     try:
         hours, minutes, seconds = text.split(":")
         length = timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
     except ValueError:
         raise InvalidInputError(
-            f"{row.place}: column 'Length': expected HH:MM:SS.ffffff, got {text!r}."
+            f"{row.place}: column 'Length': expected HH:MM:SS.ffffff, got {text!r}. Use the table "
+            "as published."
         ) from None
     return length.total_seconds()
 
 
 def _year(row: TableRow) -> int:
+    """Return the year in which a clip was recorded."""
     years = _YEAR.findall(row.text("Date"))
     if len(years) != 1:
         raise InvalidInputError(
             f"{row.place}: column 'Date': expected a date with a year of four digits, got "
-            f"{row['Date']!r}."
+            f"{row['Date']!r}. Use the table as published."
         )
     return int(years[0])

@@ -1,4 +1,4 @@
-"""Data set with one folder of clips per label."""
+"""Data set of audio files in one folder per label."""
 
 from pathlib import Path
 
@@ -10,15 +10,15 @@ from audioprobe.types import Clip
 
 
 class Folder(InMemoryDataset):
-    """Audio files in folders that are named like their labels: `sounds/crow/one.wav`.
+    """Audio files in folders with the names of their labels: `sounds/crow/one.wav`.
 
-    Hidden files and folders are skipped; links are followed. Broken links, and files in formats
-    that cannot be read without conversion (.m4a, .wma, ...), are listed in `missing`. Audio files
-    outside the label folders are listed in `left_out`.
+    Hidden files and folders are skipped; links are followed. `missing` lists broken links, and
+    files that must be converted before they can be read (.m4a, .wma, ...). `left_out` lists audio
+    files outside the label folders.
 
     Args:
-        folder: folder that contains the label folders, or the split folders.
-        splits: whether there is one more level of folders, one per split:
+        folder: folder with one folder per label.
+        splits: whether `folder` has one folder per split, with one folder per label in each:
             `sounds/test/crow/one.wav`.
 
     Raises:
@@ -28,21 +28,23 @@ class Folder(InMemoryDataset):
     def __init__(self, folder: str | Path, *, splits: bool = False) -> None:
         self.folder = Path(folder).expanduser()
         if not self.folder.is_dir():
-            raise InvalidInputError(f"{self.folder}: expected a folder with one folder per label.")
+            raise InvalidInputError(
+                f"{self.folder}: expected a folder with one folder per label, got no folder."
+            )
         parents = {p.name: p for p in _subfolders(self.folder)} if splits else {ALL: self.folder}
         clips = {name: items for name, path in parents.items() if (items := self._clips(path))}
         layout = "SPLIT/LABEL/FILE" if splits else "LABEL/FILE"
         if not clips:
             raise InvalidInputError(
-                f"{self.folder}: expected audio files in the layout {layout}, got none. Readable "
-                f"suffixes are {', '.join(sorted(READABLE_SUFFIXES))}."
+                f"{self.folder}: expected audio files with paths like {layout}, got none. Move the "
+                f"files; the suffix must be one of {', '.join(sorted(READABLE_SUFFIXES))}."
             )
         labels = {
             label for items in clips.values() for clip in items for label in clip.labels or ()
         }
         outside = [self.folder, *parents.values()] if splits else [self.folder]
         left_out = {
-            self._id(path): f"not in the layout {layout}"
+            self._id(path): f"its path is not like {layout}"
             for parent in outside
             for path in sorted(parent.iterdir())
             if is_sound(path) and not is_hidden(path.name) and not path.is_dir()

@@ -20,8 +20,8 @@ class ESC50(InMemoryDataset):
     recording.
 
     Args:
-        folder: published folder, which contains `meta/esc50.csv` and `audio/`.
-        esc10: use only the ten classes of ESC-10, whose licence allows commercial use.
+        folder: published folder with `meta/esc50.csv` and `audio/`.
+        esc10: whether to use only the ten classes of ESC-10, whose licence allows commercial use.
 
     Raises:
         InvalidInputError: if the table is missing or invalid (the message names the row), or if no
@@ -45,15 +45,15 @@ class ESC50(InMemoryDataset):
 
 
 class UrbanSound8K(InMemoryDataset):
-    """UrbanSound8K (Salamon et al. 2014): 8,732 excerpts in 10 classes.
+    """UrbanSound8K (Salamon et al. 2014): 8,732 clips of up to 4 s in 10 classes.
 
-    The splits are the ten folds, "fold-1" to "fold-10"; the authors ask users not to reshuffle the
+    The splits are the ten folds, "fold-1" to "fold-10"; the authors ask users not to change the
     folds. The group of a clip is its source recording.
 
     Args:
-        folder: published folder, which contains `metadata/UrbanSound8K.csv` and `audio/fold1` to
-            `fold10`.
-        foreground: use only excerpts that are annotated as foreground.
+        folder: published folder with `metadata/UrbanSound8K.csv` and `audio/fold1` to
+            `audio/fold10`.
+        foreground: whether to use only clips that are annotated as foreground sounds.
 
     Raises:
         InvalidInputError: if the table is missing or invalid (the message names the row), or if no
@@ -79,13 +79,13 @@ class UrbanSound8K(InMemoryDataset):
 class FSD50K(InMemoryDataset):
     """FSD50K (Fonseca et al. 2022): 51,197 clips with 200 classes of AudioSet's ontology.
 
-    The splits are "train", "val" and "eval". The group of a clip is its uploader, if the metadata
-    is present. As published, a clip with a label also has the parents of this label. In label
-    names, "_and_" is replaced by ", " as in AudioSet: "Accelerating, revving, vroom".
+    The splits are "train", "val" and "eval". The group of a clip is its uploader; without the
+    folder `FSD50K.metadata`, clips have no group. A clip has all parents of its labels, as
+    published. Label names are those of AudioSet: "Accelerating, revving, vroom".
 
     Args:
-        folder: published folder, which contains `FSD50K.ground_truth`, `FSD50K.dev_audio`,
-            `FSD50K.eval_audio` and, for groups, `FSD50K.metadata`.
+        folder: published folder with `FSD50K.ground_truth`, `FSD50K.dev_audio`, `FSD50K.eval_audio`
+            and optionally `FSD50K.metadata`.
 
     Raises:
         InvalidInputError: if a table is missing or invalid. The message names the row.
@@ -119,7 +119,7 @@ class FSD50K(InMemoryDataset):
 
 
 def _unique_rows(path: Path, columns: Sequence[str]) -> list[TableRow]:
-    """Read a published table; raise if two rows have the same value in the first column."""
+    """Return the rows of a published table; raise if a value occurs twice in the first column."""
     rows = read_rows(path, columns)
     refuse_repeated(rows, columns[0])
     return rows
@@ -133,7 +133,10 @@ def _clips_by_fold(
     label: str,
     group: str,
 ) -> tuple[dict[str, list[Clip]], list[str]]:
-    """Return the clips of each fold, and all labels in sorted order."""
+    """Return the clips of each fold in order of the folds, and all labels, sorted.
+
+    `name`, `label` and `group` are the columns with file name, label and source recording.
+    """
     clips: dict[int, list[Clip]] = {}
     for row in rows:
         clip = Clip(
@@ -148,7 +151,7 @@ def _clips_by_fold(
 
 
 def _fsd50k_uploaders(folder: Path, part: str) -> dict[str, str]:
-    """Return the uploader of each clip; empty if there is no metadata file."""
+    """Return the uploader of each clip in a part of FSD50K; {} without a metadata file."""
     path = folder / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
     if not path.is_file():
         return {}
@@ -157,5 +160,6 @@ def _fsd50k_uploaders(folder: Path, part: str) -> dict[str, str]:
         return {name: str(entry["uploader"]) for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError(
-            f"{path}: expected FSD50K's clip metadata. Use the published file."
+            f"{path}: expected the published metadata of FSD50K, with an uploader for each clip "
+            f"({error!r}). Download this file again."
         ) from error

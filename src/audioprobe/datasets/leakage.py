@@ -1,4 +1,4 @@
-"""Detection of leaks between splits: identical audio or shared groups."""
+"""Find leaks between splits: identical audio, or clips of the same group in two splits."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ _N_EXAMPLES = 3  # in messages
 def duplicates(
     dataset: Dataset, splits: Sequence[str] | None = None
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the ids of clips that have identical samples, one tuple per set of duplicates.
+    """Return the ids of clips with identical samples, one tuple for each group of duplicates.
 
-    Every clip is decoded, and hashes of the samples are compared. Unreadable clips are skipped.
+    Clips that cannot be read are skipped.
 
     Args:
         dataset: the data set to check.
-        splits: splits to check; None checks all.
+        splits: splits to check; None checks all splits.
     """
     ids: dict[str, list[str]] = {}
     for split in dataset.splits if splits is None else splits:
@@ -35,17 +35,17 @@ def duplicates(
 
 
 def refuse_leaks(dataset: Dataset, splits: Sequence[str] | None = None) -> None:
-    """Raise if two splits share a group of clips or identical audio.
+    """Raise if clips of one group, or clips with identical samples, are in different splits.
 
-    A model could recognise leaked clips instead of generalising. Unreadable clips are skipped.
+    A model could recognise such clips from training instead of generalising. Clips that cannot be
+    read are skipped.
 
     Args:
         dataset: a data set with two or more splits.
-        splits: splits to compare; None compares all.
+        splits: splits to compare; None compares all splits.
 
     Raises:
-        InvalidInputError: if a leak is found. The message names the groups or clips, and the
-            splits.
+        InvalidInputError: if a leak is found. The message names groups or clips with their splits.
     """
     split_of_clip: dict[str, str] = {}
     splits_of_group: dict[str, dict[str, None]] = {}
@@ -65,9 +65,10 @@ def refuse_leaks(dataset: Dataset, splits: Sequence[str] | None = None) -> None:
 
 
 def _refuse(what: str, leaks: Sequence[str]) -> None:
+    """Raise if `leaks` is not empty; it has texts with a group or clips and their splits."""
     if leaks:
         shown = "; ".join(leaks[:_N_EXAMPLES]) + ("; ..." if len(leaks) > _N_EXAMPLES else "")
         raise InvalidInputError(
-            f"{len(leaks)} {what} are in more than one split: {shown}. Keep each group and each "
-            "recording in one split."
+            f"Expected each group and each recording in one split, but {len(leaks)} {what} are in "
+            f"more than one split: {shown}. Move their clips to one split, or remove them."
         )

@@ -1,7 +1,7 @@
-"""The 22 real recordings (CC0) that ship with the library.
+"""Data set of the 22 recordings (licence CC0) that ship with the library.
 
-They are meant for trying out the library, not for evaluating models. `recordings/README.md`
-describes them.
+They are examples for trials, not for the evaluation of models. `recordings/README.md` describes
+them.
 """
 
 import csv
@@ -9,15 +9,15 @@ import hashlib
 from pathlib import Path
 
 from audioprobe.datasets.in_memory import InMemoryDataset
+from audioprobe.datasets.manifest import ALL
 from audioprobe.types import Clip, ComponentInfo
 
 FOLDER = Path(__file__).parent.parent / "recordings"
 _TABLE = FOLDER / "recordings.csv"
-_SPLIT = "all"
 
 
 class Recordings(InMemoryDataset):
-    """The shipped recordings: 22 clips with one of 14 labels each, in the split "all".
+    """The shipped recordings: 22 clips in the split "all", each with one of 14 labels.
 
     The group of a clip is its author.
     """
@@ -37,15 +37,15 @@ class Recordings(InMemoryDataset):
                 for row in csv.DictReader(stream)
             ]
         labels = dict.fromkeys(label for clip in clips for label in clip.labels or ())
-        super().__init__("audioprobe recordings", {_SPLIT: clips}, tuple(labels))
+        super().__init__("audioprobe recordings", {ALL: clips}, tuple(labels))
 
     @property
     def info(self) -> ComponentInfo:
-        """Name of the data set, and hash of its table."""
+        """Name of the data set, and hash of the table of recordings."""
         revision = hashlib.sha256(_TABLE.read_bytes()).hexdigest()[:16]
         return ComponentInfo("dataset", self._name, revision)
 
-    def clips(self, split: str = _SPLIT) -> tuple[Clip, ...]:
+    def clips(self, split: str = ALL) -> tuple[Clip, ...]:
         """Return all clips, in the order of the table.
 
         Raises:

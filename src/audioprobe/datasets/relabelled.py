@@ -1,4 +1,4 @@
-"""Data sets with renamed labels, for comparing data sets that use different names."""
+"""Rename the labels of a data set, for comparisons of data sets with different labels."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,12 +12,12 @@ from audioprobe.types import Clip, ComponentInfo
 
 
 class RelabelledDataset:
-    """A data set whose labels are renamed, merged or dropped.
+    """A data set whose labels have new names.
 
     Args:
-        dataset: the data set to relabel.
+        dataset: the data set with the original labels.
         names: new name of each label; several labels may get the same name. Labels that are not in
-            `names` are dropped; their clips remain.
+            `names` are removed from their clips.
 
     Raises:
         InvalidInputError: if `names` contains a label that the data set does not have.
@@ -28,7 +28,7 @@ class RelabelledDataset:
         unknown = [label for label in names if label not in dataset.labels]
         if unknown:
             raise InvalidInputError(
-                f"The data set {dataset.info.name} has no label {unknown[0]!r}."
+                f"Expected labels of the data set {dataset.info.name}, got {unknown[0]!r}."
                 f"{did_you_mean(unknown[0], dataset.labels)}"
             )
         self._dataset = dataset
@@ -37,7 +37,7 @@ class RelabelledDataset:
 
     @property
     def info(self) -> ComponentInfo:
-        """The new names, with the original data set as a part."""
+        """The new names, and the information about the original data set."""
         pairs = tuple(f"{label} -> {name}" for label, name in self._names.items())
         return ComponentInfo(
             "dataset", "mapped", options={"names": pairs}, parts={"dataset": self._dataset.info}
@@ -49,7 +49,7 @@ class RelabelledDataset:
         return self._dataset.splits
 
     def clips(self, split: str) -> tuple[Clip, ...]:
-        """Return the clips of a split with their new labels; unlabelled clips stay unlabelled.
+        """Return the clips of a split with new labels; clips without annotation keep None.
 
         Raises:
             InvalidInputError: for an unknown split.
@@ -64,7 +64,7 @@ class RelabelledDataset:
 
 
 def read_mapping(path: str | Path) -> dict[str, str]:
-    """Read a table with the columns `label` and `name`, and return the new name of each label.
+    """Return the new name of each label from a table with the columns `label` and `name`.
 
     Raises:
         InvalidInputError: if the table cannot be read, or if a label occurs twice.
@@ -72,5 +72,8 @@ def read_mapping(path: str | Path) -> dict[str, str]:
     rows = read_rows(Path(path).expanduser(), ("label", "name"))
     names = {row["label"]: row["name"] for row in rows}
     if len(names) < len(rows):
-        raise InvalidInputError(f"{path}: expected each label once. Remove the repeated rows.")
+        raise InvalidInputError(
+            f"{path}: expected each label once, got {len(rows)} rows for {len(names)} labels. "
+            "Remove the repeated rows."
+        )
     return names
