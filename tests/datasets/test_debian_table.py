@@ -90,7 +90,7 @@ def test_concepts_are_shared_with_training() -> None:
 def test_packages_are_selected_in_the_order_of_the_table() -> None:
     assert [p.name for p in tables.select_packages(["scratch", "xboard"])] == ["xboard", "scratch"]
     assert len(tables.select_packages(None)) == len(tables.packages())
-    with pytest.raises(InvalidInputError, match=r"Expected names among .*xboard.*, got xbord"):
+    with pytest.raises(InvalidInputError, match=r"Expected packages among .*xboard.*, got xbord"):
         tables.select_packages(["xbord"])
     with pytest.raises(InvalidInputError, match="got none"):
         tables.select_packages([])

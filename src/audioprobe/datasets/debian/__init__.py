@@ -1,4 +1,4 @@
-"""Data set of labelled recordings that are downloaded as Debian packages."""
+"""Data set of labelled recordings in Debian packages, and the download of these packages."""
 
 from audioprobe.datasets.debian.dataset import DebianSounds
 from audioprobe.datasets.debian.fetch import FetchState, fetch_packages, fetch_report

@@ -1,4 +1,4 @@
-"""Data set of the recordings in fetched Debian packages."""
+"""Data set of the recordings in downloaded Debian packages."""
 
 import hashlib
 from collections.abc import Iterable
@@ -19,22 +19,22 @@ from audioprobe.types import Clip, ComponentInfo
 
 
 class DebianSounds:
-    """Real recordings of everyday sources, from packages fetched by `audioprobe fetch-sounds`.
+    """Recordings of everyday sound sources in the packages that `audioprobe fetch-sounds` fetches.
 
-    The group of a clip is its package, and each package belongs to one split. Files that do not
-    exist, or that differ from the labelled version, are listed in `missing` instead of the clips.
+    The group of a clip is its package; all clips of a package are in one split. `missing` lists
+    files that do not exist, or that differ from the labelled version; they are not clips.
 
     Args:
-        folder: folder of the fetched packages; None means a folder in the user's cache directory.
-        packages: names of packages to use; None uses all.
-        doubtful: whether to include recordings with a doubtful label.
+        folder: folder of the fetched packages; None means the default folder of `fetch-sounds`.
+        packages: names of packages to use; None uses all packages.
+        doubtful: whether to use recordings with a doubtful label, too.
 
     Raises:
-        InvalidInputError: for unknown packages, or if no selected package is in the folder.
+        InvalidInputError: for an unknown package, or if no selected package is in the folder.
     """
 
     splits = SPLITS
-    """Names of the splits: train, validation and test. Each package belongs to one split."""
+    """Names of the splits: train, validation and test."""
 
     def __init__(
         self,
@@ -48,13 +48,14 @@ class DebianSounds:
         self._doubtful = doubtful
         if not any((self.folder / name).is_dir() for name in self._packages):
             raise InvalidInputError(
-                f"{self.folder}: expected one of the packages {', '.join(self._packages)} in this "
-                f"folder, got none. Fetch them with: {fetch_command(self.folder, self._packages)}"
+                f"{self.folder}: expected at least one of the packages "
+                f"{', '.join(self._packages)} in this folder, got none. Fetch them with: "
+                f"{fetch_command(self.folder, self._packages)}"
             )
 
     @property
     def info(self) -> ComponentInfo:
-        """Name, hash of the tables, options, and the number of missing recordings."""
+        """Name, hash of the tables of recordings, options, and number of missing recordings."""
         return ComponentInfo(
             "dataset",
             "debian sounds",
@@ -68,7 +69,7 @@ class DebianSounds:
 
     @cached_property
     def recordings(self) -> tuple[DebianRecording, ...]:
-        """Selected rows of the table, including rows whose file is missing."""
+        """Recordings that the options select, including recordings whose file is missing."""
         return tuple(
             recording
             for recording in recordings()
@@ -77,22 +78,22 @@ class DebianSounds:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the concepts of all selected recordings, sorted."""
+        """All labels of the selected recordings, sorted."""
         return tuple(sorted({label for recording in self.recordings for label in recording.labels}))
 
     @cached_property
     def missing(self) -> dict[str, str]:
-        """Reason why a selected recording is not available as a clip, by recording id."""
+        """Why a selected recording is not a clip, by the id of the recording."""
         causes = {recording.id: self._cause(recording) for recording in self.recordings}
         return {name: cause for name, cause in causes.items() if cause}
 
     def missing_from(self, split: str) -> dict[str, str]:
-        """Return the part of `missing` that belongs to a split."""
+        """Return why recordings of a split are missing, by the id of the recording."""
         ids = {r.id for r in self.recordings if self._packages[r.package].split == split}
         return {name: cause for name, cause in self.missing.items() if name in ids}
 
     def clips(self, split: str = "train") -> tuple[Clip, ...]:
-        """Return the available recordings of a split, in the order of the table.
+        """Return the recordings of a split that are not missing, in the order of `labels.csv`.
 
         Raises:
             InvalidInputError: for an unknown split.
@@ -119,7 +120,7 @@ class DebianSounds:
         return self.folder / package.name / package.folder / recording.file
 
     def _cause(self, recording: DebianRecording) -> str:
-        """Return why a recording is not available as a clip; "" if it is available."""
+        """Return why a recording is missing; "" if its file exists and is the labelled version."""
         if not (self.folder / recording.package).is_dir():
             return "its package was not fetched"
         expected = recording.sha256

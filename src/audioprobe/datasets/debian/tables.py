@@ -1,6 +1,6 @@
-"""Tables of Debian packages and of the labelled recordings in them.
+"""Tables of Debian packages (`packages.csv`) and of the labelled recordings in them (`labels.csv`).
 
-`README.md` in this folder describes the columns and how the recordings were labelled.
+`README.md` in this folder describes the columns, and how the recordings were labelled.
 """
 
 import csv
@@ -46,17 +46,17 @@ class DebianPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebianRecording:
-    """A labelled recording in a package.
+    """A labelled recording in a Debian package.
 
     Attributes:
         package: name of the package.
-        file: path relative to the package's folder.
-        concepts: ids of its labels, which are concepts of `audioprobe.concepts`.
+        file: path relative to the folder of the package.
+        concepts: ids of its labels, most of which are shipped concepts (`Concepts.shipped`).
         doubtful: True if file name and spectrogram leave doubts about the label.
-        start: seconds from the beginning of the file to the onset of the sound.
-        seconds: length of the sound, excluding silence before and after it.
-        sha256: first 16 digits of the SHA-256 of the file.
-        note: details that the labels do not express, or why the label is doubtful.
+        start: time in the file in seconds where the sound begins.
+        seconds: length of the sound in seconds, without silence before and after it.
+        sha256: first 16 hexadecimal digits of the SHA-256 hash of the file.
+        note: details beyond the labels, or why the label is doubtful.
     """
 
     package: str
@@ -70,25 +70,25 @@ class DebianRecording:
 
     @property
     def id(self) -> str:
-        """The package name and the file, joined by "/"."""
+        """Package and file, joined by "/"."""
         return f"{self.package}/{self.file}"
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of its concepts, such as "snare drum"."""
+        """Names of the concepts, such as "snare drum"."""
         return tuple(concept_name(concept) for concept in self.concepts)
 
 
 @cache
 def packages() -> dict[str, DebianPackage]:
-    """Return all packages by name, in the order of the table."""
+    """Return all packages by name, in the order of `packages.csv`."""
     rows: list[dict[str, Any]] = [{**row, "size": int(row["size"])} for row in _rows(TABLES[0])]
     return {row["package"]: DebianPackage(name=row.pop("package"), **row) for row in rows}
 
 
 @cache
 def recordings() -> tuple[DebianRecording, ...]:
-    """Return all recordings, in the order of the table."""
+    """Return all recordings, in the order of `labels.csv`."""
     return tuple(
         DebianRecording(
             **row
@@ -105,22 +105,22 @@ def recordings() -> tuple[DebianRecording, ...]:
 
 @cache
 def revision() -> str:
-    """Return the first 16 digits of the SHA-256 of both tables."""
+    """Return the first 16 hexadecimal digits of the SHA-256 hash of both tables."""
     content = b"".join(table.read_bytes() for table in TABLES)
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def concept_name(concept: str) -> str:
-    """Return the name of a shipped concept; for an unknown id, replace hyphens by spaces."""
+    """Return the name of a shipped concept; for other ids, the id with spaces for hyphens."""
     shipped = Concepts.shipped()
     return shipped[concept].name if concept in shipped else concept.replace("-", " ")
 
 
 def select_packages(names: Iterable[str] | None) -> tuple[DebianPackage, ...]:
-    """Return the packages with these names, in the order of the table; None selects all.
+    """Return the packages with these names, in the order of `packages.csv`; None selects all.
 
     Raises:
-        InvalidInputError: for an unknown name, or an empty selection.
+        InvalidInputError: for an unknown name, or if `names` is empty.
     """
     known = packages()
     if names is None:
@@ -129,13 +129,13 @@ def select_packages(names: Iterable[str] | None) -> tuple[DebianPackage, ...]:
     unknown = sorted(selected - known.keys())
     if unknown or not selected:
         raise InvalidInputError(
-            f"Expected names among {', '.join(known)}, got {', '.join(unknown) or 'none'}."
+            f"Expected packages among {', '.join(known)}, got {', '.join(unknown) or 'none'}."
         )
     return tuple(package for package in known.values() if package.name in selected)
 
 
 def default_folder() -> Path:
-    """Return the default download folder, inside XDG_CACHE_HOME or ~/.cache."""
+    """Return the default folder for downloads, inside $XDG_CACHE_HOME or ~/.cache."""
     cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(cache_home).expanduser() / "audioprobe" / "debian-sounds"
 
@@ -148,14 +148,16 @@ def fetch_command(folder: Path, names: Iterable[str]) -> str:
 
 
 def summary_text(names: Iterable[str] | None = None, *, width: int = 100) -> str:
-    """Return two tables as text: the packages, and the number of recordings per concept.
+    """Return tables as text: the packages, and the numbers of recordings of each concept.
+
+    Recordings with a doubtful label have a table of their own.
 
     Args:
         names: names of packages; None selects all.
         width: maximum number of characters per line.
 
     Raises:
-        InvalidInputError: for an unknown package.
+        InvalidInputError: for an unknown package, or if `names` is empty.
     """
     selected = select_packages(names)
     known = {package.name for package in selected}
@@ -175,7 +177,7 @@ def packages_table(packages: Iterable[DebianPackage]) -> Table:
 
 
 def concepts_table(recordings: Iterable[DebianRecording]) -> Table:
-    """Return a table with recordings per split, packages and total seconds of each concept."""
+    """Return a table of concepts with their recordings per split, packages and total seconds."""
     by_concept: dict[str, list[DebianRecording]] = {}
     for recording in recordings:
         for label in recording.labels:
@@ -186,6 +188,7 @@ def concepts_table(recordings: Iterable[DebianRecording]) -> Table:
 
 
 def _counts(recordings: Sequence[DebianRecording]) -> tuple[str, ...]:
+    """Return number of recordings in each split, number of packages, and seconds, as text."""
     splits = [packages()[recording.package].split for recording in recordings]
     n_packages = len({recording.package for recording in recordings})
     seconds = sum(recording.seconds for recording in recordings)
