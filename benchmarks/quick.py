@@ -20,7 +20,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = LTU.from_pretrained(Curriculum(recipe, folder).train())
     minutes = (time.perf_counter() - began) / 60
-    scenes = Synthetic(n_clips=40, most=1, palette=recipe.scenes.sources, seed=0)
+    scenes = Synthetic(n_clips=40, max_sources=1, palette=recipe.scenes.sources, seed=0)
     classifier = LikelihoodClassifier(model, question=LABELS_QUESTION, template="Labels: {}")
     auc = classifier(scenes.clips("test"), scenes.labels).evaluate().auc
     sys.stdout.write(f"quick: {minutes:.1f} minutes, macro AUC {auc} (bar {BAR})\n")

@@ -45,7 +45,7 @@ def tiny_model(base: Path, *, dropout: float = 0.05) -> TrainableLTU:
 
 def tiny_clips(folder: Path, sources: Sequence[str], n_clips: int) -> CaptionedClips:
     """Scenes of two seconds with one source each."""
-    clips = Synthetic(n_clips=n_clips, most=1, palette=sources, seconds=2.0).clips("train")
+    clips = Synthetic(n_clips=n_clips, max_sources=1, palette=sources, seconds=2.0).clips("train")
     return captioned_clips("tiny", clips, folder)
 
 

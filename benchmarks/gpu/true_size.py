@@ -117,7 +117,7 @@ def answering(size: str) -> Iterator[str]:
 
 def tuning(size: str) -> Iterator[str]:
     """A row per strategy: memory and seconds of a step."""
-    every = Synthetic(n_clips=CLIPS, most=1, seed=0).clips("train")
+    every = Synthetic(n_clips=CLIPS, max_sources=1, seed=0).clips("train")
     with tempfile.TemporaryDirectory() as home:
         clips = captioned_clips("made", every, Path(home) / "spectrograms")
         prompts = LTUPrompts(random_ltu(size).tokenizer)

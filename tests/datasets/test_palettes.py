@@ -55,7 +55,7 @@ def pitch(sound: np.ndarray) -> float:
 def test_groups_have_equal_probability_and_other_clips_are_skipped() -> None:
     palette = RecordedPalette(Tones(), "train")
     assert palette.concepts == ("church-bell", "crow")
-    pitches = [pitch(palette.alone("crow", np.random.default_rng(n))) for n in range(60)]
+    pitches = [pitch(palette.render_isolated("crow", np.random.default_rng(n))) for n in range(60)]
     low = [hertz for hertz in pitches if hertz < 600]
     assert 20 <= len(low) <= 40, "a group of one clip is as likely as one of nine"
     assert all(300 < hertz < 1300 for hertz in pitches), "no clip of the test split"
@@ -64,35 +64,44 @@ def test_groups_have_equal_probability_and_other_clips_are_skipped() -> None:
 
 def test_recordings_are_repeated_or_cut_to_the_length_of_a_scene() -> None:
     short, long = RecordedPalette(Tones(0.5), "train"), RecordedPalette(Tones(20.0), "train")
-    filled = [short.fill("crow", np.random.default_rng(n), 3 * SAMPLE_RATE) for n in range(30)]
+    filled = [short.render("crow", np.random.default_rng(n), 3 * SAMPLE_RATE) for n in range(30)]
     assert all(sound.shape == (3 * SAMPLE_RATE,) for sound in filled)
     shares = [float((np.abs(sound) > 1e-3).mean()) for sound in filled]
     assert min(shares) < 0.25, "once"
     assert max(shares) > 0.4, "repeatedly"
     assert all(np.abs(sound).max() > 0.5 for sound in filled)
-    assert long.fill("crow", np.random.default_rng(0), SAMPLE_RATE).shape == (SAMPLE_RATE,)
-    assert len(long.alone("crow", np.random.default_rng(0))) == 10 * SAMPLE_RATE
-    again = short.fill("crow", np.random.default_rng(3), 3 * SAMPLE_RATE)
+    assert long.render("crow", np.random.default_rng(0), SAMPLE_RATE).shape == (SAMPLE_RATE,)
+    assert len(long.render_isolated("crow", np.random.default_rng(0))) == 10 * SAMPLE_RATE
+    again = short.render("crow", np.random.default_rng(3), 3 * SAMPLE_RATE)
     np.testing.assert_array_equal(again, filled[3])
 
 
 def test_blend_draws_from_all_palettes_with_the_concept() -> None:
     blend = BlendedPalette(ProceduralPalette(["crow", "rain"]), RecordedPalette(Tones(), "train"))
     assert blend.concepts == ("church-bell", "crow", "rain")
-    lengths = {len(blend.alone("crow", np.random.default_rng(n))) > SAMPLE_RATE for n in range(20)}
+    lengths = {
+        len(blend.render_isolated("crow", np.random.default_rng(n))) > SAMPLE_RATE
+        for n in range(20)
+    }
     assert lengths == {True, False}
-    assert len(blend.fill("rain", np.random.default_rng(0), 100)) == 100
+    assert len(blend.render("rain", np.random.default_rng(0), 100)) == 100
     names = [part.name for part in blend.info.parts.values()]
     assert names == ["procedural", "recorded"]
 
 
 def test_scenes_of_recordings_fulfil_the_dataset_contract() -> None:
     scenes = Synthetic(
-        n_clips=3, palette=RecordedPalette(Tones(), "train"), seconds=2.0, most=2, bare=0.5
+        n_clips=3,
+        palette=RecordedPalette(Tones(), "train"),
+        seconds=2.0,
+        max_sources=2,
+        isolated_fraction=0.5,
     )
     check_dataset(scenes)
     assert scenes.labels == ("church bell", "crow")
-    other = Synthetic(n_clips=3, palette=RecordedPalette(Tones(), "test"), seconds=2.0, most=1)
+    other = Synthetic(
+        n_clips=3, palette=RecordedPalette(Tones(), "test"), seconds=2.0, max_sources=1
+    )
     assert scenes.info != other.info, "the recordings are part of the provenance"
 
 

@@ -59,7 +59,7 @@ def test_scene_depends_only_on_seed_split_and_number() -> None:
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10_000))
 def test_scene_sources_are_sorted_and_within_the_scene(number: int) -> None:
-    scene = Synthetic(seconds=3.0, most=3).scene("train", number)
+    scene = Synthetic(seconds=3.0, max_sources=3).scene("train", number)
     assert scene.sound.dtype == np.float32
     assert scene.sound.shape == (3 * SAMPLE_RATE,)
     assert 0 < np.abs(scene.sound).max() <= MAX_PEAK
@@ -71,7 +71,7 @@ def test_scene_sources_are_sorted_and_within_the_scene(number: int) -> None:
 
 
 def test_scene_sources_are_known_without_rendering() -> None:
-    scenes = Synthetic(seconds=2.0, bare=0.5)
+    scenes = Synthetic(seconds=2.0, isolated_fraction=0.5)
     isolated_lengths = []
     for number in range(12):
         sources, scene = scenes.scene_sources("test", number), scenes.scene("test", number)
@@ -165,10 +165,10 @@ def test_building_blocks() -> None:
         ({"palette": ["crow", "unicorn"]}, "unicorn"),
         ({"palette": []}, "got none"),
         ({"n_clips": 0}, "n_clips >= 1"),
-        ({"most": 0}, "1 <= most"),
-        ({"palette": ["crow"], "most": 2}, r"most <= 1 \(number of sources\)"),
+        ({"max_sources": 0}, "1 <= max_sources"),
+        ({"palette": ["crow"], "max_sources": 2}, r"max_sources <= 1 \(number of sources\)"),
         ({"snr_db": (10.0, 0.0)}, "increasing"),
-        ({"bare": 1.5}, "bare from 0 to 1"),
+        ({"isolated_fraction": 1.5}, "isolated_fraction from 0 to 1"),
     ],
 )
 def test_invalid_options_are_refused(options: dict[str, object], words: str) -> None:

@@ -36,7 +36,7 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> tuple[SpectrogramCache, 
 
     def cached(split: str, n_clips: int) -> SpectrogramCache:
         scenes = Synthetic(
-            n_clips=n_clips, most=1, palette=SOURCES, seconds=8.0, snr_db=(20.0, 40.0)
+            n_clips=n_clips, max_sources=1, palette=SOURCES, seconds=8.0, snr_db=(20.0, 40.0)
         )
         clips = scenes.clips(split)
         return SpectrogramCache(clips, scenes.labels, folder / split, source={"split": split})

@@ -77,11 +77,11 @@ class Shuffled:
     def info(self) -> ComponentInfo:
         return ComponentInfo("palette", "shuffled", "1", {}, {"of": self._palette.info})
 
-    def fill(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        return self._palette.fill(str(rng.choice(self.concepts)), rng, n)
+    def render(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
+        return self._palette.render(str(rng.choice(self.concepts)), rng, n)
 
-    def alone(self, concept: str, rng: np.random.Generator) -> Float64Array:
-        return self._palette.alone(str(rng.choice(self.concepts)), rng)
+    def render_isolated(self, concept: str, rng: np.random.Generator) -> Float64Array:
+        return self._palette.render_isolated(str(rng.choice(self.concepts)), rng)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def curriculum(tmp_path: Path) -> Curriculum:
 def auc_after(curriculum: Curriculum) -> float:
     """Macro AUC on held-out scenes with correct labels, after training."""
     model = LTU.from_pretrained(curriculum.train(), base=curriculum.recipe.base)
-    scenes = Synthetic(n_clips=N_CLIPS, most=1, palette=SOURCES, seed=0)
+    scenes = Synthetic(n_clips=N_CLIPS, max_sources=1, palette=SOURCES, seed=0)
     classifier = LikelihoodClassifier(model, question=LABELS_QUESTION, template="Labels: {}")
     value = classifier(scenes.clips("test"), scenes.labels).evaluate().auc.value
     assert value is not None
@@ -107,5 +107,5 @@ def test_trained_model_recognises_held_out_scenes(curriculum: Curriculum) -> Non
 
 def test_shuffled_labels_leave_the_model_at_chance(curriculum: Curriculum) -> None:
     n_clips = curriculum.recipe.scenes.n_train
-    curriculum.scenes = Synthetic(n_clips=n_clips, most=1, palette=Shuffled(SOURCES), seed=0)
+    curriculum.scenes = Synthetic(n_clips=n_clips, max_sources=1, palette=Shuffled(SOURCES), seed=0)
     assert abs(auc_after(curriculum) - 0.5) < 0.15

@@ -16,7 +16,7 @@ from audioprobe.training.spectrogram_cache import SpectrogramCache, epoch_rows
 def cached(
     folder: Path, n_clips: int, progress: ProgressCallback = ignore_progress
 ) -> SpectrogramCache:
-    scenes = Synthetic(n_clips=n_clips, most=1, palette=("owl", "clock"), seconds=1.0)
+    scenes = Synthetic(n_clips=n_clips, max_sources=1, palette=("owl", "clock"), seconds=1.0)
     source = {"n_clips": n_clips}
     return SpectrogramCache(
         scenes.clips("test"), scenes.labels, folder, source=source, progress=progress

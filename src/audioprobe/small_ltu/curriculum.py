@@ -225,9 +225,9 @@ def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synt
         palette = BlendedPalette(palette, RecordedPalette(recordings, TRAIN))
     return Synthetic(
         n_clips=config.n_train,
-        most=config.max_sources,
+        max_sources=config.max_sources,
         palette=palette,
-        bare=config.bare_share,
+        isolated_fraction=config.bare_share,
         seed=config.seed,
     )
 

@@ -26,7 +26,8 @@ max_clips = 6
 
 [[evaluation_sets]]
 name = "made"
-dataset = { name = "synthetic", options = { n_clips = 5, most = 1, palette = ["crow", "rain"] } }
+dataset.name = "synthetic"
+dataset.options = { n_clips = 5, max_sources = 1, palette = ["crow", "rain"] }
 split = "test"
 familiar = false
 

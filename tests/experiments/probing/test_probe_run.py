@@ -54,7 +54,8 @@ familiar = false
 
 [[evaluation_sets]]
 name = "synthetic"
-dataset = { name = "synthetic", options = { n_clips = 4, most = 1, palette = ["crow", "bell"] } }
+dataset.name = "synthetic"
+dataset.options = { n_clips = 4, max_sources = 1, palette = ["crow", "bell"] }
 split = "test"
 familiar = true
 """

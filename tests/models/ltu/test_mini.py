@@ -47,7 +47,7 @@ def test_readme_has_the_limits_and_every_measure() -> None:
 
 
 def test_label_likelihoods_rank_held_out_synthetic_clips(mini: LTU) -> None:
-    scenes = Synthetic(n_clips=12, most=1, palette=SOURCES, seed=123)
+    scenes = Synthetic(n_clips=12, max_sources=1, palette=SOURCES, seed=123)
     classifier = LikelihoodClassifier(mini, question=LABELS_QUESTION, template="Labels: {}")
     result = classifier(scenes.clips("test"), scenes.labels)
     auc = result.evaluate().auc.value
@@ -63,7 +63,7 @@ def test_captions_of_recordings_have_the_trained_format(mini: LTU) -> None:
 
 
 def test_mini_responses_do_not_depend_on_the_batch(mini: LTU) -> None:
-    scenes = Synthetic(n_clips=2, most=1, palette=SOURCES).clips("test")
+    scenes = Synthetic(n_clips=2, max_sources=1, palette=SOURCES).clips("test")
     prompts = [Prompt(CAPTION_QUESTION, audio=scene.waveform) for scene in scenes]
     alone = [next(iter(mini.generate([prompt]))).text for prompt in prompts]
     assert [answer.text for answer in mini.generate(prompts)] == alone

@@ -1,4 +1,4 @@
-"""Data set of synthetic scenes, which are rendered when they are accessed."""
+"""Data set of synthetic scenes: mixtures of known sound sources, rendered on access."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,18 +13,18 @@ from audioprobe.datasets.synthetic.scenes import (
     Scene,
     SceneSource,
     plan_scene,
-    render_isolated,
+    render_isolated_scene,
     render_scene,
 )
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip, ComponentInfo, Option, Waveform
 
 SPLITS = ("train", "validation", "test")
-REVISION = "2"  # increased whenever the rendered samples change
+REVISION = "2"  # increased with every change of the rendered samples
 
 
 class _LazyClips(Sequence[Clip]):
-    """Sequence of clips that are rendered when they are accessed."""
+    """Sequence of clips; each clip is rendered when it is accessed."""
 
     def __init__(self, n_clips: int, render: Callable[[int], Clip]) -> None:
         self._numbers = range(n_clips)
@@ -44,19 +44,18 @@ class _LazyClips(Sequence[Clip]):
 
 
 class Synthetic:
-    """Synthetic scenes of everyday sound sources, with complete ground truth.
+    """Synthetic scenes: mixtures of everyday sound sources with known labels, times and levels.
 
-    A scene is determined by seed, split and scene number; scenes are independent of each other, and
-    different splits contain different scenes.
+    Seed, split and scene number determine a scene. Different splits have different scenes.
 
     Args:
         n_clips: number of scenes per split.
-        most: maximum number of sources in a scene; the minimum is 1.
-        palette: sources of the scenes, or ids of synthesised sources; None means all synthesised
+        max_sources: maximum number of sources in a scene; the minimum is 1.
+        palette: set of sources, or ids of concepts to synthesise; None means all synthesised
             sources.
         seconds: length of a scene in seconds.
-        bare: fraction of scenes, from 0 to 1, that contain a single source with its natural length
-            and no background.
+        isolated_fraction: fraction of scenes, from 0 to 1, that are a single source with its
+            natural length, without background noise.
         snr_db: lower and upper limit of the signal-to-noise ratio in dB.
         seed: random seed of the data set.
 
@@ -71,39 +70,44 @@ class Synthetic:
         self,
         *,
         n_clips: int = 1000,
-        most: int = 3,
+        max_sources: int = 3,
         palette: Palette | Sequence[str] | None = None,
         seconds: float = 10.0,
-        bare: float = 0.0,
+        isolated_fraction: float = 0.0,
         snr_db: tuple[float, float] = (0.0, 40.0),
         seed: int = 0,
     ) -> None:
         if palette is None or isinstance(palette, Sequence):
             palette = ProceduralPalette(palette)
         n_concepts = len(palette.concepts)
-        if n_clips < 1 or not 1 <= most <= n_concepts or seconds < 1 or snr_db[0] > snr_db[1]:
+        if (
+            n_clips < 1
+            or not 1 <= max_sources <= n_concepts
+            or seconds < 1
+            or snr_db[0] > snr_db[1]
+            or not 0 <= isolated_fraction <= 1
+        ):
             raise InvalidInputError(
-                f"Expected n_clips >= 1, 1 <= most <= {n_concepts} (number of sources), seconds >= "
-                f"1 and an increasing snr_db, got {n_clips}, {most}, {seconds} and {snr_db}."
+                f"Expected n_clips >= 1, 1 <= max_sources <= {n_concepts} (number of sources), "
+                "seconds >= 1, an increasing snr_db and isolated_fraction from 0 to 1, got "
+                f"{n_clips}, {max_sources}, {seconds}, {snr_db} and {isolated_fraction}."
             )
-        if not 0 <= bare <= 1:
-            raise InvalidInputError(f"Expected bare from 0 to 1, got {bare}.")
         self._n_clips = n_clips
-        self._most = most
+        self._max_sources = max_sources
         self.palette: Palette = palette
         self._seconds = seconds
-        self._bare = bare
+        self._isolated_fraction = isolated_fraction
         self._snr_db = snr_db
         self._seed = seed
 
     @property
     def info(self) -> ComponentInfo:
-        """The options, with the palette as a part."""
+        """The options, and the information about the palette."""
         options: dict[str, Option] = {
             "n_clips": self._n_clips,
-            "most": self._most,
+            "max_sources": self._max_sources,
             "seconds": self._seconds,
-            "bare": self._bare,
+            "isolated_fraction": self._isolated_fraction,
             "snr_db": f"{self._snr_db[0]:g} to {self._snr_db[1]:g}",
             "seed": self._seed,
         }
@@ -126,26 +130,22 @@ class Synthetic:
         return _LazyClips(self._n_clips, partial(self._clip, split))
 
     def scene(self, split: str, number: int) -> Scene:
-        """Render a scene and return it with the times and levels of its sources.
-
-        Args:
-            split: one of `splits`.
-            number: index of the scene, from 0; it may exceed `n_clips`.
+        """Return the rendered scene with a number, from 0; the number may exceed `n_clips`.
 
         Raises:
             InvalidInputError: for an unknown split, or a negative number.
         """
         sources, is_isolated, rng = self._plan(split, number)
         if is_isolated:
-            return render_isolated(rng, self.palette, sources[0].concept)
+            return render_isolated_scene(rng, self.palette, sources[0].concept)
         snr_db = float(rng.uniform(*self._snr_db))
         return render_scene(rng, self.palette, sources, self._seconds, snr_db=snr_db)
 
     def scene_sources(self, split: str, number: int) -> tuple[SceneSource, ...]:
-        """Return the sources of a scene without rendering it.
+        """Return the sources of a scene, without rendering it.
 
-        If a scene is a single source with its natural length, the returned offset may be later than
-        the end of the rendered sound.
+        The offset of an isolated source (see `isolated_fraction`) may be after its end, because its
+        length is not known before rendering.
 
         Raises:
             InvalidInputError: for an unknown split, or a negative number.
@@ -155,15 +155,15 @@ class Synthetic:
     def _plan(
         self, split: str, number: int
     ) -> tuple[tuple[SceneSource, ...], bool, np.random.Generator]:
-        """Return the sources, whether this is a single source, and the random generator."""
+        """Return the sources of a scene, whether it is isolated, and the generator to render it."""
         _check_split(split)
         if number < 0:
             raise InvalidInputError(f"Expected a scene number >= 0, got {number}.")
         rng = np.random.default_rng([self._seed, SPLITS.index(split), number])
-        if rng.random() < self._bare:
+        if rng.random() < self._isolated_fraction:
             concept = str(rng.choice(self.palette.concepts))
             return (SceneSource(concept, 0.0, self._seconds, 0.0),), True, rng
-        n_sources = int(rng.integers(1, self._most + 1))
+        n_sources = int(rng.integers(1, self._max_sources + 1))
         concepts = rng.choice(self.palette.concepts, n_sources, replace=False)
         sources = plan_scene(rng, [str(concept) for concept in concepts], self._seconds)
         return sources, False, rng

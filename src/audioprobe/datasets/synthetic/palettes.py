@@ -1,4 +1,4 @@
-"""Palettes, which are sets of synthesised or recorded sources for synthetic scenes."""
+"""Palettes: sets of sound sources for synthetic scenes, synthesised or recorded."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -24,42 +24,42 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         for source in (*ANIMALS, *NATURE, *MACHINES, *INSTRUMENTS)
     }
 )
-"""Functions that synthesise a sound source, by the id of its concept."""
+"""Functions that synthesise sound sources, by the ids of their concepts."""
 
 _SHORTEST, _LONGEST = 0.5, 10.0  # seconds of an isolated source
 _SPEEDS = (0.84, 1.19)  # three semitones down and up
 
 
 class Palette(Protocol):
-    """Interface of a set of sources; each source is named by the id of its concept."""
+    """Interface of a set of sound sources for scenes; a source has the id of its concept."""
 
     @property
     def info(self) -> ComponentInfo:
-        """Everything that determines the sounds, recorded in results."""
+        """Information that determines the sounds, stored in results."""
         ...
 
     @property
     def concepts(self) -> tuple[str, ...]:
-        """Ids of the concepts for which there are sources."""
+        """Ids of the concepts whose sounds the palette can render."""
         ...
 
-    def fill(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        """Render n samples of a source at `SAMPLE_RATE`, at an arbitrary level."""
+    def render(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
+        """Render n samples of a concept's sound at `SAMPLE_RATE`, at any level."""
         ...
 
-    def alone(self, concept: str, rng: np.random.Generator) -> Float64Array:
-        """Render a source with its natural length, which is at most 10 s."""
+    def render_isolated(self, concept: str, rng: np.random.Generator) -> Float64Array:
+        """Render a concept's sound with its natural length, at most 10 s."""
         ...
 
 
 class ProceduralPalette:
-    """Set of sound sources that code synthesises.
+    """Palette of synthesised sounds.
 
     Args:
-        sources: ids of the concepts to synthesise; None means all of `SOURCES`.
+        sources: ids of the concepts to synthesise; None means all concepts in `SOURCES`.
 
     Raises:
-        InvalidInputError: for unknown sources, or an empty list.
+        InvalidInputError: for unknown ids, or an empty list.
     """
 
     def __init__(self, sources: Sequence[str] | None = None) -> None:
@@ -73,31 +73,31 @@ class ProceduralPalette:
 
     @property
     def info(self) -> ComponentInfo:
-        """The ids of the sources."""
+        """The ids of the concepts."""
         return ComponentInfo("palette", "procedural", "1", {"sources": self.concepts})
 
-    def fill(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        """Render n samples of a source."""
+    def render(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
+        """Synthesise n samples of a concept's sound."""
         return SOURCES[concept](rng, n)
 
-    def alone(self, concept: str, rng: np.random.Generator) -> Float64Array:
-        """Render a source with a random length."""
-        return self.fill(concept, rng, samples(rng.uniform(_SHORTEST, _LONGEST)))
+    def render_isolated(self, concept: str, rng: np.random.Generator) -> Float64Array:
+        """Synthesise a concept's sound with a random length from 0.5 to 10 s."""
+        return self.render(concept, rng, samples(rng.uniform(_SHORTEST, _LONGEST)))
 
 
 class RecordedPalette:
-    """Palette of recordings with one label each, played at random speeds, once or repeatedly.
+    """Palette of recordings, played at random speeds, once or repeatedly.
 
-    Clips with several labels, and clips whose label is not a concept, are skipped. A group of clips
-    is, for example, a package or a recording site; all groups of a concept have the same
-    probability, regardless of their number of clips.
+    Clips with several labels, and clips whose label is not the name of a concept, are not used. All
+    groups of clips (such as recording sites) of a concept have the same probability, regardless of
+    their number of clips.
 
     Args:
         dataset: a data set whose labels are names of concepts.
         split: split of the data set; use a separate palette for each split of the scenes.
 
     Raises:
-        InvalidInputError: if no clip remains.
+        InvalidInputError: if the split has no usable clip.
     """
 
     def __init__(self, dataset: Dataset, split: str) -> None:
@@ -110,7 +110,8 @@ class RecordedPalette:
         if not self._clips:
             raise InvalidInputError(
                 f"{dataset.info.name}, split {split!r}: expected clips with exactly one label that "
-                "is the name of a concept, got none."
+                "is the name of a shipped concept, got none. Rename the labels, for example with "
+                "RelabelledDataset."
             )
         self.concepts = tuple(sorted(self._clips))
         self._dataset, self._split = dataset, split
@@ -118,20 +119,23 @@ class RecordedPalette:
 
     @property
     def clips(self) -> tuple[Clip, ...]:
-        """All clips that scenes may contain, ordered by concept and group."""
+        """Clips that scenes may contain, in the order of concepts and groups."""
         return tuple(
             clip for groups in self._clips.values() for clips in groups.values() for clip in clips
         )
 
     @property
     def info(self) -> ComponentInfo:
-        """The split, with the data set as a part."""
+        """The split, and the information about the data set."""
         return ComponentInfo(
             "palette", "recorded", "1", {"split": self._split}, {"dataset": self._dataset.info}
         )
 
-    def fill(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        """Return n samples: part of a long recording, or a short recording once or repeatedly."""
+    def render(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
+        """Return n samples: part of a long recording, or a short recording once or repeatedly.
+
+        A short recording is surrounded by silence.
+        """
         sound = self._draw(concept, rng)
         if len(sound) >= n:
             first = int(rng.integers(len(sound) - n + 1))
@@ -146,11 +150,12 @@ class RecordedPalette:
             onset += n if once else len(sound) + int(pause * rng.uniform(0.5, 1.5))
         return filled
 
-    def alone(self, concept: str, rng: np.random.Generator) -> Float64Array:
-        """Return a recording, truncated to 10 s."""
+    def render_isolated(self, concept: str, rng: np.random.Generator) -> Float64Array:
+        """Return a recording of a concept, at most its first 10 s."""
         return self._draw(concept, rng)[: samples(_LONGEST)]
 
     def _draw(self, concept: str, rng: np.random.Generator) -> Float64Array:
+        """Return a random recording of a concept, at a random speed."""
         groups = list(self._clips[concept].values())
         clips = groups[int(rng.integers(len(groups)))]
         clip = clips[int(rng.integers(len(clips)))]
@@ -161,9 +166,9 @@ class RecordedPalette:
 
 
 class BlendedPalette:
-    """Union of several palettes.
+    """Palette with the concepts of several palettes.
 
-    If several palettes have a concept, each of them is used with the same probability.
+    If several palettes have a concept, each is used with the same probability.
 
     Args:
         palettes: at least one palette.
@@ -171,24 +176,25 @@ class BlendedPalette:
 
     def __init__(self, *palettes: Palette) -> None:
         if not palettes:
-            raise InvalidInputError("Expected at least one palette, got none.")
+            raise InvalidInputError("Expected at least one palette, got none. Add a palette.")
         self._palettes = palettes
         self.concepts = tuple(sorted({name for palette in palettes for name in palette.concepts}))
 
     @property
     def info(self) -> ComponentInfo:
-        """The palettes as parts."""
+        """The information about the palettes."""
         parts = {str(n): palette.info for n, palette in enumerate(self._palettes)}
         return ComponentInfo("palette", "blend", "1", {}, parts)
 
-    def fill(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        """Render n samples of a source from one of its palettes."""
-        return self._choose(concept, rng).fill(concept, rng, n)
+    def render(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
+        """Render n samples of a concept's sound with a random palette that has the concept."""
+        return self._choose(concept, rng).render(concept, rng, n)
 
-    def alone(self, concept: str, rng: np.random.Generator) -> Float64Array:
-        """Render a source from one of its palettes, with its natural length."""
-        return self._choose(concept, rng).alone(concept, rng)
+    def render_isolated(self, concept: str, rng: np.random.Generator) -> Float64Array:
+        """Render a concept's sound with its natural length, with a random palette that has it."""
+        return self._choose(concept, rng).render_isolated(concept, rng)
 
     def _choose(self, concept: str, rng: np.random.Generator) -> Palette:
+        """Return a random palette that has a concept."""
         candidates = [palette for palette in self._palettes if concept in palette.concepts]
         return candidates[int(rng.integers(len(candidates)))]

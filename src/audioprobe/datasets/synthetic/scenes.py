@@ -1,4 +1,4 @@
-"""Scenes: sources with onset, offset and level, in a simulated room with background noise."""
+"""Scenes: mixtures of sound sources in a simulated room, with background noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ MAX_PEAK = 0.95
 
 @dataclass(frozen=True, slots=True)
 class SceneSource:
-    """A source in a scene.
+    """A sound source in a scene.
 
     Attributes:
-        concept: id of the concept, such as "dog".
+        concept: id of the concept that sounds, such as "dog".
         onset: seconds from the beginning of the scene.
         offset: end of the source, in seconds from the beginning of the scene.
         level_db: RMS level in dB relative to the loudest source of the scene; at most 0.
@@ -33,7 +33,7 @@ class SceneSource:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A synthetic recording with its ground truth.
+    """A synthetic recording with its sources.
 
     Attributes:
         sound: samples at `SAMPLE_RATE`, shape (n_samples,), float32 in [-1, 1].
@@ -78,17 +78,17 @@ def render_scene(
     """Render a planned scene.
 
     Args:
-        rng: random generator for everything that is not planned.
-        palette: renders the sources.
-        sources: the planned sources; the palette must contain each of them.
+        rng: random generator for sounds, room and background.
+        palette: set of sources that renders the sounds; it must have all concepts.
+        sources: the planned sources.
         seconds: length of the scene in seconds.
-        snr_db: level of the sources relative to the background in dB.
+        snr_db: RMS level of all sources relative to the background in dB.
     """
     n = samples(seconds)
     mixture = np.zeros(n)
     for source in sources:
         first, last = round(source.onset * SAMPLE_RATE), min(n, samples(source.offset))
-        sound = palette.fill(source.concept, rng, last - first)
+        sound = palette.render(source.concept, rng, last - first)
         level = 10 ** (source.level_db / 20)
         mixture[first:last] += sound * swell(len(sound), 0.02, 0.1) * level / _rms(sound)
     mixture = _add_room(rng, mixture)
@@ -97,15 +97,15 @@ def render_scene(
     return Scene(_normalized(rng, mixture + background), tuple(sources), snr_db)
 
 
-def render_isolated(rng: np.random.Generator, palette: Palette, concept: str) -> Scene:
-    """Render one source with its natural length; add neither a room nor background noise."""
-    sound = palette.alone(concept, rng)
+def render_isolated_scene(rng: np.random.Generator, palette: Palette, concept: str) -> Scene:
+    """Render a scene of one source with its natural length, without room and background noise."""
+    sound = palette.render_isolated(concept, rng)
     source = SceneSource(concept, 0.0, len(sound) / SAMPLE_RATE, 0.0)
     return Scene(_normalized(rng, sound), (source,), np.inf)
 
 
 def _normalized(rng: np.random.Generator, sound: Float64Array) -> FloatArray:
-    """Scale the sound to a random peak level."""
+    """Scale a sound to a random peak between 0.1 and `MAX_PEAK`."""
     peak = rng.uniform(0.1, MAX_PEAK)
     scaled: FloatArray = (sound * peak / (np.abs(sound).max() + 1e-12)).astype(np.float32)
     return scaled
@@ -114,9 +114,9 @@ def _normalized(rng: np.random.Generator, sound: Float64Array) -> FloatArray:
 def _draw_spans(
     rng: np.random.Generator, n_sources: int, seconds: float
 ) -> list[tuple[float, float]]:
-    """Draw onset and offset of each source.
+    """Draw onset and offset of each source in seconds.
 
-    A single source fills most of the scene; several sources follow each other or overlap.
+    A single source lasts for most of the scene. Several sources follow each other or overlap.
     """
     if n_sources == 1:
         onset = rng.uniform(0, 0.15) * seconds
@@ -133,7 +133,7 @@ def _draw_spans(
 
 
 def _add_room(rng: np.random.Generator, sound: Float64Array) -> Float64Array:
-    """Attenuate high frequencies with distance, and add an exponentially decaying echo."""
+    """Simulate a room: attenuate high frequencies with distance, and add a decaying echo."""
     distance = rng.random()
     if distance > 0.4:
         sound = band(sound, 20, 7900 * (1.2 - distance))
@@ -146,7 +146,7 @@ def _add_room(rng: np.random.Generator, sound: Float64Array) -> Float64Array:
 
 
 def _background(rng: np.random.Generator, n: int) -> Float64Array:
-    """Return noise with random spectral slope, sometimes with varying level or mains hum."""
+    """Return noise with a random spectral slope, sometimes with varying level or mains hum."""
     background = noise(n, rng, rng.uniform(0.0, 2.0))
     if rng.random() < 0.5:
         background *= 0.6 + 0.4 * noise(n, rng, 2.0)
@@ -158,4 +158,5 @@ def _background(rng: np.random.Generator, n: int) -> Float64Array:
 
 
 def _rms(sound: Float64Array) -> float:
+    """Return the root mean square of the samples."""
     return float(np.sqrt((sound**2).mean())) + 1e-12
