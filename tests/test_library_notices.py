@@ -6,11 +6,9 @@ import os
 import pytest
 from transformers.utils import logging as bars
 
-from audioprobe.library_notices import (
-    hide_kernel_notice,
-    without_tflite_notice,
-)
+import audioprobe.models  # noqa: F401 - hides the notice of bitsandbytes
 from audioprobe.models.causal_lm.loading import without_weight_bars
+from audioprobe.models.encoders.birdnet import without_tflite_notice
 from tests.processes import run_python
 
 NOTICE = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
@@ -27,7 +25,7 @@ def test_only_the_tflite_notice_is_removed(
 
 def test_output_of_a_crash_is_kept() -> None:
     code = (
-        "import os\nfrom audioprobe.library_notices import without_tflite_notice\n"
+        "import os\nfrom audioprobe.models.encoders.birdnet import without_tflite_notice\n"
         f"with without_tflite_notice():\n    os.write(2, b'{NOTICE}\\nbroken\\n')\n    os.abort()"
     )
     process = run_python(code)
@@ -36,7 +34,6 @@ def test_output_of_a_crash_is_kept() -> None:
 
 
 def test_bitsandbytes_kernel_notice_is_hidden(caplog: pytest.LogCaptureFixture) -> None:
-    hide_kernel_notice()
     logger = logging.getLogger("bitsandbytes.backends.cpu.ops")
     logger.warning("Failed to load CPU gemm_4bit_forward from kernels-community: %s.", "none")
     logger.error("something else")
@@ -52,7 +49,6 @@ def test_transformers_progress_bars_are_hidden_temporarily() -> None:
 
 def test_classification_prints_no_library_notices() -> None:
     code = (
-        "from audioprobe.cli.app import hide_kernel_notice; hide_kernel_notice();"
         "from audioprobe import LTU, BirdNET, EmbeddingScorer;"
         "LTU.from_pretrained('mini'); BirdNET(); EmbeddingScorer.local().score(['a'], ['b'])"
     )

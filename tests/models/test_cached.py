@@ -21,7 +21,8 @@ from tests.scripted import CharacterEmbedder, LevelTagger, ScriptedModel, sound
 
 from audioprobe import CachedModel, LogLikelihood, TagCaptioner
 from audioprobe.errors import ContractError, InvalidInputError, RemoteError
-from audioprobe.io.cache import SQLiteCache, key_of, scope_of
+from audioprobe.io.cache import SQLiteCache, key_of
+from audioprobe.io.json_codec import canonical_json
 from audioprobe.models.cached import CachedLikelihoodModel
 from audioprobe.models.embedders.cached import CachedEmbedder
 from audioprobe.testing import check_language_model, check_likelihood_model
@@ -210,7 +211,7 @@ def test_embeddings_and_responses_may_share_a_file(tmp_path: Path) -> None:
 def test_stored_value_that_is_not_a_response_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite"
     prompt = Prompt("a")
-    key = key_of(f"{scope_of(Exclaiming().info)}\nnull", prompt.digest())
+    key = key_of(f"{canonical_json(Exclaiming().info)}\nnull", prompt.digest())
     list(CachedModel(Exclaiming(), path).generate([prompt]))
     assert SQLiteCache(path).read([key])
     for content in (b"\x00no response", b"{}", b"\xff"):

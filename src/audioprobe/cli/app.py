@@ -12,7 +12,6 @@ from cyclopts import App, CycloptsError, Parameter
 from audioprobe import __version__
 from audioprobe.cli.console import note
 from audioprobe.errors import AudioProbeError
-from audioprobe.library_notices import hide_kernel_notice
 
 EXIT_FAILED = 1  # the command finished, but there is no result
 EXIT_REFUSED = 2  # the input or the installation is invalid
@@ -35,7 +34,6 @@ app = App(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit; an expected error is printed as one line on standard error."""
     _replace_closed_streams()
-    hide_kernel_notice()
     status: object = 0
     try:
         status = app(

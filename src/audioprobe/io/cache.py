@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.json_codec import to_json
-from audioprobe.types import ComponentInfo
 
 SCHEMA_VERSION = 2
 
@@ -239,11 +237,6 @@ def damaged_value(path: Path) -> InvalidInputError:
     return InvalidInputError(
         f"{path}: the cache contains a damaged value. Move the file away, or choose another path."
     )
-
-
-def scope_of(info: ComponentInfo) -> str:
-    """Return a text that identifies a component, regardless of the order of its options."""
-    return json.dumps(json.loads(to_json(info)), sort_keys=True)
 
 
 def key_of(scope: str, item: str) -> bytes:

@@ -37,6 +37,11 @@ def to_json(value: object, *, indent: int | None = 2) -> str:
         ) from error
 
 
+def canonical_json(value: object) -> str:
+    """Return a dataclass as JSON text that is equal for equal contents: all keys are sorted."""
+    return json.dumps(json.loads(to_json(value)), sort_keys=True)
+
+
 def from_json(cls: type[T], text: str) -> T:
     """Create a dataclass from the JSON text that `to_json` returned.
 

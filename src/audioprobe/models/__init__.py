@@ -6,4 +6,11 @@ language models from other components or from fixed answers; `concurrency` conta
 lock. Importing this package imports none of them.
 """
 
+import logging
+
+# peft and transformers import bitsandbytes, which logs this notice even if no kernel is needed.
+logging.getLogger("bitsandbytes.backends.cpu.ops").addFilter(
+    lambda record: not str(record.msg).startswith("Failed to load CPU gemm_4bit_forward")
+)
+
 __all__: list[str] = []

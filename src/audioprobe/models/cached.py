@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, NonFiniteError
-from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache, scope_of
-from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache
+from audioprobe.io.json_codec import canonical_json, from_json, to_json
 from audioprobe.models.concurrency import PicklableLock
 from audioprobe.protocols import LanguageModel, LikelihoodModel, training_data_of
 from audioprobe.training_data import TrainingData
@@ -87,7 +87,7 @@ class CachedModel:
             ContractError: if the model does not yield exactly one response per prompt.
             AudioProbeError: if the model raises one; earlier responses are stored.
         """
-        scope = f"{scope_of(self.info)}\n{json.dumps(decoding and asdict(decoding))}"
+        scope = f"{canonical_json(self.info)}\n{json.dumps(decoding and asdict(decoding))}"
         return self._stream(scope, prompts, lambda p: self._model.generate(p, decoding), _RESPONSES)
 
     def _stream(
@@ -223,7 +223,7 @@ class CachedLikelihoodModel(CachedModel):
                 raise ValueError(f"{len(row)} values for {len(continuations)} continuations")
             return row
 
-        scope = f"{scope_of(self.info)}\nlikelihoods {json.dumps(list(continuations))}"
+        scope = f"{canonical_json(self.info)}\nlikelihoods {json.dumps(list(continuations))}"
         return self._stream(
             scope,
             prompts,

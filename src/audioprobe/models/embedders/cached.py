@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache, scope_of
+from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache
+from audioprobe.io.json_codec import canonical_json
 from audioprobe.models.concurrency import PicklableLock
 from audioprobe.protocols import TextEmbedder, TextLimit
 from audioprobe.types import ComponentInfo, FloatArray
@@ -65,7 +66,7 @@ class CachedEmbedder:
         """
         if not texts:
             return self._embedder.embed(texts)
-        scope = scope_of(self.info)
+        scope = canonical_json(self.info)
         keys = {text: key_of(scope, text) for text in texts}
         stored = self._cache.read(list(keys.values()))
         missing = [text for text, key in keys.items() if key not in stored]

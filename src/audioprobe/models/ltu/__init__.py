@@ -7,8 +7,6 @@ Whisper's modelling code is imported only for an LTU-AS.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from audioprobe.library_notices import hide_kernel_notice
-
 if TYPE_CHECKING:
     from audioprobe.models.ltu.adapters import expand_lora, save_adapter
     from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu, load_ltu
@@ -33,8 +31,6 @@ __all__ = [
     "save_adapter",
     "save_ltu",
 ]
-
-hide_kernel_notice()  # peft imports bitsandbytes, which would log it
 
 _MODULES = {
     "adapters": ("expand_lora", "save_adapter"),
