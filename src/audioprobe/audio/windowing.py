@@ -6,7 +6,7 @@ Only one window is in memory at a time; memory use does not depend on the length
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -15,7 +15,7 @@ import soundfile
 
 from audioprobe.audio.files import OpenSound, open_sound
 from audioprobe.errors import AudioReadError, IncompleteAudioError, InvalidInputError
-from audioprobe.types import Clip, Waveform
+from audioprobe.types import Clip, Option, Waveform
 
 Channels: TypeAlias = Literal["mean", "first"]
 Length: TypeAlias = Literal["windows", "crop", "pad", "whole"]
@@ -69,6 +69,14 @@ class Windowing:
                 )
         if not 0 < self.seconds < math.inf:
             raise InvalidInputError(f"seconds must be positive and finite, got {self.seconds}.")
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """The settings by name, for the provenance of a result."""
+        options: dict[str, Option] = asdict(self)
+        if self.incomplete == "refuse":  # recorded only if it is not the default
+            del options["incomplete"]
+        return options
 
     def size(self, sample_rate: int) -> int:
         """Return the length of a window in samples."""

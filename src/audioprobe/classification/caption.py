@@ -7,10 +7,10 @@ from functools import cached_property
 import numpy as np
 
 from audioprobe.audio.sources import Source, clips_of
+from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import AudioWindow, Windowing
-from audioprobe.classification.assembly import groups_of, pool_windows, provenance_of, truth_of
 from audioprobe.errors import AudioProbeError, ContractError, RemoteError
-from audioprobe.inference.clips import (
+from audioprobe.inference import (
     InferenceResult,
     UnusableResponseError,
     WindowModel,
@@ -19,9 +19,9 @@ from audioprobe.inference.clips import (
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel, Scorer, TextLimit
 from audioprobe.registry import check_name, load
-from audioprobe.results import Caption, ClassificationResult, LabelScores
+from audioprobe.results import Caption, ClassificationResult, LabelScores, Provenance
 from audioprobe.results.provenance import now, versions
-from audioprobe.results.scores import MATCH, NOT_SCORED
+from audioprobe.results.scores import MATCH, NOT_SCORED, groups_of, truth_of
 from audioprobe.texts import checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 
@@ -116,14 +116,12 @@ class CaptionClassifier:
             make_output=_caption,
         )
         inference = run_inference(model, clips, self._windowing, progress)
-        provenance = provenance_of(
+        provenance = Provenance.record(
             {"model": self.model.info},
-            self._options(),
-            self._windowing,
-            clips,
-            inference,
-            model=self.model,
+            {**self._options(), **self._windowing.options},
             seed=self._decoding.seed if self._decoding else 0,
+            data=inference.digest,
+            training_clips=training_clips(clips, self.model),
         )
         without_scores = ClassificationResult(
             label_scores=LabelScores((), names, np.empty((0, len(names)))),
@@ -178,7 +176,7 @@ class CaptionClassifier:
         )
         return replace(
             result,
-            label_scores=pool_windows(windows, labels, self._windowing),
+            label_scores=LabelScores.pooled(windows, labels, self._windowing.pooling),
             captions=captions,
             failures=tuple(inference.failures.values()),
             provenance=provenance,

@@ -8,18 +8,15 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from audioprobe.audio.sources import Source, clips_of
+from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import AudioWindow, Windowing
-from audioprobe.classification.assembly import (
-    pool_windows,
-    provenance_of,
-    result_without_captions,
-)
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.inference.clips import InferenceResult, WindowModel, run_inference
+from audioprobe.inference import InferenceResult, WindowModel, run_inference
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.registry import check_name, load
-from audioprobe.results import ClassificationResult, Failure, LabelScores
+from audioprobe.results import ClassificationResult, Failure, LabelScores, Provenance
+from audioprobe.results.scores import groups_of, truth_of
 from audioprobe.texts import check_template, checked_labels
 from audioprobe.types import Clip, Float64Array, LogLikelihood, Option, Prompt, Waveform
 
@@ -144,32 +141,41 @@ class LikelihoodClassifier:
         text_prior = self._text_prior(names) if self._prior == "text" else None
         model = self._window_model(names, text_prior)
         inference = run_inference(model, clips, self._windowing, progress)
-        # The digest covers all audio that was read, even if the prior of a window fails.
-        options: dict[str, Option] = {
+        if self._prior == "silence":
+            self._subtract_silence(inference, names)
+        scores: dict[str, LabelScores] = {
+            measure: LabelScores.pooled(
+                {clip_id: [w.values[n] for w in ws] for clip_id, ws in inference.outputs.items()},
+                names,
+                self._windowing.pooling,
+            )
+            for n, measure in enumerate(_MEASURES)
+        }
+        failures = inference.failures
+        return ClassificationResult(
+            label_scores=scores.pop(self._rank_by),
+            captions=(),
+            failures=tuple(failures[clip.id] for clip in clips if clip.id in failures),
+            provenance=Provenance.record(
+                {"model": self._model.info},
+                {**self._options(), **self._windowing.options},
+                seed=0,
+                data=inference.digest,
+                training_clips=training_clips(clips, self._model),
+            ),
+            truth=truth_of(clips),
+            measure=self._rank_by,
+            alternatives=scores,
+            groups=groups_of(clips),
+        )
+
+    def _options(self) -> dict[str, Option]:
+        return {
             "question": self._question,
             "template": self._template,
             "prior": self._prior,
             "rank_by": self._rank_by,
         }
-        provenance = provenance_of(
-            {"model": self._model.info},
-            options,
-            self._windowing,
-            clips,
-            inference,
-            model=self._model,
-        )
-        if self._prior == "silence":
-            self._subtract_silence(inference, names)
-        tables: dict[str, LabelScores] = {
-            measure: pool_windows(
-                {clip_id: [w.values[n] for w in ws] for clip_id, ws in inference.outputs.items()},
-                names,
-                self._windowing,
-            )
-            for n, measure in enumerate(_MEASURES)
-        }
-        return result_without_captions(tables, self._rank_by, clips, inference, provenance)
 
     def _window_model(
         self, labels: tuple[str, ...], prior: Float64Array | None = None
@@ -222,7 +228,9 @@ class LikelihoodClassifier:
             failed = [silent.failures[w.length] for w in windows if w.length in silent.failures]
             if failed:
                 cause = f"No prior from silence of {failed[0].clip_id}: {failed[0].message}"
-                inference.add_failure(Failure(clip_id, "score", failed[0].error, cause))
+                # The digest of the audio stays: the clip was read.
+                inference.failures[clip_id] = Failure(clip_id, "score", failed[0].error, cause)
+                del inference.outputs[clip_id]
             else:
                 inference.outputs[clip_id] = [
                     replace(w, values=w.values - silent.outputs[w.length][0].values)

@@ -9,18 +9,15 @@ import numpy as np
 from scipy.special import softmax
 
 from audioprobe.audio.sources import Source, clips_of
+from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import AudioWindow, Windowing
-from audioprobe.classification.assembly import (
-    pool_windows,
-    provenance_of,
-    result_without_captions,
-)
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.inference.clips import UnusableResponseError, WindowModel, run_inference
+from audioprobe.inference import UnusableResponseError, WindowModel, run_inference
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import check_name, load
-from audioprobe.results import ClassificationResult
+from audioprobe.results import ClassificationResult, LabelScores, Provenance
+from audioprobe.results.scores import groups_of, truth_of
 from audioprobe.texts import check_template, checked_labels
 from audioprobe.types import Float64Array, FloatArray, Waveform
 
@@ -120,19 +117,27 @@ class ZeroShotClassifier:
             clip_id: [softmax(scale * cosines) for cosines in windows]
             for clip_id, windows in inference.outputs.items()
         }
-        provenance = provenance_of(
-            {"encoder": self._encoder.info},
-            {"template": self._template, "rank_by": self._rank_by},
-            self._windowing,
-            clips,
-            inference,
-            model=self._encoder,
-        )
-        tables = {
-            "cosine": pool_windows(inference.outputs, names, self._windowing),
-            "probability": pool_windows(probabilities, names, self._windowing),
+        pooling = self._windowing.pooling
+        scores = {
+            "cosine": LabelScores.pooled(inference.outputs, names, pooling),
+            "probability": LabelScores.pooled(probabilities, names, pooling),
         }
-        return result_without_captions(tables, self._rank_by, clips, inference, provenance)
+        return ClassificationResult(
+            label_scores=scores.pop(self._rank_by),
+            captions=(),
+            failures=tuple(inference.failures.values()),
+            provenance=Provenance.record(
+                {"encoder": self._encoder.info},
+                {"template": self._template, "rank_by": self._rank_by, **self._windowing.options},
+                seed=0,
+                data=inference.digest,
+                training_clips=training_clips(clips, self._encoder),
+            ),
+            truth=truth_of(clips),
+            measure=self._rank_by,
+            alternatives=scores,
+            groups=groups_of(clips),
+        )
 
     def _label_directions(self, labels: tuple[str, ...]) -> Float64Array:
         """Return the normalised embeddings of the labels, shape (n_labels, width)."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from audioprobe.errors import AudioReadError
-from audioprobe.inference.stream import Answer, Infer, PromptFailure, map_prompts
+from audioprobe.inference import Answer, Infer, PromptFailure, map_prompts
 from audioprobe.probing.answers import parse_choice, parse_yes_no
 from audioprobe.probing.questions import AUDIO_CONDITIONS, YES_NO, ProbeQuestion
 from audioprobe.probing.trial import Trial

@@ -47,6 +47,27 @@ class Provenance:
     created: str = field(compare=False)
     training_clips: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @classmethod
+    def record(
+        cls,
+        components: Mapping[str, ComponentInfo],
+        options: Mapping[str, Option],
+        *,
+        seed: int,
+        data: str,
+        training_clips: Mapping[str, tuple[str, ...]],
+    ) -> "Provenance":
+        """Return the provenance of a new result, with the current time and library versions."""
+        return cls(
+            components=components,
+            options=options,
+            seed=seed,
+            data=data,
+            versions=versions(),
+            created=now(),
+            training_clips=training_clips,
+        )
+
 
 def combined_digest(digests: Iterable[tuple[str, str]]) -> str:
     """Return the SHA-256 over pairs of an id and a digest, in order (64 hexadecimal digits)."""

@@ -1,6 +1,6 @@
 """Data classes for label scores of clips, captions and failed clips."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
@@ -9,7 +9,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError, did_you_mean, optional_import
 from audioprobe.io.json_codec import JsonArray
 from audioprobe.results.provenance import Provenance
-from audioprobe.types import FloatArray, Option
+from audioprobe.types import Clip, FloatArray, Option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,16 @@ NOT_SCORED = "not scored (tokens)"
 """Key in `Caption.details` for the number of tokens over the limit of the scorer."""
 
 Stage: TypeAlias = Literal["read", "caption", "score"]
+
+
+def truth_of(clips: Iterable[Clip]) -> dict[str, tuple[str, ...]]:
+    """Return the reference labels by clip id, for the clips that have any."""
+    return {clip.id: clip.labels for clip in clips if clip.labels is not None}
+
+
+def groups_of(clips: Iterable[Clip]) -> dict[str, str]:
+    """Return the group (such as the recording site) by clip id, for the clips that have one."""
+    return {clip.id: clip.group for clip in clips if clip.group is not None}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +58,25 @@ class LabelScores:
             raise InvalidInputError(
                 "Scores must be finite, got NaN or infinity. List clips without scores as failures."
             )
+
+    @classmethod
+    def pooled(
+        cls,
+        windows: Mapping[str, Sequence[FloatArray]],
+        labels: tuple[str, ...],
+        pooling: Literal["max", "mean"],
+    ) -> "LabelScores":
+        """Return the maximum or mean over the windows of each clip.
+
+        Args:
+            windows: scores of each window, shape (n_labels,), by clip id.
+            labels: labels of the columns.
+            pooling: "max" or "mean".
+        """
+        pool = np.max if pooling == "max" else np.mean
+        rows = [pool(scores, axis=0) for scores in windows.values()]
+        table = np.array(rows, dtype=np.float64).reshape(len(windows), len(labels))
+        return cls(tuple(windows), labels, table)
 
     def best(self, n: int = 1) -> tuple[tuple[tuple[str, float], ...], ...]:
         """Return the n best labels of each clip with their scores; ties are in label order."""

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from audioprobe.classification.assembly import groups_of
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError, located, optional_import
 from audioprobe.experiments.classification.build import (
@@ -44,6 +43,7 @@ from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import load
 from audioprobe.results import ClassificationResult
+from audioprobe.results.scores import groups_of
 
 FORMAT = 2
 

@@ -10,7 +10,7 @@ from functools import partial
 from sklearn.metrics import cohen_kappa_score
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.inference.stream import PromptFailure, map_prompts
+from audioprobe.inference import PromptFailure, map_prompts
 from audioprobe.probing.answers.text import final_answer, normalize
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel

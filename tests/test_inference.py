@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from audioprobe.errors import ContractError, InvalidInputError, RemoteError, WeightsError
-from audioprobe.inference.stream import PromptFailure, infer_each, map_prompts
+from audioprobe.inference import PromptFailure, infer_each, map_prompts
 from audioprobe.progress import ProgressEvent
 from audioprobe.types import Prompt
 
