@@ -26,7 +26,7 @@ from audioprobe.types import Float64Array
 
 @repeated(pitch=(320, 520), length=(0.22, 0.45), gap=(0.5, 1.1), jitter=0.15)
 def crow(rng: Generator, pitch: float, length: float) -> Float64Array:
-    """Return one caw, a hoarse burst."""
+    """Return one hoarse call of a crow."""
     m = samples(length * rng.uniform(0.85, 1.15))
     bend = pitch * curve([0.85, 1.1, 1.0, 0.75], m) * (1 + 0.03 * noise(m, rng, 1.0))
     voice = oscillate(bend, falling(18, 0.4)) + 1.5 * noise(m, rng)
@@ -38,7 +38,7 @@ def crow(rng: Generator, pitch: float, length: float) -> Float64Array:
 
 @repeated(pitch=(260, 480), gap=(0.8, 2.0), jitter=0.4)
 def owl(rng: Generator, pitch: float) -> Float64Array:
-    """Return one low hoot, which is nearly a pure tone."""
+    """Return one low call of an owl, nearly a pure tone."""
     m = samples(rng.uniform(0.25, 0.7))
     bend = pitch * curve([0.94, 1.0, 0.97], m) * (1 + 0.01 * np.sin(np.arange(m) / 400))
     return oscillate(bend, [1, 0.12, 0.04]) * swell(m, 0.08, 0.15)
@@ -46,7 +46,7 @@ def owl(rng: Generator, pitch: float) -> Float64Array:
 
 @repeated(pitch=(580, 720), ratio=(0.78, 0.85), length=(0.18, 0.26), gap=(1.0, 1.6), jitter=0.05)
 def cuckoo(rng: Generator, pitch: float, ratio: float, length: float) -> Float64Array:
-    """Return one call of two notes; the second note is about a third lower."""
+    """Return one call of a cuckoo: two notes, the second note about a third lower."""
     m = samples(length)
     high, low = (
         oscillate(note * curve([1, 1.02, 0.98], m), [1, 0.1, 0.05]) * swell(m, 0.03, 0.06)
@@ -57,7 +57,7 @@ def cuckoo(rng: Generator, pitch: float, ratio: float, length: float) -> Float64
 
 @repeated(centre=(2500, 5000), gap=(1.5, 3.0), jitter=0.3)
 def songbird(rng: Generator, centre: float) -> Float64Array:
-    """Return one phrase of short whistles with changing pitch."""
+    """Return one phrase of a songbird: short whistles with changing pitch."""
 
     def syllable() -> Float64Array:
         m = samples(rng.uniform(0.04, 0.2))
@@ -73,7 +73,7 @@ def songbird(rng: Generator, centre: float) -> Float64Array:
 
 @repeated(pitch=(180, 290), gap=(0.28, 0.6), jitter=0.2)
 def duck(rng: Generator, pitch: float) -> Float64Array:
-    """Return one quack, a nasal buzz with falling pitch."""
+    """Return one call of a duck, a nasal buzz with falling pitch."""
     m = samples(rng.uniform(0.12, 0.25))
     voice = oscillate(pitch * curve([1.15, 1.05, 0.85], m), falling(25, 0.3)) + 0.3 * noise(m, rng)
     return formants(voice, (1100, 2300, 3300), 0.15) * swell(m, 0.01, 0.08)
@@ -81,7 +81,7 @@ def duck(rng: Generator, pitch: float) -> Float64Array:
 
 @repeated(pitch=(430, 620), gap=(3.0, 5.0), jitter=0.2)
 def rooster(rng: Generator, pitch: float) -> Float64Array:
-    """Return one call of four syllables; the last syllable is long and high."""
+    """Return one call of a rooster: four syllables, the last syllable long and high."""
 
     def syllable(length: float, contour: Sequence[float]) -> Float64Array:
         m = samples(length * rng.uniform(0.9, 1.1))
@@ -96,7 +96,7 @@ def rooster(rng: Generator, pitch: float) -> Float64Array:
 
 @repeated(wood=(700, 1500), rate=(14, 24), gap=(2.0, 4.0), jitter=0.3)
 def woodpecker(rng: Generator, wood: float, rate: float) -> Float64Array:
-    """Return one drum roll, a series of knocks on wood that fades out."""
+    """Return one drum roll of a woodpecker: fast knocks on wood that fade out."""
 
     def knock() -> Float64Array:
         m = samples(0.04)
@@ -109,7 +109,7 @@ def woodpecker(rng: Generator, wood: float, rate: float) -> Float64Array:
 
 @repeated(pitch=(220, 700), size=(0.8, 1.3), gap=(0.3, 0.9), jitter=0.35)
 def dog(rng: Generator, pitch: float, size: float) -> Float64Array:
-    """Return one bark."""
+    """Return one bark of a dog."""
     m = samples(rng.uniform(0.1, 0.2))
     voice = oscillate(pitch * curve([0.75, 1.15, 0.8], m), falling(16, 0.7)) + 1.2 * noise(m, rng)
     return formants(voice, (600 * size, 1300 * size, 2400 * size), 0.3) * swell(m, 0.012, 0.09)
@@ -117,7 +117,7 @@ def dog(rng: Generator, pitch: float, size: float) -> Float64Array:
 
 @repeated(pitch=(320, 560), gap=(3.5, 6.0), jitter=0.3)
 def wolf(rng: Generator, pitch: float) -> Float64Array:
-    """Return one howl: a rise in pitch, a long steady note and a slow fall."""
+    """Return one howl of a wolf: a rise in pitch, a long steady note and a slow fall."""
     m = samples(rng.uniform(2.0, 4.5))
     vibrato = 1 + 0.012 * sine(rng.uniform(3, 6), m)
     contour = pitch * curve([0.6, 1, 1.05, 1, 0.95, 0.7], m) * vibrato
@@ -126,7 +126,7 @@ def wolf(rng: Generator, pitch: float) -> Float64Array:
 
 @repeated(pitch=(420, 720), gap=(1.2, 2.5), jitter=0.3)
 def cat(rng: Generator, pitch: float) -> Float64Array:
-    """Return one meow; formants imitate a mouth that opens and closes."""
+    """Return one call of a cat; the formants are those of a mouth that opens and closes."""
     m = samples(rng.uniform(0.5, 1.0))
     voice = oscillate(pitch * curve([0.85, 1.15, 1.1, 0.85], m), falling(12, 0.5))
     voice = voice + 0.05 * noise(m, rng)
@@ -137,7 +137,7 @@ def cat(rng: Generator, pitch: float) -> Float64Array:
 
 @repeated(pitch=(95, 170), gap=(2.5, 4.5), jitter=0.3)
 def cow(rng: Generator, pitch: float) -> Float64Array:
-    """Return one long, low moo."""
+    """Return one long, low call of a cow."""
     m = samples(rng.uniform(1.0, 2.2))
     voice = oscillate(pitch * curve([0.9, 1.15, 1.1, 0.85], m), falling(30, 0.6))
     voice = voice + 0.1 * noise(m, rng, 1)
@@ -148,7 +148,7 @@ def cow(rng: Generator, pitch: float) -> Float64Array:
 
 @repeated(pitch=(230, 420), gap=(1.2, 2.5), jitter=0.4)
 def sheep(rng: Generator, pitch: float) -> Float64Array:
-    """Return one bleat with a trembling voice."""
+    """Return one call of a sheep with a trembling voice."""
     m = samples(rng.uniform(0.5, 1.1))
     tremor = sine(rng.uniform(7, 12), m)
     voice = oscillate(pitch * (1 + 0.06 * tremor), falling(20, 0.4)) + 0.2 * noise(m, rng)
@@ -158,7 +158,7 @@ def sheep(rng: Generator, pitch: float) -> Float64Array:
 
 @repeated(pitch=(350, 1100), rate=(25, 60), gap=(0.6, 1.3), jitter=0.2)
 def frog(rng: Generator, pitch: float, rate: float) -> Float64Array:
-    """Return one croak, a fast series of pulses."""
+    """Return one call of a frog, a fast series of pulses."""
 
     def pulse() -> Float64Array:
         m = samples(0.03)
@@ -169,7 +169,7 @@ def frog(rng: Generator, pitch: float, rate: float) -> Float64Array:
 
 
 def cricket(rng: Generator, n: int) -> Float64Array:
-    """Return chirps that consist of a few high pulses each."""
+    """Return calls of a cricket; each call is a few high pulses."""
     pitch, pulse = rng.uniform(3500, 5500), rng.uniform(0.016, 0.028)
     count = int(rng.integers(2, 6))
 
@@ -182,7 +182,7 @@ def cricket(rng: Generator, n: int) -> Float64Array:
 
 
 def bee(rng: Generator, n: int) -> Float64Array:
-    """Return a buzz whose pitch and level vary, as of a bee that flies past."""
+    """Return the buzz of a bee that flies past, with varying pitch and level."""
     pitch = rng.uniform(170, 260) * (1 + 0.06 * noise(n, rng, 2.0))
     level = np.abs(noise(n, rng, 2.4)) + 0.1
     return oscillate(pitch, falling(20, 0.7)) * level

@@ -1,7 +1,7 @@
 """Building blocks of synthetic sounds: oscillators, noise, filters, envelopes and events.
 
-All sounds are mono arrays of shape (n,) in float64 at `SAMPLE_RATE`. Their level is arbitrary;
-`scenes` sets the final level.
+All sounds are mono arrays of shape (n,), float64, at `SAMPLE_RATE`. Their level has no meaning;
+`scenes` sets the levels of sources.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ from audioprobe.types import Float64Array
 SAMPLE_RATE = 16_000  # Hz; the audio encoder of LTU expects this rate
 
 Event = Callable[[], Float64Array]
-"""A function that renders a sound event, with new random details at each call."""
+"""Function that renders a short sound; its details are random and differ between calls."""
 
 Source = Callable[[np.random.Generator, int], Float64Array]
-"""A function that draws the parameters of a sound source and renders n samples, at any level."""
+"""Function that renders n samples of a sound source with random parameters."""
 
 
 def samples(seconds: float) -> int:
@@ -73,12 +73,12 @@ def tone(frequency: float, n: int, weights: Sequence[float] = (1,)) -> Float64Ar
 
 
 def falling(n_harmonics: int, power: float) -> list[float]:
-    """Return amplitudes of harmonics that decrease as 1 / number ** power."""
+    """Return the amplitudes of harmonics 1 to `n_harmonics`: 1 / number**power."""
     return [number**-power for number in range(1, n_harmonics + 1)]
 
 
 def noise(n: int, rng: np.random.Generator, slope: float = 0.0) -> Float64Array:
-    """Return Gaussian noise with power spectrum 1 / frequency ** slope (1: pink, 2: brown)."""
+    """Return noise with the power spectrum 1 / frequency**slope (1: pink, 2: brown) and peak 1."""
     spectrum = np.fft.rfft(rng.standard_normal(n))
     frequency = np.maximum(np.arange(len(spectrum)), 1.0)
     shaped: Float64Array = np.fft.irfft(spectrum * frequency ** (-slope / 2), n)
@@ -87,7 +87,7 @@ def noise(n: int, rng: np.random.Generator, slope: float = 0.0) -> Float64Array:
 
 
 def band(sound: Float64Array, low: float, high: float) -> Float64Array:
-    """Apply a band-pass filter between two frequencies in Hz, with edges of 0.4 octaves."""
+    """Apply a band-pass filter from `low` to `high` in Hz, with edges of 0.4 octaves."""
     spectrum = np.fft.rfft(sound)
     octave = np.log2(np.maximum(np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE), 1e-3))
     gain = _smooth_step((octave - np.log2(low)) * 5) * _smooth_step((np.log2(high) - octave) * 5)
@@ -172,14 +172,14 @@ def pluck(pitch: float, n: int, rng: np.random.Generator, seconds: float) -> Flo
 def repeat(
     event: Event, n: int, rng: np.random.Generator, gap: float, jitter: float = 0.2
 ) -> Float64Array:
-    """Repeat an event from the beginning to the end of a sound of n samples.
+    """Return n samples with an event that is repeated at random intervals.
 
     Args:
         event: function that renders one event.
         n: total number of samples.
-        rng: random generator for the gaps.
-        gap: mean time between successive onsets in seconds.
-        jitter: largest deviation of a gap relative to `gap`, from 0 to 1.
+        rng: random generator for the intervals.
+        gap: mean time between the onsets of two events in seconds.
+        jitter: largest relative deviation from `gap`, from 0 to 1.
     """
     total = np.zeros(n)
     onset = rng.uniform(0, 0.3 * gap)
@@ -192,16 +192,17 @@ def repeat(
 def repeated(
     *, gap: tuple[float, float], jitter: float, **parameters: tuple[float, ...]
 ) -> Callable[[Callable[..., Float64Array]], Source]:
-    """Return a decorator that turns a function for one event into a source of repeated events.
+    """Return a decorator that makes a `Source` of repeated events from a function for one event.
 
-    The function receives a random generator and the parameters, which are drawn once per sound.
+    The function gets a random generator and the parameters, which are the same for all events of a
+    sound.
 
     Args:
-        gap: range of the mean time between successive onsets in seconds.
-        jitter: largest deviation of a gap relative to the mean, from 0 to 1.
-        parameters: for each parameter, the lower and upper limit of a uniform distribution, and
-            optionally the number of values to draw. Parameters are drawn in this order, before the
-            gap.
+        gap: range of the mean time between the onsets of two events in seconds.
+        jitter: largest relative deviation from the mean time, from 0 to 1.
+        parameters: lower and upper limit of the uniform distribution of each parameter, and
+            optionally the number of values to draw. Parameters are drawn in this order, then the
+            mean time.
     """
 
     def decorate(render: Callable[..., Float64Array]) -> Source:
@@ -220,7 +221,10 @@ def repeated(
 
 
 def scatter(event: Event, n: int, rng: np.random.Generator, rate: float) -> Float64Array:
-    """Place events at random times with random amplitudes, on average `rate` events per second."""
+    """Return n samples with events at random times, on average `rate` per second.
+
+    The amplitudes of the events are random, too.
+    """
     total = np.zeros(n)
     for onset in rng.uniform(0, n, max(1, rng.poisson(rate * n / SAMPLE_RATE))):
         _add(total, rng.uniform(0.2, 1.0) * event(), int(onset))
@@ -228,11 +232,12 @@ def scatter(event: Event, n: int, rng: np.random.Generator, rate: float) -> Floa
 
 
 def _add(total: Float64Array, sound: Float64Array, start: int) -> None:
+    """Add a sound to `total` from sample `start`; cut the sound at the end of `total`."""
     end = min(len(total), start + len(sound))
     total[start:end] += sound[: end - start]
 
 
 def _smooth_step(x: Float64Array) -> Float64Array:
-    """Return 0 below -1, 1 above 1, and a smooth transition between -1 and 1."""
+    """Return 0 for x below -1, 1 for x above 1, and a smooth transition between them."""
     smooth: Float64Array = 0.5 + 0.5 * np.sin(np.pi / 2 * np.clip(x, -1, 1))
     return smooth

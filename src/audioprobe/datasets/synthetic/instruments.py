@@ -44,7 +44,7 @@ def bell(rng: Generator, pitch: float) -> Float64Array:
 
 @repeated(prime=(180, 480), gap=(1.5, 3.0), jitter=0.05)
 def church_bell(rng: Generator, prime: float) -> Float64Array:
-    """Return one stroke of a large bell with hum, prime, minor third, fifth and octave."""
+    """Return one stroke of a church bell: hum, prime, minor third, fifth, octave and more."""
     ratios = np.array([0.5, 1, 1.2, 1.5, 2, 2.5, 3, 4.1])
     modes = np.concatenate([prime * ratios, prime * ratios * rng.uniform(1.001, 1.004, 8)])
     gains = np.tile([0.5, 0.7, 0.6, 0.3, 1, 0.3, 0.4, 0.3], 2)
@@ -53,7 +53,7 @@ def church_bell(rng: Generator, prime: float) -> Float64Array:
 
 @repeated(pitch=(45, 75), gap=(0.35, 0.8), jitter=0.05)
 def bass_drum(rng: Generator, pitch: float) -> Float64Array:
-    """Return one stroke: a low tone with falling pitch, and a click."""
+    """Return one stroke of a bass drum: a low tone with falling pitch, and a click."""
     m = samples(0.4)
     fall = pitch * (1 + 2.5 * np.exp(-np.arange(m) / SAMPLE_RATE / 0.02))
     thump = oscillate(fall, [1, 0.2]) * decay(m, rng.uniform(0.2, 0.5))
@@ -61,7 +61,7 @@ def bass_drum(rng: Generator, pitch: float) -> Float64Array:
 
 
 def snare_drum(rng: Generator, n: int) -> Float64Array:
-    """Return single strokes or a roll on a drum with rattling wires."""
+    """Return single strokes or a roll of a snare drum, whose wires rattle."""
     pitch, gap = rng.uniform(160, 260), rng.choice([rng.uniform(0.3, 0.7), rng.uniform(0.05, 0.09)])
 
     def stroke() -> Float64Array:
@@ -74,7 +74,7 @@ def snare_drum(rng: Generator, n: int) -> Float64Array:
 
 @repeated(sizes=(80, 220, 3), gap=(0.2, 0.6), jitter=0.15)
 def tom_tom(rng: Generator, sizes: Float64Array) -> Float64Array:
-    """Return one stroke on a drum of one of three sizes."""
+    """Return one stroke of a tom-tom drum of one of three sizes."""
     m, pitch = samples(0.6), rng.choice(sizes)
     fall = pitch * (1 + 0.4 * np.exp(-np.arange(m) / SAMPLE_RATE / 0.05))
     body = oscillate(fall, [1, 0, 0.15]) * decay(m, 0.5)
@@ -84,7 +84,7 @@ def tom_tom(rng: Generator, sizes: Float64Array) -> Float64Array:
 
 @repeated(length=(1.5, 4.0), modes=(300, 7900, 40), gap=(0.8, 3.0), jitter=0.3)
 def cymbal(rng: Generator, length: float, modes: Float64Array) -> Float64Array:
-    """Return one stroke on a crash or ride cymbal, which has many high modes."""
+    """Return one stroke of a cymbal, which has many high modes."""
     m = samples(length)
     decays = rng.uniform(0.3, 1.0, 40) * length
     shimmer = ring(modes, decays, rng.uniform(0.02, 0.15, 40), m)
@@ -93,7 +93,7 @@ def cymbal(rng: Generator, length: float, modes: Float64Array) -> Float64Array:
 
 @repeated(kind=(0, 1), gap=(0.3, 0.9), jitter=0.1)
 def guitar(rng: Generator, kind: float) -> Float64Array:
-    """Return one plucked string, or a chord of three strings."""
+    """Return one plucked guitar string, or a chord of three strings."""
     m = samples(1.5)
     ratios = np.array([1, 1.26, 1.5] if kind < 0.4 else [1])
     total = np.zeros(m)
@@ -104,7 +104,7 @@ def guitar(rng: Generator, kind: float) -> Float64Array:
 
 @repeated(low=(130, 262), gap=(0.2, 0.7), jitter=0.15)
 def piano(rng: Generator, low: float) -> Float64Array:
-    """Return one struck string with slightly stretched partials; high partials decay faster."""
+    """Return one piano note with slightly stretched partials; high partials decay faster."""
     m, pitch = samples(1.8), _note(rng, low, 2)
     k = np.arange(1, 13)
     partials = pitch * k * np.sqrt(1 + 0.0004 * k**2)
@@ -135,7 +135,7 @@ def _vibrato(pitch: float, m: int, rate: float, depth: float) -> Float64Array:
 
 
 def flute(rng: Generator, n: int) -> Float64Array:
-    """Return a melody of nearly pure tones with breath noise."""
+    """Return a melody of a flute: nearly pure tones with breath noise."""
     rate, breath = rng.uniform(4.5, 6), rng.uniform(0.05, 0.15)
 
     def voice(pitch: float, m: int) -> Float64Array:
@@ -146,7 +146,7 @@ def flute(rng: Generator, n: int) -> Float64Array:
 
 
 def violin(rng: Generator, n: int) -> Float64Array:
-    """Return a melody on a bowed string, with body resonances and vibrato."""
+    """Return a melody of a violin, with resonances of the body and vibrato."""
     body = rng.uniform(0.9, 1.1) * np.array([280, 460, 950, 2600])
     rate = rng.uniform(5, 7)
 
@@ -158,7 +158,7 @@ def violin(rng: Generator, n: int) -> Float64Array:
 
 
 def trumpet(rng: Generator, n: int) -> Float64Array:
-    """Return a melody on a brass instrument; louder notes have stronger high harmonics."""
+    """Return a melody of a trumpet; louder notes have stronger high harmonics."""
 
     def voice(pitch: float, m: int) -> Float64Array:
         envelope = swell(m, 0.04, 0.06)
@@ -184,14 +184,14 @@ def organ(rng: Generator, stops: Float64Array) -> Float64Array:
 
 @repeated(low=(520, 800), gap=(0.12, 0.4), jitter=0.1)
 def xylophone(rng: Generator, low: float) -> Float64Array:
-    """Return one stroke on a wooden bar: fundamental and twelfth with fast decay."""
+    """Return one stroke of a xylophone: fundamental and twelfth with fast decay."""
     m, pitch = samples(0.5), _note(rng, low, 2)
     return ring((pitch, 3 * pitch, 6.2 * pitch), (0.4, 0.2, 0.08), (1, 0.4, 0.2), m)
 
 
 @repeated(gap=(0.13, 0.3), jitter=0.08)
 def maraca(rng: Generator) -> Float64Array:
-    """Return one shake of a rattle."""
+    """Return one shake of a maraca (rattle)."""
     m = samples(rng.uniform(0.06, 0.12))
     return band(noise(m, rng), 3500, 7900) * swell(m, 0.03, 0.05)
 

@@ -21,7 +21,7 @@ from audioprobe.types import Float64Array
 
 
 def rain(rng: Generator, n: int) -> Float64Array:
-    """Return the hiss of distant drops, and single drops nearby."""
+    """Return rain: noise of distant drops, and single drops nearby."""
 
     def drop() -> Float64Array:
         m = samples(0.02)
@@ -32,7 +32,7 @@ def rain(rng: Generator, n: int) -> Float64Array:
 
 
 def wind(rng: Generator, n: int) -> Float64Array:
-    """Return gusts: low noise of varying level, with a whistle in strong gusts."""
+    """Return wind: low noise of varying level, with a whistle when it is strong."""
     gust = np.clip(0.4 + 0.8 * noise(n, rng, 2.6), 0.05, None)
     low = band(noise(n, rng, 1.2), 40, rng.uniform(400, 900))
     whistle = rng.uniform(500, 1800)
@@ -42,7 +42,7 @@ def wind(rng: Generator, n: int) -> Float64Array:
 
 @repeated(gap=(4.0, 7.0), jitter=0.3)
 def thunder(rng: Generator) -> Float64Array:
-    """Return one crack of random level, then a fading rumble."""
+    """Return one thunder: a crack of random level, then low noise that fades."""
     m = samples(rng.uniform(3.0, 6.0))
     level = np.abs(noise(m, rng, 2.2)) + 0.2
     rumble = band(noise(m, rng, 1.6), 25, rng.uniform(150, 350))
@@ -52,7 +52,7 @@ def thunder(rng: Generator) -> Float64Array:
 
 
 def stream(rng: Generator, n: int) -> Float64Array:
-    """Return running water: bubbles (short tones with rising pitch) over a murmur."""
+    """Return running water: bubbles (short tones with rising pitch) and noise."""
 
     def bubble() -> Float64Array:
         m = samples(rng.uniform(0.02, 0.07))
@@ -65,7 +65,7 @@ def stream(rng: Generator, n: int) -> Float64Array:
 
 
 def surf(rng: Generator, n: int) -> Float64Array:
-    """Return waves that break every few seconds and then fade."""
+    """Return sea waves that break every few seconds and then fade."""
 
     def wave() -> Float64Array:
         m = samples(rng.uniform(4.0, 7.0))
@@ -77,7 +77,7 @@ def surf(rng: Generator, n: int) -> Float64Array:
 
 
 def fire(rng: Generator, n: int) -> Float64Array:
-    """Return crackles over a low roar."""
+    """Return a fire: crackles over low noise."""
 
     def crackle() -> Float64Array:
         m = samples(0.015)
@@ -89,7 +89,7 @@ def fire(rng: Generator, n: int) -> Float64Array:
 
 
 def applause(rng: Generator, n: int) -> Float64Array:
-    """Return the claps of many hands; each pair of hands has its own rhythm."""
+    """Return the claps of many hands; each pair of hands has a rhythm of its own."""
     total = np.zeros(n)
     for _ in range(int(rng.integers(8, 25))):
         centre = rng.uniform(900, 2500)
@@ -113,7 +113,7 @@ def footstep(rng: Generator, hardness: float) -> Float64Array:
 
 
 def heart(rng: Generator, n: int) -> Float64Array:
-    """Return heartbeats; each beat is two dull thumps."""
+    """Return heartbeats; each beat consists of two dull sounds."""
     pitch = rng.uniform(35, 65)
 
     def beat() -> Float64Array:
@@ -127,7 +127,7 @@ def heart(rng: Generator, n: int) -> Float64Array:
 
 @repeated(rattle=(25, 70), gap=(3.0, 4.0), jitter=0.1)
 def snoring(rng: Generator, rattle: float) -> Float64Array:
-    """Return one breath: inhaling with a rattle, then exhaling with a sigh."""
+    """Return one breath of a snoring person: inhaling with a rattle, then exhaling."""
     m = samples(rng.uniform(1.0, 1.6))
     pulse = np.maximum(0, sine(rattle, m)) ** 3
     inhale = band(noise(m, rng, 0.8), 100, 1500) * pulse * swell(m, 0.4, 0.3)
