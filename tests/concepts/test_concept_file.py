@@ -109,13 +109,13 @@ def test_concepts_are_found_by_id_name_kind_and_hypernym(tmp_path: Path) -> None
 
 def test_unknown_names_are_refused_with_a_suggestion(tmp_path: Path) -> None:
     concepts = _concepts(tmp_path)
-    with pytest.raises(InvalidInputError, match=r"No concept has the id 'pianno'.*'piano'"):
+    with pytest.raises(InvalidInputError, match=r"id of a concept, got 'pianno'.*'piano'"):
         concepts["pianno"]
-    with pytest.raises(InvalidInputError, match=r"No concept is called 'hoot'.*'hooter'"):
+    with pytest.raises(InvalidInputError, match=r"name of a concept, got 'hoot'.*'hooter'"):
         concepts.named("hoot")
-    with pytest.raises(InvalidInputError, match=r"kind 'animals'.*'animal'"):
+    with pytest.raises(InvalidInputError, match=r"kinds animal, .*got 'animals'"):
         concepts.of_kind("animals")
-    with pytest.raises(InvalidInputError, match="No hypernym has the id 'owl'"):
+    with pytest.raises(InvalidInputError, match="id of a hypernym, got 'owl'"):
         concepts.hyponyms("owl")
 
 

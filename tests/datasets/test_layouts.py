@@ -144,7 +144,7 @@ def test_ontology_with_a_cycle_or_missing_child_is_refused() -> None:
     first, second = OntologyNode("a", "A", "", ("b",), ()), OntologyNode("b", "B", "", ("a",), ())
     with pytest.raises(InvalidInputError, match="own ancestor"):
         Ontology([first, second])
-    with pytest.raises(InvalidInputError, match="'b' is missing"):
+    with pytest.raises(InvalidInputError, match="'b' of A is missing"):
         Ontology([first])
 
 

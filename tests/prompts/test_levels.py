@@ -70,7 +70,7 @@ def test_levels_have_distinct_names() -> None:
 
 
 def test_invalid_levels_and_missing_descriptions_are_refused() -> None:
-    with pytest.raises(InvalidInputError, match="'shuffled' does not apply"):
+    with pytest.raises(InvalidInputError, match="'shuffled' needs a prompt with"):
         PromptLevel(CAPTION, "shuffled")
     with pytest.raises(InvalidInputError, match="one of none, shuffled"):
         PromptLevel(CAPTION, "mixed")  # type: ignore[arg-type]

@@ -26,7 +26,9 @@ def test_any_value_is_inserted_unchanged(name: str, value: str, text: str) -> No
 
 
 def test_a_missing_value_is_an_error_that_suggests_the_nearest_name() -> None:
-    with pytest.raises(InvalidInputError, match=r"no value for \{lables\}.*Did you mean 'labels'"):
+    with pytest.raises(
+        InvalidInputError, match=r"got \{lables\}, which has no value.*Did you mean 'labels'"
+    ):
         PromptTemplate("x", 1, "{lables}").fill({"labels": "a", "descriptions": "b"})
 
 
@@ -45,7 +47,7 @@ def test_placeholders_that_are_not_plain_names_are_refused(text: str) -> None:
         ("[[prompt]]\nname='a'\nversion=1\ntext='b'\nnotes=''", "unknown key 'notes'"),
         ("[[prompt]]\nname='a'\nversion='1'\ntext='b'", "version"),
         ("[[prompt]]\nname='a'\nversion=1\ntext='b'\n" * 2, "distinct names, got a, a"),
-        ("[[prompt]]\nname='a'\nversion=1\ntext='{0}'", "number 1: Prompt 'a': expected a name"),
+        ("[[prompt]]\nname='a'\nversion=1\ntext='{0}'", "number 1: Prompt 'a': expected names"),
         ("[[prompt", "TOML"),
     ],
 )

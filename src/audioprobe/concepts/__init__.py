@@ -1,7 +1,8 @@
 """Concepts: sound sources such as "crow", with names, hypernyms and AudioSet classes.
 
-A concept is one sense of a word. The shipped concepts are everyday sound sources, each linked to a
-synset of WordNet 3.0. `README.md` in this folder describes how they were chosen.
+A concept is one sense of a word. The shipped concepts are everyday sound sources; each has a synset
+(a set of words with one meaning) of WordNet 3.0. `README.md` in this folder describes how they were
+chosen.
 """
 
 from audioprobe.concepts.collection import Concepts, disagreements

@@ -1,4 +1,4 @@
-"""Collections of concepts: the shipped concepts, or the concepts of a file."""
+"""The shipped concepts or the concepts of a file, and their comparison with WordNet."""
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,24 +16,25 @@ _N_SUGGESTIONS = 3
 _AMBIGUOUS = tomllib.loads((SHIPPED.parent / "ambiguous_classes.toml").read_text("utf-8"))
 
 AMBIGUOUS_CLASSES: frozenset[str] = frozenset(_AMBIGUOUS["classes"])
-"""Ids of hypernyms that people also use for concepts that WordNet does not list below them.
+"""Ids of hypernyms about which no question asks, such as "device".
 
-No question asks about these hypernyms.
+People also use these words for concepts that do not have the hypernym in WordNet.
 """
 
 CLOSED_WORLD_KINDS: frozenset[str] = frozenset(_AMBIGUOUS["closed_world_kinds"])
-"""Kinds of concepts for which WordNet's classes agree with everyday language.
+"""Kinds of concepts whose hypernyms in WordNet agree with everyday language.
 
-In these kinds, a class that is not a hypernym of a concept is a wrong answer. In other kinds it may
-be right: in WordNet, a train is not a vehicle.
+In these kinds, a class that is not a hypernym of a concept is a wrong answer. In other kinds, it
+may be right: in WordNet, a train is not a vehicle.
 """
 
 UNCERTAIN_NEGATIVES: Mapping[str, frozenset[str]] = MappingProxyType(
     {name: frozenset(ids) for name, ids in _AMBIGUOUS["uncertain_negatives"].items()}
 )
-"""Concepts for which the answer "no" cannot be scored as correct, because it may be wrong.
+"""Concepts for which the answer "no" is not scored, by the class or concept in the question.
 
-The keys are ids of the class or concept in the question, the values are ids of concepts.
+For example, "no" to "Is a bell a musical instrument?" agrees with WordNet, but may be wrong. Keys
+and values are ids.
 """
 
 
@@ -41,9 +42,8 @@ class Concepts:
     """Concepts of a file, in the order of the file.
 
     Attributes:
-        hypernyms: all hypernyms of the concepts, including concepts that are hypernyms of other
-            concepts.
-        revision: first 16 digits of the SHA-256 of the file.
+        hypernyms: all hypernyms of the concepts; some are concepts, too.
+        revision: first 16 hexadecimal digits of the SHA-256 hash of the file.
 
     Example:
         ```python
@@ -70,10 +70,10 @@ class Concepts:
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Concepts":
-        """Read a concept file in TOML; `README.md` beside the shipped file describes the format.
+        """Read a concept file in TOML; `concepts/README.md` describes the format.
 
         Raises:
-            InvalidInputError: if the file cannot be read or breaks a rule of the format.
+            InvalidInputError: if the file cannot be read or does not have this format.
         """
         return cls(*read_concepts(Path(path)))
 
@@ -89,18 +89,18 @@ class Concepts:
     def __getitem__(self, concept_id: str) -> Concept:
         if concept_id not in self._by_id:
             hint = did_you_mean(concept_id, self._by_id, _N_SUGGESTIONS)
-            raise InvalidInputError(f"No concept has the id {concept_id!r}.{hint}")
+            raise InvalidInputError(f"Expected the id of a concept, got {concept_id!r}.{hint}")
         return self._by_id[concept_id]
 
     def named(self, name: str) -> Concept:
-        """Return the concept that has a name or synonym, ignoring case.
+        """Return the concept with a name or synonym; upper and lower case are equal.
 
         Raises:
             InvalidInputError: if no concept has this name.
         """
         if name.casefold() not in self._by_name:
             hint = did_you_mean(name, self._by_name, _N_SUGGESTIONS)
-            raise InvalidInputError(f"No concept is called {name!r}.{hint}")
+            raise InvalidInputError(f"Expected the name of a concept, got {name!r}.{hint}")
         return self._by_name[name.casefold()]
 
     @property
@@ -116,11 +116,13 @@ class Concepts:
         """
         concepts = tuple(concept for concept in self if concept.kind == kind)
         if not concepts:
-            raise InvalidInputError(f"No concept is of kind {kind!r}; there are {self.kinds}.")
+            raise InvalidInputError(
+                f"Expected one of the kinds {', '.join(self.kinds)}, got {kind!r}."
+            )
         return concepts
 
     def hyponyms(self, hypernym_id: str) -> tuple[Concept, ...]:
-        """Return all concepts that have a hypernym.
+        """Return the concepts that have the hypernym with an id, such as "bird".
 
         Raises:
             InvalidInputError: if no hypernym has this id.
@@ -128,7 +130,7 @@ class Concepts:
         known = [hypernym.id for hypernym in self.hypernyms]
         if hypernym_id not in known:
             hint = did_you_mean(hypernym_id, known, _N_SUGGESTIONS)
-            raise InvalidInputError(f"No hypernym has the id {hypernym_id!r}.{hint}")
+            raise InvalidInputError(f"Expected the id of a hypernym, got {hypernym_id!r}.{hint}")
         return tuple(c for c in self if any(h.id == hypernym_id for h in c.ancestors))
 
 
@@ -140,9 +142,9 @@ def _shipped() -> Concepts:
 def disagreements(concepts: Concepts, wordnet: WordNet) -> tuple[str, ...]:
     """Return a sentence for each difference between concepts and WordNet.
 
-    Ancestors are compared in both directions: each ancestor of a concept must be its ancestor in
-    WordNet, and each hypernym of the file that is its ancestor in WordNet must be listed as its
-    ancestor.
+    The synset of a concept must exist and have its word and its synonyms from WordNet. Every
+    hypernym of a concept must be its ancestor in WordNet. Every ancestor in WordNet that is among
+    `concepts.hypernyms` must be a hypernym of the concept.
 
     Raises:
         InvalidInputError: if the files of WordNet are damaged.
@@ -150,7 +152,7 @@ def disagreements(concepts: Concepts, wordnet: WordNet) -> tuple[str, ...]:
     nodes = {hypernym.synset: hypernym for hypernym in concepts.hypernyms}
     differences: list[str] = []
     for hypernym in concepts.hypernyms:
-        if hypernym.id not in concepts:  # concepts are checked below
+        if hypernym.id not in concepts:  # the next loop checks concepts
             differences += _word_differences(hypernym, hypernym.name, wordnet)
     for concept in concepts:
         unknown = list(_word_differences(concept, concept.lemma, wordnet))
@@ -162,6 +164,7 @@ def disagreements(concepts: Concepts, wordnet: WordNet) -> tuple[str, ...]:
 
 
 def _word_differences(entry: Concept | Hypernym, word: str, wordnet: WordNet) -> Iterator[str]:
+    """Yield a sentence if the synset does not exist, or does not have the word."""
     if entry.synset not in wordnet:
         yield f"{entry.id}: there is no synset {entry.synset}"
     elif not _has_word(word, entry.synset, wordnet):
@@ -170,6 +173,7 @@ def _word_differences(entry: Concept | Hypernym, word: str, wordnet: WordNet) ->
 
 
 def _synonym_differences(concept: Concept, wordnet: WordNet) -> Iterator[str]:
+    """Yield a sentence for each synonym whose `source` is wrong."""
     for synonym in concept.synonyms:
         known = _has_word(synonym.name, concept.synset, wordnet)
         if known != (synonym.source == "wordnet"):
@@ -182,6 +186,7 @@ def _synonym_differences(concept: Concept, wordnet: WordNet) -> Iterator[str]:
 def _ancestor_differences(
     concept: Concept, nodes: dict[str, Hypernym], wordnet: WordNet
 ) -> Iterator[str]:
+    """Yield a sentence for each wrong or absent hypernym; `nodes` has all hypernyms by synset."""
     ancestors = wordnet.ancestors(concept.synset)
     for hypernym in sorted(concept.ancestors, key=lambda hypernym: hypernym.id):
         if hypernym.synset not in ancestors:
@@ -196,4 +201,5 @@ def _ancestor_differences(
 
 
 def _has_word(word: str, offset: str, wordnet: WordNet) -> bool:
+    """Return whether a synset has a word; upper and lower case are equal."""
     return word.casefold() in (known.casefold() for known in wordnet.synset(offset).words)

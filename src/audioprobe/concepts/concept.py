@@ -1,4 +1,4 @@
-"""A concept: one sense of a word for a sound source, with its names and hypernyms."""
+"""Concepts: word senses for sound sources, with names and hypernyms."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -22,7 +22,7 @@ class Hypernym:
 
     @property
     def name(self) -> str:
-        """The phrase without its article."""
+        """Phrase without its article."""
         return without_article(self.phrase)
 
 
@@ -32,7 +32,7 @@ class Synonym:
 
     Attributes:
         name: synonym without article.
-        source: "wordnet" if the synset has it, "curated" if audioprobe adds it.
+        source: "wordnet" if the synset has this word, "curated" if audioprobe adds it.
     """
 
     name: str
@@ -54,19 +54,19 @@ class AudioSetClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concept:
-    """One sense of a word for a source of sound, or for a sound event such as thunder.
+    """One sense of a word for a sound source (a crow), or for a sound event (thunder).
 
     Attributes:
         id: identifier, unique among concepts and hypernyms, such as "church-bell".
-        phrase: name in the form that fits after "the sound of": "a church bell", "rain".
+        phrase: name as it follows "the sound of": "a church bell", "rain".
         synset: offset of the noun synset in WordNet 3.0, eight digits.
-        lemma: word of the synset that stands for the concept; usually equal to the name.
+        lemma: word of the synset for the concept; usually equal to the name.
         kind: broad category of the concept, such as "animal" or "weather".
         hypernyms: hypernym chain in everyday words, from specific to general; may be empty.
-        basic: the hypernym at the basic level ("bird", "weather"); None if there are no hypernyms.
-        ancestors: all hypernyms in the file, including hypernyms that are not in the chain.
+        basic: the hypernym that people use most ("bird" for an owl); None without hypernyms.
+        ancestors: all hypernyms in the file, in the chain or outside it.
         synonyms: other names; may be empty.
-        audioset: corresponding AudioSet class, or None.
+        audioset: AudioSet class of the source or of its sound; None if there is none.
     """
 
     id: str
@@ -82,17 +82,17 @@ class Concept:
 
     @property
     def name(self) -> str:
-        """The phrase without its article."""
+        """Phrase without its article."""
         return without_article(self.phrase)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The name, followed by the synonyms."""
+        """Name, then the synonyms."""
         return (self.name, *(synonym.name for synonym in self.synonyms))
 
 
 def without_article(phrase: str) -> str:
-    """Remove the leading article from a phrase, if it has an article."""
+    """Return a phrase without its article: "crow" for "a crow", "rain" for "rain"."""
     for article in ARTICLES:
         if phrase.startswith(article):
             return phrase[len(article) :]
@@ -100,10 +100,13 @@ def without_article(phrase: str) -> str:
 
 
 def with_article(name: str) -> str:
-    """Return a name with the article "a", or with "an" before a vowel."""
+    """Return a name with the article "a" or, before a vowel, "an"."""
     return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
 
 
 def with_article_of(phrase: str, name: str) -> str:
-    """Return a name with an article if `phrase` has an article: "a coach" for "a bus"."""
+    """Return a name with an article if another phrase has an article.
+
+    The name "coach" becomes "a coach" if the phrase is "a bus".
+    """
     return with_article(name) if phrase.startswith(ARTICLES) else name

@@ -1,7 +1,4 @@
-"""Reading and validation of concept files.
-
-`README.md` beside the shipped file describes the format.
-"""
+"""Read and validate concept files in TOML; `README.md` in this folder describes the format."""
 
 import hashlib
 import tomllib
@@ -65,6 +62,7 @@ class _HypernymEntry(_Entry):
 
     @property
     def parents(self) -> list[str]:
+        """Ids of all hypernyms that the entry lists."""
         return self.hypernyms
 
 
@@ -87,16 +85,18 @@ class _ConceptFile(_Entry):
 
 
 def read_concepts(path: Path) -> tuple[tuple[Concept, ...], tuple[Hypernym, ...], str]:
-    """Read the concepts, hypernyms and revision of a concept file.
+    """Return the concepts in a file, their hypernyms, and the revision of the file.
+
+    The revision is the first 16 hexadecimal digits of the SHA-256 hash of the file.
 
     Raises:
-        InvalidInputError: if the file cannot be read or breaks a rule of the format.
+        InvalidInputError: if the file cannot be read or does not have the format.
     """
     try:
         content = path.read_bytes()
         tables = tomllib.loads(content.decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInputError(f"Cannot read {path} as a concept file: {error}") from error
+        raise InvalidInputError(f"Cannot read {path} as a concept file in TOML: {error}") from error
     try:
         file = _ConceptFile.model_validate(tables)
     except ValidationError as error:
@@ -109,7 +109,7 @@ def read_concepts(path: Path) -> tuple[tuple[Concept, ...], tuple[Hypernym, ...]
 
 
 class _Builder:
-    """Builder of concepts, which also checks the references between entries."""
+    """Builder of concepts from the entries of a file; checks references between entries."""
 
     def __init__(self, name: str, file: _ConceptFile) -> None:
         self._name = name
@@ -121,6 +121,7 @@ class _Builder:
         self._ancestors = {id_: self._ancestors_of(id_) for id_ in self._entries}
 
     def build(self) -> tuple[tuple[Concept, ...], tuple[Hypernym, ...]]:
+        """Return all concepts, and all hypernyms of concepts."""
         concepts = tuple(self._concept(id_, entry) for id_, entry in self._file.concepts.items())
         self._refuse_repeated("synset", ((node.synset, id_) for id_, node in self._nodes.items()))
         names = [(self._nodes[id_].name, id_) for id_ in self._file.hypernyms]
@@ -133,6 +134,8 @@ class _Builder:
         return concepts, tuple(node for id_, node in self._nodes.items() if id_ in used)
 
     def _ancestors_of(self, id_: str) -> frozenset[str]:
+        """Return the ids of all hypernyms of an entry."""
+
         def parents(node: str) -> list[str]:
             for parent in self._entries[node].parents:
                 if parent not in self._entries:
@@ -168,6 +171,7 @@ class _Builder:
         )
 
     def _refuse_repeated(self, what: str, pairs: Iterable[tuple[str, str]]) -> None:
+        """Raise if two entries have the same value; `pairs` has each value and the entry's id."""
         owners: dict[str, str] = {}
         for value, id_ in pairs:
             if value in owners:

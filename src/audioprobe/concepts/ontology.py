@@ -16,15 +16,15 @@ from audioprobe.graph import ancestors_with_depth
 
 @dataclass(frozen=True, slots=True)
 class OntologyNode:
-    """A sound class of AudioSet's ontology.
+    """A class of sounds in AudioSet's ontology.
 
     Attributes:
         id: id of the class, such as "/m/04s8yn".
         name: display name, such as "Crow".
         description: one or two sentences.
         children: ids of the subclasses.
-        restrictions: "abstract" for classes that only group others, "blacklist" for classes that
-            annotators could not use.
+        restrictions: "abstract" for a class that only groups other classes, "blacklist" for a class
+            that annotators did not use.
     """
 
     id: str
@@ -38,10 +38,10 @@ class Ontology:
     """AudioSet's classes by id, in the order of the file; a class may have several parents.
 
     Args:
-        nodes: all classes; the children of a class must be among them.
+        nodes: all classes, including the children of every class.
 
     Raises:
-        InvalidInputError: if a child is missing, or a node is its own ancestor.
+        InvalidInputError: if a child is not among the classes, or a class is its own ancestor.
     """
 
     def __init__(self, nodes: Iterable[OntologyNode]) -> None:
@@ -50,18 +50,24 @@ class Ontology:
         for node in self._nodes.values():
             for child in node.children:
                 if child not in self._nodes:
-                    raise InvalidInputError(f"{node.name}: its child {child!r} is missing.")
+                    raise InvalidInputError(
+                        f"Ontology: the child {child!r} of {node.name} is missing. Use the "
+                        "published file."
+                    )
                 self._parents[child].append(node.id)
         for name in self._nodes:
             if name in self.ancestors(name):
-                raise InvalidInputError(f"{self._nodes[name].name} is its own ancestor.")
+                raise InvalidInputError(
+                    f"Ontology: {self._nodes[name].name} is its own ancestor. Use the published "
+                    "file."
+                )
 
     @classmethod
     def from_json(cls, path: str | Path) -> "Ontology":
-        """Read `ontology.json`.
+        """Read the published file `ontology.json`.
 
         Raises:
-            InvalidInputError: if the file cannot be read, or has another format.
+            InvalidInputError: if the file cannot be read or has another format.
         """
         file = Path(path).expanduser()
         try:
@@ -77,13 +83,16 @@ class Ontology:
             ]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidInputError(
-                f"{file}: cannot be read as AudioSet's ontology ({error!r})."
+                f"{file}: cannot be read as AudioSet's ontology ({error!r}). Use the published "
+                "ontology.json."
             ) from error
         return cls(nodes)
 
     def __getitem__(self, node_id: str) -> OntologyNode:
         if node_id not in self._nodes:
-            raise InvalidInputError(f"The ontology has no node {node_id!r}.")
+            raise InvalidInputError(
+                f"Expected the id of a class in the ontology, such as '/m/04s8yn', got {node_id!r}."
+            )
         return self._nodes[node_id]
 
     def __iter__(self) -> Iterator[OntologyNode]:
@@ -94,7 +103,7 @@ class Ontology:
 
     @cached_property
     def by_name(self) -> dict[str, OntologyNode]:
-        """Classes by display name; names are unique."""
+        """Classes by display name."""
         return {node.name: node for node in self}
 
     def parents(self, node_id: str) -> tuple[str, ...]:

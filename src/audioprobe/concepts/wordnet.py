@@ -1,9 +1,8 @@
-"""Nouns of WordNet, read from its database files without other packages or downloads.
+"""Nouns of WordNet, from its database files or from a lexicon of the package `wn`.
 
-The manual page wndb(5WN) describes the format: `data.noun` has one line per synset, `index.noun`
-one line per word. A synset is identified by its offset of eight digits. Offsets differ between
-versions; the shipped concepts refer to version 3.0. `wn_lexicon` provides the same interface for
-lexicons of the package `wn`.
+The manual page wndb(5WN) describes the database files: `data.noun` has one line per synset (a set
+of words with one meaning), `index.noun` one line per word. The id of a synset is its offset of
+eight digits. Offsets differ between versions; the shipped concepts refer to version 3.0.
 """
 
 import os
@@ -17,10 +16,10 @@ from audioprobe.graph import ancestors_with_depth
 
 DATA = "data.noun"
 INDEX = "index.noun"
-# wndb(5WN): @ points to a hypernym, @i to the class of an instance.
+# In wndb(5WN), "@" is a pointer to a hypernym, and "@i" to the class of an instance.
 HYPERNYM_POINTERS = ("@", "@i")
-# Searched after WNSEARCHDIR and WNHOME/dict (see wnintro(5WN)): Debian's wordnet-base,
-# Princeton's own installation, then NLTK's data.
+# Folders of Debian's wordnet-base and of Princeton's installer, then of NLTK. The folders in the
+# environment variables WNSEARCHDIR and WNHOME come before them (see wnintro(5WN)).
 USUAL_FOLDERS = ("/usr/share/wordnet", "/usr/local/WordNet-3.0/dict")
 NLTK_FOLDERS = ("~/nltk_data", "/usr/share/nltk_data", "/usr/local/share/nltk_data")
 
@@ -32,8 +31,8 @@ class Synset:
     Attributes:
         id: offset of eight digits, or the id in a lexicon of `wn`.
         words: words in the order of the lexicon, with spaces: "bird of prey".
-        hypernyms: ids of the direct hypernyms, including the classes of an instance.
-        gloss: definition, followed by examples if there are examples.
+        hypernyms: ids of the direct hypernyms; for an instance (a named river), of its classes.
+        gloss: definition, then examples.
     """
 
     id: str
@@ -43,7 +42,7 @@ class Synset:
 
 
 class NounLexicon(Protocol):
-    """Interface of a lexicon: nouns with their senses and hypernyms."""
+    """Interface of a lexicon: nouns with their synsets and hypernyms."""
 
     @property
     def name(self) -> str:
@@ -63,12 +62,12 @@ class NounLexicon(Protocol):
         """Return a synset by its id.
 
         Raises:
-            InvalidInputError: if no synset has this id, or if its entry is damaged.
+            InvalidInputError: if no synset has this id, or if the lexicon is damaged.
         """
         ...
 
     def senses(self, word: str) -> tuple[str, ...]:
-        """Return the ids of a noun's synsets in order; () if the word is unknown."""
+        """Return the ids of a noun's synsets in the order of the lexicon; () if it is unknown."""
         ...
 
     def ancestors(self, synset_id: str) -> tuple[str, ...]:
@@ -77,13 +76,13 @@ class NounLexicon(Protocol):
 
 
 class WordNet:
-    """Nouns of an installed WordNet; senses of a word are sorted by frequency.
+    """Nouns in the database files of an installed WordNet.
 
     Args:
-        folder: folder that contains `data.noun` and `index.noun`; None searches the usual folders.
+        folder: folder with `data.noun` and `index.noun`; None searches the usual folders.
 
     Raises:
-        InvalidInputError: if no such folder is found, or if the files are not WordNet files.
+        InvalidInputError: if no folder is found, or if the files are not those of WordNet.
     """
 
     name = "wordnet"
@@ -96,7 +95,7 @@ class WordNet:
         if version is None or not self._synsets or not self._words:
             raise InvalidInputError(
                 f"{self.folder}: expected WordNet's {DATA} with synsets, {INDEX} with words, "
-                "and a copyright notice that states the version."
+                "and a copyright notice that states the version. Install WordNet again."
             )
         self.version = version[1]
 
@@ -104,14 +103,15 @@ class WordNet:
         return synset_id in self._synsets
 
     def synset(self, synset_id: str) -> Synset:
-        """Return the synset with an offset.
+        """Return a synset by its offset.
 
         Raises:
             InvalidInputError: if no synset has this offset, or if its line is damaged.
         """
         if synset_id not in self._synsets:
             raise InvalidInputError(
-                f"WordNet {self.version} in {self.folder} has no noun synset {synset_id!r}."
+                f"WordNet {self.version} in {self.folder} has no noun synset {synset_id!r}. Use an "
+                "offset of this version."
             )
         try:
             return _parse_synset(self._synsets[synset_id])
@@ -119,7 +119,7 @@ class WordNet:
             raise self._damaged(DATA, self._synsets[synset_id]) from error
 
     def senses(self, word: str) -> tuple[str, ...]:
-        """Return the offsets of a noun's synsets in order; () if the word is unknown."""
+        """Return the offsets of a noun's synsets, sorted by frequency; () if it is unknown."""
         line = self._words.get(word.lower().replace(" ", "_"))
         if line is None:
             return ()
@@ -146,13 +146,16 @@ class WordNet:
 
 
 class WnLexicon:
-    """Nouns of one lexicon; hypernyms of other lexicons are not used.
+    """Nouns of a lexicon that is installed with the package `wn`, without its parent lexicons.
+
+    Requires the extra `wordnet`. The package `wn` downloads or adds lexicons.
 
     Args:
-        lexicon: name and version, such as "oewn:2024".
+        lexicon: name and version, such as "oewn:2024" (Open English WordNet).
 
     Raises:
-        InvalidInputError: if no lexicon matches, or if several lexicons match.
+        InvalidInputError: if no lexicon or several lexicons match.
+        MissingDependencyError: if the extra `wordnet` is not installed.
     """
 
     name = "wn"
@@ -163,13 +166,14 @@ class WnLexicon:
             self._nouns = wn.Wordnet(lexicon, expand="")
         except wn.Error as error:
             raise InvalidInputError(
-                f"wn has no lexicon {lexicon!r}. Download it with wn.download({lexicon!r}), or add "
-                "a file with wn.add(path)."
+                f"The package wn has no lexicon {lexicon!r}. Download it with "
+                f"wn.download({lexicon!r}), or add a file with wn.add(path)."
             ) from error
         matches = [each.specifier() for each in self._nouns.lexicons()]
         if len(matches) != 1:
             raise InvalidInputError(
-                f"Expected one lexicon for {lexicon!r}, got {', '.join(matches) or 'none'}."
+                f"Expected one lexicon for {lexicon!r}, got {', '.join(matches) or 'none'}. Pass "
+                "name and version of one of them."
             )
         self.version = matches[0]
         """Name and version of the lexicon, such as "oewn:2024"."""
@@ -190,12 +194,14 @@ class WnLexicon:
         try:
             synset = self._nouns.synset(synset_id)
         except self._wn.Error as error:
-            raise InvalidInputError(f"{self.version} has no synset {synset_id!r}.") from error
+            raise InvalidInputError(
+                f"The lexicon {self.version} has no synset {synset_id!r}. Use one of its ids."
+            ) from error
         hypernyms = tuple(each.id for each in synset.hypernyms())
         return Synset(synset_id, tuple(synset.lemmas()), hypernyms, synset.definition() or "")
 
     def senses(self, word: str) -> tuple[str, ...]:
-        """Return the ids of a noun's synsets in order; () if the word is unknown."""
+        """Return the ids of a noun's synsets in the order of the lexicon; () if it is unknown."""
         senses = self._nouns.senses(word.replace("_", " "), pos="n")
         return tuple(dict.fromkeys(sense.synset().id for sense in senses))
 
@@ -205,10 +211,10 @@ class WnLexicon:
 
 
 def find_folder() -> Path:
-    """Return the first of the usual folders that contains WordNet's noun files.
+    """Return the first folder with WordNet's noun files, of those where it is usually installed.
 
     Raises:
-        InvalidInputError: if no folder contains the files.
+        InvalidInputError: if no folder has the files.
     """
     home = os.environ.get("WNHOME")
     nltk = [*os.environ.get("NLTK_DATA", "").split(os.pathsep), *NLTK_FOLDERS]
@@ -228,13 +234,13 @@ def find_folder() -> Path:
 
 
 def _read_lines(path: Path) -> tuple[str, dict[str, str]]:
-    """Return the notice at the beginning of a file, and a map from the first word to the line."""
+    """Return the copyright notice of a file, and the other lines by their first word."""
     try:
         text = path.read_text(encoding="utf-8", errors="strict")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"Cannot read {path} as a file of WordNet: {error}") from error
     lines = text.splitlines()
-    # Lines of the notice begin with two spaces.
+    # The lines of the notice begin with two spaces.
     notice = [line for line in lines if line.startswith("  ")]
     return "\n".join(notice), {
         line.split(" ", 1)[0]: line for line in lines if line.strip() and not line.startswith("  ")

@@ -1,4 +1,4 @@
-"""Read prompts from versioned data files, and define the prompt levels of classification."""
+"""Prompt templates in data files, and the prompt levels of classification."""
 
 from audioprobe.prompts.levels import Control, PromptLevel, label_caption, shipped_templates
 from audioprobe.prompts.template import PromptTemplate, read_templates

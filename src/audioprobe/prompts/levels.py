@@ -1,9 +1,9 @@
-"""Prompt levels for classification, with controls.
+"""Prompt levels of classification, and their controls.
 
-Each prompt level gives the model more information about the task. This information may help because
-of its meaning, or only because the prompt is longer or names the classes. A control keeps the form
-of the prompt and removes the meaning: descriptions are shuffled between labels or describe classes
-that are not among the labels, or the in-context examples have wrong answers.
+Each prompt level gives the model more information about the task than the level before. This
+information may help because of its meaning, or only because the prompt is longer. A control has the
+form of the prompt without the meaning: descriptions of other labels or of absent classes, or
+in-context examples with wrong answers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,19 +23,19 @@ Control = Literal["none", "shuffled", "absent", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class PromptLevel:
-    """A prompt level or one of its controls.
+    """A prompt level of classification, or one of its controls.
 
     Attributes:
         template: template of the prompt.
-        control: "none" is the level itself; "shuffled" gives each label the description of another
-            label; "absent" describes classes that are not among the labels; "wrong" gives each
-            in-context example the labels of another example.
+        control: "none" for the level itself. "shuffled": each label has the description of another
+            label. "absent": the descriptions are of classes that are not labels. "wrong": each
+            in-context example has the labels of another example.
         n_examples: number of in-context examples.
         with_audio: whether the examples contain audio.
 
     Raises:
-        InvalidInputError: if the control does not apply to the template, or there are too few
-            examples.
+        InvalidInputError: if the control needs descriptions that the template does not have, or
+            more examples.
     """
 
     template: PromptTemplate
@@ -50,8 +50,9 @@ class PromptLevel:
             )
         if self.control in ("shuffled", "absent") and not self._has_descriptions:
             raise InvalidInputError(
-                f"Prompt {self.template.name!r} has no placeholder for descriptions, so the "
-                f"control {self.control!r} does not apply to it. Use another prompt or control."
+                f"The control {self.control!r} needs a prompt with the placeholder "
+                f"{{descriptions}}, got the prompt {self.template.name!r}. Choose another prompt "
+                "or control."
             )
         if self.n_examples < 0 or (self.control == "wrong" and self.n_examples < 2):
             raise InvalidInputError(
@@ -81,16 +82,17 @@ class PromptLevel:
         *,
         seed: int,
     ) -> str:
-        """Return the prompt for all clips.
+        """Return the question of the prompt, which is the same for all clips.
 
         Args:
             labels: class names.
-            descriptions: description of each label, used if the template has a placeholder for it.
-            absent: descriptions of other classes, for the control "absent".
-            seed: seed for shuffling or drawing descriptions.
+            descriptions: description of each label; ignored if the template does not use them.
+            absent: descriptions of classes that are not labels, for the control "absent".
+            seed: seed of the draw for the controls "shuffled" and "absent".
 
         Raises:
-            InvalidInputError: if a label has no description, or there are too few absent classes.
+            InvalidInputError: if a label has no description, or if `absent` has fewer classes than
+                there are labels.
         """
         values = {"labels": ", ".join(labels)}
         if self._has_descriptions:
@@ -108,16 +110,17 @@ class PromptLevel:
         """Draw in-context examples, without their audio.
 
         Args:
-            shots: labels of the clips to draw from; none of these clips may also be classified.
-            question: question that each example answers.
+            shots: labels of each clip that may become an example; these clips must not be
+                classified, too.
+            question: question of each example.
             seed: seed of the draw.
 
         Returns:
-            One pair per example: the index of its clip in `shots`, and the example.
+            For each example, the index of its clip in `shots`, and the example.
 
         Raises:
-            InvalidInputError: if there are fewer shots than `n_examples`, or if an example would
-                get its own labels although the control is "wrong".
+            InvalidInputError: if `shots` has fewer than `n_examples` clips, or if two successive
+                examples have equal labels, so that the control "wrong" is not possible.
         """
         if len(shots) < self.n_examples:
             raise InvalidInputError(
@@ -132,8 +135,8 @@ class PromptLevel:
             answers = [*labels[1:], *labels[:1]]
             if any(a == b for a, b in zip(labels, answers, strict=True)):
                 raise InvalidInputError(
-                    f"{self.name}: two successive examples have the same labels, so their labels "
-                    "cannot be exchanged. Choose another seed, or clips with different labels."
+                    f"{self.name}: expected successive examples with different labels, but two "
+                    "have the same labels. Choose another seed, or clips with different labels."
                 )
         return [
             (position, Example(question, label_caption(answer)))
@@ -143,6 +146,7 @@ class PromptLevel:
     def _absent(
         self, labels: Sequence[str], absent: Mapping[str, str], rng: np.random.Generator
     ) -> list[tuple[str, str]]:
+        """Return names and descriptions of random absent classes, one for each label."""
         names = sorted(name for name in absent if name not in labels)
         if len(names) < len(labels):
             raise InvalidInputError(
@@ -155,10 +159,12 @@ class PromptLevel:
     def _described(
         self, labels: Sequence[str], descriptions: Mapping[str, str], rng: np.random.Generator
     ) -> list[tuple[str, str]]:
+        """Return labels and descriptions, shuffled if the control is "shuffled"."""
         missing = [label for label in labels if label not in descriptions]
         if missing:
             raise InvalidInputError(
-                f"{self.name}: no description of {', '.join(missing[:3])}. Describe every label."
+                f"{self.name}: expected a description of every label, got no description of "
+                f"{', '.join(missing[:3])}. Add descriptions."
             )
         texts = [descriptions[label] for label in labels]
         if self.control == "shuffled":
@@ -167,7 +173,7 @@ class PromptLevel:
 
 
 def label_caption(labels: Sequence[str]) -> str:
-    """Return a caption that names the labels, in the form of LTU's captions."""
+    """Return a caption with the labels in the wording of the model LTU."""
     return f"Audio caption: The sound of {' and '.join(labels) or 'nothing in particular'}."
 
 
@@ -177,7 +183,7 @@ def shipped_templates() -> dict[str, PromptTemplate]:
 
 
 def _derangement(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """Return the texts in a random order (one cycle) in which no text keeps its index."""
+    """Return texts in a random order in which each text has another index than before."""
     if len(texts) < 2:
         raise InvalidInputError(
             "Expected at least two descriptions to shuffle, got one. Add labels."

@@ -1,4 +1,4 @@
-"""Read prompt templates (texts with placeholders in braces) from data files, and fill them."""
+"""Prompt templates: texts with placeholders in braces, read from TOML files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class PromptTemplate:
     """A prompt with placeholders.
 
     Attributes:
-        name: name that is unique in its file.
-        version: number that increases with every change of the text; runs record the version.
-        text: text in which "{labels}" is a placeholder; "{{" and "}}" stand for literal braces.
+        name: name, unique in its file.
+        version: number that increases with every change of the text; results contain it.
+        text: text with placeholders such as "{labels}"; "{{" and "}}" are literal braces.
 
     Raises:
         InvalidInputError: for an empty text, or placeholders that are not plain names.
@@ -30,17 +30,20 @@ class PromptTemplate:
 
     def __post_init__(self) -> None:
         if not self.name or not self.text.strip():
-            raise InvalidInputError(f"A prompt needs a name and a text; its name is {self.name!r}.")
+            raise InvalidInputError(
+                f"Expected a prompt with name and text, got name {self.name!r} and text "
+                f"{self.text!r:.40}."
+            )
         invalid = [name for name in self.placeholders if not name.isidentifier()]
         if invalid:
             raise InvalidInputError(
-                f"Prompt {self.name!r}: expected a name in braces, got {invalid[0]!r}. Write {{{{ "
-                "for a literal brace."
+                f"Prompt {self.name!r}: expected names of placeholders in braces, got "
+                f"{invalid[0]!r}. Write {{{{ for a literal brace."
             )
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """Names of the distinct placeholders, in order."""
+        """Names of the placeholders, each once, in the order of the text."""
         try:
             parsed = list(Formatter().parse(self.text))
         except ValueError as error:
@@ -50,16 +53,13 @@ class PromptTemplate:
         for _, name, format_spec, conversion in parsed:
             if name is not None and (format_spec or conversion):
                 raise InvalidInputError(
-                    f"Prompt {self.name!r}: the placeholder {name!r} has a format specification or "
-                    "conversion. Remove it."
+                    f"Prompt {self.name!r}: expected only a name in the placeholder {name!r}. "
+                    "Remove what follows the name, such as ':>9' or '!r'."
                 )
         return tuple(dict.fromkeys(name for _, name, _, _ in parsed if name is not None))
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Return the text with every placeholder replaced by its value.
-
-        Args:
-            values: value of each placeholder; values without a placeholder are ignored.
+        """Return the text with a value for each placeholder; other values are ignored.
 
         Raises:
             InvalidInputError: if a placeholder has no value; the message suggests a similar name.
@@ -67,8 +67,9 @@ class PromptTemplate:
         for name in self.placeholders:
             if name not in values:
                 raise InvalidInputError(
-                    f"Prompt {self.name!r}: no value for {{{name}}}.{did_you_mean(name, values)} "
-                    f"Values were given for {', '.join(sorted(values)) or 'no placeholder'}."
+                    f"Prompt {self.name!r}: expected one of the placeholders "
+                    f"{', '.join(sorted(values)) or '(none)'}, got {{{name}}}, which has no value."
+                    f"{did_you_mean(name, values)}"
                 )
         return "".join(
             text + ("" if name is None else values[name])
@@ -82,15 +83,19 @@ class _PromptFile:
 
 
 def read_templates(path: str | Path) -> dict[str, PromptTemplate]:
-    """Read templates by name from a TOML file of tables `[[prompt]]` with name, version, text.
+    """Return the templates in a TOML file by name.
+
+    The file has a table `[[prompt]]` with `name`, `version` and `text` for each template.
 
     Raises:
         InvalidInputError: if the file cannot be read, a key is unknown or missing, there is no
-            prompt, or a name occurs twice.
+            template, or a name occurs twice.
     """
     prompts = read_config(_PromptFile, path).prompt
     templates = {template.name: template for template in prompts}
     if not templates or len(templates) < len(prompts):
         names = ", ".join(template.name for template in prompts) or "none"
-        raise InvalidInputError(f"{path}: expected prompts with distinct names, got {names}.")
+        raise InvalidInputError(
+            f"{path}: expected at least one prompt, with distinct names, got {names}."
+        )
     return templates
