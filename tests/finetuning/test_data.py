@@ -15,8 +15,7 @@ from audioprobe import Concepts
 from audioprobe.datasets.synthetic import SOURCES
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.captioned_clips import CaptionedClips
-from audioprobe.finetuning.data import TrainingSampler, with_random_answer
-from audioprobe.finetuning.objective import TrainingBatch
+from audioprobe.finetuning.data import TrainingBatch, TrainingSampler, with_random_answer
 from audioprobe.small_ltu.relations import hypernym_pairs
 from audioprobe.training.answer_loss import PADDING, AnswerBatch
 from audioprobe.training.examples import IGNORED

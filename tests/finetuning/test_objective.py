@@ -1,27 +1,30 @@
 """Answer loss, penalties, distillation and alignment losses are added with their weights."""
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import (
-    ContrastiveLoss,
-    EmbeddingLoss,
-    HiddenStateLoss,
-    PaddedTexts,
-)
-from audioprobe.finetuning.objective import (
     AlignmentTargets,
-    MultiTaskObjective,
-    TrainingBatch,
-    WeightedLoss,
+    PaddedTexts,
+    alignment_loss,
+    contrastive_loss,
+    hidden_state_loss,
+    mean_distance,
+    mean_embeddings,
 )
+from audioprobe.finetuning.data import TrainingBatch
 from audioprobe.finetuning.regularizers import DistillationLoss, Penalty, l2sp_loss
+from audioprobe.finetuning.strategy import (
+    ContrastiveAlignment,
+    EmbeddingAlignment,
+    HiddenStateAlignment,
+)
+from audioprobe.finetuning.trainer import MultiTaskObjective
 from audioprobe.training.answer_loss import AnswerLoss
 from audioprobe.training.trainable import set_trainable, trainable_weights
 from tests.finetuning.test_regularizers import audio_batch, value
@@ -75,40 +78,44 @@ def test_terms_are_added_by_their_weights(
     moved: Parts, distillation: float, first: float, second: float
 ) -> None:
     answers, model = moved.answers, moved.answers.model
-    contrastive, states = ContrastiveLoss(), HiddenStateLoss(1)
     objective = MultiTaskObjective(
         answers,
         penalties=[moved.penalty],
         distillation=moved.distillation,
         distillation_weight=distillation,
-        alignment=(
-            WeightedLoss(contrastive, first, "labels"),
-            WeightedLoss(states, second, "captions"),
-        ),
+        alignment=(ContrastiveAlignment(first), HiddenStateAlignment(second, layer=1)),
     ).eval()
     with torch.inference_mode():
         tokens = model.encode_audio(TARGETS.audio)
         expected = value(answers(audio_batch()) + moved.penalty())
         expected += distillation * value(moved.distillation(audio_batch()))
-        expected += first * value(contrastive(model, tokens, TARGETS.labels))
-        expected += second * value(states(model, tokens, TARGETS.captions))
+        expected += first * value(contrastive_loss(model, tokens, TARGETS.labels, 0.07))
+        states = hidden_state_loss(model, tokens, TARGETS.captions, 1, "cosine")
+        expected += second * value(states)
         assert value(objective(BATCH)) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("text", ["labels", "captions"])
-def test_alignment_takes_the_named_texts(moved: Parts, text: Literal["labels", "captions"]) -> None:
-    loss, model = EmbeddingLoss(), moved.answers.model
-    objective = MultiTaskObjective(moved.answers, alignment=[WeightedLoss(loss, 1.0, text)]).eval()
-    expected = value(moved.answers(audio_batch()))
-    expected += value(loss(model, model.encode_audio(TARGETS.audio), getattr(TARGETS, text)))
-    assert value(objective(BATCH)) == pytest.approx(expected, rel=1e-5)
+def test_alignment_uses_labels_or_captions(moved: Parts) -> None:
+    model = moved.answers.model
+    tokens = model.encode_audio(TARGETS.audio)
+    captions = mean_embeddings(model, TARGETS.captions)
+    expected = {
+        EmbeddingAlignment(): mean_distance(tokens.mean(dim=1), captions, "cosine"),
+        ContrastiveAlignment(): contrastive_loss(model, tokens, TARGETS.labels, 0.07),
+        HiddenStateAlignment(): hidden_state_loss(model, tokens, TARGETS.captions, -1, "cosine"),
+    }
+    for alignment, loss in expected.items():
+        assert torch.equal(alignment_loss(alignment, model, tokens, TARGETS), loss)
+        objective = MultiTaskObjective(moved.answers, alignment=[alignment]).eval()
+        total = value(moved.answers(audio_batch())) + value(loss)
+        assert value(objective(BATCH)) == pytest.approx(total, rel=1e-5)
 
 
 def test_batch_without_targets_has_the_answer_loss_only(moved: Parts) -> None:
     objective = MultiTaskObjective(
         moved.answers,
         distillation=moved.distillation,
-        alignment=[WeightedLoss(EmbeddingLoss(), 1.0, "labels")],
+        alignment=[EmbeddingAlignment()],
     )
     expected = value(moved.answers(audio_batch()))
     assert value(objective(TrainingBatch(audio_batch()))) == expected
@@ -123,15 +130,3 @@ def test_only_the_student_is_trainable(moved: Parts) -> None:
     assert names == {f"answers.{name}" for name in trainable_weights(moved.answers)}
     assert names
     objective.eval()
-
-
-@pytest.mark.parametrize("weight", [-1.0, float("nan")])
-def test_negative_weight_is_refused(moved: Parts, weight: float) -> None:
-    with pytest.raises(InvalidInputError, match="at least 0"):
-        MultiTaskObjective(
-            moved.answers, distillation=moved.distillation, distillation_weight=weight
-        )
-    with pytest.raises(InvalidInputError, match="at least 0"):
-        MultiTaskObjective(
-            moved.answers, alignment=[WeightedLoss(EmbeddingLoss(), weight, "labels")]
-        )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from audioprobe.finetuning.data import TrainingSampler
-from audioprobe.finetuning.evaluation import mean_text_loss, text_losses
+from audioprobe.finetuning.text_corpora import mean_text_loss, text_losses
 from audioprobe.finetuning.trainer import FineTuningResult, finetune
 from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.progress import ProgressEvent

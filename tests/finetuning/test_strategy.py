@@ -1,5 +1,6 @@
 """Strategies are parsed from TOML tables; misspelt and contradictory ones are refused."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -134,6 +135,11 @@ def test_message_names_place_of_misspelt_key(given_tables: dict[str, Any], messa
             "texts_and_clips must be",
         ),
         ({"regularizers": [{"kind": "rehearsal", "texts": -1}]}, "texts must be at least 0"),
+        ({"regularizers": [{"kind": "distillation", "weight": -1}]}, "weight of at least 0"),
+        ({"regularizers": [{"kind": "distillation", "temperature": 0}]}, "temperature above 0"),
+        ({"alignment": [{"kind": "contrastive", "weight": -1}]}, "weight of at least 0 .*got -1"),
+        ({"alignment": [{"kind": "contrastive", "weight": math.nan}]}, "weight of at least 0"),
+        ({"alignment": [{"kind": "contrastive", "temperature": 0}]}, "temperature above 0"),
         ({"regularizers": [{"kind": "ewc", "strength": 1.0, "tasks": []}]}, "at least one task"),
         (
             {"regularizers": [{"kind": "ewc", "strength": 1.0, "tasks": ["text"] * 2}]},

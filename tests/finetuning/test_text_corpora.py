@@ -6,7 +6,6 @@ import re
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,15 +13,14 @@ from hypothesis import strategies as st
 
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.evaluation import (
-    TextLoss,
+from audioprobe.finetuning.text_corpora import (
+    TextSet,
+    encode_passages,
     mean_text_loss,
-    perplexity,
-    perplexity_ratio,
+    read_texts,
+    refuse_leaks,
     text_losses,
 )
-from audioprobe.finetuning.text_corpora import TextSet, encode_passages, read_texts, refuse_leaks
-from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.training.answer_loss import AnswerLoss, collate
 from audioprobe.training.examples import IGNORED, TrainingExample
@@ -33,11 +31,9 @@ TOKENIZER = PROMPTS.tokenizer
 SHIPPED = {name: read_texts(name) for name in ("rehearsal", "evaluation")}
 TEXTS = ("Bread rises.", "A knot holds, or it does not.", "One.", "Paper came from rags and bark.")
 FACTS = (("a crow", "a bird"), ("a bird of prey", "a bird"), ("a church bell", "a bell"))
-BOOTSTRAP = Bootstrap(n_resamples=200)
 
 LINES = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=12)
 PASSAGES = st.lists(LINES, min_size=1, max_size=4).map("\n".join)
-LOSSES = st.builds(TextLoss, st.floats(0.1, 100), st.integers(1, 50))
 
 
 @settings(max_examples=25, deadline=None)
@@ -145,14 +141,13 @@ def tiny_model() -> TrainableLTU:
     return TrainableLTU(tiny_net().eval())
 
 
-def test_uniform_model_has_the_perplexity_of_its_vocabulary_size() -> None:
+def test_uniform_model_has_the_loss_of_its_vocabulary_size() -> None:
     network = copy.deepcopy(tiny_net())
     torch.nn.init.zeros_(network.llama.lm_head.weight)
     losses = text_losses(TrainableLTU(network), encode_passages(TEXTS, PROMPTS))
     assert [loss.n_tokens for loss in losses] == [len(text) for text in TEXTS]
-    estimate = perplexity(losses, BOOTSTRAP)
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((200,) * 3, rel=1e-5)
-    assert estimate.n == len(TEXTS)
+    assert math.exp(mean_text_loss(losses)) == pytest.approx(200, rel=1e-5)
+    assert len(losses) == len(TEXTS)
 
 
 def test_losses_equal_those_of_transformers() -> None:
@@ -218,43 +213,6 @@ def test_impossible_arguments_of_text_losses_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="without audio"):
         text_losses(tiny_model(), [TrainingExample((1, 5), 1, "crow")])
     assert text_losses(tiny_model(), []) == ()
-    assert perplexity([], BOOTSTRAP).value is None
-
-
-@given(st.lists(LOSSES, min_size=2, max_size=6), st.floats(-0.5, 2))
-def test_perplexity_has_its_closed_form(before: list[TextLoss], grown: float) -> None:
-    n_tokens = sum(loss.n_tokens for loss in before)
-    expected = math.exp(sum(loss.nats for loss in before) / n_tokens)
-    estimate = perplexity(before, BOOTSTRAP)
-    assert estimate.value == pytest.approx(expected)
-    # If the loss of every token grows equally, the ratio is the same in every resample.
-    after = [TextLoss(loss.nats + grown * loss.n_tokens, loss.n_tokens) for loss in before]
-    quotient = perplexity_ratio(before, after, BOOTSTRAP)
-    assert (quotient.value, quotient.low, quotient.high) == pytest.approx((math.exp(grown),) * 3)
-    later = perplexity(after, BOOTSTRAP)
-    assert later.value == pytest.approx(expected * math.exp(grown))
-
-
-def test_perplexity_ratio_resamples_both_together() -> None:
-    before = [TextLoss(10.0, 5), TextLoss(30.0, 9), TextLoss(4.0, 3), TextLoss(21.0, 8)]
-    after = [TextLoss(12.0, 5), TextLoss(29.0, 9), TextLoss(9.0, 3), TextLoss(22.0, 8)]
-    counts = np.concatenate(list(BOOTSTRAP.resamples(4)))
-    tokens = counts @ [loss.n_tokens for loss in before]
-    both = [np.exp(counts @ [loss.nats for loss in losses] / tokens) for losses in (after, before)]
-    estimate = perplexity_ratio(before, after, BOOTSTRAP)
-    assert (estimate.low, estimate.high) == pytest.approx(
-        np.quantile(both[0] / both[1], [0.025, 0.975])
-    )
-
-
-def test_perplexity_ratio_of_other_passages_is_refused() -> None:
-    first, second = [TextLoss(3.0, 2), TextLoss(5.0, 4)], [TextLoss(3.0, 2), TextLoss(5.0, 3)]
-    with pytest.raises(InvalidInputError, match=r"got 2 of \[2, 4\] tokens and 2 of \[2, 3\]"):
-        perplexity_ratio(first, second, BOOTSTRAP)
-    with pytest.raises(InvalidInputError, match=r"got 2 .* and 1 of"):
-        perplexity_ratio(first, first[:1], BOOTSTRAP)
-    with pytest.raises(InvalidInputError, match="finite"):
-        perplexity([TextLoss(math.nan, 2), *first], BOOTSTRAP)
 
 
 CASES = st.sampled_from([str.lower, str.upper, str.title])

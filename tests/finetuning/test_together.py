@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from audioprobe.finetuning import trainer
-from audioprobe.finetuning.objective import MultiTaskObjective, TrainingBatch
+from audioprobe.finetuning.data import TrainingBatch
+from audioprobe.finetuning.trainer import MultiTaskObjective, build_objective
 from audioprobe.training.trainable import trainable_weights
 from audioprobe.training.trainer import STATE, load_state, train
 from tests.finetuning.together import (
@@ -111,11 +112,11 @@ def test_two_processes_equal_one_with_the_batches_of_both(home: Path, tmp_path: 
     data = tiny_data(home / "sounds")
     model = tiny_model(home / "base", dropout=0.0)
     trainer._prepare_modules(model, data, COMBINED)
-    objective = trainer._objective(model, data, COMBINED)
-    batch_of = trainer._batch_function(data, COMBINED)
+    objective = build_objective(model, data, COMBINED)
+    assert objective.alignment
 
     def both(step: int, process: int, n_processes: int) -> list[TrainingBatch]:
-        return [batch_of(step, number, 2) for number in range(2)]
+        return [data.sample_batch(COMBINED, 2 * step + n, aligned=True) for n in range(2)]
 
     train(MeanObjective(objective), both, COMBINED.arguments, tmp_path)
     weights = trainable_weights(model.network)

@@ -229,8 +229,6 @@ def test_folder_of_another_strategy_is_refused(
         ),
         (strategy("lora", component("hidden-states", layer=9)), "states 0 to 2, got layer 9"),
         (strategy("lora", component("l2-sp", strength=-1.0)), "strength must be at least 0"),
-        (strategy("lora", component("contrastive", weight=-1.0)), "weight must be at least 0"),
-        (strategy("lora", component("contrastive", temperature=0.0)), "must be above 0"),
         (strategy("lora", component("cross-attention", width=0)), "width"),
     ],
 )

@@ -2,9 +2,8 @@
 
 - `strategy`: trainable modules, regularizers and alignment losses as plain data
 - `captioned_clips`, `data`, `text_corpora`: training data, rehearsal data, and text passages
-- `trainer`: `finetune` and its result
-- `regularizers`, `alignment`, `objective`: the losses
-- `evaluation`: text loss, weight drift, and similarity of hidden states
+- `regularizers`, `alignment`: the losses
+- `trainer`: `finetune`, its objective and its result
 
 The modules import torch, so nothing is imported here.
 """

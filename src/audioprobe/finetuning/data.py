@@ -6,7 +6,7 @@ A batch contains captions of the training clips and, if the strategy uses them, 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -14,9 +14,8 @@ from torch import Tensor
 
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.alignment import encode_texts
+from audioprobe.finetuning.alignment import AlignmentTargets, encode_texts
 from audioprobe.finetuning.captioned_clips import CaptionedClips
-from audioprobe.finetuning.objective import AlignmentTargets, TrainingBatch
 from audioprobe.finetuning.strategy import (
     Distillation,
     PairedQuestionTraining,
@@ -46,6 +45,21 @@ MatchedPair: TypeAlias = tuple[ConceptPair, ConceptPair]
 """A concept for which a target (a class or another name) is correct, and one for which it is wrong.
 
 The target of both pairs is the same, such as "a bird" for a crow and for a dog."""
+
+
+class TrainingBatch(NamedTuple):
+    """Data of one training step.
+
+    Attributes:
+        answers: questions with their answers, including rehearsal data.
+        alignment: clips with texts; None if there is no alignment loss.
+        distillation: text passages for distillation from the initial model; None if there is no
+            distillation.
+    """
+
+    answers: AnswerBatch
+    alignment: AlignmentTargets | None = None
+    distillation: AnswerBatch | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

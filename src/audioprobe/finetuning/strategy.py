@@ -11,11 +11,13 @@ from pydantic import Discriminator
 
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError, did_you_mean
-from audioprobe.finetuning.alignment import Distance
 from audioprobe.training.trainer import TrainingArguments
 
 PreviousTask: TypeAlias = Literal["text", "audio"]
 """A task before fine-tuning: predict text, or describe the audio of earlier training data."""
+
+Distance: TypeAlias = Literal["cosine", "mse"]
+"""1 - cosine similarity, or mean squared difference; averaged over rows."""
 
 QuestionCondition: TypeAlias = Literal["text", "audio"]
 """Whether a question names the concept in text or plays a clip of it."""
@@ -23,11 +25,7 @@ QuestionCondition: TypeAlias = Literal["text", "audio"]
 
 @dataclass(frozen=True, slots=True)
 class L2SP:
-    """L2-SP: a penalty on the squared distance of all weights from their initial values.
-
-    Attributes:
-        strength: factor of the penalty, at least 0.
-    """
+    """L2-SP: the squared distance of all weights from their initial values, times `strength`."""
 
     strength: float
     kind: Literal["l2-sp"] = field(default="l2-sp", kw_only=True)
@@ -100,11 +98,7 @@ class Distillation:
 
 @dataclass(frozen=True, slots=True)
 class WiseFT:
-    """WiSE-FT: interpolation between the initial and the trained weights after training.
-
-    Attributes:
-        share: share of the trained weights, from 0 (initial weights) to 1 (trained weights).
-    """
+    """WiSE-FT: weights after training = (1 - share) * initial weights + share * trained weights."""
 
     share: float = 0.5
     kind: Literal["wise-ft"] = field(default="wise-ft", kw_only=True)
@@ -133,7 +127,7 @@ class EarlyStopping:
 
 @dataclass(frozen=True, slots=True)
 class ContrastiveAlignment:
-    """InfoNCE loss between mean audio tokens and label embeddings; see `ContrastiveLoss`.
+    """InfoNCE loss between mean audio tokens and label embeddings; see `contrastive_loss`.
 
     Attributes:
         weight: factor of the loss, at least 0.
@@ -147,7 +141,7 @@ class ContrastiveAlignment:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingAlignment:
-    """Distance between mean audio tokens and caption embeddings; see `EmbeddingLoss`."""
+    """Distance between the mean audio token and the mean input embedding of the caption."""
 
     weight: float = 1.0
     distance: Distance = "cosine"
@@ -156,7 +150,7 @@ class EmbeddingAlignment:
 
 @dataclass(frozen=True, slots=True)
 class HiddenStateAlignment:
-    """Distance between the hidden states of audio and caption at a layer; see `HiddenStateLoss`."""
+    """Distance between the mean hidden states of audio and caption; see `hidden_state_loss`."""
 
     weight: float = 1.0
     layer: int = -1
@@ -168,10 +162,8 @@ class HiddenStateAlignment:
 class CrossAttentionAlignment:
     """A gated adapter by which audio tokens attend to the labels of the training clips.
 
-    The adapter is trained in addition to the trainable modules of the strategy.
-
-    Attributes:
-        width: dimension of queries, keys and values.
+    The adapter is trained in addition to the trainable modules; `width` is the dimension of its
+    queries, keys and values.
     """
 
     width: int = 64
@@ -276,6 +268,13 @@ class Strategy:
             if len(set(kinds)) < len(kinds):
                 raise InvalidInputError(
                     f"{name}: expected each kind at most once, got {', '.join(kinds)}."
+                )
+        for component in (*self.regularizers, *self.alignment):
+            weight, temperature = (getattr(component, x, 1.0) for x in ("weight", "temperature"))
+            if not (weight >= 0 and temperature > 0):
+                raise InvalidInputError(
+                    f"{component.kind}: expected a weight of at least 0 and a temperature above "
+                    f"0, got {weight} and {temperature}."
                 )
         if not self.clips_per_step and self.get(PairedQuestionTraining) is None:
             raise InvalidInputError(

@@ -1,4 +1,4 @@
-"""Text passages for rehearsal and evaluation, and a check for answers to probe questions.
+"""Text passages for rehearsal and evaluation: their loss, and a check for answers to a probe.
 
 A probe is a set of questions that measures what a model knows; its answers must not be trained.
 """
@@ -8,13 +8,19 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from audioprobe.errors import InvalidInputError, did_you_mean
-from audioprobe.training.examples import MAX_TOKENS, TrainingExample
-from audioprobe.training.trainable import PromptTokenizer
+from audioprobe.training.examples import IGNORED, MAX_TOKENS, TrainingExample
+from audioprobe.training.trainable import PromptTokenizer, TrainableModel
 
 SHIPPED = Path(__file__).parent / "passages"
 
@@ -98,6 +104,60 @@ def encode_passages(
     return [TrainingExample(ids, 1, "") for ids in encoded]
 
 
+class TextLoss(NamedTuple):
+    """Negative log-likelihood of a text passage.
+
+    Attributes:
+        nats: sum over the target tokens (tokens that the model predicts).
+        n_tokens: number of target tokens.
+    """
+
+    nats: float
+    n_tokens: int
+
+
+def text_losses(
+    model: TrainableModel, examples: Sequence[TrainingExample], *, batch_size: int = 8
+) -> tuple[TextLoss, ...]:
+    """Return the loss of each example, computed in evaluation mode.
+
+    Args:
+        model: model on any device; its training mode is restored afterwards.
+        examples: examples without audio.
+        batch_size: number of examples per forward pass; it changes results only by rounding errors.
+
+    Raises:
+        InvalidInputError: if the batch size is below 1, or an example has audio.
+    """
+    if batch_size < 1 or any(example.audio_id for example in examples):
+        raise InvalidInputError(
+            f"Expected a batch size of at least 1, got {batch_size}, and examples without audio, "
+            f"got {sum(bool(example.audio_id) for example in examples)} examples with audio."
+        )
+    starts = range(0, len(examples), batch_size)
+    with evaluation_mode(model.network), torch.inference_mode():
+        return tuple(
+            loss for at in starts for loss in _losses(model, examples[at : at + batch_size])
+        )
+
+
+def mean_text_loss(losses: Sequence[TextLoss]) -> float:
+    """Return the mean loss per token over all passages, in nats."""
+    return sum(loss.nats for loss in losses) / sum(loss.n_tokens for loss in losses)
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Set evaluation mode in the context; afterwards restore the mode of each submodule."""
+    modes = [(submodule, submodule.training) for submodule in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for submodule, mode in modes:
+            submodule.training = mode
+
+
 def refuse_leaks(texts: Sequence[str], questions: Sequence[str], facts: Facts) -> None:
     """Raise if a text contains the answer to a question of a probe (a leak).
 
@@ -127,6 +187,20 @@ def refuse_leaks(texts: Sequence[str], questions: Sequence[str], facts: Facts) -
             f"The text {text!r:.60} {leak}, which the probe asks; {n_texts} of {len(texts)} texts "
             f"have {len(leaks)} such leaks. Leave these texts out, or probe other concepts."
         )
+
+
+def _losses(model: TrainableModel, examples: Sequence[TrainingExample]) -> Iterator[TextLoss]:
+    # Padding follows the text, and attention is causal: no mask is needed.
+    ids = pad_sequence([torch.tensor(x.ids) for x in examples], True)
+    labels = pad_sequence([torch.tensor(x.labels("answer")) for x in examples], True, IGNORED)
+    (states,) = model.hidden_states(model.embed(ids), last_only=True)
+    logits = model.logits(states)[:, :-1].float()
+    targets = labels[:, 1:].to(logits.device)
+    losses = functional.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
+    ).view_as(targets)
+    n_tokens = (targets != IGNORED).sum(1)
+    yield from map(TextLoss, losses.double().sum(1).tolist(), n_tokens.tolist())
 
 
 def _leaks(

@@ -1,8 +1,9 @@
-"""Fine-tuning of a model, as described by a `Strategy`."""
+"""Fine-tuning of a model: its trainable modules, its objective and the training of a `Strategy`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial, reduce
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -10,15 +11,12 @@ from torch import Tensor, nn
 from audioprobe.devices import deterministic_mode, out_of_memory_advice
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import (
-    ContrastiveLoss,
-    EmbeddingLoss,
-    HiddenStateLoss,
+    LossAlignment,
+    alignment_loss,
     encode_texts,
     mean_embeddings,
 )
-from audioprobe.finetuning.data import TrainingSampler
-from audioprobe.finetuning.evaluation import mean_text_loss, text_losses
-from audioprobe.finetuning.objective import MultiTaskObjective, TrainingBatch, WeightedLoss
+from audioprobe.finetuning.data import TrainingBatch, TrainingSampler
 from audioprobe.finetuning.regularizers import (
     DistillationLoss,
     EWCLoss,
@@ -31,15 +29,13 @@ from audioprobe.finetuning.regularizers import (
 from audioprobe.finetuning.strategy import (
     EWC,
     L2SP,
-    ContrastiveAlignment,
     CrossAttentionAlignment,
     Distillation,
     EarlyStopping,
-    EmbeddingAlignment,
-    HiddenStateAlignment,
     Strategy,
     WiseFT,
 )
+from audioprobe.finetuning.text_corpora import mean_text_loss, text_losses
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
 from audioprobe.progress import ProgressCallback, ignore_progress
@@ -75,6 +71,48 @@ class FineTuningResult:
     history: tuple[dict[str, float], ...]
     initial_weights: dict[str, Tensor]
     stopped_early: bool
+
+
+class MultiTaskObjective(nn.Module):
+    """Weighted sum of answer loss, penalties, distillation and alignment losses.
+
+    Args:
+        answers: loss of the answers; it contains the model that is trained.
+        penalties: penalties that are added to the loss of every batch.
+        distillation: loss on the passages for distillation; None for no distillation.
+        distillation_weight: factor of the distillation loss, at least 0.
+        alignment: options of the alignment losses.
+    """
+
+    def __init__(
+        self,
+        answers: AnswerLoss,
+        *,
+        penalties: Sequence[Penalty] = (),
+        distillation: DistillationLoss | None = None,
+        distillation_weight: float = 1.0,
+        alignment: Sequence[LossAlignment] = (),
+    ) -> None:
+        super().__init__()
+        self.answers = answers
+        self.distillation = distillation
+        self.alignment = tuple(alignment)
+        self._penalties, self._distillation_weight = tuple(penalties), distillation_weight
+
+    def forward(self, batch: TrainingBatch) -> Tensor:
+        """Return the loss, a scalar."""
+        loss: Tensor = self.answers(batch.answers)
+        for penalty in self._penalties:
+            loss = loss + penalty()
+        if self.distillation is not None and batch.distillation is not None:
+            loss = loss + self._distillation_weight * self.distillation(batch.distillation)
+        if self.alignment and batch.alignment is not None:
+            model = self.answers.model
+            audio_tokens = model.encode_audio(batch.alignment.audio)
+            for term in self.alignment:
+                term_loss = alignment_loss(term, model, audio_tokens, batch.alignment)
+                loss = loss + term.weight * term_loss
+        return loss
 
 
 @out_of_memory_advice(_TOO_LARGE)
@@ -121,11 +159,13 @@ def finetune(
     initial = copy_trainable_weights(network)
     with _trainable_in_float32(network, arguments, device), deterministic_mode(device):
         with arguments.autocast(device):
-            objective = _objective(model, data, strategy)
+            objective = build_objective(model, data, strategy)
         _check_same_strategy(folder, strategy)
         history = train(
             objective,
-            _batch_function(data, strategy),
+            lambda step, process, n: data.sample_batch(
+                strategy, step * n + process, aligned=bool(objective.alignment)
+            ),
             arguments,
             folder,
             accept=_acceptance(model, validation_texts, stopping, arguments, device),
@@ -189,21 +229,11 @@ def _check_same_strategy(folder: Path, strategy: Strategy) -> None:
         )
 
 
-def _objective(
+def build_objective(
     model: TrainableModel, data: TrainingSampler, strategy: Strategy
 ) -> MultiTaskObjective:
+    """Return the objective of a strategy; penalties refer to the weights as they are now."""
     answers = AnswerLoss(model, per="example")
-    distillation = strategy.get(Distillation)
-    return MultiTaskObjective(
-        answers,
-        penalties=_penalties(answers, data, strategy),
-        distillation=DistillationLoss(answers, distillation.temperature) if distillation else None,
-        distillation_weight=distillation.weight if distillation else 1.0,
-        alignment=_alignment_losses(strategy),
-    )
-
-
-def _penalties(answers: AnswerLoss, data: TrainingSampler, strategy: Strategy) -> list[Penalty]:
     penalties: list[Penalty] = []
     if (l2sp := strategy.get(L2SP)) is not None:
         penalties.append(l2sp_loss(answers, l2sp.strength))
@@ -213,36 +243,17 @@ def _penalties(answers: AnswerLoss, data: TrainingSampler, strategy: Strategy) -
             for task in ewc.tasks
         ]
         if ewc.variant == "online":
-            merged = importances[0]
-            for latest in importances[1:]:
-                merged = merge_importances(merged, latest, ewc.decay)
-            importances = [merged]
+            merge = partial(merge_importances, decay=ewc.decay)
+            importances = [reduce(merge, importances)]
         penalties += [EWCLoss(answers, importance, ewc.strength) for importance in importances]
-    return penalties
-
-
-def _alignment_losses(strategy: Strategy) -> list[WeightedLoss]:
-    losses: list[WeightedLoss] = []
-    for term in strategy.alignment:
-        if isinstance(term, ContrastiveAlignment):
-            losses.append(WeightedLoss(ContrastiveLoss(term.temperature), term.weight, "labels"))
-        elif isinstance(term, EmbeddingAlignment):
-            losses.append(WeightedLoss(EmbeddingLoss(term.distance), term.weight, "captions"))
-        elif isinstance(term, HiddenStateAlignment):
-            hidden = HiddenStateLoss(term.layer, term.distance)
-            losses.append(WeightedLoss(hidden, term.weight, "captions"))
-    return losses
-
-
-def _batch_function(
-    data: TrainingSampler, strategy: Strategy
-) -> Callable[[int, int, int], TrainingBatch]:
-    aligned = bool(_alignment_losses(strategy))
-
-    def batch_at(step: int, process: int, n_processes: int) -> TrainingBatch:
-        return data.sample_batch(strategy, step * n_processes + process, aligned=aligned)
-
-    return batch_at
+    distillation = strategy.get(Distillation)
+    return MultiTaskObjective(
+        answers,
+        penalties=penalties,
+        distillation=DistillationLoss(answers, distillation.temperature) if distillation else None,
+        distillation_weight=distillation.weight if distillation else 1.0,
+        alignment=[a for a in strategy.alignment if isinstance(a, LossAlignment)],
+    )
 
 
 def _acceptance(

@@ -155,13 +155,8 @@ def result(
     run: TrainingRun, measurements: Sequence[Measurement] = (), failure: str = ""
 ) -> RunResult:
     """Return the result of a run with these measurements."""
-    return RunResult(
-        name=run.name,
-        trainable=run.trainable,
-        regularization=run.regularization,
-        alignment=run.alignment,
-        arm=run.arm,
-        seed=run.seed,
+    return replace(
+        RunResult.of(run),
         measurements=tuple(measurements),
         failure=failure,
         seconds=5.0 if failure else 600.0,

@@ -1,12 +1,17 @@
-"""Evaluation of a model: captions, text loss and yes/no questions, before and after training."""
+"""Evaluation of a model before and after fine-tuning: captions, text loss and yes/no questions.
+
+Functions measure how much weights and hidden states have changed.
+"""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate.utils import send_to_device
 from torch import Tensor
@@ -18,9 +23,9 @@ from audioprobe.errors import AudioReadError, TrainingError
 from audioprobe.experiments.finetuning.build import Materials
 from audioprobe.experiments.finetuning.config import EVALUATION_SETS, StudyConfig
 from audioprobe.experiments.finetuning.storage import Measurement
-from audioprobe.finetuning.evaluation import Float32Array, mean_states, text_losses
-from audioprobe.finetuning.text_corpora import encode_passages
+from audioprobe.finetuning.text_corpora import encode_passages, evaluation_mode, text_losses
 from audioprobe.metrics.choices import most_likely_option
+from audioprobe.metrics.similarity import linear_cka
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
@@ -31,7 +36,10 @@ from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import Scorer
 from audioprobe.training.answer_loss import AnswerLoss, collate
 from audioprobe.training.examples import CAPTION_QUESTION, TrainingExample
-from audioprobe.types import Clip, Decoding
+from audioprobe.training.trainable import GROUPS, TrainableModel
+from audioprobe.types import Decoding, Waveform
+
+Float32Array: TypeAlias = npt.NDArray[np.float32]
 
 _BATCH_SIZE = 16
 _N_STATES = 12  # number of clips, and of passages, whose hidden states are compared
@@ -94,21 +102,23 @@ class ModelEvaluator:
     def evaluate_novel_classes(self, model: LTUCheckpoint) -> list[Measurement]:
         """Measure the answers about novel classes; return [] if the study has no novel classes."""
         probe = self.materials.novel_probe
-        if probe is None:
-            return []
-        return list(score_yes_no(model, probe, self.progress, prefix="novel-class "))
+        answers = probe and score_yes_no(model, probe, self.progress, prefix="novel-class ")
+        return list(answers or ())
 
     def hidden_states(self, model: LTUCheckpoint) -> dict[str, list[Float32Array]]:
         """Return mean hidden states per layer for a few in-domain clips and text passages."""
+        network = TrainableLTU(model.net)
         texts = [torch.tensor(example.ids) for example in self._passages(model)[:_N_STATES]]
-        hidden = {"text": mean_states(TrainableLTU(model.net), texts)}
-        spectrograms = list(islice(_spectrograms(self.materials.clips["in_domain"]), _N_STATES))
-        if spectrograms:
+        hidden = {"text": mean_states(network, texts)}
+        clips = self.materials.clips["in_domain"]
+        spectrograms = (_spectrogram(partial(read_waveform, clip)) for clip in clips)
+        readable = list(islice((x for x in spectrograms if x is not None), _N_STATES))
+        if readable:
             prompt = torch.tensor(tokenize(model.tokenizer, write_prompt(CAPTION_QUESTION)))
-            tokens = _audio_tokens(model, spectrograms)
-            hidden["audio"] = mean_states(
-                TrainableLTU(model.net), [prompt] * len(spectrograms), tokens
-            )
+            weight = model.net.prefix.projection.weight
+            with torch.inference_mode():
+                tokens = torch.cat([model.net.prefix(x.to(weight)[None]) for x in readable])
+            hidden["audio"] = mean_states(network, [prompt] * len(readable), tokens)
         return hidden
 
     def _passages(self, model: LTUCheckpoint) -> list[TrainingExample]:
@@ -153,17 +163,12 @@ def score_yes_no(
     """Yield the log-odds of "Yes." over "No." for every question, computed in batches.
 
     Only the first token that differs between both answers is compared. `ConceptProbe` compares
-    whole answers and supports any model, but processes one prompt at a time and is slower.
-
-    Args:
-        model: model that is asked.
-        probe: yes/no questions in text and about clips; questions about identity are skipped.
-        progress: called after every batch.
-        prefix: prefix of the measure's name.
+    whole answers and supports any model, but is slower. Questions about identity are skipped.
+    `prefix` is a prefix of the measure's name.
     """
     questions = [q for q in probe.questions if q.pair.relation != "identity"]
     questions.sort(key=lambda question: question.clip)
-    audio = {q.clip: _spectrogram(probe, q.clip) for q in questions if q.clip}
+    audio = {q.clip: _spectrogram(probe.sounds[q.clip]) for q in questions if q.clip}
     readable = {clip: tensor for clip, tensor in audio.items() if tensor is not None}
     in_text = [q for q in questions if not q.clip]
     in_audio = [q for q in questions if q.clip in readable]
@@ -178,6 +183,73 @@ def score_yes_no(
     for question in questions:
         if question.clip and question.clip not in readable:
             yield _answer(question, None, prefix)
+
+
+def weight_changes(before: Mapping[str, Tensor], model: TrainableModel) -> list[Measurement]:
+    """Measure the change of each group of trained parameters, see `GROUPS`, in float64.
+
+    The value is the Euclidean norm of the change divided by the norm of the initial weights, or
+    None if that norm is 0. The reference is the norm of the change. `before` has copies of the
+    initial weights by name.
+    """
+    parameters = dict(model.network.named_parameters())
+    squares = {group: np.zeros(2) for group in GROUPS}
+    for name, initial in before.items():
+        start = initial.cpu().double()
+        change = parameters[name].detach().cpu().double() - start
+        squares[model.group_of(name)] += [float((change**2).sum()), float((start**2).sum())]
+    trained = {model.group_of(name) for name in before}
+    return [
+        Measurement(
+            measure=f"weight change: {group}",
+            value=math.sqrt(change / norm) if norm else None,
+            reference=math.sqrt(change),
+        )
+        for group, (change, norm) in squares.items()
+        if group in trained
+    ]
+
+
+def mean_states(
+    model: TrainableModel, ids: Sequence[Tensor], audio_tokens: Tensor | None = None
+) -> list[Float32Array]:
+    """Return the mean hidden state of each item at every layer, computed in evaluation mode.
+
+    An item is a text, or a clip with a text. Items are computed one by one, so their results do not
+    depend on each other.
+
+    Args:
+        model: the model; its training mode is restored afterwards.
+        ids: token ids of each item, shape (n_tokens,).
+        audio_tokens: shape (n_items, n_audio, hidden). If given, the means are over the audio
+            tokens only; the text that follows does not change their states.
+
+    Returns:
+        n_layers + 1 arrays of shape (n_items, hidden); see `TrainableModel.hidden_states`.
+    """
+    items: list[list[Tensor]] = []
+    n_audio = None if audio_tokens is None else audio_tokens.shape[1]
+    with evaluation_mode(model.network), torch.inference_mode():
+        for index, item in enumerate(ids):
+            tokens = None if audio_tokens is None else audio_tokens[index : index + 1]
+            states = model.hidden_states(model.embed(item[None], tokens))
+            items.append([state[0, :n_audio].float().mean(dim=0).cpu() for state in states])
+    return [torch.stack(layer).numpy() for layer in zip(*items, strict=True)]
+
+
+def similarities(
+    before: Mapping[str, Sequence[npt.ArrayLike]], after: Mapping[str, Sequence[npt.ArrayLike]]
+) -> list[Measurement]:
+    """Measure the linear CKA (similarity from 0 to 1) of each layer before and after training.
+
+    Both arguments have the mean states of each layer, by condition ("text" or "audio"). CKA is
+    biased if there are fewer items than dimensions, so compare runs only on the same items.
+    """
+    return [
+        Measurement(measure=f"similarity: {name}", item=str(n), value=linear_cka(*layer))
+        for name, layers in after.items()
+        for n, layer in enumerate(zip(before[name], layers, strict=True))
+    ]
 
 
 @torch.inference_mode()
@@ -219,21 +291,9 @@ def _auc(name: str) -> str:
     return f"{name.replace('_', '-')} AUC"
 
 
-def _spectrogram(probe: PreparedProbe, clip: str) -> Tensor | None:
+def _spectrogram(read: Callable[[], Waveform]) -> Tensor | None:
+    """Return the spectrogram of a clip, or None if its file cannot be read."""
     try:
-        return FILTERBANK.of(probe.sounds[clip]())
-    except AudioReadError:
+        return FILTERBANK.of(read())
+    except AudioReadError:  # counted as a failure by captions and questions
         return None
-
-
-def _spectrograms(clips: Sequence[Clip]) -> Iterator[Tensor]:
-    for clip in clips:
-        with suppress(AudioReadError):  # counted as failures among the captions
-            yield FILTERBANK.of(read_waveform(clip))
-
-
-@torch.inference_mode()
-def _audio_tokens(model: LTUCheckpoint, spectrograms: Sequence[Tensor]) -> Tensor:
-    """Return the audio tokens of clips, shape (n_clips, n_tokens, hidden)."""
-    weight = model.net.prefix.projection.weight
-    return torch.cat([model.net.prefix(x.to(weight)[None]) for x in spectrograms])

@@ -1,37 +1,66 @@
-"""Run a fine-tuning study; finished runs are stored, so an interrupted study can continue."""
+"""Run a fine-tuning study: train and evaluate every run, and store each result as one file.
+
+Finished runs are not repeated, so an interrupted study can continue.
+"""
 
 import json
 import os
+import shutil
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import AudioProbeError, InvalidInputError
 from audioprobe.experiments.finetuning.build import (
     Materials,
     build_materials,
     clips_with_spectrograms,
     load_model,
+    training_data,
 )
 from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
 from audioprobe.experiments.finetuning.design import TrainingRun, incompatibility, training_runs
-from audioprobe.experiments.finetuning.executor import RunExecutor
+from audioprobe.experiments.finetuning.evaluation import (
+    ModelEvaluator,
+    similarities,
+    weight_changes,
+)
 from audioprobe.experiments.finetuning.storage import (
     AUDIO_CONCEPTS,
+    BEFORE,
+    Measurement,
     RunResult,
+    read_finished,
+    read_result,
+    result_path,
 )
 from audioprobe.experiments.run_metadata import audio_digests, clips_digest, run_start
+from audioprobe.finetuning.strategy import EarlyStopping
+from audioprobe.finetuning.text_corpora import encode_passages
+from audioprobe.finetuning.trainer import finetune
+from audioprobe.io.atomic import atomic_open, atomic_write
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import open_run
-from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
+from audioprobe.models.causal_lm.loading import dtype_of
+from audioprobe.models.ltu.checkpoint import LTUCheckpoint
+from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
+from audioprobe.protocols import Scorer
+from audioprobe.registry import load
 from audioprobe.training.trainer import get_accelerator
 
 FORMAT = 2
 """Version of the stored results."""
+
+_TRAINING, _SPECTROGRAMS, _STATES = "training", "spectrograms", "before.npz"
 
 
 class FinetuningRun:
@@ -40,10 +69,6 @@ class FinetuningRun:
     Args:
         config: configuration of the study.
         text: text of the configuration, which is stored in the folder of the study.
-
-    Attributes:
-        runs: all training runs, in order.
-        materials: clips, questions and texts.
 
     Raises:
         InvalidInputError: see `training_runs` and `build_materials`.
@@ -68,8 +93,7 @@ class FinetuningRun:
         Args:
             folder: folder of the study; an interrupted study continues.
             progress: called with the progress of each stage.
-            n_workers: number of parallel training runs, each in its own process; they share the CPU
-                cores.
+            n_workers: number of processes that train in parallel; they share the CPU cores.
             max_runs: maximum number of training runs in this call; 0 means no limit.
 
         Returns:
@@ -77,9 +101,8 @@ class FinetuningRun:
             order of the design.
 
         Raises:
-            InvalidInputError: if the folder contains an incompatible study or is in use by another
-                process, or `n_workers` is below 1. A study that only adds seeds or strategies is
-                compatible.
+            InvalidInputError: if the folder is in use, or contains a study that differs in more
+                than additional seeds or strategies, or `n_workers` is below 1.
             AudioProbeError: if the model cannot be loaded or evaluated.
         """
         if n_workers < 1 or max_runs < 0:
@@ -97,18 +120,18 @@ class FinetuningRun:
             executor = RunExecutor(self.config, self.materials, folder, progress)
             with processes.main_process_first():
                 for name in {"train", "rehearsal"} & self.materials.clips.keys():
-                    clips_with_spectrograms(self.materials, name, executor.spectrograms, progress)
+                    cache = folder / _SPECTROGRAMS
+                    clips_with_spectrograms(self.materials, name, cache, progress)
             before = executor.before()
-            remaining = [n for n, run in enumerate(self.runs) if not executor.store.has(run.name)]
-            remaining = remaining[: max_runs or None]
+            numbers = range(len(self.runs))
+            remaining = [n for n in numbers if not result_path(folder, self.runs[n].name).is_file()]
+            remaining, stage = remaining[: max_runs or None], "training runs"
             for done, name in enumerate(self._train(executor, remaining, n_workers), 1):
-                progress(
-                    ProgressEvent(stage="training runs", done=done, total=len(remaining), note=name)
-                )
-            return [before, *executor.store.finished(self.runs)]
+                progress(ProgressEvent(stage=stage, done=done, total=len(remaining), note=name))
+            return [before, *read_finished(folder, self.runs)]
 
     def _train(
-        self, executor: RunExecutor, remaining: Sequence[int], n_workers: int
+        self, executor: "RunExecutor", remaining: Sequence[int], n_workers: int
     ) -> Iterator[str]:
         """Train the remaining runs, and yield the name of each run when it finishes."""
         if n_workers == 1:
@@ -116,12 +139,8 @@ class FinetuningRun:
                 yield executor(self.runs[number]).name
             return
         threads = max(1, (os.cpu_count() or 1) // n_workers)
-        with ProcessPoolExecutor(
-            n_workers,
-            get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(self._text, executor.folder, threads),
-        ) as pool:
+        context, arguments = get_context("spawn"), (self._text, executor.folder, threads)
+        with ProcessPoolExecutor(n_workers, context, _start_worker, arguments) as pool:
             for task in as_completed([pool.submit(_train_in_worker, n) for n in remaining]):
                 yield task.result()
 
@@ -129,31 +148,8 @@ class FinetuningRun:
         """Lock the folder (main process only), and check that it belongs to this study."""
         if not get_accelerator().is_main_process:
             return nullcontext()
-        return open_run(
-            folder,
-            self._text,
-            self._pinned(),
-            run_start(),
-            audio_digests={
-                name: audio_digests(clips) for name, clips in self.materials.clips.items()
-            },
-            allow_changed_audio=False,  # finished runs were trained on them
-            incompatibility=self._refused,
-        )
-
-    def _refused(self, older: str) -> str | None:
-        """Return why a study with an older configuration cannot be continued; None if it can."""
-        try:
-            study = parse_study(older, "the older study")
-        except InvalidInputError as error:
-            return str(error)
-        return incompatibility(study, self.config)
-
-    def _pinned(self) -> dict[str, object]:
-        """Return everything that results depend on, except the configuration."""
-        materials = self.materials
-        novel = materials.novel_probe
-        return {
+        materials, novel = self.materials, self.materials.novel_probe
+        pinned: dict[str, object] = {  # everything that results depend on, besides the config
             "format": FORMAT,
             "model": json.loads(to_json(load_model(self.config).info({}))),
             "data": {name: json.loads(to_json(i)) for name, i in materials.datasets.items()},
@@ -163,6 +159,128 @@ class FinetuningRun:
             "novel_class_questions": novel.digest() if novel else "",
             AUDIO_CONCEPTS: sorted(materials.audio_concepts),
         }
+        digests = {name: audio_digests(clips) for name, clips in materials.clips.items()}
+        return open_run(
+            folder,
+            self._text,
+            pinned,
+            run_start(),
+            audio_digests=digests,
+            allow_changed_audio=False,  # finished runs were trained on them
+            incompatibility=self._incompatibility,
+        )
+
+    def _incompatibility(self, older: str) -> str | None:
+        """Return why a study with an older configuration cannot be continued; None if it can."""
+        try:
+            study = parse_study(older, "the older study")
+        except InvalidInputError as error:
+            return str(error)
+        return incompatibility(study, self.config)
+
+
+@dataclass(frozen=True, eq=False)
+class RunExecutor:
+    """Executor that trains and evaluates the runs of a study in the folder of the study.
+
+    If accelerate started several processes, all of them train each model together, and the first
+    process evaluates the model.
+    """
+
+    study: StudyConfig
+    materials: Materials
+    folder: Path
+    progress: ProgressCallback = ignore_progress
+
+    def before(self) -> RunResult:
+        """Evaluate the model before fine-tuning once, and store its hidden states."""
+        path = self.folder / _STATES
+        stored = result_path(self.folder, BEFORE)
+        with get_accelerator().main_process_first():
+            if not (path.is_file() and stored.is_file()):
+                started_at = time.perf_counter()
+                model, evaluator = self._prepare(BEFORE)
+                with atomic_open(path) as stream:
+                    layers = {k: np.stack(v) for k, v in evaluator.hidden_states(model).items()}
+                    np.savez(stream, **layers)  # type: ignore[arg-type]
+                if not stored.is_file():
+                    measurements = evaluator.evaluate_all(model)
+                    measurements += evaluator.evaluate_novel_classes(model)
+                    result = RunResult(
+                        name=BEFORE, labels=evaluator.labels(), measurements=tuple(measurements)
+                    )
+                    self._store(result, started_at)
+            return read_result(stored)
+
+    def __call__(self, run: TrainingRun) -> RunResult:
+        """Return the result of a run; train and evaluate the run if no result is stored."""
+        path = result_path(self.folder, run.name)
+        if path.is_file():
+            return read_result(path)
+        started_at = time.perf_counter()
+        result = RunResult.of(run)
+        try:
+            result = self._train(run, result)
+        except AudioProbeError as error:
+            result = replace(result, failure=str(error))
+        if get_accelerator().is_main_process:
+            result = self._store(result, started_at)
+            shutil.rmtree(self.folder / _TRAINING / run.name, ignore_errors=True)
+        get_accelerator().wait_for_everyone()
+        return result
+
+    def _train(self, run: TrainingRun, result: RunResult) -> RunResult:
+        model, evaluator = self._prepare(run.name)
+        network, prompts = TrainableLTU(model.net), LTUPrompts(model.tokenizer)
+        cache, stops_early = self.folder / _SPECTROGRAMS, run.strategy.get(EarlyStopping)
+        texts = self.materials.validation_texts if stops_early else ()
+        tuned = finetune(
+            network,
+            training_data(self.study, self.materials, cache, prompts, novel=bool(run.arm)),
+            run.strategy,
+            self.folder / _TRAINING / run.name,
+            validation_texts=encode_passages(texts, prompts, max_tokens=self.study.max_tokens),
+            progress=prefixed(self.progress, run.name),
+        )
+        if not get_accelerator().is_main_process:
+            return result
+        measurements = [
+            Measurement(measure="training loss", item=str(n), value=round(entry["loss"], 5))
+            for n, entry in enumerate(tuned.history, 1)
+        ]
+        measurements += weight_changes(tuned.initial_weights, network)
+        if run.arm:
+            measurements += evaluator.evaluate_novel_classes(model)
+        else:
+            measurements += evaluator.evaluate_all(model)
+            with np.load(self.folder / _STATES, allow_pickle=False) as before:
+                measurements += similarities(before, evaluator.hidden_states(model))
+        return replace(
+            result,
+            labels={} if run.arm else evaluator.labels(),
+            measurements=tuple(measurements),
+            stopped_early=tuned.stopped_early,
+        )
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        """Scorer of captions; it is loaded once for all runs."""
+        return load("scorer", self.study.scorer.name, **self.study.scorer.options)
+
+    def _prepare(self, name: str) -> tuple[LTUCheckpoint, ModelEvaluator]:
+        """Return the model before fine-tuning, and the evaluator for the run of this name."""
+        model = load_model(self.study)
+        model.net.to(get_accelerator().device, dtype_of(self.study.model.dtype))
+        progress = prefixed(self.progress, name)
+        return model, ModelEvaluator(self.study, self.materials, self._scorer, progress)
+
+    def _store(self, result: RunResult, started_at: float) -> RunResult:
+        """Store a result with its duration, and return it."""
+        result = replace(result, seconds=round(time.perf_counter() - started_at, 1))
+        path = result_path(self.folder, result.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, to_json(result, indent=None) + "\n")
+        return result
 
 
 _WORKER: list[tuple[RunExecutor, Sequence[TrainingRun]]] = []  # built once per worker process

@@ -13,8 +13,7 @@ from typing import NamedTuple, TypeAlias
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
 from audioprobe.experiments.finetuning.design import TrainingRun, training_runs
-from audioprobe.io.atomic import atomic_write
-from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.io.json_codec import from_json
 from audioprobe.io.run_folder import CONFIG, MANIFEST
 from audioprobe.metrics.choices import most_likely_option
 
@@ -86,6 +85,12 @@ class RunResult:
     seconds: float = 0.0
     failure: str = ""
 
+    @classmethod
+    def of(cls, run: TrainingRun) -> "RunResult":
+        """Return the result of a run that has no measurements yet."""
+        columns = ("name", "trainable", "regularization", "alignment", "arm", "seed")
+        return cls(**{column: getattr(run, column) for column in columns})
+
     @property
     def strategy(self) -> tuple[str, str, str]:
         """Levels of the three factors: trainable modules, regularization and alignment."""
@@ -119,45 +124,6 @@ StudyTable: TypeAlias = Sequence[MeasurementRow]
 
 
 @dataclass(frozen=True, slots=True)
-class RunStore:
-    """Store of results in a study folder, one JSON file per run."""
-
-    folder: Path
-
-    def has(self, name: str) -> bool:
-        """Return whether the run of this name is finished."""
-        return self._path(name).is_file()
-
-    def read(self, name: str) -> RunResult:
-        """Return the result of a finished run.
-
-        Raises:
-            InvalidInputError: if the file is not a result of this version.
-        """
-        path = self._path(name)
-        try:
-            return from_json(RunResult, path.read_text(encoding="utf-8"))
-        except InvalidInputError as error:
-            raise InvalidInputError(
-                f"{path}: expected the result of a training run ({error}). Remove the file and "
-                "run the study again to repeat this training."
-            ) from error
-
-    def write(self, result: RunResult) -> None:
-        """Store a result atomically."""
-        path = self._path(result.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, to_json(result, indent=None) + "\n")
-
-    def finished(self, runs: Sequence[TrainingRun]) -> Iterator[RunResult]:
-        """Iterate over the results of the finished runs among `runs`, in order."""
-        return (self.read(run.name) for run in runs if self.has(run.name))
-
-    def _path(self, name: str) -> Path:
-        return self.folder / RUNS / f"{name}.json"
-
-
-@dataclass(frozen=True, slots=True)
 class StudyRecord:
     """Stored results of a study, from which reports are computed.
 
@@ -183,6 +149,32 @@ class StudyRecord:
         ]
 
 
+def result_path(folder: Path, name: str) -> Path:
+    """Return the path of the result of a run in the folder of a study."""
+    return folder / RUNS / f"{name}.json"
+
+
+def read_result(path: Path) -> RunResult:
+    """Return the result of a finished run.
+
+    Raises:
+        InvalidInputError: if the file is not a result of this version.
+    """
+    try:
+        return from_json(RunResult, path.read_text(encoding="utf-8"))
+    except InvalidInputError as error:
+        raise InvalidInputError(
+            f"{path}: expected the result of a training run ({error}). Remove the file and run the "
+            "study again to repeat this training."
+        ) from error
+
+
+def read_finished(folder: Path, runs: Sequence[TrainingRun]) -> tuple[RunResult, ...]:
+    """Return the results of all runs that are finished, in the order of `runs`."""
+    paths = [result_path(folder, run.name) for run in runs]
+    return tuple(read_result(path) for path in paths if path.is_file())
+
+
 def read_record(folder: str | Path) -> StudyRecord:
     """Read a study from its folder; audio files and models are not needed.
 
@@ -203,13 +195,13 @@ def read_record(folder: str | Path) -> StudyRecord:
             f"{folder}: expected the folder of a fine-tuning study ({error}). Pass the folder that "
             "was the --out of `audioprobe run`."
         ) from error
-    study, store = parse_study(config, str(folder / CONFIG)), RunStore(folder)
-    if not store.has(BEFORE):
+    study, before = parse_study(config, str(folder / CONFIG)), result_path(folder, BEFORE)
+    if not before.is_file():
         raise InvalidInputError(
             f"{folder}: no model has been evaluated yet. Continue with `audioprobe run`."
         )
-    runs = tuple(store.finished(training_runs(study)))
-    return StudyRecord(study, store.read(BEFORE), runs, audio_concepts)
+    runs = read_finished(folder, training_runs(study))
+    return StudyRecord(study, read_result(before), runs, audio_concepts)
 
 
 def select(table: StudyTable, **columns: object) -> StudyTable:

@@ -2,19 +2,21 @@
 
 import copy
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from tests.golden_ltu import tiny_net
 from torch import Tensor
 
-from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.evaluation import (
-    WeightDrift,
-    layer_similarity,
+from audioprobe.experiments.finetuning.evaluation import (
     mean_states,
-    weight_drift,
+    similarities,
+    weight_changes,
 )
+from audioprobe.experiments.finetuning.storage import Measurement
 from audioprobe.metrics.similarity import linear_cka
 from audioprobe.models.ltu.audio_prefix import CavMaePrefix
 from audioprobe.models.ltu.trainable import TrainableLTU
@@ -24,7 +26,6 @@ from audioprobe.training.trainable import (
     set_trainable,
     trainable_weights,
 )
-from tests.golden_ltu import tiny_net
 
 IDS = [torch.tensor(row) for row in ([1, 5, 6, 7], [1, 8], [1, 9, 30, 31, 32, 33], [1, 50, 60])]
 
@@ -46,8 +47,18 @@ def audio_tokens(model: TrainableLTU) -> Tensor:
         return prefix.project(50 * (pooled + torch.randn(pooled.shape, generator=generator)))
 
 
-def by_group(drift: tuple[WeightDrift, ...]) -> dict[str, WeightDrift]:
-    return {entry.group: entry for entry in drift}
+def by_group(changes: list[Measurement]) -> dict[str, Measurement]:
+    return {m.measure.removeprefix("weight change: "): m for m in changes}
+
+
+def similarity(
+    before: Sequence[npt.ArrayLike], after: Sequence[npt.ArrayLike]
+) -> list[float | tuple[float, ...] | None]:
+    measurements = similarities({"text": before}, {"text": after})
+    assert [(m.measure, m.item) for m in measurements] == [
+        ("similarity: text", str(n)) for n in range(len(before))
+    ]
+    return [m.value for m in measurements]
 
 
 def move_projector(model: TrainableLTU) -> None:
@@ -59,19 +70,17 @@ def move_projector(model: TrainableLTU) -> None:
 
 def test_untrained_weights_have_no_drift() -> None:
     model = tiny_model("encoder+projector+lora+llm")
-    drift = weight_drift(copy_trainable_weights(model.network), model)
+    changes = by_group(weight_changes(copy_trainable_weights(model.network), model))
     present = {"encoder", "projector", "lora", "llm"}
-    assert [entry.group for entry in drift] == [group for group in GROUPS if group in present]
-    assert all((entry.absolute, entry.relative) == (0.0, 0.0) for entry in drift)
-    n_weights = sum(p.numel() for p in model.network.parameters())
-    assert sum(entry.n_weights for entry in drift) == n_weights
+    assert list(changes) == [group for group in GROUPS if group in present]
+    assert all((m.reference, m.value) == (0.0, 0.0) for m in changes.values())
 
 
 def test_groups_without_copies_are_left_out() -> None:
     model = tiny_model("projector+lora")
-    drift = weight_drift(copy_trainable_weights(model.network), model)
-    assert set(by_group(drift)) == {"projector", "lora"}
-    assert weight_drift({}, model) == ()
+    changes = weight_changes(copy_trainable_weights(model.network), model)
+    assert set(by_group(changes)) == {"projector", "lora"}
+    assert weight_changes({}, model) == []
 
 
 def test_drift_is_the_norm_of_the_change() -> None:
@@ -86,8 +95,8 @@ def test_drift_is_the_norm_of_the_change() -> None:
             before[name] = weights[name].clone()
         weights[names[0]][0, 1] = 6.0
         weights[names[1]][0, 0] = 4.0 + 8.0  # changed by 10 together
-    n_weights = sum(weights[name].numel() for name in names)
-    assert weight_drift(before, model) == (WeightDrift("lora", 10.0, 2.0, n_weights),)
+    expected = Measurement(measure="weight change: lora", value=2.0, reference=10.0)
+    assert weight_changes(before, model) == [expected]
 
 
 def test_relative_drift_of_zero_weights_is_undefined() -> None:
@@ -96,9 +105,9 @@ def test_relative_drift_of_zero_weights_is_undefined() -> None:
     weight = dict(model.network.named_parameters())[name]
     with torch.no_grad():
         weight.fill_(0.5)
-    (entry,) = weight_drift({name: torch.zeros_like(weight)}, model)
-    assert entry.relative is None
-    assert entry.absolute == pytest.approx(0.5 * math.sqrt(weight.numel()))
+    (change,) = weight_changes({name: torch.zeros_like(weight)}, model)
+    assert change.value is None
+    assert change.reference == pytest.approx(0.5 * math.sqrt(weight.numel()))
 
 
 def test_moving_the_projector_changes_audio_states_only() -> None:
@@ -106,12 +115,12 @@ def test_moving_the_projector_changes_audio_states_only() -> None:
     weights = copy_trainable_weights(model.network)
     text, audio = mean_states(model, IDS), mean_states(model, IDS, audio_tokens(model))
     move_projector(model)
-    drift = by_group(weight_drift(weights, model))
-    assert drift["projector"].absolute > 0
-    assert (drift["encoder"].absolute, drift["lora"].absolute) == (0.0, 0.0)
-    assert layer_similarity(text, mean_states(model, IDS)) == pytest.approx([1.0] * 3)
-    similarity = layer_similarity(audio, mean_states(model, IDS, audio_tokens(model)))
-    assert all(entry is not None and entry < 0.999 for entry in similarity)
+    changes = by_group(weight_changes(weights, model))
+    assert changes["projector"].reference != 0.0
+    assert (changes["encoder"].reference, changes["lora"].reference) == (0.0, 0.0)
+    assert similarity(text, mean_states(model, IDS)) == pytest.approx([1.0] * 3)
+    values = similarity(audio, mean_states(model, IDS, audio_tokens(model)))
+    assert all(isinstance(value, float) and value < 0.999 for value in values)
 
 
 def test_mean_states_are_the_means_of_hidden_states() -> None:
@@ -165,29 +174,8 @@ def test_layers_are_compared_one_by_one() -> None:
     rng = np.random.default_rng(0)
     before, after = rng.normal(size=(2, 3, 9, 4))
     after[1] = before[1]
-    similarity = layer_similarity([*before, np.ones((9, 4))], [*after, after[0]])
-    assert similarity[1] == pytest.approx(1.0)
+    values = similarity([*before, np.ones((9, 4))], [*after, after[0]])
+    assert values[1] == pytest.approx(1.0)
     for n in (0, 2):
-        assert similarity[n] == linear_cka(before[n], after[n])
-    assert similarity[3] is None
-
-
-def test_incomparable_inputs_are_refused() -> None:
-    model = tiny_model("projector+lora")
-    weights = trainable_weights(model.network)
-    name, tensor = next(iter(copy_trainable_weights(model.network).items()))
-    with pytest.raises(InvalidInputError, match="copy it"):
-        weight_drift(weights, model)
-    with pytest.raises(InvalidInputError, match=r"has shape .* got shape \(3,\)"):
-        weight_drift({name: torch.zeros(3)}, model)
-    with pytest.raises(InvalidInputError, match="nowhere is not a parameter"):
-        weight_drift({"nowhere": tensor}, model)
-    for ids in ([], [torch.tensor([[1]])], [torch.tensor([], dtype=torch.long)]):
-        with pytest.raises(InvalidInputError, match="at least one item"):
-            mean_states(model, ids)
-    tokens = audio_tokens(model)
-    for audio in (tokens[:3], tokens[0], tokens[:, :0]):
-        with pytest.raises(InvalidInputError, match=r"shape \(4, n_audio, hidden\)"):
-            mean_states(model, IDS, audio)
-    with pytest.raises(InvalidInputError, match="same layers before and after, got 1 and 0"):
-        layer_similarity([np.ones((4, 2))], [])
+        assert values[n] == linear_cka(before[n], after[n])
+    assert values[3] is None
