@@ -4,9 +4,10 @@ A strategy is a combination of one level of each of three factors: trainable mod
 (limits forgetting) and alignment (of audio with text). A training run is one strategy with one
 seed.
 
-`config` and `design` define the training runs, `build`, `evaluation` and `run` carry them out, `storage` keeps the results as a tidy table (one row per measurement), `comparison`,
-`effects` and `analysis` compute the statistics, and `tables`, `conclusions`, `report` and `outputs`
-present the results. The modules import torch, so nothing is imported here.
+`config` and `design` define the training runs, `build`, `evaluation` and `run` carry them out, and
+`storage` makes a tidy table of their results (one row per measurement). `comparison` and `analysis`
+compute statistics of the table; `tables`, `conclusions` and `report` present them. The modules
+import torch, so nothing is imported here.
 """
 
 __all__: list[str] = []
