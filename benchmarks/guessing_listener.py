@@ -14,9 +14,8 @@ import numpy as np
 
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing import diagnosis as diagnoses
-from audioprobe.probing.pairs import ConceptPair, RelationKind
-from audioprobe.probing.questions import ProbeQuestion
-from audioprobe.probing.trial import Trial
+from audioprobe.probing.relations.concept_set import RelationKind
+from audioprobe.probing.trial import ConceptPair, ProbeQuestion, Trial
 
 CONCEPTS = (2, 4, 6, 7, 8, 10, 13, 20)
 N_CLIPS = (1, 2)

@@ -15,7 +15,7 @@ from audioprobe.io.config import parse_config
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
-from audioprobe.probing.pairs import ConceptPair
+from audioprobe.probing.trial import ConceptPair
 from tests.golden_ltu import character_tokenizer
 
 AUDIO = CavMaeConfig(width=24, n_heads=2, n_blocks=1, mlp_width=24)

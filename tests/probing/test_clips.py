@@ -13,7 +13,7 @@ from audioprobe.datasets.recordings import FOLDER
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.concept_probe import ConceptProbe
-from audioprobe.probing.relations.tables import from_hierarchy
+from audioprobe.probing.relations.sources import from_hierarchy
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from audioprobe.probing import (
     balanced_pairs,
     from_concepts,
 )
-from audioprobe.probing.pairs import NEGATIVES, RELATIONS, false_targets
+from audioprobe.probing.questions import NEGATIVES, RELATIONS
 
 SHIPPED = from_concepts()
 
@@ -111,7 +111,7 @@ def test_doubtful_memberships_are_neither_true_nor_false_targets() -> None:
 
 
 def test_false_targets_are_not_above_the_concept() -> None:
-    targets = {target.id for target in false_targets(CONCEPTS, "hypernym", "crow")}
+    targets = {target.id for target in CONCEPTS.false_targets("hypernym", "crow")}
     assert "musical-instrument" in targets
     assert not targets & {"bird", "animal"}
 

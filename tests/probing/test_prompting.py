@@ -14,7 +14,7 @@ from audioprobe import LTU, Prompt, Scripted
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.models.chat.model import TransformersLM
 from audioprobe.probing import ConceptProbe, Condition, ProbeOutcome, PromptingOptions
-from audioprobe.probing.questions import CONDITIONS
+from audioprobe.probing.trial import CONDITIONS
 from audioprobe.protocols import LanguageModel
 
 NAMES = ("crow", "dog", "violin", "rain")

@@ -11,7 +11,7 @@ from tests.probing.known_models import CONCEPTS
 from audioprobe import Waveform
 from audioprobe.audio.transforms import wav_bytes
 from audioprobe.errors import InvalidInputError
-from audioprobe.probing.spoken_words import ESPEAK, spoken_words
+from audioprobe.probing.clips import ESPEAK, spoken_words
 
 TWO = CONCEPTS.subset(["crow", "rain"])
 

@@ -11,7 +11,7 @@ from audioprobe import Concepts, Synthetic
 from audioprobe.concepts.collection import AMBIGUOUS_CLASSES
 from audioprobe.datasets.synthetic import SOURCES, SceneSource
 from audioprobe.errors import InvalidInputError
-from audioprobe.probing.pairs import ConceptPair
+from audioprobe.probing.trial import ConceptPair
 from audioprobe.small_ltu.questions import choice_question, scene_questions
 from audioprobe.small_ltu.relations import RelationPair, hypernym_pairs, synonym_pairs
 from audioprobe.training.examples import CAPTION_QUESTION, QARecord, audio_question, text_question

@@ -7,7 +7,7 @@ import pytest
 
 from audioprobe.concepts import Concepts
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probing.pairs import ConceptPair
+from audioprobe.probing.trial import ConceptPair
 from audioprobe.small_ltu.measures import (
     accuracy_gap,
     accuracy_measure,

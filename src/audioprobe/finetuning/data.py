@@ -24,7 +24,7 @@ from audioprobe.finetuning.strategy import (
     Rehearsal,
     Strategy,
 )
-from audioprobe.probing.pairs import ConceptPair
+from audioprobe.probing.trial import ConceptPair
 from audioprobe.texts import stable_hash
 from audioprobe.training.answer_loss import AnswerBatch, collate
 from audioprobe.training.examples import (

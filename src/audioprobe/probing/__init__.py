@@ -1,33 +1,34 @@
 """Probes: measure what a language model knows about concepts in text and in audio."""
 
-from audioprobe.probing.clips import ClipsByConcept, clips_by_concept
-from audioprobe.probing.concept_probe import ConceptProbe
+from audioprobe.probing.clips import ClipsByConcept, clips_by_concept, spoken_words
+from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
 from audioprobe.probing.consistency import Consistency, HypernymChain
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap
-from audioprobe.probing.pairs import (
-    ConceptPair,
-    Negatives,
-    Pairs,
-    RelationKind,
-    balanced_pairs,
-    draw_lowest,
-)
-from audioprobe.probing.probe_builder import PreparedProbe, ProbeBuilder
-from audioprobe.probing.prompting import ProbeRunner, PromptingOptions
-from audioprobe.probing.questions import YES_NO, Condition, ProbeQuestion, QuestionConfig
+from audioprobe.probing.questions import Pairs, QuestionConfig, balanced_pairs, draw_lowest
 from audioprobe.probing.relations.concept_set import (
     ConceptSet,
+    Negatives,
     ProbeConcept,
+    RelationKind,
     Target,
     from_concepts,
 )
 from audioprobe.probing.results import ProbeClip, ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.probing.scores import Score, accuracy, blind_accuracy, score
-from audioprobe.probing.spoken_words import spoken_words
-from audioprobe.probing.trial import AnswerReading, Trial
-from audioprobe.probing.wordings import Form, Wording, Wordings, read_wordings
+from audioprobe.probing.trial import (
+    YES_NO,
+    AnswerReading,
+    ConceptPair,
+    Condition,
+    Form,
+    Judgement,
+    PreparedProbe,
+    ProbeQuestion,
+    Trial,
+)
+from audioprobe.probing.wordings import PromptingOptions, Wording, Wordings, read_wordings
 from audioprobe.probing.yes_no import YesNoScorer, likelihood_scorer, score_yes_no
 
 __all__ = [
@@ -42,16 +43,15 @@ __all__ = [
     "Diagnosis",
     "Form",
     "HypernymChain",
+    "Judgement",
     "ModalityGap",
     "Negatives",
     "Pairs",
     "PreparedProbe",
-    "ProbeBuilder",
     "ProbeClip",
     "ProbeConcept",
     "ProbeOutcome",
     "ProbeQuestion",
-    "ProbeRunner",
     "PromptingOptions",
     "QuestionConfig",
     "RelationKind",
@@ -70,6 +70,7 @@ __all__ = [
     "from_concepts",
     "likelihood_scorer",
     "modality_gap",
+    "prepare_probe",
     "read_wordings",
     "run_probe",
     "score",

@@ -1,19 +1,38 @@
-"""Assign clips to concepts, by the labels of the clips or by file names."""
+"""Sounds of a probe: clips by concept, spoken words, silence and noise."""
 
 import re
+import shutil
+import subprocess
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
+import numpy as np
+
+from audioprobe.audio.files import open_sound
+from audioprobe.audio.sources import clips_of
+from audioprobe.audio.windowing import Windowing, read_waveform, read_windows
 from audioprobe.concepts.concept import without_article
+from audioprobe.errors import InvalidInputError
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept
 from audioprobe.texts import nfc
-from audioprobe.types import Clip
+from audioprobe.types import Clip, Waveform
+
+SILENCE, NOISE = "(silence)", "(noise)"
+ESPEAK = "espeak-ng"
+PLAYED_S = 10.0
+"""Seconds from the start of each clip that the model receives."""
+_RATE = 16_000
+_NOISE_RMS = 0.05  # of full scale: about as loud as a quiet recording
+_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
 class ClipsByConcept:
-    """Assignment of clips to concepts.
+    """Clips, sorted by the concept that they belong to.
 
     Attributes:
         by_concept: clips of each concept, by concept id; concepts without clips are absent.
@@ -41,7 +60,7 @@ def clips_by_concept(clips: Iterable[Clip], concepts: ConceptSet) -> ClipsByConc
         concepts: concepts to which clips are assigned.
     """
     by_name = _unique_labels(concepts) | {
-        name: concept for concept in reversed(concepts.concepts) for name in names_of(concept)
+        name: concept for concept in reversed(concepts.concepts) for name in _names_of(concept)
     }
     classes = {
         _normalized(name): hypernym.id
@@ -71,8 +90,8 @@ def clips_by_concept(clips: Iterable[Clip], concepts: ConceptSet) -> ClipsByConc
     )
 
 
-def names_of(concept: ProbeConcept) -> tuple[str, ...]:
-    """Return all labels of a concept, normalised: its id, phrase and synonyms."""
+def _names_of(concept: ProbeConcept) -> tuple[str, ...]:
+    """Return the normalised id, phrase and synonyms of a concept, with and without article."""
     phrases = (concept.phrase, *concept.synonyms)
     names = (concept.id, *phrases, *map(without_article, phrases))
     return tuple(dict.fromkeys(map(_normalized, names)))
@@ -81,7 +100,7 @@ def names_of(concept: ProbeConcept) -> tuple[str, ...]:
 def _most_specific(
     labels: Sequence[str], by_name: Mapping[str, ProbeConcept], classes: Mapping[str, str]
 ) -> ProbeConcept | None:
-    """Return the concept that all other labels are ancestors or extra labels of, if any."""
+    """Return the concept of which all other labels are ancestors or extra labels, if any."""
     named = {by_name[label].id: by_name[label] for label in labels if label in by_name}
     above = {ancestor for concept in named.values() for ancestor in concept.ancestors}
     lowest = [concept for name, concept in named.items() if name not in above]
@@ -106,6 +125,7 @@ def _unique_labels(concepts: ConceptSet) -> dict[str, ProbeConcept]:
 
 
 def _file_names(clip: Clip) -> tuple[str, ...]:
+    """Return the name of a clip's file (final numbers removed), and that of its folder."""
     if clip.path is None:
         return ()
     return re.sub(r"[\W\d_]+$", "", clip.path.stem), clip.path.parent.name
@@ -113,3 +133,102 @@ def _file_names(clip: Clip) -> tuple[str, ...]:
 
 def _normalized(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", nfc(name)).strip().casefold()
+
+
+def sounds_by_key(
+    clips: Iterable[Clip], spoken: Mapping[str, Waveform], seed: int
+) -> dict[str, Callable[[], Waveform]]:
+    """Return functions that load the sounds of a probe, by `ProbeQuestion.audio`.
+
+    Args:
+        clips: clips; their first 10 s are loaded.
+        spoken: recordings of spoken words, by `ProbeQuestion.audio`.
+        seed: seed of the noise.
+    """
+    sounds: dict[str, Callable[[], Waveform]] = {SILENCE: _silence, NOISE: partial(_noise, seed)}
+    sounds |= {key: partial(_same, waveform) for key, waveform in spoken.items()}
+    return sounds | {clip.id: partial(_first_window, clip) for clip in clips}
+
+
+def seconds_not_played(clip: Clip) -> float:
+    """Return the seconds at the end of a clip that the model does not receive; 0 for short clips.
+
+    Raises:
+        AudioReadError: if the clip cannot be read.
+    """
+    if clip.waveform is not None:
+        duration = clip.waveform.duration
+    else:
+        assert clip.path is not None  # noqa: S101 - a clip has a waveform or a path
+        with open_sound(clip.path) as sound:
+            duration = float(sound.frames / sound.samplerate)
+    duration -= clip.start
+    if clip.duration is not None:
+        duration = min(duration, clip.duration)
+    return max(0.0, round(duration - PLAYED_S, 3))
+
+
+def _first_window(clip: Clip) -> Waveform:
+    (window,) = read_windows(clip, Windowing(length="crop", seconds=PLAYED_S))
+    return window.waveform
+
+
+def _silence() -> Waveform:
+    return Waveform(np.zeros(10 * _RATE, np.float32), _RATE)
+
+
+def _noise(seed: int) -> Waveform:
+    samples = np.random.default_rng(seed).normal(0, _NOISE_RMS, 10 * _RATE)
+    return Waveform(samples.astype(np.float32), _RATE)
+
+
+def _same(waveform: Waveform) -> Waveform:
+    return waveform
+
+
+def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:
+    """Return a recording of the word for each concept, by the id of the concept.
+
+    Args:
+        source: "espeak-ng" to synthesise the phrases in English with the program espeak-ng; any
+            other value is a folder with recordings that are named after concepts. The first
+            recording of each concept is used; concepts without a recording are left out.
+        concepts: concepts whose words are needed.
+
+    Raises:
+        InvalidInputError: if espeak-ng is missing or fails, or if no recording in the folder is
+            named after a concept.
+        AudioReadError: if a recording cannot be read.
+    """
+    if source != ESPEAK:
+        clips = clips_by_concept(clips_of(source), concepts).by_concept
+        if not clips:
+            raise InvalidInputError(
+                f"{source}: no recording is named after a concept. Rename the recordings "
+                f"(crow.wav), or use {ESPEAK!r}."
+            )
+        return {name: read_waveform(recordings[0]) for name, recordings in clips.items()}
+    program = shutil.which(ESPEAK)
+    if program is None:
+        raise InvalidInputError(
+            f"The program {ESPEAK} is not installed. Install it (Debian: apt install {ESPEAK}), or "
+            "use a folder of recorded words."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "word.wav"
+        return {c.id: _synthesise(program, c.phrase, path) for c in concepts.concepts}
+
+
+def _synthesise(program: str, phrase: str, path: Path) -> Waveform:
+    """Return a spoken phrase at 22,050 Hz; a phrase on standard input is never an option."""
+    try:
+        subprocess.run(  # noqa: S603 - a fixed command
+            [program, "-v", "en", "-w", str(path), "--stdin"],
+            input=phrase.encode(),
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise InvalidInputError(f"{ESPEAK} failed to speak {phrase!r}: {error}") from error
+    return read_waveform(Clip(id=phrase, path=path))

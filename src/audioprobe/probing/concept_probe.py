@@ -1,19 +1,31 @@
 """`ConceptProbe`: ask a model the same questions about concepts in text and about audio."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
-from audioprobe.audio.sources import Source
+from audioprobe.audio.sources import Source, clips_of
 from audioprobe.concepts import Concepts
+from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probing.pairs import Negatives, RelationKind
-from audioprobe.probing.probe_builder import ProbeBuilder
-from audioprobe.probing.prompting import PromptingOptions
-from audioprobe.probing.questions import Condition, QuestionConfig
-from audioprobe.probing.relations.concept_set import ConceptSet, from_concepts
+from audioprobe.probing.clips import ClipsByConcept, clips_by_concept, sounds_by_key
+from audioprobe.probing.questions import (
+    RELATIONS,
+    Pairs,
+    QuestionConfig,
+    QuestionWriter,
+    balanced_pairs,
+)
+from audioprobe.probing.relations.concept_set import (
+    ConceptSet,
+    Negatives,
+    RelationKind,
+    from_concepts,
+)
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
-from audioprobe.probing.wordings import Form, read_wordings
+from audioprobe.probing.trial import CONDITIONS, Condition, Form, PreparedProbe, check_known
+from audioprobe.probing.wordings import PromptingOptions, read_wordings
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
 from audioprobe.registry import check_name, load
@@ -27,11 +39,11 @@ class ConceptProbe:
         model: a language model, or its name as `audioprobe backends` lists it.
         concepts: the concepts to ask about; None uses the shipped concepts.
         conditions: conditions under which each question is asked, such as "text" and "audio"; see
-            `Condition`. None means "text", if clips are given also all conditions that need clips,
-            and if spoken words are given also "spoken word".
+            `Condition`. None means "text", all conditions that need clips if clips are given, and
+            "spoken word" if spoken words are given.
         forms: forms of the questions: "yes-no", "negated", "choice".
-        negatives: strategies for drawing false pairs of concept and class; each strategy gives a
-            separate balanced set of questions. See `balanced_pairs`.
+        negatives: how false pairs of concept and class are drawn; each value adds a separate
+            balanced set of questions. See `balanced_pairs`.
         options: wordings and settings of the prompts.
         judge: a language model (or its name) that also classifies the free-text responses; None
             means that only the rule-based parser does.
@@ -72,30 +84,27 @@ class ConceptProbe:
             if isinstance(name, str):
                 check_name("language_model", name)
         self._model_or_name, self._judge_or_name = model, judge
+        self._concepts = concepts if isinstance(concepts, ConceptSet) else from_concepts(concepts)
         self._options = options or PromptingOptions()
         self._bootstrap = bootstrap or Bootstrap()
-        config = QuestionConfig(
+        self._config = QuestionConfig(
             wordings=read_wordings(self._options.wordings),
             conditions=tuple(conditions or ()),
             forms=tuple(forms),
+            negatives=tuple(negatives),
             n_orders=n_orders,
             n_clips=n_clips,
             seed=seed,
         )
-        concept_set = concepts if isinstance(concepts, ConceptSet) else from_concepts(concepts)
-        self.builder = ProbeBuilder(concept_set, config, negatives)
-        """Makes the questions."""
 
     @cached_property
-    def _model(self) -> LanguageModel:
-        """The language model, loaded at first use: a wrong path is reported before weights load."""
-        return load("language_model", self._model_or_name)
-
-    @cached_property
-    def _judge(self) -> LanguageModel | None:
-        if self._judge_or_name is None:
-            return None
-        return load("language_model", self._judge_or_name)
+    def _models(self) -> tuple[LanguageModel, LanguageModel | None]:
+        """Model and judge, loaded at first use: invalid clips are reported before weights load."""
+        judge = self._judge_or_name
+        return (
+            load("language_model", self._model_or_name),
+            None if judge is None else load("language_model", judge),
+        )
 
     def __call__(
         self,
@@ -123,14 +132,112 @@ class ConceptProbe:
                 is unknown, or a condition needs clips or spoken words that are not given.
             AudioProbeError: for causes that affect all questions, such as missing weights.
         """
-        probe = self.builder(relations, clips, spoken=spoken)
+        probe = prepare_probe(self._concepts, self._config, relations, clips, spoken=spoken)
+        model, judge = self._models
         return run_probe(
-            self._model,
-            self.builder,
+            model,
             probe,
             self._options,
             self._bootstrap,
-            judge=self._judge,
+            judge=judge,
             familiar=familiar,
             progress=progress,
         )
+
+
+def prepare_probe(
+    concepts: ConceptSet,
+    config: QuestionConfig,
+    relations: RelationKind | Sequence[RelationKind] = "hypernym",
+    clips: Source | Iterable[Source] | None = None,
+    *,
+    spoken: Mapping[str, Waveform] | None = None,
+) -> PreparedProbe:
+    """Create all questions of a probe; for arguments and errors see `ConceptProbe.__call__`."""
+    kinds: list[RelationKind] = [relations] if isinstance(relations, str) else list(relations)
+    check_known("relation", kinds, RELATIONS)
+    by_concept = ClipsByConcept({}, {}, ())
+    if clips is not None:
+        by_concept = clips_by_concept(clips_of(clips), concepts)
+        _check_assigned(by_concept)
+        concepts = concepts.subset(by_concept.by_concept)
+        kinds = list(dict.fromkeys(["identity", *kinds]))
+    config = replace(config, conditions=_conditions(config, clips is not None, bool(spoken)))
+    pairs = _pairs(concepts, kinds, by_concept, config)
+    clip_ids = {name: [c.id for c in group] for name, group in by_concept.by_concept.items()}
+    spoken_keys = {name: f"(spoken) {name}" for name in spoken or {}}
+    questions = QuestionWriter(concepts, clip_ids, spoken_keys, config)(pairs)
+    if not questions:
+        raise InvalidInputError("The probe has no questions. Add concepts, clips or forms.")
+    return PreparedProbe(
+        questions=tuple(questions),
+        unmatched=pairs.unmatched,
+        clips=by_concept,
+        sounds=sounds_by_key(
+            [clip for group in by_concept.by_concept.values() for clip in group],
+            {spoken_keys[name]: waveform for name, waveform in (spoken or {}).items()},
+            config.seed,
+        ),
+        caption_template=config.wordings.caption,
+        options={
+            "concepts": f"{concepts.name} {concepts.revision}",
+            "wordings": f"{config.wordings.name} {config.wordings.version}",
+            "negatives": config.negatives,
+            "forms": config.forms,
+            "n_clips": config.n_clips,
+            "n_orders": config.n_orders,
+        },
+        seed=config.seed,
+    )
+
+
+def _check_assigned(clips: ClipsByConcept) -> None:
+    if not clips.by_concept:
+        first, names = next(iter(clips.unassigned.items()))
+        raise InvalidInputError(
+            f"None of {len(clips.unassigned)} clips belongs to a concept; the first clip, "
+            f"{first!r}, has the names {names}. Label the clips with ids, phrases or synonyms of "
+            "concepts, or name the files after concepts."
+        )
+
+
+def _conditions(config: QuestionConfig, has_clips: bool, has_spoken: bool) -> tuple[Condition, ...]:
+    """Return the conditions of the config, or by default all conditions that are possible."""
+    missing = dict.fromkeys(CONDITIONS, "" if has_clips else "clips")
+    missing["text"], missing["spoken word"] = "", "" if has_spoken else "spoken"
+    for condition in config.conditions:
+        if missing[condition]:
+            raise InvalidInputError(
+                f"The condition {condition!r} needs the argument `{missing[condition]}`, which is "
+                "not given."
+            )
+    return config.conditions or tuple(c for c in CONDITIONS if not missing[c])
+
+
+def _pairs(
+    concepts: ConceptSet,
+    relations: Sequence[RelationKind],
+    clips: ClipsByConcept,
+    config: QuestionConfig,
+) -> Pairs:
+    """Draw the pairs of all relations and with all kinds of negatives; raise if there are none."""
+    popularity = {name: len(group) for name, group in clips.by_concept.items()}
+    merged = Pairs((), ())
+    for relation in relations:
+        for negatives in config.negatives:
+            drawn = balanced_pairs(
+                concepts,
+                relation,
+                negatives,
+                popularity=popularity,
+                seed=config.seed,
+                first_match=len(merged.pairs) // 2,
+            )
+            merged = Pairs(merged.pairs + drawn.pairs, merged.unmatched + drawn.unmatched)
+    if not merged.pairs:
+        raise InvalidInputError(
+            f"{concepts.name}: none of {len(concepts.concepts)} concepts has a "
+            f"{' or '.join(relations)} with a false pair to match (negatives: "
+            f"{', '.join(config.negatives)}). Add concepts, or use the negatives 'random'."
+        )
+    return merged

@@ -8,8 +8,7 @@ import numpy as np
 
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.vectorized_metrics import mean
-from audioprobe.probing.questions import Condition
-from audioprobe.probing.trial import AnswerReading, Trial
+from audioprobe.probing.trial import AnswerReading, Condition, Trial
 from audioprobe.types import Estimate, Float64Array
 
 

@@ -10,9 +10,8 @@ from audioprobe.metrics.paired import mcnemar, sign_flips
 from audioprobe.metrics.permutations import smallest_text
 from audioprobe.metrics.power import PairedTest
 from audioprobe.metrics.vectorized_metrics import mean
-from audioprobe.probing.questions import Condition
 from audioprobe.probing.scores import concepts_of
-from audioprobe.probing.trial import AnswerReading, Trial
+from audioprobe.probing.trial import AnswerReading, Condition, Trial
 from audioprobe.types import Estimate
 
 NO_PAIRS = Estimate(value=None, n=0, method="no question was answered under both conditions")

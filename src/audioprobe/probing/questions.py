@@ -1,167 +1,241 @@
-"""Create questions about pairs of concept and target, under every condition and in every form."""
+"""Draw balanced pairs of concept and target, and create questions about each pair.
 
+A target is the class or name that a question asks about: "a bird" in "Is a grouse a bird?".
+"""
+
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from types import MappingProxyType
+from typing import TypeVar, get_args
 
-from audioprobe.probing.pairs import ConceptPair, Pairs, false_targets
-from audioprobe.probing.relations.concept_set import ConceptSet
-from audioprobe.probing.wordings import Form, Wordings, join_options
+import numpy as np
+
+from audioprobe.concepts import Concept
+from audioprobe.probing.clips import NOISE, SILENCE
+from audioprobe.probing.relations.concept_set import (
+    ConceptSet,
+    Negatives,
+    ProbeConcept,
+    RelationKind,
+    Target,
+)
+from audioprobe.probing.trial import (
+    CLIP_CONDITIONS,
+    CONDITIONS,
+    FORMS,
+    ConceptPair,
+    Condition,
+    Form,
+    ProbeQuestion,
+    check_known,
+)
+from audioprobe.probing.wordings import Wordings, join_options
 from audioprobe.texts import stable_hash
 
-Condition: TypeAlias = Literal[
-    "text", "audio", "caption", "wrong clip", "silence", "noise", "no audio", "spoken word"
-]
-"""What represents the concept in the prompt: its word, a clip of it, the model's caption of the
-clip, a clip of another concept, silence, noise, nothing, or its spoken word."""
-CONDITIONS: tuple[Condition, ...] = get_args(Condition)
-CLIP_CONDITIONS: frozenset[Condition] = frozenset({"audio", "caption", "wrong clip"})
-"""Conditions with a question for each clip."""
-AUDIO_CONDITIONS: frozenset[Condition] = frozenset(
-    {"audio", "wrong clip", "silence", "noise", "spoken word"}
-)
-"""Conditions whose prompts have audio."""
-YES_NO = ("yes", "no")
+RELATIONS: tuple[RelationKind, ...] = get_args(RelationKind)
+NEGATIVES: tuple[Negatives, ...] = get_args(Negatives)
 N_OPTIONS = 4
 """Number of options of a choice question."""
-SILENCE, NOISE = "(silence)", "(noise)"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeQuestion:
-    """A question to a model.
-
-    Attributes:
-        pair: the concept and the target (the class or name that the question asks about).
-        condition: what represents the concept in the prompt.
-        form: yes/no, negated yes/no, or choice.
-        wording: index of the paraphrase.
-        order: index of the order of the options; 0 for yes/no questions.
-        clip: id of the clip of the concept; "" if the question has no clip.
-        audio: key of the sound in the prompt: the id of a clip, `SILENCE`, `NOISE`, or
-            "(spoken) CONCEPT"; "" if the prompt has no sound.
-        text: text of the question, without the caption.
-        options: "yes" and "no", or the phrases of a choice question.
-        correct: index of the correct option.
-    """
-
-    pair: ConceptPair
-    condition: Condition
-    form: Form = "yes-no"
-    wording: int = 0
-    order: int = 0
-    clip: str = ""
-    audio: str = ""
-    text: str
-    options: tuple[str, ...] = YES_NO
-    correct: int
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Key that is equal for the same question under other conditions and about other clips."""
-        pair = self.pair
-        return *pair.key, pair.negatives, pair.match, self.form, self.wording, self.order
+Candidate = TypeVar("Candidate", Concept, ProbeConcept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionConfig:
-    """Settings by which pairs become questions.
+    """Settings of the questions of a probe.
 
     Attributes:
         wordings: texts of the questions.
-        conditions: conditions under which each pair is asked.
-        forms: forms in which each pair is asked.
-        n_orders: number of option orders of a choice question, 1 to 4; the correct option moves by
-            one position in each.
+        conditions: conditions under which each question is asked; see `Condition`. () means "text",
+            all conditions that need clips if there are clips, and "spoken word" if there are
+            spoken words.
+        forms: forms of the questions: "yes-no", "negated", "choice".
+        negatives: how false pairs are drawn; each value adds a balanced set of questions. See
+            `balanced_pairs`.
+        n_orders: number of orders in which the options of a choice question are presented, 1 to 4;
+            the correct option moves by one position from order to order.
         n_clips: maximum number of clips per concept; 0 means all. A true pair and its matched false
             pair use the same number of clips.
-        seed: seed of option orders and wrong clips.
+        seed: seed of false pairs, wrong clips, option orders and noise.
+
+    Raises:
+        InvalidInputError: for an unknown condition or form.
     """
 
     wordings: Wordings
     conditions: tuple[Condition, ...] = ("text", "audio")
     forms: tuple[Form, ...] = ("yes-no",)
+    negatives: tuple[Negatives, ...] = ("random",)
     n_orders: int = 1
     n_clips: int = 2
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_known("condition", self.conditions, CONDITIONS)
+        check_known("form", self.forms, FORMS)
 
-def questions_of(
-    pairs: Pairs,
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Balanced pairs: each target has as many true pairs as false pairs.
+
+    Attributes:
+        pairs: each true pair, followed by its matched false pair.
+        unmatched: true pairs that are left out because no false pair exists, as (concept, target,
+            negatives).
+    """
+
+    pairs: tuple[ConceptPair, ...]
+    unmatched: tuple[tuple[str, str, str], ...]
+
+
+def balanced_pairs(
     concepts: ConceptSet,
-    clips: Mapping[str, Sequence[str]],
-    spoken: Mapping[str, str],
-    config: QuestionConfig,
-) -> list[ProbeQuestion]:
-    """Return all questions of a probe, grouped by matched pair.
+    relation: RelationKind,
+    negatives: Negatives = "random",
+    *,
+    popularity: Mapping[str, int] = MappingProxyType({}),
+    seed: int = 0,
+    first_match: int = 0,
+) -> Pairs:
+    """Pair each target with the concepts that it is true of, and with as many wrong concepts.
+
+    A model that always says "yes", or that guesses from the base rate of each target, has an
+    accuracy of one half. Concepts that were drawn least often are drawn first.
 
     Args:
-        pairs: balanced pairs.
-        concepts: source of the wrong options of a choice.
-        clips: clip ids by concept.
-        spoken: `ProbeQuestion.audio` of spoken words, by concept.
-        config: how pairs become questions.
+        concepts: the concepts to ask about.
+        relation: what the targets are: classes, other names, or the concepts themselves.
+        negatives: from which concepts a false pair is drawn. The target is certainly false of all
+            of them. "random" draws any concept; "popular" draws the most frequent concepts;
+            "sibling" draws a concept with a class that is as deep as the target, on another
+            branch; "adversarial" draws a concept below the class directly above the target. For
+            names, "sibling" and "adversarial" use the nearest class of the true concept instead.
+        popularity: frequency of each concept, such as its number of clips; used by "popular".
+        seed: seed of the draw.
+        first_match: `ConceptPair.match` of the first pair; later pairs count up.
+
+    Raises:
+        InvalidInputError: for an unknown relation or an unknown value of `negatives`.
     """
-    writer = _QuestionWriter(concepts, clips, spoken, config)
-    by_match: dict[tuple[str, int], list[ConceptPair]] = {}
-    for pair in pairs.pairs:
-        by_match.setdefault((pair.negatives, pair.match), []).append(pair)
-    return [question for matched in by_match.values() for question in writer.questions(matched)]
+    check_known("relation", [relation], RELATIONS)
+    check_known("kind of negatives", [negatives], NEGATIVES)
+    n_drawn: Counter[str] = Counter()
+    rank = (
+        Counter({concept: -n for concept, n in popularity.items()})
+        if negatives == "popular"
+        else n_drawn
+    )
+    pairs: list[ConceptPair] = []
+    unmatched: list[tuple[str, str, str]] = []
+    for target, members in sorted(concepts.members(relation).items(), key=lambda item: item[0].id):
+        rng = np.random.default_rng(stable_hash(f"{seed} {relation} {target.id} {negatives}"))
+        candidates = concepts.false_concepts(target, members, relation, negatives)
+        wrong = draw_lowest(candidates, len(members), rank, rng)
+        n_drawn.update(concept.id for concept in wrong)
+        unmatched += [(m.id, target.id, negatives) for m in members[len(wrong) :]]
+        for member, other in zip(members, wrong, strict=False):
+            match = first_match + len(pairs) // 2
+            true = _true_pair(member, target, relation, negatives, match)
+            pairs += [true, replace(true, concept=other.id, phrase=other.phrase, holds=False)]
+    return Pairs(tuple(pairs), tuple(unmatched))
+
+
+def _true_pair(
+    concept: ProbeConcept, target: Target, relation: RelationKind, negatives: Negatives, match: int
+) -> ConceptPair:
+    is_hypernym = relation == "hypernym"
+    return ConceptPair(
+        concept=concept.id,
+        phrase=concept.phrase,
+        relation=relation,
+        target=target.id,
+        target_phrase=target.phrase,
+        holds=True,
+        level=concept.hypernyms.index(target) + 1 if is_hypernym else 0,
+        basic=is_hypernym and concept.basic == target.id,
+        negatives=negatives,
+        match=match,
+    )
+
+
+def draw_lowest(
+    candidates: Sequence[Candidate], n: int, rank: Mapping[str, int], rng: np.random.Generator
+) -> list[Candidate]:
+    """Draw up to n candidates without replacement, the lowest ranks first.
+
+    Args:
+        candidates: concepts to draw from.
+        n: number of candidates to draw.
+        rank: rank by id, such as the number of earlier draws; missing ids have rank 0.
+        rng: generator that shuffles candidates of the same rank.
+    """
+    shuffled = [candidates[k] for k in rng.permutation(len(candidates))]
+    return sorted(shuffled, key=lambda candidate: rank.get(candidate.id, 0))[:n]
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
-    """A question before its condition is chosen, with a template for text and one for audio."""
+class QuestionWriter:
+    """Writer of the questions about pairs of concept and target.
 
-    question: ProbeQuestion
-    text: str
-    audio: str
+    Attributes:
+        concepts: source of the wrong options of choice questions.
+        clips: clip ids by concept.
+        spoken: `ProbeQuestion.audio` of each spoken word, by concept.
+        config: settings of the questions.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _QuestionWriter:
     concepts: ConceptSet
     clips: Mapping[str, Sequence[str]]
     spoken: Mapping[str, str]
     config: QuestionConfig
 
-    def questions(self, matched: Sequence[ConceptPair]) -> Iterator[ProbeQuestion]:
-        """Yield the questions of a true pair and its false pair.
+    def __call__(self, pairs: Pairs) -> list[ProbeQuestion]:
+        """Return all questions; those about a true pair and its matched false pair are adjacent."""
+        by_match: dict[tuple[str, int], list[ConceptPair]] = {}
+        for pair in pairs.pairs:
+            by_match.setdefault((pair.negatives, pair.match), []).append(pair)
+        return [question for matched in by_match.values() for question in self._about(matched)]
 
-        Both use the same number of clips, so that "yes" is correct for half of the questions.
-        """
+    def _about(self, matched: Sequence[ConceptPair]) -> Iterator[ProbeQuestion]:
+        """Yield the questions about a true pair and its false pair, with equally many clips."""
         n_common = min(len(self.clips.get(pair.concept, ())) for pair in matched)
         n_clips = min(n_common, self.config.n_clips or n_common)
         for pair in matched:
             clips = self.clips.get(pair.concept, ())[:n_clips]
-            for draft in self._drafts(pair):
+            for question, text, audio in self._drafts(pair):
                 for condition in self.config.conditions:
-                    yield from self._under(condition, draft, clips)
+                    yield from self._under(condition, question, text, audio, clips)
 
-    def _drafts(self, pair: ConceptPair) -> Iterator[_Draft]:
-        wording, instruction = (
-            self.config.wordings.of(pair.relation),
-            self.config.wordings.instruction,
-        )
+    def _drafts(self, pair: ConceptPair) -> Iterator[tuple[ProbeQuestion, str, str]]:
+        """Yield a question without text for each form, wording and order of a pair.
+
+        The second and third item are the template for text ("" if there is none) and for audio.
+        """
+        wordings = self.config.wordings
         for form in self.config.forms:
-            text_templates, audio_templates = wording.of(form)
+            text_templates, audio_templates = wordings.of(pair.relation).of(form)
+            end = "" if form == "choice" else wordings.instruction
             for number, audio_template in enumerate(audio_templates):
-                end = "" if form == "choice" else instruction
                 text_template = text_templates[number] + end if text_templates else ""
                 correct = int(pair.holds == (form == "negated"))
                 question = ProbeQuestion(
                     pair=pair, condition="text", form=form, wording=number, text="", correct=correct
                 )
-                draft = _Draft(question, text_template, audio_template + end)
-                if form != "choice":
-                    yield draft
-                elif pair.holds:
-                    yield from self._choices(draft)
+                drafts = [question] if form != "choice" else self._choices(question)
+                for draft in drafts:
+                    yield draft, text_template, audio_template + end
 
-    def _choices(self, draft: _Draft) -> Iterator[_Draft]:
-        """Yield choices of the true target and three false ones; none if false ones are too few."""
-        pair, seed = draft.question.pair, self.config.seed
-        false = {t.phrase for t in false_targets(self.concepts, pair.relation, pair.concept)}
+    def _choices(self, question: ProbeQuestion) -> Iterator[ProbeQuestion]:
+        """Yield choices of the true target and three false targets, one choice per order.
+
+        Yield none for a false pair, or if there are fewer than three false targets.
+        """
+        pair, seed = question.pair, self.config.seed
+        if not pair.holds:
+            return
+        false = {t.phrase for t in self.concepts.false_targets(pair.relation, pair.concept)}
         key = f"{seed} {pair.key}"
         drawn = sorted(false, key=lambda phrase: stable_hash(f"{key} {phrase}"))[: N_OPTIONS - 1]
         if len(drawn) < N_OPTIONS - 1:
@@ -169,29 +243,34 @@ class _QuestionWriter:
         for order in range(self.config.n_orders):
             correct = (stable_hash(key) + order) % N_OPTIONS
             options = (*drawn[:correct], pair.target_phrase, *drawn[correct:])
-            question = replace(draft.question, options=options, correct=correct, order=order)
-            yield replace(draft, question=question)
+            yield replace(question, options=options, correct=correct, order=order)
 
     def _under(
-        self, condition: Condition, draft: _Draft, clips: Sequence[str]
+        self,
+        condition: Condition,
+        question: ProbeQuestion,
+        text: str,
+        audio: str,
+        clips: Sequence[str],
     ) -> Iterator[ProbeQuestion]:
-        pair = draft.question.pair
+        """Yield a question under one condition: once, or about each clip."""
+        pair = question.pair
         if condition == "text":
-            if draft.text:
-                yield _question(condition, draft, draft.text)
+            if text:
+                yield _completed(question, condition, text)
         elif condition == "spoken word":
-            if draft.text and pair.concept in self.spoken:
-                concept, audio = self.config.wordings.spoken, self.spoken[pair.concept]
-                yield _question(condition, draft, draft.text, audio=audio, concept=concept)
+            if text and pair.concept in self.spoken:
+                phrase, sound = self.config.wordings.spoken, self.spoken[pair.concept]
+                yield _completed(question, condition, text, audio=sound, phrase=phrase)
         elif condition in CLIP_CONDITIONS:
             for clip in clips:
-                audio = self._wrong_clip(clip, pair) if condition == "wrong clip" else clip
-                audio = "" if condition == "caption" else audio
-                if audio or condition == "caption":
-                    yield _question(condition, draft, draft.audio, clip=clip, audio=audio)
+                sound = self._wrong_clip(clip, pair) if condition == "wrong clip" else clip
+                if sound:
+                    sound = "" if condition == "caption" else sound
+                    yield _completed(question, condition, audio, clip=clip, audio=sound)
         elif clips:
-            audio = {"silence": SILENCE, "noise": NOISE, "no audio": ""}[condition]
-            yield _question(condition, draft, draft.audio, audio=audio)
+            sound = {"silence": SILENCE, "noise": NOISE, "no audio": ""}[condition]
+            yield _completed(question, condition, audio, audio=sound)
 
     def _wrong_clip(self, clip: str, pair: ConceptPair) -> str:
         """Return a clip of another concept, the same for every wording; "" if there is none."""
@@ -202,18 +281,18 @@ class _QuestionWriter:
         return others[stable_hash(key) % len(others)] if others else ""
 
 
-def _question(
+def _completed(
+    question: ProbeQuestion,
     condition: Condition,
-    draft: _Draft,
     template: str,
     *,
     clip: str = "",
     audio: str = "",
-    concept: str = "",
+    phrase: str = "",
 ) -> ProbeQuestion:
-    question = draft.question
+    """Return the question with its text; `phrase` replaces the phrase of the concept."""
     text = template.format(
-        concept=concept or question.pair.phrase,
+        concept=phrase or question.pair.phrase,
         target=question.pair.target_phrase,
         options=join_options(question.options) if question.form == "choice" else "",
     )

@@ -16,9 +16,8 @@ from audioprobe.probing.consistency import (
 )
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap, recognition_by_clip
-from audioprobe.probing.questions import CONDITIONS, Condition
 from audioprobe.probing.scores import HEADER, SHORT_HEADER, Score, score
-from audioprobe.probing.trial import AnswerReading, Trial
+from audioprobe.probing.trial import CONDITIONS, AnswerReading, Condition, Trial
 from audioprobe.results.display import Displayed
 from audioprobe.results.provenance import Provenance
 from audioprobe.training_data import training_notes
@@ -200,8 +199,7 @@ class ProbeOutcome(Displayed):
         """Return the agreement of the judge with the parser; None if there was no judge."""
         if "judge" not in self.provenance.components:
             return None
-        judged = [(t.parsed, t.judgement) for t in self.trials if t.judgement is not None]
-        return agreement([parsed for parsed, _ in judged], [judgement for _, judgement in judged])
+        return agreement(self.trials)
 
     def table(
         self, *dimensions: str, reading: AnswerReading | None = None, **values: object

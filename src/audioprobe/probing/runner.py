@@ -1,30 +1,46 @@
-"""Run a prepared probe with a model and collect its outcome."""
+"""Ask a model the questions of a probe: equal prompts once, failures recorded per question."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import AudioReadError
+from audioprobe.inference import Answer, Infer, PromptFailure, map_prompts
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probing.answers.judging import FreeAnswer, judge_answers
-from audioprobe.probing.probe_builder import (
-    PLAYED_S,
-    PreparedProbe,
-    ProbeBuilder,
-    seconds_not_played,
-)
-from audioprobe.probing.prompting import ProbeRunner, PromptingOptions
+from audioprobe.probing.answers import judge_trials, parse_choice, parse_yes_no
+from audioprobe.probing.clips import PLAYED_S, seconds_not_played
 from audioprobe.probing.results import ProbeClip, ProbeOutcome
-from audioprobe.probing.trial import Trial
+from audioprobe.probing.trial import (
+    AUDIO_CONDITIONS,
+    YES_NO,
+    PreparedProbe,
+    ProbeQuestion,
+    Trial,
+)
+from audioprobe.probing.wordings import PromptingOptions
 from audioprobe.progress import ProgressCallback, ignore_progress
-from audioprobe.protocols import LanguageModel
+from audioprobe.prompts.levels import shipped_templates
+from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.results.provenance import Provenance, combined_digest, now, versions
-from audioprobe.types import Clip, Option
+from audioprobe.types import Clip, Decoding, Prompt, Response, Waveform
+
+
+@dataclass(frozen=True, slots=True)
+class _PromptKey:
+    """Text of a prompt, key of its sound, and the caption in the text; equal for equal prompts."""
+
+    text: str
+    audio: str = ""
+    caption: str = ""
+
+
+_Likelihoods = dict[tuple[_PromptKey, str], float | PromptFailure]  # by prompt and continuation
 
 
 def run_probe(
     model: LanguageModel,
-    builder: ProbeBuilder,
     probe: PreparedProbe,
     options: PromptingOptions,
     bootstrap: Bootstrap,
@@ -37,7 +53,6 @@ def run_probe(
 
     Args:
         model: the model.
-        builder: the builder that created the probe.
         probe: questions and sounds.
         options: settings of the prompts.
         bootstrap: how confidence intervals are computed.
@@ -46,107 +61,237 @@ def run_probe(
         progress: called after each response.
 
     Raises:
+        ContractError: if the number of the model's answers differs from that of the prompts.
         AudioProbeError: for causes that affect all questions, such as missing weights.
     """
-    runner = ProbeRunner(
-        model=model,
-        sounds=probe.sounds,
-        options=options,
-        caption_template=builder.config.wordings.caption,
-        progress=progress,
-    )
-    trials = runner(probe.questions)
+    asker = _Asker(model, probe, options, progress)
+    trials = asker.trials()
     components = {"language_model": model.info}
     if judge is not None:
-        trials, runner.n_calls["judge"] = add_judgements(trials, judge, progress)
+        trials, asker.n_calls["judge"] = judge_trials(judge, trials, progress)
         components["judge"] = judge.info
-    clips = _used_clips(probe)
+    by_id = {c.id: (name, c) for name, group in probe.clips.by_concept.items() for c in group}
+    used = [by_id[name] for name in dict.fromkeys(q.clip for q in probe.questions if q.clip)]
+    clips = [clip for _, clip in used]
+    digests = [("questions", probe.digest()), *sorted(asker.digests.items())]
     return ProbeOutcome(
         trials=trials,
-        clips={clip.id: _probe_clip(concept, clip) for concept, clip in clips},
-        captions={c: text for c, text in runner.captions.items() if isinstance(text, str)},
+        clips={clip.id: _probe_clip(concept, clip) for concept, clip in used},
+        captions={c: text for c, text in asker.captions.items() if isinstance(text, str)},
         familiar=tuple(familiar),
         unmatched=probe.unmatched,
         unassigned=probe.clips.unassigned,
         without_clips=probe.clips.without_clips,
-        n_calls=runner.n_calls,
+        n_calls=asker.n_calls,
         bootstrap=bootstrap,
         provenance=Provenance(
             components=components,
-            options=builder.options | _prompting(options),
-            seed=builder.config.seed,
-            data=_data_digest(probe, runner),
+            options={
+                **probe.options,
+                "answers": (options.yes, options.no, options.option),
+                "max_new_tokens": options.max_new_tokens,
+                "played of a clip (s)": PLAYED_S,
+            },
+            seed=probe.seed,
+            data=combined_digest(digests),
             versions=versions(),
             created=now(),
-            training_clips=training_clips([clip for _, clip in clips], model),
+            training_clips=training_clips(clips, model),
         ),
-        seconds_cut=_seconds_cut(clips, _seconds_not_played(probe), runner.seconds_ignored),
+        seconds_cut=_seconds_cut(clips, probe.questions, asker.seconds_ignored),
         unused_clips=probe.unused_clips(),
     )
-
-
-def add_judgements(
-    trials: Sequence[Trial], judge: LanguageModel, progress: ProgressCallback = ignore_progress
-) -> tuple[tuple[Trial, ...], int]:
-    """Return the trials with a judgement of each response, and the number of prompts to the judge.
-
-    Equal responses to a question are judged once. Trials without a response are returned unchanged.
-
-    Raises:
-        AudioProbeError: for causes that affect all responses, such as missing weights.
-    """
-    answers = {
-        n: FreeAnswer(trial.question.text, trial.response, trial.question.options)
-        for n, trial in enumerate(trials)
-        if trial.response is not None
-    }
-    judgements = dict(
-        zip(answers, judge_answers(judge, list(answers.values()), progress), strict=True)
-    )
-    judged = [replace(trial, judgement=judgements.get(n)) for n, trial in enumerate(trials)]
-    return tuple(judged), len(set(answers.values()))
-
-
-def _used_clips(probe: PreparedProbe) -> list[tuple[str, Clip]]:
-    """Return the clips with a question and their concepts, in the order of the questions."""
-    clips = {c.id: (name, c) for name, group in probe.clips.by_concept.items() for c in group}
-    return [clips[name] for name in dict.fromkeys(q.clip for q in probe.questions if q.clip)]
-
-
-def _data_digest(probe: PreparedProbe, runner: ProbeRunner) -> str:
-    return combined_digest([("questions", probe.digest()), *sorted(runner.digests.items())])
-
-
-def _prompting(options: PromptingOptions) -> dict[str, Option]:
-    """Return the prompting options that change the results."""
-    return {
-        "answers": (options.yes, options.no, options.option),
-        "max_new_tokens": options.max_new_tokens,
-        "played of a clip (s)": PLAYED_S,
-    }
-
-
-def _seconds_not_played(probe: PreparedProbe) -> dict[str, float]:
-    """Return the unused seconds at the end of each clip; clips that cannot be read are left out."""
-    used = {question.audio or question.clip for question in probe.questions}
-    seconds = {}
-    for clip in (clip for group in probe.clips.by_concept.values() for clip in group):
-        if clip.id in used:
-            try:
-                seconds[clip.id] = seconds_not_played(clip)
-            except AudioReadError:  # the questions about this clip are counted as failures
-                continue
-    return seconds
-
-
-def _seconds_cut(
-    clips: Sequence[tuple[str, Clip]], not_played: Mapping[str, float], ignored: Mapping[str, float]
-) -> dict[str, float]:
-    ids = [clip.id for _, clip in clips]
-    seconds = {name: not_played.get(name, 0.0) + ignored.get(name, 0.0) for name in ids}
-    return {name: round(value, 3) for name, value in seconds.items() if value > 0}
 
 
 def _probe_clip(concept: str, clip: Clip) -> ProbeClip:
     path = "" if clip.path is None else str(clip.path.resolve())
     return ProbeClip(concept, path, clip.start, clip.duration)
+
+
+def _seconds_cut(
+    clips: Iterable[Clip], questions: Iterable[ProbeQuestion], ignored: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the seconds of each clip that the model did not use; clips used whole are left out."""
+    played = {question.audio or question.clip for question in questions}
+    seconds = {}
+    for clip in clips:
+        cut = ignored.get(clip.id, 0.0)
+        if clip.id in played:
+            with suppress(AudioReadError):  # the questions about this clip are failures
+                cut += seconds_not_played(clip)
+        if cut > 0:
+            seconds[clip.id] = round(cut, 3)
+    return seconds
+
+
+@dataclass(slots=True)
+class _Asker:
+    """State of a run: what was asked so far.
+
+    Attributes:
+        captions: the model's captions by clip id, generated for questions about captions.
+        n_calls: number of prompts by stage (captions, answers, likelihoods).
+        digests: digest of each sound that was used, by `ProbeQuestion.audio`; "failed" for a sound
+            that could not be read.
+        seconds_ignored: seconds of each sound that the model reported as truncated, by
+            `ProbeQuestion.audio`.
+    """
+
+    model: LanguageModel
+    probe: PreparedProbe
+    options: PromptingOptions
+    progress: ProgressCallback
+    captions: dict[str, str | PromptFailure] = field(default_factory=dict)
+    n_calls: dict[str, int] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    seconds_ignored: dict[str, float] = field(default_factory=dict)
+    _last_sound: tuple[str, Waveform | PromptFailure] | None = None
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Return a trial (the question with its answers) for each question, in order."""
+        questions = self.probe.questions
+        self._make_captions(questions)
+        keys = [self._key(question) for question in questions]
+        asked = [
+            (question, key)
+            for question, key in zip(questions, keys, strict=True)
+            if isinstance(key, _PromptKey)
+        ]
+        responses = self._responses([key for _, key in asked]) if self.options.free_text else {}
+        likelihoods = self._likelihoods(asked) if self.options.likelihoods else {}
+        return tuple(
+            self._trial(question, key, responses, likelihoods)
+            if isinstance(key, _PromptKey)
+            else Trial(question=question, failure=key.message)
+            for question, key in zip(questions, keys, strict=True)
+        )
+
+    def _make_captions(self, questions: Sequence[ProbeQuestion]) -> None:
+        clips = sorted({q.clip for q in questions if q.condition == "caption"})
+        keys = [_PromptKey(shipped_templates()["caption"].text, clip) for clip in clips]
+        for key, response in self._ask("captions", keys, self.model.generate).items():
+            if isinstance(response, PromptFailure):
+                self.captions[key.audio] = response
+            elif response.abstained or not response.text.strip():
+                self.captions[key.audio] = PromptFailure("the model gave no caption")
+            else:
+                self.captions[key.audio] = response.text.strip()
+
+    def _key(self, question: ProbeQuestion) -> _PromptKey | PromptFailure:
+        """Return the key of a question's prompt, or the failure of its caption."""
+        if question.condition != "caption":
+            return _PromptKey(question.text, question.audio)
+        caption = self.captions[question.clip]
+        if isinstance(caption, PromptFailure):
+            return caption
+        text = self.probe.caption_template.format(caption=caption, question=question.text)
+        return _PromptKey(text, caption=caption)
+
+    def _responses(self, keys: Iterable[_PromptKey]) -> dict[_PromptKey, Response | PromptFailure]:
+        decoding = Decoding(max_new_tokens=self.options.max_new_tokens)
+
+        def generate(prompts: Iterable[Prompt]) -> Iterator[Response]:
+            return self.model.generate(prompts, decoding)
+
+        responses = self._ask("answers", keys, generate)
+        for key, response in responses.items():
+            if isinstance(response, Response):
+                seconds = response.details.get("truncated audio (s)")
+                if isinstance(seconds, int | float):
+                    self.seconds_ignored[key.audio] = float(seconds)
+        return responses
+
+    def _likelihoods(self, asked: Iterable[tuple[ProbeQuestion, _PromptKey]]) -> _Likelihoods:
+        """Return the log-likelihoods of the options, also for questions about audio without it."""
+        model = self.model
+        if not isinstance(model, LikelihoodModel):
+            return {}
+        keys_by_texts: dict[tuple[str, ...], list[_PromptKey]] = {}
+        for question, key in asked:
+            texts = tuple(sorted(self._continuations(question)))
+            keys = keys_by_texts.setdefault(texts, [])
+            keys.append(key)
+            if question.condition in AUDIO_CONDITIONS:
+                keys.append(_PromptKey(question.text))
+        values: _Likelihoods = {}
+        for n, (texts, keys) in enumerate(keys_by_texts.items(), 1):
+            ask = partial(model.log_likelihood, continuations=texts)
+            answers = self._ask(f"likelihoods {n}/{len(keys_by_texts)}", keys, ask)
+            for key, answer in answers.items():
+                for k, text in enumerate(texts):
+                    values[key, text] = (
+                        answer if isinstance(answer, PromptFailure) else float(answer[k].total)
+                    )
+        return values
+
+    def _continuations(self, question: ProbeQuestion) -> list[str]:
+        """Return the text of each option whose likelihood is computed."""
+        if question.options == YES_NO:
+            return [self.options.yes, self.options.no]
+        texts = [self.options.option.format(option) for option in question.options]
+        return [text[:1].upper() + text[1:] for text in texts]
+
+    def _trial(
+        self,
+        question: ProbeQuestion,
+        key: _PromptKey,
+        responses: Mapping[_PromptKey, Response | PromptFailure],
+        likelihoods: _Likelihoods,
+    ) -> Trial:
+        response = responses.get(key)
+        texts = self._continuations(question)
+        values = [likelihoods[key, text] for text in texts if (key, text) in likelihoods]
+        for answer in (response, *values):
+            if isinstance(answer, PromptFailure):
+                return Trial(question=question, failure=answer.message)
+        prior: list[float] = []
+        if question.condition in AUDIO_CONDITIONS:
+            without_audio = [likelihoods.get((_PromptKey(question.text), text)) for text in texts]
+            prior = [value for value in without_audio if isinstance(value, float)]
+        text = response.text if isinstance(response, Response) else None
+        return Trial(
+            question=question,
+            response=text,
+            parsed=None if text is None else _parse(text, question),
+            log_likelihoods=tuple(value for value in values if isinstance(value, float)),
+            prior_log_likelihoods=tuple(prior) if len(prior) == len(texts) else (),
+        )
+
+    def _ask(
+        self, stage: str, keys: Iterable[_PromptKey], ask: Infer[Prompt, Answer]
+    ) -> dict[_PromptKey, Answer | PromptFailure]:
+        """Send one prompt per distinct key, and return the answers or failures.
+
+        Prompts with the same sound are adjacent, so that each sound is loaded once.
+        """
+        ordered = sorted(dict.fromkeys(keys), key=lambda key: (key.audio, key.caption))
+        self.n_calls[stage] = len(ordered)
+        prompts = [partial(self._prompt, key) for key in ordered]
+        answers = map_prompts(ask, prompts, self.progress, stage=stage)
+        return dict(zip(ordered, answers, strict=True))
+
+    def _prompt(self, key: _PromptKey) -> Prompt | PromptFailure:
+        waveform = self._load(key.audio) if key.audio else None
+        return waveform if isinstance(waveform, PromptFailure) else Prompt(key.text, audio=waveform)
+
+    def _load(self, audio: str) -> Waveform | PromptFailure:
+        """Load a sound, or return the last one if it is the same."""
+        if self._last_sound is not None and self._last_sound[0] == audio:
+            return self._last_sound[1]
+        waveform: Waveform | PromptFailure
+        try:
+            waveform = self.probe.sounds[audio]()
+        except AudioReadError as error:
+            waveform = PromptFailure(str(error))
+        self._last_sound = audio, waveform
+        if audio not in self.digests:
+            self.digests[audio] = waveform.digest() if isinstance(waveform, Waveform) else "failed"
+        return waveform
+
+
+def _parse(text: str, question: ProbeQuestion) -> int | None:
+    """Return the index of the option that a response names; None if the response is invalid."""
+    if question.options == YES_NO:
+        answer = parse_yes_no(text)
+        return None if answer == "invalid" else YES_NO.index(answer)
+    return parse_choice(text, question.options)

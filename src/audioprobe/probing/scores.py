@@ -12,8 +12,7 @@ from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.choices import blind_guesses
 from audioprobe.metrics.signal_detection import criterion, d_prime
 from audioprobe.metrics.vectorized_metrics import mean
-from audioprobe.probing.questions import ProbeQuestion
-from audioprobe.probing.trial import AnswerReading, Trial
+from audioprobe.probing.trial import AnswerReading, ProbeQuestion, Trial
 from audioprobe.types import Estimate
 
 

@@ -1,24 +1,146 @@
-"""A trial: a question, the model's answer, and the ways to turn the answer into an option."""
+"""Data of a probe: pairs of concept and target, questions, and trials (answered questions)."""
 
+import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics.choices import most_likely_option
-from audioprobe.probing.answers.judging import Judgement
-from audioprobe.probing.questions import ProbeQuestion
+from audioprobe.probing.clips import ClipsByConcept
+from audioprobe.probing.relations.concept_set import Negatives, RelationKind
+from audioprobe.types import Option, Waveform
 
+Condition: TypeAlias = Literal[
+    "text", "audio", "caption", "wrong clip", "silence", "noise", "no audio", "spoken word"
+]
+"""What stands for the concept in the prompt: its word, a clip of it, the model's caption of the
+clip, a clip of another concept, silence, noise, nothing, or a recording of its word."""
+Form: TypeAlias = Literal["yes-no", "negated", "choice"]
+"""Form of a question: "Is a crow a bird?", its negation, or a choice of several phrases."""
 AnswerReading: TypeAlias = Literal["free-text", "likelihood", "prior-corrected", "judge"]
-"""Reading: how an answer is turned into an option.
+"""How an answer is turned into one of the options of the question.
 
 "free-text" parses the response by rules, "judge" lets a language model classify the response,
 "likelihood" takes the most probable option, and "prior-corrected" takes the option whose
 log-probability rises most when the audio is added to the question.
 """
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+CLIP_CONDITIONS: frozenset[Condition] = frozenset({"audio", "caption", "wrong clip"})
+"""Conditions with a question for each clip."""
+AUDIO_CONDITIONS: frozenset[Condition] = frozenset(
+    {"audio", "wrong clip", "silence", "noise", "spoken word"}
+)
+"""Conditions whose prompts have audio."""
+FORMS: tuple[Form, ...] = get_args(Form)
 READINGS: tuple[AnswerReading, ...] = get_args(AnswerReading)
+YES_NO = ("yes", "no")
+
+
+def check_known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise `InvalidInputError` if any of the names is not a known name.
+
+    Args:
+        what: what the names are, for the message: "condition".
+        names: the names to check.
+        known: all valid names.
+    """
+    for name in names:
+        if name not in known:
+            raise InvalidInputError(
+                f"Expected a {what} ({', '.join(known)}), got {name!r}.{did_you_mean(name, known)}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConceptPair:
+    """A concept and a target (a class or name), and whether the target is true of the concept.
+
+    Attributes:
+        concept: id of the concept.
+        phrase: the concept in a sentence: "a grouse".
+        relation: what the target is: a class ("hypernym"), another name ("synonym"), or the concept
+            itself ("identity", only asked about audio).
+        target: id of the class or the concept, or the other name.
+        target_phrase: the target in a sentence: "a bird".
+        holds: whether the target is true of the concept.
+        level: number of steps from the concept up to the class, 1 for the nearest class; 0 for
+            other relations. A false pair has the level of its true pair.
+        basic: whether people usually call the concept by this class.
+        negatives: how the false pairs of the probe were drawn; see `balanced_pairs`.
+        match: number that a true pair shares with its matched false pair only.
+    """
+
+    concept: str
+    phrase: str
+    relation: RelationKind
+    target: str
+    target_phrase: str
+    holds: bool
+    level: int = 0
+    basic: bool = False
+    negatives: Negatives = "random"
+    match: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Concept, relation and target; equal however false pairs are drawn."""
+        return self.concept, self.relation, self.target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeQuestion:
+    """A question to a model about a concept.
+
+    Attributes:
+        pair: the concept, and the class or name that the question asks about.
+        condition: what stands for the concept in the prompt; see `Condition`.
+        form: yes/no, negated yes/no, or choice.
+        wording: index of the paraphrase.
+        order: index of the order of the options; 0 for yes/no questions.
+        clip: id of the clip of the concept; "" if the question has no clip.
+        audio: key of the sound in the prompt: the id of a clip, `clips.SILENCE`, `clips.NOISE`, or
+            "(spoken) CONCEPT"; "" if the prompt has no sound.
+        text: text of the question; a caption is not part of it.
+        options: "yes" and "no", or the phrases of a choice question.
+        correct: index of the correct option.
+    """
+
+    pair: ConceptPair
+    condition: Condition
+    form: Form = "yes-no"
+    wording: int = 0
+    order: int = 0
+    clip: str = ""
+    audio: str = ""
+    text: str
+    options: tuple[str, ...] = YES_NO
+    correct: int
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Key that is equal for the same question under other conditions and about other clips."""
+        pair = self.pair
+        return *pair.key, pair.negatives, pair.match, self.form, self.wording, self.order
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The option that a judge (a language model) finds in a free-text response.
+
+    Attributes:
+        choice: index of the option; None if the judge calls the response invalid, or failed.
+        prompt: prompt that the judge received.
+        response: response of the judge; None if the judge did not respond.
+        failure: cause of the failure if there is no judgement; "" otherwise.
+    """
+
+    choice: int | None
+    prompt: str
+    response: str | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +153,8 @@ class Trial:
         parsed: index of the option that the response names; None if it cannot be parsed.
         log_likelihoods: log-probability of each option in nats, up to a common constant; () if
             not requested.
-        prior_log_likelihoods: log-probability of each option for the question without audio; ()
-            if the condition has no audio.
+        prior_log_likelihoods: log-probability of each option for the same question without audio;
+            () if the condition has no audio.
         failure: cause of the failure if there is no answer; "" otherwise.
         judgement: the judge's classification of the response; None if there is no judge.
     """
@@ -55,13 +177,12 @@ class Trial:
         return tuple(weight / sum(weights) for weight in weights)
 
     def has_reading(self, reading: AnswerReading) -> bool:
-        """Return whether the trial counts for a reading; failed trials count for all readings.
+        """Return whether the answer can be read this way; True for all failed trials.
 
         Raises:
             InvalidInputError: for an unknown reading.
         """
-        if reading not in READINGS:
-            raise InvalidInputError(f"Expected one of {', '.join(READINGS)}, got {reading!r}.")
+        check_known("reading", [reading], READINGS)
         if self.failure:
             return True
         if reading == "free-text":
@@ -102,3 +223,54 @@ class Trial:
 def count_failures(trials: Sequence[Trial]) -> dict[str, int]:
     """Return the number of failed trials by cause."""
     return Counter(trial.failure for trial in trials if trial.failure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedProbe:
+    """The questions of a probe and the sounds that they use, before any model is asked.
+
+    Attributes:
+        questions: all questions, in order.
+        unmatched: true pairs that are left out because no false pair exists, as (concept, target,
+            negatives).
+        clips: clips by concept.
+        sounds: functions that load a waveform, by `ProbeQuestion.audio`; they may raise
+            `AudioReadError`.
+        caption_template: prompt for questions about a caption, with {caption} and {question}.
+        options: options that change the questions, for the provenance of results.
+        seed: seed of false pairs, wrong clips, option orders and noise.
+    """
+
+    questions: tuple[ProbeQuestion, ...]
+    unmatched: tuple[tuple[str, str, str], ...]
+    clips: ClipsByConcept
+    sounds: Mapping[str, Callable[[], Waveform]]
+    caption_template: str
+    options: Mapping[str, Option]
+    seed: int
+
+    def unused_clips(self) -> dict[str, str]:
+        """Return the reason for each clip that no question is about, by clip id."""
+        used = {question.clip for question in self.questions}
+        concepts = {question.pair.concept for question in self.questions if question.clip}
+        reasons = {
+            clip: f"its labels name no concept, or several: {names}"
+            for clip, names in self.clips.unassigned.items()
+        }
+        for concept, clips in self.clips.by_concept.items():
+            reason = f"its concept, {concept}, has enough other clips"
+            if concept not in concepts:
+                reason = f"its concept, {concept}, has no questions about audio"
+            reasons |= {clip.id: reason for clip in clips if clip.id not in used}
+        return reasons
+
+    def digest(self) -> str:
+        """Return the SHA-256 of questions, answers, clip names and spoken words (hexadecimal)."""
+        content = hashlib.sha256()
+        for question in self.questions:
+            row = (question.text, question.audio, question.clip, question.options, question.correct)
+            content.update(repr(row).encode("utf-8", "surrogatepass"))
+        spoken = {q.audio for q in self.questions if q.condition == "spoken word"}
+        for name in sorted(spoken):
+            content.update(self.sounds[name]().digest().encode())
+        return content.hexdigest()

@@ -1,37 +1,35 @@
-"""Read the wordings (texts) of the questions from data files with a name and a version."""
+"""Texts of the questions of a probe, read from a file, and settings of the prompts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.config import find_config, read_config
-from audioprobe.probing.pairs import RelationKind
+from audioprobe.probing.relations.concept_set import RelationKind
+from audioprobe.probing.trial import FORMS, Form
 from audioprobe.prompts.template import PromptTemplate
-
-Form: TypeAlias = Literal["yes-no", "negated", "choice"]
-"""Form of a question: "Is a crow a bird?", its negation, or a choice of several phrases."""
-FORMS: tuple[Form, ...] = get_args(Form)
 
 SHIPPED = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """Paraphrases of the questions about one relation, as templates by form and modality.
+    """Templates of the questions about one relation; each tuple has one template per paraphrase.
+
+    A target is the class or name that a question asks about.
 
     Attributes:
         text: yes/no questions in text, with {concept} and {target}.
         audio: yes/no questions about audio, with {target}.
-        negated_text: negated questions in text: "yes" means that the target is false.
+        negated_text: negated questions in text: the answer "yes" means that the target is false.
         negated_audio: negated questions about audio.
         choice_text: choice questions in text, with {concept} and {options}.
         choice_audio: choice questions about audio, with {options}.
 
     Raises:
-        InvalidInputError: if a placeholder is missing or unknown, or if a form has questions in
-            both modalities, but not the same number.
+        InvalidInputError: if a placeholder is missing or unknown, or if a form has templates for
+            text and for audio, but not equally many.
     """
 
     text: tuple[str, ...]
@@ -46,9 +44,9 @@ class Wording:
             text, audio = self.of(form)
             slot = "options" if form == "choice" else "target"
             for template in text:
-                _check_places(template, {"concept", slot})
+                _check_placeholders(template, {"concept", slot})
             for template in audio:
-                _check_places(template, {slot})
+                _check_placeholders(template, {slot})
             if text and len(text) != len(audio):
                 raise InvalidInputError(
                     f"Expected as many {form} questions in text as about audio, got {len(text)} in "
@@ -66,14 +64,14 @@ class Wording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wordings:
-    """A set of wordings: all texts of the questions of a probe.
+    """All texts of the questions of a probe.
 
     Attributes:
-        name: name of the set.
-        version: version of the set, which changes when any text changes.
-        hypernym: questions for a class.
-        synonym: questions for a synonym.
-        identity: questions for the concept itself, about audio only.
+        name: name of this set of texts.
+        version: version of this set, which changes when any text changes.
+        hypernym: questions that ask for a class.
+        synonym: questions that ask for another name.
+        identity: questions that ask for the concept itself, about audio only.
         caption: prompt with a caption instead of audio, with {caption} and {question}.
         spoken: phrase for the concept in a question about its spoken word.
         instruction: text that is appended to yes/no questions.
@@ -92,18 +90,39 @@ class Wordings:
     instruction: str = ""
 
     def __post_init__(self) -> None:
-        _check_places(self.caption, {"caption", "question"})
+        _check_placeholders(self.caption, {"caption", "question"})
 
     def of(self, relation: RelationKind) -> Wording:
-        """Return the wording of a relation."""
-        wordings: dict[RelationKind, Wording] = {
-            "hypernym": self.hypernym, "synonym": self.synonym, "identity": self.identity
-        }  # fmt: skip
-        return wordings[relation]
+        """Return the templates of the questions about a relation."""
+        wording: Wording = getattr(self, relation)
+        return wording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptingOptions:
+    """Settings of the prompts; the defaults are for the small LTU.
+
+    Attributes:
+        wordings: name of the texts of the questions ("plain", "instructed"), or path of a file.
+        free_text: whether to generate free-text responses.
+        likelihoods: whether to compute the likelihood of each option, if the model supports it.
+        max_new_tokens: maximum number of tokens of a free-text response.
+        yes: text of the answer "yes" whose likelihood is computed.
+        no: text of the answer "no" whose likelihood is computed.
+        option: text of an answer to a choice question; "{}" stands for the option.
+    """
+
+    wordings: str = "plain"
+    free_text: bool = True
+    likelihoods: bool = True
+    max_new_tokens: int = 12
+    yes: str = "Yes."
+    no: str = "No."
+    option: str = "{}."
 
 
 def read_wordings(name: str | Path = "plain") -> Wordings:
-    """Read a set of wordings from a file, or by its name ("plain", "instructed").
+    """Read the texts of the questions from a file, or by their name ("plain", "instructed").
 
     Raises:
         InvalidInputError: if there is no such file, a key is unknown, or a template is invalid.
@@ -112,14 +131,14 @@ def read_wordings(name: str | Path = "plain") -> Wordings:
 
 
 def join_options(options: Sequence[str]) -> str:
-    """Join options as they are listed in a question: "a bird, a frog or rain"."""
+    """Return the options as a list in a sentence: "a bird, a frog or rain"."""
     return " or ".join([", ".join(options[:-1]), options[-1]]) if options[1:] else options[0]
 
 
-def _check_places(text: str, expected: set[str]) -> None:
-    places = set(PromptTemplate("wording", 1, text).placeholders)
-    if places != expected:
+def _check_placeholders(text: str, expected: set[str]) -> None:
+    placeholders = set(PromptTemplate("wording", 1, text).placeholders)
+    if placeholders != expected:
         raise InvalidInputError(
             f"{text!r}: expected exactly the placeholders {', '.join(sorted(expected))}, got "
-            f"{', '.join(sorted(places)) or 'none'}."
+            f"{', '.join(sorted(placeholders)) or 'none'}."
         )

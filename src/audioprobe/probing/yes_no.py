@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from audioprobe.errors import AudioReadError
-from audioprobe.probing.questions import ProbeQuestion
-from audioprobe.probing.trial import Trial
+from audioprobe.probing.trial import ProbeQuestion, Trial
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.types import Prompt, Waveform

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from audioprobe.io.text_table import Table
 from audioprobe.probing.modality_gap import ModalityGap
-from audioprobe.probing.questions import Condition
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.scores import HEADER, without_counts
-from audioprobe.probing.trial import AnswerReading, Trial
+from audioprobe.probing.trial import AnswerReading, Condition, Trial
 from audioprobe.reports.audio_clips import AudioClips
 from audioprobe.reports.figures import ForestRow, forest, to_svg
 from audioprobe.reports.html import ClipCard, ClipCards, DataGrid, Drawing, Item

@@ -18,7 +18,7 @@ from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.models.ltu.model import LTU
-from audioprobe.probing.pairs import ConceptPair
+from audioprobe.probing.trial import ConceptPair
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
 from audioprobe.small_ltu.curriculum import MODEL, RECIPE, build_scenes, untrained_model

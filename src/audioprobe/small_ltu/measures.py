@@ -14,10 +14,8 @@ from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.ranking import roc_auc
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean
 from audioprobe.probing.modality_gap import modality_gap
-from audioprobe.probing.pairs import ConceptPair
-from audioprobe.probing.questions import ProbeQuestion
 from audioprobe.probing.scores import accuracy, blind_accuracy
-from audioprobe.probing.trial import Trial
+from audioprobe.probing.trial import ConceptPair, ProbeQuestion, Trial
 from audioprobe.probing.yes_no import likelihood_scorer, score_yes_no
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LikelihoodModel, Scorer

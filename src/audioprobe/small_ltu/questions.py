@@ -7,7 +7,7 @@ import numpy as np
 
 from audioprobe.concepts import Concept, Concepts
 from audioprobe.datasets.synthetic import SceneSource, Synthetic
-from audioprobe.probing.pairs import ConceptPair
+from audioprobe.probing.trial import ConceptPair
 from audioprobe.small_ltu.recipe import RecipeStage
 from audioprobe.small_ltu.relations import (
     RelationPair,

@@ -14,7 +14,9 @@ from audioprobe.concepts import Concept, Concepts, Hypernym
 from audioprobe.concepts.collection import AMBIGUOUS_CLASSES, CLOSED_WORLD_KINDS
 from audioprobe.concepts.concept import with_article_of
 from audioprobe.errors import InvalidInputError
-from audioprobe.probing.pairs import ConceptPair, RelationKind, draw_lowest
+from audioprobe.probing.questions import draw_lowest
+from audioprobe.probing.relations.concept_set import RelationKind
+from audioprobe.probing.trial import ConceptPair
 from audioprobe.texts import stable_hash
 
 SplitRole = Literal["audio_and_text", "text_only", "held_out"]

@@ -8,7 +8,7 @@ import pytest
 from audioprobe.concepts.ontology import Ontology, OntologyNode
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing.clips import clips_by_concept
-from audioprobe.probing.pairs import balanced_pairs
+from audioprobe.probing.questions import balanced_pairs
 from audioprobe.probing.relations.audioset import (
     SHIPPED_EDGES,
     Edges,

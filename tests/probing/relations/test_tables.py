@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from audioprobe.datasets.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.hierarchy import Hierarchy
-from audioprobe.probing.pairs import balanced_pairs
-from audioprobe.probing.relations.tables import from_hierarchy, from_table
+from audioprobe.probing.questions import balanced_pairs
+from audioprobe.probing.relations.sources import from_hierarchy, from_table
 
 
 def write_table(folder: Path, text: str) -> Path:

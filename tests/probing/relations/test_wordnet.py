@@ -9,7 +9,7 @@ import wn
 from audioprobe.concepts.wordnet import WnLexicon, WordNet
 from audioprobe.errors import InvalidInputError
 from audioprobe.probing import balanced_pairs
-from audioprobe.probing.relations.wordnet import ABSTRACT, from_wordnet
+from audioprobe.probing.relations.sources import ABSTRACT, from_wordnet
 
 FILES = WordNet(Path(__file__).parents[2] / "data" / "wordnet")
 NOUNS = {  # word: (synset, hypernym, gloss)

@@ -21,15 +21,15 @@ from audioprobe.finetuning.text_corpora import TextSet, encode_passages, read_te
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, load_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.probing.clips import clips_by_concept
-from audioprobe.probing.pairs import balanced_pairs
-from audioprobe.probing.probe_builder import PreparedProbe, ProbeBuilder
-from audioprobe.probing.questions import QuestionConfig
+from audioprobe.probing.concept_probe import prepare_probe
+from audioprobe.probing.questions import QuestionConfig, balanced_pairs
 from audioprobe.probing.relations.concept_set import (
     ConceptSet,
     ProbeConcept,
     Target,
     from_concepts,
 )
+from audioprobe.probing.trial import PreparedProbe
 from audioprobe.probing.wordings import read_wordings
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Dataset
@@ -281,7 +281,7 @@ def _probe(concepts: ConceptSet, clips: Sequence[Clip], study: StudyConfig) -> P
         )
     by_concept = clips_by_concept(clips, concepts).by_concept
     config = QuestionConfig(wordings=wordings, n_clips=1, seed=study.seed)
-    return ProbeBuilder(concepts, config)("hypernym", tuple(c[0] for c in by_concept.values()))
+    return prepare_probe(concepts, config, clips=[c[0] for c in by_concept.values()])
 
 
 def _question_pairs(concepts: ConceptSet, seed: int) -> tuple[MatchedPair, ...]:

@@ -30,8 +30,7 @@ from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
-from audioprobe.probing.probe_builder import PreparedProbe
-from audioprobe.probing.questions import ProbeQuestion
+from audioprobe.probing.trial import PreparedProbe, ProbeQuestion
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
 from audioprobe.training.answer_loss import AnswerLoss, collate

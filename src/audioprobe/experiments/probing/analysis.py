@@ -12,10 +12,9 @@ from audioprobe.experiments.probing.run import ProbeCell
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.paired import mcnemar, sign_flips
 from audioprobe.metrics.vectorized_metrics import mean, ratio
-from audioprobe.probing.pairs import RelationKind
-from audioprobe.probing.questions import CONDITIONS, Condition
+from audioprobe.probing.relations.concept_set import RelationKind
 from audioprobe.probing.scores import concepts_of
-from audioprobe.probing.trial import AnswerReading, Trial
+from audioprobe.probing.trial import CONDITIONS, AnswerReading, Condition, Trial
 from audioprobe.types import Estimate, Float64Array
 
 

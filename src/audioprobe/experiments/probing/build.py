@@ -18,15 +18,15 @@ from audioprobe.experiments.probing.config import (
     ProbeEvaluationSet,
 )
 from audioprobe.metrics.hierarchy import Hierarchy
-from audioprobe.probing.probe_builder import PreparedProbe, ProbeBuilder
+from audioprobe.probing.clips import spoken_words
+from audioprobe.probing.concept_probe import prepare_probe
 from audioprobe.probing.questions import QuestionConfig
 from audioprobe.probing.relations.audioset import from_ontology
 from audioprobe.probing.relations.concept_set import ConceptSet, from_concepts
-from audioprobe.probing.relations.tables import from_hierarchy, from_table
-from audioprobe.probing.relations.wordnet import from_wordnet
-from audioprobe.probing.spoken_words import spoken_words
+from audioprobe.probing.relations.sources import from_hierarchy, from_table, from_wordnet
+from audioprobe.probing.trial import PreparedProbe
 from audioprobe.probing.wordings import read_wordings
-from audioprobe.types import Clip, ComponentInfo, Waveform
+from audioprobe.types import Clip, ComponentInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,11 @@ class PlannedProbe:
         model: model and its prompting options.
         clips: clips of the evaluation set; None for a model that is asked in the text condition
             only.
-        builder: builder of the questions.
         questions: questions and their audio.
     """
 
     model: ModelSpec
     clips: ProbeClips | None
-    builder: ProbeBuilder
     questions: PreparedProbe
 
     @property
@@ -130,32 +128,20 @@ def plan_probes(config: ProbeConfig) -> list[PlannedProbe]:
     sets = [load_clips(spec) for spec in config.evaluation_sets]
     plans = []
     for model in config.models:
-        builder = _builder(config, model, concepts)
+        question_config = QuestionConfig(
+            wordings=read_wordings(model.prompting.wordings),
+            conditions=model.conditions,
+            forms=config.forms,
+            negatives=config.negatives,
+            n_orders=config.n_orders,
+            n_clips=config.n_clips,
+            seed=config.seed,
+        )
         of_model: list[ProbeClips | None] = [
             each for each in sets if not model.evaluation_sets or each.name in model.evaluation_sets
         ]
-        plans += [_plan(config, model, builder, clips, spoken) for clips in of_model or [None]]
+        for each in of_model or [None]:
+            clips = each.clips if each else None
+            questions = prepare_probe(concepts, question_config, config.pairs, clips, spoken=spoken)
+            plans.append(PlannedProbe(model, each, questions))
     return plans
-
-
-def _builder(config: ProbeConfig, model: ModelSpec, concepts: ConceptSet) -> ProbeBuilder:
-    plan = QuestionConfig(
-        wordings=read_wordings(model.prompting.wordings),
-        conditions=model.conditions,
-        forms=config.forms,
-        n_orders=config.n_orders,
-        n_clips=config.n_clips,
-        seed=config.seed,
-    )
-    return ProbeBuilder(concepts, plan, config.negatives)
-
-
-def _plan(
-    config: ProbeConfig,
-    model: ModelSpec,
-    builder: ProbeBuilder,
-    clips: ProbeClips | None,
-    spoken: dict[str, Waveform] | None,
-) -> PlannedProbe:
-    questions = builder(config.pairs, clips.clips if clips else None, spoken=spoken)
-    return PlannedProbe(model, clips, builder, questions)

@@ -8,10 +8,9 @@ from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec, check_names
 from audioprobe.io.config import find_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probing.pairs import Negatives, RelationKind
-from audioprobe.probing.prompting import PromptingOptions
-from audioprobe.probing.questions import Condition
-from audioprobe.probing.wordings import Form
+from audioprobe.probing.relations.concept_set import Negatives, RelationKind
+from audioprobe.probing.trial import Condition, Form
+from audioprobe.probing.wordings import PromptingOptions
 
 TEXT_ONLY = "text-only"
 """Name in the results for a model that is asked without any evaluation set."""

@@ -125,7 +125,6 @@ class ProbeRun:
                 logged.append(CachedModel(model, run.response_log))
                 outcome = run_probe(
                     logged[-1],
-                    plan.builder,
                     plan.questions,
                     plan.model.prompting,
                     self.config.bootstrap,
@@ -172,7 +171,7 @@ class ProbeRun:
         self, models: dict[str, LanguageModel], judge: LanguageModel | None
     ) -> dict[str, object]:
         """Return everything that results depend on, except the text of the config."""
-        options = {plan.name: plan.builder.options for plan in self.planned}
+        options = {plan.name: plan.questions.options for plan in self.planned}
         return {
             "format": FORMAT,
             "models": {name: json.loads(to_json(model.info)) for name, model in models.items()},

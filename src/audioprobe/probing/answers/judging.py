@@ -1,17 +1,17 @@
-"""Judge free-text answers with a language model, and measure its agreement with the parser."""
+"""Judge free-text responses with a language model, and measure its agreement with the parser."""
 
 import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sklearn.metrics import cohen_kappa_score
 
-from audioprobe.errors import InvalidInputError
 from audioprobe.inference import PromptFailure, map_prompts
 from audioprobe.probing.answers.text import final_answer, normalize
+from audioprobe.probing.trial import Judgement, Trial
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
 from audioprobe.types import Decoding, Prompt, Response
@@ -36,49 +36,17 @@ _LEADING_WORDS = frozenset({"the", "final", "answer", "option", "choice", "is"})
 
 
 @dataclass(frozen=True, slots=True)
-class FreeAnswer:
-    """A question and a model's free-text answer to it.
-
-    Attributes:
-        question: text of the question.
-        text: response of the model.
-        options: options of the question; ("yes", "no") for a yes/no question.
-    """
-
-    question: str
-    text: str
-    options: tuple[str, ...] = ("yes", "no")
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """A judge's classification of a free-text answer.
-
-    Attributes:
-        choice: index of the option; None if the judge calls the answer invalid, or if it failed.
-        prompt: prompt that the judge received.
-        response: response of the judge; None if the judge did not respond.
-        failure: cause of the failure if there is no judgement; "" otherwise.
-    """
-
-    choice: int | None
-    prompt: str
-    response: str | None = None
-    failure: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Agreement:
-    """Agreement of the rule-based parser and the judge on the same answers.
+    """Agreement of the rule-based parser and the judge on the same responses.
 
-    A category is an option of the question or "invalid".
+    Both assign each response to a category: an option of the question, or "invalid".
 
     Attributes:
-        kappa: Cohen's kappa over the categories, in [-1, 1]; None if there are no answers, or if
-            parser and judge assign the same single category to all answers.
-        n_equal: number of answers that both assign to the same category.
-        n: number of answers that both classified.
-        n_failed: number of answers for which the judge failed; they are not in `n`.
+        kappa: Cohen's kappa over the categories, in [-1, 1]; None if there are no responses, or if
+            parser and judge assign the same single category to all responses.
+        n_equal: number of responses that both assign to the same category.
+        n: number of responses that both classified.
+        n_failed: number of responses for which the judge failed; they are not in `n`.
     """
 
     kappa: float | None
@@ -95,71 +63,62 @@ class Agreement:
         )
 
 
-def judge_answers(
+def judge_trials(
     model: LanguageModel,
-    answers: Sequence[FreeAnswer],
+    trials: Sequence[Trial],
     progress: ProgressCallback = ignore_progress,
-) -> tuple[Judgement, ...]:
-    """Classify free-text answers with a language model; equal answers are judged once.
+) -> tuple[tuple[Trial, ...], int]:
+    """Let a language model classify the free-text response of each trial.
+
+    Equal responses to equal questions are judged once. If the judge's reply cannot be parsed, the
+    judgement has a failure and no option. Trials without a response get no judgement.
 
     Args:
         model: the judge.
-        answers: answers to judge.
+        trials: questions with their responses.
         progress: called after each judgement.
 
     Returns:
-        One judgement per answer, in order. If the judge's reply cannot be parsed, the judgement
-        has a failure and no option.
+        The trials with their judgements, in order, and the number of prompts to the judge.
 
     Raises:
         ContractError: if the number of replies differs from the number of prompts.
-        AudioProbeError: for causes that affect all answers, such as missing weights.
+        AudioProbeError: for causes that affect all responses, such as missing weights.
     """
-    distinct = list(dict.fromkeys(answers))
+    keys = [(t.question.text, t.response, t.question.options) for t in trials]
+    answers = list(dict.fromkeys((q, r, options) for q, r, options in keys if r is not None))
 
     def generate(prompts: Iterable[Prompt]) -> Iterator[Response]:
         return model.generate(prompts, _DECODING)
 
-    prompts = [partial(Prompt, judge_prompt(answer)) for answer in distinct]
-    replies = map_prompts(generate, prompts, progress, stage="judge")
-    judgements = dict(zip(distinct, map(_judgement, distinct, replies), strict=True))
-    return tuple(judgements[answer] for answer in answers)
+    texts = [judge_prompt(*answer) for answer in answers]
+    replies = map_prompts(
+        generate, [partial(Prompt, text) for text in texts], progress, stage="judge"
+    )
+    judgements: dict[tuple[str, str | None, tuple[str, ...]], Judgement] = {
+        answer: _judgement(text, answer[2], reply)
+        for answer, text, reply in zip(answers, texts, replies, strict=True)
+    }
+    judged = [replace(t, judgement=judgements.get(k)) for t, k in zip(trials, keys, strict=True)]
+    return tuple(judged), len(answers)
 
 
-def judge_prompt(answer: FreeAnswer) -> str:
-    """Return the prompt that asks the judge to classify an answer."""
-    options = (*answer.options, INVALID)
+def judge_prompt(question: str, response: str, options: Sequence[str]) -> str:
+    """Return the prompt that asks the judge which option a response chooses."""
     return _PROMPT.format(
-        question=json.dumps(answer.question, ensure_ascii=False),
-        answer=json.dumps(answer.text, ensure_ascii=False),
-        options="\n".join(f"{n}: {option}" for n, option in enumerate(options, start=1)),
+        question=json.dumps(question, ensure_ascii=False),
+        answer=json.dumps(response, ensure_ascii=False),
+        options="\n".join(f"{n}: {option}" for n, option in enumerate((*options, INVALID), 1)),
         invalid=INVALID,
     )
 
 
-def agreement(parsed: Sequence[int | None], judgements: Sequence[Judgement]) -> Agreement:
-    """Compute the agreement of the rule-based parser with a judge.
-
-    Args:
-        parsed: index of the option that the parser returned for each answer; None for "invalid".
-        judgements: judgements of the same answers.
-
-    Raises:
-        InvalidInputError: if `parsed` and `judgements` differ in length.
-    """
-    if len(parsed) != len(judgements):
-        raise InvalidInputError(
-            f"Expected a judgement for each parsed answer, got {len(parsed)} answers and "
-            f"{len(judgements)} judgements."
-        )
-    categories = [
-        (str(position), str(judgement.choice))
-        for position, judgement in zip(parsed, judgements, strict=True)
-        if not judgement.failure
-    ]
-    n_equal = sum(rules == judge for rules, judge in categories)
-    n_failed = len(judgements) - len(categories)
-    return Agreement(_cohen_kappa(categories), n_equal, len(categories), n_failed)
+def agreement(trials: Iterable[Trial]) -> Agreement:
+    """Compute the agreement of the rule-based parser with the judge, over the judged trials."""
+    judged = [(trial.parsed, trial.judgement) for trial in trials if trial.judgement]
+    pairs = [(str(parsed), str(j.choice)) for parsed, j in judged if not j.failure]
+    n_equal = sum(rules == judge for rules, judge in pairs)
+    return Agreement(_cohen_kappa(pairs), n_equal, len(pairs), len(judged) - len(pairs))
 
 
 def _cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
@@ -169,23 +128,22 @@ def _cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
     return kappa if math.isfinite(kappa) else None
 
 
-def _judgement(answer: FreeAnswer, reply: Response | PromptFailure) -> Judgement:
-    prompt = judge_prompt(answer)
+def _judgement(prompt: str, options: Sequence[str], reply: Response | PromptFailure) -> Judgement:
     if isinstance(reply, PromptFailure):
         return Judgement(None, prompt, failure=reply.message)
     if reply.abstained:
         return Judgement(None, prompt, reply.text, "The judge gave no answer.")
-    position = _parse_reply(reply.text, answer.options)
+    position = _parse_reply(reply.text, options)
     if position is None:
         failure = f"Expected the number of one option from the judge, got {reply.text[:80]!r}."
         return Judgement(None, prompt, reply.text, failure)
-    return Judgement(position if position < len(answer.options) else None, prompt, reply.text)
+    return Judgement(position if position < len(options) else None, prompt, reply.text)
 
 
 def _parse_reply(text: str, options: Sequence[str]) -> int | None:
     """Return the index that a judge's reply names; the index `len(options)` means "invalid".
 
-    Return None unless the reply names exactly one category. This is stricter than `parse_choice`,
+    Return None unless the reply names exactly one option. This is stricter than `parse_choice`,
     because a judge that explains its reply may mention every option.
     """
     words = _words(final_answer(text) or "")

@@ -21,7 +21,7 @@ from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
 from audioprobe.probing.answers import clauses
-from audioprobe.probing.answers.languages import COMMON, LANGUAGES, Language, compile_words
+from audioprobe.probing.answers.clauses import COMMON, LANGUAGES, Language, compile_words
 from audioprobe.probing.answers.text import final_answer, is_question, split_sentences
 
 YesNo: TypeAlias = Literal["yes", "no", "invalid"]

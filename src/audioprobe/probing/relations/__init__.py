@@ -7,8 +7,7 @@ from audioprobe.probing.relations.concept_set import (
     Target,
     from_concepts,
 )
-from audioprobe.probing.relations.tables import from_hierarchy, from_table
-from audioprobe.probing.relations.wordnet import from_wordnet
+from audioprobe.probing.relations.sources import from_hierarchy, from_table, from_wordnet
 
 __all__ = [
     "ConceptSet",

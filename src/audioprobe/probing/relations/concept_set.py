@@ -1,8 +1,9 @@
-"""Data classes for the concepts of a probe, with their hypernyms and synonyms."""
+"""Concepts of a probe, and which classes and names are true or certainly false of a concept."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 from audioprobe.concepts import Concept, Concepts
 from audioprobe.concepts.collection import (
@@ -13,14 +14,19 @@ from audioprobe.concepts.collection import (
 from audioprobe.concepts.concept import with_article_of
 from audioprobe.errors import InvalidInputError
 
+RelationKind: TypeAlias = Literal["identity", "synonym", "hypernym"]
+"""What a target is to a concept: the concept itself, another name for it, or a class above it."""
+Negatives: TypeAlias = Literal["random", "popular", "sibling", "adversarial"]
+"""How the false pairs of concept and target are drawn; see `balanced_pairs`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The class or name that a question asks about: "a bird" in "Is a grouse a bird?".
 
     Attributes:
-        id: unique id among the concepts and targets of a source.
-        phrase: the target in a sentence, with its article: "a bird", "weather".
+        id: unique id of the class or name in its `ConceptSet`.
+        phrase: the class or name in a sentence, with its article: "a bird", "weather".
     """
 
     id: str
@@ -29,22 +35,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConcept:
-    """A concept with its synonyms and hypernyms.
+    """A concept, such as "crow", with its other names and the classes above it.
 
     Attributes:
-        id: unique id in its source.
+        id: unique id in its `ConceptSet`.
         phrase: the concept in a sentence, with its article: "a grouse".
-        kind: category of the concept, such as "animal". If the taxonomy may lack edges, false
-            pairs are drawn from other kinds; see `ConceptSet.closed_world_kinds`.
+        kind: category of the concept, such as "animal"; see `ConceptSet.closed_world_kinds`.
         synonyms: other names, with their articles.
-        hypernyms: classes above the concept that a probe asks about, the nearest first.
+        hypernyms: classes above the concept that a probe asks about, the nearest class first.
         ancestors: ids of all classes above the concept, including the hypernyms.
-        basic: id of the basic-level hypernym (the class by which people usually call the concept);
-            "" if unknown.
-        label: label of the concept in AudioSet or another data set ("Pigeon, dove"); "" if it is
-            the id, the phrase or a synonym.
+        basic: id of the hypernym by which people usually call the concept; "" if unknown.
+        label: label of the concept in AudioSet or another data set ("Pigeon, dove"); "" if the
+            label is the id, the phrase or a synonym.
         extra_labels: other labels that clips of the concept may have: labels of its sounds ("Bark"
-            for a dog) and of groups that contain it.
+            for a dog) and of groups that contain the concept.
 
     Raises:
         InvalidInputError: if a hypernym is not among the ancestors, or occurs twice.
@@ -69,18 +73,26 @@ class ProbeConcept:
                 f"({', '.join(sorted(self.ancestors))}), got {', '.join(names)}."
             )
 
+    def targets(self, relation: RelationKind) -> tuple[Target, ...]:
+        """Return the targets (classes or names) that are true of the concept."""
+        if relation == "hypernym":
+            return self.hypernyms
+        if relation == "synonym":
+            return tuple(Target(name, name) for name in self.synonyms)
+        return (Target(self.id, self.phrase),)
+
 
 @dataclass(frozen=True, slots=True)
 class ConceptSet:
-    """The concepts of one source.
+    """The concepts of one source, such as WordNet or a table.
 
     Attributes:
         name: name of the source: "concepts", "wordnet", "audioset", or the name of a file.
         revision: hash or version of the source.
         concepts: concepts with distinct ids, in the order of the source.
-        closed_world_kinds: kinds whose taxonomy is complete: a class that is not an ancestor of a
-            concept is certainly false of it. For concepts of other kinds, only classes of another
-            kind are certainly false. None means that all kinds are complete.
+        closed_world_kinds: kinds of concepts for which the source lists all classes: any other
+            class is then certainly false. For a concept of another kind, only classes of other
+            kinds are certainly false. None means that the source lists all classes of all kinds.
 
     Raises:
         InvalidInputError: if two concepts have the same id.
@@ -95,10 +107,12 @@ class ConceptSet:
         counts = Counter(concept.id for concept in self.concepts)
         repeated = sorted(name for name, n in counts.items() if n > 1)
         if repeated:
-            raise InvalidInputError(f"{self.name}: two concepts have the id {repeated[0]!r}.")
+            raise InvalidInputError(
+                f"{self.name}: expected concepts with distinct ids, got {repeated[0]!r} twice."
+            )
 
     def subset(self, ids: Iterable[str]) -> "ConceptSet":
-        """Return the concepts with the given ids, in that order.
+        """Return the concepts with the given ids, in the order of the ids.
 
         Raises:
             InvalidInputError: for an unknown id.
@@ -110,9 +124,106 @@ class ConceptSet:
             raise InvalidInputError(f"{self.name} has no concept {unknown[0]!r}.")
         return replace(self, concepts=tuple(by_id[name] for name in chosen))
 
+    def members(self, relation: RelationKind) -> dict[Target, list[ProbeConcept]]:
+        """Return the concepts of which each target (class or name) is true, by target."""
+        members: dict[Target, list[ProbeConcept]] = {}
+        for concept in self.concepts:
+            for target in concept.targets(relation):
+                members.setdefault(target, []).append(concept)
+        return members
+
+    def false_targets(self, relation: RelationKind, concept: str) -> tuple[Target, ...]:
+        """Return the targets (classes or names) that are certainly false of a concept."""
+        (chosen,) = self.subset([concept]).concepts
+        return tuple(
+            target
+            for target, members in self.members(relation).items()
+            if self._is_false(target, members, relation, chosen)
+        )
+
+    def false_concepts(
+        self,
+        target: Target,
+        members: Sequence[ProbeConcept],
+        relation: RelationKind,
+        negatives: Negatives,
+    ) -> list[ProbeConcept]:
+        """Return the concepts from which the false pairs of a target are drawn.
+
+        Args:
+            target: the class or name.
+            members: the concepts of which the target is true.
+            relation: what the target is to its members.
+            negatives: how false pairs are drawn; see `balanced_pairs`.
+        """
+        false = [c for c in self.concepts if self._is_false(target, members, relation, c)]
+        if negatives in ("random", "popular"):
+            return false
+        if negatives == "sibling":
+            classes = self._classes_of_same_depth(target, members, relation)
+        else:
+            classes = {_class_above(member, target, relation) for member in members} - {""}
+        return [concept for concept in false if classes & concept.ancestors]
+
+    def _is_false(
+        self,
+        target: Target,
+        members: Sequence[ProbeConcept],
+        relation: RelationKind,
+        concept: ProbeConcept,
+    ) -> bool:
+        """Return whether the target, which is true of the members, is certainly false of a concept.
+
+        A name is not certainly false of a concept above or below one of the members. A class is not
+        certainly false of a concept if the source may not list that the concept is in the class.
+        """
+        if relation != "hypernym":
+            return not any(
+                concept.id == member.id
+                or concept.id in member.ancestors
+                or member.id in concept.ancestors
+                for member in members
+            )
+        if target.id in concept.ancestors or target.id == concept.id:
+            return False
+        if self.closed_world_kinds is None or concept.kind in self.closed_world_kinds:
+            return True
+        return not any(member.kind == concept.kind for member in members)
+
+    def _classes_of_same_depth(
+        self, target: Target, members: Sequence[ProbeConcept], relation: RelationKind
+    ) -> set[str]:
+        """Return the classes that are as deep as the target, but not above any of its members.
+
+        For names, the depth is that of the nearest class of each member.
+        """
+        if relation == "hypernym":
+            reference = {target.id}
+        else:
+            reference = {member.hypernyms[0].id for member in members if member.hypernyms}
+        depths = {d for m in members for name, d in _depths(m).items() if name in reference}
+        above = {name for member in members for name in member.ancestors}
+        return {
+            name
+            for concept in self.concepts
+            for name, depth in _depths(concept).items()
+            if depth in depths and name not in above
+        }
+
+
+def _class_above(member: ProbeConcept, target: Target, relation: RelationKind) -> str:
+    """Return the class directly above a class; above `member` for names; "" if there is none."""
+    position = member.hypernyms.index(target) + 1 if relation == "hypernym" else 0
+    return member.hypernyms[position].id if position < len(member.hypernyms) else ""
+
+
+def _depths(concept: ProbeConcept) -> dict[str, int]:
+    """Return the number of classes above each hypernym of a concept, by the hypernym's id."""
+    return {hypernym.id: n for n, hypernym in enumerate(reversed(concept.hypernyms))}
+
 
 def from_concepts(concepts: Concepts | None = None) -> ConceptSet:
-    """Return the concepts of a concept file, without its `AMBIGUOUS_CLASSES`.
+    """Return the concepts of a concept file; `AMBIGUOUS_CLASSES` are left out.
 
     If people might accept a class that WordNet does not list (a bell is a musical instrument), the
     class counts as an ancestor: no question asks for it, and it is never a false target.
@@ -126,10 +237,11 @@ def from_concepts(concepts: Concepts | None = None) -> ConceptSet:
 
 
 def _probe_concept(concept: Concept) -> ProbeConcept:
-    doubtful = {name for name, members in UNCERTAIN_NEGATIVES.items() if concept.id in members}
-    hypernyms = tuple(
+    uncertain = {name for name, members in UNCERTAIN_NEGATIVES.items() if concept.id in members}
+    asked = tuple(
         Target(h.id, h.phrase) for h in concept.hypernyms if h.id not in AMBIGUOUS_CLASSES
     )
+    basic = concept.basic.id if concept.basic else ""
     return ProbeConcept(
         id=concept.id,
         phrase=concept.phrase,
@@ -137,10 +249,8 @@ def _probe_concept(concept: Concept) -> ProbeConcept:
         synonyms=tuple(
             with_article_of(concept.phrase, synonym.name) for synonym in concept.synonyms
         ),
-        hypernyms=hypernyms,
-        ancestors=frozenset(hypernym.id for hypernym in concept.ancestors) | doubtful,
-        basic=concept.basic.id
-        if concept.basic and concept.basic.id not in AMBIGUOUS_CLASSES
-        else "",
+        hypernyms=asked,
+        ancestors=frozenset(hypernym.id for hypernym in concept.ancestors) | uncertain,
+        basic="" if basic in AMBIGUOUS_CLASSES else basic,
         label=concept.audioset.name if concept.audioset else "",
     )
