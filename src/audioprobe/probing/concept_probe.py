@@ -203,13 +203,13 @@ def _check_assigned(clips: ClipsByConcept) -> None:
 
 def _conditions(config: QuestionConfig, has_clips: bool, has_spoken: bool) -> tuple[Condition, ...]:
     """Return the conditions of the config, or by default all conditions that are possible."""
-    missing = dict.fromkeys(CONDITIONS, "" if has_clips else "clips")
-    missing["text"], missing["spoken word"] = "", "" if has_spoken else "spoken"
+    missing = dict.fromkeys(CONDITIONS, "" if has_clips else "clips (argument `clips`)")
+    missing["text"] = ""
+    missing["spoken word"] = "" if has_spoken else "recorded words (argument `spoken`)"
     for condition in config.conditions:
         if missing[condition]:
             raise InvalidInputError(
-                f"The condition {condition!r} needs the argument `{missing[condition]}`, which is "
-                "not given."
+                f"The condition {condition!r} needs {missing[condition]}, but received none."
             )
     return config.conditions or tuple(c for c in CONDITIONS if not missing[c])
 

@@ -126,7 +126,7 @@ class ConceptRelation(Protocol):
     """A concept (a sound source such as "a crow"), a target, and whether the target is correct.
 
     The target is a class ("a bird") or another name of the concept.
-    `audioprobe.probing.pairs.ConceptPair` implements this protocol.
+    `audioprobe.probing.trial.ConceptPair` implements this protocol.
     """
 
     @property
