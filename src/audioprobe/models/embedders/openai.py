@@ -6,9 +6,7 @@ from functools import cached_property
 from threading import Event
 from typing import Any
 
-import httpx2
 import numpy as np
-import openai
 import tiktoken
 
 from audioprobe.errors import InvalidInputError, RemoteError
@@ -165,21 +163,18 @@ class OpenAIEmbedder:
     def _embed_batch(self, batch: tuple[list[str], int], stop: Event) -> FloatArray:
         texts, n_tokens = batch
 
-        async def create(client: openai.AsyncOpenAI) -> httpx2.Response:
-            answer = await client.embeddings.with_raw_response.create(
-                model=self._model,
-                input=texts,
-                encoding_format="float",
-                dimensions=openai.omit if self._dimensions is None else self._dimensions,
-            )
-            return answer.http_response
+        body: dict[str, object] = {"model": self._model, "input": texts}
+        body["encoding_format"] = "float"
+        if self._dimensions is not None:
+            body["dimensions"] = self._dimensions
 
         def read(answer: Mapping[str, Any], usage: TokenUsage) -> FloatArray:
             del usage
             return read_vectors(answer, len(texts), self._dimensions)
 
-        expected = f"{len(texts)} vectors"
-        return self._client.request(create, read, expected=expected, n_input=n_tokens, stop=stop)
+        return self._client.request(
+            "/embeddings", body, read, expected=f"{len(texts)} vectors", n_input=n_tokens, stop=stop
+        )
 
     @cached_property
     def _counter(self) -> tuple[Callable[[str], int], bool]:

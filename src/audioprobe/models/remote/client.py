@@ -3,10 +3,10 @@
 import json
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from threading import Event
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -32,7 +32,6 @@ from audioprobe.models.remote.retry import (
 )
 
 T = TypeVar("T")
-Call: TypeAlias = Callable[[openai.AsyncOpenAI], Awaitable[httpx2.Response]]
 
 DEFAULT_URL = "https://api.openai.com/v1"
 
@@ -114,7 +113,8 @@ class ServiceClient:
 
     def request(
         self,
-        call: Call,
+        path: str,
+        body: Mapping[str, object],
         read: Callable[[Mapping[str, Any], TokenUsage], T],
         *,
         expected: str,
@@ -125,7 +125,8 @@ class ServiceClient:
         """Send a request, repeat it if it fails, and return what `read` returns for the answer.
 
         Args:
-            call: sends the request once.
+            path: path of the request after the base URL, such as "/embeddings".
+            body: fields of the request (JSON).
             read: converts the answer (JSON); raises `RequestFailedError` if it is unusable. It may
                 replace the token counts by those that the service reports.
             expected: description of the answer for messages, such as "a chat completion".
@@ -140,7 +141,7 @@ class ServiceClient:
         def attempt() -> T:
             self._rate_limiter.wait(stop)
             with self.budget.charge(n_input, n_output, stop) as usage:
-                return read(self._send(call, expected), usage)
+                return read(self._send(path, body, expected), usage)
 
         return call_with_retries(attempt, self._retry, stop)
 
@@ -152,12 +153,12 @@ class ServiceClient:
         """Replace the key in a text of the service by "[key]"."""
         return _redact(self._key, text)
 
-    def _send(self, call: Call, expected: str) -> dict[str, Any]:
+    def _send(self, path: str, body: Mapping[str, object], expected: str) -> dict[str, Any]:
         """Make one attempt and return the JSON of the answer."""
         connections = self._connect()
         route = Route(self.budget.count_redirect)
         try:
-            response = connections.run(call, self._timeout_s, route)
+            response = connections.post(path, body, self._timeout_s, route)
             return self._json_object(response.content, expected, route)
         except TimeoutError:
             failure = RequestFailedError(

@@ -10,11 +10,10 @@ import os
 import socket
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -23,10 +22,9 @@ import openai
 
 from audioprobe.errors import InvalidInputError, MissingDependencyError
 
-T = TypeVar("T")
-
 MAX_REDIRECTS = 5  # maximum number per attempt
 
+_OPTIONS: openai.RequestOptions = {"security": {"bearer_auth": True}}  # no other key
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -218,24 +216,23 @@ class Connections:
         """Whether the connections belong to this process; False after a fork."""
         return self._process == os.getpid()
 
-    def run(
-        self,
-        call: Callable[[openai.AsyncOpenAI], Awaitable[T]],
-        timeout_s: float,
-        route: Route,
-    ) -> T:
-        """Return the result of `call`, which sends one request; record its addresses in `route`.
+    def post(
+        self, path: str, body: Mapping[str, object], timeout_s: float, route: Route
+    ) -> httpx2.Response:
+        """Send JSON to a path of the service and return the answer; record requests in `route`.
 
         If the request and its redirects take longer than `timeout_s`, close the connection and
         raise `TimeoutError`.
         """
 
-        async def limited() -> T:
+        async def send() -> httpx2.Response:
             _route.set(route)
             async with asyncio.timeout(timeout_s):
-                return await call(self._client)
+                return await self._client.post(
+                    path, cast_to=httpx2.Response, body=body, options=_OPTIONS
+                )
 
-        future = asyncio.run_coroutine_threadsafe(limited(), _event_loop())
+        future = asyncio.run_coroutine_threadsafe(send(), _event_loop())
         try:
             return future.result()
         except BaseException:

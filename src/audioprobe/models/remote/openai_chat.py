@@ -5,10 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from threading import Event
-from typing import Any, TypeVar, cast
-
-import httpx2
-import openai
+from typing import Any, TypeVar
 
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.concurrency import PicklableLock
@@ -243,14 +240,6 @@ class OpenAIChat:
     ) -> T:
         """Send messages with further request fields, and return what `read` returns."""
 
-        async def create(client: openai.AsyncOpenAI) -> httpx2.Response:
-            answer = await client.chat.completions.with_raw_response.create(
-                model=self._model,
-                messages=cast("Any", messages.turns),
-                extra_body={**self._extra_body, **fields},
-            )
-            return answer.http_response
-
         def read_with_usage(answer: Mapping[str, Any], usage: TokenUsage) -> T:
             counts = read_usage(answer)
             usage.n_input = counts.get("prompt_tokens", usage.n_input)
@@ -258,7 +247,8 @@ class OpenAIChat:
             return read(answer)
 
         return self._client.request(
-            create,
+            "/chat/completions",
+            {"model": self._model, "messages": messages.turns, **self._extra_body, **fields},
             read_with_usage,
             expected="a chat completion",
             n_input=messages.n_tokens,
