@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, NonFiniteError
+from audioprobe.errors import AudioProbeError, ContractError, NonFiniteError
 from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache
 from audioprobe.io.json_codec import canonical_json, from_json, to_json
 from audioprobe.models.concurrency import PicklableLock
@@ -166,21 +166,16 @@ class CachedModel:
             self._count(hits=1)
             yield self._stored(waiting.popleft(), codec)
 
-    def _stored(self, key: bytes, codec: _Codec[T]) -> T:
-        """Return a value that is certainly in the cache."""
-        value = self._read(key, codec)
-        if value is None:
-            raise InvalidInputError(
-                f"{self._cache.path}: a stored value has disappeared. Check that no other program "
-                "changes the file."
-            )
-        return value
-
     def _read(self, key: bytes, codec: _Codec[T]) -> T | None:
-        """Return a value, or None if it is not in the cache."""
+        """Return the stored value of a key, or None if there is none."""
         content = self._cache.read([key]).get(key)
-        if content is None:
-            return None
+        return None if content is None else self._decode(content, codec)
+
+    def _stored(self, key: bytes, codec: _Codec[T]) -> T:
+        """Return the stored value of a key that is in the cache."""
+        return self._decode(self._cache.read([key])[key], codec)
+
+    def _decode(self, content: bytes, codec: _Codec[T]) -> T:
         try:
             return codec.decode(content)
         except NonFiniteError:

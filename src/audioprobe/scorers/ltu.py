@@ -17,10 +17,6 @@ they cut captions and format labels. In this module, a recipe is the set of rule
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from audioprobe.types import FloatArray
-
 PREFIX = "sound of "
 
 
@@ -39,26 +35,6 @@ class LTURecipe:
     label_text: Callable[[str], str]
     truth: Callable[[str], tuple[str, ...]]
     clips_negatives: bool
-
-
-def pool_ltu_scores(
-    text_vectors: FloatArray, label_vectors: FloatArray, *, clips_negatives: bool
-) -> FloatArray:
-    """Return the scores of one clip with several texts, pooled as in LTU's `get_pred`.
-
-    Args:
-        text_vectors: shape (n_texts, width).
-        label_vectors: shape (n_labels, width).
-        clips_negatives: True returns the highest cosine, at least 0 (mode "max" of the scripts);
-            False returns the sum of the cosines (mode "accu").
-
-    Returns:
-        Scores of shape (n_labels,).
-    """
-    units = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (text_vectors, label_vectors)]
-    cosines = units[0] @ units[1].T
-    pooled: FloatArray = np.maximum(cosines.max(axis=0), 0.0) if clips_negatives else cosines.sum(0)
-    return pooled
 
 
 def _after_last_colon(text: str) -> str:

@@ -68,7 +68,7 @@ def entry(token: str | None, rank: int | None = 1, nats: float = -0.5) -> dict[s
         (None, "Expected prompt_logprobs"),
         ([], "Expected prompt_logprobs"),
         ([None, entry("\n"), entry(" a"), entry(" crow"), entry("\n")], "chat template changes"),
-        ([None, entry("\n a"), entry(" crow")], "crosses its start"),
+        ([None, entry("\n a"), entry(" crow")], "includes text before it"),
         ([None, entry("a"), entry(" crow")], "prompt_logprobs do not contain"),
         ([None, entry("x"), entry(None), entry(" crow")], "prompt_logprobs do not contain"),
         ([None, {}], "prompt_logprobs do not contain"),

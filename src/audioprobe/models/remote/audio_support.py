@@ -1,4 +1,4 @@
-"""Check whether a remote model receives audio; some endpoints silently ignore it."""
+"""Check whether a remote model receives audio; some endpoints silently ignore audio."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,10 @@ class AudioSupport:
 
 
 def check_audio_support(ask: Callable[[Prompt], Response]) -> AudioSupport:
-    """Ask about noise, a tone, no audio, and the same noise again, until the result is certain.
+    """Return whether audio reaches a model, according to its responses to a few prompts.
+
+    The prompts ask about noise, a tone, no audio, and the same noise again. No further prompt is
+    sent when the result is certain.
 
     Audio adds tokens to the prompt, so the token counts of the service are the strongest evidence.
     But a placeholder of constant size adds tokens, too. If noise (6 s) and tone (1 s) add equally
@@ -75,7 +78,7 @@ def check_audio_support(ask: Callable[[Prompt], Response]) -> AudioSupport:
 
 
 def _count_without_audio(ask: Callable[[Prompt], Response]) -> int | None:
-    """Return the number of tokens of the question alone; None if the model requires audio."""
+    """Return the token count of the question without audio; None if the model requires audio."""
     try:
         return _count(ask(Prompt(QUESTION)), "prompt_tokens")
     except RemoteError as error:

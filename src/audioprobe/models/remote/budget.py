@@ -69,7 +69,7 @@ class Budget:
 
     @contextmanager
     def charge(self, n_input: int, n_output: int, stop: Event) -> Iterator[TokenUsage]:
-        """Count one request, which must be sent inside this context manager.
+        """Context manager in which one request is sent, and which counts the request.
 
         A request that the service rejects (status 4xx) costs nothing. Any other request costs the
         upper bounds `n_input` and `n_output` of its tokens, unless the caller replaces them in the
@@ -95,7 +95,7 @@ class Budget:
                 self._changed.notify_all()
 
     def count_redirect(self) -> None:
-        """Count the request after a redirect, but not its tokens, which `charge` has counted.
+        """Count the additional request after a redirect; `charge` has counted its tokens.
 
         Raises:
             RemoteError: if the request would exceed the maximum number of requests.
@@ -146,7 +146,7 @@ class Budget:
 
 
 class RateLimiter:
-    """Limit of the requests per minute; requests are spaced evenly. None means no limit."""
+    """Maximum number of requests per minute, spaced evenly; None means no limit."""
 
     def __init__(self, per_minute: float | None) -> None:
         if per_minute is not None and per_minute <= 0:

@@ -75,8 +75,7 @@ class ServiceClient:
     ) -> None:
         if not model or timeout_s <= 0:
             raise InvalidInputError(
-                f"The {service} needs a model name and timeout_s > 0, got {model!r} and "
-                f"{timeout_s}."
+                f"The {service} needs a model and timeout_s > 0, got {model!r} and {timeout_s}."
             )
         # Read the variable here, so that it is recorded; the openai client would read it silently.
         url = os.environ.get("OPENAI_BASE_URL") or None if base_url is None else base_url
@@ -105,7 +104,7 @@ class ServiceClient:
     def is_openai(self) -> bool:
         """Whether this is OpenAI's service, which accepts only the parameters that it documents."""
         host = urlsplit(self.base_url or DEFAULT_URL).hostname or ""
-        return host == "api.openai.com" or host.endswith(".api.openai.com")
+        return f".{host}".endswith(".api.openai.com")
 
     def check_key(self) -> None:
         """Raise `RemoteError` if the service needs a key and none is set."""
@@ -146,7 +145,7 @@ class ServiceClient:
         return call_with_retries(attempt, self._retry, stop)
 
     def quote(self, text: str) -> str:
-        """Shorten a message of the service and remove the key from it."""
+        """Return a text of the service in one line of at most 200 characters, without the key."""
         return " ".join(self.redact(text).split())[:_MAX_QUOTE]
 
     def redact(self, text: str) -> str:

@@ -47,7 +47,7 @@ class MultiEndpointModel:
         if len(names) > 1:
             raise InvalidInputError(
                 "The endpoints of a MultiEndpointModel must serve one model, got "
-                f"{sorted(name for name, _ in names)}."
+                f"the names and revisions {sorted(names)}."
             )
         self.models = tuple(models)
         self._workers = Workers(len(models) * concurrency)
@@ -119,7 +119,10 @@ class MultiEndpointModel:
 
     @contextmanager
     def _endpoint(self, failed: set[int]) -> Iterator[int]:
-        """Yield the index of the endpoint with the fewest prompts, not one in `failed`."""
+        """Reserve the endpoint with the fewest prompts in progress; yield its index.
+
+        Endpoints in `failed` are not used.
+        """
         with self._lock:
             candidates = [n for n in range(len(self.models)) if n not in failed]
             index = min(candidates, key=self._n_in_progress.__getitem__)

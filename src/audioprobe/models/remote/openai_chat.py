@@ -222,7 +222,7 @@ class OpenAIChat:
             )
 
     def _audio_support_or_refusal(self, stop: Event) -> AudioSupport:
-        """Check the audio support; a service that rejects the example sound does not support it."""
+        """Return the result of the check; if the service rejects the audio, it is unsupported."""
         try:
             return self._check_audio_support(stop)
         except RemoteError as error:
@@ -238,7 +238,7 @@ class OpenAIChat:
         read: Callable[[Mapping[str, Any]], T],
         stop: Event,
     ) -> T:
-        """Send messages with further request fields, and return what `read` returns."""
+        """Send a chat request, and return the result of `read` for the answer."""
 
         def read_with_usage(answer: Mapping[str, Any], usage: TokenUsage) -> T:
             counts = read_usage(answer)

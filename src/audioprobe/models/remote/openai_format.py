@@ -45,7 +45,10 @@ class ChatMessages:
     def add(
         self, role: str, text: str, audio: Waveform | None = None, rate: int | None = None
     ) -> None:
-        """Add a message of a role; audio is resampled to `rate` (Hz) and precedes the text."""
+        """Add a message of "system", "user" or "assistant"; audio precedes the text.
+
+        Audio is resampled to `rate` (Hz); None does not resample.
+        """
         if not text.strip():
             raise InvalidInputError(f"Every {role} turn needs a text, got an empty text.")
         try:

@@ -38,7 +38,7 @@ class VllmChat(OpenAIChat):
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield, for each prompt, the log-likelihood of each continuation as its answer.
+        """Yield, for each prompt, the log-likelihood of each continuation as the answer.
 
         One request is sent per prompt and continuation. Whether the audio is encoded only once
         depends on the server's cache.
@@ -50,7 +50,7 @@ class VllmChat(OpenAIChat):
         Raises:
             InvalidInputError: if a text is empty, or if the endpoint is OpenAI's.
             RemoteError: if a request failed permanently, or if the tokens of a continuation cannot
-                be identified: the chat template changes it, or a token crosses its start.
+                be identified: the chat template changes it, or a token includes text before it.
         """
         if self._client.is_openai:
             raise InvalidInputError(
@@ -124,7 +124,7 @@ def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikeliho
     raise RequestFailedError(
         f"The tokens at the end of the prompt are {tail!r:.60}, which differs from the "
         f"continuation {continuation!r:.60}. Either the chat template changes the continuation "
-        "(for example spaces at its ends), or a token crosses its start."
+        "(for example spaces at its ends), or a token includes text before it."
     )
 
 
