@@ -86,7 +86,7 @@ def test_ancestors_include_hypernyms_outside_the_chain(tmp_path: Path) -> None:
     assert short["owl"].ancestors == concepts["owl"].ancestors
 
 
-def test_concepts_are_found_by_id_name_kind_and_hypernym(tmp_path: Path) -> None:
+def test_concepts_are_found_by_id_name_and_hypernym(tmp_path: Path) -> None:
     concepts = _concepts(tmp_path)
     assert [concept.id for concept in concepts] == ["bird", "owl", "piano", "rain"]
     assert len(concepts) == 4
@@ -94,7 +94,6 @@ def test_concepts_are_found_by_id_name_kind_and_hypernym(tmp_path: Path) -> None
     assert "animal" not in concepts  # a hypernym only
     assert concepts.named("Night Bird") is concepts["owl"]
     assert concepts.kinds == ("animal", "instrument", "weather")
-    assert concepts.of_kind("animal") == (concepts["bird"], concepts["owl"])
     assert concepts.hyponyms("animal") == (concepts["bird"], concepts["owl"])
     assert concepts.hyponyms("bird") == (concepts["owl"],)
     assert concepts.hyponyms("stringed") == (concepts["piano"],)
@@ -113,8 +112,6 @@ def test_unknown_names_are_refused_with_a_suggestion(tmp_path: Path) -> None:
         concepts["pianno"]
     with pytest.raises(InvalidInputError, match=r"name of a concept, got 'hoot'.*'hooter'"):
         concepts.named("hoot")
-    with pytest.raises(InvalidInputError, match=r"kinds animal, .*got 'animals'"):
-        concepts.of_kind("animals")
     with pytest.raises(InvalidInputError, match="id of a hypernym, got 'owl'"):
         concepts.hyponyms("owl")
 

@@ -27,7 +27,7 @@ def test_any_value_is_inserted_unchanged(name: str, value: str, text: str) -> No
 
 def test_a_missing_value_is_an_error_that_suggests_the_nearest_name() -> None:
     with pytest.raises(
-        InvalidInputError, match=r"got \{lables\}, which has no value.*Did you mean 'labels'"
+        InvalidInputError, match=r"got \{lables\}, without a value.*Did you mean 'labels'"
     ):
         PromptTemplate("x", 1, "{lables}").fill({"labels": "a", "descriptions": "b"})
 

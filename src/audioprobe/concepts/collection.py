@@ -108,19 +108,6 @@ class Concepts:
         """Kinds of the concepts ("animal", "weather", ...), in the order of the file."""
         return tuple(dict.fromkeys(concept.kind for concept in self))
 
-    def of_kind(self, kind: str) -> tuple[Concept, ...]:
-        """Return the concepts of a kind.
-
-        Raises:
-            InvalidInputError: if no concept is of this kind.
-        """
-        concepts = tuple(concept for concept in self if concept.kind == kind)
-        if not concepts:
-            raise InvalidInputError(
-                f"Expected one of the kinds {', '.join(self.kinds)}, got {kind!r}."
-            )
-        return concepts
-
     def hyponyms(self, hypernym_id: str) -> tuple[Concept, ...]:
         """Return the concepts that have the hypernym with an id, such as "bird".
 

@@ -7,7 +7,6 @@ library.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from audioprobe.errors import InvalidInputError
@@ -23,15 +22,12 @@ class OntologyNode:
         name: display name, such as "Crow".
         description: one or two sentences.
         children: ids of the subclasses.
-        restrictions: "abstract" for a class that only groups other classes, "blacklist" for a class
-            that annotators did not use.
     """
 
     id: str
     name: str
     description: str
     children: tuple[str, ...]
-    restrictions: tuple[str, ...]
 
 
 class Ontology:
@@ -73,11 +69,7 @@ class Ontology:
         try:
             nodes = [
                 OntologyNode(
-                    entry["id"],
-                    entry["name"],
-                    entry["description"],
-                    tuple(entry["child_ids"]),
-                    tuple(entry["restrictions"]),
+                    entry["id"], entry["name"], entry["description"], tuple(entry["child_ids"])
                 )
                 for entry in json.loads(file.read_text(encoding="utf-8"))
             ]
@@ -100,11 +92,6 @@ class Ontology:
 
     def __len__(self) -> int:
         return len(self._nodes)
-
-    @cached_property
-    def by_name(self) -> dict[str, OntologyNode]:
-        """Classes by display name."""
-        return {node.name: node for node in self}
 
     def parents(self, node_id: str) -> tuple[str, ...]:
         """Return the ids of the parents of a class."""

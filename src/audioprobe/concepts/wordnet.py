@@ -9,7 +9,6 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from audioprobe.errors import InvalidInputError, optional_import
 from audioprobe.graph import ancestors_with_depth
@@ -41,40 +40,6 @@ class Synset:
     gloss: str
 
 
-class NounLexicon(Protocol):
-    """Interface of a lexicon: nouns with their synsets and hypernyms."""
-
-    @property
-    def name(self) -> str:
-        """Type of the lexicon: "wordnet" or "wn"."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """Version of the lexicon."""
-        ...
-
-    def __contains__(self, synset_id: object) -> bool:
-        """Return whether there is a synset with this id."""
-        ...
-
-    def synset(self, synset_id: str) -> Synset:
-        """Return a synset by its id.
-
-        Raises:
-            InvalidInputError: if no synset has this id, or if the lexicon is damaged.
-        """
-        ...
-
-    def senses(self, word: str) -> tuple[str, ...]:
-        """Return the ids of a noun's synsets in the order of the lexicon; () if it is unknown."""
-        ...
-
-    def ancestors(self, synset_id: str) -> tuple[str, ...]:
-        """Return the ids of all ancestors of a synset, the nearest ancestors first."""
-        ...
-
-
 class WordNet:
     """Nouns in the database files of an installed WordNet.
 
@@ -86,6 +51,7 @@ class WordNet:
     """
 
     name = "wordnet"
+    """Type of the lexicon: "wordnet" or "wn"."""
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = find_folder() if folder is None else Path(folder)
@@ -98,6 +64,7 @@ class WordNet:
                 "and a copyright notice that states the version. Install WordNet again."
             )
         self.version = version[1]
+        """Version of WordNet, such as "3.0"."""
 
     def __contains__(self, synset_id: object) -> bool:
         return synset_id in self._synsets
@@ -208,6 +175,10 @@ class WnLexicon:
     def ancestors(self, synset_id: str) -> tuple[str, ...]:
         """Return the ids of all ancestors of a synset, the nearest ancestors first."""
         return tuple(ancestors_with_depth(synset_id, lambda name: self.synset(name).hypernyms))
+
+
+NounLexicon = WordNet | WnLexicon
+"""A lexicon of nouns; both classes have the same attributes and methods."""
 
 
 def find_folder() -> Path:

@@ -64,17 +64,14 @@ class PromptTemplate:
         Raises:
             InvalidInputError: if a placeholder has no value; the message suggests a similar name.
         """
-        for name in self.placeholders:
-            if name not in values:
-                raise InvalidInputError(
-                    f"Prompt {self.name!r}: expected one of the placeholders "
-                    f"{', '.join(sorted(values)) or '(none)'}, got {{{name}}}, which has no value."
-                    f"{did_you_mean(name, values)}"
-                )
-        return "".join(
-            text + ("" if name is None else values[name])
-            for text, name, _, _ in Formatter().parse(self.text)
-        )
+        missing = [name for name in self.placeholders if name not in values]
+        if missing:
+            raise InvalidInputError(
+                f"Prompt {self.name!r}: expected placeholders among "
+                f"{', '.join(sorted(values)) or '(none)'}, got {{{missing[0]}}}, without a value."
+                f"{did_you_mean(missing[0], values)}"
+            )
+        return self.text.format_map(values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ CHILDREN: dict[tuple[str, str], Sequence[str]] = {
 
 def ontology() -> Ontology:
     return Ontology(
-        OntologyNode(name_id, name, "", tuple(children), ())
+        OntologyNode(name_id, name, "", tuple(children))
         for (name_id, name), children in CHILDREN.items()
     )
 
