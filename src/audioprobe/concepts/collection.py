@@ -6,8 +6,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from audioprobe.concepts.concept import Concept, Hypernym
-from audioprobe.concepts.concept_file import read_concepts
+from audioprobe.concepts.concept import Concept, Hypernym, read_concepts
 from audioprobe.concepts.wordnet import WordNet
 from audioprobe.errors import InvalidInputError, did_you_mean
 
