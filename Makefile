@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check docs benchmarks clean
+.PHONY: help demo test test-slow mypy pyright contracts docs benchmarks clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -16,14 +16,20 @@ demo: $(VENV)/.user  ## install, and classify the recordings that ship with the 
 test: $(VENV)/.dev  ## install, and run every check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/lint-imports
-	$(BIN)/zensical build --clean --strict
+	$(MAKE) --jobs 2 mypy pyright contracts docs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slow: $(VENV)/.dev  ## run the trainings, studies, servers and browsers among the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --numprocesses auto --maxprocesses 4 --dist worksteal
+
+mypy: $(VENV)/.dev
+	$(BIN)/mypy
+
+pyright: $(VENV)/.dev
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports
 
 docs: $(VENV)/.dev  ## build the documentation into site/
 	$(BIN)/zensical build --clean --strict

@@ -21,7 +21,13 @@ settings.register_profile("audioprobe", deadline=None, suppress_health_check=[He
 settings.load_profile("audioprobe")
 
 
-_LONGEST = ("test_learning.py", "test_docs.py", "test_cluster.py", "test_killed.py")
+_LONGEST = (
+    "test_docs.py",
+    "test_killed.py",
+    "test_probe_run.py",
+    "test_cli.py",
+    "test_learning.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

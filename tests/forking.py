@@ -1,17 +1,27 @@
 """Commands forked from a process that has loaded what is slow to load."""
 
+import gc
 import importlib
 import json
 import os
 import sys
+import traceback
 from typing import NoReturn
 
 SLOW = (
     "peft",
     "transformers",
+    "sentence_transformers",
     "scipy.stats",
     "matplotlib.figure",
+    "pandas",
+    "pyarrow.parquet",
     "audioprobe.models.ltu.model",
+    "audioprobe.cli",
+    "audioprobe.experiments.classification.outputs",
+    "audioprobe.experiments.finetuning.outputs",
+    "audioprobe.experiments.probing.outputs",
+    "audioprobe.models.cached",
 )
 
 
@@ -19,6 +29,7 @@ def serve() -> None:
     """Run a command for each line of the input, and answer each with its exit status."""
     for name in SLOW:
         importlib.import_module(name)
+    gc.freeze()  # a collection in a child would copy all pages of these modules
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
@@ -41,6 +52,17 @@ def _run(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    paths = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [path for path in paths if path and path not in sys.path]
     sys.argv = ["-c", *arguments]
-    main()
-    raise SystemExit(0)
+    status = 0
+    try:
+        main()
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:  # noqa: BLE001 - printed, as Python does it
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # unloading all modules would take longer than most commands

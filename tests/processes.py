@@ -36,7 +36,8 @@ def run_python(code: str, *arguments: str, **environment: str) -> subprocess.Com
 
 def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `audioprobe` with these arguments."""
-    if any(name.startswith(("HF_", "PYTHON", "OMP_")) for name in environment):
+    at_start = [name for name in environment if name.startswith(("HF_", "PYTHON", "OMP_"))]
+    if at_start not in ([], ["PYTHONPATH"]):  # these are read when Python or a library starts
         return run_python(CLI, *arguments, **environment)
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder) / name for name in ("stdout", "stderr")]

@@ -1,8 +1,9 @@
 """A language model that takes its time and notes each question, as a distribution of its own."""
 
+import os
 from pathlib import Path
 
-from tests.processes import ROOT
+from tests.processes import SETTINGS
 
 MODULE = '''
 import os
@@ -40,5 +41,5 @@ def install(folder: Path, log: Path, seconds: float) -> dict[str, str]:
     (folder / "slow.py").write_text(MODULE)
     (information / "METADATA").write_text(METADATA)
     (information / "entry_points.txt").write_text(ENTRY_POINTS)
-    paths = f"{ROOT}:{folder}"
+    paths = os.pathsep.join((SETTINGS["PYTHONPATH"], str(folder)))
     return {"PYTHONPATH": paths, "SLOW_LOG": str(log), "SLOW_SECONDS": str(seconds)}

@@ -31,7 +31,7 @@ prompt = "caption"
 prompt = "labels"
 """
 N_QUESTIONS = 44
-N_KILLS = 6
+N_KILLS = 3
 
 
 def n_stored(folder: Path) -> int:

@@ -113,6 +113,7 @@ def clip_cards(outcome: ProbeOutcome, sounds: AudioClips, clips: Mapping[str, Cl
 
 def trial_grid(outcome: ProbeOutcome) -> DataGrid:
     """Return a table with one row per trial."""
+    reading = outcome.reading
     header = (
         "concept",
         "condition",
@@ -132,7 +133,7 @@ def trial_grid(outcome: ProbeOutcome) -> DataGrid:
             trial.question.audio,
             trial.question.text,
             trial.question.options[trial.question.correct],
-            _answer(trial, outcome.reading),
+            _answer(trial, reading),
             _probability(trial),
             trial.failure or trial.response or "",
         )

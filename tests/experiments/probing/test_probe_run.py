@@ -307,6 +307,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_shipped_study_runs_with_weights_and_audio(study: Path) -> None:
     text = (SHIPPED_CONFIGS / "concepts-study.toml").read_text()
     for old, new in {

@@ -10,6 +10,7 @@ from audioprobe.experiments.run_metadata import RESULTS
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.parquet import write_parquet
 from audioprobe.io.text_table import Table
+from audioprobe.probing.trial import AnswerReading, Trial
 from audioprobe.reports.html import write_page
 from audioprobe.reports.probe_page import write_probe_page
 
@@ -58,12 +59,14 @@ def trial_columns(cells: Sequence[ProbeCell]) -> dict[str, list[object]]:
     The column `choice` is the index of the option that the default reading of the answer selects.
     Options are joined by "|".
     """
-    rows = [_row(cell, number) for cell in cells for number in range(len(cell.outcome.trials))]
+    rows = []
+    for cell in cells:
+        reading = cell.outcome.reading
+        rows += [_row(cell, trial, reading) for trial in cell.outcome.trials]
     return {key: [row[key] for row in rows] for key in rows[0]}
 
 
-def _row(cell: ProbeCell, number: int) -> dict[str, object]:
-    trial, reading = cell.outcome.trials[number], cell.outcome.reading
+def _row(cell: ProbeCell, trial: Trial, reading: AnswerReading) -> dict[str, object]:
     question, pair = trial.question, trial.question.pair
     return {
         "model": cell.model,

@@ -72,10 +72,10 @@ def comparisons_table(comparisons: Sequence[CellComparison]) -> Table:
 
 
 def _row(cell: ProbeCell) -> tuple[str, ...]:
-    outcome = cell.outcome
+    outcome, reading = cell.outcome, cell.outcome.reading
     gap, reliance = outcome.modality_gap(), outcome.audio_reliance()
     n_failed = sum(count_failures(outcome.trials).values())
-    n_invalid = sum(t.choice(outcome.reading) is None for t in outcome.trials) - n_failed
+    n_invalid = sum(t.choice(reading) is None for t in outcome.trials) - n_failed
     test = gap.permutation
     return (
         cell.model,
