@@ -14,7 +14,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.probing.trial import ConceptPair
 from audioprobe.small_ltu.questions import choice_question, scene_questions
 from audioprobe.small_ltu.relations import RelationPair, hypernym_pairs, synonym_pairs
-from audioprobe.training.examples import CAPTION_QUESTION, QARecord, audio_question, text_question
+from audioprobe.training.examples import CAPTION_QUESTION, QARecord, relation_question
 
 CONCEPTS = Concepts.shipped()
 SOURCE_CONCEPTS = [CONCEPTS[source] for source in SOURCES]
@@ -83,14 +83,14 @@ def relation(concept: str, target: str, *, holds: bool) -> ConceptPair:
 def test_text_questions_name_the_concept_and_audio_questions_do_not() -> None:
     rng = np.random.default_rng(0)
     true = relation("crow", "bird", holds=True)
-    records = {text_question(true, rng) for _ in range(20)}
+    records = {relation_question(true, rng) for _ in range(20)}
     assert {record.output for record in records} == {"Yes."}
     assert len(records) == 3, "several wordings"
     assert all("a crow" in r.instruction and "a bird" in r.instruction for r in records)
     false = next(
         pair.false for pair in hypernym_pairs(CONCEPTS, SOURCES) if pair.false.target == "bird"
     )
-    record = audio_question(false, "clip-1", rng)
+    record = relation_question(false, rng, "clip-1")
     assert (record.output, record.audio_id) == ("No.", "clip-1")
     assert false.phrase not in record.instruction
     assert "a bird" in record.instruction

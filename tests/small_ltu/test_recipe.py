@@ -50,7 +50,7 @@ def test_missing_keys_have_defaults(tmp_path: Path) -> None:
         ('name = "one"', "", "stages, number 1: the key 'name'"),
         ("[[encoder_stages]]", "[[encoder_stages", "cannot be read as TOML"),
         ('name = "one"', 'name = "one"\nscenes = 0', "not all of them 0"),
-        ('name = "one"', 'name = "one"\ntext_pairs = -1', "counts of at least 0"),
+        ('name = "one"', 'name = "one"\ntext_pairs = -1', "text_pairs of at least 0"),
     ],
 )
 def test_message_names_the_place_of_a_mistake(

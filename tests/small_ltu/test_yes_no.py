@@ -7,13 +7,12 @@ import pytest
 
 from audioprobe.concepts import Concepts
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.probing.modality_gap import modality_gap
 from audioprobe.probing.trial import ConceptPair
 from audioprobe.small_ltu.measures import (
-    accuracy_gap,
     accuracy_measure,
-    audio_trials,
+    relation_trials,
     relations_with_role,
-    text_trials,
 )
 from audioprobe.small_ltu.relations import RelationPair, hypernym_pairs
 from audioprobe.types import Clip, ComponentInfo, LogLikelihood, Prompt, Waveform
@@ -81,13 +80,13 @@ def all_knowing(relations: list[ConceptPair]) -> RuleModel:
 def test_all_knowing_model_is_correct_and_constant_yes_half_of_the_time(
     relations: list[ConceptPair], clips: dict[str, list[Clip]]
 ) -> None:
-    trials = audio_trials(all_knowing(relations), relations, clips, seed=0)  # type: ignore[arg-type]
+    trials = relation_trials(all_knowing(relations), relations, 0, clips)  # type: ignore[arg-type]
     assert len(trials) == 2 * len(relations)
     measure = accuracy_measure("audio", trials, BOOTSTRAP)
     assert measure.estimate.value == 1.0
     assert measure.blind is not None
     assert measure.blind.value == 0.5
-    yes = text_trials(RuleModel(lambda _: 1.0), relations, seed=0)  # type: ignore[arg-type]
+    yes = relation_trials(RuleModel(lambda _: 1.0), relations, 0)  # type: ignore[arg-type]
     assert accuracy_measure("text", yes, BOOTSTRAP).estimate.value == 0.5
 
 
@@ -95,13 +94,13 @@ def test_gap_is_paired_by_relation(
     relations: list[ConceptPair], clips: dict[str, list[Clip]]
 ) -> None:
     model, yes = all_knowing(relations), RuleModel(lambda _: 1.0)
-    text = text_trials(model, relations, seed=0)  # type: ignore[arg-type]
+    text = relation_trials(model, relations, 0)  # type: ignore[arg-type]
     audio, without_audio = (
-        audio_trials(m, relations, clips, seed=0)  # type: ignore[arg-type]
+        relation_trials(m, relations, 0, clips)  # type: ignore[arg-type]
         for m in (model, yes)
     )
-    assert accuracy_gap(text, audio, BOOTSTRAP).value == 0.0
-    gap = accuracy_gap(text, without_audio, BOOTSTRAP)
+    assert modality_gap([*text, *audio], "likelihood", BOOTSTRAP).difference.value == 0.0
+    gap = modality_gap([*text, *without_audio], "likelihood", BOOTSTRAP).difference
     assert gap.value == 0.5
     assert gap.low is not None
     assert gap.low > 0
@@ -115,14 +114,14 @@ def test_ties_are_undefined(relations: list[ConceptPair], lead: float) -> None:
         calls.append(prompt)
         return lead if len(calls) == 1 else 1.0
 
-    trials = text_trials(RuleModel(rule), relations, seed=0)  # type: ignore[arg-type]
+    trials = relation_trials(RuleModel(rule), relations, 0)  # type: ignore[arg-type]
     estimate = accuracy_measure("text", trials, BOOTSTRAP).estimate
     assert (estimate.n, estimate.n_undefined) == (len(relations) - 1, 1)
 
 
 def test_guesser_gains_from_unbalanced_answers(relations: list[ConceptPair]) -> None:
     true = [relation for relation in relations if relation.holds]
-    trials = text_trials(RuleModel(lambda _: 1.0), true, seed=0)  # type: ignore[arg-type]
+    trials = relation_trials(RuleModel(lambda _: 1.0), true, 0)  # type: ignore[arg-type]
     blind = accuracy_measure("text", trials, BOOTSTRAP).blind
     assert blind is not None
     assert blind.value == 1.0

@@ -44,7 +44,7 @@ def test_long_record_is_cut_without_an_end() -> None:
     for n_answer, expected in ((3, "A c"), (len("A crow."), "A crow.")):
         example = encode_record(RECORD, PROMPTS, max_tokens=n_prompt + n_answer)
         assert PROMPTS.tokenizer.decode(example.ids[n_prompt:]) == expected
-    with pytest.raises(InvalidInputError, match="leave no space for the answer"):
+    with pytest.raises(InvalidInputError, match="no space for the answer"):
         encode_record(RECORD, PROMPTS, max_tokens=n_prompt)
 
 

@@ -31,12 +31,11 @@ from audioprobe.training.examples import (
     MAX_TOKENS,
     QARecord,
     TrainingExample,
-    audio_question,
     caption_of,
     caption_record,
     encode_record,
     labels_record,
-    text_question,
+    relation_question,
 )
 from audioprobe.training.spectrogram_cache import epoch_rows
 from audioprobe.training.trainable import PromptTokenizer
@@ -210,12 +209,12 @@ class TrainingSampler:
                 for pair in pairs[k]:
                     relation = with_random_answer(pair, seed) if paired.shuffle_answers else pair
                     if condition == "text":
-                        yield text_question(relation, rng)
+                        yield relation_question(relation, rng)
                     else:
                         rows = self.clips.rows_by_concept[pair.concept]
                         row = rows[int(rng.integers(len(rows)))]
                         audio[f"new {row}"] = self.clips.spectrogram(row)
-                        yield audio_question(relation, f"new {row}", rng)
+                        yield relation_question(relation, rng, f"new {row}")
 
     def _alignment_targets(self, rows: Sequence[int]) -> AlignmentTargets:
         labels = ["; ".join(self.clips.labels[row]) for row in rows]

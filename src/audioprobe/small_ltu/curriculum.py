@@ -1,7 +1,7 @@
 """Training of an LTU from a LLaMA: first the encoder as a classifier, then the whole model.
 
-Each finished part is stored in its own folder. A training that is interrupted and resumed ends with
-the same weights as without interruption.
+Each stage is stored in its own folder. A training that is interrupted and resumed ends with the
+same weights as without interruption.
 """
 
 import json
@@ -40,7 +40,7 @@ from audioprobe.training.trainer import train, training_lock
 from audioprobe.types import Decoding, Prompt
 
 RECIPE, MODEL, CAPTIONS = "recipe.json", "ltu", "captions.jsonl"
-TRAIN = "train"  # name of the training split of scenes and recordings
+TRAIN = "train"  # split of the scenes and recordings for training
 _SHORT = Decoding(max_new_tokens=40)  # twice the length of a training caption
 
 
@@ -49,14 +49,14 @@ class Curriculum:
 
     Args:
         recipe: settings of the training.
-        folder: folder that is used only by this training.
+        folder: folder of this training.
         recordings: folder of `DebianSounds`; required if the recipe uses recordings.
         workers: number of processes that synthesise scenes.
         progress: called with the progress of each stage.
 
     Raises:
-        InvalidInputError: if the folder contains the training of another recipe, or required
-            recordings are missing.
+        InvalidInputError: if the folder contains the training of another recipe, or the recipe uses
+            recordings and their folder is not valid.
     """
 
     def __init__(
@@ -77,16 +77,15 @@ class Curriculum:
         self._check_same_recipe()
 
     def train(self) -> Path:
-        """Run all stages of the recipe that are not finished.
+        """Run all stages that are not finished, and return the folder of the model.
 
-        Returns:
-            The folder of the model, for `LTU.from_pretrained`.
+        `LTU.from_pretrained` reads this folder.
 
         Raises:
-            InvalidInputError: for the reasons of `training.trainer.train`, or if training
-                recordings are missing, or a recording or package is in two splits.
-            TrainingError: for the reasons of `training.trainer.train`, or if another process trains
-                in the folder.
+            InvalidInputError: if training recordings are missing, or a recording or package is in
+                two splits, or for the reasons of `training.trainer.train`.
+            TrainingError: if another process trains in the folder, or for the reasons of
+                `training.trainer.train`.
             WeightsError: if the base model is missing.
         """
         with training_lock(self.folder):
@@ -108,7 +107,7 @@ class Curriculum:
             return save_adapter(checkpoint, out, name=self.folder.name, training_clips=clips)
 
     def spectrograms(self) -> SpectrogramCache:
-        """Return the spectrograms of the training scenes."""
+        """Compute the spectrograms of the training scenes, or read those that are stored."""
         return SpectrogramCache(
             self.scenes.clips(TRAIN),
             self.scenes.labels,
@@ -129,7 +128,7 @@ class Curriculum:
         return classifier
 
     def init_model(self, classifier: LabelLoss) -> LTUCheckpoint:
-        """Return the model before its first stage: the base LLaMA with the trained encoder."""
+        """Return the base LLaMA with the trained encoder, before the first stage of the model."""
         checkpoint = untrained_model(self.recipe)
         prefix = checkpoint.net.prefix
         assert isinstance(prefix, CavMaePrefix)  # noqa: S101 - recipes only have this encoder
@@ -137,7 +136,7 @@ class Curriculum:
         return checkpoint
 
     def qa_sampler(self, split: str, n_scenes: int) -> QASampler:
-        """Return the sampler of questions about the scenes of a split."""
+        """Return the sampler that draws questions about the first scenes of a split."""
         held_out, seed = self.recipe.held_out, self.recipe.seed
         return QASampler(self.scenes, split, n_scenes, held_out=held_out, seed=seed)
 
@@ -148,7 +147,7 @@ class Curriculum:
         cache: SpectrogramCache,
         stage: RecipeStage,
     ) -> None:
-        """Train the model in one stage; it is changed in place."""
+        """Train the model in one stage, in place."""
         model, prompts = TrainableLTU(checkpoint.net), LTUPrompts(checkpoint.tokenizer)
         set_trainable(model, stage.train)
 
@@ -169,10 +168,7 @@ class Curriculum:
         )
 
     def write_captions(self, checkpoint: LTUCheckpoint, stage: RecipeStage) -> None:
-        """Caption the validation scenes and write the captions into the folder of the stage.
-
-        The file has one JSON line per scene with its id, its labels, and the caption.
-        """
+        """Caption the validation scenes; write one JSON line with id, labels and caption each."""
         path = self.folder / stage.name / CAPTIONS
         if path.is_file():
             return
@@ -190,7 +186,7 @@ class Curriculum:
         atomic_write(path, "".join(lines))
 
     def _check_same_recipe(self) -> None:
-        """Store the recipe in the folder, or check that the stored recipe is the same."""
+        """Write the recipe into the folder, or raise if the folder contains another recipe."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path, text = self.folder / RECIPE, to_json(self.recipe) + "\n"
         if not path.is_file():
@@ -203,7 +199,7 @@ class Curriculum:
 
 
 def untrained_model(recipe: Recipe) -> LTUCheckpoint:
-    """Return the model of a recipe before training; it answers like the base LLaMA.
+    """Return the model of a recipe before training, which answers like the base LLaMA.
 
     Raises:
         WeightsError: if the base model is missing.
@@ -213,12 +209,12 @@ def untrained_model(recipe: Recipe) -> LTUCheckpoint:
 
 
 def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synthetic:
-    """Return the scenes of a recipe.
+    """Return the data set of the synthetic scenes of a recipe.
 
     Args:
         config: number and composition of the scenes.
-        recordings: dataset whose training split provides further sources; None uses only
-            synthesised sources.
+        recordings: dataset whose training split provides recorded sources; None uses synthesised
+            sources only.
     """
     palette: Palette = ProceduralPalette(config.sources or None)
     if recordings is not None:
@@ -233,12 +229,12 @@ def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synt
 
 
 def _refuse_missing(recordings: DebianSounds) -> None:
-    """Raise if training recordings are missing: training would run for hours on too few data."""
+    """Raise if recordings for training are missing."""
     missing = recordings.missing_from(TRAIN)
     if missing:
         name, cause = next(iter(missing.items()))
         packages = {sound.package for sound in recordings.recordings if sound.id in missing}
         raise InvalidInputError(
-            f"{recordings.folder}: {len(missing)} training recordings are missing, the first is "
+            f"{recordings.folder}: {len(missing)} training recordings are missing. The first is "
             f"{name}: {cause}. Fetch them with: {fetch_command(recordings.folder, packages)}"
         )

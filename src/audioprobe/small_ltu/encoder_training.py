@@ -1,4 +1,8 @@
-"""Training of the audio encoder as a classifier, before it is connected to a language model."""
+"""Training of the audio encoder as a classifier, and augmentation of its spectrograms.
+
+It is the first part of the training of a small LTU, before the encoder is connected to a language
+model.
+"""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +22,7 @@ from audioprobe.training.trainable import load_trainable_weights
 from audioprobe.training.trainer import STATE, History, TrainingArguments, load_state, train
 
 LabelLossKind = Literal["softmax", "sigmoid"]
-"""Activation of the loss: one distribution over all labels, or a probability for each label."""
+"""Loss of the classifier: cross-entropy over all labels, or for each label on its own."""
 
 _LOG_ENERGY_PER_DB = math.log(10) / 10
 _PADDING = -LTU.mean / LTU.scale  # normalised value of padding
@@ -32,19 +36,19 @@ _TILT_DB = (-10.0, 10.0)  # range of the gain of the highest mel relative to the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderStage:
-    """One stage of the encoder's training.
+    """Settings of one stage in which the encoder is trained as a classifier.
 
-    An encoder with random weights does not learn from mixtures of sources: train it first on clips
-    with a single source, without augmentation, and with the softmax loss.
+    An encoder with random weights does not learn from mixtures of sources. Train it first on clips
+    with a single source, without augmentation, with the softmax loss.
 
     Attributes:
-        arguments: steps, learning rate and other settings; the seed also determines the order of
-            clips and the augmentation.
+        arguments: steps, learning rate and other settings; the order of the clips and the
+            augmentation also depend on the seed.
         loss: "softmax" or "sigmoid".
         single_source: whether to train only on clips with one label.
         augment: whether to augment spectrograms; see `augment`.
-        visible_share: share of the patches of a clip that the encoder receives, in (0, 1]; a
-            smaller share is faster.
+        visible_share: share of the patches of each spectrogram that the encoder receives, in (0,
+            1]; a smaller share is faster.
         batch_size: number of clips per step and process.
     """
 
@@ -64,7 +68,7 @@ class EncoderStage:
 
 
 class LabelBatch(NamedTuple):
-    """Clips with their labels.
+    """Batch of clips with their labels.
 
     Attributes:
         spectrograms: shape (n_clips, n_frames, n_mels), normalised.
@@ -79,15 +83,14 @@ class LabelBatch(NamedTuple):
 
 
 class LabelLoss(nn.Module):
-    """Encoder and classification head; the loss is the cross-entropy of the labels, in nats.
+    """Audio encoder with a classification head; computes the cross-entropy of labels, in nats.
 
     Args:
-        encoder: audio encoder, which is trained together with the head. The input of the head is
-            the mean of the encoder's output tokens.
+        encoder: audio encoder. The head receives the mean of its output tokens.
         n_labels: number of labels.
 
     Attributes:
-        kind: "softmax" or "sigmoid".
+        kind: "softmax" or "sigmoid"; see `LabelLossKind`.
     """
 
     def __init__(self, encoder: CavMaeEncoder, n_labels: int) -> None:
@@ -99,7 +102,7 @@ class LabelLoss(nn.Module):
         )
 
     def logits(self, spectrograms: Tensor, patches: Tensor | None = None) -> Tensor:
-        """Return logits, shape (n_clips, n_labels)."""
+        """Return the logits of the labels, shape (n_clips, n_labels)."""
         logits: Tensor = self.head(self.encoder(spectrograms, patches).mean(dim=1))
         return logits
 
@@ -113,14 +116,14 @@ class LabelLoss(nn.Module):
 
 
 def init_classifier(config: CavMaeConfig, n_labels: int, seed: int) -> LabelLoss:
-    """Return an encoder and its head with random weights."""
+    """Return an encoder and a classification head with random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return LabelLoss(CavMaeEncoder(config), n_labels)
 
 
 def load_classifier(config: CavMaeConfig, n_labels: int, folder: str | Path) -> LabelLoss:
-    """Return the encoder and head that a training run has saved, in evaluation mode.
+    """Read the encoder and head from the folder of a finished stage, in evaluation mode.
 
     Raises:
         WeightsError: if the folder has no saved state, the state is damaged, or its parameters have
@@ -130,8 +133,8 @@ def load_classifier(config: CavMaeConfig, n_labels: int, folder: str | Path) -> 
     path = Path(folder) / STATE
     if not load_trainable_weights(classifier, load_state(path)["weights"]):
         raise WeightsError(
-            f"{path}: the sizes of the saved encoder and head differ from the recipe and its "
-            f"{n_labels} labels. Use the recipe with which they were trained."
+            f"{path}: expected an encoder of the recipe's sizes and {n_labels} labels, but the "
+            "saved sizes differ. Use the recipe with which the encoder was trained."
         )
     return classifier.eval()
 
@@ -144,21 +147,21 @@ def train_encoder(
     *,
     progress: ProgressCallback = ignore_progress,
 ) -> History:
-    """Train an encoder and its head on cached spectrograms; resume the run in the folder, if any.
+    """Train an encoder and its head in one stage, or resume the stage, as `trainer.train` does.
 
     Args:
         classifier: encoder and head; changed in place, and in evaluation mode afterwards.
-        cache: spectrograms and labels.
+        cache: spectrograms and labels of the training clips.
         stage: settings of the stage.
-        folder: folder that is used only by this stage.
+        folder: folder that only this stage uses.
         progress: called after every step; the note of the event is the loss.
 
     Returns:
-        One entry for each step; see `training.trainer.train`.
+        One entry for each step.
 
     Raises:
-        InvalidInputError: for the reasons of `training.trainer.train`, or if the stage needs clips
-            with a single label and there are none.
+        InvalidInputError: if the stage needs clips with a single label and there are none, or for
+            the reasons of `training.trainer.train`.
         TrainingError: for the reasons of `training.trainer.train`.
     """
     config, seed = classifier.encoder.config, stage.arguments.seed
@@ -189,7 +192,9 @@ def train_encoder(
 def augment(
     spectrograms: Tensor, labels: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return augmented spectrograms and their labels; a mixture has the labels of both clips.
+    """Mix, filter and mask spectrograms at random, and return them with their labels.
+
+    A mixture of two clips has the labels of both.
 
     Args:
         spectrograms: shape (n_clips, n_frames, n_mels), normalised.
@@ -201,7 +206,7 @@ def augment(
 
 
 def mask_time_and_frequency(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-    """Return spectrograms in which one random range of frames and one of mels is 0, the mean.
+    """Set one random range of frames and one random range of mels to 0, the mean.
 
     Source: SpecAugment (Park et al., 2019).
 
@@ -223,20 +228,20 @@ def mask_time_and_frequency(spectrograms: Tensor, generator: torch.Generator) ->
 def draw_patches(
     n_clips: int, n_patches: int, n_visible: int, generator: torch.Generator
 ) -> Tensor:
-    """Return sorted indices of random visible patches per clip, shape (n_clips, n_visible)."""
+    """Draw the patches that the encoder receives: sorted indices, shape (n_clips, n_visible)."""
     order = torch.rand(n_clips, n_patches, generator=generator).argsort(dim=1)
     return order[:, :n_visible].sort(dim=1).values
 
 
 def _mix(spectrograms: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return spectrograms and labels after adding the previous clip's energy to random clips."""
+    """Add the energy of the previous clip to random clips; return spectrograms and labels."""
     n_clips = len(spectrograms)
     chosen = torch.rand(n_clips, generator=generator) < _MIX_SHARE
     level = _uniform(n_clips, _MIX_LEVEL_DB, generator) * _LOG_ENERGY_PER_DB / LTU.scale
     padding = _padding(spectrograms)
     front = spectrograms.masked_fill(padding, -torch.inf)
     added = front.roll(1, 0) + level[:, None, None]
-    # Normalisation subtracts the same mean from both terms and from their sum.
+    # The mean that normalisation subtracts is the same in both terms and in the sum.
     sums = torch.logaddexp(front * LTU.scale, added * LTU.scale) / LTU.scale
     sums = torch.where(padding & padding.roll(1, 0), _PADDING, sums)
     mixed = torch.where(chosen[:, None, None], sums, spectrograms)
@@ -245,7 +250,7 @@ def _mix(spectrograms: Tensor, labels: Tensor, generator: torch.Generator) -> tu
 
 
 def _filter(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-    """Return spectrograms with a randomly changed level and spectral tilt."""
+    """Change the level and the spectral tilt of each spectrogram at random."""
     n_clips, _, n_mels = spectrograms.shape
     level = _uniform(n_clips, _LEVEL_DB, generator)[:, None]
     tilt = _uniform(n_clips, _TILT_DB, generator)[:, None] * torch.linspace(-0.5, 0.5, n_mels)
@@ -254,7 +259,8 @@ def _filter(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _padding(spectrograms: Tensor) -> Tensor:
-    """Return which frames are padding, shape (n_clips, n_frames, 1); float16 rounds their value."""
+    """Return which frames are padding, shape (n_clips, n_frames, 1)."""
+    # The cache stores float16, which rounds the value of padding.
     return ((spectrograms - _PADDING).abs() < 1e-3).all(dim=2, keepdim=True)
 
 

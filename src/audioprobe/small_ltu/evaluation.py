@@ -1,4 +1,4 @@
-"""Evaluation of a small LTU, in parts (such as "captions"); each finished part is stored."""
+"""Evaluation of a small LTU in several parts; each finished part is stored."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.models.ltu.model import LTU
+from audioprobe.probing.modality_gap import modality_gap
 from audioprobe.probing.trial import ConceptPair
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
@@ -26,23 +27,21 @@ from audioprobe.small_ltu.encoder_training import load_classifier
 from audioprobe.small_ltu.measures import (
     EvaluationResult,
     Measure,
-    accuracy_gap,
     accuracy_measure,
-    audio_trials,
     macro_auc,
     measure_captions,
     measure_likelihoods,
+    relation_trials,
     relations_with_role,
     results_table,
-    text_trials,
 )
 from audioprobe.small_ltu.recipe import Recipe
 from audioprobe.small_ltu.relations import RelationPair, SplitRole, hypernym_pairs
 from audioprobe.types import Clip
 
-SPLIT = "test"  # split of scenes and recordings
+SPLIT = "test"  # split of the scenes and recordings for the evaluation
 PARTS = ("encoder", "text", "audio", "labels", "captions", "recordings")
-LABELS = "labels.txt"  # labels of the training clips
+LABELS = "labels.txt"  # file with the labels of the training clips
 TABLE = "evaluation.md"
 
 _ROLES: dict[SplitRole, str] = {
@@ -50,18 +49,18 @@ _ROLES: dict[SplitRole, str] = {
     "text_only": "trained in text only",
     "held_out": "held out",
 }
-_UNLIMITED = 10**9  # scenes are synthesised on access
-_SEARCHED = 200  # number of scenes to search for each required single-source scene
+_UNLIMITED = 10**9  # number of scenes in the data set; a scene is synthesised when it is read
+_SEARCHED = 200  # number of scenes to search for each single-source scene
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationScope:
-    """Amount of evaluation data; a scene is a synthetic mixture of sound sources (concepts).
+    """Amount of evaluation data. A scene is a synthetic mixture of sound sources (concepts).
 
     Attributes:
-        n_each: number of clips with a single source for each concept.
+        n_each: number of single-source scenes per concept.
         n_scenes: number of scenes with one or more sources.
-        n_asked: number of single-source clips per concept for yes/no questions about relations.
+        n_asked: number of single-source scenes per concept for yes/no questions about relations.
     """
 
     n_each: int = 4
@@ -74,8 +73,8 @@ class SmallLTUEvaluation:
 
     Args:
         folder: folder of a completed training by `Curriculum`.
-        out: folder for the results; parts that it already contains are not measured again.
-        scorer: text similarity that compares captions with labels.
+        out: folder for the results; parts whose result it already contains are not repeated.
+        scorer: text similarity by which a caption scores the labels.
         recordings: folder of `DebianSounds`, the same as in training.
         scope: amount of evaluation data.
         bootstrap: settings of confidence intervals.
@@ -105,14 +104,14 @@ class SmallLTUEvaluation:
         config = self._recipe.scenes
         self._recordings = DebianSounds(recordings) if config.recordings else None
         self._training_scenes = build_scenes(config, self._recordings)
-        # Only synthesised sources: recorded sources were used in training.
+        # Scenes of the evaluation have synthesised sources only, as recordings were trained on.
         self._scenes = build_scenes(replace(config, n_train=_UNLIMITED))
         numbers = single_source_scenes(self._scenes, SPLIT, self._scope.n_each)
         scenes = self._scenes.clips(SPLIT)
         self._single_source = {name: [scenes[n] for n in rows] for name, rows in numbers.items()}
 
     def __call__(self) -> tuple[EvaluationResult, ...]:
-        """Measure all parts; write one JSON file per part, and a Markdown table of all parts."""
+        """Evaluate all parts; write a JSON file per part, and a Markdown table of all parts."""
         parts: dict[str, Callable[[], Sequence[Measure]]] = {
             "encoder": self._measure_encoder,
             "text": self._measure_text,
@@ -132,7 +131,7 @@ class SmallLTUEvaluation:
         return results
 
     def _stored(self, name: str, measure: Callable[[], Sequence[Measure]]) -> EvaluationResult:
-        """Return the result of a part; measure and store it if it is not yet stored."""
+        """Return the stored result of a part; if there is none, evaluate the part and store it."""
         path = self._out / f"{name}.json"
         if path.is_file():
             return from_json(EvaluationResult, path.read_text(encoding="utf-8"))
@@ -141,7 +140,7 @@ class SmallLTUEvaluation:
         return result
 
     def _measure_encoder(self) -> list[Measure]:
-        """Measure the encoder as a classifier, before it was connected to the language model."""
+        """Return the AUC of the encoder as a classifier, before the language model was trained."""
         recipe, labels = self._recipe, self._training_scenes.labels
         last = self._folder / f"encoder-{len(recipe.encoder_stages)}"
         classifier = load_classifier(recipe.encoder, len(labels), last)
@@ -167,7 +166,7 @@ class SmallLTUEvaluation:
         return measures
 
     def _measure_text(self) -> list[Measure]:
-        """Measure yes/no questions in text before and after training, for each set of relations."""
+        """Return yes/no accuracies in text, before and after training, by group of relations."""
         concepts = self._training_scenes.palette.concepts
         groups = {
             "trained": relations_with_role(self._pairs, ("audio_and_text", "text_only"), concepts),
@@ -179,7 +178,7 @@ class SmallLTUEvaluation:
         measures = []
         for time, model in (("before", untrained), ("after", self._model)):
             for done, (name, relations) in enumerate(groups.items(), 1):
-                trials = text_trials(model, relations, self._recipe.seed)
+                trials = relation_trials(model, relations, self._recipe.seed)
                 measure = f"yes/no, hypernyms {name}, {time} training"
                 measures.append(accuracy_measure(measure, trials, self._bootstrap))
                 stage = f"text {time} training"
@@ -187,19 +186,20 @@ class SmallLTUEvaluation:
         return measures
 
     def _measure_audio(self) -> list[Measure]:
-        """Measure yes/no questions about single-source clips, and the same relations in text."""
+        """Return yes/no accuracies on the same relations in audio and text, for each role."""
         concepts, n = self._scenes.palette.concepts, self._scope.n_asked
         clips = {name: group[:n] for name, group in self._single_source.items()}
         measures = []
         for done, (role, description) in enumerate(_ROLES.items(), 1):
             relations = relations_with_role(self._pairs, [role], concepts)
-            audio = audio_trials(self._model, relations, clips, self._recipe.seed)
-            text = text_trials(self._model, relations, self._recipe.seed)
+            audio = relation_trials(self._model, relations, self._recipe.seed, clips)
+            text = relation_trials(self._model, relations, self._recipe.seed)
+            gap = modality_gap([*text, *audio], "likelihood", self._bootstrap)
             name = f"yes/no, hypernyms {description}"
             measures += [
                 accuracy_measure(f"{name}, audio", audio, self._bootstrap),
                 accuracy_measure(f"{name}, text", text, self._bootstrap),
-                Measure(f"{name}, text minus audio", accuracy_gap(text, audio, self._bootstrap)),
+                Measure(f"{name}, text minus audio", gap.difference),
             ]
             self._progress(ProgressEvent(stage="audio", done=done, total=len(_ROLES)))
         return measures
@@ -207,8 +207,8 @@ class SmallLTUEvaluation:
     def _measure_labels(self) -> list[Measure]:
         labels = self._training_scenes.labels
         return [
-            *self._likelihoods(self._single_source_clips, labels, "single sources"),
-            *self._likelihoods(self._mixed_clips, labels, "one or more sources"),
+            self._likelihoods(self._single_source_clips, labels, "single sources"),
+            self._likelihoods(self._mixed_clips, labels, "one or more sources"),
         ]
 
     def _measure_captions(self) -> list[Measure]:
@@ -220,14 +220,12 @@ class SmallLTUEvaluation:
         trained = sorted(set(labels) & set(self._training_scenes.labels))
         known = [clip for clip in clips if set(clip.labels or ()) <= set(trained)]
         return [
-            *self._likelihoods(clips, labels, "recordings, all labels"),
-            *self._likelihoods(known, trained, "recordings, training labels"),
+            self._likelihoods(clips, labels, "recordings, all labels"),
+            self._likelihoods(known, trained, "recordings, training labels"),
             *self._captions(known, trained, "recordings, training labels"),
         ]
 
-    def _likelihoods(
-        self, clips: Sequence[Clip], labels: Sequence[str], data: str
-    ) -> list[Measure]:
+    def _likelihoods(self, clips: Sequence[Clip], labels: Sequence[str], data: str) -> Measure:
         progress = prefixed(self._progress, f"likelihoods, {data}")
         return measure_likelihoods(
             self._model, clips, labels, self._bootstrap, data=data, progress=progress
@@ -240,6 +238,7 @@ class SmallLTUEvaluation:
         )
 
     def _relations_of_new_concepts(self) -> list[ConceptPair]:
+        """Return relations of the concepts that do not occur in the training data."""
         shipped, trained = Concepts.shipped(), set(self._training_scenes.palette.concepts)
         names = [concept.id for concept in shipped if concept.id not in trained]
         pairs = hypernym_pairs(shipped, names, held_out=0.0, seed=self._recipe.seed)
@@ -271,7 +270,7 @@ class SmallLTUEvaluation:
 
 
 def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[int]]:
-    """Return, for each concept, the indices of its first `n_each` scenes with a single source.
+    """Return the indices of the first `n_each` scenes that contain only one concept, by concept.
 
     Raises:
         InvalidInputError: if a concept has fewer than `n_each` single-source scenes.
@@ -294,7 +293,7 @@ def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str
 def _read_recipe(folder: Path) -> Recipe:
     if not (folder / RECIPE).is_file() or not (folder / MODEL).is_dir():
         raise InvalidInputError(
-            f"{folder}: expected a completed training with {RECIPE} and the folder {MODEL}. Train "
+            f"{folder}: expected a completed training, with {RECIPE} and the folder {MODEL}. Train "
             "a model with: audioprobe train-ltu RECIPE --out FOLDER"
         )
     return from_json(Recipe, (folder / RECIPE).read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """Measures of a small LTU: of labels and captions of clips, and of yes/no questions."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.ranking import roc_auc
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean
-from audioprobe.probing.modality_gap import modality_gap
 from audioprobe.probing.scores import accuracy, blind_accuracy
 from audioprobe.probing.trial import ConceptPair, ProbeQuestion, Trial
 from audioprobe.probing.yes_no import likelihood_scorer, score_yes_no
@@ -26,22 +25,21 @@ from audioprobe.small_ltu.relations import RelationPair, SplitRole
 from audioprobe.training.examples import (
     CAPTION_QUESTION,
     LABELS_QUESTION,
-    audio_question,
-    text_question,
+    relation_question,
 )
 from audioprobe.types import BoolArray, Clip, Estimate, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measured quantity.
+    """A metric of the model on some data.
 
     Attributes:
-        name: name of the metric and of the data on which it was measured.
+        name: name of the metric and of the data.
         estimate: value with its confidence interval, which describes the variation between clips or
             concepts, not between training runs.
-        blind: accuracy of guessing by how often each answer is correct, without seeing the input;
-            None if the measure is not an accuracy.
+        blind: accuracy of guessing without the input, by how often each answer is correct; None if
+            the metric is not an accuracy.
     """
 
     name: str
@@ -51,12 +49,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationResult:
-    """The measures of one part of an evaluation.
-
-    Attributes:
-        part: name of the part, such as "captions".
-        measures: measures of the part.
-    """
+    """The measures of one part of an evaluation, such as "captions"."""
 
     part: str
     measures: tuple[Measure, ...]
@@ -80,23 +73,20 @@ def results_table(results: Sequence[EvaluationResult]) -> Table:
 
 
 def macro_auc(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> Estimate:
-    """Return the macro AUC; the bootstrap resamples clips within groups of equal labels.
+    """Return the AUC of each label, averaged over the labels for which it is defined.
+
+    The bootstrap resamples clips within groups of equal labels. `n` is the number of labels.
 
     Args:
         targets: shape (n_clips, n_labels).
         scores: shape (n_clips, n_labels).
         bootstrap: settings of confidence intervals.
-
-    Returns:
-        `n` is the number of labels, as in `macro`.
     """
-    strata = [row.tobytes() for row in targets]
-    point = macro(per_label(roc_auc, targets, scores))
     return bootstrap.estimate(
         macro_roc_auc(targets, scores),
         len(targets),
-        point=point,
-        strata=strata,
+        point=macro(per_label(roc_auc, targets, scores)),
+        strata=[row.tobytes() for row in targets],
         present=targets,
         unit="clips",
     )
@@ -110,22 +100,20 @@ def measure_likelihoods(
     *,
     data: str,
     progress: ProgressCallback = ignore_progress,
-) -> list[Measure]:
-    """Return the macro AUC of labels that are scored by their likelihood as the model's answer.
-
-    The question is `LABELS_QUESTION`.
+) -> Measure:
+    """Score labels by their log-likelihood as the answer to `LABELS_QUESTION`; return the AUC.
 
     Args:
         model: the model to evaluate.
-        clips: clips with labels.
+        clips: clips with reference labels.
         labels: labels to score.
         bootstrap: settings of confidence intervals.
-        data: description of the clips, which becomes part of the names of the measures.
+        data: description of the clips, for the name of the measure.
         progress: called after every clip.
     """
     classifier = LikelihoodClassifier(model, question=LABELS_QUESTION, template="Labels: {}")
     result = classifier(clips, labels, progress=progress)
-    return [Measure(f"label log-likelihood, macro AUC, {data}", _auc(result, bootstrap))]
+    return Measure(f"label log-likelihood, macro AUC, {data}", _auc(result, bootstrap))
 
 
 def measure_captions(
@@ -138,17 +126,15 @@ def measure_captions(
     data: str,
     progress: ProgressCallback = ignore_progress,
 ) -> list[Measure]:
-    """Return the macro AUC of captions, and the share of captions that contain the exact label.
-
-    For the AUC, a label is scored by its similarity to the caption.
+    """Score labels by captions; return the AUC, and the share of captions with the exact label.
 
     Args:
         model: the model to evaluate.
         clips: clips with one label each.
         labels: labels to score.
-        scorer: text similarity that compares captions with labels.
+        scorer: text similarity by which a caption scores the labels.
         bootstrap: settings of confidence intervals.
-        data: description of the clips, which becomes part of the names of the measures.
+        data: description of the clips, for the names of the measures.
         progress: called after every clip.
     """
     classifier = CaptionClassifier(model, scorer, question=CAPTION_QUESTION)
@@ -159,9 +145,9 @@ def measure_captions(
         for clip in result.clip_ids
     ]
     strata = [result.truth[clip] for clip in result.clip_ids]
-    statistic = mean(np.array(exact, float))
-    share = bootstrap.estimate(statistic, len(exact), strata=strata, unit="clips")
-    share = replace(share, n_undefined=len(result.failures))
+    share = bootstrap.estimate(
+        mean(np.array(exact, float)), len(exact), strata=strata, unit="clips"
+    )
     return [
         Measure(f"caption to MiniLM, macro AUC, {data}", _auc(result, bootstrap)),
         Measure(f"exact source in the caption, {data}", share),
@@ -172,98 +158,70 @@ def _auc(result: ClassificationResult, bootstrap: Bootstrap) -> Estimate:
     if result.failures:
         first = result.failures[0]
         raise InvalidInputError(
-            f"{len(result.failures)} evaluation clips failed, the first is {first.clip_id}: "
-            f"{first.message}"
+            f"Expected scores of all evaluation clips, but {len(result.failures)} clips failed. "
+            f"The first is {first.clip_id}: {first.message}"
         )
     targets = targets_of(result.truth, result.clip_ids, result.labels)
     return macro_auc(targets, result.scores, bootstrap)
 
 
-def text_trials(
-    model: LikelihoodModel, relations: Sequence[ConceptPair], seed: int
-) -> tuple[Trial, ...]:
-    """Ask one question in text about each relation and return the scored answers.
-
-    Args:
-        model: the model to evaluate.
-        relations: true and false relations.
-        seed: random seed of the wordings.
-    """
-    rng = np.random.default_rng(seed)
-    questions = [
-        ProbeQuestion(
-            pair=relation,
-            condition="text",
-            text=text_question(relation, rng).instruction,
-            correct=int(not relation.holds),
-        )
-        for relation in relations
-    ]
-    return score_yes_no(questions, likelihood_scorer(model), {})
-
-
-def audio_trials(
+def relation_trials(
     model: LikelihoodModel,
     relations: Sequence[ConceptPair],
-    clips: Mapping[str, Sequence[Clip]],
     seed: int,
+    clips: Mapping[str, Sequence[Clip]] | None = None,
 ) -> tuple[Trial, ...]:
-    """Ask one question about each relation and each clip of its concept; return scored answers.
+    """Ask yes/no questions about relations such as "a crow is a bird", and score the answers.
 
     Args:
         model: the model to evaluate.
-        relations: relations whose concepts have clips.
-        clips: clips with a waveform, by concept.
+        relations: true and false relations of concepts to classes.
         seed: random seed of the wordings.
+        clips: clips with a waveform, by concept id. Each relation is asked about every clip of its
+            concept. None asks each relation once, in text.
 
     Returns:
-        The trials (questions with their scored answers), sorted by clip.
+        The questions with their scored answers, sorted by clip.
     """
     rng = np.random.default_rng(seed)
+    once_in_text: Sequence[Clip | None] = (None,)
     questions = [
         ProbeQuestion(
             pair=relation,
-            condition="audio",
-            clip=clip.id,
-            audio=clip.id,
-            text=audio_question(relation, clip.id, rng).instruction,
+            condition="audio" if clip else "text",
+            clip=clip.id if clip else "",
+            audio=clip.id if clip else "",
+            text=relation_question(relation, rng, clip.id if clip else "").instruction,
             correct=int(not relation.holds),
         )
         for relation in relations
-        for clip in clips[relation.concept]
+        for clip in (once_in_text if clips is None else clips[relation.concept])
     ]
     questions.sort(key=lambda question: question.clip)
-    waveforms = {clip.id: clip.waveform for group in clips.values() for clip in group}
+    waveforms = {clip.id: clip.waveform for group in (clips or {}).values() for clip in group}
     sounds = {key: (lambda wave=wave: wave) for key, wave in waveforms.items() if wave is not None}
     return score_yes_no(questions, likelihood_scorer(model), sounds)
 
 
 def accuracy_measure(name: str, trials: Sequence[Trial], bootstrap: Bootstrap) -> Measure:
-    """Return the accuracy, and that of guessing without the input; concepts are resampled."""
+    """Return the accuracy in trials, next to that of guessing; concepts are resampled."""
     blind = blind_accuracy(trials, "likelihood", bootstrap)
     return Measure(name, accuracy(trials, "likelihood", bootstrap), blind)
-
-
-def accuracy_gap(text: Sequence[Trial], audio: Sequence[Trial], bootstrap: Bootstrap) -> Estimate:
-    """Return text accuracy minus audio accuracy on the same relations; concepts are resampled."""
-    return modality_gap([*text, *audio], "likelihood", bootstrap).difference
 
 
 def relations_with_role(
     pairs: Sequence[RelationPair], roles: Collection[SplitRole], concepts: Collection[str]
 ) -> list[ConceptPair]:
-    """Return the hypernym relations of all pairs with one of the roles.
+    """Return the relations of the pairs that have one of the roles.
 
     Args:
         pairs: pairs of a true and a false relation.
-        roles: roles of the pairs to select; see `SplitRole`.
-        concepts: ids of the concepts that the relations may be about.
+        roles: roles of a pair in training, such as "held_out"; see `SplitRole`.
+        concepts: ids of concepts; relations of other concepts are left out.
     """
     return [
         relation
         for pair in pairs
-        if pair.true.relation == "hypernym"
-        and pair.role in roles
-        and pair.concepts <= set(concepts)
+        if pair.role in roles and pair.concepts <= set(concepts)
         for relation in pair.both
     ]

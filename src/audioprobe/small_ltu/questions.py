@@ -1,4 +1,8 @@
-"""Training questions of the small LTU, and the sampler that draws the questions of each step."""
+"""Training questions of the small LTU about scenes and relations, and the sampler of a step.
+
+A scene is a synthetic mixture of sound sources (concepts). A relation is a true or false statement
+about a concept, such as "a crow is a bird".
+"""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -20,11 +24,10 @@ from audioprobe.training.examples import (
     LABELS_QUESTION,
     QARecord,
     TrainingExample,
-    audio_question,
     draw,
     encode_record,
     enumerate_phrases,
-    text_question,
+    relation_question,
     yes_or_no,
 )
 from audioprobe.training.spectrogram_cache import epoch_rows
@@ -43,24 +46,25 @@ _LOUDEST = "Which sound is the loudest?"
 _HOW_MANY = "How many different sounds are there?"
 _NUMBERS = ("One.", "Two.", "Three.")
 _CAPTIONS = ("The sound of {}.", "{}.", "One can hear {}.")
-_LOUDER_DB = 4.0  # smallest level difference between the loudest source and any other source
+_LOUDER_DB = 4.0  # a source this much louder than all others is clearly the loudest
 
 
 class QASampler:
     """Sampler of questions about the scenes of a split, and about the concepts in the scenes.
 
-    The `audio_id` of a record is the index of its scene.
+    The `audio_id` of a question is the index of its scene.
 
     Args:
         scenes: dataset of scenes with known sources.
         split: name of the split.
-        n_scenes: number of scenes.
-        held_out: share of relations in each of the roles "text_only" and "held_out"; see
-            `small_ltu.relations.SplitRole`.
-        seed: random seed of the roles and of the questions.
+        n_scenes: number of scenes of the split to use.
+        held_out: share of the relations that are asked in text only, and also the share of those
+            that are never asked; see `small_ltu.relations.SplitRole`.
+        seed: random seed of these roles and of the questions.
 
     Attributes:
-        pairs: all relation pairs of the concepts in the scenes, including held-out pairs.
+        pairs: pairs of a true and a false relation about the concepts in the scenes; they include
+            the pairs that are never asked.
     """
 
     def __init__(
@@ -91,10 +95,10 @@ class QASampler:
         self._basic = {pair.true.concept: pair for pair in self.pairs if pair.true.basic}
 
     def records(self, stage: RecipeStage, step: int) -> tuple[QARecord, ...]:
-        """Return the questions of a step; every call with the same arguments returns the same.
+        """Draw the questions of a step; equal arguments give equal questions.
 
         Args:
-            stage: training stage, which sets the numbers and kinds of questions.
+            stage: training stage, which sets the number and kinds of the questions.
             step: index of the batch.
         """
         rng = np.random.default_rng([self._seed, step])
@@ -105,7 +109,7 @@ class QASampler:
             for relation in pair.both:
                 records += self._single_source_questions([relation], rng)
         for pair in _draw(self._text_pairs, stage.text_pairs, rng):
-            records += [text_question(relation, rng) for relation in pair.both]
+            records += [relation_question(relation, rng) for relation in pair.both]
             records += self._choice(pair.true.concept, "", rng)
         concepts = list(self._by_concept)
         n_clips = stage.single_source_clips if concepts else 0
@@ -116,11 +120,12 @@ class QASampler:
     def examples(
         self, stage: RecipeStage, step: int, tokenizer: PromptTokenizer
     ) -> list[TrainingExample]:
-        """Return the questions of a step as token ids."""
+        """Draw the questions of a step and return them as token ids."""
         records = self.records(stage, step)
         return [encode_record(r, tokenizer, max_tokens=stage.max_tokens) for r in records]
 
     def _scene(self, row: int, stage: RecipeStage, rng: np.random.Generator) -> list[QARecord]:
+        """Draw `stage.questions_per_scene` questions about the scene with the index `row`."""
         questions = scene_questions(self._truths[row], str(row), self._concepts, rng)
         wanted = [q for q in questions if not stage.tasks or q.task in stage.tasks]
         order = rng.permutation(len(wanted))[: stage.questions_per_scene]
@@ -129,17 +134,20 @@ class QASampler:
     def _single_source_questions(
         self, relations: Sequence[ConceptPair], rng: np.random.Generator
     ) -> Iterator[QARecord]:
-        """Yield questions about one clip of a concept: relations, a choice, caption and labels."""
+        """Yield all questions about a random clip with only one source: the relations' concept."""
         concept = relations[0].concept
         rows = self._single_source[concept]
         row = rows[int(rng.integers(len(rows)))]
-        yield from (audio_question(relation, str(row), rng) for relation in relations)
+        yield from (relation_question(relation, rng, str(row)) for relation in relations)
         yield from self._choice(concept, str(row), rng)
         questions = scene_questions(self._truths[row], str(row), self._concepts, rng)
         yield from (question for question in questions if question.task in ("caption", "labels"))
 
     def _choice(self, concept: str, audio_id: str, rng: np.random.Generator) -> list[QARecord]:
-        """Return a multiple-choice question for the basic-level class; none if it is held out."""
+        """Return a multiple-choice question for a concept's basic-level class (bird, for a crow).
+
+        The list is empty if this relation is not trained, or if there are too few other classes.
+        """
         basic = self._basic.get(concept)
         roles = ("audio_and_text",) if audio_id else ("audio_and_text", "text_only")
         if basic is None or basic.role not in roles:
@@ -162,13 +170,13 @@ def _draw(pairs: Sequence[RelationPair], n: int, rng: np.random.Generator) -> li
 def choice_question(
     pair: ConceptPair, others: Sequence[str], rng: np.random.Generator, audio_id: str = ""
 ) -> QARecord:
-    """Return a question in which the class of a concept is chosen among four options.
+    """Return a question with four options, one of which is a class of the concept.
 
     Args:
-        pair: a concept and a correct class.
-        others: phrases of wrong classes, of which three are drawn.
+        pair: true relation of a concept to a class.
+        others: phrases of wrong classes, such as "a fish"; three of them are drawn.
         rng: random generator for the wrong options and the order of all options.
-        audio_id: id of a clip of the concept; "" asks a text question that names the concept.
+        audio_id: id of a clip of the concept; "" returns a text question that names the concept.
     """
     wrong = [str(phrase) for phrase in rng.choice(list(others), N_OPTIONS - 1, replace=False)]
     options = [str(phrase) for phrase in rng.permutation([pair.target_phrase, *wrong])]
@@ -190,19 +198,18 @@ def scene_questions(
     concepts: Sequence[Concept],
     rng: np.random.Generator,
 ) -> tuple[QARecord, ...]:
-    """Return questions with answers about a scene, which contains one or more sound sources.
+    """Return all questions with answers about a scene with one to three sources.
+
+    The questions ask for the caption, the labels, an open description and the number of sources,
+    and whether a source is present (once with the answer "yes", once with "no"). If one source is
+    clearly the loudest, it is asked for. If the sources start one after another, the first and the
+    last are asked for.
 
     Args:
         sources: sources of the scene, sorted by onset.
         audio_id: id of the scene.
-        concepts: concepts from which the absent source is drawn; all sources must be among them.
+        concepts: all concepts of the scenes, from which the absent source is drawn.
         rng: random generator for wordings and for the absent source.
-
-    Returns:
-        Questions for the caption, the labels, an open description, the number of sources, the
-        presence of a source of the scene, and the presence of an absent source. If one of several
-        sources is clearly the loudest, a question for it; if all sources start one after another,
-        questions for the first and the last.
     """
     by_id = {concept.id: concept for concept in concepts}
     present = [by_id[source.concept] for source in sources]

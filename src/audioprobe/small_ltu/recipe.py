@@ -21,9 +21,9 @@ class SceneConfig:
         n_train: number of training scenes.
         n_validation: number of validation scenes, which are captioned after each stage.
         max_sources: largest number of sources in a scene; the smallest number is 1.
-        bare_share: share of scenes with a single source, no reverberation and no background noise,
-            in [0, 1].
-        sources: ids of the concepts to synthesise; () uses all concepts that can be synthesised.
+        bare_share: share of scenes with a single source, without reverberation and background
+            noise, in [0, 1].
+        sources: ids of the concepts to synthesise, such as "crow"; () uses all possible concepts.
         recordings: whether recorded sources are used in addition to synthesised sources.
         seed: random seed of the scenes.
     """
@@ -39,7 +39,7 @@ class SceneConfig:
 
 @dataclass(frozen=True, slots=True)
 class RecipeLora:
-    """Size of the LoRA adapters; see `LTUConfig`."""
+    """Size of the LoRA adapters; see `LTUConfig` for the fields."""
 
     rank: int = 8
     alpha: int = 16
@@ -49,7 +49,10 @@ class RecipeLora:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeStage:
-    """One stage of the language model's training.
+    """Settings of one stage in which the language model is trained.
+
+    A relation is a true or false statement, such as "a crow is a bird". Relations are asked in
+    pairs of a true and a false relation.
 
     Attributes:
         name: name of the stage and of its folder.
@@ -59,12 +62,11 @@ class RecipeStage:
         questions_per_scene: number of questions about each scene.
         tasks: kinds of questions about scenes, such as "caption"; () uses all kinds of
             `scene_questions`.
-        audio_pairs: number, per step, of pairs of a true and a false relation that are asked about
-            clips with a single source.
-        single_source_clips: number, per step, of clips with a single source for which all trained
+        audio_pairs: number of pairs of relations per step, asked about clips with a single source.
+        single_source_clips: number of clips with a single source per step, about which all trained
             relations of the source are asked. Concepts are drawn with equal probability, so "yes"
             and "no" are equally frequent for each question.
-        text_pairs: number, per step, of pairs of a true and a false relation asked in text.
+        text_pairs: number of pairs of relations per step, asked in text.
         targets: tokens that count in the loss: "answer" or, as in LTU's training, "all".
         max_tokens: largest number of tokens of a question with its answer.
     """
@@ -85,8 +87,9 @@ class RecipeStage:
         counts = (self.scenes, self.audio_pairs, self.single_source_clips, self.text_pairs)
         if min(counts) < 0 or self.questions_per_scene < 1 or not sum(counts):
             raise InvalidInputError(
-                f"Stage {self.name!r}: expected counts of at least 0, not all of them 0, and "
-                f"questions_per_scene of at least 1, got {self}."
+                f"Stage {self.name!r}: expected scenes, audio_pairs, single_source_clips and "
+                "text_pairs of at least 0, not all of them 0, and questions_per_scene of at least "
+                f"1, got {counts} and {self.questions_per_scene}."
             )
 
 
@@ -96,14 +99,14 @@ class Recipe:
 
     Attributes:
         base: folder or hub name of the LLaMA.
-        scenes: settings of the training data.
+        scenes: synthetic scenes for training.
         encoder_stages: stages in which the encoder is trained as a classifier, in order.
         stages: stages in which the language model is trained, in order.
         encoder: size of the audio encoder.
         lora: size of the LoRA adapters.
-        held_out: share of relations that are trained in text only, and share of relations that are
-            not trained; see `small_ltu.relations.SplitRole`.
-        seed: random seed of the initial weights and of the roles of relations.
+        held_out: share of relations that are trained in text only, and also the share of relations
+            that are not trained; see `small_ltu.relations.SplitRole`.
+        seed: random seed of the initial weights, the questions, and the relations to hold out.
     """
 
     base: str
@@ -119,18 +122,18 @@ class Recipe:
         names = [stage.name for stage in self.stages]
         if not self.encoder_stages or not names or len(set(names)) < len(names):
             raise InvalidInputError(
-                "A recipe needs at least one encoder stage, and stages with different names; got "
-                f"{len(self.encoder_stages)} encoder stages and the stages {names}."
+                "Expected at least one encoder stage and at least one stage, with different names; "
+                f"got {len(self.encoder_stages)} encoder stages and the stages {names}."
             )
 
 
 def shipped_recipes() -> tuple[str, ...]:
-    """Return the names of the recipes that are part of audioprobe."""
+    """Return the names of the recipes that are installed with audioprobe."""
     return tuple(configs_in(SHIPPED))
 
 
 def read_recipe(name: str | Path) -> Recipe:
-    """Read a recipe from a TOML file, or a recipe that is part of audioprobe by its name.
+    """Read a recipe from a TOML file, or a recipe of `shipped_recipes` by its name.
 
     Raises:
         InvalidInputError: if the file does not exist or is not TOML, or has an unknown key or an

@@ -1,6 +1,6 @@
 """Relations of concepts to classes ("a crow is a bird") and to other names, in balanced pairs.
 
-A role decides for each pair whether it is trained in audio, in text, or not at all.
+Each pair has a role: it is trained in audio and text, in text only, or not at all.
 """
 
 from collections import Counter
@@ -20,19 +20,19 @@ from audioprobe.probing.trial import ConceptPair
 from audioprobe.texts import stable_hash
 
 SplitRole = Literal["audio_and_text", "text_only", "held_out"]
-"""How a pair is trained: in audio and text, in text only, or not at all ("held_out").
+"""Role of a pair of relations in training: in audio and text, in text only, or not trained.
 
-Audio questions about "text_only" pairs measure transfer from text to audio."""
+Audio questions about "text_only" pairs measure the transfer from text to audio."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelationPair:
-    """Two relations with the same target (a class or a name): one is true and one is false.
+    """A true and a false relation of two concepts to the same target (a class or a name).
 
     Attributes:
-        true: relation for which the answer is "yes".
-        false: relation of another concept to the same target, for which the answer is "no".
-        role: how the pair is trained.
+        true: true relation, for which the answer is "yes".
+        false: false relation, of another concept to the same target.
+        role: role of the pair in training.
     """
 
     true: ConceptPair
@@ -41,7 +41,7 @@ class RelationPair:
 
     @property
     def both(self) -> tuple[ConceptPair, ConceptPair]:
-        """The true relation, then the false relation."""
+        """The true and the false relation, in this order."""
         return self.true, self.false
 
     @property
@@ -53,18 +53,18 @@ class RelationPair:
 def hypernym_pairs(
     concepts: Concepts, chosen: Iterable[str], *, held_out: float = 0.15, seed: int = 0
 ) -> tuple[RelationPair, ...]:
-    """Return balanced pairs of relations between concepts and their classes (hypernyms).
+    """Draw pairs of a true and a false relation of concepts to classes (hypernyms).
 
-    Each class has equally many true and false relations in every role, so guessing by base rates is
-    correct half of the time. The concept of a false relation is related to the class (a dog, for
-    the class "bird"), or is of a kind without any member in the class: that WordNet does not
-    connect a concept and a class is not enough for the answer "no".
+    Every class has equally many true and false relations in each role, so that always guessing the
+    same answer is correct half of the time. That WordNet has no link between a concept and a class
+    does not make a relation false: the concept must also be similar to the members of the class (a
+    dog, for the class "bird"), or of a kind that has no member in the class.
 
     Args:
         concepts: collection with the classes and kinds of all concepts.
         chosen: ids of the concepts to ask about.
-        held_out: share of pairs in each of the roles "text_only" and "held_out"; the role of each
-            pair is drawn.
+        held_out: share of the pairs that get the role "text_only", and also of those that get the
+            role "held_out".
         seed: random seed of the false relations and the roles.
 
     Raises:
@@ -81,7 +81,7 @@ def hypernym_pairs(
         members = [concept for concept in selected if target in concept.ancestors]
         near, far = _non_members(concepts, target, members, selected)
         rng = np.random.default_rng(stable_hash(f"{seed} {target.id}"))
-        # Draw from both groups, so that the group of a concept does not predict the answer.
+        # Draw similar and dissimilar concepts, so that similarity does not predict the answer.
         others = draw_lowest(near, (len(members) + 1) // 2, n_drawn, rng)
         n_drawn.update(concept.id for concept in others)
         more = draw_lowest(far, len(members) - len(others), n_drawn, rng)
@@ -96,10 +96,10 @@ def hypernym_pairs(
 def synonym_pairs(
     concepts: Concepts, chosen: Iterable[str], *, held_out: float = 0.15, seed: int = 0
 ) -> tuple[RelationPair, ...]:
-    """Return pairs of relations between concepts and their other names (synonyms).
+    """Draw pairs of a true and a false relation of concepts to other names (synonyms).
 
-    The false relation has an unrelated concept, of the same kind if possible. See `hypernym_pairs`
-    for arguments and errors.
+    The concept of the false relation is unrelated to the name, and if possible of the same kind.
+    Arguments and errors are those of `hypernym_pairs`.
     """
     selected = _select(concepts, chosen, held_out)
     pairs: list[RelationPair] = []
@@ -127,6 +127,7 @@ def are_related(first: Concept, second: Concept) -> bool:
 
 
 def _select(concepts: Concepts, chosen: Iterable[str], held_out: float) -> list[Concept]:
+    """Return the concepts with the ids `chosen`; raise if `held_out` is outside [0, 0.5)."""
     if not 0 <= held_out < 0.5:
         raise InvalidInputError(f"held_out must be in [0, 0.5), got {held_out}.")
     return [concepts[name] for name in dict.fromkeys(chosen)]
@@ -135,7 +136,7 @@ def _select(concepts: Concepts, chosen: Iterable[str], held_out: float) -> list[
 def _pair(
     member: Concept, other: Concept, relation: RelationKind, target: tuple[str, str], match: int
 ) -> tuple[ConceptPair, ConceptPair]:
-    """Return the true and the false relation to a target, which is given as (id, phrase)."""
+    """Return the true and the false relation of two concepts to a target, an (id, phrase) pair."""
     name, phrase = target
     basic = relation == "hypernym" and member.basic is not None and member.basic.id == name
     true, false = (
@@ -157,7 +158,7 @@ def _pair(
 def _non_members(
     concepts: Concepts, target: Hypernym, members: Sequence[Concept], selected: Sequence[Concept]
 ) -> tuple[list[Concept], list[Concept]]:
-    """Return concepts that are not in a class: related concepts, and concepts of other kinds."""
+    """Return the concepts outside a class that are similar to its members, and of other kinds."""
     kinds = {concept.kind for concept in concepts.hyponyms(target.id)}
     above: set[Hypernym] = set()
     for concept in members:
@@ -171,6 +172,7 @@ def _non_members(
 
 
 def _role(key: str, held_out: float) -> SplitRole:
+    """Draw the role of a pair; equal keys give equal roles."""
     share = stable_hash(key) / 2**64
     if share < held_out:
         return "held_out"

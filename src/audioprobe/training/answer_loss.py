@@ -15,21 +15,20 @@ from audioprobe.training.trainable import TrainableModel
 PADDING = -1
 """Segment number of padding tokens, which belong to no example."""
 
-_AUDIO = PADDING - 1  # segment number of audio tokens; all examples of a row attend to them
+_AUDIO = PADDING - 1  # segment number of audio tokens, to which all examples of the row attend
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedRows:
-    """Several examples per row of a batch, padded on the right.
+    """Rows of a batch; a row contains several examples about one clip, padded on the right.
 
-    All examples of a row belong to the same clip, so that the clip is encoded once for all
-    questions about it. They do not attend to each other.
+    The clip is encoded once for all examples of its row. The examples do not attend to each other.
 
     Attributes:
         ids: token ids, shape (n_rows, n_tokens).
         labels: target ids or `IGNORED`, shape (n_rows, n_tokens).
-        segments: index, within the row, of the example to which each token belongs, or `PADDING`,
-            shape (n_rows, n_tokens).
+        segments: for each token, the index of its example in the row, or `PADDING`, shape (n_rows,
+            n_tokens).
         positions: position of each token in its example, shape (n_rows, n_tokens).
         audio: input of the audio encoder, shape (n_rows, ...); None if there is no audio.
     """
@@ -51,7 +50,7 @@ class PackedRows:
 
 
 AnswerBatch: TypeAlias = tuple[PackedRows, ...]
-"""Up to two groups of rows: rows with audio, then rows without audio."""
+"""One or two elements: the rows with audio, then the rows without audio."""
 
 
 def collate(
@@ -62,7 +61,7 @@ def collate(
     pad_id: int,
     per_row: int = 8,
 ) -> AnswerBatch:
-    """Return one batch of examples, packed by clip.
+    """Combine examples into a batch in which examples about the same clip share rows.
 
     Args:
         examples: at least one example.
@@ -108,23 +107,19 @@ def _pack(
 
 
 class AnswerLoss(nn.Module):
-    """Mean cross-entropy of the target tokens in a batch, in nats.
-
-    Target tokens are the tokens that the model learns to predict. A clip is encoded once for all
-    questions about it, and logits are computed only for target tokens.
+    """Mean cross-entropy, in nats, of the tokens that the model learns to predict (targets).
 
     Args:
         model: the model to train.
-        per: "token" averages over all target tokens, as LTU does, so that a passage of a hundred
-            tokens counts more than ten short answers; "example" first averages over the tokens of
-            each example, so that all examples count the same.
+        per: "token" averages over all target tokens of the batch, as LTU does, so long answers
+            weigh more; "example" averages over the tokens of each example, then over examples.
     """
 
     def __init__(
         self, model: TrainableModel, *, per: Literal["token", "example"] = "token"
     ) -> None:
         super().__init__()
-        self.network = model.network
+        self.network = model.network  # registers the parameters, so that they can be trained
         self.model = model
         self._per = per
 
@@ -138,7 +133,7 @@ class AnswerLoss(nn.Module):
         return (weights * losses).sum() / weights.sum()
 
     def logits(self, batch: AnswerBatch) -> tuple[Tensor, Tensor]:
-        """Return the logits of all target tokens, (n_targets, n_vocabulary), and their ids."""
+        """Return the logits of the target tokens, (n_targets, n_vocabulary), and the target ids."""
         states = torch.cat([self._states(rows) for rows in batch])
         targets = torch.cat([rows.labels[:, 1:][_is_target(rows)] for rows in batch])
         return self.model.logits(states).float(), targets
@@ -161,14 +156,14 @@ def _is_target(rows: PackedRows) -> Tensor:
 
 
 def _example_weights(rows: PackedRows) -> Tensor:
-    """Return, for every target token, 1 / the number of target tokens in its example."""
+    """Return the weight of each target token: 1 / number of target tokens in its example."""
     row, column = _is_target(rows).nonzero(as_tuple=True)
     example = row * (int(rows.segments.max()) + 1) + rows.segments[row, column + 1]
     return 1 / torch.bincount(example)[example]
 
 
 def _attention_mask(segments: Tensor, n_audio: int) -> Tensor:
-    """Return the mask by which a token attends to audio and to earlier tokens of its example."""
+    """Return the mask that lets a token attend to audio and to earlier tokens of its example."""
     owner = functional.pad(segments, (n_audio, 0), value=_AUDIO)
     n_tokens = owner.shape[1]
     causal = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=owner.device).tril()

@@ -24,9 +24,6 @@ CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the 
 LABELS_QUESTION = "Closed-ended question: Classify the sound events in the audio clip."
 """A question of LTU's training data (OpenAQA), verbatim."""
 
-RelationCondition = Literal["text", "audio"]
-"""Whether a question names the concept ("text") or is asked about a clip of it ("audio")."""
-
 _TEXT_QUESTIONS = {
     "hypernym": (
         "Is {phrase} {target}?",
@@ -50,15 +47,15 @@ _AUDIO_QUESTIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QARecord:
-    """A question with its answer; the fields have the names of LTU's training data (OpenAQA).
+    """A question with its answer; field names are those of LTU's training data (OpenAQA).
 
     Attributes:
         instruction: the question.
         output: the answer.
         audio_id: id of the clip; "" for a question without audio.
         input: text between question and answer: the transcript in LTU-AS, "" in LTU.
-        dataset: name of the dataset from which the clip comes.
-        task: kind of question, such as "caption"; used to count and to select questions.
+        dataset: name of the dataset that contains the clip.
+        task: kind of question, such as "caption".
     """
 
     instruction: str
@@ -83,7 +80,7 @@ class TrainingExample:
     Attributes:
         ids: token ids, from the beginning-of-sequence token to the end-of-sequence token; a
             truncated sequence has no end-of-sequence token.
-        n_prompt: number of tokens of the prompt, which precede the answer.
+        n_prompt: number of tokens before the answer.
         audio_id: id of the clip; "" if there is no audio.
     """
 
@@ -100,10 +97,10 @@ class TrainingExample:
 def encode_record(
     record: QARecord, tokenizer: PromptTokenizer, *, max_tokens: int = MAX_TOKENS
 ) -> TrainingExample:
-    """Return the token ids of a record, computed as in LTU's `finetune.py`.
+    """Tokenise the question and answer of a record together, as LTU's `finetune.py` does.
 
-    Question and answer are tokenised together. A sequence shorter than `max_tokens` ends with the
-    end-of-sequence token; a longer sequence is truncated and has no end-of-sequence token.
+    A sequence shorter than `max_tokens` ends with the end-of-sequence token; a longer sequence is
+    truncated and has no end-of-sequence token.
 
     Raises:
         InvalidInputError: if no token of the answer remains after truncation.
@@ -113,9 +110,9 @@ def encode_record(
     ids = tokenizer.tokenize(prompt + record.output)[:max_tokens]
     if len(ids) <= n_prompt:
         raise InvalidInputError(
-            f"The prompt with the question {record.instruction!r:.60} has {n_prompt} tokens, so "
-            f"{max_tokens} tokens leave no space for the answer. Shorten the question, or raise "
-            "max_tokens."
+            f"The prompt with the question {record.instruction!r:.60} has {n_prompt} tokens, which "
+            f"leaves no space for the answer in max_tokens = {max_tokens}. Shorten the question, "
+            "or raise max_tokens."
         )
     if len(ids) < max_tokens:
         ids = [*ids, tokenizer.eos_token_id]
@@ -123,15 +120,14 @@ def encode_record(
 
 
 class ConceptRelation(Protocol):
-    """A concept (a sound source such as "a crow"), a target, and whether the target is correct.
+    """A true or false relation of a concept ("a crow") to a class ("a bird") or another name.
 
-    The target is a class ("a bird") or another name of the concept.
     `audioprobe.probing.trial.ConceptPair` implements this protocol.
     """
 
     @property
     def relation(self) -> str:
-        """Kind of relation: "hypernym" (the target is a class) or "synonym" (another name)."""
+        """Kind of relation: "hypernym" (the target is a class) or "synonym" (a name)."""
         ...
 
     @property
@@ -146,12 +142,12 @@ class ConceptRelation(Protocol):
 
     @property
     def holds(self) -> bool:
-        """Whether the target is correct, so that the answer is "yes"."""
+        """Whether the relation is true, so that the answer is "yes"."""
         ...
 
 
 def caption_record(phrases: Sequence[str], audio_id: str) -> QARecord:
-    """Return the caption question; the answer is such as "Audio caption: The sound of a crow."."""
+    """Return the caption question, with an answer like "Audio caption: The sound of a crow."."""
     answer = f"Audio caption: {caption_of(phrases)}"
     return QARecord(instruction=CAPTION_QUESTION, output=answer, audio_id=audio_id, task="caption")
 
@@ -167,14 +163,27 @@ def caption_of(phrases: Sequence[str]) -> str:
     return f"The sound of {enumerate_phrases(phrases, ' and ')}."
 
 
-def text_question(relation: ConceptRelation, rng: np.random.Generator) -> QARecord:
-    """Return a yes/no question about a relation, which names the concept, in a random wording."""
-    return _relation_record(relation, _TEXT_QUESTIONS, rng, "text", "")
+def relation_question(
+    relation: ConceptRelation, rng: np.random.Generator, audio_id: str = ""
+) -> QARecord:
+    """Return a yes/no question about a relation, with its answer, in a random wording.
 
-
-def audio_question(relation: ConceptRelation, audio_id: str, rng: np.random.Generator) -> QARecord:
-    """Return a yes/no question about a relation, asked about a clip without naming the concept."""
-    return _relation_record(relation, _AUDIO_QUESTIONS, rng, "audio", audio_id)
+    Args:
+        relation: relation of a concept to a class or to another name.
+        rng: random generator for the wording.
+        audio_id: id of a clip of the concept, about which the question is; the question does not
+            name the concept. "" returns a question in text, which names the concept.
+    """
+    templates = _AUDIO_QUESTIONS if audio_id else _TEXT_QUESTIONS
+    return QARecord(
+        instruction=draw(templates[relation.relation], rng).format(
+            phrase=relation.phrase, target=relation.target_phrase
+        ),
+        output=yes_or_no(holds=relation.holds),
+        audio_id=audio_id,
+        dataset="synthetic" if audio_id else "concepts",
+        task=f"{relation.relation}, {'audio' if audio_id else 'text'}",
+    )
 
 
 def enumerate_phrases(phrases: Sequence[str], link: str) -> str:
@@ -185,27 +194,10 @@ def enumerate_phrases(phrases: Sequence[str], link: str) -> str:
 
 
 def yes_or_no(*, holds: bool) -> str:
-    """Return "Yes." or "No."."""
+    """Return the answer to a yes/no question: "Yes." if the relation holds, otherwise "No."."""
     return "Yes." if holds else "No."
 
 
 def draw(texts: Sequence[str], rng: np.random.Generator) -> str:
     """Return a randomly drawn text."""
     return texts[int(rng.integers(len(texts)))]
-
-
-def _relation_record(
-    relation: ConceptRelation,
-    templates: dict[str, tuple[str, ...]],
-    rng: np.random.Generator,
-    condition: RelationCondition,
-    audio_id: str,
-) -> QARecord:
-    template = draw(templates[relation.relation], rng)
-    return QARecord(
-        instruction=template.format(phrase=relation.phrase, target=relation.target_phrase),
-        output=yes_or_no(holds=relation.holds),
-        audio_id=audio_id,
-        dataset="synthetic" if audio_id else "concepts",
-        task=f"{relation.relation}, {condition}",
-    )

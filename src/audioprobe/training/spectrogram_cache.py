@@ -27,25 +27,23 @@ _Item: TypeAlias = tuple[tuple[str, ...], npt.NDArray[np.float16]]
 
 
 class SpectrogramCache:
-    """Cache of LTU's spectrograms of clips, in float16: 256 kB per clip.
+    """Spectrograms of clips for LTU's encoder, stored on disk in float16 (256 kB per clip).
 
     Args:
         clips: clips with labels.
         labels: all labels that the clips may have.
-        folder: folder that is used only by this cache. Spectrograms that an interrupted run has
-            stored there are reused.
-        source: values that identify the clips, such as the name of the dataset; they must be
-            JSON-serialisable.
-        workers: number of processes that read clips and compute spectrograms; 1 uses the calling
-            process.
+        folder: folder that only this cache uses. Spectrograms that an interrupted run stored there
+            are reused.
+        source: JSON data that identify the clips, such as the name of the dataset.
+        workers: number of processes that compute spectrograms; 1 uses the calling process.
         progress: called after every clip.
 
     Attributes:
         labels: 1 where a clip has a label, otherwise 0, shape (n_clips, n_labels).
 
     Raises:
-        InvalidInputError: if the folder contains spectrograms of another source, or a clip has no
-            labels.
+        InvalidInputError: if the folder contains spectrograms of another source, or if a clip has
+            no labels (`Clip.labels` is None).
     """
 
     def __init__(
@@ -78,23 +76,20 @@ class SpectrogramCache:
         return len(self.labels)
 
     def spectrograms(self, rows: Tensor) -> Tensor:
-        """Return the spectrograms of some clips, float32, shape (n_rows, 1024, 128).
-
-        Args:
-            rows: indices of the clips, shape (n_rows,).
-        """
+        """Return the spectrograms of the clips with these indices, float32, (n_rows, 1024, 128)."""
         return torch.from_numpy(self._spectrograms[rows.numpy()].astype(np.float32))
 
     def _array(self, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
-        """Return a memory-mapped array of a file; an existing file keeps its content."""
+        """Return an array in a file of the folder; an existing file keeps its content."""
         path = self._folder / f"{name}.npy"
         open_memmap: Any = np.lib.format.open_memmap  # has no types in older numpy
         return open_memmap(path, "r+" if path.is_file() else "w+", dtype, shape)
 
     def _n_done(self, source: Mapping[str, object]) -> int:
+        """Return how many spectrograms an earlier run has completed in the folder."""
         path = self._folder / _CARD
         if not path.is_file():
-            # Without this file, no spectrogram of an earlier run is known to be complete.
+            # Only this file states which spectrograms of an earlier run are complete.
             for name in ("spectrograms.npy", "labels.npy"):
                 (self._folder / name).unlink(missing_ok=True)
             return 0
@@ -113,11 +108,11 @@ class SpectrogramCache:
 
 
 def epoch_rows(n_rows: int, batch_size: int, step: int, seed: int) -> Tensor:
-    """Return the row indices of a batch; in each epoch, all rows occur once, in random order.
+    """Return the indices of a batch of training items; each epoch has another random order.
 
     Args:
-        n_rows: number of rows in an epoch.
-        batch_size: number of row indices to return.
+        n_rows: number of items; each of them occurs once per epoch.
+        batch_size: number of indices to return.
         step: index of the batch, from 0.
         seed: random seed of the orders.
     """
@@ -133,7 +128,7 @@ def epoch_rows(n_rows: int, batch_size: int, step: int, seed: int) -> Tensor:
 
 
 def _compute(clips: Sequence[Clip], numbers: range, workers: int) -> Iterator[_Item]:
-    """Yield the labels and the spectrogram of each clip with one of the indices, in order."""
+    """Yield the labels and the spectrogram of the clips with these indices, in order."""
     if workers == 1:
         yield from (_compute_one(clips[number]) for number in numbers)
         return
@@ -146,7 +141,7 @@ def _compute(clips: Sequence[Clip], numbers: range, workers: int) -> Iterator[_I
 def _compute_one(clip: Clip) -> _Item:
     if clip.labels is None:
         raise InvalidInputError(
-            f"Expected clips with labels, but clip {clip.id!r} has none. Leave it out."
+            f"Expected clips with labels, but clip {clip.id!r} has none. Remove it, or label it."
         )
     return clip.labels, LTU.of(read_waveform(clip)).numpy().astype(np.float16)
 

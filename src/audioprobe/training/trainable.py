@@ -1,4 +1,4 @@
-"""The protocols that a model must implement to be trained, and the choice of trainable modules.
+"""Protocols of models that can be trained, the choice of trainable modules, and their weights.
 
 A model of any architecture can be trained if it has a `TrainableModel` (the network) and a
 `PromptTokenizer` (the text). `audioprobe.models.ltu` implements both for LTU.
@@ -17,13 +17,13 @@ GROUPS = ("encoder", "projector", "cross-attention", "lora", "llm")
 """Parameter groups: audio encoder, projector, cross-attention adapter, LoRA, language model."""
 
 ALL = ("encoder", "projector", "lora")
-"""The groups that "all" stands for: the groups that are trained in the later stages of LTU."""
+"""Parameter groups that "all" selects: those of the later stages of LTU's training."""
 
 _LAST_LAYERS = re.compile(r"last-([1-9]\d*)-layers?")
 
 
 class PromptTokenizer(Protocol):
-    """The tokenizer of a model, which also knows the format of its prompts."""
+    """Tokenizer of a language model, and the format of the model's prompts."""
 
     @property
     def eos_token_id(self) -> int:
@@ -31,20 +31,20 @@ class PromptTokenizer(Protocol):
         ...
 
     def prompt(self, question: str, transcript: str = "") -> str:
-        """Return the full prompt, as text, to which the model appends its answer."""
+        """Return the text that precedes the answer: question, transcript, and prompt format."""
         ...
 
     def tokenize(self, text: str) -> list[int]:
-        """Return token ids, starting with beginning-of-sequence; the text has no control tokens."""
+        """Return beginning-of-sequence and the token ids of a text; it has no control tokens."""
         ...
 
     def continuation_ids(self, text: str) -> list[int]:
-        """Return the token ids of an answer that follows a prompt, without control tokens."""
+        """Return the token ids of an answer, as they follow a prompt, without control tokens."""
         ...
 
 
 class TrainableModel(Protocol):
-    """An audio encoder and a language model whose input contains the encoder's audio tokens."""
+    """Audio encoder and language model; the language model receives audio tokens and text."""
 
     @property
     def network(self) -> nn.Module:
@@ -53,15 +53,15 @@ class TrainableModel(Protocol):
 
     @property
     def language_layers(self) -> Sequence[nn.Module]:
-        """Layers of the language model, first to last."""
+        """Layers of the language model, in order."""
         ...
 
     def group_of(self, name: str) -> str:
-        """Return the parameter group (see `GROUPS`) of the network's parameter with this name."""
+        """Return the parameter group (see `GROUPS`) of a parameter of the network, by its name."""
         ...
 
     def encode_audio(self, features: Tensor) -> Tensor:
-        """Return audio tokens, shape (n_clips, n_tokens, hidden).
+        """Return the audio tokens of clips, shape (n_clips, n_tokens, hidden).
 
         Args:
             features: input of the audio encoder, shape (n_clips, ...), with any dtype.
@@ -69,7 +69,7 @@ class TrainableModel(Protocol):
         ...
 
     def embed(self, ids: Tensor, audio_tokens: Tensor | None = None) -> Tensor:
-        """Return input embeddings of the language model: audio tokens, then the text.
+        """Return the input embeddings of the language model: audio tokens, then text tokens.
 
         Args:
             ids: token ids, shape (n_rows, n_text).
@@ -88,7 +88,7 @@ class TrainableModel(Protocol):
         *,
         last_only: bool = False,
     ) -> tuple[Tensor, ...]:
-        """Return hidden states of the language model, each of shape (n_rows, n_tokens, hidden).
+        """Return the hidden states of the language model, layer by layer.
 
         Args:
             embeddings: shape (n_rows, n_tokens, hidden).
@@ -98,31 +98,34 @@ class TrainableModel(Protocol):
             last_only: whether to return only the states after the last layer.
 
         Returns:
-            n_layers + 1 tensors: the embeddings, then the states after each layer. The final
-            normalisation is applied to the states after the last layer.
+            n_layers + 1 tensors of shape (n_rows, n_tokens, hidden): the embeddings, then the
+            states after each layer. The last tensor is after the final normalisation.
         """
         ...
 
     def logits(self, states: Tensor) -> Tensor:
-        """Return next-token logits, shape (..., n_vocabulary), from states after the last layer."""
+        """Return the logits of the next token, shape (..., n_vocabulary).
+
+        Args:
+            states: hidden states after the last layer, shape (..., hidden).
+        """
         ...
 
     def expand_lora(self, rank: int, targets: Sequence[str], seed: int) -> None:
-        """Expand the LoRA adapters in place without changing the model's output.
+        """Add rank and target modules to the LoRA adapters, without changing the model's output.
 
         Raises:
-            InvalidInputError: if `rank` is too small for the trained adapters, or a target is
+            InvalidInputError: if `rank` is below that of the trained adapters, or a target is
                 unknown.
         """
         ...
 
     def add_cross_attention(self, text_states: Tensor, width: int, seed: int) -> None:
-        """Add a cross-attention adapter by which audio tokens attend to text states.
-
-        The adapter is initialised so that it does not change the model's output.
+        """Add an adapter by which audio tokens attend to text; at first, the output is the same.
 
         Args:
-            text_states: states to which audio tokens attend, shape (n_texts, hidden).
+            text_states: hidden states of texts, to which audio tokens attend, shape (n_texts,
+                hidden).
             width: dimension of queries, keys and values.
             seed: random seed of the initial weights.
         """
@@ -130,7 +133,7 @@ class TrainableModel(Protocol):
 
 
 def set_trainable(model: TrainableModel, names: str) -> list[nn.Parameter]:
-    """Make the named parameters require gradients and freeze all others.
+    """Choose the parameters to train, and freeze all others.
 
     Args:
         model: changed in place.
@@ -148,8 +151,8 @@ def set_trainable(model: TrainableModel, names: str) -> list[nn.Parameter]:
     layers = model.language_layers
     if n_layers > len(layers):
         raise InvalidInputError(
-            f"The language model has {len(layers)} layers, got last-{n_layers}-layers. Choose at "
-            "most its number of layers."
+            f"The language model has {len(layers)} layers, got last-{n_layers}-layers. Choose a "
+            "smaller number of layers."
         )
     model.network.requires_grad_(requires_grad=False)
     last = {id(p) for layer in layers[len(layers) - n_layers :] for p in layer.parameters()}
@@ -159,7 +162,10 @@ def set_trainable(model: TrainableModel, names: str) -> list[nn.Parameter]:
         present.add(group)
         parameter.requires_grad = group in groups or (group == "llm" and id(parameter) in last)
     if missing := sorted(groups - present):
-        raise InvalidInputError(f"This model has no {', '.join(missing)} to train.")
+        raise InvalidInputError(
+            f"This model has no {', '.join(missing)} to train, only {', '.join(sorted(present))}. "
+            "Choose among these modules."
+        )
     return trainable_parameters(model.network)
 
 
@@ -169,7 +175,7 @@ def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
 
 
 def trainable_weights(module: nn.Module) -> dict[str, Tensor]:
-    """Return the trainable parameters by name, detached but not copied."""
+    """Return the trainable parameters by name, detached; they share memory with the module."""
     named = module.named_parameters()
     return {name: parameter.detach() for name, parameter in named if parameter.requires_grad}
 
@@ -180,10 +186,9 @@ def copy_trainable_weights(module: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trainable_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> bool:
-    """Copy weights into the trainable parameters.
+    """Copy weights into the trainable parameters, and return whether this was possible.
 
-    Returns:
-        True if the weights were copied; False if names or shapes differ, and nothing was changed.
+    If names or shapes differ, nothing changes and the result is False.
     """
     parameters = trainable_weights(module)
     if {name: p.shape for name, p in parameters.items()} != {
@@ -197,10 +202,7 @@ def load_trainable_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> 
 
 
 def updates_language_model(names: str) -> bool:
-    """Return whether training the named modules can change the model's answers to text.
-
-    Args:
-        names: names joined by "+"; see `set_trainable`.
+    """Return whether training the modules named as in `set_trainable` can change text answers.
 
     Raises:
         InvalidInputError: if a name is unknown or empty.
@@ -210,7 +212,7 @@ def updates_language_model(names: str) -> bool:
 
 
 def _parse(names: str) -> tuple[set[str], int]:
-    """Return the names of the groups, and N of "last-N-layers" (0 if it is not given)."""
+    """Return the parameter groups in `names`, and the N of "last-N-layers" (otherwise 0)."""
     groups: set[str] = set()
     n_layers = 0
     for name in map(str.strip, names.split("+")):
@@ -222,7 +224,7 @@ def _parse(names: str) -> tuple[set[str], int]:
             groups.add(name)
         else:
             raise InvalidInputError(
-                f"Expected trainable modules among {', '.join(GROUPS)}, all and last-N-layers, "
-                f"joined by '+', got {names!r}."
+                f"Unknown module {name!r} in {names!r}. Choose from {', '.join(GROUPS)}, all and "
+                "last-N-layers, and join the names by '+'."
             )
     return groups, n_layers
