@@ -224,7 +224,7 @@ def _parse(names: str) -> tuple[set[str], int]:
             groups.add(name)
         else:
             raise InvalidInputError(
-                f"Unknown module {name!r} in {names!r}. Choose from {', '.join(GROUPS)}, all and "
-                "last-N-layers, and join the names by '+'."
+                f"Expected one or more of {', '.join(GROUPS)}, all and last-N-layers, joined by "
+                f"'+', got {names!r}, in which {name!r} is unknown."
             )
     return groups, n_layers
