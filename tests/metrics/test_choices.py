@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.experiments.finetuning.study_records import before, record
 
 from audioprobe.experiments.finetuning.storage import Measurement
-from audioprobe.metrics.choices import TIE, blind_guesses, most_likely_option
+from audioprobe.metrics.answers import TIE, blind_guesses, most_likely_option
 
 
 @pytest.mark.parametrize(

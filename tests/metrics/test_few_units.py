@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics import Bootstrap
-from audioprobe.metrics.multiple_testing import benjamini_hochberg, holm
+from audioprobe.metrics.label_metrics import roc_auc
 from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
-from audioprobe.metrics.power import detectable_effect, smallest_detectable
-from audioprobe.metrics.ranking import roc_auc
+from audioprobe.metrics.significance import (
+    benjamini_hochberg,
+    detectable_effect,
+    holm,
+    smallest_detectable,
+)
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean
 from audioprobe.small_ltu.measures import macro_auc
 

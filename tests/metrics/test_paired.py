@@ -10,14 +10,13 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.multiple_testing import benjamini_hochberg, holm
 from audioprobe.metrics.paired import (
     delong,
     exchanged_differences,
     mcnemar,
     permutation,
 )
-from audioprobe.metrics.power import smallest_detectable
+from audioprobe.metrics.significance import benjamini_hochberg, holm, smallest_detectable
 
 P_VALUES = st.lists(st.floats(0, 1) | st.none(), max_size=8)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.pareto import pareto_front
+from audioprobe.metrics.effects import pareto_front
 
 # Few numbers, so that ties are many.
 NUMBERS = st.integers(-3, 3).map(float) | st.just(math.inf) | st.just(-math.inf) | st.just(-0.0)

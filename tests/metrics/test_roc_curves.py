@@ -6,7 +6,8 @@ from sklearn.metrics import confusion_matrix, roc_curve
 
 from audioprobe.metrics import macro, per_label, roc_auc
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.curves import confusion_of_best, macro_roc_curve
+from audioprobe.metrics.label_metrics import confusion_of_best
+from audioprobe.metrics.vectorized_metrics import macro_roc_curve
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.random((80, 3)) < 0.4

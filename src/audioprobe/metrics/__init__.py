@@ -6,16 +6,17 @@ Conventions:
     is counted, never replaced by 0, -1 or NaN. Each module states its own conventions.
 """
 
-from audioprobe.metrics.averaging import (
+from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.effects import pareto_front
+from audioprobe.metrics.label_metrics import (
     Metric,
+    average_precision,
     macro,
     micro_average_precision,
     micro_roc_auc,
     per_label,
+    roc_auc,
 )
-from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.pareto import pareto_front
-from audioprobe.metrics.ranking import average_precision, roc_auc
 from audioprobe.metrics.similarity import linear_cka
 from audioprobe.metrics.threshold import (
     FixedThreshold,

@@ -1,4 +1,4 @@
-"""Main effects of the factors of a designed experiment, by additive least squares.
+"""Results of a designed experiment: main effects of its factors, and the Pareto front.
 
 Conventions:
     A run is one observation of the experiment, with one level of every factor. Its value is
@@ -59,7 +59,7 @@ def main_effects(
     """Return the effect of every level compared with its baseline, by ordinary least squares.
 
     The effect of a level is undefined if its column in the design matrix is a linear combination of
-    other columns. p-values are uncorrected; see `multiple_testing.holm`.
+    other columns. p-values are uncorrected; see `significance.holm`.
 
     Args:
         factors: for each factor, its level in each run, shape (n_runs,).
@@ -107,6 +107,43 @@ def main_effects(
             p_value = None
         effects.append(Effect(factor, name, estimate, n_runs, p_value))
     return tuple(effects)
+
+
+def pareto_front(
+    gains: Sequence[float | None] | FloatArray, losses: Sequence[float | None] | FloatArray
+) -> BoolArray:
+    """Return which points are on the Pareto front: no other point dominates them.
+
+    Point A dominates point B if its gain is not smaller, its loss is not larger, and at least one
+    of both is better. Equal points are all on the front or all off it. A point with an undefined
+    gain or loss is not on the front and does not dominate other points.
+
+    Args:
+        gains: shape (n_points,), larger is better; None or NaN if undefined.
+        losses: shape (n_points,), smaller is better; None or NaN if undefined.
+
+    Returns:
+        Shape (n_points,); True for points on the front.
+
+    Raises:
+        InvalidInputError: if gains and losses do not have the same shape (n_points,).
+    """
+    gain, loss = (np.array(values, dtype=np.float64) for values in (gains, losses))
+    if gain.ndim != 1 or gain.shape != loss.shape:
+        raise InvalidInputError(
+            "Expected gains and losses of the same shape (n_points,), got "
+            f"{gain.shape} and {loss.shape}."
+        )
+    defined = np.flatnonzero(~(np.isnan(gain) | np.isnan(loss)))
+    on_front = np.zeros(len(gain), dtype=np.bool_)
+    last = None
+    # Sorted by decreasing gain, then by increasing loss.
+    for index in defined[np.lexsort((loss[defined], -gain[defined]))]:
+        point = gain[index], loss[index]
+        if last is None or point[1] < last[1] or point == last:
+            on_front[index] = True
+            last = point
+    return on_front
 
 
 def _indicators(names: Sequence[Hashable], fitted: BoolArray) -> BoolArray:

@@ -20,15 +20,16 @@ from scipy import stats
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.grouping import Grouping, grouped
-from audioprobe.metrics.permutations import (
+from audioprobe.metrics.significance import (
     ROUNDING,
+    PairedTest,
     exchanges_of,
     exchanges_text,
     is_exact,
     smallest_p_value,
+    standard_error_of,
     two_sided_p_value,
 )
-from audioprobe.metrics.power import PairedTest, standard_error_of
 from audioprobe.metrics.validation import validate, validate_predictions
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray

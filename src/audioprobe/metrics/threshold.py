@@ -24,7 +24,7 @@ import numpy.typing as npt
 from sklearn.metrics import confusion_matrix_at_thresholds
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.averaging import micro_estimate, per_label
+from audioprobe.metrics.label_metrics import micro_estimate, per_label
 from audioprobe.metrics.validation import validate, validate_predictions
 from audioprobe.types import Estimate
 

@@ -7,8 +7,7 @@ import numpy as np
 
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.paired import mcnemar, sign_flips
-from audioprobe.metrics.permutations import smallest_text
-from audioprobe.metrics.power import PairedTest
+from audioprobe.metrics.significance import PairedTest, smallest_text
 from audioprobe.metrics.vectorized_metrics import mean
 from audioprobe.probing.scores import concepts_of
 from audioprobe.probing.trial import AnswerReading, Condition, Trial

@@ -8,9 +8,8 @@ answers are left out of `accuracy`, count as wrong in `strict_accuracy`, and are
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from audioprobe.metrics.answers import blind_guesses, criterion, d_prime
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
-from audioprobe.metrics.choices import blind_guesses
-from audioprobe.metrics.signal_detection import criterion, d_prime
 from audioprobe.metrics.vectorized_metrics import mean
 from audioprobe.probing.trial import AnswerReading, ProbeQuestion, Trial
 from audioprobe.types import Estimate
@@ -25,10 +24,10 @@ class Score:
         strict_accuracy: share of correct answers among all trials; invalid answers and failures
             count as wrong.
         yes_rate: share of "yes" among valid answers to yes/no questions.
-        d_prime: sensitivity of "yes"; see `metrics.signal_detection`.
+        d_prime: sensitivity of "yes"; see `metrics.answers`.
         criterion: response bias; positive values mean a bias to "no", negative values to "yes".
         blind_accuracy: accuracy of a guesser who knows how often each target is correct and
-            does not use the audio; see `metrics.choices.blind_guesses`.
+            does not use the audio; see `metrics.answers.blind_guesses`.
         n_trials: number of trials.
         n_invalid: number of answers that cannot be parsed, or whose best options tie.
         n_failed: number of trials without an answer.

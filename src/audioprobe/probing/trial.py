@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from audioprobe.errors import InvalidInputError, did_you_mean
-from audioprobe.metrics.choices import most_likely_option
+from audioprobe.metrics.answers import most_likely_option
 from audioprobe.probing.clips import ClipsByConcept
 from audioprobe.probing.relations.concept_set import Negatives, RelationKind
 from audioprobe.types import Option, Waveform

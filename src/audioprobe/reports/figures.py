@@ -11,7 +11,7 @@ import numpy as np
 from audioprobe.errors import needs_extra
 from audioprobe.io.text_table import printable
 from audioprobe.metrics.calibration import CalibrationBin
-from audioprobe.metrics.curves import RocCurve
+from audioprobe.metrics.vectorized_metrics import RocCurve
 from audioprobe.types import Estimate, Float64Array
 
 with needs_extra("report"):

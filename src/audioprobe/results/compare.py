@@ -9,10 +9,8 @@ import numpy as np
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.text_table import Table
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.multiple_testing import benjamini_hochberg, holm
 from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
-from audioprobe.metrics.permutations import smallest_text
-from audioprobe.metrics.power import PairedTest
+from audioprobe.metrics.significance import PairedTest, benjamini_hochberg, holm, smallest_text
 from audioprobe.results.classification import ClassificationResult
 from audioprobe.results.display import Displayed
 from audioprobe.results.evaluation import targets_of

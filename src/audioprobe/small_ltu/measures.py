@@ -9,9 +9,8 @@ from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.classification.likelihood import LikelihoodClassifier
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.text_table import Table
-from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.ranking import roc_auc
+from audioprobe.metrics.label_metrics import macro, per_label, roc_auc
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean
 from audioprobe.probing.scores import accuracy, blind_accuracy
 from audioprobe.probing.trial import ConceptPair, ProbeQuestion, Trial

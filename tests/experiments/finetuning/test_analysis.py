@@ -41,7 +41,7 @@ from audioprobe.experiments.finetuning.config import AlignmentLevel
 from audioprobe.experiments.finetuning.design import TrainingRun, training_runs
 from audioprobe.experiments.finetuning.storage import IN_AUDIO, NOT_IN_AUDIO, RunResult
 from audioprobe.finetuning.strategy import PairedQuestionTraining
-from audioprobe.metrics.multiple_testing import holm
+from audioprobe.metrics.significance import holm
 
 BEFORE = evaluated()
 ANIMALS = frozenset(name for name in CONCEPTS if Concepts.shipped()[name].kind == "animal")

@@ -19,12 +19,10 @@ from audioprobe.experiments.classification.labelled_scores import (
 )
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
-from audioprobe.metrics.averaging import macro, per_label
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
-from audioprobe.metrics.multiple_testing import holm
+from audioprobe.metrics.label_metrics import average_precision, macro, per_label, roc_auc
 from audioprobe.metrics.paired import permutation
-from audioprobe.metrics.power import PairedTest
-from audioprobe.metrics.ranking import average_precision, roc_auc
+from audioprobe.metrics.significance import PairedTest, holm
 from audioprobe.metrics.threshold import f1_per_label
 from audioprobe.metrics.vectorized_metrics import (
     macro_average_precision,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from audioprobe.experiments.classification.across_sets import CalibrationResult, FamiliarityDrop
 from audioprobe.experiments.classification.analysis import CellScore, Gain
 from audioprobe.io.text_table import Table
-from audioprobe.metrics.permutations import smallest_text
+from audioprobe.metrics.significance import smallest_text
 from audioprobe.types import Estimate
 
 NONE = "–"

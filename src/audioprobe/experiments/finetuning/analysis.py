@@ -32,8 +32,8 @@ from audioprobe.experiments.finetuning.storage import (
 )
 from audioprobe.finetuning.strategy import PairedQuestionTraining
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.multiple_testing import holm
-from audioprobe.metrics.pareto import pareto_front
+from audioprobe.metrics.effects import pareto_front
+from audioprobe.metrics.significance import holm
 from audioprobe.types import Estimate
 
 ACCURACIES = ("text accuracy", "audio accuracy")

@@ -15,7 +15,7 @@ import numpy as np
 from audioprobe.experiments.finetuning.storage import MeasurementRow, StudyTable, group
 from audioprobe.metrics.bootstrap import DECIMALS, Bootstrap, Statistic
 from audioprobe.metrics.paired import N_PERMUTATIONS, exchange_p_value, sign_flips
-from audioprobe.metrics.permutations import smallest_p_value
+from audioprobe.metrics.significance import smallest_p_value
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, ratio
 from audioprobe.types import Estimate, Float64Array
 

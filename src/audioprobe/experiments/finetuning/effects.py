@@ -17,7 +17,7 @@ from audioprobe.experiments.finetuning.config import StudyConfig
 from audioprobe.experiments.finetuning.storage import StudyTable, group
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.effects import Effect, main_effects
-from audioprobe.metrics.multiple_testing import holm
+from audioprobe.metrics.significance import holm
 from audioprobe.metrics.vectorized_metrics import rank_correlation
 from audioprobe.training.trainable import updates_language_model
 from audioprobe.types import Estimate

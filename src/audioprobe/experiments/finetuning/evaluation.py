@@ -24,7 +24,7 @@ from audioprobe.experiments.finetuning.build import Materials
 from audioprobe.experiments.finetuning.config import EVALUATION_SETS, StudyConfig
 from audioprobe.experiments.finetuning.storage import Measurement
 from audioprobe.finetuning.text_corpora import encode_passages, evaluation_mode, text_losses
-from audioprobe.metrics.choices import most_likely_option
+from audioprobe.metrics.answers import most_likely_option
 from audioprobe.metrics.similarity import linear_cka
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU

@@ -15,7 +15,7 @@ from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
 from audioprobe.experiments.finetuning.design import TrainingRun, training_runs
 from audioprobe.io.json_codec import from_json
 from audioprobe.io.run_folder import CONFIG, MANIFEST
-from audioprobe.metrics.choices import most_likely_option
+from audioprobe.metrics.answers import most_likely_option
 
 BEFORE = "before"
 """Name of the run that evaluates the model before fine-tuning."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from audioprobe.experiments.probing.analysis import CellComparison
 from audioprobe.experiments.probing.run import ProbeCell
 from audioprobe.io.text_table import Table
-from audioprobe.metrics.permutations import smallest_text
+from audioprobe.metrics.significance import smallest_text
 from audioprobe.probing.scores import score, without_counts
 from audioprobe.probing.trial import Condition, count_failures
 from audioprobe.types import Estimate

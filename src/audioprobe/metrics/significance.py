@@ -1,21 +1,29 @@
-"""Results of paired tests, and the smallest differences that these tests detect.
+"""Significance of paired differences: permutations, p-value corrections and statistical power.
 
 Conventions:
-    Power is computed for the test that was used: a test with the normal distribution, or a
-    permutation test of n units (items or groups of items).
+    A unit is an item or a group of items. For each unit, a permutation test exchanges the two
+    systems or flips the sign of their difference. With n units there are 2**n such exchanges. The
+    exchange of all units only changes the sign of the difference, so no two-sided p-value is below
+    2 / 2**n: 0.125 with 4 units, 0.0625 with 5.
+
+    A p-value is in [0, 1], or None if its test is undefined.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
+from scipy import stats
 from scipy.special import stdtrit
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.permutations import ROUNDING, exchanges_of
-from audioprobe.types import Estimate
+from audioprobe.types import BoolArray, Estimate, Float64Array
+
+ROUNDING = 1e-12
+"""Largest rounding error: sums that differ by at most this much count as equal."""
 
 _NORMAL = NormalDist()
 _MAX_SIMULATED_UNITS = 10  # with more units, Student's t is close to the permutation test
@@ -31,10 +39,11 @@ class PairedTest:
         p_value: two-sided p-value; None if it is undefined.
         standard_error: standard error of the difference; None if it is not estimated.
         name: description of the test with its sample sizes, and the reason if it is undefined.
-        n_units: number of groups or items that were exchanged; None for tests without exchanges.
+        n_units: number of units (items or groups of items) that the test exchanges; None for tests
+            that exchange nothing.
         smallest_p_value: smallest p-value that is possible with this number of units; None for
-            tests without exchanges.
-        unit: plural name of the units.
+            tests that exchange nothing.
+        unit: plural name of the units, such as "clips" or "sites".
     """
 
     difference: Estimate
@@ -60,6 +69,101 @@ class PairedTest:
         return smallest_detectable(self.standard_error, level=corrected, n_units=self.n_units)
 
 
+def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
+    """Return all possible exchanges of the units in a permutation test, or random ones.
+
+    Args:
+        n_units: number of units.
+        n_permutations: number of random exchanges, at least 1; if no more exchanges are possible,
+            all are returned.
+        seed: random seed of the exchanges.
+
+    Returns:
+        Whether each unit is exchanged, shape (n_exchanges, n_units). The first row is the observed
+        data: no unit is exchanged.
+    """
+    if n_permutations < 1:
+        raise InvalidInputError(
+            f"A permutation test needs n_permutations >= 1, got {n_permutations}."
+        )
+    if is_exact(n_units, n_permutations):
+        bits = np.arange(2**n_units)[:, None] >> np.arange(n_units)
+        return np.asarray(bits & 1, dtype=np.bool_)
+    exchanges = np.zeros((n_permutations + 1, n_units), dtype=np.bool_)
+    exchanges[1:] = np.random.default_rng(seed).integers(2, size=(n_permutations, n_units))
+    return exchanges
+
+
+def is_exact(n_units: int, n_permutations: int) -> bool:
+    """Return whether a permutation test computes all possible exchanges, not random ones."""
+    return n_units <= math.log2(n_permutations + 1)
+
+
+def exchanges_text(n_units: int, n_permutations: int, seed: int) -> str:
+    """Return the text for the name of a test: "all 16 exchanges" or "2000 times, seed 0"."""
+    if is_exact(n_units, n_permutations):
+        return f"all {2**n_units} exchanges"
+    return f"{n_permutations} times, seed {seed}"
+
+
+def smallest_p_value(n_units: int, n_permutations: int) -> float:
+    """Return the smallest two-sided p-value that a permutation test of `n_units` units can give."""
+    if is_exact(n_units, n_permutations):
+        return min(1.0, 2.0 ** (1 - n_units))
+    return 1 / (n_permutations + 1)
+
+
+def smallest_text(smallest: float | None) -> str:
+    """Return the text after a printed p-value: " (smallest 0.125)", or "" if it is below 0.001."""
+    return "" if smallest is None or smallest < 0.001 else f" (smallest {smallest:.3g})"
+
+
+def two_sided_p_value(differences: Float64Array) -> float:
+    """Return the share of differences that are at least as far from 0 as the first difference.
+
+    Args:
+        differences: difference after each exchange, shape (n_exchanges,); the first is the observed
+            difference.
+    """
+    distances = np.abs(differences)
+    return float(np.mean(distances >= distances[0] - ROUNDING))
+
+
+def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Return p-values corrected by Holm (1979), which controls the family-wise error rate.
+
+    None stays None and does not count as a test.
+    """
+
+    def adjust(defined: Sequence[float]) -> list[float]:
+        order = sorted(range(len(defined)), key=defined.__getitem__)
+        adjusted, highest = [0.0] * len(defined), 0.0
+        for rank, index in enumerate(order):
+            highest = max(highest, min(1.0, (len(defined) - rank) * defined[index]))
+            adjusted[index] = highest
+        return adjusted
+
+    return _adjust_defined(p_values, adjust)
+
+
+def benjamini_hochberg(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Return p-values corrected by Benjamini and Hochberg (1995): the false discovery rate.
+
+    None stays None and does not count as a test.
+    """
+    return _adjust_defined(p_values, lambda ps: list(stats.false_discovery_control(ps).tolist()))
+
+
+def _adjust_defined(
+    p_values: Sequence[float | None], adjust: Callable[[Sequence[float]], list[float]]
+) -> tuple[float | None, ...]:
+    defined = [p for p in p_values if p is not None]
+    if not all(0 <= p <= 1 for p in defined):
+        raise InvalidInputError(f"p-values must be in [0, 1] or None, got {p_values}.")
+    adjusted = iter(adjust(defined) if defined else ())
+    return tuple(None if p is None else next(adjusted) for p in p_values)
+
+
 def smallest_detectable(
     standard_error: float | None,
     *,
@@ -73,8 +177,8 @@ def smallest_detectable(
         standard_error: standard error of the difference; None if it is unknown.
         level: confidence level, in (0, 1).
         power: probability of detecting the difference, in (0, 1).
-        n_units: number of units of a permutation test; None for a test with the normal
-            distribution.
+        n_units: number of units (items or groups of items) of a permutation test; None for a test
+            with the normal distribution.
 
     Returns:
         None if the standard error is unknown or 0 (which means that there were too few clips to
@@ -101,7 +205,7 @@ def smallest_detectable(
 def standard_error_of(estimate: Estimate, level: float) -> float | None:
     """Return the standard error that the width of a confidence interval implies.
 
-    The interval is taken as normal, and the standard error is corrected for a small number of
+    The interval is treated as normal, and the standard error is corrected for a small number of
     groups. The result is None if there is no interval or the number of groups is unknown.
     """
     if estimate.low is None or estimate.high is None or not estimate.n_groups:
@@ -118,7 +222,7 @@ def detectable_effect(n_units: int, level: float, power: float) -> float | None:
     simulated (4,000 samples, fixed seed); with more units it is approximated by Student's t.
 
     Args:
-        n_units: number of units that are exchanged.
+        n_units: number of units (items or groups of items) that are exchanged.
         level: confidence level; a p-value of at most `1 - level` is significant.
         power: probability of a significant result.
 
