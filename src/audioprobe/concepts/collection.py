@@ -1,4 +1,4 @@
-"""The shipped concepts or the concepts of a file, and their comparison with WordNet."""
+"""Collections of concepts (word senses for sound sources), and their comparison with WordNet."""
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ and values are ids.
 
 
 class Concepts:
-    """Concepts of a file, in the order of the file.
+    """Collection of concepts, found by id or name; concepts are word senses for sound sources.
 
     Attributes:
         hypernyms: all hypernyms of the concepts; some are concepts, too.
@@ -104,11 +104,11 @@ class Concepts:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds of the concepts ("animal", "weather", ...), in the order of the file."""
+        """Categories of the concepts, such as "animal" and "weather", in the order of the file."""
         return tuple(dict.fromkeys(concept.kind for concept in self))
 
     def hyponyms(self, hypernym_id: str) -> tuple[Concept, ...]:
-        """Return the concepts that have the hypernym with an id, such as "bird".
+        """Return the concepts below a hypernym: crow, owl and others for the id "bird".
 
         Raises:
             InvalidInputError: if no hypernym has this id.
@@ -150,7 +150,7 @@ def disagreements(concepts: Concepts, wordnet: WordNet) -> tuple[str, ...]:
 
 
 def _word_differences(entry: Concept | Hypernym, word: str, wordnet: WordNet) -> Iterator[str]:
-    """Yield a sentence if the synset does not exist, or does not have the word."""
+    """Yield a sentence if the synset is not in WordNet, or does not have the word."""
     if entry.synset not in wordnet:
         yield f"{entry.id}: there is no synset {entry.synset}"
     elif not _has_word(word, entry.synset, wordnet):
@@ -159,7 +159,7 @@ def _word_differences(entry: Concept | Hypernym, word: str, wordnet: WordNet) ->
 
 
 def _synonym_differences(concept: Concept, wordnet: WordNet) -> Iterator[str]:
-    """Yield a sentence for each synonym whose `source` is wrong."""
+    """Yield a sentence for each synonym whose source ("wordnet", "curated") is wrong."""
     for synonym in concept.synonyms:
         known = _has_word(synonym.name, concept.synset, wordnet)
         if known != (synonym.source == "wordnet"):
@@ -172,7 +172,10 @@ def _synonym_differences(concept: Concept, wordnet: WordNet) -> Iterator[str]:
 def _ancestor_differences(
     concept: Concept, nodes: dict[str, Hypernym], wordnet: WordNet
 ) -> Iterator[str]:
-    """Yield a sentence for each wrong or absent hypernym; `nodes` has all hypernyms by synset."""
+    """Yield a sentence for each ancestor that only the concept has, or only WordNet.
+
+    `nodes` has all hypernyms of the collection by synset.
+    """
     ancestors = wordnet.ancestors(concept.synset)
     for hypernym in sorted(concept.ancestors, key=lambda hypernym: hypernym.id):
         if hypernym.synset not in ancestors:

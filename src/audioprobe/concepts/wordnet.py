@@ -70,7 +70,7 @@ class WordNet:
         return synset_id in self._synsets
 
     def synset(self, synset_id: str) -> Synset:
-        """Return a synset by its offset.
+        """Return the synset with an offset.
 
         Raises:
             InvalidInputError: if no synset has this offset, or if its line is damaged.
@@ -86,7 +86,7 @@ class WordNet:
             raise self._damaged(DATA, self._synsets[synset_id]) from error
 
     def senses(self, word: str) -> tuple[str, ...]:
-        """Return the offsets of a noun's synsets, sorted by frequency; () if it is unknown."""
+        """Return the offsets of a noun's synsets, the most frequent sense first; () if unknown."""
         line = self._words.get(word.lower().replace(" ", "_"))
         if line is None:
             return ()
@@ -113,7 +113,7 @@ class WordNet:
 
 
 class WnLexicon:
-    """Nouns of a lexicon that is installed with the package `wn`, without its parent lexicons.
+    """Nouns of a lexicon that is installed with the package `wn`; other lexicons are not used.
 
     Requires the extra `wordnet`. The package `wn` downloads or adds lexicons.
 
@@ -168,7 +168,7 @@ class WnLexicon:
         return Synset(synset_id, tuple(synset.lemmas()), hypernyms, synset.definition() or "")
 
     def senses(self, word: str) -> tuple[str, ...]:
-        """Return the ids of a noun's synsets in the order of the lexicon; () if it is unknown."""
+        """Return the ids of a noun's synsets in the order of the lexicon; () if unknown."""
         senses = self._nouns.senses(word.replace("_", " "), pos="n")
         return tuple(dict.fromkeys(sense.synset().id for sense in senses))
 
@@ -182,7 +182,7 @@ NounLexicon = WordNet | WnLexicon
 
 
 def find_folder() -> Path:
-    """Return the first folder with WordNet's noun files, of those where it is usually installed.
+    """Return the folder of the installed WordNet: the first usual folder that has its noun files.
 
     Raises:
         InvalidInputError: if no folder has the files.

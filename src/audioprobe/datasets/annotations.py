@@ -27,7 +27,7 @@ _COMBINED_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """Format of an annotation table with a header; column names as `plain_name` returns them.
+    """Format of an annotation table with a header; column names are in lower case, without spaces.
 
     `signature` has the columns that identify the format. `times` has the columns for "start", "end"
     and "duration". `labels` and `paths` have the columns that may contain the labels and the name
@@ -93,7 +93,7 @@ class AnnotationTable:
     left_out: Mapping[str, str]
 
     def recordings(self, file: Path, folder: Path) -> Iterator[tuple[TableRow, Path]]:
-        """Yield each row with the path of its recording.
+        """Yield each row of the table with the path of the recording that it annotates.
 
         Args:
             file: path of the table.
@@ -125,7 +125,7 @@ def annotation_table(
     delimiter: str,
     chosen: Mapping[str, str],
 ) -> AnnotationTable | None:
-    """Return the annotations in a table; None if no annotation program writes this format.
+    """Return the annotations in a table of Raven, Audacity or BirdNET-Analyzer; None for others.
 
     Args:
         file: path of the table, for messages.
@@ -231,7 +231,7 @@ def _label_track_rows(file: Path, records: Sequence[Sequence[str]]) -> tuple[Tab
 def _use_file_offsets(
     rows: Sequence[TableRow], columns: Mapping[str, str], offsets: str
 ) -> dict[str, str]:
-    """Add columns with times from the beginning of each file, and return them by role.
+    """Add columns with times from the beginning of each file, and return their names by role.
 
     Raven counts its times from the beginning of the first file if several files are open.
     """
@@ -247,7 +247,7 @@ def _use_file_offsets(
 
 
 def _recording_path(table: Path, folder: Path, name: str) -> Path:
-    """Return the path of the recording that a row names; it may not exist.
+    """Return the path of the recording that a row names; the file may not exist.
 
     If `name` is "", it is the recording that has the same name as the table.
     """

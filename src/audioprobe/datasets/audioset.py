@@ -179,7 +179,7 @@ class _AudioFiles:
                 self._files.setdefault(video, []).append((path, times))
 
     def path_of(self, segment: AudioSetSegment) -> Path:
-        """Return the path of a segment's audio file; it does not exist if the file is missing."""
+        """Return the path of a segment's audio file, or the path where it is expected."""
         is_only_segment = self._n_segments[segment.video] == 1
         files = self._files.get(segment.video, ())
         for path, times in sorted(files, key=lambda file: -len(file[1])):
@@ -200,7 +200,7 @@ class _AudioFiles:
 
 
 def _are_times_of(times: tuple[float, ...], segment: AudioSetSegment) -> bool:
-    """Return whether times are those of a segment, in seconds or in milliseconds."""
+    """Return whether the times in a file name, in seconds or milliseconds, are of a segment."""
     expected = (segment.start, segment.end)[: len(times)]
     return any(
         all(abs(t / unit - s) < _TIME_TOLERANCE_S for t, s in zip(times, expected, strict=True))

@@ -64,7 +64,7 @@ class InMemoryDataset:
 
     @cached_property
     def missing(self) -> dict[str, str]:
-        """Why the audio file of a clip is missing, by clip id."""
+        """Clips whose audio file is missing: the reason, by clip id."""
         folders: dict[Path, dict[str, str]] = {}
         return {
             clip.id: _cause(clip.path, folders)

@@ -49,7 +49,7 @@ class RelabelledDataset:
         return self._dataset.splits
 
     def clips(self, split: str) -> tuple[Clip, ...]:
-        """Return the clips of a split with new labels; clips without annotation keep None.
+        """Return the clips of a split with new labels; unlabelled clips are unchanged.
 
         Raises:
             InvalidInputError: for an unknown split.

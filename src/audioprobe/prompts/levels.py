@@ -82,7 +82,7 @@ class PromptLevel:
         *,
         seed: int,
     ) -> str:
-        """Return the question of the prompt, which is the same for all clips.
+        """Fill the template with labels and descriptions; return the question about every clip.
 
         Args:
             labels: class names.
@@ -173,7 +173,7 @@ class PromptLevel:
 
 
 def label_caption(labels: Sequence[str]) -> str:
-    """Return a caption with the labels in the wording of the model LTU."""
+    """Return a caption in the style of LTU: "Audio caption: The sound of crow and rain."."""
     return f"Audio caption: The sound of {' and '.join(labels) or 'nothing in particular'}."
 
 

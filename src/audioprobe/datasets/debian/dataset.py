@@ -83,12 +83,12 @@ class DebianSounds:
 
     @cached_property
     def missing(self) -> dict[str, str]:
-        """Why a selected recording is not a clip, by the id of the recording."""
+        """Recordings that are not clips: the reason, by recording id."""
         causes = {recording.id: self._cause(recording) for recording in self.recordings}
         return {name: cause for name, cause in causes.items() if cause}
 
     def missing_from(self, split: str) -> dict[str, str]:
-        """Return why recordings of a split are missing, by the id of the recording."""
+        """Return the recordings of a split that are not clips: the reason, by recording id."""
         ids = {r.id for r in self.recordings if self._packages[r.package].split == split}
         return {name: cause for name, cause in self.missing.items() if name in ids}
 

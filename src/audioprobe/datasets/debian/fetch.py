@@ -239,7 +239,7 @@ def _tool(name: str) -> str:
 
 
 def _english() -> dict[str, str]:
-    """Return the environment with English messages, in which known errors are searched."""
+    """Return environment variables with which apt-get and dpkg-deb print English messages."""
     return os.environ | {"LC_ALL": "C"}
 
 

@@ -23,7 +23,7 @@ Source = Callable[[np.random.Generator, int], Float64Array]
 
 
 def samples(seconds: float) -> int:
-    """Return a duration as a number of samples; at least 1."""
+    """Convert a duration in seconds to a number of samples, at least 1."""
     return max(1, round(seconds * SAMPLE_RATE))
 
 

@@ -130,7 +130,7 @@ class Synthetic:
         return _LazyClips(self._n_clips, partial(self._clip, split))
 
     def scene(self, split: str, number: int) -> Scene:
-        """Return the rendered scene with a number, from 0; the number may exceed `n_clips`.
+        """Render a scene; `number` is its index from 0, and may exceed `n_clips`.
 
         Raises:
             InvalidInputError: for an unknown split, or a negative number.
@@ -144,8 +144,8 @@ class Synthetic:
     def scene_sources(self, split: str, number: int) -> tuple[SceneSource, ...]:
         """Return the sources of a scene, without rendering it.
 
-        The offset of an isolated source (see `isolated_fraction`) may be after its end, because its
-        length is not known before rendering.
+        The offset of an isolated source is the length of other scenes, because its natural length
+        is known only after rendering.
 
         Raises:
             InvalidInputError: for an unknown split, or a negative number.

@@ -31,7 +31,7 @@ _SPEEDS = (0.84, 1.19)  # three semitones down and up
 
 
 class Palette(Protocol):
-    """Interface of a set of sound sources for scenes; a source has the id of its concept."""
+    """Interface of a palette: a set of sound sources for scenes, by the ids of their concepts."""
 
     @property
     def info(self) -> ComponentInfo:

@@ -75,7 +75,7 @@ def render_scene(
     *,
     snr_db: float,
 ) -> Scene:
-    """Render a planned scene.
+    """Render a scene: the sounds of planned sources in a room, with background noise.
 
     Args:
         rng: random generator for sounds, room and background.
