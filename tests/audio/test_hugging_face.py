@@ -11,7 +11,7 @@ import soundfile
 
 import datasets
 from audioprobe.audio.sources import clips_of
-from audioprobe.datasets.folder import Folder
+from audioprobe.datasets.in_memory import Folder
 from audioprobe.datasets.manifest import Manifest
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip

@@ -11,7 +11,7 @@ from audioprobe import CaptionClassifier, Scripted
 from audioprobe.audio.files import OTHER_SUFFIXES, READABLE_SUFFIXES, find_sounds, is_sound
 from audioprobe.audio.sources import clips_of
 from audioprobe.audio.windowing import read_waveform
-from audioprobe.datasets.folder import Folder
+from audioprobe.datasets.in_memory import Folder
 from audioprobe.errors import AudioReadError
 from audioprobe.types import Clip
 

@@ -8,8 +8,7 @@ from tests.datasets.layouts import audioset, esc50, fsd50k, sound, table, urbans
 from audioprobe.concepts.ontology import Ontology, OntologyNode
 from audioprobe.datasets import ESC50, FSD50K, UrbanSound8K
 from audioprobe.datasets.audioset import AudioSet
-from audioprobe.datasets.folder import Folder
-from audioprobe.datasets.in_memory import InMemoryDataset
+from audioprobe.datasets.in_memory import Folder, InMemoryDataset
 from audioprobe.datasets.recordings import Recordings
 from audioprobe.datasets.relabelled import RelabelledDataset, read_mapping
 from audioprobe.errors import InvalidInputError

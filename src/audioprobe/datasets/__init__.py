@@ -6,9 +6,8 @@ Import `Synthetic` from `audioprobe.datasets.synthetic`, which takes longer to i
 from audioprobe.datasets.audioset import AudioSet
 from audioprobe.datasets.debian import DebianSounds
 from audioprobe.datasets.edansa import EDANSA
-from audioprobe.datasets.folder import Folder
 from audioprobe.datasets.freesound import ESC50, FSD50K, UrbanSound8K
-from audioprobe.datasets.in_memory import InMemoryDataset
+from audioprobe.datasets.in_memory import Folder, InMemoryDataset
 from audioprobe.datasets.leakage import duplicates, refuse_leaks
 from audioprobe.datasets.manifest import Manifest
 from audioprobe.datasets.recordings import Recordings

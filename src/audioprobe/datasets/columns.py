@@ -111,7 +111,7 @@ def columns_argument(columns: Mapping[str, str]) -> str:
 
 
 def _variant(role: str, names: Sequence[str], place: str, columns: Mapping[str, str]) -> str:
-    """Return the column with the name of a role, as "Start (s)" for "start"; "" if there is none."""
+    """Return the column with the name of a role ("Start (s)" for "start"); "" if there is none."""
     free = [name for name in names if name not in columns.values()]
     same = [name for name in free if _letters(name) == role]
     if len(same) < 2 and role in same:

@@ -1,6 +1,5 @@
 """Data set EDANSA-2019 (Çoban et al., DCASE 2022), as published, with its 28 labels."""
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,8 +65,7 @@ class EdansaLabel:
 @cache
 def edansa_labels() -> tuple[EdansaLabel, ...]:
     """Return the 28 labels, sorted by their codes."""
-    with _LABELS.open(encoding="utf-8", newline="") as stream:
-        return tuple(EdansaLabel(**row) for row in csv.DictReader(stream))
+    return tuple(EdansaLabel(**row) for row in read_rows(_LABELS))
 
 
 def edansa_parents(*, columns: bool = False) -> dict[str, tuple[str, ...]]:

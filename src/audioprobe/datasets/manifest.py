@@ -7,15 +7,12 @@ from pathlib import Path
 
 from audioprobe.datasets.annotations import AnnotationTable, annotation_files, annotation_table
 from audioprobe.datasets.columns import resolve_columns
-from audioprobe.datasets.in_memory import InMemoryDataset, refuse_case_variants
+from audioprobe.datasets.in_memory import ALL, InMemoryDataset, refuse_case_variants
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.io.table_row import TableRow
 from audioprobe.io.tables import TEXT_SUFFIXES, read_records, read_rows, table_rows
 from audioprobe.texts import nfc
 from audioprobe.types import Clip
-
-ALL = "all"
-"""Name of the only split of data sets that are not divided into splits."""
 
 _NO_CALL = "nocall"  # label that BirdNET-Analyzer writes where it detects nothing
 

@@ -4,12 +4,11 @@ They are examples for trials, not for the evaluation of models. `recordings/READ
 them.
 """
 
-import csv
 import hashlib
 from pathlib import Path
 
-from audioprobe.datasets.in_memory import InMemoryDataset
-from audioprobe.datasets.manifest import ALL
+from audioprobe.datasets.in_memory import ALL, InMemoryDataset
+from audioprobe.io.tables import read_rows
 from audioprobe.types import Clip, ComponentInfo
 
 FOLDER = Path(__file__).parent.parent / "recordings"
@@ -26,16 +25,15 @@ class Recordings(InMemoryDataset):
     """Folder of the audio files."""
 
     def __init__(self) -> None:
-        with _TABLE.open(encoding="utf-8", newline="") as stream:
-            clips = [
-                Clip(
-                    id=row["file"],
-                    path=FOLDER / row["file"],
-                    labels=(row["label"],),
-                    group=row["author"],
-                )
-                for row in csv.DictReader(stream)
-            ]
+        clips = [
+            Clip(
+                id=row["file"],
+                path=FOLDER / row["file"],
+                labels=(row["label"],),
+                group=row["author"],
+            )
+            for row in read_rows(_TABLE)
+        ]
         labels = dict.fromkeys(label for clip in clips for label in clip.labels or ())
         super().__init__("audioprobe recordings", {ALL: clips}, tuple(labels))
 

@@ -125,7 +125,7 @@ class PromptLevel:
         if len(shots) < self.n_examples:
             raise InvalidInputError(
                 f"{self.name}: expected at least {self.n_examples} clips for examples, got "
-                f"{len(shots)}."
+                f"{len(shots)}. Add clips, or lower n_examples."
             )
         order: list[int] = np.random.default_rng(seed).permutation(len(shots)).tolist()
         drawn = order[: self.n_examples]

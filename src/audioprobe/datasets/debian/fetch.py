@@ -80,7 +80,9 @@ def fetch_packages(
         with exclusive_lock(folder / ".lock", refusal):
             return _fetch_all(selected, folder, progress)
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise InvalidInputError(f"{folder}: cannot be written to ({error.strerror}).") from error
+        raise InvalidInputError(
+            f"{folder}: cannot be written to ({error.strerror}). Choose another folder."
+        ) from error
 
 
 def fetch_report(folder: Path, states: Mapping[str, FetchState]) -> tuple[str, bool]:

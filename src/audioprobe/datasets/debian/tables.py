@@ -3,7 +3,6 @@
 `README.md` in this folder describes the columns, and how the recordings were labelled.
 """
 
-import csv
 import hashlib
 import os
 import shlex
@@ -11,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.tables import read_rows
 from audioprobe.io.text_table import Table, columns
 
 TABLES = (Path(__file__).parent / "packages.csv", Path(__file__).parent / "labels.csv")
@@ -82,7 +81,7 @@ class DebianRecording:
 @cache
 def packages() -> dict[str, DebianPackage]:
     """Return all packages by name, in the order of `packages.csv`."""
-    rows: list[dict[str, Any]] = [{**row, "size": int(row["size"])} for row in _rows(TABLES[0])]
+    rows = [row | {"size": int(row["size"])} for row in read_rows(TABLES[0])]
     return {row["package"]: DebianPackage(name=row.pop("package"), **row) for row in rows}
 
 
@@ -99,7 +98,7 @@ def recordings() -> tuple[DebianRecording, ...]:
                 "seconds": float(row["seconds"]),
             }
         )
-        for row in _rows(TABLES[1])
+        for row in read_rows(TABLES[1])
     )
 
 
@@ -193,8 +192,3 @@ def _counts(recordings: Sequence[DebianRecording]) -> tuple[str, ...]:
     n_packages = len({recording.package for recording in recordings})
     seconds = sum(recording.seconds for recording in recordings)
     return (*(str(splits.count(s)) for s in SPLITS), str(n_packages), f"{seconds:.1f}")
-
-
-def _rows(table: Path) -> list[dict[str, Any]]:
-    with table.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
