@@ -4,7 +4,7 @@ import pytest
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.embedders.sentence_transformers import SentenceTransformerEmbedder
-from audioprobe.scorers.caption_quality import caption_quality
+from audioprobe.scorers.embedding import caption_quality
 
 REFERENCES = {
     "one": ("A dog barks twice.", "Barking of a dog"),
