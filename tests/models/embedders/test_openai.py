@@ -1,6 +1,5 @@
 """The remote embedder with a local service that returns all kinds of errors."""
 
-import email.utils
 import pickle
 import time
 from collections import Counter
@@ -10,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.remote import QUICK, embedder, expected, fail_first
+from tests.remote import embedder, expected, fail_first
 from tests.remote_service import Answer, Service
 
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.embedders.openai import MAX_TEXTS, OpenAIEmbedder
-from audioprobe.models.remote.retry import Retry, retry_after
+from audioprobe.models.remote.retry import Retry
 from audioprobe.testing import check_embedder
 
 
@@ -47,14 +46,6 @@ def test_temporary_error_is_retried_without_repeating_finished_batches(
     np.testing.assert_array_equal(embedder(service, concurrency=1).embed(texts), expected(texts))
     sent = Counter(r["input"][0] for r in service.requests)
     assert sent == {"0": 2, str(MAX_TEXTS): 1}
-
-
-def test_permanent_error_reports_the_number_of_attempts(service: Service) -> None:
-    service.plan = lambda *_: Answer(500, {"error": {"message": "broken"}})
-    with pytest.raises(RemoteError, match=r"answered 500: 'broken'.*tried 4 times") as caught:
-        embedder(service).embed(["a"])
-    assert (caught.value.status, caught.value.retryable) == (500, True)
-    assert len(service.requests) == QUICK.attempts
 
 
 @pytest.mark.parametrize(
@@ -95,44 +86,6 @@ def test_final_error_ends_the_waiting_of_other_batches(service: Service) -> None
     with pytest.raises(RemoteError, match="answered 401"):
         patient.embed([f"{n}" for n in range(2 * MAX_TEXTS)])
     assert time.monotonic() - start < 5
-
-
-@pytest.mark.parametrize("header", ["Retry-After", "Retry-After-Ms"])
-def test_requested_wait_is_respected(service: Service, header: str) -> None:
-    value = "0.4" if header == "Retry-After" else "400"
-    service.plan = fail_first(1, Answer(429, {}, {header: value}))
-    start = time.monotonic()
-    embedder(service).embed(["a"])
-    assert time.monotonic() - start >= 0.4
-
-
-def test_requested_wait_that_is_too_long_is_an_error(service: Service) -> None:
-    service.plan = lambda *_: Answer(429, {}, {"Retry-After": "3600"})
-    with pytest.raises(RemoteError, match="asks to wait 3600 s") as caught:
-        embedder(service).embed(["a"])
-    assert caught.value.retryable
-
-
-def test_retry_after_may_be_a_date() -> None:
-    soon = email.utils.formatdate(time.time() + 30, usegmt=True)
-    assert retry_after({"retry-after": soon}) == pytest.approx(30, abs=2)
-    past = email.utils.formatdate(time.time() - 30, usegmt=True)
-    assert retry_after({"retry-after": past}) == 0.0
-    assert retry_after({"retry-after": "soon"}) is None
-    assert retry_after({}) is None
-    assert retry_after({"retry-after-ms": "soon", "retry-after": "2"}) == 2.0
-
-
-def test_timeout_is_retried(service: Service) -> None:
-    service.plan = fail_first(1, Answer(delay_s=2.0))
-    np.testing.assert_array_equal(embedder(service, timeout_s=0.3).embed(["a"]), expected(["a"]))
-
-
-def test_missing_connection_is_a_retryable_error() -> None:
-    unreachable = OpenAIEmbedder("m", base_url="http://127.0.0.1:9/v1", retry=QUICK)
-    with pytest.raises(RemoteError, match="No connection") as caught:
-        unreachable.embed(["a"])
-    assert caught.value.retryable
 
 
 VECTOR = [1.0, 2.0]

@@ -1,5 +1,6 @@
 """Time limit and redirects of an attempt; limits of rate, requests and money."""
 
+import email.utils
 import os
 import threading
 import time
@@ -7,13 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.remote import QUICK, chat, embedder, response_texts
+from tests.remote import QUICK, chat, embedder, expected, fail_first, response_texts
 from tests.remote_service import KEY, Answer, Service, reply, serve
 from tests.scripted import sound
 
 from audioprobe.errors import RemoteError
+from audioprobe.models.embedders.openai import OpenAIEmbedder
 from audioprobe.models.remote.connections import MAX_REDIRECTS
-from audioprobe.models.remote.retry import Retry
+from audioprobe.models.remote.retry import Retry, retry_after
 from audioprobe.types import Prompt
 
 ONCE = Retry(attempts=1)
@@ -22,14 +24,20 @@ LIMIT_S = 0.3
 
 
 def ask_chat(service: Service, **options: Any) -> Any:
-    return list(chat(service, **options).generate(PROMPT))
+    return response_texts(chat(service, **options), PROMPT)
 
 
 def ask_embedder(service: Service, **options: Any) -> Any:
-    return embedder(service, **options).embed(["a"])
+    return embedder(service, **options).embed(["a"]).tolist()
 
 
-@pytest.mark.parametrize("ask", [ask_chat, ask_embedder])
+CORRECT = {ask_chat: [reply("a", None)], ask_embedder: expected(["a"]).tolist()}
+
+
+both = pytest.mark.parametrize("ask", [ask_chat, ask_embedder])
+
+
+@both
 @pytest.mark.parametrize(
     "slow",
     [
@@ -51,11 +59,60 @@ def test_attempt_ends_at_the_time_limit(
     assert caught.value.retryable
 
 
-def test_time_limit_applies_to_each_attempt(service: Service) -> None:
-    service.plan = lambda number, _: Answer(drip_s=0.05) if number < 2 else Answer()
-    [response] = ask_chat(service, timeout_s=LIMIT_S)
-    assert response.text == reply("a", None)
+@both
+def test_time_limit_applies_to_each_attempt(service: Service, ask: Callable[..., Any]) -> None:
+    slow = (Answer(drip_s=0.05), Answer(delay_s=2.0), Answer())
+    service.plan = lambda number, _: slow[number]
+    assert ask(service, timeout_s=LIMIT_S) == CORRECT[ask]
     assert len(service.requests) == 3
+
+
+@both
+def test_permanent_error_reports_the_number_of_attempts(
+    service: Service, ask: Callable[..., Any]
+) -> None:
+    service.plan = lambda *_: Answer(500, {"error": {"message": "broken"}})
+    with pytest.raises(
+        RemoteError, match=r"service answered 500: 'broken'.*tried 4 times"
+    ) as caught:
+        ask(service)
+    assert (caught.value.status, caught.value.retryable) == (500, True)
+    assert len(service.requests) == QUICK.attempts
+
+
+@both
+@pytest.mark.parametrize(("header", "value"), [("Retry-After", "0.4"), ("Retry-After-Ms", "400")])
+def test_requested_wait_is_respected(
+    service: Service, header: str, value: str, ask: Callable[..., Any]
+) -> None:
+    service.plan = fail_first(1, Answer(429, {}, {header: value}))
+    start = time.monotonic()
+    ask(service)
+    assert 0.4 <= time.monotonic() - start < 2
+
+
+def test_requested_wait_that_is_too_long_is_an_error(service: Service) -> None:
+    service.plan = lambda *_: Answer(429, {}, {"Retry-After": "3600"})
+    with pytest.raises(RemoteError, match="asks to wait 3600 s") as caught:
+        embedder(service).embed(["a"])
+    assert caught.value.retryable
+
+
+def test_retry_after_may_be_a_date() -> None:
+    soon = email.utils.formatdate(time.time() + 30, usegmt=True)
+    assert retry_after({"retry-after": soon}) == pytest.approx(30, abs=2)
+    past = email.utils.formatdate(time.time() - 30, usegmt=True)
+    assert retry_after({"retry-after": past}) == 0.0
+    assert retry_after({"retry-after": "soon"}) is None
+    assert retry_after({}) is None
+    assert retry_after({"retry-after-ms": "soon", "retry-after": "2"}) == 2.0
+
+
+def test_missing_connection_is_a_retryable_error() -> None:
+    unreachable = OpenAIEmbedder("m", base_url="http://127.0.0.1:9/v1", retry=QUICK)
+    with pytest.raises(RemoteError, match="No connection") as caught:
+        unreachable.embed(["a"])
+    assert caught.value.retryable
 
 
 def test_ended_attempt_closes_its_connection(service: Service) -> None:

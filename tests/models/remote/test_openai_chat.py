@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.remote import QUICK, chat, fail_first, response_texts
+from tests.remote import chat, fail_first, response_texts
 from tests.remote_service import KEY, Answer, Service, reply, sounds_of
 from tests.scripted import sound
 
@@ -133,24 +133,6 @@ def test_temporary_error_is_retried_without_repeating_finished_prompts(
     assert Counter(service.texts) == {TEXTS[0]: 2, TEXTS[1]: 1, TEXTS[2]: 1}
 
 
-@pytest.mark.parametrize(("header", "value"), [("Retry-After", "0.4"), ("Retry-After-Ms", "400")])
-def test_requested_wait_is_respected(service: Service, header: str, value: str) -> None:
-    service.plan = fail_first(1, Answer(429, {}, {header: value}))
-    start = time.monotonic()
-    response_texts(chat(service), PROMPTS[:1])
-    assert 0.4 <= time.monotonic() - start < 2
-
-
-def test_permanent_error_reports_the_number_of_attempts(service: Service) -> None:
-    service.plan = lambda *_: Answer(500, {"error": {"message": "broken"}})
-    with pytest.raises(
-        RemoteError, match=r"chat service answered 500: 'broken'.*4 times"
-    ) as caught:
-        response_texts(chat(service), PROMPTS[:1])
-    assert (caught.value.status, caught.value.retryable) == (500, True)
-    assert len(service.requests) == QUICK.attempts
-
-
 @pytest.mark.parametrize(
     ("status", "words"),
     [(401, "variable OPENAI_API_KEY"), (403, "may not use"), (404, "model name 'm'")],
@@ -171,11 +153,6 @@ def test_final_error_ends_the_waiting_of_earlier_prompts(service: Service) -> No
     with pytest.raises(RemoteError, match="answered 401"):
         response_texts(chat(service, retry=Retry(), concurrency=2), PROMPTS[:2])
     assert time.monotonic() - start < 5
-
-
-def test_timeout_is_retried(service: Service) -> None:
-    service.plan = fail_first(1, Answer(delay_s=2.0))
-    assert response_texts(chat(service, timeout_s=0.3), PROMPTS[:1]) == ANSWERS[:1]
 
 
 def test_responses_before_an_error_are_yielded_and_requests_in_progress_are_reused(

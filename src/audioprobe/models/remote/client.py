@@ -75,7 +75,7 @@ class ServiceClient:
     ) -> None:
         if not model or timeout_s <= 0:
             raise InvalidInputError(
-                f"The {service} needs a model and timeout_s > 0, got {model!r} and {timeout_s}."
+                f"The {service} needs a model name and timeout_s > 0, got {model!r}, {timeout_s}."
             )
         # Read the variable here, so that it is recorded; the openai client would read it silently.
         url = os.environ.get("OPENAI_BASE_URL") or None if base_url is None else base_url
