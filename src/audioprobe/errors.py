@@ -1,7 +1,6 @@
-"""Exceptions of audioprobe.
+"""Exceptions, each derived from `AudioProbeError` and from a built-in exception.
 
-Each exception is derived from `AudioProbeError` and from a built-in exception (`ValueError`,
-`OSError`, ...). Its message states what was expected, what was received, and what to do.
+A message states what was expected, what was received, and what to do.
 """
 
 import difflib
@@ -52,7 +51,7 @@ class MissingDependencyError(AudioProbeError, ImportError):
 
 
 class ContractError(AudioProbeError, AssertionError):
-    """Error for a component that violates a rule of its protocol; the message states the rule."""
+    """Error for a model or data set that violates a rule of its protocol; the message states it."""
 
 
 class WeightsError(AudioProbeError, RuntimeError):
@@ -64,7 +63,7 @@ class TrainingError(AudioProbeError, RuntimeError):
 
 
 class OutOfMemoryError(AudioProbeError, MemoryError):
-    """Error for prompts or training runs that do not fit into memory; the message gives advice."""
+    """Error for prompts or training runs that do not fit into memory."""
 
 
 class RemoteError(AudioProbeError, RuntimeError):
@@ -105,10 +104,9 @@ def did_you_mean(word: str, known: Iterable[str], max_suggestions: int = 1) -> s
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Context manager that adds a location in a configuration to the message of an error.
+    """Context manager that puts a file or an entry of a configuration before error messages.
 
-    Args:
-        where: file or name of an entry; added unless the message already starts with it.
+    Messages that already start with `where` are not changed.
     """
     try:
         yield
@@ -122,16 +120,9 @@ def located(where: str) -> Iterator[None]:
 def needs_extra(extra: str) -> Iterator[None]:
     """Context manager that converts a failed import to a `MissingDependencyError`.
 
-    The message contains the pip command that installs the package.
-
-    Example:
-        ```python
-        with needs_extra("birdnet"):
-            from ai_edge_litert.interpreter import Interpreter
-        ```
-
     Args:
-        extra: extra of audioprobe that installs the package.
+        extra: extra of audioprobe that installs the package, as in
+            `pip install 'audioprobe[birdnet]'`.
     """
     try:
         yield
@@ -143,15 +134,10 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 
 def optional_import(module: str, extra: str) -> Any:  # noqa: ANN401 - modules have any attributes
-    """Import a module of an optional dependency.
-
-    Args:
-        module: full name, such as "pyarrow.parquet".
-        extra: extra of audioprobe that installs the module.
+    """Import a module of an optional dependency; see `needs_extra`.
 
     Raises:
-        MissingDependencyError: if the module is not installed. The message contains the pip
-            command.
+        MissingDependencyError: if the module is not installed.
     """
     with needs_extra(extra):
         return import_module(module)

@@ -1,4 +1,4 @@
-"""Ancestors in directed graphs whose nodes may have several parents."""
+"""Ancestors in directed graphs, such as hierarchies of labels or word senses."""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
@@ -11,7 +11,7 @@ def ancestors_with_depth(start: Node, parents: Callable[[Node], Iterable[Node]])
 
     Args:
         start: the node; it is its own ancestor only if the graph has a cycle.
-        parents: function that returns the parents of a node, in order.
+        parents: function that returns the parents of a node.
     """
     distances: dict[Node, int] = {}
     level, distance = [start], 0

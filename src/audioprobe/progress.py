@@ -1,4 +1,4 @@
-"""Progress events of long operations."""
+"""Progress of long operations, reported to a callback."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressEvent:
-    """Progress of an operation.
+    """State of a long operation, as passed to the callback.
 
     Attributes:
         stage: name of the current step, such as "caption" or "likelihoods of labels".
@@ -15,7 +15,7 @@ class ProgressEvent:
         total: total number of items; 0 if unknown.
         n_failed: number of failed items.
         note: additional text for users, such as the money spent; may be empty.
-        unit: unit of the counts.
+        unit: what the numbers count.
     """
 
     stage: str
@@ -31,11 +31,11 @@ ProgressCallback = Callable[[ProgressEvent], None]
 
 
 def ignore_progress(event: ProgressEvent) -> None:
-    """Do nothing; this is the default callback."""
+    """Do nothing with an event; default value of arguments of type `ProgressCallback`."""
 
 
 def prefixed(progress: ProgressCallback, prefix: str) -> ProgressCallback:
-    """Return a callback that adds a prefix to the stage of each event: "prefix: stage"."""
+    """Return a callback that passes events on with the stage "prefix: stage"."""
 
     def callback(event: ProgressEvent) -> None:
         progress(replace(event, stage=f"{prefix}: {event.stage}"))

@@ -1,9 +1,9 @@
-"""Protocols (interfaces) of components such as encoders, language models and data sets.
+"""Protocols (interfaces) of components: encoders, language models, scorers, data sets.
 
-Methods that process audio map an iterable to an iterator; methods that process text receive a whole
-list. Components exchange numpy arrays, never tensors. `Component.info` contains everything that can
-change a result; batch size, device and number of threads are constructor options that must not
-change results. `audioprobe.testing` contains an executable check for each protocol.
+Methods that process audio convert an iterable to an iterator; methods that process text receive a
+whole list. Components exchange numpy arrays, never tensors. `Component.info` contains all options
+that can change a result; batch size, device and number of threads must not change results.
+`audioprobe.testing` has a check for each protocol.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from audioprobe.types import (
 
 @runtime_checkable
 class Component(Protocol):
-    """A part that contributes to a result and can identify itself, such as a model."""
+    """A model, scorer or data set that contributes to a result and can identify itself."""
 
     @property
     def info(self) -> ComponentInfo:
@@ -58,7 +58,7 @@ class Tagger(Component, Protocol):
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """Phrase of each label that fits after "the sound of": "a carrion crow", "rain"."""
+        """Phrase for each label that fits after "the sound of", such as "a carrion crow"."""
         ...
 
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
@@ -72,11 +72,11 @@ class JointEncoder(Component, Protocol):
 
     @property
     def logit_scale(self) -> float:
-        """Factor that multiplied cosine similarities before the softmax in the model's training."""
+        """Factor by which similarities were multiplied before the softmax in training."""
         ...
 
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield a vector of shape (width,) for each waveform, in order; it need not be normalised.
+        """Yield a vector of shape (width,) for each waveform, in order; of any norm.
 
         Waveforms of any sample rate are accepted.
 
@@ -86,7 +86,7 @@ class JointEncoder(Component, Protocol):
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
-        """Return a vector for each text, shape (n_texts, width); they need not be normalised.
+        """Return a vector for each text, of any norm; shape (n_texts, width).
 
         Raises:
             InvalidInputError: for a text that the model cannot process.
@@ -96,7 +96,7 @@ class JointEncoder(Component, Protocol):
 
 @runtime_checkable
 class LanguageModel(Component, Protocol):
-    """A model that generates text from prompts, which may contain audio."""
+    """A model that answers prompts, which may contain audio, with text."""
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
@@ -115,14 +115,16 @@ class LanguageModel(Component, Protocol):
 
 @runtime_checkable
 class LikelihoodModel(LanguageModel, Protocol):
-    """A language model that also returns the log-likelihood of given answers."""
+    """A language model that also returns the log-likelihood of texts as answers to a prompt."""
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
-        """Yield for each prompt the log-likelihood of every continuation, in order.
+        """Yield for each prompt the log-likelihood of all continuations, in order.
 
-        The prompt, including its audio, is encoded once for all continuations.
+        Args:
+            prompts: prompts, consumed lazily. Each is encoded once for all continuations.
+            continuations: texts that may follow a prompt, such as possible answers.
         """
         ...
 
@@ -133,7 +135,7 @@ class KnownTrainingData(Protocol):
 
     @property
     def training_data(self) -> TrainingData | None:
-        """Return the training recordings; None if unknown."""
+        """The recordings that the model was trained on; None if unknown."""
         ...
 
 
@@ -142,7 +144,7 @@ class TextEmbedder(Component, Protocol):
     """A model that converts texts to vectors."""
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        """Return a vector for each text, shape (n_texts, width); they need not be normalised.
+        """Return a vector for each text, of any norm; shape (n_texts, width).
 
         Raises:
             InvalidInputError: for a text that the model cannot process.
@@ -153,22 +155,22 @@ class TextEmbedder(Component, Protocol):
 
 @runtime_checkable
 class TextLimit(Protocol):
-    """Interface of embedders and scorers that know how many tokens of a long text they ignore."""
+    """Interface of embedders and scorers that ignore the end of long texts."""
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return the number of ignored tokens of each text; None if unknown."""
+        """Return the number of tokens of each text that are ignored; None if unknown."""
         ...
 
 
 @runtime_checkable
 class Scorer(Component, Protocol):
-    """A method that scores how well labels match captions; a higher score is a better match."""
+    """A method that scores how well labels match captions; higher scores mean better matches."""
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
-        """Return the score of each caption for each label, shape (n_captions, n_labels), finite.
+        """Return finite scores, shape (n_captions, n_labels).
 
-        The list of captions may be empty; the call then only checks the labels and the remote
-        service, and the result has shape (0, n_labels).
+        An empty list of captions is allowed: the call then checks the labels and the connection to
+        a remote service, and returns shape (0, n_labels).
         """
         ...
 

@@ -1,21 +1,21 @@
-"""Registry of backends, which are found by name through entry points.
+"""Registry of backends by name.
 
 A backend is a class or function that creates a component, such as an encoder. Its module is
-imported only when the backend is used. Built-in backends are registered in the same way as backends
-of other distributions, in `pyproject.toml`:
+imported only when the backend is used. Built-in backends and backends of other distributions are
+registered as entry points in `pyproject.toml`:
 
 ```toml
 [project.entry-points."audioprobe.encoders"]
 my-encoder = "my_package.encoder:MyEncoder [extra]"
 ```
 
-The optional extra names the optional dependencies that the backend needs.
+The extra, if any, installs the packages that the backend needs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
-from inspect import Parameter, isclass, signature
+from inspect import isclass, signature
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args, get_type_hints, overload
 
 from packaging.requirements import Requirement
@@ -48,7 +48,7 @@ _WRAPPERS: dict[tuple[Kind, Kind], str] = {
     ("language_model", "encoder"): "tag-captioner",
     ("scorer", "embedder"): "embedding",
 }
-"""Name of a backend of the first kind that wraps any backend of the second kind."""
+"""Names of backends of the first kind that make a component from any backend of the second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,13 +100,12 @@ def load(kind: Literal["scorer"], spec: "str | Scorer", /, **options: Any) -> "S
 @overload
 def load(kind: Literal["dataset"], spec: "str | Dataset", /, **options: Any) -> "Dataset": ...
 def load(kind: Kind, spec: "str | Component", /, **options: Any) -> Any:
-    """Create the component of a backend.
+    """Create a component by the name of its backend.
 
     Args:
         kind: kind of component, such as "encoder".
-        spec: name of the backend, or "name:argument", as in "ast:models/my-ast" or
-            "tag-captioner:birdnet"; the argument becomes the first argument of the backend. If
-            `spec` is a component, it is returned unchanged.
+        spec: name of the backend, or "name:argument" with its first argument, as in
+            "ast:models/my-ast" or "tag-captioner:birdnet". A component is returned unchanged.
         options: keyword arguments of the backend.
 
     Raises:
@@ -119,10 +118,11 @@ def load(kind: Kind, spec: "str | Component", /, **options: Any) -> Any:
     name, colon, argument = spec.partition(":")
     factory = factory_of(kind, name)
     label = f"The {_readable(kind)} {name!r}"
-    _check_options(label, factory, options, has_argument=bool(colon))
+    arguments = [argument] if colon else []
+    _check_options(label, factory, arguments, options)
     _check_types(label, factory, options)
     try:
-        return factory(argument, **options) if colon else factory(**options)
+        return factory(*arguments, **options)
     except TypeError as error:
         if not options:
             raise
@@ -131,7 +131,7 @@ def load(kind: Kind, spec: "str | Component", /, **options: Any) -> Any:
 
 
 def check_name(kind: Kind, spec: str) -> None:
-    """Check that a backend exists and can be used, without importing it.
+    """Check that a backend exists and its packages are installed; do not import it.
 
     Args:
         kind: kind of component, such as "encoder".
@@ -147,10 +147,6 @@ def check_name(kind: Kind, spec: str) -> None:
 def factory_of(kind: Kind, name: str) -> Callable[..., Any]:
     """Import a backend, and return the class or function that creates its component.
 
-    Args:
-        kind: kind of component, such as "encoder".
-        name: name of the backend.
-
     Raises:
         BackendNotFoundError: if no backend has this name.
         MissingDependencyError: if packages that the backend needs are not installed.
@@ -159,6 +155,7 @@ def factory_of(kind: Kind, name: str) -> Callable[..., Any]:
 
 
 def _usable(kind: Kind, name: str) -> EntryPoint:
+    """Return the entry point of a backend whose packages are installed; otherwise raise."""
     point = _find(kind, name)
     backend = _describe(kind, point)
     if backend.missing:
@@ -170,29 +167,17 @@ def _usable(kind: Kind, name: str) -> EntryPoint:
 
 
 def _check_options(
-    label: str, factory: Callable[..., Any], options: Mapping[str, object], *, has_argument: bool
+    label: str, factory: Callable[..., Any], arguments: Sequence[str], options: Mapping[str, object]
 ) -> None:
-    """Raise if an option is unknown, or if a required option is missing."""
-    parameters = list(signature(factory).parameters.values())
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    for key in options:
-        if key not in names and not takes_any:
-            raise InvalidInputError(
-                f"{label} has no option {key!r}.{did_you_mean(key, names)} "
-                f"It takes {', '.join(names) or 'none'}."
-            )
-    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    if has_argument:
-        if not any(p.kind in (*positional, p.VAR_POSITIONAL) for p in parameters):
-            raise InvalidInputError(f"{label} takes no argument after its name.")
-        if parameters[0].name in options:
-            raise InvalidInputError(f"{label}: {parameters[0].name!r} is given twice.")
-        parameters = parameters[1:]
-    for p in parameters:
-        is_required = p.default is p.empty and p.kind in (*positional, p.KEYWORD_ONLY)
-        if is_required and p.name not in options:
-            raise InvalidInputError(f"{label} needs the option {p.name!r}.")
+    """Raise if a backend does not accept the arguments and options, or requires others."""
+    try:
+        signature(factory).bind(*arguments, **options)
+    except TypeError as error:
+        names = list(signature(factory).parameters)
+        hints = (did_you_mean(key, names) for key in options if key not in names)
+        raise InvalidInputError(
+            f"{label}: {error}.{''.join(hints)} Its options are {', '.join(names) or 'none'}."
+        ) from error
 
 
 def _check_types(label: str, factory: Callable[..., Any], options: Mapping[str, object]) -> None:
@@ -239,7 +224,7 @@ def _find(kind: Kind, name: str) -> EntryPoint:
 
 
 def _hint_of_another_kind(kind: Kind, name: str) -> str:
-    """Return a hint if a backend of another kind has this name; otherwise ""."""
+    """Return a sentence if a backend of another kind has this name; otherwise ""."""
     for other in KINDS:
         if name in {point.name for point in entry_points(group=_group(other))}:
             wrapper = _WRAPPERS.get((kind, other))
@@ -266,7 +251,7 @@ def _describe(kind: Kind, point: EntryPoint) -> Backend:
 
 
 def _missing(distribution: Distribution, extras: list[str]) -> tuple[str, ...]:
-    """Return the requirements of extras that are not installed in a suitable version."""
+    """Return the requirements of the extras that are not installed in a suitable version."""
     requirements = [Requirement(text) for text in distribution.requires or ()]
     required = [
         requirement

@@ -13,7 +13,7 @@ Option: TypeAlias = str | int | float | bool | tuple[str, ...] | None
 _ROUNDING_NATS = 1e-4  # per token; largest float32 rounding error of a log-probability of 0
 
 _NAME = r"(?:\w+[:_])?(?:think|thinking|thoughts?|reasoning|analysis|scratchpad)"
-_MARK = re.compile(
+_TAG = re.compile(
     # <think>, </think>, <think type="x">, <seed:think>, ◁think▷, <|END_THINKING|>
     rf"[<◁]\|?\s*(?P<end>/|end_of_|end_)?\s*(?:begin_of_|start_)?(?P<name>{_NAME})"
     r"(?:\s[^<>]*?)?(?P<empty>/)?\|?[>▷]"
@@ -39,7 +39,7 @@ class Decoding:
         top_p: probability mass of nucleus sampling, in (0, 1].
         top_k: number of candidate tokens per step; None means all tokens.
         repetition_penalty: factor that penalises repeated tokens; 1 means no penalty.
-        seed: random seed of sampling, recorded in results.
+        seed: random seed of sampling.
 
     Raises:
         InvalidInputError: if a value is out of its range.
@@ -54,7 +54,9 @@ class Decoding:
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
-            raise InvalidInputError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+            raise InvalidInputError(
+                f"max_new_tokens must be at least 1, got {self.max_new_tokens}."
+            )
         if self.temperature < 0 or not 0 < self.top_p <= 1 or self.repetition_penalty <= 0:
             raise InvalidInputError(
                 "Decoding needs temperature >= 0, 0 < top_p <= 1 and repetition_penalty > 0, "
@@ -66,15 +68,14 @@ class Decoding:
 class Response:
     """Answer of a language model.
 
-    When a response is created, reasoning (`<think>…</think>` and similar marks) is separated from
-    the answer.
+    Reasoning in the text (`<think>…</think>` and similar tags) is moved to `details`.
 
     Attributes:
         text: the answer; contains neither the prompt nor reasoning.
         finish: "stop" if the model ended the answer, "length" if the answer reached the token
             limit.
         abstained: True if the model states that it does not recognise any sound.
-        details: additional information from the backend; reasoning has the key "reasoning".
+        details: additional information from the backend; the key "reasoning" has the reasoning.
 
     Raises:
         InvalidInputError: if the text contains reasoning, but no answer.
@@ -101,15 +102,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class LogLikelihood:
-    """Log-probability of a continuation of a prompt.
+    """Log-probability of a text that follows a prompt, such as a possible answer.
 
     Attributes:
         total: log-probability in nats, finite and at most 0; a rounding error above 0 is set to 0.
-        n_tokens: number of tokens of the continuation, at least 1.
+        n_tokens: number of tokens of the text, at least 1.
 
     Raises:
-        NonFiniteError: if the total is NaN or infinite. Minus infinity is the result of an
-            overflow, and cannot be ranked or averaged.
+        NonFiniteError: if the total is NaN or infinite; minus infinity results from an overflow.
         InvalidInputError: if the total is above 0 by more than a rounding error, or if there is no
             token.
     """
@@ -142,34 +142,29 @@ class LogLikelihood:
 
 
 def split_reasoning(text: str) -> tuple[str | None, str | None]:
-    """Separate reasoning blocks from the answer.
+    """Separate reasoning from the answer in a generated text.
 
-    The function recognises `<think>`, `<thinking>`, `<thought>`, `<reasoning>`, `<analysis>`,
-    variants of these marks in other brackets, and the channels "analysis" and "final". Blocks may
-    be nested. If a closing mark has no opening mark, the chat template opened the block; all text
-    before the closing mark is then reasoning.
-
-    Args:
-        text: the generated text.
+    Reasoning is the text between tags such as `<think>` and `</think>`; the tags of many models are
+    known (`_TAG`). Blocks may be nested. If an end tag has no start tag, the prompt contained the
+    start tag, and all text before the end tag is reasoning.
 
     Returns:
-        The reasoning, which is the text inside the blocks, or None if there is no block; and the
-        answer, which is the text outside the blocks, or None if a block is not closed. Text without
-        blocks is returned unchanged as the answer.
+        The reasoning, or None if there are no tags; and the answer, or None if an end tag is
+        missing. Text without tags is returned unchanged as the answer.
     """
     pieces: list[str] = []
     is_reasoning: list[bool] = []
     open_blocks: list[str] = []
     position = 0
-    for mark in _MARK.finditer(text):
-        if mark["empty"] or (mark["bare_final"] and not open_blocks):
+    for tag in _TAG.finditer(text):
+        if tag["empty"] or (tag["bare_final"] and not open_blocks):
             continue  # <think/>, or a word of the answer
-        pieces.append(text[position : mark.start()])
+        pieces.append(text[position : tag.start()])
         is_reasoning.append(bool(open_blocks))
-        position = mark.end()
-        name = (mark["name"] or "channel").casefold()
-        if not any(mark[group] for group in _END_GROUPS):
-            if name != "channel" or name not in open_blocks:  # all channels share one end mark
+        position = tag.end()
+        name = (tag["name"] or "channel").casefold()
+        if not any(tag[group] for group in _END_GROUPS):
+            if name != "channel" or name not in open_blocks:  # all channels share one end tag
                 open_blocks.append(name)
         elif name in open_blocks:
             while open_blocks.pop() != name:

@@ -1,4 +1,4 @@
-"""Recordings that a model was trained on, and notes about evaluation clips among them."""
+"""Recordings that a model was trained on, and notes about clips that were used for training."""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from audioprobe.io.text_table import printable
 from audioprobe.types import Float64Array
 
 TRAINING_DATA = "training_data.csv"
-"""Name of the table of training recordings in a model's folder."""
+"""File name of the table of training recordings in a model's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,8 @@ class TrainingRecording:
         sha256: SHA-256 of the file (64 hexadecimal digits).
         sample_rate: sample rate in Hz; 0 if it is not known.
         n_frames: number of samples per channel; 0 if it is not known.
-        shape: loudness over time (see `audio.training_clips.loudness_shape`), which identifies
-            copies in another format; "" if it is not known.
+        shape: loudness over time as hexadecimal digits (see `audio.training_clips`), which
+            identifies copies in another format; "" if it is not known.
     """
 
     recording: str
@@ -57,7 +57,7 @@ class TrainingData:
 
     @cached_property
     def sizes(self) -> frozenset[int]:
-        """Sizes of all files in bytes; files of other sizes need not be hashed."""
+        """Sizes of all files in bytes."""
         return frozenset(recording.n_bytes for recording in self.recordings)
 
     @cached_property
@@ -79,14 +79,13 @@ class TrainingData:
             model: name of the model.
 
         Raises:
-            InvalidInputError: if the table cannot be read, or if a cell is invalid. The message
-                names the line.
+            InvalidInputError: if the table cannot be read, or if a cell is invalid.
         """
         try:
             with Path(path).open(encoding="utf-8-sig", newline="") as stream:
                 rows = list(csv.DictReader(stream))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InvalidInputError(f"{path}: cannot be read as a table ({error}).") from error
+            raise InvalidInputError(f"{path}: cannot be read as CSV ({error}).") from error
         return cls(
             model, tuple(_recording(row, f"{path}, line {n}") for n, row in enumerate(rows, 2))
         )
@@ -99,17 +98,17 @@ class TrainingData:
             writer.writerows(astuple(recording) for recording in self.recordings)
 
     def joined(self, others: Iterable[TrainingRecording]) -> "TrainingData":
-        """Return the union of these and other recordings, used for fine-tuned models."""
+        """Return training data with further recordings, for a model that was fine-tuned."""
         by_hash = {recording.sha256: recording for recording in (*self.recordings, *others)}
         return TrainingData(self.model, tuple(by_hash.values()))
 
 
 def training_notes(training_clips: Mapping[str, tuple[str, ...]], n_clips: int) -> list[str]:
-    """Return one sentence for each model that was trained on some of the clips.
+    """Return a sentence for each model that was trained on some of the evaluated clips.
 
     Args:
-        training_clips: ids of the training clips by model, as in `Provenance.training_clips`.
-        n_clips: total number of clips.
+        training_clips: ids of the clips that each model was trained on, by name of the model.
+        n_clips: number of evaluated clips.
     """
     return [
         f"{len(clips)} of {n_clips} clips {'was' if len(clips) == 1 else 'were'} used to train "
@@ -120,6 +119,7 @@ def training_notes(training_clips: Mapping[str, tuple[str, ...]], n_clips: int) 
 
 
 def _recording(row: Mapping[str, str], where: str) -> TrainingRecording:
+    """Convert a row of a table; `where` names the row in messages."""
     try:
         recording = TrainingRecording(
             recording=row["recording"],

@@ -1,7 +1,7 @@
 """Data types of the library: frozen dataclasses that are validated when they are created.
 
-Units of all data: audio samples are float32, usually in [-1, 1] (larger values are allowed), times
-are in seconds, rates in hertz, log-likelihoods in nats.
+Audio samples are float32, usually in [-1, 1] (larger values are allowed). Times are in seconds,
+sample rates in hertz, log-likelihoods in nats.
 """
 
 import hashlib
@@ -41,14 +41,14 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class ComponentInfo:
-    """Identity of a component, sufficient to create the component again.
+    """Identity of a component (model, scorer or data set), sufficient to create it again.
 
     Attributes:
         kind: kind of component, for example "encoder".
         name: name of the model or method, for example "BirdNET".
         revision: version of the weights or of the service (a hash, a commit or a date).
         options: all options that can change a result; excludes batch size and device.
-        parts: identities of the components that this component uses, by role ("encoder", ...).
+        parts: identities of the components that this component uses, by kind.
     """
 
     kind: str
@@ -67,7 +67,8 @@ class Waveform:
         sample_rate: sample rate in Hz.
 
     Raises:
-        InvalidInputError: if the samples are not as described, or if the rate is not positive.
+        InvalidInputError: for samples of another shape, integers, NaN, infinity or no samples, or
+            if the rate is not positive.
     """
 
     samples: npt.NDArray[np.float32]
@@ -115,7 +116,7 @@ class Waveform:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clip:
-    """One item of a data set: audio, or a part of an audio file, with annotations.
+    """One item of a data set: audio in memory, or a part of an audio file, with its labels.
 
     Id, labels and group are stored in Unicode NFC; repeated labels are removed.
 
@@ -125,8 +126,8 @@ class Clip:
         labels: annotated labels; None if the clip was not annotated, () if no label applies.
         start: start of the clip in its file, in seconds.
         duration: duration in seconds; None means until the end of the file.
-        group: name of the site, recorder or source recording; clips with the same group must be in
-            the same split.
+        group: name of the site, recorder or source recording. Clips of one group are similar, and
+            must be in the same split.
         waveform: audio in memory; None if `path` is given.
 
     Raises:
@@ -170,7 +171,7 @@ def _checked_labels(clip_id: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """An in-context demonstration for a prompt: a question, its answer and optional audio."""
+    """A question with its answer, and optional audio, that a prompt shows as an example."""
 
     question: str
     answer: str
@@ -183,9 +184,8 @@ class Prompt:
 
     Attributes:
         text: the question or instruction.
-        audio: audio that the question is about; None in the text condition (a question without
-            audio).
-        examples: in-context demonstrations, in order.
+        audio: audio that the question is about; None if there is no audio.
+        examples: questions with answers that precede the question, in order.
     """
 
     text: str
@@ -215,8 +215,9 @@ class Estimate:
         low: lower end of the interval; None if there is no interval.
         high: upper end of the interval; None if there is no interval.
         method: how the estimate and the interval were computed.
-        n_groups: number of groups that the interval is computed from; None if there is no interval.
-        unit: name of these groups: "groups", "clips" or "concepts".
+        n_groups: number of independent groups of items, which the interval is computed from; None
+            if there is no interval.
+        unit: what a group is: "groups" (of clips), "clips" or "concepts".
     """
 
     value: float | None
@@ -241,8 +242,8 @@ class Estimate:
 
 
 def _three_decimals(value: float) -> str:
-    """Format a number with three decimals, independently of floating-point noise.
+    """Format a number with three decimals.
 
-    Digits after the 12th decimal depend on the order of summation and are removed first.
+    Decimals after the 12th are removed first, because they depend on the order of summation.
     """
     return f"{round(value, 12):z.3f}"

