@@ -30,8 +30,7 @@ class FilterBank:
     """A mel filter bank that returns log-mel energies of 25 ms frames every 10 ms.
 
     Attributes:
-        sample_rate: sample rate in Hz; all published models here use 16 kHz (LTU's training code
-            uses the rate of the file).
+        sample_rate: sample rate of the audio in Hz; 16 kHz for AST and LTU.
         n_mels: number of triangular filters, evenly spaced on the mel scale from 20 Hz to half the
             sample rate.
 
@@ -65,7 +64,7 @@ class FilterBank:
         return 1 << (self.frame_length - 1).bit_length()
 
     def n_frames(self, n_samples: int) -> int:
-        """Return the number of complete frames in a number of samples (Kaldi's snip_edges)."""
+        """Return the number of complete frames in `n_samples` samples (Kaldi's snip_edges)."""
         return max(0, 1 + (n_samples - self.frame_length) // self.frame_shift)
 
     def __call__(self, samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
@@ -75,9 +74,8 @@ class FilterBank:
             samples: floats, usually in [-1, 1], shape (n_samples,) or (n_clips, n_samples).
 
         Returns:
-            Array of float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels); all values
-            are at least ln(2**-23). The result for a clip is bitwise independent of the other
-            clips.
+            Tensor of float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels); all values
+            are at least ln(2**-23). The result for a clip does not depend on the other clips.
 
         Raises:
             UnsupportedInputError: if the audio is shorter than one frame.
@@ -99,6 +97,7 @@ class FilterBank:
         return features
 
     def _fill(self, features: Tensor, wave: Tensor) -> None:
+        """Write the log-mel energies of a waveform into `features`."""
         frames = wave.unfold(0, self.frame_length, self.frame_shift)
         for rows, block in zip(
             torch.split(features, BLOCK), torch.split(frames, BLOCK), strict=True
@@ -106,6 +105,7 @@ class FilterBank:
             self._log_mel(block, out=rows)
 
     def _log_mel(self, frames: Tensor, *, out: Tensor) -> None:
+        """Write the log-mel energies of frames into `out`, shape (n_frames, n_mels)."""
         centred = frames - frames.mean(dim=1, keepdim=True)
         # Multiply, then subtract, as in the original: a fused operation would round differently
         # and change values near the floor. The first sample of a frame has no predecessor; this
@@ -121,14 +121,14 @@ class FilterBank:
 
     @cached_property
     def _window(self) -> Tensor:
-        """Return a symmetric Hann window, shape (frame_length,)."""
+        """Symmetric Hann window, shape (frame_length,)."""
         return torch.hann_window(self.frame_length, periodic=False, dtype=torch.float32)
 
     @cached_property
     def _mel_matrix(self) -> Tensor:
-        """Return the filter weights for a power spectrum, shape (fft_length / 2 + 1, n_mels)."""
-        # All steps are in float32, as in the originals: low filters are narrower than a frequency
-        # bin, and the weight of a bin at the edge of a filter is mostly rounding error.
+        """Weights of the filters for a power spectrum, shape (fft_length / 2 + 1, n_mels)."""
+        # All steps are in float32, as in Kaldi: low filters are narrower than a frequency bin, and
+        # the weight of a bin at the edge of a filter is mostly rounding error.
         low, high = _mel(LOW_HZ), _mel(self.sample_rate / 2)
         edges = torch.arange(self.n_mels + 2, dtype=torch.float32) * (
             (high - low) / (self.n_mels + 1)
@@ -144,6 +144,7 @@ class FilterBank:
 
 
 def _as_waves(samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
+    """Convert samples to a contiguous float32 tensor; raise for integers and other shapes."""
     if not isinstance(samples, Tensor):
         if samples.dtype.kind != "f":
             raise InvalidInputError(
@@ -167,14 +168,14 @@ def _mel(hertz: float) -> float:
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """Spectrogram with the length and normalisation that a model was trained with.
+    """Function that computes the spectrogram that a model such as AST or LTU expects.
 
     Attributes:
         mean: value to subtract from the log-mel energies.
         scale: divisor, applied after the mean was subtracted.
         n_frames: number of frames of the model's input; frames are 10 ms apart.
-        remove_mean: whether to subtract the mean of the waveform first. This only changes rounding,
-            because the filter bank removes the mean of each frame.
+        remove_mean: whether to subtract the mean of the waveform first, as in LTU's code. This only
+            changes rounding, because the filter bank removes the mean of each frame.
         bank: the filter bank.
     """
 
@@ -185,18 +186,17 @@ class Spectrogram:
     bank: FilterBank = FilterBank()
 
     def __call__(self, samples: npt.NDArray[np.float32] | Tensor) -> Tensor:
-        """Return the input of the model.
+        """Return the spectrogram of samples at the sample rate of the filter bank.
 
         Longer audio is cropped. Shorter audio is padded with zeros before normalisation, as in the
-        published code. Padding therefore becomes -mean / scale (for LTU +1.133), which is far above
-        the value of digital silence (-2.422).
+        published code: the value of padding is -mean / scale (for LTU +1.133; digital silence has
+        -2.422).
 
         Args:
-            samples: float32 at the sample rate of the filter bank, shape (n_samples,) or
-                (n_clips, n_samples).
+            samples: float32, shape (n_samples,) or (n_clips, n_samples).
 
         Returns:
-            Array of float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels).
+            Tensor of float32, shape (n_frames, n_mels) or (n_clips, n_frames, n_mels).
 
         Raises:
             UnsupportedInputError: if the audio is shorter than one frame.
@@ -211,7 +211,7 @@ class Spectrogram:
         return features.sub_(self.mean).div_(self.scale)
 
     def of(self, waveform: Waveform) -> Tensor:
-        """Return the input of the model for a waveform of any rate, shape (n_frames, n_mels).
+        """Return the spectrogram of a waveform of any rate, shape (n_frames, n_mels).
 
         Raises:
             UnsupportedInputError: if the waveform is shorter than one frame.
@@ -222,14 +222,14 @@ class Spectrogram:
 
 
 def fit_length(features: Tensor, n_frames: int) -> Tensor:
-    """Crop features, or pad them with zeros, at the end.
+    """Crop a spectrogram at the end, or pad it with zeros.
 
     Args:
-        features: shape (..., any, n_mels).
+        features: shape (..., any number of frames, n_mels).
         n_frames: target number of frames.
 
     Returns:
-        Array of shape (..., n_frames, n_mels); a view of the features if they are not padded.
+        Tensor of shape (..., n_frames, n_mels); a view of `features` if it is not padded.
     """
     missing = n_frames - features.shape[-2]
     if missing <= 0:

@@ -1,6 +1,6 @@
 """Conversion of Hugging Face data sets and their audio values to clips.
 
-The package `datasets` is not imported; its objects are recognised by their attributes.
+The package `datasets` is not imported; its objects are recognised by their methods.
 """
 
 from collections import Counter
@@ -37,12 +37,12 @@ class HFDecoder(Protocol):
 
 @runtime_checkable
 class HFDataset(Protocol):
-    """The used part of `datasets.Dataset` and `datasets.IterableDataset`."""
+    """Interface of `datasets.Dataset` and `datasets.IterableDataset`."""
 
     features: Mapping[str, Any] | None
 
     def cast_column(self, column: str, feature: object, /) -> Self:
-        """Return the data set after converting a column to another type."""
+        """Return the data set with a column converted to another type."""
         ...
 
     def select_columns(self, column_names: list[str], /) -> Self:
@@ -50,7 +50,7 @@ class HFDataset(Protocol):
         ...
 
     def with_format(self, name: None, /) -> Self:
-        """Return the data set in the default format, whose rows are Python objects."""
+        """Return the data set with rows of Python objects, the default format."""
         ...
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
@@ -73,7 +73,7 @@ def clip_of_hf_sound(sound: object, place: str, labels: tuple[str, ...] | None =
             (n_samples,), {"bytes", "path"}, {"path"}, a row {"audio": one of these}, or a decoder
             with `get_all_samples()`, whose channels are averaged.
         place: name of the value in messages; also the id of the clip if the value has no path.
-        labels: labels of the clip; see `Clip`.
+        labels: labels of the clip; None if it was not annotated.
 
     Raises:
         InvalidInputError: if the value contains no audio, or audio that cannot be decoded.
@@ -104,15 +104,15 @@ def clip_of_hf_sound(sound: object, place: str, labels: tuple[str, ...] | None =
 def clips_of_hf_dataset(dataset: HFDataset) -> Iterator[Clip]:
     """Yield the clips of a data set that has one `Audio` column, in order.
 
-    Audio stored as bytes is decoded immediately, at the rate of its file; audio stored as paths is
-    read when it is needed. The id of a clip is the value of the column `id`; if there is no such
-    column, the path if it is unique; otherwise "row-" and the row number, counted from 1. Labels
-    are read from the column `labels` or `label`, as strings or as indices of a `ClassLabel`; -1
-    means that the labels are unknown.
+    Audio stored as bytes is decoded immediately; audio stored as paths is read when it is needed.
+    The id of a clip is the value of the column `id`. If there is no such column, it is the path; if
+    the path is missing or not unique, it is "row-" and the row number, counted from 1. Labels are
+    read from the column `labels` or `label`, as strings or as indices of a `ClassLabel`; -1 means
+    that the labels are unknown.
 
     Raises:
         InvalidInputError: if there is not exactly one `Audio` column, or if a row has no audio or
-            audio that cannot be decoded. The message names the row.
+            audio that cannot be decoded.
     """
     features = dataset.features or {}
     column = _audio_column(features)
@@ -136,6 +136,7 @@ def clips_of_hf_dataset(dataset: HFDataset) -> Iterator[Clip]:
 
 
 def _audio_column(features: Mapping[str, object]) -> str:
+    """Return the name of the only `Audio` column; raise if there are none or several."""
     columns = [name for name, feature in features.items() if type(feature).__name__ == "Audio"]
     if len(columns) != 1:
         advice = (
@@ -151,6 +152,10 @@ def _audio_column(features: Mapping[str, object]) -> str:
 
 
 def _labels(value: object, feature: object, number: int) -> tuple[str, ...] | None:
+    """Convert a value of a label column to labels; None if they are unknown.
+
+    The value is in the row `number`, in a column of the type `feature`.
+    """
     if value is None:
         return None
     values = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
@@ -172,6 +177,7 @@ def _labels(value: object, feature: object, number: int) -> tuple[str, ...] | No
 
 
 def _decoded(decoder: HFDecoder, place: str) -> Waveform:
+    """Return the mean of all channels of a decoder."""
     try:
         samples = decoder.get_all_samples()
     except RuntimeError as error:

@@ -31,28 +31,29 @@ Source: TypeAlias = (
     | HFDecoder
     | Mapping[str, Any]
 )
-"""Any audio that users may pass: an audio file, a folder of audio files, a clip, a waveform, a pair
-(samples, sample rate in Hz), a data set with one split, a Hugging Face data set, or one of its
-audio values: a decoder, {"array", "sampling_rate"}, {"bytes"} or {"path"}.
+"""Audio that users may pass: an audio file, a folder of audio files, a clip, a waveform, a pair
+(samples, sample rate in Hz), a data set with one split, a Hugging Face data set, or an audio value
+of such a data set: a decoder, {"array", "sampling_rate"}, {"bytes"} or {"path"}.
 """
 
 
 def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
     """Return one clip per audio file or waveform, in order; folders are sorted by path.
 
-    The id of a clip is the given path, or its position if there is no path. Files are not opened.
-    If a file cannot be read (damaged, a link without a target, or a format that must be converted
-    first, such as .m4a), its clip is listed as a failure later.
+    The id of a clip is its path; without a path, it is "waveform-" or "sound-" and the position in
+    `sources`. Files are not opened here: reading a damaged file fails later.
 
     Raises:
         InvalidInputError: if there is no source, if a folder contains no audio files, if a path
             does not exist and has no audio suffix, if a data set has several splits, or if two
             clips have the same id.
     """
-    given = cast("Iterable[Source]", [sources] if _is_single(sources) else sources)
-    clips = tuple(clip for n, source in enumerate(given, 1) for clip in _clips(source, n))
+    several = cast("Iterable[Source]", [sources] if _is_single(sources) else sources)
+    clips = tuple(clip for n, source in enumerate(several, 1) for clip in _clips(source, n))
     if not clips:
-        raise InvalidInputError("No audio was given. Pass files, a folder, clips or waveforms.")
+        raise InvalidInputError(
+            "Expected audio, got an empty list. Pass files, a folder, clips or waveforms."
+        )
     seen: set[str] = set()
     for clip in clips:
         if clip.id in seen:
@@ -62,6 +63,7 @@ def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
 
 
 def _is_single(source: object) -> bool:
+    """Return whether an object is a `Source`, not an iterable of sources."""
     single = str | os.PathLike | Clip | Waveform | np.ndarray  # type: ignore[type-arg]
     return (
         source is None
@@ -75,6 +77,7 @@ def _is_array_and_rate(source: object) -> bool:
 
 
 def _clips(source: Source, position: int) -> Iterator[Clip]:
+    """Yield the clips of the source at a position, counted from 1."""
     if isinstance(source, Clip):
         yield source
     elif isinstance(source, Waveform):
@@ -114,6 +117,7 @@ def _clips_of_dataset(dataset: Dataset) -> Sequence[Clip]:
 
 
 def _clips_at(given: Path) -> Iterator[Clip]:
+    """Yield the clips of an audio file or a folder."""
     path = path_on_disk(given)
     try:
         is_folder = path.is_dir()

@@ -22,18 +22,13 @@ _LENGTH_TOLERANCE_S = 0.002  # resamplers round the number of samples
 
 
 def training_clips(clips: Iterable[Clip], model: Component) -> dict[str, tuple[str, ...]]:
-    """Return the clips that a model was trained on.
+    """Return the ids of the clips that a model was trained on, by the name of the model.
 
     A clip matches if its file is identical to a training file, or if it has the same length and the
-    same loudness over time as a training recording (for example, a WAV file converted from an OGG
-    file, at any sample rate). Copies that were cut, mixed or changed in speed are not detected.
+    same loudness over time as a training recording. The second condition finds copies in another
+    format or at another sample rate, but not copies that were cut, mixed or changed in speed.
 
-    Args:
-        clips: clips to check.
-        model: model to check; it may implement `KnownTrainingData`.
-
-    Returns:
-        Ids of the matching clips by the name of the model; {} if the training data are unknown.
+    The result is {} if the training data of the model are unknown.
     """
     data = training_data_of(model)
     if data is None:
@@ -42,15 +37,15 @@ def training_clips(clips: Iterable[Clip], model: Component) -> dict[str, tuple[s
 
 
 def clips_among(clips: Iterable[Clip], data: TrainingData) -> tuple[str, ...]:
-    """Return the ids of clips that are part of the training data; see `training_clips`."""
+    """Return the ids of the clips that match training data, as defined in `training_clips`."""
     return tuple(clip.id for clip in clips if _is_known(clip, data))
 
 
 def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
-    """Return the entry for a clip in a table of training data; None if the clip has no file.
+    """Return the row for a clip in a table of training data; None if the clip has no file.
 
     Args:
-        clip: clip to describe.
+        clip: clip that a model was trained on.
         name: name of the recording; "" means the id of the clip.
 
     Raises:
@@ -73,9 +68,9 @@ def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
 def loudness_shape(waveform: Waveform) -> str:
     """Return the loudness over time as 64 hexadecimal digits, two per part of the waveform.
 
-    The waveform is divided into 32 equal parts. The level of a part is sqrt(RMS) of its
-    samples (RMS: root mean square), scaled so that the loudest part has level 255. The result is ""
-    for silence, constant loudness, and waveforms with fewer than 32 samples.
+    The waveform is divided into 32 equal parts. The level of a part is the square root of the RMS
+    (root mean square) of its samples, scaled so that the loudest part has level 255. The result is
+    "" for silence, constant loudness, and waveforms with fewer than 32 samples.
     """
     levels = _levels(waveform)
     return "" if levels is None else bytes(levels.tolist()).hex()
@@ -109,11 +104,13 @@ def _is_known_file(path: Path, size: int, modified_ns: int, data: TrainingData) 
 
 
 def _of_same_length(seconds: float, data: TrainingData) -> list[TrainingRecording]:
+    """Return the training recordings with a duration and a known loudness over time."""
     near = np.abs(data.seconds - seconds) <= _LENGTH_TOLERANCE_S
     return [data.recordings[n] for n in np.flatnonzero(near) if data.recordings[n].shape]
 
 
 def _is_known_waveform(waveform: Waveform, data: TrainingData) -> bool:
+    """Return whether a waveform has the length and loudness of a training recording."""
     candidates = _of_same_length(waveform.duration, data)
     levels = _levels(waveform) if candidates else None
     if levels is None:
@@ -125,6 +122,7 @@ def _is_known_waveform(waveform: Waveform, data: TrainingData) -> bool:
 
 
 def _levels(waveform: Waveform) -> npt.NDArray[np.int64] | None:
+    """Return the levels from 0 to 255 that `loudness_shape` defines; None if it returns ""."""
     if waveform.samples.size < _N_PARTS:
         return None
     parts = np.array_split(waveform.samples.astype(np.float64), _N_PARTS)

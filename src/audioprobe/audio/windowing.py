@@ -1,6 +1,6 @@
 """Reading of clips as mono waveforms: whole, cropped, padded, or as consecutive windows.
 
-Only one window is in memory at a time; memory use does not depend on the length of a recording.
+Only one window is in memory at a time.
 """
 
 import math
@@ -34,14 +34,13 @@ class Windowing:
     Attributes:
         channels: "mean" averages all channels; "first" uses the first channel, as in LTU's demo.
         length: "windows" cuts the recording into windows of `seconds`. The last window ends at the
-            end of the recording and may overlap its predecessor; a shorter recording gives one
-            shorter window. "crop" keeps the first `seconds`. "pad" crops longer recordings, and
-            pads shorter recordings with zeros to `seconds`. "whole" uses the recording as one
-            window.
+            end of the recording and may overlap its predecessor; a recording shorter than `seconds`
+            is one window. "crop" uses the first `seconds`. "pad" also pads shorter recordings with
+            zeros to `seconds`. "whole" uses the recording as one window.
         seconds: length of a window in seconds; 10 s is the clip length of AudioSet and EDANSA.
         pooling: how to combine the label scores of several windows of a clip.
-        incomplete: whether to "refuse" files that are truncated or declare a wrong length, or to
-            "accept" them and read the samples that exist. Some recorders write wrong headers into
+        incomplete: "refuse" raises an error for a file that is truncated or declares a wrong
+            length; "accept" reads the samples that exist. Some recorders write wrong headers into
             every file.
 
     Raises:
@@ -85,26 +84,14 @@ class Windowing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioWindow:
-    """A window of a clip, with its audio.
-
-    Attributes:
-        start: start of the window, in seconds from the beginning of the clip.
-        waveform: audio of the window.
-    """
+    """A window of a clip; `start` is in seconds from the beginning of the clip."""
 
     start: float
     waveform: Waveform
 
 
 def read_windows(clip: Clip, windowing: Windowing) -> Iterator[AudioWindow]:
-    """Yield the windows of a clip in order, at the sample rate of the file.
-
-    Args:
-        clip: clip to read.
-        windowing: channels and length of the windows.
-
-    Yields:
-        At least one window; exactly one unless the length is "windows".
+    """Yield the windows of a clip in order, at the sample rate of the file; at least one.
 
     Raises:
         IncompleteAudioError: if the file is truncated, unless `windowing` accepts such files.
@@ -129,7 +116,7 @@ def read_waveform(clip: Clip, windowing: Windowing | None = None) -> Waveform:
 
     Args:
         clip: clip to read.
-        windowing: options with the length "whole", "crop" or "pad"; None means "whole".
+        windowing: options whose length is "whole", "crop" or "pad"; None means "whole".
 
     Raises:
         AudioReadError: if the clip cannot be read.
@@ -144,19 +131,19 @@ def read_waveform(clip: Clip, windowing: Windowing | None = None) -> Waveform:
 
 
 def _span(clip: Clip, n_samples: int, rate: int) -> tuple[int, int]:
-    """Return the indices of the first sample of a clip and of the sample after its end."""
+    """Return the indices of the first sample of a clip, and of the sample after its last one."""
     begin = round(clip.start * rate)
     end = n_samples if clip.duration is None else begin + max(1, round(clip.duration * rate))
     if begin >= n_samples or end - n_samples > _END_TOLERANCE_S * rate:
         raise AudioReadError(
-            f"{clip.id}: expected times within the recording of {n_samples / rate:.2f} s; "
+            f"{clip.id}: expected a clip within the recording of {n_samples / rate:.2f} s, "
             f"got {begin / rate:.2f} to {end / rate:.2f} s."
         )
     return begin, min(end, n_samples)
 
 
 def _mono_blocks(sound: OpenSound, begin: int, end: int, windowing: Windowing) -> Iterator[Samples]:
-    """Yield mono blocks with the length of one window, or a single block for "whole"."""
+    """Yield the samples of a file as mono blocks of one window each; the last may be shorter."""
     size = end - begin if windowing.length == "whole" else windowing.size(sound.samplerate)
     accept = windowing.incomplete == "accept"
     read = _read_until_error if accept else _read
@@ -179,7 +166,7 @@ def _mono_blocks(sound: OpenSound, begin: int, end: int, windowing: Windowing) -
 
 
 def _seek(file: soundfile.SoundFile, begin: int) -> int:
-    """Move to a sample, or read up to it if the codec cannot seek; return the position."""
+    """Move to a sample and return the position; read up to it if the codec cannot seek."""
     if file.seekable():
         file.seek(begin)
         return begin
@@ -201,7 +188,7 @@ def _read(file: soundfile.SoundFile, n: int) -> Samples:
 
 
 def _read_until_error(file: soundfile.SoundFile, n: int) -> Samples:
-    """Read up to `n` samples per channel; stop early if decoding fails."""
+    """Read up to `n` samples per channel; if decoding fails, return the samples before."""
     blocks = [np.zeros((0, file.channels), np.float32)]
     with suppress(soundfile.LibsndfileError):
         while n and len(block := _read(file, min(n, _BLOCK))):
@@ -213,6 +200,7 @@ def _read_until_error(file: soundfile.SoundFile, n: int) -> Samples:
 def _windows(
     clip: Clip, blocks: Iterator[Samples], windowing: Windowing, rate: int
 ) -> Iterator[AudioWindow]:
+    """Convert blocks of samples to windows; raise if samples are NaN or infinite."""
     for first, samples in _cut(blocks, windowing, rate):
         try:
             waveform = Waveform(samples, rate)
@@ -224,7 +212,7 @@ def _windows(
 def _cut(
     blocks: Iterator[Samples], windowing: Windowing, rate: int
 ) -> Iterator[tuple[int, Samples]]:
-    """Cut consecutive blocks into windows; yield the start index and the samples of each window."""
+    """Yield the index of the first sample, and the samples, of each window."""
     size = windowing.size(rate)
     if windowing.length == "whole":
         yield 0, next(blocks)

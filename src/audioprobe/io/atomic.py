@@ -14,15 +14,10 @@ from audioprobe.errors import AudioProbeError, InvalidInputError
 
 @contextmanager
 def atomic_open(path: Path) -> Iterator[BinaryIO]:
-    """Open a stream for writing; its content replaces the file when the block ends normally.
+    """Context manager that opens a file for writing, and replaces the old file at its end.
 
-    If the block raises an error or the process crashes, the old file is unchanged.
-
-    Args:
-        path: file to write; its folder must exist.
-
-    Raises:
-        OSError: if the disk is full or not writable.
+    If the block raises an error or the process crashes, the old file is unchanged. The folder of
+    the file must exist.
     """
     partial = path.with_name(f".{path.name}.unfinished")
     try:
@@ -38,7 +33,7 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
 
 
 def atomic_write(path: Path, text: str) -> Path:
-    """Write a text file in UTF-8 atomically, and return its path.
+    """Write a text file in UTF-8 with `atomic_open`, and return its path.
 
     Lone surrogates, which come from file names that are not UTF-8, are written as escapes.
     """
@@ -49,16 +44,13 @@ def atomic_write(path: Path, text: str) -> Path:
 
 @contextmanager
 def staged_directory(out: str | Path) -> Iterator[Path]:
-    """Create a folder that gets its final name only when the block ends without an error.
+    """Context manager that creates a folder, which exists only if the block raises no error.
 
-    Until then the folder is called `OUT.partial`. It is deleted after an error. If a killed process
-    left such a folder, the next call replaces it.
-
-    Args:
-        out: path of the new folder.
+    During the block the folder is called `OUT.partial`. It is deleted after an error. If a killed
+    process left such a folder, the next call replaces it.
 
     Raises:
-        InvalidInputError: if the path already exists.
+        InvalidInputError: if the path `out` already exists.
     """
     folder = Path(out).expanduser()
     if folder.exists():
@@ -76,18 +68,15 @@ def staged_directory(out: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def exclusive_lock(path: Path, error: AudioProbeError) -> Iterator[None]:
-    """Lock a file so that no other process can lock it until the block ends.
+    """Context manager that locks a file, so that no other process can lock it.
 
     Args:
         path: lock file, created if necessary; its folder must exist.
-        error: error to raise if another process holds the lock.
+        error: error to raise if another process has locked the file.
     """
-    lock = FileLock(path, timeout=0)
     try:
-        lock.acquire()
+        lock = FileLock(path, timeout=0).acquire()
     except Timeout as timeout:
         raise error from timeout
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()

@@ -1,4 +1,4 @@
-"""Persistent caches on disk for the responses and embeddings of models."""
+"""Caches on disk for the responses and embeddings of models."""
 
 import hashlib
 import json
@@ -23,29 +23,28 @@ _MAX_VARIABLES = 500  # per SQL statement; SQLite's lowest limit is 999
 
 
 class ResponseCache(Protocol):
-    """Interface of a persistent map from keys to values; a stored value is never replaced.
+    """Interface of a cache on disk; a stored value is never replaced.
 
     Attributes:
-        path: file of the cache, used in error messages.
+        path: file of the cache.
     """
 
     path: Path
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the stored values of the given keys; keys without a stored value are omitted."""
+        """Return the stored values by key; keys without a stored value are omitted."""
         ...
 
     def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Store all values in one transaction, and return after they are written to disk."""
+        """Store all values or none, and return after they are written to disk."""
         ...
 
 
 class SQLiteCache:
-    """A cache in one SQLite file.
+    """A cache in one SQLite file, for responses and embeddings.
 
-    The file uses write-ahead logging: several processes on a local disk may use it at the same
-    time, and values that were written survive when the process is killed. Embeddings and responses
-    may be stored in the same file, because their keys differ.
+    Several processes on a local disk may use the file at the same time. Written values are not lost
+    if a process is killed (write-ahead logging).
 
     Args:
         path: file of the cache; the file and its folder are created if necessary.
@@ -68,7 +67,7 @@ class SQLiteCache:
             self._initialize(connection)
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the stored values of the given keys; keys without a stored value are omitted.
+        """Return the stored values by key; keys without a stored value are omitted.
 
         Raises:
             InvalidInputError: if a value is damaged.
@@ -117,7 +116,7 @@ class SQLiteCache:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """Open a connection for one transaction; threads and forks must not share connections."""
+        """Open a connection for one transaction, because threads must not share connections."""
         try:
             opened = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S)
             with closing(opened) as connection, connection:
@@ -135,14 +134,13 @@ class SQLiteCache:
 
 
 class ResponseLog:
-    """A `ResponseCache` that stores the responses of one run in a text file.
+    """A cache of the responses of one run, in a text file with one JSON object per line.
 
-    Each line is written to disk before `write` returns. If a killed process left an incomplete last
-    line, this line is removed and its prompt is sent again. Any other damaged line is an error.
+    Only one process may write to the file. If a killed process left an incomplete last line, this
+    line is removed, and its prompt is sent again.
 
     Args:
-        path: file of the log, created if necessary; its folder must exist. Only one process may
-            write to it.
+        path: file of the log, created if necessary; its folder must exist.
 
     Attributes:
         truncated: whether an incomplete last line was removed.
@@ -161,7 +159,7 @@ class ResponseLog:
         return len(self._values)
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the stored values of the given keys; keys without a stored value are omitted."""
+        """Return the stored values by key; keys without a stored value are omitted."""
         return {key: self._values[key] for key in keys if key in self._values}
 
     def read_all(self) -> dict[bytes, bytes]:
@@ -169,14 +167,11 @@ class ResponseLog:
         return dict(self._values)
 
     def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Append values; existing values are not replaced.
-
-        Args:
-            values: JSON texts in UTF-8, by key.
+        """Append values, which are JSON texts in UTF-8; existing values are not replaced.
 
         Raises:
-            InvalidInputError: if a value is not valid JSON; an embedding, for example, is not JSON.
-            OSError: if the disk is full or not writable. Lines written before are kept.
+            InvalidInputError: if a value is not valid JSON. An embedding, for example, is not JSON.
+            OSError: if the disk is full or not writable; earlier lines are not lost.
         """
         new = {key: value for key, value in values.items() if key not in self._values}
         if not new:
@@ -196,11 +191,12 @@ class ResponseLog:
         except OSError as error:
             with suppress(OSError):  # if this fails, the next start removes the line
                 os.truncate(self.path, size)
-            message = f"{error.strerror}; {len(self)} responses are kept. Free space and restart"
+            message = f"{error.strerror}; {len(self)} responses are stored. Free space and restart"
             raise OSError(error.errno, message, str(self.path)) from error
         self._values |= new
 
     def _load(self) -> None:
+        """Read all lines of the file; remove an incomplete last line."""
         self.path.touch()
         content = self.path.read_bytes()
         end = content.rfind(b"\n") + 1
@@ -212,6 +208,7 @@ class ResponseLog:
             os.truncate(self.path, end)
 
     def _parse(self, line: bytes, number: int) -> tuple[bytes, bytes]:
+        """Return the key and the value in a line; raise if the line is damaged."""
         error = InvalidInputError(
             f"{self.path}: line {number} is damaged. Delete this line to send its prompt again, or "
             "move the file away to send all prompts again."
@@ -233,14 +230,19 @@ def open_cache(cache: str | Path | ResponseCache) -> ResponseCache:
 
 
 def damaged_value(path: Path) -> InvalidInputError:
-    """Return the error to raise if a stored value fails its integrity check."""
+    """Return the error to raise if a stored value does not match its checksum."""
     return InvalidInputError(
         f"{path}: the cache contains a damaged value. Move the file away, or choose another path."
     )
 
 
 def key_of(scope: str, item: str) -> bytes:
-    """Return the 32-byte key of an item (a text or the digest of a prompt) within a scope."""
+    """Return the 32-byte key under which the output of a model for an item is stored.
+
+    Args:
+        scope: text that identifies the model and its options.
+        item: text, or digest of a prompt.
+    """
     return hashlib.sha256(f"{scope}\n{item}".encode("utf-8", "surrogatepass")).digest()
 
 
@@ -250,6 +252,7 @@ def _schema_version(connection: sqlite3.Connection) -> int:
 
 
 def _line(key: bytes, value: bytes) -> bytes:
+    """Return a line of a `ResponseLog`, with a checksum."""
     content = json.loads(value)
     crc = zlib.crc32(json.dumps(content).encode())
     return json.dumps({"key": key.hex(), "answer": content, "crc": crc}).encode() + b"\n"

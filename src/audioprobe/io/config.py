@@ -1,4 +1,4 @@
-"""Reading of TOML configuration files into frozen dataclasses; unknown keys are errors."""
+"""Reading of TOML configuration files into dataclasses; unknown keys are errors."""
 
 import re
 import tomllib
@@ -23,11 +23,11 @@ def configs_in(folder: Path) -> dict[str, Path]:
 
 
 def find_config(name: str | Path, shipped: Path) -> Path:
-    """Find a configuration by name or path, and return its path.
+    """Return the path of a configuration.
 
     Args:
-        name: name of a configuration that ships with the library, without ".toml", or a path.
-        shipped: folder of the configurations that ship with the library.
+        name: path, or name of a configuration of the library without ".toml".
+        shipped: folder of the configurations of the library.
 
     Raises:
         InvalidInputError: if there is no such configuration. The message lists the available names.
@@ -56,17 +56,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def read_config(cls: type[T], path: str | Path) -> T:
-    """Read a configuration file into a dataclass, with the checks of `parse_config`.
-
-    Args:
-        cls: frozen dataclass of the configuration.
-        path: TOML file.
-    """
+    """Read a TOML file into a dataclass, with the checks of `parse_config`."""
     return parse_config(cls, read_toml(Path(path)), str(path))
 
 
 def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
-    """Convert parsed TOML or JSON into a dataclass, with strict checks.
+    """Convert parsed TOML or JSON into a dataclass.
 
     Args:
         cls: dataclass to create.
@@ -75,7 +70,7 @@ def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
 
     Raises:
         InvalidInputError: for an unknown key, a missing key or an invalid value. The message names
-            source and key, and suggests a similar key.
+            the file and the key, and suggests a similar key.
     """
     try:
         value: T = TypeAdapter(cls).validate_python(data, extra="forbid")
@@ -85,7 +80,7 @@ def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
 
 
 def error_message(error: ValidationError, cls: type, data: Any, source: str) -> str:  # noqa: ANN401 - parsed TOML or JSON
-    """Return a message with location and cause of the first error; unknown keys come last."""
+    """Return a message about the first error of a validation; unknown keys are reported last."""
     first = min(error.errors(), key=lambda item: item["type"] == _UNKNOWN_KEY)
     about_key = first["type"] in ("missing", _UNKNOWN_KEY)
     where, table = source, data
@@ -114,7 +109,7 @@ def error_message(error: ValidationError, cls: type, data: Any, source: str) -> 
 
 
 def _known_keys(cls: type, data: object, location: tuple[int | str, ...]) -> list[str]:
-    """Return the field names of the dataclass at a location."""
+    """Return the field names of the dataclass at a location of the parsed content."""
     value: Any = TypeAdapter(cls).validate_python(data, extra="ignore")
     for part in location[:-1]:
         if is_dataclass(value):

@@ -45,10 +45,6 @@ def canonical_json(value: object) -> str:
 def from_json(cls: type[T], text: str) -> T:
     """Create a dataclass from the JSON text that `to_json` returned.
 
-    Args:
-        cls: class to create.
-        text: JSON text.
-
     Raises:
         InvalidInputError: if the text is not valid JSON, or does not match the fields of the class.
     """
@@ -69,6 +65,7 @@ def _adapter(cls: type[object]) -> TypeAdapter[Any]:
 
 
 def _parsed(text: str) -> Any:
+    """Parse JSON; raise `InvalidInputError` if it is invalid."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -76,7 +73,7 @@ def _parsed(text: str) -> Any:
 
 
 def _encode(value: object) -> object:
-    """Convert an object that the `json` module does not support into a JSON value."""
+    """Convert an object that Python's `json` module does not support into a JSON value."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, np.ndarray):
@@ -90,6 +87,7 @@ def _encode(value: object) -> object:
 
 
 def _decode_array(data: Any) -> Float64Array:
+    """Convert {"dtype", "shape", "data"} to an array of floats."""
     try:
         dtype = np.dtype(data["dtype"])
         values = np.array(data["data"], dtype=np.float64).reshape(data["shape"])
@@ -101,4 +99,4 @@ def _decode_array(data: Any) -> Float64Array:
 
 
 JsonArray: TypeAlias = Annotated[Float64Array, PlainValidator(_decode_array)]
-"""Type of a dataclass field that contains an array of floats, which pydantic does not support."""
+"""Type of a dataclass field with an array of floats, which pydantic alone cannot read."""

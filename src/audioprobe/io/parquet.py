@@ -31,7 +31,7 @@ def write_parquet(path: Path, columns: Mapping[str, Sequence[object]]) -> Path:
 
     Args:
         path: file to write atomically; its folder must exist.
-        columns: values of each column; the order of the columns is kept.
+        columns: values of each column, in the order to write.
     """
     with atomic_open(path) as stream:
         parquet.write_table(pa.table(dict(columns)), stream)

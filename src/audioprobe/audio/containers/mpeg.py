@@ -1,7 +1,8 @@
-"""Length of MPEG audio files (MP3), computed by counting the frames.
+"""Check of MPEG audio files (MP3), whose length is computed by counting the frames.
 
-If there is no encoder header (Xing, Info), decoders estimate the length from the first frame, and
-stop there. In files with variable bitrate and in joined files, most of the audio would be ignored.
+If a file has no encoder header (Xing, Info), decoders estimate its length from the first frame, and
+ignore the audio after this length. The estimate is too small for variable bitrates and for files
+that were joined.
 """
 
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ _INFO_NAMES = (b"Xing", b"Info")
 
 
 class _MpegFrame(NamedTuple):
-    """Content of a frame header."""
+    """Content of the header of a frame, which is a block of 384 to 1152 samples."""
 
     length: int  # bytes
     samples: int  # per channel
@@ -55,7 +56,7 @@ class _Scan:
         n_frames: number of frames.
         first: header of the first frame as bytes.
         frame: decoded header of the first frame.
-        ranges: (offset, length) of the frames in the file; adjacent frames are merged.
+        ranges: (offset, length) in bytes of the frames; adjacent frames are one range.
     """
 
     n_frames: int = 0
@@ -74,17 +75,15 @@ class _Scan:
 def complete_frames(
     stream: BinaryIO, size: int, n_decoded: int, *, accept: bool = False
 ) -> BinaryIO | int:
-    """Return a view of an MP3 with a header that declares its length, or the length.
+    """Return the number of samples per channel of an MPEG file, or a view to decode instead.
+
+    The view has a header that declares the number of frames, which the header of the file does not.
 
     Args:
         stream: file opened for reading.
         size: length of the file in bytes.
-        n_decoded: samples per channel that the decoder expects.
+        n_decoded: number of samples per channel, as the decoder declares it.
         accept: whether to accept a truncated file.
-
-    Returns:
-        A view to decode instead of the file; or, if no view is needed, the number of samples per
-        channel.
 
     Raises:
         IncompleteAudioError: if frames are missing.
@@ -117,8 +116,8 @@ def without_junk(stream: BinaryIO, size: int) -> BinaryIO | None:
     """Return a view of an MP3 that starts at its first frame; None if the file is not an MP3.
 
     Raises:
-        IncompleteAudioError: under the same conditions as in `complete_frames`.
-        UndecodableError: under the same conditions as in `complete_frames`.
+        IncompleteAudioError: if frames are missing.
+        UndecodableError: if a decoder cannot read all frames.
     """
     reader = ByteReader(stream, size)
     begin = after_id3(reader)
@@ -132,7 +131,7 @@ def without_junk(stream: BinaryIO, size: int) -> BinaryIO | None:
 
 @cache
 def _frame(header: int) -> _MpegFrame | None:
-    """Decode a header of 32 bits; None if it is invalid."""
+    """Return the content of a frame header of 32 bits; None if it is invalid."""
     version, layer = header >> 19 & 3, 4 - (header >> 17 & 3)
     bitrate, rate = header >> 12 & 15, header >> 10 & 3
     if header >> 21 != 0x7FF or version == 1 or layer == 4 or bitrate in (0, 15) or rate == 3:
@@ -150,6 +149,7 @@ def _frame(header: int) -> _MpegFrame | None:
 
 
 def _frame_at(reader: ByteReader, offset: int) -> tuple[bytes, _MpegFrame | None]:
+    """Return the bytes at an offset, and the content of the frame header; None if it is invalid."""
     head = reader.at(offset, _HEAD)
     possible = len(head) >= 4 and head[0] == 0xFF
     # Bits that can differ between the frames of a stream are masked, except padding.
@@ -164,7 +164,7 @@ def _is_info(head: bytes, frame: _MpegFrame) -> bool:
 
 
 def _declared(reader: ByteReader) -> tuple[int, int] | None:
-    """Return the number of frames and the offset of their end, as the encoder header declares."""
+    """Return the number of frames and the offset of their end from the encoder header, if any."""
     begin = after_id3(reader)
     head, frame = _frame_at(reader, begin)
     if frame is None or not _is_info(head, frame):
@@ -177,7 +177,7 @@ def _declared(reader: ByteReader) -> tuple[int, int] | None:
 
 
 def _after_tags(reader: ByteReader, offset: int) -> int:
-    """Return the offset after all tags that begin at `offset`."""
+    """Return the offset after all tags (title, lyrics, ...) that begin at an offset."""
     while 0 <= offset < reader.size:
         head = reader.at(offset, 32)
         end = offset
@@ -253,7 +253,7 @@ def _confirmed_frame(reader: ByteReader, offset: int) -> _MpegFrame | None:
 
 
 def _info_frame(scan: _Scan) -> bytes:
-    """Return a frame with an encoder header that declares the number of frames."""
+    """Return a new frame without audio, whose encoder header declares the number of frames."""
     version, second, third, fourth = scan.first
     header = bytes((version, second | 1, 14 << 4 | third & 0x0C, fourth))
     frame = _frame(int.from_bytes(header, "big") & 0xFFFEFEC0)
