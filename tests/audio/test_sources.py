@@ -66,7 +66,7 @@ def test_array_without_sample_rate_is_refused_with_advice() -> None:
 
 
 def test_empty_input_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="No audio"):
+    with pytest.raises(InvalidInputError, match="Expected audio, got an empty list"):
         clips_of([])
 
 
