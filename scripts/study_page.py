@@ -15,15 +15,7 @@ from audioprobe.experiments.finetuning.analysis import StudySummary, summarize
 from audioprobe.experiments.finetuning.conclusions import conclusions_table, significance_table
 from audioprobe.experiments.finetuning.report import study_page
 from audioprobe.experiments.finetuning.storage import read_record
-from audioprobe.experiments.finetuning.tables import (
-    SHOWN,
-    ablations_table,
-    before_table,
-    effects_table,
-    generalization_table,
-    strategies_table,
-    transfer_table,
-)
+from audioprobe.experiments.finetuning.tables import SHOWN, all_tables, before_table
 from audioprobe.io.text_table import Table
 from audioprobe.reports.html import Drawing, write_page
 
@@ -50,15 +42,16 @@ def computed_parts(summary: StudySummary) -> dict[str, str]:
         "Pareto front",
     )
     conclusions = [f"**{q}** {answer}" for q, answer in conclusions_table(summary).rows]
+    tables = all_tables(summary)
     return {
         "progress": progress(summary),
         "conclusions": "\n\n".join([*conclusions, significance_table(summary).to_markdown()]),
         "before": before_table(summary).to_markdown(),
-        "strategies": strategies_table(summary).only(columns).to_markdown(),
-        "ablations": main_measures(ablations_table(summary)),
-        "effects": main_measures(effects_table(summary)),
-        "generalization": generalization_table(summary).to_markdown(),
-        "transfer": f"{TRANSFER}\n\n{transfer_table(summary).to_markdown()}",
+        "strategies": tables["Strategies"].only(columns).to_markdown(),
+        "ablations": main_measures(tables["Ablations"]),
+        "effects": main_measures(tables["Effects"]),
+        "generalization": tables["Generalization"].to_markdown(),
+        "transfer": f"{TRANSFER}\n\n{tables['Transfer'].to_markdown()}",
     }
 
 
@@ -69,7 +62,7 @@ def main_measures(table: Table) -> str:
 
 def progress(summary: StudySummary) -> str:
     """Return how much of the study is finished, and how long it took."""
-    n, planned, n_failed = len(summary.record.runs), summary.n_planned, len(summary.failures)
+    n, planned, n_failed = len(summary.record.runs), summary.record.n_planned, len(summary.failures)
     incomplete = "" if n == planned else "**All results are preliminary.** "
     seconds = summary.record.before.seconds + sum(run.seconds for run in summary.record.runs)
     return (

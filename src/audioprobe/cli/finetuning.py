@@ -48,7 +48,7 @@ def report_study(folder: Path, name: str, out: Path | None = None) -> int:
         out: output folder; None uses `folder`.
     """
     from audioprobe.experiments.finetuning.conclusions import conclusions_table
-    from audioprobe.experiments.finetuning.outputs import REPORT, write_outcome
+    from audioprobe.experiments.finetuning.report import REPORT, write_outcome
     from audioprobe.experiments.finetuning.storage import read_record
     from audioprobe.experiments.finetuning.tables import headline
 

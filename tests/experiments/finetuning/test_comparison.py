@@ -217,6 +217,7 @@ def test_direction_needs_the_interval_and_every_seed(
         baseline={},
         estimate=Estimate(value=0.2, n=9, low=low, high=high),
         p_value=0.01,
+        n_runs=len(by_seed),
         by_seed=dict(enumerate(by_seed)),
     )
     assert difference.direction == direction

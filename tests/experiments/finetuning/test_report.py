@@ -26,8 +26,7 @@ from audioprobe.experiments.finetuning.conclusions import (
     conclusions_table,
     significance_table,
 )
-from audioprobe.experiments.finetuning.effects import FactorEffect
-from audioprobe.experiments.finetuning.report import progress_text, settings_table, study_page
+from audioprobe.experiments.finetuning.report import study_page
 from audioprobe.experiments.finetuning.storage import RunResult
 from audioprobe.experiments.finetuning.tables import (
     ablations_table,
@@ -38,12 +37,13 @@ from audioprobe.experiments.finetuning.tables import (
     failures_table,
     generalization_table,
     headline,
+    progress_text,
     seeds_table,
+    settings_table,
     strategies_table,
     transfer_table,
 )
 from audioprobe.io.text_table import Table
-from audioprobe.metrics.effects import Effect
 from audioprobe.reports.html import Drawing, to_html, write_page
 from audioprobe.types import Estimate
 
@@ -112,8 +112,9 @@ def test_failed_strategy_is_undefined_and_not_zero() -> None:
 def test_effects_ablations_and_correlations_are_shown(summary: StudySummary) -> None:
     effects = rows_of(effects_table(summary))
     for row, effect in zip(effects, summary.effects, strict=True):
-        assert (row["measure"], row["level"]) == (effect.measure, effect.effect.level)
-        estimate = replace(effect.effect.estimate, n_undefined=0)
+        assert (row["measure"], row["level"]) == (effect["measure"], effect[row["factor"]])
+        assert row["baseline"] == effect.baseline[row["factor"]]
+        estimate = replace(effect.estimate, n_undefined=0)
         assert unsigned(row["effect"]) == str(estimate)
         if effect.corrected is None:
             assert row["p, corrected"] == "–"
@@ -230,9 +231,16 @@ def test_significance_needs_interval_and_corrected_test(
 def test_average_effects_need_a_corrected_test(
     summary: StudySummary, corrected: float | None, mark: str
 ) -> None:
-    effect = Effect("alignment", "contrastive", UP, 4, corrected)
-    effects = (FactorEffect("audio accuracy", effect, "none", corrected),)
-    changed = replace(summary, effects=effects, ablations=())
+    effect = PairedDifference(
+        columns={"alignment": "contrastive", "measure": "audio accuracy"},
+        baseline={"alignment": "none"},
+        estimate=UP,
+        p_value=corrected,
+        n_runs=4,
+        by_seed={},
+        corrected=corrected,
+    )
+    changed = replace(summary, effects=(effect,), ablations=())
     (row,) = rows_of(significance_table(changed))
     assert (row["level"], row["audio accuracy"], row["in-domain AUC"]) == ("contrastive", mark, "–")
     assert ("contrastive" in answer(changed, "Which alignment")) == (mark != "n.s.")

@@ -10,19 +10,14 @@ from audioprobe.experiments.finetuning.comparison import (
     FACTORS,
     MEASURES,
     TEXT_MEASURES,
+    Correlation,
     PairedDifference,
     mean_values,
     paired_difference,
+    rank_correlations,
 )
 from audioprobe.experiments.finetuning.config import StudyConfig
 from audioprobe.experiments.finetuning.design import training_runs
-from audioprobe.experiments.finetuning.effects import (
-    Correlation,
-    FactorEffect,
-    factor_effects,
-    rank_correlations,
-    trains_language_model,
-)
 from audioprobe.experiments.finetuning.storage import (
     IN_AUDIO,
     NOT_IN_AUDIO,
@@ -32,8 +27,9 @@ from audioprobe.experiments.finetuning.storage import (
 )
 from audioprobe.finetuning.strategy import PairedQuestionTraining
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.effects import pareto_front
+from audioprobe.metrics.effects import main_effects, pareto_front
 from audioprobe.metrics.significance import holm
+from audioprobe.training.trainable import updates_language_model
 from audioprobe.types import Estimate
 
 ACCURACIES = ("text accuracy", "audio accuracy")
@@ -52,44 +48,43 @@ Comparison: TypeAlias = tuple[PairedDifference, PairedDifference | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudySummary:
-    """All results of a study.
-
-    A strategy is identified by its levels of the three factors: trainable modules, regularization
-    and
-    alignment.
+    """All results of a study; a strategy is identified by its levels of the three factors.
 
     Attributes:
         record: stored results that everything else is computed from.
         table: tidy table of the record, one row per measurement.
         before: estimates for the model before fine-tuning, by measure.
-        strategies: strategies in the order of the design, including those whose runs failed.
-        changes: difference from the model before fine-tuning, by strategy and measure.
+        changes: difference from the model before fine-tuning, by strategy and measure. Strategies
+            are in the order of the design, including those whose runs failed.
         gaps: modality gap after fine-tuning, by strategy.
         front: strategies on the Pareto front of in-domain AUC and text loss.
         ablations: differences between two strategies that differ in one factor.
-        effects: effects of the levels of each factor, averaged over strategies.
+        effects: difference of each level from the first level of its factor, averaged over
+            strategies.
         correlations: rank correlations of changes of weights and representations with changes of
             measures.
         generalization: effects of paired questions, by subset of concepts (`SUBSETS`).
         transfer: differences of accuracy on novel classes, by training arm.
         transfer_accuracy: mean accuracy by arm ("" before fine-tuning), subset and measure.
-        n_planned: number of training runs in the complete study.
     """
 
     record: StudyRecord
     table: StudyTable
     before: Mapping[str, Estimate]
-    strategies: tuple[tuple[str, ...], ...]
     changes: Mapping[tuple[str, ...], Mapping[str, PairedDifference]]
     gaps: Mapping[tuple[str, ...], Estimate]
     front: frozenset[tuple[str, ...]]
     ablations: tuple[PairedDifference, ...]
-    effects: tuple[FactorEffect, ...]
+    effects: tuple[PairedDifference, ...]
     correlations: tuple[Correlation, ...]
     generalization: tuple[Comparison, ...]
     transfer: tuple[Comparison, ...]
     transfer_accuracy: Mapping[tuple[str | int | None, ...], Estimate]
-    n_planned: int
+
+    @property
+    def strategies(self) -> tuple[tuple[str, ...], ...]:
+        """Strategies with finished or failed runs, in the order of the design."""
+        return tuple(self.changes)
 
     @property
     def failures(self) -> tuple[tuple[str, str], ...]:
@@ -101,10 +96,11 @@ def summarize(record: StudyRecord) -> StudySummary:
     """Compute all results of a study; an incomplete study gives partial results."""
     study, table = record.study, record.table()
     bootstrap = study.bootstrap
-    strategies = tuple(dict.fromkeys(run.strategy for run in record.runs if not run.arm))
-    rows = select(table, arm="", measure=MEASURES)
+    rows = select(table, arm="", measure=tuple(MEASURES))
     differences = paired_difference(rows, FACTORS, BEFORE_TRAINING, bootstrap)
-    changes: dict[tuple[str, ...], dict[str, PairedDifference]] = {s: {} for s in strategies}
+    changes: dict[tuple[str, ...], dict[str, PairedDifference]] = {
+        run.strategy: {} for run in record.runs if not run.arm
+    }
     for difference in differences:
         changes[difference.strategy][difference["measure"]] = difference
     novel = select(table, measure=NOVEL)
@@ -114,7 +110,6 @@ def summarize(record: StudyRecord) -> StudySummary:
         record=record,
         table=table,
         before={str(measure): estimate for (measure,), estimate in before.items()},
-        strategies=strategies,
         changes=changes,
         gaps={tuple(map(str, strategy)): gap for (*strategy, _), gap in gaps.items()},
         front=_front(changes),
@@ -124,8 +119,12 @@ def summarize(record: StudyRecord) -> StudySummary:
         generalization=concept_generalization(rows, study, record.audio_concepts),
         transfer=cross_modal_transfer(novel, bootstrap),
         transfer_accuracy=mean_values(novel, ("arm", "subset"), bootstrap),
-        n_planned=len(training_runs(study)),
     )
+
+
+def trains_language_model(study: StudyConfig, trainable: str) -> bool:
+    """Return whether a level of trainable modules has weights of the language model."""
+    return updates_language_model(study.level(trainable).modules)
 
 
 def ablations(table: StudyTable, study: StudyConfig) -> tuple[PairedDifference, ...]:
@@ -134,20 +133,68 @@ def ablations(table: StudyTable, study: StudyConfig) -> tuple[PairedDifference, 
     Pairs in which no strategy trains the language model are omitted from text measures. p-values
     are corrected over all pairs of a measure (Holm).
     """
-    pairs = [
-        difference
-        for factor in FACTORS
-        for difference in paired_difference(
-            select(table, phase="after"),
-            FACTORS,
-            {factor: study.labels[factor][0]},
-            study.bootstrap,
-        )
-        if difference["measure"] not in TEXT_MEASURES
-        or trains_language_model(study, difference["trainable"])
-        or trains_language_model(study, {**difference.columns, **difference.baseline}["trainable"])
-    ]
+    after, pairs = select(table, phase="after"), list[PairedDifference]()
+    for factor in FACTORS:
+        baseline = {factor: study.labels[factor][0]}
+        for difference in paired_difference(after, FACTORS, baseline, study.bootstrap):
+            levels = {difference["trainable"], {**difference.columns, **baseline}["trainable"]}
+            trained = any(trains_language_model(study, level) for level in levels)
+            if trained or difference["measure"] not in TEXT_MEASURES:
+                pairs.append(difference)
     return tuple(d for m in MEASURES for d in _holm([d for d in pairs if d["measure"] == m]))
+
+
+def factor_effects(
+    differences: Sequence[PairedDifference], study: StudyConfig
+) -> tuple[PairedDifference, ...]:
+    """Estimate the effect of every level on the change of each measure by least squares.
+
+    A level is compared with the first level of its factor that has runs with the measure. p-values
+    are corrected over all levels (Holm). Strategies that do not train the language model cannot
+    change text measures and are omitted from them.
+
+    Args:
+        differences: differences of every strategy from the model before fine-tuning.
+        study: configuration of the study, which defines the levels.
+    """
+    effects: list[PairedDifference] = []
+    for measure in MEASURES:
+        runs = [
+            (difference, seed, value)
+            for difference in differences
+            if difference["measure"] == measure
+            if measure not in TEXT_MEASURES or trains_language_model(study, difference["trainable"])
+            for seed, value in difference.by_seed.items()
+        ]
+        if not runs:
+            continue
+        factors = {name: [difference[name] for difference, _, _ in runs] for name in FACTORS}
+        baseline = {
+            name: next((level for level in study.labels[name] if level in levels), levels[0])
+            for name, levels in factors.items()
+        }
+        estimated = main_effects(
+            factors,
+            [value for _, _, value in runs],
+            baseline=baseline,
+            blocks=[seed for _, seed, _ in runs],
+            units=[difference.strategy for difference, _, _ in runs],
+            level=study.bootstrap.level,
+        )
+        effects += _holm(
+            [
+                PairedDifference(
+                    columns={effect.factor: effect.level, "measure": measure},
+                    baseline={effect.factor: baseline[effect.factor]},
+                    estimate=effect.estimate,
+                    p_value=effect.p_value,
+                    n_runs=effect.n_runs,
+                    by_seed={},
+                )
+                for effect in estimated
+            ]
+        )
+    return tuple(effects)
 
 
 def concept_generalization(
@@ -157,9 +204,9 @@ def concept_generalization(
 
     Returns:
         For each strategy with paired questions, condition and subset of concepts (`SUBSETS`): the
-        difference from the model before fine-tuning, and the difference from the same strategy
-        without alignment (None if the study lacks this strategy). The p-value of the second
-        difference, or of the first one if there is no second, is corrected (Holm).
+        difference from the model before fine-tuning, and from the same strategy without alignment.
+        The p-value of the second difference, or of the first one if the study lacks the strategy
+        without alignment, is corrected (Holm).
     """
     baseline = study.labels["alignment"][0]
     kinds = {concept.id: concept.kind for concept in Concepts.shipped()}
@@ -170,9 +217,7 @@ def concept_generalization(
     }
     table = select(table, measure=ACCURACIES)
     comparisons: list[Comparison] = []
-    for strategy in dict.fromkeys(row[1:4] for row in table):
-        if strategy not in pairs:
-            continue
+    for strategy in dict.fromkeys(row[1:4] for row in table if row[1:4] in pairs):
         rows = [
             row._replace(
                 subset=SUBSETS[2]
@@ -182,17 +227,10 @@ def concept_generalization(
             for row in table
             if row.phase == "before" or row[1:4] in (strategy, (*strategy[:2], baseline))
         ]
-        by = (*FACTORS, "subset")
-        changes, controls = (
-            paired_difference(rows, by, values, study.bootstrap)
-            for values in (BEFORE_TRAINING, {"alignment": baseline})
-        )
-        without = {(d["measure"], d["subset"]): d for d in controls}
-        of_strategy = [change for change in changes if change.strategy == strategy]
-        comparisons += [
-            (change, without.get((change["measure"], change["subset"])))
-            for change in _sorted(of_strategy, measure=ACCURACIES, subset=SUBSETS)
-        ]
+        by = (*FACTORS, "subset", "measure")
+        compared = _with_control(rows, by, {"alignment": baseline}, study.bootstrap)
+        of_strategy = [pair for pair in compared if pair[0].strategy == strategy]
+        comparisons += _sorted(of_strategy, measure=ACCURACIES, subset=SUBSETS)
     corrected = _holm([control or change for change, control in comparisons])
     return tuple(
         (change, tested) if control else (tested, None)
@@ -202,15 +240,21 @@ def concept_generalization(
 
 def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[Comparison, ...]:
     """Compare accuracy on novel classes with the model before fine-tuning and with the control."""
-    by = ("arm", "measure", "subset")
+    control = {"arm": CONTROL, "phase": "after"}
+    compared = _with_control(table, ("arm", "measure", "subset"), control, bootstrap)
+    arms = list(dict.fromkeys(change["arm"] for change, _ in compared))
+    return tuple(_sorted(compared, arm=arms, measure=NOVEL, subset=(IN_AUDIO, NOT_IN_AUDIO)))
+
+
+def _with_control(
+    table: StudyTable, by: Sequence[str], control: Mapping[str, str], bootstrap: Bootstrap
+) -> list[Comparison]:
+    """Compare every group with the model before fine-tuning, and with a control."""
     changes, controls = (
-        paired_difference(table, by, values, bootstrap)
-        for values in (BEFORE_TRAINING, {"arm": CONTROL, "phase": "after"})
+        paired_difference(table, by, baseline, bootstrap) for baseline in (BEFORE_TRAINING, control)
     )
     by_group = {tuple(d[name] for name in by): d for d in controls}
-    arms = list(dict.fromkeys(change["arm"] for change in changes))
-    ordered = _sorted(changes, arm=arms, measure=NOVEL, subset=(IN_AUDIO, NOT_IN_AUDIO))
-    return tuple((d, by_group.get(tuple(d[name] for name in by))) for d in ordered)
+    return [(d, by_group.get(tuple(d[name] for name in by))) for d in changes]
 
 
 def _front(
@@ -228,10 +272,9 @@ def _holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
     return [replace(d, corrected=p) for d, p in zip(differences, corrected, strict=True)]
 
 
-def _sorted(
-    differences: Sequence[PairedDifference], **orders: Sequence[str]
-) -> list[PairedDifference]:
+def _sorted(comparisons: Sequence[Comparison], **orders: Sequence[str]) -> list[Comparison]:
     """Sort by the position of each column's value in a list, column by column."""
     return sorted(
-        differences, key=lambda d: tuple(order.index(d[name]) for name, order in orders.items())
+        comparisons,
+        key=lambda pair: tuple(order.index(pair[0][name]) for name, order in orders.items()),
     )

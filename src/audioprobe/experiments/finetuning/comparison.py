@@ -4,32 +4,22 @@ A group of runs is compared with its baseline: runs are paired by seed, and thei
 item (clip, passage or question). Differences are averaged over seeds. Intervals resample clusters
 of items (a clip, a passage, or all questions about a concept). They therefore describe the
 variation between items, not between models; the value of each seed is reported separately.
+Further functions average measures over seeds and correlate changes over runs.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from audioprobe.experiments.finetuning.storage import MeasurementRow, StudyTable, group
 from audioprobe.metrics.bootstrap import DECIMALS, Bootstrap, Statistic
-from audioprobe.metrics.paired import N_PERMUTATIONS, exchange_p_value, sign_flips
-from audioprobe.metrics.significance import smallest_p_value
-from audioprobe.metrics.vectorized_metrics import macro_roc_auc, ratio
+from audioprobe.metrics.paired import exchange_p_value, sign_flips
+from audioprobe.metrics.vectorized_metrics import macro_roc_auc, rank_correlation, ratio
 from audioprobe.types import Estimate, Float64Array
 
-Measure: TypeAlias = Literal[
-    "in-domain AUC",
-    "out-of-domain AUC",
-    "pretraining-domain AUC",
-    "text loss",
-    "text accuracy",
-    "audio accuracy",
-    "modality gap",
-]
-MEASURES: tuple[Measure, ...] = get_args(Measure)
-DESCRIPTIONS: Mapping[Measure, str] = {
+MEASURES: Mapping[str, str] = {
     "in-domain AUC": "macro AUC of captions of other clips of the training domain",
     "out-of-domain AUC": "macro AUC of captions of clips of another domain",
     "pretraining-domain AUC": "macro AUC of captions of clips like those of the pretraining",
@@ -38,34 +28,54 @@ DESCRIPTIONS: Mapping[Measure, str] = {
     "audio accuracy": "share of correct answers about classes of concepts, asked with a clip",
     "modality gap": "text accuracy minus audio accuracy on the same questions",
 }
-TEXT_MEASURES: tuple[Measure, ...] = ("text loss", "text accuracy")
+"""Names of the measures, with their descriptions."""
+
+TEXT_MEASURES = ("text loss", "text accuracy")
 """Measures without audio; they cannot change if the language model is not trained."""
 
 FACTORS = ("trainable", "regularization", "alignment")
 BEFORE_TRAINING: Mapping[str, str] = {**dict.fromkeys((*FACTORS, "arm"), ""), "phase": "before"}
-"""Values that select the model before fine-tuning as the baseline of a comparison."""
+"""Column values that select the model before fine-tuning as the baseline of a comparison."""
 
 ALPHA = 0.05
 """Threshold of significance for the corrected p-value."""
 
+CORRELATED = ("text loss", "in-domain AUC", "audio accuracy")
+_MIN_STRATEGIES = 4  # required for a rank correlation
 _N_EXCHANGES = 1000
 
 Items: TypeAlias = Mapping[str, MeasurementRow]
 """Measurements of one run, by item."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairedDifference:
-    """Difference between a group of runs and its baseline, on the same items and seeds.
+class Correlation(NamedTuple):
+    """Spearman's rank correlation over runs; the bootstrap resamples strategies with all seeds.
 
     Attributes:
-        columns: values that identify the group, by column of the table, including the column
-            "measure".
+        changed: quantity that changed, such as "weight change: llm".
+        measure: measure whose difference from the model before fine-tuning is correlated.
+        rho: rank correlation.
+        n_runs: number of runs that have both values.
+    """
+
+    changed: str
+    measure: str
+    rho: Estimate
+    n_runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDifference:
+    """Difference between a group of runs and its baseline.
+
+    Attributes:
+        columns: column values of the tidy table that identify the group, such as "measure".
         baseline: column values of the baseline where they differ from those of the group.
         estimate: mean difference over seeds, with an interval over clusters of items.
-        p_value: two-sided p-value of a test that exchanges the results of group and baseline,
-            cluster by cluster; None if undefined.
-        by_seed: difference of each seed; None if undefined.
+        p_value: two-sided p-value; None if undefined.
+        n_runs: number of runs of the group.
+        by_seed: difference of each seed; None if undefined. It is empty for differences that are
+            not computed seed by seed.
         corrected: p-value after Holm's correction; None if it was not corrected.
     """
 
@@ -73,6 +83,7 @@ class PairedDifference:
     baseline: Mapping[str, str]
     estimate: Estimate
     p_value: float | None
+    n_runs: int
     by_seed: Mapping[int, float | None]
     corrected: float | None = None
 
@@ -84,12 +95,6 @@ class PairedDifference:
     def strategy(self) -> tuple[str, ...]:
         """Levels of the three factors: trainable modules, regularization and alignment."""
         return tuple(self.columns[factor] for factor in FACTORS)
-
-    @property
-    def smallest_p_value(self) -> float | None:
-        """Smallest p-value that the test can give with these clusters; None if undefined."""
-        n = self.estimate.n_groups
-        return smallest_p_value(n, N_PERMUTATIONS) if n and self.p_value is not None else None
 
     @property
     def direction(self) -> int:
@@ -112,6 +117,9 @@ def paired_difference(
     table: StudyTable, by: Sequence[str], baseline: Mapping[str, str], bootstrap: Bootstrap
 ) -> tuple[PairedDifference, ...]:
     """Compare every group of runs with its baseline, measure by measure.
+
+    The p-values are those of tests that exchange the results of group and baseline, cluster by
+    cluster.
 
     Args:
         table: rows of the tidy table to compare.
@@ -148,6 +156,7 @@ def paired_difference(
                 baseline=baseline,
                 estimate=estimate,
                 p_value=p_value,
+                n_runs=len(pairs),
                 by_seed={s: _compare([pair], None)[0].value for s, pair in pairs.items()},
             )
         )
@@ -159,7 +168,7 @@ def mean_values(
 ) -> dict[tuple[str | int | None, ...], Estimate]:
     """Return the mean over seeds for each group and measure, with an interval over clusters.
 
-    A group is identified by its values in the columns `by`.
+    The keys are the values of a group in the columns `by`, and the measure.
     """
     estimates = {}
     for key, rows in group(table, (*by, "measure")).items():
@@ -173,6 +182,38 @@ def mean_values(
 
         estimates[key] = _estimate(mean, runs[0], items, bootstrap)
     return estimates
+
+
+def rank_correlations(
+    table: StudyTable, differences: Sequence[PairedDifference], bootstrap: Bootstrap
+) -> tuple[Correlation, ...]:
+    """Compute rank correlations of weight and representation changes with measures, over runs."""
+    changed: dict[str, dict[tuple[object, ...], float]] = {}
+    for (measure, *run), rows in group(table, ("measure", *FACTORS, "seed")).items():
+        kind, _, name = str(measure).partition(": ")
+        mean = float(np.mean([row.value for row in rows])) if name else 0.0
+        if kind == "weight change":
+            changed.setdefault(str(measure), {})[tuple(run)] = mean
+        elif kind == "similarity":
+            changed.setdefault(f"representation change: {name}", {})[tuple(run)] = 1 - mean
+    correlations = []
+    for name in sorted(changed):
+        for measure in CORRELATED:
+            both = [
+                (difference.strategy, changed[name][key], value)
+                for difference in differences
+                if difference["measure"] == measure
+                for seed, value in difference.by_seed.items()
+                if value is not None and (key := (*difference.strategy, seed)) in changed[name]
+            ]
+            if len({strategy for strategy, _, _ in both}) < _MIN_STRATEGIES:
+                continue
+            strategies, first, second = zip(*both, strict=True)
+            rho = bootstrap.estimate(
+                rank_correlation(first, second), len(both), groups=strategies, unit="strategies"
+            )
+            correlations.append(Correlation(name, measure, rho, len(both)))
+    return tuple(correlations)
 
 
 def _by_seed(rows: StudyTable) -> dict[int | None, Items]:

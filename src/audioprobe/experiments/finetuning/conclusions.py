@@ -6,9 +6,8 @@ is "significant" if, in addition, its p-value after Holm's correction is below .
 
 from collections.abc import Sequence
 
-from audioprobe.experiments.finetuning.analysis import StudySummary
+from audioprobe.experiments.finetuning.analysis import StudySummary, trains_language_model
 from audioprobe.experiments.finetuning.comparison import FACTORS, PairedDifference
-from audioprobe.experiments.finetuning.effects import trains_language_model
 from audioprobe.experiments.finetuning.storage import IN_AUDIO, NOT_IN_AUDIO
 from audioprobe.experiments.finetuning.tables import MISSING, condition
 from audioprobe.io.text_table import Table
@@ -50,8 +49,8 @@ def significance_table(summary: StudySummary) -> Table:
     rows = []
     for factor in FACTORS:
         baseline, *levels = summary.record.study.labels[factor]
-        tested = [d[factor] for d in summary.ablations if factor in d.baseline]
-        tested += [e.effect.level for e in summary.effects if e.effect.factor == factor]
+        compared = (*summary.ablations, *summary.effects)
+        tested = [d[factor] for d in compared if factor in d.baseline]
         for level in dict.fromkeys((*levels, *tested)):
             marks = [
                 _mark(summary, measure, factor, level) if factor in factors else MISSING
@@ -63,22 +62,20 @@ def significance_table(summary: StudySummary) -> Table:
 
 
 def _mark(summary: StudySummary, measure: str, factor: str, level: str) -> str:
-    signs = [
-        d.significant
-        for d in summary.ablations
-        if d["measure"] == measure and factor in d.baseline and d[factor] == level
-    ]
-    effects = [
-        effect.significant
-        for effect in summary.effects
-        if (effect.measure, effect.effect.factor, effect.effect.level) == (measure, factor, level)
-    ]
-    if not signs and not effects:
+    ablations, effects = (
+        [
+            d.significant
+            for d in differences
+            if d["measure"] == measure and factor in d.baseline and d[factor] == level
+        ]
+        for differences in (summary.ablations, summary.effects)
+    )
+    if not ablations and not effects:
         return MISSING
     marks = [
-        f"{arrow} ablation {signs.count(sign)}/{len(signs)}"
+        f"{arrow} ablation {ablations.count(sign)}/{len(ablations)}"
         for sign, arrow in _ARROWS.items()
-        if sign in signs
+        if sign in ablations
     ]
     marks += [f"{_ARROWS[sign]} average" for sign in effects if sign]
     return ", ".join(marks) or "n.s."
@@ -133,15 +130,13 @@ def _gap(summary: StudySummary) -> str:
 
 
 def _alignment(summary: StudySummary) -> str:
-    measures = ("audio accuracy", "in-domain AUC")
-    compared = [d for d in summary.ablations if "alignment" in d.baseline]
-    effects = [e for e in summary.effects if e.effect.factor == "alignment"]
-    if not compared and not effects:
+    differences = (*summary.ablations, *summary.effects)
+    compared = [d for d in differences if "alignment" in d.baseline]
+    if not compared:
         return NO_DATA
     levels = [
         [d["alignment"] for d in compared if d["measure"] == measure and d.significant > 0]
-        + [e.effect.level for e in effects if e.measure == measure and e.significant > 0]
-        for measure in measures
+        for measure in ("audio accuracy", "in-domain AUC")
     ]
     audio, captions = (", ".join(dict.fromkeys(names)) or "none" for names in levels)
     return (

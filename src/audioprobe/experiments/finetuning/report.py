@@ -1,105 +1,94 @@
-"""Report of a fine-tuning study as one HTML page."""
+"""Output files of a fine-tuning study: report (HTML), summary (Markdown) and tables (LaTeX)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from audioprobe.experiments.finetuning.analysis import CONTROL, NOVEL, StudySummary
-from audioprobe.experiments.finetuning.comparison import (
-    DESCRIPTIONS,
-    FACTORS,
-    MEASURES,
-    PairedDifference,
-)
+from audioprobe.experiments.finetuning.analysis import CONTROL, NOVEL, StudySummary, summarize
+from audioprobe.experiments.finetuning.comparison import FACTORS, MEASURES, PairedDifference
 from audioprobe.experiments.finetuning.conclusions import conclusions_table, significance_table
-from audioprobe.experiments.finetuning.config import CLIP_SETS, ClipSubset
-from audioprobe.experiments.finetuning.storage import IN_AUDIO, NOT_IN_AUDIO, group, select
+from audioprobe.experiments.finetuning.storage import (
+    IN_AUDIO,
+    NOT_IN_AUDIO,
+    StudyRecord,
+    group,
+    select,
+)
 from audioprobe.experiments.finetuning.tables import (
     ablated,
-    ablations_table,
+    all_tables,
     before_table,
     condition,
-    correlations_table,
     drift_table,
-    effects_table,
-    failures_table,
-    generalization_table,
+    progress_text,
     seeds_table,
-    strategies_table,
-    transfer_table,
+    settings_table,
 )
+from audioprobe.io.atomic import atomic_write
 from audioprobe.io.text_table import Table
 from audioprobe.probing.scores import without_counts
 from audioprobe.reports.figures import ForestRow, forest, to_svg
-from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section
+from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section, write_page
 from audioprobe.reports.tradeoff_plots import Point, lines, matrix, plane
 from audioprobe.types import Estimate
+
+REPORT, SUMMARY = "report.html", "summary.md"
+
+
+def write_outcome(record: StudyRecord, folder: Path, name: str) -> StudySummary:
+    """Write the report, a Markdown summary and one LaTeX file per table; return all results.
+
+    Args:
+        record: results of the finished runs.
+        folder: output folder.
+        name: part of the report's title.
+    """
+    summary = summarize(record)
+    tables = {
+        "Conclusions": conclusions_table(summary),
+        "Significance": significance_table(summary),
+        **all_tables(summary),
+    }
+    tables = {title: table for title, table in tables.items() if table.rows}
+    sections = [f"## {title}\n\n{table.to_markdown()}" for title, table in tables.items()]
+    atomic_write(folder / SUMMARY, "\n".join(sections))
+    for title, table in tables.items():
+        atomic_write(folder / f"{title.lower()}.tex", table.to_latex())
+    write_page(study_page(summary, name), folder / REPORT)
+    return summary
 
 
 def study_page(summary: StudySummary, name: str) -> Page:
     """Return the page with all sections that have content; `name` is part of its title."""
+    tables = all_tables(summary)
+    conclusions = _grids(
+        ("Questions and answers", conclusions_table(summary)),
+        ("Significant effects", significance_table(summary)),
+    )
+    ablations = _grids(("All ablations", tables["Ablations"]))
+    generalization = _grids(("All differences", tables["Generalization"]))
+    drift = _grids(
+        ("All strategies", drift_table(summary)),
+        ("Correlations with the measures", tables["Correlations"]),
+    )
     sections = [
-        Section("Conclusions", _conclusions(summary), _CONCLUSIONS),
+        Section("Conclusions", conclusions, _CONCLUSIONS),
         Section("Before fine-tuning", _grids(("All measures", before_table(summary))), _BEFORE),
-        Section("Gain and forgetting", _gain(summary), _GAIN),
+        Section("Gain and forgetting", _gain(summary, tables["Strategies"]), _GAIN),
         Section("Changes by measure", _changes(summary), _GAIN),
-        Section("Ablations", _ablations(summary), _ABLATIONS),
-        Section("Factor effects", _effects(summary), _EFFECTS),
-        Section("Concept generalization", _generalization(summary), _GENERALIZATION),
-        Section("Transfer", _transfer(summary), _TRANSFER),
-        Section("Training", _training(summary), "Losses include regularizers and alignment losses, "
-                "so they are comparable within a strategy only."),
-        Section("Weights and representations", _drift(summary), _DRIFT),
-        Section("Failed runs", _grids(("Causes", failures_table(summary))),
-                "Failed runs have no values; they are not counted as a change of 0."),
+        Section("Ablations", _ablations(summary) + ablations, _ABLATIONS),
+        Section("Factor effects", _effects(summary, tables["Effects"]), _EFFECTS),
+        Section(
+            "Concept generalization", _generalization(summary) + generalization, _GENERALIZATION
+        ),
+        Section("Transfer", _transfer(summary, tables["Transfer"]), _TRANSFER),
+        Section("Training", _training(summary), _TRAINING),
+        Section("Weights and representations", _similarity(summary) + drift, _DRIFT),
+        Section("Failed runs", _grids(("Causes", tables["Failures"])), _FAILURES),
         Section("Settings", [DataGrid("Model, data and runs", settings_table(summary))]),
-    ]  # fmt: skip
+    ]
     return Page(f"Fine-tuning: {name}", progress_text(summary), [s for s in sections if s.items])
-
-
-def progress_text(summary: StudySummary) -> str:
-    """Return a sentence with the number of runs that have finished and that failed."""
-    n, planned, n_failed = len(summary.record.runs), summary.n_planned, len(summary.failures)
-    failed = f", {n_failed} of them failed" if n_failed else ""
-    incomplete = "; all results are preliminary" if n < planned else ""
-    return f"{n} of {planned} training runs have finished{failed}{incomplete}."
-
-
-def settings_table(summary: StudySummary) -> Table:
-    """Return a table of the settings that results depend on, and of the duration of the study."""
-    study, runs = summary.record.study, summary.record.runs
-    model, bootstrap = study.model, study.bootstrap
-    subsets: dict[str, ClipSubset | None] = {name: getattr(study, name) for name in CLIP_SETS}
-    seconds = summary.record.before.seconds + sum(run.seconds for run in runs)
-    rows = [("model", f"{model.name}, base {model.base}" if model.base else model.name)]
-    rows += [(f"clips: {name}", _subset(subset)) for name, subset in subsets.items() if subset]
-    rows += [
-        ("rehearsal texts", study.rehearsal_texts),
-        ("evaluation texts", study.evaluation_texts),
-        ("design", study.design),
-        ("seeds", ", ".join(map(str, study.seeds))),
-        ("steps per run", str(study.training_arguments.steps)),
-        ("clips per step", str(study.clips_per_step)),
-        *((f"learning rate: {x.label}", f"{x.learning_rate:g}") for x in study.levels),
-    ]
-    if study.transfer:
-        rows.append(("steps per run with novel classes", str(study.transfer.steps)))
-    rows += [
-        ("finished runs", f"{len(runs)} of {summary.n_planned}"),
-        ("failed runs", str(len(summary.failures))),
-        ("hours, if runs were sequential", f"{seconds / 3600:.2f}"),
-        ("resamples of intervals", f"{bootstrap.n_resamples}, seed {bootstrap.seed}"),
-        ("level of intervals", f"{bootstrap.level:.0%}"),
-    ]
-    return Table(("setting", "value"), tuple(rows))
-
-
-def _subset(subset: ClipSubset) -> str:
-    options = ", ".join(f"{key} {value}" for key, value in subset.dataset.options.items())
-    half = "" if subset.half == "all" else f", {subset.half} half"
-    mapping = f", labels mapped by {subset.mapping}" if subset.mapping else ""
-    options = f" ({options})" if options else ""
-    return f"{subset.dataset.name}{options}, split {subset.split}{half}{mapping}"
 
 
 def _grids(*named: tuple[str, Table]) -> list[Item]:
@@ -110,18 +99,24 @@ def _grids(*named: tuple[str, Table]) -> list[Item]:
 def _forest(rows: Sequence[tuple[str, Estimate]], axis: str, caption: str) -> list[Item]:
     if not rows:
         return []
-    figure = forest([ForestRow(*row) for row in rows], axis)
-    return [Drawing(to_svg(figure, caption), caption)]
+    return [Drawing(to_svg(forest([ForestRow(*row) for row in rows], axis), caption), caption)]
 
 
-def _conclusions(summary: StudySummary) -> list[Item]:
-    return _grids(
-        ("Questions and answers", conclusions_table(summary)),
-        ("Significant effects", significance_table(summary)),
-    )
+def _forests(
+    rows: Iterable[tuple[str, str, Estimate]], axis: str, caption: Callable[[str], str]
+) -> list[Item]:
+    """Return one figure per measure; a row has a measure, a name and an estimate."""
+    rows = list(rows)
+    return [
+        item
+        for measure in MEASURES
+        for item in _forest(
+            [row[1:] for row in rows if row[0] == measure], f"{axis} {measure}", caption(measure)
+        )
+    ]
 
 
-def _gain(summary: StudySummary) -> list[Item]:
+def _gain(summary: StudySummary, table: Table) -> list[Item]:
     points = [
         Point(
             ", ".join(strategy),
@@ -141,49 +136,44 @@ def _gain(summary: StudySummary) -> list[Item]:
     figure = plane(points, "change of in-domain AUC, macro", "change of text loss, nats per token")
     return [
         Drawing(to_svg(figure, caption), caption),
-        DataGrid("All strategies", strategies_table(summary), filter=True),
+        DataGrid("All strategies", table, filter=True),
         DataGrid("All runs", seeds_table(summary), filter=True, open=False),
     ]
 
 
 def _changes(summary: StudySummary) -> list[Item]:
-    items: list[Item] = []
-    strategies = list(enumerate(summary.changes.items(), 1))
-    for measure in MEASURES:
-        rows = [(f"{n}: {', '.join(s)}", _estimate(d.get(measure))) for n, (s, d) in strategies]
-        caption = f"Change of {measure}: {DESCRIPTIONS[measure]}."
-        items += _forest(rows, f"change of {measure}", caption)
-    return items
+    rows = [
+        (measure, f"{n}: {', '.join(strategy)}", _estimate(changes.get(measure)))
+        for n, (strategy, changes) in enumerate(summary.changes.items(), 1)
+        for measure in MEASURES
+    ]
+    return _forests(rows, "change of", lambda m: f"Change of {m}: {MEASURES[m]}.")
 
 
 def _ablations(summary: StudySummary) -> list[Item]:
-    items: list[Item] = []
-    for measure in MEASURES:
-        rows = []
-        for difference in summary.ablations:
-            if difference["measure"] == measure:
-                _, level, baseline, others = ablated(difference)
-                rows.append((f"{level}, not {baseline} ({others})", difference.estimate))
-        caption = f"Difference of {measure} in ablations: {DESCRIPTIONS[measure]}."
-        items += _forest(rows, f"difference of {measure}", caption)
-    return items + _grids(("All ablations", ablations_table(summary)))
+    rows = []
+    for difference in summary.ablations:
+        _, level, baseline, others = ablated(difference)
+        name = f"{level}, not {baseline} ({others})"
+        rows.append((difference["measure"], name, difference.estimate))
+    return _forests(
+        rows, "difference of", lambda m: f"Difference of {m} in ablations: {MEASURES[m]}."
+    )
 
 
-def _effects(summary: StudySummary) -> list[Item]:
-    items: list[Item] = []
-    for measure in MEASURES:
-        effects = [effect for effect in summary.effects if effect.measure == measure]
-        effects.sort(key=lambda effect: FACTORS.index(effect.effect.factor))
-        rows = [
-            (f"{e.effect.factor}: {e.effect.level}", without_counts(e.effect.estimate))
-            for e in effects
-        ]
-        baselines = ", ".join(dict.fromkeys(f"{e.effect.factor}: {e.baseline}" for e in effects))
-        caption = f"Effect on the change of {measure}. Compared with {baselines}."
-        items += _forest(rows, f"effect on {measure}", caption)
-    if not items:
-        return []
-    return [*items, DataGrid("All effects", effects_table(summary), filter=True)]
+def _effects(summary: StudySummary, table: Table) -> list[Item]:
+    rows, baselines = [], dict[str, dict[str, None]]()
+    for effect in summary.effects:
+        measure, (factor, level, baseline, _) = effect["measure"], ablated(effect)
+        rows.append((measure, f"{factor}: {level}", without_counts(effect.estimate)))
+        baselines.setdefault(measure, {})[f"{factor}: {baseline}"] = None
+
+    def caption(measure: str) -> str:
+        compared = ", ".join(baselines.get(measure, ()))
+        return f"Effect on the change of {measure}. Compared with {compared}."
+
+    items = _forests(rows, "effect on", caption)
+    return [*items, DataGrid("All effects", table, filter=True)] if items else []
 
 
 def _generalization(summary: StudySummary) -> list[Item]:
@@ -198,11 +188,10 @@ def _generalization(summary: StudySummary) -> list[Item]:
         "Difference of accuracy from the strategy without alignment, or from the model before if "
         "the study has no such strategy."
     )
-    drawings = _forest(rows, "difference of accuracy", caption)
-    return drawings + _grids(("All differences", generalization_table(summary)))
+    return _forest(rows, "difference of accuracy", caption)
 
 
-def _transfer(summary: StudySummary) -> list[Item]:
+def _transfer(summary: StudySummary, table: Table) -> list[Item]:
     if not summary.transfer:
         return []
     caption = "Change of accuracy on novel classes, by training arm (rows) and question (columns)."
@@ -210,7 +199,7 @@ def _transfer(summary: StudySummary) -> list[Item]:
     controls = [control for _, control in summary.transfer if control is not None]
     if controls:
         items.append(_matrix(controls, f"Difference from the control ({CONTROL} answers)."))
-    return [*items, DataGrid("All differences", transfer_table(summary))]
+    return [*items, DataGrid("All differences", table)]
 
 
 def _matrix(differences: Sequence[PairedDifference], caption: str) -> Drawing:
@@ -237,7 +226,7 @@ def _training(summary: StudySummary) -> list[Item]:
     return [Drawing(to_svg(lines(curves, "step", "loss, nats", first=1), caption), caption)]
 
 
-def _drift(summary: StudySummary) -> list[Item]:
+def _similarity(summary: StudySummary) -> list[Item]:
     items: list[Item] = []
     table = select(summary.table, arm="")
     for measure in dict.fromkeys(r.measure for r in table if r.measure.startswith("similarity")):
@@ -253,10 +242,7 @@ def _drift(summary: StudySummary) -> list[Item]:
         )
         figure = lines(curves, "layer", f"CKA with before, {measure.split()[1]}")
         items.append(Drawing(to_svg(figure, caption), caption))
-    return items + _grids(
-        ("All strategies", drift_table(summary)),
-        ("Correlations with the measures", correlations_table(summary)),
-    )
+    return items
 
 
 def _estimate(difference: PairedDifference | None) -> Estimate:
@@ -294,6 +280,11 @@ _TRANSFER = (
     "Classes with invented names, trained in text, audio (of half of the concepts) or both, and "
     "evaluated in both. Intervals resample concepts; p-values are not corrected."
 )
+_TRAINING = (
+    "Losses include regularizers and alignment losses, so they are comparable within a strategy "
+    "only."
+)
+_FAILURES = "Failed runs have no values; they are not counted as a change of 0."
 _DRIFT = (
     "Change of weights relative to their norm, and linear CKA (a similarity from 0 to 1) of hidden "
     "states with those before. Intervals of the rank correlations over runs resample strategies."

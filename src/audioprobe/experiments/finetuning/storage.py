@@ -140,6 +140,11 @@ class StudyRecord:
     runs: tuple[RunResult, ...]
     audio_concepts: frozenset[str]
 
+    @property
+    def n_planned(self) -> int:
+        """Number of training runs in the complete study."""
+        return len(training_runs(self.study))
+
     def table(self) -> StudyTable:
         """Return one row per defined measurement of every run, including the modality gaps."""
         return [

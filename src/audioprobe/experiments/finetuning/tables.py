@@ -1,14 +1,21 @@
-"""Tables of a fine-tuning study."""
+"""Tables of a fine-tuning study.
+
+A table of differences is defined by its columns: each header has a function that formats a cell.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
-from audioprobe.experiments.finetuning.analysis import StudySummary
+from audioprobe.experiments.finetuning.analysis import Comparison, StudySummary
 from audioprobe.experiments.finetuning.comparison import (
-    DESCRIPTIONS,
     FACTORS,
     MEASURES,
+    Correlation,
     PairedDifference,
 )
+from audioprobe.experiments.finetuning.config import CLIP_SETS, ClipSubset
 from audioprobe.experiments.finetuning.storage import group, select
 from audioprobe.io.text_table import Table, columns
 from audioprobe.probing.scores import without_counts
@@ -18,12 +25,34 @@ MISSING = "–"
 SHOWN = ("in-domain AUC", "text loss", "text accuracy", "audio accuracy")
 """Main measures, few enough for a terminal."""
 
+T = TypeVar("T")
+
+_LEVELS: Mapping[str, Callable[[PairedDifference], str]] = {
+    "measure": lambda d: d["measure"],
+    "factor": lambda d: ablated(d)[0],
+    "level": lambda d: ablated(d)[1],
+    "baseline": lambda d: ablated(d)[2],
+}
+
+
+def all_tables(summary: StudySummary) -> dict[str, Table]:
+    """Return the tables of all differences, by title."""
+    return {
+        "Strategies": strategies_table(summary),
+        "Ablations": ablations_table(summary),
+        "Effects": effects_table(summary),
+        "Correlations": correlations_table(summary),
+        "Generalization": generalization_table(summary),
+        "Transfer": transfer_table(summary),
+        "Failures": failures_table(summary),
+    }
+
 
 def before_table(summary: StudySummary) -> Table:
     """Return a table of all measures of the model before fine-tuning."""
     rows = [
-        (measure, _estimate(summary.before.get(measure)), DESCRIPTIONS[measure])
-        for measure in MEASURES
+        (measure, _estimate(summary.before.get(measure)), description)
+        for measure, description in MEASURES.items()
     ]
     return Table(("measure", "before fine-tuning", "description"), tuple(rows))
 
@@ -31,13 +60,12 @@ def before_table(summary: StudySummary) -> Table:
 def strategies_table(summary: StudySummary) -> Table:
     """Return a table with one row per strategy: differences from before, outcome of runs."""
     rows = []
-    for number, strategy in enumerate(summary.strategies, 1):
+    for number, (strategy, changes) in enumerate(summary.changes.items(), 1):
         runs = [run for run in summary.record.runs if not run.arm and run.strategy == strategy]
-        changes = [summary.changes[strategy].get(measure) for measure in MEASURES]
         n_failed = sum(bool(run.failure) for run in runs)
         n_stopped = sum(run.stopped_early for run in runs)
         front = "yes" if strategy in summary.front else "no" if n_failed < len(runs) else MISSING
-        cells = [cell for change in changes for cell in (_change(change), _p(change))]
+        cells = [cell for m in MEASURES for cell in (_change(changes.get(m)), _p(changes.get(m)))]
         ends = (f"{len(runs) - n_failed} of {len(runs)}", str(n_failed), str(n_stopped), front)
         rows.append((str(number), *strategy, *cells, *ends))
     each = [name for measure in MEASURES for name in (measure, f"{measure}, p")]
@@ -47,170 +75,109 @@ def strategies_table(summary: StudySummary) -> Table:
 
 def seeds_table(summary: StudySummary) -> Table:
     """Return a table with one row per strategy and seed: differences from before."""
-    numbers = {strategy: n for n, strategy in enumerate(summary.strategies, 1)}
     rows = []
-    for run in sorted(summary.record.runs, key=lambda run: numbers.get(run.strategy, 0)):
-        if run.arm or run.seed is None:
-            continue
-        changes = [summary.changes[run.strategy].get(measure) for measure in MEASURES]
-        values = [change.by_seed.get(run.seed) if change else None for change in changes]
-        numbered = (str(numbers[run.strategy]), *run.strategy, str(run.seed))
-        rows.append((*numbered, *map(_signed_number, values)))
-    return Table(
-        ("number", *FACTORS, "seed", *MEASURES),
-        tuple(rows),
-        (0, *columns(("seed", *MEASURES), 4)),
-    )
+    for number, (strategy, changes) in enumerate(summary.changes.items(), 1):
+        differences = [changes.get(measure) for measure in MEASURES]
+        for run in summary.record.runs:
+            if run.strategy == strategy and not run.arm and run.seed is not None:
+                values = [d.by_seed.get(run.seed) if d else None for d in differences]
+                cells = [_number(value, "+.3f") for value in values]
+                rows.append((str(number), *strategy, str(run.seed), *cells))
+    header = ("number", *FACTORS, "seed", *MEASURES)
+    return Table(header, tuple(rows), (0, *columns(header[4:], 4)))
 
 
 def ablations_table(summary: StudySummary) -> Table:
     """Return a table with one row per measure and pair of strategies that differ in one factor."""
-    header = (
-        "measure",
-        "factor",
-        "level",
-        "baseline",
-        "other levels",
-        "difference",
-        "p",
-        "p, corrected",
-        "each seed",
-    )
-    rows = [
-        (
-            d["measure"],
-            *ablated(d),
-            _change(d),
-            _p(d),
-            _number(d.corrected, ".3g"),
-            " ".join(map(_signed_number, d.by_seed.values())),
-        )
-        for d in summary.ablations
-    ]
-    return Table(header, tuple(rows), numeric=(6, 7))
+    cells: dict[str, Callable[[PairedDifference], str]] = {
+        **_LEVELS,
+        "other levels": lambda d: ablated(d)[3],
+        "difference": _change,
+        "p": _p,
+        "p, corrected": lambda d: _number(d.corrected, ".3g"),
+        "each seed": lambda d: " ".join(_number(value, "+.3f") for value in d.by_seed.values()),
+    }
+    return _table(summary.ablations, cells, ("p", "p, corrected"))
 
 
 def effects_table(summary: StudySummary) -> Table:
     """Return a table with one row per measure and level, compared with the baseline level."""
-    header = ("measure", "factor", "level", "baseline", "effect", "p", "p, corrected", "runs")
-    rows = [
-        (
-            row.measure,
-            row.effect.factor,
-            row.effect.level,
-            row.baseline,
-            _signed(row.effect.estimate)
-            if row.effect.estimate.value is not None
-            else f"undefined: {row.effect.estimate.method}",
-            _number(row.effect.p_value, ".3g"),
-            _number(row.corrected, ".3g"),
-            str(row.effect.n_runs),
-        )
-        for row in summary.effects
-    ]
-    return Table(header, tuple(rows), numeric=(5, 6, 7))
+    cells: dict[str, Callable[[PairedDifference], str]] = {
+        **_LEVELS,
+        "effect": lambda d: (
+            f"undefined: {d.estimate.method}" if d.estimate.value is None else _change(d)
+        ),
+        "p": _p,
+        "p, corrected": lambda d: _number(d.corrected, ".3g"),
+        "runs": lambda d: str(d.n_runs),
+    }
+    return _table(summary.effects, cells, ("p", "p, corrected", "runs"))
 
 
 def correlations_table(summary: StudySummary) -> Table:
     """Return a table with one row per measure and change of weights or representations."""
-    rows = [
-        (row.changed, row.measure, _estimate(row.rho), str(row.n_runs))
-        for row in summary.correlations
-    ]
-    return Table(("change", "measure", "rank correlation", "runs"), tuple(rows), numeric=(3,))
+    cells: dict[str, Callable[[Correlation], str]] = {
+        "change": lambda c: c.changed,
+        "measure": lambda c: c.measure,
+        "rank correlation": lambda c: _estimate(c.rho),
+        "runs": lambda c: str(c.n_runs),
+    }
+    return _table(summary.correlations, cells, ("runs",))
 
 
 def drift_table(summary: StudySummary) -> Table:
     """Return a table with one row per strategy: weight change, similarity of representations."""
-    means = drift(summary)
-    names = tuple(dict.fromkeys(name for values in means.values() for name in values))
-    names = tuple(sorted(names, key=lambda name: name.startswith("similarity")))
+    rows = [r for r in select(summary.table, arm="") if ": " in r.measure]
+    means: dict[tuple[object, ...], float] = {}
+    for key, values in group(rows, (*FACTORS, "measure")).items():
+        layers = group(values, ("item",)).values()
+        means[key] = float(np.mean([np.mean([row.value for row in layer]) for layer in layers]))
+    names = dict.fromkeys(str(measure) for *_, measure in means)
+    names = dict.fromkeys(sorted(names, key=lambda name: name.startswith("similarity")))
     if not names:
         return Table((), ())
-    rows = [
-        (
-            str(number),
-            *strategy,
-            *(_number(means.get(strategy, {}).get(name), "z.4f") for name in names),
-        )
-        for number, strategy in enumerate(summary.strategies, 1)
+    cells = [
+        (str(n), *strategy, *(_number(means.get((*strategy, name)), "z.4f") for name in names))
+        for n, strategy in enumerate(summary.strategies, 1)
     ]
     header = ("number", *FACTORS, *names)
-    return Table(header, tuple(rows), numeric=(0, *columns(names, 4)))
-
-
-def drift(summary: StudySummary) -> dict[tuple[str, ...], dict[str, float]]:
-    """Return the mean weight changes and CKA similarities of every strategy."""
-    rows = [r for r in select(summary.table, arm="") if ": " in r.measure]
-    means: dict[tuple[str, ...], dict[str, float]] = {}
-    for (*strategy, measure), values in group(rows, (*FACTORS, "measure")).items():
-        layers = [
-            np.mean([row.value for row in layer]) for layer in group(values, ("item",)).values()
-        ]
-        means.setdefault(tuple(map(str, strategy)), {})[str(measure)] = float(np.mean(layers))
-    return means
+    return Table(header, tuple(cells), numeric=(0, *columns(tuple(names), 4)))
 
 
 def transfer_table(summary: StudySummary) -> Table:
     """Return a table of accuracy on novel classes, by training arm, condition and concepts."""
-    header = (
-        "trained with",
-        "evaluated in",
-        "concepts",
-        "accuracy before",
-        "accuracy",
-        "change",
-        "p, change",
-        "minus control",
-        "p, control",
-        "runs",
-    )
-    rows = [
-        (
-            change["arm"],
-            condition(change),
-            change["subset"],
-            _estimate(summary.transfer_accuracy.get(("", change["subset"], change["measure"]))),
-            _estimate(
-                summary.transfer_accuracy[change["arm"], change["subset"], change["measure"]]
-            ),
-            _change(change),
-            _p(change),
-            *_optional(control),
-            str(len(change.by_seed)),
-        )
-        for change, control in summary.transfer
-    ]
-    return Table(header, tuple(rows), numeric=columns(header[3:], 3))
+    accuracy = summary.transfer_accuracy
+    cells: dict[str, Callable[[Comparison], str]] = {
+        "trained with": lambda c: c[0]["arm"],
+        "evaluated in": lambda c: condition(c[0]),
+        "concepts": lambda c: c[0]["subset"],
+        "accuracy before": lambda c: _estimate(accuracy.get(("", *_subset_and_measure(c[0])))),
+        "accuracy": lambda c: _estimate(accuracy[c[0]["arm"], *_subset_and_measure(c[0])]),
+        "change": lambda c: _change(c[0]),
+        "p, change": lambda c: _p(c[0]),
+        "minus control": lambda c: _change(c[1]) if c[1] else MISSING,
+        "p, control": lambda c: _p(c[1]),
+        "runs": lambda c: str(c[0].n_runs),
+    }
+    return _table(summary.transfer, cells, tuple(cells)[3:])
 
 
 def generalization_table(summary: StudySummary) -> Table:
     """Return a table of accuracy after paired questions, by strategy, condition and concepts."""
-    header = (
-        *FACTORS,
-        "evaluated in",
-        "concepts",
-        "count",
-        "change",
-        "p, change",
-        "minus no alignment",
-        "p, no alignment",
-        "p, corrected",
-    )
-    rows = [
-        (
-            *change.strategy,
-            condition(change),
-            change["subset"],
-            str(change.estimate.n_groups or 1),
-            _change(change),
-            _p(change),
-            *_optional(control),
-            _number((control or change).corrected, ".3g"),
-        )
-        for change, control in summary.generalization
-    ]
-    return Table(header, tuple(rows), numeric=columns(header[5:], 5))
+    cells: dict[str, Callable[[Comparison], str]] = {
+        "trainable": lambda c: c[0]["trainable"],
+        "regularization": lambda c: c[0]["regularization"],
+        "alignment": lambda c: c[0]["alignment"],
+        "evaluated in": lambda c: condition(c[0]),
+        "concepts": lambda c: c[0]["subset"],
+        "count": lambda c: str(c[0].estimate.n_groups or 1),
+        "change": lambda c: _change(c[0]),
+        "p, change": lambda c: _p(c[0]),
+        "minus no alignment": lambda c: _change(c[1]) if c[1] else MISSING,
+        "p, no alignment": lambda c: _p(c[1]),
+        "p, corrected": lambda c: _number((c[1] or c[0]).corrected, ".3g"),
+    }
+    return _table(summary.generalization, cells, tuple(cells)[5:])
 
 
 def failures_table(summary: StudySummary) -> Table:
@@ -222,10 +189,47 @@ def headline(summary: StudySummary) -> Table:
     """Return a small table for a terminal: the model before, and the change of every strategy."""
     before = ("before", *(_estimate(summary.before.get(measure)) for measure in SHOWN))
     rows = [
-        (", ".join(s), *(_change(summary.changes[s].get(measure)) for measure in SHOWN))
-        for s in summary.strategies
+        (", ".join(strategy), *(_change(changes.get(measure)) for measure in SHOWN))
+        for strategy, changes in summary.changes.items()
     ]
     return Table(("strategy", *SHOWN), (before, *rows))
+
+
+def progress_text(summary: StudySummary) -> str:
+    """Return a sentence with the number of runs that have finished and that failed."""
+    n, planned, n_failed = len(summary.record.runs), summary.record.n_planned, len(summary.failures)
+    failed = f", {n_failed} of them failed" if n_failed else ""
+    incomplete = "; all results are preliminary" if n < planned else ""
+    return f"{n} of {planned} training runs have finished{failed}{incomplete}."
+
+
+def settings_table(summary: StudySummary) -> Table:
+    """Return a table of the settings that results depend on, and of the duration of the study."""
+    study, runs = summary.record.study, summary.record.runs
+    model, bootstrap = study.model, study.bootstrap
+    subsets: dict[str, ClipSubset | None] = {name: getattr(study, name) for name in CLIP_SETS}
+    seconds = summary.record.before.seconds + sum(run.seconds for run in runs)
+    rows = [("model", f"{model.name}, base {model.base}" if model.base else model.name)]
+    rows += [(f"clips: {name}", _subset(subset)) for name, subset in subsets.items() if subset]
+    rows += [
+        ("rehearsal texts", study.rehearsal_texts),
+        ("evaluation texts", study.evaluation_texts),
+        ("design", study.design),
+        ("seeds", ", ".join(map(str, study.seeds))),
+        ("steps per run", str(study.training_arguments.steps)),
+        ("clips per step", str(study.clips_per_step)),
+        *((f"learning rate: {x.label}", f"{x.learning_rate:g}") for x in study.levels),
+    ]
+    if study.transfer:
+        rows.append(("steps per run with novel classes", str(study.transfer.steps)))
+    rows += [
+        ("finished runs", f"{len(runs)} of {summary.record.n_planned}"),
+        ("failed runs", str(len(summary.failures))),
+        ("hours, if runs were sequential", f"{seconds / 3600:.2f}"),
+        ("resamples of intervals", f"{bootstrap.n_resamples}, seed {bootstrap.seed}"),
+        ("level of intervals", f"{bootstrap.level:.0%}"),
+    ]
+    return Table(("setting", "value"), tuple(rows))
 
 
 def condition(difference: PairedDifference) -> str:
@@ -234,36 +238,44 @@ def condition(difference: PairedDifference) -> str:
 
 
 def ablated(difference: PairedDifference) -> tuple[str, str, str, str]:
-    """Return the factor of an ablation, its level, the baseline and the shared other levels."""
+    """Return the factor in which group and baseline differ, both levels, and the other levels."""
     ((factor, baseline),) = difference.baseline.items()
-    others = ", ".join(difference[name] for name in FACTORS if name != factor)
-    return factor, difference[factor], baseline, others
+    others = [name for name in FACTORS if name in difference.columns and name != factor]
+    return factor, difference[factor], baseline, ", ".join(difference[name] for name in others)
+
+
+def _subset(subset: ClipSubset) -> str:
+    options = ", ".join(f"{key} {value}" for key, value in subset.dataset.options.items())
+    half = "" if subset.half == "all" else f", {subset.half} half"
+    mapping = f", labels mapped by {subset.mapping}" if subset.mapping else ""
+    options = f" ({options})" if options else ""
+    return f"{subset.dataset.name}{options}, split {subset.split}{half}{mapping}"
+
+
+def _table(
+    items: Iterable[T], cells: Mapping[str, Callable[[T], str]], numeric: tuple[str, ...]
+) -> Table:
+    """Return a table with one row per item; `cells` has a function for each header."""
+    rows = tuple(tuple(cell(item) for cell in cells.values()) for item in items)
+    return Table(tuple(cells), rows, tuple(n for n, name in enumerate(cells) if name in numeric))
+
+
+def _subset_and_measure(difference: PairedDifference) -> tuple[str, str]:
+    return difference["subset"], difference["measure"]
 
 
 def _change(difference: PairedDifference | None) -> str:
-    return "undefined" if difference is None else _signed(difference.estimate)
+    """Format a difference with an explicit sign."""
+    text = "undefined" if difference is None else _estimate(difference.estimate)
+    return text if text.startswith(("-", "undefined")) else f"+{text}"
 
 
 def _p(difference: PairedDifference | None) -> str:
     return MISSING if difference is None else _number(difference.p_value, ".3g")
 
 
-def _optional(difference: PairedDifference | None) -> tuple[str, str]:
-    return (MISSING, MISSING) if difference is None else (_change(difference), _p(difference))
-
-
 def _estimate(estimate: Estimate | None) -> str:
     return "undefined" if estimate is None else str(without_counts(estimate))
-
-
-def _signed(estimate: Estimate) -> str:
-    """Format a difference with an explicit sign."""
-    text = _estimate(estimate)
-    return text if estimate.value is None or text.startswith("-") else f"+{text}"
-
-
-def _signed_number(value: float | None) -> str:
-    return _number(value, "+.3f")
 
 
 def _number(value: float | None, digits: str) -> str:
