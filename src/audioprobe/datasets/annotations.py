@@ -93,11 +93,7 @@ class AnnotationTable:
     left_out: Mapping[str, str]
 
     def recordings(self, file: Path, folder: Path) -> Iterator[tuple[TableRow, Path]]:
-        """Yield each row of the table with the path of the recording that it annotates.
-
-        Args:
-            file: path of the table.
-            folder: folder of the recordings.
+        """Yield each row with the path of the recording in `folder`; `file` is the table.
 
         Raises:
             InvalidInputError: if two names in the table refer to the same file, or if the rows name
@@ -127,12 +123,8 @@ def annotation_table(
 ) -> AnnotationTable | None:
     """Return the annotations in a table of Raven, Audacity or BirdNET-Analyzer; None for others.
 
-    Args:
-        file: path of the table, for messages.
-        records: cells of each row, as `read_records` returns them.
-        delimiter: separator of the cells.
-        chosen: columns that the user has chosen, by role; "" means that there is no such column.
-            They replace the columns of the format.
+    `records` are the cells of each row, separated by `delimiter` in the file. `chosen` are columns
+    by role, such as "labels", that replace those of the format; "" means that there is no column.
 
     Raises:
         InvalidInputError: if a row has more or fewer cells than the header, if a chosen role or

@@ -45,8 +45,7 @@ def resolve_columns(names: Sequence[str], chosen: Mapping[str, str], place: str)
 
     Args:
         names: names of the columns in the table.
-        chosen: columns that the user has chosen, by role; "" means that the table has no column for
-            this role.
+        chosen: columns that the user has chosen, by role; "" means that there is no such column.
         place: file and row of the header, for messages.
 
     Raises:

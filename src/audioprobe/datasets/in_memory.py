@@ -221,13 +221,8 @@ def _subfolders(parent: Path) -> list[Path]:
 def refuse_case_variants(names: Iterable[str], what: str, advice: str) -> None:
     """Raise if two names differ only in upper and lower case, which is probably a mistake.
 
-    Args:
-        names: names to compare.
-        what: noun for the names in the message, such as "labels".
-        advice: last sentence of the message.
-
-    Raises:
-        InvalidInputError: if two names differ only in case. The message contains both names.
+    `what` is the noun for the names in the message, such as "labels"; `advice` is its last
+    sentence.
     """
     spellings: dict[str, str] = {}
     for name in sorted(set(names)):

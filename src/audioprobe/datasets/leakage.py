@@ -15,11 +15,7 @@ def duplicates(
 ) -> tuple[tuple[str, ...], ...]:
     """Return the ids of clips with identical samples, one tuple for each group of duplicates.
 
-    Clips that cannot be read are skipped.
-
-    Args:
-        dataset: the data set to check.
-        splits: splits to check; None checks all splits.
+    Clips that cannot be read are skipped. If `splits` is None, all splits are checked.
     """
     ids: dict[str, list[str]] = {}
     for split in dataset.splits if splits is None else splits:
@@ -38,11 +34,7 @@ def refuse_leaks(dataset: Dataset, splits: Sequence[str] | None = None) -> None:
     """Raise if clips of one group, or clips with identical samples, are in different splits.
 
     A model could recognise such clips from training instead of generalising. Clips that cannot be
-    read are skipped.
-
-    Args:
-        dataset: a data set with two or more splits.
-        splits: splits to compare; None compares all splits.
+    read are skipped. If `splits` is None, all splits are compared.
 
     Raises:
         InvalidInputError: if a leak is found. The message names groups or clips with their splits.

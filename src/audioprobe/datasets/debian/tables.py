@@ -149,11 +149,8 @@ def fetch_command(folder: Path, names: Iterable[str]) -> str:
 def summary_text(names: Iterable[str] | None = None, *, width: int = 100) -> str:
     """Return tables as text: the packages, and the numbers of recordings of each concept.
 
-    Recordings with a doubtful label have a table of their own.
-
-    Args:
-        names: names of packages; None selects all.
-        width: maximum number of characters per line.
+    Recordings with a doubtful label have a table of their own. `names` selects packages; None
+    selects all. Lines have at most `width` characters.
 
     Raises:
         InvalidInputError: for an unknown package, or if `names` is empty.

@@ -50,12 +50,10 @@ class Scene:
 def plan_scene(
     rng: np.random.Generator, concepts: Sequence[str], seconds: float
 ) -> tuple[SceneSource, ...]:
-    """Draw random times and levels of sources, and return the sources sorted by onset.
+    """Draw times and levels of sources in a scene, and return the sources sorted by onset.
 
-    Args:
-        rng: random generator.
-        concepts: ids of concepts, each at most once.
-        seconds: length of the scene in seconds.
+    `concepts` are the ids of their concepts, each at most once; `seconds` is the length of the
+    scene.
     """
     levels = np.concatenate([[0.0], rng.uniform(-12, 0, len(concepts) - 1)])
     rng.shuffle(levels)
@@ -77,12 +75,8 @@ def render_scene(
 ) -> Scene:
     """Render a scene: the sounds of planned sources in a room, with background noise.
 
-    Args:
-        rng: random generator for sounds, room and background.
-        palette: set of sources that renders the sounds; it must have all concepts.
-        sources: the planned sources.
-        seconds: length of the scene in seconds.
-        snr_db: RMS level of all sources relative to the background in dB.
+    `seconds` is the length of the scene, `snr_db` the RMS level of all sources relative to the
+    background.
     """
     n = samples(seconds)
     mixture = np.zeros(n)
