@@ -2,15 +2,15 @@
 
 Conventions:
     A statistic is a function of counts, shape (n_resamples, n_items): how often each item is in a
-    resample. It returns an array of shape (n_resamples,), with NaN for each resample in which the
-    statistic is undefined. Such resamples are excluded from the interval, and the `method` of the
-    estimate states their number. Two statistics that are computed from the same counts are paired.
+    resample. It returns the value of each resample, shape (n_resamples,), NaN if it is undefined.
+    Undefined resamples are excluded from the interval, and the `method` of the estimate states
+    their number. Two statistics that are computed from the same counts are paired.
 
     Items of a group (a site, a recorder, a concept) are not independent and are drawn together: the
     interval generalises to other groups, not to other items of the same groups.
 
-    Values and intervals are rounded to `DECIMALS`: processors add the terms of a sum in different
-    orders, and such rounding errors must not decide whether an interval contains 0.
+    Values and intervals are rounded to `DECIMALS`, because the last digits of a sum differ between
+    processors, and must not decide whether an interval contains 0.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -42,8 +42,8 @@ class Bootstrap:
         n_resamples: number of resamples; with 2,000, the first two digits of a 95 % interval hardly
             depend on the seed.
         level: confidence level, in (0, 1).
-        method: "percentile" takes quantiles of the resamples; "bca" corrects them for bias and
-            acceleration (Efron 1987), and also computes the statistic without each group.
+        method: "percentile" uses quantiles of the resampled values; "bca" corrects these quantiles
+            for bias and acceleration (Efron 1987).
         seed: random seed of the resamples.
     """
 
@@ -74,23 +74,23 @@ class Bootstrap:
         """Return the value of a statistic over all items, with its confidence interval.
 
         Args:
-            statistic: function of counts; see the conventions of the module.
+            statistic: function of counts, shape (n_resamples, n_items), such as
+                `vectorized_metrics.mean(values)`.
             n_items: number of items.
-            groups: group of each item; None makes each item its own group.
+            groups: group of each item, such as a site; None makes each item its own group.
             strata: stratum of each item. Each resample has the original number of groups of every
                 stratum, so that no resample lacks a rare class. Strata with a single group are
                 merged.
-            present: whether each item has each label, shape (n_items,) or (n_items, n_labels), if
-                the statistic depends on labels; otherwise None.
+            present: whether each item has each label, shape (n_items,) or (n_items, n_labels); None
+                if the statistic does not depend on labels.
             point: estimate from which `n` and `n_undefined` of the result are copied, such as a
                 macro mean, which counts labels; None counts the items.
             unit: plural name of the groups; "" means "groups", or "items" if `groups` is None.
 
         Returns:
-            An estimate. Its value is None if there are no items or the statistic is undefined. It
-            has no interval, and `method` states the reason, if there is a single group, if no label
-            of `present` occurs in at least two groups and is absent in at least two, or if more
-            than half of the resamples are undefined.
+            The value is None if there are no items or the statistic is undefined. There is no
+            interval, and `method` states the reason, if there is a single group, if no label occurs
+            in two groups and is absent in two, or if most resamples are undefined.
 
         Raises:
             InvalidInputError: if the number of groups or strata differs from the number of items,
@@ -125,7 +125,7 @@ class Bootstrap:
     def _interval(
         self, statistic: Statistic, sampler: "_Sampler", value: float, present: BoolArray | None
     ) -> tuple[float, float, str] | str:
-        """Return both ends and a text of the settings, or the reason why there is no interval."""
+        """Return the ends of the interval and its settings, or the reason for its absence."""
         if sampler.grouping.n_groups < 2:
             return "a single group"
         if present is not None and not has_both(sampler.grouping, present):
@@ -152,16 +152,16 @@ class Bootstrap:
         groups: Sequence[Hashable] | None = None,
         strata: Sequence[Hashable] | None = None,
     ) -> Iterator[Float64Array]:
-        """Yield the counts of the items in chunks of shape (n, n_items).
+        """Yield how often each resample contains each item, in chunks of shape (n, n_items).
 
-        All chunks together have `n_resamples` rows. See `estimate` for arguments and errors.
+        The chunks have `n_resamples` rows in total. See `estimate` for the arguments.
         """
         return _Sampler.of(grouped(n_items, groups), strata).resamples(self.n_resamples, self.seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sampler:
-    """Random drawing of groups of items, separately in each stratum."""
+    """Sampler that draws groups of items at random, separately in each stratum."""
 
     grouping: Grouping
     strata: tuple[np.ndarray, ...]
@@ -186,7 +186,7 @@ class _Sampler:
             yield counts[:, self.grouping.of_item]
 
     def leave_one_out(self) -> Iterator[Float64Array]:
-        """Yield, in chunks, one row of counts per group, in which the items of the group are 0."""
+        """Yield counts in chunks: one row per group, 0 for the items of this group, otherwise 1."""
         start = 0
         for n_rows in self._chunk_sizes(self.grouping.n_groups):
             removed = np.arange(start, start + n_rows)[:, None]
@@ -202,7 +202,7 @@ class _Sampler:
 def _bca_quantiles(
     ends: tuple[float, float], value: float, resampled: Float64Array, jackknife: Float64Array
 ) -> tuple[float, float]:
-    """Return the quantiles to use instead of `ends`, from bias and acceleration (Efron 1987)."""
+    """Return the quantiles `ends` after correction for bias and acceleration (Efron 1987)."""
     below = float(np.mean(resampled < value) + np.mean(resampled == value) / 2)
     # The normal quantile is infinite at 0 and 1: stay half a resample away from both.
     margin = 0.5 / len(resampled)

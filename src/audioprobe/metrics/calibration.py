@@ -92,8 +92,6 @@ def reliability(
 ) -> tuple[CalibrationBin, ...]:
     """Return the reliability curve: one `CalibrationBin` per bin that is not empty.
 
-    scikit-learn's `calibration_curve` returns neither the counts nor the edges of its bins.
-
     Args:
         targets: shape (n_items,).
         probabilities: shape (n_items,), in [0, 1].
@@ -103,6 +101,7 @@ def reliability(
     if n_bins < 1:
         raise InvalidInputError(f"Calibration needs n_bins >= 1, got {n_bins}.")
     bin_of = _bin_numbers(predicted, n_bins)
+    # scikit-learn's `calibration_curve` returns neither the counts nor the edges of its bins.
     counts, probability_sums, positives = (
         np.bincount(bin_of, weights=weights, minlength=n_bins)
         for weights in (None, predicted, present)
@@ -124,8 +123,9 @@ def expected_calibration_error(
 ) -> float:
     """Return the expected calibration error (Naeini et al. 2015), in [0, 1].
 
-    It is the mean over bins, weighted by their number of items, of the absolute difference between
-    mean probability and share of positives. See `reliability` for the arguments.
+    In each bin, the error is the absolute difference of mean probability and share of positives.
+    The result is the mean over bins, weighted by their numbers of items. See `reliability` for the
+    arguments.
     """
     bins = reliability(targets, probabilities, n_bins=n_bins)
     distances = sum(b.n * abs(b.mean_probability - b.positive_rate) for b in bins)

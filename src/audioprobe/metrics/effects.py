@@ -5,9 +5,9 @@ Conventions:
     modelled as the sum of an intercept, the effect of its block (such as a seed), one effect per
     factor, and noise. Interactions between factors are not modelled and count as noise.
 
-    A unit is a combination of levels that is run several times, with different seeds. Its runs have
-    the same interactions: a hundred seeds of two strategies are still two strategies. If units are
-    given, the noise is estimated from the residuals of the means of units, as in a split-plot
+    A unit is a combination of levels that is run several times, with different seeds. All runs of a
+    unit have the same interactions, so a hundred seeds of two units are still two units. If units
+    are passed, the noise is estimated from the residuals of the means of units, as in a split-plot
     experiment; otherwise it is assumed to be independent between runs.
 """
 
@@ -56,10 +56,10 @@ def main_effects(
     units: Sequence[Hashable] | None = None,
     level: float = 0.95,
 ) -> tuple[Effect, ...]:
-    """Return the effect of every level compared with its baseline, by ordinary least squares.
+    """Return the effect of every level of each factor, compared with the baseline of the factor.
 
-    The effect of a level is undefined if its column in the design matrix is a linear combination of
-    other columns. p-values are uncorrected; see `significance.holm`.
+    Effects are estimated by ordinary least squares. The effect of a level is undefined if its
+    column in the design matrix is a linear combination of other columns. p-values are uncorrected.
 
     Args:
         factors: for each factor, its level in each run, shape (n_runs,).
@@ -147,7 +147,7 @@ def pareto_front(
 
 
 def _indicators(names: Sequence[Hashable], fitted: BoolArray) -> BoolArray:
-    """Return whether each fitted run has each name, shape (n_names, n_fitted)."""
+    """Return whether each fitted run has each distinct name, shape (n_names, n_fitted)."""
     selected = [name for name, is_fitted in zip(names, fitted, strict=True) if is_fitted]
     rows = [[name == other for other in selected] for name in dict.fromkeys(selected)]
     return np.array(rows, dtype=np.bool_).reshape(len(rows), len(selected))
@@ -188,7 +188,7 @@ class _LeastSquares:
         projections = span.T @ values
         residuals, df = values - span @ projections, float(len(values) - rank)
         if units is not None:
-            # Keep only the unit means of the residuals and of the fit.
+            # Replace the residuals and the span by their means over the runs of each unit.
             means = units / np.sqrt(units.sum(axis=1, keepdims=True))
             residuals = means @ residuals
             df = len(means) - float(np.square(means @ span).sum())
@@ -205,7 +205,7 @@ class _LeastSquares:
         )
 
     def effect(self, index: int, level: float, n_left_out: int) -> tuple[Estimate, float | None]:
-        """Return a coefficient with its confidence interval, and its p-value (null value: 0)."""
+        """Return a coefficient with its confidence interval, and the p-value that it is not 0."""
         if not self.determined[index]:
             reason = "confounded with other factors"
             return Estimate(value=None, n=0, n_undefined=n_left_out, method=reason), None

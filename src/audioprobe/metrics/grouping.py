@@ -1,4 +1,4 @@
-"""Groups of items that are resampled, exchanged or flipped together.
+"""Groups of items that a bootstrap draws together, or a permutation test exchanges together.
 
 Conventions:
     Items of a group (a site, a recorder, a concept) are not independent. If no groups are given,
@@ -77,7 +77,7 @@ def groups_by_stratum(
 ) -> tuple[tuple[np.ndarray, ...], int]:
     """Return the indices of the groups in each stratum, and the number of merged strata.
 
-    Strata with a single group are merged; see `merge_single_group_strata`.
+    Strata with a single group are merged.
 
     Args:
         grouping: groups of the items.
@@ -108,13 +108,13 @@ def groups_by_stratum(
 
 
 def merge_single_group_strata(strata: Mapping[_Group, Hashable]) -> dict[_Group, Hashable]:
-    """Merge strata with a single group, because such a stratum is the same in every resample.
+    """Return the stratum of each group after merging strata that have a single group.
 
-    All strata with a single group become one stratum. If there is only one such stratum, it is
-    merged into the smallest other stratum.
+    A stratum with a single group would be the same in every resample. All such strata become one
+    stratum; if there is only one, it is merged into the smallest other stratum.
 
     Args:
-        strata: stratum of each group.
+        strata: stratum by group.
     """
     sizes = Counter(strata.values())
     single = [stratum for stratum, size in sizes.items() if size == 1]
@@ -128,7 +128,7 @@ def merge_single_group_strata(strata: Mapping[_Group, Hashable]) -> dict[_Group,
 def has_both(grouping: Grouping, present: BoolArray) -> bool:
     """Return whether any label occurs in at least two groups and is absent in at least two groups.
 
-    Otherwise resamples do not show how positives or negatives vary.
+    Otherwise a bootstrap cannot estimate how positives or negatives vary.
 
     Args:
         grouping: groups of the items.

@@ -1,9 +1,7 @@
 """Metrics that use a label hierarchy: credit for ancestors, and distance of the top label.
 
 Conventions:
-    A hierarchy is a directed acyclic graph in which a label may have several parents. The distance
-    of two labels is the length of the shortest path through a common ancestor; if two labels have
-    no common ancestor, the path goes through an assumed root above all labels. Targets and
+    A hierarchy is a directed acyclic graph in which a label may have several parents. Targets and
     predictions are True/False or 1/0 and scores are finite; their shape is (n_clips, n_labels).
     Invalid arrays and unknown labels raise `InvalidInputError`.
 """
@@ -48,7 +46,7 @@ class Hierarchy:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All labels, in the given order."""
+        """All labels, in the order in which they were passed."""
         return tuple(self._parents)
 
     @property
@@ -61,7 +59,10 @@ class Hierarchy:
         return frozenset(self._depths_of(label)) - {label}
 
     def distance(self, first: str, second: str) -> int:
-        """Return the number of steps between two labels; 0 for the same label."""
+        """Return the length of the shortest path between two labels through a common ancestor.
+
+        If there is no common ancestor, the path goes through an assumed root above all labels.
+        """
         a, b = self._depths_of(first), self._depths_of(second)
         over_common = [a[label] + b[label] for label in a if label in b]
         return min([*over_common, max(a.values()) + max(b.values()) + 2])
@@ -101,7 +102,7 @@ class Hierarchy:
     ) -> Float64Array:
         """Return the distance of each clip's top label from the nearest correct label.
 
-        The top label has the highest score; if scores are tied, the first label is taken.
+        The top label is the first label with the highest score.
 
         Args:
             targets: shape (n_clips, n_labels); True or 1 where the label is present.

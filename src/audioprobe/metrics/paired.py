@@ -4,8 +4,8 @@ Conventions:
     Targets (True/False or 1/0) and scores (finite) have shape (n_clips,) for one label and
     (n_clips, n_labels) for several; both systems have the same clips in the same order. The
     difference is first minus second. A p-value is two-sided; it is None if the difference is
-    undefined or there is only one unit (clip or group) to exchange. An invalid array, or a number
-    of groups that differs from the number of clips, raises `InvalidInputError`.
+    undefined or there is only one unit (clip or group) to exchange. Invalid arrays, and groups of
+    another length than the clips, raise `InvalidInputError`.
 """
 
 import math
@@ -30,14 +30,13 @@ from audioprobe.metrics.significance import (
     standard_error_of,
     two_sided_p_value,
 )
-from audioprobe.metrics.validation import validate, validate_predictions
+from audioprobe.metrics.validation import finite_columns, validate, validate_predictions
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
 _NORMAL = NormalDist()
 _CHUNK = 4_000_000  # largest number of scores in memory
-N_PERMUTATIONS = 2000
-"""Default number of random exchanges; if no more exchanges are possible, all are computed."""
+N_PERMUTATIONS = 2000  # default number of exchanges
 
 
 def delong(
@@ -51,8 +50,8 @@ def delong(
 
     The variance is computed from mid-ranks (Sun and Xu 2014). Clips are assumed to be independent;
     if several clips come from one site, use `permutation` with groups. If the estimated variance is
-    0, or so small that the p-value is below the smallest possible one of a permutation test, the
-    result of `permutation` is returned, without an interval.
+    0, or the p-value is below the smallest p-value that a permutation test can give, the result of
+    `permutation` is returned, which has no interval.
 
     Args:
         targets: shape (n_clips,).
@@ -72,7 +71,7 @@ def delong(
             difference=Estimate(value=None, n=0, n_undefined=n_clips, method=name),
             p_value=None,
             standard_error=None,
-            name=f"{name}: two of each are needed",
+            name=f"{name}: at least two of each are needed",
         )
     placements = _placements(present, np.stack([first_scores, second_scores]))
     of_positives, of_negatives = (values[0] - values[1] for values in placements)
@@ -111,20 +110,19 @@ def permutation(
 ) -> PairedTest:
     """Test the difference of two macro AUCs by exchanging the scores of whole groups of clips.
 
-    Scores are first converted to ranks within each label: the systems may have different units.
+    Scores are converted to ranks within each label, so both systems may use different units.
 
     Args:
         targets: shape (n_clips, n_labels).
         first: scores of the first system, shape (n_clips, n_labels).
         second: scores of the second system, shape (n_clips, n_labels).
         groups: group of each clip; None makes each clip its own group.
-        n_permutations: number of random exchanges, at least 1; if no more exchanges are possible,
-            all are computed.
+        n_permutations: number of exchanges, drawn at random if more are possible.
         seed: random seed of the exchanges.
         unit: plural name of the groups; "" means "groups", or "clips" if `groups` is None.
-        bootstrap: settings of paired resamples, which give the difference an interval and a
-            standard error; None computes neither.
-        strata: stratum of each clip in these resamples.
+        bootstrap: settings of the bootstrap that computes a confidence interval and a standard
+            error of the difference; None computes neither.
+        strata: stratum of each clip in the bootstrap.
     """
     present, first_scores = validate(targets, first, n_dimensions=2)
     _, second_scores = validate(targets, second, n_dimensions=2)
@@ -132,14 +130,15 @@ def permutation(
     units = grouped(n_clips, groups, unit or ("clips" if groups is None else "groups"))
     swaps = exchanges_of(units.n_groups, n_permutations, seed)
     name = f"permutation of {units}, {exchanges_text(units.n_groups, n_permutations, seed)}"
-    no_swaps = np.zeros((1, n_clips), dtype=np.bool_)
-    difference = float(exchanged_differences(present, first_scores, second_scores, no_swaps)[0])
+    unchanged = np.zeros((1, n_clips), dtype=np.bool_)
+    difference = float(exchanged_differences(present, first_scores, second_scores, unchanged)[0])
     if math.isnan(difference):
+        undefined = Estimate(value=None, n=0, n_undefined=n_clips, method=name)
         return PairedTest(
-            difference=Estimate(value=None, n=0, n_undefined=n_clips, method=name),
+            difference=undefined,
             p_value=None,
             standard_error=None,
-            name=f"{name}: no label has clips with and without it",
+            name=f"{name}: no label is present in some clips and absent in others",
             n_units=units.n_groups,
             unit=units.unit,
         )
@@ -192,13 +191,14 @@ def exchange_p_value(
     n_exchanges: int,
     seed: int,
 ) -> float | None:
-    """Return the p-value of the mean difference of macro AUCs over replicates of two systems.
+    """Return the two-sided p-value of a permutation test of two systems with several replicates.
 
-    An exchange swaps both systems on some clips, the same clips in all replicates (such as seeds).
+    Replicates are runs with different seeds. The tested value is the mean difference of macro AUCs.
+    An exchange swaps the scores of both systems on some clips, the same ones in every replicate.
 
     Args:
         targets: shape (n_clips, n_labels).
-        pairs: scores of both systems in each replicate.
+        pairs: scores of the first and of the second system in each replicate.
         n_exchanges: number of exchanges, including the observed data; at most all possible ones.
         seed: random seed of the exchanges.
 
@@ -211,8 +211,8 @@ def exchange_p_value(
     if is_exact(n_clips, n_exchanges):
         swaps = exchanges_of(n_clips, n_exchanges, seed)
     differences = np.mean([exchanged_differences(targets, b, a, swaps) for a, b in pairs], axis=0)
-    is_undefined = n_clips < 2 or np.isnan(differences).any()
-    return None if is_undefined else two_sided_p_value(differences)
+    is_defined = n_clips >= 2 and not np.isnan(differences).any()
+    return two_sided_p_value(differences) if is_defined else None
 
 
 def sign_flips(
@@ -228,14 +228,13 @@ def sign_flips(
     Args:
         differences: shape (n_items,), finite.
         groups: group of each item; None makes each item its own group.
-        n_permutations: number of random flips, at least 1; if no more flips are possible, all are
-            computed.
+        n_permutations: number of flips, drawn at random if more are possible.
         seed: random seed of the flips.
         unit: plural name of the groups; "" means "groups", or "items" if `groups` is None.
     """
-    values = np.asarray(differences, dtype=np.float64)
-    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise InvalidInputError(f"Expected finite values of shape (n_items,), got {values!r:.80}.")
+    (values,) = finite_columns("A test of differences", differences)
+    if not values.size:
+        raise InvalidInputError("A test of differences needs at least one item, got none.")
     units = grouped(len(values), groups, unit)
     sums = np.bincount(units.of_item, weights=values)
     signs = 2.0 * exchanges_of(units.n_groups, n_permutations, seed) - 1
@@ -255,7 +254,7 @@ def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> PairedTest:
     only_first = int(np.count_nonzero(first_correct & ~second_correct))
     only_second = int(np.count_nonzero(second_correct & ~first_correct))
     n_discordant = only_first + only_second
-    name = f"McNemar, exact, {only_first} right in the first alone, {only_second} in the second"
+    name = f"McNemar, exact, {only_first} correct only in the first, {only_second} in the second"
     p_value = float(stats.binomtest(only_first, n_discordant).pvalue) if n_discordant else 1.0
     difference = (only_first - only_second) / len(first_correct)
     return PairedTest(
@@ -277,21 +276,23 @@ def _exchange_test(
     units: Grouping,
 ) -> PairedTest:
     is_defined = units.n_groups >= 2
+    smallest = smallest_p_value(units.n_groups, len(differences) - 1) if is_defined else 1.0
     return PairedTest(
         difference=estimate,
         p_value=two_sided_p_value(differences) if is_defined else None,
         standard_error=error,
-        name=name if is_defined else f"{name}: two {units.unit} are needed",
+        name=name if is_defined else f"{name}: at least two {units.unit} are needed",
         n_units=units.n_groups,
-        smallest_p_value=(
-            smallest_p_value(units.n_groups, len(differences) - 1) if is_defined else 1.0
-        ),
+        smallest_p_value=smallest,
         unit=units.unit,
     )
 
 
 def _placements(present: BoolArray, scores: FloatArray) -> tuple[Float64Array, Float64Array]:
-    """Return shares per system: negatives below each positive, positives above each negative."""
+    """Return DeLong's placement values: shapes (n_systems, n_positives), (n_systems, n_negatives).
+
+    They are the share of negatives below each positive, and of positives above each negative.
+    """
     ranks = stats.rankdata(scores, axis=1)
     positives, negatives = scores[:, present], scores[:, ~present]
     below = (ranks[:, present] - stats.rankdata(positives, axis=1)) / negatives.shape[1]

@@ -74,8 +74,7 @@ def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
 
     Args:
         n_units: number of units.
-        n_permutations: number of random exchanges, at least 1; if no more exchanges are possible,
-            all are returned.
+        n_permutations: number of exchanges, at least 1, drawn at random if more are possible.
         seed: random seed of the exchanges.
 
     Returns:

@@ -24,8 +24,8 @@ def linear_cka(
     rotation, reflection, translation and isotropic scaling, but not to other linear maps. Source:
     Kornblith et al., "Similarity of neural network representations revisited", ICML 2019.
 
-    The biased HSIC is tr(K H L H) / (n - 1)^2 with H = I - 1 1' / n; with fewer items than
-    dimensions it is far above 0 even for unrelated representations. With K~ and L~ for K and L with
+    The biased HSIC is tr(K H L H) / (n - 1)^2 with H = I - 1 1' / n. With fewer items than
+    dimensions it is far above 0 even for unrelated representations. If K~ and L~ are K and L with
     zeros on the diagonal, the unbiased HSIC is
 
         HSIC = [tr(K~ L~) + 1'K~1 1'L~1 / ((n - 1) (n - 2)) - 2 / (n - 2) 1'K~L~1] / (n (n - 3)).
@@ -69,8 +69,8 @@ def _centered_kernel(values: Float64Array, unbiased: bool) -> Float64Array:
     """Return the centred Gram matrix of a representation.
 
     Up to a constant factor, HSIC is the sum over the elementwise product of two such matrices. For
-    the unbiased HSIC they are centred without their diagonals (Székely and Rizzo, "Partial distance
-    correlation with methods for dissimilarities", 2014).
+    the unbiased HSIC the diagonal is excluded (Székely and Rizzo, "Partial distance correlation
+    with methods for dissimilarities", 2014).
     """
     largest = float(np.abs(values).max())
     scaled = values / largest if largest else values  # squares neither overflow nor vanish

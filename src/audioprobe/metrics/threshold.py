@@ -7,12 +7,10 @@ Conventions:
 
     Precision, recall and F1 are in [0, 1]. If a label has no positives, recall and F1 are None; if
     it is never predicted, precision is None. scikit-learn instead returns a number (its
-    `zero_division`), which then counts in macro means. If there are positives and none of them is
-    predicted, F1 is 0.0, as in scikit-learn.
+    `zero_division`), which then counts in macro means.
 
-    F1 depends on the threshold policy, the rule that chooses the threshold of each label. The
-    policy has a name that is printed with F1: thresholds that are chosen on the scored data itself
-    (`OracleThreshold`) give an upper bound of F1, not a result.
+    F1 depends on the threshold policy, the rule that chooses the threshold of each label, so the
+    name of the policy is printed with F1.
 """
 
 import math
@@ -38,9 +36,9 @@ class PrecisionRecallF1:
         recall: TP / (TP + FN); None if there are no positives.
         f1: harmonic mean of precision and recall, 0.0 if no positive is predicted; None if there
             are no positives.
-        n_true_positive: clips with the label for which it is predicted.
-        n_false_positive: clips without the label for which it is predicted.
-        n_false_negative: clips with the label for which it is not predicted.
+        n_true_positive: number of clips that have the label, and it is predicted.
+        n_false_positive: number of clips that do not have the label, but it is predicted.
+        n_false_negative: number of clips that have the label, but it is not predicted.
     """
 
     precision: float | None
@@ -56,7 +54,7 @@ def precision_recall_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> P
 
     Args:
         targets: shape (n_clips,); True or 1 where the label is present.
-        predictions: shape (n_clips,); True or 1 where it is predicted.
+        predictions: shape (n_clips,); True or 1 where the label is predicted.
     """
     present, predicted = validate_predictions(targets, predictions, n_dimensions=1)
     # Counted here: scikit-learn's confusion_matrix takes about 40 times as long (1 ms).
@@ -73,16 +71,16 @@ def precision_recall_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> P
 
 
 def micro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Estimate:
-    """Return F1 over all pairs of clip and label; its value is None if there are no positives.
+    """Return F1 over all pairs of clip and label; the value is None if there are no positives.
 
-    Predictions of a label without positives count as false positives.
+    Predictions of a label without positives are false positives. Arrays: (n_clips, n_labels).
     """
     present, predicted = validate_predictions(targets, predictions, n_dimensions=2)
     return micro_estimate(precision_recall_f1(present.ravel(), predicted.ravel()).f1, present.size)
 
 
 def best_f1_threshold(targets: npt.ArrayLike, scores: npt.ArrayLike) -> float | None:
-    """Return the threshold with the highest F1; if several are equally good, the highest of them.
+    """Return the threshold with the highest F1; of equally good thresholds, the highest.
 
     Args:
         targets: shape (n_clips,); True or 1 where the label is present.
@@ -111,13 +109,12 @@ class ThresholdPolicy(Protocol):
         """Return a finite threshold for each label; None for a label whose F1 is undefined.
 
         Args:
-            targets: targets of the scored data, shape (n_clips, n_labels); only an oracle uses
-                them.
+            targets: shape (n_clips, n_labels); only `OracleThreshold` uses them.
             scores: shape (n_clips, n_labels), finite.
 
         Raises:
-            InvalidInputError: if an array is invalid, or the policy has thresholds for another
-                number of labels.
+            InvalidInputError: if an array is invalid, or the number of labels differs from that of
+                the policy.
         """
         ...
 
@@ -203,11 +200,11 @@ class TunedThreshold:
 
 @dataclass(frozen=True, slots=True)
 class OracleThreshold:
-    """Threshold policy with the best F1 on the scored data itself: an upper bound, not a result."""
+    """Threshold policy with the best F1 on the evaluated data: an upper bound of F1, no result."""
 
     @property
     def name(self) -> str:
-        """Name in tables, which states where the thresholds come from."""
+        """Name in tables."""
         return "oracle (best on the scored data itself)"
 
     def thresholds(self, targets: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[float | None, ...]:
@@ -223,7 +220,7 @@ def f1_per_label(
     Args:
         targets: shape (n_clips, n_labels); True or 1 where the label is present.
         scores: shape (n_clips, n_labels), finite; higher means "more likely present".
-        policy: rule that chooses the thresholds; print its name with F1.
+        policy: rule that chooses the threshold of each label.
 
     Returns:
         One number in [0, 1] per label; None for a label without positives or without a threshold.

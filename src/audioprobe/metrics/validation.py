@@ -2,9 +2,8 @@
 
 Conventions:
     Arrays have shape (n_clips,) for one label and (n_clips, n_labels) for several. Targets and
-    predictions are True/False or 1/0 and are converted to bool. Scores are finite, in any range,
-    and are converted to float64. Invalid arrays raise `InvalidInputError`. A label without
-    positives is valid: each metric defines its result for such a label.
+    predictions are True/False or 1/0. Scores are finite, in any range. Invalid arrays raise
+    `InvalidInputError`. A label without positives is valid.
 """
 
 from typing import Any
@@ -73,8 +72,8 @@ def _finite(values: npt.NDArray[Any]) -> FloatArray:
     is_rounded = values.dtype.itemsize >= 8 and values.dtype != array.dtype
     if is_rounded and np.unique(values).size != np.unique(array).size:
         raise InvalidInputError(
-            f"Some scores of dtype {values.dtype} differ, but are equal as float64, so that clips "
-            "would tie. Pass their ranks, or subtract an offset first."
+            f"Some scores of dtype {values.dtype} differ, but are equal after conversion to "
+            "float64. Pass their ranks, or subtract an offset first."
         )
     n_invalid = array.size - np.count_nonzero(np.isfinite(array))
     if n_invalid:

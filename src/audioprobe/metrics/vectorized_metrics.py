@@ -1,8 +1,8 @@
 """Statistics that are computed for many resamples at once, for `Bootstrap`.
 
 Conventions:
-    Each public function returns a `Statistic`. This is a function of counts, shape (n_resamples,
-    n_items), that returns the value in each resample, shape (n_resamples,), NaN if it is undefined.
+    A `Statistic` is a function of counts, shape (n_resamples, n_items): how often each item is in a
+    resample. It returns the value of each resample, shape (n_resamples,), NaN if it is undefined.
     Targets (True/False or 1/0) and scores (finite floats) have shape (n_clips, n_labels). A macro
     mean is over the labels whose metric is defined in the resample. If every count is 1, a
     statistic equals the metric of the same name. Invalid arrays raise `InvalidInputError`.
@@ -46,13 +46,16 @@ class RocCurve:
 
 
 def mean(values: npt.ArrayLike) -> Statistic:
-    """Return the statistic "mean of the values", one per item, such as 1 for a right answer."""
+    """Return a function that computes the mean of one value per item in every resample."""
     (array,) = finite_columns("A mean", values)
     return ratio(array, np.ones_like(array))
 
 
 def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Statistic:
-    """Return the statistic "sum of numerators / sum of denominators", such as hits / trials."""
+    """Return a function that computes sum of numerators / sum of denominators in every resample.
+
+    Each item has a numerator and a denominator, such as its numbers of hits and of trials.
+    """
     first, second = finite_columns("A ratio", numerators, denominators)
 
     def statistic(counts: Float64Array) -> Float64Array:
@@ -62,9 +65,10 @@ def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Statistic:
 
 
 def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Statistic:
-    """Return the statistic "Spearman's rank correlation of two values per item".
+    """Return a function that computes Spearman's rank correlation in every resample.
 
-    Ties get mid-ranks. The value is NaN if all first or all second values of a resample are equal.
+    Each item has a first and a second value; equal values get mid-ranks. The correlation is NaN if
+    all first or all second values of a resample are equal.
     """
     rank_functions = [
         _mid_ranks(values) for values in finite_columns("A rank correlation", first, second)
@@ -84,12 +88,12 @@ def macro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
 
 
 def macro_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
-    """Return the statistic "mean over labels of the average precision"."""
+    """Return a function that computes the macro-averaged average precision of every resample."""
     return _macro_ranking(targets, scores, RankedLabel.average_precision)
 
 
 def macro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Statistic:
-    """Return the statistic "mean over labels of F1"."""
+    """Return a function that computes the macro-averaged F1 of every resample."""
     present, predicted = validate_predictions(targets, predictions, n_dimensions=2)
     hits, positives = (present & predicted).astype(np.float64), present.astype(np.float64)
     positives_and_predictions = positives + predicted
@@ -109,7 +113,7 @@ def macro_roc_curve(
     bootstrap: Bootstrap | None = None,
     groups: Sequence[Hashable] | None = None,
 ) -> RocCurve | None:
-    """Return the mean of the labels' ROC curves at `GRID`, with a pointwise confidence band.
+    """Return the mean of the ROC curves of all labels, with a pointwise confidence band.
 
     Args:
         targets: shape (n_clips, n_labels).
@@ -136,9 +140,10 @@ def macro_roc_curve(
 
 
 class RankedLabel:
-    """Targets of one label, sorted by decreasing score.
+    """Targets of one label, sorted by decreasing score, from which metrics are computed.
 
-    Its methods take counts of shape (n_clips, n_resamples): how often each resample has each clip.
+    Methods have counts as argument, shape (n_clips, n_resamples): how often a clip is in a
+    resample.
 
     Args:
         targets: shape (n_clips,).
@@ -201,7 +206,7 @@ def _macro_ranking(
 
 
 def _mid_ranks(values: Float64Array) -> Statistic:
-    """Return a function that computes the ranks of all items in each resample, up to a constant.
+    """Return a function of counts that returns the mid-rank of each item, up to a constant.
 
     The function returns an array of shape (n_resamples, n_items).
     """
