@@ -1,4 +1,4 @@
-"""Components (backends with options) and data sets that a configuration names."""
+"""Components (backends with options) and data sets that the config of an experiment names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ MAPPINGS = Path(__file__).parent / "mappings"
 
 @dataclass(frozen=True, slots=True)
 class ComponentSpec:
-    """A backend and its options.
+    """A backend that a config names, with its options.
 
     Attributes:
         name: name as `audioprobe backends` lists it: "NAME" or "NAME:ARGUMENT".
@@ -51,11 +51,11 @@ def find_table(name: str, folder: Path) -> Path:
 
 
 def check_names(kind: str, names: Sequence[str]) -> None:
-    """Check that names are unique and can be file names.
+    """Raise `InvalidInputError` if names are not unique, or cannot be file names.
 
-    Raises:
-        InvalidInputError: if two names are equal, or a name has characters other than letters,
-            digits, "-" and "_".
+    Args:
+        kind: what the names belong to, for the message, such as "models".
+        names: names; letters, digits, "-" and "_" are allowed.
     """
     if len(set(names)) < len(names):
         raise InvalidInputError(

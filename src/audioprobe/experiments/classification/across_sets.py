@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audioprobe.experiments.classification.config import ClassificationConfig
-from audioprobe.experiments.classification.labelled_scores import LabelledScores
+from audioprobe.experiments.classification.labelled_scores import LabelledScores, with_tuning_sets
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.calibration import (
@@ -26,14 +26,14 @@ from audioprobe.types import Estimate, Float64Array
 
 @dataclass(frozen=True, slots=True)
 class CalibrationResult:
-    """Calibration of one cell (one prompt level on one evaluation set).
+    """Calibration of the scores of one prompt level on one evaluation set.
 
     Scores become probabilities by one logistic curve for all labels (Platt scaling).
 
     Attributes:
-        evaluation_set: name of the evaluation set that is evaluated.
+        evaluation_set: name of the evaluation set.
         prompt_level: name of the prompt level.
-        fitted_on: name of the evaluation set that the curve was fitted on.
+        fitted_on: name of the other evaluation set, on which the curve was fitted.
         error: expected calibration error.
         bins: bins of the reliability curve.
     """
@@ -48,25 +48,19 @@ class CalibrationResult:
 def calibrate(
     cells: Sequence[ClassificationCell], config: ClassificationConfig
 ) -> tuple[CalibrationResult, ...]:
-    """Evaluate the calibration of every cell that has an evaluation set to fit the curve on.
+    """Return the calibration of each cell that has a tuning set; see `with_tuning_sets`.
 
-    The config names this evaluation set in `thresholds_from`. A cell is skipped if the evaluation
-    set has only positive or only negative targets.
+    A cell is skipped if its tuning set has only positive or only negative targets.
 
     Args:
         cells: all cells of a run.
         config: configuration of the run.
     """
-    labelled = {(cell.evaluation_set, cell.prompt_level): LabelledScores(cell) for cell in cells}
-    sources = {each.name: each.thresholds_from for each in config.evaluation_sets}
-    results = []
-    for (name, level), data in labelled.items():
-        source = labelled.get((sources.get(name, ""), level))
-        if source is None or not data.ids or not source.ids:
-            continue
-        if source.targets.any() and not source.targets.all():
-            results.append(_calibration(data, source, config))
-    return tuple(results)
+    return tuple(
+        _calibration(data, source, config)
+        for data, source in with_tuning_sets(cells, config).values()
+        if data.ids and source and source.targets.any() and not source.targets.all()
+    )
 
 
 def _calibration(
@@ -98,12 +92,14 @@ def _calibration(
 
 @dataclass(frozen=True, slots=True)
 class FamiliarityDrop:
-    """Difference between an unfamiliar and a familiar evaluation set at one prompt level.
+    """Difference in macro AUC between unfamiliar and familiar audio at one prompt level.
+
+    Familiar audio is audio of a kind that the model was trained on.
 
     Attributes:
         prompt_level: name of the prompt level.
-        familiar: name of the evaluation set of audio that the model was trained on.
-        unfamiliar: name of the other evaluation set.
+        familiar: name of the evaluation set of familiar audio.
+        unfamiliar: name of the evaluation set of unfamiliar audio.
         difference: macro AUC on unfamiliar minus macro AUC on familiar audio; the bootstrap
             resamples both sets.
     """
@@ -117,7 +113,7 @@ class FamiliarityDrop:
 def familiarity_drops(
     cells: Sequence[ClassificationCell], bootstrap: Bootstrap
 ) -> tuple[FamiliarityDrop, ...]:
-    """Compare every pair of an unfamiliar and a familiar evaluation set with the same labels."""
+    """Compare all pairs of an unfamiliar and a familiar evaluation set that have equal labels."""
     labelled = [LabelledScores(cell) for cell in cells]
     return tuple(
         FamiliarityDrop(
@@ -137,7 +133,7 @@ def familiarity_drops(
 
 
 def _difference(familiar: LabelledScores, new: LabelledScores, bootstrap: Bootstrap) -> Estimate:
-    """Return the difference of macro AUCs; each set of clips is resampled separately."""
+    """Return the difference in macro AUC; each evaluation set is resampled separately."""
     n_familiar, n_new = len(familiar.ids), len(new.ids)
     if not n_familiar or not n_new:
         return Estimate(value=None, n=0, method="one of the sets has no scored clip with labels")

@@ -1,9 +1,7 @@
-"""Metrics of a classification run, with confidence intervals and comparisons of prompt levels.
+"""Metrics of a classification run, and comparisons of each prompt level with the first one.
 
-A "cell" is the result of one prompt level on one evaluation set. Every prompt level is compared
-with the first prompt level on the same evaluation set.
-
-Clips without reference labels are counted and excluded from all metrics.
+A "cell" is the result of one prompt level on one evaluation set. Clips without reference labels are
+counted, and excluded from all metrics.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from audioprobe.experiments.classification.labelled_scores import (
     decisions,
     hierarchical_f1,
     hierarchy_distance,
+    with_tuning_sets,
 )
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
@@ -34,14 +33,14 @@ from audioprobe.types import BoolArray, Estimate
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """Metrics of one label of a cell (one prompt level on one evaluation set).
+    """Metrics of one label at one prompt level on one evaluation set.
 
     Attributes:
         label: name of the label.
         n_positive: number of clips that have the label.
         auc: AUC with its interval; undefined if there is no positive or no negative clip.
-        average_precision: average precision with its interval; undefined in the same cases.
-        f1: F1 at the thresholds of the cell, without interval; None if the label has no threshold.
+        average_precision: average precision with its interval; undefined if the AUC is undefined.
+        f1: F1 at the threshold of the label, without interval; None if it has no threshold.
     """
 
     label: str
@@ -53,19 +52,20 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """Difference between a prompt level and the first one, on the clips that both have scores for.
+    """Difference in macro AUC between a prompt level and the first prompt level.
+
+    Both are evaluated on the clips for which both have scores.
 
     Attributes:
-        difference: difference of the macro AUCs, with the confidence interval of a paired
-            bootstrap.
+        difference: difference of the macro AUCs, with the interval of a paired bootstrap.
         p_value: p-value of a permutation test; None if the difference is undefined.
         adjusted: p-value after Holm's correction for all prompt levels of the evaluation set.
-        detectable: smallest true difference that this test would find with 80 % power after the
+        detectable: smallest true difference that this test finds with 80 % power after the
             correction; None if there is no interval, or no p-value can be small enough.
         smallest_p_value: smallest p-value that a test with this number of groups can give.
         smallest_adjusted: `smallest_p_value` after Holm's correction.
         n_groups: number of groups that are permuted.
-        unit: unit of the permutation: "groups", or "clips" if no clip has a group.
+        unit: what is permuted: "groups", or "clips" if no clip has a group.
     """
 
     difference: Estimate
@@ -80,7 +80,7 @@ class Gain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellScore:
-    """Metrics of one cell (one prompt level on one evaluation set).
+    """Metrics of one cell: one prompt level on one evaluation set.
 
     Attributes:
         evaluation_set: name of the evaluation set.
@@ -93,11 +93,9 @@ class CellScore:
         gain: difference from the first prompt level; None for the first prompt level itself.
         labels: one entry per label.
         hierarchy_distance: mean number of steps in the label hierarchy from the label with the
-            highest score to the nearest correct label, over clips with labels; None if the data set
-            has no hierarchy.
-        hierarchical_f1: F1 over all pairs of clip and label at the same thresholds, where
-            predictions and reference labels include the ancestors of each label; None if the data
-            set has no hierarchy.
+            highest score to the nearest correct label; None if the data set has no hierarchy.
+        hierarchical_f1: F1 over all pairs of clip and label at the same thresholds, where labels
+            include their ancestors; None if the data set has no hierarchy.
         n_clips: number of clips that the metrics are computed from.
         n_failed: number of clips without scores.
         n_unannotated: number of clips that have scores but no reference labels.
@@ -122,42 +120,40 @@ class CellScore:
 
     @property
     def name(self) -> str:
-        """Names of the evaluation set and the prompt level."""
+        """Name of the evaluation set and of the prompt level."""
         return f"{self.evaluation_set}: {self.prompt_level}"
 
 
 def score_cells(
     cells: Sequence[ClassificationCell], config: ClassificationConfig
 ) -> tuple[CellScore, ...]:
-    """Compute the metrics of every cell, and compare it with the first prompt level.
+    """Compute the metrics of each cell, and its difference from the first prompt level.
 
     Args:
-        cells: all cells of a run, in its order.
+        cells: all cells of a run, in order.
         config: configuration of the run.
     """
-    labelled = {(cell.evaluation_set, cell.prompt_level): LabelledScores(cell) for cell in cells}
-    sources = {each.name: each.thresholds_from for each in config.evaluation_sets}
+    pairs = with_tuning_sets(cells, config)
     baselines: dict[str, LabelledScores] = {}
     tests: dict[tuple[str, str], PairedTest | None] = {}
-    for key, data in labelled.items():
+    for key, (data, _) in pairs.items():
         baseline = baselines.setdefault(key[0], data)
         tests[key] = None if baseline is data else _compare(baseline, data, config.bootstrap)
     gains = _gains(tests, config.bootstrap.level)
     return tuple(
-        _score(
-            data,
-            gains[name, level],
-            _policy(labelled.get((sources.get(name, ""), level))),
-            config.bootstrap,
-        )
-        for (name, level), data in labelled.items()
+        _score(data, source, gains[key], config.bootstrap) for key, (data, source) in pairs.items()
     )
 
 
 def _score(
-    data: LabelledScores, gain: Gain | None, policy: ThresholdPolicy, bootstrap: Bootstrap
+    data: LabelledScores, source: LabelledScores | None, gain: Gain | None, bootstrap: Bootstrap
 ) -> CellScore:
+    """Return the metrics of a cell, with thresholds tuned on `source`, or on the cell itself."""
     cell, n_clips = data.cell, len(data.ids)
+    policy: ThresholdPolicy = OracleThreshold()
+    if source is not None:
+        name = source.cell.evaluation_set
+        policy = TunedThreshold.fit(source.targets, source.scores, on=name)
     distance = tree_f1 = None
     if n_clips:
         decided = decisions(data, policy)
@@ -231,14 +227,8 @@ def _metrics(
     )
 
 
-def _policy(source: LabelledScores | None) -> ThresholdPolicy:
-    if source is None or not source.ids:
-        return OracleThreshold()
-    return TunedThreshold.fit(source.targets, source.scores, on=source.cell.evaluation_set)
-
-
 def _compare(baseline: LabelledScores, data: LabelledScores, bootstrap: Bootstrap) -> PairedTest:
-    """Test the difference of macro AUCs by permuting whole groups."""
+    """Test the difference in macro AUC by a permutation of whole groups."""
     in_baseline = set(baseline.ids)
     shared = [n for n, name in enumerate(data.ids) if name in in_baseline]
     common = [data.ids[n] for n in shared]
@@ -265,7 +255,12 @@ def _compare(baseline: LabelledScores, data: LabelledScores, bootstrap: Bootstra
 def _gains(
     tests: Mapping[tuple[str, str], PairedTest | None], level: float
 ) -> dict[tuple[str, str], Gain | None]:
-    """Correct the p-values of the prompt levels of each evaluation set together."""
+    """Return the gain of each cell, with p-values corrected within its evaluation set.
+
+    Args:
+        tests: test of each cell by (evaluation set, prompt level); None for the first level.
+        level: confidence level.
+    """
     gains: dict[tuple[str, str], Gain | None] = dict.fromkeys(tests)
     for name in dict.fromkeys(name for name, _ in tests):
         of_set = {key: test for key, test in tests.items() if key[0] == name and test is not None}

@@ -17,17 +17,17 @@ class EvaluationSet:
 
     Attributes:
         name: name of the evaluation set in the results, unique in the run.
-        dataset: data set that the clips come from.
+        dataset: data set that contains the clips.
         split: split of the data set.
         labels: class names; if empty, the labels of the data set that occur in the split.
-        max_clips: number of clips to take from the beginning of the split; 0 takes all.
+        max_clips: number of clips to use, from the beginning of the split; 0 uses all clips.
         mapping: table that renames labels (columns label and name): a path, or the name of a
             shipped table; "" keeps the labels.
-        thresholds_from: name of the evaluation set whose scores the F1 thresholds are tuned on; ""
-            tunes them on the scored clips themselves, which is an upper bound.
+        thresholds_from: name of another evaluation set, on which the F1 thresholds are tuned; ""
+            tunes them on the evaluated clips, so that F1 is an upper bound.
         familiar: whether the model was trained on such audio; None if unknown.
-        allow_training_clips: continue if `familiar` is false and the model was trained on some of
-            these clips; otherwise that is an error.
+        allow_training_clips: whether to continue if `familiar` is false and the model was trained
+            on some of these clips; otherwise, this is an error.
     """
 
     name: str
@@ -50,10 +50,10 @@ class PromptSpec:
         control: control condition, see `prompts.levels.PromptLevel`.
         examples: number of in-context examples.
         audio_examples: whether the examples include their audio.
-        examples_split: split that examples are drawn from; must not be a split that is classified.
+        examples_split: split from which examples are drawn; it must not be evaluated.
         descriptions: table with the columns label and description: a path, the name of a shipped
             table, or AudioSet's ontology.json; "" if the prompt needs no descriptions.
-        absent: table of the same kind with classes that are not among the labels.
+        absent: table like `descriptions`, with classes that are not labels of the run.
     """
 
     prompt: str
@@ -67,7 +67,7 @@ class PromptSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassificationConfig:
-    """A classification experiment: every prompt level on every evaluation set.
+    """A classification experiment: every prompt level is applied to every evaluation set.
 
     Attributes:
         kind: "classification".
@@ -77,7 +77,7 @@ class ClassificationConfig:
         scorer: component that scores captions against labels.
         prompt_file: path of a file with prompts; "" uses the shipped prompts.
         cache: path of a response cache that several runs can share; "" uses no cache.
-        bootstrap: options of the bootstrap that gives confidence intervals.
+        bootstrap: settings of confidence intervals.
         seed: random seed of in-context examples and controls.
     """
 
@@ -95,32 +95,32 @@ class ClassificationConfig:
         names = [evaluation_set.name for evaluation_set in self.evaluation_sets]
         if not names or not self.prompt_levels:
             raise InvalidInputError(
-                "A classification run needs at least one evaluation set and one prompt level; "
-                f"received {len(names)} and {len(self.prompt_levels)}."
+                "Expected at least one evaluation set and one prompt level; received "
+                f"{len(names)} and {len(self.prompt_levels)}."
             )
         check_names("evaluation sets", names)
         for evaluation_set in self.evaluation_sets:
             source = evaluation_set.thresholds_from
             if source and (source == evaluation_set.name or source not in names):
                 raise InvalidInputError(
-                    f"{evaluation_set.name}: thresholds_from must name another evaluation set of "
-                    f"the run; received {source!r}.{did_you_mean(source, names)}"
+                    f"{evaluation_set.name}: expected the name of another evaluation set in "
+                    f"thresholds_from; received {source!r}.{did_you_mean(source, names)}"
                 )
         for level in self.prompt_levels:
             if level.examples and not level.examples_split:
                 raise InvalidInputError(
-                    f"The prompt level {level.prompt!r} shows examples: set examples_split to the "
-                    "split that they are drawn from."
+                    f"The prompt level {level.prompt!r} has examples, but no examples_split. Set "
+                    "examples_split to the split from which examples are drawn."
                 )
             if level.examples_split in {each.split for each in self.evaluation_sets} - {""}:
                 raise InvalidInputError(
                     f"The prompt level {level.prompt!r} draws examples from the split "
-                    f"{level.examples_split!r}, which is classified. Choose another split."
+                    f"{level.examples_split!r}, which is evaluated. Choose another split."
                 )
 
 
 def read_classification(name: str | Path) -> ClassificationConfig:
-    """Read a configuration from a path, or by the name of a shipped one.
+    """Read a configuration from a path, or a shipped configuration by its name.
 
     Raises:
         InvalidInputError: see `read_config`.

@@ -1,4 +1,4 @@
-"""Clips of a cell that have both scores and reference labels, and their hierarchical metrics.
+"""Scores of clips with reference labels, their hierarchical metrics, and sets to tune on.
 
 A "cell" is the result of one prompt level on one evaluation set.
 """
@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.metrics import ThresholdPolicy
 from audioprobe.metrics.bootstrap import Bootstrap
@@ -20,12 +21,12 @@ from audioprobe.results.evaluation import targets_of
 from audioprobe.types import BoolArray, Estimate, FloatArray
 
 RARE = 5
-"""A label that occurs in at most this many groups is rare: resampling keeps its groups apart."""
+"""Largest number of groups of a rare label; bootstrap strata separate groups with rare labels."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledScores:
-    """Clips of a cell that have both scores and reference labels, in order."""
+    """The clips of a cell that have both scores and reference labels."""
 
     cell: ClassificationCell
 
@@ -46,21 +47,21 @@ class LabelledScores:
 
     @cached_property
     def groups(self) -> list[str]:
-        """Group of each clip, such as its recording site; groups are resampled as a whole.
+        """Group of each clip, such as its recording site, which is resampled as a whole.
 
-        A clip that has no group forms a group alone.
+        A clip without a group is a group of its own.
         """
         groups = self.cell.groups
         return [f"group {groups[n]}" if n in groups else f"clip {n}" for n in self.ids]
 
     @property
     def unit(self) -> str:
-        """Unit of resampling: "groups", or "clips" if no clip has a group."""
+        """What the bootstrap resamples: "groups", or "clips" if no clip has a group."""
         return "groups" if any(name in self.cell.groups for name in self.ids) else "clips"
 
     @cached_property
     def strata(self) -> list[Hashable]:
-        """Stratum of each clip: groups with the same rare labels form a stratum."""
+        """Bootstrap stratum of each clip; groups with the same rare labels form a stratum."""
         groups_of_label = [
             {self.groups[row] for row in np.flatnonzero(column)} for column in self.targets.T
         ]
@@ -76,17 +77,35 @@ class LabelledScores:
         return [strata[g] for g in self.groups]
 
     def rows(self, ids: Sequence[str]) -> list[int]:
-        """Return the rows of clips in the result's score matrix."""
+        """Return the rows of the cell's score matrix that belong to clips."""
         row_of = {name: n for n, name in enumerate(self.cell.result.clip_ids)}
         return [row_of[name] for name in ids]
 
 
+def with_tuning_sets(
+    cells: Sequence[ClassificationCell], config: ClassificationConfig
+) -> dict[tuple[str, str], tuple[LabelledScores, LabelledScores | None]]:
+    """Return the labelled scores of each cell and of its tuning set, at the same prompt level.
+
+    The tuning set is the evaluation set that the config names in `thresholds_from`; None if the
+    config names no evaluation set, or the set has no labelled scores. The keys are (evaluation set,
+    prompt level).
+    """
+    labelled = {(cell.evaluation_set, cell.prompt_level): LabelledScores(cell) for cell in cells}
+    sources = {each.name: each.thresholds_from for each in config.evaluation_sets}
+    pairs = {}
+    for (name, level), data in labelled.items():
+        source = labelled.get((sources.get(name, ""), level))
+        pairs[name, level] = data, source if source is not None and source.ids else None
+    return pairs
+
+
 Decisions: TypeAlias = tuple[list[int], BoolArray]
-"""Positions of the labels that have a threshold, and decisions, shape (n_clips, n_positions)."""
+"""Columns of the labels that have a threshold, and decisions, shape (n_clips, n_columns)."""
 
 
 def decisions(data: LabelledScores, policy: ThresholdPolicy) -> Decisions:
-    """Apply the thresholds of a policy to the scores; labels without a threshold are omitted."""
+    """Return which labels are predicted for each clip, for labels that have a threshold."""
     thresholds = policy.thresholds(data.targets, data.scores)
     columns = [n for n, threshold in enumerate(thresholds) if threshold is not None]
     limits = np.array([thresholds[n] for n in columns], dtype=np.float64)
@@ -97,16 +116,15 @@ def decisions(data: LabelledScores, policy: ThresholdPolicy) -> Decisions:
 def hierarchical_f1(
     data: LabelledScores, decided: Decisions, bootstrap: Bootstrap
 ) -> Estimate | None:
-    """Compute F1 over all pairs of clip and label, with the ancestors of each label included.
+    """Return F1 over all pairs of clip and label, where labels include their ancestors.
 
-    Returns:
-        The estimate; None if the labels have no hierarchy, or no label has a threshold.
+    The result is None if the labels have no hierarchy, or no label has a threshold.
     """
     hierarchy = data.cell.hierarchy
     columns, positive = decided
     if hierarchy is None or not columns:
         return None
-    # Ancestors that are not among the run's labels also get columns: they give partial credit.
+    # Ancestors that are no labels of the run get columns, too: they give partial credit.
     labels = [data.cell.result.labels[n] for n in columns]
     others = [label for label in hierarchy.labels if label not in labels]
     empty = np.zeros((len(positive), len(others)), dtype=np.bool_)
@@ -126,10 +144,9 @@ def hierarchical_f1(
 
 
 def hierarchy_distance(data: LabelledScores, bootstrap: Bootstrap) -> Estimate | None:
-    """Compute the mean number of steps from the highest-scored label to the nearest correct one.
+    """Return the mean number of steps from the best-scored label to the nearest correct label.
 
-    Returns:
-        The estimate; None if the labels have no hierarchy.
+    Steps are counted in the label hierarchy. The result is None if the labels have no hierarchy.
     """
     hierarchy = data.cell.hierarchy
     if hierarchy is None:

@@ -1,15 +1,19 @@
 """HTML report of a classification run."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from scipy.stats import rankdata
 
-from audioprobe.experiments.classification.across_sets import CalibrationResult, FamiliarityDrop
+from audioprobe.experiments.classification.across_sets import (
+    CalibrationResult,
+    FamiliarityDrop,
+    calibrate,
+    familiarity_drops,
+)
 from audioprobe.experiments.classification.analysis import CellScore
 from audioprobe.experiments.classification.labelled_scores import LabelledScores
-from audioprobe.experiments.classification.run import ClassificationCell
+from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
 from audioprobe.experiments.classification.tables import (
     calibration_table,
     drops_table,
@@ -33,93 +37,108 @@ N_BAND = 200
 """Number of resamples for the band of a ROC curve; other intervals use the number in the config."""
 
 
-class ReportMaker:
-    """Builder of the report page of a run.
+def build_report(
+    run: ClassificationRun,
+    cells: Sequence[ClassificationCell],
+    scores: Sequence[CellScore],
+    *,
+    title: str,
+    remarks: Sequence[str],
+    audio: AudioClips,
+) -> Page:
+    """Return the report page of a run; sections without content are omitted.
 
     Args:
-        clips: clips by evaluation set and clip id.
-        folder: folder of the run; links to audio files are relative to this folder.
-        embed: whether the page contains the audio of the shown clips instead of links to files.
+        run: the prepared run.
+        cells: results of the run.
+        scores: metrics of each cell.
+        title: title of the page.
+        remarks: sentences about training clips and long captions.
+        audio: function that makes the picture and the audio of a clip for the page.
     """
+    bootstrap = run.config.bootstrap
+    data = [LabelledScores(cell) for cell in cells]
+    clips = {each.name: {clip.id: clip for clip in each.clips} for each, _ in run.questions}
+    provenance = cells[0].result.provenance
+    lead = (
+        f"{run.config.model.name} captioned {sum(map(len, clips.values()))} clips; the captions "
+        f"were scored by {provenance.components['scorer'].name}. audioprobe "
+        f"{provenance.versions.get('audioprobe', '?')}, seed {run.config.seed}."
+    )
+    label_grids: list[Item] = [
+        DataGrid(score.name, labels_table(score), True, n == 0)
+        for n, score in enumerate(scores)
+        if score.labels
+    ]
+    worst = [_worst(d, clips[d.cell.evaluation_set], audio) for d in data]
+    gain_text = " ".join([_GAINS, *notes(scores, bootstrap.level)])
+    setup = [
+        DataGrid("Evaluation sets", _sets_table(run, cells)),
+        DataGrid("Questions", _questions_table(run), False, False),
+    ]
+    sections = [
+        Section("Results", [DataGrid("All cells", summary(scores))], _BASIS),
+        Section("Gain of each prompt level", _gains(scores), gain_text),
+        Section("Familiar and unfamiliar audio", _drops(familiarity_drops(cells, bootstrap))),
+        Section("ROC curves", _curves(data, bootstrap), "Mean over labels; bands are 95 %."),
+        Section("Labels", label_grids),
+        Section("Calibration", _reliability(calibrate(cells, run.config)), _CALIBRATION),
+        Section("Confusion of labels", _confusions(data), _CONFUSION),
+        Section("Worst clips", worst, _WORST),
+        Section("Failures", _failures(cells)),
+        Section("Set-up", setup),
+    ]
+    return Page(
+        title, " ".join([lead, *remarks]), [section for section in sections if section.items]
+    )
 
-    def __init__(
-        self, clips: Mapping[str, Mapping[str, Clip]], folder: Path, *, embed: bool = False
-    ) -> None:
-        self._clips = clips
-        self._audio = AudioClips(folder, embed=embed)
 
-    def __call__(
-        self,
-        title: str,
-        lead: str,
-        *,
-        cells: Sequence[ClassificationCell],
-        scores: Sequence[CellScore],
-        drops: Sequence[FamiliarityDrop],
-        calibrations: Sequence[CalibrationResult],
-        bootstrap: Bootstrap,
-        setup: Sequence[Item] = (),
-    ) -> Page:
-        """Return the page; sections without content are omitted.
+def _sets_table(run: ClassificationRun, cells: Sequence[ClassificationCell]) -> Table:
+    trained_on = {cell.evaluation_set: cell.result.provenance.training_clips for cell in cells}
+    rows = []
+    for clips, _ in run.questions:
+        info = clips.dataset.info
+        options = ", ".join(f"{name} {value}" for name, value in info.options.items())
+        used = ", ".join(f"{len(ids)}, {name}" for name, ids in trained_on[clips.name].items())
+        n_clips = str(len(clips.clips))
+        rows.append((clips.name, info.name, info.revision, n_clips, used or "unknown", options))
+    header = ("evaluation set", "data set", "revision", "clips", "used in training", "options")
+    return Table(header, tuple(rows), (3,))
 
-        Args:
-            title: title of the page.
-            lead: paragraph below the title.
-            cells: results of the run.
-            scores: metrics of each cell.
-            drops: differences between familiar and unfamiliar evaluation sets.
-            calibrations: calibration of the cells that have an evaluation set to fit the curve on.
-            bootstrap: options of the bootstrap that gave the intervals.
-            setup: tables of data sets and questions.
-        """
-        label_grids: list[Item] = [
-            DataGrid(score.name, labels_table(score), True, n == 0)
-            for n, score in enumerate(scores)
-            if score.labels
-        ]
-        worst = [self._worst(cell) for cell in cells]
-        gain_text = " ".join([_GAINS, *notes(scores, bootstrap.level)])
-        sections = [
-            Section("Results", [DataGrid("All cells", summary(scores))], _BASIS),
-            Section("Gain of each prompt level", _gains(scores), gain_text),
-            Section("Familiar and unfamiliar audio", _drops(drops)),
-            Section("ROC curves", _curves(cells, bootstrap), "Mean over labels; bands are 95 %."),
-            Section("Labels", label_grids),
-            Section("Calibration", _reliability(calibrations), _CALIBRATION),
-            Section("Confusion of labels", _confusions(cells), _CONFUSION),
-            Section("Worst clips", worst, _WORST),
-            Section("Failures", _failures(cells)),
-            Section("Set-up", setup),
-        ]
-        return Page(title, lead, [section for section in sections if section.items])
 
-    def _worst(self, cell: ClassificationCell) -> Item:
-        data = LabelledScores(cell)
-        order: list[int] = []
-        if data.ids:
-            margin = _rank_margin(data)
-            worst = np.argsort(-margin, kind="stable")[:N_WORST].tolist()
-            order = [n for n in worst if margin[n] >= 0]
-        if not order:
-            header = ("clips", "with a wrong label above a correct one")
-            return DataGrid(cell.name, Table(header, ((str(len(data.ids)), "0"),)))
-        return ClipCards(cell.name, tuple(self._card(data, n) for n in order))
+def _questions_table(run: ClassificationRun) -> Table:
+    rows = tuple((c.name, q.name, q.text) for c, questions in run.questions for q in questions)
+    return Table(("evaluation set", "prompt level", "question"), rows)
 
-    def _card(self, data: LabelledScores, number: int) -> ClipCard:
-        cell, name = data.cell, data.ids[number]
-        labels, row = cell.result.labels, data.scores[number]
-        best = np.argsort(-row, kind="stable")[:3]
-        picture, audio = self._audio(self._clips[cell.evaluation_set][name])
-        return ClipCard(
-            name,
-            tuple(c.text for c in cell.result.captions_by_clip()[name]) or ("(no caption)",),
-            (
-                ("reference labels", ", ".join(cell.result.truth[name]) or "(none)"),
-                ("best labels", ", ".join(f"{labels[k]} {row[k]:.3f}" for k in best)),
-            ),
-            picture,
-            audio,
-        )
+
+def _worst(data: LabelledScores, clips: Mapping[str, Clip], audio: AudioClips) -> Item:
+    """Return cards of the clips with the largest rank margin; see `_rank_margin`."""
+    order: list[int] = []
+    if data.ids:
+        margin = _rank_margin(data)
+        worst = np.argsort(-margin, kind="stable")[:N_WORST].tolist()
+        order = [n for n in worst if margin[n] >= 0]
+    if not order:
+        header = ("clips", "with a wrong label above a correct one")
+        return DataGrid(data.cell.name, Table(header, ((str(len(data.ids)), "0"),)))
+    cards = [_card(data, n, *audio(clips[data.ids[n]])) for n in order]
+    return ClipCards(data.cell.name, tuple(cards))
+
+
+def _card(data: LabelledScores, number: int, picture: str, audio: str) -> ClipCard:
+    result, name = data.cell.result, data.ids[number]
+    row = data.scores[number]
+    best = np.argsort(-row, kind="stable")[:3]
+    return ClipCard(
+        name,
+        tuple(c.text for c in result.captions_by_clip()[name]) or ("(no caption)",),
+        (
+            ("reference labels", ", ".join(result.truth[name]) or "(none)"),
+            ("best labels", ", ".join(f"{result.labels[k]} {row[k]:.3f}" for k in best)),
+        ),
+        picture,
+        audio,
+    )
 
 
 def _gains(scores: Sequence[CellScore]) -> list[Item]:
@@ -149,18 +168,16 @@ def _drops(drops: Sequence[FamiliarityDrop]) -> list[Item]:
     return [drawing, DataGrid("Values", drops_table(drops))]
 
 
-def _curves(cells: Sequence[ClassificationCell], bootstrap: Bootstrap) -> list[Item]:
+def _curves(data: Sequence[LabelledScores], bootstrap: Bootstrap) -> list[Item]:
     items: list[Item] = []
     band = Bootstrap(N_BAND, level=bootstrap.level, seed=bootstrap.seed)
-    for name in dict.fromkeys(cell.evaluation_set for cell in cells):
+    for name in dict.fromkeys(d.cell.evaluation_set for d in data):
         curves = {}
-        for data in (LabelledScores(cell) for cell in cells if cell.evaluation_set == name):
-            if data.ids:
-                curve = macro_roc_curve(
-                    data.targets, data.scores, bootstrap=band, groups=data.groups
-                )
+        for d in data:
+            if d.ids and d.cell.evaluation_set == name:
+                curve = macro_roc_curve(d.targets, d.scores, bootstrap=band, groups=d.groups)
                 if curve is not None:
-                    curves[data.cell.prompt_level] = curve
+                    curves[d.cell.prompt_level] = curve
         if curves:
             caption = f"{name}: mean ROC curves, {N_BAND} resamples."
             items.append(Drawing(to_svg(roc(curves), caption), caption))
@@ -176,13 +193,12 @@ def _reliability(results: Sequence[CalibrationResult]) -> list[Item]:
     return [*items, DataGrid("Values", calibration_table(results))] if items else []
 
 
-def _confusions(cells: Sequence[ClassificationCell]) -> list[Item]:
+def _confusions(data: Sequence[LabelledScores]) -> list[Item]:
     items: list[Item] = []
-    for data in map(LabelledScores, cells):
-        if data.ids and data.targets.any():
-            counts: Float64Array = confusion_of_best(data.targets, data.scores)
-            figure = confusion(counts, data.cell.result.labels)
-            items.append(Drawing(to_svg(figure, data.cell.name), data.cell.name))
+    for d in data:
+        if d.ids and d.targets.any():
+            figure = confusion(confusion_of_best(d.targets, d.scores), d.cell.result.labels)
+            items.append(Drawing(to_svg(figure, d.cell.name), d.cell.name))
     return items
 
 
@@ -195,12 +211,10 @@ def _failures(cells: Sequence[ClassificationCell]) -> list[Item]:
 
 
 def _rank_margin(data: LabelledScores) -> Float64Array:
-    """Return the rank of the worst correct label minus the rank of the best wrong label.
+    """Return the rank of the worst correct label minus that of the best wrong one, per clip.
 
-    The result has shape (n_clips,).
-
-    It is positive if a wrong label has a higher score than a correct one, 0 for a tie, and -inf for
-    clips that have no label or all labels.
+    It is positive if a wrong label has a higher score than a correct label, 0 for a tie, and -inf
+    for clips that have no label or all labels.
     """
     ranks = rankdata(-data.scores, axis=1)
     correct = np.where(data.targets, ranks, -np.inf).max(axis=1)

@@ -15,7 +15,7 @@ NONE = "–"
 
 
 def summary(scores: Sequence[CellScore]) -> Table:
-    """Return a table with one row per cell."""
+    """Return a table with one row per cell, with metrics, comparisons and counts of clips."""
     hierarchical = any(score.hierarchy_distance is not None for score in scores)
     policies = " or ".join(dict.fromkeys(score.threshold_policy for score in scores))
     header = (
@@ -57,7 +57,7 @@ def summary(scores: Sequence[CellScore]) -> Table:
 
 
 def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
-    """Return a warning for each number of groups that is too small for any significant result.
+    """Return one warning for each number of groups with which no result can be significant.
 
     Args:
         scores: metrics of all cells.
@@ -77,23 +77,12 @@ def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
 
 def headline(scores: Sequence[CellScore]) -> Table:
     """Return the main columns of `summary`, few enough for a terminal."""
-    header = ("evaluation set", "prompt level", "AUC", "minus first level", "clips", "failed")
-    rows = tuple(
-        (
-            s.evaluation_set,
-            s.prompt_level,
-            str(s.auc),
-            _gain_cells(s.gain)[0],
-            str(s.n_clips),
-            str(s.n_failed),
-        )
-        for s in scores
-    )
-    return Table(header, rows, numeric=(4, 5))
+    columns = ("evaluation set", "prompt level", "AUC", "AUC minus first level", "clips", "failed")
+    return summary(scores).only(columns)
 
 
 def labels_table(score: CellScore) -> Table:
-    """Return a table with one row per label of a cell."""
+    """Return a table with the metrics of one cell, one row per label."""
     header = ("label", "positives", "AUC", "AP", f"F1, threshold {score.threshold_policy}")
     rows = tuple(
         (
@@ -109,21 +98,21 @@ def labels_table(score: CellScore) -> Table:
 
 
 def drops_table(drops: Sequence[FamiliarityDrop]) -> Table:
-    """Return a table with one row per prompt level and pair of evaluation sets."""
+    """Return a table of differences, one row per prompt level and pair of evaluation sets."""
     header = ("prompt level", "familiar", "unfamiliar", "AUC, unfamiliar minus familiar")
     rows = tuple((d.prompt_level, d.familiar, d.unfamiliar, str(d.difference)) for d in drops)
     return Table(header, rows)
 
 
 def calibration_table(results: Sequence[CalibrationResult]) -> Table:
-    """Return a table with one row per calibrated cell."""
+    """Return a table of calibration errors, one row per cell."""
     header = ("evaluation set", "prompt level", "curve fitted on", "expected calibration error")
     rows = tuple((r.evaluation_set, r.prompt_level, r.fitted_on, str(r.error)) for r in results)
     return Table(header, rows)
 
 
 def p_text(p_value: float | None) -> str:
-    """Format a p-value with three decimals, or as "< .001"."""
+    """Return a p-value as text with three decimals, as "< .001", or "–" for None."""
     if p_value is None:
         return NONE
     return "< .001" if p_value < 0.001 else f"{p_value:.3f}"
