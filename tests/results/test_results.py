@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.text_table import MAX_LINES
 from audioprobe.metrics import FixedThreshold, OracleThreshold, TunedThreshold
 from audioprobe.results import (
     Caption,
@@ -18,7 +19,6 @@ from audioprobe.results import (
     LabelScores,
     Provenance,
 )
-from audioprobe.results.display import MAX_LINES
 from audioprobe.results.evaluation import evaluate
 from audioprobe.types import ComponentInfo
 

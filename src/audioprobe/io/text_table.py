@@ -1,4 +1,4 @@
-"""Tables of text, and their conversion to terminal text, HTML, Markdown, LaTeX and CSV.
+"""Tables of text, their conversion to terminal text, HTML, Markdown, LaTeX and CSV, and display.
 
 Markup and control characters are escaped, because cells may contain text from models and file
 names.
@@ -8,6 +8,7 @@ import csv
 import io
 import re
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,6 +19,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+MAX_LINES = 20
+"""Maximum number of lines of the `repr` of a `Displayed` object."""
+
+_MAX_ROWS = 20  # maximum number of rows of a table in a notebook
 _MIN_WIDTH = 14  # minimum width of a column with long cells, in characters
 # A spreadsheet program would run cells that match _FORMULA. Cells that match _HARMLESS are safe: a
 # formula without brackets, quotes and most operators cannot call or fetch anything.
@@ -132,6 +137,32 @@ class Table:
             cells = [c if n in self.numeric else _inert(c) for n, c in enumerate(row)]
             writer.writerow(cells)
         return stream.getvalue()
+
+
+class Displayed(ABC):
+    """Base of results that are displayed as tables and sentences, in a shell or a notebook."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def displayed(self) -> tuple[Sequence[Table], Sequence[str]]:
+        """Return the tables, which may be empty, and the sentences below them."""
+
+    def __repr__(self) -> str:
+        tables, sentences = self.displayed()
+        below = "\n".join(sentences).splitlines()[-MAX_LINES // 2 :]
+        texts = [table.to_text(text_width()) for table in tables if table.rows]
+        lines = [line for text in texts for line in text.splitlines()]
+        n_left = MAX_LINES - len(below)
+        if len(lines) > n_left:
+            lines = [*lines[: n_left - 1], f"... ({len(lines) - n_left + 1} more lines)"]
+        return "\n".join([*lines, *below])
+
+    def _repr_html_(self) -> str:
+        """Return HTML for notebooks; markup in text of users and models is escaped."""
+        tables, sentences = self.displayed()
+        parts = [table.to_html(_MAX_ROWS) for table in tables if table.rows]
+        return "\n".join([*parts, *(f"<p>{escape(sentence)}</p>" for sentence in sentences)])
 
 
 def text_width() -> int:

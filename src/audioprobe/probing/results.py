@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.io.json_codec import from_json, to_json
-from audioprobe.io.text_table import Table
+from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.answers.judging import Agreement, agreement
 from audioprobe.probing.consistency import (
@@ -18,7 +18,6 @@ from audioprobe.probing.diagnosis import Diagnosis, diagnose
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap, recognition_by_clip
 from audioprobe.probing.scores import HEADER, SHORT_HEADER, Score, score
 from audioprobe.probing.trial import CONDITIONS, AnswerReading, Condition, Trial
-from audioprobe.results.display import Displayed
 from audioprobe.results.provenance import Provenance
 from audioprobe.training_data import training_notes
 

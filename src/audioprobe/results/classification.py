@@ -10,9 +10,8 @@ import numpy as np
 from audioprobe.errors import InvalidInputError, located
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json
-from audioprobe.io.text_table import Table, text_width
+from audioprobe.io.text_table import Displayed, Table, text_width
 from audioprobe.metrics import Bootstrap, ThresholdPolicy
-from audioprobe.results.display import Displayed
 from audioprobe.results.evaluation import Evaluation, check_labels_occur, evaluate, targets_of
 from audioprobe.results.scores import ScoredClips
 from audioprobe.results.tables import clip_table, failure_table, score_table, summary_sentence

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.text_table import Table
+from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
 from audioprobe.metrics.significance import PairedTest, benjamini_hochberg, holm, smallest_text
 from audioprobe.results.classification import ClassificationResult
-from audioprobe.results.display import Displayed
 from audioprobe.results.evaluation import targets_of
 from audioprobe.results.tables import MISSING
 from audioprobe.texts import nfc

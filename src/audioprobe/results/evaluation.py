@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, did_you_mean
-from audioprobe.io.text_table import Table
+from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics import (
     ThresholdPolicy,
     average_precision,
@@ -17,7 +17,6 @@ from audioprobe.metrics import (
 )
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.vectorized_metrics import macro_average_precision, macro_f1, macro_roc_auc
-from audioprobe.results.display import Displayed
 from audioprobe.texts import nfc
 from audioprobe.types import BoolArray, Estimate, FloatArray
 
