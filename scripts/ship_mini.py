@@ -13,8 +13,7 @@ from marks import replace_section
 
 from audioprobe.datasets.synthetic import ProceduralPalette
 from audioprobe.io.json_codec import from_json
-from audioprobe.models.ltu.checkpoint import ADAPTER, MINI
-from audioprobe.models.ltu.model_card import CARD
+from audioprobe.models.ltu.checkpoint import ADAPTER, CARD, MINI
 from audioprobe.reports.training_curves import read_log, save_curves
 from audioprobe.small_ltu.curriculum import MODEL, RECIPE
 from audioprobe.small_ltu.evaluation import LABELS, PARTS

@@ -24,12 +24,10 @@ from audioprobe.finetuning.data import TrainingSampler
 from audioprobe.finetuning.strategy import ContrastiveAlignment, Distillation, Strategy
 from audioprobe.finetuning.text_corpora import encode_passages, read_texts
 from audioprobe.finetuning.trainer import finetune
-from audioprobe.models.causal_lm.quantization import quantize
 from audioprobe.models.ltu.assembly import build_network
-from audioprobe.models.ltu.checkpoint import LTUCheckpoint
-from audioprobe.models.ltu.conversion import save_ltu
-from audioprobe.models.ltu.model_card import Origin
-from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
+from audioprobe.models.ltu.checkpoint import LTUCheckpoint, Origin
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, quantize
+from audioprobe.models.ltu.saving import save_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.training.trainer import TrainingArguments
 

@@ -113,6 +113,10 @@ class Weights:
     folder: Path
     origin: Origin
 
+    def display_name(self, name: str | Path) -> str:
+        """Return the name to store with results: a hub name, or a local folder's last part."""
+        return Path(name).name if self.origin == "path" else str(name)
+
     def revision(self) -> str:
         """Return the first 16 digits of the SHA-256 of the names and contents of all files."""
         files = sorted(p for p in self.folder.rglob("*") if p.suffix in _SUFFIXES)

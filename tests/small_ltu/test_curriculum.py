@@ -13,7 +13,7 @@ from tests.tiny_recipe import ARGUMENTS, SOURCES, recipe
 
 from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
-from audioprobe.models.ltu.adapters import save_adapter
+from audioprobe.models.ltu.saving import save_adapter
 from audioprobe.progress import ProgressEvent
 from audioprobe.small_ltu.curriculum import Curriculum, build_scenes
 from audioprobe.small_ltu.recipe import RecipeStage, SceneConfig

@@ -5,12 +5,11 @@ import torch
 from accelerate.utils import send_to_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.golden_ltu import close, golden, spectrograms, tiny_net
+from tests.golden_ltu import close, golden, next_token_loss, spectrograms, tiny_net
 from tests.tiny_tuning import PROMPTS
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.models.ltu.network import next_token_loss
 from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.training.answer_loss import AnswerLoss, collate
 from audioprobe.training.examples import (

@@ -32,7 +32,7 @@ def convert(
 
     Example: audioprobe convert ltu_ori_paper.bin --base lmsys/vicuna-7b-v1.1 --out ltu-7b/
     """
-    from audioprobe.models.ltu.conversion import convert_ltu
+    from audioprobe.models.ltu.saving import convert_ltu
 
     folder = convert_ltu(checkpoint, out, base=base, whisper=whisper)
     write(printable(f"wrote {folder}"))

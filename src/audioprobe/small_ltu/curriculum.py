@@ -22,10 +22,10 @@ from audioprobe.datasets.synthetic import (
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
-from audioprobe.models.ltu.adapters import save_adapter
 from audioprobe.models.ltu.audio_prefix import CavMaePrefix
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
 from audioprobe.models.ltu.model import LTU
+from audioprobe.models.ltu.saving import save_adapter
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Dataset

@@ -9,9 +9,9 @@ from tests.tiny_ltu import write_base
 from audioprobe import Waveform
 from audioprobe.audio.transforms import wav_bytes
 from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
-from audioprobe.models.ltu.adapters import save_adapter
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.checkpoint import init_ltu
+from audioprobe.models.ltu.saving import save_adapter
 
 CONCEPTS = ("crow", "owl", "duck", "dog", "bell", "guitar", "piano", "flute")
 RATE = 16_000

@@ -26,7 +26,7 @@ from audioprobe.experiments.probing.config import ProbeConfig, read_probe
 from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 from audioprobe.io.config import parse_config
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.models.ltu.conversion import convert_ltu
+from audioprobe.models.ltu.saving import convert_ltu
 from audioprobe.probing.concept_probe import ConceptProbe
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.protocols import LanguageModel

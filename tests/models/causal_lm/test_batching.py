@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprobe.errors import OutOfMemoryError
-from audioprobe.models.causal_lm.batching import answer_in_batches
+from audioprobe.models.causal_lm.generation import run_in_batches
 
 
 def doubled(most: int, error: Exception, sizes: list[int]) -> Callable[[Sequence[int]], list[int]]:
@@ -38,13 +38,13 @@ def test_results_do_not_depend_on_memory(
 ) -> None:
     sizes: list[int] = []
     answer = doubled(most, error, sizes)
-    assert list(answer_in_batches(items, size, answer)) == [2 * item for item in items]
+    assert list(run_in_batches(items, size, answer)) == [2 * item for item in items]
     assert len([n for n in sizes if n > most]) <= 4  # halved once for all, not at every batch
 
 
 def test_warning_names_the_batch_size_that_fits() -> None:
     with pytest.warns(UserWarning, match="does not fit") as caught:
-        assert list(answer_in_batches(range(8), 8, doubled(2, MemoryError(), []))) == [
+        assert list(run_in_batches(range(8), 8, doubled(2, MemoryError(), []))) == [
             2 * n for n in range(8)
         ]
     assert [str(w.message)[:12] for w in caught] == ["A batch of 8", "A batch of 4"]
@@ -52,14 +52,14 @@ def test_warning_names_the_batch_size_that_fits() -> None:
 
 
 def test_single_item_beyond_memory_raises_with_advice() -> None:
-    stream = answer_in_batches([1], 1, doubled(0, SHORTAGES[0], []))
+    stream = run_in_batches([1], 1, doubled(0, SHORTAGES[0], []))
     with pytest.raises(OutOfMemoryError, match="fewer new tokens"):
         list(stream)
 
 
 def test_other_errors_propagate() -> None:
     with pytest.raises(RuntimeError, match="shape"):
-        list(answer_in_batches([1, 2], 2, doubled(0, RuntimeError("shape mismatch"), [])))
+        list(run_in_batches([1, 2], 2, doubled(0, RuntimeError("shape mismatch"), [])))
 
 
 def test_at_most_one_batch_is_read_ahead() -> None:
@@ -70,6 +70,6 @@ def test_at_most_one_batch_is_read_ahead() -> None:
             pulled.append(n)
             yield n
 
-    stream = answer_in_batches(tell(), 4, list)
+    stream = run_in_batches(tell(), 4, list)
     next(stream)
     assert len(pulled) == 4

@@ -10,8 +10,7 @@ from tests.tiny_gguf import write_gguf
 
 from audioprobe import LTU, TransformersLM
 from audioprobe.errors import WeightsError
-from audioprobe.models.causal_lm.gguf import plain_folder
-from audioprobe.models.causal_lm.loading import read_folder
+from audioprobe.models.causal_lm.loading import plain_folder, read_folder
 from audioprobe.types import Decoding, Prompt
 from audioprobe.weights import Weights
 

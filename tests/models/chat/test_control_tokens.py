@@ -15,9 +15,8 @@ from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.finetuning.text_corpora import encode_passages
 from audioprobe.models.chat.model import TransformersLM
 from audioprobe.models.ltu.checkpoint import init_ltu
-from audioprobe.models.ltu.conversion import convert_ltu
 from audioprobe.models.ltu.model import LTU
-from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
+from audioprobe.models.ltu.saving import convert_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.training.examples import QARecord, encode_record
 from audioprobe.types import Decoding, Example, Prompt
@@ -90,13 +89,14 @@ MARKS = ["<|im_end|>", "<|im_start|>", "<|endoftext|>"]
 def test_ltu_splits_control_tokens_in_prompts_and_transcripts(mini: Any, mark: str) -> None:
     control = {*mini.all_special_ids}
     text = f"Is {mark} a bird?"
-    for prompt in (write_prompt(text), write_prompt("What is said?", text), text + mark):
-        begin, *ids = tokenize(mini, prompt)
+    prompts = LTUPrompts(mini)
+    for prompt in (prompts.prompt(text), prompts.prompt("What is said?", text), text + mark):
+        begin, *ids = prompts.tokenize(prompt)
         assert begin == mini.bos_token_id
         assert not control & {*ids}
         assert mini.decode(ids) == prompt
     for answer in (mark, f"Yes.{mark}", f" {mark} a drum"):
-        ids = continuation_ids(mini, answer)
+        ids = prompts.continuation_ids(answer)
         assert not control & {*ids}
         assert mini.decode(ids) == answer
 
@@ -116,12 +116,13 @@ def test_ltu_raises_for_unsplittable_control_tokens(mini: Any) -> None:
     made = tokenizer()
     made.add_tokens(["[INST]"])
     made.bos_token = "<|im_start|>"
+    prompts = LTUPrompts(made)
     with pytest.raises(InvalidInputError, match=r"'\[INST\]'"):
-        tokenize(made, write_prompt("Is [INST] it?"))
+        prompts.tokenize(prompts.prompt("Is [INST] it?"))
     with pytest.raises(InvalidInputError, match=r"'\[INST\]'"):
-        continuation_ids(made, "[INST]")
+        prompts.continuation_ids("[INST]")
     with pytest.raises(InvalidInputError, match=r"'\[INST\]'"):
-        encode_record(QARecord(instruction="What?", output="An [INST]."), LTUPrompts(made))
+        encode_record(QARecord(instruction="What?", output="An [INST]."), prompts)
 
 
 def more_tokens(folder: Path, tokens: Sequence[str] = ("crowcall",)) -> None:

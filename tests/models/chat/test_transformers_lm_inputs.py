@@ -227,7 +227,7 @@ def test_unusable_folders_raise(tmp_path: Path) -> None:
         TransformersLM(adapter)
     cut = copy("cut") / "model.safetensors"
     cut.write_bytes(cut.read_bytes()[:1000])
-    with pytest.raises(WeightsError, match="could be read"):
+    with pytest.raises(WeightsError, match="could not be read"):
         TransformersLM(cut.parent)
     pickled = copy("pickled")
     torch.save({}, pickled / "pytorch_model.bin")

@@ -8,9 +8,10 @@ from tests.tiny_ltu import write_base
 from tests.tiny_tuning import tiny_checkpoint
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.models.ltu.adapters import expand_lora, save_adapter
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu, load_ltu
+from audioprobe.models.ltu.network import expand_lora
+from audioprobe.models.ltu.saving import save_adapter
 from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.training.trainable import set_trainable
 

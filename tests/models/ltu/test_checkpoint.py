@@ -14,11 +14,11 @@ from torch import Tensor
 
 from audioprobe import load
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.models.ltu import conversion
+from audioprobe.models.ltu import saving
 from audioprobe.models.ltu.checkpoint import load_ltu
-from audioprobe.models.ltu.conversion import convert_ltu, save_ltu
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.published import PUBLISHED
+from audioprobe.models.ltu.saving import convert_ltu, save_ltu
 from audioprobe.types import Decoding, Prompt, Response, Waveform
 
 BRIEF = Decoding(max_new_tokens=8)
@@ -115,7 +115,7 @@ def test_conversion_keeps_number_formats_and_writes_shards(
     for file in base.iterdir():
         (half / file.name).write_bytes(file.read_bytes())
     save_file({n: t.half() for n, t in tiny_base().items()}, half / "model.safetensors")
-    monkeypatch.setattr(conversion, "SHARD_SIZE", "500KB")
+    monkeypatch.setattr(saving, "SHARD_SIZE", "500KB")
     folder = convert_ltu(checkpoint, tmp_path / "ltu", base=half)
     shards = sorted(folder.glob("*.safetensors"))
     assert len(shards) > 1

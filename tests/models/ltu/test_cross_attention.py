@@ -15,11 +15,11 @@ from tests.tiny_tuning import tiny_checkpoint
 
 from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.models.ltu.adapters import save_adapter
 from audioprobe.models.ltu.assembly import build_network
 from audioprobe.models.ltu.audio_prefix import (
     GatedCrossAttention,
 )
+from audioprobe.models.ltu.saving import save_adapter
 from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.training.trainable import set_trainable
 from audioprobe.types import Decoding, Waveform

@@ -11,11 +11,9 @@ from tests.golden_ltu import FOLDER
 from tests.llama_tokenizer import write_tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from audioprobe.models.ltu.network import IGNORED
-from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.training.answer_loss import PADDING, collate
-from audioprobe.training.examples import QARecord, encode_record
+from audioprobe.training.examples import IGNORED, QARecord, encode_record
 
 DATA = FOLDER.parent / "ltu_tokenization"
 GOLDEN = json.loads((DATA / "tokenization.json").read_text())
@@ -32,9 +30,10 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBa
 def test_prompt_ids_equal_the_original(
     tokenizer: PreTrainedTokenizerBase, example: dict[str, Any]
 ) -> None:
-    prompt = write_prompt(example["instruction"], example.get("input", ""))
+    prompts = LTUPrompts(tokenizer)
+    prompt = prompts.prompt(example["instruction"], example.get("input", ""))
     assert prompt == example["prompt"]
-    assert tokenize(tokenizer, prompt) == example["input_ids"]
+    assert prompts.tokenize(prompt) == example["input_ids"]
 
 
 def test_continuation_ids_equal_those_of_training(
@@ -44,7 +43,7 @@ def test_continuation_ids_equal_those_of_training(
     example = GOLDEN["train_examples"][0]
     answer, ids = example["example"]["output"], example["input_ids"]
     expected = ids[ids.index(13291) + 3 : -1]  # after "Response", ":" and the line break
-    assert continuation_ids(tokenizer, answer) == expected
+    assert LTUPrompts(tokenizer).continuation_ids(answer) == expected
     assert tokenizer(answer, add_special_tokens=False).input_ids != expected
 
 
@@ -63,8 +62,8 @@ def test_missing_beginning_of_sequence_is_added(tokenizer: PreTrainedTokenizerBa
         def __call__(self, text: str) -> object:
             return type("Encoding", (), {"input_ids": [len(text)]})()
 
-    assert tokenize(Bare(), "abc") == [7, 3]
-    assert tokenize(tokenizer, "A").count(tokenizer.bos_token_id) == 1
+    assert LTUPrompts(Bare()).tokenize("abc") == [7, 3]
+    assert LTUPrompts(tokenizer).tokenize("A").count(tokenizer.bos_token_id) == 1
 
 
 @pytest.mark.parametrize("example", GOLDEN["train_examples"], ids=lambda e: str(e)[:60])

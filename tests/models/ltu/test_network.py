@@ -10,6 +10,7 @@ from tests.golden_ltu import (
     FOLDER,
     close,
     golden,
+    next_token_loss,
     recipe_tensor,
     spectrograms,
     tiny_base,
@@ -23,11 +24,10 @@ from torch import Tensor
 
 from audioprobe.audio.filterbank import LTU
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.models.ltu.assembly import build_from_published
+from audioprobe.models.ltu.assembly import build_from_published, map_names
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder, sincos_positions
 from audioprobe.models.ltu.audio_prefix import CavMaePrefix
-from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, next_token_loss
-from audioprobe.models.ltu.weight_mapping import map_names
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 
 EVERY_16TH = slice(None, None, 16)
 

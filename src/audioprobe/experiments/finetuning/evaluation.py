@@ -28,7 +28,6 @@ from audioprobe.metrics.answers import most_likely_option
 from audioprobe.metrics.similarity import linear_cka
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
-from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.probing.trial import PreparedProbe, ProbeQuestion
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
@@ -113,7 +112,8 @@ class ModelEvaluator:
         spectrograms = (_spectrogram(partial(read_waveform, clip)) for clip in clips)
         readable = list(islice((x for x in spectrograms if x is not None), _N_STATES))
         if readable:
-            prompt = torch.tensor(tokenize(model.tokenizer, write_prompt(CAPTION_QUESTION)))
+            prompts = LTUPrompts(model.tokenizer)
+            prompt = torch.tensor(prompts.tokenize(prompts.prompt(CAPTION_QUESTION)))
             weight = model.net.prefix.projection.weight
             with torch.inference_mode():
                 tokens = torch.cat([model.net.prefix(x.to(weight)[None]) for x in readable])
@@ -256,14 +256,16 @@ def _log_odds(
     model: LTUCheckpoint, questions: Sequence[ProbeQuestion], audio: dict[str, Tensor]
 ) -> list[float]:
     """Return the log-odds of each question; all questions must be about clips, or none."""
-    yes, no = (continuation_ids(model.tokenizer, text) for text in (_YES, _NO))
+    prompts = LTUPrompts(model.tokenizer)
+    yes, no = map(prompts.continuation_ids, (_YES, _NO))
     n_shared = next(n for n, (a, b) in enumerate(zip(yes, no, strict=False)) if a != b)
     examples = []
     for question in questions:
-        prompt = [*tokenize(model.tokenizer, write_prompt(question.text)), *yes[:n_shared]]
+        prompt = [*prompts.tokenize(prompts.prompt(question.text)), *yes[:n_shared]]
         examples.append(TrainingExample((*prompt, yes[n_shared]), len(prompt), question.clip))
-    padding = model.tokenizer.eos_token_id
-    batch = collate(examples, audio, targets="answer", pad_id=padding, per_row=_PER_SEQUENCE)
+    batch = collate(
+        examples, audio, targets="answer", pad_id=prompts.eos_token_id, per_row=_PER_SEQUENCE
+    )
     answer_loss = AnswerLoss(TrainableLTU(model.net)).eval()
     logits, _ = answer_loss.logits(send_to_device(batch, model.net.llama.device))
     log_odds: list[float] = (logits[:, yes[n_shared]] - logits[:, no[n_shared]]).tolist()

@@ -1,10 +1,9 @@
-"""Code shared by all local causal language models.
+"""Code that all local causal language models share. Importing the package does not import torch.
 
-- `loading`, `gguf`, `quantization`: load networks from folders of weights
+- `loading`: load a network from a folder of weights, and convert GGUF files
 - `tokenization`: convert texts to token ids, and check for control tokens
-- `batching`, `generation`, `likelihood`: compute responses, and log-likelihoods of continuations
-
-The modules import torch. Importing this package does not import them.
+- `generation`: generate responses in batches
+- `likelihood`: compute log-likelihoods of continuations
 """
 
 __all__: list[str] = []

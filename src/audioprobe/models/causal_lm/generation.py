@@ -1,53 +1,160 @@
-"""Generate token ids with any causal model of transformers; results do not depend on the batch."""
+"""Generate token ids with any causal model of transformers, in batches that fit into memory.
 
-from collections.abc import Callable, Mapping, Sequence
+The token ids that are generated for a prompt do not depend on the other prompts of its batch.
+"""
+
+import gc
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import (
-    LogitsProcessor,
-    LogitsProcessorList,
-    RepetitionPenaltyLogitsProcessor,
-)
+from transformers import LogitsProcessor, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 
-from audioprobe.errors import NonFiniteError
+from audioprobe.devices import is_out_of_memory
+from audioprobe.errors import NonFiniteError, OutOfMemoryError, UnsupportedInputError
 from audioprobe.types import Decoding
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_SINGLE_PROMPT = (
+    "A single prompt does not fit into memory. Use a shorter prompt, fewer new tokens, "
+    'dtype="bfloat16" (half the memory of float32), quantization (a quarter of bfloat16, on a '
+    "GPU), or a smaller model."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTokens:
-    """Generated token ids, and whether an end-of-sequence token followed them."""
+    """Generated token ids, and whether the model ended the response itself.
+
+    Attributes:
+        ids: token ids before the end-of-sequence token.
+        ended: True if the model generated an end-of-sequence token; False if the limit of new
+            tokens was reached.
+    """
 
     ids: tuple[int, ...]
     ended: bool
+
+    @property
+    def finish(self) -> Literal["stop", "length"]:
+        """Value of `Response.finish`: "stop" for an ended response, "length" at the limit."""
+        return "stop" if self.ended else "length"
+
+
+def run_single(compute: Callable[[], Result]) -> Result:
+    """Return the result of a computation for one prompt.
+
+    Raises:
+        OutOfMemoryError: if the computation does not fit into memory.
+    """
+    results = _try(lambda _: [compute()], ())
+    if results is None:
+        raise OutOfMemoryError(_SINGLE_PROMPT)
+    return results[0]
+
+
+def run_in_batches(
+    items: Iterable[Item], size: int, compute: Callable[[Sequence[Item]], Iterable[Result]]
+) -> Iterator[Result]:
+    """Yield one result per item, in order, computed in batches.
+
+    After an out-of-memory error, this and all later batches have half the size.
+
+    Args:
+        items: items to process; at most one batch is read ahead.
+        size: initial batch size.
+        compute: function that returns one result per item of a batch. A result must not depend on
+            the other items of the batch.
+
+    Raises:
+        OutOfMemoryError: if a single item does not fit into memory.
+    """
+    queue = iter(items)
+    waiting: list[Item] = []
+    while True:
+        waiting += islice(queue, max(0, size - len(waiting)))
+        if not waiting:
+            return
+        batch = waiting[:size]
+        results = _try(compute, batch)
+        if results is None:
+            if len(batch) == 1:
+                raise OutOfMemoryError(_SINGLE_PROMPT)
+            size = len(batch) // 2
+            warnings.warn(
+                f"A batch of {len(batch)} does not fit into memory; continuing with batches of "
+                f"{size}. Pass batch_size={size} to avoid this.",
+                stacklevel=2,
+            )
+            continue
+        waiting = waiting[len(batch) :]
+        yield from results
+
+
+def _try(
+    compute: Callable[[Sequence[Item]], Iterable[Result]], batch: Sequence[Item]
+) -> list[Result] | None:
+    """Return the results of a batch, or None if the batch does not fit into memory."""
+    try:
+        return list(compute(batch))
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if not is_out_of_memory(error):
+            raise
+    # Return outside the handler: the traceback keeps the tensors of the failed attempt alive.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def check_context(model: Any, n_prompt: int, n_new: int) -> None:  # noqa: ANN401 - no common type
+    """Raise if a prompt and its response do not fit into the context of a transformers model.
+
+    Args:
+        model: a causal model of transformers; the context of some models has no limit.
+        n_prompt: number of tokens in the prompt, including audio tokens.
+        n_new: maximum number of tokens in the response.
+
+    Raises:
+        UnsupportedInputError: if the sum is larger than the context.
+    """
+    config = model.config.get_text_config(decoder=True)
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit is not None and n_prompt + n_new > limit:
+        raise UnsupportedInputError(
+            f"A prompt of {n_prompt} tokens and {n_new} new tokens exceed the model's context of "
+            f"{limit} tokens. Shorten the prompt or its audio, or allow fewer new tokens."
+        )
 
 
 @torch.inference_mode()
 def generate_each(
     prompts: Sequence[Item],
     decoding: Decoding,
-    answer: Callable[[Sequence[Item]], Sequence[GeneratedTokens]],
+    generate: Callable[[Sequence[Item]], Sequence[GeneratedTokens]],
 ) -> list[GeneratedTokens]:
     """Generate greedily in one batch, or sample for each prompt separately with the same seed.
 
     Args:
         prompts: at least one prompt.
         decoding: decoding settings.
-        answer: function that returns one output per prompt.
+        generate: function that returns one output per prompt.
     """
     if decoding.temperature == 0:
-        return list(answer(prompts))
-    answers: list[GeneratedTokens] = []
+        return list(generate(prompts))
+    outputs: list[GeneratedTokens] = []
     for prompt in prompts:
         with torch.random.fork_rng():
             torch.manual_seed(decoding.seed)
-            answers += answer([prompt])
-    return answers
+            outputs += generate([prompt])
+    return outputs
 
 
 def continue_batch(
@@ -101,7 +208,7 @@ def generation_options(decoding: Decoding, ends: Sequence[int]) -> dict[str, Any
 
 
 def left_padded(rows: Sequence[Tensor], value: float) -> Tensor:
-    """Stack rows of different lengths; pad them on the left."""
+    """Stack rows of different lengths into one tensor, padded on the left with `value`."""
     return pad_sequence(list(rows), batch_first=True, padding_value=value, padding_side="left")
 
 
@@ -131,6 +238,7 @@ class _FiniteScores(LogitsProcessor):  # type: ignore[misc]  # transformers has 
 
 
 def _until_end(new_ids: list[int], ends: Sequence[int]) -> GeneratedTokens:
+    """Return the token ids before the first end-of-sequence token."""
     for position, token in enumerate(new_ids):
         if token in ends:
             return GeneratedTokens(tuple(new_ids[:position]), ended=True)

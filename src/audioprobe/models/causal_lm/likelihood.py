@@ -1,12 +1,13 @@
-"""Log-likelihoods of given continuations with any causal model of transformers.
+"""Compute log-likelihoods of continuations with any causal model of transformers.
 
-The prompt is processed once, and all continuations use its key-value cache. If the model has
-another kind of cache (such as a recurrent state), each continuation is processed together with the
-prompt.
+A continuation is a text that may follow a prompt. The model processes the prompt once, and all
+continuations use its key-value cache. If the model has another kind of cache (such as a recurrent
+state), the model processes the prompt again for each continuation.
 """
 
 import copy
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,22 +20,40 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.models.causal_lm.batching import answer_in_batches, answer_one
-from audioprobe.types import LogLikelihood
+from audioprobe.models.causal_lm.generation import run_in_batches, run_single
+from audioprobe.types import LogLikelihood, Option
 
 CHUNK = 32  # continuations per forward pass
 
-# Model inputs with one entry per token, and the value of this entry for a text token.
+# Model inputs that have one entry per token, and the value of the entry for a text token.
 PER_TOKEN = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prefix:
-    """A processed prompt: next-token log-probabilities, next position, and key-value cache."""
+    """State of a model after a prompt.
+
+    Attributes:
+        next_token: log-probabilities of the next token, shape (n_vocabulary,).
+        position: position of the next token.
+        cache: key-value cache of transformers.
+    """
 
     next_token: Tensor
     position: int
     cache: Any
+
+
+def warn_of_truncation(truncated: Mapping[str, Option]) -> None:
+    """Warn about audio that a model does not use.
+
+    Args:
+        truncated: seconds of audio by name, as in `Response.details`.
+    """
+    for name, seconds in truncated.items():
+        warnings.warn(
+            f"{name}: {seconds}. The audio is longer than the model's input.", stacklevel=3
+        )
 
 
 @torch.inference_mode()
@@ -47,8 +66,8 @@ def log_likelihood(
 
     Args:
         model: a causal model of transformers.
-        inputs: model inputs for one prompt without padding: `input_ids` of shape (1, n_tokens) or
-            `inputs_embeds` of shape (1, n_tokens, width), and any other inputs.
+        inputs: inputs of the model for one prompt, which has no padding: `input_ids` of shape
+            (1, n_tokens) or `inputs_embeds` of shape (1, n_tokens, width), and other inputs.
         continuations: token ids of each continuation, at least one token each.
 
     Raises:
@@ -62,17 +81,17 @@ def log_likelihood(
         return []
     # Compute logits only at the last position if the model supports this.
     last = {"logits_to_keep": 1} if "logits_to_keep" in _parameters(model) else {}
-    outputs = answer_one(lambda: model(**inputs, use_cache=True, **last))
+    outputs = run_single(lambda: model(**inputs, use_cache=True, **last))
     cache = getattr(outputs, _cache_name(model), None)
     if not _can_be_shared(cache):
-        return [answer_one(partial(_full_pass, model, inputs, ids)) for ids in continuations]
+        return [run_single(partial(_full_pass, model, inputs, ids)) for ids in continuations]
     tokens = inputs["inputs_embeds"] if "inputs_embeds" in inputs else inputs["input_ids"]
     prefix = _Prefix(
         outputs.logits[0, -1].float().log_softmax(-1),
         tokens.shape[1] + _rope_delta(model),
         cache,
     )
-    return list(answer_in_batches(continuations, CHUNK, partial(_continue, model, prefix)))
+    return list(run_in_batches(continuations, CHUNK, partial(_continue, model, prefix)))
 
 
 def _continue(
@@ -80,7 +99,7 @@ def _continue(
     prefix: _Prefix,
     chunk: Sequence[Sequence[int]],
 ) -> Iterator[LogLikelihood]:
-    """Yield the log-likelihoods of continuations after a processed prompt; do not modify it."""
+    """Yield the log-likelihood of each continuation; use a copy of the prompt's cache."""
     device = prefix.next_token.device
     ids = pad_sequence([torch.tensor(list(row)) for row in chunk], batch_first=True).to(device)
     repeated = copy.deepcopy(prefix.cache)
@@ -102,7 +121,7 @@ def _full_pass(
     inputs: Mapping[str, Tensor],
     ids: Sequence[int],
 ) -> LogLikelihood:
-    """Return the same log-likelihood, computed from prompt and continuation together."""
+    """Return the log-likelihood of a continuation from one pass over prompt and continuation."""
     prompt = inputs["input_ids"]
     new = torch.tensor([list(ids)], device=prompt.device)
     joined = dict(inputs) | {"input_ids": torch.cat([prompt, new], 1)}
@@ -114,10 +133,12 @@ def _full_pass(
 
 
 def _token_scores(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the log-probability of each target token."""
     return logits.float().log_softmax(-1).gather(-1, targets[..., None])[..., 0]
 
 
 def _parameters(model: Any) -> Mapping[str, inspect.Parameter]:  # noqa: ANN401
+    """Return the parameters of a model's forward method by name."""
     return inspect.signature(model.forward).parameters
 
 
@@ -134,10 +155,9 @@ def _can_be_shared(cache: Any) -> bool:  # noqa: ANN401
 
 
 def _rope_delta(model: Any) -> int:  # noqa: ANN401
-    """Return the offset between rotary positions and token positions after the last prompt.
+    """Return the difference between rotary position and token position after the last prompt.
 
-    Models whose rotary positions have several axes (Qwen's omni models) store this offset when they
-    process a prompt.
+    Only models whose rotary positions have several axes (Qwen's omni models) store a difference.
     """
     delta = getattr(getattr(model, "model", None), "rope_deltas", None)
     return 0 if delta is None else int(delta.flatten()[0])

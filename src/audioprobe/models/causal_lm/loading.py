@@ -1,29 +1,45 @@
-"""Read weights and configurations from a model folder; pickled code is never executed."""
+"""Load networks from model folders: read weights, convert GGUF files.
+
+Pickled code in a model folder is never executed.
+"""
 
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import torch
+from huggingface_hub import cached_assets_path, constants
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoConfig, PreTrainedConfig, modeling_gguf_pytorch_utils
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    modeling_gguf_pytorch_utils,
+)
 from transformers.utils import logging as transformers_logging
 
-from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.weights import refuse_differences
+from audioprobe.errors import InvalidInputError, WeightsError, optional_import
+from audioprobe.weights import Weights, refuse_differences
 
 Config = TypeVar("Config", bound=PreTrainedConfig)
 
 DTYPES = ("float32", "bfloat16", "float16")
 """Supported data types of weights, which use 4, 2 and 2 bytes per parameter."""
 
+LOADING_ERRORS = (SafetensorError, OSError, RuntimeError, ValueError, KeyError)
+"""Errors that transformers raises if the files of a model are missing or damaged."""
+
 # If a folder contains the weights in both formats, the safetensors files are read.
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
+_GGUF_CACHE = "gguf-2"  # increase when the conversion changes, so that old results are not used
 
 
 def dtype_of(name: str) -> torch.dtype:
@@ -39,7 +55,7 @@ def dtype_of(name: str) -> torch.dtype:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a checkpoint file: a flat dictionary of tensors.
+    """Read the tensors in a checkpoint file, by name.
 
     Raises:
         WeightsError: if the file is missing or damaged, or is not a dictionary of tensors.
@@ -65,7 +81,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_folder(folder: Path) -> dict[str, Tensor]:
-    """Read all tensors in a model's folder; the weights may be split into several files.
+    """Read all tensors in a model's folder, by name; the weights may be split into several files.
 
     Raises:
         WeightsError: if the folder has no weights, or if a file named in its index is missing or
@@ -146,32 +162,99 @@ def without_weight_bars() -> Iterator[None]:
 
 
 @without_weight_bars()
-def load_network(kind: Any, folder: Path) -> Any:  # noqa: ANN401 - transformers has no types
-    """Load a transformers model in float32 for inference; all parameters must match.
+def load_network(
+    kind: Any,  # noqa: ANN401 - transformers has no types
+    folder: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    ignored: Sequence[str] = (),
+    **options: Any,
+) -> Any:  # noqa: ANN401
+    """Load a transformers model for inference; the weights must match all its parameters.
 
     Args:
         kind: class of transformers with `from_pretrained`.
         folder: folder with config.json and safetensors.
+        dtype: data type of the parameters.
+        ignored: prefixes of parameters in the files that the model does not need.
+        options: further arguments of `from_pretrained`.
 
     Raises:
         WeightsError: if the weights are missing or damaged, or belong to another model.
     """
+    options |= {"dtype": dtype, "local_files_only": True, "output_loading_info": True}
     try:
-        network, report = kind.from_pretrained(
-            folder,
-            output_loading_info=True,
-            local_files_only=True,
-            dtype=torch.float32,
-        )
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        network, report = kind.from_pretrained(folder, **options)
+    except LOADING_ERRORS as error:
         raise WeightsError(
-            f"{folder}: the weights could not be read ({error}). The file may be missing or "
-            "incomplete: download it again."
+            f"{folder}: the weights could not be read ({error!s:.300}). Expected complete "
+            "safetensors of an architecture that transformers supports. If a file is missing or "
+            "incomplete, download it again."
         ) from error
     refuse_differences(
         str(folder),
         missing=report["missing_keys"],
-        unexpected=report["unexpected_keys"],
+        unexpected=[n for n in report["unexpected_keys"] if not n.startswith(tuple(ignored))],
         mismatched=[str(entry) for entry in report["mismatched_keys"]],
     )
     return network.eval()
+
+
+def plain_folder(weights: Weights) -> Path:
+    """Return a folder with the model's weights as safetensors; convert a GGUF file if necessary.
+
+    The converted model is stored in Hugging Face's assets cache. Its weights are float32, because
+    no shorter data type represents the product of a 4-bit number and a float16 scale exactly.
+
+    Raises:
+        WeightsError: if the folder contains several GGUF files, or if the file is damaged.
+        MissingDependencyError: if the package `gguf` is not installed.
+    """
+    files = sorted(weights.folder.glob("*.gguf"))
+    if not files or any(any(weights.folder.glob(f"*{s}")) for s in (".safetensors", ".bin")):
+        return weights.folder
+    if len(files) > 1:
+        raise WeightsError(
+            f"{weights.folder}: expected one GGUF file, found {len(files)}. Remove the others."
+        )
+    plain = cached_assets_path(
+        "audioprobe",
+        namespace=_GGUF_CACHE,
+        subfolder=weights.revision(),
+        assets_dir=constants.HF_ASSETS_CACHE,
+    )
+    if not (plain / "config.json").is_file():
+        _convert_gguf(files[0], plain)
+    return plain
+
+
+@without_weight_bars()
+def _convert_gguf(file: Path, plain: Path) -> None:
+    """Convert a GGUF file to the folder `plain`, which appears when it is complete."""
+    optional_import("gguf", extra="gguf")  # raises an error that names the extra to install
+    options: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            file.parent, dtype=torch.float32, **options
+        )
+        tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, **options)
+    except LOADING_ERRORS as error:
+        raise WeightsError(
+            f"{file}: not readable as a GGUF model ({error!s:.200}). Download it again."
+        ) from error
+    # The saved weights are not quantised; this entry would make readers look for a GGUF file.
+    del model.config.quantization_config
+    model.hf_quantizer = None
+    plain.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=plain.parent) as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        # transformers adds tokens without an embedding row, such as "<|endoftext|>": remove them.
+        path = Path(folder, "tokenizer.json")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        n_rows = len(model.get_input_embeddings().weight)
+        content["added_tokens"] = [t for t in content["added_tokens"] if t["id"] < n_rows]
+        path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        shutil.rmtree(plain, ignore_errors=True)
+        Path(folder).replace(plain)
+        Path(folder).mkdir()  # the context manager removes it

@@ -1,6 +1,6 @@
 """Convert text to token ids such that no part of the text becomes a control token.
 
-Control tokens structure a prompt, such as "<s>" or "[INST]".
+Control tokens, such as "<s>" or "[INST]", mark the parts of a prompt.
 """
 
 import re
@@ -18,7 +18,7 @@ _PLACEHOLDERS = ("audio_token", "image_token", "video_token")
 
 
 def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool = True) -> list[int]:  # noqa: ANN401 - transformers has no types
-    """Return the token ids of a text, in which no part of the text is read as a control token.
+    """Return the token ids of a text; "<s>" in the text gives ordinary tokens, no control token.
 
     Args:
         tokenizer: tokenizer of transformers or mistral-common; the latter never reads control
@@ -27,8 +27,8 @@ def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool = True) -> l
         add_special_tokens: whether the tokenizer adds its special tokens before and after the text.
 
     Raises:
-        InvalidInputError: if the text contains a control token that the tokenizer cannot split, or
-            if the text is not valid Unicode.
+        InvalidInputError: if the text contains a control token that the tokenizer cannot split into
+            ordinary tokens, or if the text is not valid Unicode.
     """
     refuse_surrogates(text)
     options = {} if add_special_tokens else {"add_special_tokens": False}
@@ -42,11 +42,12 @@ def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool = True) -> l
 
 
 def refuse_control_tokens(tokenizer: Any, text: str) -> None:  # noqa: ANN401
-    """Raise if part of a text would become a control token in a chat template.
+    """Raise if a text contains a control token.
+
+    A chat template inserts the text into the prompt, where the token would take effect.
 
     Raises:
-        InvalidInputError: if the text contains a control token, which the message names, or if the
-            text is not valid Unicode.
+        InvalidInputError: if the text contains a control token or is not valid Unicode.
     """
     refuse_surrogates(text)
     if _matches_added_tokens(tokenizer):
@@ -55,7 +56,7 @@ def refuse_control_tokens(tokenizer: Any, text: str) -> None:  # noqa: ANN401
 
 
 def special_tokens(tokenizer: Any) -> dict[int, str]:  # noqa: ANN401
-    """Return the ids and names of the tokens that decoding omits."""
+    """Return the special tokens, which decoding omits: the text of each token by its id."""
     if not _matches_added_tokens(tokenizer):
         return dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
     added = tokenizer.added_tokens_decoder.items()
@@ -63,11 +64,7 @@ def special_tokens(tokenizer: Any) -> dict[int, str]:  # noqa: ANN401
 
 
 def refuse_surrogates(text: str) -> None:
-    """Raise if a text is not valid Unicode.
-
-    Raises:
-        InvalidInputError: if the text contains lone surrogates.
-    """
+    """Raise `InvalidInputError` if a text contains lone surrogates, which are not valid Unicode."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -78,7 +75,7 @@ def refuse_surrogates(text: str) -> None:
 
 
 def refuse_ids_beyond(tokenizer: Any, n_rows: int, source: str) -> None:  # noqa: ANN401
-    """Raise if a tokenizer has token ids without an embedding row.
+    """Raise if a tokenizer has token ids for which the model has no embedding.
 
     Placeholders for audio, images and video are not checked, because features replace their
     embeddings.
@@ -89,7 +86,7 @@ def refuse_ids_beyond(tokenizer: Any, n_rows: int, source: str) -> None:  # noqa
         source: name or path of the model, for the message.
 
     Raises:
-        WeightsError: if there is such an id; the message names the token with the largest id.
+        WeightsError: if a token id is not smaller than `n_rows`.
     """
     placeholders = {getattr(tokenizer, name, None) for name in _PLACEHOLDERS}
     ids = {token: n for token, n in tokenizer.get_vocab().items() if token not in placeholders}
@@ -98,12 +95,13 @@ def refuse_ids_beyond(tokenizer: Any, n_rows: int, source: str) -> None:  # noqa
         raise WeightsError(
             f"{source}: tokenizer and weights do not belong together: the embedding has {n_rows} "
             f"rows, and the tokenizer has ids up to {ids[last]} ({last!r}). Use the tokenizer that "
-            "the weights are published with, or weights whose embedding was resized for it."
+            "was published with the weights, or weights whose embedding was resized for the "
+            "tokenizer."
         )
 
 
 def _matches_added_tokens(tokenizer: Any) -> bool:  # noqa: ANN401
-    """Return whether the tokenizer searches texts for added tokens; mistral-common's does not."""
+    """Return whether a tokenizer searches texts for added tokens; False for mistral-common."""
     return isinstance(getattr(type(tokenizer), "added_tokens_decoder", None), property)
 
 
@@ -111,8 +109,8 @@ def _matches_added_tokens(tokenizer: Any) -> bool:  # noqa: ANN401
 def _control_tokens(tokenizer: Any, n_tokens: int, *, with_special: bool) -> dict[int, str]:  # noqa: ANN401
     """Return the added tokens that look like control tokens, by id.
 
-    `n_tokens` is only part of the cache key: the vocabulary of a tokenizer may grow. `with_special`
-    includes tokens that the tokenizer can split.
+    `n_tokens` is only a part of the cache key, because the vocabulary of a tokenizer may grow.
+    `with_special` includes the special tokens, which the tokenizer can split into ordinary tokens.
     """
     del n_tokens
     return {
@@ -123,6 +121,7 @@ def _control_tokens(tokenizer: Any, n_tokens: int, *, with_special: bool) -> dic
 
 
 def _refuse_ids(text: str, ids: list[int], control: Mapping[int, str]) -> None:
+    """Raise if one of the token ids of a text is the id of a control token."""
     token = next((control[n] for n in ids if n in control), None)
     if token is not None:
         raise InvalidInputError(

@@ -15,16 +15,15 @@ import torch
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
-from audioprobe.models.causal_lm.batching import answer_in_batches
 from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
     continue_batch,
     generate_each,
     left_padded,
+    run_in_batches,
 )
-from audioprobe.models.causal_lm.gguf import plain_folder
 from audioprobe.models.causal_lm.likelihood import PER_TOKEN, log_likelihood
-from audioprobe.models.causal_lm.loading import dtype_of
+from audioprobe.models.causal_lm.loading import dtype_of, plain_folder
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.chat.inputs import EncodedPrompt, PromptEncoder
 from audioprobe.models.chat.loading import load_model, load_processor
@@ -116,7 +115,7 @@ class TransformersLM:
             return self._answer(batch, decoding)
 
         encoded = (self._encode(prompt, decoding.max_new_tokens) for prompt in prompts)
-        yield from answer_in_batches(encoded, self._batch_size, answer)
+        yield from run_in_batches(encoded, self._batch_size, answer)
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]

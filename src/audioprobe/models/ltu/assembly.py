@@ -1,13 +1,19 @@
 """Build LTU networks from tensors, and check that no tensor is missing or unexpected.
 
-A network consists of the base (a LLaMA), LoRA adapters on its projections, and the audio prefix
-(audio encoder and projection, whose output tokens precede the text). "Published names" are the
-parameter names in the authors' checkpoints; `weight_mapping` maps them to those of `LTUNetwork`.
+A network consists of the base (a LLaMA), LoRA adapters, and the audio prefix (the audio encoder and
+the projection of its output to tokens of the LLaMA). "Published names" are the parameter names in
+the authors' checkpoints; `map_names` maps them to those of `LTUNetwork`.
+
+A published checkpoint is one flat dictionary. In the authors' base folder, names have no prefix; in
+other checkpoints, LoRA and audio parameters have peft's prefix. Blocks of CAV-MAE have six norms,
+but only two are used: norm1 and norm2 in the first eleven blocks, norm1_a and norm2_a in the block
+shared with images.
 """
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,9 +23,114 @@ from audioprobe.errors import WeightsError
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, TltrConfig
 from audioprobe.models.ltu.audio_prefix import GATE, AudioConfig, GatedCrossAttention, build_prefix
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, load_state
-from audioprobe.models.ltu.weight_mapping import map_names
 
 N_HEADS = 12  # attention heads of LTU's published encoders; tensor shapes do not tell
+
+_PEFT_PREFIX = "base_model.model."
+_AUDIO = "model.audio_encoder."
+_PROJECTION = "model.audio_proj.1."
+_LANGUAGE_MODEL = ("model.layers.", "model.embed_tokens.", "model.norm.", "lm_head.")
+_AUDIO_BLOCK = re.compile(r"audio_encoder\.blocks_a\.(\d+)\.")
+
+_OUTSIDE_BLOCKS = {
+    "patch_embed_a.proj.weight": "patches.weight",
+    "patch_embed_a.proj.bias": "patches.bias",
+    "pos_embed_a": "positions",
+    "modality_a": "modality",
+    "norm_a.weight": "norm.weight",
+    "norm_a.bias": "norm.bias",
+}
+_IN_BLOCK = {
+    "norm1": "norm1",
+    "norm2": "norm2",
+    "attn.qkv": "query_key_value",
+    "attn.proj": "output",
+    "mlp.fc1": "widen",
+    "mlp.fc2": "narrow",
+}
+
+# LTU-AS: two blocks named as in Whisper's own code.
+_TLTR_BLOCKS = {"time_tr": "over_time", "layer_tr": "over_layers"}
+_IN_TLTR_BLOCK = {
+    "attn_ln": "norm1",
+    "attn.query": "query",
+    "attn.key": "key",
+    "attn.value": "value",
+    "attn.out": "output",
+    "mlp_ln": "norm2",
+    "mlp.0": "widen",
+    "mlp.2": "narrow",
+}
+
+# Ignored: buffers that transformers computes, norms that a block does not use, CAV-MAE's vision.
+_UNUSED = re.compile(
+    r"rotary_emb\.inv_freq$"
+    r"|audio_encoder\.(blocks_v\.|patch_embed_v\.|pos_embed_v$|modality_v$|norm_v\.|norm\.|mlp_head\.)"
+    r"|audio_encoder\.blocks_a\.\d+\.norm[12]_[av]\."
+    r"|audio_encoder\.blocks_u\.\d+\.norm[12](_v)?\."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NameMapping:
+    """The published names in a checkpoint.
+
+    Attributes:
+        names: name in `LTUNetwork` for each published name.
+        unused: published names of parameters that the network does not need.
+        unknown: published names that are not recognised.
+    """
+
+    names: dict[str, str]
+    unused: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def map_names(published: Iterable[str]) -> NameMapping:
+    """Map published names, which may have peft's prefix, to the names in `LTUNetwork`."""
+    every_name = list(published)
+    # The block that CAV-MAE shares with images follows the audio blocks.
+    n_audio_blocks = len({n for name in every_name for n in _AUDIO_BLOCK.findall(name)})
+    names: dict[str, str] = {}
+    unused, unknown = [], []
+    for name in every_name:
+        bare = name.removeprefix(_PEFT_PREFIX)
+        if _UNUSED.search(bare):
+            unused.append(name)
+        elif (mapped := _map_name(bare, n_audio_blocks)) is None:
+            unknown.append(name)
+        else:
+            names[name] = mapped
+    return NameMapping(names, tuple(unused), tuple(unknown))
+
+
+def _map_name(bare: str, n_audio_blocks: int) -> str | None:
+    """Return the name in `LTUNetwork` for a published name, or None if the name is unknown."""
+    if bare.startswith(_PROJECTION):
+        return f"prefix.projection.{bare.removeprefix(_PROJECTION)}"
+    if bare.startswith(_AUDIO):
+        mapped = _map_audio_name(bare.removeprefix(_AUDIO), n_audio_blocks)
+        return None if mapped is None else f"prefix.encoder.{mapped}"
+    return f"llama.{bare}" if bare.startswith(_LANGUAGE_MODEL) else None
+
+
+def _map_audio_name(name: str, n_audio_blocks: int) -> str | None:
+    """Return the name in the audio encoder for a published name, or None if it is unknown."""
+    if name in _OUTSIDE_BLOCKS:
+        return _OUTSIDE_BLOCKS[name]
+    block, _, rest = name.partition(".")
+    if block in _TLTR_BLOCKS:
+        part, _, ending = rest.rpartition(".")
+        mapped = _IN_TLTR_BLOCK.get(part)
+        return None if mapped is None else f"{_TLTR_BLOCKS[block]}.{mapped}.{ending}"
+    match = re.fullmatch(r"blocks_([au])\.(\d+)\.(.+)\.(weight|bias)", name)
+    if match is None:
+        return None
+    kind, number, part, ending = match.groups()
+    shared = kind == "u"
+    mapped = _IN_BLOCK.get(part.removesuffix("_a") if shared else part)
+    position = int(number) + (n_audio_blocks if shared else 0)
+    return None if mapped is None else f"blocks.{position}.{mapped}.{ending}"
 
 
 def infer_config(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -> LTUConfig:
@@ -49,6 +160,7 @@ def infer_config(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -
 
 
 def _audio_config(shapes: Mapping[str, tuple[int, ...]]) -> AudioConfig:
+    """Infer the configuration of the audio encoder from tensor shapes by name in `LTUNetwork`."""
     width = shapes["prefix.projection.weight"][1]
     if any(name.startswith("prefix.encoder.over_time.") for name in shapes):
         return TltrConfig(width=width)
@@ -60,17 +172,14 @@ def _audio_config(shapes: Mapping[str, tuple[int, ...]]) -> AudioConfig:
 def build_from_published(
     config: LTUConfig, *checkpoints: Mapping[str, Tensor], source: str
 ) -> LTUNetwork:
-    """Build an LTU from tensors with published names.
+    """Build an LTU in evaluation mode from tensors with published names.
 
     Args:
         config: configuration of the network.
         checkpoints: tensors by published name, the base first. If two checkpoints contain the same
-            tensor, the later one is used; for example, the audio encoder of a trained checkpoint
+            tensor, the tensor of the later checkpoint is used; for example, a trained audio encoder
             replaces the audio encoder of the base.
         source: name or path of the last checkpoint, for messages.
-
-    Returns:
-        The network in evaluation mode.
 
     Raises:
         WeightsError: if a tensor is missing or unexpected, or has the wrong shape.
@@ -95,16 +204,13 @@ def build_from_published(
 def build_on_base(
     config: LTUConfig, base: Mapping[str, Tensor], trained: Mapping[str, Tensor], *, source: str
 ) -> LTUNetwork:
-    """Build an LTU from a base and from tensors trained on this base.
+    """Build an LTU in evaluation mode from a base and from tensors trained on this base.
 
     Args:
         config: configuration of the network.
-        base: tensors of the LLaMA by published name; audio parameters among them are ignored.
+        base: tensors of the LLaMA by published name; audio parameters are ignored.
         trained: tensors of audio prefix and LoRA by their names in `LTUNetwork`.
         source: name or path of the model, for messages.
-
-    Returns:
-        The network in evaluation mode.
 
     Raises:
         WeightsError: if a tensor is missing or unexpected, or has the wrong shape.
@@ -118,16 +224,13 @@ def build_on_base(
 
 
 def build_network(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: str) -> LTUNetwork:
-    """Build an LTU from the tensors of its state dictionary.
+    """Build an LTU in evaluation mode from the tensors of its state dictionary.
 
     Args:
         config: configuration of the network.
         tensors: tensors by their names in `LTUNetwork`. They become the parameters and are not
             copied.
         source: name or path of the model, for messages.
-
-    Returns:
-        The network in evaluation mode.
 
     Raises:
         WeightsError: if a tensor is missing or unexpected, or has the wrong shape.
@@ -149,12 +252,7 @@ def build_network(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: s
 
 
 def initial_tensors(config: LTUConfig, seed: int) -> dict[str, Tensor]:
-    """Return untrained tensors of audio prefix and LoRA, initialised as in torch and peft.
-
-    Args:
-        config: configuration of the network.
-        seed: seed of the random values.
-    """
+    """Return untrained tensors of audio prefix and LoRA by their names in `LTUNetwork`."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         prefix = build_prefix(config.audio, int(config.llama["hidden_size"])).state_dict()
@@ -175,7 +273,7 @@ def _lora_tensors(config: LTUConfig) -> dict[str, Tensor]:
 
 
 def _peft_name(name: str, expected: Collection[str]) -> str:
-    """Return the name that peft gives to a parameter if its projection has LoRA."""
+    """Return the name of a parameter; peft inserts "base_layer" if its projection has LoRA."""
     module, _, parameter = name.rpartition(".")
     inner = f"{module}.base_layer.{parameter}"
     return inner if inner in expected else name

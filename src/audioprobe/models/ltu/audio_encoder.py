@@ -1,4 +1,4 @@
-"""Audio encoders of LTU (CAV-MAE) and LTU-AS (TLTR).
+"""Audio encoders: CAV-MAE of LTU, and TLTR ("time and layer transformer") of LTU-AS.
 
 Sources: Gong et al., "Contrastive Audio-Visual Masked Autoencoder", ICLR 2023; "Listen, Think, and
 Understand", ICLR 2024; "Joint Audio and Speech Understanding", ASRU 2023; and their published code.
@@ -22,7 +22,7 @@ class CavMaeConfig:
     Attributes:
         width: size of a token.
         n_heads: number of attention heads; must divide the width.
-        n_blocks: number of transformer blocks. CAV-MAE has 11 blocks for audio only and 1 block for
+        n_blocks: number of transformer blocks. CAV-MAE has 11 blocks for audio and 1 block for
             both audio and images.
         mlp_width: hidden size of a block's MLP.
         n_mels: number of mel filters of the spectrogram.
@@ -84,8 +84,8 @@ class CavMaeEncoder(nn.Module):
             spectrograms: normalised spectrograms, shape (n_clips, n_frames, n_mels).
 
         Returns:
-            Shape (n_clips, n_bands * n_steps, width). The patch of a frequency band and a time
-            step has the index `band * n_steps + step`.
+            Shape (n_clips, n_bands * n_steps, width). A patch has the index `band * n_steps +
+            step`, where `band` counts patches along frequency and `step` along time.
         """
         expected = (self.config.n_frames, self.config.n_mels)
         if spectrograms.shape[1:] != expected:
@@ -98,12 +98,12 @@ class CavMaeEncoder(nn.Module):
         return tokens
 
     def forward(self, spectrograms: Tensor, visible: Tensor | None = None) -> Tensor:
-        """Return the encoder output after the last layer norm, shape (n_clips, n_tokens, width).
+        """Return the tokens after the last layer norm, shape (n_clips, n_tokens, width).
 
         Args:
             spectrograms: normalised spectrograms, shape (n_clips, n_frames, n_mels).
-            visible: indices of the tokens to encode, shape (n_clips, n_visible), as in the
-                training of masked autoencoders; None encodes all tokens.
+            visible: indices of the tokens to encode, shape (n_clips, n_visible), for the training
+                of masked autoencoders; None encodes all tokens.
         """
         tokens = self.embed(spectrograms) + self.positions + self.modality
         if visible is not None:
@@ -128,28 +128,22 @@ class CavMaeBlock(nn.Module):
         self.narrow = nn.Linear(config.mlp_width, config.width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map tokens to tokens of the same shape (n_clips, n_tokens, width)."""
+        """Return transformed tokens; input and output have shape (n_clips, n_tokens, width)."""
         n_clips, n_tokens, _ = tokens.shape
         # Rows of the fused projection: query, key and value; each is divided into heads.
         fused = self.query_key_value(self.norm1(tokens))
         query, key, value = fused.reshape(n_clips, n_tokens, 3, self._n_heads, -1).permute(
             2, 0, 3, 1, 4
         )
-        heads = functional.scaled_dot_product_attention(query, key, value)
-        tokens = tokens + self.output(heads.transpose(1, 2).flatten(2))
-        mixed: Tensor = self.narrow(functional.gelu(self.widen(self.norm2(tokens))))
-        return tokens + mixed
+        return _finish_block(self, tokens, query, key, value)
 
 
 def sincos_positions(config: CavMaeConfig) -> Tensor:
-    """Return the initial position embeddings of CAV-MAE.
+    """Return the initial position embeddings of CAV-MAE, shape (1, n_bands * n_steps, width).
 
     Half of the width encodes the time step and half encodes the frequency band. Each half consists
     of sines and cosines with geometrically spaced angular frequencies (He et al., "Masked
-    Autoencoders", 2022).
-
-    Returns:
-        Shape (1, n_bands * n_steps, width), in the order of `CavMaeEncoder.embed`.
+    Autoencoders", 2022). The order is that of `CavMaeEncoder.embed`.
     """
     quarter = config.width // 4
     frequencies = 10_000.0 ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
@@ -190,10 +184,10 @@ class TltrConfig:
 
 
 class TltrEncoder(nn.Module):
-    """Audio encoder of LTU-AS on Whisper features.
+    """Audio encoder of LTU-AS, whose input is the outputs of all layers of Whisper's encoder.
 
-    It applies attention over the time steps of each Whisper layer, then attention over the layers
-    of each time step.
+    A first block attends over the time steps of each Whisper layer. A second block attends over the
+    layers of each time step.
     """
 
     def __init__(self, config: TltrConfig) -> None:
@@ -206,8 +200,7 @@ class TltrEncoder(nn.Module):
         """Return one token per time step, shape (n_clips, n_steps, width).
 
         Args:
-            features: Whisper features, shape (n_clips, n_layers, n_steps, width); see
-                `whisper_frontend`.
+            features: output of `WhisperFeatures`, shape (n_clips, n_layers, n_steps, width).
         """
         n_clips, n_layers, n_steps, width = features.shape
         in_time = self.over_time(features.flatten(0, 1)).view(n_clips, n_layers, n_steps, width)
@@ -232,14 +225,21 @@ class TltrBlock(nn.Module):
         self.narrow = nn.Linear(4 * width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map tokens to tokens of the same shape (n_rows, n_tokens, width)."""
+        """Return transformed tokens; input and output have shape (n_rows, n_tokens, width)."""
         normed = self.norm1(tokens)
         query, key, value = (
             projection(normed).unflatten(-1, (self._n_heads, -1)).transpose(1, 2)
             for projection in (self.query, self.key, self.value)
         )
         # Whisper scales both query and key by head_size ** -0.25, the usual scale in total.
-        heads = functional.scaled_dot_product_attention(query, key, value)
-        tokens = tokens + self.output(heads.transpose(1, 2).flatten(2))
-        mixed: Tensor = self.narrow(functional.gelu(self.widen(self.norm2(tokens))))
-        return tokens + mixed
+        return _finish_block(self, tokens, query, key, value)
+
+
+def _finish_block(
+    block: CavMaeBlock | TltrBlock, tokens: Tensor, query: Tensor, key: Tensor, value: Tensor
+) -> Tensor:
+    """Add the outputs of attention and MLP to the tokens, as both kinds of block do."""
+    heads = functional.scaled_dot_product_attention(query, key, value)
+    tokens = tokens + block.output(heads.transpose(1, 2).flatten(2))
+    mixed: Tensor = block.narrow(functional.gelu(block.widen(block.norm2(tokens))))
+    return tokens + mixed

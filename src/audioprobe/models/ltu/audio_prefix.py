@@ -1,7 +1,7 @@
-"""Audio prefix: turns audio into a few tokens that precede the text in the language model.
+"""Audio prefix: the network that turns audio into tokens, which precede the text in the LLaMA.
 
-It consists of an audio encoder, pooling, a projection to the width of the language model, and an
-optional cross-attention adapter.
+It consists of an audio encoder, pooling, a projection to the width of the LLaMA, and an optional
+cross-attention adapter.
 """
 
 import math
@@ -23,25 +23,24 @@ from audioprobe.models.ltu.audio_encoder import (
 
 AudioConfig: TypeAlias = CavMaeConfig | TltrConfig
 
-GATE = "gate"  # attribute of `AudioPrefix` with the adapter
+GATE = "gate"  # attribute of `AudioPrefix` that contains the cross-attention adapter
 TIME_POOLING = 2  # time steps averaged into one token: 64 steps become 32 tokens of 320 ms
 AUDIO_SCALE = 50.0  # divisor before the layer norm; it matters because of the norm's epsilon
 
 
 class GatedCrossAttention(nn.Module):
-    """Single-head cross-attention from audio tokens to text states, with a tanh gate.
+    """Adapter in which audio tokens attend to hidden states of texts, with a tanh gate.
 
     The gate value `opening` is initialised to 0, so that an untrained adapter does not change the
     tokens. The gate follows Flamingo (Alayrac et al., NeurIPS 2022), where text attends to images.
 
     Args:
-        n_texts: number of text states.
-        hidden: width of tokens and text states.
+        n_texts: number of texts.
+        hidden: width of audio tokens and hidden states.
         width: width of queries, keys and values.
 
     Attributes:
-        texts: text states (hidden states of texts), shape (n_texts, hidden); a buffer, not a
-            parameter.
+        texts: one hidden state per text, shape (n_texts, hidden); a buffer, not a parameter.
     """
 
     texts: Tensor
@@ -61,12 +60,10 @@ class GatedCrossAttention(nn.Module):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], prefix: str) -> Self | None:
-        """Build an adapter with the sizes of saved tensors; return None if none are saved.
-
-        The weights are not loaded.
+        """Build an adapter with the sizes of saved tensors, but not with their values.
 
         Args:
-            tensors: tensors by name.
+            tensors: tensors by name; if they contain no adapter, the result is None.
             prefix: prefix of the adapter's tensor names, such as "prefix.gate".
         """
         texts, query = (tensors.get(f"{prefix}.{name}") for name in ("texts", "query.weight"))
@@ -79,7 +76,7 @@ class GatedCrossAttention(nn.Module):
         """Build an untrained adapter, whose gate is 0.
 
         Args:
-            texts: text states, shape (n_texts, hidden); copied.
+            texts: one hidden state per text, shape (n_texts, hidden); copied.
             width: width of queries, keys and values.
             seed: seed of the initial weights.
         """
@@ -90,7 +87,7 @@ class GatedCrossAttention(nn.Module):
         return adapter
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Add the gated attention output to tokens of shape (n_clips, n_tokens, hidden)."""
+        """Return tokens plus gated attention output, shape (n_clips, n_tokens, hidden)."""
         queries, states = (functional.layer_norm(x, x.shape[-1:]) for x in (tokens, self.texts))
         scores = self.query(queries) @ self.key(states).T / math.sqrt(self.query.out_features)
         attended: Tensor = self.out(scores.softmax(dim=-1) @ self.value(states))
@@ -98,10 +95,10 @@ class GatedCrossAttention(nn.Module):
 
 
 class AudioPrefix(nn.Module):
-    """Network of audio encoder, pooling, projection and optional adapter; outputs audio tokens.
+    """Network that computes audio tokens: encoder, pooling, projection and optional adapter.
 
     Attributes:
-        gate: cross-attention adapter applied after the projection; None in published models.
+        gate: cross-attention adapter after the projection; None in published models.
     """
 
     gate: GatedCrossAttention | None
@@ -114,11 +111,11 @@ class AudioPrefix(nn.Module):
         self.gate = None
 
     def pool(self, tokens: Tensor) -> Tensor:
-        """Pool the encoder output; return tokens of shape (n_clips, n_tokens, width)."""
+        """Return the pooled output of the encoder, shape (n_clips, n_tokens, width)."""
         return tokens
 
     def project(self, pooled: Tensor) -> Tensor:
-        """Apply a parameter-free layer norm; project to shape (n_clips, n_tokens, hidden)."""
+        """Return normalised and projected tokens, shape (n_clips, n_tokens, hidden)."""
         normed = functional.layer_norm(pooled, pooled.shape[-1:], eps=NORM_EPS)
         projected: Tensor = self.projection(normed)
         return projected
@@ -144,13 +141,10 @@ class CavMaePrefix(AudioPrefix):
         super().__init__(CavMaeEncoder(config), config.width, hidden_size, n_tokens)
 
     def pool(self, tokens: Tensor) -> Tensor:
-        """Average over frequency, then over pairs of time steps.
+        """Return means over frequency and over pairs of steps, shape (n_clips, n_tokens, width).
 
         Args:
             tokens: shape (n_clips, n_bands * n_steps, width).
-
-        Returns:
-            Shape (n_clips, n_tokens, width).
         """
         config = self.encoder.config
         n_clips, _, width = tokens.shape
@@ -158,7 +152,7 @@ class CavMaePrefix(AudioPrefix):
         return by_step.reshape(n_clips, -1, TIME_POOLING, width).mean(dim=2)
 
     def project(self, pooled: Tensor) -> Tensor:
-        """Scale, apply a layer norm and project to shape (n_clips, n_tokens, hidden)."""
+        """Return scaled, normalised and projected tokens, shape (n_clips, n_tokens, hidden)."""
         return super().project(pooled / AUDIO_SCALE)
 
 
@@ -172,7 +166,7 @@ class TltrPrefix(AudioPrefix):
 
 
 def build_prefix(config: AudioConfig, hidden_size: int) -> CavMaePrefix | TltrPrefix:
-    """Return an untrained audio prefix; the type of `config` distinguishes LTU from LTU-AS."""
+    """Return an untrained audio prefix of LTU or LTU-AS, depending on the type of `config`."""
     if isinstance(config, TltrConfig):
         return TltrPrefix(config, hidden_size)
     return CavMaePrefix(config, hidden_size)

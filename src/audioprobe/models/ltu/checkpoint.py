@@ -1,8 +1,8 @@
-"""LTU checkpoints: load a published checkpoint or a converted folder, or initialise a new one.
+"""Load an LTU from a published checkpoint or from a converted folder, or initialise a new LTU.
 
-An LTU consists of a base (the LLaMA with its tokenizer) and of what was trained on this base. The
+An LTU consists of a base (the LLaMA with its tokenizer) and of trained weights for this base. The
 authors publish both separately; `audioprobe convert` writes them to one folder, the converted
-folder.
+folder. Its model card, the file ltu.json, describes the model.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from audioprobe.errors import WeightsError
-from audioprobe.models.causal_lm.gguf import plain_folder
-from audioprobe.models.causal_lm.loading import read_folder, read_json, read_tensors
+from audioprobe.io.json_codec import from_json
+from audioprobe.models.causal_lm.loading import plain_folder, read_folder, read_json, read_tensors
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.ltu.assembly import (
     build_from_published,
@@ -25,15 +25,16 @@ from audioprobe.models.ltu.assembly import (
     infer_config,
     initial_tensors,
 )
-from audioprobe.models.ltu.model_card import CARD, ModelCard, Origin, read_card, read_training_data
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.models.ltu.published import AUTHORS, published
-from audioprobe.training_data import TrainingData
+from audioprobe.training_data import TRAINING_DATA, TrainingData
 from audioprobe.types import ComponentInfo, Option
 from audioprobe.weights import Weights, resolve
 
-TOKENIZER, WHISPER = "tokenizer", "whisper"  # subfolders
+TOKENIZER, WHISPER_FOLDER = "tokenizer", "whisper"  # subfolders
 ADAPTER = "adapter.safetensors"  # contains audio prefix and LoRA, not the base
+CARD = "ltu.json"  # model card; a folder with this file is a converted folder
+FORMAT = 1
 MINI = Path(__file__).parents[2] / "mini"
 
 # Entries of a LLaMA's config.json that describe the file, not the model.
@@ -46,6 +47,40 @@ _FILE_ENTRIES = (
     "_name_or_path",
 )
 _BASE_SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The files that a model was made from.
+
+    Attributes:
+        checkpoint: name of the checkpoint file.
+        sha256: hash of the checkpoint file.
+        base: hub name of the LLaMA, or name of its folder.
+        base_revision: hash of the base's files; "" if the checkpoint contains all weights.
+    """
+
+    checkpoint: str
+    sha256: str
+    base: str
+    base_revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Description of the model in a converted folder.
+
+    Attributes:
+        format: version of the folder's layout.
+        audioprobe: version of audioprobe that wrote the folder.
+        origin: files that the model was made from.
+        config: configuration of the network.
+    """
+
+    format: int
+    audioprobe: str
+    origin: Origin
+    config: LTUConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -78,7 +113,7 @@ class LTUCheckpoint:
 
 
 def load_ltu(name: str | Path, base: str | Path | None = None) -> LTUCheckpoint:
-    """Load a published checkpoint with its base, or a converted folder.
+    """Load an LTU from a published checkpoint and its base, or from a converted folder.
 
     Args:
         name: file of a published checkpoint, a converted folder (local path or hub name), or "mini"
@@ -105,7 +140,8 @@ def load_published(checkpoint: Path, base: str | Path | None) -> LTUCheckpoint:
     """Load a published checkpoint and the LLaMA that it was trained on.
 
     Raises:
-        WeightsError: as for `load_ltu`.
+        WeightsError: if a file is missing or damaged, or if checkpoint and base do not fit
+            together.
     """
     if base is None:
         raise WeightsError(
@@ -122,12 +158,11 @@ def load_published(checkpoint: Path, base: str | Path | None) -> LTUCheckpoint:
     net = build_from_published(infer_config(llama, *parts), *parts, source=str(checkpoint))
     with checkpoint.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    revision = "" if full else weights.revision()
     return LTUCheckpoint(
         net=net,
         tokenizer=_load_tokenizer(folder, net),
-        origin=Origin(
-            checkpoint.name, digest, _base_name(base, weights), "" if full else weights.revision()
-        ),
+        origin=Origin(checkpoint.name, digest, weights.display_name(base), revision),
         revision=digest[:16],
     )
 
@@ -152,42 +187,52 @@ def init_ltu(base: str | Path, sizes: Mapping[str, Any], *, seed: int) -> LTUChe
     return LTUCheckpoint(
         net=net,
         tokenizer=_load_tokenizer(folder, net),
-        origin=Origin("", "", _base_name(base, weights), weights.revision()),
+        origin=Origin("", "", weights.display_name(base), weights.revision()),
         revision="",
     )
 
 
-def _base_name(base: str | Path, weights: Weights) -> str:
-    """Return the name of a base for the model card; for a local folder, without the path."""
-    return Path(base).name if weights.origin == "path" else str(base)
-
-
 def _load_converted(folder: Path, base: str | Path | None) -> LTUCheckpoint:
-    card = read_card(folder)
-    if card is None:
+    """Load a folder that contains a model card; `base` replaces the base that the card names."""
+    path = folder / CARD
+    if not path.is_file():
         raise WeightsError(
             f"{folder}: {CARD} is missing, so this is not a converted LTU. Expected "
             f"{_expected(folder.name)}."
         )
+    version = read_json(path, "a folder written by `audioprobe convert`").get("format")
+    if version != FORMAT:
+        raise WeightsError(
+            f"{path}: format {version!r}, but this version of audioprobe reads format {FORMAT}. "
+            "Convert the checkpoint again."
+        )
+    card = from_json(ModelCard, path.read_text(encoding="utf-8"))
+    revision, whisper = resolve(str(folder)).revision(), folder / WHISPER_FOLDER
     if (folder / ADAPTER).is_file():
-        return _load_adapter(folder, card, base)
-    net = build_network(card.config, read_folder(folder), source=str(folder))
-    whisper = folder / WHISPER
+        weights = resolve(str(base or card.origin.base))
+        _check_base(folder, card, weights)
+        plain = plain_folder(weights)
+        trained = {name: tensor.float() for name, tensor in read_tensors(folder / ADAPTER).items()}
+        net = build_on_base(card.config, read_folder(plain), trained, source=str(folder))
+        tokenizer = _load_tokenizer(plain, net)
+        revision = f"{revision}-{weights.revision()}"
+    else:
+        net = build_network(card.config, read_folder(folder), source=str(folder))
+        tokenizer = _load_tokenizer(folder / TOKENIZER, net)
+    table, stem = folder / TRAINING_DATA, Path(card.origin.checkpoint).stem
     return LTUCheckpoint(
         net=net,
-        tokenizer=_load_tokenizer(folder / TOKENIZER, net),
+        tokenizer=tokenizer,
         origin=card.origin,
-        revision=resolve(str(folder)).revision(),
+        revision=revision,
         whisper=whisper if whisper.is_dir() else None,
-        training_data=read_training_data(folder, card.origin.checkpoint),
+        training_data=TrainingData.from_csv(table, stem) if table.is_file() else None,
     )
 
 
-def _load_adapter(folder: Path, card: ModelCard, base: str | Path | None) -> LTUCheckpoint:
-    """Load the audio prefix and LoRA in a folder; `base` replaces the base that its card names."""
-    weights = resolve(str(base or card.origin.base))
-    plain = plain_folder(weights)
-    llama = _llama_config(plain)
+def _check_base(folder: Path, card: ModelCard, weights: Weights) -> None:
+    """Raise if a base does not fit an adapter; warn if it is not the base of the training."""
+    llama = _llama_config(plain_folder(weights))
     different = [
         f"{size} {llama.get(size)} instead of {card.config.llama.get(size)}"
         for size in _BASE_SIZES
@@ -198,26 +243,17 @@ def _load_adapter(folder: Path, card: ModelCard, base: str | Path | None) -> LTU
             f"{weights.folder}: not the base of {folder.name}: {', '.join(different)}. Pass the "
             "base that the adapters were trained on."
         )
-    base_revision = weights.revision()
-    if base_revision != card.origin.base_revision:
+    if weights.revision() != card.origin.base_revision:
         warnings.warn(
             f"{folder.name} was trained on {card.origin.base} with the revision "
-            f"{card.origin.base_revision}, but {weights.folder} has the revision {base_revision}. "
-            "Responses will differ from those of the original model.",
+            f"{card.origin.base_revision}, but {weights.folder} has the revision "
+            f"{weights.revision()}. Responses will differ from those of the original model.",
             stacklevel=2,
         )
-    trained = {name: tensor.float() for name, tensor in read_tensors(folder / ADAPTER).items()}
-    net = build_on_base(card.config, read_folder(plain), trained, source=str(folder))
-    return LTUCheckpoint(
-        net=net,
-        tokenizer=_load_tokenizer(plain, net),
-        origin=card.origin,
-        revision=f"{resolve(str(folder)).revision()}-{base_revision}",
-        training_data=read_training_data(folder, card.origin.checkpoint),
-    )
 
 
 def _expected(name: str) -> str:
+    """Return a description of the expected files, for error messages."""
     known = published(name)
     source = f" {known.needs()}" if known else f" The authors publish checkpoints at {AUTHORS}"
     return (
@@ -227,6 +263,7 @@ def _expected(name: str) -> str:
 
 
 def _load_tokenizer(folder: Path, net: LTUNetwork) -> Any:  # noqa: ANN401 - transformers has no types
+    """Load the tokenizer in a folder, and check that the network has an embedding of each token."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
@@ -240,6 +277,7 @@ def _load_tokenizer(folder: Path, net: LTUNetwork) -> Any:  # noqa: ANN401 - tra
 
 
 def _llama_config(folder: Path) -> dict[str, Any]:
+    """Read the configuration of a LLaMA, without entries that describe the file."""
     config = read_json(folder / "config.json", "a LLaMA's folder")
     if config.get("model_type") != "llama":
         raise WeightsError(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from audioprobe.errors import UnsupportedInputError
 from audioprobe.models.causal_lm import likelihood
 from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
+    check_context,
     continue_batch,
     generate_each,
     left_padded,
@@ -44,28 +44,23 @@ class TokenPrompt:
 def generate(
     net: LTUNetwork, prompts: Sequence[TokenPrompt], decoding: Decoding, *, eos_token_id: int
 ) -> list[GeneratedTokens]:
-    """Return a continuation of each prompt.
+    """Return the response to each of at least one prompt.
 
     As in the authors' code, the repetition penalty also applies to the text tokens of the prompt.
     Greedy decoding processes all prompts in one batch. Sampling processes each prompt separately,
     with the same seed.
 
-    Args:
-        net: the network.
-        prompts: at least one prompt.
-        decoding: decoding settings.
-        eos_token_id: id of the end-of-sequence token.
-
     Raises:
         UnsupportedInputError: if a prompt and its longest possible response exceed the model's
             context.
     """
-    _check_length(net, prompts, decoding.max_new_tokens)
+    longest = max(prompt.length for prompt in prompts)
+    check_context(net.llama, longest, decoding.max_new_tokens)
 
-    def answer(batch: Sequence[TokenPrompt]) -> list[GeneratedTokens]:
+    def generate_batch(batch: Sequence[TokenPrompt]) -> list[GeneratedTokens]:
         return continue_batch(net.llama, batch_inputs(net, batch), decoding, (eos_token_id,))
 
-    return generate_each(prompts, decoding, answer)
+    return generate_each(prompts, decoding, generate_batch)
 
 
 def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, Tensor]:
@@ -85,36 +80,24 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, T
 def log_likelihood(
     net: LTUNetwork, prompt: TokenPrompt, continuations: Sequence[Sequence[int]]
 ) -> list[LogLikelihood]:
-    """Return the log-likelihood of each continuation after the prompt.
-
-    The prompt, including its audio, is processed once; all continuations use the same key-value
-    cache.
+    """Return the log-likelihood of each continuation of a prompt, which is processed once.
 
     Args:
         net: the network.
-        prompt: prompt before the continuations.
+        prompt: the prompt, with or without audio.
         continuations: token ids of each continuation, at least one token each.
 
     Raises:
         InvalidInputError: if a continuation is empty.
         UnsupportedInputError: if prompt and continuation exceed the model's context.
     """
-    _check_length(net, [prompt], max(map(len, continuations), default=0))
+    check_context(net.llama, prompt.length, max(map(len, continuations), default=0))
     return likelihood.log_likelihood(
         net.llama, {"inputs_embeds": _embed(net, prompt)}, continuations
     )
 
 
 def _embed(net: LTUNetwork, prompt: TokenPrompt) -> Tensor:
+    """Return the input of the LLaMA for one prompt, shape (1, length, hidden)."""
     audio_tokens = None if prompt.audio_tokens is None else prompt.audio_tokens[None]
     return net.embed(prompt.input_ids[None], audio_tokens)
-
-
-def _check_length(net: LTUNetwork, prompts: Sequence[TokenPrompt], n_new: int) -> None:
-    limit = net.llama.config.max_position_embeddings
-    longest = max(prompt.length for prompt in prompts)
-    if longest + n_new > limit:
-        raise UnsupportedInputError(
-            f"A prompt of {longest} tokens and {n_new} new tokens exceed the model's context of "
-            f"{limit} tokens. Shorten the prompt or reduce the number of new tokens."
-        )

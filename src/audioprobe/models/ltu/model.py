@@ -1,36 +1,35 @@
-"""LTU ("Listen, Think, and Understand") as a language model with generation and likelihoods.
+"""The language model LTU ("Listen, Think, and Understand"), which answers questions about audio.
 
 Source: Gong et al., ICLR 2024. The network's outputs equal those of the authors' code to 1e-4. The
 authors' published checkpoints can be loaded unchanged.
 """
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
-from audioprobe.models.causal_lm.batching import answer_in_batches, answer_one
+from audioprobe.models.causal_lm.generation import run_in_batches, run_single
+from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
-from audioprobe.models.causal_lm.quantization import QUANTIZATIONS, Quantization, quantize
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import (
     WHISPER,
     AudioFrontend,
     SpectrogramFrontend,
-    build_frontend,
+    WhisperFrontend,
 )
 from audioprobe.models.ltu.checkpoint import load_ltu
 from audioprobe.models.ltu.generation import TokenPrompt, generate, log_likelihood
-from audioprobe.models.ltu.network import LTUNetwork
-from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
+from audioprobe.models.ltu.network import QUANTIZATIONS, LTUNetwork, Quantization, quantize
+from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.protocols import LanguageModel
 from audioprobe.training_data import TrainingData
 from audioprobe.types import (
@@ -63,37 +62,16 @@ DECODINGS: Mapping[str, Decoding] = MappingProxyType(
 _CACHED_CLIPS = 64  # audio tokens of a clip use 0.5 MB for LTU-7B
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _EncodedAudio:
-    """Audio tokens of a clip, shape (n_tokens, hidden), and the transcript of its speech."""
-
-    tokens: Tensor
-    transcript: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _EncodedPrompt:
-    """Token ids and audio tokens of a prompt, and details to report with its response."""
-
-    tokens: TokenPrompt
-    details: dict[str, Option]
-
-
 class LTU:
-    """An LTU or LTU-AS, which accepts prompts with one audio clip or without audio.
-
-    Create an instance with `from_pretrained`.
+    """LTU or LTU-AS. A prompt has one audio clip or no audio. `from_pretrained` loads a model.
 
     Args:
         net: the network.
         tokenizer: tokenizer of the base (the LLaMA).
         info: provenance stored with results.
-        frontend: converts audio to the network's input; None uses LTU's mel spectrogram.
+        frontend: converter from audio to the network's input; None uses LTU's mel spectrogram.
         transcriber: for LTU-AS, the model that transcribes speech for the prompt.
         batch_size: prompts per forward pass; does not change responses.
-        training_data: recordings that the model was trained on; None if unknown.
-
-    Attributes:
         training_data: recordings that the model was trained on; None if unknown.
     """
 
@@ -112,17 +90,19 @@ class LTU:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
         if transcriber is not None and not isinstance(net.config.audio, TltrConfig):
             raise InvalidInputError(
-                "LTU takes no transcript, so transcriber must be None: only LTU-AS was trained on "
-                "prompts with transcripts."
+                "LTU takes no transcript: only LTU-AS was trained on prompts with transcripts. "
+                "Omit transcriber."
             )
         self._net = net
         self._tokenizer: Any = tokenizer
+        self._prompts = LTUPrompts(tokenizer)
         self._info = info
         self._frontend: AudioFrontend = frontend or SpectrogramFrontend()
         self._transcriber = transcriber
         self._batch_size = batch_size
         self.training_data = training_data
-        self._audio_cache: OrderedDict[str, _EncodedAudio] = OrderedDict()
+        # Audio tokens, shape (n_tokens, hidden), and transcript, by hash of the audio.
+        self._audio_cache: OrderedDict[str, tuple[Tensor, str]] = OrderedDict()
 
     @classmethod
     def from_pretrained(
@@ -140,9 +120,8 @@ class LTU:
         """Load an LTU or LTU-AS: a published checkpoint, a converted folder, or "mini".
 
         Args:
-            name_or_path: file of a published checkpoint (".bin" or ".safetensors"), which contains
-                audio encoder, projection and LoRA, or all weights if the language model was
-                fine-tuned; or a folder written by `audioprobe convert`.
+            name_or_path: file of a published checkpoint (".bin" or ".safetensors"); a folder
+                written by `audioprobe convert`; or "mini", audioprobe's small test model.
             base: for a checkpoint file, folder or hub name of the LLaMA that it was trained on,
                 with its tokenizer: the authors' `vicuna_ltu` folder, or "lmsys/vicuna-7b-v1.1".
             whisper: for LTU-AS, folder or hub name of its Whisper model; None uses the Whisper in
@@ -161,15 +140,19 @@ class LTU:
             MissingDependencyError: if quantization is requested and bitsandbytes is not installed.
         """
         torch_dtype = dtype_of(dtype)
-        _check_quantization(quantization)
+        if quantization not in (None, *QUANTIZATIONS):
+            raise InvalidInputError(
+                f"quantization must be None or one of {', '.join(QUANTIZATIONS)}, got "
+                f"{quantization!r}."
+            )
         checkpoint = load_ltu(name_or_path, base)
-        net = checkpoint.net
-        frontend = build_frontend(
-            net.config.audio,
-            whisper or checkpoint.whisper or WHISPER,
-            dtype=torch_dtype,
-            device=device,
-        )
+        net, audio = checkpoint.net, checkpoint.net.config.audio
+        frontend: AudioFrontend = SpectrogramFrontend()
+        if isinstance(audio, TltrConfig):
+            whisper = whisper or checkpoint.whisper or WHISPER
+            frontend = WhisperFrontend.from_pretrained(
+                whisper, audio, dtype=torch_dtype, device=device
+            )
         net.to(torch_dtype)
         if quantization is not None:
             quantize(net.llama, quantization, torch_dtype)
@@ -209,20 +192,16 @@ class LTU:
         """
         decoding = decoding or Decoding()
 
-        def answer(batch: Sequence[_EncodedPrompt]) -> Iterator[Response]:
-            tokens = [prompt.tokens for prompt in batch]
-            end = self._tokenizer.eos_token_id
+        def respond(batch: Sequence[tuple[TokenPrompt, dict[str, Option]]]) -> Iterator[Response]:
+            tokens = [prompt for prompt, _ in batch]
+            end = self._prompts.eos_token_id
             outputs = generate(self._net, tokens, decoding, eos_token_id=end)
-            for prompt, output in zip(batch, outputs, strict=True):
+            for (_, details), output in zip(batch, outputs, strict=True):
                 text = self._tokenizer.decode(list(output.ids), skip_special_tokens=True)
-                finish: Literal["stop", "length"] = "stop" if output.ended else "length"
-                yield Response(text.strip(), finish, details=prompt.details)
+                yield Response(text.strip(), output.finish, details=details)
 
-        encoded = (
-            _EncodedPrompt(self._encode(prompt), self._truncation(prompt.audio))
-            for prompt in prompts
-        )
-        yield from answer_in_batches(encoded, self._batch_size, answer)
+        encoded = ((self._encode(prompt), self._truncation(prompt.audio)) for prompt in prompts)
+        yield from run_in_batches(encoded, self._batch_size, respond)
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
@@ -233,19 +212,17 @@ class LTU:
         directly, as responses did in training. A warning reports truncated audio.
 
         Raises:
-            InvalidInputError: if a continuation has no tokens.
+            InvalidInputError: if a question is empty or a continuation has no tokens.
             UnsupportedInputError: as for `generate`.
             OutOfMemoryError: if a single prompt does not fit into memory.
         """
-        ids = [continuation_ids(self._tokenizer, text) for text in continuations]
+        ids = [self._prompts.continuation_ids(text) for text in continuations]
         for prompt in prompts:
-            for name, seconds in self._truncation(prompt.audio).items():
-                warnings.warn(
-                    f"{name}: {seconds}. The audio is longer than the model's input.", stacklevel=2
-                )
+            warn_of_truncation(self._truncation(prompt.audio))
             yield log_likelihood(self._net, self._encode(prompt), ids)
 
     def _encode(self, prompt: Prompt) -> TokenPrompt:
+        """Return the token ids and audio tokens of a prompt; examples precede the question."""
         if not prompt.text.strip():
             raise InvalidInputError("A prompt must contain a question, got an empty text.")
         if any(example.audio is not None for example in prompt.examples):
@@ -254,33 +231,37 @@ class LTU:
                 "examples as text or remove them."
             )
         examples = "".join(
-            f"{write_prompt(example.question)}{example.answer}\n\n" for example in prompt.examples
+            f"{self._prompts.prompt(example.question)}{example.answer}\n\n"
+            for example in prompt.examples
         )
-        audio = None if prompt.audio is None else self._encode_audio(prompt.audio)
-        text = examples + write_prompt(prompt.text, audio.transcript if audio else "")
-        ids = torch.tensor(tokenize(self._tokenizer, text), device=self._net.llama.device)
-        return TokenPrompt(ids, audio.tokens if audio else None)
+        tokens, transcript = (
+            (None, "") if prompt.audio is None else self._encode_audio(prompt.audio)
+        )
+        text = examples + self._prompts.prompt(prompt.text, transcript)
+        ids = torch.tensor(self._prompts.tokenize(text), device=self._net.llama.device)
+        return TokenPrompt(ids, tokens)
 
-    def _encode_audio(self, waveform: Waveform) -> _EncodedAudio:
-        """Return the encoding of a waveform, from the cache if it is there."""
+    def _encode_audio(self, waveform: Waveform) -> tuple[Tensor, str]:
+        """Return audio tokens and transcript of a waveform; recent waveforms are cached."""
         key = waveform.digest()
         if key in self._audio_cache:
             self._audio_cache.move_to_end(key)
             return self._audio_cache[key]
-        tokens = answer_one(lambda: self._audio_tokens(waveform))
-        encoded = _EncodedAudio(tokens, self._transcribe(waveform))
-        self._audio_cache[key] = encoded
+        tokens = run_single(lambda: self._audio_tokens(waveform))
+        self._audio_cache[key] = tokens, self._transcribe(waveform)
         if len(self._audio_cache) > _CACHED_CLIPS:
             self._audio_cache.popitem(last=False)
-        return encoded
+        return self._audio_cache[key]
 
     @torch.inference_mode()
     def _audio_tokens(self, waveform: Waveform) -> Tensor:
+        """Return the tokens that the audio prefix computes, shape (n_tokens, hidden)."""
         weight = self._net.prefix.projection.weight
         tokens: Tensor = self._net.prefix(self._frontend(waveform).to(weight.device, weight.dtype))
         return tokens[0]
 
     def _transcribe(self, waveform: Waveform) -> str:
+        """Return the words that the transcriber writes down; "" without a transcriber."""
         if self._transcriber is None:
             return ""
         (response,) = self._transcriber.generate([Prompt(TRANSCRIBE, waveform)])
@@ -291,10 +272,3 @@ class LTU:
         if waveform is None or waveform.duration <= self._frontend.seconds:
             return {}
         return {"truncated audio (s)": round(waveform.duration - self._frontend.seconds, 3)}
-
-
-def _check_quantization(quantization: str | None) -> None:
-    if quantization not in (None, *QUANTIZATIONS):
-        raise InvalidInputError(
-            f"quantization must be None or one of {', '.join(QUANTIZATIONS)}, got {quantization!r}."
-        )

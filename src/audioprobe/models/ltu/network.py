@@ -1,25 +1,27 @@
 """The network of LTU and LTU-AS: a LLaMA whose input is audio tokens followed by text tokens.
 
 Source: Gong et al., "Listen, Think, and Understand", ICLR 2024, and the authors' published code.
-    The
-LLaMA implementation is from transformers, the LoRA implementation from peft.
+LLaMA is implemented in transformers, LoRA in peft, quantisation in bitsandbytes.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from audioprobe.errors import InvalidInputError, optional_import
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_prefix import AudioConfig, build_prefix
 from audioprobe.weights import refuse_differences
 
-IGNORED = -100  # label of tokens that are excluded from the loss, as in transformers
+Quantization: TypeAlias = Literal["8bit", "4bit"]
+QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
+"""Numbers of bits to which `quantize` can reduce weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +46,9 @@ class LTUConfig:
 
 
 class LTUNetwork(nn.Module):
-    """Audio prefix (which computes audio tokens) and LLaMA.
+    """Network of an audio prefix, which computes audio tokens, and a LLaMA.
 
-    The input sequence consists of audio tokens, the beginning-of-sequence token, and text tokens.
+    The input of the LLaMA is the audio tokens, the beginning-of-sequence token, and text tokens.
     """
 
     def __init__(self, config: LTUConfig) -> None:
@@ -58,15 +60,12 @@ class LTUNetwork(nn.Module):
             inject_lora(config, self.llama)
 
     def embed(self, input_ids: Tensor, audio_tokens: Tensor | None) -> Tensor:
-        """Return the embeddings of audio and text; audio tokens precede the text.
+        """Return the input of the LLaMA, shape (n_prompts, n_tokens + n_text, hidden).
 
         Args:
             input_ids: token ids of the text, shape (n_prompts, n_text), beginning-of-sequence
                 first.
             audio_tokens: shape (n_prompts, n_tokens, hidden); None for prompts without audio.
-
-        Returns:
-            Shape (n_prompts, n_tokens + n_text, hidden).
         """
         text: Tensor = self.llama.get_input_embeddings()(input_ids)
         return text if audio_tokens is None else torch.cat([audio_tokens.to(text.dtype), text], 1)
@@ -77,16 +76,13 @@ class LTUNetwork(nn.Module):
         audio_tokens: Tensor | None = None,
         attention_mask: Tensor | None = None,
     ) -> Tensor:
-        """Return the logits at the text positions.
+        """Return next-token logits at text positions, shape (n_prompts, n_text, n_vocabulary).
 
         Args:
             input_ids: shape (n_prompts, n_text).
             audio_tokens: shape (n_prompts, n_tokens, hidden); None for prompts without audio.
-            attention_mask: shape (n_prompts, n_tokens + n_text); None means that no token is
-                masked. As in LTU's training, position ids also count masked tokens.
-
-        Returns:
-            Shape (n_prompts, n_text, n_vocabulary).
+            attention_mask: shape (n_prompts, n_tokens + n_text); None masks no token. As in LTU's
+                training, position ids also count masked tokens.
         """
         n_audio = 0 if audio_tokens is None else audio_tokens.shape[1]
         outputs = self.llama(
@@ -97,7 +93,7 @@ class LTUNetwork(nn.Module):
 
 
 def inject_lora(config: LTUConfig, llama: nn.Module) -> None:
-    """Add peft's LoRA layers to a LLaMA in place; untrained LoRA does not change the output."""
+    """Add untrained LoRA layers to a LLaMA, in place; they do not change its output."""
     inject_adapter_in_model(
         LoraConfig(
             r=config.lora_rank,
@@ -110,28 +106,132 @@ def inject_lora(config: LTUConfig, llama: nn.Module) -> None:
     )
 
 
-def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean next-token cross-entropy in nats, as in LTU's training.
+def expand_lora(net: LTUNetwork, rank: int, targets: Sequence[str], seed: int) -> None:
+    """Increase the rank of the LoRA adapters or add adapters to more projections, in place.
 
-    Logits are given for text positions only. The first text token is therefore never a target, even
-    if audio precedes it.
+    The outputs of the network do not change: trained rows and columns are copied, and new rows and
+    columns are initialised as in peft, with a zero output. The scale (alpha / rank) is preserved,
+    except that alpha is rounded to an integer.
 
     Args:
-        logits: shape (n_prompts, n_text, n_vocabulary).
-        labels: target token ids, shape (n_prompts, n_text); `IGNORED` excludes a token.
+        net: network with or without LoRA.
+        rank: new rank, at least the current rank.
+        targets: suffixes of the projections that get LoRA ("q_proj", "up_proj"). They must include
+            all projections that already have LoRA.
+        seed: seed of the new rows and columns.
+
+    Raises:
+        InvalidInputError: if trained LoRA weights would be lost, or if the language model has no
+            projection with such a suffix.
     """
-    return functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=IGNORED
-    )
+    config, old_rank = net.config, net.config.lora_rank
+    known = {name.rpartition(".")[2] for name, _ in _projections(net)}
+    unknown = [target for target in targets if target not in known]
+    lost = [target for target in config.lora_targets if old_rank and target not in targets]
+    if unknown or not targets:
+        raise InvalidInputError(
+            f"Expected LoRA targets among {', '.join(sorted(known))}; got "
+            f"{', '.join(unknown) or 'none'}."
+        )
+    if lost or rank < max(old_rank, 1):
+        raise InvalidInputError(
+            f"The network has LoRA of rank {old_rank} on {', '.join(config.lora_targets)}; rank "
+            f"{rank} on {', '.join(targets)} would discard trained weights. Use a rank of at least "
+            f"{max(old_rank, 1)} and include all projections that have LoRA."
+        )
+    scale = config.lora_alpha / (old_rank or rank)
+    alpha = max(1, round(scale * rank))
+    trained = _remove_lora(net) if old_rank else {}
+    net.config = replace(config, lora_rank=rank, lora_alpha=alpha, lora_targets=tuple(targets))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        inject_lora(net.config, net.llama)
+    with torch.no_grad():
+        for name, (down, up) in trained.items():
+            new_down, new_up = _lora_maps(net, name)
+            new_down[:old_rank] = down
+            new_up[:, :old_rank] = up * (scale / (alpha / rank))
+
+
+def _projections(net: LTUNetwork) -> list[tuple[str, nn.Module]]:
+    """Return the projections in the layers of the LLaMA with their names."""
+    return [
+        (name, module)
+        for name, module in net.llama.named_modules()
+        if name.endswith("_proj") and ".layers." in name
+    ]
+
+
+def _remove_lora(net: LTUNetwork) -> dict[str, tuple[Tensor, Tensor]]:
+    """Replace LoRA layers by their base layers; return the removed A and B matrices by name."""
+    maps = {}
+    for name, layer in _projections(net):
+        if isinstance(layer, LoraLayer):
+            maps[name] = _lora_maps(net, name)
+            net.llama.set_submodule(name, net.llama.get_submodule(f"{name}.base_layer"))
+    del net.llama.peft_config  # otherwise peft would assume that adapters are present
+    return maps
+
+
+def _lora_maps(net: LTUNetwork, name: str) -> tuple[Tensor, Tensor]:
+    """Return the A and B matrices of a projection's adapter, which peft calls "default"."""
+    down, up = (net.llama.get_parameter(f"{name}.lora_{part}.default.weight") for part in "AB")
+    return down, up
+
+
+def quantize(llama: nn.Module, kind: Quantization, dtype: torch.dtype) -> None:
+    """Replace the linear layers in the blocks of a LLaMA by layers of bitsandbytes, in place.
+
+    Moving the network to a device quantises the weights.
+
+    "8bit" quantises weights by row and activations by token. The separate treatment of outlier
+    columns in LLM.int8() is disabled, because the choice of columns would depend on the batch.
+    "4bit" is NF4. Audio prefix, LoRA, embeddings and output layer are not quantised; the linear
+    layers in the blocks are 90 % of a 7B model.
+
+    Source: Dettmers et al., "LLM.int8()", NeurIPS 2022, and "QLoRA", NeurIPS 2023.
+
+    Args:
+        llama: the language model.
+        kind: "8bit" or "4bit".
+        dtype: data type of the computation, for "4bit" only.
+
+    Raises:
+        MissingDependencyError: if bitsandbytes is not installed.
+    """
+    bnb: Any = optional_import("bitsandbytes.nn", extra="quantization")
+    for name, linear in linear_layers(llama):
+        options = {"bias": linear.bias is not None, "device": "meta"}
+        sizes = (linear.in_features, linear.out_features)
+        quantised: nn.Module
+        if kind == "8bit":
+            quantised = bnb.Linear8bitLt(*sizes, has_fp16_weights=False, threshold=0.0, **options)
+            quantised.weight = bnb.Int8Params(
+                linear.weight.data, requires_grad=False, has_fp16_weights=False
+            )
+        else:
+            quantised = bnb.Linear4bit(*sizes, compute_dtype=dtype, quant_type="nf4", **options)
+            quantised.weight = bnb.Params4bit(
+                linear.weight.data, requires_grad=False, quant_type="nf4"
+            )
+        quantised.bias = linear.bias
+        llama.set_submodule(name, quantised)
+
+
+def linear_layers(llama: nn.Module) -> list[tuple[str, nn.Linear]]:
+    """Return the linear layers in the blocks of a LLaMA, without LoRA, with their names."""
+    return [
+        (name, module)
+        for name, module in llama.named_modules()
+        if ".layers." in name and type(module) is nn.Linear and ".lora_" not in name
+    ]
 
 
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
-    """Assign tensors to the parameters of a module, and freeze the module for inference.
-
-    The tensors are not copied.
+    """Make tensors the parameters of a module without a copy; set the module to inference.
 
     Args:
-        module: module on the meta device, which allocates no memory.
+        module: module on torch's meta device, where parameters have no memory.
         tensors: tensors by their names in the module's state dictionary.
         source: name or path of the model, for messages.
 

@@ -1,6 +1,7 @@
-"""The published LTU models, and the files and memory that each model needs; imports no torch.
+"""The published LTU models, and the files and memory that each model needs.
 
-Source: the README of the authors' repository, and the tensor shapes in their checkpoints.
+Source: the README of the authors' repository, and the tensor shapes in their checkpoints. Importing
+this module does not import torch.
 """
 
 import re
@@ -14,8 +15,10 @@ Precision = Literal["float32", "bfloat16", "float16", "8bit", "4bit"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 SPARE_GIB = 2.0
-"""Memory for inference besides the weights, in GiB: keys and values of eight prompts of 500 tokens
-in LTU-7B, as bfloat16."""
+"""Memory in GiB that inference needs in addition to the weights.
+
+It is the size of the keys and values of eight prompts of 500 tokens in LTU-7B, as bfloat16.
+"""
 
 # NF4 stores one float32 scale per 64 weights.
 _BYTES: dict[Precision, float] = {
@@ -50,13 +53,16 @@ class PublishedLTU:
     whisper: str = ""
 
     def gibibytes(self, precision: Precision) -> float:
-        """Return the memory of the weights in GiB; weights that are not quantised are bfloat16."""
+        """Return the memory of the weights in GiB.
+
+        With "8bit" and "4bit", parameters that are not quantised have the data type bfloat16.
+        """
         quantised = self.n_quantised * _BYTES[precision]
         others = max(_BYTES[precision], _BYTES["bfloat16"])
         return (quantised + (self.n_parameters - self.n_quantised) * others) / 2**30
 
     def needs(self) -> str:
-        """Return instructions for the user: files to download, how to load them, and memory."""
+        """Return a text for users: which files to download, how to load them, memory in GiB."""
         sizes = ", ".join(
             f"{self.gibibytes(precision):.1f} as {precision}" for precision in PRECISIONS
         )

@@ -1,6 +1,7 @@
-"""Adapt LTU to training: implements the interfaces `TrainableModel` and `PromptTokenizer`.
+"""The two parts of an LTU that training uses: its prompts as token ids, and its network.
 
-`audioprobe.training` defines both interfaces.
+`LTUPrompts` implements the protocol `PromptTokenizer` of `audioprobe.training.trainable`, and
+`TrainableLTU` implements `TrainableModel`. Inference uses `LTUPrompts`, too.
 """
 
 from collections.abc import Sequence
@@ -8,14 +9,25 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from audioprobe.models.ltu.adapters import expand_lora
+from audioprobe.models.causal_lm.tokenization import text_ids
 from audioprobe.models.ltu.audio_prefix import GATE, GatedCrossAttention
-from audioprobe.models.ltu.network import LTUNetwork
-from audioprobe.models.ltu.prompt import continuation_ids, tokenize, write_prompt
+from audioprobe.models.ltu.network import LTUNetwork, expand_lora
+
+TEMPLATE = "### Instruction:\n{}\n\n### Response:\n"
+"""LTU's prompt template (`alpaca_short`); it does not mention the audio."""
+
+TRANSCRIPT_TEMPLATE = "### Instruction:\n{}\n\n### Input:\n{}\n\n### Response:\n"
+"""LTU-AS's prompt template for audio with speech: the transcript is the input."""
+
+_END = "### Response:\n"
 
 
 class LTUPrompts:
-    """LTU's prompt template together with the tokenizer of its base model."""
+    """LTU's prompt template together with the tokenizer of its base, the LLaMA.
+
+    Texts never give control tokens: "<s>" in a text gives ordinary tokens, or raises
+    `InvalidInputError` if the tokenizer cannot split it.
+    """
 
     def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - transformers has no types
         self.tokenizer = tokenizer
@@ -27,20 +39,39 @@ class LTUPrompts:
         return token_id
 
     def prompt(self, question: str, transcript: str = "") -> str:
-        """Return the text that precedes the answer to a question."""
-        return write_prompt(question, transcript)
+        """Return the prompt text that precedes the answer to a question.
+
+        Args:
+            question: the question, inserted unchanged even if it contains braces.
+            transcript: spoken words; "" omits the transcript section, as in the authors' code.
+        """
+        if not transcript:
+            return TEMPLATE.replace("{}", question)
+        before, between, after = TRANSCRIPT_TEMPLATE.split("{}")
+        return f"{before}{question}{between}{transcript}{after}"
 
     def tokenize(self, text: str) -> list[int]:
-        """Return the token ids of a text, beginning-of-sequence token first."""
-        return tokenize(self.tokenizer, text)
+        """Return the token ids of a prompt text, beginning-of-sequence token first."""
+        ids = text_ids(self.tokenizer, text)
+        start = self.tokenizer.bos_token_id
+        return ids if ids[:1] == [start] else [start, *ids]
 
     def continuation_ids(self, text: str) -> list[int]:
-        """Return the token ids of an answer that follows a prompt."""
-        return continuation_ids(self.tokenizer, text)
+        """Return the token ids of an answer that follows a prompt.
+
+        LLaMA's tokenizer would add a space at the start of an answer that is tokenised alone. The
+        answer is therefore tokenised after the end of the template, unless its beginning would
+        merge with the preceding line break.
+        """
+        before = text_ids(self.tokenizer, _END)
+        ids = text_ids(self.tokenizer, _END + text)
+        if ids[: len(before)] == before:
+            return ids[len(before) :]
+        return text_ids(self.tokenizer, text, add_special_tokens=False)
 
 
 class TrainableLTU:
-    """Access to the parts of an LTU's network for training.
+    """Access to the parts of an LTU's network for training; see the protocol `TrainableModel`.
 
     Args:
         network: the network; training changes it in place.
@@ -55,7 +86,7 @@ class TrainableLTU:
         return list(self.network.llama.model.layers)
 
     def group_of(self, name: str) -> str:
-        """Return the group of trainable modules that a parameter belongs to."""
+        """Return the group of trainable modules that a parameter belongs to, such as "lora"."""
         if name.startswith("prefix.encoder."):
             return "encoder"
         if name.startswith(f"prefix.{GATE}."):
@@ -70,7 +101,7 @@ class TrainableLTU:
         return tokens
 
     def embed(self, ids: Tensor, audio_tokens: Tensor | None = None) -> Tensor:
-        """Return the embeddings of audio tokens and text; see `TrainableModel.embed`."""
+        """Return the input of the LLaMA: embeddings of audio tokens, then of text tokens."""
         device = self.network.llama.device
         audio = None if audio_tokens is None else audio_tokens.to(device)
         return self.network.embed(ids.to(device), audio)
@@ -83,7 +114,7 @@ class TrainableLTU:
         *,
         last_only: bool = False,
     ) -> tuple[Tensor, ...]:
-        """Return the hidden states of the LLaMA; see `TrainableModel.hidden_states`."""
+        """Return the hidden states of each layer of the LLaMA, or of the last layer only."""
         outputs = self.network.llama.model(
             inputs_embeds=embeddings.to(self.network.llama.dtype),
             attention_mask=attention_mask,
@@ -102,7 +133,7 @@ class TrainableLTU:
         return logits
 
     def expand_lora(self, rank: int, targets: Sequence[str], seed: int) -> None:
-        """Expand the LoRA adapters in place; see `audioprobe.models.ltu.adapters.expand_lora`."""
+        """Increase the rank of the LoRA adapters or add adapters to more projections, in place."""
         expand_lora(self.network, rank, targets, seed)
 
     def add_cross_attention(self, text_states: Tensor, width: int, seed: int) -> None:
@@ -112,5 +143,6 @@ class TrainableLTU:
 
     @property
     def _projection(self) -> Tensor:
+        """Weight of the projector, which has the device and data type of the audio prefix."""
         weight: Tensor = self.network.prefix.projection.weight
         return weight

@@ -7,10 +7,15 @@ from typing import get_args
 import pytest
 import torch
 
-from audioprobe.models.causal_lm.quantization import Quantization, linear_layers, quantize
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.generation import TokenPrompt, generate, log_likelihood
-from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
+from audioprobe.models.ltu.network import (
+    LTUConfig,
+    LTUNetwork,
+    Quantization,
+    linear_layers,
+    quantize,
+)
 from audioprobe.types import Decoding
 
 
