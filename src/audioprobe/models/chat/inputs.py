@@ -1,36 +1,32 @@
-"""Convert prompts to a transformers model's input tensors with the model's chat template."""
+"""Convert prompts to the input tensors of a transformers model, with the model's chat template."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
-from jinja2 import TemplateError, TemplateSyntaxError
 from torch import Tensor
 
 from audioprobe.audio.transforms import resample
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
 from audioprobe.models.causal_lm.tokenization import refuse_control_tokens, special_tokens, text_ids
-from audioprobe.models.chat.messages import (
-    TEMPLATE_DATE,
+from audioprobe.models.chat.template import (
+    ChatTemplate,
     Turn,
     as_files,
-    as_parts,
     as_plain_text,
-    as_strings,
     audio_of,
-    chat_template,
-    has_template_in_code,
-    is_complete,
     reasoning_mark,
-    with_fixed_date,
 )
-from audioprobe.models.chat.truncation import TruncationDetector
 from audioprobe.responses import split_reasoning
 from audioprobe.types import FloatArray, Prompt, Waveform
 
 _MIN_AUDIO_TOKENS = 2  # 80 ms for models with an encoder like Whisper's
+_TAIL = 800  # samples (50 ms at 16 kHz); framing drops fewer samples than this
+_RESOLUTION = 32  # samples (2 ms at 16 kHz): accuracy of the measured length
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +35,9 @@ class EncodedPrompt:
 
     Attributes:
         inputs: input tensors with batch size 1.
-        truncated: seconds of audio that the processor dropped, by name in `Response.details`.
-        reasoning_mark: text by which the chat template starts reasoning; "" if it does not.
+        truncated: seconds of audio that the processor dropped, by name as in `Response.details`.
+        reasoning_mark: mark that starts reasoning at the end of the prompt, such as "<think>"; ""
+            if there is no mark.
     """
 
     inputs: dict[str, Tensor]
@@ -57,12 +54,12 @@ class PromptEncoder:
     """Converter from prompts to inputs of one model.
 
     Args:
-        processor: processor of text and audio, or a tokenizer for a text model.
-        system: text of the system turn; None leaves it to the chat template.
+        processor: processor of text and audio, or the tokenizer of a text model.
+        system: text of the system turn; None leaves the system turn to the chat template.
 
     Attributes:
-        tokenizer: tokenizer of the processor, or the given tokenizer.
-        date: date that the chat template writes; None if it does not use a date.
+        tokenizer: tokenizer of the model.
+        date: date that the chat template writes; None if it does not write a date.
 
     Raises:
         WeightsError: if an audio model has no chat template, or the template is invalid.
@@ -77,28 +74,26 @@ class PromptEncoder:
         )
         self._rate: int | None = None if extractor is None else extractor.sampling_rate
         self.tokenizer: Any = getattr(processor, "tokenizer", processor)
-        self._template = chat_template(processor, self.tokenizer)
-        self._truncation = TruncationDetector(self._features)
+        self._template = ChatTemplate(processor, self.tokenizer)
+        self.date = self._template.date
+        self._truncation = _TruncationDetector(
+            lambda audio: self._process([Turn("user", "?", audio)])[0]
+        )
         self._reasoning_ids = {
             number: token
             for number, token in special_tokens(self.tokenizer).items()
             if split_reasoning(token)[0] is not None
         }
-        self._template_in_code = has_template_in_code(self.tokenizer)
-        if self._rate is not None and self._template is None and not self._template_in_code:
+        if self._rate is not None and self._template.is_missing:
             raise WeightsError(
                 "Expected a chat template (chat_template.jinja) among the files of this audio "
                 "model, found none."
             )
-        self.date: str | None = None
-        if self._template is not None and "strftime_now" in self._template:
-            self.date = TEMPLATE_DATE.isoformat()
-            self._template = with_fixed_date(self._template)
         if system is not None:
             refuse_control_tokens(self.tokenizer, system)
-        if self._template is not None and not self._template_in_code:
+        if not self._template.is_missing and not self._template.in_code:
             with suppress(UnsupportedInputError):  # the template may require a system turn
-                self._render([Turn("user", "?")])
+                self._template.render([Turn("user", "?")])
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
         """Return the input tensors of a prompt; the result does not depend on other prompts.
@@ -112,22 +107,20 @@ class PromptEncoder:
             raise InvalidInputError("A prompt must contain a question, got an empty text.")
         turns = list(self._turns(prompt))
         truncated = self._truncated_seconds(turns)
-        if self._template is None and not self._template_in_code:
+        if self._template.is_missing:
             ids = torch.tensor([text_ids(self.tokenizer, as_plain_text(turns))])
             inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
             return EncodedPrompt(inputs, truncated)
         for turn in turns:
             refuse_control_tokens(self.tokenizer, turn.text)
-        if self._template_in_code:
-            return EncodedPrompt(self._apply_template_in_code(turns), truncated)
-        text = self._render(turns)
-        inputs = self._process(text, audio_of(turns))
+        inputs, text = self._process(turns)
         return EncodedPrompt(inputs, truncated, reasoning_mark(text, prompt.text))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of generated tokens; remove special tokens except those of reasoning.
+        """Return the text of generated tokens without special tokens.
 
-        A special token that starts reasoning is kept only if a later token ends the reasoning.
+        Special tokens that start or end reasoning remain in the text, up to the last token that
+        ends reasoning.
         """
         marks = {
             n: self._reasoning_ids[token]
@@ -145,15 +138,16 @@ class PromptEncoder:
         return text + self._decode_text(ids[start:])
 
     def _decode_text(self, ids: Sequence[int]) -> str:
+        """Return the text of tokens without any special tokens."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
     def continuation(self, text: str) -> list[int]:
-        """Return the token ids of a text that follows a prompt, without control tokens.
+        """Return the token ids of a text that follows a prompt.
 
         Raises:
-            InvalidInputError: if the text is empty, or contains a control token that cannot be
-                split.
+            InvalidInputError: if the text is empty, or contains a control token that the tokenizer
+                cannot split into ordinary tokens.
         """
         ids = text_ids(self.tokenizer, text, add_special_tokens=False)
         if not ids:
@@ -161,6 +155,7 @@ class PromptEncoder:
         return ids
 
     def _turns(self, prompt: Prompt) -> Iterator[Turn]:
+        """Yield the turns of a prompt: system text, examples, and the question."""
         if self._system is not None:
             yield Turn("system", self._system)
         for example in prompt.examples:
@@ -169,6 +164,7 @@ class PromptEncoder:
         yield Turn("user", prompt.text, self._resample(prompt.audio))
 
     def _resample(self, waveform: Waveform | None) -> FloatArray | None:
+        """Return samples at the sample rate of the model; raise if the model takes text only."""
         if waveform is None:
             return None
         if self._rate is None:
@@ -179,6 +175,7 @@ class PromptEncoder:
         return resample(waveform, self._rate).samples
 
     def _truncated_seconds(self, turns: Sequence[Turn]) -> dict[str, float]:
+        """Return the seconds of audio that the processor drops, by name; omit zeros."""
         *examples, question = turns
         samples = {
             name: sum(map(self._truncation.n_truncated, audio_of(part)))
@@ -189,80 +186,40 @@ class PromptEncoder:
         }
         return {name: round(n / (self._rate or 1), 2) for name, n in samples.items() if n}
 
-    def _features(self, audio: FloatArray) -> dict[str, Tensor]:
-        """Return the model's input for one audio clip."""
-        turns = [Turn("user", "?", audio)]
-        if self._template_in_code:
-            return self._apply_template_in_code(turns)
-        return self._process(self._render(turns), [audio])
-
-    def _render(self, turns: Sequence[Turn]) -> str:
-        """Return the conversation as one text, with a placeholder for each audio clip."""
-        placeholder: str | None = getattr(self._processor, "audio_token", None)
-        n_clips = len(audio_of(turns))
-        fault = "it omits a part of the prompt"
-        for messages in (
-            as_parts(turns),
-            as_parts(turns, text_as_string=True),
-            as_strings(turns, placeholder),
-        ):
-            try:
-                text: str = self._processor.apply_chat_template(
-                    messages,
-                    chat_template=self._template,
-                    tokenize=False,
-                    add_generation_prompt=True,
-                )
-            except TemplateSyntaxError as error:
-                raise WeightsError(
-                    f"The model's chat template is invalid ({error}). Download it again, or "
-                    "write a template into chat_template.jinja."
-                ) from error
-            except (TemplateError, TypeError, ValueError) as error:
-                fault = str(error)
-                continue
-            if is_complete(text, messages, turns) and (
-                not placeholder or text.count(placeholder) == n_clips
-            ):
-                return text
-        advice = "Compare the template in the model's files with the published template."
-        if len(turns) > 1:
-            advice = "Remove the system text or the examples, or put them into the question."
-        raise UnsupportedInputError(
-            f"The model's chat template cannot format this prompt: {fault.rstrip('.')}. {advice}"
-        )
-
-    def _process(self, text: str, audio: list[FloatArray]) -> dict[str, Tensor]:
-        options: dict[str, Any] = {"return_tensors": "pt"}
-        begin = self.tokenizer.bos_token
-        if self._rate is None or (begin is not None and text.startswith(begin)):
-            options["add_special_tokens"] = False  # as transformers does for text from a template
-        if self._rate is None:
-            return dict(self.tokenizer(text, **options))
-        if audio:
-            options |= {"audio": audio, "sampling_rate": self._rate}
-        with self._processor_errors(audio):
-            inputs = dict(self._processor(text=[text], **options))
-        return self._checked(inputs, audio)
-
-    def _apply_template_in_code(self, turns: Sequence[Turn]) -> dict[str, Tensor]:
-        """Return the inputs from a chat template in code, which takes audio as files."""
-        messages = [
-            {"role": turn.role, "content": as_files(turn, self._rate or 1)} for turn in turns
-        ]
-        audio = audio_of(turns)
-        with self._processor_errors(audio):
-            inputs = dict(
-                self._processor.apply_chat_template(
-                    messages, tokenize=True, return_dict=True, return_tensors="pt"
-                )
-            )
-        return self._checked(inputs, audio)
+    def _process(self, turns: Sequence[Turn]) -> tuple[dict[str, Tensor], str]:
+        """Return the input tensors of a conversation, and its text ("" for a template in code)."""
+        audio, text = audio_of(turns), ""
+        if self._template.in_code:
+            options: dict[str, Any] = {"tokenize": True, "return_dict": True}
+            messages = as_files(turns, self._rate or 1)
+            call = partial(self._processor.apply_chat_template, messages, **options)
+        else:
+            text, options = self._template.render(turns), {}
+            begin = self.tokenizer.bos_token
+            if self._rate is None or (begin is not None and text.startswith(begin)):
+                options["add_special_tokens"] = False  # as transformers does after a template
+            if self._rate is None:
+                return dict(self.tokenizer(text, return_tensors="pt", **options)), text
+            if audio:
+                options |= {"audio": audio, "sampling_rate": self._rate}
+            call = partial(self._processor, text=[text], **options)
+        try:
+            inputs = dict(call(return_tensors="pt"))
+        except (ValueError, IndexError, RuntimeError) as error:
+            if not audio:
+                raise
+            if len(audio) == 1:
+                raise self._too_short(audio, str(error)) from error
+            raise UnsupportedInputError(
+                f"This model does not take {len(audio)} audio clips in one prompt ({error}). "
+                "Write the examples as text or remove them."
+            ) from error
+        return self._checked(inputs, audio), text
 
     def _checked(self, inputs: dict[str, Tensor], audio: list[FloatArray]) -> dict[str, Tensor]:
         """Return the inputs as tensors; raise if an audio clip has fewer than two tokens.
 
-        Qwen2-Audio would confuse a single audio token with its placeholder and expand it.
+        Qwen2-Audio would treat a single audio token as a placeholder and replace it.
         """
         inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
         if not audio:
@@ -277,24 +234,59 @@ class PromptEncoder:
             raise self._too_short(audio, f"it has fewer than {_MIN_AUDIO_TOKENS} tokens")
         return inputs
 
-    @contextmanager
-    def _processor_errors(self, audio: list[FloatArray]) -> Iterator[None]:
-        """Convert a processor's errors about audio to `UnsupportedInputError` (context manager)."""
-        try:
-            yield
-        except (ValueError, IndexError, RuntimeError) as error:
-            if not audio:
-                raise
-            if len(audio) == 1:
-                raise self._too_short(audio, str(error)) from error
-            raise UnsupportedInputError(
-                f"This model does not take {len(audio)} audio clips in one prompt ({error}). "
-                "Write the examples as text or remove them."
-            ) from error
-
     def _too_short(self, audio: list[FloatArray], reason: str) -> UnsupportedInputError:
+        """Return the error for audio that is too short for the processor."""
         seconds = min(map(len, audio)) / (self._rate or 1)
         return UnsupportedInputError(
             f"The model's processor rejects audio of {seconds:.3f} s: {reason}. Pad the "
             "clip, or use a longer clip."
+        )
+
+
+class _TruncationDetector:
+    """Measurement of how many samples at the end of audio a processor drops.
+
+    Processors drop the end of long audio without a warning, each after another length. The detector
+    replaces the end of the audio by noise: if the model's input does not change, the processor has
+    dropped these samples.
+
+    Args:
+        features: function that returns the model's input for audio.
+    """
+
+    def __init__(self, features: Callable[[FloatArray], Mapping[str, Tensor]]) -> None:
+        self._features = features
+        self._longest_untruncated = 0
+        self._limit: int | None = None
+
+    def n_truncated(self, audio: FloatArray) -> int:
+        """Return the number of samples that the processor drops from audio of any length."""
+        if self._limit is not None:
+            return max(0, len(audio) - self._limit)
+        if len(audio) <= max(self._longest_untruncated, 2 * _TAIL):
+            return 0
+        features = self._features(audio)
+        used, unused = 0, len(audio) - _TAIL
+        if self._uses_samples_from(unused, audio, features):
+            self._longest_untruncated = len(audio)
+            return 0
+        while unused - used > _RESOLUTION:  # bisection
+            middle = (used + unused) // 2
+            if self._uses_samples_from(middle, audio, features):
+                used = middle
+            else:
+                unused = middle
+        self._limit = unused
+        return len(audio) - unused
+
+    def _uses_samples_from(
+        self, start: int, audio: FloatArray, features: Mapping[str, Tensor]
+    ) -> bool:
+        """Return whether the model's input changes if noise replaces all samples after `start`."""
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, len(audio) - start)
+        changed = self._features(np.concatenate([audio[:start], noise.astype(audio.dtype)]))
+        return any(
+            features[name].shape != changed[name].shape
+            or not torch.equal(features[name], changed[name])
+            for name in features
         )

@@ -1,4 +1,4 @@
-"""Load transformers models and their processors from a folder; no code in it is executed."""
+"""Load chat models of transformers and their processors from a folder; its code is never run."""
 
 import copy
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -27,17 +26,15 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils.import_utils import is_mistral_common_available
 
 from audioprobe.errors import MissingDependencyError, WeightsError
-from audioprobe.models.causal_lm.loading import read_json, without_weight_bars
-from audioprobe.weights import refuse_differences
+from audioprobe.models.causal_lm.loading import LOADING_ERRORS, load_network, read_json
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
-_LOADING_ERRORS = (SafetensorError, OSError, RuntimeError, ValueError, KeyError)
+_SPEECH = ("talker.", "token2wav.", "code2wav.")  # parameters of an omni model's speech synthesis
 _AUDIO_ENCODER = "audio_tower"  # name of the audio encoder in transformers' models
 
 
-@without_weight_bars()
 def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: ANN401 - any causal model
-    """Load a network in evaluation mode; all parameters must match.
+    """Load the network of a chat model for inference; the weights must match all its parameters.
 
     For an omni model, only the part that generates text is loaded. If consecutive inputs of the
     audio encoder are equal, they are encoded once.
@@ -48,29 +45,19 @@ def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: A
         MissingDependencyError: if transformers needs another package for this model.
     """
     config = _read_config(folder)
-    auto = _auto_class(folder, config)
+    omni = str(config.model_type).endswith("_thinker")
     try:
-        model, report = auto.from_pretrained(
+        model = load_network(
+            _auto_class(folder, config),
             folder,
-            config=config,
             dtype=dtype,
+            ignored=_SPEECH if omni else (),
+            config=config,
             use_safetensors=True,
-            output_loading_info=True,
-            **_LOCAL,
+            trust_remote_code=False,
         )
     except ImportError as error:
         raise _missing_package(folder, error) from error
-    except _LOADING_ERRORS as error:
-        raise WeightsError(
-            f"{folder}: no language model could be read ({error!s:.300}). Expected a folder of "
-            "transformers with complete safetensors of an architecture that transformers supports."
-        ) from error
-    refuse_differences(
-        str(folder),
-        missing=report["missing_keys"],
-        unexpected=[name for name in report["unexpected_keys"] if not _is_speech(name, config)],
-        mismatched=[str(entry) for entry in report["mismatched_keys"]],
-    )
     # From the published generation config, only the special tokens are used.
     published = model.generation_config
     model.generation_config = GenerationConfig(
@@ -112,15 +99,15 @@ def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processor
         return AutoProcessor.from_pretrained(folder, **_LOCAL)
     except ImportError as error:
         raise _missing_package(folder, error) from error
-    except (*_LOADING_ERRORS, TypeError) as error:
+    except (*LOADING_ERRORS, TypeError) as error:
         raise WeightsError(
-            f"{folder}: no tokenizer or processor could be read ({error!s:.300}). Expected the "
-            "published tokenizer or processor files in the same folder as the weights."
+            f"{folder}: no tokenizer or processor could be read ({error!s:.300}). Copy the "
+            "published tokenizer and processor files into the folder of the weights."
         ) from error
 
 
 class _CachedForward:
-    """Wrapper of a module's forward method that copies the last output if inputs are equal."""
+    """Forward method of a module that stores its last output, and returns it for equal inputs."""
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         self._forward = forward
@@ -138,6 +125,7 @@ class _CachedForward:
 
 
 def _equal(a: Any, b: Any) -> bool:  # noqa: ANN401
+    """Return whether two arguments are equal; tensors may be inside lists and dictionaries."""
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
         return a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict) and isinstance(b, dict):
@@ -148,6 +136,7 @@ def _equal(a: Any, b: Any) -> bool:  # noqa: ANN401
 
 
 def _read_config(folder: Path) -> Any:  # noqa: ANN401
+    """Read the configuration of a model, or of the part of an omni model that generates text."""
     adapter = folder / "adapter_config.json"
     if adapter.is_file() and not (folder / "config.json").is_file():
         base = read_json(adapter, "an adapter of peft").get("base_model_name_or_path")
@@ -158,7 +147,7 @@ def _read_config(folder: Path) -> Any:  # noqa: ANN401
         )
     try:
         config = AutoConfig.from_pretrained(folder, **_LOCAL)
-    except _LOADING_ERRORS as error:
+    except LOADING_ERRORS as error:
         raise WeightsError(
             f"{folder}: no config.json of an architecture in transformers ({error!s:.300}). Models "
             "that need code from their folder are not supported, because it is never run."
@@ -168,7 +157,7 @@ def _read_config(folder: Path) -> Any:  # noqa: ANN401
 
 
 def _auto_class(folder: Path, config: Any) -> Any:  # noqa: ANN401
-    """Return the auto class of transformers that loads a configuration for text generation."""
+    """Return the class of transformers that loads a model with this configuration."""
     if not config.is_encoder_decoder:
         for auto, mapping in (
             (AutoModelForMultimodalLM, MODEL_FOR_MULTIMODAL_LM_MAPPING),
@@ -184,18 +173,8 @@ def _auto_class(folder: Path, config: Any) -> Any:  # noqa: ANN401
     )
 
 
-def _is_speech(name: str, config: Any) -> bool:  # noqa: ANN401
-    """Return whether a parameter belongs to the speech synthesis of an omni model."""
-    omni = str(config.model_type).endswith("_thinker")
-    return omni and name.startswith(("talker.", "token2wav.", "code2wav."))
-
-
 def _without_vision(folder: Path, kind: Any) -> Any:  # noqa: ANN401
-    """Load a processor for text and audio only; its image parts would need more packages.
-
-    Raises:
-        WeightsError: if a part is missing.
-    """
+    """Load a processor without image and video parts, which would need more packages."""
     subclass = type(
         kind.__name__,
         (kind,),
@@ -217,6 +196,7 @@ def _without_vision(folder: Path, kind: Any) -> Any:  # noqa: ANN401
 
 
 def _missing_package(folder: Path, error: ImportError) -> MissingDependencyError:
+    """Return an error with the message of transformers, which names the missing package."""
     return MissingDependencyError(
         f"{folder}: transformers needs another package for this model. Its message: "
         f"{' '.join(str(error).split())[:400]}"

@@ -1,8 +1,8 @@
 """Chat models from Hugging Face transformers, for text and audio or for text only.
 
-The auto classes select the network, and the processor's chat template formats the prompt. Prompts
-are encoded separately and padded on the left in a batch. A batch contains only prompts whose
-features have the same shapes. Responses therefore do not depend on the batch.
+The auto classes of transformers select the network, and the processor's chat template formats the
+prompt. A batch contains only prompts whose features have the same shapes. Shorter texts are padded
+on the left. Responses therefore do not depend on the batch.
 """
 
 import inspect
@@ -14,15 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
+    check_context,
     continue_batch,
     generate_each,
     left_padded,
     run_in_batches,
 )
-from audioprobe.models.causal_lm.likelihood import PER_TOKEN, log_likelihood
+from audioprobe.models.causal_lm.likelihood import PER_TOKEN, log_likelihood, warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of, plain_folder
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.chat.inputs import EncodedPrompt, PromptEncoder
@@ -37,17 +38,17 @@ class TransformersLM:
     Audio is resampled to the model's rate. In-context examples become turns of the conversation,
     with their audio if the model accepts several clips. `Response.details` reports audio that the
     model's processor drops ("truncated audio (s)"). For consecutive questions about the same audio,
-    the audio is encoded once. A text that contains control tokens raises an error; without a chat
-    template, control tokens are split into ordinary tokens instead. If the template writes today's
-    date, it gets a fixed date, which is part of `info`. Weights are read from safetensors, and code
-    in the model's folder is never run.
+    the audio is encoded once. A text that contains control tokens raises an error. If the model has
+    no chat template, control tokens are split into ordinary tokens instead. A template that writes
+    today's date gets a fixed date, which is part of `info`. Weights are read from safetensors, and
+    code in the model's folder is never run.
 
     Args:
         model: local folder or hub name; a text model may also be a folder with one GGUF file.
         dtype: "float32", "bfloat16" or "float16": 4, 2 or 2 bytes per parameter.
         device: "cpu", "cuda", ...
         batch_size: prompts per forward pass; changes responses only by rounding errors.
-        system: text of the system turn; None leaves it to the model's chat template.
+        system: text of the system turn; None leaves the system turn to the chat template.
 
     Raises:
         InvalidInputError: if the system text is empty or contains a control token.
@@ -81,7 +82,7 @@ class TransformersLM:
         self._batch_size = batch_size
         self._info = ComponentInfo(
             "language_model",
-            Path(model).name if weights.origin == "path" else str(model),
+            weights.display_name(model),
             weights.revision(),
             {"dtype": dtype, "system": system}
             | ({} if self._encoder.date is None else {"date": self._encoder.date}),
@@ -111,11 +112,11 @@ class TransformersLM:
         """
         decoding = decoding or Decoding()
 
-        def answer(batch: Sequence[EncodedPrompt]) -> list[Response]:
-            return self._answer(batch, decoding)
+        def respond(batch: Sequence[EncodedPrompt]) -> list[Response]:
+            return self._respond(batch, decoding)
 
         encoded = (self._encode(prompt, decoding.max_new_tokens) for prompt in prompts)
-        yield from run_in_batches(encoded, self._batch_size, answer)
+        yield from run_in_batches(encoded, self._batch_size, respond)
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
@@ -137,10 +138,7 @@ class TransformersLM:
         longest = max(map(len, ids), default=0)
         for prompt in prompts:
             encoded = self._encode(prompt, longest)
-            for name, seconds in encoded.truncated.items():
-                warnings.warn(
-                    f"{name}: {seconds}. The audio is longer than the model's input.", stacklevel=2
-                )
+            warn_of_truncation(encoded.truncated)
             if encoded.reasoning_mark:
                 warnings.warn(
                     f"The chat template opens reasoning ({encoded.reasoning_mark.strip()!r}). "
@@ -152,18 +150,13 @@ class TransformersLM:
             yield log_likelihood(self._net, inputs, ids)
 
     def _encode(self, prompt: Prompt, n_new: int) -> EncodedPrompt:
+        """Return a prompt as model input; raise if it does not fit with `n_new` more tokens."""
         encoded = self._encoder.encode(prompt)
-        config = self._net.config.get_text_config(decoder=True)
-        limit = getattr(config, "max_position_embeddings", None)
-        if limit is not None and encoded.length + n_new > limit:
-            raise UnsupportedInputError(
-                f"A prompt of {encoded.length} tokens and {n_new} new tokens exceed the model's "
-                f"context of {limit} tokens. Shorten the prompt or its audio, or allow fewer new "
-                "tokens."
-            )
+        check_context(self._net, encoded.length, n_new)
         return encoded
 
-    def _answer(self, batch: Sequence[EncodedPrompt], decoding: Decoding) -> list[Response]:
+    def _respond(self, batch: Sequence[EncodedPrompt], decoding: Decoding) -> list[Response]:
+        """Return one response per prompt; prompts with equal batch keys are computed together."""
         groups: dict[Hashable, list[int]] = {}
         for position, encoded in enumerate(batch):
             groups.setdefault(self._batch_key(encoded), []).append(position)
@@ -172,10 +165,14 @@ class TransformersLM:
             group = [batch[n] for n in members]
             tokens = generate_each(group, decoding, lambda part: self._continue(part, decoding))
             outputs |= dict(zip(members, tokens, strict=True))
-        return [self._respond(outputs[n], encoded) for n, encoded in enumerate(batch)]
+        responses = []
+        for n, encoded in enumerate(batch):
+            text = encoded.reasoning_mark + self._encoder.decode(outputs[n].ids)
+            responses.append(Response(text.strip(), outputs[n].finish, details=encoded.truncated))
+        return responses
 
     def _batch_key(self, encoded: EncodedPrompt) -> Hashable:
-        """Return a key; only prompts with equal keys are put into one batch."""
+        """Return a key that is equal for prompts that can be computed in one batch."""
         features = tuple(
             (name, tuple(tensor.shape[1:]))
             for name, tensor in sorted(encoded.inputs.items())
@@ -190,11 +187,12 @@ class TransformersLM:
     def _continue(
         self, batch: Sequence[EncodedPrompt], decoding: Decoding
     ) -> list[GeneratedTokens]:
+        """Return the generated tokens of prompts with equal batch keys."""
         inputs = self._on_device(stack_inputs([encoded.inputs for encoded in batch]))
         return continue_batch(self._net, inputs, decoding, self._ends)
 
     def _on_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors that the network accepts, on its device and in its data type."""
+        """Return the inputs that the network accepts, on its device and in its data type."""
         return {
             name: tensor.to(
                 self._net.device, self._net.dtype if tensor.is_floating_point() else None
@@ -204,22 +202,18 @@ class TransformersLM:
         }
 
     def _switch_adapters(self, inputs: Mapping[str, Tensor]) -> None:
-        """Enable Granite Speech's adapter if there is audio, as its `generate` does."""
+        """Enable Granite Speech's LoRA for prompts with audio, as its `generate` does."""
         loaded = getattr(self._net, "_hf_peft_config_loaded", False)
         if loaded and getattr(self._net.config, "has_lora_adapter", False):
             with_audio = "input_features" in inputs
             (self._net.enable_adapters if with_audio else self._net.disable_adapters)()
 
-    def _respond(self, output: GeneratedTokens, encoded: EncodedPrompt) -> Response:
-        text = encoded.reasoning_mark + self._encoder.decode(output.ids)
-        finish = "stop" if output.ended else "length"
-        return Response(text.strip(), finish, details=encoded.truncated)  # type: ignore[arg-type]
-
 
 def stack_inputs(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Stack inputs to one batch, padded on the left with the last token of each row.
+    """Stack the inputs of prompts into one batch.
 
-    A token of the row itself does not change the repetition penalty.
+    The ids of a shorter prompt are padded on the left with its own last token, which does not
+    change the repetition penalty.
     """
     longest = max(row["input_ids"].shape[1] for row in rows)
     ids = []
