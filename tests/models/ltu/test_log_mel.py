@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from audioprobe.models.ltu.audio_frontend import log_mel
 from tests.golden_ltu import close
 from tests.golden_ltuas import SOUNDS, whisper_golden
 from tests.signals import chirp_10s, sweep
 from transformers import WhisperFeatureExtractor
 
 from audioprobe.errors import UnsupportedInputError
+from audioprobe.models.ltu.audio_frontend import log_mel
 from audioprobe.types import Waveform
 
 
