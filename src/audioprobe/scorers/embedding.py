@@ -181,7 +181,10 @@ def unit_vectors(embedder: TextEmbedder, texts: Sequence[str]) -> FloatArray:
     is_valid = np.isfinite(lengths) & (lengths > 0)
     if not is_valid.all():
         text = unique[int(np.argmin(is_valid))]
-        raise InvalidInputError(f"The embedding of the text {text!r:.80} is zero or not finite.")
+        raise InvalidInputError(
+            f"Expected nonzero, finite vectors from the embedder {embedder.info.name!r}, but the "
+            f"vector of the text {text!r:.80} is zero or not finite."
+        )
     directions: FloatArray = vectors / lengths
     return directions[[position[text] for text in texts]]
 

@@ -151,7 +151,10 @@ class OpenAIEmbedder:
         )
         widths = {array.shape[1] for array in arrays}
         if len(widths) > 1:
-            raise RemoteError(f"Expected vectors of one width, got unequal widths {widths}.")
+            raise RemoteError(
+                f"Expected vectors of one width, got unequal widths {sorted(widths)}. The service "
+                "may have changed the model."
+            )
         return np.concatenate(arrays)
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
@@ -251,9 +254,9 @@ def read_vectors(
     """
     items = answer.get("data")
     if not isinstance(items, list):
-        raise _unusable(n_texts, "an answer without a list")
+        raise _unusable(n_texts, "an answer without the list `data`")
     if len(items) != n_texts:
-        raise _unusable(n_texts, str(len(items)))
+        raise _unusable(n_texts, f"{len(items)} objects")
     try:
         vectors = {int(item["index"]): item["embedding"] for item in items}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -264,7 +267,7 @@ def read_vectors(
         more = ", ..." * (n_texts > _MAX_INDICES)
         raise _unusable(n_texts, f"the indices {sorted(vectors)[:_MAX_INDICES]}{more}")
     if any(isinstance(vector, str) for vector in vectors.values()):
-        raise _unusable(n_texts, "text (base64?)")
+        raise _unusable(n_texts, "vectors as text")
     try:
         array = np.array([vectors[n] for n in range(n_texts)], dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:  # unequal width, or not numeric

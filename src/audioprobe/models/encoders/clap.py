@@ -203,9 +203,9 @@ def _read_spectrogram(folder: Path, config: ClapConfig) -> ClapSpectrogram:
         or spectrogram.fused != audio.enable_fusion
     ):
         raise WeightsError(
-            f"{folder}: preprocessor and model disagree: {spectrogram.n_frames} frames of "
-            f"{spectrogram.n_mels} mels, fusion {spectrogram.fused}; but the model expects at most "
-            f"{most} frames of {audio.num_mel_bins} mels, fusion {audio.enable_fusion}. Download "
-            "the model again."
+            f"{folder}: preprocessor and model disagree: the preprocessor returns "
+            f"{spectrogram.n_frames} frames of {spectrogram.n_mels} mels with fusion "
+            f"{spectrogram.fused}, but the model expects at most {most} frames of "
+            f"{audio.num_mel_bins} mels with fusion {audio.enable_fusion}. Download both again."
         )
     return spectrogram

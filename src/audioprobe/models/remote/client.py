@@ -161,7 +161,7 @@ class ServiceClient:
             return self._json_object(response.content, expected, route)
         except TimeoutError:
             failure = RequestFailedError(
-                f"No answer within {self._timeout_s:g} s{route}.", retryable=True
+                f"No answer within {self._timeout_s:g} s (timeout_s){route}.", retryable=True
             )
         except openai.APIStatusError as error:
             failure = self._status_error(error, route)

@@ -24,9 +24,6 @@ class MultiEndpointModel:
         models: one model per endpoint; several threads use each model.
         concurrency: number of prompts in progress at each endpoint.
 
-    Attributes:
-        models: one model per endpoint.
-
     Raises:
         InvalidInputError: if there are no models, or if their names or revisions differ.
 
@@ -49,7 +46,7 @@ class MultiEndpointModel:
                 "The endpoints of a MultiEndpointModel must serve one model, got "
                 f"the names and revisions {sorted(names)}."
             )
-        self.models = tuple(models)
+        self._models = tuple(models)
         self._workers = Workers(len(models) * concurrency)
         self._lock = PicklableLock()
         self._n_in_progress = [0] * len(models)
@@ -64,11 +61,8 @@ class MultiEndpointModel:
             model: "NAME:ARGUMENT" of a remote model, as `audioprobe backends` lists it.
             addresses: base URL of each endpoint.
             concurrency: number of prompts in progress at each endpoint.
-            options: options of every model, such as `max_usd`; limits apply to each endpoint
+            options: options of every model. Limits such as `max_usd` apply to each endpoint
                 separately.
-
-        Raises:
-            AudioProbeError: if `registry.load` cannot load the model.
         """
         models = [load("language_model", model, base_url=url, **options) for url in addresses]
         return cls(models, concurrency=concurrency)
@@ -76,12 +70,12 @@ class MultiEndpointModel:
     @property
     def info(self) -> ComponentInfo:
         """The `info` of the first endpoint's model; all endpoints serve the same model."""
-        return self.models[0].info
+        return self._models[0].info
 
     @property
     def training_data(self) -> TrainingData | None:
         """Training data of the first endpoint's model; None if unknown."""
-        return training_data_of(self.models[0])
+        return training_data_of(self._models[0])
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
@@ -94,28 +88,24 @@ class MultiEndpointModel:
 
         Raises:
             RemoteError: if all endpoints failed for a prompt; the error of the last endpoint.
-            AudioProbeError: if an endpoint raises an error other than `RemoteError`.
+            AudioProbeError: if a model raises another error.
         """
 
         def respond(prompt: Prompt, stop: Event) -> Response:
             del stop
-            return self._respond(prompt, decoding)
+            failed: set[int] = set()
+            while True:
+                with self._endpoint(failed) as index:
+                    try:
+                        (response,) = self._models[index].generate([prompt], decoding)
+                    except RemoteError:
+                        failed.add(index)
+                        if len(failed) == len(self._models):
+                            raise
+                    else:
+                        return response
 
         return self._workers.map(prompts, respond, lambda p: (p.digest(), decoding))
-
-    def _respond(self, prompt: Prompt, decoding: Decoding | None) -> Response:
-        """Send a prompt to one endpoint after another until one responds."""
-        failed: set[int] = set()
-        while True:
-            with self._endpoint(failed) as index:
-                try:
-                    (response,) = self.models[index].generate([prompt], decoding)
-                except RemoteError:
-                    failed.add(index)
-                    if len(failed) == len(self.models):
-                        raise
-                else:
-                    return response
 
     @contextmanager
     def _endpoint(self, failed: set[int]) -> Iterator[int]:
@@ -124,7 +114,7 @@ class MultiEndpointModel:
         Endpoints in `failed` are not used.
         """
         with self._lock:
-            candidates = [n for n in range(len(self.models)) if n not in failed]
+            candidates = [n for n in range(len(self._models)) if n not in failed]
             index = min(candidates, key=self._n_in_progress.__getitem__)
             self._n_in_progress[index] += 1
         try:
