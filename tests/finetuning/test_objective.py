@@ -7,9 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from audioprobe.finetuning.alignment import (
     AlignmentTargets,
+    LossAlignment,
     PaddedTexts,
     alignment_loss,
     contrastive_loss,
@@ -99,7 +101,7 @@ def test_alignment_uses_labels_or_captions(moved: Parts) -> None:
     model = moved.answers.model
     tokens = model.encode_audio(TARGETS.audio)
     captions = mean_embeddings(model, TARGETS.captions)
-    expected = {
+    expected: dict[LossAlignment, Tensor] = {
         EmbeddingAlignment(): mean_distance(tokens.mean(dim=1), captions, "cosine"),
         ContrastiveAlignment(): contrastive_loss(model, tokens, TARGETS.labels, 0.07),
         HiddenStateAlignment(): hidden_state_loss(model, tokens, TARGETS.captions, -1, "cosine"),

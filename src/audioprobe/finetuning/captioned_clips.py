@@ -21,12 +21,12 @@ from audioprobe.types import Clip
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CaptionedClips:
-    """Training clips with spectrograms, labels and captions; a row is the index of a clip.
+    """Training clips with spectrograms and labels; the row of a clip is its index.
 
     Attributes:
         cache: cached spectrograms of the clips.
         labels: labels of each clip.
-        phrases: labels of each clip in the form for captions, with articles, such as "a crow".
+        phrases: labels of each clip with articles, such as "a crow", from which captions are made.
         rows_by_concept: for the id of each concept (a sound source such as a crow), the rows of the
             clips in which only this concept is audible; see `probing.clips`.
     """
@@ -44,7 +44,7 @@ class CaptionedClips:
         return self.cache.spectrograms(torch.tensor([row]))[0]
 
     def batch(self, n: int, step: int, seed: int) -> Iterator[tuple[int, int, Tensor]]:
-        """Yield, for each clip of a step: row, number of earlier uses, and spectrogram.
+        """Yield the row of each clip of a step, how often it was used before, and its spectrogram.
 
         Args:
             n: number of clips per step.
@@ -64,7 +64,7 @@ def captioned_clips(
     *,
     progress: ProgressCallback = ignore_progress,
 ) -> CaptionedClips:
-    """Return clips prepared for training; spectrograms are computed once and stored in a folder.
+    """Prepare clips for training; spectrograms are computed once and stored in a folder.
 
     Args:
         name: name of the set of clips.

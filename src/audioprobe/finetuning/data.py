@@ -1,7 +1,8 @@
 """Training data of fine-tuning, and the batch of each step.
 
 A batch contains captions of the training clips and, if the strategy uses them, rehearsal data
-(earlier training data, against forgetting) and paired questions (yes/no questions about concepts).
+(earlier training data, against forgetting) and paired questions (yes/no questions about concepts,
+that is, sound sources).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,9 +42,9 @@ from audioprobe.training.spectrogram_cache import epoch_rows
 from audioprobe.training.trainable import PromptTokenizer
 
 MatchedPair: TypeAlias = tuple[ConceptPair, ConceptPair]
-"""A concept for which a target (a class or another name) is correct, and one for which it is wrong.
+"""Two questions about the same class, with the answers "yes" and "no".
 
-The target of both pairs is the same, such as "a bird" for a crow and for a dog."""
+An example is "Is a crow a bird?" and "Is a dog a bird?"."""
 
 
 class TrainingBatch(NamedTuple):
@@ -63,14 +64,14 @@ class TrainingBatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class TrainingSampler:
-    """The data of a fine-tuning run, from which the batch of each step is sampled.
+    """Data of a fine-tuning run; samples the batch of each step from them.
 
     Attributes:
         tokenizer: tokenizer and prompt format of the model.
         clips: clips on which the model is fine-tuned.
         rehearsal_clips: clips of the earlier training data; None if there are none.
         rehearsal_texts: text passages as token ids.
-        question_pairs: matched pairs for the questions of `PairedQuestionTraining`.
+        question_pairs: pairs of questions for `PairedQuestionTraining`.
         audio_concepts: ids of the concepts that audio questions may be about; None allows every
             concept that has clips in `CaptionedClips.rows_by_concept`.
         max_tokens: largest number of tokens of a question with its answer.
@@ -113,10 +114,10 @@ class TrainingSampler:
                 )
 
     def sample_batch(self, strategy: Strategy, step: int, *, aligned: bool) -> TrainingBatch:
-        """Return the batch of a step; every call with the same arguments returns the same batch.
+        """Return the batch of a step; it depends only on the data and on the arguments.
 
         Args:
-            strategy: determines the composition of the batch, and part of the random seed.
+            strategy: determines what the batch contains; its seed is part of the random seed.
             step: index of the batch, from 0.
             aligned: whether the batch includes targets for alignment losses.
         """
@@ -236,7 +237,7 @@ class TrainingSampler:
 
 
 def with_random_answer(pair: ConceptPair, seed: int) -> ConceptPair:
-    """Return the pair with a random answer; it depends only on the seed and on the question."""
+    """Return the question with a random answer, which depends on the seed and the question only."""
     key = f"{seed} {pair.concept} {pair.relation} {pair.target}"
     return replace(pair, holds=bool(stable_hash(key) % 2))
 

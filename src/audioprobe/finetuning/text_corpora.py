@@ -1,6 +1,7 @@
-"""Text passages for rehearsal and evaluation: their loss, and a check for answers to a probe.
+"""Text passages for rehearsal and evaluation: reading, text loss, and a check for leaks.
 
-A probe is a set of questions that measures what a model knows; its answers must not be trained.
+A probe is a set of questions that measures what a model knows. A text leaks if it answers one of
+these questions.
 """
 
 import hashlib
@@ -81,7 +82,7 @@ def read_texts(name: str | Path) -> TextSet:
 def encode_passages(
     texts: Sequence[str], tokenizer: PromptTokenizer, *, max_tokens: int = MAX_TOKENS
 ) -> list[TrainingExample]:
-    """Return each text as a training example; all tokens except the first are targets.
+    """Return each text as a training example; the model learns to predict all tokens but the first.
 
     Examples have no end-of-sequence token, because a passage is an excerpt of a longer text.
 
@@ -119,7 +120,7 @@ class TextLoss(NamedTuple):
 def text_losses(
     model: TrainableModel, examples: Sequence[TrainingExample], *, batch_size: int = 8
 ) -> tuple[TextLoss, ...]:
-    """Return the loss of each example, computed in evaluation mode.
+    """Return the text loss of each example, computed in evaluation mode.
 
     Args:
         model: model on any device; its training mode is restored afterwards.

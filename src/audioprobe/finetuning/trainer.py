@@ -1,4 +1,4 @@
-"""Fine-tuning of a model: its trainable modules, its objective and the training of a `Strategy`."""
+"""Fine-tuning of a model with a `Strategy`: trainable modules, objective (loss) and training."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

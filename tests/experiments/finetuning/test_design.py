@@ -181,8 +181,8 @@ def test_shipped_study_has_enough_levels_and_seeds() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"trainable": (TRAINABLE[0], TRAINABLE[0])}, "trainable: expected .* different names"),
-        ({"seeds": ()}, "seeds: expected at least one, with different names; got none"),
+        ({"trainable": (TRAINABLE[0], TRAINABLE[0])}, "trainable: expected .* a different name"),
+        ({"seeds": ()}, "seeds: expected at least one entry, .* got none"),
         ({"additional_strategies": (AdditionalStrategy("nothing"),)}, "got 'nothing'"),
         ({"transfer": TransferConfig("lorra")}, "got 'lorra'"),
     ],

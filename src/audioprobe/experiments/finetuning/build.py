@@ -1,4 +1,4 @@
-"""Load the clips, questions, training data and texts that a fine-tuning study names."""
+"""Load the clips, questions and texts of a fine-tuning study, and its training data."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,21 +42,23 @@ _MIN_CONCEPTS = 3  # per novel class: at least two trained in audio, one held ou
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Materials:
-    """Everything that the runs of a study use, except the model.
+    """Clips, questions and texts that the runs of a study use.
+
+    Concepts are sound sources, such as a crow; novel classes are classes with invented names.
 
     Attributes:
         clips: clips by the name of the clip set, see `config.CLIP_SETS`.
         datasets: data set of each clip set.
-        probe: yes/no questions about the classes of concepts, in text and about in-domain clips.
-        question_pairs: pairs of questions about `audio_concepts` that can be used in training.
-        novel_probe: such questions about novel classes; None if the study has no transfer.
-        novel_pairs: pairs of questions about novel classes that can be used in training.
+        probe: yes/no questions for evaluation, in text and about in-domain clips.
+        question_pairs: pairs of questions about `audio_concepts`, for training.
+        novel_probe: questions about novel classes, for evaluation; None without transfer.
+        novel_pairs: pairs of questions about novel classes, for training.
         audio_concepts: ids of the concepts of `question_pairs`; novel classes are trained in audio
             with these concepts only.
         rehearsal_texts: text passages for rehearsal and distillation.
-        validation_texts: held-out passages of the rehearsal texts, for early stopping.
+        validation_texts: passages for early stopping, which are not in `rehearsal_texts`.
         evaluation_texts: passages for the text loss.
-        text_sets: the rehearsal and the evaluation texts, by name.
+        text_sets: all passages of the rehearsal file and of the evaluation file, by name.
     """
 
     clips: Mapping[str, tuple[Clip, ...]]
@@ -78,17 +80,16 @@ def load_model(study: StudyConfig) -> LTUCheckpoint:
         return load_ltu(study.model.name, study.model.base or None)
     except WeightsError as error:
         raise WeightsError(
-            "A fine-tuning study needs an LTU, whose weights and hidden states are accessible. "
-            f"{error}"
+            f"A fine-tuning study needs an LTU, got model.name {study.model.name!r}: {error}"
         ) from error
 
 
 def build_materials(study: StudyConfig) -> Materials:
-    """Load and check everything that a study names.
+    """Load the clips, questions and texts of a study, and check that they are disjoint.
 
     Raises:
         InvalidInputError: if a clip set is empty, a training clip is also an evaluation clip, or
-            the texts contain answers to the questions of the probe.
+            the texts contain answers to the questions.
     """
     subsets: dict[str, ClipSubset] = {
         name: subset for name in CLIP_SETS if (subset := getattr(study, name)) is not None
@@ -102,7 +103,7 @@ def build_materials(study: StudyConfig) -> Materials:
     concepts = _shared_concepts(clips, study)
     audio_concepts = _half(concepts, study.seed)
     trained = concepts.subset(sorted(audio_concepts))
-    rehearsal, evaluation = read_texts(study.rehearsal_texts), read_texts(study.evaluation_texts)
+    rehearsal, evaluation = map(read_texts, (study.rehearsal_texts, study.evaluation_texts))
     probe = _probe(concepts, clips["in_domain"], study)
     _check_texts(probe, (*rehearsal.passages, *evaluation.passages))
     novel = None if study.transfer is None else novel_classes(concepts, study.transfer.class_names)
@@ -144,21 +145,21 @@ def select_clips(name: str, subset: ClipSubset, dataset: Dataset) -> tuple[Clip,
     if not selected:
         raise InvalidInputError(
             f"{name}: no clip is left of the split {subset.split!r}. It has {len(clips)} labelled "
-            f"clips, but none of a label with {subset.min_per_label} clips. Lower min_per_label."
+            f"clips, but no label with {subset.min_per_label} clips. Lower min_per_label."
         )
     return selected
 
 
 def novel_classes(concepts: ConceptSet, names: Sequence[str]) -> ConceptSet:
-    """Return the concepts with their kinds (categories) renamed to invented class names.
+    """Return the concepts with invented class names: one class per kind (category) of concepts.
 
     Args:
-        concepts: concepts; if a kind has fewer than three concepts, they get no class.
+        concepts: concepts; those of a kind with fewer than three concepts get no class.
         names: invented names of one word each; the largest kinds get the first names.
 
     Raises:
-        InvalidInputError: if names are not different words, or there are not at least two names and
-            two kinds with three concepts.
+        InvalidInputError: if names are not different words, or there are fewer than two names or
+            fewer than two kinds with three concepts.
     """
     if len(set(names)) < len(names) or not all(name.isalpha() for name in names):
         raise InvalidInputError(f"class_names: expected different words, got {', '.join(names)}.")
@@ -179,31 +180,27 @@ def novel_classes(concepts: ConceptSet, names: Sequence[str]) -> ConceptSet:
         target = targets.get(concept.kind)
         if target is None:
             return replace(concept, hypernyms=(), ancestors=frozenset(), basic="")
-        return replace(
-            concept, hypernyms=(target,), ancestors=frozenset({target.id}), basic=target.id
-        )
+        ancestors = frozenset({target.id})
+        return replace(concept, hypernyms=(target,), ancestors=ancestors, basic=target.id)
 
     renamed_set = tuple(map(renamed, concepts.concepts))
     return ConceptSet(f"invented, {concepts.name}", concepts.revision, renamed_set, None)
 
 
 def training_data(
-    study: StudyConfig,
-    materials: Materials,
-    folder: Path,
-    prompts: LTUPrompts,
-    *,
-    novel: bool,
+    study: StudyConfig, materials: Materials, folder: Path, prompts: LTUPrompts, *, novel: bool
 ) -> TrainingSampler:
-    """Return the training data of a run: about novel classes if `novel`; `folder` is a cache."""
-    rehearsal = None
-    if "rehearsal" in materials.clips:
-        rehearsal = clips_with_spectrograms(materials, "rehearsal", folder)
+    """Return the training data of a run; `folder` is a cache of spectrograms.
+
+    If `novel`, paired questions are about novel classes, otherwise about real classes.
+    """
+    names = {"train", "rehearsal"} & materials.clips.keys()
+    clips = {name: clips_with_spectrograms(materials, name, folder) for name in names}
     texts = encode_passages(materials.rehearsal_texts, prompts, max_tokens=study.max_tokens)
     return TrainingSampler(
         tokenizer=prompts,
-        clips=clips_with_spectrograms(materials, "train", folder),
-        rehearsal_clips=rehearsal,
+        clips=clips["train"],
+        rehearsal_clips=clips.get("rehearsal"),
         rehearsal_texts=tuple(texts),
         question_pairs=materials.novel_pairs if novel else materials.question_pairs,
         audio_concepts=materials.audio_concepts if novel else None,
@@ -215,7 +212,7 @@ def training_data(
 def clips_with_spectrograms(
     materials: Materials, name: str, folder: Path, progress: ProgressCallback = ignore_progress
 ) -> CaptionedClips:
-    """Return the clips of a set with their spectrograms, computed on first use."""
+    """Return the clips of a set with their spectrograms, which are computed once."""
     return captioned_clips(
         name, materials.clips[name], folder / name, progress=prefixed(progress, name)
     )
@@ -228,21 +225,20 @@ def _check_disjoint(clips: Mapping[str, Sequence[Clip]]) -> None:
         for name in ("train", "rehearsal")
         for clip in clips.get(name, ())
     }
-    for name in EVALUATION_SETS:
-        for clip in clips[name]:
-            try:
-                same = training.get(read_waveform(clip).digest())
-            except AudioReadError:
-                continue  # counted as a failure by the evaluation
-            if same is not None:
-                raise InvalidInputError(
-                    f"{name}: the clip {clip.id!r} has the same samples as the training clip "
-                    f"{same!r}. Choose other splits, or halves of the data set."
-                )
+    for name, clip in [(key, clip) for key in EVALUATION_SETS for clip in clips[key]]:
+        try:
+            same = training.get(read_waveform(clip).digest())
+        except AudioReadError:
+            continue  # counted as a failure by the evaluation
+        if same is not None:
+            raise InvalidInputError(
+                f"{name}: the clip {clip.id!r} has the same samples as the training clip {same!r}. "
+                "Choose other splits, or halves of the data set."
+            )
 
 
 def _shared_concepts(clips: Mapping[str, Sequence[Clip]], study: StudyConfig) -> ConceptSet:
-    """Return the concepts that occur in training and in-domain clips."""
+    """Return the concepts that occur in both training and in-domain clips."""
     concepts = from_concepts()
     occurring = [
         set(clips_by_concept(clips[name], concepts).by_concept) for name in ("train", "in_domain")
@@ -259,7 +255,7 @@ def _shared_concepts(clips: Mapping[str, Sequence[Clip]], study: StudyConfig) ->
 
 
 def _half(concepts: ConceptSet, seed: int) -> frozenset[str]:
-    """Return every second concept of each kind, in random order."""
+    """Return the ids of a random half of the concepts of each kind."""
     by_kind: dict[str, list[str]] = {}
     for concept in concepts.concepts:
         by_kind.setdefault(concept.kind, []).append(concept.id)
@@ -271,7 +267,7 @@ def _half(concepts: ConceptSet, seed: int) -> frozenset[str]:
 
 
 def _probe(concepts: ConceptSet, clips: Sequence[Clip], study: StudyConfig) -> PreparedProbe:
-    """Return the questions: one per pair and condition, about the first clip of each concept."""
+    """Return the questions for evaluation; audio questions play the first clip of a concept."""
     name = study.evaluation.wordings
     wordings = read_wordings(name)
     if len(wordings.hypernym.audio) > 1:
@@ -285,11 +281,13 @@ def _probe(concepts: ConceptSet, clips: Sequence[Clip], study: StudyConfig) -> P
 
 
 def _question_pairs(concepts: ConceptSet, seed: int) -> tuple[MatchedPair, ...]:
+    """Return pairs of questions with the answers "yes" and "no", for training."""
     pairs = balanced_pairs(concepts, "hypernym", seed=seed).pairs
     return tuple(zip(pairs[::2], pairs[1::2], strict=True))
 
 
 def _check_texts(probe: PreparedProbe, passages: Sequence[str]) -> None:
+    """Raise if a passage contains a question of the probe, or the fact that answers it."""
     questions = sorted({question.text for question in probe.questions})
     facts = {
         (question.pair.phrase, question.pair.target_phrase)

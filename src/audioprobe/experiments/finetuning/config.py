@@ -1,4 +1,8 @@
-"""Configuration of a fine-tuning study (TOML); `design` explains strategies, factors and levels."""
+"""Configuration of a fine-tuning study (TOML).
+
+A strategy combines one level (setting) of each of three factors: trainable modules, regularization
+(limits forgetting) and alignment (of audio with text).
+"""
 
 import tomllib
 from collections.abc import Iterator
@@ -24,9 +28,9 @@ class StudyModel:
 
     Attributes:
         name: name or folder of the model, as for `LTU.from_pretrained`.
-        base: base language model, as for `LTU.from_pretrained`; "" uses the model's own.
-        dtype: "float32", "bfloat16" or "float16". If the precision of the training arguments is
-            "bfloat16", trainable weights are float32 in any case.
+        base: base language model, as for `LTU.from_pretrained`; "" uses the default of the model.
+        dtype: format of the weights: "float32", "bfloat16" or "float16". If the precision of the
+            training arguments is "bfloat16", trainable weights are always float32.
     """
 
     name: str = "mini"
@@ -43,12 +47,12 @@ class ClipSubset:
         split: split of the data set.
         mapping: table that renames labels, see `datasets.relabelled`: a path, or the name of a
             shipped table; "" keeps the labels.
-        half: "first" and "second" are two disjoint halves of the clips of every label, for data
-            sets that have no splits; if the number of clips is odd, the first half has one more.
+        half: "first" and "second" are disjoint halves of the clips of every label, for data sets
+            without splits; of an odd number of clips, the first half has one more.
         min_per_label: minimum number of clips per label; clips of rarer labels are omitted. A clip
             with several labels counts for its rarest label.
-        max_per_label: maximum number of clips per label; 0 takes all.
-        max_clips: number of clips to consider from the beginning of the split; 0 considers all.
+        max_per_label: maximum number of clips per label; 0 means no limit.
+        max_clips: number of clips at the beginning of the split that are used; 0 means all.
     """
 
     dataset: ComponentSpec
@@ -62,14 +66,14 @@ class ClipSubset:
 
 @dataclass(frozen=True, slots=True)
 class TrainableLevel:
-    """Level of the first factor: trainable modules and their learning rate.
+    """Level (setting) of the first factor: trainable modules and their learning rate.
 
     Attributes:
-        modules: module names joined by "+", such as "projector+lora"; see `set_trainable_by_name`.
-        learning_rate: learning rate; replaces the one in the training arguments.
+        modules: module names joined by "+", such as "projector+lora"; see `set_trainable`.
+        learning_rate: learning rate; replaces the learning rate of the training arguments.
         name: name of the level; "" uses `modules`.
-        schedule: schedule of the learning rate; None uses the one in the training arguments.
-        lora: size of the LoRA adapters; None keeps the size that the model has.
+        schedule: schedule of the learning rate; None uses the schedule of the training arguments.
+        lora: size of the LoRA adapters; None leaves the size that they have in the model.
     """
 
     modules: str
@@ -90,7 +94,7 @@ class LearningRateGrid:
 
     Attributes:
         factors: factors that each level's learning rate is multiplied by.
-        schedules: schedules of the learning rate; () keeps the schedule of each level.
+        schedules: schedules of the learning rate; () uses the schedule of each level.
     """
 
     factors: tuple[float, ...] = (1.0,)
@@ -108,7 +112,12 @@ class LearningRateGrid:
 
 @dataclass(frozen=True, slots=True)
 class _CombinedLevel:
-    """Level of a factor whose levels combine components."""
+    """Level (setting) of a factor whose components are used together; () means none.
+
+    Attributes:
+        components: regularizers or alignment losses.
+        name: name of the level; "" joins the kinds of the components.
+    """
 
     components: tuple[Regularizer, ...] | tuple[Alignment, ...] = ()
     name: str = ""
@@ -121,31 +130,21 @@ class _CombinedLevel:
 
 @dataclass(frozen=True, slots=True)
 class RegularizationLevel(_CombinedLevel):
-    """Level of the second factor: regularizers, which limit forgetting.
-
-    Attributes:
-        components: regularizers that are used together; () means no regularization.
-        name: name of the level; "" joins the kinds of the components.
-    """
+    """Level of the second factor: regularizers, which limit forgetting."""
 
     components: tuple[Regularizer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AlignmentLevel(_CombinedLevel):
-    """Level of the third factor: losses that align audio with text.
-
-    Attributes:
-        components: alignments that are used together; () means no alignment.
-        name: name of the level; "" joins the kinds of the components.
-    """
+    """Level of the third factor: losses that align audio with text."""
 
     components: tuple[Alignment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AdditionalStrategy:
-    """Strategy in addition to those of the design; `trainable` is the name of a trainable level."""
+    """Strategy that the design does not contain; `trainable` is the name of a trainable level."""
 
     trainable: str
     regularization: RegularizationLevel = field(default_factory=RegularizationLevel)
@@ -154,13 +153,14 @@ class AdditionalStrategy:
 
 @dataclass(frozen=True, slots=True)
 class TransferConfig:
-    """Novel classes with invented names, trained in text or audio and evaluated in both.
+    """Training on novel classes (invented names) in text or audio, and evaluation in both.
 
     Attributes:
         trainable: name of a trainable level.
         steps: number of steps per training run.
-        pairs: number of question pairs per step and condition.
-        learning_rate: learning rate; None uses that of the level.
+        pairs: number of question pairs per step and condition (text or audio); a pair has one
+            question with the answer "yes" and one with "no".
+        learning_rate: learning rate; None uses the learning rate of the level.
         class_names: invented names of one word each; each name becomes one class.
     """
 
@@ -173,11 +173,11 @@ class TransferConfig:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationConfig:
-    """Size of the evaluation.
+    """Size of the evaluation of a model.
 
     Attributes:
-        wordings: wordings of the questions of the concept probe: a file, or a shipped name.
-        n_concepts: number of concepts in the concept probe; 0 uses all that have clips.
+        wordings: wordings of the questions about concepts: a file, or a shipped name.
+        n_concepts: number of concepts (sound sources) in the questions; 0 uses all with clips.
         n_passages: number of text passages for the text loss; 0 uses all.
         max_new_tokens: maximum length of a caption in tokens.
     """
@@ -198,19 +198,19 @@ class StudyConfig:
         in_domain: evaluation clips of the same origin as `train`.
         out_of_domain: evaluation clips of another origin.
         pretraining_domain: evaluation clips like those of the model's previous training.
-        rehearsal: clips like those of `pretraining_domain`, but disjoint from them, for rehearsal
-            and Fisher information; None if there are none.
+        rehearsal: other clips of the same origin as `pretraining_domain`, for rehearsal and Fisher
+            information; None if there are none.
         trainable: levels of trainable modules; the first one is the baseline.
         regularization: levels of regularization; the first one is the baseline.
         alignment: levels of alignment; the first one is the baseline.
         grid: learning rates and schedules to combine with the trainable levels.
-        training_arguments: number of steps and other options; the seed is that of the run.
+        training_arguments: number of steps and other options; each run replaces the seed.
         design: which levels are combined. "full": every combination. "fraction": every trainable
             level with every regularization, and the alignments distributed so that every level
             meets the levels of the other factors about equally often. "star": one factor differs
             from the baseline at a time.
         additional_strategies: strategies that the design does not contain.
-        transfer: training on novel classes; None omits it.
+        transfer: training on novel classes; None omits this part of the study.
         model: model that is fine-tuned.
         clips_per_step: number of training clips per step and process.
         max_tokens: maximum length of question and answer in tokens; longer texts are cut.
@@ -218,7 +218,7 @@ class StudyConfig:
         evaluation_texts: text passages for the text loss: a file, or a shipped name.
         evaluation: size of the evaluation.
         scorer: component that scores captions against labels.
-        seeds: seeds; every strategy is trained once with each of them.
+        seeds: random seeds; every strategy is trained once with each seed.
         bootstrap: options of the bootstrap that gives confidence intervals.
         seed: random seed of everything else, such as the choice of concepts.
     """
@@ -252,14 +252,11 @@ class StudyConfig:
         for source, names in {**self.labels, "seeds": tuple(map(str, self.seeds))}.items():
             if not names or len(set(names)) < len(names):
                 raise InvalidInputError(
-                    f"{source}: expected at least one, with different names; got "
-                    f"{', '.join(names) or 'none'}. Set a different `name` for each level."
+                    f"{source}: expected at least one entry, and a different name for each; got "
+                    f"{', '.join(names) or 'none'}. Set the `name` of equal levels."
                 )
-        for name in (
-            *(strategy.trainable for strategy in self.additional_strategies),
-            *([self.transfer.trainable] if self.transfer else []),
-        ):
-            self.level(name)
+        for part in (*self.additional_strategies, *([self.transfer] if self.transfer else [])):
+            self.level(part.trainable)
 
     @property
     def levels(self) -> tuple[TrainableLevel, ...]:
@@ -268,7 +265,7 @@ class StudyConfig:
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
-        """Names of the levels of each factor, in order; the first one is the baseline."""
+        """Names of the levels of each factor; the first level is the baseline."""
         return {
             "trainable": tuple(level.label for level in self.levels),
             "regularization": tuple(level.label for level in self.regularization),
@@ -276,7 +273,7 @@ class StudyConfig:
         }
 
     def level(self, name: str) -> TrainableLevel:
-        """Return the trainable level of this name, as configured or at a grid point.
+        """Return the trainable level with this name, as configured or at a point of the grid.
 
         Raises:
             InvalidInputError: if no level has this name.
@@ -290,7 +287,7 @@ class StudyConfig:
 
 
 def read_study(name: str | Path) -> StudyConfig:
-    """Read a configuration from a path, or by the name of a shipped one."""
+    """Read a configuration from a path, or by the name of one that is part of audioprobe."""
     return read_config(StudyConfig, find_config(name, SHIPPED_CONFIGS))
 
 

@@ -1,7 +1,7 @@
-"""Training runs of a study: each strategy of the design with each seed.
+"""Training runs of a study: each strategy of the design is trained with each seed.
 
-A strategy combines one level of each of three factors: trainable modules, regularization,
-alignment.
+A strategy combines one level (setting) of each of three factors: trainable modules, regularization
+(limits forgetting) and alignment (of audio with text). The design selects the combinations.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,6 @@ from audioprobe.experiments.finetuning.config import (
     TrainableLevel,
 )
 from audioprobe.finetuning.strategy import PairedQuestionTraining, Strategy
-from audioprobe.training.trainer import TrainingArguments
 
 _MAY_CHANGE = (
     "trainable",
@@ -30,20 +29,20 @@ _MAY_CHANGE = (
     "seeds",
     "bootstrap",
 )
-"""Study fields that may change without invalidating finished runs of unchanged strategies."""
+"""Fields of `StudyConfig` that may change; results of unchanged strategies remain valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRun:
-    """Training run: one configuration with one seed.
+    """One strategy that is trained with one seed.
 
     Attributes:
         trainable: name of the level of trainable modules.
         regularization: name of the level of regularization.
         alignment: name of the level of alignment.
-        arm: for runs on novel classes, the modality of the training: "text", "audio", "text+audio"
-            or "shuffled" (control with random answers); "" for all other runs.
-        seed: seed of the training.
+        arm: for runs on novel classes (invented class names), what is trained: "text", "audio",
+            "text+audio" or "shuffled" (control with random answers); "" for all other runs.
+        seed: random seed of the training.
         strategy: options of the fine-tuning.
     """
 
@@ -68,7 +67,7 @@ class TrainingRun:
 
 
 def training_runs(study: StudyConfig) -> tuple[TrainingRun, ...]:
-    """Return all runs, ordered by seed, so that an interrupted study has complete replicates.
+    """Return all runs of a study: first every strategy with the first seed, then with the next.
 
     Raises:
         InvalidInputError: if two strategies have the same name.
@@ -86,20 +85,22 @@ def training_runs(study: StudyConfig) -> tuple[TrainingRun, ...]:
             f"Expected strategies with different names, got {repeated[0]!r} twice. Remove one, or "
             "set the `name` of a level."
         )
-    return tuple(_with_seed(run, seed) for seed in study.seeds for run in runs)
+    seeded = []
+    for seed, run in product(study.seeds, runs):
+        arguments = replace(run.strategy.arguments, seed=seed)
+        seeded.append(replace(run, seed=seed, strategy=replace(run.strategy, arguments=arguments)))
+    return tuple(seeded)
 
 
 def incompatibility(older: StudyConfig, newer: StudyConfig) -> str | None:
-    """Return why a newer study cannot continue the runs of an older one; None if it can.
+    """Return the reason why a study cannot continue an older study in its folder, or None.
 
     Seeds, strategies and the bootstrap may differ, but runs of the same name must have the same
     strategy.
     """
-    for field in fields(StudyConfig):
-        if field.name not in _MAY_CHANGE and getattr(older, field.name) != getattr(
-            newer, field.name
-        ):
-            return f"{field.name} differs"
+    for name in (field.name for field in fields(StudyConfig)):
+        if name not in _MAY_CHANGE and getattr(older, name) != getattr(newer, name):
+            return f"{name} differs"
     before = {run.name: run for run in training_runs(older)}
     for run in training_runs(newer):
         if before.get(run.name, run) != run:
@@ -110,6 +111,7 @@ def incompatibility(older: StudyConfig, newer: StudyConfig) -> str | None:
 def _design(
     study: StudyConfig,
 ) -> Iterator[tuple[TrainableLevel, RegularizationLevel, AlignmentLevel]]:
+    """Yield the levels of each strategy of the design, see `StudyConfig.design`."""
     trainable, regularization, alignment = study.levels, study.regularization, study.alignment
     if study.design == "full":
         yield from product(trainable, regularization, alignment)
@@ -130,9 +132,15 @@ def _run(
     regularization: RegularizationLevel,
     alignment: AlignmentLevel,
 ) -> TrainingRun:
+    """Return the run of a strategy; its seed is set later."""
+    arguments = replace(
+        study.training_arguments,
+        learning_rate=trainable.learning_rate,
+        schedule=trainable.schedule or study.training_arguments.schedule,
+    )
     strategy = Strategy(
         train=trainable.modules,
-        arguments=_arguments(study, trainable),
+        arguments=arguments,
         regularizers=regularization.components,
         alignment=alignment.components,
         clips_per_step=study.clips_per_step,
@@ -151,9 +159,6 @@ def _transfer(study: StudyConfig) -> Iterator[TrainingRun]:
     transfer = study.transfer
     if transfer is None:
         return
-    level = study.level(transfer.trainable)
-    rate = level.learning_rate if transfer.learning_rate is None else transfer.learning_rate
-    arguments = replace(_arguments(study, level), learning_rate=rate, steps=transfer.steps)
     n = transfer.pairs
     arms = {
         "text": PairedQuestionTraining(n, ("text",)),
@@ -161,28 +166,11 @@ def _transfer(study: StudyConfig) -> Iterator[TrainingRun]:
         "text+audio": PairedQuestionTraining(n),
         "shuffled": PairedQuestionTraining(n, shuffle_answers=True),
     }
+    level = study.level(transfer.trainable)
+    if transfer.learning_rate is not None:
+        level = replace(level, learning_rate=transfer.learning_rate)
     for arm, paired in arms.items():
-        strategy = Strategy(
-            train=level.modules,
-            arguments=arguments,
-            alignment=(paired,),
-            clips_per_step=0,
-            lora=level.lora,
-        )
-        yield TrainingRun(
-            trainable=level.label,
-            regularization="none",
-            alignment=paired.kind,
-            arm=arm,
-            strategy=strategy,
-        )
-
-
-def _arguments(study: StudyConfig, level: TrainableLevel) -> TrainingArguments:
-    schedule = level.schedule or study.training_arguments.schedule
-    return replace(study.training_arguments, learning_rate=level.learning_rate, schedule=schedule)
-
-
-def _with_seed(run: TrainingRun, seed: int) -> TrainingRun:
-    arguments = replace(run.strategy.arguments, seed=seed)
-    return replace(run, seed=seed, strategy=replace(run.strategy, arguments=arguments))
+        run = _run(study, level, RegularizationLevel(), AlignmentLevel((paired,)))
+        arguments = replace(run.strategy.arguments, steps=transfer.steps)
+        strategy = replace(run.strategy, arguments=arguments, clips_per_step=0)
+        yield replace(run, arm=arm, strategy=strategy)

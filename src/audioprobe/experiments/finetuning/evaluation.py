@@ -72,7 +72,7 @@ class ModelEvaluator:
         }
 
     def evaluate_all(self, model: LTUCheckpoint) -> list[Measurement]:
-        """Measure caption scores, text losses and the answers to the concept probe.
+        """Measure caption scores, text losses, and answers to the questions about concepts.
 
         Raises:
             TrainingError: if the text loss is not finite.
@@ -98,7 +98,7 @@ class ModelEvaluator:
         return [*captions, *texts, *score_yes_no(model, self.materials.probe, self.progress)]
 
     def evaluate_novel_classes(self, model: LTUCheckpoint) -> list[Measurement]:
-        """Measure the answers about novel classes; return [] if the study has no novel classes."""
+        """Measure the answers to questions about novel classes; return [] if there are none."""
         probe = self.materials.novel_probe
         answers = probe and score_yes_no(model, probe, self.progress, prefix="novel-class ")
         return list(answers or ())
@@ -159,11 +159,11 @@ def score_yes_no(
     progress: ProgressCallback = ignore_progress,
     prefix: str = "",
 ) -> Iterator[Measurement]:
-    """Yield the log-odds of "Yes." over "No." for every question, computed in batches.
+    """Yield the log-odds of the answer "Yes." compared with "No." for every question.
 
     Only the first token that differs between both answers is compared. `ConceptProbe` compares
     whole answers and supports any model, but is slower. Questions about identity are skipped.
-    `prefix` is a prefix of the measure's name.
+    `prefix` is added to the names of the measures.
     """
     questions = [q for q in probe.questions if q.pair.relation != "identity"]
     questions.sort(key=lambda question: question.clip)
@@ -255,7 +255,7 @@ def similarities(
 def _log_odds(
     model: LTUCheckpoint, questions: Sequence[ProbeQuestion], audio: dict[str, Tensor]
 ) -> list[float]:
-    """Return the log-odds of each question; all questions must be about clips, or none."""
+    """Return the log-odds of "yes" for questions that are all about clips, or all in text."""
     prompts = LTUPrompts(model.tokenizer)
     yes, no = map(prompts.continuation_ids, (_YES, _NO))
     n_shared = next(n for n, (a, b) in enumerate(zip(yes, no, strict=False)) if a != b)
@@ -273,7 +273,7 @@ def _log_odds(
 
 
 def _answer(question: ProbeQuestion, log_odds: float | None, prefix: str) -> Measurement:
-    """Return the measurement; its value is None for failures, ties and non-finite log-odds."""
+    """Return the measurement of a question; its value is None if the log-odds are undefined."""
     pair = question.pair
     if log_odds is None or most_likely_option((log_odds, 0.0)) is None:
         log_odds = None

@@ -1,4 +1,4 @@
-"""Store results as one file per training run, and read them as one tidy table.
+"""Results of a study: one file per training run, which are read as one tidy table.
 
 The tidy table has one row per measurement. `pandas.DataFrame(record.table())` converts it to a data
 frame whose columns are the fields of `MeasurementRow`.
@@ -21,7 +21,7 @@ BEFORE = "before"
 """Name of the run that evaluates the model before fine-tuning."""
 
 AUDIO_CONCEPTS = "audio_concepts"
-"""Key of the manifest for the ids of the concepts that novel classes are trained with in audio."""
+"""Key of the manifest (JSON file of a study) for `StudyRecord.audio_concepts`."""
 
 RUNS = "runs"
 IN_AUDIO, NOT_IN_AUDIO = "trained in audio", "not trained in audio"
@@ -29,18 +29,18 @@ IN_AUDIO, NOT_IN_AUDIO = "trained in audio", "not trained in audio"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One measurement of a run.
+    """Measurement of one item in a run; an item is a clip, passage, question, step or layer.
 
     Attributes:
         measure: name of the measure: one of `comparison.MEASURES`, "novel-class text accuracy",
-            "novel-class audio accuracy", "training loss", "weight change: MODULE" (relative to the
-            norm before) or "similarity: CONDITION" (linear CKA of a layer with the same layer
-            before).
-        item: clip, passage, question, step or layer that was measured; the same in all runs.
-        cluster: unit of resampling: the concept of a question; for all other items, the item.
-        value: measured value: for an AUC, the score of each label; for a passage, its negative
-            log-likelihood in nats; for a yes/no question, the log-odds of yes in nats; None if
-            undefined.
+            "novel-class audio accuracy", "training loss", "weight change: MODULE" (norm of the
+            change divided by the norm before) or "similarity: CONDITION" (linear CKA of the hidden
+            states of a layer with those before).
+        item: name of the item, which is the same in all runs.
+        cluster: name of the group of items that the bootstrap resamples together: the concept of a
+            question; for all other items, the item.
+        value: for an AUC, the score of each label; for a passage, its negative log-likelihood in
+            nats; for a yes/no question, the log-odds of yes in nats; None if undefined.
         reference: value to compare with: for an AUC, 1 for each label of the clip, else 0; for a
             passage, its number of tokens; for a question, 1 if yes is correct, else 0; for weights,
             the norm of their change.
@@ -64,12 +64,12 @@ class RunResult:
         trainable: name of the level of trainable modules; "" before fine-tuning.
         regularization: name of the level of regularization.
         alignment: name of the level of alignment.
-        arm: for runs on novel classes, the modality of the training; "" for all other runs.
-        seed: seed of the training; None before fine-tuning.
+        arm: for runs on novel classes, what was trained, see `TrainingRun`; "" for other runs.
+        seed: random seed of the training; None before fine-tuning.
         labels: names of the scored labels, by measure of AUC.
         measurements: all measurements; empty if the run failed.
         stopped_early: whether the training ended before its last step.
-        seconds: duration of training and evaluation.
+        seconds: duration of training and evaluation, in seconds.
         failure: cause of a failure; "" if the run succeeded.
     """
 
@@ -98,11 +98,11 @@ class RunResult:
 
 
 class MeasurementRow(NamedTuple):
-    """A row of the tidy table.
+    """A row of the tidy table: one measurement, with the columns of its run.
 
-    The fields are those of the run and of the `Measurement`, except that the `value` of a question
-    is 1 for a correct and 0 for a wrong answer. `phase` is "before" or "after" fine-tuning.
-    `subset` is the group of concepts that a comparison distinguishes; "" if there is none.
+    The `value` of a question is 1 for a correct and 0 for a wrong answer; other values are those of
+    `Measurement`. `phase` is "before" or "after" fine-tuning. `subset` names a group of concepts
+    that is compared separately; "" if there is none.
     """
 
     run: str
@@ -131,8 +131,8 @@ class StudyRecord:
         study: configuration of the study.
         before: result of the model before fine-tuning.
         runs: results of the finished training runs, in the order of the design.
-        audio_concepts: ids of the concepts in paired questions; novel classes are trained in audio
-            with these concepts only.
+        audio_concepts: ids of the concepts (sound sources) in paired questions; novel classes are
+            trained in audio with these concepts only.
     """
 
     study: StudyConfig
@@ -146,7 +146,7 @@ class StudyRecord:
         return len(training_runs(self.study))
 
     def table(self) -> StudyTable:
-        """Return one row per defined measurement of every run, including the modality gaps."""
+        """Return the tidy table: one row per measurement with a value, including modality gaps."""
         return [
             row
             for result in (self.before, *self.runs)
@@ -181,10 +181,10 @@ def read_finished(folder: Path, runs: Sequence[TrainingRun]) -> tuple[RunResult,
 
 
 def read_record(folder: str | Path) -> StudyRecord:
-    """Read a study from its folder; audio files and models are not needed.
+    """Read the results of a study from its folder; audio files and models are not needed.
 
     Args:
-        folder: folder of a study. An incomplete study is read with the runs finished so far.
+        folder: folder of a study. If the study is incomplete, the finished runs are read.
 
     Raises:
         InvalidInputError: if the folder does not contain a study, or the model before fine-tuning
@@ -210,21 +210,22 @@ def read_record(folder: str | Path) -> StudyRecord:
 
 
 def select(table: StudyTable, **columns: object) -> StudyTable:
-    """Return the rows with the given column values; a tuple accepts each of its values."""
+    """Return the rows whose columns have the given values; a tuple lists alternative values."""
     values = {name: v if isinstance(v, tuple) else (v,) for name, v in columns.items()}
     return [row for row in table if all(getattr(row, name) in v for name, v in values.items())]
 
 
 def group(table: StudyTable, by: Iterable[str]) -> dict[tuple[str | int | None, ...], StudyTable]:
-    """Group the rows by their values in some columns, in the order of first appearance."""
-    places = [MeasurementRow._fields.index(name) for name in by]
+    """Return the rows by their values in the columns `by`, in the order of first appearance."""
+    indices = [MeasurementRow._fields.index(name) for name in by]
     groups: dict[tuple[object, ...], list[MeasurementRow]] = {}
     for row in table:
-        groups.setdefault(tuple(row[place] for place in places), []).append(row)
+        groups.setdefault(tuple(row[index] for index in indices), []).append(row)
     return dict(groups)  # type: ignore[arg-type]
 
 
 def _rows(result: RunResult, audio_concepts: frozenset[str]) -> Iterator[MeasurementRow]:
+    """Yield the rows of a run; questions answered in text and audio also give a modality gap."""
     phase = "before" if result.name == BEFORE else "after"
     run = (result.name, *result.strategy, result.arm, result.seed, phase)
     in_text = {m.item: _correct(m) for m in result.measurements if m.measure == "text accuracy"}
@@ -245,7 +246,7 @@ def _rows(result: RunResult, audio_concepts: frozenset[str]) -> Iterator[Measure
 
 
 def _correct(answer: Measurement) -> float | None:
-    """Return 1 if the more likely answer is correct, else 0; None for ties and failures."""
+    """Return 1 if the more likely answer (yes or no) is correct, else 0; None if undefined."""
     if not isinstance(answer.value, float):
         return None
     option = most_likely_option((answer.value, 0.0))
