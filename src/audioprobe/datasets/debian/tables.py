@@ -81,8 +81,10 @@ class DebianRecording:
 @cache
 def packages() -> dict[str, DebianPackage]:
     """Return all packages by name, in the order of `packages.csv`."""
-    rows = [row | {"size": int(row["size"])} for row in read_rows(TABLES[0])]
-    return {row["package"]: DebianPackage(name=row.pop("package"), **row) for row in rows}
+    return {
+        row["package"]: DebianPackage(name=row.pop("package"), size=int(row.pop("size")), **row)
+        for row in read_rows(TABLES[0])
+    }
 
 
 @cache
