@@ -60,7 +60,7 @@ def test_only_clips_scored_in_both_are_compared() -> None:
 
 
 def test_results_without_common_clips_or_labels_are_rejected() -> None:
-    with pytest.raises(InvalidInputError, match="No annotated clip"):
+    with pytest.raises(InvalidInputError, match="No clip with reference labels"):
         compare(result(RIGHT), result(RIGHT), truth={})
     other = ClassificationResult(
         label_scores=LabelScores(NAMES, ("a", "b"), RIGHT),
@@ -69,7 +69,7 @@ def test_results_without_common_clips_or_labels_are_rejected() -> None:
         provenance=Provenance(components={}, options={}, seed=0, data="", versions={}, created=""),
         truth=TRUTH,
     )
-    with pytest.raises(InvalidInputError, match="other labels"):
+    with pytest.raises(InvalidInputError, match="the same labels"):
         compare(result(RIGHT), other)
 
 
@@ -121,7 +121,7 @@ def test_clips_that_are_not_compared_are_counted_by_reason() -> None:
         "only in the second": 0,
         "not annotated": 5,
     }
-    assert (comparison.n_failed_in_both, comparison.n_left_out) == (6, 20)
+    assert (comparison.left_out["failed in both"], comparison.n_left_out) == (6, 20)
 
 
 def test_best_label_tied_with_a_wrong_one_is_not_right() -> None:

@@ -91,5 +91,5 @@ def test_results_of_different_clips_are_rejected() -> None:
                 "y": result(Caption(clip_id="b", start=0, text="?")),
             }
         )
-    with pytest.raises(InvalidInputError, match="Nothing to compare"):
+    with pytest.raises(InvalidInputError, match="one result per model"):
         compare_captions({})

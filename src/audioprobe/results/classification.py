@@ -39,18 +39,18 @@ class ClassificationResult(ScoredClips, Displayed):
         threshold: ThresholdPolicy | None = None,
         bootstrap: Bootstrap | None = _BOOTSTRAP,
     ) -> Evaluation:
-        """Compare the scores with reference labels.
+        """Compute metrics of the scores, such as AUC, by comparing them with reference labels.
 
         Args:
             targets: reference labels by clip id, or a matrix of shape (n_clips, n_labels) with the
                 rows of `clip_ids`; None uses `truth`.
             threshold: how thresholds for F1 are chosen; None omits F1.
-            bootstrap: how confidence intervals of the macro means are computed (groups of clips are
-                resampled); None omits the intervals.
+            bootstrap: settings of the confidence intervals of the macro means, for which groups of
+                clips are resampled; None omits the intervals.
 
         Raises:
-            InvalidInputError: if a scored clip has no targets, the matrix has another shape, none
-                of the labels occurs, or a label has another spelling.
+            InvalidInputError: if a scored clip has no reference labels, the matrix has another
+                shape, none of the labels occurs, or a label has another spelling.
         """
         reference = self.truth if targets is None else targets
         if isinstance(reference, Mapping):
@@ -70,7 +70,7 @@ class ClassificationResult(ScoredClips, Displayed):
     def table(self) -> Table:
         """Return one row per scored clip: caption, if any, and the best labels with their scores.
 
-        For clips in which the model recognised nothing, labels are in `scores`, but not shown.
+        No labels are shown for clips in which the model recognised nothing.
         """
         return clip_table(self)
 
@@ -122,7 +122,7 @@ class ClassificationResult(ScoredClips, Displayed):
         return "\n\n".join([*parts, self.summary()])
 
     def to_csv(self) -> str:
-        """Return CSV with one row per clip: captions, details, scores of every measure, failure."""
+        """Return CSV with one row per clip: captions, details, all scores, and failure."""
         return score_table(self).to_csv()
 
     def to_json(self) -> str:
@@ -152,14 +152,12 @@ class ClassificationResult(ScoredClips, Displayed):
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"{file}: the result cannot be read ({error}).") from error
+            raise InvalidInputError(f"{file}: cannot read the result ({error}).") from error
         with located(str(file)):
             return cls.from_json(text)
 
     def save(self, folder: str | Path) -> tuple[Path, Path]:
         """Write `result.json` and `scores.csv` into a folder, which is created if necessary.
-
-        Each file is written under another name and then renamed.
 
         Returns:
             The two paths.

@@ -34,13 +34,13 @@ class LabelComparison:
 
     Attributes:
         label: name of the label.
-        auc: AUC of the first minus that of the second result, with DeLong's test; with a
+        auc: AUC of the first minus that of the second result, with DeLong's test, or with a
             permutation test if clips share groups.
         holm: p-value with Holm's correction for all labels; None if undefined.
         benjamini_hochberg: p-value with the Benjamini-Hochberg correction (false discovery rate);
             None if undefined.
-        detectable: the smallest true difference that this test, corrected for all labels, would
-            have detected with 80 % power; None if unknown, or if the test cannot be significant.
+        detectable: smallest true difference that the test detects with 80 % power after correction
+            for all labels; None if unknown, or if the test cannot be significant.
     """
 
     label: str
@@ -52,20 +52,17 @@ class LabelComparison:
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Comparison(Displayed):
-    """Difference of two results on the annotated clips that have scores in both.
+    """Difference of two results on the clips that have reference labels and scores in both.
 
     Attributes:
         clip_ids: ids of the compared clips.
         macro_auc: macro AUC of the first minus that of the second result, with a permutation test
-            and a confidence interval from paired resamples. Groups of clips are permuted and
-            resampled as a whole.
+            and a bootstrap interval. Groups of clips are permuted and resampled as a whole.
         best_label: share of clips whose best label is correct, first minus second, with McNemar's
-            test; with a sign-flip test if clips share groups. Tied best labels count as correct if
-            all of them are correct.
+            test, or with a sign-flip test if clips share groups. Tied best labels count as correct
+            if all of them are correct.
         labels: one comparison per label.
-        left_out: number of clips that are not compared, by reason: "failed in both", "failed in
-            the first", "failed in the second", "only in the first", "only in the second", "not
-            annotated".
+        left_out: number of clips that are not compared, by reason, such as "failed in both".
         names: names of the two results.
     """
 
@@ -82,13 +79,8 @@ class Comparison(Displayed):
         return sum(self.left_out.values())
 
     @property
-    def n_failed_in_both(self) -> int:
-        """Number of clips without scores in both results."""
-        return self.left_out.get("failed in both", 0)
-
-    @property
     def units(self) -> str:
-        """Number and kind of the statistical units, such as "4 groups" or "22 clips"."""
+        """Number and kind of the units that tests exchange, such as "4 groups" or "22 clips"."""
         return f"{self.macro_auc.n_units} {self.macro_auc.unit}"
 
     def table(self) -> Table:
@@ -108,7 +100,7 @@ class Comparison(Displayed):
         return Table(header, tuple(rows), numeric=(2, 3, 4, 5))
 
     def conclusion(self) -> str:
-        """Return a sentence on the significance of the AUC difference, and the detectable one."""
+        """Return a sentence: is the difference of the macro AUCs significant, or detectable?"""
         test = self.macro_auc
         if test.p_value is None or test.difference.value is None:
             return f"The macro AUCs are not compared: {test.name}."
@@ -127,15 +119,15 @@ class Comparison(Displayed):
         return text
 
     def notes(self) -> list[str]:
-        """Return sentences on the numbers of compared and left-out clips, and undefined labels."""
+        """Return sentences that count compared clips, left-out clips and undefined labels."""
         reasons = "; ".join(f"{n} {reason}" for reason, n in self.left_out.items() if n)
         left_out = f"{self.n_left_out} left out{f' ({reasons})' if reasons else ''}"
-        notes = [f"{len(self.clip_ids)} clips compared, {left_out}. Exchanged: {self.units}."]
+        notes = [f"{len(self.clip_ids)} clips compared, {left_out}. Tests exchange {self.units}."]
         n_undefined = sum(comparison.auc.p_value is None for comparison in self.labels)
         if n_undefined:
             notes.append(
                 f"{n_undefined} of {len(self.labels)} labels are undefined: a test needs at least "
-                "two clips with the label and two without it, and two units to exchange."
+                "two clips with the label and two clips without it, in at least two groups."
             )
         return notes
 
@@ -160,7 +152,7 @@ def compare(
     names: tuple[str, str] = ("first", "second"),
     seed: int = 0,
 ) -> Comparison:
-    """Compare two results clip by clip.
+    """Compare two results of the same clips.
 
     Args:
         first: result with the same labels as `second`.
@@ -170,14 +162,15 @@ def compare(
             clip without a group is its own group. If clips share a group, permutation and sign-flip
             tests replace DeLong's and McNemar's, which assume independent clips.
         names: names of the two results, for tables and sentences.
-        seed: seed of permutations and resamples.
+        seed: random seed of permutations and bootstrap.
 
     Raises:
         InvalidInputError: if labels or a clip's groups differ, or no clip can be compared.
     """
     if first.labels != second.labels:
         raise InvalidInputError(
-            "The second result has other labels than the first. Score both with the same labels."
+            "Expected two results with the same labels in the same order, got different labels. "
+            "Score the clips of both results with the same labels."
         )
     references = {**second.truth, **first.truth} if truth is None else truth
     annotated = {nfc(clip_id): labels for clip_id, labels in references.items()}
@@ -185,7 +178,8 @@ def compare(
     clip_ids = tuple(name for name in first.clip_ids if name in scored and name in annotated)
     if not clip_ids:
         raise InvalidInputError(
-            "No annotated clip was scored in both results. Compare results of the same clips."
+            "No clip with reference labels has scores in both results. Compare results of the same "
+            "clips, or pass `truth`."
         )
     targets = targets_of(annotated, clip_ids, first.labels)
     a, b = _rows(first, clip_ids), _rows(second, clip_ids)
@@ -271,14 +265,14 @@ def _rows(result: ClassificationResult, clip_ids: tuple[str, ...]) -> FloatArray
 
 
 def _best_is_right(targets: BoolArray, scores: FloatArray) -> BoolArray:
-    """Return for each clip whether its best label, and all labels that tie with it, are correct."""
+    """Return for each clip whether its best label is correct, with all labels of equal score."""
     is_best = scores == scores.max(axis=1, keepdims=True)
     right: BoolArray = ~(is_best & ~targets).any(axis=1)
     return right
 
 
 def _row(name: str, test: PairedTest, numbers: tuple[float | None, ...]) -> tuple[str, ...]:
-    """Return a table row; `numbers` are both corrected p-values and the detectable difference."""
+    """Return a table row; `numbers` are the p-values (Holm, BH) and the detectable difference."""
     p_value = _cell(test.p_value)
     if test.p_value is not None:
         p_value += smallest_text(test.smallest_p_value)

@@ -25,7 +25,7 @@ _SHOWN = 5  # maximum number of label names in a message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelEvaluation:
-    """Metrics of one label; a metric is None if there are no positives or no negatives.
+    """Metrics of one label; a metric is None if it is undefined, as if there are no positives.
 
     Attributes:
         label: name of the label.
@@ -33,7 +33,7 @@ class LabelEvaluation:
         auc: area under the ROC curve, in [0, 1].
         average_precision: area under the step-wise precision-recall curve, in [0, 1].
         f1: F1 at `threshold`, in [0, 1]; None also if there is no threshold policy.
-        threshold: score from which on the label counts as predicted.
+        threshold: lowest score at which the label counts as predicted.
     """
 
     label: str
@@ -46,13 +46,13 @@ class LabelEvaluation:
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Evaluation(Displayed):
-    """Metrics of label scores.
+    """Metrics of label scores, for each label and as macro means (means over labels).
 
     Attributes:
-        labels: one entry per label, in the order of the scores.
-        n_clips: number of scored clips; all of them are evaluated.
+        labels: metrics of each label, in the order of the scores.
+        n_clips: number of evaluated clips, which are all clips with scores.
         n_failed: number of clips without scores; they are not in any metric.
-        threshold_policy: name of the threshold policy; None if F1 is not computed.
+        threshold_policy: name of the rule that chooses thresholds; None if F1 is not computed.
         auc: macro mean over the labels whose AUC is defined.
         average_precision: macro mean over the labels whose average precision is defined (mAP).
         f1: macro mean over the labels whose F1 is defined.
@@ -117,7 +117,10 @@ def _check_scores(scores: FloatArray, targets: BoolArray, n_labels: int, n_faile
             f"{targets.shape}."
         )
     if not scores.size:
-        raise InvalidInputError(f"No clip was scored, {n_failed} failed: no metric is defined.")
+        raise InvalidInputError(
+            f"No clip has scores ({n_failed} failed), so no metric is defined. Evaluate a result "
+            "with at least one scored clip and one label."
+        )
 
 
 def evaluate(
@@ -130,7 +133,7 @@ def evaluate(
     bootstrap: Bootstrap | None = None,
     groups: Sequence[Hashable] | None = None,
 ) -> Evaluation:
-    """Compare scores with targets, label by label.
+    """Compute the metrics of label scores.
 
     Args:
         scores: finite scores, shape (n_clips, n_labels); higher means "more likely present".
@@ -139,7 +142,7 @@ def evaluate(
         n_failed: number of clips without scores; it is only reported.
         threshold: how thresholds for F1 are chosen; None omits F1, because scores such as cosines
             have no natural threshold.
-        bootstrap: how confidence intervals of the macro means are computed; None omits them. All
+        bootstrap: settings of the confidence intervals of the macro means; None omits them. All
             resamples use the thresholds of the full set of clips.
         groups: group of each clip (site, recorder); groups are resampled as a whole. None makes
             each clip its own group.
@@ -186,7 +189,7 @@ def evaluate(
 def targets_of(
     truth: Mapping[str, tuple[str, ...]], clip_ids: tuple[str, ...], labels: tuple[str, ...]
 ) -> BoolArray:
-    """Return the target matrix of reference labels, shape (n_clips, n_labels).
+    """Return whether each clip has each label, shape (n_clips, n_labels).
 
     Ids and labels are compared in Unicode NFC and without surrounding spaces.
 
@@ -196,16 +199,15 @@ def targets_of(
         labels: labels of the columns.
 
     Raises:
-        InvalidInputError: if a clip is not in `truth`, if its labels are not texts, or if they
-            differ from a column only in spelling ("Crow" and "crow"), because such positives would
-            count as negatives.
+        InvalidInputError: if a clip is not in `truth`, if its labels are not texts, or if a label
+            differs from a column only in spelling ("Crow" and "crow").
     """
     by_id = {_normalized(clip_id): names for clip_id, names in truth.items()}
     unknown = [clip_id for clip_id in clip_ids if by_id.get(_normalized(clip_id)) is None]
     if unknown:
         raise InvalidInputError(
-            f"No labels are given for {len(unknown)} of {len(clip_ids)} clips, the first is "
-            f"{unknown[0]!r}. Give () to a clip without labels."
+            f"Expected reference labels for each of {len(clip_ids)} clips, but {len(unknown)} have "
+            f"none; the first is {unknown[0]!r}. Pass () for a clip in which no label is present."
         )
     present = [_label_set(clip_id, by_id[_normalized(clip_id)]) for clip_id in clip_ids]
     columns = [_normalized(label) for label in labels]
@@ -214,8 +216,8 @@ def targets_of(
         label = by_spelling.get(_spelling(name))
         if label is not None:
             raise InvalidInputError(
-                f"The label {label!r} is {name!r} in the truth. Did you mean {name!r}? Use one "
-                "spelling, because clips with another spelling would count as negatives."
+                f"The label {label!r} is spelled {name!r} in the reference labels. Did you mean "
+                f"{name!r}? Use one spelling, otherwise these clips would count as negatives."
             )
     targets = [[label in names for label in columns] for names in present]
     return np.array(targets, dtype=np.bool_).reshape(len(clip_ids), len(labels))
@@ -237,9 +239,9 @@ def check_labels_occur(
     shown = ", ".join(repr(name) for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     raise InvalidInputError(
-        f"None of the {len(labels)} labels, such as {labels[0]!r}, is in the truth of these clips. "
-        f"There is {shown}{more}.{did_you_mean(labels[0], names)} Score the labels that the truth "
-        "has, or rename the truth."
+        f"None of the {len(labels)} labels, such as {labels[0]!r}, is a reference label of these "
+        f"clips, which are {shown}{more}.{did_you_mean(labels[0], names)} Score the reference "
+        "labels, or rename them."
     )
 
 

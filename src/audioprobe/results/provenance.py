@@ -1,4 +1,4 @@
-"""Record the provenance of results: components, options, versions and a digest of the data."""
+"""Provenance of results: components, options, versions of libraries and a digest of the data."""
 
 import hashlib
 import platform
@@ -31,11 +31,11 @@ class Provenance:
     Attributes:
         components: models, scorers and other components, by role ("model", "scorer").
         options: settings of the study (prompt, windowing, decoding).
-        seed: seed of all random sampling.
+        seed: seed of all random numbers.
         data: SHA-256 of the audio that was read, in the order of the clips.
         versions: versions of Python and of the libraries that can change results.
         created: time of creation in UTC, ISO 8601.
-        training_clips: ids of the evaluated clips that a model was trained on, by model; only for
+        training_clips: ids of the evaluated clips that a model was trained on, by model, for
             models whose training data are known.
     """
 
@@ -70,7 +70,7 @@ class Provenance:
 
 
 def combined_digest(digests: Iterable[tuple[str, str]]) -> str:
-    """Return the SHA-256 over pairs of an id and a digest, in order (64 hexadecimal digits)."""
+    """Return the SHA-256 of pairs of an id and a digest, as 64 hexadecimal digits."""
     content = hashlib.sha256()
     for name, digest in digests:
         content.update(f"{name}\t{digest}\n".encode("utf-8", "surrogatepass"))

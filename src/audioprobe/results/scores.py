@@ -1,4 +1,4 @@
-"""Data classes for label scores of clips, captions and failed clips."""
+"""Data classes for the label scores, captions and failures of clips."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -79,7 +79,11 @@ class LabelScores:
         return cls(tuple(windows), labels, table)
 
     def best(self, n: int = 1) -> tuple[tuple[tuple[str, float], ...], ...]:
-        """Return the n best labels of each clip with their scores; ties are in label order."""
+        """Return, for each clip, the n labels with the highest scores; ties are in label order.
+
+        Returns:
+            One tuple per clip, with pairs of a label and its score.
+        """
         order = np.argsort(-self.values, axis=1, kind="stable")[:, :n]
         return tuple(
             tuple((self.labels[k], float(row[k])) for k in ranks)
@@ -123,7 +127,7 @@ class Caption:
         start: start of the window in the clip, in seconds.
         text: the model's response, unchanged.
         abstained: whether the model responded that it recognises nothing.
-        finish: "length" if the text was cut off at the token limit.
+        finish: "length" if the text was cut off at the token limit, otherwise "stop".
         details: further information, such as "truncated audio (s)": the seconds of the window that
             exceed the model's maximum input length.
     """
@@ -142,7 +146,7 @@ class Failure:
 
     Attributes:
         clip_id: id of the clip.
-        stage: step that failed, such as reading the audio, captioning or scoring.
+        stage: step that failed: reading the audio, captioning or scoring.
         error: class name of the error.
         message: message of the error.
     """
@@ -161,16 +165,16 @@ class ScoredClips:
 
     Attributes:
         label_scores: scores with one row per scored clip.
-        captions: captions in the order of clips and windows, including those of clips whose
-            scoring failed; () if labels are scored without captions.
+        captions: captions in the order of clips and windows, also of clips whose scoring failed;
+            () if labels are scored without captions.
         failures: one failure per requested clip without scores.
         provenance: components, options and versions.
         truth: reference labels by clip id, for clips that have any.
         measure: kind of the scores: "match" (of captions), "total" or "per_token" (log-likelihood),
             "cosine" or "probability".
         alternatives: scores of the same clips and labels by other measures; see `ranked_by`.
-        groups: site, recorder or source by clip id, for clips that have one. Statistics treat a
-            group as one unit: its clips are resampled and permuted together.
+        groups: group (site, recorder) by clip id, for clips that have one. Statistics resample
+            and permute the clips of a group together.
 
     Raises:
         InvalidInputError: if the scores in `alternatives` have other clips or labels than
@@ -243,7 +247,7 @@ class ScoredClips:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Numbers of all, scored and failed clips; with captions also of "unrecognised" clips."""
+        """Number of clips: all ("clips"), "scored", "failed" and, with captions, "unrecognised"."""
         n_scored, n_failed = len(self.clip_ids), len(self.failures)
         counts = {"clips": n_scored + n_failed, "scored": n_scored, "failed": n_failed}
         if self.by_captions:
@@ -252,7 +256,7 @@ class ScoredClips:
 
     @property
     def recognised(self) -> frozenset[str]:
-        """Ids of clips in which the model recognised something; all ids without captions."""
+        """Ids of clips in which the model recognised something; all ids if no clip is captioned."""
         if not self.by_captions:
             return frozenset(self.clip_ids)
         return frozenset(c.clip_id for c in self.captions if not c.abstained)

@@ -12,16 +12,13 @@ MISSING = "–"
 """Text of table cells without a value."""
 
 CAPTION_PREFIX = "Audio caption: "
-"""Prefix of LTU's captions, which is scored, but not displayed."""
+"""First words of LTU's captions, which are scored, but not displayed."""
 
 _SHOWN_LABELS = 3  # more columns do not fit into a terminal
 
 
 def remove_common_folder(clip_ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the ids without their common folder.
-
-    If there is only one id, or if any id has no folder, the ids are returned unchanged.
-    """
+    """Return the ids (file paths) without the folders in which all of them are."""
     if len(clip_ids) < 2:
         return tuple(clip_ids)
     parts = [clip_id.split("/") for clip_id in clip_ids]
@@ -93,8 +90,9 @@ def summary_sentence(result: ScoredClips) -> str:
 def score_table(result: ScoredClips) -> Table:
     """Return a table with one row per clip and the scores of every measure, for spreadsheets.
 
-    For a failed clip, the table has the cause instead of scores. Columns are named after the
-    labels; column names of alternative measures end with the measure in brackets.
+    A measure is a kind of score, such as "cosine". Columns are named after the labels; column names
+    of alternative measures end with the measure in brackets. A failed clip has its cause instead of
+    scores.
     """
     texts = _caption_columns(result.captions_by_clip()) if result.by_captions else {}
     first, last = ("clip", *texts), ("failed at", "cause")
@@ -118,7 +116,7 @@ def score_table(result: ScoredClips) -> Table:
 def compare_captions(results: Mapping[str, ScoredClips]) -> Table:
     """Return a table with one row per clip: reference labels, if known, and each model's caption.
 
-    If a model failed on a clip, the table has the cause instead of the caption.
+    If a model failed on a clip, the cell has the cause of the failure.
 
     Args:
         results: results of the same clips, by name of the model.
@@ -127,12 +125,13 @@ def compare_captions(results: Mapping[str, ScoredClips]) -> Table:
         InvalidInputError: if there is no result, or the results are of different clips.
     """
     if not results:
-        raise InvalidInputError("Nothing to compare: give one result per model.")
+        raise InvalidInputError("Expected one result per model, got none.")
     first = next(iter(results.values()))
     clip_ids = list(first.captions_by_clip())
     if any(set(other.captions_by_clip()) != set(clip_ids) for other in results.values()):
         raise InvalidInputError(
-            "The results are of different clips: run all models on the same clips."
+            "Expected results of the same clips, got different clips. Run all models on the same "
+            "clips."
         )
     captions = [_joined_captions(result) for result in results.values()]
     rows = []
@@ -143,7 +142,7 @@ def compare_captions(results: Mapping[str, ScoredClips]) -> Table:
 
 
 def _caption_cell(captions: Sequence[Caption]) -> str:
-    """Return the caption of one window, and how many further windows the clip has."""
+    """Return the first caption of a clip, and how many further windows the clip has."""
     first = min(captions, key=lambda caption: (caption.abstained, caption.start))
     more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
     return displayed_caption(first.text) + more
@@ -172,7 +171,7 @@ def _caption_columns(captions: Mapping[str, Sequence[Caption]]) -> dict[str, dic
 
 
 def _unique_names(result: ScoredClips, reserved: Sequence[str]) -> list[str]:
-    """Return column names for all measures; "label " is prefixed until no name is reserved."""
+    """Return a column name for each score; "label " is added in front of names that are taken."""
     alternatives: Mapping[str, LabelScores] = result.alternatives
     names: list[str] = []
     used = set(reserved)
