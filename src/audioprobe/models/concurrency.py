@@ -4,15 +4,15 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from itertools import islice
 from threading import Event
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeVar
 
 from audioprobe.errors import InvalidInputError, RemoteError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_Job: TypeAlias = tuple["Future[Any]", object, "_Stream"]
 
 _AHEAD = 2  # items read per thread: one in progress, one waiting
 
@@ -51,7 +51,7 @@ class Workers:
         self._concurrency = concurrency
         self._lock = threading.Lock()
         self._n_threads = 0
-        self._queue: deque[_Job] = deque()
+        self._queue: deque[tuple[Future[Any], Callable[[], object]]] = deque()
         self._unclaimed: OrderedDict[Hashable, Future[Any]] = OrderedDict()
 
     def map(
@@ -71,30 +71,47 @@ class Workers:
             stop_at_any_error: if True, any `RemoteError` cancels all other calls and is raised
                 immediately. If False, only a `RemoteError` whose attribute `final` is True does so.
         """
-        stream = _Stream(function, stop_at_any_error)
+        stop = Event()
+        causes: list[RemoteError] = []  # errors that cancelled other calls
+
+        def call(item: Item) -> Result:
+            check_not_cancelled(stop)
+            try:
+                return function(item, stop)
+            except RequestCancelledError:
+                raise
+            except RemoteError as error:
+                if error.final or stop_at_any_error:
+                    causes.append(error)
+                    stop.set()
+                raise
+
         remaining = iter(items)
         waiting: deque[tuple[Hashable, Future[Any]]] = deque()
         try:
             while True:
                 for item in islice(remaining, _AHEAD * self._concurrency - len(waiting)):
-                    waiting.append((key(item), self._start(key(item), item, stream)))
+                    waiting.append((key(item), self._start(key(item), partial(call, item))))
                 if not waiting:
                     return
-                result: Result = stream.result(waiting.popleft()[1])
+                future = waiting.popleft()[1]
+                if isinstance(future.exception(), RequestCancelledError) and causes:
+                    raise causes[0]
+                result: Result = future.result()
                 yield result
         finally:
-            stream.stop.set()
+            stop.set()
             self._abandon(waiting)
 
-    def _start(self, key: Hashable, item: object, stream: "_Stream") -> "Future[Any]":
-        """Queue the call for an item, or return an earlier call with the same key."""
+    def _start(self, key: Hashable, call: Callable[[], object]) -> "Future[Any]":
+        """Queue a call, or return an earlier call with the same key."""
         with self._lock:
             unclaimed = self._unclaimed.pop(key, None)
         if unclaimed is not None and not _is_cancelled(unclaimed):
             return unclaimed
         future: Future[Any] = Future()
         with self._lock:
-            self._queue.append((future, item, stream))
+            self._queue.append((future, call))
             if self._n_threads == self._concurrency:
                 return future
             self._n_threads += 1
@@ -108,10 +125,10 @@ class Workers:
                 if not self._queue:
                     self._n_threads -= 1
                     return
-                future, item, stream = self._queue.popleft()
+                future, call = self._queue.popleft()
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(stream.call(item))
+                    future.set_result(call())
                 except BaseException as error:  # noqa: BLE001 - raised by future.result()
                     future.set_exception(error)
 
@@ -125,36 +142,6 @@ class Workers:
 
     def __reduce__(self) -> tuple[object, ...]:
         return Workers, (self._concurrency,)
-
-
-class _Stream:
-    """State of one `Workers.map`: its function, and the error that cancelled its calls."""
-
-    def __init__(self, function: Callable[[Any, Event], Any], stop_at_any_error: bool) -> None:
-        self.stop = Event()
-        self._function = function
-        self._stop_at_any_error = stop_at_any_error
-        self._error: RemoteError | None = None
-
-    def call(self, item: object) -> object:
-        check_not_cancelled(self.stop)
-        try:
-            return self._function(item, self.stop)
-        except RequestCancelledError:
-            raise
-        except RemoteError as error:
-            if error.final or self._stop_at_any_error:
-                self._error = self._error or error
-                self.stop.set()
-            raise
-
-    def result(self, future: "Future[Any]") -> Any:  # noqa: ANN401 - any result
-        try:
-            return future.result()
-        except RequestCancelledError:
-            if self._error is None:
-                raise
-        raise self._error  # the error of another item, which cancelled this call
 
 
 def _is_cancelled(future: "Future[Any]") -> bool:

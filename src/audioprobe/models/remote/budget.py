@@ -1,6 +1,5 @@
 """Limits of requests to a remote service: number, money, and requests per minute."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ class Budget:
         max_usd: maximum amount of money in USD; None means no limit.
         usd_per_million_input: price of a million tokens sent; 0 for a free service.
         usd_per_million_output: price of a million tokens received.
+        requests_per_minute: maximum rate, at which requests are spaced evenly; None means no limit.
 
     Attributes:
         n_requests: number of requests sent so far, including repeated attempts and redirects.
@@ -47,12 +47,20 @@ class Budget:
         max_usd: float | None,
         usd_per_million_input: float,
         usd_per_million_output: float = 0.0,
+        *,
+        requests_per_minute: float | None = None,
     ) -> None:
+        if requests_per_minute is not None and requests_per_minute <= 0:
+            raise InvalidInputError(
+                f"requests_per_minute must be positive, got {requests_per_minute}."
+            )
         self._changed = PicklableLock()
         self._max_requests = max_requests
         self._max_usd = max_usd
         self._prices = (usd_per_million_input / 1e6, usd_per_million_output / 1e6)
         self._n_in_progress = 0
+        self._interval_s = 60.0 / requests_per_minute if requests_per_minute else 0.0
+        self._next_start = 0.0
         self.n_requests = 0
         self.n_input_tokens = 0
         self.n_output_tokens = 0
@@ -79,6 +87,7 @@ class Budget:
             RemoteError: if the request would exceed a limit.
             RequestCancelledError: if another thread sets `stop`.
         """
+        self._wait_for_rate(stop)
         self._reserve(n_input, n_output, stop)
         usage = TokenUsage(n_input, n_output)
         try:
@@ -103,6 +112,15 @@ class Budget:
         with self._changed:
             self._check_n_requests()
             self.n_requests += 1
+
+    def _wait_for_rate(self, stop: Event) -> None:
+        """Wait until the maximum rate allows another request."""
+        with self._changed:
+            now = time.monotonic()
+            start = max(now, self._next_start)
+            self._next_start = start + self._interval_s
+        stop.wait(start - now)
+        check_not_cancelled(stop)
 
     def _reserve(self, n_input: int, n_output: int, stop: Event) -> None:
         """Wait until the request is within the limits, and count it with its maximum cost."""
@@ -142,28 +160,5 @@ class Budget:
         return n_input * self._prices[0] + n_output * self._prices[1]
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_n_in_progress": 0}  # requests in progress belong to one process
-
-
-class RateLimiter:
-    """Maximum number of requests per minute, spaced evenly; None means no limit."""
-
-    def __init__(self, per_minute: float | None) -> None:
-        if per_minute is not None and per_minute <= 0:
-            raise InvalidInputError(f"requests_per_minute must be positive, got {per_minute}.")
-        self._per_minute = per_minute
-        self._lock = threading.Lock()
-        self._next = 0.0
-
-    def wait(self, stop: Event) -> None:
-        """Wait until the next request may be sent; raise if another thread sets `stop`."""
-        if self._per_minute is not None:
-            with self._lock:
-                now = time.monotonic()
-                start = max(now, self._next)
-                self._next = start + 60.0 / self._per_minute
-            stop.wait(start - now)
-        check_not_cancelled(stop)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return RateLimiter, (self._per_minute,)  # clocks differ between processes
+        # Requests in progress and clocks belong to one process.
+        return {**self.__dict__, "_n_in_progress": 0, "_next_start": 0.0}

@@ -14,7 +14,7 @@ import openai
 
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.concurrency import PicklableLock, Workers
-from audioprobe.models.remote.budget import Budget, RateLimiter, TokenUsage
+from audioprobe.models.remote.budget import Budget, TokenUsage
 from audioprobe.models.remote.connections import (
     MAX_REDIRECTS,
     Connections,
@@ -69,7 +69,6 @@ class ServiceClient:
         timeout_s: float,
         retry: Retry | None,
         budget: Budget,
-        requests_per_minute: float | None = None,
         advice: Mapping[int, str],
         alternative: str,
     ) -> None:
@@ -86,7 +85,6 @@ class ServiceClient:
         self._api_key_env = api_key_env
         self._timeout_s = timeout_s
         self._retry = retry or Retry()
-        self._rate_limiter = RateLimiter(requests_per_minute)
         self._alternative = alternative
         self._advice = {
             401: f"Check the key in the environment variable {api_key_env}.",
@@ -138,7 +136,6 @@ class ServiceClient:
         """
 
         def attempt() -> T:
-            self._rate_limiter.wait(stop)
             with self.budget.charge(n_input, n_output, stop) as usage:
                 return read(self._send(path, body, expected), usage)
 

@@ -107,7 +107,13 @@ class OpenAIChat:
         self._system = system
         self._sample_rate = sample_rate
         self._extra_body = _checked_fields(extra_body or {})
-        self.budget = Budget(max_requests, max_usd, prices[0] or 0.0, prices[1] or 0.0)
+        self.budget = Budget(
+            max_requests,
+            max_usd,
+            prices[0] or 0.0,
+            prices[1] or 0.0,
+            requests_per_minute=requests_per_minute,
+        )
         self._client = ServiceClient(
             "chat service",
             model,
@@ -117,7 +123,6 @@ class OpenAIChat:
             timeout_s=timeout_s,
             retry=retry,
             budget=self.budget,
-            requests_per_minute=requests_per_minute,
             advice={400: "Check that the model accepts audio, and the text of this prompt."},
             alternative="a local service (base_url)",
         )
