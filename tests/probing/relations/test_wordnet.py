@@ -102,7 +102,7 @@ def test_a_word_of_several_senses_needs_a_pin_and_the_message_lists_them(
         from_wordnet(["grouse"], FILES)
     with pytest.raises(InvalidInputError, match=r"2 senses(.|\n)*a horse(.|\n)*water"):
         from_wordnet(["bay"], lexicon)
-    with pytest.raises(InvalidInputError, match="'9' is none of the senses"):
+    with pytest.raises(InvalidInputError, match="received the unknown sense '9'"):
         from_wordnet(["grouse#9"], FILES)
 
 

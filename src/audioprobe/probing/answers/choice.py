@@ -13,7 +13,7 @@ from audioprobe.probing.answers.text import (
     split_sentences,
 )
 
-_FIRST_MARK = 0xE000  # placeholder of the first option (Unicode private use area)
+_FIRST_MARK = 0xE000  # character that replaces the name of the first option in a text
 _MAX_OPTIONS = 6400
 _ARTICLE = re.compile(
     r"^(?:an?|the|eine?|der|die|das|une?|le|la|les|un[ao]?|el|los|las|uma?|o|il|lo)\s+|^l'"
@@ -47,14 +47,14 @@ _OTHER_THING = re.compile(r"an? \w+(?: \w+)?$")
 
 
 def parse_choice(text: str, options: Sequence[str]) -> int | None:
-    """Parse a free-text answer to a multiple-choice question.
+    """Parse a model's free-text response to a multiple-choice question.
 
     An answer names an option by its words (upper or lower case, any Unicode form, with or without
     an article), by its letter ("B" is the second option), or by its number ("option 2"). Options
     that are equal after normalisation cannot be distinguished, and are never chosen.
 
     Args:
-        text: the response of the model.
+        text: the response.
         options: the options of the question.
 
     Returns:
@@ -77,7 +77,14 @@ def parse_choice(text: str, options: Sequence[str]) -> int | None:
 
 @dataclass(slots=True)
 class _NamedOptions:
-    """Options that the sentences of an answer name or deny."""
+    """Indices of the options that the sentences of an answer name.
+
+    Attributes:
+        stated: options in clauses without negation.
+        denied: options in clauses with a negation.
+        letters: options that are named by letter or number.
+        other_thing: whether a clause names something else, such as "a cat".
+    """
 
     stated: set[int] = field(default_factory=set)
     denied: set[int] = field(default_factory=set)
@@ -85,7 +92,7 @@ class _NamedOptions:
     other_thing: bool = False
 
     def add(self, sentence: str, n_options: int) -> bool:
-        """Parse the next sentence; return False if it makes the answer invalid."""
+        """Add the options that a sentence names; return False if it makes the answer invalid."""
         plain = clauses.with_contrasts_split(clauses.without_courtesy(sentence))
         plain = _BRACKETED_AFTER_NOT.sub(r"\1\2", plain)
         if is_question(plain):
@@ -102,8 +109,8 @@ class _NamedOptions:
         return max(self.letters, default=0) < n_options
 
     def only(self) -> int | None:
-        """Return the index of the only option that is named and not denied; None otherwise."""
-        # The "A" in "A: a cat" may be an article, or "a cat" may not be an option.
+        """Return the index of the option if exactly one is stated and not denied; None otherwise."""
+        # In "A: a cat", the letter may name another option than "a cat".
         if (
             len(self.stated) != 1
             or self.stated & self.denied
@@ -114,7 +121,10 @@ class _NamedOptions:
 
 
 def _marked(answer: str, options: Sequence[str]) -> str:
-    """Replace each option name by a one-character mark, the longest names first."""
+    """Return the answer with each option's name replaced by one character, the option's mark.
+
+    Longer names are replaced first, because they may contain shorter names.
+    """
     names = [_name(option) for option in options]
     unique = [n for n, name in enumerate(names) if name and names.count(name) == 1]
     marked = answer
@@ -134,7 +144,7 @@ def _marked(answer: str, options: Sequence[str]) -> str:
 
 
 def _lettered(piece: str, letters: dict[str, int]) -> str:
-    """Append an option's mark to a letter that is itself an option ("B" may also be an index)."""
+    """Return a piece of the answer; if it is a one-letter option, with the option's mark added."""
     bare = clauses.without_opening(piece.strip())
     if bare not in letters:
         return piece
@@ -152,7 +162,7 @@ def _letters(clause: str) -> set[int]:
 
 
 def _clauses(sentence: str) -> list[str]:
-    """Split a sentence into clauses, but keep "not A or B" together: it denies both."""
+    """Return the clauses of a sentence; "not A or B" is one clause, because it denies both."""
     parts: list[str] = []
     for piece in clauses.split_clauses(sentence, joins=False):
         start = 0
@@ -165,7 +175,7 @@ def _clauses(sentence: str) -> list[str]:
 
 
 def _verbatim(text: str, options: Sequence[str]) -> int | None:
-    """Return the index of the option that equals the whole text; only for options of symbols."""
+    """Return the index of the option that equals the whole text, for options without letters."""
     repeated = unicodedata.normalize("NFKC", text).strip()
     equal = [
         n
@@ -176,13 +186,13 @@ def _verbatim(text: str, options: Sequence[str]) -> int | None:
 
 
 def _name(option: str) -> str:
-    """Return the normalised option, without its article, brackets and hyphens."""
+    """Return the normalised name of an option, without article and punctuation."""
     name = re.sub(r"[()\[\]{}<>/|,;:.!?-]+", " ", normalize(option))
     return _ARTICLE.sub("", " ".join(name.split()))
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """Return a pattern that finds a name with any punctuation between its words."""
+    """Return a pattern that finds an option's name with any punctuation between its words."""
     article = r"(?:(?<!\w)(?:an?|the)\s+)?"
     words = r"[\s()\[\]{}<>/|,;:.!?-]*".join(re.escape(word) for word in name.split())
     if _UNSPACED.search(name):

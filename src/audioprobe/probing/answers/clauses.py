@@ -16,7 +16,9 @@ WORDS = Path(__file__).parent / "languages.toml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
-    """Words of a language: regular expressions for lower-case text.
+    """Words of a language that decide how an answer is parsed.
+
+    Each field is a regular expression for lower-case text.
 
     Attributes:
         name: name of the language.
@@ -25,13 +27,14 @@ class Language:
         yes_alone: words that mean "yes" only as a whole clause (Spanish "si" also means "if").
         no_alone: words that mean "no" only as a whole clause ("no bird" is not an answer "no").
         negations: words that negate their clause.
-        denials: negative predicates, as in "that is wrong".
+        denials: words that deny, such as "wrong" in "that is wrong".
         confirmations: phrases that only confirm, such as "it is" and "that is true".
-        statements: words that begin a positive or negative statement about the sound.
-        positives: words that begin a statement that means "yes" unless it has a negation.
-        but: words that begin a restriction or a retraction.
-        asides: words of statements that are not about the sound, but about the question, the file
-            or the answer ("that is not an easy question").
+        statements: beginnings of statements about the sound, such as "there is". Such a statement
+            means "no" if it has a negation.
+        positives: beginnings of statements that mean "yes" if they have no negation.
+        but: words that begin a restriction or withdraw an answer.
+        asides: words in statements about the question, the file or the answer ("that is not an
+            easy question"); these statements do not answer the question.
         hedges: words that express uncertainty.
         refusals: phrases that refuse to answer, or ask for more input before answering.
         spaced: whether words are separated by spaces.
@@ -58,12 +61,13 @@ class Language:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonPhrases:
-    """Phrases in all languages that accompany an answer: regular expressions for lower-case text.
+    """Phrases of all languages that occur beside an answer.
 
-    The fields `..._unspaced` are for languages that do not separate words by spaces.
+    Each field is a regular expression for lower-case text. The fields `..._unspaced` are for
+    languages that do not separate words by spaces.
 
     Attributes:
-        courtesy: clauses that are dropped: polite phrases, and references to the recording.
+        courtesy: clauses that are removed: polite phrases, and references to the recording.
         openings: words that are removed from the beginning of a clause.
         openings_unspaced: `openings` for languages without spaces.
         affirmations: words that mean "yes" only as the whole answer.
@@ -88,6 +92,7 @@ class CommonPhrases:
 
 
 def _read_languages() -> tuple[tuple[Language, ...], CommonPhrases]:
+    """Read `languages.toml`; a name such as <IT> stands for the alternatives of a fragment."""
     data = read_toml(WORDS)
     fragments: dict[str, list[str]] = data["fragments"]
 
@@ -108,14 +113,14 @@ LANGUAGES, COMMON = _read_languages()
 
 
 def compile_words(entries: str, *, spaced: bool = True) -> re.Pattern[str]:
-    """Compile a pattern that matches any of the words; whole words only if `spaced`."""
+    """Return a pattern that finds any of the words; only as whole words if `spaced`."""
     if not entries:
         return re.compile(r"(?!)")
     return re.compile(rf"(?<!\w)(?:{entries})(?!\w)" if spaced else f"(?:{entries})")
 
 
 def compile_all(field: str) -> tuple[re.Pattern[str], ...]:
-    """Compile one field of `Language`: one pattern per language."""
+    """Return the patterns of one field of `Language`, one for each language that has words."""
     return tuple(
         compile_words(entries, spaced=language.spaced)
         for language in LANGUAGES
@@ -160,12 +165,12 @@ _CONTRAST = re.compile(
 
 
 def matches_any(patterns: Iterable[re.Pattern[str]], text: str) -> bool:
-    """Return whether any of the patterns occurs in a text."""
+    """Return whether a text contains a match of any of the patterns."""
     return any(pattern.search(text) for pattern in patterns)
 
 
 def is_undecided(sentence: str) -> bool:
-    """Return whether a sentence hedges, refuses, or retracts or restricts an answer."""
+    """Return whether a sentence hedges, refuses to answer, or withdraws or restricts an answer."""
     return matches_any(_HEDGES, sentence) or matches_any(_BUT, sentence)
 
 
@@ -175,12 +180,12 @@ def is_refusal(sentence: str) -> bool:
 
 
 def without_courtesy(sentence: str) -> str:
-    """Remove phrases such as "no doubt", whose negation word does not negate the answer."""
+    """Return the sentence without phrases such as "no doubt", whose "no" is not an answer."""
     return _COURTESY_INSIDE.sub(",", sentence)
 
 
 def with_contrasts_split(sentence: str) -> str:
-    """Replace "not A but B" by "not A, B"."""
+    """Return the sentence with "not A but B" replaced by "not A, B"."""
     contrast = _CONTRAST.search(sentence)
     if contrast and matches_any(NEGATIONS, sentence[: contrast.start()]):
         return f"{sentence[: contrast.start()]},{sentence[contrast.end() :]}"
@@ -188,10 +193,10 @@ def with_contrasts_split(sentence: str) -> str:
 
 
 def split_clauses(sentence: str, *, joins: bool = True) -> list[str]:
-    """Split a sentence into clauses; polite phrases and empty clauses are dropped.
+    """Return the clauses of a sentence; polite phrases are removed.
 
     Args:
-        sentence: normalised by `text.normalize`.
+        sentence: a sentence that `text.normalize` has returned.
         joins: whether words such as "and" and "because" also separate clauses.
     """
     pieces = _BREAK.split(sentence)
@@ -202,12 +207,12 @@ def split_clauses(sentence: str, *, joins: bool = True) -> list[str]:
 
 
 def without_opening(clause: str) -> str:
-    """Remove opening words, such as "well" and "the answer is", from a clause."""
+    """Return the clause without opening words, such as "well" and "the answer is"."""
     while (opening := _OPENING.match(clause)) and opening.end():
         clause = clause[opening.end() :].strip(" -")
     return clause
 
 
 def count_words(entries: str, text: str, language: Language) -> int:
-    """Return the number of occurrences of the listed words in a text."""
+    """Return how often words of a language occur in a text; `entries` is a field of `Language`."""
     return len(compile_words(entries, spaced=language.spaced).findall(text))

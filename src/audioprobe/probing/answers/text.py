@@ -1,4 +1,4 @@
-"""Normalise free text: remove reasoning, markup and symbols, and split it into sentences."""
+"""Normalise the free-text answer of a model, and split it into sentences."""
 
 import html
 import json
@@ -23,14 +23,13 @@ _SENTENCE_END = re.compile(r"(?<=[.!?。！？…])(?=\s|$|[\"')\]])|(?<=[?。�
 
 
 def final_answer(text: str) -> str | None:
-    """Return the answer as plain lower-case text; None if the text ends within the reasoning.
+    """Return the answer in a model's response as plain lower-case text.
 
-    Reasoning, control tokens, tags, and the syntax of JSON, LaTeX and Markdown are removed. Unicode
-    is normalised (NFKC), apostrophes become straight, and invisible characters are removed. Line
-    breaks and brackets are kept.
+    Reasoning, control tokens, tags, and the syntax of JSON, LaTeX and Markdown are removed, and the
+    text is normalised; see `normalize`. Line breaks and brackets remain.
 
-    Args:
-        text: the response of the model.
+    Returns:
+        The answer; None if the response ends before the reasoning is complete.
     """
     answer = split_reasoning(text)[1]
     if answer is None:
@@ -45,7 +44,10 @@ def final_answer(text: str) -> str | None:
 
 
 def normalize(text: str) -> str:
-    """Return the text with normalised case, quotes, symbols and white space."""
+    """Return a text in lower case, in Unicode form NFKC, without symbols and invisible characters.
+
+    Apostrophes become straight; white space becomes single spaces and line breaks.
+    """
     plain = _visible(unicodedata.normalize("NFKC", text))
     plain = re.sub(r"[’‘ʼ´`]", "'", plain).casefold()
     plain = unicodedata.normalize("NFKC", plain)
@@ -63,7 +65,7 @@ def _visible(text: str) -> str:
 
 
 def split_sentences(plain: str) -> Iterator[str]:
-    """Yield the sentences of a plain text, each with its final punctuation mark."""
+    """Yield the sentences of a normalised text, each with its final punctuation mark."""
     for sentence in _SENTENCE_END.split(plain):
         stripped = sentence.strip(" \n")
         if stripped:
@@ -77,19 +79,17 @@ def is_question(sentence: str) -> bool:
 
 
 def _is_mark(character: str) -> bool:
-    """Return whether a character is decoration: emphasis, quotation mark, emoji or LaTeX."""
-    if character in '*_~"“”„«»「」『』$\\':
-        return True
-    return unicodedata.category(character) in ("So", "Sk", "Mn", "Me") and not _belongs(character)
-
-
-def _belongs(character: str) -> bool:
-    """Return whether a combining mark is part of a letter, as in Hindi or after NFKC."""
-    return unicodedata.category(character) == "Mn" and not "\ufe00" <= character <= "\ufe0f"
+    """Return whether a character is not text: emphasis, quotation mark, emoji or LaTeX."""
+    if character in '*_~"“”„«»「」『』$\\' or "\ufe00" <= character <= "\ufe0f":
+        return True  # the range contains marks that select the form of an emoji
+    return unicodedata.category(character) in ("So", "Sk", "Me")
 
 
 def _without_json(text: str) -> str:
-    """Replace each JSON object by the texts in it, one per line, the answer first."""
+    """Replace each JSON object in a text by the texts in the object, one per line.
+
+    Values of keys such as "answer" come first.
+    """
     decoder = json.JSONDecoder(object_pairs_hook=_JsonObject)
     for _ in range(_MAX_OBJECTS):
         start = next((n for n in re.finditer(r"[{\[]\s*[\"'\[{]", text)), None)
@@ -111,10 +111,11 @@ def _without_json(text: str) -> str:
 
 
 class _JsonObject(list[tuple[str, object]]):
-    """JSON object that, unlike a dict, keeps repeated keys."""
+    """JSON object as a list of keys and values; unlike in a dict, a key may occur twice."""
 
 
 def _texts(value: object) -> list[str]:
+    """Return the texts in a JSON value, with true and false as "yes" and "no"."""
     if isinstance(value, _JsonObject):
         named = [item for key, item in value if key.casefold().replace(" ", "_") in _ANSWER_KEYS]
         others = [

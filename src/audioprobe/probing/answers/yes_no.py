@@ -4,14 +4,14 @@ The parser decides for each clause whether it means "yes" or "no"; all clauses h
 
 1. Reasoning, markup, JSON and tags are removed. A question at the end and polite phrases are
    ignored.
-2. A hedge, a refusal or a retraction anywhere makes the answer invalid.
+2. A clause that hedges, refuses to answer or withdraws an answer makes the answer invalid.
 3. A word such as "yes" or "no" decides its clause. If the answer has such a word, other clauses may
    explain it but must not contradict it.
 4. If there is no such word, each clause has to be a positive or negative statement ("there is no
    bird" means "no").
 
 An answer that cannot be parsed is "invalid", because a missing answer does less harm than a wrong
-one.
+answer.
 """
 
 import re
@@ -38,7 +38,7 @@ _MENTION = re.compile(
     r"-\w| ?(?:is|isn't|was|wasn't|would|wouldn't|can|cannot|can't|could|seems|may|might|should"
     r"|answer|ist|wäre|est|serait|es|sería|é|seria|è|sarebbe|jest|byłoby)(?!\w)"
 )
-"""Words after "yes" or "no" in sentences about that word ("yes would be wrong")."""
+"""Words that follow "yes" or "no" in sentences about these words ("yes would be wrong")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +54,7 @@ class _Patterns:
 
 @lru_cache(maxsize=10_000)  # models often give the same response
 def parse_yes_no(text: str) -> YesNo:
-    """Parse a free-text answer to a yes/no question.
-
-    Args:
-        text: the response of the model.
+    """Parse a model's free-text response to a yes/no question.
 
     Returns:
         "yes" or "no"; "invalid" if the answer hedges, refuses, contradicts itself, ends before the
@@ -67,7 +64,7 @@ def parse_yes_no(text: str) -> YesNo:
     if not answer:
         return "invalid"
     if _AFFIRMATION.fullmatch(answer.strip(" .!。")):
-        return "yes"  # in a longer answer it is only a polite phrase
+        return "yes"  # in a longer answer, words such as "sure" are only polite
     kinds: list[_Kind] = []
     for sentence in split_sentences(answer):
         sentence_kinds = _kinds(sentence)
@@ -94,7 +91,10 @@ def _combine(kinds: list[_Kind]) -> YesNo:
 
 
 def _kinds(sentence: str) -> list[_Kind] | None:
-    """Return the kind of each clause; None if the sentence makes the answer invalid."""
+    """Return the kind of each clause in a sentence; None if the sentence makes the answer invalid.
+
+    A question has no kinds.
+    """
     plain = clauses.without_courtesy(sentence)
     if is_question(plain):
         kinds = {kind for clause in clauses.split_clauses(plain) for kind in _clause_kinds(clause)}
@@ -109,7 +109,7 @@ def _kinds(sentence: str) -> list[_Kind] | None:
 
 
 def _disbelief_kinds(believed: str) -> list[_Kind] | None:
-    """Return the kinds of the clauses that follow "I don't think that"."""
+    """Return the kinds of the clauses after "I don't think that"; None if the answer is invalid."""
     first, *others = clauses.split_clauses(believed) or [""]
     kinds = list(_clause_kinds(first))
     if kinds not in (["it is"], ["positive"]):
@@ -118,7 +118,7 @@ def _disbelief_kinds(believed: str) -> list[_Kind] | None:
 
 
 def _clause_kinds(clause: str) -> Iterator[_Kind]:
-    """Yield the kind of a leading "yes" or "no", then the kinds of the words after it."""
+    """Yield the kind of a clause; after a leading "yes" or "no" also those of the other words."""
     while True:
         repeated = _repeated(clause)
         if repeated:

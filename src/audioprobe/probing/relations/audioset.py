@@ -1,10 +1,11 @@
-"""AudioSet's ontology as a source of concepts.
+"""Load concepts from AudioSet's ontology.
 
-An edge of the ontology joins a node with its parent. There are three kinds: "is-a" (a crow is a
-bird), "made-by" (a bark is made by a dog), and "grouping" (rain is listed under water). A probe
-asks about "is-a" edges only. `audioset_edges.csv` lists the kind of each edge, assigned by hand.
-`audioset_phrases.csv` lists phrases for nodes whose names do not fit into a sentence. Both tables
-identify nodes by id, because the names are under CC BY-SA 4.0 and do not ship with the library.
+An edge of the ontology joins a node (a class of sounds) with its parent. There are three kinds of
+edges: "is-a" (a crow is a bird), "made-by" (a bark is made by a dog), and "grouping" (rain is
+listed under water). A probe asks about "is-a" edges only. `audioset_edges.csv` lists the kind of
+each edge, assigned by hand. `audioset_phrases.csv` lists phrases for nodes whose names do not fit
+into a sentence. Both tables contain ids instead of names, because the names have the licence CC
+BY-SA 4.0 and do not ship with the library.
 """
 
 import re
@@ -35,9 +36,9 @@ SHIPPED_PHRASES = Path(__file__).parent / "audioset_phrases.csv"
 MERGED_KINDS: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("/m/0dgw9r", "/m/04rlf"), "people and music")
 )
-"""Root nodes (by id) that get a common kind: a song is both music and a human sound."""
+"""Kind of the concepts below two root nodes, by node id: a song is music and a human sound."""
 
-# Last words of names without an article. "-ing" forms and plurals are handled by a rule.
+# Last words of names that have no article, in addition to plurals and words in "-ing".
 _UNCOUNTABLE = frozenset({
     "afrobeat", "bluegrass", "capella", "carioca", "cattle", "cumbia", "disco", "dub", "dubstep",
     "electro", "electronica", "fire", "funk", "grunge", "jazz", "jungle", "kwaito", "laughter",
@@ -54,19 +55,20 @@ def from_ontology(
     phrases: Mapping[str, str] = MappingProxyType({}),
     closed_world_kinds: frozenset[str] | None = frozenset(),
 ) -> ConceptSet:
-    """Return the nodes that have "is-a" parents as concepts, with "is-a" ancestors as hypernyms.
+    """Return the nodes with an "is-a" edge to a parent as concepts.
 
-    The kind of a concept is the name of its root node (see `MERGED_KINDS`). Ancestors by edges of
-    any kind are never used as false targets. Concepts have no synonyms, because a comma in a name
-    of AudioSet may separate synonyms or different members of a class.
+    The hypernyms of a concept are its ancestors by "is-a" edges; ancestors by other edges are
+    neither true nor false of it. The kind of a concept is the name of its root node (see
+    `MERGED_KINDS`). Concepts have no synonyms, because a comma in a name of AudioSet may separate
+    synonyms or different members of a class.
 
     Args:
         ontology: AudioSet's ontology or a part of it.
         edges: kind of each edge, or a table with the columns child_id, parent_id and kind; None
             uses the shipped table. An "is-a" edge may skip levels (from "bird" to "animal"). Edges
-            without a kind are ignored.
-        phrases: phrase of a node in a sentence, by node id. The default phrase is the node's first
-            name with "a" or "an".
+            that are not listed are ignored.
+        phrases: phrase for a node in a sentence, by node id. The default is the first name of the
+            node, with "a" or "an" if it is countable.
         closed_world_kinds: see `ConceptSet`. The default is empty, because the ontology is
             incomplete (it has "duck" under "fowl", not under "bird").
 
@@ -97,14 +99,15 @@ def from_ontology(
             )
     if not concepts:
         raise InvalidInputError(
-            f"None of {len(ontology)} nodes is a kind of another node. Pass edges of kind 'is-a'."
+            f"Expected edges of kind 'is-a', got none between the {len(ontology)} nodes of the "
+            "ontology. Pass `edges` with this kind."
         )
     rows = [f"{node.id}\t{parent}" for node in taxonomy for parent in taxonomy.parents(node.id)]
     return ConceptSet("audioset", fingerprint(rows), tuple(concepts), closed_world_kinds)
 
 
 def count_edge_kinds(ontology: Ontology, edges: Edges | str | Path | None = None) -> dict[str, int]:
-    """Count the edges of each kind, and the edges without a kind ("untagged").
+    """Return the number of edges of each kind; edges that are not listed count as "untagged".
 
     Args:
         ontology: AudioSet's ontology or a part of it.
@@ -157,14 +160,17 @@ def _edge_kinds(edges: Edges | str | Path | None) -> Edges:
 
 
 def _check_kind(kind: object, where: str) -> EdgeKind:
+    """Return the kind of an edge; raise if it is unknown."""
     for known in EDGE_KINDS:
         if kind == known:
             return known
-    raise InvalidInputError(f"{where}: expected {' or '.join(EDGE_KINDS)}, got {kind!r}.")
+    raise InvalidInputError(
+        f"{where}: expected an edge of kind {', '.join(EDGE_KINDS)}; got {kind!r}."
+    )
 
 
 def _only_is_a(ontology: Ontology, kinds: Edges) -> Ontology:
-    """Return the ontology with only its "is-a" edges; edges to other nodes are ignored."""
+    """Return the ontology with its "is-a" edges only."""
     known = {node.id for node in ontology}
     children: dict[str, list[str]] = {}
     for (child, parent), kind in kinds.items():
@@ -174,13 +180,13 @@ def _only_is_a(ontology: Ontology, kinds: Edges) -> Ontology:
 
 
 def _extra_labels(ontology: Ontology, kinds: Edges, node: OntologyNode) -> tuple[str, ...]:
-    """Return the names of the node's ancestors, and of the sounds that are "made-by" it."""
+    """Return the names of the ancestors of a node, and of its sounds ("made-by" edges)."""
     sounds = [child for child in node.children if kinds.get((child, node.id)) == "made-by"]
     return tuple(ontology[name].name for name in (*ontology.ancestors(node.id), *sounds))
 
 
 def _phrase(node: OntologyNode) -> str:
-    """Return the node's first name in lower case, with an article if it is countable."""
+    """Return the first name of a node in lower case, with "a" or "an" if it is countable."""
     name = re.sub(r"\s*\(.*?\)", "", node.name.split(",")[0].split("(")[0]).strip().lower()
     last = name.split()[-1] if name else ""
     plural = last.endswith("s") and not last.endswith(("ss", "us", "is"))

@@ -21,23 +21,23 @@ ABSTRACT = frozenset({
     "matter", "object", "organism", "physical entity", "process", "psychological feature", "thing",
     "unit", "whole",
 })  # fmt: skip
-"""First words of the most general synsets; probes do not ask about these synsets."""
+"""First words of WordNet's most general synsets, which probes do not ask about."""
 
 
 def from_table(path: str | Path) -> ConceptSet:
-    """Read the concepts of a CSV, TSV, JSONL or Parquet file.
+    """Read concepts from a CSV, TSV, JSONL or Parquet file.
 
-    A table has either two columns with any names (a concept, then a class above it), or the
-    columns "concept", "relation" and "target", where the relation is "hypernym" or "synonym". A
-    class that has classes above it is a concept, too. Hypernyms are ordered level by level.
+    The file has two columns with any names (a concept, and a class above it), or the columns
+    "concept", "relation" and "target", where the relation is "hypernym" or "synonym". A class that
+    has classes above it is a concept, too. The nearest hypernyms of a concept come first.
 
     Args:
         path: the file. It contains phrases with their articles ("a crow", "weather"), because the
-            library cannot know which nouns take an article. Reports omit the articles.
+            library cannot know which nouns have an article. Reports show phrases without article.
 
     Raises:
-        InvalidInputError: if the file cannot be read or has other columns or relations, or if the
-            hypernyms form a cycle, which the message names.
+        InvalidInputError: if the file cannot be read or has other columns or relations, or if a
+            concept is above itself.
     """
     triples = [_triple(row, row.place) for row in read_rows(path)]
     parents: dict[str, list[str]] = {concept: [] for concept, _, _ in triples}
@@ -54,14 +54,14 @@ def from_table(path: str | Path) -> ConceptSet:
 def from_hierarchy(
     name: str, hierarchy: Hierarchy, phrases: Mapping[str, str] | None = None
 ) -> ConceptSet:
-    """Return the labels of a hierarchical data set, such as EDANSA, as concepts.
+    """Return the labels of a data set with a label hierarchy, such as EDANSA, as concepts.
 
     A clip of a concept may also have any label above the concept; see `clips_by_concept`.
 
     Args:
-        name: name of the source.
+        name: name of the resulting `ConceptSet`.
         hierarchy: hierarchy of the labels.
-        phrases: phrase of a label in a sentence, by label. The default is the label with "a" or
+        phrases: phrase for a label in a sentence, by label. The default is the label with "a" or
             "an".
 
     Raises:
@@ -82,6 +82,7 @@ def from_hierarchy(
 
 
 def _triple(row: Mapping[str, object], where: str) -> tuple[str, str, str]:
+    """Return concept, relation and target of a row of a table."""
     if {"concept", "target"} <= set(row):
         values = (row["concept"], row.get("relation") or HYPERNYM, row["target"])
     elif len(row) == 2:
@@ -144,19 +145,19 @@ def from_wordnet(
 ) -> ConceptSet:
     """Return nouns of WordNet as concepts, with their hypernyms.
 
-    A word with several senses must name the sense: "grouse#2" is its second sense,
-    "grouse#01795088" is the sense with this synset id.
+    A noun with several senses needs the number of the sense ("grouse#2") or the id of its synset
+    ("grouse#01795088"). A synset is WordNet's set of words with the same meaning.
 
     Args:
-        words: nouns; two words of the same synset give one concept.
+        words: nouns; two nouns of the same synset are one concept.
         lexicon: `audioprobe.concepts.WordNet` or
             `audioprobe.concepts.wordnet.WnLexicon`; None reads the installed WordNet.
-        phrases: phrase of a synset in a sentence, by the first word of the synset ("rain"). The
-            default is the word with "a" or "an", because WordNet does not have articles.
+        phrases: phrase for a synset in a sentence, by the first word of the synset ("rain"). The
+            default is the word with "a" or "an", because WordNet has no articles.
 
     Raises:
-        InvalidInputError: for an unknown word, for a word with several senses that does not name
-            one (the message lists the senses), or for a sense that the word does not have.
+        InvalidInputError: for an unknown noun, or if the sense of a noun with several senses is
+            missing or unknown (the message lists the senses).
     """
     nouns = WordNet() if lexicon is None else lexicon
     concepts: dict[str, ProbeConcept] = {}
@@ -168,12 +169,13 @@ def from_wordnet(
 
 
 def _synset_id(word: str, nouns: NounLexicon) -> str:
+    """Return the synset id of a noun such as "grouse#2" or "crow"."""
     name, _, pin = word.partition("#")
     senses = nouns.senses(name)
     if not senses:
         raise InvalidInputError(
-            f"WordNet {nouns.version} has no noun {name!r}. Use another word, or a table of "
-            "relations."
+            f"WordNet {nouns.version} has no noun {name!r}. Use another noun, or a table of "
+            "concepts."
         )
     if not pin and len(senses) == 1:
         return senses[0]
@@ -185,8 +187,11 @@ def _synset_id(word: str, nouns: NounLexicon) -> str:
         f"  {name}#{number}  {synset_id}  {_gloss(synset_id, nouns)}"
         for number, synset_id in enumerate(senses, 1)
     )
-    what = f"{pin!r} is none of the senses" if pin else f"there are {len(senses)} senses"
-    raise InvalidInputError(f"{name!r}: {what}. Add the number of the meant sense:\n{listing}")
+    received = f"the unknown sense {pin!r}" if pin else "no sense"
+    raise InvalidInputError(
+        f"{name!r} has {len(senses)} senses, received {received}. Add the number of one sense:\n"
+        f"{listing}"
+    )
 
 
 def _gloss(synset_id: str, nouns: NounLexicon) -> str:
