@@ -1,4 +1,4 @@
-"""Measure the consistency of answers over paraphrases, and along hypernym chains."""
+"""Compare a model's answers to paraphrases, and to questions about classes above each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from audioprobe.types import Estimate, Float64Array
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """Agreement of the answers to paraphrases, and variance of correctness.
+    """Agreement of the answers to paraphrases (wordings) of a question.
 
     Attributes:
-        agreement: share of questions with the same answer to all wordings, with a confidence
-            interval over concepts. Questions with a single wording or an invalid answer are not
-            counted.
+        agreement: share of questions with the same answer to all wordings; the confidence interval
+            resamples concepts. Questions with one wording or an invalid answer are not counted.
         between_concepts: share of the variance of correctness that is between concepts, in [0, 1];
             None if all answers are correct or all are wrong.
-        between_wordings: share of the variance that is between the wordings of a relation.
-        n: number of questions with several wordings.
+        between_wordings: share of the variance of correctness that is between the wordings of a
+            relation, in [0, 1]; None if all answers are correct or all are wrong.
+        n: number of questions that `agreement` counts.
     """
 
     agreement: Estimate
@@ -35,11 +35,11 @@ class Consistency:
 def consistency(
     trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap
 ) -> Consistency:
-    """Compare the answers to the wordings of each yes/no question.
+    """Compare the answers to the wordings (paraphrases) of each yes/no question.
 
-    The shares of variance are eta squared: sum of squares between groups divided by the total sum
-    of squares. Wordings are compared within their relation, so that differences between relations
-    do not count.
+    The shares of variance are eta squared: the sum of squares between groups divided by the total
+    sum of squares. Wordings are compared within their relation, so that differences between
+    relations do not count.
 
     Args:
         trials: trials of one condition.
@@ -73,17 +73,17 @@ def consistency(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HypernymChain:
-    """Answers about one concept and its hypernyms under one condition.
+    """Answers to the questions about the classes of one concept, under one condition.
 
     Attributes:
         concept: id of the concept.
-        condition: what represents the concept in the prompt (text, audio, ...).
+        condition: what stands for the concept in the prompt (text, audio, ...).
         levels: phrases that the questions asked for: the concept itself (only if it was asked for),
-            then its hypernyms, the nearest first.
-        yes_rates: share of "yes" at each level, over clips and wordings.
-        depth: number of consecutive levels, counted from the first, with a share above one half.
-        contradictions: number of levels with a share above one half whose next higher level has a
-            share of one half or less ("a grouse, but not a bird").
+            then the classes above it, the nearest class first.
+        yes_rates: share of "yes" for each phrase, over clips and wordings.
+        depth: number of phrases before the first with a share of "yes" of one half or less.
+        contradictions: number of phrases with a share of "yes" above one half whose next phrase has
+            a share of one half or less ("a grouse, but not a bird").
     """
 
     concept: str
@@ -97,12 +97,12 @@ class HypernymChain:
 def hypernym_chains(
     trials: Sequence[Trial], reading: AnswerReading, condition: Condition
 ) -> tuple[HypernymChain, ...]:
-    """Return the hypernym chain of every concept, from the yes/no questions about true pairs.
+    """Return the share of "yes" for the classes of each concept, from questions about true pairs.
 
     Args:
-        trials: all trials; those of other conditions, forms or relations are ignored.
+        trials: all trials; only yes/no questions about concepts and their classes are used.
         reading: how an answer is turned into yes/no; invalid answers are left out.
-        condition: the condition to select.
+        condition: the condition to use.
     """
     answers: dict[str, dict[tuple[int, str], list[bool]]] = {}
     for trial in trials:
@@ -134,7 +134,10 @@ def _chain(
 def _eta_squared(
     values: Float64Array, groups: Sequence[str], outer_groups: Sequence[str]
 ) -> float | None:
-    """Return eta squared: sum of squares of groups within outer groups, divided by the total."""
+    """Return the sum of squares of groups within outer groups, divided by the total (eta squared).
+
+    Return None if all values are equal.
+    """
     total = float(((values - values.mean()) ** 2).sum()) if values.size else 0.0
     if not total:
         return None
@@ -143,7 +146,7 @@ def _eta_squared(
 
 
 def _group_means(values: Float64Array, groups: Sequence[str]) -> Float64Array:
-    """Return, for each value, the mean of the group that it belongs to."""
-    _, numbers = np.unique(np.array(groups), return_inverse=True)
-    means: Float64Array = np.bincount(numbers, weights=values) / np.bincount(numbers)
-    return means[numbers]
+    """Return the mean of the group of each value, for each value."""
+    _, indices = np.unique(np.array(groups), return_inverse=True)
+    means: Float64Array = np.bincount(indices, weights=values) / np.bincount(indices)
+    return means[indices]

@@ -1,4 +1,4 @@
-"""Diagnose a model from its yes/no answers, if the confidence intervals support a diagnosis."""
+"""Diagnose what a model can do from its answers to yes/no questions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ UNDECIDED: Final = "undecided"
 TOO_FEW: Final = "too few concepts"
 
 ALWAYS = 0.97
-"""Share of "yes" above which a model "always says yes"; below 1 minus this it "always says no"."""
+"""Share of "yes" from which a model "always says yes"; up to 1 - ALWAYS it "always says no"."""
 
 MIN_CHANGED = 0.02
-"""Share of answers that change with the audio, below which a model "ignores the audio"."""
+"""Share of answers that differ between sounds, below which a model "ignores the audio"."""
 
 MIN_CONCEPTS = 6
 """Minimum number of concepts per condition for a diagnosis. With this number, a guessing model gets
@@ -44,11 +44,11 @@ _ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A diagnosis with its evidence.
+    """What a model can do, in one phrase, with the evidence.
 
     Attributes:
-        name: the diagnosis.
-        evidence: text with the numbers that support the diagnosis.
+        name: the diagnosis, such as "recognises but does not reason".
+        evidence: text with the accuracies and rates that support the diagnosis.
     """
 
     name: DiagnosisName
@@ -56,14 +56,16 @@ class Diagnosis:
 
 
 def diagnose(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Diagnosis:
-    """Diagnose a model from its answers to yes/no questions.
+    """Diagnose what a model can do from its answers to yes/no questions.
 
-    "Above chance" means that the whole confidence interval of an accuracy is above one half, and
-    that a sign-flip test against the blind guesser (see `Score`), with concepts as units, is
-    significant. With fewer than `MIN_CONCEPTS` concepts the diagnosis is "too few concepts".
+    An ability counts only if the accuracy is above chance: its whole confidence interval is above
+    one half, and a sign-flip test against a guesser (see `Score.blind_accuracy`), with concepts as
+    units, is significant. With fewer than `MIN_CONCEPTS` concepts the diagnosis is "too few
+    concepts".
 
     Args:
-        trials: trials under the conditions "text" and "audio", with the relation "identity".
+        trials: trials under the conditions "text" and "audio"; the relation "identity" (questions
+            for the concept itself) is needed to diagnose perception.
         reading: how an answer is turned into yes/no.
         bootstrap: how confidence intervals are computed.
     """
@@ -96,14 +98,10 @@ def diagnose(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstr
 
 
 def share_changed(trials: Sequence[Trial], reading: AnswerReading) -> float | None:
-    """Return the share of questions whose answer differs between sounds.
+    """Return the share of question texts whose answer differs between sounds.
 
-    Return None if no question has valid answers for several sounds.
-
-    Args:
-        trials: trials of one condition; the same question is asked about clips of the concept and
-            about clips of other concepts.
-        reading: how an answer is turned into yes/no; invalid answers are left out.
+    Return None if no question text has valid answers about several sounds. Invalid answers are left
+    out.
     """
     answers: dict[tuple[str, tuple[str, ...]], dict[str, int]] = {}
     for trial in trials:
@@ -118,6 +116,15 @@ def share_changed(trials: Sequence[Trial], reading: AnswerReading) -> float | No
 def _name(
     yes_rate: float | None, above_chance: Sequence[bool], changed: float | None, has_gap: bool
 ) -> DiagnosisName:
+    """Return the diagnosis.
+
+    Args:
+        yes_rate: share of "yes"; None if there are no valid answers.
+        above_chance: whether accuracy is above chance in text, about audio, and for the concept
+            itself.
+        changed: share of answers that differ between sounds; None if unknown.
+        has_gap: whether accuracy in text is significantly higher than about audio.
+    """
     in_text, about_audio, identity = above_chance
     if yes_rate is not None and not 1 - ALWAYS < yes_rate < ALWAYS:
         return "always says yes" if yes_rate > 0.5 else "always says no"

@@ -1,4 +1,4 @@
-"""Compute the modality gap: the difference in accuracy on the same questions in text and audio."""
+"""Compute the modality gap: accuracy in text minus accuracy about audio, on the same questions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,21 +18,25 @@ NO_PAIRS = Estimate(value=None, n=0, method="no question was answered under both
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModalityGap:
-    """Accuracy under one condition minus accuracy under another, over the same questions.
+    """Accuracy under a first condition minus accuracy under a second, on the same questions.
+
+    The parts `perception`, `reasoning` and `unknown` add up to `difference`.
 
     Attributes:
-        first: the condition that is subtracted from.
-        second: the condition that is subtracted.
-        difference: difference of accuracies in [-1, 1]; the interval resamples concepts.
-        perception: part of the difference that is due to clips whose concept was not recognised.
-            The parts `perception`, `reasoning` and `unknown` add up to the difference.
-        reasoning: part that is due to clips whose concept was recognised.
-        unknown: part that is due to clips for which recognition is unknown.
-        mcnemar: exact McNemar test, which assumes independent trials; None if there are no pairs.
-        permutation: sign-flip test with concepts as units; None if there are no pairs.
-        contingency: number of pairs of trials in which both are correct, only the first is, only
+        first: the first condition, such as "text".
+        second: the second condition, such as "audio".
+        difference: difference of the accuracies, in [-1, 1]; the interval resamples concepts.
+        perception: part of the difference from clips whose concept the model did not recognise.
+        reasoning: part of the difference from clips whose concept the model recognised.
+        unknown: part of the difference from clips for which recognition is unknown.
+        mcnemar: exact McNemar test, which assumes independent answers; None if no question has
+            valid answers under both conditions.
+        permutation: sign-flip test with concepts as units; None if no question has valid answers
+            under both conditions.
+        contingency: number of pairs of answers in which both are correct, only the first is, only
             the second is, and neither is.
-        n_unpaired: number of trials without a valid partner under the other condition.
+        n_unpaired: number of answers that are invalid, or have no valid answer to the same question
+            under the other condition.
     """
 
     first: Condition
@@ -65,15 +69,15 @@ def modality_gap(
     first: Condition = "text",
     second: Condition = "audio",
 ) -> ModalityGap:
-    """Compare the accuracies on the same questions under two conditions.
+    """Compute the accuracy under one condition minus the accuracy under another.
 
     Args:
-        trials: trials of both conditions; identity questions about audio decide which concepts
-            were recognised.
-        reading: how an answer is turned into yes/no.
+        trials: trials (questions with answers) of both conditions; questions about audio for the
+            concept itself decide whether a concept was recognised.
+        reading: how an answer is turned into an option.
         bootstrap: how confidence intervals are computed; permutations use its seed, too.
-        first: the condition that is subtracted from.
-        second: the condition that is subtracted.
+        first: the condition from whose accuracy the other is subtracted.
+        second: the condition whose accuracy is subtracted.
     """
     pairs, n_unpaired = _pair_trials(trials, reading, first, second)
     correct = np.array(
@@ -120,9 +124,9 @@ def modality_gap(
 def _pair_trials(
     trials: Sequence[Trial], reading: AnswerReading, first: Condition, second: Condition
 ) -> tuple[list[tuple[Trial, Trial]], int]:
-    """Return pairs of valid trials of the same question, and the number of unpaired trials.
+    """Return pairs of valid answers to the same question, and the number of other answers.
 
-    A trial in text is paired with every trial of the same question about a clip of the concept.
+    An answer in text is paired with each answer to the same question about a clip.
     """
     partners: dict[tuple[object, ...], Trial] = {}
     pairs = []
@@ -146,11 +150,11 @@ def _pair_trials(
 
 
 def recognition_by_clip(trials: Sequence[Trial], reading: AnswerReading) -> dict[str, bool]:
-    """Return whether the concept of each clip was recognised, by clip id.
+    """Return whether the model recognised the concept of each clip, by clip id.
 
-    A concept was recognised if more than half of the yes/no questions for the concept itself were
-    answered correctly, and also more than half of the questions for other concepts, if any. Clips
-    without valid answers are absent.
+    The concept is recognised if more than half of the questions whether the clip is of the concept
+    have a correct answer, and also more than half of the questions whether the clip is of another
+    concept, if there are any. Clips without valid answers to such questions are absent.
     """
     correct: dict[tuple[str, bool], list[bool]] = {}
     for trial in trials:

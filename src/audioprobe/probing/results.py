@@ -1,9 +1,8 @@
-"""Outcome of a probe: all trials (questions with the model's answers) and their analyses."""
+"""Outcome of a probe: all questions with the model's answers, and their analyses."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
@@ -17,7 +16,7 @@ from audioprobe.probing.consistency import (
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap, recognition_by_clip
 from audioprobe.probing.scores import HEADER, SHORT_HEADER, Score, score
-from audioprobe.probing.trial import CONDITIONS, AnswerReading, Condition, Trial
+from audioprobe.probing.trial import CONDITIONS, AnswerReading, Condition, Trial, check_known
 from audioprobe.results.provenance import Provenance
 from audioprobe.training_data import training_notes
 
@@ -34,12 +33,12 @@ DIMENSIONS = (
     "familiar",
     "recognised",
 )
-"""Dimensions by which trials are selected and grouped."""
+"""Properties by which trials are selected and grouped; see `ProbeOutcome.by`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeClip:
-    """Location of a clip's audio.
+    """A clip of a concept, and where its audio is.
 
     Attributes:
         concept: id of the concept that the clip belongs to.
@@ -56,26 +55,27 @@ class ProbeClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ProbeOutcome(Displayed):
-    """The trials of a probe with their provenance.
+    """The trials of a probe (questions with the model's answers) and their provenance.
+
+    In the methods, `reading` says how an answer is turned into an option (see `AnswerReading`); None
+    means the default, the property `reading`.
 
     Attributes:
         trials: all trials.
-        clips: clips that were used, by id.
-        captions: captions by clip id, if any condition needed captions.
-        familiar: ids of concepts whose sounds the model was trained on; if any is given, all
+        clips: clips that questions are about, by id.
+        captions: the model's captions by clip id, for the condition "caption".
+        familiar: ids of concepts whose sounds the model was trained on; if there are any, all
             other concepts count as unfamiliar.
-        unmatched: true pairs that were not asked because they have no matched false pair, as
-            (concept, target, negatives).
-        unassigned: clips whose labels or file name match no concept or several: the names that
-            were found, by clip id.
+        unmatched: true pairs of concept and target that were not asked because no false pair
+            exists, as (concept, target, negatives).
+        unassigned: names of the clips that belong to no concept or to several, by clip id.
         without_clips: ids of concepts without clips.
-        n_calls: number of prompts by stage (captions, responses, likelihoods).
+        n_calls: number of prompts by stage (captions, answers, likelihoods).
         bootstrap: how confidence intervals are computed; concepts are resampled.
         provenance: components, options, seed and versions; `provenance.data` is the digest of
             questions and sounds.
-        seconds_cut: seconds of each clip that the model did not use, by clip id: after the first
-            10 s, or truncated by the model.
-        unused_clips: reason by id, for clips without a question.
+        seconds_cut: seconds at the end of each clip that the model did not use, by clip id.
+        unused_clips: reason why no question is about a clip, by clip id.
     """
 
     trials: tuple[Trial, ...]
@@ -93,7 +93,10 @@ class ProbeOutcome(Displayed):
 
     @property
     def reading(self) -> AnswerReading:
-        """Default reading of the answers: "likelihood" if available, otherwise "free-text"."""
+        """How answers are turned into options by default: by "likelihood" if available.
+
+        Otherwise by "free-text".
+        """
         decided = any(trial.choice("likelihood") is not None for trial in self.trials)
         return "likelihood" if decided else "free-text"
 
@@ -104,44 +107,41 @@ class ProbeOutcome(Displayed):
         return tuple(condition for condition in CONDITIONS if condition in present)
 
     def where(self, reading: AnswerReading | None = None, **values: object) -> tuple[Trial, ...]:
-        """Return the trials that have the given values, as in `where(condition="audio")`.
+        """Return the trials with the given properties, as in `where(condition="audio")`.
 
         Args:
-            reading: how an answer is turned into an option, which matters for the dimension
-                "recognised"; None uses `self.reading`.
-            values: value of each dimension; see `by` for the dimensions.
+            reading: how answers are turned into options; it matters for "recognised" only.
+            values: value of each property; see `by` for the names of the properties.
 
         Raises:
-            InvalidInputError: for an unknown dimension.
+            InvalidInputError: for an unknown property.
         """
-        _check_dimensions(values)
+        check_known("dimension", list(values), DIMENSIONS)
         selected = self._with_values(tuple(values), reading or self.reading)
         return tuple(trial for trial, key in selected if key == tuple(values.values()))
 
     def score(self, reading: AnswerReading | None = None, **values: object) -> Score:
-        """Return accuracy, yes-rate, d' and criterion of the trials that `where` returns.
-
-        Raises:
-            InvalidInputError: for an unknown dimension.
-        """
+        """Return accuracy, yes-rate, d' and criterion of the trials that `where` returns."""
         chosen = reading or self.reading
         return score(self.where(chosen, **values), chosen, self.bootstrap)
 
     def by(
         self, *dimensions: str, reading: AnswerReading | None = None, **values: object
     ) -> dict[tuple[object, ...], Score]:
-        """Return scores for each combination of values, in the order of the trials.
+        """Return a score for each combination of properties, in the order of the trials.
 
         Args:
-            dimensions: "condition", "relation", "level", "concept", "target", "negatives", "form",
-                "wording", "order", "familiar" or "recognised".
-            reading: how an answer is turned into an option; None uses `self.reading`.
-            values: select the trials with these values; see `where`.
+            dimensions: properties by which trials are grouped: "condition", "relation", "level",
+                "concept", "target", "negatives", "form", "wording", "order", "familiar" (whether
+                the concept is in `familiar`) or "recognised" (whether the model recognised the
+                concept of the clip).
+            reading: how answers are turned into options.
+            values: only trials with these properties are used; see `where`.
 
         Raises:
-            InvalidInputError: for an unknown dimension.
+            InvalidInputError: for an unknown property.
         """
-        _check_dimensions([*dimensions, *values])
+        check_known("dimension", [*dimensions, *values], DIMENSIONS)
         chosen = reading or self.reading
         groups: dict[tuple[object, ...], list[Trial]] = {}
         n = len(dimensions)
@@ -157,20 +157,19 @@ class ProbeOutcome(Displayed):
         first: Condition = "text",
         second: Condition = "audio",
     ) -> ModalityGap:
-        """Return text accuracy minus audio accuracy on the same questions."""
+        """Return the accuracy in text minus the accuracy about audio, on the same questions."""
         chosen = reading or self.reading
         return modality_gap(self.trials, chosen, self.bootstrap, first=first, second=second)
 
     def audio_reliance(self, reading: AnswerReading | None = None) -> ModalityGap:
-        """Return accuracy with the clip minus accuracy with a clip of another concept."""
+        """Return the accuracy with the right clip minus that with a clip of another concept."""
         return self.modality_gap(reading, first="audio", second="wrong clip")
 
     def given_recognised(self, reading: AnswerReading | None = None) -> Score:
-        """Return the score of audio questions about clips whose concept was recognised.
+        """Return the score of questions about classes and names of recognised concepts in audio.
 
-        Identity questions are left out. If this score is high but the accuracy over all clips is
-        low, the model fails at perception. If this score is low, the model does not apply its
-        knowledge to audio.
+        If this score is high but the accuracy over all clips is low, the model fails at perception.
+        If this score is low, the model does not apply its knowledge to audio.
         """
         chosen = reading or self.reading
         trials = self.where(chosen, condition="audio", recognised=True)
@@ -180,18 +179,18 @@ class ProbeOutcome(Displayed):
     def hypernym_chains(
         self, condition: Condition = "audio", reading: AnswerReading | None = None
     ) -> tuple[HypernymChain, ...]:
-        """Return the share of "yes" at each level of the hypernym chain of each concept."""
+        """Return the share of "yes" for each concept and the classes above it."""
         return hypernym_chains(self.trials, reading or self.reading, condition)
 
     def consistency(
         self, condition: Condition = "audio", reading: AnswerReading | None = None
     ) -> Consistency:
-        """Return the agreement of the answers to paraphrases."""
+        """Return the agreement of the answers to paraphrases of a question."""
         chosen = reading or self.reading
         return consistency(self.where(chosen, condition=condition), chosen, self.bootstrap)
 
     def diagnosis(self, reading: AnswerReading | None = None) -> Diagnosis:
-        """Return the diagnosis of the model, if the confidence intervals support one."""
+        """Return what the model can do, as far as the confidence intervals support it."""
         return diagnose(self.trials, reading or self.reading, self.bootstrap)
 
     def judge_agreement(self) -> Agreement | None:
@@ -203,7 +202,7 @@ class ProbeOutcome(Displayed):
     def table(
         self, *dimensions: str, reading: AnswerReading | None = None, **values: object
     ) -> Table:
-        """Return the scores of `by` as a table; by default by condition, relation and form."""
+        """Return the scores of `by` as a table; by default for condition, relation and form."""
         columns = dimensions or ("condition", "relation", "form")
         scores = self.by(*columns, reading=reading, **values)
         rows = tuple((*map(_cell, key), *value.cells()) for key, value in scores.items())
@@ -215,7 +214,7 @@ class ProbeOutcome(Displayed):
         return "\n".join([table.to_text(), "", *sentences])
 
     def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
-        """Return the table of accuracies, and the sentences to show below it."""
+        """Return the table of accuracies, and the sentences below it in notebook and terminal."""
         diagnosis = self.diagnosis()
         table = self.table().only(("condition", "relation", "form", *SHORT_HEADER))
         sentence = f"{diagnosis.name} ({diagnosis.evidence})"
@@ -251,7 +250,7 @@ class ProbeOutcome(Displayed):
     def _with_values(
         self, dimensions: tuple[str, ...], reading: AnswerReading
     ) -> list[tuple[Trial, tuple[object, ...]]]:
-        """Return each trial with its values of the given dimensions."""
+        """Return each trial with its values of the given properties."""
         recognised: Mapping[str, bool] = {}
         if "recognised" in dimensions:
             recognised = recognition_by_clip(self.trials, reading)
@@ -268,15 +267,6 @@ class ProbeOutcome(Displayed):
             return getattr(question.pair, name)
 
         return [(trial, tuple(value(trial, name) for name in dimensions)) for trial in self.trials]
-
-
-def _check_dimensions(names: Iterable[str]) -> None:
-    for name in names:
-        if name not in DIMENSIONS:
-            raise InvalidInputError(
-                f"Expected a dimension ({', '.join(DIMENSIONS)}), got {name!r}."
-                f"{did_you_mean(name, DIMENSIONS)}"
-            )
 
 
 def _cell(value: object) -> str:

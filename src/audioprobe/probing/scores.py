@@ -1,8 +1,6 @@
-"""Compute accuracy, yes-rate, d' and the blind guesser's accuracy of a set of trials.
+"""Compute accuracy, yes-rate, d' and other scores of trials (questions with answers).
 
-Trials of one concept are not independent, so confidence intervals resample concepts. Invalid
-answers are left out of `accuracy`, count as wrong in `strict_accuracy`, and are reported in
-`n_invalid`.
+Trials about one concept are not independent, so confidence intervals resample concepts.
 """
 
 from collections.abc import Sequence
@@ -17,17 +15,17 @@ from audioprobe.types import Estimate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Scores of a set of trials.
+    """Scores of trials (questions with answers), each with a confidence interval.
 
     Attributes:
         accuracy: share of correct answers among valid answers, in [0, 1].
         strict_accuracy: share of correct answers among all trials; invalid answers and failures
             count as wrong.
         yes_rate: share of "yes" among valid answers to yes/no questions.
-        d_prime: sensitivity of "yes"; see `metrics.answers`.
+        d_prime: d′, how well "yes" separates true from false pairs; see `metrics.answers`.
         criterion: response bias; positive values mean a bias to "no", negative values to "yes".
-        blind_accuracy: accuracy of a guesser who knows how often each target is correct and
-            does not use the audio; see `metrics.answers.blind_guesses`.
+        blind_accuracy: accuracy of a guesser who knows how often each class or name is correct, but
+            neither reads the concept nor uses the audio; see `metrics.answers.blind_guesses`.
         n_trials: number of trials.
         n_invalid: number of answers that cannot be parsed, or whose best options tie.
         n_failed: number of trials without an answer.
@@ -73,11 +71,11 @@ HEADER = (
 """Column names of `Score.cells`."""
 
 SHORT_HEADER = ("accuracy", "yes-rate", "invalid", "failed")
-"""Columns that are shown in a terminal."""
+"""Columns of `Score.cells` that are shown in a terminal."""
 
 
 def score(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Score:
-    """Compute the scores of a set of trials; trials that lack this reading are ignored."""
+    """Compute the scores of trials; trials without this reading of the answer are ignored."""
     counted = [trial for trial in trials if trial.has_reading(reading)]
     correct = [bool(trial.is_correct(reading)) for trial in counted]
     answers = [(t, yes) for t in counted if (yes := t.says_yes(reading)) is not None]
@@ -102,7 +100,7 @@ def score(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap)
 
 
 def accuracy(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Estimate:
-    """Compute the share of correct among valid answers, with an interval over concepts."""
+    """Compute the share of correct answers among valid answers; intervals resample concepts."""
     valid = _valid(trials, reading)
     statistic = mean([float(bool(t.is_correct(reading))) for t in valid]) if valid else None
     return _estimate(statistic, valid, sum(t.has_reading(reading) for t in trials), bootstrap)
@@ -111,18 +109,18 @@ def accuracy(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstr
 def blind_accuracy(
     trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap
 ) -> Estimate:
-    """Compute the blind guesser's accuracy (see `Score`) on the trials with a valid answer."""
+    """Compute `Score.blind_accuracy`, the accuracy of a guesser, on trials with valid answers."""
     valid = _valid(trials, reading)
     statistic = mean(guesses_of([t.question for t in valid])) if valid else None
     return _estimate(statistic, valid, sum(t.has_reading(reading) for t in trials), bootstrap)
 
 
 def guesses_of(questions: Sequence[ProbeQuestion]) -> list[float]:
-    """Return the blind guesser's probability of a correct answer to each question.
+    """Return the probability that a guesser answers correctly, for each question.
 
-    For a yes/no question, the guesser uses the base rate of "yes" for the target in the same
-    relation, form and wording, or else for all targets. For a choice question, the guesser uses
-    the base rate of each option.
+    The guesser knows base rates only. For a yes/no question, it uses how often "yes" is correct for
+    the class or name, or else for all classes or names, in the same relation, form and wording. For
+    a choice question, it uses how often each option is correct.
     """
     return blind_guesses(
         [_option_keys(question) for question in questions],
@@ -133,12 +131,12 @@ def guesses_of(questions: Sequence[ProbeQuestion]) -> list[float]:
 
 
 def concepts_of(trials: Sequence[Trial]) -> list[str]:
-    """Return the concept of each trial; confidence intervals resample concepts."""
+    """Return the id of the concept of each trial."""
     return [trial.question.pair.concept for trial in trials]
 
 
 def without_counts(estimate: Estimate) -> Estimate:
-    """Return the estimate without its number of undefined items, which tables show separately."""
+    """Return the estimate without its number of undefined items, which is a column of its own."""
     return replace(estimate, n_undefined=0)
 
 
@@ -158,7 +156,7 @@ def _estimate(
 
 
 def _option_keys(question: ProbeQuestion) -> list[list[tuple[str, ...]]]:
-    """Return for each option the keys by which base rates are counted, the most specific first."""
+    """Return the keys by which base rates are counted, for each option; the most specific first."""
     kind = question.pair.relation, question.form, str(question.wording)
     targets = [question.pair.target] if question.form != "choice" else []
     return [

@@ -1,7 +1,8 @@
-"""Score yes/no questions by the log-odds of "yes", with any scorer.
+"""Score yes/no questions by the log-odds of "yes".
 
-`audioprobe.ConceptProbe` asks a model in all forms and under all conditions. `score_yes_no` only
-scores given questions, for evaluations with a faster way to compare "Yes." and "No.".
+`ConceptProbe` creates questions and asks them in all forms and under all conditions.
+`score_yes_no` scores a list of yes/no questions, for evaluations that compare "Yes." and "No."
+with a function of their own.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from audioprobe.types import Prompt, Waveform
 
 
 class YesNoScorer(Protocol):
-    """Function that compares "yes" and "no" as answers to a batch of questions."""
+    """Function that computes the log-odds of "yes" for a batch of questions."""
 
     def __call__(
         self, questions: Sequence[ProbeQuestion], waveforms: Mapping[str, Waveform], /
@@ -23,14 +24,20 @@ class YesNoScorer(Protocol):
         """Return ln P(yes) - ln P(no) of each question, in nats.
 
         Args:
-            questions: a batch in which either all questions have audio, or none has.
+            questions: a batch; either all questions have audio, or no question has audio.
             waveforms: waveforms by `ProbeQuestion.audio`; empty for a batch without audio.
         """
         ...
 
 
 def likelihood_scorer(model: LikelihoodModel, yes: str = "Yes.", no: str = "No.") -> YesNoScorer:
-    """Return a scorer that compares the log-likelihoods of two continuations."""
+    """Return a `YesNoScorer` that compares a model's log-likelihoods of two continuations.
+
+    Args:
+        model: the model.
+        yes: continuation of the prompt that means "yes".
+        no: continuation of the prompt that means "no".
+    """
 
     def score(
         questions: Sequence[ProbeQuestion], waveforms: Mapping[str, Waveform]
@@ -50,11 +57,10 @@ def score_yes_no(
     batch_size: int = 32,
     progress: ProgressCallback = ignore_progress,
 ) -> tuple[Trial, ...]:
-    """Score yes/no questions and return one trial per question, in order.
+    """Score yes/no questions, and return a trial (question with answer) per question, in order.
 
-    The trials have the reading "likelihood". A tie or a value that is not finite is an invalid
-    answer (`Trial.choice` is None). If a sound cannot be read, only the questions about this sound
-    fail.
+    The answers are read by "likelihood" (see `AnswerReading`). A tie or a value that is not finite
+    is an invalid answer. If a sound cannot be read, only the questions about this sound fail.
 
     Args:
         questions: questions of the forms "yes-no" or "negated".
@@ -86,7 +92,7 @@ def score_yes_no(
 
 
 def _batches(questions: Sequence[ProbeQuestion], size: int) -> Iterator[Sequence[int]]:
-    """Yield batches of question indices: first questions without audio, then the rest by sound."""
+    """Yield batches of question indices: first those of questions without audio, then by sound."""
     order = sorted(range(len(questions)), key=lambda n: questions[n].audio)
     n_text = sum(not question.audio for question in questions)
     for part in (order[:n_text], order[n_text:]):

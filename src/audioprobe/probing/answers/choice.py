@@ -109,7 +109,7 @@ class _NamedOptions:
         return max(self.letters, default=0) < n_options
 
     def only(self) -> int | None:
-        """Return the index of the option if exactly one is stated and not denied; None otherwise."""
+        """Return the index of the stated option; None unless exactly one is stated, none denied."""
         # In "A: a cat", the letter may name another option than "a cat".
         if (
             len(self.stated) != 1
