@@ -57,7 +57,7 @@ class ProbeClip:
 class ProbeOutcome(Displayed):
     """The trials of a probe (questions with the model's answers) and their provenance.
 
-    In the methods, `reading` says how an answer is turned into an option (see `AnswerReading`); None
+    In the methods, `reading` is how an answer is turned into an option (see `AnswerReading`); None
     means the default, the property `reading`.
 
     Attributes:

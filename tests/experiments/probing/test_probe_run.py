@@ -186,10 +186,12 @@ def test_models_are_compared_question_by_question() -> None:
     assert set(by_condition) == {("text", "hypernym"), ("audio", "hypernym"), ("audio", "identity")}
     text = by_condition["text", "hypernym"]
     assert text.difference.value == pytest.approx(0.5)
-    assert text.p_trials is not None
-    assert text.p_trials < 1e-6
-    assert text.p_concepts is not None
-    assert text.p_concepts < 0.01
+    assert text.mcnemar is not None
+    assert text.mcnemar.p_value is not None
+    assert text.mcnemar.p_value < 1e-6
+    assert text.permutation is not None
+    assert text.permutation.p_value is not None
+    assert text.permutation.p_value < 0.01
 
 
 def test_questions_do_not_depend_on_the_order_of_models() -> None:

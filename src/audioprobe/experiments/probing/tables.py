@@ -1,4 +1,4 @@
-"""Tables of a probing run.
+"""Create the tables of a probing run.
 
 A "cell" is the result of one model on one evaluation set.
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from audioprobe.experiments.probing.analysis import CellComparison
 from audioprobe.experiments.probing.run import ProbeCell
 from audioprobe.io.text_table import Table
-from audioprobe.metrics.significance import smallest_text
+from audioprobe.metrics.significance import PairedTest, smallest_text
 from audioprobe.probing.scores import score, without_counts
 from audioprobe.probing.trial import Condition, count_failures
 from audioprobe.types import Estimate
@@ -17,9 +17,10 @@ NONE = "–"
 
 
 def summary(cells: Sequence[ProbeCell]) -> Table:
-    """Return a table with one row per cell.
+    """Return a table with one row per cell (the result of one model on one evaluation set).
 
-    Questions about hypernyms and synonyms are scored together, questions about identity separately.
+    Questions for classes and for other names of a concept are scored together; questions for the
+    concept itself have the column "identity, audio".
     """
     header = (
         "model",
@@ -46,7 +47,7 @@ def headline(cells: Sequence[ProbeCell]) -> Table:
 
 
 def comparisons_table(comparisons: Sequence[CellComparison]) -> Table:
-    """Return a table with one row per comparison."""
+    """Return a table with one row per comparison of two cells."""
     header = (
         "first",
         "minus",
@@ -63,8 +64,8 @@ def comparisons_table(comparisons: Sequence[CellComparison]) -> Table:
             c.relation,
             c.condition,
             str(c.difference),
-            _p_text(c.p_concepts, c.smallest_p_concepts),
-            _p_text(c.p_trials),
+            _p_text(c.permutation),
+            _p_text(c.mcnemar, smallest=False),
         )
         for c in comparisons
     )
@@ -76,7 +77,6 @@ def _row(cell: ProbeCell) -> tuple[str, ...]:
     gap, reliance = outcome.modality_gap(), outcome.audio_reliance()
     n_failed = sum(count_failures(outcome.trials).values())
     n_invalid = sum(t.choice(reading) is None for t in outcome.trials) - n_failed
-    test = gap.permutation
     return (
         cell.model,
         cell.evaluation_set,
@@ -84,7 +84,7 @@ def _row(cell: ProbeCell) -> tuple[str, ...]:
         _value(_accuracy(cell, "audio")),
         _value(outcome.score(condition="audio", relation="identity", form="yes-no").accuracy),
         _value(gap.difference),
-        _p_text(test.p_value, test.smallest_p_value) if test else NONE,
+        _p_text(gap.permutation),
         _value(gap.perception),
         _value(gap.reasoning),
         _value(reliance.difference),
@@ -96,7 +96,7 @@ def _row(cell: ProbeCell) -> tuple[str, ...]:
 
 
 def _accuracy(cell: ProbeCell, condition: Condition) -> Estimate:
-    """Return the accuracy of yes/no questions about hypernyms and synonyms."""
+    """Return the accuracy on yes/no questions for classes and for other names of concepts."""
     trials = [
         trial
         for trial in cell.outcome.where(condition=condition, form="yes-no")
@@ -109,5 +109,8 @@ def _value(estimate: Estimate) -> str:
     return NONE if estimate.value is None else str(without_counts(estimate))
 
 
-def _p_text(value: float | None, smallest: float | None = None) -> str:
-    return NONE if value is None else f"{value:.3g}{smallest_text(smallest)}"
+def _p_text(test: PairedTest | None, *, smallest: bool = True) -> str:
+    """Return the p-value of a test, with its smallest possible value if that is 0.001 or more."""
+    if test is None or test.p_value is None:
+        return NONE
+    return f"{test.p_value:.3g}{smallest_text(test.smallest_p_value) if smallest else ''}"
