@@ -220,17 +220,25 @@ def parsed(text: str) -> dict[str, list[object]]:
         ('sets = ["recordings"]', 'sets = ["recrodings"]', "Did you mean 'recordings'"),
         ('name = "second"', 'name = "first"', "names of models must be unique"),
         ('name = "second"', 'name = "../second"', "becomes a file name"),
-        ('split = "test"', 'split = "test"\nfolder = "there"', "either a data set or a folder"),
+        (
+            'split = "test"',
+            'split = "test"\nfolder = "there"',
+            "expected `dataset` or `folder`, received both",
+        ),
         (
             'dataset = { name = "recordings" }',
             'folder = "x"\nmapping = "y"',
-            "needs a data set with labels",
+            "expected a data set for `mapping`",
         ),
         ('split = "test"', 'split = "tset"', "tset"),
         ('conditions = ["text"]', 'conditions = ["txt"]', "Did you mean 'text'"),
         ('kind = "probe"', 'kind = "prob"', "received 'prob'"),
         ('kind = "probe"', 'kind = "probe"\nseeds = 1', "Did you mean 'seed'"),
-        ('kind = "probe"', 'kind = "probe"\nconcepts = {source="table"}', "need the key 'path'"),
+        (
+            'kind = "probe"',
+            'kind = "probe"\nconcepts = {source="table"}',
+            "expected a value of 'path'",
+        ),
         ('kind = "probe"', 'kind = "probe"\nspoken = "nowhere"', "nowhere"),
     ],
 )

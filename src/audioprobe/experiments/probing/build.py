@@ -1,4 +1,4 @@
-"""Load the concepts and clips that a probing config names, and prepare the questions."""
+"""Load the concepts and clips of a probing config, and create the questions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from audioprobe.types import Clip, ComponentInfo
 
 @dataclass(frozen=True, slots=True)
 class ProbeClips:
-    """Clips of an evaluation set.
+    """An evaluation set whose clips are listed; audio is not loaded yet.
 
     Attributes:
         name: name of the evaluation set.
@@ -51,9 +51,8 @@ class PlannedProbe:
     """Questions for one model about one evaluation set.
 
     Attributes:
-        model: model and its prompting options.
-        clips: clips of the evaluation set; None for a model that is asked in the text condition
-            only.
+        model: the model and its settings.
+        clips: the evaluation set; None for a model that is asked in text only.
         questions: questions and their audio.
     """
 
@@ -63,12 +62,12 @@ class PlannedProbe:
 
     @property
     def evaluation_set(self) -> str:
-        """Name of the evaluation set, or `TEXT_ONLY`."""
+        """Name of the evaluation set; "text-only" if there is none."""
         return self.clips.name if self.clips else TEXT_ONLY
 
     @property
     def name(self) -> str:
-        """Name of the files with the result, without suffix."""
+        """Name of the files with the result, without their suffixes."""
         return f"{self.model.name}--{self.evaluation_set}"
 
 
@@ -82,7 +81,9 @@ def read_concepts(spec: ConceptSpec) -> ConceptSet:
     keys = {"file": "path", "table": "path", "audioset": "path", "wn": "path", "wordnet": "words"}
     key = keys.get(spec.source, "")
     if key and not getattr(spec, key):
-        raise InvalidInputError(f"Concepts from {spec.source!r} need the key {key!r}.")
+        raise InvalidInputError(
+            f"concepts: expected a value of {key!r} for the source {spec.source!r}, received none."
+        )
     concepts = _SOURCES[spec.source](spec)
     return concepts.subset(spec.only) if spec.only else concepts
 
@@ -99,7 +100,7 @@ _SOURCES: Mapping[str, Callable[[ConceptSpec], ConceptSet]] = {
 
 
 def load_clips(spec: ProbeEvaluationSet) -> ProbeClips:
-    """Load the clips of an evaluation set.
+    """List the clips of an evaluation set.
 
     Raises:
         InvalidInputError: if the evaluation set has no clips.
@@ -113,12 +114,14 @@ def load_clips(spec: ProbeEvaluationSet) -> ProbeClips:
         clips, info = tuple(dataset.clips(spec.split)), dataset.info
     clips = clips[: spec.max_clips] if spec.max_clips else clips
     if not clips:
-        raise InvalidInputError(f"{spec.name}: the split {spec.split!r} has no clips.")
+        raise InvalidInputError(
+            f"{spec.name}: expected clips in the split {spec.split!r}, found none."
+        )
     return ProbeClips(spec.name, clips, spec.familiar, info)
 
 
 def plan_probes(config: ProbeConfig) -> list[PlannedProbe]:
-    """Prepare the questions for all models, model by model.
+    """Create the questions for every model about each of its evaluation sets.
 
     Raises:
         InvalidInputError: if concepts, clips or wordings are missing, or there are no questions.

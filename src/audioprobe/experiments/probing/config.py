@@ -13,25 +13,25 @@ from audioprobe.probing.trial import Condition, Form
 from audioprobe.probing.wordings import PromptingOptions
 
 TEXT_ONLY = "text-only"
-"""Name in the results for a model that is asked without any evaluation set."""
+"""Name in the results instead of an evaluation set, for a model that is asked in text only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeEvaluationSet:
-    """Clips whose labels are concepts.
+    """Clips whose labels or file names are names of concepts.
 
     Attributes:
         name: name of the evaluation set in the results, unique in the run.
         dataset: data set that the clips come from; None if `folder` is given.
         split: split of the data set.
-        mapping: table from labels of the data set to concepts or classes (columns label and name):
-            a path, or the name of a shipped table; labels that are not in the table are ignored. ""
-            keeps the labels.
+        mapping: table that renames labels of the data set to concepts or classes (columns label
+            and name): a path, or the name of a shipped table. Labels that are not in the table are
+            ignored. "" means that labels are not renamed.
         folder: folder of audio files named after their concept, instead of a data set.
-        max_clips: number of clips to take from the beginning of the split; 0 takes all.
+        max_clips: number of clips from the beginning of the split; 0 means all.
         familiar: whether the models were trained on such audio; None if unknown.
-        allow_training_clips: continue if `familiar` is false and a model was trained on some of
-            these clips; otherwise that is an error.
+        allow_training_clips: whether the run continues if `familiar` is false but a model was
+            trained on some of the clips; otherwise this is an error.
     """
 
     name: str
@@ -46,15 +46,15 @@ class ProbeEvaluationSet:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model and how questions are put to it.
+    """A model of a run, and how it is asked.
 
     Attributes:
         name: name of the model in the results, unique in the run.
         model: name and options of the language model.
-        evaluation_sets: names of the evaluation sets that the model is asked about; if empty, all.
-        conditions: conditions of the questions, see `ConceptProbe`; if empty, all that are
-            possible.
-        prompting: options of prompts and decoding.
+        evaluation_sets: names of the evaluation sets that the model is asked about; () means all.
+        conditions: conditions of the questions, such as "text" and "audio" (see `Condition`); ()
+            means all conditions that are possible.
+        prompting: settings of the prompts.
     """
 
     name: str
@@ -66,15 +66,17 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class ConceptSpec:
-    """Source of concepts and relations; see `probing.relations`.
+    """Source of the concepts of a run; see `probing.relations`.
 
     Attributes:
-        source: "shipped"; "file" (of concepts); "table"; "wordnet" (its noun files); "wn" (a
-            lexicon); "audioset" (its ontology.json); "edansa".
+        source: "shipped"; "file" (a concept file); "table" (of concepts and classes); "wordnet"
+            (WordNet's noun files); "wn" (a lexicon of the package wn); "audioset" (AudioSet's
+            ontology.json); "edansa" (labels of EDANSA).
         path: path of the file or folder, or the name and version of the lexicon.
         words: words of the concepts, for "wordnet" and "wn".
-        edges: path of a table with the kinds of the ontology's edges; "" uses the shipped table.
-        only: ids of the concepts to use; if empty, all concepts.
+        edges: for "audioset", path of a table with the kind of each edge of the ontology; "" uses
+            the shipped table.
+        only: ids of the concepts to use; () means all concepts.
     """
 
     source: Literal["shipped", "file", "table", "wordnet", "wn", "audioset", "edansa"] = "shipped"
@@ -86,25 +88,26 @@ class ConceptSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConfig:
-    """A probing experiment: every model on its evaluation sets.
+    """A probing experiment: every model is asked about each of its evaluation sets.
 
     Attributes:
         kind: "probe".
-        models: language models; the first one is the baseline of comparisons.
-        evaluation_sets: evaluation sets; if there are none, models are asked in the text condition
-            only.
-        pairs: relations that are asked about.
-        concepts: source of the concepts; only concepts that have clips are used.
+        models: language models; the first model is the baseline of comparisons.
+        evaluation_sets: evaluation sets; () means that models are asked in text only.
+        pairs: what questions ask for: "hypernym" (classes), "synonym" (other names).
+        concepts: source of the concepts; if there are evaluation sets, only concepts that have
+            clips are used.
         spoken: "espeak-ng" (speech synthesis), or a folder of recordings of the words; "" omits the
-            condition with spoken words.
-        forms: forms of the questions.
-        negatives: how wrong pairs are drawn.
-        n_clips: maximum number of clips per concept; 0 uses all.
-        n_orders: number of orders in which the options of a multiple-choice question are shown.
-        judge: language model that also classifies free answers; None uses the parsers alone.
-        cache: path of a response cache that several runs can share; "" uses no cache.
-        bootstrap: options of the bootstrap, which resamples concepts.
-        seed: random seed of wrong pairs, wrong clips, orders and noise.
+            condition "spoken word".
+        forms: forms of the questions: "yes-no", "negated", "choice".
+        negatives: how false pairs of concept and class are drawn; see `balanced_pairs`.
+        n_clips: maximum number of clips per concept; 0 means all.
+        n_orders: number of orders in which the options of a choice question are presented.
+        judge: language model that also classifies free-text responses; None means that only the
+            rule-based parser does.
+        cache: path of a response cache that several runs can share; "" means no cache.
+        bootstrap: how confidence intervals are computed; concepts are resampled.
+        seed: random seed of false pairs, wrong clips, option orders and noise.
     """
 
     kind: Literal["probe"]
@@ -124,27 +127,27 @@ class ProbeConfig:
 
     def __post_init__(self) -> None:
         if not self.models:
-            raise InvalidInputError("A probing run needs at least one model; received none.")
+            raise InvalidInputError("Expected at least one model in `models`, received none.")
         check_names("models", [model.name for model in self.models])
         names = [each.name for each in self.evaluation_sets]
         check_names("evaluation sets", names)
         for each in self.evaluation_sets:
             if (each.dataset is None) == (not each.folder):
                 raise InvalidInputError(
-                    f"{each.name}: expected either a data set or a folder of audio files, "
-                    f"received {'both' if each.folder else 'neither'}."
+                    f"{each.name}: expected `dataset` or `folder`, received "
+                    f"{'both. Remove one of them.' if each.folder else 'neither. Add one of them.'}"
                 )
             if each.mapping and each.folder:
                 raise InvalidInputError(
-                    f"{each.name}: a mapping needs a data set with labels, received a folder. "
-                    "Remove the mapping."
+                    f"{each.name}: expected a data set for `mapping`, received a folder. Remove "
+                    "`mapping`."
                 )
         for model in self.models:
             for name in model.evaluation_sets:
                 if name not in names:
                     raise InvalidInputError(
-                        f"{model.name}: the run has no evaluation set {name!r}."
-                        f"{did_you_mean(name, names)}"
+                        f"{model.name}: expected evaluation sets of the run "
+                        f"({', '.join(names)}), received {name!r}.{did_you_mean(name, names)}"
                     )
 
 

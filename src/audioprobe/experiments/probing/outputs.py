@@ -22,17 +22,15 @@ def write_outputs(
 ) -> Table:
     """Write trials, tables, pages and the report into the folder of a run.
 
-    A "cell" is the result of one model on one evaluation set; each cell has its own page.
-
     Args:
-        run: the prepared run.
-        cells: results of the run.
+        run: the run.
+        cells: results of the run, one for each model and evaluation set; each has a page.
         folder: folder of the run.
         name: name in the title of the report.
         embed: whether the pages contain the audio itself instead of links to files.
 
     Returns:
-        The summary table with one row per cell.
+        The summary table with one row per model and evaluation set.
     """
     (folder / RESULTS).mkdir(parents=True, exist_ok=True)
     write_parquet(folder / TRIALS, trial_columns(cells))
@@ -54,10 +52,10 @@ def write_outputs(
 
 
 def trial_columns(cells: Sequence[ProbeCell]) -> dict[str, list[object]]:
-    """Return the columns of a table with one row per trial; missing values are null.
+    """Return a table with one row per trial (question with its answer), as columns by name.
 
-    The column `choice` is the index of the option that the default reading of the answer selects.
-    Options are joined by "|".
+    The column `reading` says how the answer was turned into an option; `choice` is the index of
+    this option. Options are joined by "|". Missing values are None.
     """
     rows = []
     for cell in cells:

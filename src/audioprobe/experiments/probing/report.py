@@ -1,7 +1,7 @@
-"""HTML report of a probing run.
+"""Create the HTML report of a probing run.
 
-The report compares all cells (results of one model on one evaluation set) and links to a page for
-each cell.
+The report compares all cells (results of one model on one evaluation set each) and links to a page
+for each cell.
 """
 
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from audioprobe.reports.probe_items import CONTROLS
 
 
 def build_report(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
-    """Return the page; sections without content are omitted.
+    """Return the report of a run; sections without content are omitted.
 
     Args:
-        run: the prepared run.
-        cells: results of the run.
+        run: the run.
+        cells: results of the run, one for each model and evaluation set.
         name: name in the title.
     """
     outcomes = [cell.outcome for cell in cells]
@@ -60,7 +60,7 @@ def build_report(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
 
 
 def _conditions(cells: Sequence[ProbeCell]) -> list[Item]:
-    """Return a forest plot for each relation, with the accuracies of all cells."""
+    """Return a forest plot of all accuracies for each relation, such as "hypernym"."""
     relations = dict.fromkeys(t.question.pair.relation for c in cells for t in c.outcome.trials)
     items: list[Item] = []
     for relation in relations:
@@ -125,9 +125,9 @@ def _setup(run: ProbeRun, cells: Sequence[ProbeCell]) -> Table:
 
 
 _BASIS = (
-    "Every correct pair has a wrong pair with the same target, so that always answering yes, or "
-    "guessing by base rates, gives an accuracy of one half. Intervals resample concepts. Invalid "
-    "answers and failures are counted at the right."
+    "Every true pair of concept and class has a false pair with the same class. Answering always "
+    "yes, or guessing by base rates, therefore gives an accuracy of one half. Intervals resample "
+    "concepts. Invalid answers and failures are counted in the last columns."
 )
 _GAP = (
     "The part of the gap on clips whose concept was not recognised is due to perception; the part "
@@ -137,4 +137,4 @@ _DROPS = (
     "Unfamiliar minus familiar audio. The concepts may differ between the sets: a difference "
     "contains the effects of audio and concepts."
 )
-_PAIRED = "Each other model minus the first one, on the same questions about the same clips."
+_PAIRED = "Each other model minus the first model, on the same questions about the same clips."

@@ -1,7 +1,6 @@
-"""Probing experiment: every model is asked the questions about each of its evaluation sets.
+"""Run a probing experiment: ask every model the questions about each of its evaluation sets.
 
-A "cell" is the result of one model on one evaluation set. Every response is stored, so that an
-interrupted run can resume.
+Every response is stored, so that an interrupted run can resume.
 """
 
 import json
@@ -23,7 +22,6 @@ from audioprobe.experiments.run_metadata import (
     read_results,
 )
 from audioprobe.io.json_codec import to_json
-from audioprobe.io.run_folder import RunFolder
 from audioprobe.models.cached import CachedModel
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
@@ -36,13 +34,13 @@ FORMAT = 2
 
 @dataclass(frozen=True, slots=True)
 class ProbeCell:
-    """The result of one model on one evaluation set.
+    """The result of one model on one evaluation set; "cell" for short.
 
     Attributes:
         model: name of the model.
         evaluation_set: name of the evaluation set.
         familiar: whether the model was trained on such audio; None if unknown.
-        outcome: all trials (questions with their answers).
+        outcome: all questions with their answers.
     """
 
     model: str
@@ -52,16 +50,16 @@ class ProbeCell:
 
     @property
     def name(self) -> str:
-        """Name of the files with the result, without suffix."""
+        """Name of the files with the result, without their suffixes."""
         return f"{self.model}--{self.evaluation_set}"
 
 
 class ProbeRun:
-    """A run that is ready to start: questions and clips are loaded, models are not.
+    """A probing run that is ready to start: questions exist, models are not loaded yet.
 
     Args:
         config: configuration of the run.
-        text: text of the configuration, which is stored in the run's folder.
+        text: text of the configuration, which is stored in the folder of the run.
 
     Attributes:
         planned: questions for each model about each of its evaluation sets, model by model.
@@ -83,7 +81,7 @@ class ProbeRun:
         *,
         notify: Notify = lambda _: None,
     ) -> list[ProbeCell]:
-        """Ask every question that has no response yet.
+        """Ask every question that has no response in the folder of the run yet.
 
         Args:
             folder: folder of the run; an interrupted run resumes.
@@ -91,13 +89,12 @@ class ProbeRun:
             notify: called with notices about changed audio, training clips and reused responses.
 
         Returns:
-            One cell for each model and each of its evaluation sets, in order.
+            The result of each model on each of its evaluation sets, in the order of `planned`.
 
         Raises:
             InvalidInputError: if the folder contains another run, another process works in it, or a
                 model was trained on clips that the config calls unfamiliar.
-            AudioProbeError: for errors that are not caused by a single question, such as missing
-                weights.
+            AudioProbeError: for causes that affect all questions, such as missing weights.
         """
         models: dict[str, LanguageModel] = {
             spec.name: load("language_model", spec.model.name, **spec.model.options)
@@ -132,12 +129,13 @@ class ProbeRun:
                     progress=prefixed(progress, f"{plan.model.name}, {plan.evaluation_set}"),
                 )
                 cells.append(_cell(plan, outcome))
-                _store(run, cells[-1])
+                (run.path / RESULTS).mkdir(exist_ok=True)
+                run.write(f"{RESULTS}/{plan.name}.json", outcome.to_json())
             notify_reuse(logged, n_before, notify)
             return cells
 
     def read(self, folder: str | Path) -> list[ProbeCell]:
-        """Read the cells of a finished run without loading a model.
+        """Read the results of a finished run, in the order of `planned`; no model is loaded.
 
         Raises:
             InvalidInputError: if a result is missing or damaged.
@@ -152,7 +150,10 @@ class ProbeRun:
     def _training_clips(
         self, models: dict[str, LanguageModel]
     ) -> dict[str, dict[str, tuple[str, ...]]]:
-        """Return the clips that a model was trained on, by evaluation set and training data."""
+        """Return the ids of clips that models were trained on.
+
+        The keys are the evaluation set and the name of the training data.
+        """
         allowed = {each.name: each.allow_training_clips for each in self.config.evaluation_sets}
         by_set: dict[str, dict[str, tuple[str, ...]]] = {}
         for plan in self.planned:
@@ -170,7 +171,7 @@ class ProbeRun:
     def _pinned(
         self, models: dict[str, LanguageModel], judge: LanguageModel | None
     ) -> dict[str, object]:
-        """Return everything that results depend on, except the text of the config."""
+        """Return everything that results depend on beside the config, as JSON data."""
         options = {plan.name: plan.questions.options for plan in self.planned}
         return {
             "format": FORMAT,
@@ -187,8 +188,3 @@ class ProbeRun:
 def _cell(plan: PlannedProbe, outcome: ProbeOutcome) -> ProbeCell:
     familiar = plan.clips.familiar if plan.clips else None
     return ProbeCell(plan.model.name, plan.evaluation_set, familiar, outcome)
-
-
-def _store(run: RunFolder, cell: ProbeCell) -> None:
-    (run.path / RESULTS).mkdir(exist_ok=True)
-    run.write(f"{RESULTS}/{cell.name}.json", cell.outcome.to_json())
