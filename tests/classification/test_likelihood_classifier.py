@@ -263,7 +263,7 @@ class Hasty(ScriptedModel):
 
 @pytest.mark.parametrize("prior", [None, "text"])
 @pytest.mark.parametrize(
-    ("model", "words"), [(Forgetful, "3 log-likelihoods"), (Hasty, "before it|0 responses")]
+    ("model", "words"), [(Forgetful, "3 LogLikelihood objects"), (Hasty, "before it|0 responses")]
 )
 def test_wrong_number_of_answers_is_a_contract_error(
     model: type[ScriptedModel], words: str, prior: Any
@@ -305,7 +305,7 @@ def test_question_and_template_are_passed_to_the_model_unchanged() -> None:
     [
         ({"template": "the label"}, "exactly once"),
         ({"template": "{} or {}"}, "exactly once"),
-        ({"question": " "}, "question is needed"),
+        ({"question": " "}, "question must not be empty"),
         ({"prior": "noise"}, "prior must be"),
         ({"rank_by": "mean"}, "rank_by must be"),
     ],
@@ -324,7 +324,7 @@ def test_invalid_labels_are_rejected_before_inference() -> None:
 
 
 def test_model_without_likelihoods_is_rejected() -> None:
-    with pytest.raises(InvalidInputError, match="TagCaptioner has no likelihoods"):
+    with pytest.raises(InvalidInputError, match="got TagCaptioner"):
         LikelihoodClassifier(TagCaptioner(LevelTagger()))  # type: ignore[arg-type]
 
 

@@ -211,7 +211,7 @@ def test_invalid_labels_and_options_are_rejected() -> None:
         ZeroShotClassifier(encoder, template="a label")
     with pytest.raises(InvalidInputError, match="rank_by must be"):
         ZeroShotClassifier(encoder, rank_by="total")  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match="LevelTagger has no joint space"):
+    with pytest.raises(InvalidInputError, match="`logit_scale`, got LevelTagger"):
         ZeroShotClassifier(LevelTagger())  # type: ignore[arg-type]
 
 

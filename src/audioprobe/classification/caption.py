@@ -1,4 +1,4 @@
-"""Classify clips by captioning them with a language model and scoring captions against labels."""
+"""Classify clips by their captions: a language model writes, a scorer compares with labels."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -36,17 +36,17 @@ class EmptyCaptionError(UnusableResponseError):
 class CaptionClassifier:
     """Classifier that scores labels by the captions of a language model.
 
-    Each window of a clip is captioned, each caption is scored against every label, and the scores
-    of a clip's windows are pooled. A clip that cannot be read, captioned or scored is listed as a
-    failure with its cause.
+    The model captions each window of a clip, the scorer compares each caption with every label, and
+    the scores of a clip's windows are pooled. A clip that cannot be read, captioned or scored is
+    listed as a failure with its cause.
 
     Args:
         model: a language model with audio input, or its name: "ltu:mini".
-        scorer: a scorer (which compares captions with labels), or its name; the default is cosine
-            similarity of all-MiniLM-L6-v2 embeddings.
+        scorer: a scorer, or its name; the default is the cosine similarity of all-MiniLM-L6-v2
+            embeddings.
         question: prompt for every window.
         examples: in-context examples that precede every question.
-        windowing: how recordings become mono windows.
+        windowing: how recordings are cut into mono windows.
         decoding: decoding settings; None uses the default of the model, which is greedy.
 
     Example:
@@ -93,12 +93,12 @@ class CaptionClassifier:
         *,
         progress: ProgressCallback = ignore_progress,
     ) -> ClassificationResult:
-        """Classify recordings.
+        """Return the scores of the labels for each recording.
 
         Args:
             sources: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names in natural language.
-            progress: called after every clip or batch.
+            progress: called after every window.
 
         Raises:
             InvalidInputError: if there are no recordings, or the scorer rejects the labels.
@@ -136,11 +136,10 @@ class CaptionClassifier:
     def rescore(
         self, result: ClassificationResult, labels: Iterable[str] | None = None
     ) -> ClassificationResult:
-        """Score the captions of an earlier result with this scorer, without running the model.
+        """Return an earlier result with new scores of its captions; the model is not run.
 
         Args:
-            result: the earlier result. Its captions, failures, truth and groups are kept; captions
-                whose scoring failed are scored again.
+            result: the earlier result. Captions whose scoring failed are scored again.
             labels: new labels; None uses the labels of the result.
         """
         names = self._checked_labels(result.labels if labels is None else labels)
@@ -162,7 +161,7 @@ class CaptionClassifier:
         labels: tuple[str, ...],
         inference: InferenceResult[Caption],
     ) -> ClassificationResult:
-        """Return the result with scores of its captions and with the clips that failed."""
+        """Return the result with scores of the captions, and with the failures of `inference`."""
         captions = self._with_excess([c for windows in inference.outputs.values() for c in windows])
         scores = self._score(captions, labels, inference)
         windows: dict[str, list[FloatArray]] = {}
@@ -185,7 +184,7 @@ class CaptionClassifier:
         )
 
     def _with_excess(self, captions: Sequence[Caption]) -> tuple[Caption, ...]:
-        """Return the captions with the number of tokens over the scorer's limit as a detail."""
+        """Return the captions; those that are too long for the scorer have the excess tokens."""
         excess = None
         if captions and isinstance(self._scorer, TextLimit):
             excess = self._scorer.excess_tokens([caption.text for caption in captions])
@@ -201,9 +200,9 @@ class CaptionClassifier:
         labels: tuple[str, ...],
         inference: InferenceResult[Caption],
     ) -> dict[Caption, FloatArray]:
-        """Return the scores of each caption; a clip whose caption cannot be scored is a failure.
+        """Return the scores of each caption; add a failure for each clip that cannot be scored.
 
-        Errors of the scorer do not stop the run, because `rescore` can score the captions later.
+        An error of the scorer does not end the run: `rescore` can score the captions later.
         """
         try:
             return dict(zip(captions, self._score_batch(captions, labels), strict=True))
@@ -228,7 +227,7 @@ class CaptionClassifier:
         return rows
 
     def _options(self) -> dict[str, Option]:
-        """Return the question, the examples (texts and audio digests) and the decoding settings."""
+        """Return question, examples (texts and audio digests) and decoding for the provenance."""
         options: dict[str, Option] = {"question": self._question}
         if self._examples:
             digests = ("no sound" if e.audio is None else e.audio.digest() for e in self._examples)

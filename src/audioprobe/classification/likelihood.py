@@ -1,4 +1,4 @@
-"""Classify clips by the likelihood of each label as the model's answer."""
+"""Classify clips by the likelihood of each label as the answer of a language model."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -54,9 +54,9 @@ class LikelihoodClassifier:
     No text is generated or parsed, so labels that the model would never generate are ranked, too.
     The result has two measures (kinds of scores): "total", the log-probability of the whole label,
     which decreases with every token, and "per_token", its mean over the tokens, which favours long
-    labels with predictable endings. A prior, which is subtracted, corrects for labels that are
-    likely for any audio. The scores of a clip's windows are pooled. A clip with a failed window is
-    listed as a failure.
+    labels with predictable endings. Subtracting a prior corrects for labels that are likely for any
+    audio. The scores of a clip's windows are pooled. A clip with a failed window is listed as a
+    failure.
 
     Args:
         model: a language model with audio input and likelihoods, or its name.
@@ -66,11 +66,11 @@ class LikelihoodClassifier:
             "silence" subtracts its log-likelihood for silence of the same length; None subtracts
             nothing.
         rank_by: measure whose scores become `scores`; the other measure is in `alternatives`.
-        windowing: how recordings become mono windows.
+        windowing: how recordings are cut into mono windows.
 
     Raises:
-        InvalidInputError: for a model without likelihoods, an empty question, a template without
-            "{}", or an unknown prior or measure.
+        InvalidInputError: if the model has no likelihoods, the question is empty, the template has
+            no "{}", or the prior or measure is unknown.
 
     Example:
         ```python
@@ -95,7 +95,7 @@ class LikelihoodClassifier:
         else:
             _checked_model(model)
         if not question.strip():
-            raise InvalidInputError("A question is needed, got an empty text.")
+            raise InvalidInputError("question must not be empty. Pass the prompt for every window.")
         if prior not in (None, *get_args(Prior)):
             raise InvalidInputError(f'prior must be None, "text" or "silence", got {prior!r}.')
         if rank_by not in _MEASURES:
@@ -119,15 +119,14 @@ class LikelihoodClassifier:
         *,
         progress: ProgressCallback = ignore_progress,
     ) -> ClassificationResult:
-        """Classify recordings.
+        """Return the scores of the labels for each recording.
+
+        Scores are log-likelihoods in nats, minus the prior if there is one.
 
         Args:
             sources: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names, as the model would write them.
-            progress: called after every clip or batch.
-
-        Returns:
-            Log-likelihoods in nats; if there is a prior, differences from it in nats.
+            progress: called after every window.
 
         Raises:
             InvalidInputError: if there are no recordings or no labels, or if a label is empty or
@@ -213,9 +212,9 @@ class LikelihoodClassifier:
     def _subtract_silence(
         self, inference: InferenceResult[_WindowLikelihoods], labels: tuple[str, ...]
     ) -> None:
-        """Subtract the log-likelihoods for silence of the same length from each window, in place.
+        """Subtract, from the values of each window, those of silence of the same length, in place.
 
-        If these cannot be computed, the clip becomes a failure.
+        A clip for which this is not possible becomes a failure.
         """
         by_length = {w.length: w for windows in inference.outputs.values() for w in windows}
         # A generator saves memory: each recording may have a different length.
@@ -241,19 +240,20 @@ class LikelihoodClassifier:
 def _checked_model(model: object) -> LikelihoodModel:
     if not isinstance(model, LikelihoodModel):
         raise InvalidInputError(
-            f"{type(model).__name__} has no likelihoods of answers. Pass a model with the method "
-            "`log_likelihood`, or use a CaptionClassifier."
+            f"Expected a model with the method `log_likelihood`, got {type(model).__name__}. Use "
+            "a CaptionClassifier for a model without likelihoods."
         )
     return model
 
 
 def _as_array(likelihoods: Sequence[LogLikelihood], labels: tuple[str, ...]) -> Float64Array:
-    """Return totals and means per token, shape (2, n_labels)."""
+    """Return the totals and the means per token in nats, shape (2, n_labels)."""
     is_complete = len(likelihoods) == len(labels)
     if not is_complete or not all(isinstance(value, LogLikelihood) for value in likelihoods):
+        types = ", ".join(sorted({type(value).__name__ for value in likelihoods}))
         raise ContractError(
-            f"Expected {len(labels)} log-likelihoods from the language model, got "
-            f"{len(likelihoods)} items, or other objects. "
+            f"Expected {len(labels)} LogLikelihood objects from the language model, got "
+            f"{len(likelihoods)} objects ({types}). "
             "`audioprobe.testing.check_likelihood_model` checks for this."
         )
     rows = [[value.total for value in likelihoods], [value.per_token for value in likelihoods]]

@@ -1,4 +1,4 @@
-"""Classify clips zero-shot, in a joint embedding space of audio and text."""
+"""Classify clips by the similarity of their embeddings to those of the labels (zero-shot)."""
 
 import math
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ class ZeroShotClassifier:
         encoder: a joint encoder, or its name: "clap", "clap:FOLDER".
         template: text around every label; "{}" stands for the label.
         rank_by: measure whose scores become `scores`; the other measure is in `alternatives`.
-        windowing: how recordings become mono windows.
+        windowing: how recordings are cut into mono windows.
 
     Raises:
         InvalidInputError: if the encoder has no joint space, the template has no "{}", or the
@@ -89,12 +89,12 @@ class ZeroShotClassifier:
         *,
         progress: ProgressCallback = ignore_progress,
     ) -> ClassificationResult:
-        """Classify recordings.
+        """Return the scores of the labels for each recording.
 
         Args:
             sources: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names in natural language.
-            progress: called after every clip or batch.
+            progress: called after every window.
 
         Raises:
             InvalidInputError: if there are no recordings or no labels, if a label is empty or
@@ -185,8 +185,8 @@ class ZeroShotClassifier:
 def _checked_encoder(encoder: object) -> JointEncoder:
     if not isinstance(encoder, JointEncoder):
         raise InvalidInputError(
-            f"{type(encoder).__name__} has no joint space of audio and text. Pass an encoder with "
-            "`embed_audio`, `embed_texts` and `logit_scale`, such as CLAP."
+            "Expected an encoder with `embed_audio`, `embed_texts` and `logit_scale`, got "
+            f"{type(encoder).__name__}. Pass a joint encoder of audio and text, such as CLAP."
         )
     return encoder
 
