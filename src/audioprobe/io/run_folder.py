@@ -1,4 +1,4 @@
-"""Folder of a run, with its configuration, the versions of its inputs, and its outputs."""
+"""Folder of a run: its configuration, the versions of its inputs, its responses and results."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -21,13 +21,13 @@ AudioDigests = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """Folder of one run, locked by this process; `open_run` creates it.
+    """Folder of one run, which no other process can open at the same time.
 
     Attributes:
         path: the folder.
         response_log: log of the responses received so far.
         changed_audio: ids of clips whose audio changed since the last start, by the name of the
-            evaluation set. Responses to other clips remain valid.
+            evaluation set.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class RunFolder:
     changed_audio: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def write(self, name: str, content: str) -> Path:
-        """Write a file atomically and return its path."""
+        """Write a file in the folder, and return its path."""
         return atomic_write(self.path / name, content)
 
 
@@ -58,25 +58,21 @@ def open_run(
         path: folder of the run, created if necessary.
         config: text of the configuration.
         pinned: all other data that determine the result (components, data, prompts), as plain JSON
-            data. To resume a run, these data must not have changed.
+            data. A run can be resumed only if they have not changed.
         start_info: information to record at every start (versions, time), as plain JSON data.
         audio_digests: digests of the audio of all clips.
-        allow_changed_audio: whether to resume a run if the audio of clips has changed (see
-            `RunFolder.changed_audio`); if False, changed audio raises an error that names the
-            clips.
-        incompatibility: function that receives the text of a different configuration found in the
-            folder. It returns None if the run can be resumed with the new configuration, which then
-            replaces the old one; otherwise it returns the reason, which may be "". By default, no
-            different configuration is accepted.
-        overwrite: whether to replace another run in the folder. Stored responses are kept, because
-            each of them belongs to a prompt and a model.
+        allow_changed_audio: whether a run can be resumed if the audio of clips has changed.
+        incompatibility: function that receives the text of the old configuration in the folder if
+            it differs from `config`. It returns None if the run can be resumed with `config`;
+            otherwise a reason, which may be "". By default, the run cannot be resumed.
+        overwrite: whether to replace another run in the folder. Stored responses are not deleted,
+            because each belongs to a prompt and a model.
         advice: last sentence of the message if the folder contains another run; "" means a general
             advice.
 
     Raises:
-        InvalidInputError: if the folder contains a run with another configuration or other pinned
-            data (the message lists the differences), other files, or a damaged response log, or if
-            another process is using the folder.
+        InvalidInputError: if the folder contains another run, other files or a damaged response
+            log, or if another process is using it.
     """
     folder = Path(path)
     _create(folder)
@@ -107,13 +103,14 @@ def _create(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInputError(
-            f"{folder}: the folder of the run cannot be created ({error}). Choose another folder."
+            f"{folder}: the folder of the run cannot be created ({error}). Choose another path."
         ) from error
 
 
 def _check_config(
     folder: Path, config: str, incompatibility: Callable[[str], str | None], advice: str
 ) -> None:
+    """Raise if a folder contains files of another program, or a run that cannot be resumed."""
     if not (folder / MANIFEST).is_file():
         if (folder / RESPONSES).exists():
             raise InvalidInputError(
@@ -143,7 +140,7 @@ def _updated_manifest(
     allow_changed_audio: bool,
     advice: str,
 ) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
-    """Return the manifest with this start added, and the changed clips as in `RunFolder`."""
+    """Return the manifest with this start added, and the ids of clips whose audio changed."""
     expected = json.loads(_to_text(pinned))
     current = {name: dict(by_clip) for name, by_clip in digests.items()}
     if not (folder / MANIFEST).is_file():
@@ -188,6 +185,7 @@ def _differences(previous: object, current: object, where: str = "") -> Iterator
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
+    """Read the file that describes the inputs and the starts of a run."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Rows of tables, and the conversion of cells to text, numbers, flags, labels or seconds."""
+"""Rows of tables, and the conversion of cells to text, numbers, truth values and labels."""
 
 import ast
 import json
@@ -27,7 +27,8 @@ class TableRow(dict[str, Any]):
 
     Cells of CSV and TSV files are text; cells of JSON lines and Parquet files may have any type.
     Text is stripped and in Unicode NFC; NaN becomes None; empty items of lists are removed. Columns
-    without a name are dropped.
+    without a name are dropped. Methods that convert a cell raise `InvalidInputError` for a cell
+    with other content; the message names the row.
 
     Attributes:
         place: file name and row number, used in messages. The header is row 1, as in a spreadsheet.
@@ -41,27 +42,18 @@ class TableRow(dict[str, Any]):
         self.delimiter = delimiter
 
     def is_missing(self, column: str) -> bool:
-        """Return whether a cell is absent, empty, or marked as missing, for example by "NaN"."""
+        """Return whether a cell is absent, empty, or a missing value such as "NaN"."""
         return _is_missing(self.get(column))
 
     def text(self, column: str) -> str:
-        """Return a cell as text.
-
-        Raises:
-            InvalidInputError: if the cell is empty. The message names the row.
-        """
+        """Return a cell as text, which must not be empty."""
         cell = self[column]
         if cell is None or not str(cell):
-            raise InvalidInputError(f"{self.place}: the column {column!r} is empty.")
+            raise InvalidInputError(f"{self.place}: expected text in the column {column!r}.")
         return str(cell)
 
     def identifier(self, column: str) -> str:
-        """Return a cell as an identifier, and remove the ".0" that pandas adds to numbers.
-
-        Raises:
-            InvalidInputError: if the cell is empty, or contains a number that a spreadsheet program
-                rounded.
-        """
+        """Return a cell as an identifier; a ".0" that pandas appended to a number is removed."""
         text = self.text(column)
         if _ROUNDED.fullmatch(text):
             raise self._invalid(
@@ -73,33 +65,21 @@ class TableRow(dict[str, Any]):
         return integer[1] if integer else text
 
     def integer(self, column: str) -> int:
-        """Return a cell as an integer of at least 0.
-
-        Raises:
-            InvalidInputError: for any other content. The message names the row.
-        """
+        """Return a cell as an integer of at least 0."""
         integer = _INTEGER.fullmatch(self.text(column))
         if integer is None:
             raise self._invalid(column, "an integer of at least 0")
         return int(integer[1])
 
     def flag(self, column: str) -> bool:
-        """Return a cell as a truth value: true, yes or 1; false, no or 0; ignoring case.
-
-        Raises:
-            InvalidInputError: for any other content. The message names the row.
-        """
+        """Return a cell as a truth value: true, yes or 1; false, no or 0; in any case."""
         text = self.identifier(column).casefold()
         if text not in _FLAGS:
             raise self._invalid(column, "1 or 0, true or false")
         return _FLAGS[text]
 
     def choice(self, column: str, choices: Iterable[str]) -> str:
-        """Return the element of `choices` that a cell contains, ignoring case.
-
-        Raises:
-            InvalidInputError: for any other content. The message names the row.
-        """
+        """Return a cell, in lower case, that contains one of several texts."""
         text, known = self.text(column).casefold(), tuple(choices)
         if text not in known:
             hint = did_you_mean(text, known).strip()
@@ -109,11 +89,8 @@ class TableRow(dict[str, Any]):
     def seconds(self, column: str) -> float | None:
         """Return a cell as a time in seconds, or None if it is missing.
 
-        A comma is read as a decimal comma. If it might separate thousands, as in "12,345", an error
-        is raised, except in tables that are separated by ";".
-
-        Raises:
-            InvalidInputError: for any other content. The message names the row.
+        A comma is a decimal comma. If it might separate thousands, as in "12,345", an error is
+        raised, except in tables whose cells are separated by ";".
         """
         if self.is_missing(column):
             return None
@@ -121,8 +98,8 @@ class TableRow(dict[str, Any]):
         text = str(cell)
         if _DECIMAL_COMMA.fullmatch(text):
             if self.delimiter != ";" and _THOUSANDS.fullmatch(text):
-                without = f"Write {text.replace(',', '.')} or {text.replace(',', '')}."
-                raise self._invalid(column, "seconds", without)
+                advice = f"Write {text.replace(',', '.')} or {text.replace(',', '')}."
+                raise self._invalid(column, "seconds", advice)
             text = text.replace(",", ".")
         if isinstance(cell, bool) or not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
             raise self._invalid(column, "seconds")
@@ -135,12 +112,7 @@ class TableRow(dict[str, Any]):
 
         Args:
             column: name of the column.
-            separator: text between labels; None means ";", and raises an error if a cell seems to
-                use another separator.
-
-        Raises:
-            InvalidInputError: if a list cannot be parsed, or if a cell seems to use another
-                separator.
+            separator: text between labels; None means ";", and a cell with "|" is then an error.
         """
         cell = self.get(column)
         if isinstance(cell, list):
@@ -163,6 +135,7 @@ class TableRow(dict[str, Any]):
         return tuple(part for part in map(str.strip, text.split(separator or ";")) if part)
 
     def _invalid(self, column: str, expected: str, advice: str = "") -> InvalidInputError:
+        """Return the error to raise for a cell that does not contain what was expected."""
         return InvalidInputError(
             f"{self.place}: column {column!r}: expected {expected}, got {self[column]!r:.80}. "
             f"{advice}".rstrip()
@@ -170,19 +143,14 @@ class TableRow(dict[str, Any]):
 
 
 def refuse_repeated(rows: Sequence[TableRow], column: str) -> None:
-    """Raise if two rows have the same identifier in a column.
-
-    Raises:
-        InvalidInputError: if an identifier is repeated (the message names both rows), or if a cell
-            is empty.
-    """
+    """Raise `InvalidInputError` if two rows have the same identifier in a column."""
     places: dict[str, str] = {}
     for row in rows:
         value = row.identifier(column)
         if value in places:
             raise InvalidInputError(
-                f"{row.place}: the column {column!r} has {value!r} as in {places[value]}. Remove "
-                "one of these rows."
+                f"{row.place}: expected unique values in the column {column!r}, got {value!r} "
+                f"again, as in {places[value]}. Remove one of these rows."
             )
         places[value] = row.place
 

@@ -16,20 +16,18 @@ from audioprobe.texts import nfc
 
 DELIMITERS = (",", ";", "\t", "|")
 TEXT_SUFFIXES: Mapping[str, str] = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-"""Suffixes of text tables, with the usual delimiter of each suffix."""
+"""Usual delimiter of text tables, by suffix."""
 
 _SUFFIXES = (*TEXT_SUFFIXES, ".jsonl", ".parquet")
 _SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
-_SEPARATOR_LINE = re.compile(
-    r"sep=(.)\r?\n", re.IGNORECASE
-)  # optional first line, written by Excel
+_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # first line that Excel may write
 
 
 def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[TableRow]:
     """Read a table, and return its rows.
 
-    CSV files may be separated by commas, semicolons, tabs or vertical bars. They must be in UTF-8,
-    or in UTF-16 with a byte order mark. Blank rows and columns without a name are skipped.
+    Cells of text tables may be separated by commas, semicolons, tabs or vertical bars. The encoding
+    must be UTF-8, or UTF-16 with a byte order mark. Blank rows are skipped.
 
     Args:
         path: file ending in ".csv", ".tsv", ".txt", ".jsonl" or ".parquet" (extra `data`).
@@ -37,8 +35,7 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[TableRow]:
 
     Raises:
         InvalidInputError: if the file cannot be read or has another suffix, if a column is missing
-            or repeated, or if the number of cells in a row differs from the header. The message
-            names the row.
+            or repeated, or if the number of cells in a row differs from the header.
     """
     file = Path(path)
     suffix = file.suffix.lower()
@@ -66,19 +63,17 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[TableRow]:
 def read_records(
     file: Path, usual: str, columns: Sequence[str] = ()
 ) -> tuple[list[list[str]], str]:
-    """Read the cells of a text table.
+    """Return the cells of all lines of a text table, and the delimiter.
+
+    Cells are stripped and in Unicode NFC.
 
     Args:
         file: path of the table.
-        usual: delimiter to use unless the first lines indicate another delimiter.
+        usual: delimiter to use unless the header indicates another delimiter.
         columns: columns expected in the header, used to detect the delimiter.
 
-    Returns:
-        The rows with stripped cells in Unicode NFC, including the header and blank rows; and the
-        delimiter.
-
     Raises:
-        InvalidInputError: if the file cannot be read, has another encoding, or has broken quotes.
+        InvalidInputError: if the file has another encoding, or unbalanced quotes.
     """
     text = _decoded(file)
     line = _SEPARATOR_LINE.match(text)
@@ -102,7 +97,7 @@ def read_records(
 
 
 def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> list[TableRow]:
-    """Convert the cells from `read_records` to rows; the first row is the header.
+    """Convert the result of `read_records` to rows; the first line with text is the header.
 
     Raises:
         InvalidInputError: if two columns have the same name, or if a row has more or fewer cells
@@ -130,12 +125,12 @@ def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> 
 
 
 def plain_name(name: str) -> str:
-    """Return a column name in lower case and without spaces, underscores and hyphens."""
+    """Return a column name in lower case; spaces, underscores and hyphens are removed."""
     return re.sub(r"[\s_-]+", "", name).casefold()
 
 
 def _decoded(file: Path) -> str:
-    """Return the text of a file in UTF-8, or in UTF-16 with a byte order mark."""
+    """Read a text file in UTF-8, or in UTF-16 with a byte order mark."""
     content = file.read_bytes()
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
@@ -157,7 +152,7 @@ def _decoded(file: Path) -> str:
 
 
 def _detect_delimiter(text: str, usual: str, columns: Sequence[str]) -> str:
-    """Return the delimiter that yields the expected columns, or else several columns."""
+    """Return the delimiter by which the header has the expected columns, or most columns."""
     required = {plain_name(column) for column in columns}
     headers: dict[str, list[str]] = {}
     for delimiter in dict.fromkeys((usual, *DELIMITERS)):
@@ -171,6 +166,7 @@ def _detect_delimiter(text: str, usual: str, columns: Sequence[str]) -> str:
 
 
 def _json_lines(file: Path) -> list[TableRow]:
+    """Read a file that contains one JSON object per line."""
     rows = []
     # Only a newline ends a line; JSON text may contain other line separators, such as U+2028.
     for number, line in enumerate(_decoded(file).split("\n"), 1):
@@ -203,8 +199,8 @@ def _refuse_repeated_columns(header: Sequence[str], place: str) -> None:
     if repeated:
         numbers = [str(n) for n, name in enumerate(header, 1) if name == repeated[0]]
         raise InvalidInputError(
-            f"{place}: the columns {' and '.join(numbers)} are both called {repeated[0]!r}. Rename "
-            "or remove one."
+            f"{place}: expected columns with different names, got {repeated[0]!r} as the name of "
+            f"the columns {' and '.join(numbers)}. Rename or remove one."
         )
 
 

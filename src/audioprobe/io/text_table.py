@@ -1,7 +1,6 @@
 """Tables of text, their conversion to terminal text, HTML, Markdown, LaTeX and CSV, and display.
 
-Markup and control characters are escaped, because cells may contain text from models and file
-names.
+Markup and control characters are escaped, because cells may contain text from models.
 """
 
 import csv
@@ -39,13 +38,7 @@ _MARKDOWN_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"})
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table whose cells are text.
-
-    Attributes:
-        header: names of the columns.
-        rows: cells of each row; one cell per column.
-        numeric: indices of the columns that are aligned right.
-    """
+    """A table whose cells are text; the columns with the indices `numeric` are aligned right."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -87,7 +80,7 @@ class Table:
         return "\n".join(lines).strip("\n")
 
     def to_html(self, most: int | None = None) -> str:
-        """Return the table in HTML; markup in cells is escaped.
+        """Return the table in HTML.
 
         Args:
             most: maximum number of rows; a paragraph below states how many rows are omitted.
@@ -107,14 +100,14 @@ class Table:
         return "".join(f"<td{align}>{_html(cell)}</td>" for align, cell in cells)
 
     def to_markdown(self) -> str:
-        """Return the table in Markdown; markup in cells is escaped."""
+        """Return the table in Markdown."""
         ruler = ["---:" if n in self.numeric else "---" for n in range(len(self.header))]
         lines = [[_markdown(name) for name in self.header], ruler]
         lines += [[_markdown(cell) for cell in row] for row in self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
     def to_latex(self) -> str:
-        """Return the table in LaTeX (package booktabs); special characters are escaped."""
+        """Return the table in LaTeX, for the package booktabs."""
         align = "".join("r" if n in self.numeric else "l" for n in range(len(self.header)))
         lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.header, *self.rows)]
         lines[1:1] = [r"\midrule"]
@@ -124,11 +117,9 @@ class Table:
     def to_csv(self) -> str:
         r"""Return the table as CSV (RFC 4180).
 
-        If a spreadsheet program could run a cell outside the numeric columns as a formula, the cell
-        gets a leading apostrophe. Cells that begin with + or - and contain only letters, digits,
-        spaces and "._-/#" do not get an apostrophe, so that ids such as "-0DdlOuIFUI_30.wav" stay
-        unchanged. To restore the exact text, remove one apostrophe from cells that begin with
-        `'+[=+\-@\t\r]`; JSON has the exact text.
+        A cell that a spreadsheet program could run as a formula gets a leading apostrophe; ids such
+        as "-0DdlOuIFUI_30.wav" stay unchanged. To restore the text, remove one apostrophe from
+        cells that begin with `'+[=+\-@\t\r]`.
         """
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\r\n")
@@ -166,12 +157,12 @@ class Displayed(ABC):
 
 
 def text_width() -> int:
-    """Return the width of the terminal, or the variable COLUMNS if it is set; by default 100."""
+    """Return the width of the terminal in characters; 100 if there is no terminal."""
     return shutil.get_terminal_size((100, 24)).columns
 
 
 def printable(text: str) -> str:
-    """Return a text on one line, with control and formatting characters escaped."""
+    """Return a text on one line; control and formatting characters are escaped."""
     return "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text)
 
 
@@ -188,9 +179,10 @@ def _latex(cell: str) -> str:
 
 
 def _inert(cell: str) -> str:
+    """Return a cell that a spreadsheet program does not run as a formula."""
     return f"'{cell}" if _FORMULA.match(cell) and not _HARMLESS.fullmatch(cell) else cell
 
 
 def columns(names: Sequence[str], first: int) -> tuple[int, ...]:
-    """Return the indices of consecutive columns from `first` on, for `Table.numeric`."""
+    """Return the indices of the columns `names` if the first of them has the index `first`."""
     return tuple(range(first, first + len(names)))
