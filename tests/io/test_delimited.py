@@ -75,7 +75,7 @@ def test_any_printable_cell_is_preserved(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "path,labels,labels\na.wav,crow,rain\n", "row 1: .*'labels' .*the columns 2 and 3"),
+        ("a.csv", "path,labels,labels\na.wav,crow,rain\n", "row 1: .*'labels' .*columns 2 and 3"),
         ("a.csv", "path,labels,start\na.wav,crow,0\n\nb.wav,crow,0,5\n", "row 4: .*expected 3.*4"),
         ("a.csv", "path,labels\na.wav\n", "row 2: .*expected 2.*got 1"),
         ("a.csv", 'path,labels\na.wav,"crow" x\n', "line 2: "),
@@ -86,7 +86,7 @@ def test_any_printable_cell_is_preserved(
         ("a.xlsx", b"PK\3\4\0\0", "expected a table.*Save the sheet as CSV"),
         ("a.csv", "", "at least one row"),
         ("a.csv", "file,labels\na.wav,crow\n", "row 1: expected the columns path"),
-        ("a.jsonl", '{"path": "a"}\n{"path": "b", "path": "c"}', "line 2: .*'path' .*the columns 1 and 2"),
+        ("a.jsonl", '{"path": "a"}\n{"path": "b", "path": "c"}', "line 2: .*'path' .*columns"),
         ("a.jsonl", '{"path": "a"}\n\n{"path"', "line 3: cannot be read as JSON"),
         ("a.jsonl", '{"path": "a"}\n[["path", "a"]]', "line 2: expected a JSON object"),
         ("a.jsonl", '{"path": "a"}\n{"file": "a"}', "line 2: expected the columns path"),

@@ -6,6 +6,4 @@ the file with a corrected header: `pcm` (WAV, AIFF, W64, CAF, AU, SVX, NIST), `x
 `mpeg` (MP3).
 """
 
-from audioprobe.audio.containers import mpeg, pcm, xiph
-
-__all__ = ["mpeg", "pcm", "xiph"]
+__all__: list[str] = []
