@@ -1,7 +1,6 @@
 """Regularizers against forgetting: weight penalties, distillation, weight interpolation.
 
-Two further methods are elsewhere: rehearsal in `finetuning.data`, early stopping in
-`training.trainer`.
+Rehearsal is in `finetuning.data`, early stopping in `finetuning.trainer`.
 """
 
 import copy
@@ -30,7 +29,7 @@ class EWCLoss:
     "Progress & compress", ICML 2018.
 
     Args:
-        module: module before training; its trainable parameters are penalised.
+        module: module before training; changes of its trainable parameters are penalised.
         importances: importances of the weights, by parameter name, from `fisher_information`.
         strength: factor of the penalty, at least 0.
 
@@ -105,10 +104,10 @@ def fisher_information(objective: nn.Module, batches: Iterable[Any]) -> dict[str
 def merge_importances(
     earlier: Mapping[str, Tensor], latest: Mapping[str, Tensor], decay: float
 ) -> dict[str, Tensor]:
-    """Return decay * earlier + latest: the importances of all tasks so far (online EWC).
+    """Return decay * earlier + latest importances, for online EWC.
 
     Args:
-        earlier: merged importances of the earlier tasks.
+        earlier: merged importances of the earlier tasks, by parameter name.
         latest: importances of the latest task.
         decay: factor of the earlier importances, from 0 to 1.
 
@@ -124,14 +123,14 @@ def merge_importances(
 
 
 class DistillationLoss(nn.Module):
-    """Distillation from the initial model: T^2 * KL(teacher || student) at temperature T.
+    """Distillation: T^2 * KL(teacher || student) at temperature T, averaged over target tokens.
 
-    The loss is averaged over the target tokens of a batch. The teacher is a frozen copy of the
-    model, made when this object is created. Source: Hinton et al., "Distilling the knowledge in a
-    neural network", 2015; Li & Hoiem, "Learning without forgetting", ECCV 2016.
+    The student is the model that is trained. The teacher is a frozen copy of it, made when this
+    object is created. Source: Hinton et al., "Distilling the knowledge in a neural network", 2015;
+    Li & Hoiem, "Learning without forgetting", ECCV 2016.
 
     Args:
-        objective: answer loss of the student, the model that is trained.
+        objective: answer loss of the student.
         temperature: temperature of both distributions, above 0.
 
     Raises:

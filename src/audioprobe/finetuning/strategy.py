@@ -14,13 +14,13 @@ from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.training.trainer import TrainingArguments
 
 PreviousTask: TypeAlias = Literal["text", "audio"]
-"""A task before fine-tuning: predict text, or describe the audio of earlier training data."""
+"""A task of the training before fine-tuning: predict text, or describe audio."""
 
 Distance: TypeAlias = Literal["cosine", "mse"]
 """1 - cosine similarity, or mean squared difference; averaged over rows."""
 
 QuestionCondition: TypeAlias = Literal["text", "audio"]
-"""Whether a question names the concept in text or plays a clip of it."""
+"""Whether a question names its concept (a sound source) in text, or plays a clip of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ class EWC:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """Rehearsal: earlier training data that are added to the batch of every step.
+    """Rehearsal: data of the training before fine-tuning, added to the batch of every step.
 
     Attributes:
         texts: number of text passages per step.
-        clips: number of captioned clips of the earlier training data per step.
+        clips: number of captioned clips per step.
     """
 
     texts: int = 2
@@ -238,7 +238,7 @@ class LoraSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """Description of how a model is fine-tuned.
+    """Options of a fine-tuning run: what is trained, how, and on which losses.
 
     Attributes:
         train: trainable modules, joined by "+", such as "projector+lora"; see `set_trainable`.
@@ -246,7 +246,7 @@ class Strategy:
         regularizers: methods that limit forgetting.
         alignment: methods that align audio with text, besides training on captions and labels.
         clips_per_step: number of training clips per step and process.
-        lora: size of the LoRA adapters; None keeps the adapters of the model.
+        lora: size of the LoRA adapters; None leaves the size that they have in the model.
     """
 
     train: str

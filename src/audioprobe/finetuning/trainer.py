@@ -63,8 +63,9 @@ class FineTuningResult:
     """Result of a fine-tuning run.
 
     Attributes:
-        history: one entry for each step up to the final weights; see `training.trainer.train`.
-        initial_weights: trainable parameters before training, by name in the network.
+        history: loss and other values of each step up to the final weights; see
+            `training.trainer.train`.
+        initial_weights: copies of the trainable parameters before training, by name.
         stopped_early: whether early stopping ended the run.
     """
 
@@ -178,7 +179,7 @@ def finetune(
 
 
 def _prepare_modules(model: TrainableModel, data: TrainingSampler, strategy: Strategy) -> None:
-    """Expand LoRA, add the cross-attention adapter, and freeze all other parameters."""
+    """Expand LoRA and add the cross-attention adapter of a strategy; freeze other parameters."""
     names, seed = strategy.train, strategy.arguments.seed
     if strategy.lora is not None:
         model.expand_lora(strategy.lora.rank, strategy.lora.targets, seed)
@@ -196,7 +197,7 @@ def _trainable_in_float32(
 ) -> Iterator[None]:
     """Keep trainable weights in float32 in the context: bfloat16 would lose small updates.
 
-    Layers with different dtypes can be combined only under autocast.
+    The other weights may have another dtype only if the training computes under autocast.
     """
     formats = {str(p.dtype).removeprefix("torch.") for p in network.parameters()} - {"float32"}
     if formats and not arguments.uses_bfloat16(device):
@@ -216,7 +217,7 @@ def _trainable_in_float32(
 
 
 def _check_same_strategy(folder: Path, strategy: Strategy) -> None:
-    """Store the strategy in the folder, or check that the stored strategy is the same."""
+    """Store the strategy in the folder; raise if the folder already has another strategy."""
     folder.mkdir(parents=True, exist_ok=True)
     path, text = folder / STRATEGY, to_json(strategy) + "\n"
     if not path.is_file():
@@ -232,7 +233,7 @@ def _check_same_strategy(folder: Path, strategy: Strategy) -> None:
 def build_objective(
     model: TrainableModel, data: TrainingSampler, strategy: Strategy
 ) -> MultiTaskObjective:
-    """Return the objective of a strategy; penalties refer to the weights as they are now."""
+    """Return the objective (loss) of a strategy; penalties pull weights to their current values."""
     answers = AnswerLoss(model, per="example")
     penalties: list[Penalty] = []
     if (l2sp := strategy.get(L2SP)) is not None:
@@ -263,7 +264,11 @@ def _acceptance(
     arguments: TrainingArguments,
     device: str,
 ) -> Callable[[int], bool] | None:
-    """Return the function that checks the validation loss; None if there is no early stopping."""
+    """Return the function that accepts or rejects a step of early stopping; None without it.
+
+    It accepts a step if the loss of the validation texts is at most the loss at the start plus
+    `stopping.rise`.
+    """
     if stopping is None:
         return None
 

@@ -40,10 +40,10 @@ CONTROL = "shuffled"
 """Training arm for novel classes in which the answers are random; it is the control."""
 
 SUBSETS = ("in pairs", "same kinds, not in pairs", "other kinds")
-"""Groups of concepts: those in paired questions, those of the same `kind`, and all others."""
+"""Groups of concepts: in paired questions, of the same kind (category) as these, and others."""
 
 Comparison: TypeAlias = tuple[PairedDifference, PairedDifference | None]
-"""Difference from the model before fine-tuning, and from a control (None if there is none)."""
+"""Difference from the model before fine-tuning, and from a control run (None without control)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +260,7 @@ def _with_control(
 def _front(
     changes: Mapping[tuple[str, ...], Mapping[str, PairedDifference]],
 ) -> frozenset[tuple[str, ...]]:
+    """Return the strategies for which no other has both higher AUC and lower text loss."""
     defined = {key: d for key, d in changes.items() if {"in-domain AUC", "text loss"} <= d.keys()}
     gains = [d["in-domain AUC"].estimate.value for d in defined.values()]
     losses = [d["text loss"].estimate.value for d in defined.values()]
@@ -268,6 +269,7 @@ def _front(
 
 
 def _holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
+    """Return the differences with p-values that are corrected for their number (Holm)."""
     corrected = holm([difference.p_value for difference in differences])
     return [replace(d, corrected=p) for d, p in zip(differences, corrected, strict=True)]
 

@@ -187,7 +187,10 @@ def mean_values(
 def rank_correlations(
     table: StudyTable, differences: Sequence[PairedDifference], bootstrap: Bootstrap
 ) -> tuple[Correlation, ...]:
-    """Compute rank correlations of weight and representation changes with measures, over runs."""
+    """Return the rank correlations between changes of weights or hidden states and of measures.
+
+    `differences` are those of every strategy from the model before fine-tuning.
+    """
     changed: dict[str, dict[tuple[object, ...], float]] = {}
     for (measure, *run), rows in group(table, ("measure", *FACTORS, "seed")).items():
         kind, _, name = str(measure).partition(": ")
@@ -217,6 +220,7 @@ def rank_correlations(
 
 
 def _by_seed(rows: StudyTable) -> dict[int | None, Items]:
+    """Return the rows of each run of a group, by the seed of the run."""
     runs: dict[int | None, dict[str, MeasurementRow]] = {}
     for row in rows:
         runs.setdefault(row.seed, {})[row.item] = row
@@ -224,6 +228,7 @@ def _by_seed(rows: StudyTable) -> dict[int | None, Items]:
 
 
 def _shared_items(runs: Sequence[Items]) -> list[str]:
+    """Return the names of the items that were measured in every run."""
     return [item for item in runs[0] if all(item in run for run in runs[1:])]
 
 
@@ -276,4 +281,5 @@ def _estimate(
 
 
 def _column(run: Items, items: Sequence[str], name: str) -> Float64Array:
+    """Return a column of a run for these items, shape (n_items,) or (n_items, n_labels)."""
     return np.array([getattr(run[item], name) for item in items], dtype=np.float64)

@@ -40,7 +40,7 @@ def conclusions_table(summary: StudySummary) -> Table:
 
 
 def significance_table(summary: StudySummary) -> Table:
-    """Return a table of levels that change the main measures significantly against the baseline.
+    """Return a table of the significant differences of each level from the first level of a factor.
 
     "ablation 1/2" means: significant in one of two pairs of strategies that differ in this level
     only. "average" means: significant on average over all strategies (least squares). "n.s." means
@@ -62,6 +62,7 @@ def significance_table(summary: StudySummary) -> Table:
 
 
 def _mark(summary: StudySummary, measure: str, factor: str, level: str) -> str:
+    """Return the cell of `significance_table` for a level and a measure."""
     ablations, effects = (
         [
             d.significant
@@ -195,6 +196,6 @@ def _all_positive(differences: Sequence[PairedDifference | None]) -> bool:
 
 
 def _consistent(summary: StudySummary, measure: str, sign: int) -> list[tuple[str, ...]]:
-    """Return the strategies whose change of a measure is consistent and has this sign."""
+    """Return the strategies with a consistent change of a measure in one direction (1 or -1)."""
     changes = ((s, differences.get(measure)) for s, differences in summary.changes.items())
     return [strategy for strategy, d in changes if d is not None and d.direction == sign]

@@ -97,6 +97,7 @@ def _grids(*named: tuple[str, Table]) -> list[Item]:
 
 
 def _forest(rows: Sequence[tuple[str, Estimate]], axis: str, caption: str) -> list[Item]:
+    """Return a figure with an interval for each named estimate; [] without rows."""
     if not rows:
         return []
     return [Drawing(to_svg(forest([ForestRow(*row) for row in rows], axis), caption), caption)]
