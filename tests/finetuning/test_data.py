@@ -206,10 +206,12 @@ def test_previous_task_yields_single_examples(data: TrainingSampler) -> None:
     assert data.rehearsal_clips is not None
     audio = [rows.audio for batch in clips for rows in batch if rows.audio is not None]
     assert sorted(rows_of(torch.cat(audio), data.rehearsal_clips)) == [0, 1, 2]
+    chosen = strategy("lora", {"kind": "ewc", "strength": 1.0, "tasks": ["text", "audio"]})
+    data.check(chosen)
     with pytest.raises(InvalidInputError, match="needs rehearsal texts"):
-        list(replace(data, rehearsal_texts=()).previous_task("text", 3))
+        replace(data, rehearsal_texts=()).check(chosen)
     with pytest.raises(InvalidInputError, match="needs rehearsal clips"):
-        list(replace(data, rehearsal_clips=None).previous_task("audio", 3))
+        replace(data, rehearsal_clips=None).check(chosen)
 
 
 def paired_questions(data: TrainingSampler, n_steps: int, **options: Any) -> set[tuple[str, str]]:

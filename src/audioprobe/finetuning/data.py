@@ -18,6 +18,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import AlignmentTargets, encode_texts
 from audioprobe.finetuning.captioned_clips import CaptionedClips
 from audioprobe.finetuning.strategy import (
+    EWC,
     Distillation,
     PairedQuestionTraining,
     PreviousTask,
@@ -94,15 +95,17 @@ class TrainingSampler:
             InvalidInputError: if rehearsal texts, rehearsal clips or question pairs are missing.
         """
         rehearsal, paired = strategy.get(Rehearsal), strategy.get(PairedQuestionTraining)
-        needs_texts = strategy.get(Distillation) or (rehearsal and rehearsal.texts)
-        if needs_texts and not self.rehearsal_texts:
+        ewc, distillation = strategy.get(EWC), strategy.get(Distillation)
+        tasks = ewc.tasks if ewc else ()
+        n_texts, n_clips = (rehearsal.texts, rehearsal.clips) if rehearsal else (0, 0)
+        if (n_texts or distillation or "text" in tasks) and not self.rehearsal_texts:
             raise InvalidInputError(
                 "The strategy needs rehearsal texts, got none. Pass rehearsal_texts."
             )
-        if rehearsal and rehearsal.clips and self.rehearsal_clips is None:
+        if (n_clips or "audio" in tasks) and self.rehearsal_clips is None:
             raise InvalidInputError(
                 "The strategy needs rehearsal clips, got none. Pass rehearsal_clips, or set clips "
-                "of the rehearsal to 0."
+                "of the rehearsal to 0 and leave out the task 'audio' of EWC."
             )
         for condition in paired.conditions if paired else ():
             if paired and not self._pairs(paired, condition):
@@ -153,26 +156,14 @@ class TrainingSampler:
         )
 
     def previous_task(self, task: PreviousTask, n_examples: int) -> Iterator[AnswerBatch]:
-        """Yield batches with one example each, for the Fisher information of a previous task.
-
-        Raises:
-            InvalidInputError: if there are no data for the task.
-        """
+        """Yield batches with one example each, for the Fisher information of a previous task."""
         if task == "text":
-            if not self.rehearsal_texts:
-                raise InvalidInputError(
-                    "The Fisher information of the task 'text' needs rehearsal texts, got none."
-                )
             for example in self.rehearsal_texts[:n_examples]:
                 yield self._collate([example], {})
-            return
-        if self.rehearsal_clips is None:
-            raise InvalidInputError(
-                "The Fisher information of the task 'audio' needs rehearsal clips, got none."
-            )
-        clips = self.rehearsal_clips
-        for _, record, spectrogram in _descriptions(clips, "earlier", n_examples, 0, self.seed):
-            yield self._collate([self._encode(record)], {record.audio_id: spectrogram})
+        elif self.rehearsal_clips is not None:
+            clips = self.rehearsal_clips
+            for _, record, spectrogram in _descriptions(clips, "earlier", n_examples, 0, self.seed):
+                yield self._collate([self._encode(record)], {record.audio_id: spectrogram})
 
     def _passages(self, n: int, step: int, seed: int) -> list[TrainingExample]:
         rows = epoch_rows(len(self.rehearsal_texts), n, step, seed).tolist() if n else ()

@@ -4,10 +4,8 @@ A difference is "consistent" if its confidence interval and all seeds are on the
 is "significant" if, in addition, its p-value after Holm's correction is below .05.
 """
 
-from collections.abc import Sequence
-
 from audioprobe.experiments.finetuning.analysis import StudySummary, trains_language_model
-from audioprobe.experiments.finetuning.comparison import FACTORS, PairedDifference
+from audioprobe.experiments.finetuning.comparison import FACTORS
 from audioprobe.experiments.finetuning.storage import IN_AUDIO, NOT_IN_AUDIO
 from audioprobe.experiments.finetuning.tables import MISSING, condition
 from audioprobe.io.text_table import Table
@@ -169,13 +167,14 @@ def _transfer(summary: StudySummary) -> str:
     if not summary.transfer:
         return NO_DATA
 
-    def learned(arm: str, evaluated: str, *subsets: str) -> str:
+    def learned(arm: str, evaluated: str, subset: str = "") -> str:
         """Return "yes" if accuracy is consistently above the model before and the control."""
-        results: list[bool] = []
-        for change, control in summary.transfer:
-            key = change["arm"], condition(change)
-            if key == (arm, evaluated) and change["subset"] in (subsets or (change["subset"],)):
-                results.append(_all_positive([change, control]))
+        results = [
+            change.direction > 0 and (control is None or control.direction > 0)
+            for change, control in summary.transfer
+            if (change["arm"], condition(change)) == (arm, evaluated)
+            and subset in ("", change["subset"])
+        ]
         if not results:
             return "not tested"
         return "yes" if all(results) else "for some concepts" if any(results) else "no"
@@ -189,10 +188,6 @@ def _transfer(summary: StudySummary) -> str:
         "in both, asked in audio of the concepts trained only in text: "
         f"{learned('text+audio', 'audio', NOT_IN_AUDIO)}."
     )
-
-
-def _all_positive(differences: Sequence[PairedDifference | None]) -> bool:
-    return all(d.direction > 0 for d in differences if d is not None)
 
 
 def _consistent(summary: StudySummary, measure: str, sign: int) -> list[tuple[str, ...]]:

@@ -255,8 +255,10 @@ class StudyConfig:
                     f"{source}: expected at least one entry, and a different name for each; got "
                     f"{', '.join(names) or 'none'}. Set the `name` of equal levels."
                 )
-        for part in (*self.additional_strategies, *([self.transfer] if self.transfer else [])):
-            self.level(part.trainable)
+        trainable = [strategy.trainable for strategy in self.additional_strategies]
+        trainable += [self.transfer.trainable] if self.transfer else []
+        for name in trainable:
+            self.level(name)
 
     @property
     def levels(self) -> tuple[TrainableLevel, ...]:

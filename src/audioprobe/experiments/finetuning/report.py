@@ -12,6 +12,7 @@ from audioprobe.experiments.finetuning.storage import (
     IN_AUDIO,
     NOT_IN_AUDIO,
     StudyRecord,
+    StudyTable,
     group,
     select,
 )
@@ -217,33 +218,36 @@ def _matrix(differences: Sequence[PairedDifference], caption: str) -> Drawing:
 
 
 def _training(summary: StudySummary) -> list[Item]:
-    curves: dict[str, list[list[float | None]]] = {}
     losses = select(summary.table, measure="training loss", arm="")
-    for (level, _), rows in group(losses, ("trainable", "run")).items():
-        curves.setdefault(str(level), []).append([float(np.mean(row.value)) for row in rows])
-    if not curves:
+    if not losses:
         return []
     caption = "Loss of every step, by trainable modules. Thin lines: runs; thick line: their mean."
-    return [Drawing(to_svg(lines(curves, "step", "loss, nats", first=1), caption), caption)]
+    figure = lines(_curves(losses, ("run",)), "step", "loss, nats", first=1)
+    return [Drawing(to_svg(figure, caption), caption)]
 
 
 def _similarity(summary: StudySummary) -> list[Item]:
     items: list[Item] = []
-    table = select(summary.table, arm="")
-    for measure in dict.fromkeys(r.measure for r in table if r.measure.startswith("similarity")):
-        curves: dict[str, list[list[float | None]]] = {}
-        for strategy, rows in group(select(table, measure=measure), FACTORS).items():
-            layers = group(rows, ("item",))
-            values = [np.mean([row.value for row in layer]) for layer in layers.values()]
-            curves.setdefault(str(strategy[0]), []).append([float(value) for value in values])
+    rows = [r for r in select(summary.table, arm="") if r.measure.startswith("similarity")]
+    for (measure,), of_measure in group(rows, ("measure",)).items():
+        inputs = str(measure).split()[1]
         caption = (
-            f"Similarity of the hidden states ({measure.split()[1]} inputs) with those before "
-            "fine-tuning, by layer and trainable modules. Thin lines: strategies; thick line: "
-            "their mean. 1 means unchanged; layer 0 is the embedding layer."
+            f"Similarity of the hidden states ({inputs} inputs) with those before fine-tuning, by "
+            "layer and trainable modules. Thin lines: strategies; thick line: their mean. 1 means "
+            "unchanged; layer 0 is the embedding layer."
         )
-        figure = lines(curves, "layer", f"CKA with before, {measure.split()[1]}")
+        figure = lines(_curves(of_measure, FACTORS), "layer", f"CKA with before, {inputs}")
         items.append(Drawing(to_svg(figure, caption), caption))
     return items
+
+
+def _curves(table: StudyTable, by: Sequence[str]) -> dict[str, list[list[float | None]]]:
+    """Return one curve for each group of runs, by trainable modules: the mean of each item."""
+    curves: dict[str, list[list[float | None]]] = {}
+    for (level, *_), rows in group(table, ("trainable", *by)).items():
+        values = [np.mean([r.value for r in item]) for item in group(rows, ("item",)).values()]
+        curves.setdefault(str(level), []).append([float(value) for value in values])
+    return curves
 
 
 def _estimate(difference: PairedDifference | None) -> Estimate:
