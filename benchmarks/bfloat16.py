@@ -17,7 +17,7 @@ from audioprobe.audio.filterbank import LTU as LTU_SPECTROGRAM
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.datasets.recordings import Recordings
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
-from audioprobe.models.ltu.audio_prefix import CavMaePrefix
+from audioprobe.models.ltu.audio_prefix import AudioPrefix
 from side_by_side import finish, ratio
 
 BAR = 0.999
@@ -40,7 +40,7 @@ def ast(folder: Path, waveforms: list[Waveform], dtype: str) -> Vectors:
 def ltu(waveforms: list[Waveform], dtype: torch.dtype) -> Vectors:
     """Audio tokens of LTU-7B's sizes, sound by sound."""
     torch.manual_seed(0)
-    prefix = CavMaePrefix(CavMaeConfig(), 4096).to(dtype).eval()
+    prefix = AudioPrefix(CavMaeConfig(), 4096).to(dtype).eval()
 
     @torch.inference_mode()
     def tokens() -> np.ndarray:

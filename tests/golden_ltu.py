@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from audioprobe.audio.filterbank import LTU
 from audioprobe.models.ltu.assembly import build_from_published
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
-from audioprobe.models.ltu.audio_prefix import CavMaePrefix
+from audioprobe.models.ltu.audio_prefix import AudioPrefix
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from tests.signals import chirp_10s, noise_5s
 
@@ -51,10 +51,8 @@ def new_net() -> LTUNetwork:
     return build_from_published(tiny_config(), tiny_base(), tiny_trainable(), source="tiny")
 
 
-def tiny_prefix() -> CavMaePrefix:
-    prefix = tiny_net().prefix
-    assert isinstance(prefix, CavMaePrefix)
-    return prefix
+def tiny_prefix() -> AudioPrefix:
+    return tiny_net().prefix
 
 
 def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-3) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import WhisperConfig, WhisperModel
 
 from audioprobe.models.ltu.assembly import build_from_published, infer_config
-from audioprobe.models.ltu.audio_prefix import TltrPrefix
+from audioprobe.models.ltu.audio_prefix import AudioPrefix
 from audioprobe.models.ltu.network import LTUNetwork
 from tests.golden_ltu import tiny_base, tiny_config
 from tests.signals import chirp_10s, sweep
@@ -51,10 +51,8 @@ def tiny_net() -> LTUNetwork:
     return build_from_published(config, base, tiny_trainable(), source="tiny")
 
 
-def tiny_prefix() -> TltrPrefix:
-    prefix = tiny_net().prefix
-    assert isinstance(prefix, TltrPrefix)
-    return prefix
+def tiny_prefix() -> AudioPrefix:
+    return tiny_net().prefix
 
 
 @cache

@@ -22,7 +22,6 @@ from audioprobe.datasets.synthetic import (
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
-from audioprobe.models.ltu.audio_prefix import CavMaePrefix
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.saving import save_adapter
@@ -130,9 +129,7 @@ class Curriculum:
     def init_model(self, classifier: LabelLoss) -> LTUCheckpoint:
         """Return the base LLaMA with the trained encoder, before the first stage of the model."""
         checkpoint = untrained_model(self.recipe)
-        prefix = checkpoint.net.prefix
-        assert isinstance(prefix, CavMaePrefix)  # noqa: S101 - recipes only have this encoder
-        prefix.encoder.load_state_dict(classifier.encoder.state_dict())
+        checkpoint.net.prefix.encoder.load_state_dict(classifier.encoder.state_dict())
         return checkpoint
 
     def qa_sampler(self, split: str, n_scenes: int) -> QASampler:

@@ -18,7 +18,6 @@ from audioprobe.experiments.finetuning.evaluation import (
 )
 from audioprobe.experiments.finetuning.storage import Measurement
 from audioprobe.metrics.similarity import linear_cka
-from audioprobe.models.ltu.audio_prefix import CavMaePrefix
 from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.training.trainable import (
     GROUPS,
@@ -39,7 +38,6 @@ def tiny_model(names: str) -> TrainableLTU:
 def audio_tokens(model: TrainableLTU) -> Tensor:
     """Projected random features of four clips."""
     prefix = model.network.prefix
-    assert isinstance(prefix, CavMaePrefix)
     generator = torch.Generator().manual_seed(0)
     width = prefix.encoder.config.width
     pooled = torch.randn(len(IDS), 1, width, generator=generator).expand(-1, 5, -1)

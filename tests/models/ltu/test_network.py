@@ -26,7 +26,7 @@ from audioprobe.audio.filterbank import LTU
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.ltu.assembly import build_from_published, map_names
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder, sincos_positions
-from audioprobe.models.ltu.audio_prefix import CavMaePrefix
+from audioprobe.models.ltu.audio_prefix import AudioPrefix
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 
 EVERY_16TH = slice(None, None, 16)
@@ -105,7 +105,7 @@ def test_logits_without_padding_equal_the_original() -> None:
 def test_encoder_of_published_size_equals_the_original() -> None:
     expected = load_file(FOLDER / "encoder768_io.safetensors")
     with torch.device("meta"):
-        prefix = CavMaePrefix(CavMaeConfig(), 4096)
+        prefix = AudioPrefix(CavMaeConfig(), 4096)
     published = json.loads((FOLDER / "trainable_keys_real_sizes.json").read_text())
     keys = {
         name: tuple(shape) for name, shape in published["ltu_7b"]["keys"].items() if "audio" in name

@@ -31,12 +31,9 @@ _SINGLE_PROMPT = (
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTokens:
-    """Generated token ids, and whether the model ended the response itself.
+    """Token ids of a response, and whether the model ended it with an end-of-sequence token.
 
-    Attributes:
-        ids: token ids before the end-of-sequence token.
-        ended: True if the model generated an end-of-sequence token; False if the limit of new
-            tokens was reached.
+    Otherwise, the response reached the limit of new tokens.
     """
 
     ids: tuple[int, ...]
@@ -115,15 +112,12 @@ def _try(
 
 
 def check_context(model: Any, n_prompt: int, n_new: int) -> None:  # noqa: ANN401 - no common type
-    """Raise if a prompt and its response do not fit into the context of a transformers model.
+    """Raise `UnsupportedInputError` if a prompt and its response do not fit into a model's context.
 
     Args:
-        model: a causal model of transformers; the context of some models has no limit.
+        model: a causal model of transformers; some models have no limit.
         n_prompt: number of tokens in the prompt, including audio tokens.
         n_new: maximum number of tokens in the response.
-
-    Raises:
-        UnsupportedInputError: if the sum is larger than the context.
     """
     config = model.config.get_text_config(decoder=True)
     limit = getattr(config, "max_position_embeddings", None)
@@ -140,13 +134,7 @@ def generate_each(
     decoding: Decoding,
     generate: Callable[[Sequence[Item]], Sequence[GeneratedTokens]],
 ) -> list[GeneratedTokens]:
-    """Generate greedily in one batch, or sample for each prompt separately with the same seed.
-
-    Args:
-        prompts: at least one prompt.
-        decoding: decoding settings.
-        generate: function that returns one output per prompt.
-    """
+    """Generate greedily in one batch, or sample for each prompt separately with the same seed."""
     if decoding.temperature == 0:
         return list(generate(prompts))
     outputs: list[GeneratedTokens] = []

@@ -9,7 +9,6 @@ import copy
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -27,21 +26,6 @@ CHUNK = 32  # continuations per forward pass
 
 # Model inputs that have one entry per token, and the value of the entry for a text token.
 PER_TOKEN = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Prefix:
-    """State of a model after a prompt.
-
-    Attributes:
-        next_token: log-probabilities of the next token, shape (n_vocabulary,).
-        position: position of the next token.
-        cache: key-value cache of transformers.
-    """
-
-    next_token: Tensor
-    position: int
-    cache: Any
 
 
 def warn_of_truncation(truncated: Mapping[str, Option]) -> None:
@@ -86,33 +70,37 @@ def log_likelihood(
     if not _can_be_shared(cache):
         return [run_single(partial(_full_pass, model, inputs, ids)) for ids in continuations]
     tokens = inputs["inputs_embeds"] if "inputs_embeds" in inputs else inputs["input_ids"]
-    prefix = _Prefix(
-        outputs.logits[0, -1].float().log_softmax(-1),
-        tokens.shape[1] + _rope_delta(model),
-        cache,
-    )
-    return list(run_in_batches(continuations, CHUNK, partial(_continue, model, prefix)))
+    next_token = outputs.logits[0, -1].float().log_softmax(-1)
+    position = tokens.shape[1] + _rope_delta(model)
+    compute = partial(_continue, model, next_token, position, cache)
+    return list(run_in_batches(continuations, CHUNK, compute))
 
 
 def _continue(
     model: Any,  # noqa: ANN401
-    prefix: _Prefix,
+    next_token: Tensor,
+    position: int,
+    cache: Any,  # noqa: ANN401
     chunk: Sequence[Sequence[int]],
 ) -> Iterator[LogLikelihood]:
-    """Yield the log-likelihood of each continuation; use a copy of the prompt's cache."""
-    device = prefix.next_token.device
+    """Yield the log-likelihood of each continuation; the cache of the prompt does not change.
+
+    `next_token` contains the log-probabilities of the token after the prompt, shape
+    (n_vocabulary,), and `position` is the position of this token.
+    """
+    device = next_token.device
     ids = pad_sequence([torch.tensor(list(row)) for row in chunk], batch_first=True).to(device)
-    repeated = copy.deepcopy(prefix.cache)
+    repeated = copy.deepcopy(cache)
     repeated.batch_repeat_interleave(len(chunk))
     options = {_cache_name(model): repeated}
     if "position_ids" in _parameters(model):
         # Padding is on the right, so that no token attends to it.
-        after = torch.arange(ids.shape[1], device=device) + prefix.position
+        after = torch.arange(ids.shape[1], device=device) + position
         options["position_ids"] = after.expand_as(ids)
     logits = model(input_ids=ids, use_cache=True, **options).logits
     later = _token_scores(logits[:, :-1], ids[:, 1:])
     for row, scores in zip(chunk, later, strict=True):
-        total = prefix.next_token[row[0]].double() + scores[: len(row) - 1].double().sum()
+        total = next_token[row[0]].double() + scores[: len(row) - 1].double().sum()
         yield LogLikelihood(float(total), len(row))
 
 

@@ -43,10 +43,10 @@ _GGUF_CACHE = "gguf-2"  # increase when the conversion changes, so that old resu
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """Return the torch data type with a name in `DTYPES`.
+    """Return the torch data type "float32", "bfloat16" or "float16".
 
     Raises:
-        InvalidInputError: if the name is not in `DTYPES`.
+        InvalidInputError: if the name is not supported.
     """
     if name not in DTYPES:
         raise InvalidInputError(f"dtype must be one of {', '.join(DTYPES)}, got {name!r}.")
@@ -230,7 +230,7 @@ def plain_folder(weights: Weights) -> Path:
 
 @without_weight_bars()
 def _convert_gguf(file: Path, plain: Path) -> None:
-    """Convert a GGUF file to the folder `plain`, which appears when it is complete."""
+    """Write the model in a GGUF file as safetensors to the folder `plain`, all files at once."""
     optional_import("gguf", extra="gguf")  # raises an error that names the extra to install
     options: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     try:

@@ -18,7 +18,7 @@ _PLACEHOLDERS = ("audio_token", "image_token", "video_token")
 
 
 def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool = True) -> list[int]:  # noqa: ANN401 - transformers has no types
-    """Return the token ids of a text; "<s>" in the text gives ordinary tokens, no control token.
+    """Return the token ids of a text; treat "<s>" and other control tokens as ordinary text.
 
     Args:
         tokenizer: tokenizer of transformers or mistral-common; the latter never reads control
@@ -42,12 +42,9 @@ def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool = True) -> l
 
 
 def refuse_control_tokens(tokenizer: Any, text: str) -> None:  # noqa: ANN401
-    """Raise if a text contains a control token.
+    """Raise `InvalidInputError` if a text contains a control token or is not valid Unicode.
 
     A chat template inserts the text into the prompt, where the token would take effect.
-
-    Raises:
-        InvalidInputError: if the text contains a control token or is not valid Unicode.
     """
     refuse_surrogates(text)
     if _matches_added_tokens(tokenizer):
@@ -56,7 +53,7 @@ def refuse_control_tokens(tokenizer: Any, text: str) -> None:  # noqa: ANN401
 
 
 def special_tokens(tokenizer: Any) -> dict[int, str]:  # noqa: ANN401
-    """Return the special tokens, which decoding omits: the text of each token by its id."""
+    """Return the special tokens of a tokenizer, as a dictionary from id to text."""
     if not _matches_added_tokens(tokenizer):
         return dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
     added = tokenizer.added_tokens_decoder.items()

@@ -21,7 +21,12 @@ from torch import Tensor, nn
 
 from audioprobe.errors import WeightsError
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, TltrConfig
-from audioprobe.models.ltu.audio_prefix import GATE, AudioConfig, GatedCrossAttention, build_prefix
+from audioprobe.models.ltu.audio_prefix import (
+    GATE,
+    AudioConfig,
+    AudioPrefix,
+    GatedCrossAttention,
+)
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, load_state
 
 N_HEADS = 12  # attention heads of LTU's published encoders; tensor shapes do not tell
@@ -73,7 +78,7 @@ _UNUSED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class NameMapping:
-    """The published names in a checkpoint.
+    """Result of mapping the parameter names in a published checkpoint.
 
     Attributes:
         names: name in `LTUNetwork` for each published name.
@@ -154,23 +159,21 @@ def infer_config(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -
             "Pass the checkpoint that LTU's authors trained, not the base LLaMA."
         )
     ranks = [shape[0] for name, shape in shapes.items() if "lora_A" in name]
-    return LTUConfig(
-        audio=_audio_config(shapes), llama=dict(llama), lora_rank=max(ranks, default=0)
-    )
-
-
-def _audio_config(shapes: Mapping[str, tuple[int, ...]]) -> AudioConfig:
-    """Infer the configuration of the audio encoder from tensor shapes by name in `LTUNetwork`."""
     width = shapes["prefix.projection.weight"][1]
-    if any(name.startswith("prefix.encoder.over_time.") for name in shapes):
-        return TltrConfig(width=width)
-    blocks = {n for name in shapes for n in re.findall(r"^prefix\.encoder\.blocks\.(\d+)\.", name)}
-    mlp_width = shapes.get("prefix.encoder.blocks.0.widen.weight", (0,))[0]
-    return CavMaeConfig(width=width, n_heads=N_HEADS, n_blocks=len(blocks), mlp_width=mlp_width)
+    audio: AudioConfig = TltrConfig(width=width)
+    if not any(name.startswith("prefix.encoder.over_time.") for name in shapes):
+        block = re.compile(r"^prefix\.encoder\.blocks\.(\d+)\.")
+        n_blocks = len({n for name in shapes for n in block.findall(name)})
+        mlp_width = shapes.get("prefix.encoder.blocks.0.widen.weight", (0,))[0]
+        audio = CavMaeConfig(width=width, n_heads=N_HEADS, n_blocks=n_blocks, mlp_width=mlp_width)
+    return LTUConfig(audio=audio, llama=dict(llama), lora_rank=max(ranks, default=0))
 
 
 def build_from_published(
-    config: LTUConfig, *checkpoints: Mapping[str, Tensor], source: str
+    config: LTUConfig,
+    *checkpoints: Mapping[str, Tensor],
+    trained: Mapping[str, Tensor] | None = None,
+    source: str,
 ) -> LTUNetwork:
     """Build an LTU in evaluation mode from tensors with published names.
 
@@ -179,6 +182,8 @@ def build_from_published(
         checkpoints: tensors by published name, the base first. If two checkpoints contain the same
             tensor, the tensor of the later checkpoint is used; for example, a trained audio encoder
             replaces the audio encoder of the base.
+        trained: tensors of audio prefix and LoRA by their names in `LTUNetwork`, which replace all
+            audio tensors in the checkpoints; None uses the checkpoints only.
         source: name or path of the last checkpoint, for messages.
 
     Raises:
@@ -190,6 +195,9 @@ def build_from_published(
         mapping = map_names(checkpoint)
         unknown |= {name: checkpoint[name] for name in mapping.unknown}
         tensors |= {mapped: checkpoint[name] for name, mapped in mapping.names.items()}
+    if trained is not None:
+        llama = {name: tensor for name, tensor in tensors.items() if name.startswith("llama.")}
+        return build_network(config, llama | unknown | dict(trained), source=source)
     width = config.llama["hidden_size"]
     projection = tensors.get("prefix.projection.bias")
     if projection is not None and projection.shape != (width,):
@@ -199,28 +207,6 @@ def build_from_published(
             "was trained on."
         )
     return build_network(config, tensors | unknown, source=source)
-
-
-def build_on_base(
-    config: LTUConfig, base: Mapping[str, Tensor], trained: Mapping[str, Tensor], *, source: str
-) -> LTUNetwork:
-    """Build an LTU in evaluation mode from a base and from tensors trained on this base.
-
-    Args:
-        config: configuration of the network.
-        base: tensors of the LLaMA by published name; audio parameters are ignored.
-        trained: tensors of audio prefix and LoRA by their names in `LTUNetwork`.
-        source: name or path of the model, for messages.
-
-    Raises:
-        WeightsError: if a tensor is missing or unexpected, or has the wrong shape.
-    """
-    mapping = map_names(base)
-    llama = {
-        mapped: base[name] for name, mapped in mapping.names.items() if mapped.startswith("llama.")
-    }
-    unknown = {name: base[name] for name in mapping.unknown}
-    return build_network(config, {**llama, **unknown, **trained}, source=source)
 
 
 def build_network(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: str) -> LTUNetwork:
@@ -255,12 +241,12 @@ def initial_tensors(config: LTUConfig, seed: int) -> dict[str, Tensor]:
     """Return untrained tensors of audio prefix and LoRA by their names in `LTUNetwork`."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        prefix = build_prefix(config.audio, int(config.llama["hidden_size"])).state_dict()
+        prefix = AudioPrefix(config.audio, int(config.llama["hidden_size"])).state_dict()
         return {f"prefix.{name}": tensor for name, tensor in prefix.items()} | _lora_tensors(config)
 
 
 def _lora_tensors(config: LTUConfig) -> dict[str, Tensor]:
-    """Initialise LoRA as peft does: A is random and B is 0, so that their product is 0."""
+    """Return LoRA tensors initialised as in peft: A is random, and B is 0."""
     with torch.device("meta"):
         net = LTUNetwork(config)
     tensors = {}
@@ -273,7 +259,7 @@ def _lora_tensors(config: LTUConfig) -> dict[str, Tensor]:
 
 
 def _peft_name(name: str, expected: Collection[str]) -> str:
-    """Return the name of a parameter; peft inserts "base_layer" if its projection has LoRA."""
+    """Return the name of a parameter in the network, where LoRA adds "base_layer" to the name."""
     module, _, parameter = name.rpartition(".")
     inner = f"{module}.base_layer.{parameter}"
     return inner if inner in expected else name

@@ -61,7 +61,7 @@ class CavMaeConfig:
 
 
 class CavMaeEncoder(nn.Module):
-    """Audio encoder of CAV-MAE, which LTU's papers call AST.
+    """Audio encoder of LTU: the audio part of CAV-MAE, which LTU's papers call AST.
 
     It differs from AST in four points: patches do not overlap, and they are ordered by frequency
     first; there is no class token; a modality embedding is added to every token; the epsilon of
@@ -238,7 +238,7 @@ class TltrBlock(nn.Module):
 def _finish_block(
     block: CavMaeBlock | TltrBlock, tokens: Tensor, query: Tensor, key: Tensor, value: Tensor
 ) -> Tensor:
-    """Add the outputs of attention and MLP to the tokens, as both kinds of block do."""
+    """Return the tokens plus the outputs of attention and MLP; shared by both kinds of block."""
     heads = functional.scaled_dot_product_attention(query, key, value)
     tokens = tokens + block.output(heads.transpose(1, 2).flatten(2))
     mixed: Tensor = block.narrow(functional.gelu(block.widen(block.norm2(tokens))))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, Self
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -44,28 +44,13 @@ _FLOOR = 1e-10  # minimum power
 _DECADES = 8.0  # power that is more than 8 decades below the maximum is raised to that value
 
 
-class AudioFrontend(Protocol):
-    """Converter from waveforms to the input of the audio prefix.
+class SpectrogramFrontend:
+    """Audio front end of LTU: a mel spectrogram of 1024 frames of 10 ms.
 
     Attributes:
         seconds: length of audio that the model uses; longer audio is truncated.
         options: settings to store with results.
     """
-
-    seconds: float
-    options: Mapping[str, Option]
-
-    def __call__(self, waveform: Waveform) -> Tensor:
-        """Return the input of the audio prefix for one waveform; the first dimension has size 1.
-
-        Raises:
-            UnsupportedInputError: if the audio is too short.
-        """
-        ...
-
-
-class SpectrogramFrontend:
-    """Audio front end of LTU: a mel spectrogram of 1024 frames of 10 ms."""
 
     seconds = 10.24
     options: Mapping[str, Option] = MappingProxyType({})
@@ -76,7 +61,7 @@ class SpectrogramFrontend:
 
 
 class WhisperFeatures(nn.Module):
-    """The encoder of transformers' Whisper, with the outputs of all blocks."""
+    """Network that returns the outputs of all blocks of Whisper's encoder."""
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
@@ -116,49 +101,40 @@ class WhisperFeatures(nn.Module):
 class WhisperFrontend:
     """Audio front end of LTU-AS, which computes features with a Whisper encoder.
 
+    Args:
+        whisper: folder or hub name of the Whisper model.
+        config: configuration of LTU-AS's audio encoder, which the Whisper encoder must fit.
+        dtype: data type of the computation.
+        device: device of the computation.
+
     Attributes:
         seconds: length of audio that the model uses; longer audio is truncated.
         options: name and revision of the Whisper model, stored with results.
+
+    Raises:
+        WeightsError: if files are missing or damaged, or if the model has the wrong size.
     """
 
     def __init__(
-        self, features: WhisperFeatures, n_steps: int, options: Mapping[str, Option]
+        self, whisper: str | Path, config: TltrConfig, *, dtype: torch.dtype, device: str
     ) -> None:
-        self.options = options
-        self._features = features
-        self._n_frames = n_steps * FRAMES_PER_STEP
-        self.seconds = self._n_frames / 100
-
-    @classmethod
-    def from_pretrained(
-        cls, whisper: str | Path, config: TltrConfig, *, dtype: torch.dtype, device: str
-    ) -> Self:
-        """Load the Whisper encoder, and check that its size is the one an LTU-AS was trained with.
-
-        Args:
-            whisper: folder or hub name of the Whisper model.
-            config: configuration of LTU-AS's audio encoder.
-            dtype: data type of the computation.
-            device: device of the computation.
-
-        Raises:
-            WeightsError: if files are missing or damaged, or if the model has the wrong size.
-        """
         weights = resolve(str(whisper))
         features = load_whisper(weights.folder)
         sizes = features.encoder.config
         if (sizes.d_model, sizes.encoder_layers) != (config.width, config.n_layers):
             raise WeightsError(
-                f"{whisper}: a Whisper encoder of width {sizes.d_model} with "
-                f"{sizes.encoder_layers} blocks, but this LTU-AS was trained with an encoder of "
-                f"width {config.width} with {config.n_layers} blocks. Pass the Whisper model that "
-                f"it was trained with ({WHISPER} for published models)."
+                f"{whisper}: found a Whisper encoder of width {sizes.d_model} with "
+                f"{sizes.encoder_layers} blocks, but this LTU-AS needs an encoder of width "
+                f"{config.width} with {config.n_layers} blocks. Pass the Whisper model that it was "
+                f"trained with ({WHISPER} for published models)."
             )
-        options = {
+        self.options: Mapping[str, Option] = {
             "whisper": weights.display_name(whisper),
             "whisper_revision": weights.revision(),
         }
-        return cls(features.to(device, dtype), config.n_steps, options)
+        self._features = features.to(device, dtype)
+        self._n_frames = config.n_steps * FRAMES_PER_STEP
+        self.seconds = self._n_frames / 100
 
     def __call__(self, waveform: Waveform) -> Tensor:
         """Return the input of the audio prefix, shape (1, n_blocks, n_steps, width)."""
@@ -167,6 +143,9 @@ class WhisperFrontend:
         with torch.inference_mode():
             features: Tensor = self._features(mel)
         return features
+
+
+AudioFrontend: TypeAlias = SpectrogramFrontend | WhisperFrontend
 
 
 def load_whisper(folder: Path) -> WhisperFeatures:

@@ -6,7 +6,7 @@ cross-attention adapter.
 
 import math
 from collections.abc import Mapping
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -97,26 +97,41 @@ class GatedCrossAttention(nn.Module):
 class AudioPrefix(nn.Module):
     """Network that computes audio tokens: encoder, pooling, projection and optional adapter.
 
+    The type of the configuration distinguishes LTU, where a spectrogram gives 32 tokens in the
+    published sizes, from LTU-AS, where Whisper features give 25 tokens.
+
     Attributes:
         gate: cross-attention adapter after the projection; None in published models.
     """
 
     gate: GatedCrossAttention | None
 
-    def __init__(self, encoder: nn.Module, width: int, hidden_size: int, n_tokens: int) -> None:
+    def __init__(self, config: AudioConfig, hidden_size: int) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.projection = nn.Linear(width, hidden_size)
-        self.n_tokens = n_tokens
+        self._config = config
+        self.encoder: Any = (
+            TltrEncoder(config) if isinstance(config, TltrConfig) else CavMaeEncoder(config)
+        )
+        self.projection = nn.Linear(config.width, hidden_size)
         self.gate = None
 
     def pool(self, tokens: Tensor) -> Tensor:
-        """Return the pooled output of the encoder, shape (n_clips, n_tokens, width)."""
-        return tokens
+        """Return the pooled output of the encoder, shape (n_clips, n_tokens, width).
+
+        For LTU, these are means over frequency and over pairs of time steps. For LTU-AS, the output
+        is returned unchanged.
+        """
+        config = self._config
+        if isinstance(config, TltrConfig):
+            return tokens
+        n_clips, _, width = tokens.shape
+        by_step = tokens.reshape(n_clips, config.n_bands, config.n_steps, width).mean(dim=1)
+        return by_step.reshape(n_clips, -1, TIME_POOLING, width).mean(dim=2)
 
     def project(self, pooled: Tensor) -> Tensor:
         """Return normalised and projected tokens, shape (n_clips, n_tokens, hidden)."""
-        normed = functional.layer_norm(pooled, pooled.shape[-1:], eps=NORM_EPS)
+        scale = 1.0 if isinstance(self._config, TltrConfig) else AUDIO_SCALE
+        normed = functional.layer_norm(pooled / scale, pooled.shape[-1:], eps=NORM_EPS)
         projected: Tensor = self.projection(normed)
         return projected
 
@@ -129,44 +144,3 @@ class AudioPrefix(nn.Module):
         encoded = self.encoder(inputs.to(self.projection.weight.dtype))
         tokens = self.project(self.pool(encoded))
         return tokens if self.gate is None else self.gate(tokens)
-
-
-class CavMaePrefix(AudioPrefix):
-    """Audio prefix of LTU; the published sizes turn a spectrogram into 32 tokens."""
-
-    encoder: CavMaeEncoder
-
-    def __init__(self, config: CavMaeConfig, hidden_size: int) -> None:
-        n_tokens = config.n_steps // TIME_POOLING
-        super().__init__(CavMaeEncoder(config), config.width, hidden_size, n_tokens)
-
-    def pool(self, tokens: Tensor) -> Tensor:
-        """Return means over frequency and over pairs of steps, shape (n_clips, n_tokens, width).
-
-        Args:
-            tokens: shape (n_clips, n_bands * n_steps, width).
-        """
-        config = self.encoder.config
-        n_clips, _, width = tokens.shape
-        by_step = tokens.reshape(n_clips, config.n_bands, config.n_steps, width).mean(dim=1)
-        return by_step.reshape(n_clips, -1, TIME_POOLING, width).mean(dim=2)
-
-    def project(self, pooled: Tensor) -> Tensor:
-        """Return scaled, normalised and projected tokens, shape (n_clips, n_tokens, hidden)."""
-        return super().project(pooled / AUDIO_SCALE)
-
-
-class TltrPrefix(AudioPrefix):
-    """Audio prefix of LTU-AS; the published sizes turn Whisper features into 25 tokens."""
-
-    encoder: TltrEncoder
-
-    def __init__(self, config: TltrConfig, hidden_size: int) -> None:
-        super().__init__(TltrEncoder(config), config.width, hidden_size, config.n_steps)
-
-
-def build_prefix(config: AudioConfig, hidden_size: int) -> CavMaePrefix | TltrPrefix:
-    """Return an untrained audio prefix of LTU or LTU-AS, depending on the type of `config`."""
-    if isinstance(config, TltrConfig):
-        return TltrPrefix(config, hidden_size)
-    return CavMaePrefix(config, hidden_size)

@@ -21,7 +21,6 @@ from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.ltu.assembly import (
     build_from_published,
     build_network,
-    build_on_base,
     infer_config,
     initial_tensors,
 )
@@ -181,9 +180,8 @@ def init_ltu(base: str | Path, sizes: Mapping[str, Any], *, seed: int) -> LTUChe
     weights = resolve(str(base), pickles=True)
     folder = plain_folder(weights)
     config = LTUConfig(llama=_llama_config(folder), **sizes)
-    net = build_on_base(
-        config, read_folder(folder), initial_tensors(config, seed), source=str(base)
-    )
+    trained = initial_tensors(config, seed)
+    net = build_from_published(config, read_folder(folder), trained=trained, source=str(base))
     return LTUCheckpoint(
         net=net,
         tokenizer=_load_tokenizer(folder, net),
@@ -213,7 +211,9 @@ def _load_converted(folder: Path, base: str | Path | None) -> LTUCheckpoint:
         _check_base(folder, card, weights)
         plain = plain_folder(weights)
         trained = {name: tensor.float() for name, tensor in read_tensors(folder / ADAPTER).items()}
-        net = build_on_base(card.config, read_folder(plain), trained, source=str(folder))
+        net = build_from_published(
+            card.config, read_folder(plain), trained=trained, source=str(folder)
+        )
         tokenizer = _load_tokenizer(plain, net)
         revision = f"{revision}-{weights.revision()}"
     else:

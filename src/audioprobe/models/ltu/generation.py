@@ -44,7 +44,7 @@ class TokenPrompt:
 def generate(
     net: LTUNetwork, prompts: Sequence[TokenPrompt], decoding: Decoding, *, eos_token_id: int
 ) -> list[GeneratedTokens]:
-    """Return the response to each of at least one prompt.
+    """Return the generated token ids of each prompt; `prompts` must not be empty.
 
     As in the authors' code, the repetition penalty also applies to the text tokens of the prompt.
     Greedy decoding processes all prompts in one batch. Sampling processes each prompt separately,

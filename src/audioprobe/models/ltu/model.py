@@ -63,7 +63,9 @@ _CACHED_CLIPS = 64  # audio tokens of a clip use 0.5 MB for LTU-7B
 
 
 class LTU:
-    """LTU or LTU-AS. A prompt has one audio clip or no audio. `from_pretrained` loads a model.
+    """Audio language model LTU or LTU-AS; load it with `from_pretrained`.
+
+    A prompt has one audio clip or no audio.
 
     Args:
         net: the network.
@@ -150,9 +152,7 @@ class LTU:
         frontend: AudioFrontend = SpectrogramFrontend()
         if isinstance(audio, TltrConfig):
             whisper = whisper or checkpoint.whisper or WHISPER
-            frontend = WhisperFrontend.from_pretrained(
-                whisper, audio, dtype=torch_dtype, device=device
-            )
+            frontend = WhisperFrontend(whisper, audio, dtype=torch_dtype, device=device)
         net.to(torch_dtype)
         if quantization is not None:
             quantize(net.llama, quantization, torch_dtype)

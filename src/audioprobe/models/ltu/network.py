@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from audioprobe.errors import InvalidInputError, optional_import
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
-from audioprobe.models.ltu.audio_prefix import AudioConfig, build_prefix
+from audioprobe.models.ltu.audio_prefix import AudioConfig, AudioPrefix
 from audioprobe.weights import refuse_differences
 
 Quantization: TypeAlias = Literal["8bit", "4bit"]
@@ -55,7 +55,7 @@ class LTUNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.llama = LlamaForCausalLM(LlamaConfig(**config.llama))
-        self.prefix = build_prefix(config.audio, self.llama.config.hidden_size)
+        self.prefix = AudioPrefix(config.audio, self.llama.config.hidden_size)
         if config.lora_rank:
             inject_lora(config, self.llama)
 
@@ -228,7 +228,7 @@ def linear_layers(llama: nn.Module) -> list[tuple[str, nn.Linear]]:
 
 
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
-    """Make tensors the parameters of a module without a copy; set the module to inference.
+    """Use tensors as the parameters of a module without copying; set it to evaluation mode.
 
     Args:
         module: module on torch's meta device, where parameters have no memory.

@@ -146,7 +146,7 @@ def _write_card(checkpoint: LTUCheckpoint, folder: Path) -> None:
 def _write_training_data(
     known: TrainingData | None, folder: Path, name: str, clips: Iterable[Clip]
 ) -> None:
-    """Write the table of known recordings and of clips; clips without a file are omitted."""
+    """Write a table of the known training recordings and the files of further training clips."""
     recordings = [r for clip in clips if (r := recording_of(clip)) is not None]
     if known is not None or recordings:
         (known or TrainingData(name, ())).joined(recordings).to_csv(folder / TRAINING_DATA)
