@@ -1,4 +1,4 @@
-"""A tiny LTU in the original format, and what the original code answers with it."""
+"""A tiny LTU in the original format, and the outputs of the original code."""
 
 import json
 import zlib
@@ -42,12 +42,12 @@ def tiny_trainable() -> dict[str, Tensor]:
 @cache
 @torch.inference_mode(mode=False)
 def tiny_net() -> LTUNetwork:
-    """Shared by all tests: none may change it."""
+    """Return a network that all tests share; tests must not change it."""
     return new_net()
 
 
 def new_net() -> LTUNetwork:
-    """The same, for a test that changes it."""
+    """Return a new network, which a test may change."""
     return build_from_published(tiny_config(), tiny_base(), tiny_trainable(), source="tiny")
 
 
@@ -56,11 +56,11 @@ def tiny_prefix() -> AudioPrefix:
 
 
 def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-3) -> None:
-    """Assert equality up to the differences between processors.
+    """Assert equality up to differences between kinds of CPU.
 
-    On the kind of processor that made the golden data, the encoder differs from the original by
-    3e-6. On others, transforms in float32 round otherwise; a chirp leaves most bins of the spectrum
-    all but empty, their logarithms differ by 3e-5, and what follows by up to 6e-4.
+    On the kind of CPU that made the golden data, the encoder differs from the original by 3e-6. On
+    other CPUs, Fourier transforms in float32 are rounded differently. Most bins of a chirp's
+    spectrum are almost 0: their logarithms differ by 3e-5, and later outputs by up to 6e-4.
     """
     torch.testing.assert_close(actual, expected, atol=tolerance, rtol=0)
 
@@ -79,7 +79,7 @@ def spectrograms() -> Tensor:
 
 
 def recipe_tensor(key: str, shape: tuple[int, ...]) -> Tensor:
-    """Weights by the recipe of the golden data, so that 86 million need not be stored."""
+    """Compute weights by the formula of the golden data, instead of storing 86 million numbers."""
     x = np.random.RandomState(zlib.crc32(key.encode()) & 0xFFFFFFFF).standard_normal(shape)
     if len(shape) == 1 and key.endswith("weight"):
         x = 1 + 0.1 * x
@@ -101,7 +101,7 @@ def recipe_tensor(key: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def character_tokenizer() -> PreTrainedTokenizerFast:
-    """Single characters, for a vocabulary of 200; the beginning of the sequence comes first."""
+    """Return a tokenizer of single characters with 200 tokens, which adds a start token."""
     characters = ["\n", *map(chr, range(32, 127))]
     vocabulary = {token: n for n, token in enumerate(["<unk>", "<s>", "</s>", *characters])}
     vocabulary |= {f"<{n}>": n for n in range(len(vocabulary), 200)}

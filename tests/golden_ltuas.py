@@ -1,4 +1,4 @@
-"""A tiny LTU-AS in the original format, and what the original code answers with it."""
+"""A tiny LTU-AS in the original format, and the outputs of the original code."""
 
 import re
 from functools import cache
@@ -66,7 +66,7 @@ def whisper_golden() -> dict[str, Tensor]:
 
 
 def whisper_weights() -> dict[str, Tensor]:
-    """Of the tiny encoder that the golden data were made with, by transformers' names."""
+    """Return the weights of the tiny encoder of the golden data, by transformers' names."""
     renamed = {}
     for name, tensor in load_file(FOLDER / "whisper_encoder.safetensors").items():
         ours = name
@@ -77,7 +77,7 @@ def whisper_weights() -> dict[str, Tensor]:
 
 
 def whisper_model(width: int = 32, n_blocks: int = 4) -> WhisperModel:
-    """A whole Whisper with random weights, the decoder small."""
+    """Return a complete Whisper with random weights and a small decoder."""
     torch.manual_seed(0)
     config = WhisperConfig(
         vocab_size=20,

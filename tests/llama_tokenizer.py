@@ -1,4 +1,4 @@
-"""LLaMA's tokenizer on disk as a base of LTU has it: a `tokenizer.model` and nothing newer."""
+"""LLaMA's tokenizer on disk as in a base of LTU: only a `tokenizer.model`."""
 
 import gzip
 import json
@@ -44,7 +44,7 @@ def write_tokenizer(folder: Path) -> Path:
 
 
 def _piece(number: int, text: str) -> bytes:
-    """Pieces are ranked by id, as BPE learned them."""
+    """Return a piece of the vocabulary with its rank; BPE ranks pieces by id."""
     kind = _BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", text) else _NORMAL
     kind = {0: _UNKNOWN, 1: _CONTROL, 2: _CONTROL}.get(number, kind)
     score = 259.0 - number if kind == _NORMAL else 0.0

@@ -1,6 +1,6 @@
-"""Tiny random chat models, saved as their makers save them: config, weights, processor, tokenizer.
+"""Tiny random chat models, saved in the published format: config, weights, processor, tokenizer.
 
-Weights are large, so that the best token stands out and rounding decides nothing.
+Weights are large, so that the best token is clear and does not depend on rounding.
 """
 
 import base64
@@ -46,7 +46,7 @@ CHATML = (
 
 
 def tokenizer(template: str | None = CHATML) -> Any:
-    """Bytes, and the special tokens of all these models."""
+    """Return a tokenizer of bytes with the special tokens of all models in this module."""
     tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "<|pad|>", "<|im_start|>", "<|im_end|>"]
     tokens += SPECIAL.values()
     made = Tokenizer(token_models.BPE({token: n for n, token in enumerate(tokens)}, []))
@@ -63,7 +63,7 @@ def tokenizer(template: str | None = CHATML) -> Any:
 
 
 def decoder(**options: Any) -> dict[str, Any]:
-    """Sizes of a tiny language model."""
+    """Return the sizes of a tiny language model."""
     return {
         "vocab_size": N_TOKENS,
         "hidden_size": 32,
@@ -79,7 +79,7 @@ def decoder(**options: Any) -> dict[str, Any]:
 
 
 def whisper(**options: Any) -> dict[str, Any]:
-    """Sizes of a tiny encoder of Whisper's kind."""
+    """Return the sizes of a tiny encoder like Whisper's."""
     return {
         "d_model": 16,
         "encoder_layers": 2,
@@ -99,7 +99,7 @@ def enliven(model: Any) -> None:
 
 
 def save(model: Any, folder: Path, ends: Sequence[int] = (END, PAD)) -> None:
-    """Write a model, with a generation config that must not matter."""
+    """Write a model, with a generation config that must not have an effect."""
     enliven(model)
     model.generation_config = tf.GenerationConfig(
         eos_token_id=list(ends), do_sample=True, temperature=2.0, repetition_penalty=1.7
@@ -137,7 +137,7 @@ def audio_flamingo(folder: Path) -> None:
 
 
 def qwen_omni(folder: Path) -> None:
-    """The whole omni model, whose thinker alone is wanted."""
+    """Return a complete omni model, of which only the part that generates text is loaded."""
     thinker = omni_thinker(
         audio={"n_window": 50},
         vision={"fullatt_block_indexes": [0]},
@@ -148,7 +148,7 @@ def qwen_omni(folder: Path) -> None:
 
 
 def qwen3_omni(folder: Path) -> None:
-    """The same of the third generation, with experts."""
+    """Return a complete Qwen3 omni model, with experts."""
     thinker = omni_thinker(
         audio={"n_window": 50, "n_window_infer": 200, "downsample_hidden_size": 8},
         vision={"deepstack_visual_indexes": [0]},
@@ -170,7 +170,7 @@ ROPE = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.
 def omni_thinker(
     audio: dict[str, Any], vision: dict[str, Any], text: dict[str, Any]
 ) -> dict[str, Any]:
-    """Sizes of the part of an omni model that writes text."""
+    """Return the sizes of the part of an omni model that generates text."""
     eye = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2}
     return {
         "audio_config": whisper(output_dim=32, max_source_positions=1500) | audio,
@@ -226,7 +226,7 @@ def phi4(folder: Path) -> None:
 
 
 def voxtral(folder: Path) -> None:
-    """With the tokenizer file of mistral-common, which must be installed to load it."""
+    """Write a Voxtral with the tokenizer file of mistral-common, which must be installed."""
     names = ["<unk>", "<s>", "</s>", "[INST]", "[/INST]", "<pad>", "[BEGIN_AUDIO]"]
     names += ["[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"]
     names += ["[TOOL_CALLS]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CONTENT]", "[ARGS]"]
@@ -275,7 +275,7 @@ def voxtral(folder: Path) -> None:
 
 
 def gemma3n_text(folder: Path) -> None:
-    """Windows that slide, and layers that share keys and values."""
+    """Return a model with sliding windows, and with layers that share keys and values."""
     config = tf.Gemma3nTextConfig(
         **decoder(num_hidden_layers=4),
         head_dim=8,
@@ -293,7 +293,7 @@ def gemma3n_text(folder: Path) -> None:
 
 
 def mamba(folder: Path) -> None:
-    """A recurrent model, which has no cache of keys and values."""
+    """Return a recurrent model, which has no key-value cache."""
     config = tf.MambaConfig(
         vocab_size=N_TOKENS,
         hidden_size=32,
@@ -308,7 +308,7 @@ def mamba(folder: Path) -> None:
 
 
 def rwkv(folder: Path) -> None:
-    """A recurrent model that does not know masks: pads would count."""
+    """Return a recurrent model without masks: padding would change its output."""
     config = tf.RwkvConfig(
         vocab_size=N_TOKENS,
         hidden_size=32,
@@ -321,7 +321,7 @@ def rwkv(folder: Path) -> None:
 
 
 def granite_speech() -> Any:
-    """A network alone: its processor needs torchaudio, which does not exist for every torch."""
+    """Return a network; its processor needs torchaudio, which not all versions of torch have."""
     config = tf.GraniteSpeechConfig(
         encoder_config={
             "hidden_dim": 16,
@@ -350,7 +350,7 @@ def granite_speech() -> Any:
 
 
 def _name_processor(folder: Path, name: str) -> None:
-    """As processors with parts for pictures are published; they cannot be built without them."""
+    """Write a processor config with image parts, as published; such processors need them."""
     path = folder / "preprocessor_config.json"
     settings = json.loads(path.read_text())
     path.write_text(json.dumps(settings | {"processor_class": name}))
@@ -375,7 +375,7 @@ _HOME = TemporaryDirectory(prefix="tiny-chat-models-")  # removed when the tests
 
 @cache
 def saved(kind: str) -> Path:
-    """The folder of a model, made once."""
+    """Return the folder of a model, which is written once."""
     torch.manual_seed(0)
     folder = Path(_HOME.name) / kind
     KINDS[kind](folder)

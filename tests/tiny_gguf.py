@@ -1,4 +1,4 @@
-"""The tiny LLaMA of the golden data as a GGUF file, the way llama.cpp writes one."""
+"""The tiny LLaMA of the golden data as a GGUF file, in the format of llama.cpp."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ _IN_BLOCK = {
 
 
 def write_gguf(path: Path) -> Path:
-    """Weights in float32, and a tokenizer of single bytes."""
+    """Write a GGUF file with float32 weights and a tokenizer of single bytes."""
     sizes = dict(tiny_config().llama)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_block_count(sizes["num_hidden_layers"])
@@ -65,7 +65,7 @@ def _name(name: str) -> str:
 
 
 def _rows(name: str, values: np.ndarray, sizes: dict[str, int]) -> np.ndarray:
-    """llama.cpp rotates neighbouring rows together, transformers the halves of a head."""
+    """Reorder rows: llama.cpp rotates neighbouring rows, transformers rotates halves of a head."""
     if "q_proj" not in name and "k_proj" not in name:
         return np.ascontiguousarray(values)
     heads = values.reshape(sizes["num_attention_heads"], 2, -1, values.shape[1])

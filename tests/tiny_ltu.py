@@ -1,4 +1,4 @@
-"""A tiny LTU and a tiny LTU-AS on disk, in the formats in which their authors publish them."""
+"""A tiny LTU and a tiny LTU-AS on disk, in the authors' formats."""
 
 import json
 from pathlib import Path
@@ -12,9 +12,9 @@ from tests.golden_ltuas import whisper_model
 
 
 def write_base(folder: Path, *, with_sound: bool = True) -> Path:
-    """A LLaMA's folder with a tokenizer of single characters.
+    """Write a folder with a LLaMA and a tokenizer of single characters.
 
-    With LTU's sound half as in the authors' `vicuna_ltu`, or without as on the hub.
+    The folder has audio weights, as the authors' `vicuna_ltu`, or only the LLaMA, as on the hub.
     """
     character_tokenizer().save_pretrained(folder)
     tensors = {n: t for n, t in tiny_base().items() if with_sound or "audio" not in n}
@@ -25,18 +25,18 @@ def write_base(folder: Path, *, with_sound: bool = True) -> Path:
 
 
 def write_checkpoint(path: Path) -> Path:
-    """The trained file of an LTU: a flat dictionary, saved by torch."""
+    """Write the checkpoint file of an LTU: a flat dictionary, saved by torch."""
     torch.save(tiny_trainable(), path)
     return path
 
 
 def write_checkpoint_as(path: Path) -> Path:
-    """The trained file of an LTU-AS."""
+    """Write the checkpoint file of an LTU-AS."""
     torch.save(tiny_trainable_as(), path)
     return path
 
 
 def write_whisper(folder: Path) -> Path:
-    """A Whisper's folder of 32 blocks, decoder included, as transformers saves it."""
+    """Write a folder with a Whisper of 32 blocks and a decoder, as transformers saves it."""
     whisper_model(width=64, n_blocks=32).save_pretrained(folder)
     return folder

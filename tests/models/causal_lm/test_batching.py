@@ -1,4 +1,4 @@
-"""Batches shrink until they fit, and change no answer on the way."""
+"""Batches shrink until they fit into memory, and results do not change."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,7 +12,7 @@ from audioprobe.models.causal_lm.generation import run_in_batches
 
 
 def doubled(most: int, error: Exception, sizes: list[int]) -> Callable[[Sequence[int]], list[int]]:
-    """An answerer with room for so many."""
+    """Return a function that doubles numbers and fails for batches larger than its limit."""
 
     def answer(batch: Sequence[int]) -> list[int]:
         sizes.append(len(batch))

@@ -1,4 +1,4 @@
-"""A model in GGUF is unpacked once, to the very numbers, and then read like any other."""
+"""A GGUF model is converted once and exactly, and then loaded like other models."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Networks without their processors: batches and shared prefixes against full passes."""
+"""Batches and shared prefixes give the results of full passes, tested on networks alone."""
 
 import math
 from typing import Any
@@ -19,7 +19,7 @@ N_SOUND = 6  # tokens of two blocks of 15 encoder frames
 
 
 def granite_prompt(seed: int, n_text: int, *, sound: bool = True) -> dict[str, Tensor]:
-    """What Granite Speech's processor makes of a sound of 0.6 s, with random features."""
+    """Inputs as from Granite Speech's processor for 0.6 s of audio, with random features."""
     random = torch.Generator().manual_seed(seed)
     text = torch.randint(0, 200, (1, n_text), generator=random)
     marks = torch.full((1, N_SOUND if sound else 0), IDS["audio_token"])
@@ -81,7 +81,7 @@ def test_continuation_without_tokens_raises() -> None:
 
 
 def tiny_llama(**broken: float) -> Any:
-    """Nine tokens; a row of the embedding, or of the head, as an overflow leaves it."""
+    """LLaMA with nine tokens; one row of the embedding or of the head is not finite."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 2}
@@ -125,7 +125,7 @@ def test_non_finite_scores_raise_in_generation(
 
 
 def test_non_finite_scores_after_the_end_are_ignored() -> None:
-    """A row that has ended is filled up with the end token, which breaks its scores here."""
+    """A row that has ended is padded with the end token, whose scores are not finite here."""
     prompts = torch.tensor([[1, 2], [4, 1]])
     inputs = {"input_ids": prompts, "attention_mask": torch.ones_like(prompts)}
     net = tiny_llama()

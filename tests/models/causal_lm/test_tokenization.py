@@ -1,4 +1,4 @@
-"""What stands in a text is text, and every id has an embedding."""
+"""Control tokens in a text have no effect, and every token id has an embedding."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ ADDED = ("<tool_call>", "[INST]", "[/INST]", "<<SYS>>", "<start_of_turn>", "◁t
 
 @pytest.fixture(scope="module")
 def chat() -> Any:
-    """Special tokens, added ones that look like control tokens, and added ones that are words."""
+    """A tokenizer with special tokens, added control tokens, and added words."""
     made = tokenizer()
     made.add_tokens([*ADDED, "crowcall", "    ", "\n\n"])
     return made
@@ -106,7 +106,7 @@ def test_ids_beyond_the_embedding_raise() -> None:
 
 
 def test_placeholder_needs_no_embedding_row() -> None:
-    """As in Gemma 3's models of text, whose tokenizer has a token for pictures."""
+    """Gemma 3's text models have such a tokenizer, with a token for images."""
     made = tokenizer()
     last = max(made.get_vocab().values())
     made.audio_token = next(token for token, n in made.get_vocab().items() if n == last)

@@ -1,4 +1,4 @@
-"""What users, captioners and transcribers write is text to every model on this machine."""
+"""Control tokens in texts of users, captioners and transcribers have no effect on local models."""
 
 import shutil
 from collections.abc import Sequence

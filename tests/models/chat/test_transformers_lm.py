@@ -1,4 +1,4 @@
-"""Chat models as a user loads them: tiny ones of each architecture, saved and read from disk."""
+"""Tiny chat models of each architecture, loaded from disk as users load them."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -162,7 +162,7 @@ def test_consecutive_questions_encode_audio_once(kind: str) -> None:
 
 
 class Brief:
-    """The model with short answers, for contracts that ask often."""
+    """The model with short answers by default, for checks that generate many answers."""
 
     def __init__(self, lm: TransformersLM) -> None:
         self.info = lm.info
@@ -187,7 +187,7 @@ def test_contract_of_text_models(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["qwen2-audio", "audio-flamingo"])
 def test_responses_equal_direct_use_of_transformers(kind: str) -> None:
-    """The model's own processor and chat template, as its documentation shows."""
+    """The expected responses come from transformers' processor and chat template, as documented."""
     auto = AutoModelForSeq2SeqLM if kind == "audio-flamingo" else AutoModelForMultimodalLM
     processor = AutoProcessor.from_pretrained(saved(kind))
     net = auto.from_pretrained(saved(kind)).eval()

@@ -1,4 +1,4 @@
-"""What chat models are given, what they refuse, and what they tell of sounds too long for them."""
+"""Inputs of chat models, errors about invalid inputs, and reports of truncated audio."""
 
 import json
 import shutil
@@ -271,7 +271,7 @@ def test_audio_model_without_template_raises(tmp_path: Path) -> None:
 
 
 def test_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Granite Speech needs torchaudio, which has no release for every torch."""
+    """Granite Speech needs torchaudio, which does not exist for all versions of torch."""
     granite_speech().save_pretrained(tmp_path)
     tokenizer().save_pretrained(tmp_path)
     settings = {"feature_extractor_type": "GraniteSpeechFeatureExtractor"}

@@ -1,4 +1,4 @@
-"""A real peer: `transformers serve` with tiny random models, one of audio and one of text."""
+"""`OpenAIChat` with a real server: `transformers serve` with tiny random models."""
 
 import os
 import socket
@@ -106,7 +106,7 @@ def test_examples_and_system_message_reach_the_served_model(url: str, model: Ope
 
 
 class Brief(OpenAIChat):
-    """Short by default, for four hundred tokens take a while."""
+    """The model with short answers by default, because 400 tokens take long."""
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None

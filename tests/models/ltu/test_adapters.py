@@ -1,4 +1,4 @@
-"""Expanded LoRA keeps the logits, has gradients, and is saved and loaded."""
+"""Expanded LoRA does not change logits, has gradients, and is saved and loaded."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def logits_of(files: LTUCheckpoint) -> torch.Tensor:
 def test_expanded_lora_does_not_change_logits(
     base: Path, rank: int, targets: tuple[str, ...]
 ) -> None:
-    """Rank 3 of alpha 16 over 2: the scale is not a multiple of the rank."""
+    """With rank 3 and a scale of 16 / 2, alpha is not a multiple of the old alpha."""
     files = tiny_checkpoint(base)
     before = logits_of(files)
     expand_lora(files.net, rank, targets, seed=4)

@@ -1,4 +1,4 @@
-"""LTU checkpoints: folders of several files, converted folders, and messages about faults."""
+"""LTU checkpoints: folders of several files, converted folders, and error messages."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def answers(model: LTU) -> list[Response]:
 
 
 def in_bins(base: Path, folder: Path) -> None:
-    """A base as the authors publish `vicuna_ltu`: pickled shards, one oddly named, two indices."""
+    """Write a base like the authors': pickled shards, one with an unusual name, two indices."""
     folder.mkdir()
     for file in base.iterdir():
         if file.suffix != ".safetensors":
@@ -92,7 +92,7 @@ def test_converted_folder_gives_the_responses_of_the_published_checkpoint(
 def test_save_ltu_keeps_trained_weights_of_the_language_model(
     checkpoint: Path, base: Path, tmp_path: Path
 ) -> None:
-    """What an adapter's folder would not have: the LLaMA's own weights."""
+    """The folder contains the trained weights of the LLaMA, which `save_adapter` would omit."""
     files = load_ltu(checkpoint, base)
     net = files.net
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Gated cross-attention: closed, open, trained, saved and loaded."""
+"""Gated cross-attention with gate 0 and with an open gate, trained, saved and loaded."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Generated ids equal the original's, and neither batches nor shared prefixes change anything."""
+"""Generated ids equal the original; batches and shared prefixes do not change results."""
 
 import copy
 from dataclasses import replace
@@ -36,7 +36,7 @@ def prompt(which: int | None, ids: Tensor | None = None) -> TokenPrompt:
 
 
 def original(name: str) -> list[tuple[int, ...]]:
-    """New ids of each row, up to the end-of-sequence token if there is one."""
+    """Return the generated ids of each row up to the end-of-sequence token."""
     n_text = golden()["in.input_ids"].shape[1]
     return [tuple(row[n_text:].tolist()) for row in golden()[name]]
 
@@ -70,7 +70,7 @@ def test_generated_ids_equal_the_original(name: str, which: int | None, decoding
     ],
 )
 def test_processed_scores_equal_the_original(name: str, decoding: Decoding) -> None:
-    """After penalty, temperature, top-k and top-p, in that order; -inf where cut."""
+    """Penalty, temperature, top-k and top-p apply in this order; excluded tokens have -inf."""
     llama: Any = tiny_net().llama
     with torch.inference_mode():
         actual = llama.generate(
@@ -106,7 +106,7 @@ mixed_prompts = st.lists(
 def test_batch_does_not_change_responses(
     given_prompts: list[tuple[list[int], int | None]], decoding: Decoding
 ) -> None:
-    """Prompts of unequal length, with and without sound; this is what the original gets wrong."""
+    """Prompts have different lengths, with and without audio; the original code fails here."""
     prompts = [prompt(which, torch.tensor([1, *ids])) for ids, which in given_prompts]
     # In double precision, for a random model has near ties that float32's rounding would decide.
     net = copy.deepcopy(tiny_net()).double()

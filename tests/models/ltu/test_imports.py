@@ -1,4 +1,4 @@
-"""What `from audioprobe import LTU` imports: LLaMA and peft, and nothing of other models."""
+"""`from audioprobe import LTU` imports LLaMA and peft, but no code of other models."""
 
 import json
 

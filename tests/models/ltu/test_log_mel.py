@@ -1,4 +1,4 @@
-"""Whisper's spectrogram as LTU-AS cuts it, against the original."""
+"""Whisper's spectrogram, cropped as in LTU-AS, equals the original."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_30_seconds_equal_the_transformers_spectrogram() -> None:
 
 
 def test_maximum_of_the_whole_waveform_sets_the_floor() -> None:
-    """Also if it is after the cropped part."""
+    """The maximum counts even if it is in the part that is cropped away."""
     quiet = np.full(160_000, 0.0, np.float32)
     loud = np.concatenate([quiet, chirp_10s().numpy()])
     assert float(log_mel(Waveform(loud, 16_000), 1000)[:, :900].max()) > float(

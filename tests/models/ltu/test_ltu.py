@@ -1,4 +1,4 @@
-"""LTU as a user loads it: an original checkpoint over a base folder, tiny, on stock libraries."""
+"""LTU, loaded from a tiny checkpoint and a base folder in the authors' formats."""
 
 import pickle
 from collections.abc import Iterable, Iterator
@@ -50,7 +50,7 @@ def test_audio_tokens_of_a_published_checkpoint_equal_the_original(ltu: LTU) -> 
 
 
 class Brief:
-    """The model with short answers, for contracts that ask often."""
+    """The model with short answers by default, for checks that generate many answers."""
 
     def __init__(self, model: LTU) -> None:
         self.info = model.info
@@ -172,7 +172,7 @@ def test_continuations_may_share_a_prefix_and_must_not_be_empty(ltu: LTU) -> Non
 
 
 def test_batch_beyond_memory_is_halved_with_the_same_responses(ltu: LTU) -> None:
-    """The shortage is made: every pass over more than one prompt fails as a GPU's would."""
+    """Every pass over more than one prompt fails like a GPU without free memory."""
     prompts = [Prompt(f"Question {n}?", noise(1.0, seed=n)) for n in range(3)]
     expected = list(ltu.generate(prompts, BRIEF))
 
@@ -190,7 +190,7 @@ def test_batch_beyond_memory_is_halved_with_the_same_responses(ltu: LTU) -> None
 
 @pytest.mark.parametrize("where", ["prefix", "llama"])
 def test_single_prompt_beyond_memory_raises_with_advice(ltu: LTU, where: str) -> None:
-    """The shortage is made: in the audio half, or in the language model."""
+    """Either the audio prefix or the language model fails like a GPU without free memory."""
 
     def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")

@@ -1,4 +1,4 @@
-"""Text becomes the ids that the original made of it, from the files that a base of LTU has."""
+"""Token ids of texts equal those of the authors' code, with the tokenizer files of a base."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_prompt_ids_equal_the_original(
 def test_continuation_ids_equal_those_of_training(
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    """Tokenised by itself it would begin with a space, which the model never saw there."""
+    """An answer that is tokenised alone begins with a space, which no answer in training had."""
     example = GOLDEN["train_examples"][0]
     answer, ids = example["example"]["output"], example["input_ids"]
     expected = ids[ids.index(13291) + 3 : -1]  # after "Response", ":" and the line break
@@ -70,7 +70,7 @@ def test_missing_beginning_of_sequence_is_added(tokenizer: PreTrainedTokenizerBa
 def test_ids_and_targets_of_training_examples_equal_the_original(
     tokenizer: PreTrainedTokenizerBase, example: dict[str, Any]
 ) -> None:
-    """But for the first token as a target, which the original's loss passes over anyway."""
+    """The first token is a target in the original only, where the loss ignores it."""
     given = {name: example["example"][name] for name in ("instruction", "input", "output")}
     encoded = encode_record(
         QARecord(**given), LTUPrompts(tokenizer), max_tokens=example["cutoff_len"]
@@ -81,7 +81,7 @@ def test_ids_and_targets_of_training_examples_equal_the_original(
 
 
 def test_ids_and_targets_of_a_batch_equal_the_original(tokenizer: PreTrainedTokenizerBase) -> None:
-    """The original pads on the left, up to a multiple of eight; ours on the right."""
+    """The original pads on the left to a multiple of eight; `collate` pads on the right."""
     original = load_file(DATA / "collated_batch.safetensors")
     texts = [e["example"] for e in GOLDEN["train_examples"][:3]]
     records = [

@@ -1,4 +1,4 @@
-"""LTU-AS as a user loads it: a checkpoint, a LLaMA and a Whisper."""
+"""LTU-AS, loaded from a checkpoint, a LLaMA and a Whisper, as users load it."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ QUESTION = "What can be inferred from the spoken text and sounds? Why?"
 
 
 class Transcriber:
-    """Returns the duration of audio as transcript, and records its prompts."""
+    """Language model that returns the duration of audio as transcript and records its prompts."""
 
     info = ComponentInfo("language_model", "transcriber")
 
@@ -54,7 +54,7 @@ def noise(seconds: float, seed: int = 0) -> Waveform:
 
 
 class Brief:
-    """The model with short answers, for a contract that asks often."""
+    """The model with short answers by default, for checks that generate many answers."""
 
     def __init__(self, model: LTU) -> None:
         self.info = model.info

@@ -1,4 +1,4 @@
-"""LTU-AS's network against the original: Whisper's blocks, TLTR, audio tokens, logits, ids."""
+"""Whisper blocks, TLTR, audio tokens, logits and generated ids of LTU-AS equal the original."""
 
 import json
 

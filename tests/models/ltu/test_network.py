@@ -1,4 +1,4 @@
-"""The network gives what LTU's own code gives, stage by stage."""
+"""Each stage of the network has the same output as the authors' code."""
 
 import json
 from dataclasses import replace
@@ -64,7 +64,7 @@ def test_pooling_scaling_and_projection_equal_the_original() -> None:
 
 
 def test_norms_have_the_epsilon_of_the_original() -> None:
-    """Inputs so small that a wrong epsilon shows; elsewhere it would not."""
+    """The inputs are so small that a wrong epsilon changes the output."""
     encoder, probe = tiny_prefix().encoder, golden()["E.probe_in"]
     as_golden(encoder.norm(probe), "E.norm_a_out")
     as_golden(encoder.blocks[0](probe), "E.blocks_a.0_out")
@@ -86,7 +86,7 @@ def test_logits_with_and_without_audio_equal_the_original() -> None:
 
 @pytest.mark.parametrize("case", ["C", "C2"])
 def test_training_loss_equals_the_original(case: str) -> None:
-    """Sound, pads, text; positions count the pads; the first token is not a target."""
+    """Padding is between audio and text; positions count it. The first token is not a target."""
     data = golden()
     logits = tiny_net()(data["C.input_ids"], audio(0, 1), data["C.attention_mask"])
     labels = data[f"{case}.labels"]

@@ -1,4 +1,4 @@
-"""Figures about published LTUs equal those of their shapes."""
+"""Numbers of parameters and memory of published LTUs equal those of the networks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fewer bits: close to the whole numbers, and still the same answers in every company."""
+"""Quantised weights change outputs little, and answers do not depend on the batch."""
 
 import copy
 from functools import cache
@@ -21,7 +21,7 @@ from audioprobe.types import Decoding
 
 @cache
 def whole() -> LTUNetwork:
-    """Random; on CPUs, bitsandbytes takes 4-bit maps whose widths are multiples of 32 only."""
+    """Return a random network; 4-bit layers on CPUs need widths that are multiples of 32."""
     torch.manual_seed(0)
     audio = CavMaeConfig(width=48, n_heads=4, n_blocks=2, mlp_width=96)
     llama = {
@@ -86,7 +86,7 @@ def test_every_linear_layer_is_quantised_with_a_small_error(
 
 @pytest.mark.parametrize("kind", get_args(Quantization))
 def test_likelihoods_equal_full_passes(kind: Quantization) -> None:
-    """To what fewer bits allow: sums over other numbers of tokens are rounded otherwise."""
+    """The tolerance is large: rounding depends on the number of tokens in a pass."""
     net = quantised(kind)
     for prompt in prompts(net):
         for ids in ([5, 6], [7]):

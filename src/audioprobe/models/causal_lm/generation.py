@@ -22,12 +22,6 @@ from audioprobe.types import Decoding
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_SINGLE_PROMPT = (
-    "A single prompt does not fit into memory. Use a shorter prompt, fewer new tokens, "
-    'dtype="bfloat16" (half the memory of float32), quantization (a quarter of bfloat16, on a '
-    "GPU), or a smaller model."
-)
-
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTokens:
@@ -51,10 +45,8 @@ def run_single(compute: Callable[[], Result]) -> Result:
     Raises:
         OutOfMemoryError: if the computation does not fit into memory.
     """
-    results = _try(lambda _: [compute()], ())
-    if results is None:
-        raise OutOfMemoryError(_SINGLE_PROMPT)
-    return results[0]
+    (result,) = run_in_batches([None], 1, lambda _: [compute()])
+    return result
 
 
 def run_in_batches(
@@ -83,7 +75,11 @@ def run_in_batches(
         results = _try(compute, batch)
         if results is None:
             if len(batch) == 1:
-                raise OutOfMemoryError(_SINGLE_PROMPT)
+                raise OutOfMemoryError(
+                    "A single prompt does not fit into memory. Use a shorter prompt, fewer new "
+                    'tokens, dtype="bfloat16" (half the memory of float32), quantization (a '
+                    "quarter of bfloat16, on a GPU), or a smaller model."
+                )
             size = len(batch) // 2
             warnings.warn(
                 f"A batch of {len(batch)} does not fit into memory; continuing with batches of "
