@@ -146,17 +146,13 @@ class Bootstrap:
         return low, high, settings
 
     def resamples(
-        self,
-        n_items: int,
-        *,
-        groups: Sequence[Hashable] | None = None,
-        strata: Sequence[Hashable] | None = None,
+        self, n_items: int, *, groups: Sequence[Hashable] | None = None
     ) -> Iterator[Float64Array]:
         """Yield how often each resample contains each item, in chunks of shape (n, n_items).
 
         The chunks have `n_resamples` rows in total. See `estimate` for the arguments.
         """
-        return _Sampler.of(grouped(n_items, groups), strata).resamples(self.n_resamples, self.seed)
+        return _Sampler.of(grouped(n_items, groups), None).resamples(self.n_resamples, self.seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,14 +18,6 @@ from audioprobe.texts import nfc
 from audioprobe.types import BoolArray, FloatArray
 
 _ALPHA = 0.05
-_REASONS: tuple[str, ...] = (
-    "failed in both",
-    "failed in the first",
-    "failed in the second",
-    "only in the first",
-    "only in the second",
-    "not annotated",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,20 +234,17 @@ def _left_out(
     first: ClassificationResult, second: ClassificationResult, annotated: Mapping[str, object]
 ) -> dict[str, int]:
     """Count the clips that are not compared, by reason."""
-    scored = [set(result.clip_ids) for result in (first, second)]
-    failed = [{f.clip_id for f in result.failures} for result in (first, second)]
-    counts: dict[str, int] = dict.fromkeys(_REASONS, 0)
-    for name in set().union(*scored, *failed):
-        has_failed = [name in clips for clips in failed]
-        is_scored = [name in clips for clips in scored]
-        if any(has_failed):
-            which = "both" if all(has_failed) else "the first" if has_failed[0] else "the second"
-            counts[f"failed in {which}"] += 1
-        elif not all(is_scored):
-            counts[f"only in {'the first' if is_scored[0] else 'the second'}"] += 1
-        elif name not in annotated:
-            counts["not annotated"] += 1
-    return counts
+    scored_1, scored_2 = set(first.clip_ids), set(second.clip_ids)
+    failed_1, failed_2 = ({f.clip_id for f in result.failures} for result in (first, second))
+    clips_by_reason = {
+        "failed in both": failed_1 & failed_2,
+        "failed in the first": failed_1 - failed_2,
+        "failed in the second": failed_2 - failed_1,
+        "only in the first": scored_1 - scored_2 - failed_2,
+        "only in the second": scored_2 - scored_1 - failed_1,
+        "not annotated": (scored_1 & scored_2) - annotated.keys(),
+    }
+    return {reason: len(clips) for reason, clips in clips_by_reason.items()}
 
 
 def _rows(result: ClassificationResult, clip_ids: tuple[str, ...]) -> FloatArray:
