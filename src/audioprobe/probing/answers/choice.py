@@ -103,7 +103,7 @@ class _NamedOptions:
             named = {ord(c) - _FIRST_MARK for c in clause if _is_option_mark(c)}
             letters = _letters(clause)
             self.letters |= letters
-            negative = clauses.matches_any((*clauses.NEGATIONS, *clauses.DENIALS), clause)
+            negative = clauses.is_negative(clause)
             (self.denied if negative else self.stated).update(named | letters)
             self.other_thing |= bool(_OTHER_THING.fullmatch(clause))
         return max(self.letters, default=0) < n_options
@@ -167,7 +167,7 @@ def _clauses(sentence: str) -> list[str]:
     for piece in clauses.split_clauses(sentence, joins=False):
         start = 0
         for join in _JOIN.finditer(piece):
-            if not clauses.matches_any(clauses.NEGATIONS, piece[start : join.start()]):
+            if not clauses.has_negation(piece[start : join.start()]):
                 parts.append(piece[start : join.start()].strip())
                 start = join.end()
         parts.append(piece[start:].strip())

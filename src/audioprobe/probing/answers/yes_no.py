@@ -16,8 +16,7 @@ answer.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from audioprobe.probing.answers import clauses
@@ -29,7 +28,7 @@ _Kind: TypeAlias = Literal[
     "yes", "no", "it is", "positive", "negative", "double", "other", "other negation"
 ]
 
-_AFFIRMATION = compile_words(COMMON.affirmations)
+_AFFIRMATION = compile_words(COMMON["affirmations"])
 _DISBELIEF = re.compile(
     r"(?:well,? )?i (?:do not|don't) (?:think|believe|suppose)(?: that)? "
     r"(?=(?:it|this|that|there|they|the) ?(?:\w|'))(?!that$)"
@@ -39,17 +38,6 @@ _MENTION = re.compile(
     r"|answer|ist|wäre|est|serait|es|sería|é|seria|è|sarebbe|jest|byłoby)(?!\w)"
 )
 """Words that follow "yes" or "no" in sentences about these words ("yes would be wrong")."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Patterns:
-    yes: re.Pattern[str]
-    no: re.Pattern[str]
-    yes_alone: re.Pattern[str]
-    no_alone: re.Pattern[str]
-    confirmations: re.Pattern[str]
-    statements: re.Pattern[str]
-    positives: re.Pattern[str]
 
 
 @lru_cache(maxsize=10_000)  # models often give the same response
@@ -125,16 +113,15 @@ def _clause_kinds(clause: str) -> Iterator[_Kind]:
             yield repeated
             return
         sides: set[_Kind] = {kind for language in LANGUAGES if (kind := _side(clause, language))}
-        if clauses.matches_any(clauses.ASIDES, clause):
+        if clauses.is_aside(clause):
             sides &= {"yes", "no"}
         if sides:
             yield from sides
             return
         for language in LANGUAGES:
-            patterns = _patterns(language)
             beginnings: tuple[tuple[re.Pattern[str], _Kind], ...] = (
-                (patterns.yes, "yes"),
-                (patterns.no, "no"),
+                (language.yes, "yes"),
+                (language.no, "no"),
             )
             for pattern, kind in beginnings:
                 start = pattern.match(clause)
@@ -146,7 +133,7 @@ def _clause_kinds(clause: str) -> Iterator[_Kind]:
                     return
         shorter = clauses.without_opening(clause)
         if shorter == clause:
-            negated = clauses.matches_any((*clauses.NEGATIONS, *clauses.DENIALS), clause)
+            negated = clauses.is_negative(clause)
             yield "other negation" if negated else "other"
             return
         clause = shorter
@@ -154,21 +141,20 @@ def _clause_kinds(clause: str) -> Iterator[_Kind]:
 
 def _side(clause: str, language: Language) -> _Kind | None:
     """Return the kind of a whole clause in one language; None if it is not recognised."""
-    patterns = _patterns(language)
-    if patterns.yes_alone.fullmatch(clause) or patterns.yes.fullmatch(clause):
+    if language.yes_alone.fullmatch(clause) or language.yes.fullmatch(clause):
         return "yes"
-    if patterns.no_alone.fullmatch(clause) or patterns.no.fullmatch(clause):
+    if language.no_alone.fullmatch(clause) or language.no.fullmatch(clause):
         return "no"
-    n_negations = clauses.count_words(language.negations, clause, language)
-    n_denials = clauses.count_words(language.denials, clause, language)
+    n_negations = len(language.negations.findall(clause))
+    n_denials = len(language.denials.findall(clause))
     if language.concord:
         n_negations = min(n_negations, 1)
     negative = n_negations + n_denials
-    if patterns.confirmations.match(clause):
+    if language.confirmations.match(clause):
         return "other" if negative else "it is"
-    if patterns.positives.match(clause):
-        return "other" if negative or clauses.matches_any(clauses.NEGATIONS, clause) else "positive"
-    if negative and patterns.statements.match(clause):
+    if language.positives.match(clause):
+        return "other" if negative or clauses.has_negation(clause) else "positive"
+    if negative and language.statements.match(clause):
         return "negative" if negative == 1 else "double"
     return None
 
@@ -182,21 +168,3 @@ def _repeated(clause: str) -> _Kind | None:
     if ("yes" in kinds) == ("no" in kinds):
         return None
     return "yes" if "yes" in kinds else "no"
-
-
-@cache
-def _patterns(language: Language) -> _Patterns:
-    """Compile the regular expressions that find the yes and no words of a language."""
-
-    def compiled(entries: str) -> re.Pattern[str]:
-        return compile_words(entries, spaced=language.spaced)
-
-    return _Patterns(
-        yes=compiled(language.yes),
-        no=compiled(language.no),
-        yes_alone=compiled(language.yes_alone),
-        no_alone=compiled(language.no_alone),
-        confirmations=re.compile(language.confirmations or "(?!)"),
-        statements=re.compile(language.statements or "(?!)"),
-        positives=re.compile(language.positives or "(?!)"),
-    )
