@@ -74,7 +74,7 @@ def score_yes_no(
     waveforms: dict[str, Waveform | str] = {}
     for batch in _batches(questions, batch_size):
         waveforms = {
-            key: waveforms.get(key) or _waveform_or_failure(sounds[key])
+            key: waveforms.get(key) or _load(sounds[key])
             for key in dict.fromkeys(questions[n].audio for n in batch)
             if key
         }
@@ -100,8 +100,9 @@ def _batches(questions: Sequence[ProbeQuestion], size: int) -> Iterator[Sequence
             yield part[start : start + size]
 
 
-def _waveform_or_failure(read: Callable[[], Waveform]) -> Waveform | str:
+def _load(sound: Callable[[], Waveform]) -> Waveform | str:
+    """Return the waveform of a sound, or the cause of the failure."""
     try:
-        return read()
+        return sound()
     except AudioReadError as error:
         return str(error) or type(error).__name__

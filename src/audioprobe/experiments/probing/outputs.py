@@ -15,6 +15,8 @@ from audioprobe.reports.html import write_page
 from audioprobe.reports.probe_page import write_probe_page
 
 TRIALS, REPORT = "trials.parquet", "report.html"
+_PAIR_COLUMNS = ("concept", "relation", "target", "holds", "level", "negatives", "match")
+_QUESTION_COLUMNS = ("condition", "form", "wording", "order", "clip", "audio")
 
 
 def write_outputs(
@@ -65,23 +67,12 @@ def trial_columns(cells: Sequence[ProbeCell]) -> dict[str, list[object]]:
 
 
 def _row(cell: ProbeCell, trial: Trial, reading: AnswerReading) -> dict[str, object]:
-    question, pair = trial.question, trial.question.pair
+    question, judgement = trial.question, trial.judgement
     return {
         "model": cell.model,
         "evaluation_set": cell.evaluation_set,
-        "concept": pair.concept,
-        "relation": pair.relation,
-        "target": pair.target,
-        "holds": pair.holds,
-        "level": pair.level,
-        "negatives": pair.negatives,
-        "match": pair.match,
-        "condition": question.condition,
-        "form": question.form,
-        "wording": question.wording,
-        "order": question.order,
-        "clip": question.clip,
-        "audio": question.audio,
+        **{name: getattr(trial.question.pair, name) for name in _PAIR_COLUMNS},
+        **{name: getattr(question, name) for name in _QUESTION_COLUMNS},
         "question": question.text,
         "options": "|".join(question.options),
         "correct": question.correct,
@@ -91,8 +82,8 @@ def _row(cell: ProbeCell, trial: Trial, reading: AnswerReading) -> dict[str, obj
         "log_likelihoods": list(trial.log_likelihoods) or None,
         "prior_log_likelihoods": list(trial.prior_log_likelihoods) or None,
         "failure": trial.failure or None,
-        "judge_choice": trial.judgement.choice if trial.judgement else None,
-        "judge_prompt": trial.judgement.prompt if trial.judgement else None,
-        "judge_response": trial.judgement.response if trial.judgement else None,
-        "judge_failure": (trial.judgement.failure or None) if trial.judgement else None,
+        "judge_choice": judgement.choice if judgement else None,
+        "judge_prompt": judgement.prompt if judgement else None,
+        "judge_response": judgement.response if judgement else None,
+        "judge_failure": (judgement.failure or None) if judgement else None,
     }
