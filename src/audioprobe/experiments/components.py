@@ -9,6 +9,7 @@ from audioprobe.datasets.relabelled import RelabelledDataset, read_mapping
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import Dataset
 from audioprobe.registry import load
+from audioprobe.types import Clip, ComponentInfo
 
 SHIPPED_CONFIGS = Path(__file__).parent / "configs"
 MAPPINGS = Path(__file__).parent / "mappings"
@@ -27,8 +28,28 @@ class ComponentSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationClips:
+    """Clips of an evaluation set.
+
+    Attributes:
+        name: name of the evaluation set.
+        clips: clips, in the order of the data set.
+        info: description of the data set; for a folder, its path.
+        familiar: whether the model was trained on such audio; None if unknown.
+        allow_training_clips: whether to continue if `familiar` is false and a model was trained on
+            some of these clips.
+    """
+
+    name: str
+    clips: tuple[Clip, ...]
+    info: ComponentInfo
+    familiar: bool | None
+    allow_training_clips: bool
+
+
 def load_dataset(spec: ComponentSpec, mapping: str = "") -> Dataset:
-    """Load a data set, and rename its labels if a mapping is given.
+    """Load a data set, and rename its labels if there is a mapping.
 
     Args:
         spec: name and options of the data set.
@@ -36,7 +57,7 @@ def load_dataset(spec: ComponentSpec, mapping: str = "") -> Dataset:
             name of a shipped table; "" keeps the labels.
 
     Raises:
-        AudioProbeError: see `registry.load` and `datasets.relabelled`.
+        AudioProbeError: for the reasons of `registry.load` and `datasets.relabelled`.
     """
     dataset = load("dataset", spec.name, **spec.options)
     if mapping:

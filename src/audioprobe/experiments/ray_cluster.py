@@ -15,7 +15,7 @@ from typing import Any
 
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import needs_extra
-from audioprobe.experiments.classification.build import EvaluationClips, PromptQuestion
+from audioprobe.experiments.classification.build import LabelledClips, PromptQuestion
 from audioprobe.experiments.components import ComponentSpec
 from audioprobe.io.cache import ResponseLog
 from audioprobe.models.cached import CachedModel
@@ -94,7 +94,7 @@ class ResponseActor:
 def collect_responses(
     address: str,
     model: ComponentSpec,
-    questions: Sequence[tuple[EvaluationClips, Sequence[PromptQuestion]]],
+    questions: Sequence[tuple[LabelledClips, Sequence[PromptQuestion]]],
     log: ResponseLog,
     *,
     n_workers: int,

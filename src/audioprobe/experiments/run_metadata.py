@@ -1,25 +1,26 @@
-"""Metadata in the folder of an experiment: starts, clips, clips used in training, and results."""
+"""Folder of an experiment, and its metadata: starts, clips, and clips used in training."""
 
+import functools
 import hashlib
+import json
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
 
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.components import EvaluationClips
 from audioprobe.io.config import parse_config
+from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import CONFIG, RunFolder, open_run
 from audioprobe.models.cached import CachedModel
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.provenance import now, versions
 from audioprobe.training_data import training_notes
 from audioprobe.types import Clip
-
-T = TypeVar("T")
 
 _DIGITS = 16  # number of hexadecimal digits of a digest
 _SHOWN = 5  # maximum number of clips that a sentence names
@@ -30,8 +31,43 @@ RESULTS = "results"
 Notify = Callable[[str], None]
 """Callback that receives notices for the user, one sentence each."""
 
-TrainingClips = Mapping[str, Mapping[str, tuple[str, ...]]]
-"""Ids of clips that a model was trained on, by evaluation set and name of the training data."""
+
+class ExperimentFolder:
+    """Open folder of an experiment, which stores the responses of models and the results.
+
+    Args:
+        run: folder of the run.
+        cache: path of a response cache that several runs share; "" uses no cache.
+
+    Attributes:
+        response_log: log of the responses in the folder.
+    """
+
+    def __init__(self, run: RunFolder, cache: str) -> None:
+        self.response_log = run.response_log
+        self._run = run
+        self._cache = cache
+        self._models: list[CachedModel] = []
+        self._n_before = len(run.response_log)
+
+    def logged(self, model: LanguageModel) -> CachedModel:
+        """Return a model that stores its responses in the log and the cache, and reuses them."""
+        if self._cache:
+            model = CachedModel(model, Path(self._cache).expanduser())
+        self._models.append(CachedModel(model, self.response_log))
+        return self._models[-1]
+
+    def store(self, name: str, content: str) -> None:
+        """Write a file of results."""
+        (self._run.path / RESULTS).mkdir(exist_ok=True)
+        self._run.write(f"{RESULTS}/{name}", content)
+
+    def notify_reuse(self, notify: Notify) -> None:
+        """Report how many prompts of a resumed run reused a response, and how many were sent."""
+        if self._n_before:
+            n_hits = sum(model.n_hits for model in self._models)
+            n_misses = sum(model.n_misses for model in self._models)
+            notify(f"{n_hits} prompts had a response in the folder, {n_misses} were sent.")
 
 
 @contextmanager
@@ -39,51 +75,60 @@ def open_experiment(
     folder: str | Path,
     config: object,
     text: str,
+    pairs: Sequence[tuple[EvaluationClips, LanguageModel]],
     *,
     pinned: Mapping[str, object],
-    digests: Mapping[str, Mapping[str, str]],
-    trained_on: TrainingClips,
-    n_clips: Mapping[str, int],
+    examples: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    cache: str,
     notify: Notify,
-) -> Iterator[RunFolder]:
-    """Open the folder of an experiment and report what changed since its last start.
+) -> Iterator[ExperimentFolder]:
+    """Open the folder of an experiment, to start or to resume its run.
 
     Args:
         folder: folder of the run; an interrupted run resumes.
         config: configuration of the run.
         text: text of the configuration.
+        pairs: evaluation sets, each with a model that is asked about its clips.
         pinned: everything else that results depend on, as JSON data.
-        digests: digests of the audio, by evaluation set and clip.
-        trained_on: clips that a model was trained on.
-        n_clips: number of clips, by evaluation set.
-        notify: called with notices about changed audio and training clips.
+        examples: digests of the audio of in-context examples, by name and position.
+        cache: path of a response cache that several runs share; "" uses no cache.
+        notify: called with notices about changed audio, training clips and reused responses.
 
     Raises:
-        InvalidInputError: see `open_run`.
+        InvalidInputError: for the reasons of `open_run`, or if a model was trained on clips that
+            the config calls unfamiliar.
     """
-    start = {**run_start(), "training clips": trained_on}
+    sets = {clips.name: clips for clips, _ in pairs}
+    trained_on: dict[str, dict[str, tuple[str, ...]]] = {name: {} for name in sets}
+    for clips, model in pairs:
+        trained_on[clips.name] |= find_training_clips(clips, model)
+    digests = {name: audio_digests(each.clips) for name, each in sets.items()} | dict(examples)
+    data = {name: json.loads(to_json(each.info)) for name, each in sets.items()}
+    positions = {name: clip_digests(each.clips) for name, each in sets.items()}
     with open_run(
         folder,
         text,
-        pinned,
-        start,
+        {**pinned, "data": data, "clips": positions},
+        {**run_start(), "training clips": trained_on},
         audio_digests=digests,
         incompatibility=lambda older: config_difference(older, config),
     ) as run:
         notify_changes(run, digests, notify)
-        for name, n in n_clips.items():
-            for note in training_notes(trained_on[name], n):
+        for name, each in sets.items():
+            for note in training_notes(trained_on[name], len(each.clips)):
                 notify(f"{name}: {note}.")
-        yield run
+        opened = ExperimentFolder(run, cache)
+        yield opened
+        opened.notify_reuse(notify)
 
 
 def run_start() -> dict[str, object]:
-    """Return the data recorded at every start of a run: time, versions and commit."""
+    """Return the data that a run records at every start: time, versions and commit."""
     return {"time": now(), "versions": versions(), "commit": _commit()}
 
 
 def _commit() -> str:
-    """Return the commit of the working directory, with "+" if files differ; "" if unknown."""
+    """Return the git commit of the working directory, "" if unknown; "+" marks changed files."""
     try:
         process = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"],  # noqa: S607
@@ -98,9 +143,10 @@ def _commit() -> str:
 
 
 def config_difference(older: str, config: object) -> str | None:
-    """Return why a run with an older config text cannot resume; None if both configs are equal.
+    """Return why a run with the config text `older` cannot resume with `config`; None if it can.
 
-    Comments, the order of keys and explicitly written default values make no difference.
+    The configs may differ in comments, in the order of keys, and in written default values. The
+    reason is "" if the values differ.
     """
     try:
         before = parse_config(type(config), tomllib.loads(older), "the older configuration")
@@ -112,7 +158,7 @@ def config_difference(older: str, config: object) -> str | None:
 def notify_changes(
     run: RunFolder, digests: Mapping[str, Mapping[str, str]], notify: Notify
 ) -> None:
-    """Report the clips whose audio differs from that of the last start of a run."""
+    """Report which clips have other audio than at the last start of the run."""
     for name, changed in run.changed_audio.items():
         shown = ", ".join(map(repr, changed[:_SHOWN]))
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
@@ -123,55 +169,29 @@ def notify_changes(
         )
 
 
-def notify_reuse(models: Sequence[CachedModel], n_before: int, notify: Notify) -> None:
-    """Report how many prompts of a resumed run were sent, and how many responses were reused.
+def find_training_clips(clips: EvaluationClips, model: LanguageModel) -> dict[str, tuple[str, ...]]:
+    """Return the ids of the clips that a model was trained on, by name of the training data.
 
-    Args:
-        models: models that reuse responses from the run's folder.
-        n_before: number of responses in the folder before this start; if 0, nothing is reported.
-        notify: called with the notice.
-    """
-    if n_before:
-        n_hits, n_misses = sum(m.n_hits for m in models), sum(m.n_misses for m in models)
-        notify(f"{n_hits} prompts had a response in the folder, {n_misses} were sent.")
-
-
-def find_training_clips(
-    name: str,
-    clips: Sequence[Clip],
-    model: LanguageModel,
-    *,
-    familiar: bool | None,
-    allowed: bool,
-) -> dict[str, tuple[str, ...]]:
-    """Return the ids of clips that a model was trained on, by name of the training data.
-
-    Args:
-        name: name of the evaluation set.
-        clips: clips of the evaluation set.
-        model: model; if it does not state its training data, the result is empty.
-        familiar: whether the config says that the model was trained on such audio; None if unknown.
-        allowed: whether to continue if the config says "not familiar" but clips were used in
-            training.
+    The result is empty if the model does not state its training data.
 
     Raises:
-        InvalidInputError: if `familiar` is false, clips were used in training, and `allowed` is
-            false.
+        InvalidInputError: if the config calls the clips unfamiliar, the model was trained on some
+            of them, and the config does not allow this.
     """
-    trained_on = training_clips(clips, model)
-    if familiar is False and not allowed:
-        notes = training_notes(trained_on, len(clips))
+    trained_on = training_clips(clips.clips, model)
+    if clips.familiar is False and not clips.allow_training_clips:
+        notes = training_notes(trained_on, len(clips.clips))
         for note, ids in zip(notes, filter(None, trained_on.values()), strict=True):
             shown = ", ".join(map(repr, ids[:_SHOWN])) + (", ..." if ids[_SHOWN:] else "")
             raise InvalidInputError(
-                f"{name}: familiar = false, but {note}: {shown}. Set familiar = true, remove these "
-                "clips, or set allow_training_clips = true to continue."
+                f"{clips.name}: familiar = false, but {note}: {shown}. Set familiar = true, remove "
+                "these clips, or set allow_training_clips = true to continue."
             )
     return trained_on
 
 
 def clip_digests(clips: Iterable[Clip]) -> dict[str, str]:
-    """Return a digest of each clip's position in its file and labels, by id (16 hex digits)."""
+    """Return a digest of each clip's position in its file and its labels, by clip id."""
     return {
         clip.id: hashlib.sha256(
             f"{clip.start}\t{clip.duration}\t{clip.labels}".encode("utf-8", "surrogatepass")
@@ -181,12 +201,12 @@ def clip_digests(clips: Iterable[Clip]) -> dict[str, str]:
 
 
 def audio_digests(clips: Iterable[Clip]) -> dict[str, str]:
-    """Return the SHA-256 of each clip's audio, by id (16 hex digits).
+    """Return a digest of each clip's audio, by clip id: 16 hexadecimal digits of SHA-256.
 
-    A clip of a file has the digest of the file's bytes (each file is read once); a clip in memory
-    has the digest of its samples. For an unreadable file, the value is the cause of the failure.
+    It is computed from the bytes of the file, or from the samples of a clip in memory. For an
+    unreadable file, the value is the cause of the failure.
     """
-    of_file = cache(_file_digest)
+    of_file = functools.cache(_file_digest)
     digests = {}
     for clip in clips:
         if clip.waveform is not None:
@@ -207,14 +227,11 @@ def _file_digest(path: Path) -> str:
 
 
 def read_results(folder: Path, names: Sequence[str]) -> list[str]:
-    """Read the result files of a finished run.
+    """Return the texts of the result files of a finished run.
 
     Args:
         folder: folder of the run.
         names: names of the result files, without ".json".
-
-    Returns:
-        The text of each file, in the order of `names`.
 
     Raises:
         InvalidInputError: if a result is missing (the run is not finished) or unreadable.
@@ -233,11 +250,3 @@ def read_results(folder: Path, names: Sequence[str]) -> list[str]:
         raise InvalidInputError(
             f"{folder}: a result is not readable ({error}). Repeat the run."
         ) from error
-
-
-def clips_digest(clips: Iterable[Clip]) -> str:
-    """Return a digest of the ids, starts and labels of clips, in order (16 hex digits)."""
-    content = hashlib.sha256()
-    for clip in clips:
-        content.update(f"{clip.id}\t{clip.start}\t{clip.labels}\n".encode("utf-8", "surrogatepass"))
-    return content.hexdigest()[:_DIGITS]

@@ -13,45 +13,39 @@ from audioprobe.experiments.classification.config import (
     EvaluationSet,
     PromptSpec,
 )
-from audioprobe.experiments.components import find_table, load_dataset
+from audioprobe.experiments.components import EvaluationClips, find_table, load_dataset
 from audioprobe.io.tables import read_rows
 from audioprobe.prompts.levels import PromptLevel, shipped_templates
 from audioprobe.prompts.template import PromptTemplate, read_templates
 from audioprobe.protocols import Dataset
 from audioprobe.results import ClassificationResult
 from audioprobe.texts import nfc
-from audioprobe.types import Clip, Example
+from audioprobe.types import Example
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions"
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationClips:
-    """Clips of an evaluation set.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledClips(EvaluationClips):
+    """Clips of an evaluation set with the labels to score.
 
     Attributes:
-        name: name of the evaluation set.
-        dataset: data set that the clips come from.
-        clips: clips, in the order of the data set.
+        dataset: data set that contains the clips.
         labels: class names.
-        familiar: whether the model was trained on such audio; None if unknown.
     """
 
-    name: str
     dataset: Dataset
-    clips: tuple[Clip, ...]
     labels: tuple[str, ...]
-    familiar: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class PromptQuestion:
-    """Question of a prompt level, filled in for one evaluation set.
+    """Question of a prompt level, with the labels of one evaluation set filled in.
 
     Attributes:
         name: name of the prompt level.
         text: text of the question.
-        examples: in-context examples that precede the question.
+        examples: in-context examples, which precede the question.
     """
 
     name: str
@@ -60,16 +54,16 @@ class PromptQuestion:
 
     @property
     def n_characters(self) -> int:
-        """Number of characters of text in one prompt."""
+        """Number of characters in one prompt, including examples."""
         return len(self.text) + sum(len(e.question) + len(e.answer) for e in self.examples)
 
 
-def load_clips(config: EvaluationSet) -> EvaluationClips:
+def load_clips(config: EvaluationSet) -> LabelledClips:
     """Load the clips of an evaluation set.
 
     Raises:
-        InvalidInputError: if there are no clips, the data set lacks a label of the config, or no
-            clip has one of the labels.
+        InvalidInputError: if there are no clips, the data set does not have a label of the config,
+            or no clip has one of the labels.
     """
     with located(f"{config.name}: dataset"):
         dataset = load_dataset(config.dataset, config.mapping)
@@ -91,14 +85,19 @@ def load_clips(config: EvaluationSet) -> EvaluationClips:
             f"{config.name}: no clip has one of the labels {', '.join(labels[:5]) or '(none)'}. "
             f"The clips have {', '.join(sorted(present)[:5]) or 'none'}."
         )
-    return EvaluationClips(config.name, dataset, clips, labels, config.familiar)
+    return LabelledClips(
+        name=config.name,
+        clips=clips,
+        info=dataset.info,
+        familiar=config.familiar,
+        allow_training_clips=config.allow_training_clips,
+        dataset=dataset,
+        labels=labels,
+    )
 
 
-def refuse_leaking(config: ClassificationConfig, sets: Sequence[EvaluationClips]) -> None:
-    """Check that examples and tuning clips share no group or recording with evaluated clips.
-
-    In-context examples must not come from the recordings that are evaluated, and neither must the
-    clips that thresholds are tuned on.
+def refuse_leaking(config: ClassificationConfig, sets: Sequence[LabelledClips]) -> None:
+    """Raise if evaluated clips share a group or recording with examples or tuning clips.
 
     Args:
         config: configuration of the run.
@@ -120,13 +119,9 @@ def refuse_leaking(config: ClassificationConfig, sets: Sequence[EvaluationClips]
 
 
 def refuse_changed(
-    result: ClassificationResult, clips: EvaluationClips, question: PromptQuestion
+    result: ClassificationResult, clips: LabelledClips, question: PromptQuestion
 ) -> None:
-    """Check that a stored result has the clips, labels and question of the config.
-
-    Raises:
-        InvalidInputError: if they differ; the message names what differs.
-    """
+    """Raise `InvalidInputError` if a stored result has other clips, labels or another question."""
     clip_ids = {*result.clip_ids, *(failure.clip_id for failure in result.failures)}
     stored = clip_ids, result.labels, result.provenance.options.get("question")
     current = {clip.id for clip in clips.clips}, clips.labels, question.text
@@ -134,17 +129,17 @@ def refuse_changed(
     if changed := [name for name, before, after in parts if before != after]:
         raise InvalidInputError(
             f"The {' and '.join(changed)} changed since the run was made. Restore the data set and "
-            "the files that the config names, or run it again in another folder."
+            "the files that the config names, or repeat the run in another folder."
         )
 
 
 def read_prompts(config: ClassificationConfig) -> dict[str, PromptTemplate]:
-    """Read the prompt templates of a run from its file, or the shipped ones if it has no file."""
+    """Return the prompt templates in the prompt file of a config, or the shipped templates."""
     return read_templates(config.prompt_file) if config.prompt_file else shipped_templates()
 
 
 def prompt_level(spec: PromptSpec, prompts: dict[str, PromptTemplate]) -> PromptLevel:
-    """Return the prompt level that a spec describes, with its prompt template.
+    """Return the prompt level with the settings of a spec.
 
     Raises:
         InvalidInputError: if the prompt is unknown, or the control is impossible with this prompt.
@@ -157,9 +152,9 @@ def prompt_level(spec: PromptSpec, prompts: dict[str, PromptTemplate]) -> Prompt
 
 
 def fill_prompt(
-    spec: PromptSpec, level: PromptLevel, clips: EvaluationClips, seed: int
+    spec: PromptSpec, level: PromptLevel, clips: LabelledClips, seed: int
 ) -> PromptQuestion:
-    """Fill in a prompt level for an evaluation set.
+    """Return the question of a prompt level with labels and examples of an evaluation set.
 
     Raises:
         InvalidInputError: if descriptions of labels are missing, or the split has too few clips for
@@ -186,6 +181,7 @@ def fill_prompt(
 
 
 def _descriptions(path: str) -> dict[str, str]:
+    """Read the description of each label from a table or from AudioSet's ontology."""
     if not path:
         return {}
     if path.endswith(".json"):

@@ -6,14 +6,14 @@ stored, so that an interrupted run can resume.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError, located, optional_import
 from audioprobe.experiments.classification.build import (
-    EvaluationClips,
+    LabelledClips,
     PromptQuestion,
     fill_prompt,
     load_clips,
@@ -23,21 +23,10 @@ from audioprobe.experiments.classification.build import (
     refuse_leaking,
 )
 from audioprobe.experiments.classification.config import ClassificationConfig
-from audioprobe.experiments.run_metadata import (
-    RESULTS,
-    Notify,
-    audio_digests,
-    clip_digests,
-    find_training_clips,
-    notify_reuse,
-    open_experiment,
-    read_results,
-)
+from audioprobe.experiments.run_metadata import Notify, open_experiment, read_results
 from audioprobe.io.cache import ResponseLog
 from audioprobe.io.json_codec import to_json
-from audioprobe.io.run_folder import RunFolder
 from audioprobe.metrics.hierarchy import Hierarchy
-from audioprobe.models.cached import CachedModel
 from audioprobe.models.remote.budget import Budget
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import LanguageModel, Scorer
@@ -70,7 +59,7 @@ class ClassificationCell:
 
     @property
     def name(self) -> str:
-        """Names of the evaluation set and the prompt level."""
+        """Name of the evaluation set and of the prompt level."""
         return f"{self.evaluation_set}: {self.prompt_level}"
 
     @property
@@ -104,7 +93,7 @@ class ClassificationRun:
             raise InvalidInputError(
                 f"Prompt levels must differ; received {', '.join(names)}. Remove the copies."
             )
-        self.questions: list[tuple[EvaluationClips, Sequence[PromptQuestion]]] = [
+        self.questions: list[tuple[LabelledClips, Sequence[PromptQuestion]]] = [
             (clips, [fill_prompt(spec, level, clips, config.seed) for spec, level in self._levels])
             for clips in self._sets
         ]
@@ -141,29 +130,31 @@ class ClassificationRun:
         refuse_leaking(self.config, self._sets)
         source = load("language_model", self.config.model.name, **self.config.model.options)
         scorer = load("scorer", self.config.scorer.name, **self.config.scorer.options)
+        pinned = self._pinned(source, scorer)
+        cells = []
         with open_experiment(
             folder,
             self.config,
             self._text,
-            pinned=self._pinned(source, scorer),
-            digests=self._digests(),
-            trained_on=self._training_clips(source),
-            n_clips={clips.name: len(clips.clips) for clips in self._sets},
+            [(clips, source) for clips in self._sets],
+            pinned=pinned,
+            examples=self._example_digests(),
+            cache=self.config.cache,
             notify=notify,
         ) as run:
-            n_before = len(run.response_log)
             if on:
                 self._collect_on_cluster(on, n_workers, run.response_log, progress)
-            model: LanguageModel = source
-            if self.config.cache:
-                model = CachedModel(model, Path(self.config.cache).expanduser())
-            logged = CachedModel(model, run.response_log)
-            cells = []
-            for cell in self._cells(logged, scorer, progress, source):
-                _store(run, cell)
-                cells.append(cell)
-            notify_reuse([logged], n_before, notify)
-            return cells
+            model = run.logged(source)
+            for clips, question in self._parts():
+                classifier = CaptionClassifier(
+                    model, scorer, question=question.text, examples=question.examples
+                )
+                report = _with_costs(progress, f"{clips.name}: {question.name}", source)
+                result = classifier(clips.clips, clips.labels, progress=report)
+                cells.append(_cell(result, clips, question))
+                run.store(f"{cells[-1].file_name}.json", result.to_json())
+                run.store(f"{cells[-1].file_name}.csv", result.to_csv())
+        return cells
 
     def _collect_on_cluster(
         self, address: str, n_workers: int, log: ResponseLog, progress: ProgressCallback
@@ -173,38 +164,12 @@ class ClassificationRun:
             address, self.config.model, self.questions, log, n_workers=n_workers, progress=progress
         )
 
-    def _cells(
-        self,
-        model: LanguageModel,
-        scorer: Scorer,
-        progress: ProgressCallback,
-        source: LanguageModel,
-    ) -> Iterator[ClassificationCell]:
-        for clips, question in self._parts():
-            classifier = CaptionClassifier(
-                model, scorer, question=question.text, examples=question.examples
-            )
-            report = _with_costs(progress, f"{clips.name}: {question.name}", source)
-            yield _cell(classifier(clips.clips, clips.labels, progress=report), clips, question)
-
-    def _parts(self) -> list[tuple[EvaluationClips, PromptQuestion]]:
+    def _parts(self) -> list[tuple[LabelledClips, PromptQuestion]]:
         return [(clips, each) for clips, questions in self.questions for each in questions]
 
-    def _training_clips(self, model: LanguageModel) -> dict[str, dict[str, tuple[str, ...]]]:
-        return {
-            clips.name: find_training_clips(
-                clips.name,
-                clips.clips,
-                model,
-                familiar=clips.familiar,
-                allowed=spec.allow_training_clips,
-            )
-            for clips, spec in zip(self._sets, self.config.evaluation_sets, strict=True)
-        }
-
-    def _digests(self) -> dict[str, dict[str, str]]:
-        """Return digests of the audio of each set: of clips by id, of examples by position."""
-        digests = {clips.name: audio_digests(clips.clips) for clips in self._sets}
+    def _example_digests(self) -> dict[str, dict[str, str]]:
+        """Return digests of the audio of in-context examples, by question and position."""
+        digests = {}
         for clips, question in self._parts():
             examples = {
                 str(n): example.audio.digest()
@@ -233,13 +198,11 @@ class ClassificationRun:
         return cells
 
     def _pinned(self, model: LanguageModel, scorer: Scorer) -> dict[str, object]:
-        """Return everything that results depend on, except the text of the config."""
+        """Return everything that results depend on, except the config, the data and the clips."""
         return {
             "format": FORMAT,
             "model": json.loads(to_json(model.info)),
             "scorer": json.loads(to_json(scorer.info)),
-            "data": {each.name: json.loads(to_json(each.dataset.info)) for each in self._sets},
-            "clips": {each.name: clip_digests(each.clips) for each in self._sets},
             "questions": {f"{c.name}: {q.name}": _digest(q) for c, q in self._parts()},
             "prompts": {level.name: asdict(level.template) for _, level in self._levels},
             "seed": self.config.seed,
@@ -260,7 +223,7 @@ def _with_costs(progress: ProgressCallback, stage: str, model: LanguageModel) ->
 
 
 def _cell(
-    result: ClassificationResult, clips: EvaluationClips, question: PromptQuestion
+    result: ClassificationResult, clips: LabelledClips, question: PromptQuestion
 ) -> ClassificationCell:
     return ClassificationCell(
         evaluation_set=clips.name,
@@ -274,12 +237,6 @@ def _cell(
 
 def _file_name(evaluation_set: str, prompt_level: str) -> str:
     return f"{evaluation_set}, {prompt_level}".replace(", ", "--").replace(" ", "-")
-
-
-def _store(run: RunFolder, cell: ClassificationCell) -> None:
-    (run.path / RESULTS).mkdir(exist_ok=True)
-    run.write(f"{RESULTS}/{cell.file_name}.json", cell.result.to_json())
-    run.write(f"{RESULTS}/{cell.file_name}.csv", cell.result.to_csv())
 
 
 def _digest(question: PromptQuestion) -> str:

@@ -42,7 +42,7 @@ from audioprobe.experiments.finetuning.storage import (
     read_result,
     result_path,
 )
-from audioprobe.experiments.run_metadata import audio_digests, clips_digest, run_start
+from audioprobe.experiments.run_metadata import audio_digests, run_start
 from audioprobe.finetuning.strategy import EarlyStopping
 from audioprobe.finetuning.text_corpora import encode_passages
 from audioprobe.finetuning.trainer import finetune
@@ -55,6 +55,7 @@ from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
 from audioprobe.registry import load
+from audioprobe.texts import fingerprint
 from audioprobe.training.trainer import get_accelerator
 
 FORMAT = 2
@@ -153,7 +154,10 @@ class FinetuningRun:
             "format": FORMAT,
             "model": json.loads(to_json(load_model(self.config).info({}))),
             "data": {name: json.loads(to_json(i)) for name, i in materials.datasets.items()},
-            "clips": {name: clips_digest(clips) for name, clips in materials.clips.items()},
+            "clips": {
+                name: fingerprint(f"{clip.id}\t{clip.start}\t{clip.labels}" for clip in clips)
+                for name, clips in materials.clips.items()
+            },
             "texts": {name: texts.revision for name, texts in materials.text_sets.items()},
             "questions": materials.probe.digest(),
             "novel_class_questions": novel.digest() if novel else "",

@@ -9,7 +9,7 @@ from audioprobe.concepts.ontology import Ontology
 from audioprobe.concepts.wordnet import WnLexicon, WordNet
 from audioprobe.datasets.edansa import EDANSA_PHRASES, edansa_parents
 from audioprobe.errors import InvalidInputError, located
-from audioprobe.experiments.components import load_dataset
+from audioprobe.experiments.components import EvaluationClips, load_dataset
 from audioprobe.experiments.probing.config import (
     TEXT_ONLY,
     ConceptSpec,
@@ -26,24 +26,7 @@ from audioprobe.probing.relations.concept_set import ConceptSet, from_concepts
 from audioprobe.probing.relations.sources import from_hierarchy, from_table, from_wordnet
 from audioprobe.probing.trial import PreparedProbe
 from audioprobe.probing.wordings import read_wordings
-from audioprobe.types import Clip, ComponentInfo
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeClips:
-    """An evaluation set whose clips are listed; audio is not loaded yet.
-
-    Attributes:
-        name: name of the evaluation set.
-        clips: clips, in order.
-        familiar: whether the models were trained on such audio; None if unknown.
-        info: description of the data set; for a folder, its path.
-    """
-
-    name: str
-    clips: tuple[Clip, ...]
-    familiar: bool | None
-    info: ComponentInfo
+from audioprobe.types import ComponentInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +40,7 @@ class PlannedProbe:
     """
 
     model: ModelSpec
-    clips: ProbeClips | None
+    clips: EvaluationClips | None
     questions: PreparedProbe
 
     @property
@@ -99,7 +82,7 @@ _SOURCES: Mapping[str, Callable[[ConceptSpec], ConceptSet]] = {
 }
 
 
-def load_clips(spec: ProbeEvaluationSet) -> ProbeClips:
+def load_clips(spec: ProbeEvaluationSet) -> EvaluationClips:
     """List the clips of an evaluation set.
 
     Raises:
@@ -117,7 +100,13 @@ def load_clips(spec: ProbeEvaluationSet) -> ProbeClips:
         raise InvalidInputError(
             f"{spec.name}: expected clips in the split {spec.split!r}, found none."
         )
-    return ProbeClips(spec.name, clips, spec.familiar, info)
+    return EvaluationClips(
+        name=spec.name,
+        clips=clips,
+        info=info,
+        familiar=spec.familiar,
+        allow_training_clips=spec.allow_training_clips,
+    )
 
 
 def plan_probes(config: ProbeConfig) -> list[PlannedProbe]:
@@ -140,7 +129,7 @@ def plan_probes(config: ProbeConfig) -> list[PlannedProbe]:
             n_clips=config.n_clips,
             seed=config.seed,
         )
-        of_model: list[ProbeClips | None] = [
+        of_model: list[EvaluationClips | None] = [
             each for each in sets if not model.evaluation_sets or each.name in model.evaluation_sets
         ]
         for each in of_model or [None]:

@@ -11,16 +11,7 @@ from pathlib import Path
 from audioprobe.errors import located
 from audioprobe.experiments.probing.build import PlannedProbe, plan_probes
 from audioprobe.experiments.probing.config import ProbeConfig
-from audioprobe.experiments.run_metadata import (
-    RESULTS,
-    Notify,
-    audio_digests,
-    clip_digests,
-    find_training_clips,
-    notify_reuse,
-    open_experiment,
-    read_results,
-)
+from audioprobe.experiments.run_metadata import Notify, open_experiment, read_results
 from audioprobe.io.json_codec import to_json
 from audioprobe.models.cached import CachedModel
 from audioprobe.probing.results import ProbeOutcome
@@ -72,7 +63,6 @@ class ProbeRun:
         self.config = config
         self._text = text
         self.planned: Sequence[PlannedProbe] = plan_probes(config)
-        self._sets = {plan.evaluation_set: plan.clips for plan in self.planned if plan.clips}
 
     def __call__(
         self,
@@ -102,26 +92,21 @@ class ProbeRun:
         }
         spec = self.config.judge
         judge = load("language_model", spec.name, **spec.options) if spec else None
+        pairs = [(plan.clips, models[plan.model.name]) for plan in self.planned if plan.clips]
+        pinned = self._pinned(models, judge)
+        cells = []
         with open_experiment(
             folder,
             self.config,
             self._text,
-            pinned=self._pinned(models, judge),
-            digests={name: audio_digests(clips.clips) for name, clips in self._sets.items()},
-            trained_on=self._training_clips(models),
-            n_clips={name: len(clips.clips) for name, clips in self._sets.items()},
+            pairs,
+            pinned=pinned,
+            cache=self.config.cache,
             notify=notify,
         ) as run:
-            n_before = len(run.response_log)
-            logged: list[CachedModel] = []
-            cells = []
             for plan in self.planned:
-                model = models[plan.model.name]
-                if self.config.cache:
-                    model = CachedModel(model, Path(self.config.cache).expanduser())
-                logged.append(CachedModel(model, run.response_log))
                 outcome = run_probe(
-                    logged[-1],
+                    run.logged(models[plan.model.name]),
                     plan.questions,
                     plan.model.prompting,
                     self.config.bootstrap,
@@ -129,10 +114,8 @@ class ProbeRun:
                     progress=prefixed(progress, f"{plan.model.name}, {plan.evaluation_set}"),
                 )
                 cells.append(_cell(plan, outcome))
-                (run.path / RESULTS).mkdir(exist_ok=True)
-                run.write(f"{RESULTS}/{plan.name}.json", outcome.to_json())
-            notify_reuse(logged, n_before, notify)
-            return cells
+                run.store(f"{plan.name}.json", outcome.to_json())
+        return cells
 
     def read(self, folder: str | Path) -> list[ProbeCell]:
         """Read the results of a finished run, in the order of `planned`; no model is loaded.
@@ -147,37 +130,14 @@ class ProbeRun:
                 cells.append(_cell(plan, ProbeOutcome.from_json(text)))
         return cells
 
-    def _training_clips(
-        self, models: dict[str, LanguageModel]
-    ) -> dict[str, dict[str, tuple[str, ...]]]:
-        """Return the ids of clips that models were trained on.
-
-        The keys are the evaluation set and the name of the training data.
-        """
-        allowed = {each.name: each.allow_training_clips for each in self.config.evaluation_sets}
-        by_set: dict[str, dict[str, tuple[str, ...]]] = {}
-        for plan in self.planned:
-            if plan.clips is not None:
-                trained_on = find_training_clips(
-                    plan.evaluation_set,
-                    plan.clips.clips,
-                    models[plan.model.name],
-                    familiar=plan.clips.familiar,
-                    allowed=allowed[plan.evaluation_set],
-                )
-                by_set.setdefault(plan.evaluation_set, {}).update(trained_on)
-        return by_set
-
     def _pinned(
         self, models: dict[str, LanguageModel], judge: LanguageModel | None
     ) -> dict[str, object]:
-        """Return everything that results depend on beside the config, as JSON data."""
+        """Return everything that results depend on, except the config, the data and the clips."""
         options = {plan.name: plan.questions.options for plan in self.planned}
         return {
             "format": FORMAT,
             "models": {name: json.loads(to_json(model.info)) for name, model in models.items()},
-            "data": {name: json.loads(to_json(each.info)) for name, each in self._sets.items()},
-            "clips": {name: clip_digests(each.clips) for name, each in self._sets.items()},
             "questions": {plan.name: plan.questions.digest() for plan in self.planned},
             "options": json.loads(json.dumps(options)),
             "seed": self.config.seed,
