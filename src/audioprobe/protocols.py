@@ -96,7 +96,7 @@ class JointEncoder(Component, Protocol):
 
 @runtime_checkable
 class LanguageModel(Component, Protocol):
-    """A model that answers prompts, which may contain audio, with text."""
+    """A model that generates text from prompts; a prompt may contain audio."""
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None

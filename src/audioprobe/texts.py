@@ -50,7 +50,7 @@ def fingerprint(texts: Iterable[str]) -> str:
 
 
 def checked_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Check a list of labels, and return it in Unicode NFC.
+    """Check a list of labels, and return it in Unicode normalisation form C.
 
     Raises:
         InvalidInputError: if there are no labels, if a label is empty, repeated or not a text, or
@@ -68,7 +68,7 @@ def checked_labels(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked_captions(captions: Iterable[str], *, empty: bool = False) -> tuple[str, ...]:
-    """Check a list of captions, and return it in Unicode NFC.
+    """Check a list of captions, and return it in Unicode normalisation form C.
 
     Args:
         captions: texts.
@@ -82,8 +82,8 @@ def checked_captions(captions: Iterable[str], *, empty: bool = False) -> tuple[s
     blank = [n for n, caption in enumerate(texts) if not caption.strip()]
     if blank and not empty:
         raise InvalidInputError(
-            f"Empty captions cannot be scored: {len(blank)} of {len(texts)} are empty, the first "
-            f"at position {blank[0]}."
+            f"Expected captions with text, got {len(blank)} empty captions of {len(texts)}, the "
+            f"first at position {blank[0]}."
         )
     return texts
 
@@ -91,11 +91,11 @@ def checked_captions(captions: Iterable[str], *, empty: bool = False) -> tuple[s
 def check_template(template: str) -> None:
     """Raise `InvalidInputError` unless a template contains the placeholder "{}" exactly once."""
     if template.count("{}") != 1:
-        raise InvalidInputError(f'The template needs "{{}}" exactly once, got {template!r}.')
+        raise InvalidInputError(f'Expected a template with "{{}}" exactly once, got {template!r}.')
 
 
 def checked_synonyms(synonyms: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
-    """Check the synonyms of labels, and return them by label in Unicode NFC; None means {}.
+    """Check the synonyms of each label, and return them in Unicode normalisation form C.
 
     Raises:
         InvalidInputError: if the synonyms of a label are a string instead of a list, or if a

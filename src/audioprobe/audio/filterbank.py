@@ -89,20 +89,12 @@ class FilterBank:
                 f"of {self.frame_length} samples ({FRAME_LENGTH_MS} ms)."
             )
         features = waves.new_empty(*waves.shape[:-1], self.n_frames(n_samples), self.n_mels)
-        if waves.ndim == 1:
-            self._fill(features, waves)
-        else:
-            for rows, wave in zip(features, waves, strict=True):
-                self._fill(rows, wave)
+        clips = zip(features.view(-1, *features.shape[-2:]), waves.view(-1, n_samples), strict=True)
+        for rows, wave in clips:
+            frames = wave.unfold(0, self.frame_length, self.frame_shift)
+            for part, block in zip(rows.split(BLOCK), frames.split(BLOCK), strict=True):
+                self._log_mel(block, out=part)
         return features
-
-    def _fill(self, features: Tensor, wave: Tensor) -> None:
-        """Write the log-mel energies of a waveform into `features`."""
-        frames = wave.unfold(0, self.frame_length, self.frame_shift)
-        for rows, block in zip(
-            torch.split(features, BLOCK), torch.split(frames, BLOCK), strict=True
-        ):
-            self._log_mel(block, out=rows)
 
     def _log_mel(self, frames: Tensor, *, out: Tensor) -> None:
         """Write the log-mel energies of frames into `out`, shape (n_frames, n_mels)."""

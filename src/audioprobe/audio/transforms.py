@@ -128,7 +128,7 @@ def mix(
     noise = np.resize(np.roll(noise, -first), waveform.samples.size)
     powers = [float(np.mean(np.square(s, dtype=np.float64))) for s in (waveform.samples, noise)]
     if min(powers) == 0:
-        raise InvalidInputError("Expected two waveforms with sound, got silence. Leave it out.")
+        raise InvalidInputError("Expected sound, got silence. Leave the silent waveform out.")
     factor = (powers[0] / powers[1]) ** 0.5 * 10 ** (-_uniform(rng, snr_db) / 20)
     mixed = waveform.samples + (factor * noise).astype(np.float32)
     return Waveform(mixed, waveform.sample_rate)

@@ -154,7 +154,7 @@ def _mono_blocks(sound: OpenSound, begin: int, end: int, windowing: Windowing) -
         position += len(block)
         if len(block) < n and not (accept and position > begin):
             raise IncompleteAudioError(
-                f"truncated: {end} samples declared, {position} samples present"
+                f"truncated: the header declares {end} samples, but {position} are present"
             )
         if position == sound.frames:
             sound.check_end()

@@ -49,11 +49,11 @@ class TableRow(dict[str, Any]):
         """Return a cell as text, which must not be empty."""
         cell = self[column]
         if cell is None or not str(cell):
-            raise InvalidInputError(f"{self.place}: expected text in the column {column!r}.")
+            raise InvalidInputError(f"{self.place}: the column {column!r} is empty. Add a value.")
         return str(cell)
 
     def identifier(self, column: str) -> str:
-        """Return a cell as an identifier; a ".0" that pandas appended to a number is removed."""
+        """Return a cell as an identifier; "5.0", as pandas writes numbers, becomes "5"."""
         text = self.text(column)
         if _ROUNDED.fullmatch(text):
             raise self._invalid(

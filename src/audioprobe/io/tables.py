@@ -87,7 +87,9 @@ def read_records(
         records = list(reader)
     except csv.Error as error:
         if delimiter != "\t":
-            raise InvalidInputError(f"{file}, line {reader.line_num}: {error}.") from error
+            raise InvalidInputError(
+                f"{file}, line {reader.line_num}: cannot be read as CSV ({error})."
+            ) from error
         records = []
     # In tables separated by tabs, quotes are often part of the text.
     if delimiter == "\t" and (not records or any("\n" in x for cells in records for x in cells)):

@@ -1,4 +1,4 @@
-"""Access to bytes and chunks of a file, and views of a file with a different header."""
+"""Access to bytes and chunks of a file, and streams with a corrected header."""
 
 import io
 from bisect import bisect_right
@@ -138,12 +138,12 @@ class _PatchedFile(io.RawIOBase):
 def with_header(
     stream: BinaryIO, head: bytes, ranges: Sequence[tuple[int, int]]
 ) -> io.BufferedReader:
-    """Return a view of a file with a different header.
+    """Return a stream that consists of a new header and parts of a file.
 
     Args:
         stream: file opened for reading.
         head: new header.
-        ranges: (offset, length) of the parts of the file that follow the header, in order.
+        ranges: (offset, length) of each part in the file, in order.
     """
     return io.BufferedReader(_PatchedFile(stream, head, ranges), _BLOCK)
 

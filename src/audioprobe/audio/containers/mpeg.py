@@ -75,9 +75,9 @@ class _Scan:
 def complete_frames(
     stream: BinaryIO, size: int, n_decoded: int, *, accept: bool = False
 ) -> BinaryIO | int:
-    """Return the number of samples per channel of an MPEG file, or a view to decode instead.
+    """Return the number of samples per channel of an MPEG file, or a stream to decode instead.
 
-    The view has a header that declares the number of frames, which the header of the file does not.
+    The stream has a header that declares the number of frames, which the file has not.
 
     Args:
         stream: file opened for reading.
@@ -113,7 +113,7 @@ def complete_frames(
 
 
 def without_junk(stream: BinaryIO, size: int) -> BinaryIO | None:
-    """Return a view of an MP3 that starts at its first frame; None if the file is not an MP3.
+    """Return a stream that starts at the first frame of an MP3; None if the file is not an MP3.
 
     Raises:
         IncompleteAudioError: if frames are missing.
@@ -239,8 +239,8 @@ def _next_frame(reader: ByteReader, begin: int, scan: _Scan, *, accept: bool = F
         )
     if frame is not None and scan.frame is not None and frame.kind != scan.frame.kind:
         raise UndecodableError(
-            f"consists of joined files of {scan.frame.kind[2]} Hz and {frame.kind[2]} Hz, or of "
-            "mono and stereo"
+            "consists of joined files with different formats: "
+            f"{scan.frame.kind[2]} Hz and {frame.kind[2]} Hz, or mono and stereo"
         )
     return offset
 

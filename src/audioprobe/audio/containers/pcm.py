@@ -54,7 +54,7 @@ class SampleHeader:
 
 
 def complete_samples(stream: BinaryIO, size: int, *, accept: bool = False) -> BinaryIO:
-    """Return a file, or a view of it with a header from which a decoder reads all samples.
+    """Return a file, or a stream with a corrected header, from which decoders read all samples.
 
     Args:
         stream: file opened for reading.
@@ -87,7 +87,7 @@ def complete_samples(stream: BinaryIO, size: int, *, accept: bool = False) -> Bi
 
 
 def _header(reader: ByteReader) -> SampleHeader | None:
-    """Return the header of a file; None for other formats and for files that have no samples."""
+    """Return where the samples of a file are; None for other formats and files without samples."""
     start = reader.at(0, 16)
     if start[:4] in _RIFF_ORDERS and start[8:12] == b"WAVE":
         return _riff(reader, _RIFF_ORDERS[start[:4]])
@@ -118,7 +118,7 @@ def _first_chunk(
     skip: int = 0,
     end: int | None = None,
 ) -> SampleHeader | None:
-    """Return the header of a file whose samples are in the first chunk with a name.
+    """Return where the samples of a file are, if the first chunk called `name` contains them.
 
     The chunks of the file begin at `offset`; `skip` bytes precede the samples in their chunk.
     """
@@ -136,7 +136,7 @@ def _first_chunk(
 
 
 def _riff(reader: ByteReader, order: ByteOrder) -> SampleHeader | None:
-    """Return the header of a WAV file (RIFF, RF64, BW64 or RIFX)."""
+    """Return where the samples of a WAV file are (RIFF, RF64, BW64 or RIFX)."""
     chunks = ChunkFormat(order)
     ds64 = 0
     end = _known(reader.integer(4, 4, order))
@@ -158,7 +158,7 @@ def _riff(reader: ByteReader, order: ByteOrder) -> SampleHeader | None:
 
 
 def _form(reader: ByteReader) -> SampleHeader | None:
-    """Return the header of AIFF and AIFC (samples in SSND, number in COMM) or SVX (in BODY)."""
+    """Return where the samples of an AIFF, AIFC (in the chunk SSND) or SVX file (in BODY) are."""
     chunks = ChunkFormat("big")
     counted: int | None = None  # bytes of samples, computed from the number in COMM
     declared: int | None = None
@@ -185,7 +185,10 @@ def _form(reader: ByteReader) -> SampleHeader | None:
 
 
 def _comm_bytes(comm: bytes) -> int | None:
-    """Return the number of bytes of samples; None if unknown or compressed."""
+    """Return the number of bytes of samples in an AIFF file; None if unknown or compressed.
+
+    `comm` is the content of the chunk COMM, which declares the number of samples.
+    """
     if len(comm) < 18 or (len(comm) == 22 and comm[18:] not in _UNCOMPRESSED):
         return None
     frames = _known(int.from_bytes(comm[2:6], "big"))
@@ -194,7 +197,7 @@ def _comm_bytes(comm: bytes) -> int | None:
 
 
 def _nist(reader: ByteReader) -> SampleHeader | None:
-    """Return the header of NIST SPHERE, which is text; it declares the number of samples."""
+    """Return where the samples of a NIST SPHERE file are; its header is text."""
     begin = reader.at(8, 8).strip()
     text = reader.at(0, int(begin) if begin.isdigit() else 1024)
     fields = {words[0]: words[2] for line in text.split(b"\n") if len(words := line.split()) == 3}
@@ -245,7 +248,7 @@ def _sample_bytes(reader: ByteReader, header: SampleHeader, *, accept: bool) -> 
 
 
 def _is_metadata(reader: ByteReader, header: SampleHeader, offset: int) -> bool:
-    """Return whether the bytes from an offset on are chunks, or too short to be a chunk."""
+    """Return whether the bytes from an offset on are chunks without samples, or padding."""
     chunks, rest = header.chunks, reader.size - offset
     if not rest or (not header.declared and rest < chunks.head):
         return True

@@ -25,7 +25,7 @@ _JOINED = "contains several streams one after the other; only the first would be
 
 
 def complete_flac(stream: BinaryIO, size: int, *, accept: bool = False) -> BinaryIO:
-    """Return a FLAC file, or a view of it whose header declares the actual number of samples.
+    """Return a FLAC file, or a stream whose header declares the actual number of samples.
 
     The actual number is computed from the last frame.
 
