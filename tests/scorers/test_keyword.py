@@ -55,5 +55,5 @@ def test_keyword_scorer_satisfies_the_contract() -> None:
 
 
 def test_empty_caption_is_rejected() -> None:
-    with pytest.raises(InvalidInputError, match="Empty captions"):
+    with pytest.raises(InvalidInputError, match="empty captions"):
         KeywordScorer().score([""], ["crow"])
